@@ -1,0 +1,15 @@
+//! The words that every stage shares: GPU kinds, workloads, plans and request records.
+//!
+//! Nothing here computes; the stages pass these values to each other.
+
+mod gpu_kind;
+mod names;
+mod plan;
+mod record;
+mod workload;
+
+pub use gpu_kind::GpuKind;
+pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
+pub use plan::{CoLocation, Infeasible, Placement, Plan, PredictedService, WorkloadFix};
+pub use record::{GpuInterval, RecordSink, RequestRecord};
+pub use workload::Workload;

@@ -1,0 +1,119 @@
+//! What a run leaves behind: one record for each request, one interval for each state of a GPU.
+//!
+//! The simulated and the real arm emit the same records into the same sinks, so a gap between them
+//! can never come from two definitions of a percentile or of an SLO violation.
+
+use super::{GpuId, WorkloadId};
+use crate::units::Nanoseconds;
+
+/// The life of one completed request. All times are since the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// Whose request it is.
+    pub workload: WorkloadId,
+    /// Where it ran.
+    pub gpu: GpuId,
+    /// The number of its batch among the batches of its server, from 0.
+    pub batch: u64,
+    /// How many requests that batch held.
+    pub batch_size: u32,
+    /// When it arrived (intended send time: queueing at the client counts as latency).
+    pub arrival: Nanoseconds,
+    /// When its batch left the queue and its input began to be copied to the GPU.
+    pub load_start: Nanoseconds,
+    /// When the copy was complete.
+    pub load_end: Nanoseconds,
+    /// When its batch began to execute.
+    pub exec_start: Nanoseconds,
+    /// When execution ended and the result began to be copied back.
+    pub exec_end: Nanoseconds,
+    /// When the result was on the host.
+    pub done: Nanoseconds,
+}
+
+impl RequestRecord {
+    /// End-to-end latency.
+    #[must_use]
+    pub fn latency(&self) -> Nanoseconds {
+        self.done - self.arrival
+    }
+
+    /// Time spent waiting: for its batch, and, once loaded, for the batch before it to finish.
+    #[must_use]
+    pub fn queue(&self) -> Nanoseconds {
+        (self.load_start - self.arrival) + (self.exec_start - self.load_end)
+    }
+
+    /// Time of the copy to the GPU.
+    #[must_use]
+    pub fn load(&self) -> Nanoseconds {
+        self.load_end - self.load_start
+    }
+
+    /// Time of execution on the GPU.
+    #[must_use]
+    pub fn exec(&self) -> Nanoseconds {
+        self.exec_end - self.exec_start
+    }
+
+    /// Time of the copy back.
+    #[must_use]
+    pub fn feedback(&self) -> Nanoseconds {
+        self.done - self.exec_end
+    }
+}
+
+/// A stretch of time in which the state of a GPU does not change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GpuInterval {
+    /// Which GPU.
+    pub gpu: GpuId,
+    /// From.
+    pub start: Nanoseconds,
+    /// To (exclusive).
+    pub end: Nanoseconds,
+    /// How many batches execute.
+    pub running: u32,
+    /// The sum of their SM shares in percent.
+    pub busy_sm_pct: f64,
+    /// Power drawn, in watts.
+    pub power_w: f64,
+    /// SM clock, in MHz.
+    pub clock_mhz: f64,
+}
+
+/// Takes what a run emits. Metrics and per-request files implement it; the engine knows nothing else
+/// of its outputs.
+pub trait RecordSink {
+    /// A request was completed. Records of one GPU come in order of completion.
+    fn request(&mut self, record: &RequestRecord);
+
+    /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
+    fn gpu_interval(&mut self, interval: &GpuInterval);
+}
+
+impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
+    fn request(&mut self, record: &RequestRecord) {
+        self.0.request(record);
+        self.1.request(record);
+    }
+
+    fn gpu_interval(&mut self, interval: &GpuInterval) {
+        self.0.gpu_interval(interval);
+        self.1.gpu_interval(interval);
+    }
+}
+
+impl<S: RecordSink> RecordSink for Option<S> {
+    fn request(&mut self, record: &RequestRecord) {
+        if let Some(sink) = self {
+            sink.request(record);
+        }
+    }
+
+    fn gpu_interval(&mut self, interval: &GpuInterval) {
+        if let Some(sink) = self {
+            sink.gpu_interval(interval);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! `igniter`: fit, plan, simulate and compare GPU provisioning for DNN inference.
+pub mod domain;
+pub mod predictor;
+pub mod sim;
+pub mod units;
+pub mod workload;

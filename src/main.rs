@@ -1,0 +1,2 @@
+//! The `igniter` binary.
+fn main() {}

@@ -1,0 +1,151 @@
+//! Time: integer nanoseconds in the engine, milliseconds in formulas and files.
+
+use super::{UnitError, checked_f64};
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, AddAssign, Sub};
+
+checked_f64!(
+    /// A duration in milliseconds, as formulas and files use it.
+    Milliseconds, "a duration (ms)", "finite and ≥ 0", |v| v.is_finite() && v >= 0.0
+);
+
+impl Milliseconds {
+    /// No time at all.
+    pub const ZERO: Self = Self(0.0);
+
+    /// The nearest whole number of nanoseconds; durations past 584 years saturate.
+    #[must_use]
+    pub fn to_nanoseconds(self) -> Nanoseconds {
+        Nanoseconds::from_f64(self.get() * 1e6)
+    }
+}
+
+/// A point in simulated time, or a duration, in nanoseconds since the start of the run.
+///
+/// Integers make event order exact and the same on every machine.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Nanoseconds(u64);
+
+impl Nanoseconds {
+    /// The start of a run; a duration of nothing.
+    pub const ZERO: Self = Self(0);
+    /// Later than anything that happens.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// Wraps a number of nanoseconds.
+    #[must_use]
+    pub const fn new(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// The bare number of nanoseconds.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Rounds a non-negative number of nanoseconds to the nearest integer, saturating at the ends.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates; that is the documented behaviour"
+    )]
+    pub fn from_f64(ns: f64) -> Self {
+        Self(ns.round() as u64)
+    }
+
+    /// Converts seconds.
+    ///
+    /// # Errors
+    /// When the number is not finite, or negative.
+    pub fn from_seconds(s: f64) -> Result<Self, UnitError> {
+        if s.is_finite() && s >= 0.0 {
+            Ok(Self::from_f64(s * 1e9))
+        } else {
+            Err(UnitError::new("a duration (s)", "finite and ≥ 0", s))
+        }
+    }
+
+    /// The duration in seconds.
+    #[must_use]
+    pub fn as_seconds(self) -> f64 {
+        self.as_f64() / 1e9
+    }
+
+    /// The duration in milliseconds, as a bare number for statistics.
+    #[must_use]
+    pub fn as_ms(self) -> f64 {
+        self.as_f64() / 1e6
+    }
+
+    /// The number of nanoseconds as a real number (exact below 2⁵³ ns = 104 days).
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    pub const fn as_f64(self) -> f64 {
+        self.0 as f64
+    }
+
+    /// `self − other`, or zero when `other` is later.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// `self + other`, or [`Nanoseconds::MAX`] on overflow.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl From<Nanoseconds> for Milliseconds {
+    fn from(value: Nanoseconds) -> Self {
+        Self(value.as_ms())
+    }
+}
+
+impl Add for Nanoseconds {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Nanoseconds {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sub for Nanoseconds {
+    type Output = Self;
+    /// Panics in debug builds when `other` is later: that would be an engine bug.
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_reject_what_is_no_duration() {
+        for bad in [-0.1, f64::NAN, f64::INFINITY] {
+            assert!(Milliseconds::new(bad).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<Milliseconds>("-1").is_err());
+    }
+
+    #[test]
+    fn conversions_round_to_the_nearest_nanosecond() {
+        // 1.234 567 4 ms = 1 234 567.4 ns → 1 234 567 ns
+        let ms = Milliseconds::new(1.234_567_4).unwrap();
+        assert_eq!(ms.to_nanoseconds(), Nanoseconds::new(1_234_567));
+        assert_eq!(Nanoseconds::from_seconds(1.5).unwrap(), Nanoseconds::new(1_500_000_000));
+    }
+}

@@ -1,0 +1,2 @@
+//! The `validate` binary.
+fn main() {}
