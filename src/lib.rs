@@ -1,6 +1,9 @@
 //! `igniter`: fit, plan, simulate and compare GPU provisioning for DNN inference.
 pub mod domain;
+pub mod fit;
 pub mod predictor;
+pub mod profile;
 pub mod sim;
+pub mod stats;
 pub mod units;
 pub mod workload;

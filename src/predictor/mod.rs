@@ -5,5 +5,6 @@
 //! square roots are used).
 
 mod contract;
+pub mod igniter;
 
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};

@@ -23,3 +23,8 @@ checked_f64!(
     /// An amount of money in US dollars.
     Dollars, "a price ($)", "finite and ≥ 0", |v| v.is_finite() && v >= 0.0
 );
+
+impl Dollars {
+    /// Nothing.
+    pub const ZERO: Self = Self(0.0);
+}

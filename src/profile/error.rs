@@ -1,0 +1,60 @@
+//! What can be wrong with a profile.
+
+use std::path::{Path, PathBuf};
+
+/// A profile, or a file of measurements, that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line holds something unusable.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// Key, given value, allowed range, fix.
+        message: String,
+    },
+    /// The file as a whole is unusable.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the fix.
+        message: String,
+    },
+    /// No profile of that name.
+    #[error(
+        "no profile {name:?}: neither a folder {name:?} nor profiles/{name} exists, and the built-in \
+         profiles are: {known}"
+    )]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The built-in ones.
+        known: String,
+    },
+}
+
+impl ProfileError {
+    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(super) fn line(path: &Path, line: u64, message: impl Into<String>) -> Self {
+        Self::Line { path: path.to_owned(), line, message: message.into() }
+    }
+
+    pub(super) fn file(path: &Path, message: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), message: message.into() }
+    }
+}

@@ -1,0 +1,31 @@
+//! Measured profiles of GPU kinds: one folder for each kind, checked when read.
+//!
+//! ```text
+//! profiles/v100/
+//!   profile.toml      constants of the GPU kind and of each model, with their source
+//!   solo.csv          each model alone: model,batch,sm_pct,gpu_ms,latency_ms,power_w,clock_mhz,l2_pct
+//!   self_pairs.csv    two copies of a model: how much they slow each other (optional)
+//!   colocation.csv    1, 2, 3 … co-located copies: power, clock, idle time between kernels (optional)
+//! ```
+//! Bad rows are rejected with file and line. The same folder can hold co-located runs
+//! ([`read_colocated`]) and solo tables ([`read_solo_table`]), which only `accuracy` reads.
+
+mod artifact;
+mod builtin;
+mod check;
+mod colocated;
+mod csv_rows;
+mod error;
+mod read;
+mod tables;
+mod types;
+mod write;
+
+pub use artifact::{Imported, import_artifact};
+pub use builtin::{BUILTIN_KINDS, load};
+pub use colocated::{ColocatedMember, ColocatedRun, read_colocated, write_colocated};
+pub use error::ProfileError;
+pub use read::read_profile;
+pub use tables::{SoloRow, SoloTable, read_solo_table, write_solo_table};
+pub use types::{ColocationPoint, ModelProfile, Profile, SelfPair, SoloPoint};
+pub use write::profile_files;

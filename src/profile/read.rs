@@ -1,0 +1,263 @@
+//! Reads a profile folder.
+
+use super::check::check_profile;
+use super::csv_rows::{CsvRows, Row};
+use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint};
+use crate::domain::{GpuKind, GpuKindName, ModelName};
+use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, SmUnits, Watts};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// `profile.toml` as it is written.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProfile {
+    pub version: u32,
+    pub kind: GpuKindName,
+    pub source: String,
+    pub gpu: RawGpu,
+    #[serde(rename = "model", default)]
+    pub models: Vec<RawModel>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGpu {
+    pub units: u32,
+    pub max_clock_mhz: Megahertz,
+    pub power_cap_w: Watts,
+    pub idle_power_w: Watts,
+    pub pcie_bytes_per_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Bytes>,
+    pub price_per_hour: Dollars,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawModel {
+    pub name: ModelName,
+    pub kernels: u32,
+    pub idle_ms: Milliseconds,
+    pub input_bytes: Bytes,
+    pub output_bytes: Bytes,
+}
+
+pub(super) const SOLO: &[&str] =
+    &["model", "batch", "sm_pct", "gpu_ms", "latency_ms", "power_w", "clock_mhz", "l2_pct"];
+pub(super) const SELF_PAIRS: &[&str] =
+    &["model", "active_alone_ms", "active_pair_ms", "pair_power_w", "pair_clock_mhz", "l2_pct"];
+pub(super) const COLOCATION: &[&str] =
+    &["co_located", "power_w", "clock_mhz", "idle_per_kernel_ms"];
+
+/// The texts of a profile folder; `None` for an optional table that is absent.
+pub(super) struct ProfileTexts {
+    pub folder: PathBuf,
+    pub profile_toml: String,
+    pub solo_csv: String,
+    pub self_pairs_csv: Option<String>,
+    pub colocation_csv: Option<String>,
+}
+
+/// Reads and checks a profile folder.
+///
+/// # Errors
+/// When a file is missing or unreadable, or any value in it is: the error names file, line and column.
+pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
+    let text = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).map_err(|e| ProfileError::io(&path, e))
+    };
+    let optional = |name: &str| {
+        if folder.join(name).exists() { text(name).map(Some) } else { Ok(None) }
+    };
+    parse_profile(&ProfileTexts {
+        folder: folder.to_owned(),
+        profile_toml: text("profile.toml")?,
+        solo_csv: text("solo.csv")?,
+        self_pairs_csv: optional("self_pairs.csv")?,
+        colocation_csv: optional("colocation.csv")?,
+    })
+}
+
+/// Parses and checks the texts of a profile.
+pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileError> {
+    let toml_path = texts.folder.join("profile.toml");
+    let raw: RawProfile = toml::from_str(&texts.profile_toml).map_err(|e| {
+        let line = e.span().map_or(1, |span| line_of(&texts.profile_toml, span.start));
+        ProfileError::line(&toml_path, line, e.message())
+    })?;
+    let mut profile = checked_constants(&toml_path, raw)?;
+    read_solo(&texts.folder.join("solo.csv"), &texts.solo_csv, &mut profile)?;
+    if let Some(text) = &texts.self_pairs_csv {
+        read_self_pairs(&texts.folder.join("self_pairs.csv"), text, &mut profile)?;
+    }
+    if let Some(text) = &texts.colocation_csv {
+        read_colocation(&texts.folder.join("colocation.csv"), text, &mut profile)?;
+    }
+    check_profile(&texts.folder, &profile)?;
+    Ok(profile)
+}
+
+fn line_of(text: &str, offset: usize) -> u64 {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count() as u64
+}
+
+fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileError> {
+    let bad = |message: String| Err(ProfileError::file(path, message));
+    if raw.version != 1 {
+        return bad(format!("version = {}: this program reads version 1", raw.version));
+    }
+    if !(1..=10_000).contains(&raw.gpu.units) {
+        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", raw.gpu.units));
+    }
+    let bandwidth = raw.gpu.pcie_bytes_per_ms;
+    if !(bandwidth.is_finite() && bandwidth > 0.0) {
+        return bad(format!("gpu.pcie_bytes_per_ms = {bandwidth}: must be finite and > 0"));
+    }
+    if raw.gpu.idle_power_w >= raw.gpu.power_cap_w {
+        return bad(format!(
+            "gpu.idle_power_w = {}: must be below gpu.power_cap_w = {}",
+            raw.gpu.idle_power_w, raw.gpu.power_cap_w
+        ));
+    }
+    if raw.models.is_empty() {
+        return bad("lists no [[model]]; a profile needs at least one".to_owned());
+    }
+    let mut models: Vec<ModelProfile> = Vec::with_capacity(raw.models.len());
+    for model in raw.models {
+        if models.iter().any(|known| known.name == model.name) {
+            return bad(format!("model {} is listed twice", model.name));
+        }
+        if model.kernels == 0 {
+            return bad(format!("model {}: kernels must be at least 1", model.name));
+        }
+        models.push(ModelProfile {
+            name: model.name,
+            kernels: model.kernels,
+            idle: model.idle_ms,
+            input: model.input_bytes,
+            output: model.output_bytes,
+            solo: Vec::new(),
+            self_pair: None,
+        });
+    }
+    let kind = GpuKind {
+        name: raw.kind,
+        units: SmUnits::new(raw.gpu.units),
+        max_clock: raw.gpu.max_clock_mhz,
+        power_cap: raw.gpu.power_cap_w,
+        idle_power: raw.gpu.idle_power_w,
+        pcie_bytes_per_ms: bandwidth,
+        memory: raw.gpu.memory_bytes,
+        price_per_hour: raw.gpu.price_per_hour,
+    };
+    Ok(Profile { kind, source: raw.source, models, colocation: Vec::new() })
+}
+
+/// The model that a row names.
+fn model_of<'p>(
+    row: &Row<'_>,
+    profile: &'p mut Profile,
+) -> Result<&'p mut ModelProfile, ProfileError> {
+    let known: Vec<String> = profile.models.iter().map(|m| m.name.to_string()).collect();
+    profile.models.iter_mut().find(|m| m.name.as_str() == row.text("model")).ok_or_else(|| {
+        row.error("model", format!("is no [[model]] of profile.toml; known: {}", known.join(", ")))
+    })
+}
+
+fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
+    let max_clock = profile.kind.max_clock;
+    for row in CsvRows::parse(path, text, SOLO, &[])?.rows() {
+        let point = SoloPoint {
+            batch: batch(&row)?,
+            sm: share(&row)?,
+            gpu: positive(&row, "gpu_ms")?,
+            latency: row.optional("latency_ms")?,
+            power: row.quantity("power_w")?,
+            clock: clock(&row, "clock_mhz", max_clock)?,
+            l2_pct: if row.text("l2_pct").is_empty() {
+                None
+            } else {
+                Some(row.number_in("l2_pct", 0.0, 100.0)?)
+            },
+        };
+        if point.latency.is_some_and(|latency| latency < point.gpu) {
+            return Err(row.error("latency_ms", "must not be below gpu_ms, which is a part of it"));
+        }
+        let model = model_of(&row, profile)?;
+        if model.solo.iter().any(|p| p.batch == point.batch && p.sm == point.sm) {
+            return Err(row.error("batch", "this model, batch and sm_pct stood on an earlier line"));
+        }
+        super::check::check_monotone(path, row.line(), &model.solo, &point)?;
+        model.solo.push(point);
+    }
+    Ok(())
+}
+
+fn read_self_pairs(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
+    let max_clock = profile.kind.max_clock;
+    for row in CsvRows::parse(path, text, SELF_PAIRS, &[])?.rows() {
+        let pair = SelfPair {
+            active_alone: positive(&row, "active_alone_ms")?,
+            active_pair: positive(&row, "active_pair_ms")?,
+            power: row.quantity("pair_power_w")?,
+            clock: clock(&row, "pair_clock_mhz", max_clock)?,
+            l2_pct: row.number_in("l2_pct", f64::MIN_POSITIVE, 100.0)?,
+        };
+        let model = model_of(&row, profile)?;
+        if model.self_pair.replace(pair).is_some() {
+            return Err(row.error("model", "stood on an earlier line"));
+        }
+    }
+    Ok(())
+}
+
+fn read_colocation(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
+    for row in CsvRows::parse(path, text, COLOCATION, &[])?.rows() {
+        let point = ColocationPoint {
+            co_located: row.parse("co_located", "a whole number from 1")?,
+            power: row.quantity("power_w")?,
+            clock: clock(&row, "clock_mhz", profile.kind.max_clock)?,
+            idle_per_kernel: row.quantity("idle_per_kernel_ms")?,
+        };
+        let expected = profile.colocation.last().map_or(1, |last| last.co_located + 1);
+        if point.co_located != expected {
+            return Err(
+                row.error("co_located", format!("must be {expected}: rows count 1, 2, 3 …"))
+            );
+        }
+        profile.colocation.push(point);
+    }
+    Ok(())
+}
+
+/// A batch size; profiles go up to 1024.
+pub(super) fn batch(row: &Row<'_>) -> Result<BatchSize, ProfileError> {
+    let size: u32 = row.parse("batch", "a whole number from 1 to 1024")?;
+    match BatchSize::new(size) {
+        Ok(batch) if size <= 1024 => Ok(batch),
+        _ => Err(row.error("batch", "must be a whole number from 1 to 1024")),
+    }
+}
+
+/// An SM share of at most a whole GPU.
+pub(super) fn share(row: &Row<'_>) -> Result<SmPercent, ProfileError> {
+    let sm: SmPercent = row.quantity("sm_pct")?;
+    if sm.get() <= 100.0 { Ok(sm) } else { Err(row.error("sm_pct", "must be at most 100")) }
+}
+
+/// A duration that cannot be zero.
+pub(super) fn positive(row: &Row<'_>, column: &str) -> Result<Milliseconds, ProfileError> {
+    let time: Milliseconds = row.quantity(column)?;
+    if time.get() > 0.0 { Ok(time) } else { Err(row.error(column, "must be above 0")) }
+}
+
+fn clock(row: &Row<'_>, column: &str, max: Megahertz) -> Result<Megahertz, ProfileError> {
+    let clock: Megahertz = row.quantity(column)?;
+    if clock <= max {
+        Ok(clock)
+    } else {
+        Err(row.error(column, format!("must not exceed max_clock_mhz = {max}")))
+    }
+}
