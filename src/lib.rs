@@ -1,6 +1,7 @@
 //! `igniter`: fit, plan, simulate and compare GPU provisioning for DNN inference.
 pub mod domain;
 pub mod fit;
+pub mod plan;
 pub mod predictor;
 pub mod profile;
 pub mod sim;

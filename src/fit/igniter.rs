@@ -169,6 +169,7 @@ fn fit_model(
         idle_ms: model.idle,
         input_bytes: model.input,
         output_bytes: model.output,
+        memory_bytes: model.memory,
         max_batch: model.solo.iter().map(|p| p.batch).max().expect("there are at least 5 points"),
     };
     let fitted: Vec<f64> = active.iter().map(|((b, r), _)| active_time(&k, *b, *r)).collect();

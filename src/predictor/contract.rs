@@ -1,7 +1,7 @@
 //! The contract between predictors and the stages that use them.
 
 use crate::domain::{GpuKind, ModelId, ModelName};
-use crate::units::{BatchSize, SmPercent};
+use crate::units::{BatchSize, Bytes, SmPercent};
 use std::fmt::Debug;
 
 /// One member of a co-location, as a predictor sees it.
@@ -63,6 +63,9 @@ pub trait Predictor: Debug + Send + Sync {
 
     /// The largest batch size that was measured for a model; beyond it every number is extrapolated.
     fn max_batch(&self, model: ModelId) -> BatchSize;
+
+    /// Device memory of one server process of a model, where known.
+    fn memory(&self, model: ModelId) -> Option<Bytes>;
 
     /// Predicts all members of one co-location, overwriting `out` (whose buffer is re-used).
     ///

@@ -48,6 +48,9 @@ pub struct ModelCoefficients {
     pub input_bytes: Bytes,
     /// d_feedback for one request.
     pub output_bytes: Bytes,
+    /// Device memory of one server process, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Bytes>,
     /// The largest batch size that was measured.
     pub max_batch: BatchSize,
 }
@@ -130,6 +133,10 @@ impl Predictor for IgniterPredictor {
 
     fn max_batch(&self, model: ModelId) -> BatchSize {
         self.models[model.index()].max_batch
+    }
+
+    fn memory(&self, model: ModelId) -> Option<Bytes> {
+        self.models[model.index()].memory_bytes
     }
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
@@ -217,6 +224,7 @@ mod tests {
             idle_ms: Milliseconds::new(1.0).unwrap(),
             input_bytes: Bytes::new(1000),
             output_bytes: Bytes::new(500),
+            memory_bytes: None,
             max_batch: BatchSize::new(32).unwrap(),
         };
         IgniterPredictor::new(kind, hardware, vec![model])

@@ -182,6 +182,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             idle_ms: objects.field::<Milliseconds>(name, "idletime_1")?,
             input_bytes: objects.field::<Bytes>(name, "inputdata")?,
             output_bytes: objects.field::<Bytes>(name, "outputdata")?,
+            memory_bytes: None,
         });
         let latency: Grid = objects.field(name, "gpulatency")?;
         let power: Grid = objects.field(name, "power")?;

@@ -41,6 +41,8 @@ pub(super) struct RawModel {
     pub idle_ms: Milliseconds,
     pub input_bytes: Bytes,
     pub output_bytes: Bytes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Bytes>,
 }
 
 pub(super) const SOLO: &[&str] =
@@ -138,6 +140,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
             idle: model.idle_ms,
             input: model.input_bytes,
             output: model.output_bytes,
+            memory: model.memory_bytes,
             solo: Vec::new(),
             self_pair: None,
         });

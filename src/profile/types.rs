@@ -29,6 +29,8 @@ pub struct ModelProfile {
     pub input: Bytes,
     /// Bytes copied back for one request.
     pub output: Bytes,
+    /// Device memory of one server process of the model, where known.
+    pub memory: Option<Bytes>,
     /// The model alone on the GPU.
     pub solo: Vec<SoloPoint>,
     /// Two copies of the model beside each other, where measured.

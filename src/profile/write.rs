@@ -43,6 +43,7 @@ fn profile_toml(profile: &Profile) -> String {
                 idle_ms: model.idle,
                 input_bytes: model.input,
                 output_bytes: model.output,
+                memory_bytes: model.memory,
             })
             .collect(),
     };

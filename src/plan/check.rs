@@ -1,0 +1,267 @@
+//! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
+
+use super::PlanRequest;
+use super::sizing::Demand;
+use crate::domain::{CoLocation, Plan, Workload};
+use crate::predictor::Member;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that is wrong with a plan.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A workload is neither placed nor listed as infeasible.
+    NotPlaced {
+        /// The workload.
+        workload: String,
+    },
+    /// A workload is placed more than once.
+    PlacedTwice {
+        /// The workload.
+        workload: String,
+    },
+    /// A placement names a workload that does not exist.
+    UnknownWorkload {
+        /// Index of the GPU.
+        gpu: usize,
+        /// The name.
+        workload: String,
+    },
+    /// A placement runs another model than its workload asks for.
+    WrongModel {
+        /// The workload.
+        workload: String,
+        /// The model of the placement.
+        placed: String,
+        /// The model of the workload.
+        wanted: String,
+    },
+    /// A GPU is of a kind that the predictor does not describe.
+    WrongKind {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its kind.
+        kind: String,
+    },
+    /// A placement has no SMs.
+    NoShare {
+        /// The workload.
+        workload: String,
+    },
+    /// The shares of a GPU exceed it.
+    TooManySms {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Their sum in percent.
+        total_pct: f64,
+    },
+    /// A batch is larger than any that was measured.
+    BatchNotMeasured {
+        /// The workload.
+        workload: String,
+        /// The batch size.
+        batch: u32,
+        /// The largest measured one.
+        max: u32,
+    },
+    /// A batch takes longer than half of the SLO.
+    TooSlow {
+        /// The workload.
+        workload: String,
+        /// Predicted latency of a batch in ms.
+        predicted_ms: f64,
+        /// The budget in ms.
+        budget_ms: f64,
+    },
+    /// Full batches back to back serve less than what arrives.
+    TooLittleThroughput {
+        /// The workload.
+        workload: String,
+        /// Predicted throughput in requests/s.
+        predicted_rps: f64,
+        /// The rate in requests/s.
+        rate_rps: f64,
+    },
+    /// The processes of a GPU need more memory than it has.
+    TooMuchMemory {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+    },
+}
+
+impl Violation {
+    /// Whether the plan cannot run at all. The others are broken promises: such a plan can be run, to
+    /// see what becomes of it.
+    #[must_use]
+    pub fn is_structural(&self) -> bool {
+        match self {
+            Self::PlacedTwice { .. }
+            | Self::UnknownWorkload { .. }
+            | Self::WrongModel { .. }
+            | Self::WrongKind { .. }
+            | Self::NoShare { .. }
+            | Self::TooManySms { .. }
+            | Self::TooMuchMemory { .. } => true,
+            Self::NotPlaced { .. }
+            | Self::BatchNotMeasured { .. }
+            | Self::TooSlow { .. }
+            | Self::TooLittleThroughput { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPlaced { workload } => write!(f, "workload {workload} is not placed"),
+            Self::PlacedTwice { workload } => {
+                write!(f, "workload {workload} is placed more than once")
+            }
+            Self::UnknownWorkload { gpu, workload } => {
+                write!(f, "GPU {gpu}: the scenario has no workload {workload:?}")
+            }
+            Self::WrongModel { workload, placed, wanted } => {
+                write!(f, "workload {workload} is a {wanted}, but is placed as {placed}")
+            }
+            Self::WrongKind { gpu, kind } => {
+                write!(f, "GPU {gpu}: kind {kind:?} is not the scenario's")
+            }
+            Self::NoShare { workload } => write!(f, "workload {workload} has no SM share"),
+            Self::TooManySms { gpu, total_pct } => {
+                write!(f, "GPU {gpu}: SM shares add up to {total_pct} %, more than 100 %")
+            }
+            Self::BatchNotMeasured { workload, batch, max } => write!(
+                f,
+                "workload {workload}: a batch of {batch} is larger than the {max} that were measured"
+            ),
+            Self::TooSlow { workload, predicted_ms, budget_ms } => write!(
+                f,
+                "workload {workload}: a batch takes {predicted_ms:.3} ms, more than the {budget_ms} ms \
+                 that are half of the SLO"
+            ),
+            Self::TooLittleThroughput { workload, predicted_rps, rate_rps } => write!(
+                f,
+                "workload {workload}: serves {predicted_rps:.1} requests/s, but {rate_rps} arrive"
+            ),
+            Self::TooMuchMemory { gpu, needed, available } => {
+                write!(f, "GPU {gpu}: needs {needed} bytes of memory and has {available}")
+            }
+        }
+    }
+}
+
+/// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once
+/// or named as infeasible, everything fits, and every placement meets latency and throughput as the
+/// request's predictor sees them.
+#[must_use]
+pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let by_name: BTreeMap<&str, &Workload> =
+        request.workloads().iter().map(|w| (w.name.as_str(), w)).collect();
+    let mut placed: BTreeMap<&str, u32> = BTreeMap::new();
+    for (gpu, co_location) in plan.gpus.iter().enumerate() {
+        if co_location.kind != request.predictor().kind().name {
+            found.push(Violation::WrongKind { gpu, kind: co_location.kind.to_string() });
+        }
+        let mut all_known = true;
+        for placement in &co_location.placements {
+            let name = placement.workload.as_str();
+            match by_name.get(name) {
+                Some(workload) if workload.model == placement.model => {}
+                Some(workload) => {
+                    all_known = false;
+                    found.push(Violation::WrongModel {
+                        workload: name.to_owned(),
+                        placed: placement.model.to_string(),
+                        wanted: workload.model.to_string(),
+                    });
+                }
+                None => {
+                    all_known = false;
+                    found.push(Violation::UnknownWorkload { gpu, workload: name.to_owned() });
+                }
+            }
+            *placed.entry(name).or_default() += 1;
+        }
+        if all_known {
+            check_gpu(gpu, co_location, request, &by_name, &mut found);
+        }
+    }
+    for workload in request.workloads() {
+        let name = workload.name.as_str();
+        let infeasible = plan.infeasible.iter().any(|i| i.workload == workload.name);
+        match placed.get(name) {
+            None if !infeasible => {
+                found.push(Violation::NotPlaced { workload: name.to_owned() });
+            }
+            Some(times) if *times > 1 || infeasible => {
+                found.push(Violation::PlacedTwice { workload: name.to_owned() });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Checks one GPU all of whose placements are known workloads.
+fn check_gpu(
+    gpu: usize,
+    co_location: &CoLocation,
+    request: &PlanRequest<'_>,
+    by_name: &BTreeMap<&str, &Workload>,
+    found: &mut Vec<Violation>,
+) {
+    let predictor = request.predictor();
+    let kind = predictor.kind();
+    if let Some(total) = co_location.total_sm().to_percent(kind.units)
+        && co_location.total_sm() > kind.units
+    {
+        found.push(Violation::TooManySms { gpu, total_pct: total.get() });
+    }
+    let mut members = Vec::new();
+    let mut demands = Vec::new();
+    let mut memory = 0;
+    for placement in &co_location.placements {
+        let workload = by_name[placement.workload.as_str()];
+        let model = request.model(workload);
+        let max = predictor.max_batch(model);
+        if placement.batch > max {
+            found.push(Violation::BatchNotMeasured {
+                workload: workload.name.to_string(),
+                batch: placement.batch.get(),
+                max: max.get(),
+            });
+        }
+        let Some(sm) = placement.sm.to_percent(kind.units) else {
+            found.push(Violation::NoShare { workload: workload.name.to_string() });
+            continue;
+        };
+        memory += predictor.memory(model).map_or(0, |bytes| bytes.get());
+        members.push(Member { model, batch: placement.batch, sm });
+        demands.push((workload, Demand::new(workload, model)));
+    }
+    if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
+        found.push(Violation::TooMuchMemory { gpu, needed: memory, available });
+    }
+    for ((workload, demand), predicted) in demands.iter().zip(predictor.predict(&members).members) {
+        if !demand.meets_latency(&predicted) {
+            found.push(Violation::TooSlow {
+                workload: workload.name.to_string(),
+                predicted_ms: predicted.latency_ms(),
+                budget_ms: demand.budget_ms,
+            });
+        }
+        if !demand.meets_rate(&predicted) {
+            found.push(Violation::TooLittleThroughput {
+                workload: workload.name.to_string(),
+                predicted_rps: predicted.throughput_rps,
+                rate_rps: demand.rate_rps,
+            });
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! FFD+, the interference-blind baseline of the iGniter paper: first fit decreasing.
+//!
+//! Batch sizes and least shares as in `igniter`; in order of falling share, each workload goes to the
+//! first GPU that has that much left. Nobody's latency is looked at again, so co-located workloads can
+//! miss their SLOs.
+
+use super::igniter::largest_first;
+use super::shares::{Seat, into_plan, total};
+use super::{PlanRequest, Strategy};
+use crate::domain::Plan;
+
+/// The strategy `ffd`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ffd;
+
+impl Strategy for Ffd {
+    fn name(&self) -> &'static str {
+        "ffd"
+    }
+
+    fn plan(&self, request: &PlanRequest<'_>) -> Plan {
+        let (seats, infeasible) = largest_first(request);
+        let whole = request.predictor().kind().units;
+        let mut gpus: Vec<Vec<Seat>> = Vec::new();
+        for seat in seats {
+            match gpus.iter_mut().find(|gpu| total(gpu) + seat.share <= whole) {
+                Some(gpu) => gpu.push(seat),
+                None => gpus.push(vec![seat]),
+            }
+        }
+        into_plan(self.name(), request, &gpus, infeasible)
+    }
+}

@@ -1,0 +1,202 @@
+//! The plan as a JSON document.
+
+use super::{PlanError, parse_igniter_plan};
+use crate::domain::{
+    CoLocation, GpuKind, GpuKindName, Infeasible, ModelName, Placement, Plan, PredictedService,
+    Workload, WorkloadFix, WorkloadName,
+};
+use crate::units::{BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A plan as it stands in a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    strategy: String,
+    gpus: Vec<GpuFile>,
+    gpu_count: usize,
+    cost_per_hour: Dollars,
+    #[serde(default)]
+    infeasible: Vec<InfeasibleFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GpuFile {
+    kind: GpuKindName,
+    placements: Vec<PlacementFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlacementFile {
+    workload: WorkloadName,
+    model: ModelName,
+    batch: BatchSize,
+    sm_pct: SmPercent,
+    predicted_latency_ms: Option<Milliseconds>,
+    predicted_throughput_rps: Option<RequestsPerSecond>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InfeasibleFile {
+    workload: WorkloadName,
+    reason: String,
+    /// The smallest SLO at which the rate could be served.
+    #[serde(default)]
+    feasible_slo_ms: Option<Milliseconds>,
+    /// The highest rate that the SLO allows.
+    #[serde(default)]
+    feasible_rate_rps: Option<RequestsPerSecond>,
+}
+
+/// The cost of a number of GPUs for an hour.
+fn cost(gpus: usize, kind: &GpuKind) -> Dollars {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
+    let cost = gpus as f64 * kind.price_per_hour.get();
+    Dollars::new(cost).expect("a count times a price is a price")
+}
+
+/// The plan as a document; its GPUs are of this kind.
+///
+/// # Panics
+/// When a placement has no SM share, which [`super::check_plan`] reports.
+#[must_use]
+pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
+    let fix = |infeasible: &Infeasible| {
+        let mut file = InfeasibleFile {
+            workload: infeasible.workload.clone(),
+            reason: infeasible.reason.clone(),
+            feasible_slo_ms: None,
+            feasible_rate_rps: None,
+        };
+        for fix in &infeasible.fixes {
+            match fix {
+                WorkloadFix::Slo(slo) => file.feasible_slo_ms = Some(*slo),
+                WorkloadFix::Rate(rate) => file.feasible_rate_rps = Some(*rate),
+            }
+        }
+        file
+    };
+    let placement = |p: &Placement| PlacementFile {
+        workload: p.workload.clone(),
+        model: p.model.clone(),
+        batch: p.batch,
+        sm_pct: p.sm.to_percent(kind.units).expect("a placement has a share"),
+        predicted_latency_ms: p.predicted.map(|s| s.latency),
+        predicted_throughput_rps: p.predicted.map(|s| s.throughput),
+    };
+    PlanFile {
+        strategy: plan.strategy.clone(),
+        gpus: plan
+            .gpus
+            .iter()
+            .map(|gpu| GpuFile {
+                kind: gpu.kind.clone(),
+                placements: gpu.placements.iter().map(placement).collect(),
+            })
+            .collect(),
+        gpu_count: plan.gpus.len(),
+        cost_per_hour: cost(plan.gpus.len(), kind),
+        infeasible: plan.infeasible.iter().map(fix).collect(),
+    }
+}
+
+impl PlanFile {
+    /// Dollars per hour of all GPUs.
+    #[must_use]
+    pub fn cost_per_hour(&self) -> Dollars {
+        self.cost_per_hour
+    }
+
+    fn into_plan(self, kind: &GpuKind) -> Result<Plan, String> {
+        let mut gpus = Vec::with_capacity(self.gpus.len());
+        for (index, gpu) in self.gpus.into_iter().enumerate() {
+            let mut placements = Vec::with_capacity(gpu.placements.len());
+            for p in gpu.placements {
+                let sm = units_of(p.sm_pct, kind)
+                    .map_err(|e| format!("gpus[{index}], workload {}: {e}", p.workload))?;
+                placements.push(Placement {
+                    workload: p.workload,
+                    model: p.model,
+                    batch: p.batch,
+                    sm,
+                    predicted: p
+                        .predicted_latency_ms
+                        .zip(p.predicted_throughput_rps)
+                        .map(|(latency, throughput)| PredictedService { latency, throughput }),
+                });
+            }
+            gpus.push(CoLocation { kind: gpu.kind, placements });
+        }
+        let infeasible = self.infeasible.into_iter().map(|i| Infeasible {
+            workload: i.workload,
+            reason: i.reason,
+            fixes: [
+                i.feasible_slo_ms.map(WorkloadFix::Slo),
+                i.feasible_rate_rps.map(WorkloadFix::Rate),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        });
+        Ok(Plan { strategy: self.strategy, gpus, infeasible: infeasible.collect() })
+    }
+}
+
+/// A percentage as whole allocation units.
+pub(super) fn units_of(sm: SmPercent, kind: &GpuKind) -> Result<SmUnits, String> {
+    let exact = sm.get() * f64::from(kind.units.get()) / 100.0;
+    let rounded = exact.round();
+    if sm.get() > 100.0 {
+        return Err(format!("sm_pct = {sm}: must be at most 100"));
+    }
+    if rounded < 1.0 || (exact - rounded).abs() > 1e-6 * exact {
+        let unit = 100.0 / f64::from(kind.units.get());
+        return Err(format!(
+            "sm_pct = {sm}: must be a multiple of {unit} %, the allocation unit of {}",
+            kind.name
+        ));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to units")]
+    Ok(SmUnits::new(rounded as u32))
+}
+
+/// Reads a plan: a document of [`plan_json`], or iGniter's format (a file of one object for each GPU, or
+/// the folder that holds `config_gpu1.json`, …), which is recognised by its content.
+///
+/// # Errors
+/// When it cannot be read, is no plan, or asks for shares that the kind cannot give. Whether it suits the
+/// workloads is for [`super::check_plan`] to say.
+pub fn read_plan(path: &Path, kind: &GpuKind, workloads: &[Workload]) -> Result<Plan, PlanError> {
+    let error = |message: String| PlanError::File { path: path.to_owned(), message };
+    if path.is_dir() {
+        let mut text = String::new();
+        for number in 1.. {
+            let file = path.join(format!("config_gpu{number}.json"));
+            if number > 1 && !file.exists() {
+                break;
+            }
+            text += &std::fs::read_to_string(&file)
+                .map_err(|e| PlanError::File { path: file, message: e.to_string() })?;
+            text.push('\n');
+        }
+        return parse_igniter_plan(&text, kind, workloads).map_err(error);
+    }
+    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| error("is not UTF-8 text, so it is no plan".to_owned()))?;
+    let first = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
+    match first {
+        Some(Ok(value)) if value.get("resources").is_some() => {
+            parse_igniter_plan(&text, kind, workloads).map_err(error)
+        }
+        _ => {
+            let file: PlanFile = serde_json::from_str(&text)
+                .map_err(|e| error(format!("is no plan of `igniter plan`: {e}")))?;
+            file.into_plan(kind).map_err(error)
+        }
+    }
+}

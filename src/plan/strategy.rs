@@ -1,0 +1,80 @@
+//! The contract of a strategy, and the list of all.
+
+use super::{PlanError, ffd::Ffd, igniter::Igniter};
+use crate::domain::{ModelId, Plan, Workload};
+use crate::predictor::Predictor;
+use std::fmt::Debug;
+
+/// What a strategy is asked to plan.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRequest<'a> {
+    workloads: &'a [Workload],
+    predictor: &'a dyn Predictor,
+}
+
+impl<'a> PlanRequest<'a> {
+    /// Checks that the predictor knows every model.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownModel`] for the first workload whose model it does not know.
+    pub fn new(workloads: &'a [Workload], predictor: &'a dyn Predictor) -> Result<Self, PlanError> {
+        for workload in workloads {
+            if predictor.model_id(&workload.model).is_none() {
+                let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
+                return Err(PlanError::UnknownModel {
+                    workload: workload.name.to_string(),
+                    model: workload.model.to_string(),
+                    kind: predictor.kind().name.to_string(),
+                    known: known.join(", "),
+                });
+            }
+        }
+        Ok(Self { workloads, predictor })
+    }
+
+    /// The workloads, in the scenario's order.
+    #[must_use]
+    pub fn workloads(&self) -> &'a [Workload] {
+        self.workloads
+    }
+
+    /// What every latency and throughput of the plan is predicted with.
+    #[must_use]
+    pub fn predictor(&self) -> &'a dyn Predictor {
+        self.predictor
+    }
+
+    /// The model of one of the request's workloads.
+    pub(super) fn model(&self, workload: &Workload) -> ModelId {
+        self.predictor.model_id(&workload.model).expect("checked when the request was made")
+    }
+}
+
+/// An algorithm that makes a provisioning plan.
+///
+/// A strategy is deterministic: the same request gives the same plan. Workloads that it cannot place
+/// are listed in [`Plan::infeasible`]; the others are planned all the same.
+pub trait Strategy: Debug + Send + Sync {
+    /// The name by which users choose it.
+    fn name(&self) -> &'static str;
+
+    /// Makes the plan.
+    fn plan(&self, request: &PlanRequest<'_>) -> Plan;
+}
+
+/// The names of all strategies.
+pub const STRATEGIES: &[&str] = &["igniter", "ffd"];
+
+/// Finds a strategy by name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
+    match name {
+        "igniter" => Ok(Box::new(Igniter)),
+        "ffd" => Ok(Box::new(Ffd)),
+        _ => {
+            Err(PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") })
+        }
+    }
+}
