@@ -4,6 +4,7 @@ pub mod fit;
 pub mod plan;
 pub mod predictor;
 pub mod profile;
+pub mod scenario;
 pub mod sim;
 pub mod stats;
 pub mod units;

@@ -1,0 +1,134 @@
+//! The `batching` tables: the default one and those of the workloads, which override it key by key.
+
+use super::reader::{Field, Need, Problems, Read, Rule, Table};
+use super::rules::{Least, NumberRule, WholeRule};
+use crate::sim::BatchingSpec;
+use crate::units::{BatchSize, Milliseconds};
+use toml::de::DeValue;
+
+const MAX_QUEUE_DELAY: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 3.6e6,
+    unit: "ms",
+    fix: "give how long a request may wait for its batch to fill, in milliseconds",
+};
+const MAX_BATCH: WholeRule = WholeRule {
+    least: 1,
+    most: 65_536,
+    fix: "give the largest batch, or leave the key out for the planned batch size",
+};
+const PREFERRED: WholeRule = WholeRule {
+    least: 1,
+    most: 65_536,
+    fix: "give batch sizes, or leave the key out for the largest batch alone",
+};
+const PREFERRED_LIST: Rule<'_> = Rule {
+    allowed: "an array of at most 64 batch sizes",
+    fix: "write for example preferred = [4, 8]",
+};
+const INSTANCES: WholeRule = WholeRule {
+    least: 1,
+    most: 1024,
+    fix: "give how many instances of the model the server runs, normally 1",
+};
+const VARIABLE_SHAPE: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true only for a model with variable-size inputs (a -1 dimension)",
+};
+const TABLE: Rule<'_> =
+    Rule { allowed: "a table", fix: "write for example batching = { max_queue_delay_ms = 100 }" };
+
+/// What one `batching` table says; absent keys say nothing.
+#[derive(Debug, Clone)]
+pub(super) struct RawBatching {
+    max_queue_delay: Read<Milliseconds>,
+    max_batch: Read<BatchSize>,
+    preferred: Read<Vec<BatchSize>>,
+    instances: Read<u32>,
+    variable_shape: Read<bool>,
+}
+
+impl RawBatching {
+    /// Reads the `batching` key of a table; an absent one says nothing.
+    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+        let mut raw = Self {
+            max_queue_delay: Read::Absent,
+            max_batch: Read::Absent,
+            preferred: Read::Absent,
+            instances: Read::Absent,
+            variable_shape: Read::Absent,
+        };
+        let Some(field) = parent.field("batching") else { return raw };
+        let Some(mut table) = field.table() else {
+            let _: Read<()> = field.refuse(problems, TABLE);
+            return raw;
+        };
+        let t = &mut table;
+        raw.max_queue_delay =
+            MAX_QUEUE_DELAY.read(t, problems, "max_queue_delay_ms", Need::Optional).convert(ms);
+        raw.max_batch = MAX_BATCH.read(t, problems, "max_batch", Need::Optional).convert(batch);
+        raw.preferred = read_preferred(t, problems);
+        raw.instances = INSTANCES
+            .read(t, problems, "instances", Need::Optional)
+            .convert(|n| u32::try_from(n).ok());
+        raw.variable_shape =
+            t.read(problems, "variable_shape", Need::Optional, VARIABLE_SHAPE, DeValue::as_bool);
+        table.finish(problems, |_| None);
+        raw
+    }
+
+    /// This table on top of another one.
+    pub(super) fn overriding(self, base: Self) -> Self {
+        Self {
+            max_queue_delay: self.max_queue_delay.overriding(base.max_queue_delay),
+            max_batch: self.max_batch.overriding(base.max_batch),
+            preferred: self.preferred.overriding(base.preferred),
+            instances: self.instances.overriding(base.instances),
+            variable_shape: self.variable_shape.overriding(base.variable_shape),
+        }
+    }
+
+    /// Fills the defaults in and checks the keys against each other.
+    pub(super) fn check(self, problems: &mut Problems<'_>) -> Option<BatchingSpec> {
+        if let (Read::Given(sizes, place), Read::Given(max, _)) = (&self.preferred, &self.max_batch)
+            && let Some(size) = sizes.iter().find(|size| *size > max)
+        {
+            let allowed = format!("batch sizes up to max_batch = {max}");
+            let rule =
+                Rule { allowed: &allowed, fix: "raise max_batch, or remove the larger size" };
+            problems.add(place, format!("given {size}"), rule);
+            return None;
+        }
+        let default = BatchingSpec::default();
+        Some(BatchingSpec {
+            max_queue_delay: self.max_queue_delay.or(default.max_queue_delay)?,
+            max_batch: self.max_batch.convert(|size| Some(Some(size))).or(default.max_batch)?,
+            preferred: self.preferred.or(default.preferred)?,
+            instances: self.instances.or(default.instances)?,
+            variable_shape: self.variable_shape.or(default.variable_shape)?,
+        })
+    }
+}
+
+fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Vec<BatchSize>> {
+    let Some(field) = table.field("preferred") else { return Read::Absent };
+    let Some(elements) = field.elements().filter(|elements| elements.len() <= 64) else {
+        return field.refuse(problems, PREFERRED_LIST);
+    };
+    let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
+    // Every element is looked at, so that every bad one is reported.
+    let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
+    let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
+    match sizes {
+        Some(sizes) => Read::Given(sizes, field.place),
+        None => Read::Bad,
+    }
+}
+
+fn batch(size: u64) -> Option<BatchSize> {
+    BatchSize::new(u32::try_from(size).ok()?).ok()
+}
+
+fn ms(number: f64) -> Option<Milliseconds> {
+    Milliseconds::new(number).ok()
+}

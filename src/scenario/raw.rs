@@ -1,0 +1,252 @@
+//! The raw scenario: every key read and checked on its own, nothing compared with anything else.
+
+use super::batching::RawBatching;
+use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
+use super::rules::{Least, NumberRule, WholeRule};
+use super::{ProfileChoice, arrival};
+use crate::domain::{GpuKindName, ModelName, WorkloadName};
+use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
+use crate::workload::ArrivalSpec;
+use std::path::Path;
+use toml::de::DeValue;
+
+const VERSION: WholeRule = WholeRule {
+    least: 1,
+    most: 1,
+    fix: "write version = 1, the only version of the scenario format that this program knows",
+};
+const SEED: WholeRule = WholeRule {
+    least: 0,
+    most: u64::MAX,
+    fix: "give a whole number; every seed is as good as any other",
+};
+const DURATION: NumberRule = NumberRule {
+    least: Least::Above(0.0),
+    most: 1e6,
+    unit: "s",
+    fix: "give the simulated time in seconds, such as duration_s = 60",
+};
+const CUT: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1e6,
+    unit: "s",
+    fix: "give the time that the statistics leave out, in seconds",
+};
+const PRICE: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1e6,
+    unit: "$/h",
+    fix: "give the price of one GPU for an hour, or leave the key out for the profile's own",
+};
+const SLO: NumberRule = NumberRule {
+    least: Least::From(0.01),
+    most: 3.6e6,
+    unit: "ms",
+    fix: "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10",
+};
+const RATE: NumberRule = NumberRule {
+    least: Least::From(0.001),
+    most: 1e6,
+    unit: "requests/s",
+    fix: "give the mean arrival rate in requests per second, such as rate_rps = 400",
+};
+const SCENARIO_NAME: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control characters, / and \\",
+    fix: "write for example name = \"paper-12\"",
+};
+const WORKLOAD_NAME: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control characters",
+    fix: "write for example name = \"W1\"",
+};
+const MODEL: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control characters",
+    fix: "name a model of the profile, such as model = \"alexnet\"",
+};
+const KIND: Rule<'_> = Rule {
+    allowed: "the name of a folder of profiles/, or a path (with a /) relative to the scenario file",
+    fix: "write for example kind = \"v100\"",
+};
+const OVERLAP: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true when the next batch is copied while the current one executes, else false",
+};
+const GPU_LIST: Rule<'_> =
+    Rule { allowed: "one [[gpu]] table", fix: "write [[gpu]] and below it kind = \"v100\"" };
+const WORKLOAD_LIST: Rule<'_> = Rule {
+    allowed: "one or more [[workload]] tables",
+    fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
+};
+const ENGINE: Rule<'_> = Rule {
+    allowed: "a table",
+    fix: "write [engine] and below it for example interference = \"static\"",
+};
+
+/// A scenario as it was written.
+#[derive(Debug)]
+pub(super) struct RawScenario {
+    pub(super) name: Read<String>,
+    pub(super) seed: Read<u64>,
+    pub(super) duration: Read<Nanoseconds>,
+    pub(super) warmup: Read<Nanoseconds>,
+    pub(super) cooldown: Read<Nanoseconds>,
+    pub(super) gpus: Vec<RawGpu>,
+    pub(super) engine: Option<EngineSpec>,
+    pub(super) batching: RawBatching,
+    pub(super) workloads: Vec<RawWorkload>,
+}
+
+/// One `[[gpu]]` as it was written.
+#[derive(Debug)]
+pub(super) struct RawGpu {
+    pub(super) place: Place,
+    pub(super) profile: Read<ProfileChoice>,
+    pub(super) price_per_hour: Read<Dollars>,
+}
+
+/// One `[[workload]]` as it was written.
+#[derive(Debug)]
+pub(super) struct RawWorkload {
+    pub(super) name: Read<WorkloadName>,
+    pub(super) model: Read<ModelName>,
+    pub(super) slo: Read<Milliseconds>,
+    pub(super) rate: Read<RequestsPerSecond>,
+    pub(super) arrival: Read<ArrivalSpec>,
+    pub(super) batching: RawBatching,
+}
+
+/// Reads the whole file; `folder` is where relative paths start.
+pub(super) fn read(
+    mut table: Table<'_>,
+    problems: &mut Problems<'_>,
+    folder: &Path,
+) -> RawScenario {
+    use Need::{Optional, Required};
+    let t = &mut table;
+    VERSION.read(t, problems, "version", Required);
+    let raw = RawScenario {
+        name: t.read(problems, "name", Optional, SCENARIO_NAME, scenario_name),
+        seed: SEED.read(t, problems, "seed", Optional),
+        duration: DURATION.read(t, problems, "duration_s", Required).convert(seconds),
+        warmup: CUT.read(t, problems, "warmup_s", Optional).convert(seconds),
+        cooldown: CUT.read(t, problems, "cooldown_s", Optional).convert(seconds),
+        gpus: tables(t, problems, "gpu", GPU_LIST)
+            .into_iter()
+            .map(|gpu| read_gpu(gpu, problems, folder))
+            .collect(),
+        engine: read_engine(t, problems),
+        batching: RawBatching::read(t, problems),
+        workloads: tables(t, problems, "workload", WORKLOAD_LIST)
+            .into_iter()
+            .map(|workload| read_workload(workload, problems, folder))
+            .collect(),
+    };
+    table.finish(problems, |_| None);
+    raw
+}
+
+/// The tables of a `[[key]]`, of which there must be at least one.
+fn tables<'a>(
+    parent: &mut Table<'a>,
+    problems: &mut Problems<'_>,
+    key: &'static str,
+    rule: Rule<'_>,
+) -> Vec<Table<'a>> {
+    let Some(field) = parent.field(key) else {
+        parent.missing(problems, key, rule);
+        return Vec::new();
+    };
+    let elements = field.elements().unwrap_or_default();
+    if elements.is_empty() {
+        let _: Read<()> = field.refuse(problems, rule);
+    }
+    let mut table = |element: Field<'a>| {
+        let table = element.table();
+        if table.is_none() {
+            let _: Read<()> = element.refuse(problems, rule);
+        }
+        table
+    };
+    elements.into_iter().filter_map(&mut table).collect()
+}
+
+fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawGpu {
+    let place = table.place().clone();
+    let profile =
+        table.read(problems, "kind", Need::Required, KIND, |value| profile(value, folder));
+    let price_per_hour = PRICE.read(&mut table, problems, "price_per_hour", Need::Optional);
+    table.finish(problems, |_| None);
+    RawGpu { place, profile, price_per_hour: price_per_hour.convert(|v| Dollars::new(v).ok()) }
+}
+
+fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {
+    use Need::Required;
+    let t = &mut table;
+    let raw = RawWorkload {
+        name: t.read(problems, "name", Required, WORKLOAD_NAME, |value| {
+            WorkloadName::new(value.as_str()?).ok()
+        }),
+        model: t
+            .read(problems, "model", Required, MODEL, |value| ModelName::new(value.as_str()?).ok()),
+        slo: SLO.read(t, problems, "slo_ms", Required).convert(|v| Milliseconds::new(v).ok()),
+        rate: RATE
+            .read(t, problems, "rate_rps", Required)
+            .convert(|v| RequestsPerSecond::new(v).ok()),
+        arrival: arrival::read(t, problems, folder),
+        batching: RawBatching::read(t, problems),
+    };
+    table.finish(problems, |_| None);
+    raw
+}
+
+/// The words of `interference`.
+pub(super) const INTERFERENCES: [(&str, Interference); 3] = [
+    ("dynamic", Interference::Dynamic),
+    ("static", Interference::Static),
+    ("none", Interference::None),
+];
+
+/// The words of `service`.
+pub(super) const SERVICES: [(&str, ServiceTime); 2] =
+    [("deterministic", ServiceTime::Deterministic), ("exponential", ServiceTime::Exponential)];
+
+fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+    let default = EngineSpec::default();
+    let Some(field) = parent.field("engine") else { return Some(default) };
+    let Some(mut table) = field.table() else {
+        let _: Read<()> = field.refuse(problems, ENGINE);
+        return None;
+    };
+    let interference = table.choice(problems, "interference", &INTERFERENCES);
+    let overlap =
+        table.read(problems, "overlap_load", Need::Optional, OVERLAP, |value| {
+            match value.as_bool()? {
+                true => Some(LoadOverlap::Overlapped),
+                false => Some(LoadOverlap::Serial),
+            }
+        });
+    let service = table.choice(problems, "service", &SERVICES);
+    table.finish(problems, |_| None);
+    Some(EngineSpec {
+        interference: interference.or(default.interference)?,
+        overlap: overlap.or(default.overlap)?,
+        service: service.or(default.service)?,
+    })
+}
+
+fn scenario_name(value: &DeValue<'_>) -> Option<String> {
+    let name = value.as_str()?;
+    super::is_scenario_name(name).then(|| name.to_owned())
+}
+
+fn profile(value: &DeValue<'_>, folder: &Path) -> Option<ProfileChoice> {
+    let text = value.as_str()?;
+    if text.contains('/') && !text.chars().any(char::is_control) {
+        return Some(ProfileChoice::Path(arrival::resolve(folder, text)));
+    }
+    GpuKindName::new(text).ok().map(ProfileChoice::Kind)
+}
+
+fn seconds(number: f64) -> Option<Nanoseconds> {
+    Nanoseconds::from_seconds(number).ok()
+}

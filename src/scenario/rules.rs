@@ -1,0 +1,112 @@
+//! Numbers of a scenario file: which are allowed, and how a refusal reads.
+
+use super::reader::{Field, Need, Problems, Read, Rule, Table};
+use toml::de::DeValue;
+
+/// The least number that is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Least {
+    /// This one.
+    From(f64),
+    /// Any above this one.
+    Above(f64),
+}
+
+/// The allowed range of a real number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NumberRule {
+    pub(super) least: Least,
+    pub(super) most: f64,
+    pub(super) unit: &'static str,
+    pub(super) fix: &'static str,
+}
+
+impl NumberRule {
+    fn accepts(&self, number: f64) -> bool {
+        let enough = match self.least {
+            Least::From(least) => number >= least,
+            Least::Above(bound) => number > bound,
+        };
+        enough && number <= self.most
+    }
+
+    fn allowed(&self) -> String {
+        let Self { most, unit, .. } = self;
+        let space = if unit.is_empty() { "" } else { " " };
+        match self.least {
+            Least::From(least) => format!("a number from {least} to {most}{space}{unit}"),
+            Least::Above(bound) => {
+                format!("a number above {bound} and at most {most}{space}{unit}")
+            }
+        }
+    }
+
+    /// Reads a real number; integers are real numbers too.
+    pub(super) fn read(
+        &self,
+        table: &mut Table<'_>,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        need: Need,
+    ) -> Read<f64> {
+        let allowed = self.allowed();
+        let rule = Rule { allowed: &allowed, fix: self.fix };
+        table.read(problems, key, need, rule, |value| {
+            real(value).filter(|&number| self.accepts(number))
+        })
+    }
+}
+
+/// The allowed range of a whole number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WholeRule {
+    pub(super) least: u64,
+    pub(super) most: u64,
+    pub(super) fix: &'static str,
+}
+
+impl WholeRule {
+    fn allowed(&self) -> String {
+        format!("a whole number from {} to {}", self.least, self.most)
+    }
+
+    fn accept(&self, value: &DeValue<'_>) -> Option<u64> {
+        whole(value).filter(|number| (self.least..=self.most).contains(number))
+    }
+
+    /// Reads a whole number.
+    pub(super) fn read(
+        &self,
+        table: &mut Table<'_>,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        need: Need,
+    ) -> Read<u64> {
+        let allowed = self.allowed();
+        let rule = Rule { allowed: &allowed, fix: self.fix };
+        table.read(problems, key, need, rule, |value| self.accept(value))
+    }
+
+    /// Checks one element of an array.
+    pub(super) fn read_element(&self, field: &Field<'_>, problems: &mut Problems<'_>) -> Read<u64> {
+        match self.accept(field.value) {
+            Some(number) => Read::Given(number, field.place.clone()),
+            None => field.refuse(problems, Rule { allowed: &self.allowed(), fix: self.fix }),
+        }
+    }
+}
+
+fn real(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Float(float) => float.as_str().parse().ok(),
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+        // Exact enough: no allowed range reaches 2^53.
+        DeValue::Integer(_) => whole(value).and_then(|n| u32::try_from(n).ok()).map(f64::from),
+        _ => None,
+    }
+}
+
+fn whole(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}

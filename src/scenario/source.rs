@@ -1,0 +1,31 @@
+//! From a path to text, with a clear answer for everything that is no text file.
+
+use super::ScenarioError;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The largest scenario file that is read: far above any sensible one, far below what would hurt.
+pub(super) const LIMIT: u64 = 10 * 1024 * 1024;
+
+/// Reads a scenario file as text.
+pub(super) fn read_text(path: &Path) -> Result<String, ScenarioError> {
+    let unreadable = |source: io::Error| ScenarioError::Unreadable { path: path.into(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(ScenarioError::IsDirectory { path: path.into() });
+    }
+    let mut bytes = Vec::new();
+    // One byte past the limit: what is longer than it claims to be is caught as well.
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(ScenarioError::TooLarge { path: path.into(), limit: LIMIT });
+    }
+    if let Some(offset) = bytes.iter().position(|&byte| byte == 0) {
+        return Err(ScenarioError::NotText { path: path.into(), offset });
+    }
+    String::from_utf8(bytes).map_err(|error| ScenarioError::NotText {
+        path: path.into(),
+        offset: error.utf8_error().valid_up_to(),
+    })
+}

@@ -1,0 +1,122 @@
+//! What a valid file means.
+
+use super::*;
+use crate::scenario::{Defaults, ProfileChoice};
+use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
+use crate::workload::ArrivalSpec;
+
+fn batch(size: u32) -> BatchSize {
+    BatchSize::new(size).unwrap()
+}
+
+#[test]
+fn defaults_fill_what_is_left_out() {
+    let scenario = parse(SMALL).unwrap();
+    let defaults = Defaults::default();
+    assert_eq!(scenario.name, "small");
+    assert_eq!(scenario.seed, 1);
+    assert_eq!(scenario.duration, Nanoseconds::new(60_000_000_000));
+    assert_eq!((scenario.warmup, scenario.cooldown), (defaults.warmup, defaults.cooldown));
+    assert_eq!(scenario.warmup, Nanoseconds::new(1_000_000_000));
+    assert_eq!(scenario.gpu.price_per_hour, None);
+    assert_eq!(scenario.gpu.profile.to_string(), "v100");
+    assert_eq!(scenario.engine, EngineSpec::default());
+    assert_eq!(scenario.workloads[0].arrival, ArrivalSpec::Constant);
+    assert_eq!(scenario.workloads[0].batching, BatchingSpec::default());
+}
+
+#[test]
+fn every_key_is_understood() {
+    let text = r#"
+        version = 1
+        name = "all keys"
+        seed = 18446744073709551615
+        duration_s = 2.5
+        warmup_s = 0
+        cooldown_s = 0.25
+        [[gpu]]
+        kind = "../profiles/mine"
+        price_per_hour = 3.06
+        [engine]
+        interference = "static"
+        overlap_load = false
+        service = "exponential"
+        [batching]
+        max_queue_delay_ms = 100
+        max_batch = 8
+        preferred = [4, 8]
+        [[workload]]
+        name = "a"
+        model = "vgg19"
+        slo_ms = 0.01
+        rate_rps = 1e6
+        arrival = { process = "gamma", cv = 4 }
+        batching = { max_batch = 16, instances = 2, variable_shape = true }
+        [[workload]]
+        name = "b"
+        model = "vgg19"
+        slo_ms = 3_600_000
+        rate_rps = 0.001
+        arrival = { process = "trace", path = "../traces/day.csv", column = "t" }
+    "#;
+    let scenario = parse(text).unwrap();
+    assert_eq!((scenario.name.as_str(), scenario.seed), ("all keys", u64::MAX));
+    assert_eq!(scenario.cooldown, Nanoseconds::new(250_000_000));
+    assert_eq!(scenario.gpu.price_per_hour, Some(Dollars::new(3.06).unwrap()));
+    assert_eq!(
+        scenario.gpu.profile,
+        ProfileChoice::Path("scenarios/../profiles/mine".into()),
+        "paths start at the folder of the file"
+    );
+    assert_eq!(
+        scenario.engine,
+        EngineSpec {
+            interference: Interference::Static,
+            overlap: LoadOverlap::Serial,
+            service: ServiceTime::Exponential
+        }
+    );
+    let default_table = BatchingSpec {
+        max_queue_delay: Milliseconds::new(100.0).unwrap(),
+        max_batch: Some(batch(8)),
+        preferred: vec![batch(4), batch(8)],
+        ..BatchingSpec::default()
+    };
+    let [a, b] = &scenario.workloads[..] else { panic!() };
+    assert_eq!(b.batching, default_table);
+    let own = BatchingSpec {
+        max_batch: Some(batch(16)),
+        instances: 2,
+        variable_shape: true,
+        ..default_table
+    };
+    assert_eq!(a.batching, own, "overridden key by key");
+    assert_eq!(a.arrival, ArrivalSpec::Gamma { cv: 4.0 });
+    let trace =
+        ArrivalSpec::Trace { path: "scenarios/../traces/day.csv".into(), column: "t".into() };
+    assert_eq!(b.arrival, trace);
+}
+
+#[test]
+fn editors_of_other_systems_are_welcome() {
+    let windows = format!("\u{feff}{}", SMALL.replace('\n', "\r\n"));
+    assert_eq!(parse(&windows).unwrap(), parse(SMALL).unwrap());
+}
+
+#[test]
+fn a_trace_has_a_default_column() {
+    let text = format!("{SMALL}arrival = {{ process = \"trace\", path = \"day.csv\" }}\n");
+    let ArrivalSpec::Trace { column, .. } = &parse(&text).unwrap().workloads[0].arrival else {
+        panic!()
+    };
+    assert_eq!(column, "arrival_s");
+}
+
+#[test]
+fn the_default_name_is_the_stem_where_that_is_a_name() {
+    let named = |file: &str| Scenario::parse(SMALL, Path::new(file)).unwrap().name;
+    assert_eq!(named("a/b/paper-12.toml"), "paper-12");
+    assert_eq!(named(&format!("{}.toml", "x".repeat(65))), "scenario");
+    assert_eq!(named(""), "scenario");
+}

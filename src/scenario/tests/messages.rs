@@ -1,0 +1,221 @@
+//! Every bad value: what the user is told.
+
+use super::*;
+
+#[test]
+fn all_problems_of_a_file_are_listed_with_their_count() {
+    let text = r#"version = 2
+duration_s = 60
+sede = 7
+
+[[gpu]]
+kind = "v100"
+
+[[workload]]
+name = "W1"
+model = "alexnet"
+slo = 10
+rate_rps = 0
+
+[[workload]]
+name = "W1"
+model = "vgg19"
+slo_ms = -5
+rate_rps = 200
+arrival = { process = "poison" }
+"#;
+    let expected = r#"
+scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; fix: write version = 1, the only version of the scenario format that this program knows
+scenarios/small.toml:3: sede: unknown key; allowed: version, name, seed, duration_s, warmup_s, cooldown_s, gpu, engine, batching, workload; fix: did you mean `seed`?
+scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
+scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, model, slo_ms, rate_rps, arrival, batching; fix: did you mean `slo_ms`?
+scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
+scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload a name of its own
+scenarios/small.toml:17: workload[1].slo_ms: given -5; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
+scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "trace"; fix: did you mean "poisson"?
+8 problems in scenarios/small.toml"#;
+    assert_eq!(format!("\n{}", parse(text).unwrap_err()), expected);
+}
+
+/// Replaces one value of the small file; exactly one problem with these words must come back.
+fn refused(old: &str, new: &str, words: &[&str]) {
+    let found = with(old, new);
+    assert_eq!(found.len(), 1, "{new}: {found:#?}");
+    for word in words {
+        assert!(found[0].contains(word), "{new}: `{word}` is not in: {}", found[0]);
+    }
+}
+
+#[test]
+fn bad_slos() {
+    for bad in ["nan", "inf", "-inf", "-10", "0", "1e-9", "1e12", "1e999", "\"10\"", "true", "[]"] {
+        let words =
+            ["10: workload[0].slo_ms", &format!("given {bad};"), "from 0.01 to 3600000 ms; fix:"];
+        refused("slo_ms = 10", &format!("slo_ms = {bad}"), &words);
+    }
+    refused("slo_ms = 10\n", "", &["7: workload[0].slo_ms: missing; allowed:"]);
+}
+
+#[test]
+fn bad_rates() {
+    for bad in ["nan", "inf", "-1", "0", "1e9", "1e-9", "'many'"] {
+        let words = ["11: workload[0].rate_rps", &format!("given {bad};"), "0.001 to 1000000"];
+        refused("rate_rps = 1200", &format!("rate_rps = {bad}"), &words);
+    }
+}
+
+#[test]
+fn bad_times() {
+    for bad in ["0", "-1", "nan", "inf", "1000000.5"] {
+        let words = ["2: duration_s", "a number above 0 and at most 1000000 s"];
+        refused("duration_s = 60", &format!("duration_s = {bad}"), &words);
+    }
+    refused("duration_s = 60\n", "", &["1: duration_s: missing"]);
+    refused("duration_s = 60", "duration_s = 60\nwarmup_s = -1", &["3: warmup_s: given -1"]);
+    refused("duration_s = 60", "duration_s = 60\ncooldown_s = nan", &["3: cooldown_s: given nan"]);
+    refused("duration_s = 60", "duration_s = 2", &["2: duration_s: given 2; ", "1 + 1 s"]);
+    let cut = "duration_s = 20\nwarmup_s = 15\ncooldown_s = 5.5";
+    refused("duration_s = 60", cut, &["2: duration_s: given 20; allowed: more than", "15 + 5.5 s"]);
+    let tiny = "duration_s = 1e-12\nwarmup_s = 0\ncooldown_s = 0";
+    refused("duration_s = 60", tiny, &["2: duration_s: given 0; allowed: more than"]);
+}
+
+#[test]
+fn bad_versions_seeds_and_names() {
+    refused("version = 1\n", "", &["1: version: missing", "write version = 1"]);
+    refused("version = 1", "version = \"1\"", &["1: version: given \"1\""]);
+    for bad in ["-1", "1.5", "18446744073709551616", "\"one\""] {
+        refused("version = 1", &format!("version = 1\nseed = {bad}"), &["2: seed: given", bad]);
+    }
+    for bad in ["\"\"", "\"a/b\"", "\"..\"", "7", "\"tab\\there\""] {
+        refused("version = 1", &format!("version = 1\nname = {bad}"), &["2: name: given", bad]);
+    }
+    refused("name = \"W1\"", "name = \"\"", &["8: workload[0].name: given \"\""]);
+    refused("name = \"W1\"\n", "", &["7: workload[0].name: missing"]);
+    refused("model = \"alexnet\"", "model = 5", &["9: workload[0].model: given 5"]);
+    let long = format!("model = \"{}\"", "m".repeat(65));
+    refused(
+        "model = \"alexnet\"",
+        &long,
+        &["workload[0].model: given \"mmm", "…; allowed: 1 to 64"],
+    );
+}
+
+#[test]
+fn bad_gpus() {
+    let gpu = "[[gpu]]\nkind = \"v100\"\n";
+    refused(gpu, "", &["1: gpu: missing; allowed: one [[gpu]] table"]);
+    refused("[[gpu]]", "[gpu]", &["4: gpu: given", "fix: write [[gpu]]"]);
+    let two = format!("{gpu}[[gpu]]\nkind = \"t4\"\n");
+    refused(gpu, &two, &["6: gpu[1]: one [[gpu]] too many", "not supported yet"]);
+    refused("kind = \"v100\"", "kind = \"\"", &["5: gpu[0].kind: given \"\""]);
+    refused("kind = \"v100\"", "kidn = \"v100\"\nkind = \"v100\"", &["did you mean `kind`?"]);
+    let price = "kind = \"v100\"\nprice_per_hour = -3";
+    refused("kind = \"v100\"", price, &["6: gpu[0].price_per_hour: given -3", "$/h"]);
+}
+
+#[test]
+fn bad_engines() {
+    let engine = |line: &str| format!("[engine]\n{line}\n\n[[gpu]]");
+    let typo = engine("interference = \"dynamc\"");
+    refused("[[gpu]]", &typo, &["5: engine.interference: given", "did you mean \"dynamic\"?"]);
+    let number = engine("service = 3");
+    refused("[[gpu]]", &number, &["\"deterministic\" | \"exponential\"", "in quotes"]);
+    refused("[[gpu]]", &engine("overlap_load = 1"), &["true or false"]);
+    refused("[[gpu]]", &engine("overlap = true"), &["did you mean `overlap_load`?"]);
+    refused("version = 1", "version = 1\nengine = \"fast\"", &["2: engine: given \"fast\""]);
+}
+
+#[test]
+fn bad_workload_lists() {
+    let none = "version = 1\nduration_s = 60\n[[gpu]]\nkind = \"v100\"\n";
+    let found = problems(none);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().starts_with("workload: missing; allowed: one or more"));
+    let found = problems(&format!("workload = []\n{none}"));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().starts_with("workload: given []; allowed: one or more"));
+    refused("[[workload]]", "[workload]", &["7: workload: given", "fix: write [[workload]]"]);
+    let found = problems(&format!("workload = [3]\n{none}"));
+    assert!(found[0].to_string().starts_with("workload[0]: given 3"), "{found:?}");
+}
+
+#[test]
+fn bad_arrivals() {
+    let rate = "rate_rps = 1200";
+    let arrival = |table: &str| format!("{rate}\narrival = {table}");
+    let cases = [
+        ("\"poisson\"", "12: workload[0].arrival: given \"poisson\"; allowed: a table"),
+        ("{ }", "arrival.process: missing"),
+        ("{ process = 3 }", "arrival.process: given 3"),
+        ("{ process = \"gamma\" }", "arrival.cv: missing; allowed: a number from 0.01 to 100;"),
+        ("{ process = \"gamma\", cv = 0 }", "arrival.cv: given 0"),
+        ("{ process = \"gamma\", cv = 101 }", "arrival.cv: given 101"),
+        ("{ process = \"gamma\", cv = nan }", "arrival.cv: given nan"),
+        ("{ process = \"poisson\", cv = 2 }", "fix: remove it: it belongs to process = \"gamma\""),
+        ("{ process = \"trace\" }", "arrival.path: missing"),
+        ("{ process = \"trace\", path = \"\" }", "arrival.path: given \"\""),
+        ("{ process = \"trace\", path = \"a\", column = 1 }", "arrival.column: given 1"),
+    ];
+    for (table, words) in cases {
+        refused(rate, &arrival(table), &[words]);
+    }
+}
+
+#[test]
+fn bad_batching() {
+    let rate = "rate_rps = 1200";
+    let cases = [
+        ("batching = 3", "12: workload[0].batching: given 3; allowed: a table"),
+        ("batching = { max_queue_delay_ms = -1 }", "batching.max_queue_delay_ms: given -1"),
+        ("batching = { max_queue_delay_ms = inf }", "batching.max_queue_delay_ms: given inf"),
+        ("batching = { max_batch = 0 }", "batching.max_batch: given 0"),
+        ("batching = { max_batch = 4.0 }", "given 4.0; allowed: a whole number from 1 to 65536"),
+        ("batching = { instances = 0 }", "batching.instances: given 0"),
+        ("batching = { variable_shape = 1 }", "batching.variable_shape: given 1"),
+        ("batching = { preferred = 4 }", "batching.preferred: given 4; allowed: an array"),
+        ("batching = { preferred = [4, 0] }", "batching.preferred[1]: given 0"),
+        (
+            "batching = { max_batch = 4, preferred = [2, 8] }",
+            "preferred: given 8; allowed: batch sizes up to max_batch = 4",
+        ),
+        ("batching = { max_delay_ms = 1 }", "batching.max_delay_ms: unknown key"),
+    ];
+    for (line, words) in cases {
+        refused(rate, &format!("{rate}\n{line}"), &[words]);
+    }
+    // A fault of the default table is said once, not for every workload.
+    let table = "[batching]\nmax_batch = 4\npreferred = [8]\n\n[[gpu]]";
+    refused("[[gpu]]", table, &["6: batching.preferred: given 8"]);
+}
+
+#[test]
+fn text_that_is_no_toml() {
+    let found = with("slo_ms = 10", "slo_ms = ");
+    assert!(found[0].starts_with("10: not TOML: "), "{found:?}");
+    let found = with("rate_rps = 1200", "slo_ms = 12");
+    assert!(found[0].starts_with("11: not TOML: duplicate key"), "{found:?}");
+    // Cut in the middle of a string, and cleanly after a line.
+    let cut = &SMALL[..SMALL.find("alexnet").unwrap() + 4];
+    assert_eq!(problems(cut)[0].line, 9);
+    let cut = &SMALL[..SMALL.find("slo_ms").unwrap()];
+    let keys: Vec<String> = problems(cut).into_iter().map(|problem| problem.key).collect();
+    assert_eq!(keys, ["workload[0].slo_ms", "workload[0].rate_rps"]);
+    let keys: Vec<String> = problems("").into_iter().map(|problem| problem.key).collect();
+    assert_eq!(keys, ["version", "duration_s", "gpu", "workload"]);
+    for garbage in ["{\"version\": 1}", "PK\u{3}\u{4}", "= = =", "[[[[[[", "\u{feff}\u{feff}"] {
+        assert!(!problems(garbage).is_empty());
+    }
+}
+
+#[test]
+fn hostile_values_stay_on_one_short_line() {
+    let long = format!("rate_rps = \"{}\"", "line\\nbreak".repeat(1000));
+    let multi = "rate_rps = \"\"\"a\nb\"\"\"";
+    let key = format!("rate_rps = 1200\n\"{}\" = 1", "k\\n".repeat(1000));
+    for new in [long.as_str(), multi, key.as_str()] {
+        let found = with("rate_rps = 1200", new);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].len() < 400 && !found[0].contains('\n'), "{found:?}");
+    }
+}
