@@ -1,4 +1,5 @@
 //! `igniter`: fit, plan, simulate and compare GPU provisioning for DNN inference.
+pub mod accuracy;
 pub mod domain;
 pub mod fit;
 pub mod plan;

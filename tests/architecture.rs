@@ -13,13 +13,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
     ("profile", &["units", "domain"]),
     ("predictor", &["units", "domain"]),
     ("fit", &["units", "domain", "stats", "profile", "predictor"]),
+    ("accuracy", &["units", "domain", "stats", "profile", "predictor"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
     ("sim", &["units", "domain", "predictor", "workload"]),
