@@ -10,3 +10,7 @@ pub mod sim;
 pub mod stats;
 pub mod units;
 pub mod workload;
+
+/// Lets code that tests and the library share name the library the same way.
+#[cfg(test)]
+extern crate self as igniter;

@@ -1,5 +1,37 @@
 //! The discrete-event engine: a plan and its arrivals become request records.
+//!
+//! Each placement of a plan is a server: a dynamic batcher ([`Batcher`], after Triton's), then for
+//! each model instance three stages (copy to the GPU, execution, copy back). While batches of
+//! several servers execute on one GPU, each runs at the speed that the predictor gives for exactly
+//! this set ([`Interference::Dynamic`]). Time is in whole nanoseconds, equal times are FIFO, and
+//! randomness comes from named streams, so a run gives the same bytes on any number of threads.
+//!
+//! - [`simulate`]: the entry point
+//! - [`EngineSpec`], [`BatchingSpec`]: what a user can ask for, with the defaults
+//! - [`Batcher`]: the batching rules, usable on their own
 
+mod batcher;
+mod batcher_rules;
+mod engine;
+mod error;
+mod event_queue;
+mod gpu;
+mod server;
 mod spec;
+mod speed;
 
+#[cfg(test)]
+mod batcher_tests;
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+#[path = "../../tests/common/fake.rs"]
+mod fake;
+
+pub use batcher::{Batch, Batcher};
+pub use batcher_rules::{BatcherRules, BatchingError};
+pub use engine::{
+    GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, simulate,
+};
+pub use error::SimError;
 pub use spec::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};

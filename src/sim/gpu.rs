@@ -1,0 +1,308 @@
+//! The event loop of one GPU.
+
+use super::batcher::Batch;
+use super::event_queue::EventQueue;
+use super::server::Server;
+use super::speed::{BadPrediction, SpeedTable};
+use super::{GpuOutcome, LoadOverlap, ServerOutcome};
+use crate::domain::{GpuId, GpuInterval, RecordSink};
+use crate::units::Nanoseconds;
+
+/// What can happen.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// A request arrives.
+    Arrival { server: usize },
+    /// A batcher may have to act without an arrival.
+    BatcherTimer { server: usize },
+    /// A batch is on the GPU.
+    Loaded { server: usize, instance: usize },
+    /// The first execution to end does so, unless the prediction has changed since.
+    ExecutionEnd { generation: u64 },
+    /// The results of a batch are on the host.
+    Done { server: usize, instance: usize },
+}
+
+/// A batch that executes.
+#[derive(Debug, Clone, Copy)]
+struct Execution {
+    server: usize,
+    instance: usize,
+    slot: usize,
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    remaining: f64,
+    /// The time of the predicted work at the present speed.
+    exec_ns: f64,
+    since: Nanoseconds,
+    end: Nanoseconds,
+}
+
+/// One GPU with its servers, at some moment of a run.
+#[derive(Debug)]
+pub(super) struct GpuSimulation<'a, S> {
+    gpu: GpuId,
+    overlap: LoadOverlap,
+    duration: Nanoseconds,
+    servers: Vec<Server>,
+    speeds: SpeedTable<'a>,
+    sink: S,
+    events: EventQueue<Event>,
+    processed: u64,
+    /// The batches that execute, in order of their start.
+    executions: Vec<Execution>,
+    /// Their sizes, by slot.
+    executing: Vec<u32>,
+    /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
+    generation: u64,
+    /// The present state in `speeds`, and since when it holds.
+    state: usize,
+    state_since: Nanoseconds,
+    last_done: Nanoseconds,
+    /// Scratch space for batches on their way from batcher to instance.
+    taken: Vec<Batch>,
+}
+
+impl<'a, S: RecordSink> GpuSimulation<'a, S> {
+    /// A GPU at time 0, before the first arrival.
+    pub(super) fn new(
+        gpu: GpuId,
+        overlap: LoadOverlap,
+        duration: Nanoseconds,
+        servers: Vec<Server>,
+        mut speeds: SpeedTable<'a>,
+        sink: S,
+    ) -> Result<Self, BadPrediction> {
+        let executing = vec![0; speeds.slots()];
+        let state = speeds.find(&executing)?;
+        let mut simulation = Self {
+            gpu,
+            overlap,
+            duration,
+            servers,
+            speeds,
+            sink,
+            events: EventQueue::new(),
+            processed: 0,
+            executions: Vec::new(),
+            executing,
+            generation: 0,
+            state,
+            state_since: Nanoseconds::ZERO,
+            last_done: Nanoseconds::ZERO,
+            taken: Vec::new(),
+        };
+        for server in 0..simulation.servers.len() {
+            simulation.schedule_arrival(server);
+        }
+        Ok(simulation)
+    }
+
+    /// Lets everything happen up to and including `stop`.
+    pub(super) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
+        while let Some((now, event)) = self.events.pop_until(stop) {
+            self.processed += 1;
+            match event {
+                Event::Arrival { server } => self.arrive(server, now)?,
+                Event::BatcherTimer { server } => self.batcher_timer(server, now)?,
+                Event::Loaded { server, instance } => {
+                    self.servers[server].instances[instance].loaded = true;
+                    self.start_if_possible(server, instance, now)?;
+                }
+                Event::ExecutionEnd { generation } if generation == self.generation => {
+                    self.end_execution(now)?;
+                }
+                Event::ExecutionEnd { .. } => {}
+                Event::Done { server, instance } => self.complete(server, instance, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs to the end: all requests that arrive before the end of the run are completed.
+    pub(super) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+        self.run_until(Nanoseconds::MAX)?;
+        let end = self.duration.max(self.last_done);
+        self.close_interval(end);
+        let servers = self.servers.iter().map(ServerOutcome::of).collect();
+        Ok(GpuOutcome { gpu: self.gpu, sink: self.sink, servers, events: self.processed, end })
+    }
+
+    fn schedule_arrival(&mut self, server: usize) {
+        if let Some(time) = self.servers[server].arrivals.next_arrival() {
+            self.events.push(time, Event::Arrival { server });
+        }
+    }
+
+    fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        self.schedule_arrival(server);
+        self.servers[server].arrived += 1;
+        self.servers[server].batcher.arrive(now, &mut self.taken);
+        self.load_taken(server, now)
+    }
+
+    fn batcher_timer(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        if self.servers[server].timer != Some(now) {
+            return Ok(());
+        }
+        self.servers[server].timer = None;
+        self.servers[server].batcher.timer(now, &mut self.taken);
+        self.load_taken(server, now)
+    }
+
+    fn instance_ready(
+        &mut self,
+        server: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        self.servers[server].instances[instance].ready = true;
+        self.servers[server].batcher.instance_ready(now, &mut self.taken);
+        self.load_taken(server, now)
+    }
+
+    /// Follows up on a call of a batcher: instances load what they have taken, and the batcher gets
+    /// its timer.
+    fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
+        for batch in self.taken.drain(..) {
+            let (instance, loaded) = server.load(batch, now, index, &self.speeds)?;
+            self.events.push(loaded, Event::Loaded { server: index, instance });
+        }
+        let due = server.batcher.next_timer();
+        if due != server.timer {
+            server.timer = due;
+            if let Some(due) = due {
+                self.events.push(due, Event::BatcherTimer { server: index });
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the batch that an instance has loaded if the one before it is done: the throughput of
+    /// a server is b / (t_gpu + t_feedback) (iGniter paper, Eq. 2).
+    fn start_if_possible(
+        &mut self,
+        server: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let slot = self.servers[server].first_slot + instance;
+        let pipeline = &mut self.servers[server].instances[instance];
+        if !pipeline.loaded || pipeline.back.is_some() {
+            return Ok(());
+        }
+        let Some(mut flight) = pipeline.front.take() else { return Ok(()) };
+        pipeline.loaded = false;
+        flight.exec_start = now;
+        self.executing[slot] = flight.rows();
+        self.executions.push(Execution {
+            server,
+            instance,
+            slot,
+            remaining: flight.work,
+            exec_ns: 0.0,
+            since: now,
+            end: now,
+        });
+        pipeline.back = Some(flight);
+        self.executions_changed(now)?;
+        match self.overlap {
+            LoadOverlap::Overlapped => self.instance_ready(server, instance, now),
+            LoadOverlap::Serial => Ok(()),
+        }
+    }
+
+    /// Ends the execution whose end is now.
+    fn end_execution(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+        let first = self.next_end().expect("a valid end event has an execution");
+        let Execution { server, instance, slot, .. } = self.executions.remove(first);
+        self.executing[slot] = 0;
+        self.executions_changed(now)?;
+        let flight = self.servers[server].instances[instance].back.as_mut();
+        let flight = flight.expect("an executing batch is in its instance");
+        flight.exec_end = now;
+        let done = now.saturating_add(flight.feedback);
+        self.events.push(done, Event::Done { server, instance });
+        Ok(())
+    }
+
+    fn complete(
+        &mut self,
+        index: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
+        let flight = server.instances[instance].back.take();
+        let flight = flight.expect("a batch that was copied back is in its instance");
+        for record in flight.records(server.workload, self.gpu, now) {
+            self.sink.request(&record);
+        }
+        server.completed += u64::from(flight.rows());
+        server.batcher.recycle(flight.batch);
+        self.last_done = now;
+        self.start_if_possible(index, instance, now)?;
+        match self.overlap {
+            LoadOverlap::Overlapped => Ok(()),
+            LoadOverlap::Serial => self.instance_ready(index, instance, now),
+        }
+    }
+
+    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+        self.close_interval(now);
+        self.state = self.speeds.find(&self.executing)?;
+        let state = self.speeds.state(self.state);
+        for execution in &mut self.executions {
+            let exec_ns = state.exec_ns[execution.slot];
+            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
+            // counts.
+            if exec_ns.to_bits() == execution.exec_ns.to_bits() {
+                continue;
+            }
+            if execution.exec_ns > 0.0 {
+                let passed = (now - execution.since).as_f64() / execution.exec_ns;
+                execution.remaining = (execution.remaining - passed).max(0.0);
+            }
+            execution.exec_ns = exec_ns;
+            execution.since = now;
+            execution.end =
+                now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
+        }
+        self.generation += 1;
+        if let Some(first) = self.next_end() {
+            let generation = self.generation;
+            self.events.push(self.executions[first].end, Event::ExecutionEnd { generation });
+        }
+        Ok(())
+    }
+
+    /// The execution that ends first; among equals, the one that started first.
+    fn next_end(&self) -> Option<usize> {
+        (0..self.executions.len()).min_by_key(|&i| self.executions[i].end)
+    }
+
+    /// Reports the state that held until `now`.
+    fn close_interval(&mut self, now: Nanoseconds) {
+        if now == self.state_since {
+            return;
+        }
+        let state = self.speeds.state(self.state);
+        self.sink.gpu_interval(&GpuInterval {
+            gpu: self.gpu,
+            start: self.state_since,
+            end: now,
+            running: state.running,
+            busy_sm_pct: state.busy_sm_pct,
+            power_w: state.power_w,
+            clock_mhz: state.clock_mhz,
+        });
+        self.state_since = now;
+    }
+
+    /// The servers as they are now.
+    #[cfg(test)]
+    pub(super) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+}

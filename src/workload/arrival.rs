@@ -1,0 +1,219 @@
+//! The contract of arrival processes, and how a specification becomes one.
+
+use super::{
+    ArrivalSpec, ConstantArrivals, GammaArrivals, PoissonArrivals, Purpose, TraceArrivals,
+    TraceError, stream,
+};
+use crate::domain::WorkloadName;
+use crate::units::{Nanoseconds, RequestsPerSecond};
+use std::fmt::Debug;
+
+/// A source of arrival times.
+pub trait ArrivalProcess: Debug + Send {
+    /// The next arrival, as a time since the start of the run; never earlier than the one before.
+    /// After the first `None` there are no more.
+    fn next_arrival(&mut self) -> Option<Nanoseconds>;
+}
+
+/// Arrivals that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrivalError {
+    /// A random or constant process needs a rate.
+    #[error(
+        "workload {workload}: rate_rps must be above 0 for {process} arrivals, not {rate}; \
+         remove the workload if it gets no requests"
+    )]
+    NoRate {
+        /// The workload.
+        workload: WorkloadName,
+        /// The kind of process.
+        process: &'static str,
+        /// The given rate.
+        rate: RequestsPerSecond,
+    },
+    /// The coefficient of variation is no usable number.
+    #[error(
+        "workload {workload}: arrival.cv must be between {min} and {max}, not {cv}; \
+         use the constant process for evenly spaced arrivals and cv = 1 for Poisson"
+    )]
+    BadCv {
+        /// The workload.
+        workload: WorkloadName,
+        /// The given coefficient of variation.
+        cv: f64,
+        /// The least allowed one.
+        min: f64,
+        /// The greatest allowed one.
+        max: f64,
+    },
+    /// The trace file is missing or wrong.
+    #[error("workload {workload}: {source}")]
+    Trace {
+        /// The workload.
+        workload: WorkloadName,
+        /// What is wrong with the file.
+        source: TraceError,
+    },
+}
+
+impl ArrivalSpec {
+    /// Makes the arrival process of one workload. All its arrivals are before `duration`.
+    ///
+    /// Random processes draw from the stream (`seed`, `workload`, [`Purpose::Arrivals`]); a trace is
+    /// read and checked as a whole.
+    ///
+    /// # Errors
+    /// When the rate is 0 (traces do not need one), the coefficient of variation is outside
+    /// [`GammaArrivals::CV_RANGE`], or the trace file is missing or wrong.
+    pub fn build(
+        &self,
+        workload: &WorkloadName,
+        rate: RequestsPerSecond,
+        duration: Nanoseconds,
+        seed: u64,
+    ) -> Result<Box<dyn ArrivalProcess>, ArrivalError> {
+        let random = || stream(seed, workload, Purpose::Arrivals);
+        let need_rate = |process| {
+            if rate.get() > 0.0 {
+                Ok(())
+            } else {
+                Err(ArrivalError::NoRate { workload: workload.clone(), process, rate })
+            }
+        };
+        Ok(match self {
+            Self::Constant => {
+                need_rate("constant")?;
+                Box::new(ConstantArrivals::new(rate, duration))
+            }
+            Self::Poisson => {
+                need_rate("poisson")?;
+                Box::new(PoissonArrivals::new(rate, duration, random()))
+            }
+            Self::Gamma { cv } => {
+                need_rate("gamma")?;
+                let process = GammaArrivals::new(rate, *cv, duration, random());
+                Box::new(process.ok_or_else(|| ArrivalError::BadCv {
+                    workload: workload.clone(),
+                    cv: *cv,
+                    min: *GammaArrivals::CV_RANGE.start(),
+                    max: *GammaArrivals::CV_RANGE.end(),
+                })?)
+            }
+            Self::Trace { path, column } => Box::new(
+                TraceArrivals::read(path, column, duration)
+                    .map_err(|source| ArrivalError::Trace { workload: workload.clone(), source })?,
+            ),
+        })
+    }
+}
+
+/// Adds a random gap to the time of the last arrival; `None` once that is not before `end`.
+///
+/// The gap is rounded to whole nanoseconds first, so that a last-bit difference between two
+/// mathematical libraries cannot build up over a run.
+pub(super) fn after_gap(
+    last: &mut Nanoseconds,
+    gap_ns: f64,
+    end: Nanoseconds,
+) -> Option<Nanoseconds> {
+    *last = last.saturating_add(Nanoseconds::from_f64(gap_ns));
+    (*last < end).then_some(*last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::GeneratedArrivals;
+    use statrs::distribution::{ContinuousCDF, StudentsT};
+
+    const MINUTE: Nanoseconds = Nanoseconds::new(60_000_000_000);
+
+    fn generate(spec: &ArrivalSpec, name: &str, rate: f64, seed: u64) -> GeneratedArrivals {
+        let name = WorkloadName::new(name).unwrap();
+        let rate = RequestsPerSecond::new(rate).unwrap();
+        let mut process = spec.build(&name, rate, MINUTE, seed).unwrap();
+        GeneratedArrivals::collect(process.as_mut(), MINUTE)
+    }
+
+    /// Whether the mean of `samples` agrees with `expected` at 99.9 % confidence.
+    fn agrees(samples: &[f64], expected: f64) -> bool {
+        let n = samples.len() as f64;
+        let mean = samples.iter().sum::<f64>() / n;
+        let variance = samples.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let t = StudentsT::new(0.0, 1.0, n - 1.0).unwrap().inverse_cdf(0.9995);
+        (mean - expected).abs() <= t * (variance / n).sqrt()
+    }
+
+    #[test]
+    fn rate_and_cv_are_the_ones_asked_for() {
+        for (spec, cv) in [
+            (ArrivalSpec::Poisson, 1.0),
+            (ArrivalSpec::Gamma { cv: 0.5 }, 0.5),
+            (ArrivalSpec::Gamma { cv: 1.0 }, 1.0),
+            (ArrivalSpec::Gamma { cv: 2.0 }, 2.0),
+        ] {
+            let runs: Vec<_> = (0..20).map(|seed| generate(&spec, "W1", 500.0, seed)).collect();
+            let rates: Vec<f64> = runs.iter().map(GeneratedArrivals::rate).collect();
+            let cvs: Vec<f64> = runs.iter().map(|run| run.gap_cv().unwrap()).collect();
+            assert!(agrees(&rates, 500.0), "{spec:?}: rates {rates:?}");
+            // The sample CV of n gaps is low by O(1/n); n = 30 000 here.
+            assert!(agrees(&cvs, cv), "{spec:?}: cvs {cvs:?}");
+        }
+    }
+
+    #[test]
+    fn every_process_is_ordered_and_ends_before_the_duration() {
+        for spec in [ArrivalSpec::Constant, ArrivalSpec::Poisson, ArrivalSpec::Gamma { cv: 4.0 }] {
+            let times = generate(&spec, "W1", 333.3, 7).times;
+            assert!(times.is_sorted(), "{spec:?}");
+            assert!(*times.last().unwrap() < MINUTE, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_arrivals_and_another_does_not() {
+        for spec in [ArrivalSpec::Poisson, ArrivalSpec::Gamma { cv: 2.0 }] {
+            let run = |name, seed| generate(&spec, name, 100.0, seed).times;
+            assert_eq!(run("W1", 1), run("W1", 1));
+            assert_ne!(run("W1", 1), run("W1", 2));
+            assert_ne!(run("W1", 1), run("W2", 1));
+        }
+    }
+
+    #[test]
+    fn streams_of_two_workloads_are_uncorrelated() {
+        // Counts per 100 ms of two Poisson streams: the correlation of 600 independent pairs has a
+        // standard deviation of 1/√600 = 0.041, so |r| < 0.16 is nearly four of them.
+        let counts = |name| {
+            let mut bins = vec![0.0; 600];
+            for time in generate(&ArrivalSpec::Poisson, name, 500.0, 3).times {
+                bins[usize::try_from(time.get() / 100_000_000).unwrap()] += 1.0;
+            }
+            bins
+        };
+        let (a, b): (Vec<f64>, Vec<f64>) = (counts("W1"), counts("W2"));
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / 600.0;
+        let (mean_a, mean_b) = (mean(&a), mean(&b));
+        let sum = |f: &dyn Fn(f64, f64) -> f64| {
+            a.iter().zip(&b).map(|(x, y)| f(x - mean_a, y - mean_b)).sum::<f64>()
+        };
+        let r = sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+        assert!(r.abs() < 0.16, "correlation {r}");
+    }
+
+    #[test]
+    fn a_rate_of_nothing_and_a_silly_cv_are_refused() {
+        let name = WorkloadName::new("W1").unwrap();
+        let build = |spec: ArrivalSpec, rate| {
+            spec.build(&name, RequestsPerSecond::new(rate).unwrap(), MINUTE, 1).unwrap_err()
+        };
+        for spec in [ArrivalSpec::Constant, ArrivalSpec::Poisson, ArrivalSpec::Gamma { cv: 1.0 }] {
+            assert!(matches!(build(spec, 0.0), ArrivalError::NoRate { .. }));
+        }
+        for cv in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = build(ArrivalSpec::Gamma { cv }, 1.0);
+            assert!(matches!(error, ArrivalError::BadCv { .. }), "{error}");
+        }
+    }
+}
