@@ -1,6 +1,8 @@
 //! `igniter`: fit, plan, simulate and compare GPU provisioning for DNN inference.
 pub mod domain;
+pub mod metrics;
 pub mod predictor;
 pub mod sim;
+pub mod stats;
 pub mod units;
 pub mod workload;
