@@ -2,6 +2,7 @@
 pub mod domain;
 pub mod metrics;
 pub mod predictor;
+pub mod report;
 pub mod sim;
 pub mod stats;
 pub mod units;
