@@ -1,0 +1,184 @@
+//! The sink of one GPU, and the merge over all of them.
+
+use super::gpu_account::GpuAccount;
+use super::series::SeriesBuilder;
+use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
+use super::tally::Tally;
+use super::window::Window;
+use crate::domain::{GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId};
+use crate::stats::percentile;
+use crate::units::Nanoseconds;
+
+/// Points of a latency distribution that are kept for files and figures.
+const CDF_POINTS: usize = 500;
+
+/// Takes the records and intervals of one GPU.
+#[derive(Debug, Clone)]
+pub struct GpuCollector {
+    gpu: GpuId,
+    window: Window,
+    slos: Vec<Nanoseconds>,
+    tallies: Vec<Tally>,
+    account: GpuAccount,
+    series: SeriesBuilder,
+}
+
+impl GpuCollector {
+    /// Bins of the time series that figures show.
+    pub const SERIES_BINS: usize = 240;
+
+    /// An empty collector. `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    #[must_use]
+    pub fn new(gpu: GpuId, workloads: &[Workload], window: Window) -> Self {
+        Self {
+            gpu,
+            window,
+            slos: workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect(),
+            tallies: vec![Tally::default(); workloads.len()],
+            account: GpuAccount::default(),
+            series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
+        }
+    }
+
+    /// Notes a request that was still not completed when the run stopped. It counts as a request,
+    /// and as a violation when it had already waited longer than its SLO.
+    ///
+    /// # Panics
+    /// When the workload is not one of those given to [`GpuCollector::new`].
+    pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
+        let slo = self.slos[workload.index()];
+        self.tallies[workload.index()].unfinished(arrival, stopped, &self.window, slo);
+    }
+}
+
+impl RecordSink for GpuCollector {
+    fn request(&mut self, record: &RequestRecord) {
+        let index = record.workload.index();
+        self.tallies[index].request(record, &self.window, self.slos[index]);
+    }
+
+    fn gpu_interval(&mut self, interval: &GpuInterval) {
+        self.account.interval(interval, &self.window);
+        self.series.interval(interval);
+    }
+}
+
+/// Merges the collectors of all GPUs, in GPU order, into the summaries of the run.
+///
+/// `plan` says where each of `workloads` (those of the scenario, in order) is served.
+///
+/// # Panics
+/// When a collector belongs to a GPU that the plan lacks, or was made for other workloads.
+#[must_use]
+pub fn summarise(
+    plan: &Plan,
+    workloads: &[Workload],
+    window: Window,
+    mut collectors: Vec<GpuCollector>,
+) -> RunMetrics {
+    collectors.sort_by_key(|collector| collector.gpu);
+    let mut tallies = vec![Tally::default(); workloads.len()];
+    let (mut gpus, mut series) = (Vec::new(), Vec::new());
+    for collector in collectors {
+        let gpu = collector.gpu.index();
+        gpus.push(gpu_summary(plan, gpu, &collector.account));
+        series.push(collector.series.finish(gpu));
+        for (sum, tally) in tallies.iter_mut().zip(collector.tallies) {
+            sum.merge(tally);
+        }
+    }
+    let mut summaries = Vec::with_capacity(workloads.len());
+    let mut cdf = Vec::with_capacity(workloads.len());
+    for (workload, mut tally) in workloads.iter().zip(tallies) {
+        tally.latencies.sort_unstable();
+        summaries.push(workload_summary(plan, workload, window, &tally));
+        cdf.push(LatencyCdf {
+            workload: workload.name.clone(),
+            points: cdf_points(&tally.latencies),
+        });
+    }
+    RunMetrics { workloads: summaries, gpus, series, cdf }
+}
+
+fn gpu_summary(plan: &Plan, gpu: usize, account: &GpuAccount) -> GpuSummary {
+    let colocation = &plan.gpus[gpu];
+    GpuSummary {
+        gpu,
+        kind: colocation.kind.clone(),
+        placements: colocation.placements.len(),
+        observed_s: account.observed_s(),
+        utilisation: account.utilisation(),
+        sm_utilisation_pct: account.busy_sm_pct(),
+        power_w: account.power_w(),
+        peak_power_w: account.peak_power_w(),
+        energy_j: account.energy_j(),
+        clock_mhz: account.clock_mhz(),
+        min_clock_mhz: account.min_clock_mhz(),
+    }
+}
+
+fn workload_summary(
+    plan: &Plan,
+    workload: &Workload,
+    window: Window,
+    tally: &Tally,
+) -> WorkloadSummary {
+    let completed = tally.latencies.len() as u64;
+    let requests = completed + tally.unfinished;
+    let gpu = plan.placements().find(|(_, p)| p.workload == workload.name).map(|(gpu, _)| gpu);
+    let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
+    let at = |q: f64| percentile(&tally.latencies, q).map(|ns| Nanoseconds::new(ns).as_ms());
+    let verdict = if gpu.is_none() {
+        Verdict::NotServed
+    } else if requests == 0 {
+        Verdict::NoRequests
+    } else if tally.violations * 100 > requests {
+        Verdict::Missed
+    } else {
+        Verdict::Met
+    };
+    WorkloadSummary {
+        workload: workload.name.clone(),
+        model: workload.model.clone(),
+        gpu,
+        served: gpu.is_some(),
+        slo_ms: workload.slo.get(),
+        rate_rps: workload.rate.get(),
+        requests,
+        completed,
+        throughput_rps: tally.done_in_window as f64 / window.length().as_seconds(),
+        mean_ms: mean_ms(tally.latency_ns),
+        p50_ms: at(0.5),
+        p90_ms: at(0.9),
+        p95_ms: at(0.95),
+        p99_ms: at(0.99),
+        p999_ms: at(0.999),
+        max_ms: at(1.0),
+        slo_violation_pct: (requests > 0)
+            .then(|| 100.0 * tally.violations as f64 / requests as f64),
+        queue_ms: mean_ms(tally.queue_ns),
+        load_ms: mean_ms(tally.load_ns),
+        exec_ms: mean_ms(tally.exec_ns),
+        feedback_ms: mean_ms(tally.feedback_ns),
+        mean_batch: tally.mean_batch(),
+        verdict,
+    }
+}
+
+/// The whole distribution when it is small, else its evenly spaced quantiles from minimum to maximum.
+fn cdf_points(sorted: &[u64]) -> Vec<CdfPoint> {
+    let n = sorted.len();
+    let points = n.min(CDF_POINTS);
+    let last = points.saturating_sub(1).max(1);
+    let point = |i: usize| {
+        let index = if points == n { i } else { i * (n - 1) / last };
+        CdfPoint {
+            fraction: (index + 1) as f64 / n as f64,
+            latency_ms: Nanoseconds::new(sorted[index]).as_ms(),
+        }
+    };
+    (0..points).map(point).collect()
+}
+
+#[cfg(test)]
+mod tests;

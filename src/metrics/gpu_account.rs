@@ -1,0 +1,71 @@
+//! Time-weighted sums of one GPU's states.
+
+use super::Window;
+use crate::domain::GpuInterval;
+
+/// Sums over the part of the window that intervals covered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GpuAccount {
+    observed_ns: u64,
+    executing_ns: u64,
+    busy_sm_pct_ns: f64,
+    power_w_ns: f64,
+    clock_mhz_ns: f64,
+    peak_power_w: f64,
+    min_clock_mhz: Option<f64>,
+}
+
+impl GpuAccount {
+    pub(super) fn interval(&mut self, interval: &GpuInterval, window: &Window) {
+        let ns = window.overlap(interval.start, interval.end);
+        if ns.get() == 0 {
+            return;
+        }
+        self.observed_ns += ns.get();
+        if interval.running > 0 {
+            self.executing_ns += ns.get();
+        }
+        self.busy_sm_pct_ns += interval.busy_sm_pct * ns.as_f64();
+        self.power_w_ns += interval.power_w * ns.as_f64();
+        self.clock_mhz_ns += interval.clock_mhz * ns.as_f64();
+        self.peak_power_w = self.peak_power_w.max(interval.power_w);
+        let lowest = self.min_clock_mhz.unwrap_or(interval.clock_mhz);
+        self.min_clock_mhz = Some(lowest.min(interval.clock_mhz));
+    }
+
+    pub(super) fn observed_s(&self) -> f64 {
+        self.observed_ns as f64 / 1e9
+    }
+
+    pub(super) fn utilisation(&self) -> f64 {
+        self.mean(self.executing_ns as f64)
+    }
+
+    pub(super) fn busy_sm_pct(&self) -> f64 {
+        self.mean(self.busy_sm_pct_ns)
+    }
+
+    pub(super) fn power_w(&self) -> f64 {
+        self.mean(self.power_w_ns)
+    }
+
+    pub(super) fn energy_j(&self) -> f64 {
+        self.power_w_ns / 1e9
+    }
+
+    pub(super) fn clock_mhz(&self) -> f64 {
+        self.mean(self.clock_mhz_ns)
+    }
+
+    pub(super) fn peak_power_w(&self) -> f64 {
+        self.peak_power_w
+    }
+
+    pub(super) fn min_clock_mhz(&self) -> f64 {
+        self.min_clock_mhz.unwrap_or(0.0)
+    }
+
+    fn mean(&self, sum_ns: f64) -> f64 {
+        if self.observed_ns == 0 { 0.0 } else { sum_ns / self.observed_ns as f64 }
+    }
+}

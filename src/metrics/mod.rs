@@ -1,0 +1,23 @@
+//! Request records and GPU intervals become summaries.
+//!
+//! One [`GpuCollector`] takes the records of one GPU; [`summarise`] merges the collectors in GPU order
+//! into [`RunMetrics`]. The simulated and the real arm use the same code, so both mean the same thing
+//! by a percentile, by the warm-up cut and by an SLO violation:
+//!
+//! - a request belongs to the [`Window`] in which it *arrived*;
+//! - throughput counts the requests *done* inside the window, divided by its length;
+//! - latencies are kept exactly, in nanoseconds; percentiles are nearest-rank
+//!   ([`percentile`](crate::stats::percentile));
+//! - a violation is a latency above the whole SLO, as a share of all requests of the window.
+
+mod collector;
+mod gpu_account;
+mod series;
+mod summary;
+mod tally;
+mod window;
+
+pub use collector::{GpuCollector, summarise};
+pub use series::{GpuSeries, SeriesBin};
+pub use summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
+pub use window::{Window, WindowError};

@@ -1,0 +1,238 @@
+//! The tables as files, and back.
+
+use super::markdown::report_markdown;
+use super::output_dir::{OutputDir, OutputError};
+use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
+use crate::domain::WorkloadName;
+use crate::metrics::{CdfPoint, GpuSeries, GpuSummary, LatencyCdf, SeriesBin, WorkloadSummary};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A directory that does not hold the tables of a comparison.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read {}: {source}; give a directory that `igniter compare` or `igniter simulate` wrote",
+    .path.display()
+)]
+pub struct ReadError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The column that every table begins with.
+#[derive(Debug, Serialize)]
+struct Key<'a> {
+    strategy: &'a str,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CdfRow {
+    strategy: String,
+    workload: WorkloadName,
+    fraction: f64,
+    latency_ms: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SeriesRow {
+    strategy: String,
+    gpu: usize,
+    start_s: f64,
+    end_s: f64,
+    power_w: f64,
+    utilisation: f64,
+    sm_utilisation_pct: f64,
+    clock_mhz: f64,
+}
+
+/// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv` and `summary.json`.
+///
+/// Real numbers are the shortest decimal text that reads back to the same number.
+///
+/// # Errors
+/// When one of them cannot be written.
+pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), OutputError> {
+    fn keyed<'a, T: Serialize + 'a>(
+        comparison: &'a Comparison,
+        rows: impl Fn(&'a StrategyResult) -> &'a [T],
+    ) -> impl Iterator<Item = (Key<'a>, &'a T)> {
+        comparison.strategies.iter().flat_map(move |result| {
+            rows(result).iter().map(|row| (Key { strategy: &result.strategy }, row))
+        })
+    }
+    write_csv(
+        dir,
+        "summary.csv",
+        keyed::<WorkloadSummary>(comparison, |result| &result.workloads),
+    )?;
+    write_csv(dir, "gpus.csv", keyed::<GpuSummary>(comparison, |result| &result.gpus))?;
+    write_csv(dir, "plan.csv", keyed::<PlanRow>(comparison, |result| &result.plan))?;
+    write_csv(dir, "cdf.csv", comparison.strategies.iter().flat_map(cdf_rows))?;
+    write_csv(dir, "gpu_series.csv", comparison.strategies.iter().flat_map(series_rows))?;
+    dir.write("summary.json", |file| {
+        serde_json::to_writer_pretty(&mut *file, comparison)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Writes `report.md`, with the figures that lie in the same directory.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_report(
+    dir: &mut OutputDir,
+    comparison: &Comparison,
+    figures: &[FigureFile],
+) -> Result<(), OutputError> {
+    let text = report_markdown(comparison, figures);
+    dir.write("report.md", |file| file.write_all(text.as_bytes()))
+}
+
+/// Reads back what [`write_tables`] wrote.
+///
+/// # Errors
+/// When a file is missing or does not hold what it should.
+pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
+    let at = |name: &str, source: io::Error| ReadError { path: dir.join(name), source };
+    let text = std::fs::read(dir.join("summary.json")).map_err(|e| at("summary.json", e))?;
+    let mut comparison: Comparison =
+        serde_json::from_slice(&text).map_err(|e| at("summary.json", e.into()))?;
+    for result in &mut comparison.strategies {
+        result.series =
+            result.gpus.iter().map(|gpu| GpuSeries { gpu: gpu.gpu, bins: Vec::new() }).collect();
+        result.cdf = result
+            .workloads
+            .iter()
+            .map(|w| LatencyCdf { workload: w.workload.clone(), points: Vec::new() })
+            .collect();
+    }
+    for row in read_csv::<CdfRow>(dir, "cdf.csv").map_err(|e| at("cdf.csv", e))? {
+        let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+        let cdf = result.and_then(|r| r.cdf.iter_mut().find(|cdf| cdf.workload == row.workload));
+        let cdf = cdf.ok_or_else(|| at("cdf.csv", unknown(&row.strategy)))?;
+        cdf.points.push(CdfPoint { fraction: row.fraction, latency_ms: row.latency_ms });
+    }
+    for row in read_csv::<SeriesRow>(dir, "gpu_series.csv").map_err(|e| at("gpu_series.csv", e))? {
+        let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+        let series = result.and_then(|r| r.series.iter_mut().find(|series| series.gpu == row.gpu));
+        let series = series.ok_or_else(|| at("gpu_series.csv", unknown(&row.strategy)))?;
+        series.bins.push(SeriesBin {
+            start_s: row.start_s,
+            end_s: row.end_s,
+            power_w: row.power_w,
+            utilisation: row.utilisation,
+            sm_utilisation_pct: row.sm_utilisation_pct,
+            clock_mhz: row.clock_mhz,
+        });
+    }
+    Ok(comparison)
+}
+
+fn unknown(strategy: &str) -> io::Error {
+    let text = format!("a row of strategy {strategy:?} has no counterpart in summary.json");
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+fn cdf_rows(result: &StrategyResult) -> impl Iterator<Item = CdfRow> {
+    result.cdf.iter().flat_map(|cdf| {
+        cdf.points.iter().map(|point| CdfRow {
+            strategy: result.strategy.clone(),
+            workload: cdf.workload.clone(),
+            fraction: point.fraction,
+            latency_ms: point.latency_ms,
+        })
+    })
+}
+
+fn series_rows(result: &StrategyResult) -> impl Iterator<Item = SeriesRow> {
+    result.series.iter().flat_map(|series| {
+        series.bins.iter().map(|bin| SeriesRow {
+            strategy: result.strategy.clone(),
+            gpu: series.gpu,
+            start_s: bin.start_s,
+            end_s: bin.end_s,
+            power_w: bin.power_w,
+            utilisation: bin.utilisation,
+            sm_utilisation_pct: bin.sm_utilisation_pct,
+            clock_mhz: bin.clock_mhz,
+        })
+    })
+}
+
+fn write_csv<T: Serialize>(
+    dir: &mut OutputDir,
+    name: &str,
+    rows: impl Iterator<Item = T>,
+) -> Result<(), OutputError> {
+    dir.write(name, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        for row in rows {
+            writer.serialize(row)?;
+        }
+        writer.flush()
+    })
+}
+
+fn read_csv<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Vec<T>> {
+    let mut reader = csv::Reader::from_path(dir.join(name))?;
+    reader.deserialize().map(|row| row.map_err(io::Error::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Existing;
+    use crate::report::tables::tests::small_comparison;
+
+    #[test]
+    fn tables_read_back_to_the_same_comparison() {
+        let root = tempfile::tempdir().unwrap();
+        let comparison = small_comparison();
+        let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+        write_tables(&mut dir, &comparison).unwrap();
+        drop(dir);
+        assert_eq!(read_comparison(root.path()).unwrap(), comparison);
+    }
+
+    #[test]
+    fn columns_are_stable() {
+        let root = tempfile::tempdir().unwrap();
+        let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+        write_tables(&mut dir, &small_comparison()).unwrap();
+        drop(dir);
+        let first = |name: &str| {
+            let text = std::fs::read_to_string(root.path().join(name)).unwrap();
+            text.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(
+            first("summary.csv"),
+            "strategy,workload,model,gpu,served,slo_ms,rate_rps,requests,completed,throughput_rps,\
+             mean_ms,p50_ms,p90_ms,p95_ms,p99_ms,p999_ms,max_ms,slo_violation_pct,queue_ms,load_ms,\
+             exec_ms,feedback_ms,mean_batch,verdict"
+        );
+        assert_eq!(
+            first("gpus.csv"),
+            "strategy,gpu,kind,placements,observed_s,utilisation,sm_utilisation_pct,power_w,\
+             peak_power_w,energy_j,clock_mhz,min_clock_mhz"
+        );
+        assert_eq!(
+            first("plan.csv"),
+            "strategy,gpu,kind,workload,model,batch,sm_pct,predicted_latency_ms,\
+             predicted_throughput_rps,slo_ms"
+        );
+        assert_eq!(first("cdf.csv"), "strategy,workload,fraction,latency_ms");
+        assert_eq!(
+            first("gpu_series.csv"),
+            "strategy,gpu,start_s,end_s,power_w,utilisation,sm_utilisation_pct,clock_mhz"
+        );
+    }
+
+    #[test]
+    fn a_directory_without_tables_is_a_clear_error() {
+        let root = tempfile::tempdir().unwrap();
+        let error = read_comparison(root.path()).unwrap_err().to_string();
+        assert!(error.contains("summary.json") && error.contains("igniter compare"), "{error}");
+    }
+}

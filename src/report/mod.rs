@@ -1,0 +1,24 @@
+//! What a user keeps of a run: tables, files and a readable report.
+//!
+//! [`Comparison`] holds everything that figures, JSON, CSV and the report are made from; they use
+//! nothing else. [`OutputDir`] writes files so that each is either complete or absent, and
+//! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
+//! every other file depends on the scenario, its inputs and the seed alone.
+
+mod files;
+mod manifest;
+mod markdown;
+mod numbers;
+mod output_dir;
+mod request_log;
+mod tables;
+mod terminal;
+
+pub use files::{ReadError, read_comparison, write_report, write_tables};
+pub use manifest::{FileHash, Host, Manifest};
+pub use markdown::report_markdown;
+pub use numbers::{short, short_option};
+pub use output_dir::{Existing, OutputDir, OutputError};
+pub use request_log::RequestLog;
+pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
+pub use terminal::{Colours, comparison_text, strategy_text};

@@ -1,0 +1,274 @@
+//! A directory of results in which every file is either complete or absent.
+
+use super::manifest::{FileHash, Manifest};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Component, Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// The name of the manifest; the file by which a directory is known as ours.
+pub(super) const MANIFEST: &str = "manifest.json";
+
+/// Results that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The directory cannot be created or written to.
+    #[error("cannot use {} as the output directory: {source}", .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory holds something that this program did not write.
+    #[error(
+        "{} holds files that igniter did not write ({found}); choose a new or empty directory with -o",
+        .path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// One such file.
+        found: String,
+    },
+    /// A file cannot be written completely; nothing of it is left.
+    #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space or choose another disk with -o"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a directory that you may write to with -o"
+        }
+        _ => "",
+    }
+}
+
+/// What to do with results that are already in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// They belong to an earlier run: those that this run does not write again are removed at the end.
+    Replace,
+    /// They belong to this run: they stay unless written again.
+    Keep,
+}
+
+/// A directory that takes the results of one run.
+///
+/// Each file is written under a temporary name in the same directory, flushed to the disk, and then
+/// renamed. The directory is created, and checked to be writable, by [`OutputDir::open`], so that a
+/// run that cannot be kept fails before it starts. Dropped without a complete file, a directory that
+/// was created is removed again.
+#[derive(Debug)]
+pub struct OutputDir {
+    path: PathBuf,
+    created: Vec<PathBuf>,
+    existing: Existing,
+    written: BTreeMap<String, FileHash>,
+}
+
+impl OutputDir {
+    /// Creates the directory where needed and checks that it can be written to.
+    ///
+    /// # Errors
+    /// When it cannot be created or written to, or holds files of somebody else.
+    pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
+        let failed = |source| OutputError::Directory { path: path.to_owned(), source };
+        let mut dir =
+            Self { path: path.to_owned(), created: Vec::new(), existing, written: BTreeMap::new() };
+        dir.create(path).map_err(failed)?;
+        if let Some(found) = foreign_file(path).map_err(failed)? {
+            return Err(OutputError::Foreign { path: path.to_owned(), found });
+        }
+        NamedTempFile::new_in(path).and_then(NamedTempFile::close).map_err(failed)?;
+        Ok(dir)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes one file; `name` is relative and may name a folder (`figures/plan.svg`).
+    ///
+    /// # Errors
+    /// When it cannot be written completely; nothing of it is left then.
+    pub fn write(
+        &mut self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
+        let path = self.path.join(name);
+        let hash = self
+            .write_file(&path, content)
+            .map_err(|source| OutputError::File { path: path.clone(), source })?;
+        let (sha256, bytes) = hash;
+        self.written.insert(name.to_owned(), FileHash { path: name.to_owned(), bytes, sha256 });
+        Ok(())
+    }
+
+    /// A temporary file on the same disk, for content that is gathered during the run.
+    pub(super) fn scratch(&self, name: &str) -> Result<NamedTempFile, OutputError> {
+        NamedTempFile::new_in(&self.path)
+            .map_err(|source| OutputError::File { path: self.path.join(name), source })
+    }
+
+    /// Writes the manifest, which lists every file with its hash, and removes what an earlier run
+    /// left ([`Existing::Replace`]).
+    ///
+    /// # Errors
+    /// When the manifest cannot be written, or an old file not be removed.
+    pub fn finish(mut self, mut manifest: Manifest) -> Result<(), OutputError> {
+        let before = Manifest::read(&self.path.join(MANIFEST)).ok();
+        let mut outputs = self.written.clone();
+        for old in before.into_iter().flat_map(|manifest| manifest.outputs) {
+            if outputs.contains_key(&old.path) || !is_plain(&old.path) {
+                continue;
+            }
+            let path = self.path.join(&old.path);
+            match self.existing {
+                Existing::Replace => match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(OutputError::File { path, source });
+                    }
+                    _ => {}
+                },
+                Existing::Keep => {
+                    outputs.insert(old.path.clone(), old);
+                }
+            }
+        }
+        manifest.outputs = outputs.into_values().collect();
+        self.write(MANIFEST, |file| {
+            serde_json::to_writer_pretty(&mut *file, &manifest)?;
+            file.write_all(b"\n")
+        })
+    }
+
+    fn create(&mut self, path: &Path) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.create(parent)?;
+        }
+        match std::fs::create_dir(path) {
+            Ok(()) => self.created.push(path.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn write_file(
+        &mut self,
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<(String, u64)> {
+        let folder = path.parent().unwrap_or(&self.path).to_owned();
+        self.create(&folder)?;
+        let mut file = BufWriter::with_capacity(1 << 16, NamedTempFile::new_in(&folder)?);
+        let mut hashing = Hashing { file: &mut file, hasher: Sha256::new(), bytes: 0 };
+        content(&mut hashing)?;
+        let (digest, bytes) = (hashing.hasher.finalize(), hashing.bytes);
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        make_readable(file.as_file())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok((hex(&digest), bytes))
+    }
+}
+
+impl Drop for OutputDir {
+    fn drop(&mut self) {
+        if self.written.is_empty() {
+            for path in self.created.iter().rev() {
+                // A directory that somebody else has put something into meanwhile stays.
+                let _ = std::fs::remove_dir(path);
+            }
+        }
+    }
+}
+
+/// Temporary files are made for their owner alone; results are for everybody.
+#[cfg(unix)]
+fn make_readable(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &std::fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+struct Hashing<'a, W> {
+    file: &'a mut W,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<'_, W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(data)?;
+        self.hasher.update(&data[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Bytes as lower-case hexadecimal text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a path names a file below the directory and nothing else.
+fn is_plain(name: &str) -> bool {
+    Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The first file, by name, that shows that the directory is not ours. A directory with a manifest is;
+/// so is one that holds only what an interrupted run may leave.
+fn foreign_file(path: &Path) -> io::Result<Option<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    if names.iter().any(|name| name == MANIFEST) {
+        return Ok(None);
+    }
+    let ours = |name: &str| {
+        let table = ["csv", "json", "md"]
+            .iter()
+            .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
+        name == "figures" || name.starts_with(".tmp") || (table && known_stem(name))
+    };
+    Ok(names.into_iter().find(|name| !ours(name)))
+}
+
+fn known_stem(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    ["summary", "gpus", "cdf", "gpu_series", "plan", "report", "requests", "accuracy"]
+        .iter()
+        .any(|known| stem == *known || stem.strip_prefix(known).is_some_and(|r| r.starts_with('-')))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
+
+use crate::domain::{
+    GpuKind, GpuKindName, Infeasible, ModelName, Plan, Workload, WorkloadFix, WorkloadName,
+};
+use crate::metrics::{
+    GpuSeries, GpuSummary, LatencyCdf, RunMetrics, Verdict, Window, WorkloadSummary,
+};
+use crate::report::short;
+use serde::{Deserialize, Serialize};
+
+/// One placement of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRow {
+    /// The GPU's index in the plan.
+    pub gpu: usize,
+    /// The GPU's kind.
+    pub kind: GpuKindName,
+    /// The workload.
+    pub workload: WorkloadName,
+    /// Its model.
+    pub model: ModelName,
+    /// The largest batch that its server forms, in requests.
+    pub batch: u32,
+    /// Its SM share, in percent.
+    pub sm_pct: f64,
+    /// Predicted load, execution and feedback of a full batch, in ms.
+    pub predicted_latency_ms: Option<f64>,
+    /// Predicted throughput with full batches, in requests/s.
+    pub predicted_throughput_rps: Option<f64>,
+    /// The whole SLO of the workload, in ms.
+    pub slo_ms: f64,
+}
+
+/// A workload that a strategy could not place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InfeasibleRow {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// Why, in words.
+    pub reason: String,
+    /// What would help, in words.
+    pub fix: Option<String>,
+}
+
+/// What one strategy planned and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StrategyResult {
+    /// The strategy.
+    pub strategy: String,
+    /// How many GPUs it uses.
+    pub gpu_count: usize,
+    /// What they cost, in US $/h.
+    pub cost_per_hour: f64,
+    /// Its placements, GPU by GPU.
+    pub plan: Vec<PlanRow>,
+    /// The workloads that it could not place.
+    pub infeasible: Vec<InfeasibleRow>,
+    /// What became of each workload, in the order of the scenario.
+    pub workloads: Vec<WorkloadSummary>,
+    /// What became of each GPU, in the order of the plan.
+    pub gpus: Vec<GpuSummary>,
+    /// The GPUs over time. Kept in a CSV file of its own, not in JSON.
+    #[serde(skip)]
+    pub series: Vec<GpuSeries>,
+    /// Latency distributions, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub cdf: Vec<LatencyCdf>,
+}
+
+impl StrategyResult {
+    /// Puts a plan and its metrics into tables.
+    ///
+    /// # Panics
+    /// When the plan uses a GPU kind or a workload that is not among those given.
+    #[must_use]
+    pub fn new(
+        plan: &Plan,
+        kinds: &[GpuKind],
+        workloads: &[Workload],
+        metrics: RunMetrics,
+    ) -> Self {
+        let kind_of = |name: &GpuKindName| {
+            kinds.iter().find(|kind| kind.name == *name).expect("plans use kinds of the scenario")
+        };
+        let rows = plan.placements().map(|(gpu, placement)| {
+            let kind = kind_of(&plan.gpus[gpu].kind);
+            let workload = workloads.iter().find(|w| w.name == placement.workload);
+            PlanRow {
+                gpu,
+                kind: kind.name.clone(),
+                workload: placement.workload.clone(),
+                model: placement.model.clone(),
+                batch: placement.batch.get(),
+                sm_pct: placement.sm.to_percent(kind.units).map_or(0.0, |share| share.get()),
+                predicted_latency_ms: placement.predicted.map(|p| p.latency.get()),
+                predicted_throughput_rps: placement.predicted.map(|p| p.throughput.get()),
+                slo_ms: workload.expect("plans place workloads of the scenario").slo.get(),
+            }
+        });
+        let cost: f64 = kinds
+            .iter()
+            .map(|kind| {
+                let count = plan.gpus.iter().filter(|gpu| gpu.kind == kind.name).count();
+                kind.price_per_hour.get() * count as f64
+            })
+            .sum();
+        Self {
+            strategy: plan.strategy.clone(),
+            gpu_count: plan.gpus.len(),
+            cost_per_hour: (cost * 1e6).round() / 1e6,
+            plan: rows.collect(),
+            infeasible: plan.infeasible.iter().map(InfeasibleRow::from).collect(),
+            workloads: metrics.workloads,
+            gpus: metrics.gpus,
+            series: metrics.series,
+            cdf: metrics.cdf,
+        }
+    }
+
+    /// How many workloads miss their SLO or are not served at all.
+    #[must_use]
+    pub fn misses(&self) -> usize {
+        self.workloads.iter().filter(|workload| workload.verdict.is_miss()).count()
+    }
+
+    /// The placements of one workload: one, unless the strategy split it.
+    pub fn placements_of<'a>(
+        &'a self,
+        workload: &'a WorkloadName,
+    ) -> impl Iterator<Item = &'a PlanRow> {
+        self.plan.iter().filter(move |row| row.workload == *workload)
+    }
+
+    /// The predicted latency of a workload, in ms: the mean over its placements, weighted by their
+    /// predicted throughput. Absent when a placement has no prediction.
+    #[must_use]
+    pub fn predicted_ms(&self, workload: &WorkloadName) -> Option<f64> {
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for row in self.placements_of(workload) {
+            let throughput = row.predicted_throughput_rps?;
+            sum += row.predicted_latency_ms? * throughput;
+            weight += throughput;
+        }
+        (weight > 0.0).then(|| sum / weight)
+    }
+
+    /// One line that sums the strategy up.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let plural = if self.gpu_count == 1 { "" } else { "s" };
+        let idle = self.workloads.iter().filter(|w| w.verdict == Verdict::NoRequests).count();
+        let unmeasured =
+            if idle == 0 { String::new() } else { format!(", {idle} without requests") };
+        format!(
+            "{}: {} GPU{plural}, {:.2} $/h, {} of {} workloads miss their SLO (P99){unmeasured}",
+            self.strategy,
+            self.gpu_count,
+            self.cost_per_hour,
+            self.misses(),
+            self.workloads.len(),
+        )
+    }
+}
+
+impl From<&Infeasible> for InfeasibleRow {
+    fn from(infeasible: &Infeasible) -> Self {
+        let fixes: Vec<String> = infeasible
+            .fixes
+            .iter()
+            .map(|fix| match fix {
+                WorkloadFix::Slo(slo) => format!("an SLO of {} ms", short(slo.get())),
+                WorkloadFix::Rate(rate) => format!("a rate of {} requests/s", short(rate.get())),
+            })
+            .collect();
+        Self {
+            workload: infeasible.workload.clone(),
+            reason: infeasible.reason.clone(),
+            fix: (!fixes.is_empty()).then(|| fixes.join(" or ")),
+        }
+    }
+}
+
+/// The results of several strategies on one scenario, with the same arrivals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The scenario.
+    pub scenario: String,
+    /// The seed of its arrivals.
+    pub seed: u64,
+    /// How long it was simulated, in seconds.
+    pub simulated_s: f64,
+    /// The start of the measured window, in seconds.
+    pub window_start_s: f64,
+    /// The end of the measured window, in seconds.
+    pub window_end_s: f64,
+    /// One entry for each strategy, in the order in which they were asked for.
+    pub strategies: Vec<StrategyResult>,
+}
+
+impl Comparison {
+    /// Puts results of one scenario side by side.
+    #[must_use]
+    pub fn new(scenario: &str, seed: u64, window: Window, strategies: Vec<StrategyResult>) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            seed,
+            simulated_s: window.duration().as_seconds(),
+            window_start_s: window.start().as_seconds(),
+            window_end_s: window.end().as_seconds(),
+            strategies,
+        }
+    }
+}
+
+/// A figure as files of the output directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FigureFile {
+    /// The file's path without its extension, relative to the output directory (`figures/plan`).
+    pub stem: String,
+    /// What it shows, in one sentence for a caption.
+    pub caption: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::{CoLocation, Placement, PredictedService};
+    use crate::units::{
+        BatchSize, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits, Watts,
+    };
+
+    /// Two strategies on two workloads; the second strategy serves only one of them.
+    pub(crate) fn small_comparison() -> Comparison {
+        let name = |name: &str| WorkloadName::new(name).unwrap();
+        let workload = |who: &str, slo: f64| Workload {
+            name: name(who),
+            model: ModelName::new("alexnet").unwrap(),
+            slo: Milliseconds::new(slo).unwrap(),
+            rate: RequestsPerSecond::new(100.0).unwrap(),
+        };
+        let kind = GpuKind {
+            name: GpuKindName::new("v100").unwrap(),
+            units: SmUnits::new(40),
+            max_clock: Megahertz::new(1530.0).unwrap(),
+            power_cap: Watts::new(300.0).unwrap(),
+            idle_power: Watts::new(53.5).unwrap(),
+            pcie_bytes_per_ms: 1e7,
+            memory: None,
+            price_per_hour: Dollars::new(3.06).unwrap(),
+        };
+        let workloads = [workload("W1", 15.0), workload("W|2 <b>", 40.0)];
+        let placement = |who: &str, units: u32| Placement {
+            workload: name(who),
+            model: ModelName::new("alexnet").unwrap(),
+            batch: BatchSize::new(4).unwrap(),
+            sm: SmUnits::new(units),
+            predicted: Some(PredictedService {
+                latency: Milliseconds::new(7.25).unwrap(),
+                throughput: RequestsPerSecond::new(600.0).unwrap(),
+            }),
+        };
+        let gpu = |placements: Vec<Placement>| CoLocation { kind: kind.name.clone(), placements };
+        let good = Plan {
+            strategy: "igniter".into(),
+            gpus: vec![gpu(vec![placement("W1", 15), placement("W|2 <b>", 20)])],
+            infeasible: Vec::new(),
+        };
+        let poor = Plan {
+            strategy: "ffd".into(),
+            gpus: vec![gpu(vec![placement("W1", 15)])],
+            infeasible: vec![Infeasible {
+                workload: name("W|2 <b>"),
+                reason: "too slow".into(),
+                fixes: vec![WorkloadFix::Slo(Milliseconds::new(55.5).unwrap())],
+            }],
+        };
+        let s = |s: u64| Nanoseconds::new(s * 1_000_000_000);
+        let window = Window::new(s(30), s(10), s(10)).unwrap();
+        let result = |plan: &Plan| {
+            let metrics = crate::metrics::summarise(
+                plan,
+                &workloads,
+                window,
+                records(plan, &workloads, window),
+            );
+            StrategyResult::new(plan, std::slice::from_ref(&kind), &workloads, metrics)
+        };
+        Comparison::new("small", 7, window, vec![result(&good), result(&poor)])
+    }
+
+    /// One request each 100 ms for each placement, done after 12.5 ms; the GPU half busy.
+    fn records(
+        plan: &Plan,
+        workloads: &[Workload],
+        window: Window,
+    ) -> Vec<crate::metrics::GpuCollector> {
+        use crate::domain::{GpuId, GpuInterval, RecordSink, RequestRecord, WorkloadId};
+        let collect = |gpu: usize| {
+            let mut sink = crate::metrics::GpuCollector::new(GpuId::new(gpu), workloads, window);
+            for placement in &plan.gpus[gpu].placements {
+                let index = workloads.iter().position(|w| w.name == placement.workload).unwrap();
+                for i in 0..300_u64 {
+                    let at = |us: u64| Nanoseconds::new(i * 100_000_000 + us * 1000);
+                    sink.request(&RequestRecord {
+                        workload: WorkloadId::new(index),
+                        gpu: GpuId::new(gpu),
+                        batch: i,
+                        batch_size: 1,
+                        arrival: at(0),
+                        load_start: at(4_000),
+                        load_end: at(5_000),
+                        exec_start: at(5_000),
+                        exec_end: at(12_000),
+                        done: at(12_500),
+                    });
+                }
+            }
+            for i in 0..60_u32 {
+                let at = |i: u32| Nanoseconds::new(u64::from(i) * 500_000_000);
+                sink.gpu_interval(&GpuInterval {
+                    gpu: GpuId::new(gpu),
+                    start: at(i),
+                    end: at(i + 1),
+                    running: i % 2,
+                    busy_sm_pct: 37.5 * f64::from(i % 2),
+                    power_w: 53.5 + 80.0 * f64::from(i % 2),
+                    clock_mhz: 1530.0,
+                });
+            }
+            sink
+        };
+        (0..plan.gpus.len()).map(collect).collect()
+    }
+
+    #[test]
+    fn a_plan_becomes_rows_with_percents_and_cost() {
+        let comparison = small_comparison();
+        let igniter = &comparison.strategies[0];
+        // 15 of 40 units = 37.5 %
+        assert!((igniter.plan[0].sm_pct - 37.5).abs() < 1e-12);
+        assert!((igniter.cost_per_hour - 3.06).abs() < 1e-12);
+        assert!((igniter.predicted_ms(&igniter.plan[0].workload).unwrap() - 7.25).abs() < 1e-12);
+        assert_eq!(
+            igniter.headline(),
+            "igniter: 1 GPU, 3.06 $/h, 0 of 2 workloads miss their SLO (P99)"
+        );
+        let ffd = &comparison.strategies[1];
+        assert_eq!(ffd.misses(), 1);
+        assert_eq!(ffd.infeasible[0].fix.as_deref(), Some("an SLO of 55.5 ms"));
+        assert_eq!(ffd.predicted_ms(&ffd.infeasible[0].workload), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! The tables that a user sees in the terminal.
+
+use super::numbers::{short, short_option, trimmed};
+use super::tables::{Comparison, StrategyResult};
+use crate::metrics::{Verdict, WorkloadSummary};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, Table};
+
+/// Whether text may hold terminal colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// Plain text, for files and pipes.
+    Off,
+    /// ANSI escape codes, for terminals.
+    On,
+}
+
+/// Longest name that is shown whole.
+const NAME_WIDTH: usize = 16;
+
+const RED: &str = "\u{1b}[31m";
+const GREEN: &str = "\u{1b}[32m";
+const BOLD: &str = "\u{1b}[1m";
+const RESET: &str = "\u{1b}[0m";
+
+/// The tables of all strategies, one below the other.
+#[must_use]
+pub fn comparison_text(comparison: &Comparison, colours: Colours) -> String {
+    let parts: Vec<String> =
+        comparison.strategies.iter().map(|result| strategy_text(result, colours)).collect();
+    parts.join("\n")
+}
+
+/// One headline and one line per workload.
+#[must_use]
+pub fn strategy_text(result: &StrategyResult, colours: Colours) -> String {
+    let mut text = match colours {
+        Colours::Off => format!("{}\n", result.headline()),
+        Colours::On => format!("{BOLD}{}{RESET}\n", result.headline()),
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header([
+        "workload", "GPU", "model", "batch", "SM %", "SLO ms", "pred. ms", "mean ms", "P99 ms",
+        "viol. %", "req/s", "",
+    ]);
+    for workload in &result.workloads {
+        table.add_row(cells(result, workload));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index == 0 { 2 } else { 1 }, 1));
+        if !matches!(index, 0 | 2 | 11) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.lines() {
+        text.push_str(&coloured(line.trim_end(), colours));
+        text.push('\n');
+    }
+    for row in &result.infeasible {
+        let fix = row.fix.as_ref().map_or(String::new(), |fix| format!("; would help: {fix}"));
+        text.push_str(&format!("  {} is not served: {}{fix}\n", row.workload, row.reason));
+    }
+    text
+}
+
+fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
+    let joined = |of: &dyn Fn(&super::PlanRow) -> String| {
+        let parts: Vec<String> = result.placements_of(&w.workload).map(of).collect();
+        if parts.is_empty() { "–".to_owned() } else { parts.join("+") }
+    };
+    [
+        shortened(w.workload.as_str()),
+        joined(&|row| row.gpu.to_string()),
+        shortened(w.model.as_str()),
+        joined(&|row| row.batch.to_string()),
+        joined(&|row| trimmed(row.sm_pct)),
+        short(w.slo_ms),
+        short_option(result.predicted_ms(&w.workload)),
+        short_option(w.mean_ms),
+        short_option(w.p99_ms),
+        short_option(w.slo_violation_pct),
+        short(w.throughput_rps),
+        mark(w.verdict).to_owned(),
+    ]
+    .map(Cell::new)
+    .into()
+}
+
+fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "ok",
+        Verdict::Missed => "MISS",
+        Verdict::NotServed => "NOT SERVED",
+        Verdict::NoRequests => "no requests",
+    }
+}
+
+/// The verdict is the last thing of its line, so colouring it moves nothing.
+fn coloured(line: &str, colours: Colours) -> String {
+    if colours == Colours::On {
+        for (verdict, colour) in
+            [(Verdict::Met, GREEN), (Verdict::Missed, RED), (Verdict::NotServed, RED)]
+        {
+            if let Some(rest) = line.strip_suffix(mark(verdict)) {
+                return format!("{rest}{colour}{}{RESET}", mark(verdict));
+            }
+        }
+    }
+    line.to_owned()
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    let mut short: String = name.chars().take(NAME_WIDTH - 1).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tables::tests::small_comparison;
+
+    #[test]
+    fn the_table_is_plain_and_aligned() {
+        let text = comparison_text(&small_comparison(), Colours::Off);
+        let expected = "\
+igniter: 1 GPU, 3.06 $/h, 0 of 2 workloads miss their SLO (P99)
+  workload  GPU  model    batch  SM %  SLO ms  pred. ms  mean ms  P99 ms  viol. %  req/s
+  W1          0  alexnet      4  37.5    15.0      7.25     12.5    12.5        0   10.0  ok
+  W|2 <b>     0  alexnet      4    50    40.0      7.25     12.5    12.5        0   10.0  ok
+
+ffd: 1 GPU, 3.06 $/h, 1 of 2 workloads miss their SLO (P99)
+";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("W|2 <b> is not served: too slow; would help: an SLO of 55.5 ms"));
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
+
+    #[test]
+    fn colours_only_add_escape_codes() {
+        let plain = comparison_text(&small_comparison(), Colours::Off);
+        let mut colourful = comparison_text(&small_comparison(), Colours::On);
+        assert!(colourful.contains(RED) && colourful.contains(GREEN));
+        for code in [RED, GREEN, BOLD, RESET] {
+            colourful = colourful.replace(code, "");
+        }
+        assert_eq!(colourful, plain);
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!(shortened(&"x".repeat(64)), format!("{}…", "x".repeat(15)));
+        assert_eq!(shortened("W1"), "W1");
+    }
+}
