@@ -1,2 +1,7 @@
 //! The `igniter` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    igniter::cli::main()
+}

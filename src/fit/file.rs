@@ -125,6 +125,11 @@ impl CoefficientsFile {
         }
     }
 
+    /// Replaces the price of the GPU kind.
+    pub fn set_price(&mut self, price: Dollars) {
+        self.kind.price_per_hour = price;
+    }
+
     /// The range in which a model was measured.
     #[must_use]
     pub fn validity(&self, model: &ModelName) -> Option<&Validity> {

@@ -1,0 +1,82 @@
+//! `igniter accuracy`
+
+use super::Outcome;
+use super::args::AccuracyArgs;
+use super::output;
+use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
+use crate::plot::{self, AccuracyMark};
+use crate::profile::{read_colocated, read_solo_table};
+use crate::report::{Existing, Manifest, OutputDir};
+use crate::run::load_predictor;
+use anyhow::Context;
+
+pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
+    let mut manifest = Manifest::start(std::env::args().collect());
+    let runs = read_colocated(&args.colocated)?;
+    let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
+    let profile = args.predictor.profile.as_deref().unwrap_or("v100");
+    let loaded = load_predictor(profile, &args.predictor.predictor, None)?;
+    let dir =
+        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+    let report = accuracy(loaded.predictor.as_ref(), &runs, solo.as_ref())
+        .with_context(|| args.colocated.display().to_string())?;
+    if let Some(mut dir) = dir {
+        manifest.input(&args.colocated, &std::fs::read(&args.colocated)?);
+        if let Some(solo) = &args.solo {
+            manifest.input(solo, &std::fs::read(solo)?);
+        }
+        for (name, text) in &loaded.inputs {
+            manifest.input(name, text.as_bytes());
+        }
+        dir.write("accuracy.csv", |file| {
+            let mut table = csv::Writer::from_writer(file);
+            for point in &report.points {
+                table.serialize(point).map_err(std::io::Error::other)?;
+            }
+            table.flush()
+        })?;
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        dir.write("accuracy.json", |file| file.write_all(json.as_bytes()))?;
+        let marks: Vec<AccuracyMark> = report
+            .points
+            .iter()
+            .map(|p| AccuracyMark {
+                model: p.model.clone(),
+                predicted_ms: p.predicted_ms,
+                measured_ms: p.measured_ms,
+            })
+            .collect();
+        plot::write_accuracy_figure(&mut dir, &marks)?;
+        manifest.stop();
+        dir.finish(manifest)?;
+    }
+    if args.print.json {
+        output::print_json(&report)?;
+    } else if !args.print.quiet {
+        let mut text = described(&report);
+        if let Some(path) = &args.output {
+            text += &format!("\n\nwrote {}", path.display());
+        }
+        output::print(&text)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The report as tables.
+pub(super) fn described(report: &AccuracyReport) -> String {
+    fn row(name: &str, e: &ErrorSummary) -> Vec<String> {
+        let mut row = vec![name.to_owned(), e.n.to_string()];
+        row.extend([e.mape_pct, e.p95_pct, e.max_pct].map(|v| format!("{v:.2}")));
+        row.push(format!("{:+.2}", e.bias_pct));
+        row
+    }
+    let mut rows = vec![row(report.predictor, &report.errors)];
+    rows.extend(report.per_model.iter().map(|m| row(&format!("  {}", m.model), &m.errors)));
+    rows.extend(report.null_models.iter().map(|m| row(m.name, &m.errors)));
+    let header = ["predictor", "n", "mean |error| %", "p95 %", "max %", "bias %"];
+    let mut text = output::table(&header, rows);
+    if let Some(correlation) = report.slowdown_correlation {
+        text += &format!("\ncorrelation of predicted and measured slowdown: {correlation:.2}");
+    }
+    text
+}

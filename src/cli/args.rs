@@ -1,0 +1,203 @@
+//! The flags of every command.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Compare GPU provisioning strategies for DNN inference: fit an interference-aware performance model,
+/// plan, simulate.
+///
+/// Exit codes: 0 done; 1 done, but a check failed (an SLO is missed, a workload is infeasible); 2 could
+/// not be done.
+#[derive(Debug, Parser)]
+#[command(name = "igniter", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with: igniter compare scenarios/paper-12.toml -o results/paper-12")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read a profile or tables of the iGniter artifact and write them in this program's formats
+    Import(ImportArgs),
+    /// Fit a predictor to a profile; print or write its coefficients, residuals and range of validity
+    Fit(FitArgs),
+    /// Predict latency, throughput, power and clock of one co-location
+    Predict(PredictArgs),
+    /// Compare predicted with measured co-locations, and with simpler ways to predict
+    Accuracy(AccuracyArgs),
+    /// Make a provisioning plan, and judge it
+    Plan(PlanArgs),
+    /// Simulate one plan of a scenario
+    Simulate(SimulateArgs),
+    /// Plan and simulate a scenario with several strategies: tables, figures, report
+    Compare(CompareArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct PrintArgs {
+    /// Print one JSON document on stdout, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr and no table on stdout; errors are still printed
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Which performance model is used.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PredictorArgs {
+    /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
+    #[arg(long, value_name = "KIND|PATH")]
+    pub profile: Option<String>,
+    /// The performance model
+    #[arg(long, value_name = "NAME", default_value = "igniter")]
+    pub predictor: String,
+}
+
+/// How a scenario is run.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ScenarioArgs {
+    /// The scenario, a TOML file
+    pub scenario: PathBuf,
+    #[command(flatten)]
+    pub predictor: PredictorArgs,
+    /// Replace the scenario's seed
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// How many threads work.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ThreadArgs {
+    /// Worker threads; results do not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact
+    pub file: PathBuf,
+    /// The folder to write; it must not exist yet
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The name of the GPU kind; the artifact's profile does not hold it
+    #[arg(long, default_value = "v100")]
+    pub kind: String,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FitArgs {
+    /// A GPU kind (v100), or the folder of a profile
+    pub profile: String,
+    /// Also compare with measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms
+    #[arg(long, value_name = "FILE")]
+    pub colocated: Option<PathBuf>,
+    /// Write the coefficients to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// The members of the co-location, as model:batch:sm_pct (alexnet:4:10 resnet50:8:30 …)
+    #[arg(required = true, value_name = "MODEL:BATCH:SM_PCT")]
+    pub members: Vec<String>,
+    #[command(flatten)]
+    pub predictor: PredictorArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AccuracyArgs {
+    /// Measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms[,std_ms]
+    #[arg(long, value_name = "FILE")]
+    pub colocated: PathBuf,
+    /// Measured latencies alone, for slowdowns: CSV with model,batch,sm_pct,latency_ms
+    #[arg(long, value_name = "FILE")]
+    pub solo: Option<PathBuf>,
+    #[command(flatten)]
+    pub predictor: PredictorArgs,
+    /// Write tables and the predicted-against-measured figure to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+/// The formats of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// One JSON document with predictions
+    Json,
+    /// The iGniter artifact's: one object for each GPU, `slos` halved; with -o a folder of files
+    Igniter,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// The strategy
+    #[arg(long, short, default_value = "igniter")]
+    pub strategy: String,
+    /// Write the plan to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The format of the written plan
+    #[arg(long, value_enum, default_value_t = PlanFormat::Json)]
+    pub format: PlanFormat,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SimulateArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Simulate this plan, of `igniter plan` or of the iGniter artifact (file or folder)
+    #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
+    pub plan: Option<PathBuf>,
+    /// Make the plan with this strategy
+    #[arg(long, short, default_value = "igniter")]
+    pub strategy: String,
+    /// Write tables, figures and a report to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// With -o: also write every request to requests.csv
+    #[arg(long, requires = "output")]
+    pub requests: bool,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// The strategies, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
+    pub strategies: Vec<String>,
+    /// Write tables, figures and a report to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}

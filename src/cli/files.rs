@@ -1,0 +1,63 @@
+//! Single files and new folders, written whole or not at all.
+
+use anyhow::{Context, bail};
+use std::io::Write;
+use std::path::Path;
+
+/// The folder that a path lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Checks, before the work begins, that a file can be written there.
+pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder; name a file", path.display());
+    }
+    tempfile::NamedTempFile::new_in(parent(path))
+        .map(drop)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a file under a temporary name and renames it.
+pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(parent(path))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        readable(file.path(), 0o644)?;
+        file.persist(path)?;
+        anyhow::Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a new folder of files under a temporary name and renames it.
+pub(super) fn write_folder(path: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+    if path.exists() {
+        bail!("cannot write {}: it exists; remove it or name another folder", path.display());
+    }
+    let write = || {
+        let folder = tempfile::Builder::new().prefix(".igniter-").tempdir_in(parent(path))?;
+        for (name, text) in files {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text)?;
+            std::fs::File::open(&file)?.sync_all()?;
+        }
+        readable(folder.path(), 0o755)?;
+        std::fs::rename(folder.path(), path)?;
+        // Renamed away: nothing is left for the guard to remove.
+        let _ = folder.keep();
+        anyhow::Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Temporary files are private to their owner; results are not, as far as the umask allows.
+fn readable(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}

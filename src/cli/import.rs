@@ -1,0 +1,44 @@
+//! `igniter import`
+
+use super::Outcome;
+use super::args::ImportArgs;
+use super::files::write_folder;
+use super::output;
+use crate::domain::GpuKindName;
+use crate::profile::{Imported, import_artifact, profile_files, write_colocated, write_solo_table};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Summary {
+    kind: &'static str,
+    files: Vec<String>,
+    note: &'static str,
+}
+
+pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
+    let kind = GpuKindName::new(&args.kind)?;
+    let (what, files, note) = match import_artifact(&args.file, &kind)? {
+        Imported::Profile(profile) => (
+            "profile",
+            profile_files(&profile).into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
+            "The artifact names no price: set price_per_hour in profile.toml.",
+        ),
+        Imported::Tables { solo, colocated } => (
+            "tables",
+            vec![
+                ("solo_table.csv".to_owned(), write_solo_table(&solo)),
+                ("colocated.csv".to_owned(), write_colocated(&colocated)),
+            ],
+            "Use them with `igniter accuracy --colocated … --solo …`.",
+        ),
+    };
+    write_folder(&args.output, &files)?;
+    let names: Vec<String> =
+        files.iter().map(|(name, _)| args.output.join(name).display().to_string()).collect();
+    if args.print.json {
+        output::print_json(&Summary { kind: what, files: names, note })?;
+    } else if !args.print.quiet {
+        output::print(&format!("wrote {}\n{note}", names.join("\nwrote ")))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,80 @@
+//! The command line: flags, dispatch, exit codes.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible |
+//! | 2 | could not be done |
+
+mod accuracy;
+mod args;
+mod compare;
+mod files;
+mod fit;
+mod import;
+mod output;
+mod plan;
+mod predict;
+mod progress;
+mod results;
+mod simulate;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use output::is_closed_pipe;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    CheckFailed,
+}
+
+impl Outcome {
+    fn of(passed: bool) -> Self {
+        if passed { Self::Done } else { Self::CheckFailed }
+    }
+}
+
+/// Runs the program on its command line and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints them to stdout.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nothing is left to do where even the message cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("igniter: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Import(args) => import::run(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Accuracy(args) => accuracy::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);
+            output::print(&String::from_utf8(text)?)?;
+            Ok(Outcome::Done)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Printing: results to stdout, everything else to stderr.
+
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints text on stdout.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Prints one JSON document on stdout.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// Whether the reader of stdout went away, as `| head` does: that is no failure.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Whether tables on stdout may be coloured: on a terminal, unless NO_COLOR is set.
+pub(super) fn colours() -> crate::report::Colours {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && io::stdout().is_terminal() {
+        crate::report::Colours::On
+    } else {
+        crate::report::Colours::Off
+    }
+}
+
+/// A plain table: a header and rows of equally many cells.
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    // Numbers read best when their ends are aligned; the first column holds names.
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    table.trim_fmt()
+}

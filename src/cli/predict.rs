@@ -1,0 +1,153 @@
+//! `igniter predict`
+
+use super::Outcome;
+use super::args::PredictArgs;
+use super::output;
+use crate::domain::ModelName;
+use crate::predictor::{Member, Predictor};
+use crate::run::load_predictor;
+use crate::units::{BatchSize, SmPercent};
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document {
+    predictor: &'static str,
+    members: Vec<MemberDocument>,
+    power_w: f64,
+    power_demand_w: f64,
+    clock_mhz: f64,
+    total_sm_pct: f64,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct MemberDocument {
+    model: ModelName,
+    batch: BatchSize,
+    sm_pct: SmPercent,
+    latency_ms: f64,
+    gpu_ms: f64,
+    load_ms: f64,
+    feedback_ms: f64,
+    throughput_rps: f64,
+}
+
+pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
+    let profile = args.predictor.profile.as_deref().unwrap_or("v100");
+    let loaded = load_predictor(profile, &args.predictor.predictor, None)?;
+    let predictor = loaded.predictor.as_ref();
+    let members = args
+        .members
+        .iter()
+        .map(|text| parse_member(text, predictor))
+        .collect::<anyhow::Result<Vec<Member>>>()?;
+    let prediction = predictor.predict(&members);
+    let mut warnings = Vec::new();
+    for (member, text) in members.iter().zip(&args.members) {
+        let name = &predictor.models()[member.model.index()];
+        if let Some(v) = loaded.file.validity(name) {
+            let batch_ok = (v.batch[0]..=v.batch[1]).contains(&member.batch);
+            if !batch_ok || !(v.sm_pct[0]..=v.sm_pct[1]).contains(&member.sm.get()) {
+                warnings.push(format!(
+                    "{text} is extrapolated: {name} was measured with batches {}-{} and {}-{} % of the SMs",
+                    v.batch[0], v.batch[1], v.sm_pct[0], v.sm_pct[1]
+                ));
+            }
+        }
+    }
+    let total_sm_pct: f64 = members.iter().map(|m| m.sm.get()).sum();
+    if total_sm_pct > 100.0 {
+        warnings.push(format!(
+            "the shares add up to {total_sm_pct} %: predictors are 10-15 % too fast above 100 %"
+        ));
+    }
+    if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
+        .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
+    {
+        bail!("{text}: so far outside the measured range that the prediction is no time");
+    }
+    let document = Document {
+        predictor: predictor.name(),
+        members: members
+            .iter()
+            .zip(&prediction.members)
+            .map(|(member, p)| MemberDocument {
+                model: predictor.models()[member.model.index()].clone(),
+                batch: member.batch,
+                sm_pct: member.sm,
+                latency_ms: p.latency_ms(),
+                gpu_ms: p.gpu_ms,
+                load_ms: p.load_ms,
+                feedback_ms: p.feedback_ms,
+                throughput_rps: p.throughput_rps,
+            })
+            .collect(),
+        power_w: prediction.power_w,
+        power_demand_w: prediction.power_demand_w,
+        clock_mhz: prediction.clock_mhz,
+        total_sm_pct,
+        warnings,
+    };
+    if args.print.json {
+        output::print_json(&document)?;
+    } else if !args.print.quiet {
+        output::print(&described(&document))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [model, batch, sm] = parts[..] else {
+        bail!("{text:?} must be model:batch:sm_pct, as in alexnet:4:10");
+    };
+    let name = ModelName::new(model)?;
+    let model = predictor.model_id(&name).with_context(|| {
+        let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
+        format!("{text:?}: no model {name} in the profile, which knows: {}", known.join(", "))
+    })?;
+    let number = || batch.parse().ok().and_then(|n: u32| BatchSize::new(n).ok());
+    let batch = number().with_context(|| {
+        format!("{text:?}: the batch size {batch:?} must be a whole number from 1")
+    })?;
+    let share = || sm.parse().ok().and_then(|s: f64| SmPercent::new(s).ok());
+    let sm = share().filter(|sm| sm.get() <= 100.0).with_context(|| {
+        format!("{text:?}: the SM share {sm:?} must be above 0 and at most 100")
+    })?;
+    Ok(Member { model, batch, sm })
+}
+
+fn described(document: &Document) -> String {
+    let rows = document.members.iter().map(|m| {
+        vec![
+            m.model.to_string(),
+            m.batch.to_string(),
+            format!("{} %", m.sm_pct),
+            format!("{:.3}", m.latency_ms),
+            format!("{:.3}", m.load_ms),
+            format!("{:.3}", m.gpu_ms),
+            format!("{:.3}", m.feedback_ms),
+            format!("{:.1}", m.throughput_rps),
+        ]
+    });
+    let header = [
+        "model",
+        "batch",
+        "SMs",
+        "latency ms",
+        "load ms",
+        "GPU ms",
+        "feedback ms",
+        "throughput /s",
+    ];
+    let mut text = output::table(&header, rows);
+    text += &format!(
+        "\npower {:.1} W (demand {:.1} W), clock {:.0} MHz",
+        document.power_w, document.power_demand_w, document.clock_mhz
+    );
+    for warning in &document.warnings {
+        text += &format!("\nwarning: {warning}");
+    }
+    text
+}

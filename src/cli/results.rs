@@ -1,0 +1,92 @@
+//! The output folder of `simulate` and `compare`, and the threads that they work on.
+
+use super::args::{ScenarioArgs, ThreadArgs};
+use super::progress::Progress;
+use crate::plot;
+use crate::report::{Comparison, Existing, Manifest, OutputDir, write_report, write_tables};
+use crate::run::{RunError, Study};
+use std::path::Path;
+
+/// Runs `work` on its own pool of threads where a number is asked for.
+pub(super) fn in_pool<T: Send>(
+    args: ThreadArgs,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, RunError> {
+    let Some(threads) = args.threads.map(usize::from) else { return Ok(work()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map(|pool| pool.install(work)).map_err(|source| RunError::Threads { threads, source })
+}
+
+/// The folder that results go to, if any, with the manifest that says how they were made.
+#[derive(Debug)]
+pub(super) struct ResultFolder {
+    dir: Option<OutputDir>,
+    manifest: Manifest,
+}
+
+impl ResultFolder {
+    /// Makes sure, before anything runs, that results can be written.
+    pub(super) fn open(
+        path: Option<&Path>,
+        args: &ScenarioArgs,
+        study: &Study,
+    ) -> anyhow::Result<Self> {
+        let mut manifest = Manifest::start(std::env::args().collect());
+        manifest.seed = Some(study.scenario().seed);
+        manifest.scenario = Some(study.scenario().to_toml());
+        manifest.input(&args.scenario, &std::fs::read(&args.scenario)?);
+        for (name, text) in &study.source().inputs {
+            manifest.input(name, text.as_bytes());
+        }
+        let dir = path.map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+        Ok(Self { dir, manifest })
+    }
+
+    /// Lists one more input file in the manifest; a folder by its files.
+    pub(super) fn note_input(&mut self, path: &Path) -> std::io::Result<()> {
+        if path.is_dir() {
+            let mut files = std::fs::read_dir(path)?
+                .map(|entry| entry.map(|e| e.path()))
+                .collect::<Result<Vec<_>, _>>()?;
+            files.sort();
+            for file in files.iter().filter(|file| file.is_file()) {
+                self.manifest.input(file, &std::fs::read(file)?);
+            }
+        } else {
+            self.manifest.input(path, &std::fs::read(path)?);
+        }
+        Ok(())
+    }
+
+    /// The folder itself.
+    pub(super) fn dir(&mut self) -> Option<&mut OutputDir> {
+        self.dir.as_mut()
+    }
+
+    /// How many steps of progress [`ResultFolder::finish`] takes.
+    pub(super) fn steps(&self) -> usize {
+        if self.dir.is_some() { 2 } else { 0 }
+    }
+
+    /// Writes tables, figures, report and manifest; returns the seconds since the start.
+    pub(super) fn finish(
+        mut self,
+        comparison: &Comparison,
+        progress: &Progress,
+    ) -> anyhow::Result<f64> {
+        self.manifest.stop();
+        let wall_s = self.manifest.wall_s;
+        if let Some(mut dir) = self.dir {
+            progress.at("writing tables");
+            write_tables(&mut dir, comparison)?;
+            progress.step();
+            progress.at("drawing figures");
+            let figures = plot::write_figures(&mut dir, comparison)?;
+            write_report(&mut dir, comparison, &figures)?;
+            progress.step();
+            self.manifest.stop();
+            dir.finish(self.manifest)?;
+        }
+        Ok(wall_s)
+    }
+}

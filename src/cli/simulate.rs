@@ -1,0 +1,72 @@
+//! `igniter simulate`
+
+use super::Outcome;
+use super::args::SimulateArgs;
+use super::output;
+use super::plan::study;
+use super::progress::Progress;
+use super::results::{ResultFolder, in_pool};
+use crate::metrics::{GpuSummary, WorkloadSummary};
+use crate::plan::strategy;
+use crate::report::{InfeasibleRow, strategy_text};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    scenario: &'a str,
+    strategy: &'a str,
+    seed: u64,
+    gpu_count: usize,
+    cost_per_hour: f64,
+    infeasible: &'a [InfeasibleRow],
+    workloads: &'a [WorkloadSummary],
+    gpus: &'a [GpuSummary],
+    simulated_s: f64,
+    wall_s: f64,
+}
+
+pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
+    let chosen = strategy(&args.strategy)?;
+    let study = study(&args.scenario)?;
+    let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
+    let plan = match &args.plan {
+        Some(path) => {
+            let plan = study.read_plan(path)?;
+            folder.note_input(path)?;
+            plan
+        }
+        None => study.plan(chosen.as_ref()),
+    };
+    let progress = Progress::new(1 + folder.steps(), args.print.quiet);
+    progress.at(format!("simulating {}", plan.strategy));
+    let result = in_pool(args.threads, || match folder.dir() {
+        Some(dir) if args.requests => study.simulate_logged(&plan, dir, "requests.csv"),
+        _ => study.simulate(&plan),
+    })??;
+    progress.step();
+    let comparison = study.comparison(vec![result]);
+    let wall_s = folder.finish(&comparison, &progress)?;
+    drop(progress);
+    let result = &comparison.strategies[0];
+    if args.print.json {
+        output::print_json(&Document {
+            scenario: &comparison.scenario,
+            strategy: &result.strategy,
+            seed: comparison.seed,
+            gpu_count: result.gpu_count,
+            cost_per_hour: result.cost_per_hour,
+            infeasible: &result.infeasible,
+            workloads: &result.workloads,
+            gpus: &result.gpus,
+            simulated_s: comparison.simulated_s,
+            wall_s,
+        })?;
+    } else if !args.print.quiet {
+        let mut text = strategy_text(result, output::colours());
+        if let Some(path) = &args.output {
+            text += &format!("\nwrote {}", path.display());
+        }
+        output::print(&text)?;
+    }
+    Ok(Outcome::of(result.misses() == 0))
+}

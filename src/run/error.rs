@@ -1,0 +1,62 @@
+//! Why a run could not be done.
+
+use crate::fit::FitError;
+use crate::metrics::WindowError;
+use crate::plan::{PlanError, Violation};
+use crate::profile::ProfileError;
+use crate::report::OutputError;
+use crate::scenario::ScenarioError;
+use crate::sim::SimError;
+
+/// Why a run could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The scenario cannot be used.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The predictor cannot be fitted or read.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// No plan can be made or read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The engine refuses the run.
+    #[error(transparent)]
+    Sim(#[from] SimError),
+    /// The times of the scenario leave nothing to measure.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// Results cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No predictor of that name.
+    #[error("no predictor {given:?}; the predictors are: {known}")]
+    UnknownPredictor {
+        /// The name given.
+        given: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A plan that cannot run.
+    #[error("the plan cannot run:{}", listed(violations))]
+    Illegal {
+        /// What is wrong with it.
+        violations: Vec<Violation>,
+    },
+    /// The worker threads cannot be started.
+    #[error("cannot start {threads} worker threads: {source}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+fn listed(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("\n  {violation}")).collect()
+}

@@ -1,0 +1,9 @@
+//! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
+
+mod error;
+mod source;
+mod study;
+
+pub use error::RunError;
+pub use source::{LoadedPredictor, PREDICTORS, load_predictor};
+pub use study::{Overrides, Study};

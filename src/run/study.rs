@@ -1,0 +1,192 @@
+//! A scenario made ready to run.
+
+use super::{LoadedPredictor, RunError, load_predictor};
+use crate::domain::{GpuKind, Plan, Workload};
+use crate::metrics::{GpuCollector, Window, summarise};
+use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
+use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult};
+use crate::scenario::Scenario;
+use crate::sim::{SimInput, SimWorkload, simulate};
+use std::path::Path;
+
+/// What a user can change of a scenario from the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Another seed.
+    pub seed: Option<u64>,
+    /// Another profile: a name, a folder, or a file of coefficients.
+    pub profile: Option<String>,
+    /// Another predictor than `igniter`.
+    pub predictor: Option<String>,
+}
+
+/// A scenario with its predictor: everything is checked, nothing has run.
+#[derive(Debug)]
+pub struct Study {
+    scenario: Scenario,
+    source: LoadedPredictor,
+    workloads: Vec<Workload>,
+    sim_workloads: Vec<SimWorkload>,
+    window: Window,
+}
+
+impl Study {
+    /// Reads a scenario and fits or reads its predictor.
+    ///
+    /// # Errors
+    /// When the scenario, the profile or the predictor cannot be used, or a workload's model is not in
+    /// the profile.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
+        Self::new(Scenario::load(path)?, overrides)
+    }
+
+    /// As [`Study::load`], from a scenario that was read already.
+    ///
+    /// # Errors
+    /// When the profile or the predictor cannot be used, or a workload's model is not in the profile.
+    pub fn new(mut scenario: Scenario, overrides: &Overrides) -> Result<Self, RunError> {
+        if let Some(seed) = overrides.seed {
+            scenario.seed = seed;
+        }
+        let profile = match &overrides.profile {
+            Some(profile) => profile.clone(),
+            None => scenario.gpu.profile.to_string(),
+        };
+        let predictor = overrides.predictor.as_deref().unwrap_or("igniter");
+        let source = load_predictor(&profile, predictor, scenario.gpu.price_per_hour)?;
+        let workloads: Vec<Workload> =
+            scenario.workloads.iter().map(|w| w.workload.clone()).collect();
+        PlanRequest::new(&workloads, source.predictor.as_ref())?;
+        let sim_workloads = scenario
+            .workloads
+            .iter()
+            .map(|w| SimWorkload {
+                workload: w.workload.clone(),
+                arrival: w.arrival.clone(),
+                batching: w.batching.clone(),
+            })
+            .collect();
+        let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
+        Ok(Self { scenario, source, workloads, sim_workloads, window })
+    }
+
+    /// The scenario, with overrides applied.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// What the predictor was made from.
+    #[must_use]
+    pub fn source(&self) -> &LoadedPredictor {
+        &self.source
+    }
+
+    /// The workloads, in the scenario's order.
+    #[must_use]
+    pub fn workloads(&self) -> &[Workload] {
+        &self.workloads
+    }
+
+    /// The GPU kind.
+    #[must_use]
+    pub fn kind(&self) -> &GpuKind {
+        self.source.predictor.kind()
+    }
+
+    fn request(&self) -> PlanRequest<'_> {
+        PlanRequest::new(&self.workloads, self.source.predictor.as_ref())
+            .expect("the models were checked when the study was made")
+    }
+
+    /// Lets a strategy plan the scenario.
+    #[must_use]
+    pub fn plan(&self, strategy: &dyn Strategy) -> Plan {
+        strategy.plan(&self.request())
+    }
+
+    /// Everything that is wrong with a plan.
+    #[must_use]
+    pub fn check(&self, plan: &Plan) -> Vec<Violation> {
+        check_plan(plan, &self.request())
+    }
+
+    /// Reads a plan and refuses one that cannot run.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the plan is structurally wrong for this scenario.
+    pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
+        let plan = read_plan(path, self.kind(), &self.workloads)?;
+        let mut violations = self.check(&plan);
+        violations.retain(Violation::is_structural);
+        if violations.is_empty() { Ok(plan) } else { Err(RunError::Illegal { violations }) }
+    }
+
+    /// Simulates a plan and summarises it. Runs on the ambient rayon pool; the result does not depend on
+    /// its size.
+    ///
+    /// # Errors
+    /// When the engine refuses the plan or the arrivals.
+    pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
+        let outcome = simulate(&self.input(plan), |gpu| self.collector(gpu))?;
+        let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
+        Ok(self.result(plan, collectors))
+    }
+
+    /// As [`Study::simulate`], and writes every request to a file of the output folder.
+    ///
+    /// # Errors
+    /// As [`Study::simulate`], and when the file cannot be written.
+    pub fn simulate_logged(
+        &self,
+        plan: &Plan,
+        dir: &mut OutputDir,
+        file: &str,
+    ) -> Result<StrategyResult, RunError> {
+        // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
+        let logs = plan
+            .gpus
+            .iter()
+            .map(|_| RequestLog::new(dir, &self.workloads).map(Some))
+            .collect::<Result<Vec<_>, _>>()?;
+        let logs = std::sync::Mutex::new(logs);
+        let take = |gpu: crate::domain::GpuId| {
+            let mut logs = logs.lock().expect("no sink maker panics");
+            (self.collector(gpu), logs[gpu.index()].take())
+        };
+        let outcome = simulate(&self.input(plan), take)?;
+        let (mut collectors, mut logs) = (Vec::new(), Vec::new());
+        for (collector, log) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
+            collectors.push(collector);
+            logs.extend(log);
+        }
+        RequestLog::join(logs, dir, file)?;
+        Ok(self.result(plan, collectors))
+    }
+
+    fn input<'a>(&'a self, plan: &'a Plan) -> SimInput<'a> {
+        SimInput {
+            plan,
+            workloads: &self.sim_workloads,
+            predictor: self.source.predictor.as_ref(),
+            spec: self.scenario.engine,
+            duration: self.scenario.duration,
+            seed: self.scenario.seed,
+        }
+    }
+
+    fn collector(&self, gpu: crate::domain::GpuId) -> GpuCollector {
+        GpuCollector::new(gpu, &self.workloads, self.window)
+    }
+
+    fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {
+        let metrics = summarise(plan, &self.workloads, self.window, collectors);
+        StrategyResult::new(plan, std::slice::from_ref(self.kind()), &self.workloads, metrics)
+    }
+
+    /// The tables of several simulated plans.
+    #[must_use]
+    pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
+        Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results)
+    }
+}
