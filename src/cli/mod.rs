@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("igniter: {error:#}");
+            eprintln!("igniter: {}", output::described(&error));
             ExitCode::from(2)
         }
     }

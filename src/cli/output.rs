@@ -26,6 +26,19 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// An error with its causes, each said once: some errors hold the text of their cause already.
+pub(super) fn described(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
+        if text.is_empty() {
+            cause
+        } else if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
+
 /// Whether tables on stdout may be coloured: on a terminal, unless NO_COLOR is set.
 pub(super) fn colours() -> crate::report::Colours {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -90,9 +90,10 @@ fn described(plan: &Plan, study: &Study, cost: f64, violations: &[String]) -> St
         "throughput /s",
     ];
     let mut text = format!(
-        "{}: {} GPUs ({}), {cost:.2} $/h\n{}",
+        "{}: {} GPU{} ({}), {cost:.2} $/h\n{}",
         plan.strategy,
         plan.gpus.len(),
+        if plan.gpus.len() == 1 { "" } else { "s" },
         study.kind().name,
         output::table(&header, rows)
     );

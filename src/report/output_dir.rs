@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// The name of the manifest; the file by which a directory is known as ours.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -66,16 +66,18 @@ pub enum Existing {
 
 /// A directory that takes the results of one run.
 ///
-/// Each file is written under a temporary name in the same directory, flushed to the disk, and then
-/// renamed. The directory is created, and checked to be writable, by [`OutputDir::open`], so that a
-/// run that cannot be kept fails before it starts. Dropped without a complete file, a directory that
-/// was created is removed again.
+/// Each file is written under a temporary name in the same directory and flushed to the disk; only
+/// [`OutputDir::finish`] gives all of them their names. The directory is created, and checked to be
+/// writable, by [`OutputDir::open`], so that a run that cannot be kept fails before it starts. Dropped
+/// before it is finished, it takes back all that it wrote and every directory that it created.
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
     created: Vec<PathBuf>,
     existing: Existing,
     written: BTreeMap<String, FileHash>,
+    /// Complete files under temporary names, with the names they are to get.
+    pending: Vec<(TempPath, PathBuf)>,
 }
 
 impl OutputDir {
@@ -85,8 +87,13 @@ impl OutputDir {
     /// When it cannot be created or written to, or holds files of somebody else.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
         let failed = |source| OutputError::Directory { path: path.to_owned(), source };
-        let mut dir =
-            Self { path: path.to_owned(), created: Vec::new(), existing, written: BTreeMap::new() };
+        let mut dir = Self {
+            path: path.to_owned(),
+            created: Vec::new(),
+            existing,
+            written: BTreeMap::new(),
+            pending: Vec::new(),
+        };
         dir.create(path).map_err(failed)?;
         if let Some(found) = foreign_file(path).map_err(failed)? {
             return Err(OutputError::Foreign { path: path.to_owned(), found });
@@ -101,7 +108,7 @@ impl OutputDir {
         &self.path
     }
 
-    /// Writes one file; `name` is relative and may name a folder (`figures/plan.svg`).
+    /// Writes one file, to appear when all is finished; `name` is relative and may name a folder (`figures/plan.svg`).
     ///
     /// # Errors
     /// When it cannot be written completely; nothing of it is left then.
@@ -125,26 +132,21 @@ impl OutputDir {
             .map_err(|source| OutputError::File { path: self.path.join(name), source })
     }
 
-    /// Writes the manifest, which lists every file with its hash, and removes what an earlier run
-    /// left ([`Existing::Replace`]).
+    /// Writes the manifest, which lists every file with its hash, gives all files their names, and
+    /// removes what an earlier run left ([`Existing::Replace`]).
     ///
     /// # Errors
-    /// When the manifest cannot be written, or an old file not be removed.
+    /// When the manifest cannot be written, a file not be named, or an old file not be removed.
     pub fn finish(mut self, mut manifest: Manifest) -> Result<(), OutputError> {
         let before = Manifest::read(&self.path.join(MANIFEST)).ok();
         let mut outputs = self.written.clone();
+        let mut stale = Vec::new();
         for old in before.into_iter().flat_map(|manifest| manifest.outputs) {
             if outputs.contains_key(&old.path) || !is_plain(&old.path) {
                 continue;
             }
-            let path = self.path.join(&old.path);
             match self.existing {
-                Existing::Replace => match std::fs::remove_file(&path) {
-                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                        return Err(OutputError::File { path, source });
-                    }
-                    _ => {}
-                },
+                Existing::Replace => stale.push(self.path.join(&old.path)),
                 Existing::Keep => {
                     outputs.insert(old.path.clone(), old);
                 }
@@ -154,7 +156,20 @@ impl OutputDir {
         self.write(MANIFEST, |file| {
             serde_json::to_writer_pretty(&mut *file, &manifest)?;
             file.write_all(b"\n")
-        })
+        })?;
+        for (file, path) in self.pending.drain(..) {
+            file.persist(&path).map_err(|error| OutputError::File { path, source: error.error })?;
+        }
+        self.created.clear();
+        for path in stale {
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(OutputError::File { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn create(&mut self, path: &Path) -> io::Result<()> {
@@ -186,18 +201,18 @@ impl OutputDir {
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         make_readable(file.as_file())?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        self.pending.push((file.into_temp_path(), path.to_owned()));
         Ok((hex(&digest), bytes))
     }
 }
 
 impl Drop for OutputDir {
     fn drop(&mut self) {
-        if self.written.is_empty() {
-            for path in self.created.iter().rev() {
-                // A directory that somebody else has put something into meanwhile stays.
-                let _ = std::fs::remove_dir(path);
-            }
+        // The files first, so that their directories are empty.
+        self.pending.clear();
+        for path in self.created.iter().rev() {
+            // A directory that somebody else has put something into meanwhile stays.
+            let _ = std::fs::remove_dir(path);
         }
     }
 }
