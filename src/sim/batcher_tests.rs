@@ -50,6 +50,7 @@ fn drive(rules: &BatcherRules, arrivals: &[u64], service: u64) -> Vec<Taken> {
         } else {
             batcher.timer(now, &mut out);
         }
+        assert!(batcher.payloads() <= rules.payload_slots());
         for batch in out.drain(..) {
             ends.push_back(now + Nanoseconds::new(service));
             taken.push((now, batch));
@@ -144,6 +145,20 @@ fn an_overdue_payload_behind_a_full_one_is_frozen() {
     let rules = rules(4, 5.0, |spec| spec.variable_shape = true);
     let arrivals = ms(&[0, 0, 0, 0, 10, 10, 10, 10, 20, 110, 110, 110, 110]);
     assert_eq!(sizes(&drive(&rules, &arrivals, 100 * MS)), [4, 4, 1, 4]);
+}
+
+#[test]
+fn a_late_merge_takes_only_what_has_waited_longer_than_the_delay() {
+    // F = {2}, M = 8, D = 5 ms, variable shapes. Two are taken at 0. Two at 10 are a payload, closed
+    // by the one of 11; two at 12 are the next. At 17 exactly these have waited 5 ms: no merge. One
+    // nanosecond later they are merged.
+    let rules = rules(8, 5.0, |spec| {
+        spec.preferred = vec![size(2)];
+        spec.variable_shape = true;
+    });
+    let arrivals = ms(&[0, 0, 10, 10, 11, 12, 12]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 17 * MS)), [2, 3, 2]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 17 * MS + 1)), [2, 5]);
 }
 
 #[test]
