@@ -162,6 +162,33 @@ fn a_late_merge_takes_only_what_has_waited_longer_than_the_delay() {
 }
 
 #[test]
+fn a_waiting_payload_of_a_preferred_size_grows_only_after_the_delay() {
+    // F = {2, 4}, M = 4, D = 5 ms, variable shapes. Two are taken at 0, two at 10 are a payload. The
+    // one of 20 may join it only at 25: a server that is free at 22 takes two, one at 26 takes three.
+    let rules = rules(4, 5.0, |spec| {
+        spec.preferred = vec![size(2), size(4)];
+        spec.variable_shape = true;
+    });
+    let arrivals = ms(&[0, 0, 10, 10, 20]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 22 * MS)), [2, 2, 1]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 26 * MS)), [2, 3]);
+}
+
+#[test]
+fn an_overdue_batch_of_at_least_the_largest_preferred_size_is_closed() {
+    // F = {2}, M = 8, D = 5 ms, variable shapes, service 100 ms. At 0 two are taken; then payloads
+    // of 3 (10, 10, 11) and 2 (12, 12) fill the slots and three of 13 wait. At 100 the payloads are
+    // merged and taken, and the three, overdue, become a payload that is closed: the one of 198
+    // does not join it.
+    let rules = rules(8, 5.0, |spec| {
+        spec.preferred = vec![size(2)];
+        spec.variable_shape = true;
+    });
+    let taken = drive(&rules, &ms(&[0, 0, 10, 10, 11, 12, 12, 13, 13, 13, 198]), 100 * MS);
+    assert_eq!(sizes(&taken), [2, 5, 3, 1]);
+}
+
+#[test]
 fn one_more_than_the_largest_preferred_size_closes_a_waiting_payload() {
     // F = {4}, M = 8, D = 5 ms, variable shapes. While the first batch (taken at 5) is served, four
     // at 10 are a payload of exactly max(F) that is not closed: the one of 20 joins it and closes
