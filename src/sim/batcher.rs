@@ -165,6 +165,12 @@ impl Batcher {
         self.spare.push(batch);
     }
 
+    /// How many payloads wait for an instance.
+    #[cfg(test)]
+    pub(super) fn payloads(&self) -> usize {
+        self.payloads.len()
+    }
+
     fn queued(&self) -> usize {
         self.waiting.len() - self.assembled
     }

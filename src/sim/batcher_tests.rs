@@ -50,6 +50,7 @@ fn drive(rules: &BatcherRules, arrivals: &[u64], service: u64) -> Vec<Taken> {
         } else {
             batcher.timer(now, &mut out);
         }
+        assert!(batcher.payloads() <= rules.payload_slots());
         for batch in out.drain(..) {
             ends.push_back(now + Nanoseconds::new(service));
             taken.push((now, batch));
@@ -144,6 +145,47 @@ fn an_overdue_payload_behind_a_full_one_is_frozen() {
     let rules = rules(4, 5.0, |spec| spec.variable_shape = true);
     let arrivals = ms(&[0, 0, 0, 0, 10, 10, 10, 10, 20, 110, 110, 110, 110]);
     assert_eq!(sizes(&drive(&rules, &arrivals, 100 * MS)), [4, 4, 1, 4]);
+}
+
+#[test]
+fn a_late_merge_takes_only_what_has_waited_longer_than_the_delay() {
+    // F = {2}, M = 8, D = 5 ms, variable shapes. Two are taken at 0. Two at 10 are a payload, closed
+    // by the one of 11; two at 12 are the next. At 17 exactly these have waited 5 ms: no merge. One
+    // nanosecond later they are merged.
+    let rules = rules(8, 5.0, |spec| {
+        spec.preferred = vec![size(2)];
+        spec.variable_shape = true;
+    });
+    let arrivals = ms(&[0, 0, 10, 10, 11, 12, 12]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 17 * MS)), [2, 3, 2]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 17 * MS + 1)), [2, 5]);
+}
+
+#[test]
+fn a_waiting_payload_of_a_preferred_size_grows_only_after_the_delay() {
+    // F = {2, 4}, M = 4, D = 5 ms, variable shapes. Two are taken at 0, two at 10 are a payload. The
+    // one of 20 may join it only at 25: a server that is free at 22 takes two, one at 26 takes three.
+    let rules = rules(4, 5.0, |spec| {
+        spec.preferred = vec![size(2), size(4)];
+        spec.variable_shape = true;
+    });
+    let arrivals = ms(&[0, 0, 10, 10, 20]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 22 * MS)), [2, 2, 1]);
+    assert_eq!(sizes(&drive(&rules, &arrivals, 26 * MS)), [2, 3]);
+}
+
+#[test]
+fn an_overdue_batch_of_at_least_the_largest_preferred_size_is_closed() {
+    // F = {2}, M = 8, D = 5 ms, variable shapes, service 100 ms. At 0 two are taken; then payloads
+    // of 3 (10, 10, 11) and 2 (12, 12) fill the slots and three of 13 wait. At 100 the payloads are
+    // merged and taken, and the three, overdue, become a payload that is closed: the one of 198
+    // does not join it.
+    let rules = rules(8, 5.0, |spec| {
+        spec.preferred = vec![size(2)];
+        spec.variable_shape = true;
+    });
+    let taken = drive(&rules, &ms(&[0, 0, 10, 10, 11, 12, 12, 13, 13, 13, 198]), 100 * MS);
+    assert_eq!(sizes(&taken), [2, 5, 3, 1]);
 }
 
 #[test]

@@ -203,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_needs_no_rate_and_its_errors_name_the_workload() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.csv");
+        std::fs::write(&path, "t\n0.5\n61\n").unwrap();
+        let run = |column: &str| {
+            let spec = ArrivalSpec::Trace { path: path.clone(), column: column.into() };
+            let name = WorkloadName::new("W1").unwrap();
+            let mut process = spec.build(&name, RequestsPerSecond::new(0.0).unwrap(), MINUTE, 1)?;
+            Ok(GeneratedArrivals::collect(process.as_mut(), MINUTE).times)
+        };
+        assert_eq!(run("t").unwrap(), [Nanoseconds::new(500_000_000)]);
+        let error: ArrivalError = run("x").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("workload W1: ") && text.contains("trace.csv:1: "), "{text}");
+    }
+
+    #[test]
     fn a_rate_of_nothing_and_a_silly_cv_are_refused() {
         let name = WorkloadName::new("W1").unwrap();
         let build = |spec: ArrivalSpec, rate| {

@@ -1,6 +1,7 @@
 //! A predictor whose every number can be worked out by hand, and short ways to write a scenario.
 //! Shared by the unit tests of the engine, the integration tests and the cost example.
 #![allow(dead_code, reason = "not every user needs all of it")]
+#![allow(clippy::unwrap_used, reason = "test code, which an example borrows")]
 
 use igniter::domain::{
     CoLocation, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement, Plan, RecordSink,
