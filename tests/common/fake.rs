@@ -10,7 +10,8 @@ use igniter::domain::{
 use igniter::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use igniter::sim::{BatchingSpec, EngineSpec, SimInput, SimWorkload};
 use igniter::units::{
-    BatchSize, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits, Watts,
+    BatchSize, Bytes, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits,
+    Watts,
 };
 use igniter::workload::ArrivalSpec;
 
@@ -68,6 +69,10 @@ impl Predictor for FakePredictor {
 
     fn max_batch(&self, _: ModelId) -> BatchSize {
         BatchSize::new(32).unwrap()
+    }
+
+    fn memory(&self, _: ModelId) -> Option<Bytes> {
+        None
     }
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
