@@ -39,6 +39,8 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sim::ServiceTime",
         ],
     ),
+    ("report", &["units", "domain", "metrics"]),
+    ("plot", &["units", "domain", "metrics", "report"]),
     ("run", STAGES),
     (
         "sweep",
@@ -57,8 +59,6 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "scenario",
         ],
     ),
-    ("report", &["units", "domain", "metrics"]),
-    ("plot", &["units", "domain", "metrics", "report"]),
     ("cli", ALL),
     ("main", &["cli"]),
 ];
@@ -76,10 +76,12 @@ const STAGES: &[&str] = &[
     "sim",
     "metrics",
     "scenario",
+    "report",
 ];
 
 /// Every room but `cli` itself and `main`.
 const ALL: &[&str] = &[
+    "accuracy",
     "units",
     "stats",
     "domain",

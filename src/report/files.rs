@@ -183,8 +183,8 @@ fn read_csv<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Vec<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Existing;
     use crate::report::tables::tests::small_comparison;
+    use crate::report::{Existing, Manifest};
 
     #[test]
     fn tables_read_back_to_the_same_comparison() {
@@ -192,7 +192,7 @@ mod tests {
         let comparison = small_comparison();
         let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
         write_tables(&mut dir, &comparison).unwrap();
-        drop(dir);
+        dir.finish(Manifest::start(Vec::new())).unwrap();
         assert_eq!(read_comparison(root.path()).unwrap(), comparison);
     }
 
@@ -201,7 +201,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
         write_tables(&mut dir, &small_comparison()).unwrap();
-        drop(dir);
+        dir.finish(Manifest::start(Vec::new())).unwrap();
         let first = |name: &str| {
             let text = std::fs::read_to_string(root.path().join(name)).unwrap();
             text.lines().next().unwrap().to_owned()

@@ -167,7 +167,7 @@ mod tests {
         logs[1].request(&record(1, 1, 5));
         logs[0].request(&record(0, 0, 1_000_000));
         RequestLog::join(logs.into(), &mut dir, "requests.csv").unwrap();
-        drop(dir);
+        dir.finish(crate::report::Manifest::start(Vec::new())).unwrap();
 
         let mut rows = csv::Reader::from_path(root.path().join("requests.csv")).unwrap();
         let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
@@ -176,6 +176,6 @@ mod tests {
         assert_eq!(fields, expected);
         assert_eq!((&rows[1][0], &rows[1][1], &rows[1][11]), ("1", "a,\"b\"", "false"));
         let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "temporary files are gone");
+        assert_eq!(left.len(), 2, "the log and the manifest; temporary files are gone");
     }
 }

@@ -52,12 +52,19 @@ fn a_failed_write_leaves_nothing_and_removes_the_new_directory() {
 }
 
 #[test]
-fn a_failed_write_keeps_the_file_of_the_run_before() {
+fn a_run_that_does_not_finish_leaves_the_results_of_the_run_before() {
     let root = tempfile::tempdir().unwrap();
     let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
     put(&mut dir, "summary.csv", "old");
-    dir.write("summary.csv", |_| Err(io::Error::other("no"))).unwrap_err();
+    dir.finish(manifest()).unwrap();
+
+    let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+    put(&mut dir, "summary.csv", "new");
+    put(&mut dir, "figures/plan.svg", "new");
+    dir.write("gpus.csv", |_| Err(io::Error::other("no"))).unwrap_err();
+    drop(dir);
     assert_eq!(std::fs::read_to_string(root.path().join("summary.csv")).unwrap(), "old");
+    assert_eq!(names(root.path()), ["manifest.json", "summary.csv"]);
 }
 
 #[test]
