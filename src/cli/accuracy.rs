@@ -4,7 +4,7 @@ use super::Outcome;
 use super::args::AccuracyArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
-use crate::plot::{self, AccuracyMark};
+use crate::plot::{self, AccuracyPoint};
 use crate::profile::{read_colocated, read_solo_table};
 use crate::report::{Existing, Manifest, OutputDir};
 use crate::run::load_predictor;
@@ -37,16 +37,17 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         })?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         dir.write("accuracy.json", |file| file.write_all(json.as_bytes()))?;
-        let marks: Vec<AccuracyMark> = report
+        let marks: Vec<AccuracyPoint> = report
             .points
             .iter()
-            .map(|p| AccuracyMark {
+            .map(|p| AccuracyPoint {
                 model: p.model.clone(),
                 predicted_ms: p.predicted_ms,
                 measured_ms: p.measured_ms,
             })
             .collect();
-        plot::write_accuracy_figure(&mut dir, &marks)?;
+        let figure = plot::accuracy_figure(&marks)?;
+        plot::write_figures(&mut dir, figure.as_slice())?;
         manifest.stop();
         dir.finish(manifest)?;
     }

@@ -81,7 +81,8 @@ impl ResultFolder {
             write_tables(&mut dir, comparison)?;
             progress.step();
             progress.at("drawing figures");
-            let figures = plot::write_figures(&mut dir, comparison)?;
+            let figures = plot::comparison_figures(comparison)?;
+            let figures = plot::write_figures(&mut dir, &figures)?;
             write_report(&mut dir, comparison, &figures)?;
             progress.step();
             self.manifest.stop();

@@ -17,7 +17,7 @@ mod terminal;
 pub use files::{ReadError, read_comparison, write_report, write_tables};
 pub use manifest::{FileHash, Host, Manifest};
 pub use markdown::report_markdown;
-pub use numbers::{short, short_option};
+pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use request_log::RequestLog;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};

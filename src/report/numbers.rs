@@ -22,7 +22,8 @@ pub fn short_option(value: Option<f64>) -> String {
 }
 
 /// At most two decimals, without trailing zeros: `37.5`, `60`.
-pub(super) fn trimmed(value: f64) -> String {
+#[must_use]
+pub fn trimmed(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,0 +1,214 @@
+//! Axes: their range, their ticks, and where a value lies on them.
+//!
+//! [`Axis`] is a coordinate of plotters: it places values and labels ticks the same way for linear and
+//! logarithmic scales.
+
+use super::style::dots;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use std::ops::Range;
+
+/// Whether equal steps are sums or factors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    Linear,
+    Log,
+}
+
+/// One axis of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    pub(super) scale: Scale,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// Where a labelled tick and a grid line are.
+    pub(super) ticks: Vec<f64>,
+    /// What it shows, with its unit.
+    pub(super) title: Option<String>,
+    /// Whether ticks have labels.
+    pub(super) labelled: bool,
+}
+
+impl Axis {
+    /// A linear axis from zero to at least `high`, with about `ticks` ticks.
+    pub(super) fn from_zero(high: f64, ticks: usize) -> Self {
+        let high = if high > 0.0 && high.is_finite() { high } else { 1.0 };
+        let step = nice_step(high / ticks.max(1) as f64);
+        let steps = (high / step - 1e-9).ceil().max(1.0);
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high: steps * step,
+            ticks: multiples(step, steps * step),
+            title: None,
+            labelled: true,
+        }
+    }
+
+    /// A linear axis from zero to exactly `high`, with ticks at most at its end.
+    pub(super) fn exactly(high: f64, ticks: usize) -> Self {
+        let high = if high > 0.0 && high.is_finite() { high } else { 1.0 };
+        let step = nice_step(high / ticks.max(1) as f64);
+        Self { high, ticks: multiples(step, high), ..Self::from_zero(high, ticks) }
+    }
+
+    /// A logarithmic axis that holds `low` and `high` (both positive).
+    pub(super) fn log(low: f64, high: f64, ticks: usize) -> Self {
+        let low = if low > 0.0 && low.is_finite() { low } else { 1.0 };
+        let high = if high > low && high.is_finite() { high } else { low * 10.0 };
+        let candidates = |mantissas: &[f64]| {
+            let mut values = Vec::new();
+            let mut decade = low.log10().floor();
+            while decade <= high.log10().ceil() {
+                values.extend(mantissas.iter().map(|m| m * 10_f64.powf(decade)));
+                decade += 1.0;
+            }
+            values
+        };
+        // The finest set whose ticks, ends included, are not too many.
+        let sets: [&[f64]; 4] = [&[1.0, 2.0, 3.0, 5.0, 7.0], &[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
+        let mut chosen = (low, high, Vec::new());
+        for set in sets {
+            let all = candidates(set);
+            let first = all.iter().rposition(|v| *v <= low * (1.0 + 1e-9)).unwrap_or(0);
+            let last = all.iter().position(|v| *v >= high * (1.0 - 1e-9)).unwrap_or(all.len() - 1);
+            let inside = all[first..=last].to_vec();
+            chosen = (all[first], all[last], inside);
+            if chosen.2.len() <= ticks + 1 {
+                break;
+            }
+        }
+        let (low, high, mut ticks_at) = chosen;
+        if ticks_at.len() > ticks + 1 {
+            let every = ticks_at.len().div_ceil(ticks + 1);
+            ticks_at = ticks_at.into_iter().step_by(every).collect();
+        }
+        Self { scale: Scale::Log, low, high, ticks: ticks_at, title: None, labelled: true }
+    }
+
+    pub(super) fn titled(self, title: &str) -> Self {
+        Self { title: Some(title.to_owned()), ..self }
+    }
+
+    pub(super) fn unlabelled(self) -> Self {
+        Self { labelled: false, ..self }
+    }
+
+    /// How far along the axis a value lies, from 0 to 1; values outside stick to the ends.
+    fn along(&self, value: f64) -> f64 {
+        let value = value.clamp(self.low, self.high);
+        match self.scale {
+            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
+        }
+    }
+
+    /// The label of a tick: as many decimals as the distance of linear ticks needs.
+    pub(super) fn label(&self, value: f64) -> String {
+        match self.scale {
+            Scale::Linear => {
+                let step = match self.ticks[..] {
+                    [first, second, ..] => second - first,
+                    _ => self.high,
+                };
+                let decimals = (0..6).find(|d| {
+                    let shifted = step * 10_f64.powi(*d);
+                    (shifted - shifted.round()).abs() < 1e-6 * shifted.max(1.0)
+                });
+                let decimals = usize::try_from(decimals.unwrap_or(6)).unwrap_or(0);
+                format!("{value:.decimals$}")
+            }
+            Scale::Log => {
+                let decimals = (0_i32..6)
+                    .find(|d| {
+                        let shifted = value * 10_f64.powi(*d);
+                        shifted > 0.5 && (shifted - shifted.round()).abs() < 1e-6 * shifted
+                    })
+                    .unwrap_or(0);
+                let decimals = usize::try_from(decimals).unwrap_or(0);
+                format!("{value:.decimals$}")
+            }
+        }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        limit.0 + dots(self.along(*value) * f64::from(limit.1 - limit.0))
+    }
+
+    fn key_points<H: KeyPointHint>(&self, _: H) -> Vec<f64> {
+        let slack = 1e-9 * (self.high - self.low).abs();
+        let inside = |tick: &f64| *tick >= self.low - slack && *tick <= self.high + slack;
+        self.ticks.iter().copied().filter(inside).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, value: &f64) -> String {
+        if self.labelled { self.label(*value) } else { String::new() }
+    }
+}
+
+/// The smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least `step`.
+fn nice_step(step: f64) -> f64 {
+    let decade = 10_f64.powf(step.log10().floor());
+    let mantissa = step / decade;
+    let nice = [1.0, 2.0, 2.5, 5.0].into_iter().find(|nice| mantissa <= nice * (1.0 + 1e-9));
+    nice.unwrap_or(10.0) * decade
+}
+
+fn multiples(step: f64, high: f64) -> Vec<f64> {
+    let mut ticks = Vec::new();
+    let mut i = 0.0;
+    while i * step <= high * (1.0 + 1e-9) && ticks.len() < 100 {
+        ticks.push(i * step);
+        i += 1.0;
+    }
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<String> {
+        axis.ticks.iter().map(|tick| axis.label(*tick)).collect()
+    }
+
+    #[test]
+    fn linear_ticks_are_round_and_cover_the_data() {
+        // 57/5 = 11.4 → step 20 → 0 … 60
+        assert_eq!(labels(&Axis::from_zero(57.0, 5)), ["0", "20", "40", "60"]);
+        assert_eq!(labels(&Axis::from_zero(100.0, 4)), ["0", "25", "50", "75", "100"]);
+        assert_eq!(labels(&Axis::from_zero(0.9, 4)), ["0.00", "0.25", "0.50", "0.75", "1.00"]);
+        assert_eq!(labels(&Axis::exactly(57.0, 5)), ["0", "20", "40"]);
+        assert_eq!(labels(&Axis::from_zero(0.0, 4)).len(), 5, "nothing to show still has an axis");
+    }
+
+    #[test]
+    fn log_ticks_cover_the_data_without_crowding() {
+        assert_eq!(labels(&Axis::log(1.0, 1000.0, 5)), ["1", "10", "100", "1000"]);
+        assert_eq!(labels(&Axis::log(4.0, 70.0, 5)), ["2", "5", "10", "20", "50", "100"]);
+        assert_eq!(labels(&Axis::log(0.01, 100.0, 5)), ["0.01", "0.1", "1", "10", "100"]);
+        for (low, high) in [(1e-3, 1e6), (0.5, 0.6), (3.0, 3.0), (0.0, 0.0), (99.0, 101.0)] {
+            let axis = Axis::log(low, high, 6);
+            assert!(axis.ticks.len() <= 7 && axis.low < axis.high, "{low} {high}: {axis:?}");
+            assert!(axis.low <= low.max(1e-3) && axis.high >= high, "{low} {high}: {axis:?}");
+        }
+    }
+
+    #[test]
+    fn values_outside_stick_to_the_ends() {
+        let axis = Axis::log(1.0, 100.0, 3);
+        let at = |value| axis.map(&value, (200, 0));
+        // 10 is half-way from 1 to 100; y coordinates grow downwards.
+        assert_eq!([at(0.0), at(1.0), at(10.0), at(100.0), at(1e9)], [200, 200, 100, 0, 0]);
+    }
+}

@@ -1,0 +1,271 @@
+//! Drawing in dots, with plotters underneath: SVG text out, PNG from the same SVG.
+
+use super::PlotError;
+use super::style::{DOTS_PER_INCH, INK, SHADE, dots};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use resvg::{tiny_skia, usvg};
+use std::sync::{Arc, OnceLock};
+
+/// The font of every figure, with what a viewer without it should take.
+const FONT: &str = "DejaVu Sans, sans-serif";
+/// Plotters writes font sizes divided by this into SVG.
+const PLOTTERS_FONT_SCALE: f64 = 1.24;
+
+/// What everything is drawn on.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// The outcome of drawing.
+pub(super) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+
+/// A rectangle in dots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) x: i32,
+    pub(super) y: i32,
+    pub(super) w: i32,
+    pub(super) h: i32,
+}
+
+impl Frame {
+    pub(super) const fn new(x: i32, y: i32, w: i32, h: i32) -> Self {
+        Self { x, y, w, h }
+    }
+
+    pub(super) const fn right(&self) -> i32 {
+        self.x + self.w
+    }
+
+    pub(super) const fn bottom(&self) -> i32 {
+        self.y + self.h
+    }
+}
+
+/// Which point of a text its position names, from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Centre,
+    Right,
+}
+
+/// How text looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Text {
+    pub(super) size: f64,
+    pub(super) align: Align,
+    pub(super) bold: bool,
+    pub(super) colour: RGBColor,
+    /// Read from bottom to top.
+    pub(super) upright: bool,
+}
+
+impl Text {
+    pub(super) const fn new(size: f64, align: Align) -> Self {
+        Self { size, align, bold: false, colour: INK, upright: false }
+    }
+
+    pub(super) const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) const fn colour(self, colour: RGBColor) -> Self {
+        Self { colour, ..self }
+    }
+
+    pub(super) const fn upright(self) -> Self {
+        Self { upright: true, ..self }
+    }
+
+    /// The same for plotters, which positions it at its vertical middle.
+    pub(super) fn style(&self) -> TextStyle<'static> {
+        let mut font = (FONT, self.size * PLOTTERS_FONT_SCALE).into_font();
+        if self.bold {
+            font = font.style(FontStyle::Bold);
+        }
+        if self.upright {
+            font = font.transform(FontTransform::Rotate270);
+        }
+        let horizontal = match self.align {
+            Align::Left => HPos::Left,
+            Align::Centre => HPos::Center,
+            Align::Right => HPos::Right,
+        };
+        font.color(&self.colour).pos(Pos::new(horizontal, VPos::Center))
+    }
+}
+
+/// Writes text at its vertical middle.
+pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> Drawn {
+    if words.is_empty() { Ok(()) } else { area.draw_text(words, &look.style(), at) }
+}
+
+/// Fills a rectangle.
+pub(super) fn fill(area: &Area<'_>, frame: Frame, colour: RGBColor) -> Drawn {
+    let corners = [(frame.x, frame.y), (frame.right(), frame.bottom())];
+    area.draw(&Rectangle::new(corners, colour.filled()))
+}
+
+/// Outlines a rectangle.
+pub(super) fn outline(area: &Area<'_>, frame: Frame, colour: RGBColor, width: u32) -> Drawn {
+    let corners = [(frame.x, frame.y), (frame.right(), frame.bottom())];
+    area.draw(&Rectangle::new(corners, colour.stroke_width(width)))
+}
+
+/// Draws a line through points, dashed when asked.
+pub(super) fn line(
+    area: &Area<'_>,
+    points: &[(i32, i32)],
+    colour: RGBColor,
+    width: u32,
+    dashes: Option<(i32, i32)>,
+) -> Drawn {
+    if points.len() < 2 {
+        return Ok(());
+    }
+    let style = colour.stroke_width(width);
+    let Some(dashes) = dashes else {
+        return area.draw(&PathElement::new(points.to_vec(), style));
+    };
+    for dash in dashed(points, dashes) {
+        area.draw(&PathElement::new(dash, style))?;
+    }
+    Ok(())
+}
+
+/// Cuts a line into dashes; `drawn` and `blank` are lengths in dots.
+fn dashed(points: &[(i32, i32)], (drawn, blank): (i32, i32)) -> Vec<Vec<(i32, i32)>> {
+    let (drawn, blank) = (f64::from(drawn.max(1)), f64::from(blank.max(1)));
+    let mut dashes = Vec::new();
+    let mut current = vec![points[0]];
+    let mut left = drawn;
+    for pair in points.windows(2) {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]].map(|(x, y)| (f64::from(x), f64::from(y)));
+        let length = (x1 - x0).hypot(y1 - y0);
+        let at = |done: f64| {
+            (dots(x0 + (x1 - x0) * done / length), dots(y0 + (y1 - y0) * done / length))
+        };
+        let mut done = 0.0;
+        while length - done > left {
+            done += left;
+            if current.is_empty() {
+                current.push(at(done));
+                left = drawn;
+            } else {
+                current.push(at(done));
+                dashes.push(std::mem::take(&mut current));
+                left = blank;
+            }
+        }
+        left -= length - done;
+        if !current.is_empty() {
+            current.push(pair[1]);
+        }
+    }
+    dashes.push(current);
+    dashes.retain(|dash| dash.len() > 1);
+    dashes
+}
+
+/// A symbol for a point; the index picks its shape, so that series stay distinct without colour.
+pub(super) fn symbol(
+    area: &Area<'_>,
+    (x, y): (i32, i32),
+    index: usize,
+    colour: RGBColor,
+    r: i32,
+) -> Drawn {
+    let style = colour.mix(0.8).filled();
+    let polygon = |points: &[(i32, i32)]| {
+        let points: Vec<_> = points.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
+        area.draw(&Polygon::new(points, style))
+    };
+    let s = r * 9 / 10;
+    match index % 6 {
+        0 => area.draw(&Circle::new((x, y), r, style)),
+        1 => polygon(&[(-s, -s), (s, -s), (s, s), (-s, s)]),
+        2 => polygon(&[(0, -r - 2), (r + 2, r), (-r - 2, r)]),
+        3 => polygon(&[(0, -r - 3), (r + 3, 0), (0, r + 3), (-r - 3, 0)]),
+        4 => polygon(&[(0, r + 2), (r + 2, -r), (-r - 2, -r)]),
+        _ => {
+            line(area, &[(x - r, y - r), (x + r, y + r)], colour, 4, None)?;
+            line(area, &[(x - r, y + r), (x + r, y - r)], colour, 4, None)
+        }
+    }
+}
+
+/// A pale background.
+pub(super) fn shade(area: &Area<'_>, frame: Frame) -> Drawn {
+    if frame.w > 0 && frame.h > 0 { fill(area, frame, SHADE) } else { Ok(()) }
+}
+
+/// Draws a figure of a size in dots into SVG text that carries its size in inches.
+pub(super) fn draw(
+    (width, height): (i32, i32),
+    paint: impl FnOnce(&Area<'_>) -> Drawn,
+) -> Result<String, PlotError> {
+    let size = (width.unsigned_abs(), height.unsigned_abs());
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        paint(&area)?;
+        area.present()?;
+    }
+    let (width_in, height_in) =
+        (f64::from(width) / DOTS_PER_INCH, f64::from(height) / DOTS_PER_INCH);
+    let dotted = format!("width=\"{width}\" height=\"{height}\"");
+    let inches = format!("width=\"{width_in:.2}in\" height=\"{height_in:.2}in\"");
+    Ok(svg.replacen(&dotted, &inches, 1))
+}
+
+/// Renders SVG text to a PNG file's bytes with one pixel per dot.
+///
+/// Only the embedded font is used, so the bytes do not depend on what is installed.
+pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
+    let tree = usvg::Tree::from_str(svg, options())?;
+    // The size in inches is rounded; the view box holds the exact dots.
+    let size = tree.size().to_int_size();
+    let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or(PlotError::Empty)?;
+    resvg::render(&tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| PlotError::Png(error.to_string()))
+}
+
+fn options() -> &'static usvg::Options<'static> {
+    static OPTIONS: OnceLock<usvg::Options<'static>> = OnceLock::new();
+    OPTIONS.get_or_init(|| {
+        let mut fonts = usvg::fontdb::Database::new();
+        fonts.load_font_data(include_bytes!("fonts/DejaVuSans.ttf").to_vec());
+        fonts.load_font_data(include_bytes!("fonts/DejaVuSans-Bold.ttf").to_vec());
+        fonts.set_sans_serif_family("DejaVu Sans");
+        usvg::Options {
+            dpi: 300.0,
+            font_family: "DejaVu Sans".to_owned(),
+            fontdb: Arc::new(fonts),
+            ..usvg::Options::default()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_go_around_corners() {
+        // 10 to the right, then 10 down; 8 drawn, 4 blank: [0, 8], [12, 20]
+        let dashes = dashed(&[(0, 0), (10, 0), (10, 10)], (8, 4));
+        assert_eq!(dashes, [vec![(0, 0), (8, 0)], vec![(10, 2), (10, 10)]]);
+    }
+
+    #[test]
+    fn hostile_text_is_escaped_and_the_size_is_in_inches() {
+        let svg = draw((300, 150), |area| {
+            text(area, (0, 0), Text::new(20.0, Align::Left), "<script>&\"")
+        })
+        .unwrap();
+        assert!(svg.contains("&lt;script&gt;&amp;") && !svg.contains("<script>"), "{svg}");
+        assert!(svg.contains("width=\"1.00in\" height=\"0.50in\""), "{svg}");
+        assert_eq!(png(&svg).unwrap(), png(&svg).unwrap());
+    }
+}

@@ -1,0 +1,159 @@
+//! Figures fit for a paper, from the tables of a report alone.
+//!
+//! Every figure is an SVG text and, from it, a PNG image; both depend on the tables only, byte for
+//! byte. What is too much for one page is continued on another.
+
+mod accuracy;
+mod axis;
+mod bars;
+mod breakdown;
+mod canvas;
+mod cdf;
+mod grouped;
+mod panel;
+mod plan;
+mod power;
+mod predicted;
+mod scatter;
+mod style;
+mod text;
+
+pub use accuracy::{AccuracyPoint, accuracy_figure};
+
+use crate::report::{Comparison, FigureFile, OutputDir, OutputError};
+use rayon::prelude::*;
+
+/// A figure that cannot be drawn: our bug, or a picture too large for memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlotError {
+    /// Plotters failed.
+    #[error("cannot draw a figure: {0}")]
+    Draw(#[from] plotters::drawing::DrawingAreaErrorKind<std::io::Error>),
+    /// The SVG text that we drew is not valid.
+    #[error("cannot read a figure back: {0}")]
+    Svg(#[from] resvg::usvg::Error),
+    /// The image has no pixels, or too many.
+    #[error("cannot render a figure: it has no pixels, or too many for memory")]
+    Empty,
+    /// The image cannot be encoded.
+    #[error("cannot encode a figure as PNG: {0}")]
+    Png(String),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] OutputError),
+}
+
+/// One page of a figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// Its file name without an extension.
+    pub stem: String,
+    /// What it shows, in one sentence for a caption.
+    pub caption: String,
+    svg: String,
+}
+
+impl Figure {
+    /// The figure as SVG text; its size is in inches.
+    #[must_use]
+    pub fn svg(&self) -> &str {
+        &self.svg
+    }
+
+    /// The figure as the bytes of a PNG file with 300 pixels per inch.
+    ///
+    /// # Errors
+    /// When it cannot be rendered.
+    pub fn png(&self) -> Result<Vec<u8>, PlotError> {
+        canvas::png(&self.svg)
+    }
+}
+
+/// All figures of a comparison, in the order of a report.
+///
+/// # Errors
+/// When one cannot be drawn.
+pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
+    let mut figures = Vec::new();
+    if comparison.strategies.is_empty() {
+        return Ok(figures);
+    }
+    let kinds: [fn(&Comparison) -> Result<Vec<Figure>, PlotError>; 7] = [
+        plan::figures,
+        bars::p99_figures,
+        bars::violation_figures,
+        cdf::figures,
+        breakdown::figures,
+        predicted::figures,
+        power::figures,
+    ];
+    for kind in kinds {
+        figures.extend(kind(comparison)?);
+    }
+    Ok(figures)
+}
+
+/// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and says where they are.
+///
+/// # Errors
+/// When one cannot be rendered or written.
+pub fn write_figures(
+    dir: &mut OutputDir,
+    figures: &[Figure],
+) -> Result<Vec<FigureFile>, PlotError> {
+    let images: Vec<Result<Vec<u8>, PlotError>> = figures.par_iter().map(Figure::png).collect();
+    let mut files = Vec::with_capacity(figures.len());
+    for (figure, image) in figures.iter().zip(images) {
+        let (image, stem) = (image?, format!("figures/{}", figure.stem));
+        dir.write(&format!("{stem}.svg"), |file| file.write_all(figure.svg.as_bytes()))?;
+        dir.write(&format!("{stem}.png"), |file| file.write_all(&image))?;
+        files.push(FigureFile { stem, caption: figure.caption.clone() });
+    }
+    Ok(files)
+}
+
+/// Names the pages of one figure.
+fn pages(stem: &str, caption: &str, svgs: Vec<String>) -> Vec<Figure> {
+    let total = svgs.len();
+    let page = |(index, svg): (usize, String)| Figure {
+        stem: if index == 0 { stem.to_owned() } else { format!("{stem}-{}", index + 1) },
+        caption: if total == 1 {
+            caption.to_owned()
+        } else {
+            format!("{caption} Part {} of {total}.", index + 1)
+        },
+        svg,
+    };
+    svgs.into_iter().enumerate().map(page).collect()
+}
+
+/// A name as part of a file name: ASCII letters, digits, `-` and `_`, at most 40 of them.
+fn file_stem(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    name.chars().take(40).map(plain).collect()
+}
+
+/// Distinct values in the order in which they first appear.
+fn distinct<'a, T: PartialEq>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
+    let mut seen: Vec<&T> = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
+}
+
+/// Splits `n` things into rows of nearly equal length, none longer than `limit`.
+fn rows_of(n: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
+    let rows = n.div_ceil(limit.max(1)).max(1);
+    let length = n.div_ceil(rows);
+    (0..rows)
+        .map(|row| row * length..((row + 1) * length).min(n))
+        .filter(|r| !r.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! One chart with axes, and the legend.
+
+use super::axis::Axis;
+use super::canvas::{Align, Area, Drawn, Frame, Text, fill, line, symbol, text};
+use super::style::{AXIS_LINE, DATA_LINE, GRID, GRID_LINE, INK, LABEL, MARGIN, TICK, count, dots};
+use super::text::width;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+/// How far tick marks stick out.
+const TICK_MARK: i32 = 7;
+/// From the axis to its tick labels.
+const TICK_GAP: i32 = 14;
+
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
+
+/// Room for the tick labels and the title of a y axis.
+pub(super) fn left_of(axis: &Axis) -> i32 {
+    let labels = axis.ticks.iter().map(|tick| width(&axis.label(*tick), TICK));
+    let labels = if axis.labelled { labels.fold(0.0, f64::max) } else { 0.0 };
+    let title = if axis.title.is_some() { 1.5 * LABEL } else { 0.0 };
+    dots(labels + title) + TICK_GAP + 4
+}
+
+/// Room for the tick labels and the title of an x axis.
+pub(super) fn below(axis: &Axis) -> i32 {
+    let labels = if axis.labelled { 1.2 * TICK } else { 0.0 };
+    let title = if axis.title.is_some() { 1.5 * LABEL } else { 0.0 };
+    dots(labels + title) + TICK_GAP
+}
+
+/// A chart whose axes are drawn.
+pub(super) struct Panel<'a> {
+    chart: Chart<'a>,
+    area: Area<'a>,
+    /// Where data is drawn, in dots.
+    pub(super) inner: Frame,
+    x: Axis,
+    y: Axis,
+}
+
+impl<'a> Panel<'a> {
+    /// Draws axes around the frame `inner`; labels go outside it.
+    pub(super) fn open(area: &Area<'a>, inner: Frame, x: Axis, y: Axis) -> Drawn<Self> {
+        let (left, bottom) = (left_of(&y), below(&x));
+        let sub: DrawingArea<SVGBackend<'a>, Shift> =
+            area.clone().shrink((inner.x - left, inner.y), (inner.w + left + 1, inner.h + bottom));
+        let mut chart = ChartBuilder::on(&sub)
+            .margin(0)
+            .x_label_area_size(bottom)
+            .y_label_area_size(left)
+            .build_cartesian_2d(x.clone(), y.clone())?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID.stroke_width(GRID_LINE))
+            .axis_style(INK.stroke_width(AXIS_LINE))
+            .label_style(Text::new(TICK, Align::Left).style())
+            .set_all_tick_mark_size(TICK_MARK)
+            .draw()?;
+        if let Some(title) = &x.title {
+            let at = (inner.x + inner.w / 2, inner.bottom() + bottom - dots(0.6 * LABEL));
+            text(area, at, Text::new(LABEL, Align::Centre), title)?;
+        }
+        if let Some(title) = &y.title {
+            let at = (inner.x - left + dots(0.55 * LABEL), inner.y + inner.h / 2);
+            text(area, at, Text::new(LABEL, Align::Centre).upright(), title)?;
+        }
+        Ok(Self { chart, area: area.clone(), inner, x, y })
+    }
+
+    /// Where a pair of values lies, in dots; values outside the axes stick to their ends.
+    pub(super) fn at(&self, x: f64, y: f64) -> (i32, i32) {
+        self.chart.backend_coord(&(x, y))
+    }
+
+    /// Draws a line through pairs of values.
+    pub(super) fn line(
+        &mut self,
+        points: &[(f64, f64)],
+        colour: RGBColor,
+        dashes: Option<(i32, i32)>,
+    ) -> Drawn {
+        match dashes {
+            None => {
+                let style = colour.stroke_width(DATA_LINE);
+                self.chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
+                Ok(())
+            }
+            Some(_) => {
+                let points: Vec<_> = points.iter().map(|(x, y)| self.at(*x, *y)).collect();
+                line(&self.area, &points, colour, DATA_LINE, dashes)
+            }
+        }
+    }
+
+    /// Fills a rectangle between two pairs of values.
+    pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), colour: RGBColor) -> Drawn {
+        let bar = Rectangle::new([from, to], colour.filled());
+        self.chart.draw_series(std::iter::once(bar))?;
+        Ok(())
+    }
+
+    /// Draws a line across the chart at a y value.
+    pub(super) fn across(&mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> Drawn {
+        let at = self.at(self.x.low, y).1;
+        let ends = [(self.inner.x, at), (self.inner.right(), at)];
+        line(&self.area, &ends, colour, AXIS_LINE + 1, Some(dashes))
+    }
+
+    /// Draws a line up the chart at an x value.
+    pub(super) fn up(&mut self, x: f64, colour: RGBColor, dashes: (i32, i32)) -> Drawn {
+        let at = self.at(x, self.y.low).0;
+        let ends = [(at, self.inner.bottom()), (at, self.inner.y)];
+        line(&self.area, &ends, colour, AXIS_LINE + 1, Some(dashes))
+    }
+}
+
+/// What stands before a legend's words.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Key {
+    /// A filled box.
+    Box(RGBColor),
+    /// A line with its dashes.
+    Line(RGBColor, Option<(i32, i32)>),
+    /// A symbol by its index.
+    Symbol(RGBColor, usize),
+    /// Nothing but the words.
+    Words,
+}
+
+/// Legend entries that flow into lines above a figure.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Legend {
+    entries: Vec<(Key, String)>,
+}
+
+impl Legend {
+    const KEY: i32 = 46;
+    const GAP: i32 = 34;
+    const LINE: i32 = 46;
+
+    pub(super) fn add(&mut self, key: Key, words: &str) {
+        self.entries.push((key, super::text::shortened(words, 48)));
+    }
+
+    /// How high it is when it may be `limit` wide.
+    pub(super) fn height(&self, limit: i32) -> i32 {
+        let lines = self.lines(limit).len();
+        if lines == 0 { 0 } else { count(lines) * Self::LINE + 8 }
+    }
+
+    /// Draws it, each line centred, between the margins of a figure.
+    pub(super) fn draw(&self, area: &Area<'_>, top: i32, figure_width: i32) -> Drawn {
+        let limit = figure_width - 2 * MARGIN;
+        for (index, entries) in self.lines(limit).into_iter().enumerate() {
+            let total: i32 = entries.iter().map(|entry| Self::width(entry)).sum::<i32>()
+                + Self::GAP * (count(entries.len()) - 1);
+            let mut x = MARGIN + (limit - total) / 2;
+            let y = top + count(index) * Self::LINE + Self::LINE / 2;
+            for entry in entries {
+                Self::key(area, entry.0, x, y)?;
+                let words_at = x + Self::width(entry) - dots(width(&entry.1, LABEL));
+                text(area, (words_at, y), Text::new(LABEL, Align::Left), &entry.1)?;
+                x += Self::width(entry) + Self::GAP;
+            }
+        }
+        Ok(())
+    }
+
+    fn width((key, words): &(Key, String)) -> i32 {
+        let key = if *key == Key::Words { 0 } else { Self::KEY + 12 };
+        key + dots(width(words, LABEL))
+    }
+
+    fn lines(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+        let mut lines: Vec<Vec<_>> = Vec::new();
+        let mut used = i32::MAX;
+        for entry in &self.entries {
+            let needed = Self::width(entry) + Self::GAP;
+            match lines.last_mut() {
+                Some(last) if used.saturating_add(needed) <= limit + Self::GAP => {
+                    used += needed;
+                    last.push(entry);
+                }
+                _ => {
+                    used = needed;
+                    lines.push(vec![entry]);
+                }
+            }
+        }
+        lines
+    }
+
+    fn key(area: &Area<'_>, key: Key, x: i32, y: i32) -> Drawn {
+        match key {
+            Key::Box(colour) => fill(area, Frame::new(x + 8, y - 13, 30, 26), colour),
+            Key::Line(colour, dashes) => {
+                line(area, &[(x, y), (x + Self::KEY, y)], colour, DATA_LINE, dashes)
+            }
+            Key::Symbol(colour, index) => symbol(area, (x + Self::KEY / 2, y), index, colour, 11),
+            Key::Words => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One number against another on equal logarithmic axes, with y = x and a band of ±10 %.
+
+use super::PlotError;
+use super::axis::Axis;
+use super::canvas::{Frame, draw, line, symbol};
+use super::panel::{Key, Legend, Panel, below, left_of};
+use super::style::{GREY, INK, MARGIN, ONE_COLUMN};
+use plotters::style::RGBColor;
+
+/// One point of a scatter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) colour: RGBColor,
+    pub(super) symbol: usize,
+}
+
+/// Draws points; those that are not positive cannot be shown and are left out.
+pub(super) fn scatter(
+    points: &[Point],
+    mut legend: Legend,
+    (x_title, y_title): (&str, &str),
+) -> Result<String, PlotError> {
+    let shown: Vec<&Point> = points.iter().filter(|p| p.x > 0.0 && p.y > 0.0).collect();
+    let values = || shown.iter().flat_map(|point| [point.x, point.y]);
+    let low = values().fold(f64::INFINITY, f64::min) / 1.1;
+    let high = values().fold(0.0, f64::max) * 1.1;
+    let axis = Axis::log(low, high, 6);
+    let (x, y) = (axis.clone().titled(x_title), axis.titled(y_title));
+    legend.add(Key::Line(INK, None), "y = x");
+    legend.add(Key::Line(GREY, Some((14, 8))), "±10 %");
+    let legend_height = legend.height(ONE_COLUMN - 2 * MARGIN);
+    let left = MARGIN + left_of(&y);
+    let side = ONE_COLUMN - left - MARGIN - 24;
+    let total = MARGIN + legend_height + 14 + side + below(&x) + 12;
+    let radius = if shown.len() > 300 { 6 } else { 10 };
+    draw((ONE_COLUMN, total), |area| {
+        legend.draw(area, MARGIN, ONE_COLUMN)?;
+        let inner = Frame::new(left, MARGIN + legend_height + 14, side, side);
+        let (low, high) = (x.low, x.high);
+        let panel = Panel::open(area, inner, x, y)?;
+        line(area, &[panel.at(low, low), panel.at(high, high)], INK, 3, None)?;
+        for factor in [0.9, 1.1_f64] {
+            let (from, to) = (low.max(low / factor), high.min(high / factor));
+            let ends = [panel.at(from, factor * from), panel.at(to, factor * to)];
+            line(area, &ends, GREY, 3, Some((14, 8)))?;
+        }
+        for point in shown {
+            symbol(area, panel.at(point.x, point.y), point.symbol, point.colour, radius)?;
+        }
+        Ok(())
+    })
+}
