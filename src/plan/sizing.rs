@@ -119,7 +119,7 @@ impl<'p> Sizer<'p> {
         let whole = self.predictor.kind().units;
         let batch = self.theorem_1_batch(demand);
         let single = self.alone(demand.model, BatchSize::ONE, whole);
-        let reason = if demand.meets_latency(&single) {
+        let mut reason = if demand.meets_latency(&single) {
             let full = self.alone(demand.model, batch, whole);
             format!(
                 "one whole {} serves at most {:.1} requests/s in batches of {batch} within {} ms (half of \
@@ -142,11 +142,11 @@ impl<'p> Sizer<'p> {
             self.nearest_slo(demand).map(WorkloadFix::Slo),
             self.nearest_rate(demand).map(WorkloadFix::Rate),
         ];
-        Infeasible {
-            workload: workload.name.clone(),
-            reason,
-            fixes: fixes.into_iter().flatten().collect(),
+        let fixes: Vec<WorkloadFix> = fixes.into_iter().flatten().collect();
+        if fixes.is_empty() {
+            reason += "; neither a longer SLO nor a lower rate alone is enough";
         }
+        Infeasible { workload: workload.name.clone(), reason, fixes }
     }
 
     /// The smallest SLO, in steps of 0.1 ms, at which the rate can be served.
