@@ -14,8 +14,11 @@ use std::ops::Range;
 const ROWS_PER_PAGE: usize = 4;
 const TITLE: i32 = 50;
 
+/// The mean time of a stage, in ms.
+type Stage = fn(&WorkloadSummary) -> Option<f64>;
+
 /// The stages in the order in which a request goes through them, with their colours.
-const STAGES: [(&str, usize, fn(&WorkloadSummary) -> Option<f64>); 4] = [
+const STAGES: [(&str, usize, Stage); 4] = [
     ("queue", 6, |w| w.queue_ms),
     ("load", 4, |w| w.load_ms),
     ("execution", 0, |w| w.exec_ms),
