@@ -13,7 +13,7 @@ use crate::report::Comparison;
 
 const COLUMNS: usize = 4;
 const ROWS_PER_PAGE: usize = 5;
-const TITLE: i32 = 40;
+const TITLE: i32 = 44;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let n = comparison.strategies[0].workloads.len();
@@ -88,7 +88,7 @@ fn draw_panel(
     };
     let model = shortened(summary.model.as_str(), 12);
     let title = titled(summary.workload.as_str(), &model, TICK, f64::from(inner.w) / BOLD);
-    let at = (inner.x + inner.w / 2, inner.y - 20);
+    let at = (inner.x + inner.w / 2, inner.y - 24);
     text(area, at, Text::new(TICK, Align::Centre).bold(), &title)?;
     let (low, high) = (x.low, x.high);
     let mut panel = Panel::open(area, inner, x, y.clone())?;

@@ -151,7 +151,7 @@ impl Legend {
         self.entries.push((key, super::text::shortened(words, 48)));
     }
 
-    /// Begins a new line.
+    /// Begins a new line, unless all entries fit into one.
     pub(super) fn end_line(&mut self) {
         self.breaks.push(self.entries.len());
     }
@@ -186,6 +186,8 @@ impl Legend {
     }
 
     fn lines(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+        let total: i32 = self.entries.iter().map(|entry| Self::width(entry) + Self::GAP).sum();
+        let breaks: &[usize] = if total <= limit + Self::GAP { &[] } else { &self.breaks };
         let mut lines: Vec<Vec<_>> = Vec::new();
         let mut used = i32::MAX;
         for (index, entry) in self.entries.iter().enumerate() {
@@ -193,7 +195,7 @@ impl Legend {
             match lines.last_mut() {
                 Some(last)
                     if used.saturating_add(needed) <= limit + Self::GAP
-                        && !self.breaks.contains(&index) =>
+                        && !breaks.contains(&index) =>
                 {
                     used += needed;
                     last.push(entry);

@@ -223,6 +223,11 @@ fn gallery() {
         let mut dir = OutputDir::open(&root.join(name), crate::report::Existing::Replace).unwrap();
         write_figures(&mut dir, &figures).unwrap();
         if name == "paper" {
+            let over = root.join("overloaded");
+            let mut dir = OutputDir::open(&over, crate::report::Existing::Replace).unwrap();
+            write_figures(&mut dir, &comparison_figures(&overloaded()).unwrap()).unwrap();
+        }
+        if name == "paper" {
             let figure = accuracy_figure(&accuracy_points()).unwrap().unwrap();
             write_figures(&mut dir, &[figure]).unwrap();
         }
@@ -285,6 +290,31 @@ fn no_text_leaves_its_figure_or_touches_another() {
     }
     let accuracy = accuracy_figure(&accuracy_points()).unwrap().unwrap();
     assert_eq!(clash(accuracy.svg()), None);
+}
+
+/// The second strategy falls behind without end: latencies hundreds of times the SLO.
+fn overloaded() -> Comparison {
+    let mut comparison = synthetic(12, 6, 2, false);
+    let result = &mut comparison.strategies[1];
+    for workload in &mut result.workloads {
+        for value in [&mut workload.p99_ms, &mut workload.mean_ms, &mut workload.queue_ms] {
+            *value = value.map(|ms| 300.0 * ms);
+        }
+        workload.slo_violation_pct = workload.slo_violation_pct.map(|_| 100.0);
+    }
+    for cdf in &mut result.cdf {
+        for (i, point) in cdf.points.iter_mut().enumerate() {
+            point.latency_ms *= 1.0 + 1.5 * i as f64;
+        }
+    }
+    comparison
+}
+
+#[test]
+fn overload_is_shown_on_readable_axes() {
+    for figure in comparison_figures(&overloaded()).unwrap() {
+        assert_eq!(clash(figure.svg()), None, "{}", figure.stem);
+    }
 }
 
 #[test]
