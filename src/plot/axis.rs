@@ -77,7 +77,14 @@ impl Axis {
                 break;
             }
         }
-        let (low, high, mut ticks_at) = chosen;
+        let decades = chosen.2.iter().all(|tick| tick.log10().fract().abs() < 1e-9);
+        let (mut first, mut last, mut ticks_at) = chosen;
+        if decades {
+            // A whole decade may be mostly empty: end a little beyond the data instead.
+            (first, last) = (first.max(0.8 * low), last.min(1.25 * high));
+            ticks_at.retain(|tick| (first..=last * (1.0 + 1e-9)).contains(tick));
+        }
+        let (low, high) = (first, last);
         if ticks_at.len() > ticks + 1 {
             let every = ticks_at.len().div_ceil(ticks + 1);
             ticks_at = ticks_at.into_iter().step_by(every).collect();
@@ -118,6 +125,11 @@ impl Axis {
                 format!("{value:.decimals$}")
             }
             Scale::Log => {
+                let (value, suffix) = match value {
+                    _ if value >= 0.999e6 => (value / 1e6, "M"),
+                    _ if value >= 9.99e3 => (value / 1e3, "k"),
+                    _ => (value, ""),
+                };
                 let decimals = (0_i32..6)
                     .find(|d| {
                         let shifted = value * 10_f64.powi(*d);
@@ -125,7 +137,7 @@ impl Axis {
                     })
                     .unwrap_or(0);
                 let decimals = usize::try_from(decimals).unwrap_or(0);
-                format!("{value:.decimals$}")
+                format!("{value:.decimals$}{suffix}")
             }
         }
     }
@@ -197,10 +209,12 @@ mod tests {
         assert_eq!(labels(&Axis::log(1.0, 1000.0, 5)), ["1", "10", "100", "1000"]);
         assert_eq!(labels(&Axis::log(4.0, 70.0, 5)), ["2", "5", "10", "20", "50", "100"]);
         assert_eq!(labels(&Axis::log(0.01, 100.0, 5)), ["0.01", "0.1", "1", "10", "100"]);
+        assert_eq!(labels(&Axis::log(5.0, 15_000.0, 5)), ["10", "100", "1000", "10k"]);
         for (low, high) in [(1e-3, 1e6), (0.5, 0.6), (3.0, 3.0), (0.0, 0.0), (99.0, 101.0)] {
             let axis = Axis::log(low, high, 6);
             assert!(axis.ticks.len() <= 7 && axis.low < axis.high, "{low} {high}: {axis:?}");
-            assert!(axis.low <= low.max(1e-3) && axis.high >= high, "{low} {high}: {axis:?}");
+            assert!(low <= 0.0 || axis.low <= low, "{low} {high}: {axis:?}");
+            assert!(axis.high >= high, "{low} {high}: {axis:?}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! P99 against the SLO, and SLO violations: bars per workload and strategy.
 
 use super::axis::{Axis, Scale};
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, text};
+use super::canvas::{Area, Drawn, Frame, draw, line};
 use super::grouped::Slots;
 use super::panel::{Key, Legend, Panel};
-use super::style::{GREY, INK, MARGIN, NOTE, colour, count, inches};
+use super::style::{GREY, INK, MARGIN, colour, count, inches};
 use super::{Figure, PlotError, pages};
 use crate::metrics::WorkloadSummary;
 use crate::report::Comparison;
@@ -31,7 +31,7 @@ pub(super) fn p99_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     let y = if high > LINEAR_RATIO * low {
         Axis::log(0.7 * low, high, 6)
     } else {
-        Axis::from_zero(high, 5)
+        Axis::from_zero(1.03 * high, 5)
     };
     let chart = Chart {
         comparison,
@@ -123,9 +123,7 @@ impl Chart<'_> {
                 let from = slot as f64 + first + bar * index as f64;
                 let middle = from + bar / 2.0;
                 if !summary.served {
-                    let at = panel.at(middle, self.y.low);
-                    let look = Text::new(NOTE, Align::Centre).bold().colour(colour(index));
-                    text(area, (at.0, at.1 - 14), look, "×")?;
+                    super::grouped::cross(area, panel.at(middle, self.y.low), colour(index))?;
                 } else if let Some(value) = (self.value)(summary) {
                     // On a logarithmic axis what is not above its lowest value is no bar.
                     if self.y.scale == Scale::Linear && value > 0.0 || value > self.y.low {

@@ -6,14 +6,14 @@ use super::panel::{Key, Legend, Panel, below, left_of};
 use super::style::{
     INK, LABEL, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, colour, count, dashes, dots, inches,
 };
-use super::text::{fitted, shortened};
+use super::text::{BOLD, shortened, titled};
 use super::{Figure, PlotError, pages};
 use crate::metrics::CdfPoint;
 use crate::report::Comparison;
 
 const COLUMNS: usize = 4;
 const ROWS_PER_PAGE: usize = 5;
-const TITLE: i32 = 40;
+const TITLE: i32 = 44;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let n = comparison.strategies[0].workloads.len();
@@ -45,14 +45,14 @@ fn draw_page(comparison: &Comparison, page: &[usize], n: usize) -> Result<String
     let under = below(&Axis::from_zero(1.0, 4));
     let row_height = TITLE + height + under + 16;
     let rows = page.len().div_ceil(columns);
-    let x_title = dots(1.4 * LABEL);
-    let total = MARGIN + legend_height + count(rows) * row_height + x_title + 8;
+    let rows_end = MARGIN + legend_height + count(rows) * row_height;
+    let total = rows_end + dots(LABEL);
     draw((figure_width, total), |area| {
         legend.draw(area, MARGIN, figure_width)?;
         let middle = MARGIN + legend_height + count(rows) * row_height / 2;
         let look = Text::new(LABEL, Align::Centre);
         text(area, (MARGIN + dots(0.5 * LABEL), middle), look.upright(), "Share of requests")?;
-        let at = (figure_width / 2, total - dots(0.9 * LABEL));
+        let at = (figure_width / 2, rows_end + dots(0.2 * LABEL));
         text(area, at, look, "Latency (ms)")?;
         for (slot, workload) in page.iter().enumerate() {
             let (row, column) = (count(slot / columns), count(slot % columns));
@@ -86,9 +86,9 @@ fn draw_panel(
     } else {
         Axis::exactly(1.06 * high.max(1.1 * slo), 4)
     };
-    let title = format!("{} {}", shortened(summary.workload.as_str(), 16), summary.model);
-    let title = fitted(&title, TICK, f64::from(inner.w) / 1.13);
-    let at = (inner.x + inner.w / 2, inner.y - 20);
+    let model = shortened(summary.model.as_str(), 12);
+    let title = titled(summary.workload.as_str(), &model, TICK, f64::from(inner.w) / BOLD);
+    let at = (inner.x + inner.w / 2, inner.y - 24);
     text(area, at, Text::new(TICK, Align::Centre).bold(), &title)?;
     let (low, high) = (x.low, x.high);
     let mut panel = Panel::open(area, inner, x, y.clone())?;

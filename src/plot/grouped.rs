@@ -6,6 +6,7 @@ use super::panel::{Panel, left_of};
 use super::style::{GREY, INK, MARGIN, NOTE, ONE_COLUMN, TICK, TWO_COLUMNS, count, dots};
 use super::text::{shortened, width};
 use crate::metrics::WorkloadSummary;
+use plotters::style::RGBColor;
 use std::ops::Range;
 
 /// Longest workload name in a figure, in characters.
@@ -22,6 +23,7 @@ pub(super) struct Slots<'a> {
     pub(super) left: i32,
     pub(super) inner_width: i32,
     upright: bool,
+    models: bool,
 }
 
 impl<'a> Slots<'a> {
@@ -37,7 +39,9 @@ impl<'a> Slots<'a> {
         let length = rows.iter().map(Range::len).max().unwrap_or(1);
         let room = f64::from(inner_width) / length as f64 - 8.0;
         let widest = workloads.iter().map(|w| width(&name(w), TICK)).fold(0.0, f64::max);
-        Self { workloads, rows, length, figure_width, left, inner_width, upright: widest > room }
+        let models = workloads.iter().all(|w| width(&model(w), NOTE) <= room);
+        let upright = widest > room;
+        Self { workloads, rows, length, figure_width, left, inner_width, upright, models }
     }
 
     /// The x axis: slot i is from i to i + 1.
@@ -51,15 +55,13 @@ impl<'a> Slots<'a> {
             let widest = self.workloads.iter().map(|w| width(&name(w), TICK)).fold(0.0, f64::max);
             dots(widest) + 34
         } else {
-            dots(1.3 * TICK + 1.3 * NOTE) + 26
+            dots(1.3 * TICK) + if self.models { dots(1.3 * NOTE) } else { 0 } + 22
         }
     }
 
     /// Writes the names of one row's workloads, with their models where there is room, and draws
     /// lines between the slots.
     pub(super) fn names(&self, area: &Area<'_>, panel: &Panel<'_>, row: &Range<usize>) -> Drawn {
-        let room = f64::from(self.inner_width) / self.length as f64 - 6.0;
-        let models = self.workloads.iter().map(|w| width(&model(w), NOTE)).fold(0.0, f64::max);
         let inner: Frame = panel.inner;
         for (slot, workload) in self.workloads[row.clone()].iter().enumerate() {
             let x = panel.at(slot as f64 + 0.5, 0.0).0;
@@ -70,7 +72,7 @@ impl<'a> Slots<'a> {
             } else {
                 let at = (x, y + dots(0.6 * TICK));
                 text(area, at, Text::new(TICK, Align::Centre), &name(workload))?;
-                if models <= room {
+                if self.models {
                     let at = (x, y + dots(1.3 * TICK + 0.55 * NOTE));
                     let look = Text::new(NOTE, Align::Centre).colour(GREY);
                     text(area, at, look, &model(workload))?;
@@ -81,6 +83,11 @@ impl<'a> Slots<'a> {
         }
         Ok(())
     }
+}
+
+/// Marks a workload that is not served, on the x axis.
+pub(super) fn cross(area: &Area<'_>, (x, y): (i32, i32), colour: RGBColor) -> Drawn {
+    text(area, (x, y - 14), Text::new(NOTE, Align::Centre).bold().colour(colour), "×")
 }
 
 fn name(workload: &WorkloadSummary) -> String {

@@ -70,6 +70,9 @@ impl Figure {
     }
 }
 
+/// Draws the pages of one kind of figure.
+type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
+
 /// All figures of a comparison, in the order of a report.
 ///
 /// # Errors
@@ -79,7 +82,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     if comparison.strategies.is_empty() {
         return Ok(figures);
     }
-    let kinds: [fn(&Comparison) -> Result<Vec<Figure>, PlotError>; 7] = [
+    let kinds: [Draw; 7] = [
         plan::figures,
         bars::p99_figures,
         bars::violation_figures,

@@ -74,6 +74,11 @@ impl<'a> Panel<'a> {
         self.chart.backend_coord(&(x, y))
     }
 
+    /// How long the x axis is, in its own unit.
+    pub(super) fn length(&self) -> f64 {
+        self.x.high - self.x.low
+    }
+
     /// Draws a line through pairs of values.
     pub(super) fn line(
         &mut self,
@@ -133,6 +138,8 @@ pub(super) enum Key {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Legend {
     entries: Vec<(Key, String)>,
+    /// The numbers of entries before which a new line begins.
+    breaks: Vec<usize>,
 }
 
 impl Legend {
@@ -142,6 +149,11 @@ impl Legend {
 
     pub(super) fn add(&mut self, key: Key, words: &str) {
         self.entries.push((key, super::text::shortened(words, 48)));
+    }
+
+    /// Begins a new line, unless all entries fit into one.
+    pub(super) fn end_line(&mut self) {
+        self.breaks.push(self.entries.len());
     }
 
     /// How high it is when it may be `limit` wide.
@@ -174,12 +186,17 @@ impl Legend {
     }
 
     fn lines(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+        let total: i32 = self.entries.iter().map(|entry| Self::width(entry) + Self::GAP).sum();
+        let breaks: &[usize] = if total <= limit + Self::GAP { &[] } else { &self.breaks };
         let mut lines: Vec<Vec<_>> = Vec::new();
         let mut used = i32::MAX;
-        for entry in &self.entries {
+        for (index, entry) in self.entries.iter().enumerate() {
             let needed = Self::width(entry) + Self::GAP;
             match lines.last_mut() {
-                Some(last) if used.saturating_add(needed) <= limit + Self::GAP => {
+                Some(last)
+                    if used.saturating_add(needed) <= limit + Self::GAP
+                        && !breaks.contains(&index) =>
+                {
                     used += needed;
                     last.push(entry);
                 }

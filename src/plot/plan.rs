@@ -7,7 +7,7 @@ use super::style::{
     GREY, LABEL, MARGIN, NOTE, ONE_COLUMN, SMALLEST, TICK, TWO_COLUMNS, colour, count, dots,
     inches, ink_on,
 };
-use super::text::{fitted, shortened, width};
+use super::text::{BOLD, fitted, shortened, width};
 use super::{Figure, PlotError, distinct, pages, rows_of};
 use crate::domain::ModelName;
 use crate::report::{Comparison, PlanRow, StrategyResult, trimmed};
@@ -22,7 +22,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     if most == 0 {
         return Ok(Vec::new());
     }
-    let slots = rows_of(most, GPUS_PER_ROW)[0].len();
+    let slots = rows_of(most, GPUS_PER_ROW).first().map_or(1, ExactSizeIterator::len);
     let mut rows = Vec::new();
     for result in &comparison.strategies {
         for gpus in rows_of(result.gpu_count, slots) {
@@ -60,7 +60,7 @@ fn draw_page(
         .map(|row| row.sm_pct)
         .fold(100.0, f64::min);
     let height = dots(100.0 / smallest.max(0.1) * 1.12 * SMALLEST).clamp(inches(1.9), inches(3.2));
-    let under = below(&x_axis(slots)) + dots(TICK);
+    let under = below(&x_axis(slots)) + 14;
     let row_height = TITLE + height + under;
     let total = MARGIN + legend_height + count(rows.len()) * row_height + MARGIN;
     draw((figure_width, total), |area| {
@@ -68,8 +68,7 @@ fn draw_page(
         for (index, (result, gpus)) in rows.iter().enumerate() {
             let top = MARGIN + legend_height + count(index) * row_height;
             let inner = Frame::new(left, top + TITLE, inner_width, height);
-            let title =
-                fitted(&title(result, gpus), LABEL / 1.13 * 1.13, f64::from(inner_width) / 1.13);
+            let title = fitted(&title(result, gpus), LABEL, f64::from(inner_width) / BOLD);
             let at = (left, top + TITLE / 2);
             text(area, at, Text::new(LABEL, Align::Left).bold(), &title)?;
             let mut panel = Panel::open(area, inner, x_axis(slots), y.clone())?;
@@ -104,7 +103,9 @@ fn stack(
     result: &StrategyResult,
     models: &[&ModelName],
 ) -> Drawn {
-    let (from, to) = (slot as f64 + 0.05, slot as f64 + 0.95);
+    // A lone GPU does not fill the figure.
+    let half = if panel.length() < 1.5 { 0.25 } else { 0.45 };
+    let (from, to) = (slot as f64 + 0.5 - half, slot as f64 + 0.5 + half);
     let mut base = 0.0;
     for row in result.plan.iter().filter(|row| row.gpu == gpu) {
         let index = models.iter().position(|model| **model == row.model).unwrap_or(0);
@@ -144,12 +145,12 @@ fn label(area: &Area<'_>, segment: Frame, row: &PlanRow, ink: RGBColor) -> Drawn
         vec![workload.clone(), model, share.clone()],
         vec![workload.clone(), share.clone()],
         vec![format!("{workload} {share}")],
-        vec![workload],
     ];
     let (w, h) = (f64::from(segment.w) - 8.0, f64::from(segment.h) - 2.0);
-    for size in [NOTE, 22.9, SMALLEST] {
-        for lines in &layouts[..5] {
-            if fits(lines, size, w, h) {
+    // The model is left out only where no size has room for it.
+    for layouts in [&layouts[..3], &layouts[3..]] {
+        for size in [NOTE, 22.9, SMALLEST] {
+            if let Some(lines) = layouts.iter().find(|lines| fits(lines, size, w, h)) {
                 return write(area, segment, lines, size, ink);
             }
         }

@@ -61,13 +61,14 @@ fn draw_page(
     let y_title = dots(1.4 * LABEL);
     let cell = (figure_width - 2 * MARGIN) / count(columns);
     let inner_width = cell - left - y_title - 24;
-    let (high, low, gap) = (inches(0.75), inches(0.55), 26);
+    let (high, low, gap) = (inches(0.75), inches(0.55), 36);
     let row_height = TITLE + high + gap + low + below(&time) + 14;
     let rows = page.len().div_ceil(columns);
-    let total = MARGIN + legend_height + count(rows) * row_height + dots(1.3 * LABEL) + 8;
+    let rows_end = MARGIN + legend_height + count(rows) * row_height;
+    let total = rows_end + dots(LABEL);
     draw((figure_width, total), |area| {
         legend.draw(area, MARGIN, figure_width)?;
-        let at = (figure_width / 2, total - dots(0.9 * LABEL));
+        let at = (figure_width / 2, rows_end + dots(0.2 * LABEL));
         text(area, at, Text::new(LABEL, Align::Centre), "Time (s)")?;
         for (slot, series) in page.iter().enumerate() {
             let (row, column) = (count(slot / columns), count(slot % columns));

@@ -27,6 +27,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     for (index, model) in models.iter().enumerate() {
         legend.add(Key::Box(colour(index)), &shortened(model.as_str(), 18));
     }
+    legend.end_line();
     for (index, result) in comparison.strategies.iter().enumerate() {
         legend.add(Key::Symbol(INK, index), &shortened(&result.strategy, 18));
     }

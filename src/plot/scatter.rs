@@ -26,8 +26,11 @@ pub(super) fn scatter(
     let values = || shown.iter().flat_map(|point| [point.x, point.y]);
     let low = values().fold(f64::INFINITY, f64::min) / 1.1;
     let high = values().fold(0.0, f64::max) * 1.1;
-    let axis = Axis::log(low, high, 6);
+    // At least half a decade, so that a single point has an axis to be read against.
+    let spread = (3.2 * low / high).max(1.0).sqrt();
+    let axis = Axis::log(low / spread, high * spread, 6);
     let (x, y) = (axis.clone().titled(x_title), axis.titled(y_title));
+    legend.end_line();
     legend.add(Key::Line(INK, None), "y = x");
     legend.add(Key::Line(GREY, Some((14, 8))), "±10 %");
     let legend_height = legend.height(ONE_COLUMN - 2 * MARGIN);

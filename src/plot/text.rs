@@ -22,10 +22,8 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     f64::from(sum) / 2048.0 * size
 }
 
-/// The width of a line of bold text: DejaVu Sans Bold is up to 13 % wider.
-pub(super) fn bold_width(text: &str, size: f64) -> f64 {
-    1.13 * width(text, size)
-}
+/// How much wider bold text may be.
+pub(super) const BOLD: f64 = 1.13;
 
 /// The text, or as much of it as fits with an ellipsis; nothing when not even one character fits.
 pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
@@ -54,6 +52,18 @@ pub(super) fn shortened(name: &str, limit: usize) -> String {
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
+/// A name and what follows it, the name cut in the middle until both fit into `limit`.
+pub(super) fn titled(name: &str, rest: &str, size: f64, limit: f64) -> String {
+    let mut characters = name.chars().count();
+    loop {
+        let title = format!("{} {rest}", shortened(name, characters));
+        if width(&title, size) <= limit || characters <= 4 {
+            return fitted(&title, size, limit);
+        }
+        characters -= 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +88,7 @@ mod tests {
         assert_eq!(shortened("W1", 12), "W1");
         assert_eq!(shortened("recommendation-europe-a", 12), "recomme…pe-a");
         assert_eq!(shortened("recommendation-europe-a", 12).chars().count(), 12);
+        let title = titled("recommendation-europe-a", "alexnet", 10.0, 120.0);
+        assert!(title.ends_with("-a alexnet") && width(&title, 10.0) <= 120.0, "{title}");
     }
 }
