@@ -123,7 +123,7 @@ pub(super) struct PredictArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct AccuracyArgs {
-    /// Measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms[,std_ms]
+    /// Measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms, and optionally std_ms
     #[arg(long, value_name = "FILE")]
     pub colocated: PathBuf,
     /// Measured latencies alone, for slowdowns: CSV with model,batch,sm_pct,latency_ms
