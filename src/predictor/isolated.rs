@@ -36,6 +36,14 @@ impl IsolatedPredictor {
     }
 }
 
+impl IsolatedPredictor {
+    /// The error bounds, where they were calibrated.
+    #[must_use]
+    pub fn bounds(&self) -> Option<ErrorBounds> {
+        self.bounds
+    }
+}
+
 impl Predictor for IsolatedPredictor {
     fn name(&self) -> &'static str {
         if self.factor.is_some() { "solo_scaled" } else { "solo" }
