@@ -7,5 +7,6 @@ pub mod profile;
 pub mod scenario;
 pub mod sim;
 pub mod stats;
+pub mod study;
 pub mod units;
 pub mod workload;

@@ -13,13 +13,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
     ("profile", &["units", "domain"]),
     ("predictor", &["units", "domain"]),
     ("fit", &["units", "domain", "stats", "profile", "predictor"]),
+    // How accurate fits are on data that they did not see, and what to measure next.
+    ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
     ("sim", &["units", "domain", "predictor", "workload"]),
@@ -70,6 +72,7 @@ const STAGES: &[&str] = &[
     "profile",
     "predictor",
     "fit",
+    "study",
     "plan",
     "workload",
     "sim",
@@ -85,6 +88,7 @@ const ALL: &[&str] = &[
     "profile",
     "predictor",
     "fit",
+    "study",
     "plan",
     "workload",
     "sim",

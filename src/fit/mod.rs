@@ -21,7 +21,7 @@ mod solo;
 
 pub use baselines::{fit_gpulets, fit_isolated, fit_scaled};
 pub use calibration::bounds;
-pub use contention::fit_contention;
+pub use contention::{fit_contention, fit_contention_without_bounds};
 pub use data::{FitData, SoloUse, members_of};
 pub use error::FitError;
 pub use file::{
