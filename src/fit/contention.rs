@@ -192,33 +192,36 @@ pub fn fit_contention_without_bounds(
     let mut part = fit_solo_part(NAME, data, data.solo_use == SoloUse::Everywhere)?;
     let solo = part.tabulated();
     let colocated = data.colocated.iter().any(|run| run.members.len() > 1);
-    let (constants, gammas, couplings) = if colocated {
+    let (constants, gammas, pressure, couplings) = if colocated {
         let fitted = fit_interference(&solo, data.colocated, data.solo)?;
         describe_interference(&fitted, &mut part.report);
-        (fitted.constants, fitted.gamma_per_w, fitted.couplings)
+        (fitted.constants, fitted.gamma_per_w, fitted.pressure, fitted.couplings)
     } else {
         part.report.notes.push(
             "no co-location was measured: couplings are 1 and the slowdown of host copies is a V100's"
                 .to_owned(),
         );
         let constants = constants_of_copies(data.profile, &mut part.report);
-        (constants, vec![None; solo.names().len()], Vec::new())
+        {
+            let models = solo.names().len();
+            (constants, vec![None; models], vec![1.0; models], Vec::new())
+        }
     };
     let fitted: Vec<f64> = gammas.iter().flatten().copied().collect();
-    let models =
-        data.profile.models.iter().zip(&part.models).zip(gammas).map(|((model, solo), gamma)| {
-            let gamma_per_w = gamma.unwrap_or_else(|| {
-                let (value, origin) = gamma_without_runs(model, &part.kind, &fitted);
-                let label = format!("gamma {}", model.name);
-                part.report.terms.push(term(&label, value, "1/W", origin, None));
-                value
-            });
-            ContentionModel { solo: solo.clone(), gamma_per_w }
+    let mut models = Vec::with_capacity(part.models.len());
+    for (i, (model, solo)) in data.profile.models.iter().zip(&part.models).enumerate() {
+        let gamma_per_w = gammas[i].unwrap_or_else(|| {
+            let (value, origin) = gamma_without_runs(model, &part.kind, &fitted);
+            let label = format!("gamma {}", model.name);
+            part.report.terms.push(term(&label, value, "1/W", origin, None));
+            value
         });
+        models.push(ContentionModel { solo: solo.clone(), gamma_per_w, pressure: pressure[i] });
+    }
     let coefficients = ContentionCoefficients {
         clock: part.clock,
         constants,
-        models: models.collect(),
+        models,
         couplings,
         bounds: ErrorBounds::DEFAULT,
     };

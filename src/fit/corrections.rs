@@ -8,8 +8,9 @@ use crate::units::{BatchSize, SmUnits};
 use libm::log;
 use nalgebra::{DMatrix, DVector};
 
-/// Relative noise of a measured solo latency: repeats on the V100 differ by 0.2 to 1 %.
-const NOISE: f64 = 0.004;
+/// Relative noise of the mean of a measured solo latency: means over hundreds of batches repeat to about
+/// 0.1 to 0.3 % where the clock is not throttled.
+const NOISE: f64 = 0.001;
 /// Deviations from the curve are at least of this size, so that few points do not look certain.
 const LEAST_DEVIATION: f64 = 0.01;
 

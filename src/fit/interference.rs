@@ -1,4 +1,4 @@
-//! γ, δ, ρ and couplings from measured co-locations, with priors (a maximum-a-posteriori fit).
+//! γ, π, δ, ρ and couplings from measured co-locations, with priors (a maximum-a-posteriori fit).
 
 use super::FitError;
 use super::least_squares::{Minimum, Unknown, minimise};
@@ -16,11 +16,12 @@ use libm::log;
 const SCALE: f64 = 0.012;
 /// Beyond this many standard deviations a residual counts less and less: e / √(1 + |e| / 3).
 const ROBUST: f64 = 3.0;
-/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W, δ in µs, ρ0, ρ1, s; s lies in [0, 1.3].
+/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W, δ in µs, ρ0, ρ1, π, s; s lies in [0, 1.3].
 const GAMMA: (f64, f64) = (3.0, 0.8);
 const DELTA: (f64, f64) = (5.0, 1.0);
 const RHO0: (f64, f64) = (0.05, 0.1);
 const RHO1: (f64, f64) = (0.33, 0.15);
+const PRESSURE: (f64, f64) = (1.0, 0.15);
 const STRENGTH: (f64, f64) = (0.5, 0.5);
 const LARGEST_STRENGTH: f64 = 1.3;
 
@@ -28,7 +29,8 @@ const LARGEST_STRENGTH: f64 = 1.3;
 struct Observed {
     model: usize,
     share: Share,
-    others_w: f64,
+    /// Model and dynamic power in W of each co-runner.
+    others: Vec<(usize, f64)>,
     /// For each co-runner the position of its coupling.
     couplings: Vec<usize>,
     phi: f64,
@@ -36,11 +38,31 @@ struct Observed {
     measured_ms: f64,
 }
 
+impl Observed {
+    /// Latency in ms over the measured one, as a logarithm in standard deviations.
+    fn misfit(
+        &self,
+        constants: &ContentionConstants,
+        gamma_per_w: f64,
+        pressure: impl Fn(usize) -> f64,
+        strength: impl Fn(usize) -> f64,
+    ) -> f64 {
+        let share = Share { gamma_per_w, ..self.share };
+        let others_w: f64 = self.others.iter().map(|(model, watts)| pressure(*model) * watts).sum();
+        let coupling: f64 = self.couplings.iter().map(|pair| strength(*pair)).sum();
+        let predicted = share.gpu_ms(constants, others_w, coupling, self.phi)
+            + share.copies_ms(constants, coupling, self.members);
+        log(predicted / self.measured_ms) / SCALE
+    }
+}
+
 /// The numbers that co-located runs determine.
 pub(super) struct Interference {
     pub constants: ContentionConstants,
     /// γ of each model; `None` for a model that no run contains.
     pub gamma_per_w: Vec<Option<f64>>,
+    /// π of each model; 1 for a model that no run contains.
+    pub pressure: Vec<f64>,
     pub couplings: Vec<Coupling>,
     /// (term, value, unit, standard error, origin) of every unknown, in their order.
     pub terms: Vec<(String, f64, &'static str, Option<f64>, Origin)>,
@@ -62,12 +84,13 @@ pub(super) fn fit_interference(
     let names = solo.names();
     let present: Vec<usize> =
         (0..names.len()).filter(|m| observed.iter().any(|o| o.model == *m)).collect();
-    let place = |model: usize| present.iter().position(|m| *m == model).expect("it is present");
     let first_constant = present.len();
-    let first_pair = first_constant + 3;
+    let first_pressure = first_constant + 3;
+    let first_pair = first_pressure + present.len();
 
     let mut priors = vec![GAMMA; present.len()];
     priors.extend([DELTA, RHO0, RHO1]);
+    priors.extend(vec![PRESSURE; present.len()]);
     priors.extend(vec![STRENGTH; pairs.len()]);
     let unknowns: Vec<Unknown> = priors
         .iter()
@@ -83,15 +106,14 @@ pub(super) fn fit_interference(
         rho0: x[first_constant + 1],
         rho1: x[first_constant + 2],
     };
-    let gammas: Vec<usize> = observed.iter().map(|o| place(o.model)).collect();
+    let places: Vec<usize> =
+        (0..names.len()).map(|m| present.iter().position(|p| *p == m).unwrap_or(0)).collect();
     let minimum = minimise(&unknowns, |x| {
         let constants = constants(x);
-        let misfit = observed.iter().zip(&gammas).map(|(o, gamma)| {
-            let share = Share { gamma_per_w: x[*gamma] * 1e-4, ..o.share };
-            let coupling: f64 = o.couplings.iter().map(|pair| x[first_pair + pair]).sum();
-            let predicted = share.gpu_ms(&constants, o.others_w, coupling, o.phi)
-                + share.copies_ms(&constants, coupling, o.members);
-            let e = log(predicted / o.measured_ms) / SCALE;
+        let misfit = observed.iter().map(|o| {
+            let gamma = x[places[o.model]] * 1e-4;
+            let pressure = |model: usize| x[first_pressure + places[model]];
+            let e = o.misfit(&constants, gamma, pressure, |pair| x[first_pair + pair]);
             e / (1.0 + e.abs() / ROBUST).sqrt()
         });
         let from_prior = x.iter().zip(&priors).map(|(x, (mean, deviation))| (x - mean) / deviation);
@@ -104,8 +126,10 @@ pub(super) fn fit_interference(
 
     let x = &minimum.x;
     let mut gamma_per_w = vec![None; names.len()];
+    let mut pressure = vec![1.0; names.len()];
     for (i, model) in present.iter().enumerate() {
         gamma_per_w[*model] = Some(x[i] * 1e-4);
+        pressure[*model] = x[first_pressure + i];
     }
     let pair_names: Vec<[ModelName; 2]> = pairs
         .iter()
@@ -118,12 +142,14 @@ pub(super) fn fit_interference(
     let label = |i: usize| {
         if i < first_constant {
             (format!("gamma {}", names[present[i]]), 1e-4, "1/W")
-        } else if i < first_pair {
+        } else if i < first_pressure {
             match i - first_constant {
                 0 => ("delta".to_owned(), 1e-3, "ms per kernel"),
                 1 => ("rho0".to_owned(), 1.0, "1"),
                 _ => ("rho1".to_owned(), 1.0, "1"),
             }
+        } else if i < first_pair {
+            (format!("pressure {}", names[present[i - first_pressure]]), 1.0, "1")
         } else {
             let [a, b] = &pair_names[i - first_pair];
             (format!("coupling {a} + {b}"), 1.0, "1")
@@ -141,6 +167,7 @@ pub(super) fn fit_interference(
     Ok(Interference {
         constants: constants(x),
         gamma_per_w,
+        pressure,
         couplings: couplings.collect(),
         terms: terms.collect(),
         minimum: minimum.clone(),
@@ -174,9 +201,9 @@ fn observe(
             .and_then(|row| solo.time_from_latency(member, row.latency.get()));
         let coefficients = &solo.coefficients()[member.model.index()];
         let mut couplings = Vec::new();
-        let mut others_w = 0.0;
+        let mut beside = Vec::new();
         for (j, other) in members.iter().enumerate().filter(|(j, _)| *j != i) {
-            others_w += terms[j].power_w;
+            beside.push((other.model.index(), terms[j].power_w));
             let (a, b) = (member.model.index(), other.model.index());
             let pair = [a.min(b), a.max(b)];
             let known = pairs.iter().position(|p| *p == pair);
@@ -194,7 +221,7 @@ fn observe(
                 kernels: f64::from(coefficients.kernels),
                 gamma_per_w: 0.0,
             },
-            others_w,
+            others: beside,
             couplings,
             phi,
             members: members.len(),
@@ -226,10 +253,8 @@ pub fn couplings_from(
         let own: Vec<&Observed> = observed.iter().filter(|o| o.couplings == [index]).collect();
         let minimum = minimise(&[unknown], |x| {
             let misfit = own.iter().map(|o| {
-                let share = Share { gamma_per_w: models[o.model].gamma_per_w, ..o.share };
-                let predicted = share.gpu_ms(constants, o.others_w, x[0], o.phi)
-                    + share.copies_ms(constants, x[0], 2);
-                log(predicted / o.measured_ms) / SCALE
+                let pressure = |model: usize| models[model].pressure;
+                o.misfit(constants, models[o.model].gamma_per_w, pressure, |_| x[0])
             });
             misfit.chain([(x[0] - STRENGTH.0) / STRENGTH.1]).collect()
         });

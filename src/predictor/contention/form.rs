@@ -36,7 +36,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// GPU time in ms: beside `others_w` watts of co-runners, with coupling sum `coupling`, at clock
+    /// GPU time in ms: beside co-runners of `others_w` watts (weighted by their pressure), with coupling sum `coupling`, at clock
     /// ratio `phi`.
     #[inline]
     pub(crate) fn gpu_ms(

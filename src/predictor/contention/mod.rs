@@ -3,13 +3,15 @@
 //! ```text
 //! S_i = Σ_{j ≠ i} s_ij                      scheduling coupling, 1 for a pair that was not measured
 //! L_i = tr_i (1 + [n > 1] (ρ0 + ρ1 min(S_i, 1)))
-//!     + { idle_i + (t_i − idle_i)(1 + γ_i Σ_{j ≠ i} P_j) + n_k,i δ S_i } / phi
+//!     + { idle_i + (t_i − idle_i)(1 + γ_i Σ_{j ≠ i} π_j P_j) + n_k,i δ S_i } / phi
 //! phi = 1 − κ max(0, P_idle + Σ P − P_cap)
 //! throughput = b / (GPU time + copies back)
 //! ```
 //! Symbols: t GPU time alone at full clock, tr host copies, P dynamic power, phi = f / F (all in
 //! [`solo`](super::solo)); idle the time of a batch in which no kernel of it runs; n_k its kernels;
 //! γ the slowdown for each W of co-runners, whose power stands for their use of caches and memory;
+//! π how much a watt of one model disturbs others compared with a watt of the average model (1 unless
+//! co-located runs tell);
 //! δ the delay of a kernel by one fully coupled co-runner; ρ the slowdown of host copies.
 //!
 //! With non-negative numbers latency never rises with the own share and never falls when the own batch,
@@ -50,6 +52,8 @@ pub struct ContentionModel {
     pub solo: SoloCoefficients,
     /// γ: relative slowdown of active time for each W of the co-runners' dynamic power.
     pub gamma_per_w: f64,
+    /// π: how much a watt of this model disturbs others, 1 for the average model.
+    pub pressure: f64,
 }
 
 /// All fitted numbers.
@@ -157,14 +161,14 @@ impl Predictor for ContentionPredictor {
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         out.members.clear();
         let mut demand_w = self.solo.kind().idle_power.get();
-        // First pass: what each member puts on the GPU. `gpu_ms` holds t and `load_ms` holds P until
+        // First pass: what each member puts on the GPU. `gpu_ms` holds t and `load_ms` holds π P until
         // the passes below have used them.
         for member in members {
             let term = self.solo.term(member);
             demand_w += term.power_w;
             out.members.push(MemberPrediction {
                 gpu_ms: term.time_ms,
-                load_ms: term.power_w,
+                load_ms: term.power_w * self.coefficients.models[member.model.index()].pressure,
                 ..Default::default()
             });
         }

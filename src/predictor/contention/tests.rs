@@ -7,7 +7,7 @@ use crate::units::SmUnits;
 use proptest::prelude::*;
 
 fn toy(couplings: Vec<Coupling>) -> ContentionPredictor {
-    let model = |name| ContentionModel { solo: toy_model(name), gamma_per_w: 0.002 };
+    let model = |name| ContentionModel { solo: toy_model(name), gamma_per_w: 0.002, pressure: 1.0 };
     let coefficients = ContentionCoefficients {
         clock: ClockLaw { kappa_per_w: 0.001 },
         constants: ContentionConstants { delta_ms_per_kernel: 0.02, rho0: 0.1, rho1: 0.4 },
@@ -48,6 +48,19 @@ fn a_coupled_pair_by_hand() {
     close(out.members[0].load_ms, 2.925);
     close(out.members[1].gpu_ms, 4.45);
     close(out.members[1].latency_ms(), 7.05);
+    close(out.power_demand_w, 200.0);
+}
+
+#[test]
+fn pressure_weighs_the_watts_of_a_co_runner() {
+    // As above with coupling 0, and b twice as disturbing: a: 0.5 + 15.5·(1 + 0.002·200) = 22.2 ms.
+    // b sees a's 50 W as before: 0.5 + 3.5·1.1 = 4.35 ms.
+    let mut coefficients = toy(vec![coupling("a", "b", 0.0)]).coefficients().clone();
+    coefficients.models[1].pressure = 2.0;
+    let toy = ContentionPredictor::new(toy_kind(), coefficients);
+    let out = toy.predict(&[member(0, 4, 25.0), member(1, 2, 50.0)]);
+    close(out.members[0].gpu_ms, 22.2);
+    close(out.members[1].gpu_ms, 4.35);
     close(out.power_demand_w, 200.0);
 }
 
@@ -99,7 +112,7 @@ fn rough() -> ContentionPredictor {
             };
             solo.corrections = vec![at(2, 8, 0.06), at(4, 20, -0.08), at(8, 24, 0.05)];
         }
-        ContentionModel { solo, gamma_per_w: 2.8e-4 }
+        ContentionModel { solo, gamma_per_w: 2.8e-4, pressure: [1.0, 0.8, 1.3][i] }
     });
     let coefficients = ContentionCoefficients {
         clock: ClockLaw { kappa_per_w: 6.7e-4 },

@@ -29,12 +29,12 @@ use crate::domain::ModelName;
 use crate::units::{BatchSize, Bytes, Milliseconds, SmUnits};
 use serde::{Deserialize, Serialize};
 
-/// Over which factor of the batch size (as its natural logarithm) measured deviations from the curve
-/// are alike: chosen on the profile's own scale, a step from 8 to 9 requests shares most of its
-/// deviation, a step from 8 to 16 little.
-const CORRELATION_OF_BATCH: f64 = 0.25;
+/// Over which distance of ln(batch) measured deviations from the curve are alike. Deviations are mostly
+/// steps of whole waves, so only close neighbours share them: 16 and 17 requests most of it, 8 and 12
+/// nothing.
+const CORRELATION_OF_BATCH: f64 = 0.12;
 
-/// The same for the share: 50 and 60 % share little.
+/// The same for ln(share): 50 and 52.5 % share most of it, 50 and 60 % half.
 const CORRELATION_OF_SHARE: f64 = 0.15;
 
 /// The correlation of the deviations from the curve at two configurations, from 0 to 1.
@@ -47,7 +47,7 @@ pub fn deviation_correlation(a: (BatchSize, SmUnits), b: (BatchSize, SmUnits)) -
 /// One term of the correction by measured solo latencies:
 ///
 /// ```text
-/// ln measured(b, u) = Σ weight · exp(−½ (ln(b/b_i) / 0.25)² − ½ (ln(u/u_i) / 0.15)²)
+/// ln measured(b, u) = Σ weight · exp(−½ (ln(b/b_i) / 0.12)² − ½ (ln(u/u_i) / 0.15)²)
 /// ```
 /// The weights are those of a Gaussian process through the measured deviations from the curve: exact up
 /// to noise where solo latencies were measured, and fading out (ratio 1) away from there.

@@ -107,9 +107,9 @@ fn a_correction_is_full_at_its_point_and_fades_out() {
     model.corrections = vec![Correction { batch, units, weight }];
     let models = SoloModels::new(toy_kind(), ClockLaw { kappa_per_w: 0.0 }, vec![model]);
     close(models.term(&member(0, 4, 50.0)).time_ms, 8.8);
-    // ln(8/4)/0.25 = 2.77 batch lengths away: exp(−3.84) = 0.0214 of it is left: 16 · 1.1^0.0214.
-    let faded = models.term(&member(0, 8, 50.0)).time_ms;
-    assert!((faded - 16.0 * 1.1_f64.powf(0.021_4)).abs() < 1e-3, "{faded}");
+    // ln(5/4)/0.12 = 1.8595 lengths away: exp(−1.7289) = 0.1775 of it is left: 10 · 1.1^0.1775.
+    let faded = models.term(&member(0, 5, 50.0)).time_ms;
+    assert!((faded - 10.0 * 1.1_f64.powf(0.1775)).abs() < 1e-3, "{faded}");
     // The power does not follow.
     close(models.term(&member(0, 4, 50.0)).power_w, 100.0);
 }
