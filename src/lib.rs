@@ -50,6 +50,7 @@ pub mod run;
 pub mod scenario;
 pub mod sim;
 pub mod stats;
+pub mod study;
 pub mod units;
 pub mod workload;
 

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -21,6 +21,8 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("predictor", &["units", "domain"]),
     ("fit", &["units", "domain", "stats", "profile", "predictor"]),
     ("accuracy", &["units", "domain", "stats", "profile", "predictor"]),
+    // How accurate fits are on data that they did not see, and what to measure next.
+    ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
     ("sim", &["units", "domain", "predictor", "workload"]),
@@ -71,6 +73,7 @@ const STAGES: &[&str] = &[
     "profile",
     "predictor",
     "fit",
+    "study",
     "plan",
     "workload",
     "sim",
@@ -88,6 +91,7 @@ const ALL: &[&str] = &[
     "profile",
     "predictor",
     "fit",
+    "study",
     "plan",
     "workload",
     "sim",

@@ -15,7 +15,7 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
     let runs = read_colocated(&args.colocated)?;
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
-    let loaded = load_predictor(profile, &args.predictor.predictor, None)?;
+    let loaded = load_predictor(profile, args.predictor.predictor.as_deref(), None)?;
     let dir =
         args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
     let report = accuracy(loaded.predictor.as_ref(), &runs, solo.as_ref())

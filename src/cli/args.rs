@@ -57,9 +57,10 @@ pub(super) struct PredictorArgs {
     /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
     #[arg(long, value_name = "KIND|PATH")]
     pub profile: Option<String>,
-    /// The performance model
-    #[arg(long, value_name = "NAME", default_value = "igniter")]
-    pub predictor: String,
+    /// The performance model: igniter, contention, gpulets, solo or solo_scaled [default: that of a
+    /// coefficients file, else igniter]
+    #[arg(long, value_name = "NAME")]
+    pub predictor: Option<String>,
 }
 
 /// How a scenario is run.
@@ -100,9 +101,21 @@ pub(super) struct ImportArgs {
 pub(super) struct FitArgs {
     /// A GPU kind (v100), or the folder of a profile
     pub profile: String,
-    /// Also compare with measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms
+    /// The performance model: igniter, contention, gpulets, solo or solo_scaled
+    #[arg(long, value_name = "NAME", default_value = "igniter")]
+    pub predictor: String,
+    /// Measured co-locations to fit to, in place of the profile's own: CSV with
+    /// run,member,model,batch,sm_pct,latency_ms, and optionally std_ms. iGniter's form cannot use them;
+    /// it is compared with them
     #[arg(long, value_name = "FILE")]
     pub colocated: Option<PathBuf>,
+    /// Measured latencies alone, in place of the profile's own: CSV with model,batch,sm_pct,latency_ms
+    #[arg(long, value_name = "FILE")]
+    pub solo: Option<PathBuf>,
+    /// Use --solo to separate interference from errors of the solo curve while fitting, not in
+    /// predictions: for solo runs of other configurations than those to be served
+    #[arg(long, requires = "solo")]
+    pub solo_while_fitting: bool,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

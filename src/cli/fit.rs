@@ -5,9 +5,8 @@ use super::args::FitArgs;
 use super::files::{check_writable, write_file};
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
-use crate::fit::CoefficientsFile;
-use crate::profile::read_colocated;
-use crate::run::load_predictor;
+use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
+use crate::profile::{self, read_colocated, read_solo_table};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,17 +22,38 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
         check_writable(path)?;
     }
     let runs = args.colocated.as_deref().map(read_colocated).transpose()?;
-    let loaded = load_predictor(&args.profile, "igniter", None)?;
-    let report = runs.map(|runs| accuracy(loaded.predictor.as_ref(), &runs, None)).transpose()?;
+    let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
+    let profile = profile::load(&args.profile)?;
+    let mut data = FitData::of(&profile);
+    if let Some(runs) = &runs {
+        data = data.with_colocated(runs);
+    }
+    if let Some(solo) = &solo {
+        let solo_use =
+            if args.solo_while_fitting { SoloUse::WhileFitting } else { SoloUse::Everywhere };
+        data = data.with_solo(solo, solo_use);
+    }
+    let (predictor, file) = fit_predictor(&args.predictor, &data)?;
+    let report = match &runs {
+        Some(runs) => Some(accuracy(predictor.as_ref(), runs, None)?),
+        None => None,
+    };
     if let Some(path) = &args.output {
-        write_file(path, &loaded.file.to_json())?;
+        write_file(path, &file.to_json())?;
     }
     if args.print.json {
-        output::print_json(&Document { coefficients: &loaded.file, accuracy: report })?;
+        output::print_json(&Document { coefficients: &file, accuracy: report })?;
     } else if !args.print.quiet {
-        let mut text = described(&loaded.file);
+        let mut text = match &file {
+            CoefficientsFile::Igniter(file) => igniter(file),
+            _ => described(file.name(), file.report().expect("all others have a report")),
+        };
         if let Some(report) = report {
-            text += "\n\n";
+            text += "\n\non the co-located runs that were given";
+            if file.report().is_some() {
+                text += " (the fit saw them: on others expect more)";
+            }
+            text += ":\n";
             text += &super::accuracy::described(&report);
         }
         if let Some(path) = &args.output {
@@ -44,7 +64,8 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn described(file: &CoefficientsFile) -> String {
+/// iGniter's coefficients, which have no report but residuals with each model.
+fn igniter(file: &IgniterFile) -> String {
     let rows = file.models.iter().map(|m| {
         let (c, r, v) = (&m.coefficients, &m.active_time_residuals, &m.validity);
         let mut row = vec![c.name.to_string()];
@@ -75,12 +96,51 @@ fn described(file: &CoefficientsFile) -> String {
     ];
     let hw = &file.hardware;
     format!(
-        "predictor {}: α_f {:.4} MHz/W, α_sch {:.6} ms, β_sch {:.6} ms\n{}\n\
+        "predictor igniter: α_f {:.4} MHz/W, α_sch {:.6} ms, β_sch {:.6} ms\n{}\n\
          error: active time on the fitted points; batches, SMs: the measured range",
-        file.predictor,
         hw.alpha_f_mhz_per_w,
         hw.alpha_sch_ms_per_kernel,
         hw.beta_sch_ms_per_kernel,
         output::table(&header, rows),
     )
+}
+
+/// What a fit had, what it found, and what it had to assume.
+fn described(predictor: &str, report: &FitReport) -> String {
+    let data = &report.data;
+    let mut text = format!(
+        "predictor {predictor}, fitted to {} solo points, {} self-pairs, {} kernel lists, {} solo table \
+         rows, {} co-located runs\n",
+        data.solo_points,
+        data.self_pairs,
+        data.kernel_lists,
+        data.solo_table_rows,
+        data.colocated_runs
+    );
+    let terms = report.terms.iter().map(|t| {
+        vec![
+            t.term.clone(),
+            format!("{:.5}", t.value),
+            t.standard_error.map_or_else(String::new, |e| format!("± {e:.5}")),
+            t.unit.clone(),
+            if t.origin.is_determined() { "measured" } else { "assumed" }.to_owned(),
+        ]
+    });
+    text += &output::table(&["term", "value", "std. error", "unit", "origin"], terms);
+    let residuals = report.solo_residuals.iter().map(|m| {
+        let r = &m.gpu_time;
+        vec![m.model.to_string(), format!("{:.2}", r.mape_pct), format!("{:.1}", r.max_pct)]
+    });
+    text += "\n\nGPU time alone, error on the fitted points\n";
+    text += &output::table(&["model", "mean %", "max %"], residuals);
+    for pair in &report.correlations {
+        text += &format!(
+            "\ncorrelated: {} and {} ({:+.2})",
+            pair.terms[0], pair.terms[1], pair.correlation
+        );
+    }
+    for note in &report.notes {
+        text += &format!("\nnote: {note}");
+    }
+    text
 }

@@ -21,7 +21,7 @@ pub(super) fn study(args: &ScenarioArgs) -> anyhow::Result<Study> {
     let overrides = Overrides {
         seed: args.seed,
         profile: args.predictor.profile.clone(),
-        predictor: Some(args.predictor.predictor.clone()),
+        predictor: args.predictor.predictor.clone(),
     };
     Ok(Study::load(&args.scenario, &overrides)?)
 }

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::predictor::{Member, Predictor};
+use crate::predictor::{ErrorBounds, Member, Predictor};
 use crate::run::load_predictor;
 use crate::units::{BatchSize, SmPercent};
 use anyhow::{Context, bail};
@@ -18,7 +18,17 @@ struct Document {
     power_demand_w: f64,
     clock_mhz: f64,
     total_sm_pct: f64,
+    /// How far the predicted latencies may be off; absent where the predictor does not say.
+    uncertainty: Option<UncertaintyDocument>,
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct UncertaintyDocument {
+    level: f64,
+    two_sided_pct: f64,
+    one_sided_pct: f64,
+    extrapolated: bool,
 }
 
 #[derive(Serialize)]
@@ -35,7 +45,7 @@ struct MemberDocument {
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
-    let loaded = load_predictor(profile, &args.predictor.predictor, None)?;
+    let loaded = load_predictor(profile, args.predictor.predictor.as_deref(), None)?;
     let predictor = loaded.predictor.as_ref();
     let members = args
         .members
@@ -87,6 +97,12 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         power_demand_w: prediction.power_demand_w,
         clock_mhz: prediction.clock_mhz,
         total_sm_pct,
+        uncertainty: predictor.uncertainty(&members).map(|u| UncertaintyDocument {
+            level: ErrorBounds::LEVEL,
+            two_sided_pct: u.two_sided_pct,
+            one_sided_pct: u.one_sided_pct,
+            extrapolated: u.extrapolated,
+        }),
         warnings,
     };
     if args.print.json {
@@ -146,6 +162,15 @@ fn described(document: &Document) -> String {
         "\npower {:.1} W (demand {:.1} W), clock {:.0} MHz",
         document.power_w, document.power_demand_w, document.clock_mhz
     );
+    if let Some(u) = &document.uncertainty {
+        text += &format!(
+            "\nuncertainty of each latency ({:.0} %): ±{:.1} %, at most +{:.1} %{}",
+            u.level * 100.0,
+            u.two_sided_pct,
+            u.one_sided_pct,
+            if u.extrapolated { "; extrapolated" } else { "" },
+        );
+    }
     for warning in &document.warnings {
         text += &format!("\nwarning: {warning}");
     }

@@ -22,6 +22,14 @@ pub enum FitError {
         /// Which numbers.
         what: String,
     },
+    /// No predictor of that name.
+    #[error("no predictor {name:?}; the predictors are: {known}")]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// A coefficients file cannot be read or used.
     #[error("{}: {message}", path.display())]
     File {

@@ -1,11 +1,17 @@
 //! The coefficients file: fitted numbers with their residuals, range of validity and origin.
 
 use super::FitError;
+use super::FitReport;
 use crate::domain::{GpuKind, GpuKindName, ModelName};
+use crate::predictor::contention::{ContentionCoefficients, ContentionPredictor};
+use crate::predictor::gpulets::{GpuletsCoefficients, GpuletsPredictor};
 use crate::predictor::igniter::{HardwareCoefficients, IgniterPredictor, ModelCoefficients};
+use crate::predictor::isolated::IsolatedPredictor;
+use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloModels};
+use crate::predictor::{ErrorBounds, Predictor, Validity};
 use crate::profile::Profile;
 use crate::stats;
-use crate::units::{BatchSize, Bytes, Dollars, Megahertz, SmUnits, Watts};
+use crate::units::{Bytes, Dollars, Megahertz, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,22 +42,26 @@ impl ResidualSummary {
     }
 }
 
-/// The measured range; outside of it predictions are extrapolated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Validity {
-    /// Smallest and largest batch size.
-    pub batch: [BatchSize; 2],
-    /// Smallest and largest SM share in percent.
-    pub sm_pct: [f64; 2],
+/// A fitted predictor as a JSON document; the key `predictor` says which.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "predictor", rename_all = "snake_case")]
+pub enum CoefficientsFile {
+    /// iGniter's predictor.
+    Igniter(IgniterFile),
+    /// The contention predictor.
+    Contention(ContentionFile),
+    /// gpu-lets' regression.
+    Gpulets(GpuletsFile),
+    /// Solo latency.
+    Solo(IsolatedFile),
+    /// Solo latency times a constant.
+    SoloScaled(IsolatedFile),
 }
 
-/// A fitted predictor as a JSON document.
+/// iGniter's predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CoefficientsFile {
-    /// The predictor whose coefficients these are.
-    pub predictor: String,
+pub struct IgniterFile {
     /// The GPU kind.
     pub kind: KindFile,
     /// Where the measurements come from.
@@ -60,6 +70,60 @@ pub struct CoefficientsFile {
     pub hardware: HardwareCoefficients,
     /// Numbers of each model.
     pub models: Vec<ModelFile>,
+}
+
+/// The contention predictor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentionFile {
+    /// The GPU kind.
+    pub kind: KindFile,
+    /// Where the measurements come from.
+    pub source: String,
+    /// The fitted numbers.
+    pub coefficients: ContentionCoefficients,
+    /// What the fit says of them.
+    pub report: FitReport,
+}
+
+/// gpu-lets' regression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuletsFile {
+    /// The GPU kind.
+    pub kind: KindFile,
+    /// Where the measurements come from.
+    pub source: String,
+    /// The clock under the power cap.
+    pub clock: ClockLaw,
+    /// The models alone.
+    pub models: Vec<SoloCoefficients>,
+    /// The regression.
+    pub coefficients: GpuletsCoefficients,
+    /// What the fit says of them.
+    pub report: FitReport,
+}
+
+/// Solo latency, times a constant where `factor` is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IsolatedFile {
+    /// The GPU kind.
+    pub kind: KindFile,
+    /// Where the measurements come from.
+    pub source: String,
+    /// The clock under the power cap.
+    pub clock: ClockLaw,
+    /// The models alone.
+    pub models: Vec<SoloCoefficients>,
+    /// The constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<f64>,
+    /// Error bounds, where co-located runs calibrated them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<ErrorBounds>,
+    /// What the fit says of them.
+    pub report: FitReport,
 }
 
 /// The constants of the GPU kind, as in `profile.toml`.
@@ -76,7 +140,7 @@ pub struct KindFile {
     price_per_hour: Dollars,
 }
 
-/// One model of a coefficients file.
+/// One model of iGniter's predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
@@ -88,52 +152,108 @@ pub struct ModelFile {
     pub validity: Validity,
 }
 
+impl KindFile {
+    pub(super) fn new(kind: &GpuKind) -> Self {
+        Self {
+            name: kind.name.clone(),
+            units: kind.units,
+            max_clock_mhz: kind.max_clock,
+            power_cap_w: kind.power_cap,
+            idle_power_w: kind.idle_power,
+            pcie_bytes_per_ms: kind.pcie_bytes_per_ms,
+            memory_bytes: kind.memory,
+            price_per_hour: kind.price_per_hour,
+        }
+    }
+
+    fn gpu_kind(&self) -> GpuKind {
+        GpuKind {
+            name: self.name.clone(),
+            units: self.units,
+            max_clock: self.max_clock_mhz,
+            power_cap: self.power_cap_w,
+            idle_power: self.idle_power_w,
+            pcie_bytes_per_ms: self.pcie_bytes_per_ms,
+            memory: self.memory_bytes,
+            price_per_hour: self.price_per_hour,
+        }
+    }
+}
+
 impl CoefficientsFile {
-    /// Describes a fitted predictor. `residuals` has one entry for each model of the profile.
+    /// Describes iGniter's predictor. `residuals` has one entry for each model of the profile.
     #[must_use]
-    pub(super) fn new(
+    pub(super) fn igniter(
         predictor: &IgniterPredictor,
         profile: &Profile,
         residuals: Vec<ResidualSummary>,
     ) -> Self {
-        let kind = &profile.kind;
-        Self {
-            predictor: "igniter".to_owned(),
-            kind: KindFile {
-                name: kind.name.clone(),
-                units: kind.units,
-                max_clock_mhz: kind.max_clock,
-                power_cap_w: kind.power_cap,
-                idle_power_w: kind.idle_power,
-                pcie_bytes_per_ms: kind.pcie_bytes_per_ms,
-                memory_bytes: kind.memory,
-                price_per_hour: kind.price_per_hour,
-            },
+        let models = predictor.coefficients().iter().zip(&profile.models).zip(residuals);
+        Self::Igniter(IgniterFile {
+            kind: KindFile::new(&profile.kind),
             source: profile.source.clone(),
             hardware: *predictor.hardware(),
-            models: predictor
-                .coefficients()
-                .iter()
-                .zip(&profile.models)
-                .zip(residuals)
+            models: models
                 .map(|((coefficients, model), active_time_residuals)| ModelFile {
                     coefficients: coefficients.clone(),
                     active_time_residuals,
-                    validity: Validity::of(model),
+                    validity: super::solo::validity(model),
                 })
                 .collect(),
+        })
+    }
+
+    /// The name of the predictor.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Igniter(_) => "igniter",
+            Self::Contention(_) => "contention",
+            Self::Gpulets(_) => "gpulets",
+            Self::Solo(_) => "solo",
+            Self::SoloScaled(_) => "solo_scaled",
         }
     }
 
     /// Replaces the price of the GPU kind.
     pub fn set_price(&mut self, price: Dollars) {
-        self.kind.price_per_hour = price;
+        let kind = match self {
+            Self::Igniter(file) => &mut file.kind,
+            Self::Contention(file) => &mut file.kind,
+            Self::Gpulets(file) => &mut file.kind,
+            Self::Solo(file) | Self::SoloScaled(file) => &mut file.kind,
+        };
+        kind.price_per_hour = price;
     }
 
     /// The range in which a model was measured.
     #[must_use]
     pub fn validity(&self, model: &ModelName) -> Option<&Validity> {
-        self.models.iter().find(|m| &m.coefficients.name == model).map(|m| &m.validity)
+        let solo = |models: &'_ [SoloCoefficients]| models.iter().position(|m| &m.name == model);
+        match self {
+            Self::Igniter(file) => {
+                file.models.iter().find(|m| &m.coefficients.name == model).map(|m| &m.validity)
+            }
+            Self::Contention(file) => {
+                let mut models = file.coefficients.models.iter();
+                models.find(|m| &m.solo.name == model).map(|m| &m.solo.validity)
+            }
+            Self::Gpulets(file) => solo(&file.models).map(|i| &file.models[i].validity),
+            Self::Solo(file) | Self::SoloScaled(file) => {
+                solo(&file.models).map(|i| &file.models[i].validity)
+            }
+        }
+    }
+
+    /// What the fit says of itself; iGniter's carries residuals with each model instead.
+    #[must_use]
+    pub fn report(&self) -> Option<&FitReport> {
+        match self {
+            Self::Igniter(_) => None,
+            Self::Contention(file) => Some(&file.report),
+            Self::Gpulets(file) => Some(&file.report),
+            Self::Solo(file) | Self::SoloScaled(file) => Some(&file.report),
+        }
     }
 
     /// The JSON text, ending in a line break.
@@ -148,41 +268,106 @@ impl CoefficientsFile {
     /// Reads a file that [`CoefficientsFile::to_json`] wrote.
     ///
     /// # Errors
-    /// When it cannot be read, is no such document, or is for another predictor.
+    /// When it cannot be read, is no such document, or holds numbers that no fit gives.
     pub fn read(path: &Path) -> Result<Self, FitError> {
         let error = |message: String| FitError::File { path: path.to_owned(), message };
         let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
         let file: Self = serde_json::from_str(&text)
             .map_err(|e| error(format!("is no coefficients file of `igniter fit`: {e}")))?;
-        if file.predictor != "igniter" {
-            return Err(error(format!("predictor = {:?}: must be \"igniter\"", file.predictor)));
-        }
-        if file.models.is_empty() {
-            return Err(error("lists no models".to_owned()));
-        }
-        if !(file.kind.pcie_bytes_per_ms.is_finite() && file.kind.pcie_bytes_per_ms > 0.0) {
-            return Err(error("kind.pcie_bytes_per_ms must be finite and > 0".to_owned()));
-        }
-        if file.kind.units.get() == 0 {
-            return Err(error("kind.units must be at least 1".to_owned()));
-        }
+        file.check().map_err(error)?;
         Ok(file)
+    }
+
+    fn kind(&self) -> &KindFile {
+        match self {
+            Self::Igniter(file) => &file.kind,
+            Self::Contention(file) => &file.kind,
+            Self::Gpulets(file) => &file.kind,
+            Self::Solo(file) | Self::SoloScaled(file) => &file.kind,
+        }
+    }
+
+    /// Refuses what would make a predictor panic or give no numbers.
+    fn check(&self) -> Result<(), String> {
+        let kind = self.kind();
+        if !(kind.pcie_bytes_per_ms.is_finite() && kind.pcie_bytes_per_ms > 0.0) {
+            return Err("kind.pcie_bytes_per_ms must be finite and > 0".to_owned());
+        }
+        if kind.units.get() == 0 {
+            return Err("kind.units must be at least 1".to_owned());
+        }
+        let models: Vec<&SoloCoefficients> = match self {
+            Self::Igniter(file) if file.models.is_empty() => {
+                return Err("lists no models".to_owned());
+            }
+            Self::Igniter(_) => return Ok(()),
+            Self::Contention(file) => file.coefficients.models.iter().map(|m| &m.solo).collect(),
+            Self::Gpulets(file) => {
+                if file.coefficients.utilisation.len() != file.models.len() {
+                    return Err("coefficients.utilisation must have one list for each model".into());
+                }
+                file.models.iter().collect()
+            }
+            Self::Solo(file) | Self::SoloScaled(file) => file.models.iter().collect(),
+        };
+        if models.is_empty() {
+            return Err("lists no models".to_owned());
+        }
+        models.into_iter().try_for_each(check_solo)
     }
 
     /// The predictor that the file describes.
     #[must_use]
-    pub fn predictor(&self) -> IgniterPredictor {
-        let kind = GpuKind {
-            name: self.kind.name.clone(),
-            units: self.kind.units,
-            max_clock: self.kind.max_clock_mhz,
-            power_cap: self.kind.power_cap_w,
-            idle_power: self.kind.idle_power_w,
-            pcie_bytes_per_ms: self.kind.pcie_bytes_per_ms,
-            memory: self.kind.memory_bytes,
-            price_per_hour: self.kind.price_per_hour,
-        };
-        let models = self.models.iter().map(|m| m.coefficients.clone()).collect();
-        IgniterPredictor::new(kind, self.hardware, models)
+    pub fn predictor(&self) -> Box<dyn Predictor> {
+        let kind = self.kind().gpu_kind();
+        match self {
+            Self::Igniter(file) => {
+                let models = file.models.iter().map(|m| m.coefficients.clone()).collect();
+                Box::new(IgniterPredictor::new(kind, file.hardware, models))
+            }
+            Self::Contention(file) => {
+                Box::new(ContentionPredictor::new(kind, file.coefficients.clone()))
+            }
+            Self::Gpulets(file) => {
+                let solo = SoloModels::new(kind, file.clock, file.models.clone());
+                Box::new(GpuletsPredictor::new(solo, file.coefficients.clone()))
+            }
+            Self::Solo(file) => {
+                let solo = SoloModels::new(kind, file.clock, file.models.clone());
+                Box::new(IsolatedPredictor::new(solo, None, file.bounds))
+            }
+            Self::SoloScaled(file) => {
+                let solo = SoloModels::new(kind, file.clock, file.models.clone());
+                let factor = Some(file.factor.unwrap_or(1.0));
+                Box::new(IsolatedPredictor::new(solo, factor, file.bounds))
+            }
+        }
     }
+}
+
+fn check_solo(model: &SoloCoefficients) -> Result<(), String> {
+    let name = &model.name;
+    let curve = &model.curve;
+    let positive = [curve.a_ms, curve.w_ms_pct, curve.g_ms_pct, curve.d_ms];
+    if positive.iter().any(|v| *v < 0.0) || curve.w_ms_pct <= 0.0 {
+        return Err(format!("model {name}: curve must have w > 0 and nothing negative"));
+    }
+    let batch = model.validity.batch[1].get();
+    if batch > 1024 {
+        return Err(format!("model {name}: validity.batch = {batch}: must be at most 1024"));
+    }
+    if let Some(waves) = &model.waves {
+        let bad = |k: &crate::predictor::solo::WaveKernel| {
+            k.blocks == 0
+                || k.blocks > 1 << 24
+                || k.blocks_per_sm == 0
+                || k.requests_per_block == Some(0)
+        };
+        if waves.batch == 0 || waves.sms == 0 || waves.kernels.iter().any(bad) {
+            return Err(format!(
+                "model {name}: waves must have whole numbers from 1 (blocks: to 2^24)"
+            ));
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Fits iGniter's predictor to a profile, step by step as the paper's artifact does.
 
 use super::curve::{fit_curve, fit_line};
-use super::{CoefficientsFile, FitError, ResidualSummary, Validity};
+use super::{CoefficientsFile, FitError, ResidualSummary};
 use crate::domain::GpuKind;
 use crate::predictor::igniter::{
     HardwareCoefficients, IgniterPredictor, ModelCoefficients, active_time,
@@ -33,7 +33,7 @@ pub fn fit_igniter(profile: &Profile) -> Result<(IgniterPredictor, CoefficientsF
         residuals.push(residual);
     }
     let predictor = IgniterPredictor::new(profile.kind.clone(), hardware, models);
-    let file = CoefficientsFile::new(&predictor, profile, residuals);
+    let file = CoefficientsFile::igniter(&predictor, profile, residuals);
     Ok((predictor, file))
 }
 
@@ -59,15 +59,7 @@ fn fit_hardware(profile: &Profile) -> Result<HardwareCoefficients, FitError> {
             points.len()
         )));
     }
-    let alone = points[0].idle_per_kernel.get();
-    let added: Vec<(f64, f64)> = points[1..]
-        .iter()
-        .map(|p| {
-            let at_full_clock = p.idle_per_kernel.get() * clock_ratio(p.clock.get(), kind);
-            (f64::from(p.co_located), at_full_clock - alone)
-        })
-        .collect();
-    let [alpha_sch, beta_sch] = fit_line(&added)
+    let [alpha_sch, beta_sch] = fit_added_idle(points, kind)
         .ok_or_else(|| degenerate("the idle times of colocation.csv determine no line".into()))?;
     Ok(HardwareCoefficients {
         alpha_f_mhz_per_w: fit_clock_slope(points, kind)?,
@@ -76,9 +68,23 @@ fn fit_hardware(profile: &Profile) -> Result<HardwareCoefficients, FitError> {
     })
 }
 
+/// Slope and intercept of the line through the idle time between kernels (in ms, at full clock) that
+/// n = 2, 3, … co-located copies add.
+pub(super) fn fit_added_idle(points: &[ColocationPoint], kind: &GpuKind) -> Option<[f64; 2]> {
+    let alone = points.first()?.idle_per_kernel.get();
+    let added: Vec<(f64, f64)> = points[1..]
+        .iter()
+        .map(|p| {
+            let at_full_clock = p.idle_per_kernel.get() * clock_ratio(p.clock.get(), kind);
+            (f64::from(p.co_located), at_full_clock - alone)
+        })
+        .collect();
+    fit_line(&added)
+}
+
 /// α_f. Points below the maximum clock are throttled: their power is the cap, not the demand, so the
 /// demand is extrapolated from the points before by their mean growth.
-fn fit_clock_slope(points: &[ColocationPoint], kind: &GpuKind) -> Result<f64, FitError> {
+pub(super) fn fit_clock_slope(points: &[ColocationPoint], kind: &GpuKind) -> Result<f64, FitError> {
     let full = points.iter().take_while(|p| p.clock >= kind.max_clock).count();
     if full < 2 || full == points.len() {
         return Err(missing(format!(
@@ -176,22 +182,4 @@ fn fit_model(
     let measured: Vec<f64> = active.iter().map(|(_, time)| *time).collect();
     let residual = ResidualSummary::new(&fitted, &measured);
     Ok((coefficients, residual))
-}
-
-impl Validity {
-    /// The rectangle of the measured solo points.
-    pub(super) fn of(model: &ModelProfile) -> Self {
-        let batches = model.solo.iter().map(|p| p.batch);
-        let shares = model.solo.iter().map(|p| p.sm.get());
-        Self {
-            batch: [
-                batches.clone().min().expect("a profile has points"),
-                batches.max().expect("a profile has points"),
-            ],
-            sm_pct: [
-                shares.clone().fold(f64::INFINITY, f64::min),
-                shares.fold(f64::NEG_INFINITY, f64::max),
-            ],
-        }
-    }
 }

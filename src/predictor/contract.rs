@@ -1,5 +1,6 @@
 //! The contract between predictors and the stages that use them.
 
+use super::Uncertainty;
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes, SmPercent};
 use std::fmt::Debug;
@@ -80,6 +81,16 @@ pub trait Predictor: Debug + Send + Sync {
         let mut out = CoLocationPrediction::default();
         self.predict_into(members, &mut out);
         out
+    }
+
+    /// How far the measured latency of a member may lie from its prediction, or `None` for a predictor
+    /// that cannot say.
+    ///
+    /// # Panics
+    /// As [`Predictor::predict_into`].
+    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
+        let _ = members;
+        None
     }
 
     /// Looks a model up by name.

@@ -1,10 +1,28 @@
 //! The performance model of a GPU kind: from a co-location to latency, throughput, power and clock.
 //!
-//! [`Predictor`] is the plug-in point; [`igniter`] is the form of the iGniter paper. Predictors are
-//! pure: the same co-location always gives the same numbers, on every machine (only `+ − × ÷` and
-//! square roots are used).
+//! [`Predictor`] is the plug-in point. Its implementations:
+//!
+//! | name | module | what slows a member down |
+//! |---|---|---|
+//! | `igniter` | [`igniter`] | the form of the iGniter paper |
+//! | `contention` | [`contention`] | power of the others, kernel scheduling, host copies, clock |
+//! | `gpulets` | [`gpulets`] | a linear regression on L2 and DRAM utilisation |
+//! | `solo` | [`isolated`] | nothing |
+//! | `solo_scaled` | [`isolated`] | one constant factor |
+//!
+//! All but `igniter` share the description of a model alone on the GPU in [`solo`].
+//!
+//! Predictors are pure: the same co-location always gives the same numbers, on every machine. Powers,
+//! exponentials and logarithms come from the `libm` crate, since those of the system's library differ
+//! in the last bit from one machine to the next.
 
+pub mod contention;
 mod contract;
+pub mod gpulets;
 pub mod igniter;
+pub mod isolated;
+pub mod solo;
+mod uncertainty;
 
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

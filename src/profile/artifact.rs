@@ -223,6 +223,9 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
         solo_csv: solo,
         self_pairs_csv: Some(pairs),
         colocation_csv: Some(colocation),
+        kernels_csv: None,
+        colocated_csv: None,
+        solo_table_csv: None,
     };
     parse_profile(&texts).map_err(|error| objects.translate(error))
 }

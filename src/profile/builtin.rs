@@ -40,6 +40,9 @@ fn v100() -> ProfileTexts {
         solo_csv: include_str!("../../profiles/v100/solo.csv").to_owned(),
         self_pairs_csv: Some(include_str!("../../profiles/v100/self_pairs.csv").to_owned()),
         colocation_csv: Some(include_str!("../../profiles/v100/colocation.csv").to_owned()),
+        kernels_csv: None,
+        colocated_csv: None,
+        solo_table_csv: None,
     }
 }
 

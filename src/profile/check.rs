@@ -40,7 +40,7 @@ pub(super) fn check_monotone(
     Ok(())
 }
 
-/// Checks that every model was measured at all.
+/// Checks that every model was measured at all, and that co-located runs name known models.
 pub(super) fn check_profile(folder: &Path, profile: &Profile) -> Result<(), ProfileError> {
     for model in &profile.models {
         if model.solo.is_empty() {
@@ -48,6 +48,16 @@ pub(super) fn check_profile(folder: &Path, profile: &Profile) -> Result<(), Prof
                 &folder.join("solo.csv"),
                 format!("has no row for model {} of profile.toml", model.name),
             ));
+        }
+    }
+    for run in &profile.colocated {
+        for member in &run.members {
+            if !profile.models.iter().any(|model| model.name == member.model) {
+                return Err(ProfileError::file(
+                    &folder.join("colocated.csv"),
+                    format!("run {}: {} is no [[model]] of profile.toml", run.run, member.model),
+                ));
+            }
         }
     }
     Ok(())

@@ -39,8 +39,13 @@ pub struct ColocatedMember {
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
 pub fn read_colocated(path: &Path) -> Result<Vec<ColocatedRun>, ProfileError> {
     let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
+    parse_colocated(path, &text)
+}
+
+/// Parses the text of such a file.
+pub(super) fn parse_colocated(path: &Path, text: &str) -> Result<Vec<ColocatedRun>, ProfileError> {
     let required = ["run", "member", "model", "batch", "sm_pct", "latency_ms"];
-    let table = CsvRows::parse(path, &text, &required, &["std_ms"])?;
+    let table = CsvRows::parse(path, text, &required, &["std_ms"])?;
     let mut runs: Vec<ColocatedRun> = Vec::new();
     for row in table.rows() {
         let run: u64 = row.parse("run", "a whole number from 0")?;

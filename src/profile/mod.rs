@@ -6,9 +6,12 @@
 //!   solo.csv          each model alone: model,batch,sm_pct,gpu_ms,latency_ms,power_w,clock_mhz,l2_pct
 //!   self_pairs.csv    two copies of a model: how much they slow each other (optional)
 //!   colocation.csv    1, 2, 3 … co-located copies: power, clock, idle time between kernels (optional)
+//!   kernels.csv       the kernels of a batch: launch shape and duration ([`read_kernels`], optional)
+//!   colocated.csv     measured co-locations ([`read_colocated`], optional)
+//!   solo_table.csv    solo latencies of further configurations ([`read_solo_table`], optional)
 //! ```
-//! Bad rows are rejected with file and line. The same folder can hold co-located runs
-//! ([`read_colocated`]) and solo tables ([`read_solo_table`]), which only `accuracy` reads.
+//! Bad rows are rejected with file and line. A program of an earlier version reads a folder that has
+//! the optional files, and leaves them out.
 
 mod artifact;
 mod builtin;
@@ -16,6 +19,7 @@ mod check;
 mod colocated;
 mod csv_rows;
 mod error;
+mod kernels;
 mod read;
 mod tables;
 mod types;
@@ -25,7 +29,8 @@ pub use artifact::{Imported, import_artifact};
 pub use builtin::{BUILTIN_KINDS, load};
 pub use colocated::{ColocatedMember, ColocatedRun, read_colocated, write_colocated};
 pub use error::ProfileError;
+pub use kernels::read_kernels;
 pub use read::read_profile;
 pub use tables::{SoloRow, SoloTable, read_solo_table, write_solo_table};
-pub use types::{ColocationPoint, ModelProfile, Profile, SelfPair, SoloPoint};
+pub use types::{ColocationPoint, KernelLaunch, ModelProfile, Profile, SelfPair, SoloPoint};
 pub use write::profile_files;

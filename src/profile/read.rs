@@ -1,8 +1,11 @@
 //! Reads a profile folder.
 
 use super::check::check_profile;
+use super::colocated::parse_colocated;
 use super::csv_rows::{CsvRows, Row};
-use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint};
+use super::kernels::parse_kernels;
+use super::tables::parse_solo_table;
+use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint, SoloTable};
 use crate::domain::{GpuKind, GpuKindName, ModelName};
 use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
@@ -59,6 +62,9 @@ pub(super) struct ProfileTexts {
     pub solo_csv: String,
     pub self_pairs_csv: Option<String>,
     pub colocation_csv: Option<String>,
+    pub kernels_csv: Option<String>,
+    pub colocated_csv: Option<String>,
+    pub solo_table_csv: Option<String>,
 }
 
 /// Reads and checks a profile folder.
@@ -79,6 +85,9 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
         solo_csv: text("solo.csv")?,
         self_pairs_csv: optional("self_pairs.csv")?,
         colocation_csv: optional("colocation.csv")?,
+        kernels_csv: optional("kernels.csv")?,
+        colocated_csv: optional("colocated.csv")?,
+        solo_table_csv: optional("solo_table.csv")?,
     })
 }
 
@@ -96,6 +105,15 @@ pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileErro
     }
     if let Some(text) = &texts.colocation_csv {
         read_colocation(&texts.folder.join("colocation.csv"), text, &mut profile)?;
+    }
+    if let Some(text) = &texts.kernels_csv {
+        parse_kernels(&texts.folder.join("kernels.csv"), text, &mut profile)?;
+    }
+    if let Some(text) = &texts.colocated_csv {
+        profile.colocated = parse_colocated(&texts.folder.join("colocated.csv"), text)?;
+    }
+    if let Some(text) = &texts.solo_table_csv {
+        profile.solo_table = parse_solo_table(&texts.folder.join("solo_table.csv"), text)?;
     }
     check_profile(&texts.folder, &profile)?;
     Ok(profile)
@@ -143,6 +161,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
             memory: model.memory_bytes,
             solo: Vec::new(),
             self_pair: None,
+            kernel_list: Vec::new(),
         });
     }
     let kind = GpuKind {
@@ -155,11 +174,18 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         memory: raw.gpu.memory_bytes,
         price_per_hour: raw.gpu.price_per_hour,
     };
-    Ok(Profile { kind, source: raw.source, models, colocation: Vec::new() })
+    Ok(Profile {
+        kind,
+        source: raw.source,
+        models,
+        colocation: Vec::new(),
+        colocated: Vec::new(),
+        solo_table: SoloTable::default(),
+    })
 }
 
 /// The model that a row names.
-fn model_of<'p>(
+pub(super) fn model_of<'p>(
     row: &Row<'_>,
     profile: &'p mut Profile,
 ) -> Result<&'p mut ModelProfile, ProfileError> {

@@ -48,8 +48,13 @@ impl SoloTable {
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
 pub fn read_solo_table(path: &Path) -> Result<SoloTable, ProfileError> {
     let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
+    parse_solo_table(path, &text)
+}
+
+/// Parses the text of such a file.
+pub(super) fn parse_solo_table(path: &Path, text: &str) -> Result<SoloTable, ProfileError> {
     let required = ["model", "batch", "sm_pct", "latency_ms"];
-    let rows = CsvRows::parse(path, &text, &required, &["throughput_img_s", "l2_pct", "dram_pct"])?;
+    let rows = CsvRows::parse(path, text, &required, &["throughput_img_s", "l2_pct", "dram_pct"])?;
     let mut table = SoloTable::default();
     for row in rows.rows() {
         let optional = |column: &str, high: f64| {

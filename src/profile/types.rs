@@ -1,5 +1,6 @@
 //! What a profile holds.
 
+use super::{ColocatedRun, SoloTable};
 use crate::domain::{GpuKind, ModelName};
 use crate::units::{BatchSize, Bytes, Megahertz, Milliseconds, SmPercent, Watts};
 
@@ -14,6 +15,10 @@ pub struct Profile {
     pub models: Vec<ModelProfile>,
     /// The GPU as a whole with 1, 2, 3 … co-located copies of one model; empty when not measured.
     pub colocation: Vec<ColocationPoint>,
+    /// Measured co-locations; empty when not measured.
+    pub colocated: Vec<ColocatedRun>,
+    /// Measured solo latencies beyond the models' own points; empty when not measured.
+    pub solo_table: SoloTable,
 }
 
 /// The measurements of one model.
@@ -35,6 +40,29 @@ pub struct ModelProfile {
     pub solo: Vec<SoloPoint>,
     /// Two copies of the model beside each other, where measured.
     pub self_pair: Option<SelfPair>,
+    /// The kernels of one batch, in launch order; empty when not listed.
+    pub kernel_list: Vec<KernelLaunch>,
+}
+
+/// One kernel of a model, recorded alone on the GPU.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelLaunch {
+    /// Batch size at which it was recorded; the same for all kernels of a model.
+    pub batch: BatchSize,
+    /// SM share at which it was recorded; the same for all kernels of a model.
+    pub sm: SmPercent,
+    /// Median duration.
+    pub duration: Milliseconds,
+    /// Thread blocks of the launch.
+    pub blocks: u32,
+    /// Threads of a block.
+    pub threads_per_block: u32,
+    /// Registers of a thread.
+    pub registers_per_thread: u32,
+    /// Shared memory of a block.
+    pub shared_memory: Bytes,
+    /// The kernel's name; tells matrix products from other kernels.
+    pub name: String,
 }
 
 /// A model alone on the GPU with one batch size and SM share.

@@ -1,7 +1,8 @@
 //! A profile as the texts of its folder.
 
-use super::Profile;
+use super::kernels::write_kernels;
 use super::read::{COLOCATION, RawGpu, RawModel, RawProfile, SELF_PAIRS, SOLO};
+use super::{Profile, write_colocated, write_solo_table};
 
 /// The files of a profile folder, as (name, text). Reading them back gives an equal profile.
 ///
@@ -15,6 +16,15 @@ pub fn profile_files(profile: &Profile) -> Vec<(&'static str, String)> {
     }
     if !profile.colocation.is_empty() {
         files.push(("colocation.csv", colocation_csv(profile)));
+    }
+    if profile.models.iter().any(|m| !m.kernel_list.is_empty()) {
+        files.push(("kernels.csv", write_kernels(profile)));
+    }
+    if !profile.colocated.is_empty() {
+        files.push(("colocated.csv", write_colocated(&profile.colocated)));
+    }
+    if !profile.solo_table.rows.is_empty() {
+        files.push(("solo_table.csv", write_solo_table(&profile.solo_table)));
     }
     files
 }

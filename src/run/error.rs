@@ -41,6 +41,19 @@ pub enum RunError {
         /// Those that exist.
         known: String,
     },
+    /// A coefficients file of another predictor than the one asked for.
+    #[error(
+        "{}: holds coefficients of predictor {found}, not {asked}; leave the predictor out, or ask for {found}",
+        path.display()
+    )]
+    OtherPredictor {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Whose coefficients it holds.
+        found: &'static str,
+        /// The predictor that was asked for.
+        asked: String,
+    },
     /// A plan that cannot run.
     #[error("the plan cannot run:{}", listed(violations))]
     Illegal {

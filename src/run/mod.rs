@@ -5,5 +5,5 @@ mod source;
 mod study;
 
 pub use error::RunError;
-pub use source::{LoadedPredictor, PREDICTORS, load_predictor};
+pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor};
 pub use study::{Overrides, Study};

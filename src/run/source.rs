@@ -1,14 +1,14 @@
 //! Where a predictor comes from: a profile that is fitted, or a file of coefficients.
 
 use super::RunError;
-use crate::fit::{CoefficientsFile, fit_igniter};
+use crate::fit::{CoefficientsFile, FitData, PREDICTORS, fit_predictor};
 use crate::predictor::Predictor;
 use crate::profile::{self, profile_files};
 use crate::units::Dollars;
 use std::path::{Path, PathBuf};
 
-/// The names of all predictors.
-pub const PREDICTORS: &[&str] = &["igniter"];
+/// The predictor that a profile is fitted for where none is named.
+pub const DEFAULT_PREDICTOR: &str = "igniter";
 
 /// A predictor with what it was made from.
 #[derive(Debug)]
@@ -24,24 +24,34 @@ pub struct LoadedPredictor {
 /// Makes a predictor.
 ///
 /// `source` is the name of a GPU kind, the folder of a profile, or a `.json` file that `igniter fit`
-/// wrote. `price` replaces the price of the GPU kind.
+/// wrote. Without a name, a profile is fitted for [`DEFAULT_PREDICTOR`], and a file gives the predictor whose
+/// coefficients it holds. `price` replaces the price of the GPU kind. From a profile, a predictor is fitted to all that the
+/// folder holds.
 ///
 /// # Errors
-/// When there is no such predictor or source, or the source cannot be used.
+/// When there is no such predictor or source, the source cannot be used, or it is a file of another
+/// predictor's coefficients.
 pub fn load_predictor(
     source: &str,
-    predictor: &str,
+    predictor: Option<&str>,
     price: Option<Dollars>,
 ) -> Result<LoadedPredictor, RunError> {
-    if !PREDICTORS.contains(&predictor) {
+    if let Some(name) = predictor.filter(|name| !PREDICTORS.contains(name)) {
         return Err(RunError::UnknownPredictor {
-            given: predictor.to_owned(),
+            given: name.to_owned(),
             known: PREDICTORS.join(", "),
         });
     }
     let path = Path::new(source);
     let (mut file, inputs) = if path.extension().is_some_and(|e| e == "json") {
         let file = CoefficientsFile::read(path)?;
+        if let Some(asked) = predictor.filter(|asked| *asked != file.name()) {
+            return Err(RunError::OtherPredictor {
+                path: path.to_owned(),
+                found: file.name(),
+                asked: asked.to_owned(),
+            });
+        }
         let text = file.to_json();
         (file, vec![(path.to_owned(), text)])
     } else {
@@ -49,10 +59,11 @@ pub fn load_predictor(
         let folder = Path::new("profile").join(profile.kind.name.as_str());
         let texts = profile_files(&profile);
         let inputs = texts.into_iter().map(|(name, text)| (folder.join(name), text)).collect();
-        (fit_igniter(&profile)?.1, inputs)
+        let name = predictor.unwrap_or(DEFAULT_PREDICTOR);
+        (fit_predictor(name, &FitData::of(&profile))?.1, inputs)
     };
     if let Some(price) = price {
         file.set_price(price);
     }
-    Ok(LoadedPredictor { predictor: Box::new(file.predictor()), file, inputs })
+    Ok(LoadedPredictor { predictor: file.predictor(), file, inputs })
 }

@@ -16,7 +16,7 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// Another profile: a name, a folder, or a file of coefficients.
     pub profile: Option<String>,
-    /// Another predictor than `igniter`.
+    /// Another predictor than the default.
     pub predictor: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl Study {
             Some(profile) => profile.clone(),
             None => scenario.gpu.profile.to_string(),
         };
-        let predictor = overrides.predictor.as_deref().unwrap_or("igniter");
+        let predictor = overrides.predictor.as_deref();
         let source = load_predictor(&profile, predictor, scenario.gpu.price_per_hour)?;
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();

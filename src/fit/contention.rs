@@ -1,0 +1,305 @@
+//! Fits predictor `contention` from whatever was measured.
+//!
+//! | budget | what is measured | what it determines |
+//! |---|---|---|
+//! | A | solo points (six suffice), if possible self-pairs and 1, 2, 3 … copies of one model | curve, power, copies; γ; κ and δ |
+//! | B | + a kernel list | waves |
+//! | C | + co-located runs, best with solo latencies of the same configurations | γ, δ, ρ, couplings |
+//! | D | + solo latencies of everything that will be served | measured deviations from the curve |
+//!
+//! What is not measured keeps the number of a V100, scaled to the power cap where it is per watt, or the
+//! conservative end (couplings of 1), and the report says so.
+
+use super::calibration::calibrate;
+use super::corrections::corrections;
+use super::igniter::{fit_added_idle, fit_clock_slope};
+use super::interference::{Interference, fit_interference};
+use super::report::{CorrelatedTerms, ModelResiduals, NOTABLE_CORRELATION, Origin, TermReport};
+use super::solo::{SoloFit, fit_solo};
+use super::{DataUsed, FitData, FitError, FitReport, ResidualSummary, SoloUse, members_of};
+use crate::domain::{GpuKind, ModelId};
+use crate::predictor::contention::{
+    ContentionCoefficients, ContentionConstants, ContentionModel, ContentionPredictor, NAME,
+};
+use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloModels};
+use crate::predictor::{ErrorBounds, Predictor};
+use crate::profile::{ModelProfile, Profile};
+
+/// κ · P_cap of a V100: 6.70e-4 / W · 300 W.
+const DEFAULT_KAPPA_OF_CAP: f64 = 0.201;
+/// γ · P_cap of a V100: 2.8e-4 / W · 300 W, alike for four models.
+const DEFAULT_GAMMA_OF_CAP: f64 = 0.084;
+
+/// Fits predictor `contention`.
+///
+/// # Errors
+/// When a model has fewer than four solo points or they determine no curve, or when a co-located run
+/// has a model that is not in the profile.
+pub fn fit_contention(data: &FitData<'_>) -> Result<(ContentionPredictor, FitReport), FitError> {
+    let (predictor, mut report) = fit_contention_without_bounds(data)?;
+    let mut coefficients = predictor.coefficients().clone();
+    coefficients.bounds = calibrate(data, &mut report.notes, fit_uncalibrated_bare)?;
+    Ok((ContentionPredictor::new(data.profile.kind.clone(), coefficients), report))
+}
+
+fn fit_uncalibrated_bare(data: &FitData<'_>) -> Result<ContentionPredictor, FitError> {
+    fit_contention_without_bounds(data).map(|(predictor, _)| predictor)
+}
+
+/// The models alone, and what the report says of them.
+pub(super) struct SoloPart {
+    pub kind: GpuKind,
+    pub clock: ClockLaw,
+    pub models: Vec<SoloCoefficients>,
+    pub report: FitReport,
+}
+
+impl SoloPart {
+    pub(super) fn tabulated(&self) -> SoloModels {
+        SoloModels::new(self.kind.clone(), self.clock, self.models.clone())
+    }
+}
+
+/// Fits all models alone; with `corrected`, through the measured solo latencies.
+pub(super) fn fit_solo_part(
+    predictor: &'static str,
+    data: &FitData<'_>,
+    corrected: bool,
+) -> Result<SoloPart, FitError> {
+    let profile = data.profile;
+    let kind = &profile.kind;
+    let (clock, kappa_origin) = fit_clock(profile);
+    let mut report = FitReport {
+        data: data_used(data),
+        terms: vec![term("kappa", clock.kappa_per_w, "1/W", kappa_origin, None)],
+        correlations: Vec::new(),
+        solo_residuals: Vec::new(),
+        colocated_residuals: None,
+        notes: Vec::new(),
+    };
+    let mut models = Vec::with_capacity(profile.models.len());
+    for model in &profile.models {
+        if model.solo.len() < 4 {
+            let (name, points) = (&model.name, model.solo.len());
+            return Err(FitError::Missing {
+                predictor,
+                what: format!("model {name} has {points} solo points; its curve needs at least 4"),
+            });
+        }
+        let fit = fit_solo(model, kind, clock).ok_or_else(|| FitError::Degenerate {
+            predictor,
+            what: format!("the solo points of model {} determine no curve", model.name),
+        })?;
+        describe_solo(&fit, model, &mut report);
+        models.push(fit.coefficients);
+    }
+    if corrected && !data.solo.rows.is_empty() {
+        let bare = SoloModels::new(kind.clone(), clock, models.clone());
+        for (i, model) in models.iter_mut().enumerate() {
+            model.corrections = corrections(&bare, ModelId::new(i), data.solo);
+        }
+    }
+    Ok(SoloPart { kind: kind.clone(), clock, models, report })
+}
+
+fn term(
+    name: &str,
+    value: f64,
+    unit: &str,
+    origin: Origin,
+    standard_error: Option<f64>,
+) -> TermReport {
+    TermReport { term: name.to_owned(), value, unit: unit.to_owned(), origin, standard_error }
+}
+
+fn data_used(data: &FitData<'_>) -> DataUsed {
+    let models = &data.profile.models;
+    DataUsed {
+        solo_points: models.iter().map(|m| m.solo.len()).sum(),
+        self_pairs: models.iter().filter(|m| m.self_pair.is_some()).count(),
+        copies_rows: data.profile.colocation.len(),
+        kernel_lists: models.iter().filter(|m| !m.kernel_list.is_empty()).count(),
+        solo_table_rows: data.solo.rows.len(),
+        colocated_runs: data.colocated.len(),
+    }
+}
+
+/// κ = −α_f / F from the throttled rows of `colocation.csv`.
+fn fit_clock(profile: &Profile) -> (ClockLaw, Origin) {
+    let kind = &profile.kind;
+    match fit_clock_slope(&profile.colocation, kind) {
+        Ok(slope) => (ClockLaw { kappa_per_w: -slope / kind.max_clock.get() }, Origin::Copies),
+        Err(_) => {
+            let kappa_per_w = DEFAULT_KAPPA_OF_CAP / kind.power_cap.get();
+            (ClockLaw { kappa_per_w }, Origin::Default)
+        }
+    }
+}
+
+fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
+    let name = &model.name;
+    let c = &fit.coefficients;
+    let values = [c.curve.a_ms, c.curve.w_ms_pct, c.curve.g_ms_pct, c.curve.d_ms];
+    let labels = [("a", "ms"), ("w", "ms %"), ("g", "ms %"), ("d", "ms")]
+        .map(|(s, u)| (format!("{s} {name}"), u));
+    // The residuals' own scatter stands for their unknown standard deviation; errors are relative.
+    #[expect(clippy::cast_precision_loss, reason = "a handful of points")]
+    let freedom = (model.solo.len() as f64 - 4.0).max(1.0);
+    let scatter = (2.0 * fit.minimum.cost / freedom).sqrt();
+    for (i, ((label, unit), value)) in labels.iter().zip(values).enumerate() {
+        let error = fit.minimum.standard_error(i).map(|e| e * scatter * value);
+        report.terms.push(term(label, value, unit, Origin::SoloPoints, error));
+        for (j, (other, _)) in labels.iter().enumerate().take(i) {
+            note_correlation(report, [other, label], fit.minimum.correlation(i, j));
+        }
+    }
+    let copies = if fit.copies_measured { Origin::SoloPoints } else { Origin::Constants };
+    for (label, value, unit, origin) in [
+        ("e0", c.energy_mj[0], "mJ", Origin::SoloPoints),
+        ("e1", c.energy_mj[1], "mJ", Origin::SoloPoints),
+        ("c0", c.transfer_ms[0], "ms", copies),
+        ("c1", c.transfer_ms[1], "ms", copies),
+    ] {
+        report.terms.push(term(&format!("{label} {name}"), value, unit, origin, None));
+    }
+    let (fitted, measured): (Vec<f64>, Vec<f64>) = fit.residuals.iter().copied().unzip();
+    report.solo_residuals.push(ModelResiduals {
+        model: name.clone(),
+        gpu_time: ResidualSummary::new(&fitted, &measured),
+    });
+    if c.validity.batch[0].get() > 1 {
+        report.notes.push(format!(
+            "model {name} was not measured with batch 1: a and g are hardly determined, and small \
+             batches are extrapolated"
+        ));
+    }
+}
+
+fn note_correlation(report: &mut FitReport, terms: [&str; 2], correlation: Option<f64>) {
+    if let Some(correlation) = correlation.filter(|c| c.abs() >= NOTABLE_CORRELATION) {
+        let terms = terms.map(str::to_owned);
+        report.correlations.push(CorrelatedTerms { terms, correlation });
+    }
+}
+
+/// As [`fit_contention`], but with the default error bounds: a fifth of the work.
+///
+/// # Errors
+/// As [`fit_contention`].
+pub fn fit_contention_without_bounds(
+    data: &FitData<'_>,
+) -> Result<(ContentionPredictor, FitReport), FitError> {
+    let mut part = fit_solo_part(NAME, data, data.solo_use == SoloUse::Everywhere)?;
+    let solo = part.tabulated();
+    let colocated = data.colocated.iter().any(|run| run.members.len() > 1);
+    let (constants, gammas, pressure, couplings) = if colocated {
+        let fitted = fit_interference(&solo, data.colocated, data.solo)?;
+        describe_interference(&fitted, &mut part.report);
+        (fitted.constants, fitted.gamma_per_w, fitted.pressure, fitted.couplings)
+    } else {
+        part.report.notes.push(
+            "no co-location was measured: couplings are 1 and the slowdown of host copies is a V100's"
+                .to_owned(),
+        );
+        let constants = constants_of_copies(data.profile, &mut part.report);
+        {
+            let models = solo.names().len();
+            (constants, vec![None; models], vec![1.0; models], Vec::new())
+        }
+    };
+    let fitted: Vec<f64> = gammas.iter().flatten().copied().collect();
+    let mut models = Vec::with_capacity(part.models.len());
+    for (i, (model, solo)) in data.profile.models.iter().zip(&part.models).enumerate() {
+        let gamma_per_w = gammas[i].unwrap_or_else(|| {
+            let (value, origin) = gamma_without_runs(model, &part.kind, &fitted);
+            let label = format!("gamma {}", model.name);
+            part.report.terms.push(term(&label, value, "1/W", origin, None));
+            value
+        });
+        models.push(ContentionModel { solo: solo.clone(), gamma_per_w, pressure: pressure[i] });
+    }
+    let coefficients = ContentionCoefficients {
+        clock: part.clock,
+        constants,
+        models,
+        couplings,
+        bounds: ErrorBounds::DEFAULT,
+    };
+    let predictor = ContentionPredictor::new(part.kind.clone(), coefficients);
+    let mut report = part.report;
+    if colocated {
+        report.colocated_residuals = residuals(&predictor, data);
+    }
+    report.correlations.sort_by(|a, b| b.correlation.abs().total_cmp(&a.correlation.abs()));
+    Ok((predictor, report))
+}
+
+/// δ from the idle time that each further copy adds; ρ is that of a V100.
+fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionConstants {
+    let slope = fit_added_idle(&profile.colocation, &profile.kind).map(|[slope, _]| slope);
+    let (delta, origin) = match slope.filter(|slope| slope.is_finite() && *slope >= 0.0) {
+        Some(slope) => (slope, Origin::Copies),
+        None => (ContentionConstants::DEFAULT.delta_ms_per_kernel, Origin::Default),
+    };
+    let constants =
+        ContentionConstants { delta_ms_per_kernel: delta, ..ContentionConstants::DEFAULT };
+    report.terms.push(term("delta", delta, "ms per kernel", origin, None));
+    report.terms.push(term("rho0", constants.rho0, "1", Origin::Default, None));
+    report.terms.push(term("rho1", constants.rho1, "1", Origin::Default, None));
+    constants
+}
+
+/// γ of a model that no co-located run contains: from its self-pair, else the mean of the other models,
+/// else that of a V100.
+fn gamma_without_runs(model: &ModelProfile, kind: &GpuKind, others: &[f64]) -> (f64, Origin) {
+    if let Some(gamma) = gamma_of_self_pair(model, kind) {
+        return (gamma, Origin::SelfPair);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a handful of models")]
+    let mean = others.iter().sum::<f64>() / others.len() as f64;
+    if others.is_empty() {
+        (DEFAULT_GAMMA_OF_CAP / kind.power_cap.get(), Origin::Default)
+    } else {
+        (mean, Origin::OtherModels)
+    }
+}
+
+/// γ = (active time beside the copy · f/F / active time alone − 1) / (power of one copy − idle power).
+/// The copies have half of the SMs each; the solo point nearest to that share with the nearest active
+/// time gives the power of one.
+fn gamma_of_self_pair(model: &ModelProfile, kind: &GpuKind) -> Option<f64> {
+    let pair = model.self_pair?;
+    let clock_ratio = pair.clock.get() / kind.max_clock.get();
+    let slowdown = pair.active_pair.get() * clock_ratio / pair.active_alone.get() - 1.0;
+    let distance = |p: &&crate::profile::SoloPoint| {
+        let active = (p.gpu.get() - model.idle.get()).max(f64::MIN_POSITIVE);
+        ((p.sm.get() - 50.0).abs(), libm::log(active / pair.active_alone.get()).abs())
+    };
+    let copy = model.solo.iter().min_by(|a, b| {
+        let ((share_a, time_a), (share_b, time_b)) = (distance(a), distance(b));
+        share_a.total_cmp(&share_b).then(time_a.total_cmp(&time_b))
+    })?;
+    let watts = copy.power.get() - kind.idle_power.get();
+    let gamma = slowdown / watts;
+    (watts > 0.0 && gamma.is_finite() && gamma >= 0.0).then_some(gamma)
+}
+
+fn describe_interference(fitted: &Interference, report: &mut FitReport) {
+    for (i, (label, value, unit, error, origin)) in fitted.terms.iter().enumerate() {
+        report.terms.push(term(label, *value, unit, *origin, *error));
+        for (j, other) in fitted.terms[..i].iter().enumerate() {
+            note_correlation(report, [&other.0, label], fitted.minimum.correlation(i, j));
+        }
+    }
+}
+
+/// Errors on the runs of the fit.
+fn residuals(predictor: &ContentionPredictor, data: &FitData<'_>) -> Option<ResidualSummary> {
+    let (mut fitted, mut measured) = (Vec::new(), Vec::new());
+    for run in data.colocated {
+        let members = members_of(predictor, run).ok()?;
+        fitted.extend(predictor.predict(&members).members.iter().map(|m| m.latency_ms()));
+        measured.extend(run.members.iter().map(|m| m.latency.get()));
+    }
+    Some(ResidualSummary::new(&fitted, &measured))
+}

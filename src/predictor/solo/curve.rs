@@ -1,0 +1,76 @@
+//! The smooth curve of a model alone: GPU time of a batch at full clock.
+
+use libm::pow;
+use serde::{Deserialize, Serialize};
+
+/// The exponent of the p-norm: between a sum (1) and a maximum (∞). 1.2 fits the four models of the
+/// V100 profile best, and hardly differs between them.
+pub const P_NORM: f64 = 1.2;
+
+/// GPU time at full clock as a function of batch size b and granted share r (in %):
+///
+/// ```text
+/// t = [ aᵖ + (w b / r)ᵖ ]^(1/p) + g / r + d b          p = 1.2, in ms
+/// ```
+/// With non-negative parameters t falls in r, rises in b and is convex in b.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoloCurve {
+    /// a in ms: what the kernels of one batch take however many SMs there are (launch latency, the
+    /// longest dependent chain).
+    pub a_ms: f64,
+    /// w in ms · % for one request: work that the SMs share.
+    pub w_ms_pct: f64,
+    /// g in ms · %: work of a batch that does not grow with it (loading weights).
+    pub g_ms_pct: f64,
+    /// d in ms for one request: work that no further SM speeds up (memory bandwidth).
+    pub d_ms: f64,
+}
+
+impl SoloCurve {
+    /// t in ms for `batch` requests and a granted share of `sm_pct` percent.
+    #[must_use]
+    pub fn time_ms(&self, batch: f64, sm_pct: f64) -> f64 {
+        let shared = pow(self.a_ms, P_NORM) + pow(self.w_ms_pct * batch / sm_pct, P_NORM);
+        pow(shared, 1.0 / P_NORM) + self.g_ms_pct / sm_pct + self.d_ms * batch
+    }
+
+    /// The largest e0 / e1 for which the power (e0 + e1 b) / t never falls when the batch grows.
+    ///
+    /// ```text
+    /// d/db (e0 + e1 b) / t ≥ 0   ⇔   e0 / e1 ≤ t / t' − b
+    /// ```
+    /// t is convex in b, so the right-hand side falls in b towards (g / r) / (w / r + d), which is least
+    /// at the whole GPU: g / (w + 100 d).
+    #[must_use]
+    pub fn largest_fixed_energy(&self) -> f64 {
+        self.g_ms_pct / (self.w_ms_pct + 100.0 * self.d_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_by_hand() {
+        // a = 0: w b / r + g / r + d b = 100·4/50 + 10/50 + 0.5·4 = 8 + 0.2 + 2 = 10.2 ms
+        let curve = SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 10.0, d_ms: 0.5 };
+        assert!((curve.time_ms(4.0, 50.0) - 10.2).abs() < 1e-12);
+        // w = 0: a = 3; 3 + 0.2 + 2
+        let curve = SoloCurve { a_ms: 3.0, w_ms_pct: 0.0, ..curve };
+        assert!((curve.time_ms(4.0, 50.0) - 5.2).abs() < 1e-12);
+        // a = w b / r = 8: 8 · 2^(1/1.2) = 8 · 2^(5/6) = 8 · 1.781797 = 14.254379
+        let curve = SoloCurve { a_ms: 8.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0 };
+        assert!((curve.time_ms(4.0, 50.0) - 14.254_379).abs() < 1e-6);
+    }
+
+    #[test]
+    fn power_stops_falling_at_the_bound() {
+        // g / (w + 100 d) = 50 / (100 + 100) = 0.25
+        let curve = SoloCurve { a_ms: 1.0, w_ms_pct: 100.0, g_ms_pct: 50.0, d_ms: 1.0 };
+        assert!((curve.largest_fixed_energy() - 0.25).abs() < 1e-12);
+        let power = |b: f64| (0.25 + b) / curve.time_ms(b, 100.0);
+        assert!((1..200).map(f64::from).all(|b| power(b + 1.0) >= power(b)));
+    }
+}

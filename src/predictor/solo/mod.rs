@@ -1,0 +1,139 @@
+//! A model alone on the GPU: GPU time, power, host copies; shared by all predictors but `igniter`.
+//!
+//! ```text
+//! r   = the requested share, rounded up to allocation units and limited to the whole GPU
+//! t   = smooth(b, r) · waves(b, r) · measured(b, r)       GPU time of a batch at full clock, ms
+//! P   = (e0 + e1 b) / smooth(b, r)                        dynamic power, W (e in mJ = W · ms)
+//! tr  = c0 + c1 b                                         copies to the GPU and back, ms
+//! phi = f / F = 1 − κ max(0, P_idle + Σ P − P_cap)        clock under the power cap
+//! latency alone = tr + t / phi
+//! ```
+//! `smooth` is [`SoloCurve`], `waves` is 1 without a kernel list ([`Waves`]), and `measured` is 1
+//! without measured solo latencies ([`Correction`]). The power keeps the smooth time, or latency would
+//! not be monotone in the batch size of a co-runner.
+//!
+//! [`SoloModels`] tabulates t and P for every batch size and unit, so that a look-up costs a few ns.
+
+mod curve;
+mod models;
+mod table;
+mod waves;
+
+pub use curve::{P_NORM, SoloCurve};
+pub use models::SoloModels;
+pub use table::SoloTerm;
+pub use waves::{WaveKernel, Waves};
+
+use super::Validity;
+use crate::domain::ModelName;
+use crate::units::{BatchSize, Bytes, Milliseconds, SmUnits};
+use serde::{Deserialize, Serialize};
+
+/// Over which distance of ln(batch) measured deviations from the curve are alike. Deviations are mostly
+/// steps of whole waves, so only close neighbours share them: 16 and 17 requests most of it, 8 and 12
+/// nothing.
+const CORRELATION_OF_BATCH: f64 = 0.12;
+
+/// The same for ln(share): 50 and 52.5 % share most of it, 50 and 60 % half.
+const CORRELATION_OF_SHARE: f64 = 0.15;
+
+/// The correlation of the deviations from the curve at two configurations, from 0 to 1.
+#[must_use]
+pub fn deviation_correlation(a: (BatchSize, SmUnits), b: (BatchSize, SmUnits)) -> f64 {
+    table::nearness(a.0.get(), b.0.get(), CORRELATION_OF_BATCH)
+        * table::nearness(a.1.get(), b.1.get(), CORRELATION_OF_SHARE)
+}
+
+/// One term of the correction by measured solo latencies:
+///
+/// ```text
+/// ln measured(b, u) = Σ weight · exp(−½ (ln(b/b_i) / 0.12)² − ½ (ln(u/u_i) / 0.15)²)
+/// ```
+/// The weights are those of a Gaussian process through the measured deviations from the curve: exact up
+/// to noise where solo latencies were measured, and fading out (ratio 1) away from there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// b_i.
+    pub batch: BatchSize,
+    /// u_i.
+    pub units: SmUnits,
+    /// The weight, without a unit.
+    pub weight: f64,
+}
+
+/// The fitted numbers of one model alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoloCoefficients {
+    /// The model.
+    pub name: ModelName,
+    /// GPU time.
+    pub curve: SoloCurve,
+    /// e0 in mJ for a batch and e1 in mJ for a request, above the idle power.
+    pub energy_mj: [f64; 2],
+    /// c0 in ms for a batch and c1 in ms for a request.
+    pub transfer_ms: [f64; 2],
+    /// The part of the copies that goes to the GPU, from 0 to 1; the rest comes back.
+    pub load_part: f64,
+    /// n_k: kernels that one batch launches.
+    pub kernels: u32,
+    /// Time within a batch in which no kernel of it runs.
+    pub idle_ms: Milliseconds,
+    /// Device memory of one server process, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Bytes>,
+    /// The measured range.
+    pub validity: Validity,
+    /// Steps by whole waves of thread blocks, where a kernel list is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waves: Option<Waves>,
+    /// Measured deviations from the curve, where solo latencies are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Correction>,
+}
+
+impl SoloCoefficients {
+    /// Energy of a batch above the idle power, in mJ.
+    #[must_use]
+    pub fn energy(&self, batch: u32) -> f64 {
+        self.energy_mj[0] + self.energy_mj[1] * f64::from(batch)
+    }
+
+    /// Copies of a batch to the GPU and back, in ms.
+    #[must_use]
+    pub fn transfer(&self, batch: BatchSize) -> f64 {
+        self.transfer_ms[0] + self.transfer_ms[1] * batch.as_f64()
+    }
+}
+
+/// The clock under the power cap.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockLaw {
+    /// κ: relative loss of clock for each W of demand above the cap.
+    pub kappa_per_w: f64,
+}
+
+impl ClockLaw {
+    /// Up to this relative loss the clock is linear in the demand, as measured; beyond it the law goes
+    /// on as a hyperbola of the same value and slope, so that the clock stays positive and latency
+    /// monotone however absurd the demand is.
+    const LINEAR_UP_TO: f64 = 0.25;
+
+    /// f / F at a demand of `excess_w` above the cap (negative: below it).
+    #[must_use]
+    #[inline]
+    pub fn ratio(&self, excess_w: f64) -> f64 {
+        let loss = self.kappa_per_w * excess_w.max(0.0);
+        if loss <= Self::LINEAR_UP_TO {
+            1.0 - loss
+        } else {
+            let kept = 1.0 - Self::LINEAR_UP_TO;
+            kept * kept / (kept + loss - Self::LINEAR_UP_TO)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,193 @@
+//! What to measure next: the pairs and configurations that reduce uncertainty most.
+//!
+//! Rules, from what each measurement bought on a V100: a pair whose coupling is unknown first, with one run
+//! at batch sizes of 4 to 16 and shares of 40 to 60 %, where waiting shows most against noise; a model
+//! whose γ is assumed; then second and third runs of pairs that were measured; then co-locations of
+//! three and four, whose form nothing has verified. Every co-located run is taken with the solo latency of
+//! the same configurations, or errors of the solo curve look like interference.
+
+use crate::domain::ModelId;
+use crate::predictor::Member;
+use crate::predictor::Predictor;
+use crate::predictor::contention::ContentionPredictor;
+use crate::profile::ColocatedRun;
+use crate::units::{BatchSize, SmPercent};
+use serde::Serialize;
+
+/// Why a co-location should be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The coupling of the pair is assumed to be 1.
+    UnknownCoupling,
+    /// The pair was measured, but too seldom to average noise out.
+    FewRuns,
+    /// No co-location with that many members was measured.
+    UnmeasuredSize,
+}
+
+/// A co-location that should be measured, with each member also alone at the same configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suggestion {
+    /// (model, batch size, share) of each member.
+    pub members: Vec<(String, BatchSize, SmPercent)>,
+    /// Why.
+    pub reason: Reason,
+    /// How much of the predicted latency the unknown makes up, summed over the members, in percent: what
+    /// the measurement can settle.
+    pub at_stake_pct: f64,
+}
+
+/// Batch sizes and shares of suggested pairs; later runs of a pair take later ones.
+const CONFIGURATIONS: [(u32, u32, f64); 4] =
+    [(8, 8, 50.0), (4, 16, 40.0), (16, 4, 60.0), (4, 8, 60.0)];
+/// From this number of runs on a further one of the same pair tells little.
+const ENOUGH_RUNS: usize = 4;
+
+/// Up to `count` co-locations, the most informative first.
+#[must_use]
+pub fn next_measurements(
+    predictor: &ContentionPredictor,
+    measured: &[ColocatedRun],
+    count: usize,
+) -> Vec<Suggestion> {
+    let models = predictor.models().len();
+    let mut suggestions = Vec::new();
+    for a in 0..models {
+        for b in a..models {
+            let ids = [ModelId::new(a), ModelId::new(b)];
+            let known = runs_of(predictor, measured, ids);
+            for (turn, (batch_a, batch_b, share)) in CONFIGURATIONS.iter().enumerate() {
+                if turn < known.min(ENOUGH_RUNS) {
+                    continue;
+                }
+                let members = [(ids[0], *batch_a, *share), (ids[1], *batch_b, 100.0 - share)]
+                    .map(|(model, batch, share)| member(predictor, model, batch, share));
+                let reason = if turn == 0 { Reason::UnknownCoupling } else { Reason::FewRuns };
+                // The k-th run of a pair reduces the standard error of a mean from 1/√(k−1) to 1/√k.
+                #[expect(clippy::cast_precision_loss, reason = "at most four")]
+                let k = turn as f64;
+                let part = if turn == 0 { 1.0 } else { 1.0 / k.sqrt() - 1.0 / (k + 1.0).sqrt() };
+                let stake = part * waiting_pct(predictor, &members);
+                suggestions.push(suggestion(predictor, &members, reason, stake));
+            }
+        }
+    }
+    for size in 3..=4 {
+        if models > 1 && measured.iter().all(|run| run.members.len() != size) {
+            let members: Vec<Member> = (0..size)
+                .map(|i| {
+                    #[expect(clippy::cast_precision_loss, reason = "three or four")]
+                    let share = 100.0 / size as f64;
+                    member(predictor, ModelId::new(i % models), 8, share)
+                })
+                .collect();
+            let stake = waiting_pct(predictor, &members) / 2.0;
+            suggestions.push(suggestion(predictor, &members, Reason::UnmeasuredSize, stake));
+        }
+    }
+    suggestions.sort_by(|a, b| b.at_stake_pct.total_cmp(&a.at_stake_pct));
+    suggestions.truncate(count);
+    suggestions
+}
+
+/// A member within what was measured of its model; its share is a whole number of units, rounded down so
+/// that a co-location fits on its GPU.
+fn member(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
+    let units = predictor.kind().units.get();
+    let exact = share * f64::from(units) / 100.0;
+    let share = (exact + 1e-9).floor().max(1.0) * 100.0 / f64::from(units);
+    let largest = predictor.max_batch(model);
+    Member {
+        model,
+        batch: BatchSize::new(batch).map_or(BatchSize::ONE, |b| b.min(largest)),
+        sm: SmPercent::new(share).expect("a share of at least one unit"),
+    }
+}
+
+fn runs_of(
+    predictor: &ContentionPredictor,
+    measured: &[ColocatedRun],
+    pair: [ModelId; 2],
+) -> usize {
+    let names = pair.map(|id| &predictor.models()[id.index()]);
+    let is_pair = |run: &&ColocatedRun| {
+        let models: Vec<_> = run.members.iter().map(|m| &m.model).collect();
+        models == names || models == [names[1], names[0]]
+    };
+    measured.iter().filter(is_pair).count()
+}
+
+/// The part of the predicted latencies that depends on couplings: waiting of kernels, and ρ1 of copies.
+fn waiting_pct(predictor: &ContentionPredictor, members: &[Member]) -> f64 {
+    let with = |strength: f64| {
+        let mut coefficients = predictor.coefficients().clone();
+        coefficients.couplings.clear();
+        if strength <= 0.0 {
+            coefficients.constants.delta_ms_per_kernel = 0.0;
+            coefficients.constants.rho1 = 0.0;
+        }
+        ContentionPredictor::new(predictor.kind().clone(), coefficients).predict(members)
+    };
+    let (none, full) = (with(0.0), with(1.0));
+    let parts = none.members.iter().zip(&full.members);
+    parts.map(|(none, full)| 100.0 * (full.latency_ms() / none.latency_ms() - 1.0)).sum()
+}
+
+fn suggestion(
+    predictor: &ContentionPredictor,
+    members: &[Member],
+    reason: Reason,
+    at_stake_pct: f64,
+) -> Suggestion {
+    let name = |m: &Member| predictor.models()[m.model.index()].to_string();
+    let members = members.iter().map(|m| (name(m), m.batch, m.sm)).collect();
+    Suggestion { members, reason, at_stake_pct }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::{FitData, fit_contention};
+    use crate::profile::{self, ColocatedMember};
+    use crate::units::Milliseconds;
+
+    fn run(models: [&str; 2]) -> ColocatedRun {
+        let member = |model: &str| ColocatedMember {
+            model: crate::domain::ModelName::new(model).unwrap(),
+            batch: BatchSize::new(8).unwrap(),
+            sm: SmPercent::new(50.0).unwrap(),
+            latency: Milliseconds::new(5.0).unwrap(),
+            std: None,
+        };
+        ColocatedRun { run: 0, members: models.map(member).to_vec() }
+    }
+
+    #[test]
+    fn unknown_pairs_come_first_and_known_ones_later() {
+        let profile = profile::load("v100").unwrap();
+        let predictor = fit_contention(&FitData::of(&profile)).unwrap().0;
+        let list = next_measurements(&predictor, &[], 100);
+        let first = |a: &str, b: &str, list: &[Suggestion]| {
+            list.iter().position(|s| {
+                let names: Vec<&str> = s.members.iter().map(|m| m.0.as_str()).collect();
+                names == [a, b]
+            })
+        };
+        assert_eq!(
+            list.len(),
+            10 * 4 + 2,
+            "ten pairs with four runs each, one of three, one of four"
+        );
+        let before = first("alexnet", "resnet50", &list).unwrap();
+        assert_eq!(list[before].reason, Reason::UnknownCoupling);
+        assert!(list.iter().all(|s| s.members.iter().map(|m| m.2.get()).sum::<f64>() <= 100.0));
+        assert!(list.windows(2).all(|w| w[0].at_stake_pct >= w[1].at_stake_pct));
+        // Once the pair is measured, its next run is worth less.
+        let list = next_measurements(&predictor, &[run(["resnet50", "alexnet"])], 100);
+        let after = first("alexnet", "resnet50", &list).unwrap();
+        assert_eq!(list[after].reason, Reason::FewRuns);
+        assert!(after > before);
+        assert_eq!(next_measurements(&predictor, &[], 3).len(), 3);
+    }
+}

@@ -1,0 +1,253 @@
+//! Scores of predictions against measurements.
+
+use super::split::shuffled;
+use crate::domain::ModelName;
+use crate::fit::bounds;
+use crate::predictor::ErrorBounds;
+use crate::profile::ColocatedRun;
+use crate::stats::{bias_pct, mape_pct, pearson, percentile};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One measured latency with its prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The run's position in the data.
+    pub run: usize,
+    /// The model.
+    pub model: ModelName,
+    /// How many members the run has.
+    pub members: usize,
+    /// Measured latency in ms.
+    pub measured_ms: f64,
+    /// Predicted latency in ms.
+    pub predicted_ms: f64,
+    /// Measured latency over measured solo latency, where the latter is known.
+    pub measured_slowdown: Option<f64>,
+    /// Predicted latency over predicted solo latency.
+    pub predicted_slowdown: f64,
+}
+
+/// Errors of one part of the scored latencies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// The model, or the number of members.
+    pub of: String,
+    /// How many latencies.
+    pub n: usize,
+    /// Mean absolute error in percent of the measured latency.
+    pub mape_pct: f64,
+    /// Mean error in percent; positive when predictions are too high.
+    pub bias_pct: f64,
+}
+
+/// Errors of a predictor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Score {
+    /// How many latencies.
+    pub n: usize,
+    /// Mean absolute error in percent of the measured latency.
+    pub mape_pct: f64,
+    /// 95th percentile of the absolute error in percent.
+    pub p95_pct: f64,
+    /// Largest absolute error in percent.
+    pub max_pct: f64,
+    /// Mean error in percent; positive when predictions are too high.
+    pub bias_pct: f64,
+    /// Pearson's correlation of predicted with measured slowdown; absent without measured solo
+    /// latencies, and for a predictor of constant slowdown.
+    pub slowdown_correlation: Option<f64>,
+    /// For each model.
+    pub per_model: Vec<Group>,
+    /// For each number of members.
+    pub per_members: Vec<Group>,
+}
+
+impl Score {
+    /// The errors of scored latencies; `None` without any.
+    #[must_use]
+    pub fn of(scored: &[Scored]) -> Option<Self> {
+        let (mape_pct, bias_pct) = errors(scored.iter())?;
+        let mut sizes: Vec<f64> =
+            scored.iter().map(|s| 100.0 * (s.predicted_ms / s.measured_ms - 1.0).abs()).collect();
+        sizes.sort_by(f64::total_cmp);
+        let slowdowns =
+            scored.iter().filter_map(|s| Some((s.measured_slowdown?, s.predicted_slowdown)));
+        let (measured, predicted): (Vec<f64>, Vec<f64>) = slowdowns.unzip();
+        Some(Self {
+            n: scored.len(),
+            mape_pct,
+            p95_pct: percentile(&sizes, 0.95)?,
+            max_pct: *sizes.last()?,
+            bias_pct,
+            slowdown_correlation: pearson(&measured, &predicted),
+            per_model: groups(scored, |s| s.model.to_string()),
+            per_members: groups(scored, |s| s.members.to_string()),
+        })
+    }
+}
+
+fn errors<'s>(scored: impl Iterator<Item = &'s Scored>) -> Option<(f64, f64)> {
+    let (predicted, measured): (Vec<f64>, Vec<f64>) =
+        scored.map(|s| (s.predicted_ms, s.measured_ms)).unzip();
+    Some((mape_pct(&predicted, &measured)?, bias_pct(&predicted, &measured)?))
+}
+
+fn groups(scored: &[Scored], of: impl Fn(&Scored) -> String) -> Vec<Group> {
+    let mut by: BTreeMap<String, Vec<&Scored>> = BTreeMap::new();
+    scored.iter().for_each(|s| by.entry(of(s)).or_default().push(s));
+    let group = |(of, list): (String, Vec<&Scored>)| {
+        let (mape_pct, bias_pct) = errors(list.iter().copied())?;
+        Some(Group { of, n: list.len(), mape_pct, bias_pct })
+    };
+    by.into_iter().filter_map(group).collect()
+}
+
+/// Error bounds calibrated on one half of the scored runs and checked on the other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Coverage {
+    /// Two-sided half-width in percent of the prediction.
+    pub two_sided_pct: f64,
+    /// How many measured latencies of the other half lie within it, in percent.
+    pub two_sided_coverage_pct: f64,
+    /// One-sided margin in percent of the prediction, drift between sessions included.
+    pub one_sided_pct: f64,
+    /// How many measured latencies of the other half do not exceed it, in percent.
+    pub one_sided_coverage_pct: f64,
+}
+
+impl Coverage {
+    /// Halves the runs at random `repeats` times, each half calibrating the bounds for the other, and
+    /// takes means. `None` for too few runs.
+    #[must_use]
+    pub fn of(scored: &[Scored], seed: u64, repeats: usize) -> Option<Self> {
+        let runs = 1 + scored.iter().map(|s| s.run).max()?;
+        let mut sums = [0.0; 4];
+        let mut halves = 0_u32;
+        for repeat in 0..repeats {
+            let order = shuffled(runs, seed.wrapping_add(repeat as u64));
+            for half in 0..2 {
+                let calibrates = |s: &&Scored| order[s.run] % 2 == half;
+                let error = |s: &Scored| s.measured_ms / s.predicted_ms - 1.0;
+                let own: Vec<f64> = scored.iter().filter(calibrates).map(error).collect();
+                let others: Vec<f64> =
+                    scored.iter().filter(|s| !calibrates(s)).map(error).collect();
+                let found = bounds(&own, 2)?;
+                let one_sided_pct = found.one_sided_pct + ErrorBounds::DEFAULT.drift_pct;
+                let within = |f: &dyn Fn(f64) -> bool| {
+                    100.0 * others.iter().filter(|e| f(**e)).count() as f64 / others.len() as f64
+                };
+                sums[0] += found.two_sided_pct;
+                sums[1] += within(&|e| e.abs() * 100.0 <= found.two_sided_pct);
+                sums[2] += one_sided_pct;
+                sums[3] += within(&|e| e * 100.0 <= one_sided_pct);
+                halves += 1;
+            }
+        }
+        let [a, b, c, d] = sums.map(|sum| sum / f64::from(halves.max(1)));
+        Some(Self {
+            two_sided_pct: a,
+            two_sided_coverage_pct: b,
+            one_sided_pct: c,
+            one_sided_coverage_pct: d,
+        })
+    }
+}
+
+/// How much repeats of the same co-location differ: no predictor can be better.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct NoiseFloor {
+    /// How many latencies have a repeat.
+    pub n: usize,
+    /// Mean absolute difference from the mean of the other repeats, in percent.
+    pub mape_pct: f64,
+    /// 95th percentile of it.
+    pub p95_pct: f64,
+}
+
+/// The noise floor of runs that repeat a configuration; `None` when none does.
+#[must_use]
+pub fn noise_floor(runs: &[ColocatedRun]) -> Option<NoiseFloor> {
+    let mut by: BTreeMap<String, Vec<&ColocatedRun>> = BTreeMap::new();
+    for run in runs {
+        let members = run.members.iter().map(|m| format!("{}:{}:{};", m.model, m.batch, m.sm));
+        by.entry(members.collect()).or_default().push(run);
+    }
+    let mut differences = Vec::new();
+    for repeats in by.values().filter(|repeats| repeats.len() > 1) {
+        for member in 0..repeats[0].members.len() {
+            let latency = |run: &ColocatedRun| run.members[member].latency.get();
+            let sum: f64 = repeats.iter().map(|run| latency(run)).sum();
+            for run in repeats {
+                let others = (sum - latency(run)) / (repeats.len() - 1) as f64;
+                differences.push(100.0 * (others / latency(run) - 1.0).abs());
+            }
+        }
+    }
+    differences.sort_by(f64::total_cmp);
+    Some(NoiseFloor {
+        n: differences.len(),
+        mape_pct: crate::stats::mean(&differences)?,
+        p95_pct: percentile(&differences, 0.95)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ColocatedMember;
+    use crate::units::{BatchSize, Milliseconds, SmPercent};
+
+    fn scored(run: usize, predicted_ms: f64, measured_ms: f64) -> Scored {
+        Scored {
+            run,
+            model: ModelName::new(if run.is_multiple_of(2) { "a" } else { "b" }).unwrap(),
+            members: 2,
+            measured_ms,
+            predicted_ms,
+            measured_slowdown: Some(measured_ms / 10.0),
+            predicted_slowdown: predicted_ms / 10.0,
+        }
+    }
+
+    #[test]
+    fn errors_by_hand() {
+        // +10 % for a, −25 % for b: mean 17.5, bias −7.5, the 95th percentile of two is the larger.
+        let score = Score::of(&[scored(0, 11.0, 10.0), scored(1, 15.0, 20.0)]).unwrap();
+        assert!((score.mape_pct - 17.5).abs() < 1e-9 && (score.bias_pct + 7.5).abs() < 1e-9);
+        assert!((score.p95_pct - 25.0).abs() < 1e-9 && (score.max_pct - 25.0).abs() < 1e-9);
+        assert!((score.slowdown_correlation.unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!(score.per_model.len(), 2);
+        assert!((score.per_model[0].mape_pct - 10.0).abs() < 1e-9);
+        assert_eq!(score.per_members[0].n, 2);
+        assert!(Score::of(&[]).is_none());
+    }
+
+    #[test]
+    fn a_uniform_error_is_covered() {
+        let list: Vec<Scored> =
+            (0..400).map(|i| scored(i, 10.0, 10.0 + (i % 100) as f64 / 100.0)).collect();
+        let coverage = Coverage::of(&list, 7, 4).unwrap();
+        assert!((coverage.two_sided_coverage_pct - 95.0).abs() < 2.0, "{coverage:?}");
+        assert!((coverage.two_sided_pct - 9.5).abs() < 0.4);
+    }
+
+    #[test]
+    fn repeats_give_the_noise_floor() {
+        // 10 and 11 ms: |11/10 − 1| = 10 %, |10/11 − 1| = 9.0909 %; mean 9.5455 %.
+        let run = |run, latency| ColocatedRun {
+            run,
+            members: vec![ColocatedMember {
+                model: ModelName::new("a").unwrap(),
+                batch: BatchSize::ONE,
+                sm: SmPercent::new(50.0).unwrap(),
+                latency: Milliseconds::new(latency).unwrap(),
+                std: None,
+            }],
+        };
+        let floor = noise_floor(&[run(0, 10.0), run(1, 11.0)]).unwrap();
+        assert_eq!(floor.n, 2);
+        assert!((floor.mape_pct - (10.0 + 100.0 / 11.0) / 2.0).abs() < 1e-9);
+        assert!(noise_floor(&[run(0, 10.0)]).is_none());
+    }
+}

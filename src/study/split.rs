@@ -1,0 +1,181 @@
+//! Which runs are fitted to and which are scored.
+
+use crate::domain::ModelName;
+use crate::profile::ColocatedRun;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// How runs are divided into fitted and scored ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Every run is scored by a fit to the other four fifths, divided at random.
+    FiveFold,
+    /// Every run is scored by a fit without any run of the same set of models.
+    LeaveOnePairOut,
+    /// The same, but the coupling of the pair is found from one of its runs, which is not scored.
+    LeaveOnePairOutCouplingKnown,
+    /// Every run is scored by fits without any run of one of its models.
+    LeaveOneModelOut,
+    /// 30 % of the runs are scored by a fit to the other 70 %.
+    Random,
+}
+
+impl Split {
+    /// Its name in tables.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::FiveFold => "overall (unseen runs)",
+            Self::LeaveOnePairOut => "leave one pair out",
+            Self::LeaveOnePairOutCouplingKnown => "leave one pair out, its coupling known",
+            Self::LeaveOneModelOut => "leave one model out",
+            Self::Random => "random 70/30",
+        }
+    }
+
+    /// (positions of fitted runs, positions of scored runs) of every part.
+    #[must_use]
+    pub fn parts(self, runs: &[ColocatedRun], seed: u64) -> Vec<(Vec<usize>, Vec<usize>)> {
+        let all = 0..runs.len();
+        let divide = |scored: &dyn Fn(usize) -> bool| -> (Vec<usize>, Vec<usize>) {
+            (
+                all.clone().filter(|i| !scored(*i)).collect(),
+                all.clone().filter(|i| scored(*i)).collect(),
+            )
+        };
+        match self {
+            Self::FiveFold => {
+                let order = shuffled(runs.len(), seed);
+                let mut fold = vec![0; runs.len()];
+                order.iter().enumerate().for_each(|(place, run)| fold[*run] = place % 5);
+                (0..5).map(|k| divide(&|i| fold[i] == k)).collect()
+            }
+            Self::Random => {
+                let order = shuffled(runs.len(), seed);
+                let mut scored = vec![false; runs.len()];
+                order.iter().take(runs.len() * 3 / 10).for_each(|run| scored[*run] = true);
+                vec![divide(&|i| scored[i])]
+            }
+            Self::LeaveOnePairOut | Self::LeaveOnePairOutCouplingKnown => {
+                let sets: BTreeSet<Vec<ModelName>> = runs.iter().map(models_of).collect();
+                sets.iter().map(|set| divide(&|i| &models_of(&runs[i]) == set)).collect()
+            }
+            Self::LeaveOneModelOut => {
+                let models: BTreeSet<ModelName> = runs.iter().flat_map(models_of).collect();
+                models.iter().map(|m| divide(&|i| models_of(&runs[i]).contains(m))).collect()
+            }
+        }
+    }
+}
+
+/// The models of a run in alphabetic order.
+fn models_of(run: &ColocatedRun) -> Vec<ModelName> {
+    let mut models: Vec<ModelName> = run.members.iter().map(|m| m.model.clone()).collect();
+    models.sort();
+    models
+}
+
+/// 0 … n − 1 in random order (Fisher-Yates on xoshiro256++).
+pub(super) fn shuffled(n: usize, seed: u64) -> Vec<usize> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is at most `last`")]
+        let other = (rng.next_u64() % (last as u64 + 1)) as usize;
+        order.swap(last, other);
+    }
+    order
+}
+
+/// The first `count` runs that the rule for co-located measurements picks from those at `among`: the pairs
+/// take turns, and each prefers runs with batch sizes of 4 to 16 and shares of 40 to 60 %, in random order.
+#[must_use]
+pub fn chosen_runs(runs: &[ColocatedRun], among: &[usize], count: usize, seed: u64) -> Vec<usize> {
+    let mut by_pair: BTreeMap<Vec<ModelName>, Vec<usize>> = BTreeMap::new();
+    for place in shuffled(among.len(), seed) {
+        by_pair.entry(models_of(&runs[among[place]])).or_default().push(among[place]);
+    }
+    for list in by_pair.values_mut() {
+        list.sort_by_key(|i| !is_in_design(&runs[*i]));
+    }
+    let mut chosen = Vec::new();
+    for turn in 0.. {
+        let before = chosen.len();
+        for list in by_pair.values() {
+            if chosen.len() < count {
+                chosen.extend(list.get(turn));
+            }
+        }
+        if chosen.len() == before {
+            break;
+        }
+    }
+    chosen
+}
+
+/// Batch sizes of 4 to 16 and shares of 40 to 60 %: there the coupling shows most against noise and
+/// errors of the solo curve.
+fn is_in_design(run: &ColocatedRun) -> bool {
+    run.members
+        .iter()
+        .all(|m| (4..=16).contains(&m.batch.get()) && (40.0..=60.0).contains(&m.sm.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ColocatedMember;
+    use crate::units::{BatchSize, Milliseconds, SmPercent};
+
+    fn run(run: u64, models: [&str; 2], batch: u32) -> ColocatedRun {
+        let member = |model: &str| ColocatedMember {
+            model: ModelName::new(model).unwrap(),
+            batch: BatchSize::new(batch).unwrap(),
+            sm: SmPercent::new(50.0).unwrap(),
+            latency: Milliseconds::new(1.0).unwrap(),
+            std: None,
+        };
+        ColocatedRun { run, members: models.map(member).to_vec() }
+    }
+
+    fn runs() -> Vec<ColocatedRun> {
+        let pairs = [["a", "b"], ["a", "c"], ["c", "b"], ["b", "a"]];
+        (0..40)
+            .zip(pairs.iter().cycle())
+            .map(|(i, p)| run(i, *p, if i < 20 { 32 } else { 8 }))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_fitted_and_scored() {
+        let runs = runs();
+        for split in
+            [Split::FiveFold, Split::LeaveOnePairOut, Split::LeaveOneModelOut, Split::Random]
+        {
+            for (fitted, scored) in split.parts(&runs, 1) {
+                assert_eq!(fitted.len() + scored.len(), runs.len());
+                assert!(fitted.iter().all(|i| !scored.contains(i)), "{split:?}");
+                assert!(!scored.is_empty());
+            }
+        }
+        assert_eq!(Split::FiveFold.parts(&runs, 1).len(), 5);
+        assert_eq!(Split::LeaveOnePairOut.parts(&runs, 1).len(), 3, "ab and ba are one pair");
+        assert_eq!(Split::LeaveOneModelOut.parts(&runs, 1).len(), 3);
+        assert_eq!(Split::Random.parts(&runs, 1)[0].1.len(), 12);
+    }
+
+    #[test]
+    fn runs_are_chosen_in_turns_and_in_the_design() {
+        let runs = runs();
+        let all: Vec<usize> = (0..40).collect();
+        let chosen = chosen_runs(&runs, &all, 6, 1);
+        assert_eq!(chosen.len(), 6);
+        assert!(chosen.iter().all(|i| runs[*i].members[0].batch.get() == 8));
+        let of_ab = chosen.iter().filter(|i| models_of(&runs[**i])[1].as_str() == "b").count();
+        assert!(of_ab >= 2);
+        assert_eq!(chosen_runs(&runs, &all, 100, 1).len(), 40);
+        assert_eq!(chosen_runs(&runs, &all, 6, 1), chosen, "the same seed chooses the same runs");
+    }
+}
