@@ -5,6 +5,7 @@
 //! | 0 | done |
 //! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible |
 //! | 2 | could not be done |
+//! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP); nothing half-written is left |
 
 mod accuracy;
 mod args;
@@ -50,6 +51,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Err(error) = ctrlc::set_handler(interrupted) {
+        eprintln!("igniter: cannot watch for Ctrl-C: {error}");
+        return ExitCode::from(2);
+    }
     match dispatch(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
@@ -59,6 +64,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
+fn interrupted() {
+    crate::report::discard_unfinished();
+    eprintln!("igniter: interrupted; nothing was written");
+    // 128 + SIGINT, as shells have it.
+    std::process::exit(130);
 }
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {

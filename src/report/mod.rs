@@ -11,6 +11,7 @@ mod markdown;
 mod numbers;
 mod output_dir;
 mod request_log;
+mod staging;
 mod tables;
 mod terminal;
 
@@ -20,5 +21,6 @@ pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use request_log::RequestLog;
+pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};

@@ -1,11 +1,12 @@
 //! A directory of results in which every file is either complete or absent.
 
 use super::manifest::{FileHash, Manifest};
+use super::staging::{STAGING_PREFIX, Staging, create, remove_empty};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 
 /// The name of the manifest; the file by which a directory is known as ours.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -66,18 +67,20 @@ pub enum Existing {
 
 /// A directory that takes the results of one run.
 ///
-/// Each file is written under a temporary name in the same directory and flushed to the disk; only
-/// [`OutputDir::finish`] gives all of them their names. The directory is created, and checked to be
+/// Each file is written to a hidden staging folder in the directory and flushed to the disk; only
+/// [`OutputDir::finish`] moves all of them to their places. The directory is created, and checked to be
 /// writable, by [`OutputDir::open`], so that a run that cannot be kept fails before it starts. Dropped
-/// before it is finished, it takes back all that it wrote and every directory that it created.
+/// before it is finished, or interrupted ([`super::discard_unfinished`]), it takes back all that it wrote
+/// and every directory that it created.
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
-    created: Vec<PathBuf>,
     existing: Existing,
     written: BTreeMap<String, FileHash>,
-    /// Complete files under temporary names, with the names they are to get.
-    pending: Vec<(TempPath, PathBuf)>,
+    /// Where files wait until all are complete; it also takes back what was created.
+    staging: Staging,
+    /// Complete files of the staging folder, with the places that they are to get.
+    pending: Vec<(PathBuf, PathBuf)>,
 }
 
 impl OutputDir {
@@ -87,19 +90,29 @@ impl OutputDir {
     /// When it cannot be created or written to, or holds files of somebody else.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
         let failed = |source| OutputError::Directory { path: path.to_owned(), source };
-        let mut dir = Self {
-            path: path.to_owned(),
-            created: Vec::new(),
-            existing,
-            written: BTreeMap::new(),
-            pending: Vec::new(),
+        let mut created = Vec::new();
+        let staging =
+            create(path, &mut created).and_then(|()| foreign_file(path)).and_then(|foreign| {
+                match foreign {
+                    None => Staging::new(path, &created).map(Ok),
+                    Some(found) => Ok(Err(found)),
+                }
+            });
+        let refused = match staging {
+            Ok(Ok(staging)) => {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    existing,
+                    written: BTreeMap::new(),
+                    staging,
+                    pending: Vec::new(),
+                });
+            }
+            Ok(Err(found)) => OutputError::Foreign { path: path.to_owned(), found },
+            Err(source) => failed(source),
         };
-        dir.create(path).map_err(failed)?;
-        if let Some(found) = foreign_file(path).map_err(failed)? {
-            return Err(OutputError::Foreign { path: path.to_owned(), found });
-        }
-        NamedTempFile::new_in(path).and_then(NamedTempFile::close).map_err(failed)?;
-        Ok(dir)
+        remove_empty(&created);
+        Err(refused)
     }
 
     /// Where it is.
@@ -108,7 +121,8 @@ impl OutputDir {
         &self.path
     }
 
-    /// Writes one file, to appear when all is finished; `name` is relative and may name a folder (`figures/plan.svg`).
+    /// Writes one file, to appear when all is finished; `name` is relative and may name a folder
+    /// (`figures/plan.svg`).
     ///
     /// # Errors
     /// When it cannot be written completely; nothing of it is left then.
@@ -128,7 +142,7 @@ impl OutputDir {
 
     /// A temporary file on the same disk, for content that is gathered during the run.
     pub(super) fn scratch(&self, name: &str) -> Result<NamedTempFile, OutputError> {
-        NamedTempFile::new_in(&self.path)
+        NamedTempFile::new_in(self.staging.path())
             .map_err(|source| OutputError::File { path: self.path.join(name), source })
     }
 
@@ -157,10 +171,12 @@ impl OutputDir {
             serde_json::to_writer_pretty(&mut *file, &manifest)?;
             file.write_all(b"\n")
         })?;
-        for (file, path) in self.pending.drain(..) {
-            file.persist(&path).map_err(|error| OutputError::File { path, source: error.error })?;
+        for (file, path) in &self.pending {
+            let folder = path.parent().unwrap_or(&self.path);
+            std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::rename(file, path))
+                .map_err(|source| OutputError::File { path: path.clone(), source })?;
         }
-        self.created.clear();
         for path in stale {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -172,61 +188,21 @@ impl OutputDir {
         Ok(())
     }
 
-    fn create(&mut self, path: &Path) -> io::Result<()> {
-        if path.as_os_str().is_empty() || path.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = path.parent() {
-            self.create(parent)?;
-        }
-        match std::fs::create_dir(path) {
-            Ok(()) => self.created.push(path.to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
     fn write_file(
         &mut self,
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<(String, u64)> {
-        let folder = path.parent().unwrap_or(&self.path).to_owned();
-        self.create(&folder)?;
-        let mut file = BufWriter::with_capacity(1 << 16, NamedTempFile::new_in(&folder)?);
+        let staged = self.staging.path().join(self.pending.len().to_string());
+        let mut file = BufWriter::with_capacity(1 << 16, std::fs::File::create(&staged)?);
         let mut hashing = Hashing { file: &mut file, hasher: Sha256::new(), bytes: 0 };
         content(&mut hashing)?;
         let (digest, bytes) = (hashing.hasher.finalize(), hashing.bytes);
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        make_readable(file.as_file())?;
-        file.as_file().sync_all()?;
-        self.pending.push((file.into_temp_path(), path.to_owned()));
+        file.sync_all()?;
+        self.pending.push((staged, path.to_owned()));
         Ok((hex(&digest), bytes))
     }
-}
-
-impl Drop for OutputDir {
-    fn drop(&mut self) {
-        // The files first, so that their directories are empty.
-        self.pending.clear();
-        for path in self.created.iter().rev() {
-            // A directory that somebody else has put something into meanwhile stays.
-            let _ = std::fs::remove_dir(path);
-        }
-    }
-}
-
-/// Temporary files are made for their owner alone; results are for everybody.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &std::fs::File) -> io::Result<()> {
-    Ok(())
 }
 
 struct Hashing<'a, W> {
@@ -273,7 +249,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         let table = ["csv", "json", "md"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
-        name == "figures" || name.starts_with(".tmp") || (table && known_stem(name))
+        name == "figures" || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))
     };
     Ok(names.into_iter().find(|name| !ours(name)))
 }

@@ -46,7 +46,7 @@ fn a_failed_write_leaves_nothing_and_removes_the_new_directory() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("summary.csv") && error.contains("free some space"), "{error}");
-    assert!(names(&path).is_empty());
+    assert!(names(&path).iter().all(|name| name.starts_with(STAGING_PREFIX)));
     drop(dir);
     assert!(names(root.path()).is_empty());
 }
@@ -100,7 +100,7 @@ fn a_directory_of_somebody_else_is_refused_and_left_alone() {
 #[test]
 fn what_an_interrupted_run_left_is_no_obstacle() {
     let root = tempfile::tempdir().unwrap();
-    for name in ["summary.csv", "requests-igniter.csv", ".tmpAbC12", "plan.csv"] {
+    for name in ["summary.csv", "requests-igniter.csv", ".igniter-AbC12", "plan.csv"] {
         std::fs::write(root.path().join(name), "").unwrap();
     }
     OutputDir::open(root.path(), Existing::Replace).unwrap();
