@@ -14,9 +14,8 @@ mod batcher;
 mod batcher_rules;
 mod engine;
 mod error;
-mod event_queue;
-mod gpu;
-mod server;
+mod prepare;
+pub mod reference;
 mod spec;
 mod speed;
 

@@ -1,11 +1,11 @@
 //! The event loop of one GPU.
 
-use super::batcher::Batch;
 use super::event_queue::EventQueue;
 use super::server::Server;
-use super::speed::{BadPrediction, SpeedTable};
-use super::{GpuOutcome, LoadOverlap, ServerOutcome};
 use crate::domain::{GpuId, GpuInterval, RecordSink};
+use crate::sim::prepare::{GpuRun, GpuSetting};
+use crate::sim::speed::{BadPrediction, SpeedTable};
+use crate::sim::{Batch, GpuOutcome, LoadOverlap};
 use crate::units::Nanoseconds;
 
 /// What can happen.
@@ -39,7 +39,7 @@ struct Execution {
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
-pub(super) struct GpuSimulation<'a, S> {
+pub(in crate::sim) struct GpuSimulation<'a, S> {
     gpu: GpuId,
     overlap: LoadOverlap,
     duration: Nanoseconds,
@@ -64,14 +64,14 @@ pub(super) struct GpuSimulation<'a, S> {
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// A GPU at time 0, before the first arrival.
-    pub(super) fn new(
-        gpu: GpuId,
-        overlap: LoadOverlap,
-        duration: Nanoseconds,
-        servers: Vec<Server>,
-        mut speeds: SpeedTable<'a>,
+    pub(in crate::sim) fn new(
+        setting: GpuSetting,
+        run: GpuRun<'a>,
         sink: S,
     ) -> Result<Self, BadPrediction> {
+        let GpuSetting { gpu, overlap, duration } = setting;
+        let GpuRun { servers, mut speeds } = run;
+        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
         let state = speeds.find(&executing)?;
         let mut simulation = Self {
@@ -98,7 +98,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Lets everything happen up to and including `stop`.
-    pub(super) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(in crate::sim) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
         while let Some((now, event)) = self.events.pop_until(stop) {
             self.processed += 1;
             match event {
@@ -119,17 +119,17 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(super) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+    pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
         self.run_until(Nanoseconds::MAX)?;
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
-        let servers = self.servers.iter().map(ServerOutcome::of).collect();
+        let servers = self.servers.iter().map(Server::outcome).collect();
         Ok(GpuOutcome { gpu: self.gpu, sink: self.sink, servers, events: self.processed, end })
     }
 
     fn schedule_arrival(&mut self, server: usize) {
         if let Some(time) = self.servers[server].arrivals.next_arrival() {
-            self.events.push(time, Event::Arrival { server });
+            self.events.push_arrival(time, server, Event::Arrival { server });
         }
     }
 
@@ -302,7 +302,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
 
     /// The servers as they are now.
     #[cfg(test)]
-    pub(super) fn servers(&self) -> &[Server] {
+    pub(in crate::sim) fn servers(&self) -> &[Server] {
         &self.servers
     }
 }
