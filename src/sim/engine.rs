@@ -1,7 +1,7 @@
 //! From a plan and its workloads to the outcome of every GPU.
 
+use super::fast::GpuEngine;
 use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
-use super::reference;
 use super::speed::BadPrediction;
 use super::{BatchingSpec, EngineSpec, SimError};
 use crate::domain::{GpuId, Plan, RecordSink, Workload, WorkloadId};
@@ -91,7 +91,10 @@ where
     S: RecordSink + Send,
     F: Fn(GpuId) -> S + Sync,
 {
-    reference::simulate(input, make_sink)
+    run_gpus(input, |setting, run| {
+        let sink = make_sink(setting.gpu);
+        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish)
+    })
 }
 
 /// Checks a run, and runs its GPUs.

@@ -14,6 +14,7 @@ mod batcher;
 mod batcher_rules;
 mod engine;
 mod error;
+mod fast;
 mod prepare;
 pub mod reference;
 mod spec;

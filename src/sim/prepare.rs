@@ -2,7 +2,7 @@
 
 use super::batcher_rules::BatcherRules;
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
-use super::speed::{PlannedServer, SpeedTable};
+use super::speed::{PlannedServer, Speeds};
 use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::units::Nanoseconds;
@@ -23,7 +23,7 @@ pub(super) struct GpuSetting {
 pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
-    pub(super) speeds: SpeedTable<'a>,
+    pub(super) speeds: Speeds<'a>,
 }
 
 /// One server before its first event.
@@ -114,7 +114,7 @@ fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), S
     Ok(())
 }
 
-/// Makes the servers of one GPU and the table of their speeds.
+/// Makes the servers of one GPU.
 fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
@@ -163,6 +163,6 @@ fn prepare_gpu<'a>(
             service,
         });
     }
-    let speeds = SpeedTable::new(input.predictor, input.spec.interference, planned);
+    let speeds = Speeds::new(input.predictor, input.spec.interference, planned);
     Ok(GpuRun { servers, speeds })
 }

@@ -4,9 +4,11 @@ use super::event_queue::EventQueue;
 use super::server::Server;
 use crate::domain::{GpuId, GpuInterval, RecordSink};
 use crate::sim::prepare::{GpuRun, GpuSetting};
-use crate::sim::speed::{BadPrediction, SpeedTable};
+use crate::sim::speed::{BadPrediction, SetState, Speeds};
 use crate::sim::{Batch, GpuOutcome, LoadOverlap};
 use crate::units::Nanoseconds;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What can happen.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +46,9 @@ pub(in crate::sim) struct GpuSimulation<'a, S> {
     overlap: LoadOverlap,
     duration: Nanoseconds,
     servers: Vec<Server>,
-    speeds: SpeedTable<'a>,
+    speeds: Speeds<'a>,
+    /// The states that occurred, by the batch size of each slot.
+    states: BTreeMap<Box<[u32]>, Rc<SetState>>,
     sink: S,
     events: EventQueue<Event>,
     processed: u64,
@@ -54,8 +58,8 @@ pub(in crate::sim) struct GpuSimulation<'a, S> {
     executing: Vec<u32>,
     /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
     generation: u64,
-    /// The present state in `speeds`, and since when it holds.
-    state: usize,
+    /// The present state, and since when it holds.
+    state: Rc<SetState>,
     state_since: Nanoseconds,
     last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
@@ -70,23 +74,24 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds } = run;
+        let GpuRun { servers, speeds } = run;
         let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
-        let state = speeds.find(&executing)?;
+        let idle = Rc::new(speeds.compute(&executing)?);
         let mut simulation = Self {
             gpu,
             overlap,
             duration,
             servers,
             speeds,
+            states: BTreeMap::from([(executing.clone().into(), Rc::clone(&idle))]),
+            state: idle,
             sink,
             events: EventQueue::new(),
             processed: 0,
             executions: Vec::new(),
             executing,
             generation: 0,
-            state,
             state_since: Nanoseconds::ZERO,
             last_done: Nanoseconds::ZERO,
             taken: Vec::new(),
@@ -251,10 +256,13 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
     fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.close_interval(now);
-        self.state = self.speeds.find(&self.executing)?;
-        let state = self.speeds.state(self.state);
+        if !self.states.contains_key(self.executing.as_slice()) {
+            let state = Rc::new(self.speeds.compute(&self.executing)?);
+            self.states.insert(self.executing.as_slice().into(), state);
+        }
+        self.state = Rc::clone(&self.states[self.executing.as_slice()]);
         for execution in &mut self.executions {
-            let exec_ns = state.exec_ns[execution.slot];
+            let exec_ns = self.state.exec_ns[execution.slot];
             // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
             // counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {
@@ -287,7 +295,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         if now == self.state_since {
             return;
         }
-        let state = self.speeds.state(self.state);
+        let state = &self.state;
         self.sink.gpu_interval(&GpuInterval {
             gpu: self.gpu,
             start: self.state_since,

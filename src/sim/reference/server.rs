@@ -2,7 +2,7 @@
 
 use crate::domain::{GpuId, RequestRecord, WorkloadId};
 use crate::sim::prepare::ServerRun;
-use crate::sim::speed::{BadPrediction, SpeedTable};
+use crate::sim::speed::{BadPrediction, Speeds};
 use crate::sim::{Batch, Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
 use crate::workload::{ArrivalProcess, Stream};
@@ -112,7 +112,7 @@ impl Server {
         batch: Batch,
         now: Nanoseconds,
         index: usize,
-        speeds: &SpeedTable<'_>,
+        speeds: &Speeds<'_>,
     ) -> Result<(usize, Nanoseconds), BadPrediction> {
         let rows = batch.len();
         if self.transfers.len() <= rows {
