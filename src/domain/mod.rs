@@ -11,5 +11,5 @@ mod workload;
 pub use gpu_kind::GpuKind;
 pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
 pub use plan::{CoLocation, Infeasible, Placement, Plan, PredictedService, WorkloadFix};
-pub use record::{GpuInterval, RecordSink, RequestRecord};
+pub use record::{BatchRecord, GpuInterval, RecordSink, RequestRecord};
 pub use workload::Workload;

@@ -63,6 +63,47 @@ impl RequestRecord {
     }
 }
 
+/// What all requests of one completed batch share: a [`RequestRecord`] without the arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// Whose requests they are.
+    pub workload: WorkloadId,
+    /// Where they ran.
+    pub gpu: GpuId,
+    /// The number of the batch among those of its server, from 0.
+    pub batch: u64,
+    /// When it left the queue and its input began to be copied to the GPU.
+    pub load_start: Nanoseconds,
+    /// When the copy was complete.
+    pub load_end: Nanoseconds,
+    /// When it began to execute.
+    pub exec_start: Nanoseconds,
+    /// When execution ended and the results began to be copied back.
+    pub exec_end: Nanoseconds,
+    /// When the results were on the host.
+    pub done: Nanoseconds,
+}
+
+impl BatchRecord {
+    /// The record of one of its `batch_size` requests.
+    #[must_use]
+    pub const fn request(&self, arrival: Nanoseconds, batch_size: u32) -> RequestRecord {
+        let Self { workload, gpu, batch, load_start, load_end, exec_start, exec_end, done } = *self;
+        RequestRecord {
+            workload,
+            gpu,
+            batch,
+            batch_size,
+            arrival,
+            load_start,
+            load_end,
+            exec_start,
+            exec_end,
+            done,
+        }
+    }
+}
+
 /// A stretch of time in which the state of a GPU does not change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuInterval {
@@ -88,6 +129,15 @@ pub trait RecordSink {
     /// A request was completed. Records of one GPU come in order of completion.
     fn request(&mut self, record: &RequestRecord);
 
+    /// All requests of a batch were completed; their arrivals are in order. The same as
+    /// [`RecordSink::request`] for each of them, for sinks that can do it at less cost.
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
+        for &arrival in arrivals {
+            self.request(&batch.request(arrival, size));
+        }
+    }
+
     /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
     fn gpu_interval(&mut self, interval: &GpuInterval);
 }
@@ -96,6 +146,11 @@ impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
     fn request(&mut self, record: &RequestRecord) {
         self.0.request(record);
         self.1.request(record);
+    }
+
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        self.0.batch(batch, arrivals);
+        self.1.batch(batch, arrivals);
     }
 
     fn gpu_interval(&mut self, interval: &GpuInterval) {
@@ -108,6 +163,12 @@ impl<S: RecordSink> RecordSink for Option<S> {
     fn request(&mut self, record: &RequestRecord) {
         if let Some(sink) = self {
             sink.request(record);
+        }
+    }
+
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        if let Some(sink) = self {
+            sink.batch(batch, arrivals);
         }
     }
 

@@ -61,6 +61,13 @@ impl BatcherRules {
         })
     }
 
+    /// Whether the rules amount to greedy FIFO chunking: no delay, and no preferred size but the largest
+    /// batch.
+    pub(super) fn is_greedy(&self) -> bool {
+        self.max_queue_delay == Nanoseconds::ZERO
+            && self.preferred.iter().all(|&size| size == self.max_batch)
+    }
+
     pub(super) fn max_batch(&self) -> usize {
         self.max_batch
     }

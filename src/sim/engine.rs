@@ -1,17 +1,14 @@
 //! From a plan and its workloads to the outcome of every GPU.
 
-use super::batcher::Batcher;
-use super::batcher_rules::BatcherRules;
-use super::gpu::GpuSimulation;
-use super::server::Server;
-use super::speed::{BadPrediction, PlannedServer, SpeedTable};
-use super::{BatchingSpec, EngineSpec, ServiceTime, SimError};
-use crate::domain::{CoLocation, GpuId, Plan, RecordSink, Workload, WorkloadId, WorkloadName};
+use super::fast::GpuEngine;
+use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
+use super::speed::BadPrediction;
+use super::{BatchingSpec, EngineSpec, SimError};
+use crate::domain::{GpuId, Plan, RecordSink, Workload, WorkloadId};
 use crate::predictor::Predictor;
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalSpec, Purpose, stream};
+use crate::workload::ArrivalSpec;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 
 /// A run may expect at most this many requests: 2³². Each may have to wait in memory.
 pub const MAX_REQUESTS: f64 = 4_294_967_296.0;
@@ -81,17 +78,6 @@ pub struct ServerOutcome {
     pub batches: u64,
 }
 
-impl ServerOutcome {
-    pub(super) fn of(server: &Server) -> Self {
-        Self {
-            workload: server.workload,
-            arrived: server.arrived,
-            completed: server.completed,
-            batches: server.batches,
-        }
-    }
-}
-
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
 ///
 /// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome
@@ -105,140 +91,31 @@ where
     S: RecordSink + Send,
     F: Fn(GpuId) -> S + Sync,
 {
+    run_gpus(input, |setting, run| {
+        let sink = make_sink(setting.gpu);
+        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish)
+    })
+}
+
+/// Checks a run, and runs its GPUs.
+pub(super) fn run_gpus<'a, S, F>(
+    input: &SimInput<'a>,
+    run_gpu: F,
+) -> Result<SimOutcome<S>, SimError>
+where
+    S: Send,
+    F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
+{
     let Prepared { gpus, unserved } = prepare(input)?;
-    let run = |(gpu, (servers, speeds))| {
-        let (gpu, overlap) = (GpuId::new(gpu), input.spec.overlap);
-        GpuSimulation::new(gpu, overlap, input.duration, servers, speeds, make_sink(gpu))
-            .and_then(GpuSimulation::finish)
-            .map_err(|bad| name_prediction(input, gpu, bad))
+    let run = |(gpu, run)| {
+        let gpu = GpuId::new(gpu);
+        let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
+        run_gpu(setting, run).map_err(|bad| name_prediction(input, gpu, bad))
     };
     let gpus: Vec<Result<GpuOutcome<S>, SimError>> =
         gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
     // In order, so that of several errors the same one is reported each time.
     Ok(SimOutcome { gpus: gpus.into_iter().collect::<Result<_, _>>()?, unserved })
-}
-
-/// A checked run before its first event.
-#[derive(Debug)]
-pub(super) struct Prepared<'a> {
-    /// The servers of each GPU with the table of their speeds.
-    pub(super) gpus: Vec<(Vec<Server>, SpeedTable<'a>)>,
-    /// Workloads that the plan does not place.
-    pub(super) unserved: Vec<WorkloadId>,
-}
-
-/// Checks the whole input and opens all arrivals.
-pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError> {
-    let workloads = index_workloads(input.workloads)?;
-    let placed_on = check_placements(input, &workloads)?;
-    check_size(input, &placed_on)?;
-    let gpus = (input.plan.gpus.iter())
-        .map(|co_location| prepare_gpu(input, &workloads, co_location))
-        .collect::<Result<_, _>>()?;
-    let unplaced = placed_on.iter().enumerate().filter(|(_, gpu)| gpu.is_none());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
-}
-
-type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
-
-fn index_workloads(workloads: &[SimWorkload]) -> Result<WorkloadIndex<'_>, SimError> {
-    let mut index = BTreeMap::new();
-    for (i, entry) in workloads.iter().enumerate() {
-        let name = &entry.workload.name;
-        if index.insert(name, i).is_some() {
-            return Err(SimError::DuplicateWorkload { workload: name.clone() });
-        }
-    }
-    Ok(index)
-}
-
-/// Checks who is placed where; returns the GPU of each workload.
-fn check_placements(
-    input: &SimInput<'_>,
-    workloads: &WorkloadIndex<'_>,
-) -> Result<Vec<Option<usize>>, SimError> {
-    let kind = &input.predictor.kind().name;
-    if let Some((gpu, co)) = input.plan.gpus.iter().enumerate().find(|(_, co)| co.kind != *kind) {
-        let (planned, predictor) = (co.kind.clone(), kind.clone());
-        return Err(SimError::WrongGpuKind { gpu, planned, predictor });
-    }
-    let mut placed_on = vec![None; input.workloads.len()];
-    for (gpu, placement) in input.plan.placements() {
-        let workload = placement.workload.clone();
-        let Some(&index) = workloads.get(&workload) else {
-            return Err(SimError::UnknownWorkload { workload, gpu });
-        };
-        if let Some(first) = placed_on[index].replace(gpu) {
-            return Err(SimError::PlacedTwice { workload, first, second: gpu });
-        }
-        let model = &input.workloads[index].workload.model;
-        if placement.model != *model {
-            let (planned, model) = (placement.model.clone(), model.clone());
-            return Err(SimError::WrongModel { workload, planned, model });
-        }
-    }
-    Ok(placed_on)
-}
-
-fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), SimError> {
-    let rates = input.workloads.iter().zip(placed_on).filter(|(entry, gpu)| {
-        // A trace is as long as it is; its rate only serves planning.
-        gpu.is_some() && !matches!(entry.arrival, ArrivalSpec::Trace { .. })
-    });
-    let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
-    let expected = rate * input.duration.as_seconds();
-    if expected > MAX_REQUESTS {
-        let duration_s = input.duration.as_seconds();
-        return Err(SimError::TooManyRequests { expected, limit: MAX_REQUESTS, rate, duration_s });
-    }
-    Ok(())
-}
-
-/// Makes the servers of one GPU and the table of their speeds.
-fn prepare_gpu<'a>(
-    input: &SimInput<'a>,
-    workloads: &WorkloadIndex<'_>,
-    co_location: &CoLocation,
-) -> Result<(Vec<Server>, SpeedTable<'a>), SimError> {
-    let mut servers = Vec::new();
-    let mut planned = Vec::new();
-    let mut slots = 0;
-    for placement in &co_location.placements {
-        let index = workloads[&placement.workload];
-        let SimWorkload { workload, arrival, batching } = &input.workloads[index];
-        let name = &workload.name;
-        let rules = BatcherRules::new(batching, placement.batch)
-            .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
-        let model = input.predictor.model_id(&workload.model).ok_or_else(|| {
-            let known: Vec<&str> = input.predictor.models().iter().map(|m| m.as_str()).collect();
-            SimError::UnknownModel {
-                workload: name.clone(),
-                model: workload.model.clone(),
-                known: known.join(", "),
-            }
-        })?;
-        let share = placement
-            .sm
-            .to_percent(input.predictor.kind().units)
-            .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
-        let arrivals = arrival.build(name, workload.rate, input.duration, input.seed)?;
-        let service = match input.spec.service {
-            ServiceTime::Deterministic => None,
-            ServiceTime::Exponential => Some(stream(input.seed, name, Purpose::Service)),
-        };
-        planned.push(PlannedServer {
-            model,
-            batch: placement.batch,
-            share,
-            instances: rules.instances(),
-            max_batch: rules.max_batch(),
-        });
-        let first = slots;
-        slots += rules.instances() as usize;
-        let id = WorkloadId::new(index);
-        servers.push(Server::new(id, arrivals, Batcher::new(rules), first..slots, service));
-    }
-    Ok((servers, SpeedTable::new(input.predictor, input.spec.interference, planned)))
 }
 
 /// Adds the names to a number that the predictor should not have given.

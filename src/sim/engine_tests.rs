@@ -1,8 +1,8 @@
 //! The engine against hand arithmetic, and its invariants on random scenarios.
 
-use super::engine::{Prepared, prepare};
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
-use super::gpu::GpuSimulation;
+use super::prepare::{GpuSetting, Prepared, prepare};
+use super::reference::GpuSimulation;
 use super::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime, SimError, SimOutcome,
     simulate,
@@ -353,10 +353,10 @@ proptest! {
         stops.sort_unstable();
         let input = scenario.input(spec, 0.1, seed);
         let Prepared { gpus, .. } = prepare(&input).unwrap();
-        for (gpu, (servers, speeds)) in gpus.into_iter().enumerate() {
-            let mut simulation = GpuSimulation::new(
-                GpuId::new(gpu), spec.overlap, input.duration, servers, speeds, Everything::default(),
-            ).unwrap();
+        for (gpu, run) in gpus.into_iter().enumerate() {
+            let setting =
+                GpuSetting { gpu: GpuId::new(gpu), overlap: spec.overlap, duration: input.duration };
+            let mut simulation = GpuSimulation::new(setting, run, Everything::default()).unwrap();
             for stop in &stops {
                 simulation.run_until(Nanoseconds::new(*stop)).unwrap();
                 for server in simulation.servers() {

@@ -14,9 +14,9 @@ mod batcher;
 mod batcher_rules;
 mod engine;
 mod error;
-mod event_queue;
-mod gpu;
-mod server;
+mod fast;
+mod prepare;
+pub mod reference;
 mod spec;
 mod speed;
 

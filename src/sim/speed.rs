@@ -1,18 +1,14 @@
 //! How fast each batch of a GPU runs, and what the GPU draws, for any set of executing batches.
 //!
-//! The predictor is asked once for each set that occurs; after that it is a table look-up, so the
-//! cost of the event loop does not depend on the form of the predictor.
+//! Both engines remember the answers, each in its own way, so the cost of the event loop does not
+//! depend on the form of the predictor.
 
 use super::Interference;
 use crate::domain::ModelId;
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{BatchSize, Milliseconds, Nanoseconds, SmPercent};
-use std::collections::BTreeMap;
 
-/// The largest table with a place for every possible set: 4 MiB.
-const DENSE_LIMIT: usize = 1 << 20;
-
-/// A server as the table sees it. Each instance of a server is a *slot*, numbered server by server.
+/// A server as the predictor sees it. Each instance of a server is a *slot*, numbered server by server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlannedServer {
     pub(super) model: ModelId,
@@ -47,28 +43,17 @@ pub(super) struct BadPrediction {
     pub(super) value: f64,
 }
 
-/// The states of one GPU, computed on demand.
+/// The predictor, as asked for the states of one GPU.
 #[derive(Debug)]
-pub(super) struct SpeedTable<'a> {
+pub(super) struct Speeds<'a> {
     predictor: &'a dyn Predictor,
     interference: Interference,
     servers: Vec<PlannedServer>,
     /// The server of each slot.
     slot_server: Vec<usize>,
-    index: StateIndex,
-    states: Vec<SetState>,
 }
 
-/// Finds the state of a set, given the batch size of each slot (0: none executes).
-#[derive(Debug)]
-enum StateIndex {
-    /// A mixed-radix number over all sets; an entry is 1 + the position of the state, or 0.
-    Dense { strides: Vec<usize>, table: Vec<u32> },
-    /// For GPUs with more sets than fit.
-    Sparse(BTreeMap<Box<[u32]>, u32>),
-}
-
-impl<'a> SpeedTable<'a> {
+impl<'a> Speeds<'a> {
     pub(super) fn new(
         predictor: &'a dyn Predictor,
         interference: Interference,
@@ -79,27 +64,11 @@ impl<'a> SpeedTable<'a> {
             .enumerate()
             .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
             .collect();
-        let index = StateIndex::new(slot_server.iter().map(|&server| servers[server].max_batch));
-        Self { predictor, interference, servers, slot_server, index, states: Vec::new() }
+        Self { predictor, interference, servers, slot_server }
     }
 
     pub(super) fn slots(&self) -> usize {
         self.slot_server.len()
-    }
-
-    pub(super) fn state(&self, position: usize) -> &SetState {
-        &self.states[position]
-    }
-
-    /// The position of the state in which the slots execute batches of these sizes.
-    pub(super) fn find(&mut self, sizes: &[u32]) -> Result<usize, BadPrediction> {
-        if let Some(position) = self.index.get(sizes) {
-            return Ok(position);
-        }
-        let state = self.compute(sizes)?;
-        self.index.insert(sizes, self.states.len());
-        self.states.push(state);
-        Ok(self.states.len() - 1)
     }
 
     /// Copies of a batch of `rows` to the GPU and back (t_load and t_feedback of the iGniter paper).
@@ -123,7 +92,13 @@ impl<'a> SpeedTable<'a> {
         Ok((check("load_ms", prediction.load_ms)?, check("feedback_ms", prediction.feedback_ms)?))
     }
 
-    fn compute(&self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
+    /// The largest batch of each slot.
+    pub(super) fn max_sizes(&self) -> impl Iterator<Item = usize> {
+        self.slot_server.iter().map(|&server| self.servers[server].max_batch)
+    }
+
+    /// Asks the predictor for the state in which the slots execute batches of these sizes.
+    pub(super) fn compute(&self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
         let mut executing = vec![0_u32; self.servers.len()];
         let running: Vec<(usize, usize)> = sizes
             .iter()
@@ -204,64 +179,5 @@ impl<'a> SpeedTable<'a> {
     /// A batch alone on the GPU, but for `executing − 1` other instances that share its SMs.
     fn alone(&self, server: usize, rows: usize, executing: u32) -> MemberPrediction {
         self.predictor.predict(&[self.member(server, rows, executing)]).members[0]
-    }
-}
-
-impl StateIndex {
-    fn new(max_sizes: impl Iterator<Item = usize>) -> Self {
-        let mut strides = Vec::new();
-        let mut sets = 1_usize;
-        for max in max_sizes {
-            strides.push(sets);
-            sets = sets.saturating_mul(max.saturating_add(1));
-        }
-        if sets <= DENSE_LIMIT {
-            Self::Dense { strides, table: vec![0; sets] }
-        } else {
-            Self::Sparse(BTreeMap::new())
-        }
-    }
-
-    fn get(&self, sizes: &[u32]) -> Option<usize> {
-        let entry = match self {
-            Self::Dense { strides, table } => table[Self::number(strides, sizes)],
-            Self::Sparse(map) => map.get(sizes).copied().unwrap_or(0),
-        };
-        entry.checked_sub(1).map(|position| position as usize)
-    }
-
-    fn insert(&mut self, sizes: &[u32], position: usize) {
-        let entry = u32::try_from(position + 1).expect("fewer than 2^32 sets occur");
-        match self {
-            Self::Dense { strides, table } => table[Self::number(strides, sizes)] = entry,
-            Self::Sparse(map) => {
-                map.insert(sizes.into(), entry);
-            }
-        }
-    }
-
-    fn number(strides: &[usize], sizes: &[u32]) -> usize {
-        strides.iter().zip(sizes).map(|(stride, size)| stride * *size as usize).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dense_and_sparse_indices_agree() {
-        let max = [3, 1, 4];
-        let mut dense = StateIndex::new(max.into_iter());
-        assert!(matches!(&dense, StateIndex::Dense { table, .. } if table.len() == 4 * 2 * 5));
-        let mut sparse = StateIndex::Sparse(BTreeMap::new());
-        let sets = [[0, 0, 0], [3, 1, 4], [0, 1, 0], [3, 0, 0], [0, 0, 1], [1, 1, 1]];
-        for (position, sizes) in sets.into_iter().enumerate() {
-            assert_eq!((dense.get(&sizes), sparse.get(&sizes)), (None, None));
-            dense.insert(&sizes, position);
-            sparse.insert(&sizes, position);
-            assert_eq!((dense.get(&sizes), sparse.get(&sizes)), (Some(position), Some(position)));
-        }
-        assert!(matches!(StateIndex::new([usize::MAX; 3].into_iter()), StateIndex::Sparse(_)));
     }
 }

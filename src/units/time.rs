@@ -49,13 +49,23 @@ impl Nanoseconds {
 
     /// Rounds a non-negative number of nanoseconds to the nearest integer, saturating at the ends.
     #[must_use]
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
         reason = "`as` saturates; that is the documented behaviour"
     )]
     pub fn from_f64(ns: f64) -> Self {
-        Self(ns.round() as u64)
+        // The same as `ns.round() as u64` without its call of the mathematical library: the fraction of
+        // a float is exact, and there is none where the integer would not be (from 2^53).
+        if ns < 9e18 {
+            let whole = ns as i64;
+            let up = ns - whole as f64 >= 0.5;
+            Self((whole + i64::from(up)).max(0) as u64)
+        } else {
+            Self(ns.round() as u64)
+        }
     }
 
     /// Converts seconds.
@@ -139,6 +149,46 @@ mod tests {
             assert!(Milliseconds::new(bad).is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<Milliseconds>("-1").is_err());
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_standard_library() {
+        let edges = [
+            0.0,
+            -0.0,
+            0.49999999999999994,
+            0.5,
+            0.75,
+            1.5,
+            2.5,
+            -0.25,
+            -0.75,
+            -3.0,
+            -1e300,
+            4503599627370495.5,
+            4503599627370496.5,
+            9007199254740993.0,
+            8.99e18,
+            9e18,
+            9.3e18,
+            1.7e19,
+            2e19,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            f64::MIN_POSITIVE,
+        ];
+        let near = |x: f64| [x.next_down(), x, x.next_up()];
+        let halves = (0..2000_u32).map(|i| f64::from(i) * 0.5 + f64::from(i).powi(5));
+        for x in edges.into_iter().chain(halves).flat_map(near) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates"
+            )]
+            let expected = x.round() as u64;
+            assert_eq!(Nanoseconds::from_f64(x).get(), expected, "{x:e}");
+        }
     }
 
     #[test]

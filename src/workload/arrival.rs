@@ -13,6 +13,12 @@ pub trait ArrivalProcess: Debug + Send {
     /// The next arrival, as a time since the start of the run; never earlier than the one before.
     /// After the first `None` there are no more.
     fn next_arrival(&mut self) -> Option<Nanoseconds>;
+
+    /// Appends the next `count` arrivals to `times`, or fewer when there are no more: the same ones as
+    /// [`ArrivalProcess::next_arrival`] gives, with one call for all.
+    fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
+        times.extend(std::iter::from_fn(|| self.next_arrival()).take(count));
+    }
 }
 
 /// Arrivals that cannot be made.
@@ -168,6 +174,26 @@ mod tests {
             let times = generate(&spec, "W1", 333.3, 7).times;
             assert!(times.is_sorted(), "{spec:?}");
             assert!(*times.last().unwrap() < MINUTE, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_hold_the_same_arrivals() {
+        let name = WorkloadName::new("W1").unwrap();
+        let rate = RequestsPerSecond::new(333.3).unwrap();
+        let cv = ArrivalSpec::Gamma { cv: 4.0 };
+        for spec in [ArrivalSpec::Constant, ArrivalSpec::Poisson, cv] {
+            let mut process = spec.build(&name, rate, MINUTE, 7).unwrap();
+            let mut times = Vec::new();
+            for block in [1, 0, 255, 64].into_iter().cycle() {
+                let before = times.len();
+                process.fill(block, &mut times);
+                if times.len() < before + block {
+                    break;
+                }
+            }
+            process.fill(3, &mut times);
+            assert!(times == generate(&spec, "W1", 333.3, 7).times, "{spec:?}");
         }
     }
 

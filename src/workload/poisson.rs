@@ -27,4 +27,15 @@ impl ArrivalProcess for PoissonArrivals {
         let gap: f64 = Exp1.sample(&mut self.random);
         after_gap(&mut self.last, gap * self.mean_gap_ns, self.end)
     }
+
+    fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
+        times.reserve(count);
+        // On a copy, so that the state of the generator stays in registers.
+        let mut process = self.clone();
+        for _ in 0..count {
+            let Some(time) = process.next_arrival() else { break };
+            times.push(time);
+        }
+        *self = process;
+    }
 }

@@ -1,12 +1,14 @@
 //! The event loop of one GPU.
 
-use super::batcher::Batch;
 use super::event_queue::EventQueue;
 use super::server::Server;
-use super::speed::{BadPrediction, SpeedTable};
-use super::{GpuOutcome, LoadOverlap, ServerOutcome};
 use crate::domain::{GpuId, GpuInterval, RecordSink};
+use crate::sim::prepare::{GpuRun, GpuSetting};
+use crate::sim::speed::{BadPrediction, SetState, Speeds};
+use crate::sim::{Batch, GpuOutcome, LoadOverlap};
 use crate::units::Nanoseconds;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What can happen.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +41,14 @@ struct Execution {
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
-pub(super) struct GpuSimulation<'a, S> {
+pub(in crate::sim) struct GpuSimulation<'a, S> {
     gpu: GpuId,
     overlap: LoadOverlap,
     duration: Nanoseconds,
     servers: Vec<Server>,
-    speeds: SpeedTable<'a>,
+    speeds: Speeds<'a>,
+    /// The states that occurred, by the batch size of each slot.
+    states: BTreeMap<Box<[u32]>, Rc<SetState>>,
     sink: S,
     events: EventQueue<Event>,
     processed: u64,
@@ -54,8 +58,8 @@ pub(super) struct GpuSimulation<'a, S> {
     executing: Vec<u32>,
     /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
     generation: u64,
-    /// The present state in `speeds`, and since when it holds.
-    state: usize,
+    /// The present state, and since when it holds.
+    state: Rc<SetState>,
     state_since: Nanoseconds,
     last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
@@ -64,29 +68,30 @@ pub(super) struct GpuSimulation<'a, S> {
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// A GPU at time 0, before the first arrival.
-    pub(super) fn new(
-        gpu: GpuId,
-        overlap: LoadOverlap,
-        duration: Nanoseconds,
-        servers: Vec<Server>,
-        mut speeds: SpeedTable<'a>,
+    pub(in crate::sim) fn new(
+        setting: GpuSetting,
+        run: GpuRun<'a>,
         sink: S,
     ) -> Result<Self, BadPrediction> {
+        let GpuSetting { gpu, overlap, duration } = setting;
+        let GpuRun { servers, speeds } = run;
+        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
-        let state = speeds.find(&executing)?;
+        let idle = Rc::new(speeds.compute(&executing)?);
         let mut simulation = Self {
             gpu,
             overlap,
             duration,
             servers,
             speeds,
+            states: BTreeMap::from([(executing.clone().into(), Rc::clone(&idle))]),
+            state: idle,
             sink,
             events: EventQueue::new(),
             processed: 0,
             executions: Vec::new(),
             executing,
             generation: 0,
-            state,
             state_since: Nanoseconds::ZERO,
             last_done: Nanoseconds::ZERO,
             taken: Vec::new(),
@@ -98,7 +103,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Lets everything happen up to and including `stop`.
-    pub(super) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(in crate::sim) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
         while let Some((now, event)) = self.events.pop_until(stop) {
             self.processed += 1;
             match event {
@@ -119,17 +124,17 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(super) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+    pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
         self.run_until(Nanoseconds::MAX)?;
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
-        let servers = self.servers.iter().map(ServerOutcome::of).collect();
+        let servers = self.servers.iter().map(Server::outcome).collect();
         Ok(GpuOutcome { gpu: self.gpu, sink: self.sink, servers, events: self.processed, end })
     }
 
     fn schedule_arrival(&mut self, server: usize) {
         if let Some(time) = self.servers[server].arrivals.next_arrival() {
-            self.events.push(time, Event::Arrival { server });
+            self.events.push_arrival(time, server, Event::Arrival { server });
         }
     }
 
@@ -251,10 +256,13 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
     fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.close_interval(now);
-        self.state = self.speeds.find(&self.executing)?;
-        let state = self.speeds.state(self.state);
+        if !self.states.contains_key(self.executing.as_slice()) {
+            let state = Rc::new(self.speeds.compute(&self.executing)?);
+            self.states.insert(self.executing.as_slice().into(), state);
+        }
+        self.state = Rc::clone(&self.states[self.executing.as_slice()]);
         for execution in &mut self.executions {
-            let exec_ns = state.exec_ns[execution.slot];
+            let exec_ns = self.state.exec_ns[execution.slot];
             // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
             // counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {
@@ -287,7 +295,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         if now == self.state_since {
             return;
         }
-        let state = self.speeds.state(self.state);
+        let state = &self.state;
         self.sink.gpu_interval(&GpuInterval {
             gpu: self.gpu,
             start: self.state_since,
@@ -302,7 +310,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
 
     /// The servers as they are now.
     #[cfg(test)]
-    pub(super) fn servers(&self) -> &[Server] {
+    pub(in crate::sim) fn servers(&self) -> &[Server] {
         &self.servers
     }
 }

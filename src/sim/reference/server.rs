@@ -1,8 +1,9 @@
 //! One server of a GPU: a batcher and the pipelines of its instances.
 
-use super::batcher::{Batch, Batcher};
-use super::speed::{BadPrediction, SpeedTable};
 use crate::domain::{GpuId, RequestRecord, WorkloadId};
+use crate::sim::prepare::ServerRun;
+use crate::sim::speed::{BadPrediction, Speeds};
+use crate::sim::{Batch, Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
 use crate::workload::{ArrivalProcess, Stream};
 use rand_distr::{Distribution, Exp1};
@@ -65,17 +66,17 @@ pub(super) struct Instance {
 
 /// One server of a GPU.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(in crate::sim) struct Server {
     pub(super) workload: WorkloadId,
     pub(super) arrivals: Box<dyn ArrivalProcess>,
-    pub(super) batcher: Batcher,
+    pub(in crate::sim) batcher: Batcher,
     pub(super) instances: Vec<Instance>,
     /// The slot of its first instance.
     pub(super) first_slot: usize,
     /// When the batcher's timer event is due, if one is.
     pub(super) timer: Option<Nanoseconds>,
-    pub(super) arrived: u64,
-    pub(super) completed: u64,
+    pub(in crate::sim) arrived: u64,
+    pub(in crate::sim) completed: u64,
     pub(super) batches: u64,
     /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
     service: Option<Stream>,
@@ -84,13 +85,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(
-        workload: WorkloadId,
-        arrivals: Box<dyn ArrivalProcess>,
-        batcher: Batcher,
-        slots: std::ops::Range<usize>,
-        service: Option<Stream>,
-    ) -> Self {
+    pub(super) fn new(run: ServerRun) -> Self {
+        let ServerRun { workload, arrivals, rules, slots, service } = run;
+        let batcher = Batcher::new(rules);
         let instance = |_| Instance { ready: true, ..Instance::default() };
         Self {
             workload,
@@ -115,7 +112,7 @@ impl Server {
         batch: Batch,
         now: Nanoseconds,
         index: usize,
-        speeds: &SpeedTable<'_>,
+        speeds: &Speeds<'_>,
     ) -> Result<(usize, Nanoseconds), BadPrediction> {
         let rows = batch.len();
         if self.transfers.len() <= rows {
@@ -149,9 +146,19 @@ impl Server {
         Ok((position, load_end))
     }
 
+    /// Its counters.
+    pub(super) fn outcome(&self) -> ServerOutcome {
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrived,
+            completed: self.completed,
+            batches: self.batches,
+        }
+    }
+
     /// Requests that are in an instance.
     #[cfg(test)]
-    pub(super) fn in_pipeline(&self) -> usize {
+    pub(in crate::sim) fn in_pipeline(&self) -> usize {
         let flights = self.instances.iter().flat_map(|i| i.front.iter().chain(&i.back));
         flights.map(|flight| flight.batch.len()).sum()
     }

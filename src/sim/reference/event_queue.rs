@@ -4,7 +4,11 @@ use crate::units::Nanoseconds;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Events in order of time; among equal times, in the order in which they were pushed.
+/// Events in order of time. Among equal times arrivals come first, in the order of the plan, and then
+/// the others in the order in which they were pushed.
+///
+/// Arrivals have a rank of their own, because the order in which they are pushed depends on the whole
+/// history of the run: an engine that has no event for an arrival could not know it.
 #[derive(Debug)]
 pub(super) struct EventQueue<E> {
     heap: BinaryHeap<Entry<E>>,
@@ -14,8 +18,16 @@ pub(super) struct EventQueue<E> {
 #[derive(Debug)]
 struct Entry<E> {
     time: Nanoseconds,
-    sequence: u64,
+    rank: Rank,
     event: E,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// An arrival at a server, of which only one can be pushed at a time.
+    Arrival(usize),
+    /// Anything else, numbered.
+    Other(u64),
 }
 
 impl<E> EventQueue<E> {
@@ -24,8 +36,13 @@ impl<E> EventQueue<E> {
     }
 
     pub(super) fn push(&mut self, time: Nanoseconds, event: E) {
-        self.heap.push(Entry { time, sequence: self.pushed, event });
+        self.heap.push(Entry { time, rank: Rank::Other(self.pushed), event });
         self.pushed += 1;
+    }
+
+    /// Pushes the next arrival at a server.
+    pub(super) fn push_arrival(&mut self, time: Nanoseconds, server: usize, event: E) {
+        self.heap.push(Entry { time, rank: Rank::Arrival(server), event });
     }
 
     /// The first event, unless it is after `stop`.
@@ -40,7 +57,7 @@ impl<E> EventQueue<E> {
 impl<E> Ord for Entry<E> {
     /// Reversed, because the heap of the standard library gives its greatest element.
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.time, other.sequence).cmp(&(self.time, self.sequence))
+        (other.time, other.rank).cmp(&(self.time, self.rank))
     }
 }
 
@@ -63,14 +80,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_times_come_in_the_order_of_pushing() {
+    fn equal_times_come_in_the_order_of_pushing_but_arrivals_first() {
         let mut queue = EventQueue::new();
         for (time, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (5, 'e'), (9, 'f')] {
             queue.push(Nanoseconds::new(time), event);
         }
+        for (time, server, event) in [(5, 7, 'Z'), (1, 0, 'X'), (5, 2, 'Y')] {
+            queue.push_arrival(Nanoseconds::new(time), server, event);
+        }
         let order: String =
             std::iter::from_fn(|| queue.pop_until(Nanoseconds::new(8))).map(|(_, e)| e).collect();
-        assert_eq!(order, "abcde");
+        assert_eq!(order, "XabYZcde");
         assert_eq!(queue.pop_until(Nanoseconds::MAX), Some((Nanoseconds::new(9), 'f')));
         assert_eq!(queue.pop_until(Nanoseconds::MAX), None);
     }

@@ -1,0 +1,98 @@
+//! What happens next on one GPU.
+
+use crate::units::Nanoseconds;
+
+/// A place in the order of what happens: the time, and the rank among equal times.
+pub(super) type Moment = (Nanoseconds, u64);
+
+/// Ranks below this are the numbers of servers at which requests arrive; from here on, they count what
+/// was put on the agenda. So arrivals come first, as in the reference engine.
+const FIRST_RANK: u64 = 1 << 32;
+
+/// What can happen, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A request arrives at a lane whose batcher must know.
+    Arrival(u32),
+    /// The batcher of a lane may have to act without an arrival.
+    Timer(u32),
+    /// The batch of an idle slot is on the GPU.
+    Loaded(u32),
+    /// The results of the batch of a slot are on the host.
+    Done(u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    at: Moment,
+    what: What,
+}
+
+/// The few things that are to come, latest first. There are no more than a handful for each server, and
+/// most new ones are among the latest, so that a heap would not pay.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    entries: Vec<Entry>,
+    ranks: u64,
+}
+
+impl Agenda {
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::new(), ranks: FIRST_RANK }
+    }
+
+    /// The next rank: after everything that was ranked before.
+    pub(super) fn rank(&mut self) -> u64 {
+        self.ranks += 1;
+        self.ranks
+    }
+
+    /// Puts an entry where it belongs.
+    pub(super) fn insert(&mut self, at: Moment, what: What) {
+        let mut place = self.entries.len();
+        self.entries.push(Entry { at, what });
+        while place > 0 && self.entries[place - 1].at < at {
+            self.entries[place] = self.entries[place - 1];
+            place -= 1;
+        }
+        self.entries[place] = Entry { at, what };
+    }
+
+    /// As [`Agenda::insert`], for the next arrival at a lane.
+    pub(super) fn insert_arrival(&mut self, time: Nanoseconds, lane: u32) {
+        self.insert((time, u64::from(lane)), What::Arrival(lane));
+    }
+
+    /// Takes the first entry, if it comes before `limit` (or there is no limit).
+    pub(super) fn pop_before(&mut self, limit: Option<Moment>) -> Option<(Moment, What)> {
+        let Entry { at, what } = *self.entries.last()?;
+        if limit.is_some_and(|limit| limit < at) {
+            return None;
+        }
+        self.entries.pop();
+        Some((at, what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_in_order_of_time_and_rank_and_arrivals_first() {
+        let mut agenda = Agenda::new();
+        let at = Nanoseconds::new;
+        let (early, late) = (agenda.rank(), agenda.rank());
+        agenda.insert((at(5), late), What::Done(1));
+        agenda.insert((at(7), early), What::Timer(0));
+        agenda.insert((at(5), early), What::Loaded(2));
+        agenda.insert_arrival(at(5), 9);
+        agenda.insert_arrival(at(5), 3);
+        let limit = Some((at(5), late));
+        let order: Vec<What> =
+            std::iter::from_fn(|| agenda.pop_before(limit)).map(|(_, what)| what).collect();
+        assert_eq!(order, [What::Arrival(3), What::Arrival(9), What::Loaded(2), What::Done(1)]);
+        assert_eq!(agenda.pop_before(None).map(|(at, _)| at), Some((at(7), early)));
+        assert_eq!(agenda.pop_before(None), None);
+    }
+}

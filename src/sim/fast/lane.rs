@@ -1,0 +1,145 @@
+//! One server of a GPU with its batcher, and the slots of its instances.
+
+use super::stream::ArrivalStream;
+use crate::domain::WorkloadId;
+use crate::sim::prepare::ServerRun;
+use crate::sim::{Batcher, ServerOutcome};
+use crate::units::Nanoseconds;
+use crate::workload::Stream;
+use std::ops::Range;
+
+/// How a lane forms batches.
+#[derive(Debug)]
+pub(super) enum Batching {
+    /// Greedy FIFO chunking, which is what the rules amount to without a queue delay and with the largest
+    /// batch as the only preferred size: a ready instance takes what is there, up to `max`.
+    ///
+    /// Nobody has to know of an arrival, unless the lane is `hungry`: an instance is ready, and nothing
+    /// was there. Then the next arrival is on the agenda.
+    Greedy { max: usize, hungry: bool },
+    /// The rules in full. Every arrival is on the agenda.
+    Ruled(Box<Ruled>),
+}
+
+/// A lane with the rules of its batcher in full.
+#[derive(Debug)]
+pub(super) struct Ruled {
+    pub(super) batcher: Batcher,
+    /// When the batcher's timer is due, if it is.
+    pub(super) timer: Option<Nanoseconds>,
+    /// How many requests the batcher has been told of that are in no batch yet.
+    pub(super) told: usize,
+}
+
+/// One server of a GPU.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) workload: WorkloadId,
+    pub(super) arrivals: ArrivalStream,
+    pub(super) batching: Batching,
+    /// The slots of its instances.
+    pub(super) slots: Range<usize>,
+    /// How many of its instances are ready for a batch.
+    pub(super) ready: usize,
+    pub(super) completed: u64,
+    pub(super) batches: u64,
+    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
+    pub(super) service: Option<Stream>,
+    /// Load and feedback time of each batch size that occurred.
+    pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
+}
+
+impl Lane {
+    pub(super) fn new(run: ServerRun) -> Self {
+        let ServerRun { workload, arrivals, rules, slots, service } = run;
+        let max = rules.max_batch();
+        let batching = if rules.is_greedy() {
+            Batching::Greedy { max, hungry: false }
+        } else {
+            let batcher = Batcher::new(rules);
+            Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0 }))
+        };
+        Self {
+            workload,
+            arrivals: ArrivalStream::new(arrivals),
+            batching,
+            ready: slots.len(),
+            slots,
+            completed: 0,
+            batches: 0,
+            service,
+            transfers: vec![None; max + 1],
+        }
+    }
+
+    /// Its counters at the end of the run.
+    pub(super) fn outcome(&self) -> ServerOutcome {
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrivals.taken(),
+            completed: self.completed,
+            batches: self.batches,
+        }
+    }
+}
+
+/// A batch on its way through an instance. Times are set as the stages are reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flight {
+    /// The number of its first request among the arrivals of its lane.
+    pub(super) first: u64,
+    pub(super) rows: u32,
+    /// Its number among the batches of its lane.
+    pub(super) number: u64,
+    /// Its work as a multiple of the predicted execution time.
+    pub(super) work: f64,
+    pub(super) load_start: Nanoseconds,
+    pub(super) load_end: Nanoseconds,
+    /// The rank of the end of its load.
+    pub(super) load_rank: u64,
+    pub(super) feedback: Nanoseconds,
+    pub(super) exec_start: Nanoseconds,
+    pub(super) exec_end: Nanoseconds,
+}
+
+/// The batch that an instance loads while another one executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Front {
+    /// None.
+    Free,
+    /// It executes as soon as it is loaded, which is on the agenda.
+    Loading,
+    /// It executes when it is loaded and the batch before it is done. Its load is not on the agenda: most
+    /// often it ends long before.
+    Behind,
+}
+
+/// An instance: it loads one batch while another executes or sends its results back.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) lane: u32,
+    /// Whether it waits for the batcher.
+    pub(super) ready: bool,
+    pub(super) front: Front,
+    /// Whether a batch executes or its results are copied back.
+    pub(super) busy: bool,
+    /// Two batches that swap roles: that in front is the one at `1 - back`.
+    pub(super) flights: [Flight; 2],
+    pub(super) back: usize,
+}
+
+impl Slot {
+    pub(super) fn new(lane: u32) -> Self {
+        let flights = [Flight::default(); 2];
+        Self { lane, ready: true, front: Front::Free, busy: false, flights, back: 0 }
+    }
+
+    /// The number of the first request that is still in it.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        match (self.busy, self.front) {
+            (true, _) => Some(self.flights[self.back].first),
+            (false, Front::Free) => None,
+            (false, _) => Some(self.flights[1 - self.back].first),
+        }
+    }
+}

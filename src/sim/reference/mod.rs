@@ -1,0 +1,30 @@
+//! The clear engine: an event for everything that happens, in one queue.
+//!
+//! It is the oracle of the fast engine: both give the same records and intervals, in the same order and
+//! to the last bit, for every input. Use [`super::simulate`] for work.
+
+mod event_queue;
+mod gpu;
+mod server;
+
+use super::engine::{SimInput, SimOutcome, run_gpus};
+use super::error::SimError;
+use crate::domain::{GpuId, RecordSink};
+
+#[cfg(test)]
+pub(in crate::sim) use gpu::GpuSimulation;
+
+/// As [`super::simulate`], in the plainest way.
+///
+/// # Errors
+/// As [`super::simulate`].
+pub fn simulate<S, F>(input: &SimInput<'_>, make_sink: F) -> Result<SimOutcome<S>, SimError>
+where
+    S: RecordSink + Send,
+    F: Fn(GpuId) -> S + Sync,
+{
+    run_gpus(input, |setting, run| {
+        let sink = make_sink(setting.gpu);
+        gpu::GpuSimulation::new(setting, run, sink).and_then(gpu::GpuSimulation::finish)
+    })
+}

@@ -1,0 +1,215 @@
+//! The fast engine against the reference engine: the same records and intervals, in the same order and to
+//! the last bit, on thousands of random cases and on the shipped scenarios.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "common/fake.rs"]
+mod fake;
+
+use fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+use igniter::domain::{GpuInterval, Workload};
+use igniter::fit::fit_igniter;
+use igniter::plan::{PlanRequest, STRATEGIES, strategy};
+use igniter::scenario::Scenario;
+use igniter::sim::{
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimOutcome,
+    SimWorkload, reference, simulate,
+};
+use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
+use igniter::workload::ArrivalSpec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::path::Path;
+
+/// An interval with its floats as bits.
+fn bits(i: &GpuInterval) -> (Nanoseconds, Nanoseconds, u32, [u64; 3]) {
+    let floats = [i.busy_sm_pct, i.power_w, i.clock_mhz].map(f64::to_bits);
+    (i.start, i.end, i.running, floats)
+}
+
+/// Runs both engines; `Err` says where they differ first.
+fn compare(input: &SimInput<'_>) -> Result<u64, String> {
+    let fast = simulate(input, |_| Everything::default());
+    let clear = reference::simulate(input, |_| Everything::default());
+    let (fast, clear): (SimOutcome<_>, SimOutcome<_>) = match (fast, clear) {
+        (Ok(fast), Ok(clear)) => (fast, clear),
+        (Err(fast), Err(clear)) if fast.to_string() == clear.to_string() => return Ok(0),
+        (fast, clear) => return Err(format!("{:?}\n{:?}", fast.err(), clear.err())),
+    };
+    let mut records = 0;
+    if fast.unserved != clear.unserved || fast.gpus.len() != clear.gpus.len() {
+        return Err("different GPUs or workloads".into());
+    }
+    for (f, c) in fast.gpus.iter().zip(&clear.gpus) {
+        for (i, (f, c)) in f.sink.records.iter().zip(&c.sink.records).enumerate() {
+            if f != c {
+                return Err(format!("record {i}\n{f:?}\n{c:?}"));
+            }
+        }
+        for (i, (f, c)) in f.sink.intervals.iter().zip(&c.sink.intervals).enumerate() {
+            if bits(f) != bits(c) {
+                return Err(format!("interval {i}\n{f:?}\n{c:?}"));
+            }
+        }
+        let counts = |sink: &Everything| (sink.records.len(), sink.intervals.len());
+        if counts(&f.sink) != counts(&c.sink) {
+            return Err(format!(
+                "{:?} and {:?} records and intervals",
+                counts(&f.sink),
+                counts(&c.sink)
+            ));
+        }
+        if (f.gpu, &f.servers, f.end) != (c.gpu, &c.servers, c.end) {
+            return Err(format!("{:?}\n{:?}", f.servers, c.servers));
+        }
+        records += f.sink.records.len() as u64;
+    }
+    Ok(records)
+}
+
+/// Times in ms: any, or from a grid, so that many things happen at once.
+fn times() -> impl Strategy<Value = Vec<FakeModel>> {
+    let model =
+        |(load, fixed, per_request, feedback)| FakeModel { load, fixed, per_request, feedback };
+    let grid = || select(vec![0.0, 0.0, 0.5, 1.0, 2.0]);
+    let any = || 0.0..3.0_f64;
+    prop_oneof![
+        prop::collection::vec((grid(), grid(), grid(), grid()).prop_map(model), 3),
+        prop::collection::vec((any(), any(), any(), any()).prop_map(model), 3),
+    ]
+}
+
+fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
+    let delay = prop_oneof![
+        4 => Just(0.0),
+        1 => select(vec![0.5, 1.0, 4.0]),
+        1 => 0.0..20.0_f64,
+    ];
+    let preferred = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(1..=9_u32, 1..3)];
+    let max = prop_oneof![Just(None), (1..=9_u32).prop_map(Some)];
+    let instances = prop_oneof![3 => Just(1), 1 => 2..4_u32];
+    (1..=9_u32, delay, preferred, max, instances, any::<bool>()).prop_map(
+        |(planned, delay, preferred, max, instances, variable_shape)| {
+            let size = |size: u32| BatchSize::new(size).unwrap();
+            let largest = max.unwrap_or(planned);
+            let spec = BatchingSpec {
+                max_queue_delay: Milliseconds::new(delay).unwrap(),
+                max_batch: max.map(size),
+                preferred: preferred.into_iter().map(|p| size(p.min(largest))).collect(),
+                instances,
+                variable_shape,
+            };
+            (planned, spec)
+        },
+    )
+}
+
+fn any_server() -> impl Strategy<Value = FakeServer> {
+    let arrival = prop_oneof![
+        2 => Just(ArrivalSpec::Constant),
+        2 => Just(ArrivalSpec::Poisson),
+        // From cv = 3 on, many requests arrive in the same nanosecond.
+        1 => (0.2..5.0_f64).prop_map(|cv| ArrivalSpec::Gamma { cv }),
+    ];
+    let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
+    (0..3_usize, any_batching(), 1..100_u32, rate, arrival).prop_map(
+        |(model, (batch, batching), share, rate, arrival)| FakeServer {
+            model,
+            batch,
+            share,
+            rate,
+            arrival,
+            batching,
+        },
+    )
+}
+
+fn any_scenario() -> impl Strategy<Value = FakeScenario> {
+    let slowdown = prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64];
+    let gpus = prop::collection::vec(prop::collection::vec(any_server(), 0..5), 1..3);
+    (times(), slowdown, any::<bool>(), gpus).prop_map(|(models, slowdown, by_share, gpus)| {
+        let mut predictor = FakePredictor::new(models, slowdown);
+        predictor.by_share = by_share;
+        FakeScenario::new(predictor, &gpus)
+    })
+}
+
+fn any_spec() -> impl Strategy<Value = EngineSpec> {
+    let interference =
+        select(vec![Interference::Dynamic, Interference::Static, Interference::None]);
+    let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
+    let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
+    (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
+        interference,
+        overlap,
+        service,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn both_engines_agree_record_for_record(
+        scenario in any_scenario(), spec in any_spec(), seed: u64,
+    ) {
+        let input = scenario.input(spec, 0.1, seed);
+        if let Err(difference) = compare(&input) {
+            prop_assert!(false, "{difference}");
+        }
+    }
+}
+
+/// Long enough for many blocks of arrivals, a backlog, and every kind of batcher on one GPU.
+#[test]
+fn both_engines_agree_on_long_runs() {
+    let model =
+        |load, fixed, per_request, feedback| FakeModel { load, fixed, per_request, feedback };
+    let models =
+        vec![model(0.2, 1.0, 0.5, 0.1), model(0.1, 2.0, 0.3, 0.0), model(0.0, 0.5, 1.0, 0.3)];
+    let server = |i: usize| {
+        let rate = [900.0, 1400.0, 300.0, 5000.0, 200.0][i];
+        let mut server = FakeServer::new(i % 3, 8, rate, ArrivalSpec::Poisson);
+        server.batching.instances = [1, 2, 1, 3, 1][i];
+        server.batching.max_queue_delay = Milliseconds::new([0.0, 0.0, 5.0, 0.0, 2.0][i]).unwrap();
+        server
+    };
+    let scenario =
+        FakeScenario::new(FakePredictor::new(models, 0.1), &[(0..5).map(server).collect()]);
+    for overlap in [LoadOverlap::Overlapped, LoadOverlap::Serial] {
+        let spec = EngineSpec { overlap, ..EngineSpec::default() };
+        assert!(compare(&scenario.input(spec, 4.0, 1)).unwrap() > 20_000);
+    }
+}
+
+#[test]
+fn both_engines_agree_on_the_shipped_scenarios() {
+    let predictor = fit_igniter(&igniter::profile::load("v100").unwrap()).unwrap().0;
+    for name in ["motivating-3", "paper-12", "paper-12-poisson", "paper-12-bursty"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.toml"));
+        let scenario = Scenario::load(&path).unwrap();
+        let workloads: Vec<Workload> =
+            scenario.workloads.iter().map(|w| w.workload.clone()).collect();
+        let sim_workloads: Vec<SimWorkload> = (scenario.workloads.iter())
+            .map(|w| SimWorkload {
+                workload: w.workload.clone(),
+                arrival: w.arrival.clone(),
+                batching: w.batching.clone(),
+            })
+            .collect();
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        for strategy_name in STRATEGIES {
+            let input = SimInput {
+                plan: &strategy(strategy_name).unwrap().plan(&request),
+                workloads: &sim_workloads,
+                predictor: &predictor,
+                spec: scenario.engine,
+                duration: scenario.duration.min(Nanoseconds::new(12_000_000_000)),
+                seed: scenario.seed,
+            };
+            let records =
+                compare(&input).unwrap_or_else(|d| panic!("{name}, {strategy_name}: {d}"));
+            assert!(records > 5_000, "{name}, {strategy_name}: {records} records");
+        }
+    }
+}
