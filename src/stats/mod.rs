@@ -6,7 +6,9 @@
 mod error;
 mod percentile;
 mod sample;
+mod sort;
 
 pub use error::{bias_pct, mape_pct};
 pub use percentile::percentile;
 pub use sample::{ConfidenceInterval, confidence_interval, mean, pearson, standard_deviation};
+pub use sort::sort_integers;

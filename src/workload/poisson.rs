@@ -23,6 +23,7 @@ impl PoissonArrivals {
 }
 
 impl ArrivalProcess for PoissonArrivals {
+    #[inline]
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         let gap: f64 = Exp1.sample(&mut self.random);
         after_gap(&mut self.last, gap * self.mean_gap_ns, self.end)

@@ -162,10 +162,6 @@ fn place(table: &[(u64, u32)], key: u64) -> usize {
     let mask = table.len() - 1;
     // Fibonacci hashing: the upper half of a product with 2⁶⁴ / golden ratio.
     let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "32 bits are left, and few of them are used"
-    )]
     let mut place = hash as usize & mask;
     while table[place].0 != key && table[place].0 != 0 {
         place = (place + 1) & mask;
