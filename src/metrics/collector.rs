@@ -56,6 +56,7 @@ impl GpuCollector {
         self.tally(workload).unfinished(arrival, stopped, &window, slo);
     }
 
+    #[inline]
     fn tally(&mut self, workload: WorkloadId) -> &mut Tally {
         let position = &mut self.positions[workload.index()];
         if *position == 0 {
@@ -77,6 +78,7 @@ impl RecordSink for GpuCollector {
         self.tally(batch.workload).batch(batch, arrivals, &window, slo);
     }
 
+    #[inline]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
         self.series.interval(interval);
@@ -113,8 +115,9 @@ pub fn summarise(
     }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
+    let mut scratch = Vec::new();
     for (workload, mut tally) in workloads.iter().zip(tallies) {
-        sort_integers(&mut tally.latencies);
+        sort_integers(&mut tally.latencies, &mut scratch);
         summaries.push(workload_summary(plan, workload, window, &tally));
         cdf.push(LatencyCdf {
             workload: workload.name.clone(),

@@ -43,7 +43,7 @@ struct Sums {
 impl Sums {
     #[inline]
     fn add(&mut self, interval: &GpuInterval, overlap_ns: u64) {
-        let overlap = overlap_ns as f64;
+        let overlap = Nanoseconds::new(overlap_ns).as_f64();
         self.observed_ns += overlap;
         self.power += interval.power_w * overlap;
         self.busy_sm += interval.busy_sm_pct * overlap;
@@ -75,6 +75,7 @@ impl SeriesBuilder {
         u64::try_from(edge).expect("an edge lies within the run")
     }
 
+    #[inline]
     pub(super) fn interval(&mut self, interval: &GpuInterval) {
         let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
         if self.bins.is_empty() || start >= end {
@@ -95,6 +96,7 @@ impl SeriesBuilder {
     }
 
     /// Splits an interval at the edges of bins.
+    #[cold]
     fn spread(&mut self, interval: &GpuInterval, start: u64, end: u64) {
         let guess = u128::from(start) * self.bins.len() as u128 / u128::from(self.duration_ns);
         let mut index = usize::try_from(guess).expect("below the number of bins");

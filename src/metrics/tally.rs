@@ -17,16 +17,22 @@ impl BatchSizes {
     /// Larger sizes than this are unusual.
     const USUAL: u32 = 256;
 
+    #[inline]
     fn add(&mut self, size: u32, requests: u64) {
+        match self.usual.get_mut(size as usize) {
+            Some(count) => *count += requests,
+            None => self.add_first(size, requests),
+        }
+    }
+
+    #[cold]
+    fn add_first(&mut self, size: u32, requests: u64) {
         if size > Self::USUAL {
             *self.more.entry(size).or_default() += requests;
-            return;
+        } else {
+            self.usual.resize(size as usize + 1, 0);
+            self.usual[size as usize] += requests;
         }
-        let index = size as usize;
-        if index >= self.usual.len() {
-            self.usual.resize(index + 1, 0);
-        }
-        self.usual[index] += requests;
     }
 
     /// Sizes that occurred, in order, with their counts.
