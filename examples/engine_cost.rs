@@ -1,17 +1,37 @@
-//! What a simulated request costs: twelve Poisson workloads on three GPUs, on one thread.
+//! What a simulated request costs.
 //!
-//! `cargo run --release --example engine_cost`
+//! ```text
+//! cargo run --release --example engine_cost                  everything
+//! cargo run --release --example engine_cost -- full 600      one measurement, over so many simulated seconds
+//! ```
+//!
+//! - `bare`: twelve Poisson workloads on three GPUs, into a sink that only counts;
+//! - `full`: `scenarios/paper-12-poisson.toml` with power, breakdown, exact percentiles and series;
+//! - `growth`: the twelve workloads once, ten and a hundred times;
+//! - `threads`: two seeds of `full` one after the other, and at once on two threads.
+//!
+//! Clock times are the best of five runs. Instructions repeat exactly, other load or not: run
+//! `valgrind --tool=callgrind` on `full 20` and on `full 40`, and divide the difference of the counts by
+//! that of the requests.
 
 #[path = "../tests/common/fake.rs"]
 mod fake;
 
+use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
-use igniter::domain::{GpuInterval, RecordSink, RequestRecord};
-use igniter::sim::{EngineSpec, Interference, simulate};
+use igniter::domain::{BatchRecord, GpuInterval, Plan, RecordSink, RequestRecord};
+use igniter::plan::strategy;
+use igniter::run::{Overrides, Study};
+use igniter::scenario::Scenario;
+use igniter::sim::{EngineSpec, simulate};
+use igniter::units::Nanoseconds;
 use igniter::workload::ArrivalSpec;
+use rayon::prelude::*;
+use std::path::Path;
 
 const RATES: [f64; 12] =
     [1200.0, 400.0, 300.0, 150.0, 400.0, 600.0, 400.0, 50.0, 800.0, 200.0, 200.0, 300.0];
+const SCENARIO: &str = "scenarios/paper-12-poisson.toml";
 
 #[derive(Debug, Default)]
 struct Count {
@@ -26,14 +46,53 @@ impl RecordSink for Count {
         self.latency_ns += record.latency().get();
     }
 
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        self.requests += arrivals.len() as u64;
+        self.latency_ns +=
+            arrivals.iter().map(|&arrival| (batch.done - arrival).get()).sum::<u64>();
+    }
+
     fn gpu_interval(&mut self, _: &GpuInterval) {
         self.intervals += 1;
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
 fn main() -> anyhow::Result<()> {
-    // Service 1 + 0.7 b / rate, 5 % slower for each other batch; transfers of 0.05 ms.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let what = arguments.first().map_or("all", String::as_str);
+    let seconds: f64 = arguments.get(1).map_or(Ok(300.0), |text| text.parse())?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let one_thread = |work: fn(f64) -> anyhow::Result<()>| pool.install(|| work(seconds));
+    match what {
+        "bare" => one_thread(bare),
+        "full" => one_thread(full),
+        "growth" => one_thread(growth),
+        "threads" => threads(seconds),
+        "all" => {
+            one_thread(bare)?;
+            one_thread(full)?;
+            one_thread(growth)?;
+            threads(seconds)
+        }
+        other => bail!("no measurement {other:?}; there are bare, full, growth and threads"),
+    }
+}
+
+/// The least clock time of five runs, in ns.
+#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
+fn best_ns(mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        run()?;
+        best = best.min(start.elapsed().as_secs_f64() * 1e9);
+    }
+    Ok(best)
+}
+
+/// The twelve workloads, so many times. Service 1 + 0.7 b / rate ms, 5 % slower for each other batch;
+/// transfers of 0.05 ms; four workloads on each GPU.
+fn twelve(times: usize) -> FakeScenario {
     let models = RATES.map(|rate| FakeModel {
         load: 0.05,
         fixed: 1.0,
@@ -41,33 +100,85 @@ fn main() -> anyhow::Result<()> {
         feedback: 0.05,
     });
     let server = |i: usize| FakeServer::new(i, 8, RATES[i], ArrivalSpec::Poisson);
-    let gpus: Vec<Vec<_>> =
-        (0..3).map(|gpu| (4 * gpu..4 * gpu + 4).map(server).collect()).collect();
-    let scenario = FakeScenario::new(FakePredictor::new(models.to_vec(), 0.05), &gpus);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    for interference in [Interference::Dynamic, Interference::Static] {
-        for repeat in 0..3 {
-            let spec = EngineSpec { interference, ..EngineSpec::default() };
-            let input = scenario.input(spec, 600.0, repeat);
-            let start = std::time::Instant::now();
-            let outcome = pool.install(|| simulate(&input, |_| Count::default()))?;
-            let ns = start.elapsed().as_secs_f64() * 1e9;
-            let servers = || outcome.gpus.iter().flat_map(|gpu| &gpu.servers);
-            let requests: u64 = outcome.gpus.iter().map(|gpu| gpu.sink.requests).sum();
-            let latency: u64 = outcome.gpus.iter().map(|gpu| gpu.sink.latency_ns).sum();
-            let events: u64 = outcome.gpus.iter().map(|gpu| gpu.events).sum();
-            let batches: u64 = servers().map(|server| server.batches).sum();
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-            let per = |count: u64, of: u64| count as f64 / of as f64;
-            println!(
-                "{interference:?}: {:.0} ns/request ({requests} requests, mean batch {:.2}, \
-                 {:.2} events/request, mean latency {:.3} ms)",
-                ns / per(requests, 1),
-                per(requests, batches),
-                per(events, requests),
-                per(latency, requests) / 1e6,
-            );
-        }
+    let gpu = |gpu: usize| (4 * (gpu % 3)..4 * (gpu % 3) + 4).map(server).collect::<Vec<_>>();
+    let gpus: Vec<Vec<_>> = (0..3 * times).map(gpu).collect();
+    FakeScenario::new(FakePredictor::new(models.to_vec(), 0.05), &gpus)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn bare(seconds: f64) -> anyhow::Result<()> {
+    let scenario = twelve(1);
+    let input = scenario.input(EngineSpec::default(), seconds, 1);
+    let (mut requests, mut latency_ns, mut batches, mut events) = (0, 0, 0, 0);
+    let ns = best_ns(|| {
+        let gpus = simulate(&input, |_| Count::default())?.gpus;
+        requests = gpus.iter().map(|gpu| gpu.sink.requests).sum();
+        latency_ns = gpus.iter().map(|gpu| gpu.sink.latency_ns).sum();
+        batches = gpus.iter().flat_map(|gpu| &gpu.servers).map(|server| server.batches).sum();
+        events = gpus.iter().map(|gpu| gpu.events).sum();
+        Ok(())
+    })?;
+    let requests = requests as f64;
+    println!(
+        "bare: {:.1} ns/request ({requests} requests, mean batch {:.2}, {:.2} events/request, mean \
+         latency {:.3} ms)",
+        ns / requests,
+        requests / batches as f64,
+        events as f64 / requests,
+        latency_ns as f64 / requests / 1e6,
+    );
+    Ok(())
+}
+
+/// The shipped scenario, at this length and seed, and iGniter's plan for it.
+fn study(seconds: f64, seed: u64) -> anyhow::Result<(Study, Plan)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCENARIO);
+    let mut scenario = Scenario::load(&path)?;
+    scenario.duration = Nanoseconds::from_seconds(seconds)?;
+    scenario.warmup = Nanoseconds::new(1_000_000_000);
+    scenario.cooldown = scenario.warmup;
+    let study = Study::new(scenario, &Overrides { seed: Some(seed), ..Overrides::default() })?;
+    let plan = study.plan(strategy("igniter")?.as_ref());
+    Ok((study, plan))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn full(seconds: f64) -> anyhow::Result<()> {
+    let (study, plan) = study(seconds, 1)?;
+    let mut done = 0.0;
+    let ns = best_ns(|| {
+        let result = study.simulate(&plan)?;
+        done = result.workloads.iter().map(|w| w.completed).sum::<u64>() as f64;
+        Ok(())
+    })?;
+    println!("full: {:.1} ns/request ({done} requests in the window, 5 runs)", ns / done);
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn growth(seconds: f64) -> anyhow::Result<()> {
+    for times in [1, 10, 100] {
+        let scenario = twelve(times);
+        let input = scenario.input(EngineSpec::default(), seconds / times as f64, 1);
+        let mut requests = 0;
+        let ns = best_ns(|| {
+            let gpus = simulate(&input, |_| Count::default())?.gpus;
+            requests = gpus.iter().map(|gpu| gpu.sink.requests).sum();
+            Ok(())
+        })?;
+        println!("growth: {} workloads: {:.1} ns/request", 12 * times, ns / requests as f64);
     }
+    Ok(())
+}
+
+fn threads(seconds: f64) -> anyhow::Result<()> {
+    let studies = [study(seconds, 1)?, study(seconds, 2)?];
+    let run = |(study, plan): &(Study, Plan)| study.simulate(plan).map(|_| ());
+    let on = |threads: usize| -> anyhow::Result<f64> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        best_ns(|| Ok(pool.install(|| studies.par_iter().try_for_each(run))?))
+    };
+    let (one, two) = (on(1)?, on(2)?);
+    println!("threads: two seeds on two threads are {:.2} times as fast as on one", one / two);
     Ok(())
 }

@@ -5,8 +5,10 @@ use super::series::SeriesBuilder;
 use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 use super::tally::Tally;
 use super::window::Window;
-use crate::domain::{GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId};
-use crate::stats::percentile;
+use crate::domain::{
+    BatchRecord, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
+};
+use crate::stats::{percentile, sort_integers};
 use crate::units::Nanoseconds;
 
 /// Points of a latency distribution that are kept for files and figures.
@@ -18,6 +20,9 @@ pub struct GpuCollector {
     gpu: GpuId,
     window: Window,
     slos: Vec<Nanoseconds>,
+    /// The tally of each workload: 1 + its position in `tallies`, or 0 before its first request. A GPU
+    /// serves few of the workloads of a large scenario.
+    positions: Vec<u32>,
     tallies: Vec<Tally>,
     account: GpuAccount,
     series: SeriesBuilder,
@@ -34,7 +39,8 @@ impl GpuCollector {
             gpu,
             window,
             slos: workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect(),
-            tallies: vec![Tally::default(); workloads.len()],
+            positions: vec![0; workloads.len()],
+            tallies: Vec::new(),
             account: GpuAccount::default(),
             series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
         }
@@ -46,17 +52,33 @@ impl GpuCollector {
     /// # Panics
     /// When the workload is not one of those given to [`GpuCollector::new`].
     pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
-        let slo = self.slos[workload.index()];
-        self.tallies[workload.index()].unfinished(arrival, stopped, &self.window, slo);
+        let (window, slo) = (self.window, self.slos[workload.index()]);
+        self.tally(workload).unfinished(arrival, stopped, &window, slo);
+    }
+
+    #[inline]
+    fn tally(&mut self, workload: WorkloadId) -> &mut Tally {
+        let position = &mut self.positions[workload.index()];
+        if *position == 0 {
+            self.tallies.push(Tally::default());
+            *position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
+        }
+        &mut self.tallies[*position as usize - 1]
     }
 }
 
 impl RecordSink for GpuCollector {
     fn request(&mut self, record: &RequestRecord) {
-        let index = record.workload.index();
-        self.tallies[index].request(record, &self.window, self.slos[index]);
+        let (window, slo) = (self.window, self.slos[record.workload.index()]);
+        self.tally(record.workload).request(record, &window, slo);
     }
 
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        let (window, slo) = (self.window, self.slos[batch.workload.index()]);
+        self.tally(batch.workload).batch(batch, arrivals, &window, slo);
+    }
+
+    #[inline]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
         self.series.interval(interval);
@@ -83,14 +105,19 @@ pub fn summarise(
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
-        for (sum, tally) in tallies.iter_mut().zip(collector.tallies) {
-            sum.merge(tally);
+        assert_eq!(collector.positions.len(), tallies.len(), "a collector of these workloads");
+        let mut collected = collector.tallies;
+        for (sum, position) in tallies.iter_mut().zip(collector.positions) {
+            if let Some(position) = position.checked_sub(1) {
+                sum.merge(std::mem::take(&mut collected[position as usize]));
+            }
         }
     }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
+    let mut scratch = Vec::new();
     for (workload, mut tally) in workloads.iter().zip(tallies) {
-        tally.latencies.sort_unstable();
+        sort_integers(&mut tally.latencies, &mut scratch);
         summaries.push(workload_summary(plan, workload, window, &tally));
         cdf.push(LatencyCdf {
             workload: workload.name.clone(),

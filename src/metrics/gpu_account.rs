@@ -16,18 +16,20 @@ pub(super) struct GpuAccount {
 }
 
 impl GpuAccount {
+    #[inline]
     pub(super) fn interval(&mut self, interval: &GpuInterval, window: &Window) {
         let ns = window.overlap(interval.start, interval.end);
         if ns.get() == 0 {
             return;
         }
+        let weight = ns.as_f64();
         self.observed_ns += ns.get();
         if interval.running > 0 {
             self.executing_ns += ns.get();
         }
-        self.busy_sm_pct_ns += interval.busy_sm_pct * ns.as_f64();
-        self.power_w_ns += interval.power_w * ns.as_f64();
-        self.clock_mhz_ns += interval.clock_mhz * ns.as_f64();
+        self.busy_sm_pct_ns += interval.busy_sm_pct * weight;
+        self.power_w_ns += interval.power_w * weight;
+        self.clock_mhz_ns += interval.clock_mhz * weight;
         self.peak_power_w = self.peak_power_w.max(interval.power_w);
         let lowest = self.min_clock_mhz.unwrap_or(interval.clock_mhz);
         self.min_clock_mhz = Some(lowest.min(interval.clock_mhz));

@@ -40,16 +40,33 @@ struct Sums {
     clock: f64,
 }
 
+impl Sums {
+    #[inline]
+    fn add(&mut self, interval: &GpuInterval, overlap_ns: u64) {
+        let overlap = Nanoseconds::new(overlap_ns).as_f64();
+        self.observed_ns += overlap;
+        self.power += interval.power_w * overlap;
+        self.busy_sm += interval.busy_sm_pct * overlap;
+        self.clock += interval.clock_mhz * overlap;
+        if interval.running > 0 {
+            self.executing += overlap;
+        }
+    }
+}
+
 /// Bins under construction.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesBuilder {
     duration_ns: u64,
     bins: Vec<Sums>,
+    /// The bin of the last interval's end, with its edges: most often also that of the next interval.
+    current: (usize, u64, u64),
 }
 
 impl SeriesBuilder {
     pub(super) fn new(duration: Nanoseconds, bins: usize) -> Self {
-        Self { duration_ns: duration.get(), bins: vec![Sums::default(); bins] }
+        let bins = vec![Sums::default(); bins];
+        Self { duration_ns: duration.get(), bins, current: (0, 0, 0) }
     }
 
     /// Where bin `index` starts: exact in integers, so neighbouring bins share their edge.
@@ -58,27 +75,38 @@ impl SeriesBuilder {
         u64::try_from(edge).expect("an edge lies within the run")
     }
 
+    #[inline]
     pub(super) fn interval(&mut self, interval: &GpuInterval) {
         let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
         if self.bins.is_empty() || start >= end {
             return;
         }
+        let (index, from, to) = self.current;
+        if from <= start && end <= to {
+            self.bins[index].add(interval, end - start);
+        } else {
+            self.spread(interval, start, end);
+        }
+    }
+
+    /// Forgets which bin the last interval was in.
+    #[cfg(test)]
+    pub(super) fn forget_bin(&mut self) {
+        self.current = (0, 0, 0);
+    }
+
+    /// Splits an interval at the edges of bins.
+    #[cold]
+    fn spread(&mut self, interval: &GpuInterval, start: u64, end: u64) {
         let guess = u128::from(start) * self.bins.len() as u128 / u128::from(self.duration_ns);
         let mut index = usize::try_from(guess).expect("below the number of bins");
         while index + 1 < self.bins.len() && self.edge(index + 1) <= start {
             index += 1;
         }
         while index < self.bins.len() && self.edge(index) < end {
-            let overlap =
-                end.min(self.edge(index + 1)).saturating_sub(start.max(self.edge(index))) as f64;
-            let sums = &mut self.bins[index];
-            sums.observed_ns += overlap;
-            sums.power += interval.power_w * overlap;
-            sums.busy_sm += interval.busy_sm_pct * overlap;
-            sums.clock += interval.clock_mhz * overlap;
-            if interval.running > 0 {
-                sums.executing += overlap;
-            }
+            let (from, to) = (self.edge(index), self.edge(index + 1));
+            self.bins[index].add(interval, end.min(to).saturating_sub(start.max(from)));
+            self.current = (index, from, to);
             index += 1;
         }
     }

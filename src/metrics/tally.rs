@@ -1,9 +1,46 @@
 //! What is remembered of the requests of one workload.
 
 use super::Window;
-use crate::domain::RequestRecord;
+use crate::domain::{BatchRecord, RequestRecord};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
+
+/// Counts of requests by the size of their batch.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BatchSizes {
+    /// Those of usual sizes, by size.
+    usual: Vec<u64>,
+    more: BTreeMap<u32, u64>,
+}
+
+impl BatchSizes {
+    /// Larger sizes than this are unusual.
+    const USUAL: u32 = 256;
+
+    #[inline]
+    fn add(&mut self, size: u32, requests: u64) {
+        match self.usual.get_mut(size as usize) {
+            Some(count) => *count += requests,
+            None => self.add_first(size, requests),
+        }
+    }
+
+    #[cold]
+    fn add_first(&mut self, size: u32, requests: u64) {
+        if size > Self::USUAL {
+            *self.more.entry(size).or_default() += requests;
+        } else {
+            self.usual.resize(size as usize + 1, 0);
+            self.usual[size as usize] += requests;
+        }
+    }
+
+    /// Sizes that occurred, in order, with their counts.
+    fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let usual = (0..).zip(self.usual.iter().copied()).filter(|&(_, requests)| requests > 0);
+        usual.chain(self.more.iter().map(|(&size, &requests)| (size, requests)))
+    }
+}
 
 /// Exact sums over the requests of one workload. Merging is associative and order-free but for the
 /// order of the latencies, which are sorted before use.
@@ -18,7 +55,7 @@ pub(super) struct Tally {
     pub(super) exec_ns: u128,
     pub(super) feedback_ns: u128,
     /// How many of them were executed in batches of each size.
-    pub(super) by_batch_size: BTreeMap<u32, u64>,
+    pub(super) by_batch_size: BatchSizes,
     /// Requests that arrived in the window and were never completed.
     pub(super) unfinished: u64,
     /// Requests of the window, completed or not, whose latency exceeds the SLO.
@@ -42,10 +79,51 @@ impl Tally {
         self.load_ns += u128::from(record.load().get());
         self.exec_ns += u128::from(record.exec().get());
         self.feedback_ns += u128::from(record.feedback().get());
-        *self.by_batch_size.entry(record.batch_size).or_default() += 1;
+        self.by_batch_size.add(record.batch_size, 1);
         if latency > slo {
             self.violations += 1;
         }
+    }
+
+    /// The same as [`Tally::request`] for each request of a batch.
+    pub(super) fn batch(
+        &mut self,
+        record: &BatchRecord,
+        arrivals: &[Nanoseconds],
+        window: &Window,
+        slo: Nanoseconds,
+    ) {
+        let done = record.done;
+        if window.contains(done) {
+            self.done_in_window += arrivals.len() as u64;
+        }
+        let inside = window.of_sorted(arrivals);
+        if inside.is_empty() {
+            return;
+        }
+        let (mut sum, mut late) = (0_u128, 0);
+        self.latencies.extend(inside.iter().map(|&arrival| {
+            let latency = done - arrival;
+            sum += u128::from(latency.get());
+            late += u64::from(latency > slo);
+            latency.get()
+        }));
+        let requests = inside.len() as u128;
+        let [load, exec, feedback] = [
+            record.load_end - record.load_start,
+            record.exec_end - record.exec_start,
+            done - record.exec_end,
+        ]
+        .map(|stage| requests * u128::from(stage.get()));
+        self.latency_ns += sum;
+        self.load_ns += load;
+        self.exec_ns += exec;
+        self.feedback_ns += feedback;
+        // Waiting is the rest.
+        self.queue_ns += sum - (load + exec + feedback);
+        self.violations += late;
+        let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
+        self.by_batch_size.add(size, inside.len() as u64);
     }
 
     pub(super) fn unfinished(
@@ -64,14 +142,18 @@ impl Tally {
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        self.latencies.extend(other.latencies);
+        if self.latencies.is_empty() {
+            self.latencies = other.latencies;
+        } else {
+            self.latencies.extend(other.latencies);
+        }
         self.latency_ns += other.latency_ns;
         self.queue_ns += other.queue_ns;
         self.load_ns += other.load_ns;
         self.exec_ns += other.exec_ns;
         self.feedback_ns += other.feedback_ns;
-        for (size, requests) in other.by_batch_size {
-            *self.by_batch_size.entry(size).or_default() += requests;
+        for (size, requests) in other.by_batch_size.iter() {
+            self.by_batch_size.add(size, requests);
         }
         self.unfinished += other.unfinished;
         self.violations += other.violations;
@@ -80,9 +162,9 @@ impl Tally {
 
     /// Requests per executed batch: a batch of size s contributes 1/s for each of its requests.
     pub(super) fn mean_batch(&self) -> Option<f64> {
-        let requests: u64 = self.by_batch_size.values().sum();
-        let batches: f64 =
-            self.by_batch_size.iter().map(|(size, n)| *n as f64 / f64::from((*size).max(1))).sum();
+        let requests: u64 = self.by_batch_size.iter().map(|(_, requests)| requests).sum();
+        let batches = self.by_batch_size.iter().map(|(size, n)| n as f64 / f64::from(size.max(1)));
+        let batches: f64 = batches.sum();
         (requests > 0).then(|| requests as f64 / batches)
     }
 }

@@ -74,6 +74,19 @@ impl Window {
         self.start <= at && at < self.end
     }
 
+    /// Those points of a sorted slice that lie in the window.
+    #[must_use]
+    pub fn of_sorted<'t>(&self, times: &'t [Nanoseconds]) -> &'t [Nanoseconds] {
+        match (times.first(), times.last()) {
+            (Some(&first), Some(&last)) if self.start <= first && last < self.end => times,
+            _ => {
+                let before = times.partition_point(|&time| time < self.start);
+                let until = times.partition_point(|&time| time < self.end);
+                &times[before..until]
+            }
+        }
+    }
+
     /// How much of `[start, end)` lies in the window.
     #[must_use]
     pub fn overlap(&self, start: Nanoseconds, end: Nanoseconds) -> Nanoseconds {
@@ -98,6 +111,15 @@ mod tests {
         assert!(window.contains(ns(79)));
         assert!(!window.contains(ns(80)));
         assert_eq!(window.length(), ns(70));
+    }
+
+    #[test]
+    fn sorted_points_are_cut_at_both_ends() {
+        let window = Window::new(ns(100), ns(10), ns(20)).unwrap();
+        let times = [9, 10, 10, 50, 79, 80].map(ns);
+        assert_eq!(window.of_sorted(&times), &times[1..5]);
+        assert_eq!(window.of_sorted(&times[2..4]), &times[2..4]);
+        assert!(window.of_sorted(&times[5..]).is_empty() && window.of_sorted(&[]).is_empty());
     }
 
     #[test]

@@ -93,7 +93,7 @@ where
 {
     run_gpus(input, |setting, run| {
         let sink = make_sink(setting.gpu);
-        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish)
+        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map_err(|bad| *bad)
     })
 }
 

@@ -366,7 +366,7 @@ proptest! {
             }
             // Stopping in between changes nothing.
             let stopped = simulation.finish().unwrap();
-            let whole = simulate(&input, |_| Everything::default()).unwrap();
+            let whole = super::reference::simulate(&input, |_| Everything::default()).unwrap();
             prop_assert_eq!(&stopped, &whole.gpus[gpu]);
         }
     }

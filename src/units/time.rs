@@ -53,16 +53,17 @@ impl Nanoseconds {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
         reason = "`as` saturates; that is the documented behaviour"
     )]
     pub fn from_f64(ns: f64) -> Self {
-        // The same as `ns.round() as u64` without its call of the mathematical library: the fraction of
-        // a float is exact, and there is none where the integer would not be (from 2^53).
-        if ns < 9e18 {
-            let whole = ns as i64;
-            let up = ns - whole as f64 >= 0.5;
-            Self((whole + i64::from(up)).max(0) as u64)
+        // The same as `ns.round() as u64` without its call of the mathematical library. A float that is
+        // 2^52 larger holds the nearest integer in its low bits; halves went to the even neighbour, and
+        // the difference, which is exact, tells when that was below.
+        const SHIFT: f64 = 4_503_599_627_370_496.0;
+        if (0.0..SHIFT).contains(&ns) {
+            let shifted = ns + SHIFT;
+            let up = ns - (shifted - SHIFT) >= 0.5;
+            Self(shifted.to_bits() - SHIFT.to_bits() + u64::from(up))
         } else {
             Self(ns.round() as u64)
         }
@@ -94,9 +95,14 @@ impl Nanoseconds {
 
     /// The number of nanoseconds as a real number (exact below 2⁵³ ns = 104 days).
     #[must_use]
+    #[inline]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
     pub const fn as_f64(self) -> f64 {
-        self.0 as f64
+        // Signed integers become floats in one instruction, unsigned ones do not.
+        match self.0.cast_signed() {
+            signed @ 0.. => signed as f64,
+            _ => self.0 as f64,
+        }
     }
 
     /// `self − other`, or zero when `other` is later.

@@ -118,6 +118,7 @@ impl ArrivalSpec {
 ///
 /// The gap is rounded to whole nanoseconds first, so that a last-bit difference between two
 /// mathematical libraries cannot build up over a run.
+#[inline]
 pub(super) fn after_gap(
     last: &mut Nanoseconds,
     gap_ns: f64,

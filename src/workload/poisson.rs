@@ -23,19 +23,24 @@ impl PoissonArrivals {
 }
 
 impl ArrivalProcess for PoissonArrivals {
+    #[inline]
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         let gap: f64 = Exp1.sample(&mut self.random);
         after_gap(&mut self.last, gap * self.mean_gap_ns, self.end)
     }
 
     fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
-        times.reserve(count);
+        let start = times.len();
+        times.resize(start + count, Nanoseconds::ZERO);
         // On a copy, so that the state of the generator stays in registers.
         let mut process = self.clone();
-        for _ in 0..count {
+        let mut filled = start;
+        for place in &mut times[start..] {
             let Some(time) = process.next_arrival() else { break };
-            times.push(time);
+            *place = time;
+            filled += 1;
         }
+        times.truncate(filled);
         *self = process;
     }
 }

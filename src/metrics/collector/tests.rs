@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::{CoLocation, GpuKindName, ModelName, Placement, WorkloadName};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
+use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
 
@@ -220,4 +221,64 @@ fn a_distribution_is_thinned_to_evenly_spaced_quantiles_with_both_ends() {
     close(points[499].fraction, 1.0);
     assert!(points.windows(2).all(|pair| pair[0].fraction < pair[1].fraction));
     assert_eq!(cdf_points(&[5]).len(), 1);
+}
+
+proptest! {
+    /// A batch counts as its requests do, and intervals in one bin as those that are split.
+    #[test]
+    fn batches_are_the_sum_of_their_requests(
+        batches in prop::collection::vec(
+            (0..2_usize, 0..100_u64, prop::collection::vec(0..30_u64, 1..6), 0..5_u64), 1..40,
+        ),
+        cuts in prop::collection::vec(1..4_000_000_u64, 1..60),
+    ) {
+        let workloads = [workload("W1", 20.0), workload("W2", 5.0)];
+        let ns = |ms: u64| Nanoseconds::new(ms * MS);
+        let window = Window::new(ns(120), ns(20), ns(30)).unwrap();
+        let [mut whole, mut single] =
+            [0, 0].map(|_| GpuCollector::new(GpuId::new(0), &workloads, window));
+        for (number, (workload, start, mut waited, exec)) in (0..).zip(batches) {
+            waited.sort_unstable_by(|a, b| b.cmp(a));
+            let arrivals: Vec<_> = waited.iter().map(|w| ns(start.saturating_sub(*w))).collect();
+            let [load_end, exec_start] = [start + exec, start + 2 * exec].map(ns);
+            let record = BatchRecord {
+                workload: WorkloadId::new(workload),
+                gpu: GpuId::new(0),
+                batch: number,
+                load_start: ns(start),
+                load_end,
+                exec_start,
+                exec_end: ns(start + 2 * exec + 3),
+                done: ns(start + 2 * exec + 4),
+            };
+            whole.batch(&record, &arrivals);
+            for arrival in &arrivals {
+                let size = u32::try_from(arrivals.len()).unwrap();
+                single.request(&record.request(*arrival, size));
+            }
+        }
+        // The same bins, whether or not the one of the interval before is known.
+        let (mut start, mut fresh) = (0, SeriesBuilder::new(window.duration(), 7));
+        let mut series = fresh.clone();
+        for cut in cuts {
+            let end = start + cut;
+            let interval = GpuInterval {
+                gpu: GpuId::new(0),
+                start: Nanoseconds::new(start),
+                end: Nanoseconds::new(end),
+                running: u32::from(cut % 3 > 0),
+                busy_sm_pct: cut as f64 / 7.0,
+                power_w: cut as f64 / 3.0,
+                clock_mhz: 1.0,
+            };
+            series.interval(&interval);
+            fresh.forget_bin();
+            fresh.interval(&interval);
+            start = end;
+        }
+        prop_assert_eq!(series.finish(0), fresh.finish(0));
+        let plan = plan(&[&["W1", "W2"]]);
+        let [whole, single] = [whole, single].map(|c| summarise(&plan, &workloads, window, vec![c]));
+        prop_assert_eq!(whole, single);
+    }
 }

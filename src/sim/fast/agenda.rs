@@ -5,6 +5,9 @@ use crate::units::Nanoseconds;
 /// A place in the order of what happens: the time, and the rank among equal times.
 pub(super) type Moment = (Nanoseconds, u64);
 
+/// After everything that happens.
+pub(super) const NEVER: Moment = (Nanoseconds::MAX, u64::MAX);
+
 /// Ranks below this are the numbers of servers at which requests arrive; from here on, they count what
 /// was put on the agenda. So arrivals come first, as in the reference engine.
 const FIRST_RANK: u64 = 1 << 32;
@@ -48,6 +51,7 @@ impl Agenda {
     }
 
     /// Puts an entry where it belongs.
+    #[inline]
     pub(super) fn insert(&mut self, at: Moment, what: What) {
         let mut place = self.entries.len();
         self.entries.push(Entry { at, what });
@@ -63,10 +67,11 @@ impl Agenda {
         self.insert((time, u64::from(lane)), What::Arrival(lane));
     }
 
-    /// Takes the first entry, if it comes before `limit` (or there is no limit).
-    pub(super) fn pop_before(&mut self, limit: Option<Moment>) -> Option<(Moment, What)> {
+    /// Takes the first entry, if it comes before `limit`.
+    #[inline]
+    pub(super) fn pop_before(&mut self, limit: Moment) -> Option<(Moment, What)> {
         let Entry { at, what } = *self.entries.last()?;
-        if limit.is_some_and(|limit| limit < at) {
+        if limit < at {
             return None;
         }
         self.entries.pop();
@@ -88,11 +93,11 @@ mod tests {
         agenda.insert((at(5), early), What::Loaded(2));
         agenda.insert_arrival(at(5), 9);
         agenda.insert_arrival(at(5), 3);
-        let limit = Some((at(5), late));
+        let limit = (at(5), late);
         let order: Vec<What> =
             std::iter::from_fn(|| agenda.pop_before(limit)).map(|(_, what)| what).collect();
         assert_eq!(order, [What::Arrival(3), What::Arrival(9), What::Loaded(2), What::Done(1)]);
-        assert_eq!(agenda.pop_before(None).map(|(at, _)| at), Some((at(7), early)));
-        assert_eq!(agenda.pop_before(None), None);
+        assert_eq!(agenda.pop_before(NEVER).map(|(at, _)| at), Some((at(7), early)));
+        assert_eq!(agenda.pop_before(NEVER), None);
     }
 }

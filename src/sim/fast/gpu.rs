@@ -1,6 +1,6 @@
 //! The event loop of one GPU.
 
-use super::agenda::{Agenda, Moment, What};
+use super::agenda::{Agenda, Moment, NEVER, What};
 use super::lane::{Batching, Flight, Front, Lane, Ruled, Slot};
 use super::states::States;
 use crate::domain::{BatchRecord, GpuInterval, RecordSink};
@@ -35,8 +35,9 @@ pub(in crate::sim) struct GpuEngine<'a, S> {
     events: u64,
     /// The batches that execute, in order of their start.
     executions: Vec<Execution>,
-    /// Which of them ends first, and when; `None` when there is none.
-    ending: Option<(usize, Moment)>,
+    /// Which of them ends first, and when.
+    first: usize,
+    first_end: Moment,
     /// The present state in `states`, and since when it holds.
     state: usize,
     state_since: Nanoseconds,
@@ -45,7 +46,8 @@ pub(in crate::sim) struct GpuEngine<'a, S> {
     formed: Vec<Batch>,
 }
 
-type Step = Result<(), BadPrediction>;
+/// The error is boxed so that the result of a step fits into a register.
+type Step = Result<(), Box<BadPrediction>>;
 
 impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// A GPU at time 0, before the first arrival.
@@ -53,7 +55,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         setting: GpuSetting,
         run: GpuRun<'a>,
         sink: S,
-    ) -> Result<Self, BadPrediction> {
+    ) -> Result<Self, Box<BadPrediction>> {
         let lanes: Vec<Lane> = run.servers.into_iter().map(Lane::new).collect();
         let slots = (0..).zip(&lanes).flat_map(|(lane, l)| l.slots.clone().map(move |_| lane));
         let slots = slots.map(Slot::new).collect();
@@ -68,7 +70,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             agenda: Agenda::new(),
             events: 0,
             executions: Vec::new(),
-            ending: None,
+            first: 0,
+            first_end: NEVER,
             state,
             state_since: Nanoseconds::ZERO,
             last_done: Nanoseconds::ZERO,
@@ -81,20 +84,19 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+    pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadPrediction>> {
         loop {
-            let limit = self.ending.map(|(_, at)| at);
-            if let Some((at, what)) = self.agenda.pop_before(limit) {
+            if let Some((at, what)) = self.agenda.pop_before(self.first_end) {
                 match what {
                     What::Arrival(lane) => self.arrive(lane as usize, at.0)?,
                     What::Timer(lane) => self.timer(lane as usize, at.0)?,
                     What::Loaded(slot) => self.start(slot as usize, at.0)?,
                     What::Done(slot) => self.complete(slot as usize, at)?,
                 }
-            } else if let Some((first, at)) = self.ending {
-                self.end_execution(first, at.0)?;
-            } else {
+            } else if self.executions.is_empty() {
                 break;
+            } else {
+                self.end_execution()?;
             }
             self.events += 1;
         }
@@ -106,13 +108,19 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Makes sure that the stream of a lane has `count` arrivals that are in no batch, if there are.
+    #[inline]
     fn need(&mut self, lane: usize, count: usize) {
-        let Lane { arrivals, slots, .. } = &mut self.lanes[lane];
-        if arrivals.lacks(count) {
-            let inside = self.slots[slots.clone()].iter().filter_map(Slot::oldest);
-            let keep = inside.min().unwrap_or(arrivals.taken());
-            arrivals.refill(count, keep);
+        if self.lanes[lane].arrivals.lacks(count) {
+            self.refill(lane, count);
         }
+    }
+
+    #[cold]
+    fn refill(&mut self, lane: usize, count: usize) {
+        let Lane { arrivals, slots, .. } = &mut self.lanes[lane];
+        let inside = self.slots[slots.clone()].iter().filter_map(Slot::oldest);
+        let keep = inside.min().unwrap_or(arrivals.taken());
+        arrivals.refill(count, keep);
     }
 
     /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
@@ -222,10 +230,13 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             None => *lane.transfers[rows].insert(self.states.transfers(index_of_lane, rows)?),
         };
         let work = lane.service.as_mut().map_or(1.0, |random| Exp1.sample(random));
-        let ready = lane.slots.clone().filter(|&slot| self.slots[slot].ready);
-        let position = ready
-            .min_by_key(|&slot| self.slots[slot].busy)
-            .expect("a batch is formed only when an instance is ready");
+        let position = if lane.slots.len() == 1 {
+            lane.slots.start
+        } else {
+            let ready = lane.slots.clone().filter(|&slot| self.slots[slot].ready);
+            let position = ready.min_by_key(|&slot| self.slots[slot].busy);
+            position.expect("a batch is formed only when an instance is ready")
+        };
         let load_end = now.saturating_add(load);
         let slot = &mut self.slots[position];
         debug_assert!(slot.front == Front::Free, "an instance loads one batch at a time");
@@ -278,9 +289,15 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
-    /// Ends an execution.
-    fn end_execution(&mut self, first: usize, now: Nanoseconds) -> Step {
-        let position = self.executions.remove(first).slot;
+    /// Ends the execution that ends first.
+    fn end_execution(&mut self) -> Step {
+        let now = self.first_end.0;
+        let position = self.executions[self.first].slot;
+        // Vec::remove would call memmove for what is most often nothing.
+        for i in self.first + 1..self.executions.len() {
+            self.executions[i - 1] = self.executions[i];
+        }
+        self.executions.pop();
         self.states.end(position);
         self.executions_changed(now)?;
         let slot = &mut self.slots[position];
@@ -332,7 +349,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.close_interval(now);
         self.state = self.states.find()?;
         let speeds = self.states.exec_ns(self.state);
-        let mut first: Option<(usize, Nanoseconds)> = None;
+        let (mut first, mut first_end) = (0, Nanoseconds::MAX);
         for (i, execution) in self.executions.iter_mut().enumerate() {
             let exec_ns = speeds[execution.slot];
             // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
@@ -348,12 +365,13 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                     now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
             }
             // Among equals, the one that started first.
-            if first.is_none_or(|(_, end)| execution.end < end) {
-                first = Some((i, execution.end));
+            if execution.end < first_end {
+                (first, first_end) = (i, execution.end);
             }
         }
+        self.first = first;
         let rank = self.agenda.rank();
-        self.ending = first.map(|(i, end)| (i, (end, rank)));
+        self.first_end = if self.executions.is_empty() { NEVER } else { (first_end, rank) };
         Ok(())
     }
 
