@@ -1,0 +1,187 @@
+//! A plain open-loop HTTP client: it sends each request at its time, whatever became of the others.
+//!
+//! The calling thread keeps the schedule and writes; each connection has a thread that reads. A
+//! connection carries one request at a time (Triton serves no more), so there are many.
+
+use igniter::units::Nanoseconds;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const CONNECTIONS: usize = 128;
+/// Sleeping ends up to this much late; the rest of the time is spent looking at the clock.
+const SPIN: Duration = Duration::from_micros(120);
+/// Between the warm-up and the start of the run.
+const LEAD: Duration = Duration::from_millis(300);
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// What became of a request, in times since the start of the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// When it was to be sent.
+    pub(crate) intended: Nanoseconds,
+    /// When it was sent.
+    pub(crate) sent: Nanoseconds,
+    /// When its answer was there.
+    pub(crate) done: Nanoseconds,
+}
+
+/// The identifier of a request in the server's trace.
+pub(crate) fn request_id(case: &str, index: usize) -> String {
+    format!("{case}/{index}")
+}
+
+/// Sends a request at each of `times` and waits for all answers, every one of which is checked.
+/// Before, each connection sends one request of its own (named for the case `warm-up`).
+pub(crate) fn send_all(
+    address: SocketAddr,
+    model: &str,
+    case: &str,
+    times: &[Nanoseconds],
+) -> Vec<Sent> {
+    let connections: Vec<Connection> =
+        (0..CONNECTIONS).map(|_| Connection::open(address)).collect();
+    let free = Mutex::new(Vec::new());
+    let slots: Vec<AtomicUsize> = (0..CONNECTIONS).map(|_| AtomicUsize::new(0)).collect();
+    let done: Vec<AtomicU64> = times.iter().map(|_| AtomicU64::new(0)).collect();
+    let finished = AtomicUsize::new(0);
+    let started = OnceLock::new();
+
+    thread::scope(|scope| {
+        for (number, connection) in connections.iter().enumerate() {
+            let (free, slot, done) = (&free, &slots[number], &done);
+            let (started, finished) = (&started, &finished);
+            scope.spawn(move || {
+                let mut reader = BufReader::new(&connection.0);
+                connection.write(&body(model, "warm-up", number));
+                check(&read_answer(&mut reader).unwrap(), "warm-up", number);
+                free.lock().unwrap().push(number);
+                while let Some(answer) = read_answer(&mut reader) {
+                    let now = since(started);
+                    let index = slot.load(Ordering::Acquire);
+                    check(&answer, case, index);
+                    done[index].store(now.get(), Ordering::Release);
+                    free.lock().unwrap().push(number);
+                    finished.fetch_add(1, Ordering::Release);
+                }
+            });
+        }
+        // Readers end when their connections do, also when this thread panics.
+        let _hang_up = HangUp(&connections);
+        wait_for("the answers to the warm-up", || free.lock().unwrap().len() == CONNECTIONS);
+        let start = *started.get_or_init(|| Instant::now() + LEAD);
+
+        let mut sent = Vec::with_capacity(times.len());
+        for (index, &time) in times.iter().enumerate() {
+            let request = body(model, case, index);
+            wait_until(start + Duration::from_nanos(time.get()));
+            let number = free.lock().unwrap().pop();
+            let number = number.expect("every connection waits for an answer: the loop is closed");
+            slots[number].store(index, Ordering::Release);
+            sent.push(since(&started));
+            connections[number].write(&request);
+        }
+        wait_for("the last answers", || finished.load(Ordering::Acquire) == times.len());
+        let answers = done.iter().map(|done| Nanoseconds::new(done.load(Ordering::Acquire)));
+        (times.iter().zip(sent).zip(answers))
+            .map(|((&intended, sent), done)| Sent { intended, sent, done })
+            .collect()
+    })
+}
+
+#[derive(Debug)]
+struct Connection(TcpStream);
+
+impl Connection {
+    fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    fn write(&self, request: &[u8]) {
+        (&self.0).write_all(request).unwrap();
+    }
+}
+
+struct HangUp<'a>(&'a [Connection]);
+
+impl Drop for HangUp<'_> {
+    fn drop(&mut self) {
+        for Connection(stream) in self.0 {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn since(start: &OnceLock<Instant>) -> Nanoseconds {
+    let passed = start.get().expect("the run has started").elapsed();
+    Nanoseconds::new(u64::try_from(passed.as_nanos()).expect("a run ends within 584 years"))
+}
+
+fn wait_until(deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    thread::sleep(left.saturating_sub(SPIN));
+    while Instant::now() < deadline {
+        std::hint::spin_loop();
+    }
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DRAIN_LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not come in {DRAIN_LIMIT:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn body(model: &str, case: &str, index: usize) -> Vec<u8> {
+    let body = format!(
+        r#"{{"id":"{}","inputs":[{{"name":"IN","datatype":"FP32","shape":[1,4],"data":[{index},1,2,3]}}]}}"#,
+        request_id(case, index)
+    );
+    let head = format!(
+        "POST /v2/models/{model}/infer HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    (head + &body).into_bytes()
+}
+
+/// Reads one answer; `None` when the connection was closed before it.
+fn read_answer(reader: &mut BufReader<&TcpStream>) -> Option<String> {
+    let mut status = String::new();
+    if reader.read_line(&mut status).unwrap_or(0) == 0 {
+        return None;
+    }
+    let mut length = None;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').unwrap();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok();
+        }
+    }
+    let mut body = vec![0; length.expect("Triton gives the length of its answers")];
+    reader.read_exact(&mut body).unwrap();
+    let body = String::from_utf8(body).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}{body}");
+    Some(body)
+}
+
+/// Checks that an answer is the one to this request: the input plus one.
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^24, as FP32 is")]
+fn check(answer: &str, case: &str, index: usize) {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+    assert_eq!(answer["id"], request_id(case, index));
+    let data = serde_json::json!([index as f64 + 1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(answer["outputs"][0]["data"], data);
+}

@@ -1,0 +1,181 @@
+//! What the two arms have in common, and by how much they differ.
+
+use super::client::Sent;
+use super::simulated::Simulated;
+use super::trace::TracedBatch;
+use igniter::stats::{mean, percentile};
+use std::collections::BTreeSet;
+
+/// What the host of a real server adds to the execution times of its model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostOverhead {
+    /// Each batch keeps its instance this much longer…
+    pub(crate) per_batch_ms: f64,
+    /// … and this for each of its requests.
+    pub(crate) per_row_ms: f64,
+    /// Each request spends this outside of the instance: on its way in and out.
+    pub(crate) per_request_ms: f64,
+}
+
+impl HostOverhead {
+    /// How long a batch of each size keeps an instance.
+    pub(crate) fn occupied_ms(self, table_ms: &[f64]) -> Vec<f64> {
+        let extra = |rows: usize| self.per_batch_ms + self.per_row_ms * rows as f64;
+        table_ms.iter().enumerate().map(|(i, ms)| ms + extra(i + 1)).collect()
+    }
+
+    /// Reads it off a case with long queues on one instance.
+    pub(crate) fn calibrate(sent: &[Sent], batches: &[TracedBatch], table_ms: &[f64]) -> Self {
+        // On the instance: the time between the starts of two batches of which the second waited for
+        // the first, less the table; a least-squares line over the batch size.
+        let busy = batches.windows(2).filter(|pair| pair[1].queued_ns[0] < pair[0].end_ns);
+        let excess = |pair: &[TracedBatch]| {
+            let rows = pair[0].requests.len();
+            let between = pair[1].start_ns - pair[0].start_ns;
+            (rows as f64, between as f64 / 1e6 - table_ms[rows - 1])
+        };
+        let points = without_hiccups(busy.map(excess).collect(), |point| point.1);
+        let (rows, ms): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+        let (mean_rows, mean_ms) = (mean(&rows).unwrap(), mean(&ms).unwrap());
+        let product = |a: &[f64], mean_a: f64, b: &[f64], mean_b: f64| -> f64 {
+            a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum()
+        };
+        let spread = product(&rows, mean_rows, &rows, mean_rows);
+        let per_row_ms = product(&rows, mean_rows, &ms, mean_ms) / spread;
+        // Outside of it: what the client saw of a request and the server's scheduler did not.
+        let outside = batches.iter().flat_map(|batch| {
+            batch.requests.iter().zip(&batch.queued_ns).map(|(&request, queued)| {
+                let seen = sent[request].done - sent[request].sent;
+                seen.as_ms() - (batch.end_ns - queued) as f64 / 1e6
+            })
+        });
+        let outside = without_hiccups(outside.collect(), |ms| *ms);
+        Self {
+            per_batch_ms: mean_ms - per_row_ms * mean_rows,
+            per_row_ms,
+            per_request_ms: mean(&outside).unwrap(),
+        }
+    }
+}
+
+/// Leaves out the greatest twentieth: a hiccup of the machine says nothing of the server.
+fn without_hiccups<T>(mut data: Vec<T>, value: impl Fn(&T) -> f64) -> Vec<T> {
+    data.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    data.truncate(data.len() - data.len() / 20);
+    data
+}
+
+/// The statistics of one arm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) mean_batch: f64,
+    pub(crate) mean_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl Summary {
+    fn new(latencies_ms: &[f64], batches: usize) -> Self {
+        let mut sorted = latencies_ms.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |q| percentile(&sorted, q).unwrap();
+        Self {
+            mean_batch: sorted.len() as f64 / batches as f64,
+            mean_ms: mean(&sorted).unwrap(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+        }
+    }
+}
+
+/// A case as the real server and as the engine had it.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) requests: usize,
+    pub(crate) real: Summary,
+    pub(crate) simulated: Summary,
+    /// Share of the requests whose batch holds exactly the same requests in both arms.
+    pub(crate) same_batch: f64,
+    /// The same with requests and free instances at the moments that the server recorded.
+    pub(crate) same_replayed: f64,
+    /// Half the sum of the absolute differences between the shares of requests in batches of each
+    /// size: 0 where the distributions agree, 1 where no size is in both.
+    pub(crate) size_distance: f64,
+    /// By how much the client was late, at the 99th percentile.
+    pub(crate) lag_p99_ms: f64,
+}
+
+impl Comparison {
+    pub(crate) fn new(
+        sent: &[Sent],
+        traced: &[TracedBatch],
+        simulated: &Simulated,
+        replayed: &[Vec<usize>],
+        host: HostOverhead,
+    ) -> Self {
+        let requests = sent.len();
+        let real_ms: Vec<f64> = sent.iter().map(|r| (r.done - r.intended).as_ms()).collect();
+        let simulated_ms: Vec<f64> =
+            simulated.latencies_ms.iter().map(|ms| ms + host.per_request_ms).collect();
+        let mut lag: Vec<_> = sent.iter().map(|request| request.sent - request.intended).collect();
+        lag.sort_unstable();
+        let real_batches: BTreeSet<&[usize]> =
+            traced.iter().map(|batch| batch.requests.as_slice()).collect();
+        let same = |batches: &[Vec<usize>]| {
+            let same = batches.iter().filter(|batch| real_batches.contains(batch.as_slice()));
+            same.map(Vec::len).sum::<usize>() as f64 / requests as f64
+        };
+        let real_shares = shares(real_batches.iter().map(|batch| batch.len()), requests);
+        let simulated_shares = shares(simulated.batches.iter().map(Vec::len), requests);
+        let differences = real_shares.iter().zip(&simulated_shares).map(|(a, b)| (a - b).abs());
+        Self {
+            requests,
+            real: Summary::new(&real_ms, traced.len()),
+            simulated: Summary::new(&simulated_ms, simulated.batches.len()),
+            same_batch: same(&simulated.batches),
+            same_replayed: same(replayed),
+            size_distance: differences.sum::<f64>() / 2.0,
+            lag_p99_ms: percentile(&lag, 0.99).unwrap().as_ms(),
+        }
+    }
+
+    /// By how many percent the engine's number is above the real one.
+    pub(crate) fn gap_pct(&self, of: impl Fn(&Summary) -> f64) -> f64 {
+        (of(&self.simulated) / of(&self.real) - 1.0) * 100.0
+    }
+
+    pub(crate) const HEADER: &str = "\
+| case | requests | same batch, server's times | same batch | size distance | mean batch real / sim | mean ms real / sim | gap | p50 ms real / sim | gap | p99 ms real / sim | gap | client lag p99 ms |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+
+    /// The comparison as a row below [`Comparison::HEADER`].
+    pub(crate) fn row(&self, name: &str) -> String {
+        let (real, simulated) = (&self.real, &self.simulated);
+        let times = |of: fn(&Summary) -> f64| {
+            let (real, simulated, gap) = (of(real), of(simulated), self.gap_pct(of));
+            format!("{real:.2} / {simulated:.2} | {gap:+.1} %")
+        };
+        format!(
+            "| {name} | {} | {:.0} % | {:.0} % | {:.3} | {:.3} / {:.3} | {} | {} | {} | {:.2} |",
+            self.requests,
+            self.same_replayed * 100.0,
+            self.same_batch * 100.0,
+            self.size_distance,
+            real.mean_batch,
+            simulated.mean_batch,
+            times(|s| s.mean_ms),
+            times(|s| s.p50_ms),
+            times(|s| s.p99_ms),
+            self.lag_p99_ms,
+        )
+    }
+}
+
+/// The share of the requests in batches of each size, from 0.
+fn shares(sizes: impl Iterator<Item = usize>, requests: usize) -> Vec<f64> {
+    let mut shares = vec![0.0; super::TABLE_MS.len() + 1];
+    for size in sizes {
+        shares[size] += size as f64 / requests as f64;
+    }
+    shares
+}

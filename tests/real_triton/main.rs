@@ -1,0 +1,157 @@
+//! The engine against a real Triton server with the same arrivals.
+//!
+//! `scripts/setup_triton.sh` installs the server; without it the test says so and passes. Then
+//!
+//! ```text
+//! cargo test --release --test real_triton -- --nocapture
+//! IGNITER_TRITON_SECONDS=60 cargo test …      longer cases, for numbers to quote
+//! ```
+//!
+//! A Python-backend model takes as long as [`TABLE_MS`] says. A plain client sends the engine's own
+//! arrival streams over HTTP, open loop; latency counts from the intended time. Which requests formed
+//! a batch is read from the server's trace. One case calibrates what the host adds to the table; the
+//! others keep that. The table is printed either way. What is asserted is what a busy machine cannot
+//! spoil: bounds well outside of the gaps that a quiet one shows, and nothing on percentiles.
+#![expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
+#![expect(clippy::disallowed_types, reason = "a real server lives in real time")]
+
+mod client;
+mod compare;
+#[path = "../common/fake.rs"]
+mod fake;
+mod replay;
+mod server;
+mod simulated;
+mod trace;
+
+use client::send_all;
+use compare::{Comparison, HostOverhead};
+use igniter::workload::ArrivalSpec;
+use server::{Server, TritonModel};
+use simulated::Setting;
+use std::path::Path;
+use trace::Trace;
+
+/// Execution time by batch size, from 1: no straight line. Eight in 40 ms are 200 requests/s.
+const TABLE_MS: [f64; 8] = [12.0, 15.0, 18.0, 22.0, 26.0, 30.0, 35.0, 40.0];
+const CAPACITY_RPS: f64 = 200.0;
+/// The case, by its place, that calibrates the host: long queues, all batch sizes.
+const CALIBRATION: usize = 0;
+/// A client that was later than this at the 99th percentile did not send these arrivals.
+const LAG_LIMIT_MS: f64 = 3.0;
+
+/// One row of the table.
+struct Case {
+    name: String,
+    model: String,
+    setting: Setting,
+}
+
+fn cases(seconds: f64) -> Vec<Case> {
+    use ArrivalSpec::{Constant, Poisson};
+    let case = |arrival: &ArrivalSpec, load: f64, delay_ms: f64, instances: u32| Case {
+        name: format!(
+            "{}, {:.0} %, delay {delay_ms} ms, {instances} instance{}",
+            if *arrival == Poisson { "Poisson" } else { "constant" },
+            load * 100.0,
+            if instances == 1 { "" } else { "s" },
+        ),
+        model: format!("delay{delay_ms}x{instances}"),
+        setting: Setting {
+            arrival: arrival.clone(),
+            rate_rps: load * CAPACITY_RPS * f64::from(instances),
+            seconds,
+            max_queue_delay_ms: delay_ms,
+            instances,
+            variable_shape: false,
+        },
+    };
+    let mut cases = vec![case(&Poisson, 0.9, 0.0, 1)];
+    cases.extend([0.6, 0.3].map(|load| case(&Poisson, load, 0.0, 1)));
+    cases.extend([0.9, 0.6, 0.3].map(|load| case(&Constant, load, 0.0, 1)));
+    for arrival in [Poisson, Constant] {
+        cases.extend([5.0, 20.0].map(|delay| case(&arrival, 0.6, delay, 1)));
+    }
+    cases.extend([Poisson, Constant].map(|arrival| case(&arrival, 0.6, 0.0, 2)));
+    cases
+}
+
+fn models(cases: &[Case]) -> Vec<TritonModel> {
+    let mut models: Vec<TritonModel> = Vec::new();
+    for case in cases {
+        if models.iter().all(|model| model.name != case.model) {
+            models.push(TritonModel {
+                name: case.model.clone(),
+                table_ms: TABLE_MS.to_vec(),
+                max_queue_delay_ms: case.setting.max_queue_delay_ms,
+                instances: case.setting.instances,
+                variable_shape: case.setting.variable_shape,
+            });
+        }
+    }
+    models
+}
+
+#[test]
+fn the_engine_forms_the_batches_of_a_real_server() {
+    let command = Path::new(env!("CARGO_MANIFEST_DIR")).join(".triton/tritonserver");
+    if !command.exists() {
+        eprintln!("skipped: no real Triton server here; scripts/setup_triton.sh installs it");
+        return;
+    }
+    let seconds = std::env::var("IGNITER_TRITON_SECONDS")
+        .map_or(4.0, |text| text.parse().expect("IGNITER_TRITON_SECONDS is a number of seconds"));
+    let cases = cases(seconds);
+
+    let server = Server::start(&command, &models(&cases));
+    let runs: Vec<_> = (cases.iter().enumerate())
+        .map(|(i, case)| {
+            eprintln!("{} …", case.name);
+            let times = case.setting.arrivals();
+            send_all(server.address, &case.model, &i.to_string(), &times)
+        })
+        .collect();
+    let trace = Trace::parse(&server.stop_and_read_trace());
+    let traced: Vec<_> = (runs.iter().enumerate())
+        .map(|(i, run)| trace.batches(&i.to_string(), run.len()))
+        .collect();
+
+    let host = HostOverhead::calibrate(&runs[CALIBRATION], &traced[CALIBRATION], &TABLE_MS);
+    let compare = |i: usize| {
+        let simulated = cases[i].setting.simulate(&host.occupied_ms(&TABLE_MS));
+        let setting = &cases[i].setting;
+        let replayed = replay::replay(&traced[i], &setting.batching(), Setting::max_batch());
+        Comparison::new(&runs[i], &traced[i], &simulated, &replayed, host)
+    };
+    println!(
+        "Host, calibrated on the first case: {:.3} ms a batch + {:.3} ms for each of its requests on \
+         the instance, {:.3} ms a request outside of it.\n\n{}",
+        host.per_batch_ms,
+        host.per_row_ms,
+        host.per_request_ms,
+        Comparison::HEADER
+    );
+    let comparisons: Vec<_> = (0..cases.len()).map(compare).collect();
+    for (case, comparison) in cases.iter().zip(&comparisons) {
+        println!("{}", comparison.row(&case.name));
+    }
+    for (case, comparison) in cases.iter().zip(&comparisons) {
+        check(&case.name, comparison);
+    }
+}
+
+/// What must hold: the rules on any machine, the rest where the requests were sent roughly in time.
+fn check(name: &str, comparison: &Comparison) {
+    assert!(comparison.same_replayed > 0.7, "{name}: batches {comparison:?}");
+    if comparison.lag_p99_ms > LAG_LIMIT_MS {
+        eprintln!("{name}: not judged, the client was up to {:.1} ms late", comparison.lag_p99_ms);
+        return;
+    }
+    let Comparison { real, simulated, size_distance, .. } = comparison;
+    let mean_batch = simulated.mean_batch / real.mean_batch;
+    assert!((0.85..1.18).contains(&mean_batch), "{name}: mean batch {comparison:?}");
+    assert!(*size_distance < 0.3, "{name}: batch sizes {comparison:?}");
+    let mean_ms = simulated.mean_ms / real.mean_ms;
+    assert!((0.75..1.33).contains(&mean_ms), "{name}: mean latency {comparison:?}");
+}

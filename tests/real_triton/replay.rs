@@ -1,0 +1,60 @@
+//! The batcher of the engine on its own, driven by the moments that the server recorded.
+//!
+//! The engine's service times differ from the real ones by the hiccups of a busy machine, and one late
+//! completion can shift all batches until the queue is empty. Here requests come and instances become
+//! free when they really did, so only the rules are compared.
+
+use super::trace::TracedBatch;
+use igniter::sim::{Batch, Batcher, BatcherRules, BatchingSpec};
+use igniter::units::{BatchSize, Nanoseconds};
+
+/// The batches that the rules give, in the order in which they were formed, as request numbers.
+pub(crate) fn replay(
+    traced: &[TracedBatch],
+    spec: &BatchingSpec,
+    max: BatchSize,
+) -> Vec<Vec<usize>> {
+    let base = traced.iter().flat_map(|batch| &batch.queued_ns).min().copied().unwrap_or(0);
+    let time = |ns: u64| Nanoseconds::new(ns - base);
+    let mut queued: Vec<(Nanoseconds, usize)> = (traced.iter())
+        .flat_map(|batch| batch.queued_ns.iter().map(|ns| time(*ns)).zip(batch.requests.clone()))
+        .collect();
+    queued.sort_unstable();
+    // An instance takes its next batch right after the one before (0.1 ms later it starts; a request
+    // that comes in between is too late in nine cases of ten).
+    let mut freed: Vec<Nanoseconds> = traced.iter().map(|batch| time(batch.end_ns)).collect();
+    freed.sort_unstable();
+
+    let mut batcher = Batcher::new(BatcherRules::new(spec, max).unwrap());
+    let mut formed: Vec<Batch> = Vec::new();
+    let mut busy = 0;
+    let (mut arrivals, mut frees) =
+        (queued.iter().map(|(time, _)| *time).peekable(), freed.iter().copied().peekable());
+    loop {
+        let next = [arrivals.peek().copied(), frees.peek().copied(), batcher.next_timer()];
+        let Some(now) = next.into_iter().flatten().min() else { break };
+        let before = formed.len();
+        if next[2] == Some(now) {
+            batcher.timer(now, &mut formed);
+        } else if next[0] == Some(now) {
+            arrivals.next();
+            batcher.arrive(now, &mut formed);
+        } else {
+            frees.next();
+            // After a batch more or fewer than there really was, nobody may be busy.
+            if busy > 0 {
+                busy -= 1;
+                batcher.instance_ready(now, &mut formed);
+            }
+        }
+        busy += formed.len() - before;
+    }
+    // Requests leave in the order in which they came.
+    let mut order = queued.into_iter().map(|(_, request)| request);
+    let sorted = |batch: Batch| {
+        let mut requests: Vec<usize> = order.by_ref().take(batch.len()).collect();
+        requests.sort_unstable();
+        requests
+    };
+    formed.into_iter().map(sorted).collect()
+}
