@@ -10,6 +10,8 @@ mod workload;
 
 pub use gpu_kind::GpuKind;
 pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
-pub use plan::{CoLocation, Infeasible, Placement, Plan, PredictedService, WorkloadFix};
+pub use plan::{
+    BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
+};
 pub use record::{BatchRecord, GpuInterval, RecordSink, RequestRecord};
 pub use workload::Workload;

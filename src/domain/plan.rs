@@ -23,6 +23,9 @@ pub struct Placement {
     pub batch: BatchSize,
     /// Its SM share in allocation units of the GPU kind.
     pub sm: SmUnits,
+    /// The part of the workload's rate that this placement serves, when several serve it together;
+    /// `None`: all of it.
+    pub served: Option<RequestsPerSecond>,
     /// The prediction behind the placement; absent in plans read from a format that has none.
     pub predicted: Option<PredictedService>,
 }
@@ -73,9 +76,63 @@ pub struct Plan {
     pub gpus: Vec<CoLocation>,
     /// Workloads that the strategy could not place.
     pub infeasible: Vec<Infeasible>,
+    /// What is proven about every plan for the same request; absent when the strategy proves nothing.
+    pub bound: Option<GpuBound>,
+}
+
+/// How a lower bound was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundMethod {
+    /// The least shares of all workloads, each alone on a GPU, added up (or the least that any number of
+    /// replicas needs for the rate); also the process limit.
+    ShareSum,
+    /// The dual of the linear program over all fillings by least shares among n members.
+    CuttingStock,
+    /// The dual of the linear program over all feasible co-locations of types of workloads.
+    ConfigurationLp,
+    /// Every feasible co-location was listed and the best partition found.
+    Exhaustive,
+}
+
+impl BoundMethod {
+    /// The name in files and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ShareSum => "share-sum",
+            Self::CuttingStock => "cutting-stock",
+            Self::ConfigurationLp => "configuration-lp",
+            Self::Exhaustive => "exhaustive",
+        }
+    }
+}
+
+/// A proven lower bound on the number of GPUs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuBound {
+    /// No plan of the request uses fewer.
+    pub gpus: usize,
+    /// The same before it was rounded up to whole GPUs.
+    pub fractional_gpus: f64,
+    /// How it was proven.
+    pub method: BoundMethod,
+    /// Among all plans with [`Self::gpus`] GPUs, the least sum of shares, where that is proven too.
+    pub least_total_sm: Option<SmUnits>,
+    /// What the proof rests on, in words.
+    pub note: String,
 }
 
 impl Plan {
+    /// How far the plan is above its proven bound, in percent of the bound; `None` without a bound or
+    /// with one of no GPUs.
+    #[must_use]
+    pub fn gap_pct(&self) -> Option<f64> {
+        let bound = self.bound.as_ref().filter(|bound| bound.gpus > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
+        let (gpus, least) = (self.gpus.len() as f64, bound.gpus as f64);
+        Some((gpus / least - 1.0) * 100.0)
+    }
+
     /// Every placement with the index of its GPU, GPU by GPU.
     pub fn placements(&self) -> impl Iterator<Item = (usize, &Placement)> {
         self.gpus

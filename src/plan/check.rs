@@ -21,6 +21,24 @@ pub enum Violation {
         /// The workload.
         workload: String,
     },
+    /// The placements that share a workload do not add up to its rate.
+    PartsMissRate {
+        /// The workload.
+        workload: String,
+        /// The sum of their parts in requests/s.
+        served_rps: f64,
+        /// The rate in requests/s.
+        rate_rps: f64,
+    },
+    /// A GPU runs more processes than the request allows.
+    TooManyProcesses {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its processes.
+        processes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A placement names a workload that does not exist.
     UnknownWorkload {
         /// Index of the GPU.
@@ -106,8 +124,10 @@ impl Violation {
             | Self::WrongKind { .. }
             | Self::NoShare { .. }
             | Self::TooManySms { .. }
+            | Self::TooManyProcesses { .. }
             | Self::TooMuchMemory { .. } => true,
             Self::NotPlaced { .. }
+            | Self::PartsMissRate { .. }
             | Self::BatchNotMeasured { .. }
             | Self::TooSlow { .. }
             | Self::TooLittleThroughput { .. } => false,
@@ -121,6 +141,14 @@ impl fmt::Display for Violation {
             Self::NotPlaced { workload } => write!(f, "workload {workload} is not placed"),
             Self::PlacedTwice { workload } => {
                 write!(f, "workload {workload} is placed more than once")
+            }
+            Self::PartsMissRate { workload, served_rps, rate_rps } => write!(
+                f,
+                "workload {workload}: its placements serve {served_rps} requests/s together, but \
+                 {rate_rps} arrive"
+            ),
+            Self::TooManyProcesses { gpu, processes, limit } => {
+                write!(f, "GPU {gpu}: {processes} processes, more than the limit of {limit}")
             }
             Self::UnknownWorkload { gpu, workload } => {
                 write!(f, "GPU {gpu}: the scenario has no workload {workload:?}")
@@ -155,15 +183,29 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once
-/// or named as infeasible, everything fits, and every placement meets latency and throughput as the
-/// request's predictor sees them.
+/// How often a workload is placed, and what its placements say that they serve.
+#[derive(Debug, Default)]
+struct Placed {
+    times: u32,
+    wholes: u32,
+    parts_rps: f64,
+}
+
+/// Equal up to rounding of sums.
+fn same_rate(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
+/// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
+/// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
+/// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
+/// planner's own caution and not demanded here.
 #[must_use]
 pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     let by_name: BTreeMap<&str, &Workload> =
         request.workloads().iter().map(|w| (w.name.as_str(), w)).collect();
-    let mut placed: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
         if co_location.kind != request.predictor().kind().name {
             found.push(Violation::WrongKind { gpu, kind: co_location.kind.to_string() });
@@ -186,7 +228,12 @@ pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
                     found.push(Violation::UnknownWorkload { gpu, workload: name.to_owned() });
                 }
             }
-            *placed.entry(name).or_default() += 1;
+            let entry = placed.entry(name).or_default();
+            entry.times += 1;
+            match placement.served {
+                Some(part) => entry.parts_rps += part.get(),
+                None => entry.wholes += 1,
+            }
         }
         if all_known {
             check_gpu(gpu, co_location, request, &by_name, &mut found);
@@ -199,8 +246,15 @@ pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
             None if !infeasible => {
                 found.push(Violation::NotPlaced { workload: name.to_owned() });
             }
-            Some(times) if *times > 1 || infeasible => {
+            Some(p) if infeasible || (p.times > 1 && p.wholes > 0) => {
                 found.push(Violation::PlacedTwice { workload: name.to_owned() });
+            }
+            Some(p) if p.wholes == 0 && !same_rate(p.parts_rps, workload.rate.get()) => {
+                found.push(Violation::PartsMissRate {
+                    workload: name.to_owned(),
+                    served_rps: p.parts_rps,
+                    rate_rps: workload.rate.get(),
+                });
             }
             _ => {}
         }
@@ -223,6 +277,10 @@ fn check_gpu(
     {
         found.push(Violation::TooManySms { gpu, total_pct: total.get() });
     }
+    let (processes, limit) = (co_location.placements.len(), request.options().process_limit);
+    if processes > limit {
+        found.push(Violation::TooManyProcesses { gpu, processes, limit });
+    }
     let mut members = Vec::new();
     let mut demands = Vec::new();
     let mut memory = 0;
@@ -243,7 +301,11 @@ fn check_gpu(
         };
         memory += predictor.memory(model).map_or(0, |bytes| bytes.get());
         members.push(Member { model, batch: placement.batch, sm });
-        demands.push((workload, Demand::new(workload, model)));
+        let mut demand = Demand::new(workload, model);
+        if let Some(part) = placement.served {
+            demand.rate_rps = part.get();
+        }
+        demands.push((workload, demand));
     }
     if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
         found.push(Violation::TooMuchMemory { gpu, needed: memory, available });

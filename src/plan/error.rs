@@ -28,6 +28,16 @@ pub enum PlanError {
         /// The models of the profile.
         known: String,
     },
+    /// An option outside its range.
+    #[error("{option}: must be {allowed}, not {given}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// The value given.
+        given: String,
+        /// The range.
+        allowed: &'static str,
+    },
     /// A plan file cannot be read or does not fit the scenario.
     #[error("{}: {message}", path.display())]
     File {

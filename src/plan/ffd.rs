@@ -5,7 +5,7 @@
 //! miss their SLOs.
 
 use super::igniter::largest_first;
-use super::shares::{Seat, into_plan, total};
+use super::shares::{Seat, ShareFitter, into_plan, total};
 use super::{PlanRequest, Strategy};
 use crate::domain::Plan;
 
@@ -21,10 +21,14 @@ impl Strategy for Ffd {
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let (seats, infeasible) = largest_first(request);
         let whole = request.predictor().kind().units;
+        let fitter = ShareFitter::new(request);
         let mut gpus: Vec<Vec<Seat>> = Vec::new();
         for seat in seats {
-            match gpus.iter_mut().find(|gpu| total(gpu) + seat.share <= whole) {
-                Some(gpu) => gpu.push(seat),
+            let fits = |gpu: &Vec<Seat>| {
+                total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat)
+            };
+            match gpus.iter().position(fits) {
+                Some(index) => gpus[index].push(seat),
                 None => gpus.push(vec![seat]),
             }
         }

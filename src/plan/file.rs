@@ -2,8 +2,8 @@
 
 use super::{PlanError, parse_igniter_plan};
 use crate::domain::{
-    CoLocation, GpuKind, GpuKindName, Infeasible, ModelName, Placement, Plan, PredictedService,
-    Workload, WorkloadFix, WorkloadName,
+    BoundMethod, CoLocation, GpuBound, GpuKind, GpuKindName, Infeasible, ModelName, Placement,
+    Plan, PredictedService, Workload, WorkloadFix, WorkloadName,
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,23 @@ pub struct PlanFile {
     cost_per_hour: Dollars,
     #[serde(default)]
     infeasible: Vec<InfeasibleFile>,
+    /// What is proven about every plan for the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound: Option<BoundFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoundFile {
+    gpus: usize,
+    fractional_gpus: f64,
+    method: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    least_total_sm_pct: Option<f64>,
+    /// How far the plan is above the bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gap_pct: Option<f64>,
+    note: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +52,9 @@ struct PlacementFile {
     model: ModelName,
     batch: BatchSize,
     sm_pct: SmPercent,
+    /// The part of the workload's rate, when several placements serve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    served_rps: Option<RequestsPerSecond>,
     predicted_latency_ms: Option<Milliseconds>,
     predicted_throughput_rps: Option<RequestsPerSecond>,
 }
@@ -85,6 +105,7 @@ pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
         model: p.model.clone(),
         batch: p.batch,
         sm_pct: p.sm.to_percent(kind.units).expect("a placement has a share"),
+        served_rps: p.served,
         predicted_latency_ms: p.predicted.map(|s| s.latency),
         predicted_throughput_rps: p.predicted.map(|s| s.throughput),
     };
@@ -101,6 +122,46 @@ pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
         gpu_count: plan.gpus.len(),
         cost_per_hour: cost(plan.gpus.len(), kind),
         infeasible: plan.infeasible.iter().map(fix).collect(),
+        bound: plan.bound.as_ref().map(|bound| BoundFile {
+            gpus: bound.gpus,
+            fractional_gpus: bound.fractional_gpus,
+            method: bound.method.as_str().to_owned(),
+            least_total_sm_pct: bound
+                .least_total_sm
+                .and_then(|sm| sm.to_percent(kind.units))
+                .map(SmPercent::get),
+            gap_pct: plan.gap_pct(),
+            note: bound.note.clone(),
+        }),
+    }
+}
+
+impl BoundFile {
+    fn into_bound(self, kind: &GpuKind) -> Result<GpuBound, String> {
+        let methods = [
+            BoundMethod::ShareSum,
+            BoundMethod::CuttingStock,
+            BoundMethod::ConfigurationLp,
+            BoundMethod::Exhaustive,
+        ];
+        let method = methods.into_iter().find(|method| method.as_str() == self.method);
+        let method = method.ok_or_else(|| {
+            let known = methods.map(BoundMethod::as_str).join(", ");
+            format!("bound.method = {:?}: must be one of {known}", self.method)
+        })?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let units = |pct: f64| (pct * f64::from(kind.units.get()) / 100.0).round() as u32;
+        Ok(GpuBound {
+            gpus: self.gpus,
+            fractional_gpus: self.fractional_gpus,
+            method,
+            least_total_sm: self.least_total_sm_pct.map(|pct| SmUnits::new(units(pct))),
+            note: self.note,
+        })
     }
 }
 
@@ -112,6 +173,10 @@ impl PlanFile {
     }
 
     fn into_plan(self, kind: &GpuKind) -> Result<Plan, String> {
+        let bound = match self.bound {
+            Some(bound) => Some(bound.into_bound(kind)?),
+            None => None,
+        };
         let mut gpus = Vec::with_capacity(self.gpus.len());
         for (index, gpu) in self.gpus.into_iter().enumerate() {
             let mut placements = Vec::with_capacity(gpu.placements.len());
@@ -123,6 +188,7 @@ impl PlanFile {
                     model: p.model,
                     batch: p.batch,
                     sm,
+                    served: p.served_rps,
                     predicted: p
                         .predicted_latency_ms
                         .zip(p.predicted_throughput_rps)
@@ -142,7 +208,7 @@ impl PlanFile {
             .flatten()
             .collect(),
         });
-        Ok(Plan { strategy: self.strategy, gpus, infeasible: infeasible.collect() })
+        Ok(Plan { strategy: self.strategy, gpus, infeasible: infeasible.collect(), bound })
     }
 }
 

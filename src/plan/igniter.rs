@@ -12,7 +12,7 @@
 //! - shares are whole allocation units, so no rounding accumulates.
 
 use super::shares::{Seat, ShareFitter, into_plan, total};
-use super::sizing::{Demand, Sizer};
+use super::sizing::Sizer;
 use super::{PlanRequest, Strategy};
 use crate::domain::{Infeasible, Plan};
 
@@ -27,27 +27,32 @@ impl Strategy for Igniter {
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let (seats, infeasible) = largest_first(request);
-        let whole = request.predictor().kind().units;
-        let mut fitter = ShareFitter::new(request.predictor());
+        let whole = request.predictor().kind().units.get();
+        let mut fitter = ShareFitter::new(request);
         let mut gpus: Vec<Vec<Seat>> = Vec::new();
+        let (mut trial, mut best) = (Vec::new(), Vec::new());
         for seat in seats {
-            let mut best: Option<(u32, usize, Vec<Seat>)> = None;
+            let mut chosen: Option<(u32, usize)> = None;
             for (index, gpu) in gpus.iter().enumerate() {
                 let before = total(gpu).get() + seat.share.get();
-                if before > whole.get() {
+                // Only growth by less than the least so far can still win; equals go to the first.
+                let most = match chosen {
+                    Some((0, _)) => break,
+                    Some((least, _)) => whole.min(before + least - 1),
+                    None => whole,
+                };
+                if before > most {
                     continue;
                 }
-                let mut trial = gpu.clone();
+                trial.clone_from(gpu);
                 trial.push(seat);
-                if fitter.grow(&mut trial) {
-                    let extra = total(&trial).get() - before;
-                    if best.as_ref().is_none_or(|(least, ..)| extra < *least) {
-                        best = Some((extra, index, trial));
-                    }
+                if fitter.grow_to(&mut trial, most) {
+                    chosen = Some((total(&trial).get() - before, index));
+                    std::mem::swap(&mut trial, &mut best);
                 }
             }
-            match best {
-                Some((_, index, trial)) => gpus[index] = trial,
+            match chosen {
+                Some((_, index)) => gpus[index].clone_from(&best),
                 None => gpus.push(vec![seat]),
             }
         }
@@ -58,11 +63,11 @@ impl Strategy for Igniter {
 /// All workloads that one GPU can serve, by falling least share (equals in the scenario's order), and
 /// the others with the reason.
 pub(super) fn largest_first(request: &PlanRequest<'_>) -> (Vec<Seat>, Vec<Infeasible>) {
-    let mut sizer = Sizer::new(request.predictor());
+    let mut sizer = Sizer::new(request);
     let mut seats = Vec::new();
     let mut infeasible = Vec::new();
     for (index, workload) in request.workloads().iter().enumerate() {
-        let demand = Demand::new(workload, request.model(workload));
+        let demand = request.demand(workload);
         match sizer.size(&demand) {
             Some(sized) => seats.push(Seat { workload: index, sized, share: sized.least }),
             None => infeasible.push(sizer.explain(workload, &demand)),

@@ -42,7 +42,7 @@ pub fn write_igniter_plan(plan: &Plan, kind: &GpuKind, workloads: &[Workload]) -
                 .find(|w| w.name == placement.workload)
                 .expect("a placement serves a workload of the scenario");
             object.models.push(placement.model.clone());
-            object.rates.push(workload.rate);
+            object.rates.push(placement.served.unwrap_or(workload.rate));
             object.slos.push(execution_budget(workload.slo));
             object.resources.push(placement.sm.to_percent(kind.units).expect("it has a share"));
             object.batches.push(placement.batch);
@@ -96,6 +96,7 @@ pub fn parse_igniter_plan(
                 model: model.clone(),
                 batch: object.batches[i],
                 sm,
+                served: None,
                 predicted: None,
             });
         }
@@ -104,7 +105,7 @@ pub fn parse_igniter_plan(
     if gpus.is_empty() {
         return Err("holds no plan".to_owned());
     }
-    Ok(Plan { strategy: "file".to_owned(), gpus, infeasible: Vec::new() })
+    Ok(Plan { strategy: "file".to_owned(), gpus, infeasible: Vec::new(), bound: None })
 }
 
 /// Equal up to what printing in decimal can lose.

@@ -9,19 +9,27 @@
 //!
 //! [`check_plan`] judges any plan independently of how it was made.
 
+mod bound;
 pub mod budget;
 mod check;
 mod error;
+pub mod exact;
 pub mod ffd;
 mod file;
 pub mod igniter;
 mod igniter_format;
+pub mod optimal;
+mod options;
+mod replicas;
+mod search;
 mod shares;
 mod sizing;
 mod strategy;
 
+pub use bound::lower_bound;
 pub use check::{Violation, check_plan};
 pub use error::PlanError;
 pub use file::{PlanFile, plan_json, read_plan};
 pub use igniter_format::{parse_igniter_plan, write_igniter_plan};
+pub use options::{MPS_PROCESS_LIMIT, PlanOptions, Replicas};
 pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};

@@ -1,9 +1,9 @@
 //! The least SM shares with which a set of workloads meets its demands on one GPU.
 
-use super::sizing::Sized;
-use crate::domain::{GpuKind, Placement, Plan, PredictedService};
-use crate::predictor::{CoLocationPrediction, Member, Predictor};
-use crate::units::{Milliseconds, RequestsPerSecond, SmUnits};
+use super::sizing::{Demand, Sized};
+use crate::domain::{Infeasible, Placement, Plan, PredictedService};
+use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use crate::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
 
 /// A workload on its way into a plan: the index of the workload, its size, and its share so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,54 +16,113 @@ pub(super) struct Seat {
 /// Grows shares to the least fixed point; keeps its buffers between calls.
 pub(super) struct ShareFitter<'p> {
     predictor: &'p dyn Predictor,
+    process_limit: usize,
+    memory: Option<u64>,
+    /// The percentage of each number of units.
+    percents: Vec<SmPercent>,
     members: Vec<Member>,
     out: CoLocationPrediction,
 }
 
 impl<'p> ShareFitter<'p> {
-    pub(super) fn new(predictor: &'p dyn Predictor) -> Self {
-        Self { predictor, members: Vec::new(), out: CoLocationPrediction::default() }
+    pub(super) fn new(request: &super::PlanRequest<'p>) -> Self {
+        let predictor = request.predictor();
+        let kind = predictor.kind();
+        // A share of no units never comes up; more than a whole GPU does in plans of others.
+        let percent = |units| SmUnits::new(units).to_percent(kind.units);
+        Self {
+            predictor,
+            process_limit: request.options().process_limit,
+            memory: kind.memory.map(|bytes| bytes.get()),
+            percents: (1..=kind.units.get()).filter_map(percent).collect(),
+            members: Vec::new(),
+            out: CoLocationPrediction::default(),
+        }
+    }
+
+    /// The number of units of a whole GPU.
+    pub(super) fn whole(&self) -> u32 {
+        self.predictor.kind().units.get()
+    }
+
+    /// The power that the seats would draw without the cap, in W.
+    pub(super) fn power_demand_w(&mut self, seats: &[Seat]) -> f64 {
+        self.predict(seats);
+        self.out.power_demand_w
+    }
+
+    /// How long the first of the seats executes on the GPU, in ms, with the clock's effect taken out.
+    pub(super) fn full_clock_gpu_ms(&mut self, seats: &[Seat]) -> f64 {
+        let gpu_ms = self.predict(seats)[0].gpu_ms;
+        gpu_ms * self.out.clock_mhz / self.predictor.kind().max_clock.get()
+    }
+
+    /// How many processes one GPU serves at most.
+    pub(super) fn process_limit(&self) -> usize {
+        self.process_limit
     }
 
     /// iGniter's `alloc_gpus` (Algorithm 2) in whole units: as long as somebody misses its demand, each
-    /// of those gets one unit more. Returns whether all meet their demands within one GPU; if not, the
-    /// shares are left where the GPU was full.
+    /// of those gets one unit more. Returns whether all meet their demands within `most` units (at most
+    /// a whole GPU), the process limit and the GPU's memory; if not, the shares are left where they no
+    /// longer fitted.
     ///
     /// Latency falls in one's own share and rises in the others', so growing from below ends in the
     /// least fixed point: no smaller shares exist for these batch sizes.
-    pub(super) fn grow(&mut self, seats: &mut [Seat]) -> bool {
-        let whole = self.predictor.kind().units;
+    pub(super) fn grow_to(&mut self, seats: &mut [Seat], most: u32) -> bool {
+        let mut used = total(seats).get();
+        if used > most || !self.has_room(seats) {
+            return false;
+        }
         loop {
-            if total(seats) > whole {
-                return false;
-            }
             self.predict(seats);
-            let mut grown = false;
+            let mut grown = 0;
             for (seat, predicted) in seats.iter_mut().zip(&self.out.members) {
                 if !seat.sized.demand.is_met_by(predicted) {
                     seat.share = seat.share + SmUnits::new(1);
-                    grown = true;
+                    grown += 1;
                 }
             }
-            if !grown {
+            if grown == 0 {
                 return true;
+            }
+            used += grown;
+            if used > most {
+                return false;
             }
         }
     }
 
-    fn predict(&mut self, seats: &[Seat]) {
-        let kind = self.predictor.kind();
-        self.members.clear();
-        self.members.extend(seats.iter().map(|seat| member(seat, kind)));
-        self.predictor.predict_into(&self.members, &mut self.out);
+    /// Whether the process limit and the GPU's memory allow these processes on one GPU.
+    fn has_room(&self, seats: &[Seat]) -> bool {
+        seats.len() <= self.process_limit
+            && self.memory.is_none_or(|available| self.memory_of(seats) <= available)
     }
-}
 
-fn member(seat: &Seat, kind: &GpuKind) -> Member {
-    Member {
-        model: seat.sized.demand.model,
-        batch: seat.sized.batch,
-        sm: seat.share.to_percent(kind.units).expect("a seat has at least one unit"),
+    /// Whether they allow one more.
+    pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
+        seats.len() < self.process_limit
+            && self.memory.is_none_or(|available| {
+                self.memory_of(seats) + self.memory_of(&[*another]) <= available
+            })
+    }
+
+    fn memory_of(&self, seats: &[Seat]) -> u64 {
+        let memory = |seat: &Seat| self.predictor.memory(seat.sized.demand.model);
+        seats.iter().filter_map(memory).map(|bytes| bytes.get()).sum()
+    }
+
+    /// What the predictor says of the seats, in their order.
+    pub(super) fn predict(&mut self, seats: &[Seat]) -> &[MemberPrediction] {
+        self.members.clear();
+        let percents = &self.percents;
+        self.members.extend(seats.iter().map(|seat| Member {
+            model: seat.sized.demand.model,
+            batch: seat.sized.batch,
+            sm: percents[seat.share.get() as usize - 1],
+        }));
+        self.predictor.predict_into(&self.members, &mut self.out);
+        &self.out.members
     }
 }
 
@@ -77,18 +136,26 @@ pub(super) fn into_plan(
     strategy: &str,
     request: &super::PlanRequest<'_>,
     gpus: &[Vec<Seat>],
-    infeasible: Vec<crate::domain::Infeasible>,
+    infeasible: Vec<Infeasible>,
 ) -> Plan {
-    let mut fitter = ShareFitter::new(request.predictor());
+    let mut fitter = ShareFitter::new(request);
+    let mut placed = vec![0_u32; request.workloads().len()];
+    for seat in gpus.iter().flatten() {
+        placed[seat.workload] += 1;
+    }
+    let served = |demand: &Demand| {
+        RequestsPerSecond::new(demand.rate_rps / request.options().headroom())
+            .expect("a part of a rate is a rate")
+    };
     let co_locations = gpus.iter().map(|seats| {
-        fitter.predict(seats);
-        let placements = seats.iter().zip(&fitter.out.members).map(|(seat, predicted)| {
+        let placements = seats.iter().zip(fitter.predict(seats)).map(|(seat, predicted)| {
             let workload = &request.workloads()[seat.workload];
             Placement {
                 workload: workload.name.clone(),
                 model: workload.model.clone(),
                 batch: seat.sized.batch,
                 sm: seat.share,
+                served: (placed[seat.workload] > 1).then(|| served(&seat.sized.demand)),
                 predicted: predicted_service(predicted),
             }
         });
@@ -97,7 +164,7 @@ pub(super) fn into_plan(
             placements: placements.collect(),
         }
     });
-    Plan { strategy: strategy.to_owned(), gpus: co_locations.collect(), infeasible }
+    Plan { strategy: strategy.to_owned(), gpus: co_locations.collect(), infeasible, bound: None }
 }
 
 /// A prediction as a plan carries it; `None` when extrapolation made it no number.

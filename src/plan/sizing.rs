@@ -1,6 +1,7 @@
 //! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
 
 use super::budget::{execution_budget, slo_of_budget};
+use super::{PlanOptions, PlanRequest};
 use crate::domain::{Infeasible, ModelId, Workload, WorkloadFix};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
@@ -23,6 +24,15 @@ impl Demand {
             model,
             budget_ms: execution_budget(workload.slo).get(),
             rate_rps: workload.rate.get(),
+        }
+    }
+
+    /// What is left to plan with after margin and headroom.
+    pub(super) fn guarded(self, options: &PlanOptions) -> Self {
+        Self {
+            budget_ms: options.guarded_budget_ms(self.budget_ms),
+            rate_rps: self.rate_rps * options.headroom(),
+            ..self
         }
     }
 
@@ -51,12 +61,14 @@ pub(super) struct Sized {
 /// Sizes demands with one predictor, re-using its output buffer.
 pub(super) struct Sizer<'p> {
     predictor: &'p dyn Predictor,
+    options: PlanOptions,
     out: CoLocationPrediction,
 }
 
 impl<'p> Sizer<'p> {
-    pub(super) fn new(predictor: &'p dyn Predictor) -> Self {
-        Self { predictor, out: CoLocationPrediction::default() }
+    pub(super) fn new(request: &PlanRequest<'p>) -> Self {
+        let (predictor, options) = (request.predictor(), *request.options());
+        Self { predictor, options, out: CoLocationPrediction::default() }
     }
 
     fn alone(&mut self, model: ModelId, batch: BatchSize, units: SmUnits) -> MemberPrediction {
@@ -73,7 +85,7 @@ impl<'p> Sizer<'p> {
     ///
     /// because then b / (t_gpu + t_feedback) ≥ b / (S − t_load) ≥ R. Capped at the largest batch size
     /// that was measured, beyond which throughput has to be checked on its own.
-    fn theorem_1_batch(&mut self, demand: &Demand) -> BatchSize {
+    pub(super) fn theorem_1_batch(&mut self, demand: &Demand) -> BatchSize {
         let whole = self.predictor.kind().units;
         let cap = self.predictor.max_batch(demand.model);
         let rate_per_ms = demand.rate_rps / 1000.0;
@@ -102,9 +114,54 @@ impl<'p> Sizer<'p> {
         Some(SmUnits::new(enough))
     }
 
+    /// Every batch size up to `largest` that one GPU can serve, with its least share: smallest share
+    /// first, among equals the largest batch.
+    pub(super) fn sizes(&mut self, demand: &Demand, largest: BatchSize) -> Vec<Sized> {
+        if !self.fits_memory(demand.model) {
+            return Vec::new();
+        }
+        let mut sizes: Vec<Sized> = batches_up_to(largest)
+            .filter_map(|batch| {
+                let least = self.least_share(demand, batch)?;
+                Some(Sized { demand: *demand, batch, least })
+            })
+            .collect();
+        sizes.sort_by_key(|sized| (sized.least, std::cmp::Reverse(sized.batch)));
+        sizes
+    }
+
+    /// The least share, in units, for each request/s that is served within the budget, times the rate:
+    /// what any number of replicas together need at least. `None` when no replica meets the latency.
+    pub(super) fn least_divided_share(&mut self, demand: &Demand) -> Option<f64> {
+        let whole = self.predictor.kind().units.get();
+        let largest = self.theorem_1_batch(demand);
+        let mut least: Option<f64> = None;
+        for batch in batches_up_to(largest) {
+            for units in 1..=whole {
+                let predicted = self.alone(demand.model, batch, SmUnits::new(units));
+                if demand.meets_latency(&predicted) && predicted.throughput_rps > 0.0 {
+                    let share = f64::from(units) * demand.rate_rps / predicted.throughput_rps;
+                    least = Some(least.map_or(share, |l| l.min(share)));
+                }
+            }
+        }
+        least
+    }
+
+    /// Whether the model's process fits an empty GPU, as far as is known.
+    fn fits_memory(&self, model: ModelId) -> bool {
+        match (self.predictor.memory(model), self.predictor.kind().memory) {
+            (Some(needed), Some(available)) => needed.get() <= available.get(),
+            _ => true,
+        }
+    }
+
     /// Theorem 1's batch with its least share; where a whole GPU is too little for that batch, the
     /// largest smaller batch that one GPU can serve.
     pub(super) fn size(&mut self, demand: &Demand) -> Option<Sized> {
+        if !self.fits_memory(demand.model) {
+            return None;
+        }
         let first = self.theorem_1_batch(demand);
         let mut smaller: Vec<BatchSize> = batches_up_to(first).collect();
         smaller.reverse();
@@ -116,14 +173,32 @@ impl<'p> Sizer<'p> {
 
     /// Says why a workload has no size, and what would help.
     pub(super) fn explain(&mut self, workload: &Workload, demand: &Demand) -> Infeasible {
+        if !self.fits_memory(demand.model) {
+            let reason = format!(
+                "a process of {} needs more memory than a whole {} has",
+                workload.model,
+                self.predictor.kind().name
+            );
+            return Infeasible { workload: workload.name.clone(), reason, fixes: Vec::new() };
+        }
         let whole = self.predictor.kind().units;
         let batch = self.theorem_1_batch(demand);
+        let half = if self.options.latency_margin_pct > 0.0 {
+            format!("half of the SLO less a margin of {} %", self.options.latency_margin_pct)
+        } else {
+            "half of the SLO".to_owned()
+        };
+        let headroom = if self.options.throughput_headroom_pct > 0.0 {
+            format!(" (with a headroom of {} %)", self.options.throughput_headroom_pct)
+        } else {
+            String::new()
+        };
         let single = self.alone(demand.model, BatchSize::ONE, whole);
         let mut reason = if demand.meets_latency(&single) {
             let full = self.alone(demand.model, batch, whole);
             format!(
-                "one whole {} serves at most {:.1} requests/s in batches of {batch} within {} ms (half of \
-                 the SLO; the batch takes {:.2} ms), and {} requests/s arrive",
+                "one whole {} serves at most {:.1} requests/s in batches of {batch} within {} ms ({half}; \
+                 the batch takes {:.2} ms), and {} requests/s arrive{headroom}",
                 self.predictor.kind().name,
                 full.throughput_rps.max(single.throughput_rps),
                 demand.budget_ms,
@@ -132,7 +207,7 @@ impl<'p> Sizer<'p> {
             )
         } else {
             format!(
-                "even a batch of 1 on a whole {} takes {:.2} ms, and half of the SLO is {} ms",
+                "even a batch of 1 on a whole {} takes {:.2} ms, and {half} is {} ms",
                 self.predictor.kind().name,
                 single.latency_ms(),
                 demand.budget_ms,
@@ -154,7 +229,7 @@ impl<'p> Sizer<'p> {
         const STEPS_PER_MS: f64 = 10.0;
         let mut feasible = |steps: u32| {
             let slo = Milliseconds::new(f64::from(steps) / STEPS_PER_MS).ok()?;
-            let budget_ms = execution_budget(slo).get();
+            let budget_ms = self.options.guarded_budget_ms(execution_budget(slo).get());
             self.size(&Demand { budget_ms, ..*demand }).map(|_| slo)
         };
         // An hour is longer than any SLO that a scenario may ask for.
@@ -176,6 +251,7 @@ impl<'p> Sizer<'p> {
     fn nearest_rate(&mut self, demand: &Demand) -> Option<RequestsPerSecond> {
         const STEPS_PER_RPS: f64 = 10.0;
         let rate = |steps: u32| f64::from(steps) / STEPS_PER_RPS;
+        let headroom = self.options.headroom();
         let mut feasible =
             |steps: u32| self.size(&Demand { rate_rps: rate(steps), ..*demand }).is_some();
         #[expect(
@@ -191,7 +267,7 @@ impl<'p> Sizer<'p> {
             let middle = enough + (above - enough) / 2;
             if feasible(middle) { enough = middle } else { above = middle }
         }
-        RequestsPerSecond::new(rate(enough)).ok()
+        RequestsPerSecond::new(rate(enough) / headroom).ok()
     }
 }
 

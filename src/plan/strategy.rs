@@ -1,6 +1,11 @@
 //! The contract of a strategy, and the list of all.
 
-use super::{PlanError, ffd::Ffd, igniter::Igniter};
+use super::exact::Exact;
+use super::ffd::Ffd;
+use super::igniter::Igniter;
+use super::optimal::{Greedy, Optimal};
+use super::sizing::Demand;
+use super::{PlanError, PlanOptions};
 use crate::domain::{ModelId, Plan, Workload};
 use crate::predictor::Predictor;
 use std::fmt::Debug;
@@ -10,14 +15,29 @@ use std::fmt::Debug;
 pub struct PlanRequest<'a> {
     workloads: &'a [Workload],
     predictor: &'a dyn Predictor,
+    options: PlanOptions,
 }
 
 impl<'a> PlanRequest<'a> {
-    /// Checks that the predictor knows every model.
+    /// Checks that the predictor knows every model; all options have their defaults.
     ///
     /// # Errors
     /// [`PlanError::UnknownModel`] for the first workload whose model it does not know.
     pub fn new(workloads: &'a [Workload], predictor: &'a dyn Predictor) -> Result<Self, PlanError> {
+        Self::with_options(workloads, predictor, PlanOptions::default())
+    }
+
+    /// Checks that the predictor knows every model, and that every option is in its range.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownModel`] for the first workload whose model it does not know,
+    /// [`PlanError::Option`] for the first option outside its range.
+    pub fn with_options(
+        workloads: &'a [Workload],
+        predictor: &'a dyn Predictor,
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
+        options.check()?;
         for workload in workloads {
             if predictor.model_id(&workload.model).is_none() {
                 let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
@@ -29,7 +49,7 @@ impl<'a> PlanRequest<'a> {
                 });
             }
         }
-        Ok(Self { workloads, predictor })
+        Ok(Self { workloads, predictor, options })
     }
 
     /// The workloads, in the scenario's order.
@@ -42,6 +62,17 @@ impl<'a> PlanRequest<'a> {
     #[must_use]
     pub fn predictor(&self) -> &'a dyn Predictor {
         self.predictor
+    }
+
+    /// What is asked besides the workloads.
+    #[must_use]
+    pub fn options(&self) -> &PlanOptions {
+        &self.options
+    }
+
+    /// What a planner has to meet for one of the request's workloads: its demand with margin and headroom.
+    pub(super) fn demand(&self, workload: &Workload) -> Demand {
+        Demand::new(workload, self.model(workload)).guarded(&self.options)
     }
 
     /// The model of one of the request's workloads.
@@ -63,7 +94,7 @@ pub trait Strategy: Debug + Send + Sync {
 }
 
 /// The names of all strategies.
-pub const STRATEGIES: &[&str] = &["igniter", "ffd"];
+pub const STRATEGIES: &[&str] = &["igniter", "ffd", "exact", "optimal", "greedy"];
 
 /// Finds a strategy by name.
 ///
@@ -73,6 +104,9 @@ pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
     match name {
         "igniter" => Ok(Box::new(Igniter)),
         "ffd" => Ok(Box::new(Ffd)),
+        "exact" => Ok(Box::new(Exact)),
+        "optimal" => Ok(Box::new(Optimal)),
+        "greedy" => Ok(Box::new(Greedy)),
         _ => {
             Err(PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") })
         }

@@ -255,6 +255,7 @@ pub(crate) mod tests {
             model: ModelName::new("alexnet").unwrap(),
             batch: BatchSize::new(4).unwrap(),
             sm: SmUnits::new(units),
+            served: None,
             predicted: Some(PredictedService {
                 latency: Milliseconds::new(7.25).unwrap(),
                 throughput: RequestsPerSecond::new(600.0).unwrap(),
@@ -265,6 +266,7 @@ pub(crate) mod tests {
             strategy: "igniter".into(),
             gpus: vec![gpu(vec![placement("W1", 15), placement("W|2 <b>", 20)])],
             infeasible: Vec::new(),
+            bound: None,
         };
         let poor = Plan {
             strategy: "ffd".into(),
@@ -274,6 +276,7 @@ pub(crate) mod tests {
                 reason: "too slow".into(),
                 fixes: vec![WorkloadFix::Slo(Milliseconds::new(55.5).unwrap())],
             }],
+            bound: None,
         };
         let s = |s: u64| Nanoseconds::new(s * 1_000_000_000);
         let window = Window::new(s(30), s(10), s(10)).unwrap();

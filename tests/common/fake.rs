@@ -125,8 +125,12 @@ pub(crate) struct FakeScenario {
 impl FakeScenario {
     pub(crate) fn new(predictor: FakePredictor, gpus: &[Vec<FakeServer>]) -> Self {
         let mut workloads = Vec::new();
-        let mut plan =
-            Plan { strategy: "by hand".into(), gpus: Vec::new(), infeasible: Vec::new() };
+        let mut plan = Plan {
+            strategy: "by hand".into(),
+            gpus: Vec::new(),
+            infeasible: Vec::new(),
+            bound: None,
+        };
         for servers in gpus {
             let mut placements = Vec::new();
             for server in servers {
@@ -137,6 +141,7 @@ impl FakeScenario {
                     model: model.clone(),
                     batch: BatchSize::new(server.batch).unwrap(),
                     sm: SmUnits::new(server.share),
+                    served: None,
                     predicted: None,
                 });
                 workloads.push(SimWorkload {

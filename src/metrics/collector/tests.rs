@@ -22,6 +22,7 @@ fn plan(gpus: &[&[&str]]) -> Plan {
         model: ModelName::new("alexnet").unwrap(),
         batch: BatchSize::new(2).unwrap(),
         sm: SmUnits::new(10),
+        served: None,
         predicted: None,
     };
     let colocation = |names: &&[&str]| CoLocation {
@@ -32,6 +33,7 @@ fn plan(gpus: &[&[&str]]) -> Plan {
         strategy: "by hand".into(),
         gpus: gpus.iter().map(colocation).collect(),
         infeasible: Vec::new(),
+        bound: None,
     }
 }
 

@@ -1,0 +1,153 @@
+//! Proven lower bounds on the number of GPUs, for any plan of a request.
+//!
+//! All bounds speak of the same plans: batch sizes up to Theorem 1's (a larger batch would wait longer
+//! for its requests than half of the SLO; of those the linear programs try for each workload the two
+//! that need least alone, `exact` tries all), half of the SLO for execution less the margin, the rate plus
+//! the headroom, the process limit, and one placement for each workload unless replicas are allowed.
+//! Workloads that no GPU can serve are left out.
+
+use super::replicas::divided_share_sum;
+use super::search::configuration_lp::{self, LpResult, Proof};
+use super::search::cutting_stock;
+use super::search::enumerate::FeasibleSet;
+use super::search::greedy::pack;
+use super::search::local::{Choices, improve};
+use super::search::neighbours::weights;
+use super::search::packing::{Bin, Packer};
+use super::search::pricing::Pricing;
+use super::search::types::{Type, Types};
+use super::shares::{Seat, ShareFitter};
+use super::{PlanRequest, Replicas};
+use crate::domain::{BoundMethod, GpuBound};
+
+/// Workloads that are packed to start the linear program, and rounds of local search on them.
+const START: usize = 20_000;
+
+/// The configuration LP is solved for at most this many types.
+pub(super) const MOST_TYPES: usize = 70;
+
+/// The strongest lower bound that can be had in seconds: the configuration LP over the types of workloads,
+/// or the cutting-stock LP where there are many; the sum of shares where that is no weaker.
+#[must_use]
+pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
+    if request.options().replicas == Replicas::Allowed {
+        return divided_share_sum(request);
+    }
+    let types = Types::of(request).narrowed();
+    let by_shares = share_sum(request, &types);
+    if types.types.is_empty() {
+        return by_shares;
+    }
+    let by_lp = if types.types.len() <= MOST_TYPES {
+        exact_types(request, &types)
+    } else {
+        by_cutting_stock(request, &types)
+    };
+    match by_lp {
+        Some(bound) if bound.gpus >= by_shares.gpus => bound,
+        _ => by_shares,
+    }
+}
+
+/// Rounds a fractional bound up, forgiving the rounding errors of its sums.
+pub(super) fn round_up(fractional: f64) -> usize {
+    const FORGIVEN: f64 = 1e-6;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and ≥ 0")]
+    let gpus = (fractional - FORGIVEN).ceil().max(0.0) as usize;
+    gpus
+}
+
+/// The least shares added up, and the process limit.
+pub(super) fn share_sum(request: &PlanRequest<'_>, types: &Types) -> GpuBound {
+    let whole = f64::from(request.predictor().kind().units.get());
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
+    let (shares, processes) = {
+        let units: f64 = types.types.iter().map(|t| f64::from(t.least()) * t.count() as f64).sum();
+        (units / whole, types.count() as f64 / request.options().process_limit as f64)
+    };
+    let fractional = shares.max(processes);
+    let note = if shares >= processes {
+        "the least shares of all workloads, each alone on a GPU, added up"
+    } else {
+        "the number of workloads over the process limit"
+    };
+    GpuBound {
+        gpus: round_up(fractional),
+        fractional_gpus: fractional,
+        method: BoundMethod::ShareSum,
+        least_total_sm: None,
+        note: note.to_owned(),
+    }
+}
+
+fn lp_bound(fractional: f64, note: String) -> GpuBound {
+    GpuBound {
+        gpus: round_up(fractional),
+        fractional_gpus: fractional,
+        method: BoundMethod::ConfigurationLp,
+        least_total_sm: None,
+        note,
+    }
+}
+
+/// The bound that a solved configuration LP over exact types proves.
+pub(super) fn of_exact_types(lp: &LpResult, types: usize) -> GpuBound {
+    let note = format!("dual prices of {types} types, which no feasible co-location exceeds");
+    lp_bound(lp.bound, note)
+}
+
+fn exact_types(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
+    let start = start(request, &types.types);
+    let lp = solve(request, &types.types, &start, usize::MAX, Proof::Wanted)?;
+    Some(of_exact_types(&lp, types.types.len()))
+}
+
+/// Solves the configuration LP over types, starting from what the greedy planner makes of them.
+pub(super) fn solve(
+    request: &PlanRequest<'_>,
+    types: &[Type],
+    start: &[Bin],
+    upper: usize,
+    proof: Proof,
+) -> Option<LpResult> {
+    let demand: Vec<usize> = types.iter().map(Type::count).collect();
+    let pricing = Pricing::new(request, types);
+    let set = |bin: &Bin| {
+        let index = |seat: &Seat| u16::try_from(seat.workload).expect("few types are priced");
+        let mut types: Vec<u16> = bin.seats.iter().map(index).collect();
+        types.sort_unstable();
+        FeasibleSet { types, total: bin.used }
+    };
+    configuration_lp::solve(&pricing, start.iter().map(set).collect(), &demand, upper, proof)
+}
+
+/// A quick packing of types.
+fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
+    let items = types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, t.count()));
+    let mut packer = Packer::new(ShareFitter::new(request));
+    // As many of each type as make the columns, not the plan.
+    let mut bins = pack(&mut packer, types, items.take(START));
+    let mut choices = Choices::new(request.options().seed);
+    improve(&mut packer, types, &mut bins, 1, START as u64, &mut choices);
+    bins
+}
+
+/// The bound by cutting stock ([`cutting_stock`]), which any number of types can have.
+pub(super) fn by_cutting_stock(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
+    let weights = weights(request, &types.types);
+    let mut of_workloads = Vec::with_capacity(types.count());
+    for (t, weights) in types.types.iter().zip(weights) {
+        of_workloads.extend(std::iter::repeat_n(weights, t.count()));
+    }
+    let whole = request.predictor().kind().units.get();
+    let fractional = cutting_stock::bound(&of_workloads, whole)?;
+    Some(GpuBound {
+        gpus: round_up(fractional),
+        fractional_gpus: fractional,
+        method: BoundMethod::CuttingStock,
+        least_total_sm: None,
+        note: "dual prices that no filling of a GPU with n workloads exceeds, each with its least share \
+               beside n - 1 of the mildest neighbours"
+            .to_owned(),
+    })
+}

@@ -1,0 +1,137 @@
+//! The linear program over all feasible co-locations ("configurations"), solved by generating its columns.
+//!
+//! ```text
+//! primal:  least Σ_s x_s      with  Σ_s a_st x_s ≥ n_t  for each type t,  x ≥ 0      (x_s GPUs hold set s)
+//! dual:    most  Σ_t n_t π_t  with  Σ_t a_st π_t ≤ 1    for each set s,   0 ≤ π ≤ 1
+//! ```
+//! Gilmore and Gomory, "A linear programming approach to the cutting-stock problem" (Operations Research
+//! 1961), with co-locations in the place of cutting patterns. The dual is solved over a few sets; those
+//! that it violates ([`super::pricing`]) are added until there are none. Whatever the solver's accuracy, any π ≥ 0 proves
+//!
+//! ```text
+//! GPUs ≥ Σ_t n_t π_t / max(1, max_s Σ_t a_st π_t)
+//! ```
+//! (Farley, Operations Research 1990), and that is the bound that is reported.
+
+use super::super::bound::round_up;
+use super::enumerate::FeasibleSet;
+use super::pricing::{Effort, Pricing};
+use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
+
+/// Rounds of row generation after which the best bound so far has to do.
+const MOST_ROUNDS: usize = 400;
+
+/// A set is worth adding when its price exceeds 1 by this much.
+const PRICE_TOLERANCE: f64 = 1e-7;
+
+/// Whether the linear program is solved to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plan) enum Proof {
+    /// Its bound matters.
+    Wanted,
+    /// Only its co-locations matter.
+    Waived,
+}
+
+/// What the linear program says.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::plan) struct LpResult {
+    /// The proven lower bound before it is rounded up.
+    pub bound: f64,
+    /// How many GPUs hold each set; those above zero.
+    pub chosen: Vec<(FeasibleSet, f64)>,
+}
+
+/// Solves the linear program over all feasible co-locations, starting from some of them; `None` when the
+/// solver fails numerically. With `upper`, the number of GPUs of a
+/// known plan, it stops as soon as the bound proves that plan.
+pub(in crate::plan) fn solve(
+    pricing: &Pricing<'_, '_, '_>,
+    mut sets: Vec<FeasibleSet>,
+    demand: &[usize],
+    upper: usize,
+    proof: Proof,
+) -> Option<LpResult> {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
+    let counts: Vec<f64> = demand.iter().map(|n| *n as f64).collect();
+    sets.extend((0..demand.len()).map(|of| FeasibleSet {
+        types: vec![u16::try_from(of).expect("few types are priced")],
+        total: 0,
+    }));
+    sets.sort_by(|a, b| a.types.cmp(&b.types));
+    sets.dedup_by(|a, b| a.types == b.types);
+    let mut bound = 0.0_f64;
+    let mut effort = Effort::Quick;
+    for _ in 0..MOST_ROUNDS {
+        let prices = dual(&sets, &counts)?;
+        let value: f64 = counts.iter().zip(&prices).map(|(n, price)| n * price).sum();
+        let priced = pricing.price(&prices, 1.0 + PRICE_TOLERANCE, effort);
+        if let Some(highest) = priced.highest {
+            bound = bound.max(value / highest);
+        }
+        let new: Vec<FeasibleSet> =
+            priced.sets.into_iter().filter(|set| !sets.contains(set)).collect();
+        // No more sets can raise a bound that, rounded up, is the plan or the program's value itself.
+        if round_up(bound) >= upper.min(round_up(value)) {
+            break;
+        }
+        effort = match (new.is_empty(), priced.highest, effort) {
+            (true, None, Effort::Quick) if proof == Proof::Wanted => Effort::Thorough,
+            (true, _, _) => break,
+            (false, _, effort) => effort,
+        };
+        sets.extend(new);
+    }
+    let chosen = primal(&sets, &counts)?;
+    Some(LpResult { bound, chosen })
+}
+
+/// Prices of the types under some of the sets.
+fn dual(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<f64>> {
+    let mut problem = Problem::new(OptimizationDirection::Maximize);
+    let prices: Vec<_> = counts.iter().map(|n| problem.add_var(*n, (0.0, 1.0))).collect();
+    for set in sets {
+        let terms: Vec<_> = copies(set).into_iter().map(|(of, n)| (prices[of], n)).collect();
+        problem.add_constraint(&terms, ComparisonOp::Le, 1.0);
+    }
+    let solution = solved(&problem)?;
+    Some(prices.iter().map(|price| solution.var_value(*price).max(0.0)).collect())
+}
+
+/// How often each set is used when only some of the sets may be.
+fn primal(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<(FeasibleSet, f64)>> {
+    let mut problem = Problem::new(OptimizationDirection::Minimize);
+    let mut terms: Vec<Vec<_>> = vec![Vec::new(); counts.len()];
+    let used: Vec<_> = sets
+        .iter()
+        .map(|set| {
+            let variable = problem.add_var(1.0, (0.0, f64::INFINITY));
+            for (of, n) in copies(set) {
+                terms[of].push((variable, n));
+            }
+            (set, variable)
+        })
+        .collect();
+    for (terms, count) in terms.iter().zip(counts) {
+        problem.add_constraint(terms, ComparisonOp::Ge, *count);
+    }
+    let solution = solved(&problem)?;
+    let value = |(set, variable): (&FeasibleSet, _)| (set.clone(), solution.var_value(variable));
+    Some(used.into_iter().map(value).filter(|(_, x)| *x > 1e-9).collect())
+}
+
+fn solved(problem: &Problem) -> Option<Solution> {
+    problem.solve().ok()?.into_solution().ok()
+}
+
+/// The types of a set with how often each occurs.
+fn copies(set: &FeasibleSet) -> Vec<(usize, f64)> {
+    let mut counted: Vec<(usize, f64)> = Vec::new();
+    for &of in &set.types {
+        match counted.last_mut() {
+            Some((last, n)) if *last == usize::from(of) => *n += 1.0,
+            _ => counted.push((usize::from(of), 1.0)),
+        }
+    }
+    counted
+}

@@ -1,0 +1,17 @@
+//! What the planners `exact` and `optimal` and the lower bounds are built from.
+//!
+//! All of it works with any predictor and assumes one thing of it: that another member, a larger batch
+//! demand or a larger share of somebody else never lets a member meet its demand with *fewer* SMs. Then
+//! the least shares of a set of members with given batches exist and are found by growing them from
+//! below ([`super::shares::ShareFitter::grow`]), and every part of a co-location that works, works.
+
+pub(super) mod configuration_lp;
+pub(super) mod cutting_stock;
+pub(super) mod enumerate;
+pub(super) mod greedy;
+pub(super) mod local;
+pub(super) mod neighbours;
+pub(super) mod packing;
+pub(super) mod partition;
+pub(super) mod pricing;
+pub(super) mod types;

@@ -1,0 +1,253 @@
+//! The dearest co-location that one GPU can hold, given a price for each type.
+//!
+//! Depth-first search over co-locations of n members in a fixed order of types, for each n, each extended
+//! with every combination of batch sizes that still works. A branch is cut where even the best filling of
+//! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
+//! least share that it can have among n members ([`super::neighbours`]).
+
+use super::super::PlanRequest;
+use super::super::shares::{ShareFitter, total};
+use super::enumerate::{FeasibleSet, Way, extend};
+use super::neighbours::weights;
+use super::types::Type;
+use rayon::prelude::*;
+
+/// How thorough a search is: extensions of co-locations that it tries from each first type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plan) enum Effort {
+    /// Good co-locations soon.
+    Quick,
+    /// All of them, if that can be done in reasonable time.
+    Thorough,
+}
+
+impl Effort {
+    fn steps(self) -> u64 {
+        match self {
+            Self::Quick => 300,
+            Self::Thorough => 300_000,
+        }
+    }
+}
+
+/// What is known of the types once and for all.
+pub(in crate::plan) struct Pricing<'r, 'p, 't> {
+    request: &'r PlanRequest<'p>,
+    types: &'t [Type],
+    /// `weights[n − 1][t]`: least share of a type among n members, in units; more than a GPU where it
+    /// cannot be.
+    weights: Vec<Vec<u32>>,
+    whole: u32,
+}
+
+/// The result of one search.
+pub(in crate::plan) struct Priced {
+    /// No feasible co-location costs more; `None` when the search was not exhaustive.
+    pub highest: Option<f64>,
+    /// For each type the dearest co-location found that starts with it and costs more than asked.
+    pub sets: Vec<FeasibleSet>,
+}
+
+impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
+    pub(in crate::plan) fn new(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
+        let whole = ShareFitter::new(request).whole();
+        let by_type = weights(request, types);
+        let most = by_type.iter().map(Vec::len).max().unwrap_or(0);
+        let weights = (0..most)
+            .map(|n| by_type.iter().map(|of| of.get(n).copied().unwrap_or(whole + 1)).collect())
+            .collect();
+        Self { request, types, weights, whole }
+    }
+
+    /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
+    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+        let tables: Vec<Table> = (1..=self.weights.len())
+            .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
+            .collect();
+        let results: Vec<(bool, f64, Option<FeasibleSet>)> = (0..prices.len())
+            .into_par_iter()
+            .map_init(
+                || ShareFitter::new(self.request),
+                |fitter, root| {
+                    let mut search = Search {
+                        types: self.types,
+                        prices,
+                        whole: self.whole,
+                        steps: effort.steps(),
+                        best: enough,
+                        found: None,
+                        path: Vec::new(),
+                    };
+                    let finished = tables.iter().all(|table| search.root(fitter, table, root));
+                    (finished, search.best, search.found)
+                },
+            )
+            .collect();
+        let mut priced = Priced { highest: Some(enough), sets: Vec::new() };
+        for (finished, best, set) in results {
+            priced.highest = priced.highest.filter(|_| finished).map(|highest| highest.max(best));
+            priced.sets.extend(set);
+        }
+        priced
+    }
+}
+
+/// The knapsack that bounds co-locations of n members.
+pub(super) struct Table {
+    members: usize,
+    /// Types by falling price for each unit of weight.
+    order: Vec<usize>,
+    /// Of the types in `order`.
+    weights: Vec<u32>,
+    /// `fill[(k · (n + 1) + m) · (units + 1) + c]`: the highest price of at most m of the types
+    /// `order[k..]` in c units.
+    fill: Vec<f64>,
+    units: usize,
+}
+
+impl Table {
+    pub(super) fn new(weights: &[u32], prices: &[f64], members: usize, whole: u32) -> Self {
+        let mut order: Vec<usize> =
+            (0..prices.len()).filter(|&t| prices[t] > 1e-9 && weights[t] <= whole).collect();
+        let density = |t: usize| prices[t] / f64::from(weights[t]);
+        order.sort_by(|&a, &b| density(b).total_cmp(&density(a)).then(a.cmp(&b)));
+        let units = whole as usize;
+        let row = units + 1;
+        let layer = (members + 1) * row;
+        let mut fill = vec![0.0; (order.len() + 1) * layer];
+        for k in (0..order.len()).rev() {
+            let (weight, price) = (weights[order[k]] as usize, prices[order[k]]);
+            for m in 1..=members {
+                for c in 0..row {
+                    let without = fill[(k + 1) * layer + m * row + c];
+                    let with = if c >= weight {
+                        fill[k * layer + (m - 1) * row + c - weight] + price
+                    } else {
+                        0.0
+                    };
+                    fill[k * layer + m * row + c] = f64::max(without, with);
+                }
+            }
+        }
+        let weights = order.iter().map(|&t| weights[t]).collect();
+        Self { members, order, weights, fill, units }
+    }
+
+    /// The least weight of the types `order[k..]`.
+    fn lightest(&self, k: usize) -> u32 {
+        self.weights[k..].iter().copied().min().unwrap_or(0)
+    }
+
+    /// The highest price of at most `members` of the types `order[k..]` in that many units.
+    pub(super) fn fill(&self, k: usize, members: usize, units: u32) -> f64 {
+        let row = self.units + 1;
+        self.fill[(k * (self.members + 1) + members) * row + units as usize]
+    }
+}
+
+impl Table {
+    /// The types that make up [`Self::fill`] from the first type on.
+    pub(super) fn filling(&self, prices: &[f64], mut members: usize, mut units: u32) -> Vec<usize> {
+        let mut chosen = Vec::new();
+        let mut k = 0;
+        while k < self.order.len() && members > 0 {
+            // Both come from the same sums, so equality is exact.
+            if self.fill(k, members, units) <= self.fill(k + 1, members, units) {
+                k += 1;
+                continue;
+            }
+            debug_assert!(prices[self.order[k]] > 0.0);
+            chosen.push(self.order[k]);
+            units -= self.weights[k];
+            members -= 1;
+        }
+        chosen
+    }
+}
+
+/// The search from one type.
+struct Search<'s> {
+    types: &'s [Type],
+    prices: &'s [f64],
+    whole: u32,
+    steps: u64,
+    best: f64,
+    found: Option<FeasibleSet>,
+    path: Vec<usize>,
+}
+
+impl Search<'_> {
+    /// Searches all co-locations of the table's number of members whose first type is `order[root]`;
+    /// false when it gives up.
+    fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &Table, root: usize) -> bool {
+        self.path.clear();
+        root >= table.order.len() || self.visit(fitter, table, root, &[Way::default()], 0.0, [0, 0])
+    }
+
+    /// Adds the type `order[next]` to the co-location of `path` and goes on from there; the members so far
+    /// need `weight` units among the table's number of members, and `used` among themselves.
+    fn visit(
+        &mut self,
+        fitter: &mut ShareFitter<'_>,
+        table: &Table,
+        next: usize,
+        ways: &[Way],
+        value: f64,
+        [weight, used]: [u32; 2],
+    ) -> bool {
+        let of = table.order[next];
+        let weight = weight + table.weights[next];
+        let needed = weight.max(used + table.weights[next]);
+        let left = table.members - self.path.len() - 1;
+        if needed > self.whole {
+            return true;
+        }
+        let value = value + self.prices[of];
+        if value + table.fill(next, left, self.whole - needed) <= self.best + 1e-12 {
+            return true;
+        }
+        if self.path.iter().filter(|t| **t == of).count() >= self.types[of].count() {
+            return true;
+        }
+        if self.steps == 0 {
+            return false;
+        }
+        self.steps -= 1;
+        let lightest = if left == 0 { self.whole } else { table.lightest(next) * left as u32 };
+        let extensible = self.whole.saturating_sub(lightest);
+        let longer = extend(fitter, self.types, ways, of, extensible);
+        if longer.is_empty() {
+            return true;
+        }
+        self.path.push(of);
+        let mut finished = true;
+        if value > self.best {
+            self.note(value);
+        }
+        if left > 0 {
+            let used = longer.iter().map(|way| total(&way.seats).get()).min().unwrap_or(0);
+            // What the path uses now bounds from below what it needs with any others.
+            if value + table.fill(next, left, self.whole.saturating_sub(used)) <= self.best + 1e-12
+            {
+                self.path.pop();
+                return true;
+            }
+            for further in next..table.order.len() {
+                if !self.visit(fitter, table, further, &longer, value, [weight, used]) {
+                    finished = false;
+                    break;
+                }
+            }
+        }
+        self.path.pop();
+        finished
+    }
+
+    fn note(&mut self, value: f64) {
+        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+        let mut types: Vec<u16> = self.path.iter().map(index).collect();
+        types.sort_unstable();
+        self.best = value;
+        self.found = Some(FeasibleSet { types, total: 0 });
+    }
+}
