@@ -177,10 +177,21 @@ pub(super) struct PlanArgs {
     pub print: PrintArgs,
 }
 
+/// What stands for the real GPU.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TruthArgs {
+    /// Simulate with another predictor than plans are made with: its name (it is fitted to the same
+    /// profile), or a coefficients file of `igniter fit` [default: the predictor of the plans]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub truth: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub truth: TruthArgs,
     /// Simulate this plan, of `igniter plan` or of the iGniter artifact (file or folder)
     #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
     pub plan: Option<PathBuf>,
@@ -203,6 +214,8 @@ pub(super) struct SimulateArgs {
 pub(super) struct CompareArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub truth: TruthArgs,
     /// The strategies, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
     pub strategies: Vec<String>,

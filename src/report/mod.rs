@@ -13,6 +13,7 @@ mod output_dir;
 mod request_log;
 mod tables;
 mod terminal;
+mod truth;
 
 pub use files::{ReadError, read_comparison, write_report, write_tables};
 pub use manifest::{FileHash, Host, Manifest};
@@ -22,3 +23,4 @@ pub use output_dir::{Existing, OutputDir, OutputError};
 pub use request_log::RequestLog;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
+pub use truth::Truth;
