@@ -74,3 +74,25 @@ fn coefficients_of_a_fit_can_be_the_truth() {
     let unknown = ["simulate", scenario, "--truth", "guess"];
     igniter().args(unknown).assert().code(2).stderr(contains("no predictor \"guess\""));
 }
+
+#[test]
+fn prediction_errors_come_from_the_seed() {
+    let scenario = "scenarios/motivating-3.toml";
+    let base = ["simulate", scenario, "--truth", "contention"];
+    let with = |more: &[&str]| json(&[&base[..], more].concat());
+    let (exact, one) = (with(&[]), with(&["--prediction-error"]));
+    assert_eq!(one, {
+        let mut again = with(&["--prediction-error"]);
+        again["wall_s"] = one["wall_s"].clone();
+        again
+    });
+    assert_ne!(exact["workloads"], one["workloads"]);
+    let errors = one["truth"]["prediction_errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 3, "one for each model of the scenario");
+    let other = with(&["--prediction-error", "--seed", "2"]);
+    assert_ne!(one["truth"], other["truth"]);
+    // The paper's predictor says nothing of its own error.
+    let mut command = igniter();
+    command.args(["simulate", scenario, "--prediction-error"]);
+    command.assert().code(2).stderr(contains("does not say how far it may be off"));
+}

@@ -23,6 +23,7 @@ pub(super) fn study(args: &ScenarioArgs, truth: Option<&TruthArgs>) -> anyhow::R
         profile: args.predictor.profile.clone(),
         predictor: args.predictor.predictor.clone(),
         truth: truth.and_then(|truth| truth.truth.clone()),
+        prediction_error: truth.is_some_and(|truth| truth.prediction_error),
     };
     Ok(Study::load(&args.scenario, &overrides)?)
 }

@@ -23,4 +23,4 @@ pub use output_dir::{Existing, OutputDir, OutputError};
 pub use request_log::RequestLog;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
-pub use truth::Truth;
+pub use truth::{PredictionError, Truth};

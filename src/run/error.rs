@@ -64,6 +64,15 @@ pub enum RunError {
         /// The GPU kind of the plans.
         expected: String,
     },
+    /// Errors cannot be drawn for a predictor without uncertainty.
+    #[error(
+        "predictor {predictor} does not say how far it may be off, so no prediction error can be drawn; \
+         simulate with one that does, such as contention (--truth contention)"
+    )]
+    NoUncertainty {
+        /// The predictor of the simulation.
+        predictor: &'static str,
+    },
     /// A plan that cannot run.
     #[error("the plan cannot run:{}", listed(violations))]
     Illegal {

@@ -1,11 +1,12 @@
 //! A scenario made ready to run.
 
+use super::prediction_error::{errors, with_errors};
 use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
 use crate::domain::{GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
-use crate::predictor::Predictor;
+use crate::predictor::{PerturbedPredictor, Predictor};
 use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult, Truth};
 use crate::scenario::Scenario;
 use crate::sim::{SimInput, SimWorkload, simulate};
@@ -23,6 +24,8 @@ pub struct Overrides {
     /// Another predictor for the simulation than for plans: a name (fitted to the same profile), or a
     /// file of coefficients.
     pub truth: Option<String>,
+    /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
+    pub prediction_error: bool,
 }
 
 /// A scenario with its predictor: everything is checked, nothing has run.
@@ -32,6 +35,8 @@ pub struct Study {
     source: LoadedPredictor,
     /// What the simulation uses where it does not use `source`.
     truth: Option<LoadedPredictor>,
+    /// The same with errors, where they are asked for.
+    perturbed: Option<PerturbedPredictor>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
     window: Window,
@@ -71,6 +76,11 @@ impl Study {
         if let Some(truth) = &truth {
             PlanRequest::new(&workloads, truth.predictor.as_ref())?;
         }
+        let perturbed = if overrides.prediction_error {
+            Some(with_errors(truth.as_ref().unwrap_or(&source), scenario.seed)?)
+        } else {
+            None
+        };
         let sim_workloads = scenario
             .workloads
             .iter()
@@ -81,7 +91,7 @@ impl Study {
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
-        Ok(Self { scenario, source, truth, workloads, sim_workloads, window })
+        Ok(Self { scenario, source, truth, perturbed, workloads, sim_workloads, window })
     }
 
     /// The scenario, with overrides applied.
@@ -99,15 +109,26 @@ impl Study {
     /// The predictor that the simulation uses.
     #[must_use]
     pub fn simulated(&self) -> &dyn Predictor {
-        self.truth.as_ref().unwrap_or(&self.source).predictor.as_ref()
+        match &self.perturbed {
+            Some(perturbed) => perturbed,
+            None => self.truth.as_ref().unwrap_or(&self.source).predictor.as_ref(),
+        }
     }
 
     /// What plans are simulated with, where that is not the predictor that makes them.
     #[must_use]
     pub fn truth(&self) -> Option<Truth> {
-        self.truth.as_ref().map(|truth| Truth {
+        if self.truth.is_none() && self.perturbed.is_none() {
+            return None;
+        }
+        let models: Vec<_> = self.workloads.iter().map(|w| &w.model).collect();
+        Some(Truth {
             planned_with: self.source.predictor.name().to_owned(),
-            simulated_with: truth.predictor.name().to_owned(),
+            simulated_with: self.simulated().name().to_owned(),
+            prediction_errors: self
+                .perturbed
+                .as_ref()
+                .map_or_else(Vec::new, |p| errors(p, &models)),
         })
     }
 
