@@ -27,6 +27,10 @@ pub(super) enum Command {
     Predict(PredictArgs),
     /// Compare predicted with measured co-locations, and with simpler ways to predict
     Accuracy(AccuracyArgs),
+    /// Fit every predictor from every budget of measurements and score it on runs that it did not see
+    Study(StudyArgs),
+    /// Rank the measurements that would reduce the uncertainty of predictions most
+    Design(DesignArgs),
     /// Make a provisioning plan, and judge it
     Plan(PlanArgs),
     /// Simulate one plan of a scenario
@@ -151,6 +155,55 @@ pub(super) struct AccuracyArgs {
     pub print: PrintArgs,
 }
 
+/// What was measured.
+#[derive(Debug, Args)]
+pub(super) struct MeasuredArgs {
+    /// A GPU kind (v100), or the folder of a profile
+    #[arg(long, value_name = "KIND|PATH", default_value = "v100")]
+    pub profile: String,
+    /// Measured co-locations: CSV with run,member,model,batch,sm_pct,latency_ms, and optionally std_ms
+    /// [default: those of the profile]
+    #[arg(long, value_name = "FILE")]
+    pub colocated: Option<PathBuf>,
+    /// Measured latencies alone: CSV with model,batch,sm_pct,latency_ms [default: those of the profile]
+    #[arg(long, value_name = "FILE")]
+    pub solo: Option<PathBuf>,
+    /// Kernel lists, one CSV for all models [default: those of the profile]
+    #[arg(long, value_name = "FILE")]
+    pub kernels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StudyArgs {
+    #[command(flatten)]
+    pub measured: MeasuredArgs,
+    /// Seed of all random choices of runs
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How often runs are chosen anew where a fit uses only some of them
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub repeats: u16,
+    /// Write tables and figures to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DesignArgs {
+    #[command(flatten)]
+    pub measured: MeasuredArgs,
+    /// How many co-locations to list
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub count: usize,
+    /// Write the runs to this CSV file: the co-locations, then every member alone
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
 /// The formats of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PlanFormat {
@@ -177,10 +230,25 @@ pub(super) struct PlanArgs {
     pub print: PrintArgs,
 }
 
+/// What stands for the real GPU.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TruthArgs {
+    /// Simulate with another predictor than plans are made with: its name (it is fitted to the same
+    /// profile), or a coefficients file of `igniter fit` [default: the predictor of the plans]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub truth: Option<String>,
+    /// Let the simulated GPU differ from its predictor: one error for each model, drawn from the seed and
+    /// from what the predictor says of its own uncertainty (igniter says nothing)
+    #[arg(long)]
+    pub prediction_error: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub truth: TruthArgs,
     /// Simulate this plan, of `igniter plan` or of the iGniter artifact (file or folder)
     #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
     pub plan: Option<PathBuf>,
@@ -203,6 +271,8 @@ pub(super) struct SimulateArgs {
 pub(super) struct CompareArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub truth: TruthArgs,
     /// The strategies, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
     pub strategies: Vec<String>,

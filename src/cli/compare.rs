@@ -20,7 +20,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         }
         strategies.push(chosen);
     }
-    let study = study(&args.scenario)?;
+    let study = study(&args.scenario, Some(&args.truth))?;
     let folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
     let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {

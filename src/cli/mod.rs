@@ -10,6 +10,7 @@
 mod accuracy;
 mod args;
 mod compare;
+mod design;
 mod files;
 mod fit;
 mod import;
@@ -19,6 +20,7 @@ mod predict;
 mod progress;
 mod results;
 mod simulate;
+mod study;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -80,6 +82,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Accuracy(args) => accuracy::run(&args),
+        Command::Study(args) => study::run(&args),
+        Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),

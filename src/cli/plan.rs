@@ -1,7 +1,7 @@
 //! `igniter plan`
 
 use super::Outcome;
-use super::args::{PlanArgs, PlanFormat, ScenarioArgs};
+use super::args::{PlanArgs, PlanFormat, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use crate::domain::{Plan, WorkloadFix};
@@ -17,11 +17,13 @@ struct Document {
 }
 
 /// Reads the scenario of a command.
-pub(super) fn study(args: &ScenarioArgs) -> anyhow::Result<Study> {
+pub(super) fn study(args: &ScenarioArgs, truth: Option<&TruthArgs>) -> anyhow::Result<Study> {
     let overrides = Overrides {
         seed: args.seed,
         profile: args.predictor.profile.clone(),
         predictor: args.predictor.predictor.clone(),
+        truth: truth.and_then(|truth| truth.truth.clone()),
+        prediction_error: truth.is_some_and(|truth| truth.prediction_error),
     };
     Ok(Study::load(&args.scenario, &overrides)?)
 }
@@ -31,7 +33,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     if let (Some(path), PlanFormat::Json) = (&args.output, args.format) {
         check_writable(path)?;
     }
-    let study = study(&args.scenario)?;
+    let study = study(&args.scenario, None)?;
     let plan = study.plan(chosen.as_ref());
     let violations: Vec<String> = study.check(&plan).iter().map(ToString::to_string).collect();
     let file = plan_json(&plan, study.kind());

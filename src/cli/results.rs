@@ -35,7 +35,8 @@ impl ResultFolder {
         manifest.seed = Some(study.scenario().seed);
         manifest.scenario = Some(study.scenario().to_toml());
         manifest.input(&args.scenario, &std::fs::read(&args.scenario)?);
-        for (name, text) in &study.source().inputs {
+        manifest.truth = study.truth();
+        for (name, text) in study.inputs() {
             manifest.input(name, text.as_bytes());
         }
         let dir = path.map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
 use crate::plan::strategy;
-use crate::report::{InfeasibleRow, strategy_text};
+use crate::report::{InfeasibleRow, Truth, comparison_text};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -16,6 +16,8 @@ struct Document<'a> {
     scenario: &'a str,
     strategy: &'a str,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truth: Option<&'a Truth>,
     gpu_count: usize,
     cost_per_hour: f64,
     infeasible: &'a [InfeasibleRow],
@@ -27,7 +29,7 @@ struct Document<'a> {
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let chosen = strategy(&args.strategy)?;
-    let study = study(&args.scenario)?;
+    let study = study(&args.scenario, Some(&args.truth))?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
     let plan = match &args.plan {
         Some(path) => {
@@ -53,6 +55,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             scenario: &comparison.scenario,
             strategy: &result.strategy,
             seed: comparison.seed,
+            truth: comparison.truth.as_ref(),
             gpu_count: result.gpu_count,
             cost_per_hour: result.cost_per_hour,
             infeasible: &result.infeasible,
@@ -62,7 +65,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             wall_s,
         })?;
     } else if !args.print.quiet {
-        let mut text = strategy_text(result, output::colours());
+        let mut text = comparison_text(&comparison, output::colours());
         if let Some(path) = &args.output {
             text += &format!("\nwrote {}", path.display());
         }

@@ -51,6 +51,21 @@ impl Axis {
         Self { high, ticks: multiples(step, high), ..Self::from_zero(high, ticks) }
     }
 
+    /// A linear axis from a multiple of `step` below `low` to one above `high`, with a tick at each.
+    pub(super) fn between(low: f64, high: f64, step: f64) -> Self {
+        let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
+        let last = last.max(first + 1.0).min(first + 100.0);
+        let ticks = (0..100).map(|i| first + f64::from(i)).take_while(|t| *t <= last);
+        Self {
+            scale: Scale::Linear,
+            low: first * step,
+            high: last * step,
+            ticks: ticks.map(|tick| tick * step).collect(),
+            title: None,
+            labelled: true,
+        }
+    }
+
     /// A logarithmic axis that holds `low` and `high` (both positive).
     pub(super) fn log(low: f64, high: f64, ticks: usize) -> Self {
         let low = if low > 0.0 && low.is_finite() { low } else { 1.0 };

@@ -15,10 +15,14 @@ mod plan;
 mod power;
 mod predicted;
 mod scatter;
+mod study;
+mod study_experiments;
 mod style;
 mod text;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
+pub use study::{StudyPoint, StudySeries, study_figures};
+pub use study_experiments::{PredictedMark, experiment_figures};
 
 use crate::report::{Comparison, FigureFile, OutputDir, OutputError};
 use rayon::prelude::*;

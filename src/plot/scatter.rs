@@ -19,16 +19,25 @@ pub(super) struct Point {
 /// Draws points; those that are not positive cannot be shown and are left out.
 pub(super) fn scatter(
     points: &[Point],
-    mut legend: Legend,
-    (x_title, y_title): (&str, &str),
+    legend: Legend,
+    titles: (&str, &str),
 ) -> Result<String, PlotError> {
-    let shown: Vec<&Point> = points.iter().filter(|p| p.x > 0.0 && p.y > 0.0).collect();
-    let values = || shown.iter().flat_map(|point| [point.x, point.y]);
+    let values = || points.iter().flat_map(|point| [point.x, point.y]).filter(|v| *v > 0.0);
     let low = values().fold(f64::INFINITY, f64::min) / 1.1;
     let high = values().fold(0.0, f64::max) * 1.1;
     // At least half a decade, so that a single point has an axis to be read against.
     let spread = (3.2 * low / high).max(1.0).sqrt();
-    let axis = Axis::log(low / spread, high * spread, 6);
+    scatter_on(points, legend, titles, Axis::log(low / spread, high * spread, 6))
+}
+
+/// As [`scatter`], with this axis in both directions.
+pub(super) fn scatter_on(
+    points: &[Point],
+    mut legend: Legend,
+    (x_title, y_title): (&str, &str),
+    axis: Axis,
+) -> Result<String, PlotError> {
+    let shown: Vec<&Point> = points.iter().filter(|p| p.x > 0.0 && p.y > 0.0).collect();
     let (x, y) = (axis.clone().titled(x_title), axis.titled(y_title));
     legend.end_line();
     legend.add(Key::Line(INK, None), "y = x");

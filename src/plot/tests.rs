@@ -187,6 +187,7 @@ pub(crate) fn synthetic(
         simulated_s: 60.0,
         window_start_s: 10.0,
         window_end_s: 50.0,
+        truth: None,
         strategies: (0..strategies).map(result).collect(),
     }
 }

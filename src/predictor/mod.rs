@@ -21,8 +21,10 @@ mod contract;
 pub mod gpulets;
 pub mod igniter;
 pub mod isolated;
+mod perturbed;
 pub mod solo;
 mod uncertainty;
 
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+pub use perturbed::PerturbedPredictor;
 pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

@@ -4,6 +4,7 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
+use super::Truth;
 use super::output_dir::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub command: Vec<String>,
     /// The seed, where the run had one.
     pub seed: Option<u64>,
+    /// What plans were simulated with, where that is not the predictor that made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
     /// The scenario as it was resolved, with every default filled in.
     pub scenario: Option<String>,
     /// The files that were read.
@@ -72,6 +76,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command,
             seed: None,
+            truth: None,
             scenario: None,
             inputs: Vec::new(),
             outputs: Vec::new(),

@@ -22,6 +22,9 @@ pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> Strin
             trimmed(comparison.window_end_s),
         ),
     );
+    if let Some(truth) = &comparison.truth {
+        push(&mut text, format_args!("Here, plans were {}.\n", escape(&truth.sentence())));
+    }
     overview(&mut text, comparison);
     for result in &comparison.strategies {
         push(&mut text, format_args!("## {}\n", escape(&result.strategy)));

@@ -14,6 +14,7 @@ mod request_log;
 mod staging;
 mod tables;
 mod terminal;
+mod truth;
 
 pub use files::{ReadError, read_comparison, write_report, write_tables};
 pub use manifest::{FileHash, Host, Manifest};
@@ -24,3 +25,4 @@ pub use request_log::RequestLog;
 pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
+pub use truth::{PredictionError, Truth};

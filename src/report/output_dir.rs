@@ -256,9 +256,20 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
 
 fn known_stem(name: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    ["summary", "gpus", "cdf", "gpu_series", "plan", "report", "requests", "accuracy"]
-        .iter()
-        .any(|known| stem == *known || stem.strip_prefix(known).is_some_and(|r| r.starts_with('-')))
+    [
+        "summary",
+        "gpus",
+        "cdf",
+        "gpu_series",
+        "plan",
+        "report",
+        "requests",
+        "accuracy",
+        "study",
+        "experiments",
+    ]
+    .iter()
+    .any(|known| stem == *known || stem.strip_prefix(known).is_some_and(|r| r.starts_with('-')))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::domain::{
 use crate::metrics::{
     GpuSeries, GpuSummary, LatencyCdf, RunMetrics, Verdict, Window, WorkloadSummary,
 };
-use crate::report::short;
+use crate::report::{Truth, short};
 use serde::{Deserialize, Serialize};
 
 /// One placement of a plan.
@@ -194,6 +194,9 @@ pub struct Comparison {
     pub window_start_s: f64,
     /// The end of the measured window, in seconds.
     pub window_end_s: f64,
+    /// What plans were simulated with, where that is not the predictor that made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
     /// One entry for each strategy, in the order in which they were asked for.
     pub strategies: Vec<StrategyResult>,
 }
@@ -208,6 +211,7 @@ impl Comparison {
             simulated_s: window.duration().as_seconds(),
             window_start_s: window.start().as_seconds(),
             window_end_s: window.end().as_seconds(),
+            truth: None,
             strategies,
         }
     }

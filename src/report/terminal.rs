@@ -23,12 +23,13 @@ const GREEN: &str = "\u{1b}[32m";
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// The tables of all strategies, one below the other.
+/// The tables of all strategies, one below the other, below what they were simulated with.
 #[must_use]
 pub fn comparison_text(comparison: &Comparison, colours: Colours) -> String {
     let parts: Vec<String> =
         comparison.strategies.iter().map(|result| strategy_text(result, colours)).collect();
-    parts.join("\n")
+    let header = comparison.truth.as_ref().map_or_else(String::new, |t| t.sentence() + "\n\n");
+    header + &parts.join("\n")
 }
 
 /// One headline and one line per workload.

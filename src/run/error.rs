@@ -54,6 +54,25 @@ pub enum RunError {
         /// The predictor that was asked for.
         asked: String,
     },
+    /// Plans of one GPU kind cannot be simulated with a predictor of another.
+    #[error("truth {truth} is for GPU kind {found}, but plans are made for {expected}")]
+    OtherKind {
+        /// What was asked for.
+        truth: String,
+        /// The GPU kind that it is for.
+        found: String,
+        /// The GPU kind of the plans.
+        expected: String,
+    },
+    /// Errors cannot be drawn for a predictor without uncertainty.
+    #[error(
+        "predictor {predictor} does not say how far it may be off, so no prediction error can be drawn; \
+         simulate with one that does, such as contention (--truth contention)"
+    )]
+    NoUncertainty {
+        /// The predictor of the simulation.
+        predictor: &'static str,
+    },
     /// A plan that cannot run.
     #[error("the plan cannot run:{}", listed(violations))]
     Illegal {

@@ -67,3 +67,27 @@ pub fn load_predictor(
     }
     Ok(LoadedPredictor { predictor: file.predictor(), file, inputs })
 }
+
+/// Makes the predictor that plans are simulated with: by name from the profile of the plans, or from a file
+/// of coefficients.
+pub(super) fn load_truth(
+    truth: &str,
+    profile: &str,
+    plans: &LoadedPredictor,
+) -> Result<LoadedPredictor, RunError> {
+    let price = Some(plans.predictor.kind().price_per_hour);
+    let loaded = if Path::new(truth).extension().is_some_and(|e| e == "json") {
+        load_predictor(truth, None, price)?
+    } else {
+        load_predictor(profile, Some(truth), price)?
+    };
+    let (found, expected) = (loaded.predictor.kind(), plans.predictor.kind());
+    if found.name == expected.name && found.units == expected.units {
+        return Ok(loaded);
+    }
+    Err(RunError::OtherKind {
+        truth: truth.to_owned(),
+        found: found.name.to_string(),
+        expected: expected.name.to_string(),
+    })
+}

@@ -1,13 +1,16 @@
 //! A scenario made ready to run.
 
+use super::prediction_error::{errors, with_errors};
+use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
 use crate::domain::{GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
-use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult};
+use crate::predictor::{PerturbedPredictor, Predictor};
+use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult, Truth};
 use crate::scenario::Scenario;
 use crate::sim::{SimInput, SimWorkload, simulate};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a user can change of a scenario from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +21,11 @@ pub struct Overrides {
     pub profile: Option<String>,
     /// Another predictor than the default.
     pub predictor: Option<String>,
+    /// Another predictor for the simulation than for plans: a name (fitted to the same profile), or a
+    /// file of coefficients.
+    pub truth: Option<String>,
+    /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
+    pub prediction_error: bool,
 }
 
 /// A scenario with its predictor: everything is checked, nothing has run.
@@ -25,6 +33,10 @@ pub struct Overrides {
 pub struct Study {
     scenario: Scenario,
     source: LoadedPredictor,
+    /// What the simulation uses where it does not use `source`.
+    truth: Option<LoadedPredictor>,
+    /// The same with errors, where they are asked for.
+    perturbed: Option<PerturbedPredictor>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
     window: Window,
@@ -57,6 +69,18 @@ impl Study {
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         PlanRequest::new(&workloads, source.predictor.as_ref())?;
+        let truth = match &overrides.truth {
+            Some(name) => Some(load_truth(name, &profile, &source)?),
+            None => None,
+        };
+        if let Some(truth) = &truth {
+            PlanRequest::new(&workloads, truth.predictor.as_ref())?;
+        }
+        let perturbed = if overrides.prediction_error {
+            Some(with_errors(truth.as_ref().unwrap_or(&source), scenario.seed)?)
+        } else {
+            None
+        };
         let sim_workloads = scenario
             .workloads
             .iter()
@@ -67,7 +91,7 @@ impl Study {
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
-        Ok(Self { scenario, source, workloads, sim_workloads, window })
+        Ok(Self { scenario, source, truth, perturbed, workloads, sim_workloads, window })
     }
 
     /// The scenario, with overrides applied.
@@ -80,6 +104,45 @@ impl Study {
     #[must_use]
     pub fn source(&self) -> &LoadedPredictor {
         &self.source
+    }
+
+    /// The predictor that the simulation uses.
+    #[must_use]
+    pub fn simulated(&self) -> &dyn Predictor {
+        match &self.perturbed {
+            Some(perturbed) => perturbed,
+            None => self.truth.as_ref().unwrap_or(&self.source).predictor.as_ref(),
+        }
+    }
+
+    /// What plans are simulated with, where that is not the predictor that makes them.
+    #[must_use]
+    pub fn truth(&self) -> Option<Truth> {
+        if self.truth.is_none() && self.perturbed.is_none() {
+            return None;
+        }
+        let models: Vec<_> = self.workloads.iter().map(|w| &w.model).collect();
+        Some(Truth {
+            planned_with: self.source.predictor.name().to_owned(),
+            simulated_with: self.simulated().name().to_owned(),
+            prediction_errors: self
+                .perturbed
+                .as_ref()
+                .map_or_else(Vec::new, |p| errors(p, &models)),
+        })
+    }
+
+    /// The texts that the predictors were made from, each once, with the names under which a manifest
+    /// lists them.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&(PathBuf, String)> {
+        let mut inputs: Vec<&(PathBuf, String)> = self.source.inputs.iter().collect();
+        for input in self.truth.iter().flat_map(|truth| &truth.inputs) {
+            if !inputs.contains(&input) {
+                inputs.push(input);
+            }
+        }
+        inputs
     }
 
     /// The workloads, in the scenario's order.
@@ -168,7 +231,7 @@ impl Study {
         SimInput {
             plan,
             workloads: &self.sim_workloads,
-            predictor: self.source.predictor.as_ref(),
+            predictor: self.simulated(),
             spec: self.scenario.engine,
             duration: self.scenario.duration,
             seed: self.scenario.seed,
@@ -187,6 +250,8 @@ impl Study {
     /// The tables of several simulated plans.
     #[must_use]
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
-        Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results)
+        let comparison =
+            Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
+        Comparison { truth: self.truth(), ..comparison }
     }
 }

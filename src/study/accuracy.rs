@@ -10,6 +10,7 @@ use crate::fit::{
 use crate::predictor::Predictor;
 use crate::predictor::contention::{ContentionPredictor, Coupling};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// The data of a study.
@@ -53,6 +54,15 @@ pub struct StudyRow {
     pub coverage: Option<Coverage>,
 }
 
+/// The scored latencies behind a line of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredSet {
+    /// The recipe.
+    pub recipe: &'static str,
+    /// Every latency of the runs that the fit did not see.
+    pub scored: Vec<Scored>,
+}
+
 /// All lines of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Study {
@@ -62,6 +72,9 @@ pub struct Study {
     pub skipped: Vec<(&'static str, String)>,
     /// How far repeats differ, where there are repeats.
     pub noise_floor: Option<NoiseFloor>,
+    /// The latencies behind the first line of each recipe.
+    #[serde(skip)]
+    pub scored: Vec<ScoredSet>,
 }
 
 /// Fits and scores every recipe.
@@ -69,11 +82,22 @@ pub struct Study {
 /// # Errors
 /// When the profile cannot be fitted at all. A recipe that lacks data is listed as skipped.
 pub fn accuracy_study(data: &StudyData<'_>, options: &StudyOptions) -> Result<Study, FitError> {
-    let mut study =
-        Study { rows: Vec::new(), skipped: Vec::new(), noise_floor: noise_floor(data.colocated) };
-    for recipe in recipes() {
-        for split in splits(&recipe) {
-            match evaluate(&recipe, *split, data, options) {
+    let mut study = Study {
+        rows: Vec::new(),
+        skipped: Vec::new(),
+        noise_floor: noise_floor(data.colocated),
+        scored: Vec::new(),
+    };
+    let recipes = recipes();
+    let work: Vec<(&Recipe, Split)> =
+        recipes.iter().flat_map(|r| splits(r).iter().map(move |split| (r, *split))).collect();
+    let mut outcomes: Vec<_> = work
+        .par_iter()
+        .map(|(recipe, split)| Some(evaluate(recipe, *split, data, options)))
+        .collect();
+    for recipe in &recipes {
+        for (place, (_, split)) in work.iter().enumerate().filter(|(_, (r, _))| *r == recipe) {
+            match outcomes[place].take().expect("each is taken once") {
                 Ok(scored) => {
                     if let Some(score) = Score::of(&scored) {
                         study.rows.push(StudyRow {
@@ -83,6 +107,9 @@ pub fn accuracy_study(data: &StudyData<'_>, options: &StudyOptions) -> Result<St
                             score,
                             coverage: Coverage::of(&scored, options.seed, options.repeats),
                         });
+                        if study.scored.iter().all(|set| set.recipe != recipe.label) {
+                            study.scored.push(ScoredSet { recipe: recipe.label, scored });
+                        }
                     }
                 }
                 Err(FitError::Missing { what, .. }) => {
@@ -271,6 +298,8 @@ fn score(
             scored.push(Scored {
                 run: position,
                 model: m.model.clone(),
+                batch: m.batch,
+                sm: m.sm,
                 members: members.len(),
                 measured_ms: m.latency.get(),
                 predicted_ms: predicted.members[i].latency_ms(),

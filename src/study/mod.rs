@@ -8,12 +8,14 @@
 
 mod accuracy;
 mod design;
+mod experiments;
 mod recipe;
 mod score;
 mod split;
 
-pub use accuracy::{Study, StudyData, StudyOptions, StudyRow, accuracy_study, evaluate};
+pub use accuracy::{ScoredSet, Study, StudyData, StudyOptions, StudyRow, accuracy_study, evaluate};
 pub use design::{Reason, Suggestion, next_measurements};
+pub use experiments::{ExperimentRow, experiments};
 pub use recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
-pub use score::{Coverage, Group, NoiseFloor, Score, Scored, noise_floor};
+pub use score::{Coverage, Group, NoiseFloor, Score, Scored, coverage_curve, noise_floor};
 pub use split::{Split, chosen_runs};

@@ -5,7 +5,8 @@ use crate::domain::ModelName;
 use crate::fit::bounds;
 use crate::predictor::ErrorBounds;
 use crate::profile::ColocatedRun;
-use crate::stats::{bias_pct, mape_pct, pearson, percentile};
+use crate::stats::{bias_pct, conformal_bound, mape_pct, pearson, percentile};
+use crate::units::{BatchSize, SmPercent};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,10 @@ pub struct Scored {
     pub run: usize,
     /// The model.
     pub model: ModelName,
+    /// Its batch size.
+    pub batch: BatchSize,
+    /// Its share.
+    pub sm: SmPercent,
     /// How many members the run has.
     pub members: usize,
     /// Measured latency in ms.
@@ -154,6 +159,29 @@ impl Coverage {
     }
 }
 
+/// (level, covered) in percent for two-sided bounds of 50 to 95 %: each half of the runs, divided at random,
+/// calibrates them for the other.
+#[must_use]
+pub fn coverage_curve(scored: &[Scored], seed: u64) -> Vec<(f64, f64)> {
+    let Some(last) = scored.iter().map(|s| s.run).max() else { return Vec::new() };
+    let order = shuffled(last + 1, seed);
+    let of_half = |half: usize| -> Vec<f64> {
+        let own = scored.iter().filter(|s| order[s.run] % 2 == half);
+        own.map(|s| (s.measured_ms / s.predicted_ms - 1.0).abs()).collect()
+    };
+    let halves = [of_half(0), of_half(1)];
+    let mut curve = Vec::new();
+    for level_pct in (50_u32..=95).step_by(5).map(f64::from) {
+        let mut covered = 0;
+        for (own, others) in [(&halves[0], &halves[1]), (&halves[1], &halves[0])] {
+            let Some(bound) = conformal_bound(own, level_pct / 100.0) else { return curve };
+            covered += others.iter().filter(|size| **size <= bound).count();
+        }
+        curve.push((level_pct, 100.0 * covered as f64 / scored.len() as f64));
+    }
+    curve
+}
+
 /// How much repeats of the same co-location differ: no predictor can be better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct NoiseFloor {
@@ -196,12 +224,14 @@ pub fn noise_floor(runs: &[ColocatedRun]) -> Option<NoiseFloor> {
 mod tests {
     use super::*;
     use crate::profile::ColocatedMember;
-    use crate::units::{BatchSize, Milliseconds, SmPercent};
+    use crate::units::Milliseconds;
 
     fn scored(run: usize, predicted_ms: f64, measured_ms: f64) -> Scored {
         Scored {
             run,
             model: ModelName::new(if run.is_multiple_of(2) { "a" } else { "b" }).unwrap(),
+            batch: BatchSize::ONE,
+            sm: SmPercent::new(50.0).unwrap(),
             members: 2,
             measured_ms,
             predicted_ms,

@@ -22,6 +22,8 @@ pub enum Purpose {
     Arrivals,
     /// Execution times around the predicted ones.
     Service,
+    /// How far the predictor is off.
+    Prediction,
 }
 
 impl Purpose {
@@ -29,6 +31,7 @@ impl Purpose {
         match self {
             Self::Arrivals => "arrivals",
             Self::Service => "service",
+            Self::Prediction => "prediction",
         }
     }
 }

@@ -213,7 +213,10 @@ impl Search<'_> {
             return false;
         }
         self.steps -= 1;
-        let lightest = if left == 0 { self.whole } else { table.lightest(next) * left as u32 };
+        // With as many left as there are units, nothing fits beside them, whatever they weigh.
+        let others = u32::try_from(left).unwrap_or(u32::MAX);
+        let lightest =
+            if left == 0 { self.whole } else { table.lightest(next).saturating_mul(others) };
         let extensible = self.whole.saturating_sub(lightest);
         let longer = extend(fitter, self.types, ways, of, extensible);
         if longer.is_empty() {

@@ -1,0 +1,264 @@
+//! `igniter study`
+
+use super::Outcome;
+use super::args::{MeasuredArgs, StudyArgs};
+use super::output;
+use crate::plot::{self, PredictedMark, StudyPoint, StudySeries};
+use crate::profile::{self, ColocatedRun, Profile, SoloTable, read_colocated, read_solo_table};
+use crate::report::{Existing, Manifest, OutputDir};
+use crate::study::{
+    ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
+    coverage_curve, experiments,
+};
+use anyhow::bail;
+use serde::Serialize;
+
+/// The recipes that figures show: one for each predictor and budget that is fitted once.
+const SHOWN: [&str; 5] =
+    ["igniter", "gpulets", "A: profile", "B: + kernel list", "D: solo as served + all runs"];
+
+/// Measurements of the command line, those of the profile where it names none.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) profile: Profile,
+    pub(super) solo: SoloTable,
+    pub(super) colocated: Vec<ColocatedRun>,
+}
+
+impl Measured {
+    /// Reads all files.
+    pub(super) fn read(args: &MeasuredArgs) -> anyhow::Result<Self> {
+        let mut profile = profile::load(&args.profile)?;
+        if let Some(path) = &args.kernels {
+            profile::read_kernels(path, &mut profile)?;
+        }
+        let solo = match &args.solo {
+            Some(path) => read_solo_table(path)?,
+            None => profile.solo_table.clone(),
+        };
+        let colocated = match &args.colocated {
+            Some(path) => read_colocated(path)?,
+            None => profile.colocated.clone(),
+        };
+        Ok(Self { profile, solo, colocated })
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    study: &'a Study,
+    experiments: &'a [ExperimentRow],
+}
+
+pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
+    let mut manifest = Manifest::start(std::env::args().collect());
+    let measured = Measured::read(&args.measured)?;
+    if measured.colocated.is_empty() {
+        bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");
+    }
+    let dir =
+        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+    let data = StudyData {
+        profile: &measured.profile,
+        solo: &measured.solo,
+        colocated: &measured.colocated,
+    };
+    let options = StudyOptions { seed: args.seed, repeats: usize::from(args.repeats) };
+    let study = accuracy_study(&data, &options)?;
+    let experiments = experiments(&data)?;
+    if let Some(mut dir) = dir {
+        manifest.seed = Some(args.seed);
+        let files = [&args.measured.colocated, &args.measured.solo, &args.measured.kernels];
+        for path in files.into_iter().flatten() {
+            manifest.input(path, &std::fs::read(path)?);
+        }
+        write(&mut dir, &study, &experiments, args.seed)?;
+        manifest.stop();
+        dir.finish(manifest)?;
+    }
+    if args.print.json {
+        output::print_json(&Document { study: &study, experiments: &experiments })?;
+    } else if !args.print.quiet {
+        let mut text = output::table(&HEADER, rows(&study)) + "\n" + &notes(&study);
+        if !experiments.is_empty() {
+            text += "\n\nthe paper's accuracy experiments, vgg19 beside ssd\n";
+            text += &output::table(&EXPERIMENT_HEADER, experiment_rows(&experiments));
+        }
+        if let Some(path) = &args.output {
+            text += &format!("\n\nwrote {}", path.display());
+        }
+        output::print(&text)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn write(
+    dir: &mut OutputDir,
+    study: &Study,
+    experiments: &[ExperimentRow],
+    seed: u64,
+) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(&Document { study, experiments })? + "\n";
+    dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
+    let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
+    if !experiments.is_empty() {
+        text += "\n";
+        text += &markdown(&EXPERIMENT_HEADER, experiment_rows(experiments));
+    }
+    dir.write("study.md", |file| file.write_all(text.as_bytes()))?;
+    dir.write("study.csv", |file| csv_rows(file, &HEADER, rows(study)))?;
+    dir.write("experiments.csv", |file| {
+        csv_rows(file, &EXPERIMENT_HEADER, experiment_rows(experiments))
+    })?;
+    let shown = study.scored.iter().filter(|set| SHOWN.contains(&set.recipe));
+    let series: Vec<StudySeries> = shown.map(|set| series(set, seed)).collect();
+    let mut figures = plot::study_figures(&series)?;
+    let marks: Vec<PredictedMark> = experiments.iter().map(mark).collect();
+    figures.extend(plot::experiment_figures(&marks)?);
+    plot::write_figures(dir, &figures)?;
+    Ok(())
+}
+
+fn series(set: &ScoredSet, seed: u64) -> StudySeries {
+    let point = |s: &crate::study::Scored| StudyPoint {
+        model: s.model.clone(),
+        batch: s.batch,
+        sm: s.sm,
+        predicted_ms: s.predicted_ms,
+        measured_ms: s.measured_ms,
+        slowdowns: s.measured_slowdown.map(|measured| (s.predicted_slowdown, measured)),
+    };
+    StudySeries {
+        name: set.recipe.to_owned(),
+        points: set.scored.iter().map(point).collect(),
+        coverage: coverage_curve(&set.scored, seed),
+    }
+}
+
+fn mark(row: &ExperimentRow) -> PredictedMark {
+    PredictedMark {
+        experiment: row.experiment,
+        setting: row.setting.clone(),
+        predictor: row.predictor.to_owned(),
+        model: row.model.clone(),
+        predicted_ms: row.predicted_ms,
+        error_pct: row.two_sided_pct,
+        measured_ms: row.measured_ms,
+    }
+}
+
+const HEADER: [&str; 12] = [
+    "recipe",
+    "held out",
+    "n",
+    "mean %",
+    "p95 %",
+    "max %",
+    "bias %",
+    "slowdown r",
+    "± %",
+    "covers %",
+    "+ %",
+    "+ covers %",
+];
+
+fn rows(study: &Study) -> Vec<Vec<String>> {
+    let row = |row: &crate::study::StudyRow| {
+        let Score { n, mape_pct, p95_pct, max_pct, bias_pct, slowdown_correlation, .. } = row.score;
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+        let bound = |of: fn(&crate::study::Coverage) -> f64| {
+            or_dash(row.coverage.as_ref().map(|c| format!("{:.1}", of(c))))
+        };
+        vec![
+            row.recipe.to_owned(),
+            row.split.to_owned(),
+            n.to_string(),
+            format!("{mape_pct:.2}"),
+            format!("{p95_pct:.2}"),
+            format!("{max_pct:.1}"),
+            format!("{bias_pct:+.2}"),
+            or_dash(slowdown_correlation.map(|r| format!("{r:.2}"))),
+            bound(|c| c.two_sided_pct),
+            bound(|c| c.two_sided_coverage_pct),
+            bound(|c| c.one_sided_pct),
+            bound(|c| c.one_sided_coverage_pct),
+        ]
+    };
+    study.rows.iter().map(row).collect()
+}
+
+/// What was left out, the noise floor, and errors by model.
+fn notes(study: &Study) -> String {
+    let mut text = String::new();
+    for (recipe, reason) in &study.skipped {
+        text += &format!("\nskipped: {recipe}: {reason}");
+    }
+    text += &study.noise_floor.map_or_else(
+        || "\nnoise floor: no configuration was measured twice".to_owned(),
+        |floor| {
+            format!(
+                "\nnoise floor: {} repeats differ by {:.2} % on average, p95 {:.2} %",
+                floor.n, floor.mape_pct, floor.p95_pct
+            )
+        },
+    );
+    text += "\n\nmean error (bias) in % by model, on unseen runs\n";
+    for row in study.rows.iter().filter(|row| row.split.starts_with("overall")) {
+        let models = row.score.per_model.iter();
+        let models: Vec<String> =
+            models.map(|g| format!("{} {:.2} ({:+.2})", g.of, g.mape_pct, g.bias_pct)).collect();
+        text += &format!("\n- {}: {}", row.recipe, models.join(", "));
+    }
+    text
+}
+
+const EXPERIMENT_HEADER: [&str; 9] = [
+    "experiment",
+    "setting",
+    "model",
+    "batch",
+    "SM %",
+    "predictor",
+    "predicted ms",
+    "± %",
+    "measured ms",
+];
+
+fn experiment_rows(experiments: &[ExperimentRow]) -> Vec<Vec<String>> {
+    let row = |row: &ExperimentRow| {
+        vec![
+            row.experiment.to_string(),
+            row.setting.clone(),
+            row.model.to_string(),
+            row.batch.to_string(),
+            row.sm.to_string(),
+            row.predictor.to_owned(),
+            format!("{:.2}", row.predicted_ms),
+            row.two_sided_pct.map_or_else(|| "–".to_owned(), |v| format!("{v:.1}")),
+            row.measured_ms.map_or_else(|| "no measurement".to_owned(), |v| format!("{v:.2}")),
+        ]
+    };
+    experiments.iter().map(row).collect()
+}
+
+fn markdown(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut text = format!("| {} |\n|{}\n", header.join(" | "), "---|".repeat(header.len()));
+    for row in rows {
+        text += &format!("| {} |\n", row.join(" | "));
+    }
+    text
+}
+
+fn csv_rows(
+    file: &mut dyn std::io::Write,
+    header: &[&str],
+    rows: Vec<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut table = csv::Writer::from_writer(file);
+    table.write_record(header)?;
+    for row in rows {
+        table.write_record(row)?;
+    }
+    table.flush()
+}

@@ -1,0 +1,124 @@
+//! A predictor that is wrong by as much as it says it may be: what mis-prediction does to a plan.
+
+use super::{CoLocationPrediction, Member, Predictor, Uncertainty};
+use crate::domain::{GpuKind, ModelId, ModelName};
+use crate::units::{BatchSize, Bytes};
+
+/// Standard deviations of a normal distribution that hold 95 % of it on both sides.
+const TWO_SIDED_95: f64 = 1.959_964;
+/// No latency falls below this part of its prediction, however unlucky the draw.
+const LEAST: f64 = 0.1;
+
+/// Another predictor whose latencies are off by one random number for each model.
+///
+/// ```text
+/// latency = predicted × (1 + z_model · h / 1.96),  h = two-sided 95 % half-width of the co-location
+/// ```
+/// With z drawn from a standard normal distribution the error stays within the half-width in 95 % of all
+/// draws. Power and clock are those of the other predictor.
+#[derive(Debug)]
+pub struct PerturbedPredictor {
+    inner: Box<dyn Predictor>,
+    z: Vec<f64>,
+}
+
+impl PerturbedPredictor {
+    /// Wraps a predictor; `z` has one number for each of its models.
+    ///
+    /// # Panics
+    /// When there are more or fewer numbers than models.
+    #[must_use]
+    pub fn new(inner: Box<dyn Predictor>, z: Vec<f64>) -> Self {
+        assert_eq!(inner.models().len(), z.len(), "one number for each model");
+        Self { inner, z }
+    }
+
+    /// By how many percent the latency of a member differs from its prediction; 0 where the predictor does
+    /// not say how far it may be off.
+    ///
+    /// # Panics
+    /// As [`Predictor::predict_into`].
+    #[must_use]
+    pub fn error_pct(&self, member: &Member, members: &[Member]) -> f64 {
+        let half_width = self.inner.uncertainty(members).map_or(0.0, |u| u.two_sided_pct);
+        100.0 * (self.factor(member, half_width) - 1.0)
+    }
+
+    fn factor(&self, member: &Member, half_width_pct: f64) -> f64 {
+        (1.0 + self.z[member.model.index()] * half_width_pct / 100.0 / TWO_SIDED_95).max(LEAST)
+    }
+}
+
+impl Predictor for PerturbedPredictor {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn kind(&self) -> &GpuKind {
+        self.inner.kind()
+    }
+
+    fn models(&self) -> &[ModelName] {
+        self.inner.models()
+    }
+
+    fn max_batch(&self, model: ModelId) -> BatchSize {
+        self.inner.max_batch(model)
+    }
+
+    fn memory(&self, model: ModelId) -> Option<Bytes> {
+        self.inner.memory(model)
+    }
+
+    fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
+        self.inner.predict_into(members, out);
+        let Some(uncertainty) = self.inner.uncertainty(members) else { return };
+        for (member, prediction) in members.iter().zip(&mut out.members) {
+            let factor = self.factor(member, uncertainty.two_sided_pct);
+            prediction.load_ms *= factor;
+            prediction.gpu_ms *= factor;
+            prediction.feedback_ms *= factor;
+            prediction.throughput_rps /= factor;
+        }
+    }
+
+    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
+        self.inner.uncertainty(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predictor::ErrorBounds;
+    use crate::predictor::isolated::IsolatedPredictor;
+    use crate::predictor::solo::tests::{close, member, toy_kind, toy_model};
+    use crate::predictor::solo::{ClockLaw, SoloModels};
+
+    fn toy(bounds: Option<ErrorBounds>) -> IsolatedPredictor {
+        let clock = ClockLaw { kappa_per_w: 0.001 };
+        let models = vec![toy_model("a"), toy_model("b")];
+        IsolatedPredictor::new(SoloModels::new(toy_kind(), clock, models), None, bounds)
+    }
+
+    #[test]
+    fn errors_by_hand() {
+        // ±7.6 %: z = 1.959964 is +7.6 %, z = −0.979982 is −3.8 %. 19 ms alone at batch 4 and 25 %.
+        let inner = toy(Some(ErrorBounds::DEFAULT));
+        let perturbed = PerturbedPredictor::new(Box::new(inner), vec![TWO_SIDED_95, -0.979_982]);
+        let pair = [member(0, 4, 25.0), member(1, 4, 25.0)];
+        let prediction = perturbed.predict(&pair);
+        close(prediction.members[0].latency_ms(), 19.0 * 1.076);
+        close(prediction.members[1].latency_ms(), 19.0 * 0.962);
+        close(prediction.members[0].throughput_rps, 4000.0 / 16.75 / 1.076);
+        close(perturbed.error_pct(&pair[1], &pair), -3.8);
+        assert_eq!(prediction.power_w.to_bits(), 150.0_f64.to_bits());
+    }
+
+    #[test]
+    fn a_predictor_that_cannot_say_is_left_alone() {
+        let pair = [member(0, 4, 25.0), member(1, 4, 25.0)];
+        let perturbed = PerturbedPredictor::new(Box::new(toy(None)), vec![3.0, -3.0]);
+        assert_eq!(perturbed.predict(&pair), toy(None).predict(&pair));
+    }
+}
