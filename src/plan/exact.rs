@@ -1,9 +1,9 @@
 //! The proven optimum for a few workloads: fewest GPUs, and among those the least sum of shares.
 //!
 //! Every co-location that one GPU can hold is listed with its best batch sizes and least shares
-//! ([`super::search::enumerate`]); dynamic programming over all subsets then finds the best partition
-//! ([`super::search::partition`]). Both are exhaustive, so the plan is its own proof: its bound is its
-//! number of GPUs. Batch sizes are those up to Theorem 1's; see [`super::lower_bound`] for what else
+//! (`super::search::enumerate`); dynamic programming over all subsets then finds the best partition
+//! (`super::search::partition`). Both are exhaustive, so the plan is its own proof: its bound is its
+//! number of GPUs. Batch sizes are those up to Theorem 1's; see `super::lower_bound` for what else
 //! counts as a plan.
 
 use super::search::enumerate::{FeasibleSet, best_seats, feasible_sets};

@@ -82,7 +82,7 @@ fn cost(gpus: usize, kind: &GpuKind) -> Dollars {
 /// The plan as a document; its GPUs are of this kind.
 ///
 /// # Panics
-/// When a placement has no SM share, which [`super::check_plan`] reports.
+/// When a placement has no SM share, which `super::check_plan` reports.
 #[must_use]
 pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
     let fix = |infeasible: &Infeasible| {
@@ -235,7 +235,7 @@ pub(super) fn units_of(sm: SmPercent, kind: &GpuKind) -> Result<SmUnits, String>
 ///
 /// # Errors
 /// When it cannot be read, is no plan, or asks for shares that the kind cannot give. Whether it suits the
-/// workloads is for [`super::check_plan`] to say.
+/// workloads is for `super::check_plan` to say.
 pub fn read_plan(path: &Path, kind: &GpuKind, workloads: &[Workload]) -> Result<Plan, PlanError> {
     let error = |message: String| PlanError::File { path: path.to_owned(), message };
     if path.is_dir() {

@@ -25,7 +25,7 @@ struct GpuObject {
 /// The plan as one JSON text for each GPU, in order: the contents of `config_gpu1.json`, ….
 ///
 /// # Panics
-/// When a placement names no workload of the list or has no SM share; [`super::check_plan`] reports both.
+/// When a placement names no workload of the list or has no SM share; `super::check_plan` reports both.
 #[must_use]
 pub fn write_igniter_plan(plan: &Plan, kind: &GpuKind, workloads: &[Workload]) -> Vec<String> {
     let text = |gpu: &CoLocation| {

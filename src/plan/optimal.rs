@@ -2,7 +2,7 @@
 //!
 //! | workloads | method | bound |
 //! |---|---|---|
-//! | at most 14 | exhaustive ([`super::exact`]) | the plan itself |
+//! | at most 14 | exhaustive (`super::exact`) | the plan itself |
 //! | any number, of at most 70 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
 //! | of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
 //! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock |

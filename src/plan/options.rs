@@ -13,7 +13,7 @@ pub enum Replicas {
     #[default]
     Forbidden,
     /// A workload may have several; each placement then says which part of the rate it serves
-    /// ([`crate::domain::Placement::served`]).
+    /// (`crate::domain::Placement::served`).
     Allowed,
 }
 

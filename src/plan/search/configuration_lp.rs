@@ -6,7 +6,7 @@
 //! ```
 //! Gilmore and Gomory, "A linear programming approach to the cutting-stock problem" (Operations Research
 //! 1961), with co-locations in the place of cutting patterns. The dual is solved over a few sets; those
-//! that it violates ([`super::pricing`]) are added until there are none. Whatever the solver's accuracy, any π ≥ 0 proves
+//! that it violates (`super::pricing`) are added until there are none. Whatever the solver's accuracy, any π ≥ 0 proves
 //!
 //! ```text
 //! GPUs ≥ Σ_t n_t π_t / max(1, max_s Σ_t a_st π_t)

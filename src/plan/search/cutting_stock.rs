@@ -2,7 +2,7 @@
 //! the GPU.
 //!
 //! Among n members a workload needs at least the share that it has beside n − 1 of the mildest neighbours
-//! ([`super::neighbours`]), so a GPU with n members holds at most those whose weights for n add up to it.
+//! (`super::neighbours`), so a GPU with n members holds at most those whose weights for n add up to it.
 //! The configuration LP over all such fillings is a relaxation of the one over co-locations; its columns
 //! are priced by a knapsack with a limit on the number of members, exactly and quickly. Workloads with the
 //! same weights are one item, without loss.

@@ -3,7 +3,7 @@
 //! All of it works with any predictor and assumes one thing of it: that another member, a larger batch
 //! demand or a larger share of somebody else never lets a member meet its demand with *fewer* SMs. Then
 //! the least shares of a set of members with given batches exist and are found by growing them from
-//! below ([`super::shares::ShareFitter::grow`]), and every part of a co-location that works, works.
+//! below (`super::shares::ShareFitter::grow`), and every part of a co-location that works, works.
 
 pub(super) mod configuration_lp;
 pub(super) mod cutting_stock;

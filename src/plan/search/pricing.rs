@@ -3,7 +3,7 @@
 //! Depth-first search over co-locations of n members in a fixed order of types, for each n, each extended
 //! with every combination of batch sizes that still works. A branch is cut where even the best filling of
 //! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
-//! least share that it can have among n members ([`super::neighbours`]).
+//! least share that it can have among n members (`super::neighbours`).
 
 use super::super::PlanRequest;
 use super::super::shares::{ShareFitter, total};

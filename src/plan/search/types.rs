@@ -31,7 +31,7 @@ impl Type {
     }
 }
 
-/// A request as types; a seat's `workload` is the index of its type until [`Types::seats`] names it.
+/// A request as types; a seat's `workload` is the index of its type until the plan is written out.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Types {
     /// By falling least share, then in the request's order.
