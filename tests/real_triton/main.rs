@@ -11,7 +11,8 @@
 //! arrival streams over HTTP, open loop; latency counts from the intended time. Which requests formed
 //! a batch is read from the server's trace. One case calibrates what the host adds to the table; the
 //! others keep that. The table is printed either way. What is asserted is what a busy machine cannot
-//! spoil: bounds well outside of the gaps that a quiet one shows, and nothing on percentiles.
+//! spoil: the rules, replayed with the moments that the server recorded, and wide bounds on batch sizes and
+//! on the median latency where the client was in time.
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 #![expect(clippy::disallowed_types, reason = "a real server lives in real time")]
@@ -39,7 +40,7 @@ const CAPACITY_RPS: f64 = 200.0;
 /// The case, by its place, that calibrates the host: long queues, all batch sizes.
 const CALIBRATION: usize = 0;
 /// A client that was later than this at the 99th percentile did not send these arrivals.
-const LAG_LIMIT_MS: f64 = 3.0;
+const LAG_LIMIT_MS: f64 = 1.5;
 
 /// One row of the table.
 struct Case {
@@ -73,6 +74,12 @@ fn cases(seconds: f64) -> Vec<Case> {
     for arrival in [Poisson, Constant] {
         cases.extend([5.0, 20.0].map(|delay| case(&arrival, 0.6, delay, 1)));
     }
+    // With a −1 dimension every arrival wakes Triton's batcher, and waiting batches grow.
+    let mut variable = case(&Poisson, 0.6, 5.0, 1);
+    variable.name += ", variable shape";
+    variable.model += "variable";
+    variable.setting.variable_shape = true;
+    cases.push(variable);
     cases.extend([Poisson, Constant].map(|arrival| case(&arrival, 0.6, 0.0, 2)));
     cases
 }
@@ -152,6 +159,7 @@ fn check(name: &str, comparison: &Comparison) {
     let mean_batch = simulated.mean_batch / real.mean_batch;
     assert!((0.85..1.18).contains(&mean_batch), "{name}: mean batch {comparison:?}");
     assert!(*size_distance < 0.3, "{name}: batch sizes {comparison:?}");
-    let mean_ms = simulated.mean_ms / real.mean_ms;
-    assert!((0.75..1.33).contains(&mean_ms), "{name}: mean latency {comparison:?}");
+    // The median: one pause of the machine can double a mean.
+    let p50_ms = simulated.p50_ms / real.p50_ms;
+    assert!((0.65..1.5).contains(&p50_ms), "{name}: median latency {comparison:?}");
 }
