@@ -78,7 +78,7 @@ impl RecordSink for GpuCollector {
         self.tally(batch.workload).batch(batch, arrivals, &window, slo);
     }
 
-    #[inline]
+    #[inline(always)]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
         self.series.interval(interval);

@@ -16,7 +16,7 @@ pub(super) struct GpuAccount {
 }
 
 impl GpuAccount {
-    #[inline]
+    #[inline(always)]
     pub(super) fn interval(&mut self, interval: &GpuInterval, window: &Window) {
         let ns = window.overlap(interval.start, interval.end);
         if ns.get() == 0 {

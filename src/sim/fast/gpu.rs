@@ -266,6 +266,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Starts the loaded batch of an instance that is not busy.
+    #[inline(never)]
     fn start(&mut self, position: usize, now: Nanoseconds) -> Step {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
@@ -345,6 +346,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    #[inline(always)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Step {
         self.close_interval(now);
         self.state = self.states.find()?;
@@ -376,6 +378,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Reports the state that held until `now`.
+    #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
         if now == self.state_since {
             return;
