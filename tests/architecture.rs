@@ -32,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "units",
             "domain",
             "workload::ArrivalSpec",
+            "metrics::Percentiles",
             "sim::BatchingSpec",
             "sim::EngineSpec",
             "sim::Interference",

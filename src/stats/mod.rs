@@ -6,9 +6,9 @@
 mod error;
 mod percentile;
 mod sample;
-mod sort;
+mod select;
 
 pub use error::{bias_pct, mape_pct};
-pub use percentile::percentile;
+pub use percentile::{nearest_rank, percentile};
 pub use sample::{ConfidenceInterval, confidence_interval, mean, pearson, standard_deviation};
-pub use sort::sort_integers;
+pub use select::order_statistics;
