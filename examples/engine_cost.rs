@@ -6,6 +6,8 @@
 //! ```
 //!
 //! - `bare`: twelve Poisson workloads on three GPUs, into a sink that only counts;
+//! - `histogram`: as `full`, with a histogram in place of exact percentiles, and the peak of memory (once,
+//!   so that long runs are possible);
 //! - `full`: `scenarios/paper-12-poisson.toml` with power, breakdown, exact percentiles and series;
 //! - `growth`: the twelve workloads once, ten and a hundred times;
 //! - `threads`: two seeds of `full` one after the other, and at once on two threads.
@@ -20,6 +22,7 @@ mod fake;
 use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::domain::{BatchRecord, GpuInterval, Plan, RecordSink, RequestRecord};
+use igniter::metrics::Percentiles;
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
@@ -66,15 +69,19 @@ fn main() -> anyhow::Result<()> {
     match what {
         "bare" => one_thread(bare),
         "full" => one_thread(full),
+        "histogram" => one_thread(histogram),
         "growth" => one_thread(growth),
         "threads" => threads(seconds),
         "all" => {
             one_thread(bare)?;
             one_thread(full)?;
+            one_thread(histogram)?;
             one_thread(growth)?;
             threads(seconds)
         }
-        other => bail!("no measurement {other:?}; there are bare, full, growth and threads"),
+        other => {
+            bail!("no measurement {other:?}; there are bare, full, histogram, growth and threads")
+        }
     }
 }
 
@@ -131,10 +138,11 @@ fn bare(seconds: f64) -> anyhow::Result<()> {
 }
 
 /// The shipped scenario, at this length and seed, and iGniter's plan for it.
-fn study(seconds: f64, seed: u64) -> anyhow::Result<(Study, Plan)> {
+fn study(seconds: f64, seed: u64, percentiles: Percentiles) -> anyhow::Result<(Study, Plan)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCENARIO);
     let mut scenario = Scenario::load(&path)?;
     scenario.duration = Nanoseconds::from_seconds(seconds)?;
+    scenario.percentiles = percentiles;
     scenario.warmup = Nanoseconds::new(1_000_000_000);
     scenario.cooldown = scenario.warmup;
     let study = Study::new(scenario, &Overrides { seed: Some(seed), ..Overrides::default() })?;
@@ -144,7 +152,7 @@ fn study(seconds: f64, seed: u64) -> anyhow::Result<(Study, Plan)> {
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn full(seconds: f64) -> anyhow::Result<()> {
-    let (study, plan) = study(seconds, 1)?;
+    let (study, plan) = study(seconds, 1, Percentiles::Exact)?;
     let mut done = 0.0;
     let ns = best_ns(|| {
         let result = study.simulate(&plan)?;
@@ -156,10 +164,27 @@ fn full(seconds: f64) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
+fn histogram(seconds: f64) -> anyhow::Result<()> {
+    let (study, plan) = study(seconds, 1, Percentiles::Histogram)?;
+    let start = std::time::Instant::now();
+    let result = study.simulate(&plan)?;
+    let ns = start.elapsed().as_secs_f64() * 1e9;
+    let done = result.workloads.iter().map(|w| w.completed).sum::<u64>() as f64;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or("?", str::trim);
+    println!(
+        "histogram: {:.1} ns/request ({done} requests in the window), peak memory of the program {peak}",
+        ns / done
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn growth(seconds: f64) -> anyhow::Result<()> {
     for times in [1, 10, 100] {
         let scenario = twelve(times);
-        let input = scenario.input(EngineSpec::default(), seconds / times as f64, 1);
+        let input = scenario.input(EngineSpec::default(), seconds / 10.0, 1);
         let mut requests = 0;
         let ns = best_ns(|| {
             let gpus = simulate(&input, |_| Count::default())?.gpus;
@@ -172,7 +197,7 @@ fn growth(seconds: f64) -> anyhow::Result<()> {
 }
 
 fn threads(seconds: f64) -> anyhow::Result<()> {
-    let studies = [study(seconds, 1)?, study(seconds, 2)?];
+    let studies = [study(seconds, 1, Percentiles::Exact)?, study(seconds, 2, Percentiles::Exact)?];
     let run = |(study, plan): &(Study, Plan)| study.simulate(plan).map(|_| ());
     let on = |threads: usize| -> anyhow::Result<f64> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;

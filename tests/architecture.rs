@@ -34,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "units",
             "domain",
             "workload::ArrivalSpec",
+            "metrics::Percentiles",
             "sim::BatchingSpec",
             "sim::EngineSpec",
             "sim::Interference",

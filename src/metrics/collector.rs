@@ -1,6 +1,7 @@
 //! The sink of one GPU, and the merge over all of them.
 
 use super::gpu_account::GpuAccount;
+use super::latencies::{Latencies, Percentiles};
 use super::series::SeriesBuilder;
 use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 use super::tally::Tally;
@@ -8,11 +9,14 @@ use super::window::Window;
 use crate::domain::{
     BatchRecord, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
 };
-use crate::stats::{percentile, sort_integers};
+use crate::stats::nearest_rank;
 use crate::units::Nanoseconds;
 
 /// Points of a latency distribution that are kept for files and figures.
 const CDF_POINTS: usize = 500;
+
+/// The quantiles of a summary: P50, P90, P95, P99, P99.9 and the maximum.
+const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
 /// Takes the records and intervals of one GPU.
 #[derive(Debug, Clone)]
@@ -23,6 +27,7 @@ pub struct GpuCollector {
     /// The tally of each workload: 1 + its position in `tallies`, or 0 before its first request. A GPU
     /// serves few of the workloads of a large scenario.
     positions: Vec<u32>,
+    percentiles: Percentiles,
     tallies: Vec<Tally>,
     account: GpuAccount,
     series: SeriesBuilder,
@@ -40,10 +45,17 @@ impl GpuCollector {
             window,
             slos: workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect(),
             positions: vec![0; workloads.len()],
+            percentiles: Percentiles::Exact,
             tallies: Vec::new(),
             account: GpuAccount::default(),
             series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
         }
+    }
+
+    /// The same collector, not yet used, with another way to remember latencies.
+    #[must_use]
+    pub fn with_percentiles(self, percentiles: Percentiles) -> Self {
+        Self { percentiles, ..self }
     }
 
     /// Notes a request that was still not completed when the run stopped. It counts as a request,
@@ -60,7 +72,7 @@ impl GpuCollector {
     fn tally(&mut self, workload: WorkloadId) -> &mut Tally {
         let position = &mut self.positions[workload.index()];
         if *position == 0 {
-            self.tallies.push(Tally::default());
+            self.tallies.push(Tally::new(self.percentiles));
             *position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
         }
         &mut self.tallies[*position as usize - 1]
@@ -78,7 +90,7 @@ impl RecordSink for GpuCollector {
         self.tally(batch.workload).batch(batch, arrivals, &window, slo);
     }
 
-    #[inline]
+    #[inline(always)]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
         self.series.interval(interval);
@@ -99,7 +111,7 @@ pub fn summarise(
     mut collectors: Vec<GpuCollector>,
 ) -> RunMetrics {
     collectors.sort_by_key(|collector| collector.gpu);
-    let mut tallies = vec![Tally::default(); workloads.len()];
+    let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
     for collector in collectors {
         let gpu = collector.gpu.index();
@@ -109,20 +121,17 @@ pub fn summarise(
         let mut collected = collector.tallies;
         for (sum, position) in tallies.iter_mut().zip(collector.positions) {
             if let Some(position) = position.checked_sub(1) {
-                sum.merge(std::mem::take(&mut collected[position as usize]));
+                let tally = &mut collected[position as usize];
+                sum.merge(std::mem::replace(tally, Tally::new(Percentiles::Exact)));
             }
         }
     }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
-    let mut scratch = Vec::new();
-    for (workload, mut tally) in workloads.iter().zip(tallies) {
-        sort_integers(&mut tally.latencies, &mut scratch);
-        summaries.push(workload_summary(plan, workload, window, &tally));
-        cdf.push(LatencyCdf {
-            workload: workload.name.clone(),
-            points: cdf_points(&tally.latencies),
-        });
+    for (workload, tally) in workloads.iter().zip(tallies) {
+        let (percentiles_ms, points) = distribution(&tally.latencies);
+        summaries.push(workload_summary(plan, workload, window, &tally, percentiles_ms));
+        cdf.push(LatencyCdf { workload: workload.name.clone(), points });
     }
     RunMetrics { workloads: summaries, gpus, series, cdf }
 }
@@ -149,12 +158,13 @@ fn workload_summary(
     workload: &Workload,
     window: Window,
     tally: &Tally,
+    percentiles_ms: [Option<f64>; QUANTILES.len()],
 ) -> WorkloadSummary {
-    let completed = tally.latencies.len() as u64;
+    let completed = tally.latencies.count() as u64;
     let requests = completed + tally.unfinished;
     let gpu = plan.placements().find(|(_, p)| p.workload == workload.name).map(|(gpu, _)| gpu);
     let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
-    let at = |q: f64| percentile(&tally.latencies, q).map(|ns| Nanoseconds::new(ns).as_ms());
+    let [p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms] = percentiles_ms;
     let verdict = if gpu.is_none() {
         Verdict::NotServed
     } else if requests == 0 {
@@ -175,12 +185,12 @@ fn workload_summary(
         completed,
         throughput_rps: tally.done_in_window as f64 / window.length().as_seconds(),
         mean_ms: mean_ms(tally.latency_ns),
-        p50_ms: at(0.5),
-        p90_ms: at(0.9),
-        p95_ms: at(0.95),
-        p99_ms: at(0.99),
-        p999_ms: at(0.999),
-        max_ms: at(1.0),
+        p50_ms,
+        p90_ms,
+        p95_ms,
+        p99_ms,
+        p999_ms,
+        max_ms,
         slo_violation_pct: (requests > 0)
             .then(|| 100.0 * tally.violations as f64 / requests as f64),
         queue_ms: mean_ms(tally.queue_ns),
@@ -192,19 +202,27 @@ fn workload_summary(
     }
 }
 
-/// The whole distribution when it is small, else its evenly spaced quantiles from minimum to maximum.
-fn cdf_points(sorted: &[u64]) -> Vec<CdfPoint> {
-    let n = sorted.len();
+/// The percentiles of a summary, in ms, and the points of a distribution: all of it when it is small,
+/// else its evenly spaced quantiles from minimum to maximum.
+fn distribution(latencies: &Latencies) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
+    let n = latencies.count();
+    if n == 0 {
+        return ([None; QUANTILES.len()], Vec::new());
+    }
     let points = n.min(CDF_POINTS);
     let last = points.saturating_sub(1).max(1);
-    let point = |i: usize| {
-        let index = if points == n { i } else { i * (n - 1) / last };
-        CdfPoint {
-            fraction: (index + 1) as f64 / n as f64,
-            latency_ms: Nanoseconds::new(sorted[index]).as_ms(),
-        }
-    };
-    (0..points).map(point).collect()
+    let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
+    let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });
+    let positions: Vec<usize> = quantiles.chain(spaced).collect();
+    let values = latencies.at(&positions);
+    let ms = |latency: u64| Nanoseconds::new(latency).as_ms();
+    let quantiles = std::array::from_fn(|i| Some(ms(values[i])));
+    let points = positions.iter().zip(values).skip(QUANTILES.len());
+    let points = points.map(|(&position, latency)| CdfPoint {
+        fraction: (position + 1) as f64 / n as f64,
+        latency_ms: ms(latency),
+    });
+    (quantiles, points.collect())
 }
 
 #[cfg(test)]

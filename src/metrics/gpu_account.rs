@@ -4,7 +4,7 @@ use super::Window;
 use crate::domain::GpuInterval;
 
 /// Sums over the part of the window that intervals covered.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct GpuAccount {
     observed_ns: u64,
     executing_ns: u64,
@@ -12,11 +12,25 @@ pub(super) struct GpuAccount {
     power_w_ns: f64,
     clock_mhz_ns: f64,
     peak_power_w: f64,
-    min_clock_mhz: Option<f64>,
+    min_clock_mhz: f64,
+}
+
+impl Default for GpuAccount {
+    fn default() -> Self {
+        Self {
+            observed_ns: 0,
+            executing_ns: 0,
+            busy_sm_pct_ns: 0.0,
+            power_w_ns: 0.0,
+            clock_mhz_ns: 0.0,
+            peak_power_w: 0.0,
+            min_clock_mhz: f64::INFINITY,
+        }
+    }
 }
 
 impl GpuAccount {
-    #[inline]
+    #[inline(always)]
     pub(super) fn interval(&mut self, interval: &GpuInterval, window: &Window) {
         let ns = window.overlap(interval.start, interval.end);
         if ns.get() == 0 {
@@ -30,9 +44,13 @@ impl GpuAccount {
         self.busy_sm_pct_ns += interval.busy_sm_pct * weight;
         self.power_w_ns += interval.power_w * weight;
         self.clock_mhz_ns += interval.clock_mhz * weight;
-        self.peak_power_w = self.peak_power_w.max(interval.power_w);
-        let lowest = self.min_clock_mhz.unwrap_or(interval.clock_mhz);
-        self.min_clock_mhz = Some(lowest.min(interval.clock_mhz));
+        // Not f64::max and min: there is no NaN to care for.
+        if interval.power_w > self.peak_power_w {
+            self.peak_power_w = interval.power_w;
+        }
+        if interval.clock_mhz < self.min_clock_mhz {
+            self.min_clock_mhz = interval.clock_mhz;
+        }
     }
 
     pub(super) fn observed_s(&self) -> f64 {
@@ -64,7 +82,7 @@ impl GpuAccount {
     }
 
     pub(super) fn min_clock_mhz(&self) -> f64 {
-        self.min_clock_mhz.unwrap_or(0.0)
+        if self.observed_ns == 0 { 0.0 } else { self.min_clock_mhz }
     }
 
     fn mean(&self, sum_ns: f64) -> f64 {

@@ -6,18 +6,20 @@
 //!
 //! - a request belongs to the [`Window`] in which it *arrived*;
 //! - throughput counts the requests *done* inside the window, divided by its length;
-//! - latencies are kept exactly, in nanoseconds; percentiles are nearest-rank
-//!   ([`percentile`](crate::stats::percentile));
+//! - latencies are kept exactly, in nanoseconds, unless a histogram is asked for ([`Percentiles`]);
+//!   percentiles are nearest-rank ([`percentile`](crate::stats::percentile));
 //! - a violation is a latency above the whole SLO, as a share of all requests of the window.
 
 mod collector;
 mod gpu_account;
+mod latencies;
 mod series;
 mod summary;
 mod tally;
 mod window;
 
 pub use collector::{GpuCollector, summarise};
+pub use latencies::Percentiles;
 pub use series::{GpuSeries, SeriesBin};
 pub use summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 pub use window::{Window, WindowError};

@@ -75,7 +75,7 @@ impl SeriesBuilder {
         u64::try_from(edge).expect("an edge lies within the run")
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn interval(&mut self, interval: &GpuInterval) {
         let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
         if self.bins.is_empty() || start >= end {

@@ -1,6 +1,7 @@
 //! What is remembered of the requests of one workload.
 
 use super::Window;
+use super::latencies::{Latencies, Percentiles};
 use crate::domain::{BatchRecord, RequestRecord};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
@@ -43,11 +44,11 @@ impl BatchSizes {
 }
 
 /// Exact sums over the requests of one workload. Merging is associative and order-free but for the
-/// order of the latencies, which are sorted before use.
-#[derive(Debug, Clone, Default)]
+/// order of the latencies.
+#[derive(Debug, Clone)]
 pub(super) struct Tally {
     /// Latencies of completed requests that arrived in the window, in ns.
-    pub(super) latencies: Vec<u64>,
+    pub(super) latencies: Latencies,
     /// Sums over the same requests, in ns.
     pub(super) latency_ns: u128,
     pub(super) queue_ns: u128,
@@ -65,6 +66,21 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) fn new(percentiles: Percentiles) -> Self {
+        Self {
+            latencies: Latencies::new(percentiles),
+            latency_ns: 0,
+            queue_ns: 0,
+            load_ns: 0,
+            exec_ns: 0,
+            feedback_ns: 0,
+            by_batch_size: BatchSizes::default(),
+            unfinished: 0,
+            violations: 0,
+            done_in_window: 0,
+        }
+    }
+
     pub(super) fn request(&mut self, record: &RequestRecord, window: &Window, slo: Nanoseconds) {
         if window.contains(record.done) {
             self.done_in_window += 1;
@@ -73,7 +89,7 @@ impl Tally {
             return;
         }
         let latency = record.latency();
-        self.latencies.push(latency.get());
+        self.latencies.extend([latency.get()].into_iter());
         self.latency_ns += u128::from(latency.get());
         self.queue_ns += u128::from(record.queue().get());
         self.load_ns += u128::from(record.load().get());
@@ -142,11 +158,7 @@ impl Tally {
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        if self.latencies.is_empty() {
-            self.latencies = other.latencies;
-        } else {
-            self.latencies.extend(other.latencies);
-        }
+        self.latencies.merge(other.latencies);
         self.latency_ns += other.latency_ns;
         self.queue_ns += other.queue_ns;
         self.load_ns += other.load_ns;

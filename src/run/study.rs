@@ -240,6 +240,7 @@ impl Study {
 
     fn collector(&self, gpu: crate::domain::GpuId) -> GpuCollector {
         GpuCollector::new(gpu, &self.workloads, self.window)
+            .with_percentiles(self.scenario.percentiles)
     }
 
     fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {

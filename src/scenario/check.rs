@@ -57,6 +57,7 @@ pub(super) fn check(
         duration,
         warmup,
         cooldown,
+        percentiles: raw.percentiles.or(defaults.percentiles)?,
         gpu: gpu?,
         engine: raw.engine?,
         workloads: workloads.into_iter().collect::<Option<_>>()?,

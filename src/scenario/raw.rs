@@ -5,6 +5,7 @@ use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
 use super::{ProfileChoice, arrival};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
+use crate::metrics::Percentiles;
 use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
@@ -90,6 +91,7 @@ pub(super) struct RawScenario {
     pub(super) duration: Read<Nanoseconds>,
     pub(super) warmup: Read<Nanoseconds>,
     pub(super) cooldown: Read<Nanoseconds>,
+    pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
     pub(super) engine: Option<EngineSpec>,
     pub(super) batching: RawBatching,
@@ -130,6 +132,7 @@ pub(super) fn read(
         duration: DURATION.read(t, problems, "duration_s", Required).convert(seconds),
         warmup: CUT.read(t, problems, "warmup_s", Optional).convert(seconds),
         cooldown: CUT.read(t, problems, "cooldown_s", Optional).convert(seconds),
+        percentiles: t.choice(problems, "percentiles", &PERCENTILES),
         gpus: tables(t, problems, "gpu", GPU_LIST)
             .into_iter()
             .map(|gpu| read_gpu(gpu, problems, folder))
@@ -198,6 +201,10 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
     table.finish(problems, |_| None);
     raw
 }
+
+/// The words of `percentiles`.
+pub(super) const PERCENTILES: [(&str, Percentiles); 2] =
+    [("exact", Percentiles::Exact), ("histogram", Percentiles::Histogram)];
 
 /// The words of `interference`.
 pub(super) const INTERFERENCES: [(&str, Interference); 3] = [

@@ -1,6 +1,6 @@
 //! Checked → text: the resolved scenario, with every default written out.
 
-use super::raw::{INTERFERENCES, SERVICES};
+use super::raw::{INTERFERENCES, PERCENTILES, SERVICES};
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
 use crate::sim::{BatchingSpec, LoadOverlap};
 use crate::workload::ArrivalSpec;
@@ -21,6 +21,7 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "duration_s = {}", number(scenario.duration.as_seconds()))?;
     writeln!(out, "warmup_s = {}", number(scenario.warmup.as_seconds()))?;
     writeln!(out, "cooldown_s = {}", number(scenario.cooldown.as_seconds()))?;
+    writeln!(out, "percentiles = {}", quote(word(&PERCENTILES, scenario.percentiles)))?;
 
     writeln!(out, "\n[[gpu]]")?;
     writeln!(out, "kind = {}", quote(&scenario.gpu.profile.to_string()))?;

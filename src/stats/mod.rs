@@ -8,10 +8,10 @@ mod conformal;
 mod error;
 mod percentile;
 mod sample;
-mod sort;
+mod select;
 
 pub use conformal::conformal_bound;
 pub use error::{bias_pct, mape_pct};
-pub use percentile::percentile;
+pub use percentile::{nearest_rank, percentile};
 pub use sample::{ConfidenceInterval, confidence_interval, mean, pearson, standard_deviation};
-pub use sort::sort_integers;
+pub use select::order_statistics;

@@ -16,8 +16,14 @@
 /// ```
 #[must_use]
 pub fn percentile<T: Copy>(sorted: &[T], q: f64) -> Option<T> {
-    let last = sorted.len().checked_sub(1)?;
-    let exact = q * sorted.len() as f64;
+    nearest_rank(sorted.len(), q).map(|position| sorted[position])
+}
+
+/// Where the [`percentile`] stands among `n` sorted observations, from 0.
+#[must_use]
+pub fn nearest_rank(n: usize, q: f64) -> Option<usize> {
+    let last = n.checked_sub(1)?;
+    let exact = q * n as f64;
     let nearest = exact.round();
     let rank =
         if (exact - nearest).abs() <= 1e-9 * exact.max(1.0) { nearest } else { exact.ceil() };
@@ -26,8 +32,8 @@ pub fn percentile<T: Copy>(sorted: &[T], q: f64) -> Option<T> {
         clippy::cast_sign_loss,
         reason = "`as` saturates, and the index is limited to the last one"
     )]
-    let index = (rank as usize).saturating_sub(1).min(last);
-    Some(sorted[index])
+    let position = (rank as usize).saturating_sub(1).min(last);
+    Some(position)
 }
 
 #[cfg(test)]

@@ -56,17 +56,27 @@ impl Nanoseconds {
         reason = "`as` saturates; that is the documented behaviour"
     )]
     pub fn from_f64(ns: f64) -> Self {
-        // The same as `ns.round() as u64` without its call of the mathematical library. A float that is
-        // 2^52 larger holds the nearest integer in its low bits; halves went to the even neighbour, and
-        // the difference, which is exact, tells when that was below.
-        const SHIFT: f64 = 4_503_599_627_370_496.0;
-        if (0.0..SHIFT).contains(&ns) {
-            let shifted = ns + SHIFT;
-            let up = ns - (shifted - SHIFT) >= 0.5;
-            Self(shifted.to_bits() - SHIFT.to_bits() + u64::from(up))
+        // Floats from 0 to 2^52 are ordered as their bits are; negative ones and NaN come above.
+        if ns.to_bits() < Self::INTEGERS.to_bits() {
+            Self::from_small_f64(ns)
         } else {
             Self(ns.round() as u64)
         }
+    }
+
+    /// From here on every float is an integer: 2⁵².
+    const INTEGERS: f64 = 4_503_599_627_370_496.0;
+
+    /// As [`Nanoseconds::from_f64`] for numbers from 0 to 2⁵², without a branch; anything else gives a
+    /// number without meaning (for infinity, one above 2⁶¹).
+    #[must_use]
+    #[inline]
+    pub(crate) fn from_small_f64(ns: f64) -> Self {
+        // 2^52 more, a float holds the nearest integer in its low bits. Halves went to the even
+        // neighbour; the difference, which is exact, tells when that was the one below.
+        let shifted = ns + Self::INTEGERS;
+        let up = ns - (shifted - Self::INTEGERS) >= 0.5;
+        Self(shifted.to_bits().wrapping_sub(Self::INTEGERS.to_bits()).wrapping_add(u64::from(up)))
     }
 
     /// Converts seconds.
@@ -101,8 +111,15 @@ impl Nanoseconds {
         // Signed integers become floats in one instruction, unsigned ones do not.
         match self.0.cast_signed() {
             signed @ 0.. => signed as f64,
-            _ => self.0 as f64,
+            _ => self.large_as_f64(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    const fn large_as_f64(self) -> f64 {
+        self.0 as f64
     }
 
     /// `self − other`, or zero when `other` is later.

@@ -7,6 +7,10 @@ use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
 
+fn cdf_points(latencies: Vec<u64>) -> Vec<CdfPoint> {
+    distribution(&Latencies::Exact(latencies)).1
+}
+
 fn workload(name: &str, slo_ms: f64) -> Workload {
     Workload {
         name: WorkloadName::new(name).unwrap(),
@@ -209,20 +213,20 @@ fn one_percent_of_violations_is_still_p99_within_the_slo() {
 #[test]
 fn a_distribution_is_thinned_to_evenly_spaced_quantiles_with_both_ends() {
     let few: Vec<u64> = vec![MS, 2 * MS, 4 * MS];
-    let points = cdf_points(&few);
+    let points = cdf_points(few);
     let fractions: Vec<f64> = points.iter().map(|point| point.fraction).collect();
     assert_eq!(points.len(), 3);
     close(fractions[0], 1.0 / 3.0);
     close(fractions[2], 1.0);
 
     let many: Vec<u64> = (1..=10_000).map(|i| i * MS).collect();
-    let points = cdf_points(&many);
+    let points = cdf_points(many);
     assert_eq!(points.len(), 500);
     close(points[0].latency_ms, 1.0);
     close(points[499].latency_ms, 10_000.0);
     close(points[499].fraction, 1.0);
     assert!(points.windows(2).all(|pair| pair[0].fraction < pair[1].fraction));
-    assert_eq!(cdf_points(&[5]).len(), 1);
+    assert_eq!(cdf_points(vec![5]).len(), 1);
 }
 
 proptest! {

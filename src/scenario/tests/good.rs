@@ -1,6 +1,7 @@
 //! What a valid file means.
 
 use super::*;
+use crate::metrics::Percentiles;
 use crate::scenario::{Defaults, ProfileChoice};
 use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
@@ -19,6 +20,7 @@ fn defaults_fill_what_is_left_out() {
     assert_eq!(scenario.duration, Nanoseconds::new(60_000_000_000));
     assert_eq!((scenario.warmup, scenario.cooldown), (defaults.warmup, defaults.cooldown));
     assert_eq!(scenario.warmup, Nanoseconds::new(1_000_000_000));
+    assert_eq!(scenario.percentiles, Percentiles::Exact);
     assert_eq!(scenario.gpu.price_per_hour, None);
     assert_eq!(scenario.gpu.profile.to_string(), "v100");
     assert_eq!(scenario.engine, EngineSpec::default());
@@ -32,6 +34,7 @@ fn every_key_is_understood() {
         version = 1
         name = "all keys"
         seed = 18446744073709551615
+        percentiles = "histogram"
         duration_s = 2.5
         warmup_s = 0
         cooldown_s = 0.25
@@ -62,6 +65,7 @@ fn every_key_is_understood() {
     "#;
     let scenario = parse(text).unwrap();
     assert_eq!((scenario.name.as_str(), scenario.seed), ("all keys", u64::MAX));
+    assert_eq!(scenario.percentiles, Percentiles::Histogram);
     assert_eq!(scenario.cooldown, Nanoseconds::new(250_000_000));
     assert_eq!(scenario.gpu.price_per_hour, Some(Dollars::new(3.06).unwrap()));
     assert_eq!(

@@ -26,7 +26,7 @@ arrival = { process = "poison" }
 "#;
     let expected = r#"
 scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; fix: write version = 1, the only version of the scenario format that this program knows
-scenarios/small.toml:3: sede: unknown key; allowed: version, name, seed, duration_s, warmup_s, cooldown_s, gpu, engine, batching, workload; fix: did you mean `seed`?
+scenarios/small.toml:3: sede: unknown key; allowed: version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, batching, workload; fix: did you mean `seed`?
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
 scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, model, slo_ms, rate_rps, arrival, batching; fix: did you mean `slo_ms`?
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
@@ -82,6 +82,9 @@ fn bad_times() {
 
 #[test]
 fn bad_versions_seeds_and_names() {
+    let words =
+        ["2: percentiles: given \"exakt\"; allowed: \"exact\" | \"histogram\"; fix: did you mean"];
+    refused("version = 1", "version = 1\npercentiles = \"exakt\"", &words);
     refused("version = 1\n", "", &["1: version: missing", "write version = 1"]);
     refused("version = 1", "version = \"1\"", &["1: version: given \"1\""]);
     for bad in ["-1", "1.5", "18446744073709551616", "\"one\""] {

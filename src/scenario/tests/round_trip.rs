@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::{GpuKindName, ModelName, Workload, WorkloadName};
+use crate::metrics::Percentiles;
 use crate::scenario::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
@@ -84,13 +85,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     });
     let name =
         name().prop_filter("fit for a folder", |name| crate::scenario::is_scenario_name(name));
-    (name, any::<u64>(), times, gpu(), engine(), vec(workload(), 1..6)).prop_map(
-        |(name, seed, (duration, warmup, cooldown), gpu, engine, mut workloads)| {
+    let percentiles = prop_oneof![Just(Percentiles::Exact), Just(Percentiles::Histogram)];
+    (name, any::<u64>(), times, percentiles, gpu(), engine(), vec(workload(), 1..6)).prop_map(
+        |(name, seed, (duration, warmup, cooldown), percentiles, gpu, engine, mut workloads)| {
             for (i, workload) in workloads.iter_mut().enumerate() {
                 workload.workload.name = WorkloadName::new(&format!("W{i}")).unwrap();
             }
             let [duration, warmup, cooldown] = [duration, warmup, cooldown].map(Nanoseconds::new);
-            Scenario { name, seed, duration, warmup, cooldown, gpu, engine, workloads }
+            Scenario { name, seed, duration, warmup, cooldown, percentiles, gpu, engine, workloads }
         },
     )
 }
@@ -128,6 +130,7 @@ seed = 1
 duration_s = 60.0
 warmup_s = 1.0
 cooldown_s = 1.0
+percentiles = "exact"
 
 [[gpu]]
 kind = "v100"

@@ -1,7 +1,7 @@
 //! The event loop of one GPU.
 
 use super::agenda::{Agenda, Moment, NEVER, What};
-use super::lane::{Batching, Flight, Front, Lane, Ruled, Slot};
+use super::lane::{Batching, Execution, Flight, Front, Lane, Ruled, Slot};
 use super::states::States;
 use crate::domain::{BatchRecord, GpuInterval, RecordSink};
 use crate::sim::prepare::{GpuRun, GpuSetting};
@@ -9,18 +9,6 @@ use crate::sim::speed::BadPrediction;
 use crate::sim::{Batch, GpuOutcome, LoadOverlap};
 use crate::units::Nanoseconds;
 use rand_distr::{Distribution, Exp1};
-
-/// A batch that executes.
-#[derive(Debug, Clone, Copy)]
-struct Execution {
-    slot: usize,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    remaining: f64,
-    /// The time of the predicted work at the present speed.
-    exec_ns: f64,
-    since: Nanoseconds,
-    end: Nanoseconds,
-}
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -266,6 +254,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Starts the loaded batch of an instance that is not busy.
+    #[inline(never)]
     fn start(&mut self, position: usize, now: Nanoseconds) -> Step {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
@@ -345,6 +334,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    #[inline(always)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Step {
         self.close_interval(now);
         self.state = self.states.find()?;
@@ -376,6 +366,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Reports the state that held until `now`.
+    #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
         if now == self.state_since {
             return;

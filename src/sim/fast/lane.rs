@@ -143,3 +143,15 @@ impl Slot {
         }
     }
 }
+
+/// A batch that executes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Execution {
+    pub(super) slot: usize,
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    pub(super) remaining: f64,
+    /// The time of the predicted work at the present speed.
+    pub(super) exec_ns: f64,
+    pub(super) since: Nanoseconds,
+    pub(super) end: Nanoseconds,
+}
