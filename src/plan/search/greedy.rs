@@ -24,10 +24,8 @@ pub(in crate::plan) fn pack(
         let kind = &types[of];
         let mut chosen = None;
         let mut tried = 0;
-        'search: for room in kind.least() as usize..=whole as usize {
-            let candidates = by_room[room].len();
-            for place in (0..candidates).rev().take(TRIED_FOR_EACH_ROOM) {
-                let index = by_room[room][place];
+        'search: for (room, candidates) in by_room.iter().enumerate().skip(kind.least() as usize) {
+            for (place, &index) in candidates.iter().enumerate().rev().take(TRIED_FOR_EACH_ROOM) {
                 tried += 1;
                 if let Some(used) = packer.try_add(&bins[index], of, kind) {
                     chosen = Some((room, place, index, used));

@@ -213,8 +213,9 @@ impl Search<'_> {
             return false;
         }
         self.steps -= 1;
-        let lightest = if left == 0 { self.whole } else { table.lightest(next) * left as u32 };
-        let extensible = self.whole.saturating_sub(lightest);
+        // The last member needs no room beside it.
+        let further = if left == 0 { self.whole } else { table.lightest(next) };
+        let extensible = self.whole.saturating_sub(further);
         let longer = extend(fitter, self.types, ways, of, extensible);
         if longer.is_empty() {
             return true;
