@@ -7,7 +7,7 @@
 use super::igniter::largest_first;
 use super::shares::{Seat, ShareFitter, into_plan, total};
 use super::{PlanRequest, Strategy};
-use crate::domain::Plan;
+use crate::domain::{Infeasible, Plan};
 
 /// The strategy `ffd`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,19 +19,24 @@ impl Strategy for Ffd {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let (seats, infeasible) = largest_first(request);
-        let whole = request.predictor().kind().units;
-        let fitter = ShareFitter::new(request);
-        let mut gpus: Vec<Vec<Seat>> = Vec::new();
-        for seat in seats {
-            let fits = |gpu: &Vec<Seat>| {
-                total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat)
-            };
-            match gpus.iter().position(fits) {
-                Some(index) => gpus[index].push(seat),
-                None => gpus.push(vec![seat]),
-            }
-        }
+        let (gpus, infeasible) = first_fit(request);
         into_plan(self.name(), request, &gpus, infeasible)
     }
+}
+
+/// The placement: each workload with Theorem 1's batch and its least share alone.
+pub(super) fn first_fit(request: &PlanRequest<'_>) -> (Vec<Vec<Seat>>, Vec<Infeasible>) {
+    let (seats, infeasible) = largest_first(request);
+    let whole = request.predictor().kind().units;
+    let fitter = ShareFitter::new(request);
+    let mut gpus: Vec<Vec<Seat>> = Vec::new();
+    for seat in seats {
+        let fits =
+            |gpu: &Vec<Seat>| total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat);
+        match gpus.iter().position(fits) {
+            Some(index) => gpus[index].push(seat),
+            None => gpus.push(vec![seat]),
+        }
+    }
+    (gpus, infeasible)
 }

@@ -6,18 +6,34 @@
 //! |---|---|---|
 //! | `igniter` | [`igniter`] | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
 //! | `ffd` | [`ffd`] | FFD+, the interference-blind baseline of the same paper |
+//! | `gpulets` | [`gpulets`] | gpu-lets (ATC 2022), as that paper adapts it, mended |
+//! | `gslice` | [`gslice`] | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
+//! | `nexus` | [`nexus`] | Nexus (SOSP 2019), squishy bin packing, time as shares |
+//! | `infless` | [`infless`] | INFless (ASPLOS 2022), most served for each share, best fit |
+//! | `dedicated` | [`dedicated`] | a GPU for each workload |
+//! | `mps-default` | [`mps_default`] | MPS without partitions on FFD+'s placement |
+//! | `greedy` | [`optimal`] | ours: best fit with joint batches and interference |
+//! | `optimal` | [`optimal`] | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
+//! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
 //!
-//! [`check_plan`] judges any plan independently of how it was made.
+//! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was made.
 
+mod alone;
 mod bound;
 pub mod budget;
 mod check;
+pub mod dedicated;
 mod error;
 pub mod exact;
 pub mod ffd;
 mod file;
+pub mod gpulets;
+pub mod gslice;
 pub mod igniter;
 mod igniter_format;
+pub mod infless;
+pub mod mps_default;
+pub mod nexus;
 pub mod optimal;
 mod options;
 mod replicas;

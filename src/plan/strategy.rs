@@ -1,8 +1,14 @@
 //! The contract of a strategy, and the list of all.
 
+use super::dedicated::Dedicated;
 use super::exact::Exact;
 use super::ffd::Ffd;
+use super::gpulets::Gpulets;
+use super::gslice::Gslice;
 use super::igniter::Igniter;
+use super::infless::Infless;
+use super::mps_default::MpsDefault;
+use super::nexus::Nexus;
 use super::optimal::{Greedy, Optimal};
 use super::sizing::Demand;
 use super::{PlanError, PlanOptions};
@@ -94,7 +100,19 @@ pub trait Strategy: Debug + Send + Sync {
 }
 
 /// The names of all strategies.
-pub const STRATEGIES: &[&str] = &["igniter", "ffd", "exact", "optimal", "greedy"];
+pub const STRATEGIES: &[&str] = &[
+    "igniter",
+    "ffd",
+    "gpulets",
+    "gslice",
+    "nexus",
+    "infless",
+    "dedicated",
+    "mps-default",
+    "greedy",
+    "exact",
+    "optimal",
+];
 
 /// Finds a strategy by name.
 ///
@@ -104,6 +122,12 @@ pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
     match name {
         "igniter" => Ok(Box::new(Igniter)),
         "ffd" => Ok(Box::new(Ffd)),
+        "gpulets" => Ok(Box::new(Gpulets)),
+        "gslice" => Ok(Box::new(Gslice)),
+        "nexus" => Ok(Box::new(Nexus)),
+        "infless" => Ok(Box::new(Infless)),
+        "dedicated" => Ok(Box::new(Dedicated)),
+        "mps-default" => Ok(Box::new(MpsDefault)),
         "exact" => Ok(Box::new(Exact)),
         "optimal" => Ok(Box::new(Optimal)),
         "greedy" => Ok(Box::new(Greedy)),

@@ -135,3 +135,50 @@ fn copies(set: &FeasibleSet) -> Vec<(usize, f64)> {
     }
     counted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::PlanRequest;
+    use super::super::enumerate::feasible_sets;
+    use super::super::types::{Type, Types};
+    use super::*;
+    use crate::domain::{ModelName, Workload, WorkloadName};
+    use crate::plan::shares::ShareFitter;
+    use crate::units::{Milliseconds, RequestsPerSecond};
+
+    #[test]
+    fn no_listed_co_location_costs_more_than_the_dearest_found() {
+        let predictor = crate::fit::fit_igniter(&crate::profile::load("v100").unwrap()).unwrap().0;
+        let models = ["alexnet", "resnet50", "vgg19", "ssd"];
+        let workload = |i: u32| Workload {
+            name: WorkloadName::new(&format!("W{i}")).unwrap(),
+            model: ModelName::new(models[i as usize % 4]).unwrap(),
+            slo: Milliseconds::new(20.0 + f64::from(i * 7 % 30)).unwrap(),
+            rate: RequestsPerSecond::new(60.0 + f64::from(i * 37 % 300)).unwrap(),
+        };
+        let workloads: Vec<Workload> = (0..14).map(workload).collect();
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let types: Vec<Type> = Types::of(&request).narrowed().split();
+        let all = feasible_sets(&mut ShareFitter::new(&request), &types);
+        let pricing = Pricing::new(&request, &types);
+        for seed in 1..20_u32 {
+            let prices: Vec<f64> = types
+                .iter()
+                .zip(1_u32..)
+                .map(|(t, i)| f64::from(t.least()) * (1.0 + f64::from(i * seed * 29 % 17) / 20.0))
+                .collect();
+            let value = |set: &FeasibleSet| -> f64 {
+                set.types.iter().map(|t| prices[usize::from(*t)]).sum()
+            };
+            let dearest = all.iter().map(value).fold(0.0, f64::max);
+            let priced = pricing.price(&prices, 0.0, Effort::Thorough);
+            assert!((priced.highest.unwrap() - dearest).abs() < 1e-9, "{dearest}");
+        }
+    }
+
+    #[test]
+    fn copies_are_counted() {
+        let set = FeasibleSet { types: vec![1, 1, 4], total: 0 };
+        assert_eq!(copies(&set), [(1, 2.0), (4, 1.0)]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Every strategy against every rule that plans obey, and the planners of ours against the proven optimum.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "../examples/instances/mod.rs"]
+mod instances;
+
+use igniter::domain::{BoundMethod, Plan, Workload};
+use igniter::plan::{
+    PlanError, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan, lower_bound,
+    strategy,
+};
+use igniter::units::{Milliseconds, RequestsPerSecond, SmUnits};
+
+/// Strategies that look at interference and so keep every promise as predicted.
+const AWARE: [&str; 5] = ["igniter", "dedicated", "greedy", "exact", "optimal"];
+
+fn plan(name: &str, request: &PlanRequest<'_>) -> Plan {
+    strategy(name).unwrap().plan(request)
+}
+
+fn units(plan: &Plan) -> u32 {
+    plan.gpus.iter().map(|gpu| gpu.total_sm().get()).sum()
+}
+
+/// Checks what holds of every plan, and of those that look at interference; returns how many are slow.
+fn check(name: &str, plan: &Plan, request: &PlanRequest<'_>) -> usize {
+    let violations = check_plan(plan, request);
+    for violation in &violations {
+        let slow =
+            matches!(violation, Violation::TooSlow { .. } | Violation::TooLittleThroughput { .. });
+        assert!(slow && !AWARE.contains(&name), "{name}: {violation}");
+    }
+    if let Some(bound) = &plan.bound {
+        assert!(bound.gpus <= plan.gpus.len(), "{name}: {bound:?}");
+    }
+    assert!(plan.gpus.iter().all(|gpu| !gpu.placements.is_empty()), "{name}: an empty GPU");
+    violations.len()
+}
+
+#[test]
+fn every_strategy_obeys_every_rule() {
+    let predictor = instances::v100();
+    for seed in 0..6 {
+        let count = [3, 14, 30][usize::try_from(seed % 3).unwrap()];
+        let workloads = instances::paper_range(seed, count, &predictor);
+        for replicas in [Replicas::Forbidden, Replicas::Allowed] {
+            for process_limit in [1, 2, 48] {
+                let options = PlanOptions {
+                    replicas,
+                    process_limit,
+                    search_rounds: 2_000,
+                    ..PlanOptions::default()
+                };
+                let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+                for name in STRATEGIES {
+                    let first = plan(name, &request);
+                    check(name, &first, &request);
+                    assert_eq!(first, plan(name, &request), "{name} is not deterministic");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn optimal_equals_exact_and_bounds_hold_on_thirty_instances() {
+    let predictor = instances::v100();
+    for (number, workloads) in instances::thirty(&predictor).iter().enumerate() {
+        let request = PlanRequest::new(workloads, &predictor).unwrap();
+        let exact = plan("exact", &request);
+        let bound = exact.bound.as_ref().unwrap();
+        assert_eq!((bound.method, bound.gpus), (BoundMethod::Exhaustive, exact.gpus.len()));
+        assert_eq!(bound.least_total_sm, Some(SmUnits::new(units(&exact))));
+        assert!(lower_bound(&request).gpus <= exact.gpus.len(), "instance {number}");
+        for name in STRATEGIES {
+            let other = plan(name, &request);
+            let slow = check(name, &other, &request);
+            assert!(slow > 0 || other.gpus.len() >= exact.gpus.len(), "{number}: {name}");
+            if *name == "optimal" {
+                assert_eq!((other.gpus.len(), units(&other)), (exact.gpus.len(), units(&exact)));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_large_search_is_as_good_as_the_exhaustive_one() {
+    // 15 workloads are one more than the exhaustive search takes; the LP's bound must not exceed the plan.
+    let predictor = instances::v100();
+    for seed in 0..4 {
+        let workloads = instances::noisy(seed, 40, Some(4));
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let best = plan("optimal", &request);
+        check("optimal", &best, &request);
+        let bound = best.bound.as_ref().unwrap();
+        assert!(best.gpus.len() <= bound.gpus + 1, "{} GPUs, {bound:?}", best.gpus.len());
+        assert!(best.gpus.len() <= plan("igniter", &request).gpus.len());
+    }
+}
+
+#[test]
+fn the_papers_twelve_need_six_gpus_and_five_with_a_replica() {
+    let (predictor, workloads) = (instances::v100(), instances::paper_12());
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    let best = plan("optimal", &request);
+    check("optimal", &best, &request);
+    // 465.0 % of a GPU are 186 units of 2.5 %.
+    assert_eq!((best.gpus.len(), units(&best)), (6, 186));
+    assert_eq!(best.bound.as_ref().unwrap().gpus, 6);
+
+    let options = PlanOptions { replicas: Replicas::Allowed, ..PlanOptions::default() };
+    let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+    let divided = plan("optimal", &request);
+    check("optimal", &divided, &request);
+    assert_eq!(divided.gpus.len(), 5);
+    assert_eq!(divided.bound.as_ref().unwrap().gpus, 5);
+    assert_eq!(divided.placements().filter(|(_, p)| p.served.is_some()).count(), 2);
+}
+
+#[test]
+fn a_margin_leaves_room_and_never_costs_less() {
+    let (predictor, workloads) = (instances::v100(), instances::paper_12());
+    let mut before = 0;
+    for latency_margin_pct in [0.0, 5.0, 10.0] {
+        let options = PlanOptions { latency_margin_pct, ..PlanOptions::default() };
+        let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+        for name in ["igniter", "optimal"] {
+            let plan = plan(name, &request);
+            check(name, &plan, &request);
+            for (_, placement) in plan.placements() {
+                let workload = workloads.iter().find(|w| w.name == placement.workload).unwrap();
+                let allowed = workload.slo.get() / 2.0 * (1.0 - latency_margin_pct / 100.0);
+                assert!(placement.predicted.unwrap().latency.get() <= allowed + 1e-9);
+            }
+            if name == "optimal" {
+                assert!(plan.gpus.len() >= before);
+                before = plan.gpus.len();
+            }
+        }
+    }
+}
+
+#[test]
+fn headroom_raises_throughput() {
+    let (predictor, workloads) = (instances::v100(), instances::paper_12());
+    let options = PlanOptions { throughput_headroom_pct: 10.0, ..PlanOptions::default() };
+    let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+    let plan = plan("optimal", &request);
+    for (_, placement) in plan.placements() {
+        let workload = workloads.iter().find(|w| w.name == placement.workload).unwrap();
+        let needed = workload.rate.get() * 1.1;
+        assert!(placement.predicted.unwrap().throughput.get() >= needed * (1.0 - 1e-6));
+    }
+}
+
+#[test]
+fn bad_input_is_answered_in_words() {
+    let predictor = instances::v100();
+    let none: Vec<Workload> = Vec::new();
+    let request = PlanRequest::new(&none, &predictor).unwrap();
+    for name in STRATEGIES {
+        let plan = plan(name, &request);
+        assert!(plan.gpus.is_empty() && plan.infeasible.is_empty(), "{name}");
+    }
+    // Nothing can be served: 0.1 ms is shorter than any batch.
+    let mut hopeless = instances::paper_12();
+    for workload in &mut hopeless {
+        workload.slo = Milliseconds::new(0.1).unwrap();
+    }
+    let request = PlanRequest::new(&hopeless, &predictor).unwrap();
+    for name in STRATEGIES {
+        let plan = plan(name, &request);
+        assert!(plan.gpus.is_empty(), "{name}");
+        assert_eq!(plan.infeasible.len(), 12, "{name}");
+        assert!(check_plan(&plan, &request).is_empty(), "{name}");
+    }
+    let workloads = instances::paper_12();
+    for (options, word) in [
+        (PlanOptions { latency_margin_pct: 100.0, ..PlanOptions::default() }, "margin"),
+        (PlanOptions { latency_margin_pct: f64::NAN, ..PlanOptions::default() }, "margin"),
+        (PlanOptions { throughput_headroom_pct: -1.0, ..PlanOptions::default() }, "headroom"),
+        (PlanOptions { process_limit: 0, ..PlanOptions::default() }, "process limit"),
+    ] {
+        let error = PlanRequest::with_options(&workloads, &predictor, options).unwrap_err();
+        assert!(matches!(error, PlanError::Option { .. }));
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let many = instances::noisy(1, 15, None);
+    let request = PlanRequest::new(&many, &predictor).unwrap();
+    let refused = plan("exact", &request);
+    assert!(refused.infeasible[0].reason.contains("use optimal"));
+}
+
+#[test]
+fn a_rate_beyond_one_gpu_is_divided_only_where_allowed() {
+    let predictor = instances::v100();
+    let mut workloads = instances::paper_12();
+    workloads[2].rate = RequestsPerSecond::new(3_000.0).unwrap();
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    assert_eq!(plan("optimal", &request).infeasible.len(), 1);
+    let options = PlanOptions { replicas: Replicas::Allowed, ..PlanOptions::default() };
+    let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+    for name in ["optimal", "gpulets", "infless", "nexus"] {
+        let plan = plan(name, &request);
+        assert!(plan.infeasible.is_empty(), "{name}");
+        check(name, &plan, &request);
+        assert!(plan.placements().filter(|(_, p)| p.workload.as_str() == "W3").count() > 1);
+    }
+}
