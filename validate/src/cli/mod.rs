@@ -28,7 +28,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
-    Launch(launch::LaunchCommand),
+    Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
     #[command(hide = true)]
     Guard {
