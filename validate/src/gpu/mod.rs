@@ -1,0 +1,1 @@
+//! What a GPU says of itself: clocks, power, utilisation, energy.
