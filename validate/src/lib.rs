@@ -7,6 +7,7 @@
 //! - [`measure`] makes records of what happened; [`compare`] puts predicted, simulated and measured side by
 //!   side.
 //! - [`clock`] is the clock of all of them.
+//! - [`guard`] sees to it that nothing outlives this process.
 //! - [`gpu`] reads clocks, power and energy.
 //! - [`life`] watches for Ctrl-C.
 //! - [`cli`] is the command line.
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod compare;
 pub mod data;
 pub mod gpu;
+pub mod guard;
 pub mod launch;
 pub mod life;
 pub mod load;

@@ -7,6 +7,9 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod launch;
+
+use crate::guard::{self, GuardOrder};
 use crate::life;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,7 +26,16 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
+    Launch(launch::LaunchCommand),
+    /// Runs one process for this program and ends it when this program ends
+    #[command(hide = true)]
+    Guard {
+        /// What to run, as JSON
+        order: String,
+    },
+}
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +67,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Command::Guard { order } = &cli.command {
+        return run_guard(order);
+    }
     if let Err(error) = life::watch() {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
         return ExitCode::from(2);
@@ -71,5 +86,22 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
-    match command {}
+    match command {
+        Command::Launch(args) => launch::run(&args),
+        Command::Guard { .. } => unreachable!("it was run before"),
+    }
+}
+
+/// A guard has its own ways with signals.
+fn run_guard(order: &str) -> ExitCode {
+    let done = serde_json::from_str::<GuardOrder>(order)
+        .map_err(anyhow::Error::from)
+        .and_then(|order| Ok(guard::run(&order)?));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
 }

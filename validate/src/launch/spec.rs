@@ -26,6 +26,17 @@ pub enum ModelSource {
     Ready(PathBuf),
 }
 
+/// A GPU of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The number of the device, as in [`ServerSpec::device`].
+    pub index: u32,
+    /// Its UUID, as in `GPU-…`.
+    pub uuid: String,
+    /// How many SMs it has, where that is known.
+    pub sms: Option<u32>,
+}
+
 /// One server: a placement of the plan, or the standby of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerSpec {
