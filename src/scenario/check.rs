@@ -31,6 +31,13 @@ pub(super) fn check(
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
+    let (engine, server) = raw.engine;
+    let server_is_sound = server.clone().check().is_some();
+    let names: Vec<&WorkloadName> =
+        raw.workloads.iter().filter_map(|w| w.name.as_given()).collect();
+    let control = times
+        .map(|(duration, ..)| duration)
+        .and_then(|duration| raw.control.check(duration, &names, problems));
     let workloads: Vec<Option<ScenarioWorkload>> = raw
         .workloads
         .into_iter()
@@ -46,11 +53,12 @@ pub(super) fn check(
                 },
                 arrival: workload.arrival.or(defaults.arrival.clone())?,
                 batching: batching?,
+                server: workload.server.overriding(server.clone()).check()?,
             })
         })
         .collect();
     let (duration, warmup, cooldown) = times?;
-    batching_is_sound.then_some(())?;
+    (batching_is_sound && server_is_sound).then_some(())?;
     Some(Scenario {
         name: raw.name.or(default_name)?,
         seed: raw.seed.or(defaults.seed)?,
@@ -59,7 +67,8 @@ pub(super) fn check(
         cooldown,
         percentiles: raw.percentiles.or(defaults.percentiles)?,
         gpu: gpu?,
-        engine: raw.engine?,
+        engine: engine?,
+        control: control?,
         workloads: workloads.into_iter().collect::<Option<_>>()?,
     })
 }

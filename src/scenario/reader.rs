@@ -44,6 +44,14 @@ impl<T> Read<T> {
         }
     }
 
+    /// The value where there is one, to look at.
+    pub(super) fn as_given(&self) -> Option<&T> {
+        match self {
+            Self::Given(value, _) => Some(value),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+
     /// Another type of the same value. `None` cannot come from a value that obeys its rule.
     pub(super) fn convert<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Read<U> {
         match self {

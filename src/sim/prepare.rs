@@ -1,12 +1,15 @@
 //! Checks a run and opens its arrivals: what both engines start from.
 
 use super::batcher_rules::BatcherRules;
+use super::control::{Controller, controller};
+use super::draw::{Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
+use super::faults::{GpuFault, faults_of};
 use super::speed::{PlannedServer, Speeds};
-use super::{LoadOverlap, ServiceTime, SimError};
+use super::{ControllerSpec, LoadOverlap, Oversubscription, PcieLink, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
-use crate::units::Nanoseconds;
-use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, Stream, stream};
+use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
+use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +27,21 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
+    /// What only the clear engine can do, if anything is asked for.
+    pub(super) extras: Option<Extras>,
+}
+
+/// What only the clear engine can do.
+#[derive(Debug)]
+pub(super) struct Extras {
+    pub(super) pcie: PcieLink,
+    pub(super) controller: Option<Box<dyn Controller>>,
+    /// In order of time.
+    pub(super) faults: Vec<GpuFault>,
+    /// What a controller knows of each server.
+    pub(super) targets: Vec<(Milliseconds, RequestsPerSecond)>,
+    /// Whether windows are reported.
+    pub(super) watched: bool,
 }
 
 /// One server before its first event.
@@ -34,8 +52,14 @@ pub(super) struct ServerRun {
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
-    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
-    pub(super) service: Option<Stream>,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
 }
 
 /// A checked run before its first event.
@@ -53,7 +77,8 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let placed_on = check_placements(input, &workloads)?;
     check_size(input, &placed_on)?;
     let gpus = (input.plan.gpus.iter())
-        .map(|co_location| prepare_gpu(input, &workloads, co_location))
+        .enumerate()
+        .map(|(gpu, co_location)| prepare_gpu(input, &workloads, gpu, co_location))
         .collect::<Result<_, _>>()?;
     let unplaced = placed_on.iter().enumerate().filter(|(_, gpu)| gpu.is_none());
     Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
@@ -118,6 +143,7 @@ fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), S
 fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
+    gpu: usize,
     co_location: &CoLocation,
 ) -> Result<GpuRun<'a>, SimError> {
     let mut servers = Vec::new();
@@ -125,7 +151,7 @@ fn prepare_gpu<'a>(
     let mut slots = 0;
     for placement in &co_location.placements {
         let index = workloads[&placement.workload];
-        let SimWorkload { workload, arrival, batching } = &input.workloads[index];
+        let SimWorkload { workload, arrival, batching, server } = &input.workloads[index];
         let name = &workload.name;
         let rules = BatcherRules::new(batching, placement.batch)
             .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
@@ -142,16 +168,21 @@ fn prepare_gpu<'a>(
             .to_percent(input.predictor.kind().units)
             .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
         let arrivals = arrival.build(name, workload.rate, input.duration, input.seed)?;
+        let random = |purpose| stream(input.seed, name, purpose);
         let service = match input.spec.service {
             ServiceTime::Deterministic => None,
-            ServiceTime::Exponential => Some(stream(input.seed, name, Purpose::Service)),
+            ServiceTime::Exponential => Some(random(Purpose::Service)),
         };
+        let noise = (server.noise_cv > 0.0).then(|| (server.noise_cv, random(Purpose::Noise)));
+        let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
             batch: placement.batch,
             share,
             instances: rules.instances(),
             max_batch: rules.max_batch(),
+            batch_overhead_ms: server.batch_overhead.get(),
+            row_overhead_ms: server.row_overhead.get(),
         });
         let first = slots;
         slots += rules.instances() as usize;
@@ -160,9 +191,48 @@ fn prepare_gpu<'a>(
             arrivals,
             rules,
             slots: first..slots,
-            service,
+            work: WorkDraw::new(service, noise),
+            race,
+            request_overhead: server.request_overhead.to_nanoseconds(),
+            startup: server.startup,
         });
     }
-    let speeds = Speeds::new(input.predictor, input.spec.interference, planned);
-    Ok(GpuRun { servers, speeds })
+    let mut speeds = Speeds::new(input.predictor, input.spec.interference, planned);
+    let extras = extras(input, gpu, co_location, &servers)?;
+    if let Some(ControllerSpec::Gslice(spec)) = input.control.map(|control| control.controller)
+        && spec.oversubscription == Oversubscription::Overlap
+    {
+        speeds.allow_overlap();
+    }
+    Ok(GpuRun { servers, speeds, extras })
+}
+
+/// What only the clear engine can do, if anything is asked for.
+fn extras(
+    input: &SimInput<'_>,
+    gpu: usize,
+    co_location: &CoLocation,
+    servers: &[ServerRun],
+) -> Result<Option<Extras>, SimError> {
+    let policies = servers.iter().any(|server| !server.rules.prefetches());
+    let control = input.control.filter(|control| !control.is_idle());
+    if control.is_none() && !policies && input.spec.pcie == PcieLink::Private {
+        return Ok(None);
+    }
+    let targets = servers.iter().map(|server| {
+        let workload = &input.workloads[server.workload.index()].workload;
+        (workload.slo, workload.rate)
+    });
+    let units = input.predictor.kind().units.get();
+    Ok(Some(Extras {
+        pcie: input.spec.pcie,
+        controller: control
+            .and_then(|control| controller(control.controller, servers.len(), units)),
+        faults: match control {
+            Some(control) => faults_of(&control.faults, input, gpu, co_location)?,
+            None => Vec::new(),
+        },
+        targets: targets.collect(),
+        watched: control.is_some(),
+    }))
 }
