@@ -124,6 +124,7 @@ proptest! {
                 plan: &plan,
                 workloads: &sim_workloads,
                 predictor: predictor(),
+                more_predictors: &[],
                 spec: scenario.engine,
                 control: None,
                 duration: scenario.duration,

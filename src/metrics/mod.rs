@@ -14,6 +14,7 @@
 mod collector;
 mod gpu_account;
 mod latencies;
+mod latency_series;
 mod series;
 mod summary;
 mod tally;
@@ -21,6 +22,7 @@ mod window;
 
 pub use collector::{GpuCollector, summarise};
 pub use latencies::Percentiles;
+pub use latency_series::{BatchCount, BatchHistogram, LatencyBin, LatencySeries};
 pub use series::{GpuSeries, SeriesBin};
 pub use summary::{
     CdfPoint, FailedCounts, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary,

@@ -233,6 +233,7 @@ impl Study {
             plan,
             workloads: &self.sim_workloads,
             predictor: self.simulated(),
+            more_predictors: &[],
             spec: self.scenario.engine,
             control: Some(&self.scenario.control),
             duration: self.scenario.duration,

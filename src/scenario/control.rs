@@ -109,15 +109,16 @@ impl RawControl {
         Self { controller: read_controller(top, problems), faults: read_faults(top, problems) }
     }
 
-    /// Compares faults with the rest of the scenario.
+    /// Compares faults with the rest of the scenario, as far as that is known.
     pub(super) fn check(
         self,
-        duration: Nanoseconds,
-        workloads: &[&WorkloadName],
+        duration: Option<Nanoseconds>,
+        workloads: Option<Vec<&WorkloadName>>,
         problems: &mut Problems<'_>,
     ) -> Option<Control> {
         for fault in self.faults.iter().flatten() {
             if let Read::Given(at, place) = &fault.at
+                && let Some(duration) = duration
                 && *at >= duration
             {
                 let allowed = format!("a time before duration_s = {}", duration.as_seconds());
@@ -125,7 +126,7 @@ impl RawControl {
                 problems.add(place, format!("given {}", at.as_seconds()), rule);
             }
             if let Read::Given(name, place) = &fault.workload
-                && !workloads.contains(&name)
+                && workloads.as_ref().is_some_and(|known| !known.contains(&name))
             {
                 let rule = Rule {
                     allowed: "the name of a [[workload]]",

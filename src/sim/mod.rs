@@ -16,6 +16,7 @@ mod control;
 mod draw;
 mod engine;
 mod error;
+mod extras;
 mod fast;
 mod faults;
 mod prepare;

@@ -5,8 +5,8 @@ use super::link::Link;
 use super::server::{Flight, Server};
 use crate::domain::{Action, ActionKind, Failure, RecordSink, ServerWindow};
 use crate::sim::control::{Change, CompletedBatch, Controller, ServerView, Window};
+use crate::sim::extras::Extras;
 use crate::sim::faults::{GpuFault, Strikes};
-use crate::sim::prepare::Extras;
 use crate::sim::speed::BadPrediction;
 use crate::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmPercent};
 
