@@ -1,9 +1,9 @@
 //! Checked → text: the resolved scenario, with every default written out.
 
 use super::raw::{INTERFERENCES, PERCENTILES, SERVICES};
+use super::write_arrival::arrival_table;
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
 use crate::sim::{BatchingSpec, LoadOverlap};
-use crate::workload::ArrivalSpec;
 use std::fmt::{self, Write};
 use toml::Value;
 
@@ -47,19 +47,6 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn arrival_table(arrival: &ArrivalSpec) -> String {
-    match arrival {
-        ArrivalSpec::Constant => "{ process = \"constant\" }".to_owned(),
-        ArrivalSpec::Poisson => "{ process = \"poisson\" }".to_owned(),
-        ArrivalSpec::Gamma { cv } => format!("{{ process = \"gamma\", cv = {} }}", number(*cv)),
-        ArrivalSpec::Trace { path, column } => format!(
-            "{{ process = \"trace\", path = {}, column = {} }}",
-            quote(&path.to_string_lossy()),
-            quote(column)
-        ),
-    }
-}
-
 fn batching_table(batching: &BatchingSpec) -> String {
     let BatchingSpec { max_queue_delay, max_batch, preferred, instances, variable_shape } =
         batching;
@@ -74,12 +61,12 @@ fn batching_table(batching: &BatchingSpec) -> String {
 }
 
 /// A TOML string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// A TOML float: the shortest that reads back as the same number.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     Value::from(number).to_string()
 }
 

@@ -6,7 +6,7 @@ use super::speed::{PlannedServer, Speeds};
 use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, Stream, stream};
+use crate::workload::{ArrivalProcess, Fault, Purpose, Stream, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -45,6 +45,8 @@ pub(super) struct Prepared<'a> {
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
     pub(super) unserved: Vec<WorkloadId>,
+    /// What may go wrong with the arrivals while the run goes on.
+    pub(super) faults: Vec<(WorkloadName, Fault)>,
 }
 
 /// Checks the whole input and opens all arrivals.
@@ -54,9 +56,14 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     check_size(input, &placed_on)?;
     let gpus = (input.plan.gpus.iter())
         .map(|co_location| prepare_gpu(input, &workloads, co_location))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let named = |server: &ServerRun| {
+        let name = &input.workloads[server.workload.index()].workload.name;
+        server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
+    };
+    let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
     let unplaced = placed_on.iter().enumerate().filter(|(_, gpu)| gpu.is_none());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
+    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect(), faults })
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -103,7 +110,7 @@ fn check_placements(
 fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), SimError> {
     let rates = input.workloads.iter().zip(placed_on).filter(|(entry, gpu)| {
         // A trace is as long as it is; its rate only serves planning.
-        gpu.is_some() && !matches!(entry.arrival, ArrivalSpec::Trace { .. })
+        gpu.is_some() && !entry.arrival.has_own_rate()
     });
     let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
     let expected = rate * input.duration.as_seconds();
