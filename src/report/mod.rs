@@ -28,3 +28,9 @@ pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
 pub use truth::{PredictionError, Truth};
+
+/// A comparison for tests of other modules.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    pub(crate) use super::tables::tests::small_comparison;
+}

@@ -246,7 +246,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let ours = |name: &str| {
-        let table = ["csv", "json", "md"]
+        let table = ["csv", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         name == "figures" || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))
@@ -261,6 +261,8 @@ fn known_stem(name: &str) -> bool {
         "gpus",
         "cdf",
         "gpu_series",
+        "latency_series",
+        "batches",
         "plan",
         "report",
         "requests",
