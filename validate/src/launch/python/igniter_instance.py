@@ -8,6 +8,10 @@ before any request is sent.
 import ctypes
 import json
 import os
+import sys
+
+# The interpreter that Triton embeds does not read PYTHONPATH.
+sys.path.extend(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
 
 CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16
 CU_EXEC_AFFINITY_TYPE_SM_COUNT = 0

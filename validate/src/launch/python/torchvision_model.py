@@ -11,7 +11,7 @@ older Tritons deliver empty tensors. Parameters: network, half (true/false), see
 import json
 import os
 
-import igniter_instance
+import igniter_instance  # first: it says where the others are
 import torch
 import torchvision
 import triton_python_backend_utils as pb_utils
