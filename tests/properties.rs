@@ -119,6 +119,7 @@ proptest! {
                 plan: &plan,
                 workloads: &sim_workloads,
                 predictor: predictor(),
+                more_predictors: &[],
                 spec: scenario.engine,
                 duration: scenario.duration,
                 seed: scenario.seed,

@@ -232,6 +232,7 @@ impl Study {
             plan,
             workloads: &self.sim_workloads,
             predictor: self.simulated(),
+            more_predictors: &[],
             spec: self.scenario.engine,
             duration: self.scenario.duration,
             seed: self.scenario.seed,

@@ -33,12 +33,21 @@ pub struct SimInput<'a> {
     pub workloads: &'a [SimWorkload],
     /// The performance model of the plan's GPU kind.
     pub predictor: &'a dyn Predictor,
+    /// Those of further GPU kinds, where a plan mixes them.
+    pub more_predictors: &'a [&'a dyn Predictor],
     /// Options of the engine.
     pub spec: EngineSpec,
     /// Requests arrive before this; those that are still there then are completed after it.
     pub duration: Nanoseconds,
     /// The seed of all streams.
     pub seed: u64,
+}
+
+impl<'a> SimInput<'a> {
+    /// The performance models, each of a GPU kind.
+    pub(super) fn predictors(&self) -> impl Iterator<Item = &'a dyn Predictor> {
+        std::iter::once(self.predictor).chain(self.more_predictors.iter().copied())
+    }
 }
 
 /// What became of a run.

@@ -160,11 +160,28 @@ impl FakeScenario {
         Self { predictor, plan, workloads }
     }
 
+    /// Lets the first workload be served by several servers, each with its part of the rate in requests/s:
+    /// the given one, one more beside it, and further ones on the last GPU.
+    pub(crate) fn replicate_first(&mut self, parts: &[f64]) {
+        let first = self.plan.gpus.iter().position(|gpu| !gpu.placements.is_empty());
+        let (Some(first), Some((own, others))) = (first, parts.split_first()) else { return };
+        let last = self.plan.gpus.len() - 1;
+        let rate = |part: f64| Some(RequestsPerSecond::new(part).unwrap());
+        self.plan.gpus[first].placements[0].served = rate(*own);
+        let placement = self.plan.gpus[first].placements[0].clone();
+        for (number, part) in others.iter().enumerate() {
+            let gpu = if number == 0 { first } else { last };
+            let replica = Placement { served: rate(*part), ..placement.clone() };
+            self.plan.gpus[gpu].placements.push(replica);
+        }
+    }
+
     pub(crate) fn input(&self, spec: EngineSpec, seconds: f64, seed: u64) -> SimInput<'_> {
         SimInput {
             plan: &self.plan,
             workloads: &self.workloads,
             predictor: &self.predictor,
+            more_predictors: &[],
             spec,
             duration: Nanoseconds::from_seconds(seconds).unwrap(),
             seed,
