@@ -1,6 +1,7 @@
 //! Runs the plans of `igniter` on real GPUs through NVIDIA Triton, and compares what is measured with
 //! what was predicted and simulated.
 //!
+//! - [`doctor`] says what a machine lacks.
 //! - [`launch`] starts one Triton server for each placement of a plan and ends it again.
 //! - [`client`] sends requests over HTTP, [`load`] sends them at their times.
 //! - [`data`] holds what is sent.
@@ -17,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod compare;
 pub mod data;
+pub mod doctor;
 pub mod gpu;
 pub mod guard;
 pub mod launch;

@@ -7,6 +7,7 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod doctor;
 mod launch;
 
 use crate::guard::{self, GuardOrder};
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what this machine lacks for validation, and how to mend it
+    Doctor(doctor::DoctorCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Doctor(args) => doctor::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }

@@ -53,7 +53,7 @@ class TritonPythonModel:
         self.type = torch.float16 if parameters["half"] == "true" else torch.float32
         network = NETWORKS[parameters["network"]]()
         self.network = network.eval().to(self.device, self.type)
-        more = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+        more = {}
         if on_gpu:
             torch.backends.cudnn.benchmark = True
             properties = torch.cuda.get_device_properties(self.device)
