@@ -8,6 +8,7 @@
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
 mod doctor;
+mod facts;
 mod launch;
 
 use crate::guard::{self, GuardOrder};
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Say what this machine lacks for validation, and how to mend it
     Doctor(doctor::DoctorCommand),
+    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    Facts(facts::FactsCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Doctor(args) => doctor::run(&args),
+        Command::Facts(args) => facts::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
