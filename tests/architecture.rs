@@ -60,6 +60,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "sim",
             "metrics",
             "scenario",
+            // Its tables are kept as those of any other run are.
+            "report",
         ],
     ),
     ("cli", ALL),

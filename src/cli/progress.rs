@@ -22,8 +22,11 @@ impl Progress {
 
     /// A bar over many steps of about equal length, with the time that is left.
     pub(super) fn long(steps: u64, quiet: bool) -> Self {
-        let target =
-            if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(5) };
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        };
         let bar = ProgressBar::with_draw_target(Some(steps), target);
         let style = ProgressStyle::with_template(
             "{spinner} {elapsed:>4} [{bar:24}] {human_pos}/{human_len} points, {eta} left {msg}",

@@ -4,8 +4,8 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
-use super::{ColumnType, Truth};
 use super::output_dir::hex;
+use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;

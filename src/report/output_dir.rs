@@ -250,7 +250,10 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
-        name == "figures" || sweep || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))
+        name == "figures"
+            || sweep
+            || name.starts_with(STAGING_PREFIX)
+            || (table && known_stem(name))
     };
     Ok(names.into_iter().find(|name| !ours(name)))
 }

@@ -122,6 +122,12 @@ impl Study {
         &self.source
     }
 
+    /// The same, to be shared with other studies.
+    #[must_use]
+    pub fn shared_source(&self) -> Arc<LoadedPredictor> {
+        Arc::clone(&self.source)
+    }
+
     /// The predictor that the simulation uses.
     #[must_use]
     pub fn simulated(&self) -> &dyn Predictor {

@@ -28,12 +28,7 @@ struct Group {
 
 impl<W: Write> Aggregate<W> {
     /// Begins the table; `axes` is the number of columns of axes.
-    pub(super) fn new(
-        out: W,
-        columns: &Columns,
-        axes: usize,
-        confidence: f64,
-    ) -> io::Result<Self> {
+    pub(super) fn new(out: W, columns: &Columns, axes: usize, confidence: f64) -> io::Result<Self> {
         let position = |name: &str| {
             let after_axes = columns.iter().enumerate().rev().find(|(_, (n, _))| n == name);
             after_axes.map(|(i, _)| i).expect("a column of the rows")

@@ -105,11 +105,17 @@ pub fn run_sweep(
     tell(&work);
     let jobs = (0..sweep.points()).filter_map(mine).skip(skip);
     let left = points.saturating_sub(before);
-    in_order(jobs, left, options.threads, |point| sweep.run_point(&point), |rows| {
-        work.add(&rows.csv, rows.runs, rows.failed)?;
-        tell(&work);
-        Ok::<(), SweepError>(())
-    })?;
+    in_order(
+        jobs,
+        left,
+        options.threads,
+        |point| sweep.run_point(&point),
+        |rows| {
+            work.add(&rows.csv, rows.runs, rows.failed)?;
+            tell(&work);
+            Ok::<(), SweepError>(())
+        },
+    )?;
 
     let done = work.done();
     let mut out = OutputDir::open(&dir, Existing::Replace).map_err(RunError::from)?;
@@ -160,7 +166,8 @@ fn outcome(facts: SweepFacts, output: PathBuf, before: Option<u64>) -> SweepOutc
 /// What a folder says of itself when it holds exactly this shard, finished.
 fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
     let facts = Manifest::read(&dir.join("manifest.json")).ok()?.sweep?;
-    let same = facts.id == sweep.id() && (facts.shard, facts.shards) == (shard.index(), shard.count());
+    let same =
+        facts.id == sweep.id() && (facts.shard, facts.shards) == (shard.index(), shard.count());
     let there = ["rows.csv", "rows.parquet", "points.csv"].iter().all(|f| dir.join(f).is_file());
     (same && there).then_some(facts)
 }
@@ -200,10 +207,8 @@ impl RowSource for RowFile {
         take: &mut dyn FnMut(&StringRecord) -> io::Result<()>,
     ) -> Result<(), SweepError> {
         let failed = |error: csv::Error| SweepError::file(&self.path)(error.into());
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .from_path(&self.path)
-            .map_err(failed)?;
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).from_path(&self.path).map_err(failed)?;
         let mut row = StringRecord::new();
         while reader.read_record(&mut row).map_err(failed)? {
             take(&row).map_err(SweepError::file(&self.path))?;

@@ -15,10 +15,8 @@ pub(super) type Columns = [(String, ColumnType)];
 /// Rows in the order of points, read as often as needed.
 pub(super) trait RowSource {
     /// Hands every row to `take`, the same ones each time.
-    fn rows(
-        &self,
-        take: &mut dyn FnMut(&StringRecord) -> io::Result<()>,
-    ) -> Result<(), SweepError>;
+    fn rows(&self, take: &mut dyn FnMut(&StringRecord) -> io::Result<()>)
+    -> Result<(), SweepError>;
 }
 
 /// Writes all tables; returns the number of rows.

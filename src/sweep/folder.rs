@@ -108,7 +108,8 @@ impl Work {
         self.done.failed += failed;
         self.done.bytes += csv.len() as u64;
         let Done { points, runs, failed, bytes } = self.done;
-        let line = format!("{points} {runs} {failed} {bytes} {:08x}\n", self.hash.clone().finalize());
+        let line =
+            format!("{points} {runs} {failed} {bytes} {:08x}\n", self.hash.clone().finalize());
         self.progress
             .write_all(line.as_bytes())
             .map_err(SweepError::file(&self.path.join("progress")))

@@ -74,8 +74,10 @@ mod tests {
             for number in 0..3 {
                 let coordinate = Coordinate::new(samples, 7, number);
                 let n = samples as f64;
-                let mut parts: Vec<u64> =
-                    (0..samples).map(|i| coordinate.at(i)).map(|x| (x * n).floor() as u64).collect();
+                let mut parts: Vec<u64> = (0..samples)
+                    .map(|i| coordinate.at(i))
+                    .map(|x| (x * n).floor() as u64)
+                    .collect();
                 parts.sort_unstable();
                 assert_eq!(parts, (0..samples).collect::<Vec<_>>(), "{samples} samples");
             }

@@ -31,7 +31,8 @@ pub fn merge_shards(
     mut manifest: Manifest,
 ) -> Result<SweepOutcome, SweepError> {
     let parts = parts(folders)?;
-    let first = parts.first().ok_or_else(|| SweepError::Merge("no shards were given".to_owned()))?;
+    let first =
+        parts.first().ok_or_else(|| SweepError::Merge("no shards were given".to_owned()))?;
     check_same(&parts)?;
     check_complete(&parts)?;
     for part in &parts {
@@ -54,8 +55,7 @@ pub fn merge_shards(
     }
     let mut out = OutputDir::open(output, Existing::Replace).map_err(RunError::from)?;
     let source = Merged { parts: &parts, columns: facts.columns.len() };
-    let rows =
-        write_tables(&mut out, &source, &facts.columns, facts.axes.len(), facts.confidence)?;
+    let rows = write_tables(&mut out, &source, &facts.columns, facts.axes.len(), facts.confidence)?;
     if rows != facts.rows {
         return Err(SweepError::Merge(format!("found {rows} rows instead of {}", facts.rows)));
     }
@@ -221,15 +221,16 @@ impl RowSource for Merged<'_> {
         let mut file = |reading: Reading| match next.insert(reading.point, reading) {
             None => Ok(()),
             Some(other) => {
-                let text = format!("{} and another shard hold the same point", other.path.display());
+                let text =
+                    format!("{} and another shard hold the same point", other.path.display());
                 Err(SweepError::Merge(text))
             }
         };
         let mut waiting: Vec<Reading> = Vec::new();
         for part in self.parts {
             let path = part.dir.join("rows.csv");
-            let reader = Reader::from_path(&path)
-                .map_err(|error| SweepError::file(&path)(error.into()))?;
+            let reader =
+                Reader::from_path(&path).map_err(|error| SweepError::file(&path)(error.into()))?;
             waiting.push(Reading { path, reader, row: StringRecord::new(), point: 0 });
         }
         for mut reading in waiting {

@@ -76,8 +76,8 @@ impl Sweep {
                         let planned = study.source().predictor.name().to_owned();
                         (planned, study.simulated().name().to_owned())
                     });
-                    let (predictor, truth) =
-                        names.unwrap_or_else(|| Self::asked(predictor.as_deref(), truth.as_deref()));
+                    let (predictor, truth) = names
+                        .unwrap_or_else(|| Self::asked(predictor.as_deref(), truth.as_deref()));
                     let arm = Arm { strategy: name.clone(), predictor, truth };
                     Running { arm, ready, runs: Vec::new() }
                 }));

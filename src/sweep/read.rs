@@ -76,7 +76,11 @@ fn axis(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Axis, Sweep
             zipped(zip, key, complain)
         }
         (None, Some(latin)) => {
-            lonely(raw.path.is_none() && raw.name.is_none() && values_given(raw) == 0, key, complain)?;
+            lonely(
+                raw.path.is_none() && raw.name.is_none() && values_given(raw) == 0,
+                key,
+                complain,
+            )?;
             hypercube(raw, latin, key, complain)
         }
         (Some(_), Some(_)) => lonely(false, key, complain).map(|()| Axis { fields: Vec::new() }),
@@ -271,6 +275,7 @@ fn check_ends(
     if from.is_finite() && to.is_finite() && distinct && (!log || (from > 0.0 && to > 0.0)) {
         return Ok(());
     }
-    let allowed = if log { "two different numbers above 0" } else { "two different finite numbers" };
+    let allowed =
+        if log { "two different numbers above 0" } else { "two different finite numbers" };
     Err(complain.about(key, &format!("from {from} to {to}"), allowed, "correct the ends"))
 }

@@ -35,8 +35,7 @@ pub(super) const FIXED_COLUMNS: [&str; BEFORE.len() + AFTER.len()] = {
     let mut names = [""; BEFORE.len() + AFTER.len()];
     let mut i = 0;
     while i < names.len() {
-        names[i] =
-            if i < BEFORE.len() { BEFORE[i].0 } else { AFTER[i - BEFORE.len()].0 };
+        names[i] = if i < BEFORE.len() { BEFORE[i].0 } else { AFTER[i - BEFORE.len()].0 };
         i += 1;
     }
     names
@@ -133,10 +132,12 @@ impl RunNumbers {
             result,
         }
     }
+}
 
-    /// The share of all requests that met their SLO, in percent.
-    pub(super) fn attainment_pct(&self) -> f64 {
-        self.attainment_pct
+impl RunNumbers {
+    /// GPUs, cost in US $/h, and workloads without a place.
+    pub(super) fn plan_size(&self) -> (usize, f64, usize) {
+        (self.result.gpu_count, self.result.cost_per_hour, self.result.infeasible.len())
     }
 }
 
@@ -168,8 +169,7 @@ impl RunRow {
                 _ => None,
             };
         };
-        let workload =
-            numbers.result.workloads.iter().find(|w| w.workload.as_str() == workload)?;
+        let workload = numbers.result.workloads.iter().find(|w| w.workload.as_str() == workload)?;
         match name {
             "mean_ms" => workload.mean_ms,
             "p50_ms" => workload.p50_ms,
@@ -194,7 +194,12 @@ pub(super) struct Arm {
 }
 
 /// Appends the rows of one arm of a point as CSV.
-pub(super) fn write_rows(point: &Point, arm: &Arm, runs: &[RunRow], out: &mut csv::Writer<Vec<u8>>) {
+pub(super) fn write_rows(
+    point: &Point,
+    arm: &Arm,
+    runs: &[RunRow],
+    out: &mut csv::Writer<Vec<u8>>,
+) {
     let mut before = vec![point.index.to_string(), point.id.clone()];
     before.extend(point.values.iter().map(cell));
     before.extend([arm.strategy.clone(), arm.predictor.clone(), arm.truth.clone()]);

@@ -89,8 +89,7 @@ impl Seeds {
         let least = whole("least", raw.least.unwrap_or(3), 2, 1_000_000)?;
         let most = whole("most", raw.most.unwrap_or(least.max(30)), least, 1_000_000)?;
         let metric = raw.metric.clone().unwrap_or_else(|| "attainment_pct".to_owned());
-        let known: &[&str] =
-            if raw.workload.is_some() { &WORKLOAD_METRICS } else { &RUN_METRICS };
+        let known: &[&str] = if raw.workload.is_some() { &WORKLOAD_METRICS } else { &RUN_METRICS };
         if !known.contains(&metric.as_str()) {
             return Err(complain.about(
                 "seeds.metric",

@@ -174,9 +174,8 @@ mod tests {
     use super::*;
 
     fn find(count: Option<u32>, env: &[(&str, &str)]) -> Result<String, String> {
-        let look = |name: &str| {
-            env.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
-        };
+        let look =
+            |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         find_shard(None, count, &look).map(|s| s.to_string()).map_err(|error| error.to_string())
     }
 
@@ -202,9 +201,12 @@ mod tests {
     #[test]
     fn slurm_arrays_that_could_mean_anything_are_refused() {
         // --array=2,4; task 4 of 0-7 again; 0-14:2; 1-8
-        for (id, count, min, max, step) in
-            [("4", "2", "2", "4", "1"), ("4", "1", "4", "4", "1"), ("4", "8", "0", "14", "2"), ("4", "8", "1", "8", "1")]
-        {
+        for (id, count, min, max, step) in [
+            ("4", "2", "2", "4", "1"),
+            ("4", "1", "4", "4", "1"),
+            ("4", "8", "0", "14", "2"),
+            ("4", "8", "1", "8", "1"),
+        ] {
             let error = slurm(id, count, min, max, step).unwrap_err();
             assert!(error.contains("--shards N"), "{error}");
         }
@@ -230,7 +232,10 @@ mod tests {
     fn an_explicit_shard_wins() {
         let env = |_: &str| Some("5".to_owned());
         let shard = find_shard(Some("1/3".parse().unwrap()), None, &env).unwrap();
-        assert_eq!((shard.to_string(), shard.folder()), ("1/3".into(), "shard-00001-of-00003".into()));
+        assert_eq!(
+            (shard.to_string(), shard.folder()),
+            ("1/3".into(), "shard-00001-of-00003".into())
+        );
         assert_eq!(Shard::of_folder("shard-00001-of-00003"), Some(shard));
         for bad in ["3/3", "1", "a/b", "-1/2", "0/0"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");

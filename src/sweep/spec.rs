@@ -9,7 +9,6 @@ use super::seeds::Seeds;
 use crate::plan::{PlanOptions, strategy};
 use crate::run::{LoadedPredictor, RunError};
 use crate::scenario::{Document, Scenario};
-use crate::workload::ArrivalSpec;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -77,9 +76,12 @@ impl Sweep {
             return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
         };
         let names = |key: &str, given: &Option<Vec<String>>, default: &[&str]| match given {
-            Some(list) if list.is_empty() => {
-                Err(complain.about(key, "is empty", "one or more names", "name one, or remove the key"))
-            }
+            Some(list) if list.is_empty() => Err(complain.about(
+                key,
+                "is empty",
+                "one or more names",
+                "name one, or remove the key",
+            )),
             Some(list) => distinct(key, list, complain),
             None => Ok(default.iter().map(ToString::to_string).collect()),
         };
@@ -210,10 +212,9 @@ impl Sweep {
         for file in self.document.files() {
             read(file)?;
         }
-        for workload in &self.first.workloads {
-            if let ArrivalSpec::Trace { path, .. } = &workload.arrival {
-                read(path)?;
-            }
+        let resolved: toml::Table = toml::from_str(&self.first.to_toml()).unwrap_or_default();
+        for path in named_files(&Value::Table(resolved)) {
+            read(Path::new(&path))?;
         }
         let mut texts: Vec<(PathBuf, String)> = Vec::new();
         let mut note = |loaded: &LoadedPredictor| {
@@ -257,6 +258,21 @@ impl Sweep {
             part(content);
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The files that a resolved scenario names: traces and files of rates.
+fn named_files(value: &Value) -> Vec<String> {
+    match value {
+        Value::Table(table) => table
+            .iter()
+            .flat_map(|(key, value)| match value {
+                Value::String(path) if key == "path" => vec![path.clone()],
+                other => named_files(other),
+            })
+            .collect(),
+        Value::Array(array) => array.iter().flat_map(named_files).collect(),
+        _ => Vec::new(),
     }
 }
 

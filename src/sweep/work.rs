@@ -51,18 +51,18 @@ where
             let (sender, queue, changed) = (sender.clone(), &queue, &changed);
             let work = &work;
             scope.spawn(move || {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads / workers);
-                    // Where there is none, rayon's own does.
-                    let pool = pool.use_current_thread().build();
-                    while let Some((number, job)) = next(queue, changed, window) {
-                        // A lost result would let everybody wait for it.
-                        let result = catch_unwind(AssertUnwindSafe(|| work(job)));
-                        if sender.send((number, result)).is_err() {
-                            break;
-                        }
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads / workers);
+                // Where there is none, rayon's own does.
+                let pool = pool.use_current_thread().build();
+                while let Some((number, job)) = next(queue, changed, window) {
+                    // A lost result would let everybody wait for it.
+                    let result = catch_unwind(AssertUnwindSafe(|| work(job)));
+                    if sender.send((number, result)).is_err() {
+                        break;
                     }
-                    drop(pool);
-                });
+                }
+                drop(pool);
+            });
         }
         drop(sender);
         let outcome = take(&results, &queue, &changed, &mut commit);
