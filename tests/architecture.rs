@@ -78,6 +78,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "sim",
             "metrics",
             "scenario",
+            // Its tables are kept as those of any other run are.
+            "report",
         ],
     ),
     ("cli", ALL),

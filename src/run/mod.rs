@@ -6,5 +6,5 @@ mod source;
 mod study;
 
 pub use error::RunError;
-pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor};
+pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
 pub use study::{Logging, Overrides, Study};

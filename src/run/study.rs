@@ -5,7 +5,7 @@ use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
 use crate::domain::{GpuId, GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
-use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
+use crate::plan::{PlanOptions, PlanRequest, Strategy, Violation, check_plan, read_plan};
 use crate::predictor::{PerturbedPredictor, Predictor};
 use crate::report::{
     Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
@@ -14,6 +14,7 @@ use crate::scenario::Scenario;
 use crate::sim::{SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a user can change of a scenario from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,9 +45,9 @@ pub struct Logging<'d> {
 #[derive(Debug)]
 pub struct Study {
     scenario: Scenario,
-    source: LoadedPredictor,
+    source: Arc<LoadedPredictor>,
     /// What the simulation uses where it does not use `source`.
-    truth: Option<LoadedPredictor>,
+    truth: Option<Arc<LoadedPredictor>>,
     /// The same with errors, where they are asked for.
     perturbed: Option<PerturbedPredictor>,
     workloads: Vec<Workload>,
@@ -78,17 +79,32 @@ impl Study {
         };
         let predictor = overrides.predictor.as_deref();
         let source = load_predictor(&profile, predictor, scenario.gpu.price_per_hour)?;
+        let truth = match &overrides.truth {
+            Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
+            None => None,
+        };
+        Self::with_predictors(scenario, Arc::new(source), truth, overrides.prediction_error)
+    }
+
+    /// A study with predictors that were made already, and may be shared with other studies. `truth` is what
+    /// plans are simulated with, where that is not `source`.
+    ///
+    /// # Errors
+    /// When a workload's model is not in a profile, the times of the scenario leave nothing to measure, or
+    /// errors are to be drawn for a predictor without uncertainty.
+    pub fn with_predictors(
+        scenario: Scenario,
+        source: Arc<LoadedPredictor>,
+        truth: Option<Arc<LoadedPredictor>>,
+        prediction_error: bool,
+    ) -> Result<Self, RunError> {
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         PlanRequest::new(&workloads, source.predictor.as_ref())?;
-        let truth = match &overrides.truth {
-            Some(name) => Some(load_truth(name, &profile, &source)?),
-            None => None,
-        };
         if let Some(truth) = &truth {
             PlanRequest::new(&workloads, truth.predictor.as_ref())?;
         }
-        let perturbed = if overrides.prediction_error {
+        let perturbed = if prediction_error {
             Some(with_errors(truth.as_ref().unwrap_or(&source), scenario.seed)?)
         } else {
             None
@@ -117,6 +133,12 @@ impl Study {
     #[must_use]
     pub fn source(&self) -> &LoadedPredictor {
         &self.source
+    }
+
+    /// The same, to be shared with other studies.
+    #[must_use]
+    pub fn shared_source(&self) -> Arc<LoadedPredictor> {
+        Arc::clone(&self.source)
     }
 
     /// The predictor that the simulation uses.
@@ -179,6 +201,35 @@ impl Study {
     #[must_use]
     pub fn plan(&self, strategy: &dyn Strategy) -> Plan {
         strategy.plan(&self.request())
+    }
+
+    /// As [`Study::plan`], with options.
+    ///
+    /// # Errors
+    /// When an option is outside its range.
+    pub fn plan_with(
+        &self,
+        strategy: &dyn Strategy,
+        options: PlanOptions,
+    ) -> Result<Plan, RunError> {
+        let predictor = self.source.predictor.as_ref();
+        Ok(strategy.plan(&PlanRequest::with_options(&self.workloads, predictor, options)?))
+    }
+
+    /// The same study with another seed.
+    ///
+    /// # Errors
+    /// As [`Study::with_predictors`].
+    pub fn reseeded(&self, seed: u64) -> Result<Self, RunError> {
+        let scenario = Scenario { seed, ..self.scenario.clone() };
+        let (source, truth) = (Arc::clone(&self.source), self.truth.clone());
+        Self::with_predictors(scenario, source, truth, self.perturbed.is_some())
+    }
+
+    /// The stretch of a run that counts.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
     }
 
     /// Everything that is wrong with a plan.

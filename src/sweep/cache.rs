@@ -1,0 +1,137 @@
+//! What points share: fitted predictors, and plans of equal workloads.
+
+use super::SweepError;
+use crate::domain::Plan;
+use crate::plan::{PlanOptions, strategy};
+use crate::run::{LoadedPredictor, RunError, Study, load_predictor, load_truth};
+use crate::units::Dollars;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How many plans are kept: neighbouring points share theirs, far ones rarely do.
+const MOST_PLANS: usize = 256;
+/// How many predictors are kept. A price that is swept makes a predictor for each value.
+const MOST_PREDICTORS: usize = 64;
+
+type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
+
+/// Values by key, each made once however many threads want it; the oldest go when there are too many.
+#[derive(Debug)]
+struct Shelf<V> {
+    most: usize,
+    inner: Mutex<(BTreeMap<String, Slot<V>>, VecDeque<String>)>,
+}
+
+impl<V> Shelf<V> {
+    fn new(most: usize) -> Self {
+        Self { most, inner: Mutex::default() }
+    }
+
+    fn get(&self, key: &str, make: impl FnOnce() -> Result<V, String>) -> Result<Arc<V>, String> {
+        let slot = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let (map, order) = &mut *inner;
+            match map.get(key) {
+                Some(slot) => Arc::clone(slot),
+                None => {
+                    if order.len() >= self.most
+                        && let Some(oldest) = order.pop_front()
+                    {
+                        map.remove(&oldest);
+                    }
+                    let slot = Slot::<V>::default();
+                    map.insert(key.to_owned(), Arc::clone(&slot));
+                    order.push_back(key.to_owned());
+                    slot
+                }
+            }
+        };
+        // Outside the lock: others may make other values meanwhile.
+        slot.get_or_init(|| make().map(Arc::new)).clone()
+    }
+}
+
+/// What points share.
+#[derive(Debug)]
+pub(super) struct Cache {
+    predictors: Shelf<LoadedPredictor>,
+    plans: Shelf<Plan>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { predictors: Shelf::new(MOST_PREDICTORS), plans: Shelf::new(MOST_PLANS) }
+    }
+}
+
+impl Cache {
+    pub(super) fn predictor(
+        &self,
+        profile: &str,
+        predictor: Option<&str>,
+        price: Option<Dollars>,
+    ) -> Result<Arc<LoadedPredictor>, SweepError> {
+        let key = format!("{profile}|{predictor:?}|{:?}", price.map(|p| p.get().to_bits()));
+        let make = || load_predictor(profile, predictor, price).map_err(|e| described(&e));
+        self.predictors.get(&key, make).map_err(SweepError::Search)
+    }
+
+    pub(super) fn truth(
+        &self,
+        truth: &str,
+        profile: &str,
+        plans: &LoadedPredictor,
+    ) -> Result<Arc<LoadedPredictor>, SweepError> {
+        let price = plans.predictor.kind().price_per_hour.get().to_bits();
+        let key = format!("truth {truth}|{profile}|{price}");
+        let make = || load_truth(truth, profile, plans).map_err(|e| described(&e));
+        self.predictors.get(&key, make).map_err(SweepError::Search)
+    }
+
+    /// The plan of a strategy; `source` tells apart the predictors that plan.
+    pub(super) fn plan(
+        &self,
+        study: &Study,
+        name: &str,
+        options: PlanOptions,
+        source: &str,
+    ) -> Result<Arc<Plan>, String> {
+        let mut key = format!("{name}|{source}|{options:?}");
+        for w in study.workloads() {
+            let (slo, rate) = (w.slo.get().to_bits(), w.rate.get().to_bits());
+            // Names are of any characters but control characters.
+            key += &format!("\n{}\n{}\n{slo}\n{rate}", w.name, w.model);
+        }
+        self.plans.get(&key, || {
+            let chosen = strategy(name).map_err(|error| error.to_string())?;
+            study.plan_with(chosen.as_ref(), options).map_err(|e| described(&e))
+        })
+    }
+}
+
+fn described(error: &RunError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_made_once_and_the_oldest_go() {
+        let shelf: Shelf<u32> = Shelf::new(2);
+        let made = std::cell::Cell::new(0);
+        let get = |key: &str| {
+            shelf.get(key, || {
+                made.set(made.get() + 1);
+                Ok(made.get())
+            })
+        };
+        assert_eq!(*get("a").unwrap(), 1);
+        assert_eq!(*get("a").unwrap(), 1);
+        assert_eq!(*get("b").unwrap(), 2);
+        assert_eq!(*get("c").unwrap(), 3);
+        assert_eq!(*get("b").unwrap(), 2);
+        assert_eq!(*get("a").unwrap(), 4, "it was the oldest of three");
+    }
+}
