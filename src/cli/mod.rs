@@ -9,6 +9,7 @@
 
 mod accuracy;
 mod args;
+mod bound;
 mod compare;
 mod design;
 mod files;
@@ -16,6 +17,7 @@ mod fit;
 mod import;
 mod output;
 mod plan;
+mod planning;
 mod predict;
 mod progress;
 mod results;
@@ -85,6 +87,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Study(args) => study::run(&args),
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Bound(args) => bound::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Completions { shell } => {

@@ -4,10 +4,10 @@ use super::Outcome;
 use super::args::SimulateArgs;
 use super::output;
 use super::plan::study;
+use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::plan::strategy;
 use crate::report::{InfeasibleRow, Truth, comparison_text};
 use serde::Serialize;
 
@@ -28,8 +28,8 @@ struct Document<'a> {
 }
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let chosen = strategy(&args.strategy)?;
-    let study = study(&args.scenario, Some(&args.truth))?;
+    let planner = Planner::new(&args.strategy, &args.refine)?;
+    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
     let plan = match &args.plan {
         Some(path) => {
@@ -37,7 +37,11 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             folder.note_input(path)?;
             plan
         }
-        None => study.plan(chosen.as_ref()),
+        None => {
+            let planned = in_pool(args.threads, || planner.plan(&study))??;
+            folder.note_planning(planner.name(), planned.seconds);
+            planned.plan
+        }
     };
     let progress = Progress::new(1 + folder.steps(), args.print.quiet);
     progress.at(format!("simulating {}", plan.strategy));

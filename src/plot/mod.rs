@@ -14,6 +14,7 @@ mod panel;
 mod plan;
 mod power;
 mod predicted;
+mod scaling;
 mod scatter;
 mod study;
 mod study_experiments;
@@ -21,6 +22,7 @@ mod style;
 mod text;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
+pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 

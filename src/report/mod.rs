@@ -17,7 +17,7 @@ mod terminal;
 mod truth;
 
 pub use files::{ReadError, read_comparison, write_report, write_tables};
-pub use manifest::{FileHash, Host, Manifest};
+pub use manifest::{FileHash, Host, Manifest, Stopwatch};
 pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};

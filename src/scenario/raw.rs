@@ -3,9 +3,11 @@
 use super::batching::RawBatching;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
-use super::{ProfileChoice, arrival};
+use super::{ProfileChoice, arrival, planning};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use crate::metrics::Percentiles;
+use crate::plan::PlanOptions;
+use crate::predictor::ErrorDraw;
 use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
@@ -72,8 +74,10 @@ const OVERLAP: Rule<'_> = Rule {
     allowed: "true or false",
     fix: "write true when the next batch is copied while the current one executes, else false",
 };
-const GPU_LIST: Rule<'_> =
-    Rule { allowed: "one [[gpu]] table", fix: "write [[gpu]] and below it kind = \"v100\"" };
+const GPU_LIST: Rule<'_> = Rule {
+    allowed: "one [[gpu]] table for each GPU kind",
+    fix: "write [[gpu]] and below it kind = \"v100\"",
+};
 const WORKLOAD_LIST: Rule<'_> = Rule {
     allowed: "one or more [[workload]] tables",
     fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
@@ -94,6 +98,8 @@ pub(super) struct RawScenario {
     pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
     pub(super) engine: Option<EngineSpec>,
+    pub(super) plan: Option<PlanOptions>,
+    pub(super) prediction_error: Read<ErrorDraw>,
     pub(super) batching: RawBatching,
     pub(super) workloads: Vec<RawWorkload>,
 }
@@ -138,6 +144,8 @@ pub(super) fn read(
             .map(|gpu| read_gpu(gpu, problems, folder))
             .collect(),
         engine: read_engine(t, problems),
+        plan: planning::read(t, problems),
+        prediction_error: planning::read_error(t, problems),
         batching: RawBatching::read(t, problems),
         workloads: tables(t, problems, "workload", WORKLOAD_LIST)
             .into_iter()

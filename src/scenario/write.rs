@@ -2,6 +2,8 @@
 
 use super::raw::{INTERFERENCES, PERCENTILES, SERVICES};
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
+use crate::plan::{Margin, Replicas};
+use crate::predictor::ErrorDraw;
 use crate::sim::{BatchingSpec, LoadOverlap};
 use crate::workload::ArrivalSpec;
 use std::fmt::{self, Write};
@@ -23,10 +25,22 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "cooldown_s = {}", number(scenario.cooldown.as_seconds()))?;
     writeln!(out, "percentiles = {}", quote(word(&PERCENTILES, scenario.percentiles)))?;
 
-    writeln!(out, "\n[[gpu]]")?;
-    writeln!(out, "kind = {}", quote(&scenario.gpu.profile.to_string()))?;
-    if let Some(price) = scenario.gpu.price_per_hour {
-        writeln!(out, "price_per_hour = {}", number(price.get()))?;
+    match scenario.prediction_error {
+        None => {}
+        Some(ErrorDraw::Uncertainty) => {
+            writeln!(out, "prediction_error = {{ draw = \"uncertainty\" }}")?;
+        }
+        Some(ErrorDraw::StdPct(std)) => {
+            writeln!(out, "prediction_error = {{ std_pct = {} }}", number(std))?;
+        }
+    }
+
+    for gpu in &scenario.gpus {
+        writeln!(out, "\n[[gpu]]")?;
+        writeln!(out, "kind = {}", quote(&gpu.profile.to_string()))?;
+        if let Some(price) = gpu.price_per_hour {
+            writeln!(out, "price_per_hour = {}", number(price.get()))?;
+        }
     }
 
     let engine = scenario.engine;
@@ -34,6 +48,20 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "interference = {}", quote(word(&INTERFERENCES, engine.interference)))?;
     writeln!(out, "overlap_load = {}", engine.overlap == LoadOverlap::Overlapped)?;
     writeln!(out, "service = {}", quote(word(&SERVICES, engine.service)))?;
+
+    let plan = scenario.plan;
+    writeln!(out, "\n[plan]")?;
+    match plan.margin {
+        Margin::Percent(margin) => writeln!(out, "margin_pct = {}", number(margin))?,
+        Margin::Predictor => writeln!(out, "margin_pct = \"predictor\"")?,
+    }
+    writeln!(out, "headroom_pct = {}", number(plan.throughput_headroom_pct))?;
+    writeln!(out, "replicas = {}", plan.replicas == Replicas::Allowed)?;
+    writeln!(out, "process_limit = {}", plan.process_limit)?;
+    match plan.time_limit_s {
+        Some(limit) => writeln!(out, "time_limit_s = {}", number(limit))?,
+        None => writeln!(out, "search_rounds = {}", plan.search_rounds)?,
+    }
 
     for ScenarioWorkload { workload, arrival, batching } in &scenario.workloads {
         writeln!(out, "\n[[workload]]")?;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::{GpuKindName, ModelName, Workload, WorkloadName};
 use crate::metrics::Percentiles;
+use crate::plan::{Margin, PlanOptions, Replicas};
+use crate::predictor::ErrorDraw;
 use crate::scenario::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
@@ -76,6 +78,41 @@ fn gpu() -> impl Strategy<Value = ScenarioGpu> {
     })
 }
 
+fn plan() -> impl Strategy<Value = PlanOptions> {
+    let margin = prop_oneof![(0.0..=99.0).prop_map(Margin::Percent), Just(Margin::Predictor)];
+    let replicas = prop_oneof![Just(Replicas::Forbidden), Just(Replicas::Allowed)];
+    let search = prop_oneof![
+        any::<u32>().prop_map(|rounds| (rounds, None)),
+        (0.001..=86_400.0).prop_map(|s| (PlanOptions::default().search_rounds, Some(s))),
+    ];
+    (margin, 0.0..=1e4, 1..=10_000_usize, replicas, search).prop_map(
+        |(margin, throughput_headroom_pct, process_limit, replicas, (search_rounds, limit))| {
+            PlanOptions {
+                margin,
+                throughput_headroom_pct,
+                process_limit,
+                replicas,
+                search_rounds,
+                time_limit_s: limit,
+                ..PlanOptions::default()
+            }
+        },
+    )
+}
+
+/// The kinds of a scenario differ.
+fn gpus() -> impl Strategy<Value = Vec<ScenarioGpu>> {
+    vec(gpu(), 1..4).prop_map(|mut gpus: Vec<ScenarioGpu>| {
+        let mut known: Vec<ProfileChoice> = Vec::new();
+        gpus.retain(|gpu| {
+            let new = !known.contains(&gpu.profile);
+            known.push(gpu.profile.clone());
+            new
+        });
+        gpus
+    })
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
     let longest = 1_000_000_000_000_000_u64;
     let times = (1..=longest).prop_flat_map(|duration| {
@@ -86,15 +123,44 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let name =
         name().prop_filter("fit for a folder", |name| crate::scenario::is_scenario_name(name));
     let percentiles = prop_oneof![Just(Percentiles::Exact), Just(Percentiles::Histogram)];
-    (name, any::<u64>(), times, percentiles, gpu(), engine(), vec(workload(), 1..6)).prop_map(
-        |(name, seed, (duration, warmup, cooldown), percentiles, gpu, engine, mut workloads)| {
-            for (i, workload) in workloads.iter_mut().enumerate() {
-                workload.workload.name = WorkloadName::new(&format!("W{i}")).unwrap();
-            }
-            let [duration, warmup, cooldown] = [duration, warmup, cooldown].map(Nanoseconds::new);
-            Scenario { name, seed, duration, warmup, cooldown, percentiles, gpu, engine, workloads }
-        },
-    )
+    let error = option::of(prop_oneof![
+        Just(ErrorDraw::Uncertainty),
+        (0.0..=50.0).prop_map(ErrorDraw::StdPct),
+    ]);
+    let planning = (plan(), error);
+    (name, any::<u64>(), times, percentiles, gpus(), engine(), planning, vec(workload(), 1..6))
+        .prop_map(
+            |(
+                name,
+                seed,
+                (duration, warmup, cooldown),
+                percentiles,
+                gpus,
+                engine,
+                planning,
+                mut workloads,
+            )| {
+                for (i, workload) in workloads.iter_mut().enumerate() {
+                    workload.workload.name = WorkloadName::new(&format!("W{i}")).unwrap();
+                }
+                let [duration, warmup, cooldown] =
+                    [duration, warmup, cooldown].map(Nanoseconds::new);
+                let (plan, prediction_error) = planning;
+                Scenario {
+                    name,
+                    seed,
+                    duration,
+                    warmup,
+                    cooldown,
+                    percentiles,
+                    gpus,
+                    engine,
+                    plan,
+                    prediction_error,
+                    workloads,
+                }
+            },
+        )
 }
 
 proptest! {
@@ -139,6 +205,13 @@ kind = "v100"
 interference = "dynamic"
 overlap_load = true
 service = "deterministic"
+
+[plan]
+margin_pct = 0.0
+headroom_pct = 0.0
+replicas = false
+process_limit = 48
+search_rounds = 200000
 
 [[workload]]
 name = "W1"
