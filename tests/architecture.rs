@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -48,6 +48,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     ("report", &["units", "domain", "metrics"]),
     ("plot", &["units", "domain", "metrics", "report"]),
+    ("page", &["units", "domain", "metrics", "report"]),
     ("run", STAGES),
     (
         "sweep",
@@ -106,6 +107,7 @@ const ALL: &[&str] = &[
     "sweep",
     "report",
     "plot",
+    "page",
 ];
 
 /// Crates that only `validate` may use: the simulator talks to no network and to no GPU.

@@ -20,6 +20,7 @@ mod plan;
 mod planning;
 mod predict;
 mod progress;
+mod report;
 mod results;
 mod simulate;
 mod study;
@@ -90,6 +91,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Bound(args) => bound::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

@@ -2,6 +2,7 @@
 
 use super::gpu_account::GpuAccount;
 use super::latencies::{Latencies, Percentiles};
+use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
 use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 use super::tally::Tally;
@@ -128,12 +129,19 @@ pub fn summarise(
     }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
+    let mut latency_series = Vec::with_capacity(workloads.len());
+    let mut batches = Vec::with_capacity(workloads.len());
     for (workload, tally) in workloads.iter().zip(tallies) {
         let (percentiles_ms, points) = distribution(&tally.latencies);
         summaries.push(workload_summary(plan, workload, window, &tally, percentiles_ms));
         cdf.push(LatencyCdf { workload: workload.name.clone(), points });
+        let bins = tally.over_time.finish(window.duration());
+        latency_series.push(LatencySeries { workload: workload.name.clone(), bins });
+        let counts = tally.by_batch_size.iter();
+        let counts = counts.map(|(batch_size, requests)| BatchCount { batch_size, requests });
+        batches.push(BatchHistogram { workload: workload.name.clone(), counts: counts.collect() });
     }
-    RunMetrics { workloads: summaries, gpus, series, cdf }
+    RunMetrics { workloads: summaries, gpus, series, cdf, latency_series, batches }
 }
 
 fn gpu_summary(plan: &Plan, gpu: usize, account: &GpuAccount) -> GpuSummary {

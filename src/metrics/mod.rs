@@ -13,6 +13,7 @@
 mod collector;
 mod gpu_account;
 mod latencies;
+mod latency_series;
 mod series;
 mod summary;
 mod tally;
@@ -20,6 +21,7 @@ mod window;
 
 pub use collector::{GpuCollector, summarise};
 pub use latencies::Percentiles;
+pub use latency_series::{BatchCount, BatchHistogram, LatencyBin, LatencySeries};
 pub use series::{GpuSeries, SeriesBin};
 pub use summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 pub use window::{Window, WindowError};

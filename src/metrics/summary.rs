@@ -1,6 +1,6 @@
 //! The numbers that describe a run.
 
-use super::GpuSeries;
+use super::{BatchHistogram, GpuSeries, LatencySeries};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
@@ -145,4 +145,8 @@ pub struct RunMetrics {
     pub series: Vec<GpuSeries>,
     /// One entry for each workload, in the order of the scenario.
     pub cdf: Vec<LatencyCdf>,
+    /// One entry for each workload, in the order of the scenario.
+    pub latency_series: Vec<LatencySeries>,
+    /// One entry for each workload, in the order of the scenario.
+    pub batches: Vec<BatchHistogram>,
 }

@@ -2,6 +2,7 @@
 
 use super::Window;
 use super::latencies::{Latencies, Percentiles};
+use super::latency_series::LatencyBins;
 use crate::domain::{BatchRecord, RequestRecord};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ impl BatchSizes {
     }
 
     /// Sizes that occurred, in order, with their counts.
-    fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         let usual = (0..).zip(self.usual.iter().copied()).filter(|&(_, requests)| requests > 0);
         usual.chain(self.more.iter().map(|(&size, &requests)| (size, requests)))
     }
@@ -57,6 +58,8 @@ pub(super) struct Tally {
     pub(super) feedback_ns: u128,
     /// How many of them were executed in batches of each size.
     pub(super) by_batch_size: BatchSizes,
+    /// All completed requests by the time of their completion.
+    pub(super) over_time: LatencyBins,
     /// Requests that arrived in the window and were never completed.
     pub(super) unfinished: u64,
     /// Requests of the window, completed or not, whose latency exceeds the SLO.
@@ -75,6 +78,7 @@ impl Tally {
             exec_ns: 0,
             feedback_ns: 0,
             by_batch_size: BatchSizes::default(),
+            over_time: LatencyBins::default(),
             unfinished: 0,
             violations: 0,
             done_in_window: 0,
@@ -85,10 +89,12 @@ impl Tally {
         if window.contains(record.done) {
             self.done_in_window += 1;
         }
+        let latency = record.latency();
+        let sum = u128::from(latency.get());
+        self.over_time.add(record.done, window.duration(), 1, sum, latency);
         if !window.contains(record.arrival) {
             return;
         }
-        let latency = record.latency();
         self.latencies.extend([latency.get()].into_iter());
         self.latency_ns += u128::from(latency.get());
         self.queue_ns += u128::from(record.queue().get());
@@ -114,9 +120,13 @@ impl Tally {
             self.done_in_window += arrivals.len() as u64;
         }
         let inside = window.of_sorted(arrivals);
-        if inside.is_empty() {
-            return;
-        }
+        let outside: u128 = if inside.len() == arrivals.len() {
+            0
+        } else {
+            let before = arrivals.partition_point(|&arrival| arrival < window.start());
+            let after = &arrivals[before + inside.len()..];
+            arrivals[..before].iter().chain(after).map(|&a| u128::from((done - a).get())).sum()
+        };
         let (mut sum, mut late) = (0_u128, 0);
         self.latencies.extend(inside.iter().map(|&arrival| {
             let latency = done - arrival;
@@ -124,6 +134,13 @@ impl Tally {
             late += u64::from(latency > slo);
             latency.get()
         }));
+        if let Some(&first) = arrivals.first() {
+            let (n, duration) = (arrivals.len() as u64, window.duration());
+            self.over_time.add(done, duration, n, sum + outside, done - first);
+        }
+        if inside.is_empty() {
+            return;
+        }
         let requests = inside.len() as u128;
         let [load, exec, feedback] = [
             record.load_end - record.load_start,
@@ -167,6 +184,7 @@ impl Tally {
         for (size, requests) in other.by_batch_size.iter() {
             self.by_batch_size.add(size, requests);
         }
+        self.over_time.merge(&other.over_time);
         self.unfinished += other.unfinished;
         self.violations += other.violations;
         self.done_in_window += other.done_in_window;

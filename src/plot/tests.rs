@@ -179,6 +179,8 @@ pub(crate) fn synthetic(
             infeasible: Vec::new(),
             cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
             workloads: summaries,
+            latency_series: Vec::new(),
+            batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),
             series: (0..gpu_count).map(series).collect(),
         }

@@ -195,8 +195,14 @@ impl Study {
 
     /// The predictors that the simulation uses, one for each GPU kind.
     #[must_use]
-    pub fn simulated(&self) -> Vec<&dyn Predictor> {
+    pub fn all_simulated(&self) -> Vec<&dyn Predictor> {
         self.kinds.iter().map(KindSource::simulated).collect()
+    }
+
+    /// The predictor that the simulation uses for the first GPU kind.
+    #[must_use]
+    pub fn simulated(&self) -> &dyn Predictor {
+        self.kinds[0].simulated()
     }
 
     /// What plans are simulated with, where that is not the predictor that makes them. Errors are those on the
@@ -240,7 +246,13 @@ impl Study {
         &self.workloads
     }
 
-    /// The GPU kinds.
+    /// The first GPU kind; the only one, of most scenarios.
+    #[must_use]
+    pub fn kind(&self) -> &GpuKind {
+        self.kinds[0].source.predictor.kind()
+    }
+
+    /// The GPU kinds, at least one.
     #[must_use]
     pub fn kinds(&self) -> Vec<&GpuKind> {
         self.kinds.iter().map(|kind| kind.source.predictor.kind()).collect()
@@ -297,7 +309,7 @@ impl Study {
     /// # Errors
     /// When the engine refuses the plan or the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
-        let simulated = self.simulated();
+        let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
         Ok(self.result(plan, collectors))
@@ -324,7 +336,7 @@ impl Study {
             let mut logs = logs.lock().expect("no sink maker panics");
             (self.collector(gpu), logs[gpu.index()].take())
         };
-        let simulated = self.simulated();
+        let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), take)?;
         let (mut collectors, mut logs) = (Vec::new(), Vec::new());
         for (collector, log) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {

@@ -68,6 +68,7 @@
 mod arrival;
 mod batching;
 mod check;
+mod document;
 mod error;
 mod planning;
 mod raw;
@@ -79,6 +80,7 @@ mod suggest;
 mod tests;
 mod write;
 
+pub use document::Document;
 pub use error::{Problem, ScenarioError};
 
 use crate::domain::{GpuKindName, Workload};
@@ -185,24 +187,27 @@ impl Scenario {
     /// # Errors
     /// When the file cannot be read as text, or with everything that is wrong in it.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        Self::checked(&source::read_text(path)?, path, &Path::is_file)
+        Document::load(path)?.scenario()
     }
 
     /// Checks the text of a scenario. `file` names it in messages, gives its default name, and its
-    /// folder is where relative paths in the text start; nothing is read from disk.
+    /// folder is where relative paths in the text start; nothing is read from disk, so `extends` is refused
+    /// (that is for [`Document::load`]).
     ///
     /// # Errors
     /// With everything that is wrong in the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ScenarioError> {
-        Self::checked(text, file, &|_| true)
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self::checked(Problems::new(text), text, (file, folder), &|_| true)
     }
 
+    /// Checks a text; `file` names it, and relative paths start at the folder beside it.
     fn checked(
+        mut problems: Problems<'_>,
         text: &str,
-        file: &Path,
+        (file, folder): (&Path, &Path),
         exists: &dyn Fn(&Path) -> bool,
     ) -> Result<Self, ScenarioError> {
-        let mut problems = Problems::new(text);
         let (document, errors) = DeTable::parse_recoverable(text);
         let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
             path: file.into(),
@@ -213,7 +218,6 @@ impl Scenario {
             return Err(invalid(problems));
         }
         let top = Place { key: String::new(), offset: 0 };
-        let folder = file.parent().unwrap_or(Path::new(""));
         let raw = raw::read(Table::new(document.get_ref(), top), &mut problems, folder);
         check::check(raw, &mut problems, default_name(file), exists)
             .filter(|_| problems.is_empty())

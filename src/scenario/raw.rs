@@ -42,18 +42,37 @@ const PRICE: NumberRule = NumberRule {
     unit: "$/h",
     fix: "give the price of one GPU for an hour, or leave the key out for the profile's own",
 };
-const SLO: NumberRule = NumberRule {
+pub(super) const SLO: NumberRule = NumberRule {
     least: Least::From(0.01),
     most: 3.6e6,
     unit: "ms",
     fix: "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10",
 };
-const RATE: NumberRule = NumberRule {
+pub(super) const RATE: NumberRule = NumberRule {
     least: Least::From(0.001),
     most: 1e6,
     unit: "requests/s",
     fix: "give the mean arrival rate in requests per second, such as rate_rps = 400",
 };
+const RATE_SCALE: NumberRule = NumberRule {
+    least: Least::From(1e-6),
+    most: 1e6,
+    unit: "",
+    fix: "give what all rates are multiplied by, such as rate_scale = 1.5",
+};
+const SLO_SCALE: NumberRule = NumberRule {
+    least: Least::From(1e-6),
+    most: 1e6,
+    unit: "",
+    fix: "give what all SLOs are multiplied by, such as slo_scale = 2",
+};
+const COUNT: WholeRule = WholeRule {
+    least: 1,
+    most: 10_000,
+    fix: "give how many workloads of this kind there are, or leave the key out for one",
+};
+const EXTENDS: Rule<'_> =
+    Rule { allowed: "no extends where there is no file", fix: "load the scenario from a file" };
 const SCENARIO_NAME: Rule<'_> = Rule {
     allowed: "1 to 64 characters without control characters, / and \\",
     fix: "write for example name = \"paper-12\"",
@@ -100,6 +119,9 @@ pub(super) struct RawScenario {
     pub(super) engine: Option<EngineSpec>,
     pub(super) plan: Option<PlanOptions>,
     pub(super) prediction_error: Read<ErrorDraw>,
+    pub(super) rate_scale: Read<f64>,
+    pub(super) slo_scale: Read<f64>,
+    pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
     pub(super) workloads: Vec<RawWorkload>,
 }
@@ -116,6 +138,7 @@ pub(super) struct RawGpu {
 #[derive(Debug)]
 pub(super) struct RawWorkload {
     pub(super) name: Read<WorkloadName>,
+    pub(super) count: Read<u64>,
     pub(super) model: Read<ModelName>,
     pub(super) slo: Read<Milliseconds>,
     pub(super) rate: Read<RequestsPerSecond>,
@@ -131,6 +154,9 @@ pub(super) fn read(
 ) -> RawScenario {
     use Need::{Optional, Required};
     let t = &mut table;
+    if let Some(extends) = t.field("extends") {
+        let _: Read<()> = extends.refuse(problems, EXTENDS);
+    }
     VERSION.read(t, problems, "version", Required);
     let raw = RawScenario {
         name: t.read(problems, "name", Optional, SCENARIO_NAME, scenario_name),
@@ -146,6 +172,9 @@ pub(super) fn read(
         engine: read_engine(t, problems),
         plan: planning::read(t, problems),
         prediction_error: planning::read_error(t, problems),
+        rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
+        slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
+        arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
         workloads: tables(t, problems, "workload", WORKLOAD_LIST)
             .into_iter()
@@ -191,12 +220,13 @@ fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) ->
 }
 
 fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {
-    use Need::Required;
+    use Need::{Optional, Required};
     let t = &mut table;
     let raw = RawWorkload {
         name: t.read(problems, "name", Required, WORKLOAD_NAME, |value| {
             WorkloadName::new(value.as_str()?).ok()
         }),
+        count: COUNT.read(t, problems, "count", Optional),
         model: t
             .read(problems, "model", Required, MODEL, |value| ModelName::new(value.as_str()?).ok()),
         slo: SLO.read(t, problems, "slo_ms", Required).convert(|v| Milliseconds::new(v).ok()),
