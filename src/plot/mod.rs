@@ -15,6 +15,7 @@ mod panel;
 mod plan;
 mod power;
 mod predicted;
+mod scaling;
 mod scatter;
 mod study;
 mod study_experiments;
@@ -25,6 +26,7 @@ mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
 pub use heat::{HeatPanel, heat_figure};
+pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};

@@ -20,7 +20,7 @@ mod trace;
 mod truth;
 
 pub use files::{ReadError, read_comparison, write_report, write_tables};
-pub use manifest::{FileHash, Host, Manifest, SweepFacts};
+pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};

@@ -4,15 +4,14 @@ use super::SweepError;
 use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
-use crate::plan::{PlanOptions, strategy};
-use crate::run::{LoadedPredictor, Overrides, RunError, Study};
+use crate::plan::strategy;
+use crate::run::{KindPredictors, Overrides, RunError, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
 
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +118,7 @@ pub struct Capacity {
 #[derive(Debug)]
 pub struct Search {
     scenario: Scenario,
-    source: Arc<LoadedPredictor>,
+    kinds: Vec<KindPredictors>,
     judge: Judge,
 }
 
@@ -131,7 +130,7 @@ impl Search {
     pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
         judge.check()?;
         let study = Study::load(path, overrides)?;
-        Ok(Self { scenario: study.scenario().clone(), source: study.shared_source(), judge })
+        Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
     }
 
     /// The scenario.
@@ -245,7 +244,6 @@ impl Search {
     ) -> Result<Candidate, SweepError> {
         let chosen = strategy(name).map_err(RunError::from)?;
         let mut scenario = self.scenario.clone();
-        let mut options = PlanOptions::default();
         let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
         for workload in &mut scenario.workloads {
             let workload = &mut workload.workload;
@@ -257,15 +255,18 @@ impl Search {
                 Find::Slo => {
                     workload.slo = Milliseconds::new(workload.slo.get() * at).map_err(too_far)?;
                 }
-                Find::Gpus => options.throughput_headroom_pct = at,
+                Find::Gpus => scenario.plan.throughput_headroom_pct = at,
             }
         }
-        let study = |scenario: &Scenario| {
-            Study::with_predictors(scenario.clone(), Arc::clone(&self.source), None, false)
-        };
+        let study =
+            |scenario: &Scenario| Study::with_predictors(scenario.clone(), self.kinds.clone());
         let changed = study(&scenario)?;
-        let planned = if keep_plan { study(&self.scenario)? } else { study(&scenario)? };
-        let plan = planned.plan_with(chosen.as_ref(), options)?;
+        let planned = if keep_plan && !matches!(find, Find::Gpus) {
+            study(&self.scenario)?
+        } else {
+            study(&scenario)?
+        };
+        let plan = planned.plan(chosen.as_ref());
         self.judged(name, at, &changed, &plan)
     }
 
