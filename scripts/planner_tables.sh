@@ -21,11 +21,17 @@ for arrivals in paper-12 paper-12-poisson paper-12-bursty; do
     done
 done
 python3 scripts/planner_table.py "$out" > "$out/strategies.md"
+rm "$out"/paper-12*.json
 
 "$bin/examples/plan_gaps" > "$out/gaps.md"
 
 rm -f "$out/scaling.csv"
-"$bin/examples/plan_scaling" igniter ffd greedy infless nexus gpulets --types all --most 10000 -o "$out"
-"$bin/examples/plan_scaling" greedy ffd --types all --least 30000 --most 100000 -o "$out"
-"$bin/examples/plan_scaling" optimal --types 12 --types 60 --types 120 --most 100000 -o "$out"
-"$bin/examples/plan_scaling" optimal --types all --most 100000 -o "$out"
+scaling() { "$bin/examples/plan_scaling" "$@" -o "$out"; }
+scaling igniter greedy ffd infless nexus --types all --most 10000
+scaling gpulets --types all --most 3000
+scaling greedy ffd --types all --least 30000 --most 100000
+scaling optimal --types 12 --most 100000
+for count in 100 1000 10000 100000; do scaling optimal --types 60 --least $count --most $count; done
+for count in 1000 10000 100000; do scaling optimal --types 120 --least $count --most $count; done
+scaling optimal --types all --most 10000
+RAYON_NUM_THREADS=2 scaling optimal --types all --least 100000 --most 100000
