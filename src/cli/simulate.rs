@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
 use crate::plan::strategy;
-use crate::report::{InfeasibleRow, Truth, comparison_text};
+use crate::report::{ActionRow, InfeasibleRow, Truth, comparison_text};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ struct Document<'a> {
     infeasible: &'a [InfeasibleRow],
     workloads: &'a [WorkloadSummary],
     gpus: &'a [GpuSummary],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    actions: &'a [ActionRow],
     simulated_s: f64,
     wall_s: f64,
 }
@@ -61,6 +63,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             infeasible: &result.infeasible,
             workloads: &result.workloads,
             gpus: &result.gpus,
+            actions: &result.actions,
             simulated_s: comparison.simulated_s,
             wall_s,
         })?;

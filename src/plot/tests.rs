@@ -178,6 +178,8 @@ pub(crate) fn synthetic(
             infeasible: Vec::new(),
             cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
             workloads: summaries,
+            actions: Vec::new(),
+            adaptation: Vec::new(),
             latency_series: Vec::new(),
             batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),

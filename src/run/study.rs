@@ -193,8 +193,13 @@ impl Study {
     /// When the engine refuses the plan or the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         let outcome = simulate(&self.input(plan), |gpu| self.collector(gpu))?;
-        let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
-        Ok(self.result(plan, collectors))
+        let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            collectors.push(gpu.sink);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
+        }
+        Ok(self.result(plan, collectors).with_control(&actions, &windows, &self.workloads))
     }
 
     /// As [`Study::simulate`], and writes every request to a file of the output folder.
@@ -220,12 +225,16 @@ impl Study {
         };
         let outcome = simulate(&self.input(plan), take)?;
         let (mut collectors, mut logs) = (Vec::new(), Vec::new());
-        for (collector, log) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
+        let (mut actions, mut windows) = (Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            let (collector, log) = gpu.sink;
             collectors.push(collector);
             logs.extend(log);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
         }
         RequestLog::join(logs, dir, file)?;
-        Ok(self.result(plan, collectors))
+        Ok(self.result(plan, collectors).with_control(&actions, &windows, &self.workloads))
     }
 
     fn input<'a>(&'a self, plan: &'a Plan) -> SimInput<'a> {
