@@ -7,7 +7,10 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod compare;
 mod launch;
+mod output;
+mod run;
 
 use crate::guard::{self, GuardOrder};
 use crate::life;
@@ -27,6 +30,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the plan of a scenario on real servers, measure every request, compare with the simulation
+    Run(Box<run::RunCommand>),
+    /// Make tables, figures and verdict of runs again from their files
+    Compare(compare::CompareCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(launch::LaunchCommand),
     /// Runs one process for this program and ends it when this program ends
@@ -87,6 +94,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
