@@ -160,9 +160,8 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
 /// The scenario with what the command line changes of it.
 fn study(args: &RunCommand) -> anyhow::Result<Study> {
     let mut scenario = Scenario::load(&args.scenario)?;
-    let seconds = |value: Option<f64>, old: Nanoseconds| {
-        value.map_or(Ok(old), Nanoseconds::from_seconds)
-    };
+    let seconds =
+        |value: Option<f64>, old: Nanoseconds| value.map_or(Ok(old), Nanoseconds::from_seconds);
     scenario.duration = seconds(args.duration_s, scenario.duration).context("--duration-s")?;
     scenario.warmup = seconds(args.warmup_s, scenario.warmup).context("--warmup-s")?;
     scenario.cooldown = seconds(args.cooldown_s, scenario.cooldown).context("--cooldown-s")?;
@@ -219,7 +218,7 @@ fn keep_logs(output: &Path, scratch: &Path) {
         }
         Ok(())
     };
-    match copy(scratch, &target) {
+    match copy(&scratch.join("servers"), &target) {
         Ok(()) => eprintln!("validate: the servers' logs are in {}", target.display()),
         Err(error) => eprintln!("validate: cannot keep the servers' logs: {error}"),
     }
@@ -287,7 +286,8 @@ impl Session<'_> {
             begins: &mut begins,
         };
         let record = run_load(&loads, &mut options)?;
-        let summaries = sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
+        let summaries =
+            sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
         let samples_csv = std::fs::read_to_string(&samples).ok();
         let names: Vec<WorkloadName> = loads.iter().map(|l| l.target.workload().clone()).collect();
         let mut workloads = Vec::new();
@@ -311,8 +311,9 @@ impl Session<'_> {
         }
         let (traces, mut warnings) = read_traces(&files, record.ended_early.is_some())?;
         for (i, run) in workloads.iter_mut().enumerate() {
-            let rows =
-                Measured::all(&names[i], &record.workloads[i].calibration, record.start, &traces[i]);
+            // It came before the start of the measured run: any other origin serves.
+            let calibration = &record.workloads[i].calibration;
+            let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
             run.overhead = HostOverhead::calibrate(&rows, run.times_ms.as_deref());
         }
         warnings.extend(self.warnings(&record, summaries.as_deref().unwrap_or_default()));

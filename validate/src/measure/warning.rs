@@ -157,10 +157,7 @@ impl fmt::Display for Warning {
                 )
             }
             Self::ThrottledClock { gpu, reasons } => {
-                write!(
-                    f,
-                    "GPU {gpu}: the clock was lowered ({reasons})"
-                )
+                write!(f, "GPU {gpu}: the clock was lowered ({reasons})")
             }
             Self::EmptyTensors { workload } => write!(f, "{workload}: answers hold empty tensors"),
             Self::FailedRequests { workload, failed, requests, first } => {

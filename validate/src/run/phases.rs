@@ -93,7 +93,8 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
             threads.push(scope.spawn(move || {
                 let sizes: Vec<u32> = (1..=load.batch).flat_map(|b| vec![b; warm_ups]).collect();
                 for server in 0..load.target.servers() {
-                    let (client, answers) = (load.target.client(server), load.target.answers(server));
+                    let (client, answers) =
+                        (load.target.client(server), load.target.answers(server));
                     let stop = || stop.load(Ordering::Relaxed);
                     let drained = bursts(client, &answers, 'w', &sizes, &stop);
                     let failure = drained.answers.iter().find_map(|a| a.result.as_ref().err());
@@ -157,9 +158,8 @@ fn phase(
     };
     let mut watches: Vec<Watch> = loads.iter().map(|load| Watch::new(load.slo)).collect();
     thread::scope(|scope| {
-        let sender = scope.spawn(|| {
-            open_loop(&streams, letter, start, &|| stop.load(Ordering::Relaxed))
-        });
+        let sender =
+            scope.spawn(|| open_loop(&streams, letter, start, &|| stop.load(Ordering::Relaxed)));
         let mut deadline = None;
         loop {
             for (i, load) in loads.iter().enumerate() {

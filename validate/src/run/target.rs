@@ -183,7 +183,14 @@ impl Member {
         let (sender, answers) = channel();
         let client = HttpClient::open(runtime, &endpoint.url, templates, options.http, sender)?;
         let model = endpoint.served_as.clone();
-        Ok(Self { client, answers: Mutex::new(answers), server, model, memory, endpoint: endpoint.clone() })
+        Ok(Self {
+            client,
+            answers: Mutex::new(answers),
+            server,
+            model,
+            memory,
+            endpoint: endpoint.clone(),
+        })
     }
 }
 
