@@ -35,7 +35,7 @@ enum Command {
     /// Make tables, figures and verdict of runs again from their files
     Compare(compare::CompareCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
-    Launch(launch::LaunchCommand),
+    Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
     #[command(hide = true)]
     Guard {

@@ -97,6 +97,7 @@ pub fn simulated_arm(
         plan: &hosted_plan,
         workloads: &sim_workloads,
         predictor: &hosted,
+        more_predictors: &[],
         spec: sim_setting(&scenario.engine, info.models),
         duration: scenario.duration.max(Nanoseconds::new(last)),
         seed: scenario.seed,

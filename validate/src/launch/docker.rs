@@ -122,7 +122,7 @@ mod tests {
             nvcr.io/nvidia/tritonserver:24.10-py3 tritonserver \
             --model-repository=/runs/1/servers/0-W1/repository --http-address=127.0.0.1 --http-port=8000 \
             --allow-grpc=false --allow-metrics=false --exit-timeout-secs=5 \
-            --disable-auto-complete-config --backend-config=python,shm-default-byte-size=67108864 \
+            --disable-auto-complete-config --backend-config=python,shm-default-byte-size=5242880 \
             --backend-config=python,shm-region-prefix-name=igniter-7-0- \
             --backend-config=python,stub-timeout-seconds=120 --cuda-memory-pool-byte-size=0:0 \
             --trace-config triton,file=/runs/1/servers/0-W1/trace.json \
@@ -144,7 +144,7 @@ mod tests {
             nvcr.io/nvidia/tritonserver:24.10-py3 tritonserver \
             --model-repository=/runs/1/servers/0-W1/repository --http-address=127.0.0.1 --http-port=8000 \
             --allow-grpc=false --allow-metrics=false --exit-timeout-secs=5 \
-            --disable-auto-complete-config --backend-config=python,shm-default-byte-size=67108864 \
+            --disable-auto-complete-config --backend-config=python,shm-default-byte-size=5242880 \
             --backend-config=python,shm-region-prefix-name=igniter-7-0- \
             --backend-config=python,stub-timeout-seconds=120";
         assert_eq!(order.command.join(" "), expected);

@@ -90,8 +90,10 @@ impl Place<'_> {
             "--allow-metrics=false".to_owned(),
             format!("--exit-timeout-secs={}", options.exit_limit.as_secs()),
             "--disable-auto-complete-config".to_owned(),
-            // Large enough for a batch of pictures: no growth in mid-run.
-            "--backend-config=python,shm-default-byte-size=67108864".to_owned(),
+            format!(
+                "--backend-config=python,shm-default-byte-size={}",
+                self.spec.shared_memory_bytes()
+            ),
             format!("--backend-config=python,shm-region-prefix-name={}", self.shared_memory),
             "--backend-config=python,stub-timeout-seconds=120".to_owned(),
         ];

@@ -5,7 +5,7 @@ use super::{
     DEFAULT_IMAGE, Device, DockerLauncher, ExternalLauncher, LaunchError, Launcher, LocalLauncher,
     ModelSource, ServerSpec, find_triton, in_path,
 };
-use crate::gpu::{GpuFacts, GpuProbe, Nvml};
+use crate::gpu::{GpuFacts, GpuProbe, Nvml, Recording};
 use clap::{Args, ValueEnum};
 use igniter::domain::Plan;
 use igniter::predictor::{Member, Predictor};
@@ -69,6 +69,9 @@ pub struct LaunchArgs {
     /// How long a server may take to load its model, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub start_limit_s: u64,
+    /// Take what the GPUs say of themselves from this recording instead of the driver
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub gpu_recording: Option<PathBuf>,
     /// Let the servers record the times of every request (for calibration: it costs some CPU)
     #[arg(long)]
     pub traces: bool,
@@ -83,7 +86,10 @@ impl LaunchArgs {
         if self.launcher == Where::External {
             return Ok(Vec::new());
         }
-        let there = Nvml::load().and_then(|nvml| nvml.gpus());
+        let there = match &self.gpu_recording {
+            Some(file) => Recording::read(file).and_then(|recording| recording.gpus()),
+            None => Nvml::load().and_then(|nvml| nvml.gpus()),
+        };
         self.devices_among(there.as_deref().unwrap_or(&[]))
     }
 

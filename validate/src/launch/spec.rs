@@ -66,4 +66,20 @@ impl ServerSpec {
     pub fn max_batch(&self) -> BatchSize {
         self.batching.max_batch.unwrap_or(self.batch)
     }
+
+    /// How much shared memory the Python backend is to take for an instance at its start: enough for two of the
+    /// largest batches, so that nothing grows while requests come.
+    pub(super) fn shared_memory_bytes(&self) -> u64 {
+        const MIB: u64 = 1 << 20;
+        let a_request = match &self.source {
+            ModelSource::Emulated { input_dims, .. } => {
+                4 * input_dims.iter().copied().map(u64::from).product::<u64>()
+            }
+            // A picture and the boxes of SSD300.
+            ModelSource::Torchvision { .. } | ModelSource::Ready(_) => 4 * MIB,
+        };
+        let batches =
+            2 * u64::from(self.max_batch().get()) * u64::from(self.batching.instances) * a_request;
+        batches.next_multiple_of(MIB) + 4 * MIB
+    }
 }
