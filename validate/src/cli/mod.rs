@@ -7,9 +7,12 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod compare;
 mod doctor;
 mod facts;
 mod launch;
+mod output;
+mod run;
 
 use crate::guard::{self, GuardOrder};
 use crate::life;
@@ -33,6 +36,10 @@ enum Command {
     Doctor(doctor::DoctorCommand),
     /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
     Facts(facts::FactsCommand),
+    /// Run the plan of a scenario on real servers, measure every request, compare with the simulation
+    Run(Box<run::RunCommand>),
+    /// Make tables, figures and verdict of runs again from their files
+    Compare(compare::CompareCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -95,6 +102,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Doctor(args) => doctor::run(&args),
         Command::Facts(args) => facts::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
