@@ -8,8 +8,11 @@
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
 mod compare;
+mod data;
+mod doctor;
 mod launch;
 mod output;
+mod profile;
 mod run;
 
 use crate::guard::{self, GuardOrder};
@@ -34,6 +37,12 @@ enum Command {
     Run(Box<run::RunCommand>),
     /// Make tables, figures and verdict of runs again from their files
     Compare(compare::CompareCommand),
+    /// Measure models alone and in pairs, and write a profile that `igniter fit` accepts
+    Profile(Box<profile::ProfileCommand>),
+    /// Make inputs for requests from a folder of images
+    Data(data::DataCommand),
+    /// Say what this machine lacks for validation, and how to mend it
+    Doctor(doctor::DoctorCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -96,6 +105,9 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::Data(args) => data::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
