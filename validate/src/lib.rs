@@ -2,6 +2,7 @@
 //! what was predicted and simulated.
 //!
 //! - [`doctor`] says what a machine lacks.
+//! - [`facts`] finds out what MPS grants and how long copies take.
 //! - [`launch`] starts one Triton server for each placement of a plan and ends it again.
 //! - [`client`] sends requests over HTTP, [`load`] sends them at their times.
 //! - [`data`] holds what is sent.
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod compare;
 pub mod data;
 pub mod doctor;
+pub mod facts;
 pub mod gpu;
 pub mod guard;
 pub mod launch;

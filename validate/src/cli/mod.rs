@@ -10,6 +10,7 @@
 mod compare;
 mod data;
 mod doctor;
+mod facts;
 mod launch;
 mod output;
 mod profile;
@@ -43,6 +44,8 @@ enum Command {
     Data(data::DataCommand),
     /// Say what this machine lacks for validation, and how to mend it
     Doctor(doctor::DoctorCommand),
+    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    Facts(facts::FactsCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -108,6 +111,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Profile(args) => profile::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Facts(args) => facts::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
