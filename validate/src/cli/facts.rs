@@ -88,7 +88,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     let folder = args.output.join("base");
     fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
     for (name, text) in profile_files(&base) {
-        write(&folder, &name, &text)?;
+        write(&folder, name, &text)?;
     }
     if args.json {
         print!("{text}")
