@@ -49,8 +49,9 @@ fn validate(arguments: &[&str]) -> Output {
 
 fn json(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}\n{text}", String::from_utf8_lossy(&output.stdout)))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}\n{text}", String::from_utf8_lossy(&output.stdout))
+    })
 }
 
 #[test]
@@ -123,7 +124,8 @@ fn check(row: &Value) {
 
 fn csv_rows(path: &Path) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
-    let row = |row: csv::Result<csv::StringRecord>| row.unwrap().iter().map(str::to_owned).collect();
+    let row =
+        |row: csv::Result<csv::StringRecord>| row.unwrap().iter().map(str::to_owned).collect();
     reader.records().map(row).collect()
 }
 
@@ -135,13 +137,15 @@ fn a_profile_of_emulated_models_can_be_fitted() {
     let out = folder.path().join("mine");
     let (out, triton) = (out.to_str().unwrap(), triton.to_str().unwrap());
     let mut arguments = vec!["profile", "--triton", triton, "-o", out, "--model", "alexnet"];
-    arguments.extend(["--batches", "1,4", "--shares", "50,100", "--seconds", "1"]);
+    arguments.extend(["--batches", "1,16", "--shares", "10,50,100", "--seconds", "1"]);
     let output = validate(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let profile = igniter::profile::load(out).unwrap();
-    assert_eq!((profile.models.len(), profile.models[0].solo.len()), (1, 4));
+    assert_eq!((profile.models.len(), profile.models[0].solo.len()), (1, 6));
     assert_eq!(profile.colocated.len(), 1, "a pair with itself");
-    // What is finished is not measured again: this takes no time, and no server.
+    let data = igniter::fit::FitData::of(&profile);
+    igniter::fit::fit_predictor("igniter", &data).unwrap();
+    // What is finished is not measured again: the same numbers.
     let before = std::fs::read(Path::new(out).join("solo.csv")).unwrap();
     assert_eq!(validate(&arguments).status.code(), Some(0));
     assert_eq!(std::fs::read(Path::new(out).join("solo.csv")).unwrap(), before);
