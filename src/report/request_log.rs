@@ -2,17 +2,19 @@
 
 use super::output_dir::{OutputDir, OutputError};
 use super::parquet::{Cells, ColumnType, ParquetTable};
-use crate::domain::{GpuId, GpuInterval, RecordSink, RequestRecord, Workload, WorkloadId};
+use crate::domain::{
+    FailedRequest, Failure, GpuId, GpuInterval, RecordSink, RequestRecord, Workload, WorkloadId,
+};
 use crate::units::Nanoseconds;
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use tempfile::NamedTempFile;
 
 const HEADER: &str = "request,workload,gpu,arrival_ms,load_start_ms,exec_start_ms,exec_end_ms,\
-                      done_ms,latency_ms,batch,batch_size,ok\n";
+                      done_ms,latency_ms,batch,batch_size,ok,outcome\n";
 
 /// The same in Parquet, with times in ns.
-const COLUMNS: [(&str, ColumnType); 13] = [
+const COLUMNS: [(&str, ColumnType); 14] = [
     ("request", ColumnType::Integer),
     ("workload", ColumnType::Text),
     ("gpu", ColumnType::Integer),
@@ -26,6 +28,7 @@ const COLUMNS: [(&str, ColumnType); 13] = [
     ("batch", ColumnType::Integer),
     ("batch_size", ColumnType::Integer),
     ("ok", ColumnType::Bool),
+    ("outcome", ColumnType::Text),
 ];
 
 /// Rows of a group in a Parquet file.
@@ -55,7 +58,8 @@ impl RequestFormat {
 /// The sink of one GPU. Records go to a temporary file; [`RequestLog::join`] puts those of all GPUs
 /// together in GPU order, so the result does not depend on the order in which GPUs were simulated.
 ///
-/// `ok` says whether the request met its SLO. Requests outside the measured window are in the file too.
+/// `ok` says whether the request met its SLO; `outcome` is `completed`, or why it failed (then `done` is
+/// when, and the stages are empty). Requests outside the measured window are in the file too.
 #[derive(Debug)]
 pub struct RequestLog {
     gpu: GpuId,
@@ -90,8 +94,14 @@ impl RequestLog {
         })
     }
 
-    /// Reads the records back, in order.
-    fn records(self, mut take: impl FnMut(&RequestRecord) -> io::Result<()>) -> io::Result<()> {
+    fn write(&mut self, raw: &[u8; RAW]) {
+        if self.failed.is_none() {
+            self.failed = self.file.write_all(raw).err();
+        }
+    }
+
+    /// Reads the requests back, in order.
+    fn requests(self, mut take: impl FnMut(&Logged) -> io::Result<()>) -> io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -111,30 +121,82 @@ impl RequestLog {
 
 impl RecordSink for RequestLog {
     fn request(&mut self, record: &RequestRecord) {
-        if self.failed.is_none() {
-            self.failed = self.file.write_all(&encode(record)).err();
-        }
+        self.write(&encode(record));
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        self.write(&encode_failed(request));
     }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
 
-/// The length of a record in the temporary file.
+/// A request as it comes back from the temporary file.
+#[derive(Debug, Clone, Copy)]
+enum Logged {
+    Completed(RequestRecord),
+    Failed(FailedRequest),
+}
+
+impl Logged {
+    fn workload(&self) -> usize {
+        match self {
+            Self::Completed(record) => record.workload.index(),
+            Self::Failed(request) => request.workload.index(),
+        }
+    }
+
+    fn completed(&self) -> Option<&RequestRecord> {
+        match self {
+            Self::Completed(record) => Some(record),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// GPU, arrival and end.
+    fn span(&self) -> (GpuId, Nanoseconds, Nanoseconds) {
+        match self {
+            Self::Completed(record) => (record.gpu, record.arrival, record.done),
+            Self::Failed(request) => (request.gpu, request.arrival, request.at),
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Completed(_) => "completed",
+            Self::Failed(request) => request.failure.as_str(),
+        }
+    }
+}
+
+/// The length of a request in the temporary file.
 const RAW: usize = 9 * 8;
 
+/// All failures, as numbered there; such a request has a batch of none.
+const FAILURES: [Failure; 3] = [Failure::Rejected, Failure::TimedOut, Failure::Lost];
+
 fn encode(record: &RequestRecord) -> [u8; RAW] {
-    let RequestRecord { workload, gpu: _, batch, batch_size, arrival, .. } = *record;
-    let numbers = [
-        workload.index() as u64,
-        batch,
-        u64::from(batch_size),
-        arrival.get(),
+    raw([
+        record.workload.index() as u64,
+        record.batch,
+        u64::from(record.batch_size),
+        record.arrival.get(),
         record.load_start.get(),
         record.load_end.get(),
         record.exec_start.get(),
         record.exec_end.get(),
         record.done.get(),
-    ];
+    ])
+}
+
+fn encode_failed(request: &FailedRequest) -> [u8; RAW] {
+    let failure = FAILURES.iter().position(|&failure| failure == request.failure);
+    let failure = failure.expect("all failures are listed") as u64;
+    let (arrival, at) = (request.arrival.get(), request.at.get());
+    raw([request.workload.index() as u64, failure, 0, arrival, at, at, at, at, at])
+}
+
+fn raw(numbers: [u64; RAW / 8]) -> [u8; RAW] {
     let mut raw = [0; RAW];
     for (place, number) in raw.chunks_exact_mut(8).zip(numbers) {
         place.copy_from_slice(&number.to_le_bytes());
@@ -142,22 +204,33 @@ fn encode(record: &RequestRecord) -> [u8; RAW] {
     raw
 }
 
-fn decode(raw: &[u8; RAW], gpu: GpuId) -> RequestRecord {
+fn decode(raw: &[u8; RAW], gpu: GpuId) -> Logged {
     let number = |i: usize| {
         u64::from_le_bytes(raw[8 * i..8 * i + 8].try_into().expect("eight bytes of a number"))
     };
     let time = |i| Nanoseconds::new(number(i));
-    RequestRecord {
-        workload: WorkloadId::new(usize::try_from(number(0)).expect("it was an index")),
-        gpu,
-        batch: number(1),
-        batch_size: u32::try_from(number(2)).expect("it was a batch size"),
-        arrival: time(3),
-        load_start: time(4),
-        load_end: time(5),
-        exec_start: time(6),
-        exec_end: time(7),
-        done: time(8),
+    let small = |i| usize::try_from(number(i)).expect("it was an index");
+    let workload = WorkloadId::new(small(0));
+    match u32::try_from(number(2)).expect("it was a batch size") {
+        0 => Logged::Failed(FailedRequest {
+            workload,
+            gpu,
+            arrival: time(3),
+            at: time(8),
+            failure: FAILURES[small(1)],
+        }),
+        batch_size => Logged::Completed(RequestRecord {
+            workload,
+            gpu,
+            batch: number(1),
+            batch_size,
+            arrival: time(3),
+            load_start: time(4),
+            load_end: time(5),
+            exec_start: time(6),
+            exec_end: time(7),
+            done: time(8),
+        }),
     }
 }
 
@@ -167,25 +240,27 @@ fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write)
     out.write_all(HEADER.as_bytes())?;
     let mut number: u64 = 0;
     for log in logs {
-        log.records(|record| {
-            let index = record.workload.index();
-            writeln!(
-                out,
-                "{number},{},{},{},{},{},{},{},{},{},{},{}",
-                names[index],
-                record.gpu.index(),
-                ExactMs(record.arrival),
-                ExactMs(record.load_start),
-                ExactMs(record.exec_start),
-                ExactMs(record.exec_end),
-                ExactMs(record.done),
-                ExactMs(record.latency()),
-                record.batch,
-                record.batch_size,
-                record.latency() <= slos[index],
-            )?;
+        log.requests(|request| {
+            let (gpu, arrival, done) = request.span();
+            let workload = request.workload();
+            write!(out, "{number},{},{},{},", names[workload], gpu.index(), ExactMs(arrival))?;
+            match request.completed() {
+                Some(record) => write!(
+                    out,
+                    "{},{},{},{},{},{},{},{}",
+                    ExactMs(record.load_start),
+                    ExactMs(record.exec_start),
+                    ExactMs(record.exec_end),
+                    ExactMs(done),
+                    ExactMs(record.latency()),
+                    record.batch,
+                    record.batch_size,
+                    record.latency() <= slos[workload],
+                )?,
+                None => write!(out, ",,,{},{},,,false", ExactMs(done), ExactMs(done - arrival))?,
+            }
             number += 1;
-            Ok(())
+            writeln!(out, ",{}", request.outcome())
         })?;
     }
     Ok(())
@@ -200,15 +275,15 @@ fn write_parquet(
     let mut table = ParquetTable::new(out, &COLUMNS)?;
     let mut number: u64 = 0;
     let mut rows = Vec::new();
-    let mut flush = |rows: &mut Vec<RequestRecord>| {
+    let mut flush = |rows: &mut Vec<Logged>| {
         let group = cells(rows, number, workloads, &slos);
         number += rows.len() as u64;
         rows.clear();
         table.write(&group)
     };
     for log in logs {
-        log.records(|record| {
-            rows.push(*record);
+        log.requests(|request| {
+            rows.push(*request);
             if rows.len() == GROUP { flush(&mut rows) } else { Ok(()) }
         })?;
     }
@@ -218,31 +293,34 @@ fn write_parquet(
 
 /// The columns of a group of requests, of which the first has this number.
 fn cells(
-    rows: &[RequestRecord],
+    rows: &[Logged],
     first: u64,
     workloads: &[Workload],
     slos: &[Nanoseconds],
 ) -> [Cells; COLUMNS.len()] {
     let whole = |number: u64| i64::try_from(number).ok();
-    let integers = |of: fn(&RequestRecord) -> u64| {
-        Cells::Integer(rows.iter().map(|row| whole(of(row))).collect())
+    let integers = |of: fn(&Logged) -> Option<u64>| {
+        Cells::Integer(rows.iter().map(|row| of(row).and_then(whole)).collect())
     };
-    let text = |row: &RequestRecord| Some(workloads[row.workload.index()].name.to_string());
-    let ok = |row: &RequestRecord| Some(row.latency() <= slos[row.workload.index()]);
+    let text = |row: &Logged| Some(workloads[row.workload()].name.to_string());
+    let ok = |row: &Logged| {
+        Some(row.completed().is_some_and(|record| record.latency() <= slos[row.workload()]))
+    };
     [
         Cells::Integer((first..).take(rows.len()).map(whole).collect()),
         Cells::Text(rows.iter().map(text).collect()),
-        integers(|row| row.gpu.index() as u64),
-        integers(|row| row.arrival.get()),
-        integers(|row| row.load_start.get()),
-        integers(|row| row.load_end.get()),
-        integers(|row| row.exec_start.get()),
-        integers(|row| row.exec_end.get()),
-        integers(|row| row.done.get()),
-        integers(|row| row.latency().get()),
-        integers(|row| row.batch),
-        integers(|row| u64::from(row.batch_size)),
+        integers(|row| Some(row.span().0.index() as u64)),
+        integers(|row| Some(row.span().1.get())),
+        integers(|row| row.completed().map(|record| record.load_start.get())),
+        integers(|row| row.completed().map(|record| record.load_end.get())),
+        integers(|row| row.completed().map(|record| record.exec_start.get())),
+        integers(|row| row.completed().map(|record| record.exec_end.get())),
+        integers(|row| Some(row.span().2.get())),
+        integers(|row| Some((row.span().2 - row.span().1).get())),
+        integers(|row| row.completed().map(|record| record.batch)),
+        integers(|row| row.completed().map(|record| u64::from(record.batch_size))),
         Cells::Bool(rows.iter().map(ok).collect()),
+        Cells::Text(rows.iter().map(|row| Some(row.outcome().to_owned())).collect()),
     ]
 }
 
@@ -323,6 +401,13 @@ mod tests {
             let mut logs = [0, 1].map(|gpu| RequestLog::new(&dir, GpuId::new(gpu)).unwrap());
             logs[1].request(&record(1, 1, 5));
             logs[0].request(&record(0, 0, 1_000_000));
+            logs[1].failed(&FailedRequest {
+                workload: WorkloadId::new(0),
+                gpu: GpuId::new(1),
+                arrival: Nanoseconds::new(500_000),
+                at: Nanoseconds::new(2_000_000),
+                failure: Failure::TimedOut,
+            });
             RequestLog::join(logs.into(), &workloads, &mut dir, format).unwrap();
         }
         dir.finish(crate::report::Manifest::start(Vec::new())).unwrap();
@@ -330,9 +415,14 @@ mod tests {
         let mut rows = csv::Reader::from_path(root.path().join("requests.csv")).unwrap();
         let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
         let fields: Vec<&str> = rows[0].iter().collect();
-        let expected = ["0", "W1", "0", "1", "1.5", "1.600001", "2", "3", "2", "3", "2", "true"];
+        let expected =
+            ["0", "W1", "0", "1", "1.5", "1.600001", "2", "3", "2", "3", "2", "true", "completed"];
         assert_eq!(fields, expected);
         assert_eq!((&rows[1][0], &rows[1][1], &rows[1][11]), ("1", "a,\"b\"", "false"));
+        let failed: Vec<&str> = rows[2].iter().collect();
+        let expected =
+            ["2", "W1", "1", "0.5", "", "", "", "2", "1.5", "", "", "false", "timed_out"];
+        assert_eq!(failed, expected);
         let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 3, "the logs and the manifest; temporary files are gone");
 
@@ -344,8 +434,14 @@ mod tests {
         let mut expected = vec![Field::Long(0), Field::Str("W1".into()), Field::Long(0)];
         expected.extend(times.map(Field::Long));
         expected.extend([Field::Long(3), Field::Long(2), Field::Bool(true)]);
+        expected.push(Field::Str("completed".into()));
         assert_eq!(rows[0], expected);
         assert_eq!((&rows[1][0], &rows[1][12]), (&Field::Long(1), &Field::Bool(false)));
-        assert_eq!(rows.len(), 2);
+        assert_eq!((&rows[2][4], &rows[2][8]), (&Field::Null, &Field::Long(2_000_000)));
+        assert_eq!(
+            (&rows[2][12], &rows[2][13]),
+            (&Field::Bool(false), &Field::Str("timed_out".into()))
+        );
+        assert_eq!(rows.len(), 3);
     }
 }

@@ -3,9 +3,11 @@
 //! Each GPU is a process with counters for power, clock, SM share and batches that execute. Each workload of a
 //! GPU is a thread (two where the next batch is copied while one executes, more with several instances): a
 //! batch is a slice from when it left the queue to when its results were on the host, with its stages inside,
-//! and a counter tells how many requests wait.
+//! and a counter tells how many requests wait. A request that failed is a mark with the reason.
 
-use crate::domain::{BatchRecord, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload};
+use crate::domain::{
+    BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+};
 use crate::units::Nanoseconds;
 use std::io::{self, Write};
 
@@ -19,6 +21,7 @@ pub struct TraceLog {
     batches: Vec<Batch>,
     /// Those of all batches, in their order.
     arrivals: Vec<Nanoseconds>,
+    failed: Vec<FailedRequest>,
     intervals: Vec<GpuInterval>,
 }
 
@@ -60,6 +63,12 @@ impl RecordSink for TraceLog {
             let (first, size) = (self.arrivals.len(), arrivals.len());
             self.arrivals.extend_from_slice(arrivals);
             self.batches.push(Batch { record: *record, first, size });
+        }
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        if request.at >= self.from && request.at < self.until {
+            self.failed.push(*request);
         }
     }
 
@@ -161,10 +170,19 @@ fn write_gpu(
             let arrivals = &log.arrivals[batch.first..batch.first + batch.size];
             slices(events, pid, tid + 1 + lane, &batch.record, arrivals)?;
         }
-        for lane in 0..free_at.len() {
+        let of_workload = |request: &&FailedRequest| Some(request.workload.index()) == index;
+        for request in log.failed.iter().filter(of_workload) {
+            let (name, at) = (request.failure.as_str(), Micros(request.at));
+            let waited_ms = (request.at - request.arrival).as_ms();
+            events.add(format_args!(
+                r#"{{"ph":"i","s":"t","name":"{name}","cat":"failed","pid":{pid},"tid":{},"ts":{at},"args":{{"waited_ms":{waited_ms}}}}}"#,
+                tid + 1
+            ))?;
+        }
+        for lane in 0..free_at.len().max(1) {
             events.name("thread_name", pid, tid + 1 + lane, &name)?;
         }
-        tid += free_at.len();
+        tid += free_at.len().max(1);
     }
     Ok(())
 }
@@ -285,7 +303,9 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CoLocation, GpuKindName, ModelName, Placement, WorkloadId, WorkloadName};
+    use crate::domain::{
+        CoLocation, Failure, GpuKindName, ModelName, Placement, WorkloadId, WorkloadName,
+    };
     use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
     use serde_json::Value;
 
@@ -348,6 +368,13 @@ mod tests {
         log.batch(&batch(0, 2, 3), &[ms(0), ms(2)]);
         log.batch(&batch(1, 4, 7), &[ms(3)]);
         log.batch(&batch(2, 8, 11), &[ms(8)]);
+        log.failed(&FailedRequest {
+            workload: WorkloadId::new(0),
+            gpu: GpuId::new(0),
+            arrival: ms(7),
+            at: ms(9),
+            failure: Failure::Lost,
+        });
         let events = trace(&[log]);
         let slices = of(&events, "cat", "batch");
         let seen: Vec<_> = (slices.iter())
@@ -368,6 +395,8 @@ mod tests {
         let expected =
             [("load", 4e3), ("wait for the GPU", 5e3), ("execute", 7e3), ("feedback", 11e3)];
         assert_eq!(stages, expected.map(|(name, ts)| (name.to_owned(), ts)));
+        let failed = of(&events, "cat", "failed");
+        assert_eq!((&failed[0]["name"], failed[0]["ts"].as_f64()), (&"lost".into(), Some(9e3)));
         let threads = of(&events, "name", "thread_name");
         assert!(threads.iter().all(|e| e["args"]["name"] == "W\"1\" alexnet"));
         assert_eq!(threads.len(), 2);

@@ -100,6 +100,7 @@ impl Study {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
@@ -249,6 +250,7 @@ impl Study {
             predictor: self.simulated(),
             more_predictors: &[],
             spec: self.scenario.engine,
+            control: Some(&self.scenario.control),
             duration: self.scenario.duration,
             seed: self.scenario.seed,
         }
