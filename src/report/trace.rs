@@ -37,7 +37,9 @@ impl TraceLog {
     /// An empty log of what happens from one time to another.
     #[must_use]
     pub fn new(gpu: GpuId, from: Nanoseconds, until: Nanoseconds) -> Self {
-        Self { gpu, from, until, batches: Vec::new(), arrivals: Vec::new(), intervals: Vec::new() }
+        let (batches, arrivals) = (Vec::new(), Vec::new());
+        let (failed, intervals) = (Vec::new(), Vec::new());
+        Self { gpu, from, until, batches, arrivals, failed, intervals }
     }
 }
 
