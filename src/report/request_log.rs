@@ -1,11 +1,12 @@
 //! Per-request records as a file, gathered while the run goes on.
 
+mod entry;
+
 use super::output_dir::{OutputDir, OutputError};
 use super::parquet::{Cells, ColumnType, ParquetTable};
-use crate::domain::{
-    FailedRequest, Failure, GpuId, GpuInterval, RecordSink, RequestRecord, Workload, WorkloadId,
-};
+use crate::domain::{FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload};
 use crate::units::Nanoseconds;
+use entry::{Entry, RAW};
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use tempfile::NamedTempFile;
@@ -94,14 +95,8 @@ impl RequestLog {
         })
     }
 
-    fn write(&mut self, raw: &[u8; RAW]) {
-        if self.failed.is_none() {
-            self.failed = self.file.write_all(raw).err();
-        }
-    }
-
-    /// Reads the requests back, in order.
-    fn requests(self, mut take: impl FnMut(&Logged) -> io::Result<()>) -> io::Result<()> {
+    /// Reads the entries back, in order.
+    fn records(self, mut take: impl FnMut(&Entry) -> io::Result<()>) -> io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -111,127 +106,30 @@ impl RequestLog {
         let mut raw = [0; RAW];
         loop {
             match file.read_exact(&mut raw) {
-                Ok(()) => take(&decode(&raw, self.gpu))?,
+                Ok(()) => take(&Entry::decode(&raw, self.gpu))?,
                 Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        if self.failed.is_none() {
+            self.failed = self.file.write_all(&entry.encode()).err();
         }
     }
 }
 
 impl RecordSink for RequestLog {
     fn request(&mut self, record: &RequestRecord) {
-        self.write(&encode(record));
+        self.note(&Entry::Completed(*record));
     }
 
     fn failed(&mut self, request: &FailedRequest) {
-        self.write(&encode_failed(request));
+        self.note(&Entry::Failed(*request));
     }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
-}
-
-/// A request as it comes back from the temporary file.
-#[derive(Debug, Clone, Copy)]
-enum Logged {
-    Completed(RequestRecord),
-    Failed(FailedRequest),
-}
-
-impl Logged {
-    fn workload(&self) -> usize {
-        match self {
-            Self::Completed(record) => record.workload.index(),
-            Self::Failed(request) => request.workload.index(),
-        }
-    }
-
-    fn completed(&self) -> Option<&RequestRecord> {
-        match self {
-            Self::Completed(record) => Some(record),
-            Self::Failed(_) => None,
-        }
-    }
-
-    /// GPU, arrival and end.
-    fn span(&self) -> (GpuId, Nanoseconds, Nanoseconds) {
-        match self {
-            Self::Completed(record) => (record.gpu, record.arrival, record.done),
-            Self::Failed(request) => (request.gpu, request.arrival, request.at),
-        }
-    }
-
-    fn outcome(&self) -> &'static str {
-        match self {
-            Self::Completed(_) => "completed",
-            Self::Failed(request) => request.failure.as_str(),
-        }
-    }
-}
-
-/// The length of a request in the temporary file.
-const RAW: usize = 9 * 8;
-
-/// All failures, as numbered there; such a request has a batch of none.
-const FAILURES: [Failure; 3] = [Failure::Rejected, Failure::TimedOut, Failure::Lost];
-
-fn encode(record: &RequestRecord) -> [u8; RAW] {
-    raw([
-        record.workload.index() as u64,
-        record.batch,
-        u64::from(record.batch_size),
-        record.arrival.get(),
-        record.load_start.get(),
-        record.load_end.get(),
-        record.exec_start.get(),
-        record.exec_end.get(),
-        record.done.get(),
-    ])
-}
-
-fn encode_failed(request: &FailedRequest) -> [u8; RAW] {
-    let failure = FAILURES.iter().position(|&failure| failure == request.failure);
-    let failure = failure.expect("all failures are listed") as u64;
-    let (arrival, at) = (request.arrival.get(), request.at.get());
-    raw([request.workload.index() as u64, failure, 0, arrival, at, at, at, at, at])
-}
-
-fn raw(numbers: [u64; RAW / 8]) -> [u8; RAW] {
-    let mut raw = [0; RAW];
-    for (place, number) in raw.chunks_exact_mut(8).zip(numbers) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    raw
-}
-
-fn decode(raw: &[u8; RAW], gpu: GpuId) -> Logged {
-    let number = |i: usize| {
-        u64::from_le_bytes(raw[8 * i..8 * i + 8].try_into().expect("eight bytes of a number"))
-    };
-    let time = |i| Nanoseconds::new(number(i));
-    let small = |i| usize::try_from(number(i)).expect("it was an index");
-    let workload = WorkloadId::new(small(0));
-    match u32::try_from(number(2)).expect("it was a batch size") {
-        0 => Logged::Failed(FailedRequest {
-            workload,
-            gpu,
-            arrival: time(3),
-            at: time(8),
-            failure: FAILURES[small(1)],
-        }),
-        batch_size => Logged::Completed(RequestRecord {
-            workload,
-            gpu,
-            batch: number(1),
-            batch_size,
-            arrival: time(3),
-            load_start: time(4),
-            load_end: time(5),
-            exec_start: time(6),
-            exec_end: time(7),
-            done: time(8),
-        }),
-    }
 }
 
 fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write) -> io::Result<()> {
@@ -240,27 +138,30 @@ fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write)
     out.write_all(HEADER.as_bytes())?;
     let mut number: u64 = 0;
     for log in logs {
-        log.requests(|request| {
-            let (gpu, arrival, done) = request.span();
-            let workload = request.workload();
-            write!(out, "{number},{},{},{},", names[workload], gpu.index(), ExactMs(arrival))?;
-            match request.completed() {
-                Some(record) => write!(
-                    out,
-                    "{},{},{},{},{},{},{},{}",
-                    ExactMs(record.load_start),
-                    ExactMs(record.exec_start),
-                    ExactMs(record.exec_end),
-                    ExactMs(done),
-                    ExactMs(record.latency()),
-                    record.batch,
-                    record.batch_size,
-                    record.latency() <= slos[workload],
-                )?,
-                None => write!(out, ",,,{},{},,,false", ExactMs(done), ExactMs(done - arrival))?,
+        log.records(|entry| {
+            let index = entry.workload();
+            let [mut load_start, mut exec_start, mut exec_end] = [const { String::new() }; 3];
+            let [mut batch, mut batch_size] = [const { String::new() }; 2];
+            if let Some(record) = entry.record() {
+                load_start = ExactMs(record.load_start).to_string();
+                exec_start = ExactMs(record.exec_start).to_string();
+                exec_end = ExactMs(record.exec_end).to_string();
+                batch = record.batch.to_string();
+                batch_size = record.batch_size.to_string();
             }
+            writeln!(
+                out,
+                "{number},{},{},{},{load_start},{exec_start},{exec_end},{},{},{batch},{batch_size},{},{}",
+                names[index],
+                entry.gpu(),
+                ExactMs(entry.arrival()),
+                ExactMs(entry.end()),
+                ExactMs(entry.latency()),
+                entry.meets(slos[index]),
+                entry.outcome(),
+            )?;
             number += 1;
-            writeln!(out, ",{}", request.outcome())
+            Ok(())
         })?;
     }
     Ok(())
@@ -275,15 +176,15 @@ fn write_parquet(
     let mut table = ParquetTable::new(out, &COLUMNS)?;
     let mut number: u64 = 0;
     let mut rows = Vec::new();
-    let mut flush = |rows: &mut Vec<Logged>| {
+    let mut flush = |rows: &mut Vec<Entry>| {
         let group = cells(rows, number, workloads, &slos);
         number += rows.len() as u64;
         rows.clear();
         table.write(&group)
     };
     for log in logs {
-        log.requests(|request| {
-            rows.push(*request);
+        log.records(|entry| {
+            rows.push(*entry);
             if rows.len() == GROUP { flush(&mut rows) } else { Ok(()) }
         })?;
     }
@@ -293,32 +194,32 @@ fn write_parquet(
 
 /// The columns of a group of requests, of which the first has this number.
 fn cells(
-    rows: &[Logged],
+    rows: &[Entry],
     first: u64,
     workloads: &[Workload],
     slos: &[Nanoseconds],
 ) -> [Cells; COLUMNS.len()] {
     let whole = |number: u64| i64::try_from(number).ok();
-    let integers = |of: fn(&Logged) -> Option<u64>| {
-        Cells::Integer(rows.iter().map(|row| of(row).and_then(whole)).collect())
+    let integers =
+        |of: fn(&Entry) -> u64| Cells::Integer(rows.iter().map(|row| whole(of(row))).collect());
+    let stages = |of: fn(&RequestRecord) -> u64| {
+        Cells::Integer(rows.iter().map(|row| row.record().and_then(|r| whole(of(r)))).collect())
     };
-    let text = |row: &Logged| Some(workloads[row.workload()].name.to_string());
-    let ok = |row: &Logged| {
-        Some(row.completed().is_some_and(|record| record.latency() <= slos[row.workload()]))
-    };
+    let text = |row: &Entry| Some(workloads[row.workload()].name.to_string());
+    let ok = |row: &Entry| Some(row.meets(slos[row.workload()]));
     [
         Cells::Integer((first..).take(rows.len()).map(whole).collect()),
         Cells::Text(rows.iter().map(text).collect()),
-        integers(|row| Some(row.span().0.index() as u64)),
-        integers(|row| Some(row.span().1.get())),
-        integers(|row| row.completed().map(|record| record.load_start.get())),
-        integers(|row| row.completed().map(|record| record.load_end.get())),
-        integers(|row| row.completed().map(|record| record.exec_start.get())),
-        integers(|row| row.completed().map(|record| record.exec_end.get())),
-        integers(|row| Some(row.span().2.get())),
-        integers(|row| Some((row.span().2 - row.span().1).get())),
-        integers(|row| row.completed().map(|record| record.batch)),
-        integers(|row| row.completed().map(|record| u64::from(record.batch_size))),
+        integers(|row| row.gpu() as u64),
+        integers(|row| row.arrival().get()),
+        stages(|record| record.load_start.get()),
+        stages(|record| record.load_end.get()),
+        stages(|record| record.exec_start.get()),
+        stages(|record| record.exec_end.get()),
+        integers(|row| row.end().get()),
+        integers(|row| row.latency().get()),
+        stages(|record| record.batch),
+        stages(|record| u64::from(record.batch_size)),
         Cells::Bool(rows.iter().map(ok).collect()),
         Cells::Text(rows.iter().map(|row| Some(row.outcome().to_owned())).collect()),
     ]
@@ -355,7 +256,7 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ModelName, WorkloadName};
+    use crate::domain::{Failure, ModelName, WorkloadId, WorkloadName};
     use crate::report::Existing;
     use crate::units::{Milliseconds, RequestsPerSecond};
     use ::parquet::file::reader::SerializedFileReader;
@@ -437,11 +338,11 @@ mod tests {
         expected.push(Field::Str("completed".into()));
         assert_eq!(rows[0], expected);
         assert_eq!((&rows[1][0], &rows[1][12]), (&Field::Long(1), &Field::Bool(false)));
+        let failed =
+            [Field::Long(2), Field::Str("W1".into()), Field::Long(1), Field::Long(500_000)];
+        assert_eq!(rows[2][..4], failed);
         assert_eq!((&rows[2][4], &rows[2][8]), (&Field::Null, &Field::Long(2_000_000)));
-        assert_eq!(
-            (&rows[2][12], &rows[2][13]),
-            (&Field::Bool(false), &Field::Str("timed_out".into()))
-        );
+        assert_eq!(rows[2][13], Field::Str("timed_out".into()));
         assert_eq!(rows.len(), 3);
     }
 }

@@ -3,7 +3,7 @@
 //! Each GPU is a process with counters for power, clock, SM share and batches that execute. Each workload of a
 //! GPU is a thread (two where the next batch is copied while one executes, more with several instances): a
 //! batch is a slice from when it left the queue to when its results were on the host, with its stages inside,
-//! and a counter tells how many requests wait. A request that failed is a mark with the reason.
+//! and a counter tells how many requests wait. A request that fails (rejected, timed out, lost) is a mark on its GPU.
 
 use crate::domain::{
     BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
@@ -21,7 +21,7 @@ pub struct TraceLog {
     batches: Vec<Batch>,
     /// Those of all batches, in their order.
     arrivals: Vec<Nanoseconds>,
-    failed: Vec<FailedRequest>,
+    failures: Vec<FailedRequest>,
     intervals: Vec<GpuInterval>,
 }
 
@@ -37,9 +37,15 @@ impl TraceLog {
     /// An empty log of what happens from one time to another.
     #[must_use]
     pub fn new(gpu: GpuId, from: Nanoseconds, until: Nanoseconds) -> Self {
-        let (batches, arrivals) = (Vec::new(), Vec::new());
-        let (failed, intervals) = (Vec::new(), Vec::new());
-        Self { gpu, from, until, batches, arrivals, failed, intervals }
+        Self {
+            gpu,
+            from,
+            until,
+            batches: Vec::new(),
+            arrivals: Vec::new(),
+            failures: Vec::new(),
+            intervals: Vec::new(),
+        }
     }
 }
 
@@ -69,8 +75,8 @@ impl RecordSink for TraceLog {
     }
 
     fn failed(&mut self, request: &FailedRequest) {
-        if request.at >= self.from && request.at < self.until {
-            self.failed.push(*request);
+        if request.at >= self.from && request.arrival < self.until {
+            self.failures.push(*request);
         }
     }
 
@@ -151,6 +157,13 @@ fn write_gpu(
         &format!("GPU {} ({})", log.gpu.index(), co_location.kind),
     )?;
     counters(events, pid, &log.intervals)?;
+    for FailedRequest { workload, at, failure, .. } in &log.failures {
+        let name = quoted(&format!("{} {}", workloads[workload.index()].name, failure.as_str()));
+        let at = Micros(*at);
+        events.add(format_args!(
+            r#"{{"ph":"i","s":"p","name":{name},"cat":"failure","pid":{pid},"tid":0,"ts":{at}}}"#
+        ))?;
+    }
     let mut tid = 0;
     for placement in &co_location.placements {
         let index = workloads.iter().position(|w| w.name == placement.workload);
@@ -172,26 +185,16 @@ fn write_gpu(
             let arrivals = &log.arrivals[batch.first..batch.first + batch.size];
             slices(events, pid, tid + 1 + lane, &batch.record, arrivals)?;
         }
-        let of_workload = |request: &&FailedRequest| Some(request.workload.index()) == index;
-        for request in log.failed.iter().filter(of_workload) {
-            let (name, at) = (request.failure.as_str(), Micros(request.at));
-            let waited_ms = (request.at - request.arrival).as_ms();
-            events.add(format_args!(
-                r#"{{"ph":"i","s":"t","name":"{name}","cat":"failed","pid":{pid},"tid":{},"ts":{at},"args":{{"waited_ms":{waited_ms}}}}}"#,
-                tid + 1
-            ))?;
-        }
-        for lane in 0..free_at.len().max(1) {
+        for lane in 0..free_at.len() {
             events.name("thread_name", pid, tid + 1 + lane, &name)?;
         }
-        tid += free_at.len().max(1);
+        tid += free_at.len();
     }
     Ok(())
 }
 
 fn counters(events: &mut Events<'_>, pid: usize, intervals: &[GpuInterval]) -> io::Result<()> {
-    type Of = fn(&GpuInterval) -> f64;
-    let kinds: [(&str, &str, Of); 4] = [
+    let kinds: [(&str, &str, fn(&GpuInterval) -> f64); 4] = [
         ("power", "W", |i| i.power_w),
         ("SM clock", "MHz", |i| i.clock_mhz),
         ("busy SM share", "%", |i| i.busy_sm_pct),
@@ -305,9 +308,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        CoLocation, Failure, GpuKindName, ModelName, Placement, WorkloadId, WorkloadName,
-    };
+    use crate::domain::{CoLocation, GpuKindName, ModelName, Placement, WorkloadId, WorkloadName};
     use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
     use serde_json::Value;
 
@@ -370,13 +371,6 @@ mod tests {
         log.batch(&batch(0, 2, 3), &[ms(0), ms(2)]);
         log.batch(&batch(1, 4, 7), &[ms(3)]);
         log.batch(&batch(2, 8, 11), &[ms(8)]);
-        log.failed(&FailedRequest {
-            workload: WorkloadId::new(0),
-            gpu: GpuId::new(0),
-            arrival: ms(7),
-            at: ms(9),
-            failure: Failure::Lost,
-        });
         let events = trace(&[log]);
         let slices = of(&events, "cat", "batch");
         let seen: Vec<_> = (slices.iter())
@@ -397,8 +391,6 @@ mod tests {
         let expected =
             [("load", 4e3), ("wait for the GPU", 5e3), ("execute", 7e3), ("feedback", 11e3)];
         assert_eq!(stages, expected.map(|(name, ts)| (name.to_owned(), ts)));
-        let failed = of(&events, "cat", "failed");
-        assert_eq!((&failed[0]["name"], failed[0]["ts"].as_f64()), (&"lost".into(), Some(9e3)));
         let threads = of(&events, "name", "thread_name");
         assert!(threads.iter().all(|e| e["args"]["name"] == "W\"1\" alexnet"));
         assert_eq!(threads.len(), 2);
