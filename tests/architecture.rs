@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -63,6 +63,25 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "scenario",
         ],
     ),
+    // The evaluation of the paper: many runs, and their figures.
+    (
+        "reproduce",
+        &[
+            "run",
+            "units",
+            "domain",
+            "profile",
+            "predictor",
+            "fit",
+            "study",
+            "plan",
+            "workload",
+            "metrics",
+            "scenario",
+            "report",
+            "plot",
+        ],
+    ),
     ("cli", ALL),
     ("main", &["cli"]),
 ];
@@ -104,6 +123,7 @@ const ALL: &[&str] = &[
     "report",
     "plot",
     "page",
+    "reproduce",
 ];
 
 /// Crates that only `validate` may use: the simulator talks to no network and to no GPU.

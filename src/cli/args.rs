@@ -39,6 +39,14 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Make one HTML page, with charts, of a folder of results
     Report(ReportArgs),
+    /// Make the figures of the paper's evaluation, and more, with their numbers
+    Reproduce(ReproduceArgs),
+    /// Write a manual page for every command
+    Man {
+        /// The folder for them; it is created where needed
+        #[arg(long, short, value_name = "DIR", default_value = "man")]
+        output: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -295,6 +303,22 @@ pub(super) struct ReportArgs {
     /// Write the page to this file; it needs no other file and no network
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReproduceArgs {
+    /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, uncertainty or
+    /// overhead [default: all but overhead, whose times differ from run to run]
+    #[arg(value_name = "FIGURE")]
+    pub figures: Vec<String>,
+    /// Write figures and their numbers to this folder; those of other figures that it holds stay when
+    /// figures are named
+    #[arg(long, short, value_name = "DIR", default_value = "results/paper")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
     #[command(flatten)]
     pub print: PrintArgs,
 }

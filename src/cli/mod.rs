@@ -14,11 +14,13 @@ mod design;
 mod files;
 mod fit;
 mod import;
+mod man;
 mod output;
 mod plan;
 mod predict;
 mod progress;
 mod report;
+mod reproduce;
 mod results;
 mod simulate;
 mod study;
@@ -89,6 +91,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
+        Command::Man { output } => man::run(&output),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

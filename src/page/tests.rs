@@ -86,7 +86,10 @@ fn other_folders_are_tables_values_and_pictures() {
     let values = [("deep.mape", "1.25"), ("n", "3"), ("who", HOSTILE)];
     assert_eq!(source.documents[0].values, values.map(|(k, v)| (k.to_owned(), v.to_owned())));
     let html = page(&source);
-    assert!(!html.contains("<img src=x") && !html.contains("onload=\"alert"), "nothing of it is markup");
+    assert!(
+        !html.contains("<img src=x") && !html.contains("onload=\"alert"),
+        "nothing of it is markup"
+    );
     assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"));
     assert_eq!(html.matches("<img loading").count(), 1);
 }
