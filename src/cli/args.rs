@@ -130,6 +130,10 @@ pub(super) struct FitArgs {
     /// predictions: for solo runs of other configurations than those to be served
     #[arg(long, requires = "solo")]
     pub solo_while_fitting: bool,
+    /// Kernel lists, one CSV for all models, in place of the profile's own (wave quantisation of the
+    /// predictor contention)
+    #[arg(long, value_name = "FILE")]
+    pub kernels: Option<PathBuf>,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

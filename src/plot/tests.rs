@@ -51,6 +51,7 @@ fn workload(row: &Row, name: &str, slowdown: f64, gpu: Option<usize>) -> Workloa
         rate_rps,
         requests: 10_000,
         completed: 10_000,
+        failed: None,
         throughput_rps: rate_rps,
         mean_ms: some(mean),
         p50_ms: some(mean * 0.98),

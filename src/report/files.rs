@@ -5,8 +5,8 @@ use super::output_dir::{OutputDir, OutputError};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::domain::WorkloadName;
 use crate::metrics::{
-    BatchCount, BatchHistogram, CdfPoint, GpuSeries, GpuSummary, LatencyBin, LatencyCdf,
-    LatencySeries, SeriesBin, WorkloadSummary,
+    BatchCount, BatchHistogram, CdfPoint, FailedCounts, GpuSeries, GpuSummary, LatencyBin,
+    LatencyCdf, LatencySeries, SeriesBin, WorkloadSummary,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,17 @@ struct SeriesRow {
     clock_mhz: f64,
 }
 
+#[derive(Debug, Serialize)]
+struct FailureRow {
+    strategy: String,
+    workload: WorkloadName,
+    requests: u64,
+    completed: u64,
+    rejected: u64,
+    timed_out: u64,
+    lost: u64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct LatencyRow {
     strategy: String,
@@ -70,7 +81,7 @@ struct BatchRow {
 }
 
 /// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
-/// `batches.csv` and `summary.json`.
+/// `batches.csv` and `summary.json`, and `failures.csv` where requests failed.
 ///
 /// Real numbers are the shortest decimal text that reads back to the same number.
 ///
@@ -85,17 +96,18 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
             rows(result).iter().map(|row| (Key { strategy: &result.strategy }, row))
         })
     }
-    write_csv(
-        dir,
-        "summary.csv",
-        keyed::<WorkloadSummary>(comparison, |result| &result.workloads),
-    )?;
+    write_csv(dir, "summary.csv", comparison.strategies.iter().flat_map(summary_rows))?;
     write_csv(dir, "gpus.csv", keyed::<GpuSummary>(comparison, |result| &result.gpus))?;
     write_csv(dir, "plan.csv", keyed::<PlanRow>(comparison, |result| &result.plan))?;
     write_csv(dir, "cdf.csv", comparison.strategies.iter().flat_map(cdf_rows))?;
     write_csv(dir, "gpu_series.csv", comparison.strategies.iter().flat_map(series_rows))?;
     write_csv(dir, "latency_series.csv", comparison.strategies.iter().flat_map(latency_rows))?;
     write_csv(dir, "batches.csv", comparison.strategies.iter().flat_map(batch_rows))?;
+    // Tables of what most scenarios do not have.
+    let failures: Vec<FailureRow> = comparison.strategies.iter().flat_map(failure_rows).collect();
+    if !failures.is_empty() {
+        write_csv(dir, "failures.csv", failures.into_iter())?;
+    }
     dir.write("summary.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;
         file.write_all(b"\n")
@@ -191,6 +203,27 @@ fn read_csv_if_there<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<
 fn unknown(strategy: &str) -> io::Error {
     let text = format!("a row of strategy {strategy:?} has no counterpart in summary.json");
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Failed requests have a table of their own.
+fn summary_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, WorkloadSummary)> {
+    let row = |w: &WorkloadSummary| WorkloadSummary { failed: None, ..w.clone() };
+    result.workloads.iter().map(move |w| (Key { strategy: &result.strategy }, row(w)))
+}
+
+fn failure_rows(result: &StrategyResult) -> impl Iterator<Item = FailureRow> {
+    result.workloads.iter().filter_map(|w| {
+        let FailedCounts { rejected, timed_out, lost } = w.failed?;
+        Some(FailureRow {
+            strategy: result.strategy.clone(),
+            workload: w.workload.clone(),
+            requests: w.requests,
+            completed: w.completed,
+            rejected,
+            timed_out,
+            lost,
+        })
+    })
 }
 
 fn cdf_rows(result: &StrategyResult) -> impl Iterator<Item = CdfRow> {

@@ -129,7 +129,7 @@ impl OutputDir {
     pub fn write(
         &mut self,
         name: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        content: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), OutputError> {
         let path = self.path.join(name);
         let hash = self
@@ -191,7 +191,7 @@ impl OutputDir {
     fn write_file(
         &mut self,
         path: &Path,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        content: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> io::Result<(String, u64)> {
         let staged = self.staging.path().join(self.pending.len().to_string());
         let mut file = BufWriter::with_capacity(1 << 16, std::fs::File::create(&staged)?);

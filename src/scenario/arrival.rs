@@ -31,13 +31,13 @@ const COLUMN: Rule<'_> = Rule {
     fix: "write for example column = \"arrival_s\" (times in seconds since the start)",
 };
 
-/// Reads the `arrival` key of a workload; paths are relative to `folder`.
+/// Reads the `arrival` key of a workload or of the whole scenario; paths are relative to `folder`.
 pub(super) fn read(
-    workload: &mut Table<'_>,
+    parent: &mut Table<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Read<ArrivalSpec> {
-    let Some(field) = workload.field("arrival") else { return Read::Absent };
+    let Some(field) = parent.field("arrival") else { return Read::Absent };
     let Some(mut table) = field.table() else { return field.refuse(problems, TABLE) };
     let words: Vec<&str> = PROCESSES.iter().map(|&(word, _)| word).collect();
     let Some(process) = table.field("process") else {

@@ -1,10 +1,11 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
-use super::raw::{RawGpu, RawScenario, RawWorkload};
+use super::raw::{self, RawGpu, RawScenario, RawWorkload};
 use super::reader::{Problems, Read, Rule};
+use super::rules::NumberRule;
 use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
 use crate::domain::{Workload, WorkloadName};
-use crate::units::Nanoseconds;
+use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,29 +29,62 @@ pub(super) fn check(
     let defaults = Defaults::default();
     let times = check_times(raw.duration, raw.warmup, raw.cooldown, problems);
     let gpu = check_gpus(raw.gpus, problems);
+    check_trace(&raw.arrival, problems, exists);
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
+    let (engine, server) = raw.engine;
+    let server_is_sound = server.clone().check().is_some();
     let workloads: Vec<Option<ScenarioWorkload>> = raw
         .workloads
         .into_iter()
-        .map(|workload| {
+        .flat_map(|workload| {
             check_trace(&workload.arrival, problems, exists);
+            let slo = scaled(workload.slo, &raw.slo_scale, &raw::SLO, Milliseconds::get, problems);
+            let rate = scaled(
+                workload.rate,
+                &raw.rate_scale,
+                &raw::RATE,
+                RequestsPerSecond::get,
+                problems,
+            );
             let batching = workload.batching.overriding(raw.batching.clone()).check(problems);
-            Some(ScenarioWorkload {
-                workload: Workload {
-                    name: workload.name.given()?,
-                    model: workload.model.given()?,
-                    slo: workload.slo.given()?,
-                    rate: workload.rate.given()?,
-                },
-                arrival: workload.arrival.or(defaults.arrival.clone())?,
-                batching: batching?,
-            })
+            let serving = workload.server.overriding(server.clone()).check();
+            let arrival = workload.arrival.overriding(raw.arrival.clone());
+            let names = names(workload.name, &workload.count, problems);
+            let first = || {
+                Some(ScenarioWorkload {
+                    workload: Workload {
+                        name: names.first()?.clone(),
+                        model: workload.model.given()?,
+                        slo: Milliseconds::new(slo?).ok()?,
+                        rate: RequestsPerSecond::new(rate?).ok()?,
+                    },
+                    arrival: arrival.or(defaults.arrival.clone())?,
+                    batching: batching?,
+                    server: serving?,
+                })
+            };
+            match first() {
+                None => vec![None],
+                Some(first) => {
+                    let member = |name: &WorkloadName| {
+                        let mut member = first.clone();
+                        member.workload.name = name.clone();
+                        Some(member)
+                    };
+                    names.iter().map(member).collect()
+                }
+            }
         })
         .collect();
+    // Only where all workloads are sound are their names known.
+    let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
+    let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
+    let duration = times.map(|(duration, ..)| duration);
+    let control = raw.control.check(duration, names, problems);
     let (duration, warmup, cooldown) = times?;
-    batching_is_sound.then_some(())?;
+    (batching_is_sound && server_is_sound).then_some(())?;
     Some(Scenario {
         name: raw.name.or(default_name)?,
         seed: raw.seed.or(defaults.seed)?,
@@ -59,8 +93,57 @@ pub(super) fn check(
         cooldown,
         percentiles: raw.percentiles.or(defaults.percentiles)?,
         gpu: gpu?,
-        engine: raw.engine?,
-        workloads: workloads.into_iter().collect::<Option<_>>()?,
+        engine: engine?,
+        control: control?,
+        workloads: workloads?,
+    })
+}
+
+/// A number times the scale of the whole scenario, which must not lead out of the range of its key.
+fn scaled<T>(
+    number: Read<T>,
+    scale: &Read<f64>,
+    rule: &NumberRule,
+    get: fn(T) -> f64,
+    problems: &mut Problems<'_>,
+) -> Option<f64> {
+    let (number, place) = match number {
+        Read::Given(number, place) => (get(number), place),
+        Read::Absent | Read::Bad => return None,
+    };
+    let Read::Given(scale, scaled_at) = scale else { return Some(number) };
+    let product = number * scale;
+    if rule.accepts(product) {
+        return Some(product);
+    }
+    let what =
+        format!("{} = {number} times {} = {scale} gives {product}", place.key, scaled_at.key);
+    let rule = Rule { allowed: &rule.allowed(), fix: "choose another scale" };
+    problems.add(scaled_at, what, rule);
+    None
+}
+
+/// The names of the workloads that a `[[workload]]` stands for: its own, or with `count` that and a number.
+fn names(
+    name: Read<WorkloadName>,
+    count: &Read<u64>,
+    problems: &mut Problems<'_>,
+) -> Vec<WorkloadName> {
+    let Read::Given(name, place) = name else { return Vec::new() };
+    let count = match count {
+        Read::Given(count, _) => *count,
+        Read::Absent => return vec![name],
+        Read::Bad => return Vec::new(),
+    };
+    let member = |i: u64| WorkloadName::new(&format!("{name}-{i}")).ok();
+    let names: Option<Vec<WorkloadName>> = (1..=count).map(member).collect();
+    names.unwrap_or_else(|| {
+        let rule = Rule {
+            allowed: "a name that leaves room for the number of each workload: 64 characters with it",
+            fix: "give a shorter name",
+        };
+        problems.add(&place, "name of a group", rule);
+        Vec::new()
     })
 }
 
@@ -101,15 +184,23 @@ fn check_gpus(gpus: Vec<RawGpu>, problems: &mut Problems<'_>) -> Option<Scenario
 }
 
 fn check_unique(workloads: &[RawWorkload], problems: &mut Problems<'_>) {
-    let mut lines: BTreeMap<&WorkloadName, usize> = BTreeMap::new();
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     for workload in workloads {
         let Read::Given(name, place) = &workload.name else { continue };
-        if let Some(line) = lines.get(name) {
+        let names: Vec<String> = match &workload.count {
+            Read::Given(count, _) => (1..=*count).map(|i| format!("{name}-{i}")).collect(),
+            _ => vec![name.to_string()],
+        };
+        let (_, own_line) = problems.origin(place);
+        for name in names {
+            let Some(line) = lines.get(&name) else {
+                lines.insert(name, own_line);
+                continue;
+            };
             let allowed = format!("a name that no other workload has (line {line} has this one)");
             let rule = Rule { allowed: &allowed, fix: "give each workload a name of its own" };
             problems.add(place, format!("given \"{name}\" again"), rule);
-        } else {
-            lines.insert(name, problems.line(place.offset));
+            break;
         }
     }
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The line of the file, from 1.
+    /// The file, where that is not the scenario's own but one that it extends.
+    pub file: Option<PathBuf>,
+    /// The line of the file, from 1; 0 for what stands in no file but was set.
     pub line: usize,
     /// The key path, such as `workload[2].slo_ms` (positions count from 0); empty where the text is not TOML.
     pub key: String,
@@ -78,6 +80,21 @@ pub enum ScenarioError {
         /// The first offending byte, from 0.
         offset: usize,
     },
+    /// A value was to be set where there is no place for it.
+    #[error(
+        "{path}: cannot set {field}: {what}; allowed: {allowed}; fix: correct the path of the field",
+        path = path.display()
+    )]
+    NoSuchField {
+        /// The scenario file.
+        path: PathBuf,
+        /// The path of the field.
+        field: String,
+        /// Why not.
+        what: String,
+        /// What would be right.
+        allowed: String,
+    },
     /// The text is no valid scenario: everything that is wrong with it.
     #[error("{}", list(path, problems))]
     Invalid {
@@ -90,12 +107,16 @@ pub enum ScenarioError {
 
 /// One line for each problem, then their number.
 fn list(path: &std::path::Path, problems: &[Problem]) -> String {
-    let file = path.display();
     let mut text = String::new();
     for problem in problems {
-        text.push_str(&format!("{file}:{}: {problem}\n", problem.line));
+        let file = problem.file.as_deref().unwrap_or(path).display();
+        let line = match problem.line {
+            0 => " (as set)".to_owned(),
+            line => format!(":{line}"),
+        };
+        text.push_str(&format!("{file}{line}: {problem}\n"));
     }
     let plural = if problems.len() == 1 { "problem" } else { "problems" };
-    text.push_str(&format!("{} {plural} in {file}", problems.len()));
+    text.push_str(&format!("{} {plural} in {}", problems.len(), path.display()));
     text
 }

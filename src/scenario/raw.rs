@@ -1,12 +1,14 @@
 //! The raw scenario: every key read and checked on its own, nothing compared with anything else.
 
 use super::batching::RawBatching;
+use super::control::RawControl;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
+use super::server::RawServer;
 use super::{ProfileChoice, arrival};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use crate::metrics::Percentiles;
-use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
 use std::path::Path;
@@ -40,18 +42,37 @@ const PRICE: NumberRule = NumberRule {
     unit: "$/h",
     fix: "give the price of one GPU for an hour, or leave the key out for the profile's own",
 };
-const SLO: NumberRule = NumberRule {
+pub(super) const SLO: NumberRule = NumberRule {
     least: Least::From(0.01),
     most: 3.6e6,
     unit: "ms",
     fix: "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10",
 };
-const RATE: NumberRule = NumberRule {
+pub(super) const RATE: NumberRule = NumberRule {
     least: Least::From(0.001),
     most: 1e6,
     unit: "requests/s",
     fix: "give the mean arrival rate in requests per second, such as rate_rps = 400",
 };
+const RATE_SCALE: NumberRule = NumberRule {
+    least: Least::From(1e-6),
+    most: 1e6,
+    unit: "",
+    fix: "give what all rates are multiplied by, such as rate_scale = 1.5",
+};
+const SLO_SCALE: NumberRule = NumberRule {
+    least: Least::From(1e-6),
+    most: 1e6,
+    unit: "",
+    fix: "give what all SLOs are multiplied by, such as slo_scale = 2",
+};
+const COUNT: WholeRule = WholeRule {
+    least: 1,
+    most: 10_000,
+    fix: "give how many workloads of this kind there are, or leave the key out for one",
+};
+const EXTENDS: Rule<'_> =
+    Rule { allowed: "no extends where there is no file", fix: "load the scenario from a file" };
 const SCENARIO_NAME: Rule<'_> = Rule {
     allowed: "1 to 64 characters without control characters, / and \\",
     fix: "write for example name = \"paper-12\"",
@@ -93,7 +114,12 @@ pub(super) struct RawScenario {
     pub(super) cooldown: Read<Nanoseconds>,
     pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
-    pub(super) engine: Option<EngineSpec>,
+    /// The engine, and what holds for servers that say nothing else.
+    pub(super) engine: (Option<EngineSpec>, RawServer),
+    pub(super) control: RawControl,
+    pub(super) rate_scale: Read<f64>,
+    pub(super) slo_scale: Read<f64>,
+    pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
     pub(super) workloads: Vec<RawWorkload>,
 }
@@ -110,11 +136,13 @@ pub(super) struct RawGpu {
 #[derive(Debug)]
 pub(super) struct RawWorkload {
     pub(super) name: Read<WorkloadName>,
+    pub(super) count: Read<u64>,
     pub(super) model: Read<ModelName>,
     pub(super) slo: Read<Milliseconds>,
     pub(super) rate: Read<RequestsPerSecond>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
+    pub(super) server: RawServer,
 }
 
 /// Reads the whole file; `folder` is where relative paths start.
@@ -125,6 +153,9 @@ pub(super) fn read(
 ) -> RawScenario {
     use Need::{Optional, Required};
     let t = &mut table;
+    if let Some(extends) = t.field("extends") {
+        let _: Read<()> = extends.refuse(problems, EXTENDS);
+    }
     VERSION.read(t, problems, "version", Required);
     let raw = RawScenario {
         name: t.read(problems, "name", Optional, SCENARIO_NAME, scenario_name),
@@ -138,6 +169,10 @@ pub(super) fn read(
             .map(|gpu| read_gpu(gpu, problems, folder))
             .collect(),
         engine: read_engine(t, problems),
+        control: RawControl::read(t, problems),
+        rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
+        slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
+        arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
         workloads: tables(t, problems, "workload", WORKLOAD_LIST)
             .into_iter()
@@ -183,12 +218,13 @@ fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) ->
 }
 
 fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {
-    use Need::Required;
+    use Need::{Optional, Required};
     let t = &mut table;
     let raw = RawWorkload {
         name: t.read(problems, "name", Required, WORKLOAD_NAME, |value| {
             WorkloadName::new(value.as_str()?).ok()
         }),
+        count: COUNT.read(t, problems, "count", Optional),
         model: t
             .read(problems, "model", Required, MODEL, |value| ModelName::new(value.as_str()?).ok()),
         slo: SLO.read(t, problems, "slo_ms", Required).convert(|v| Milliseconds::new(v).ok()),
@@ -197,6 +233,7 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
             .convert(|v| RequestsPerSecond::new(v).ok()),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
+        server: RawServer::read(t, problems),
     };
     table.finish(problems, |_| None);
     raw
@@ -217,13 +254,28 @@ pub(super) const INTERFERENCES: [(&str, Interference); 3] = [
 pub(super) const SERVICES: [(&str, ServiceTime); 2] =
     [("deterministic", ServiceTime::Deterministic), ("exponential", ServiceTime::Exponential)];
 
-fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+/// The words of `pcie`.
+pub(super) const LINKS: [(&str, PcieLink); 2] =
+    [("private", PcieLink::Private), ("shared", PcieLink::Shared)];
+
+fn read_engine(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+) -> (Option<EngineSpec>, RawServer) {
     let default = EngineSpec::default();
-    let Some(field) = parent.field("engine") else { return Some(default) };
+    let Some(field) = parent.field("engine") else { return (Some(default), RawServer::silent()) };
     let Some(mut table) = field.table() else {
         let _: Read<()> = field.refuse(problems, ENGINE);
-        return None;
+        return (None, RawServer::silent());
     };
+    let server = RawServer::read_keys(&mut table, problems);
+    let engine = read_engine_spec(&mut table, problems);
+    table.finish(problems, |_| None);
+    (engine, server)
+}
+
+fn read_engine_spec(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+    let default = EngineSpec::default();
     let interference = table.choice(problems, "interference", &INTERFERENCES);
     let overlap =
         table.read(problems, "overlap_load", Need::Optional, OVERLAP, |value| {
@@ -233,11 +285,12 @@ fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<En
             }
         });
     let service = table.choice(problems, "service", &SERVICES);
-    table.finish(problems, |_| None);
+    let pcie = table.choice(problems, "pcie", &LINKS);
     Some(EngineSpec {
         interference: interference.or(default.interference)?,
         overlap: overlap.or(default.overlap)?,
         service: service.or(default.service)?,
+        pcie: pcie.or(default.pcie)?,
     })
 }
 

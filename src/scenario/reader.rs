@@ -1,8 +1,11 @@
 //! Walks parsed TOML and collects every problem on the way instead of stopping at the first.
 
+use super::document::Origin;
 use super::error::Problem;
 use super::suggest::nearest;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -84,19 +87,57 @@ pub(super) struct Problems<'t> {
     text: &'t str,
     line_starts: Vec<usize>,
     found: Vec<Problem>,
+    /// Where the text was put together from others.
+    sources: Option<Sources<'t>>,
+}
+
+/// Where each value of a text comes from.
+#[derive(Debug)]
+struct Sources<'t> {
+    files: &'t [PathBuf],
+    origins: BTreeMap<String, Origin>,
+}
+
+impl<'t> Sources<'t> {
+    /// The file and the line of a key path, or of the nearest table around it that is anywhere.
+    fn find(&self, key: &str) -> (&'t Path, usize) {
+        let mut key = key;
+        loop {
+            match self.origins.get(key) {
+                Some(&Origin::File { file, line }) => return (&self.files[file], line),
+                Some(Origin::Set) => return (&self.files[0], 0),
+                None => match key.rfind(['.', '[']) {
+                    Some(end) => key = &key[..end],
+                    None => return (&self.files[0], 1),
+                },
+            }
+        }
+    }
 }
 
 impl<'t> Problems<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
-        Self { text, line_starts, found: Vec::new() }
+        Self { text, line_starts, found: Vec::new(), sources: None }
+    }
+
+    /// As [`Problems::new`], for a text put together from files; `origins` says where the value of each
+    /// key path was written.
+    pub(super) fn of_document(
+        text: &'t str,
+        files: &'t [PathBuf],
+        origins: BTreeMap<String, Origin>,
+    ) -> Self {
+        Self { sources: Some(Sources { files, origins }), ..Self::new(text) }
     }
 
     /// Notes a problem.
     pub(super) fn add(&mut self, place: &Place, what: impl Into<String>, rule: Rule<'_>) {
+        let (file, line) = self.origin(place);
         self.found.push(Problem {
-            line: self.line(place.offset),
+            file: file.map(Path::to_owned),
+            line,
             key: place.key.clone(),
             what: what.into(),
             allowed: rule.allowed.to_owned(),
@@ -123,8 +164,15 @@ impl<'t> Problems<'t> {
         self.found.is_empty()
     }
 
+    /// Where something was written: the line, and the file where it is not the scenario's own.
+    pub(super) fn origin(&self, place: &Place) -> (Option<&'t Path>, usize) {
+        let Some(sources) = &self.sources else { return (None, self.line(place.offset)) };
+        let (file, line) = sources.find(&place.key);
+        ((file != sources.files[0]).then_some(file), line)
+    }
+
     /// The line of a byte, from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    fn line(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|&start| start <= offset)
     }
 
@@ -142,7 +190,7 @@ impl<'t> Problems<'t> {
 
     /// All problems in the order of their lines, each once.
     pub(super) fn finish(mut self) -> Vec<Problem> {
-        self.found.sort_by_key(|problem| problem.line);
+        self.found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.found.dedup();
         self.found
     }

@@ -22,7 +22,7 @@ pub(super) struct NumberRule {
 }
 
 impl NumberRule {
-    fn accepts(&self, number: f64) -> bool {
+    pub(super) fn accepts(&self, number: f64) -> bool {
         let enough = match self.least {
             Least::From(least) => number >= least,
             Least::Above(bound) => number > bound,
@@ -30,7 +30,7 @@ impl NumberRule {
         enough && number <= self.most
     }
 
-    fn allowed(&self) -> String {
+    pub(super) fn allowed(&self) -> String {
         let Self { most, unit, .. } = self;
         let space = if unit.is_empty() { "" } else { " " };
         match self.least {

@@ -12,6 +12,7 @@ mod generate;
 mod poisson;
 mod seed;
 mod spec;
+mod split;
 mod trace;
 
 pub use arrival::{ArrivalError, ArrivalProcess};
@@ -21,4 +22,5 @@ pub use generate::GeneratedArrivals;
 pub use poisson::PoissonArrivals;
 pub use seed::{Purpose, Stream, stream};
 pub use spec::ArrivalSpec;
+pub use split::SplitArrivals;
 pub use trace::{TraceArrivals, TraceError};

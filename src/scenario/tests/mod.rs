@@ -1,5 +1,6 @@
 //! Good files, bad values, bad files, and the round trip.
 
+mod documents;
 mod files;
 mod good;
 mod messages;
