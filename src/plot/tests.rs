@@ -336,7 +336,7 @@ fn study_point(i: usize, series: usize) -> StudyPoint {
         sm: crate::units::SmPercent::new([20.0, 40.0, 50.0, 60.0, 80.0][i % 5]).unwrap(),
         predicted_ms: measured_ms * (1.0 + error),
         measured_ms,
-        slowdowns: (i % 2 == 0).then_some((1.0 + 0.4 * noise(i), 1.0 + 0.5 * noise(i + 1))),
+        slowdowns: i.is_multiple_of(2).then_some((1.0 + 0.4 * noise(i), 1.0 + 0.5 * noise(i + 1))),
     }
 }
 
@@ -351,7 +351,7 @@ fn experiment_marks(measured: bool) -> Vec<PredictedMark> {
                     let size = if experiment == 1 {
                         10.0 * (4 - i) as f64
                     } else {
-                        4.0 * 3_f64.powi(i as i32)
+                        4.0 * 3_f64.powf(i as f64)
                     };
                     marks.push(PredictedMark {
                         experiment,

@@ -242,6 +242,8 @@
       chart.setOption({ animation: false });
       const width = holder.closest(".charts") ? 330 : 690;
       chart.resize({ width, height: 235, animation: { duration: 0 } });
+      // No frame comes before the page is printed.
+      chart.getZr().refreshImmediately();
       holder.querySelector("svg").setAttribute("viewBox", `0 0 ${width} 235`);
     }
   });
