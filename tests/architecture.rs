@@ -87,6 +87,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "study",
             "plan",
             "workload",
+            "sim",
             "metrics",
             "scenario",
             "report",

@@ -12,6 +12,8 @@ use std::path::Path;
 const PAPER: &str = include_str!("../../scenarios/paper-12.toml");
 const POISSON: &str = include_str!("../../scenarios/paper-12-poisson.toml");
 
+const MOTIVATING: &str = include_str!("../../scenarios/motivating-3.toml");
+
 /// What several figures share.
 #[derive(Debug, Default)]
 pub(super) struct Context {
@@ -26,6 +28,11 @@ pub(super) fn paper() -> Result<Scenario, ReproduceError> {
 /// The same with random arrivals, and batches that do not wait to be filled.
 pub(super) fn poisson() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(POISSON, Path::new("scenarios/paper-12-poisson.toml"))?)
+}
+
+/// The three workloads of the paper's motivating example, on one GPU.
+pub(super) fn motivating() -> Result<Scenario, ReproduceError> {
+    Ok(Scenario::parse(MOTIVATING, Path::new("scenarios/motivating-3.toml"))?)
 }
 
 /// Strategies by name.

@@ -7,6 +7,7 @@
 
 mod accuracy;
 mod context;
+mod control;
 mod planning;
 mod serving;
 mod uncertainty;
@@ -86,7 +87,7 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 12] = [
+const ENTRIES: [Entry; 14] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
     Entry { name: "plans", make: planning::plans, usual: true },
@@ -97,6 +98,8 @@ const ENTRIES: [Entry; 12] = [
     Entry { name: "headroom", make: serving::headroom, usual: true },
     Entry { name: "energy", make: serving::energy, usual: true },
     Entry { name: "breakdown", make: serving::breakdown, usual: true },
+    Entry { name: "adaptation", make: control::adaptation, usual: true },
+    Entry { name: "shadow", make: control::shadow, usual: true },
     Entry { name: "uncertainty", make: uncertainty::draws, usual: true },
     Entry { name: "overhead", make: planning::overhead, usual: false },
 ];

@@ -3,7 +3,7 @@
 use super::prediction_error::{errors, with_errors};
 use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
-use crate::domain::{GpuKind, Plan, Workload};
+use crate::domain::{GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
 use crate::predictor::{PerturbedPredictor, Predictor};
@@ -249,6 +249,16 @@ impl Study {
     fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {
         let metrics = summarise(plan, &self.workloads, self.window, collectors);
         StrategyResult::new(plan, std::slice::from_ref(self.kind()), &self.workloads, metrics)
+    }
+
+    /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
+    /// where the scenario has neither a controller nor faults.
+    ///
+    /// # Errors
+    /// As [`Study::simulate`].
+    pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
+        let outcome = simulate(&self.input(plan), |gpu| self.collector(gpu))?;
+        Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
     }
 
     /// The tables of several simulated plans.
