@@ -33,7 +33,13 @@ const ROOMS: [(&str, &[&str]); 21] = [
         &[
             "units",
             "domain",
+            "workload::ArrivalPart",
+            "workload::ArrivalPhase",
             "workload::ArrivalSpec",
+            "workload::MmppState",
+            "workload::RateShape",
+            "workload::RateStep",
+            "workload::TraceSpec",
             "metrics::Percentiles",
             "sim::BatchingSpec",
             "sim::Control",

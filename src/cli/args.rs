@@ -1,5 +1,6 @@
 //! The flags of every command.
 
+use crate::units::Nanoseconds;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -257,6 +258,26 @@ pub(super) struct TruthArgs {
     pub prediction_error: bool,
 }
 
+/// The file format of a request log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RequestsFormat {
+    Csv,
+    Parquet,
+}
+
+/// Reads `FROM..TO` in seconds.
+fn seconds_range(text: &str) -> Result<(Nanoseconds, Nanoseconds), String> {
+    let time = |text: &str| {
+        let seconds =
+            text.trim().parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+        Nanoseconds::from_seconds(seconds).map_err(|error| error.to_string())
+    };
+    let (from, until) =
+        text.split_once("..").ok_or_else(|| "give it as FROM..TO, such as 10..12".to_owned())?;
+    let (from, until) = (time(from)?, time(until)?);
+    if from < until { Ok((from, until)) } else { Err("TO must be after FROM".to_owned()) }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(flatten)]
@@ -275,6 +296,16 @@ pub(super) struct SimulateArgs {
     /// With -o: also write every request to requests.csv
     #[arg(long, requires = "output")]
     pub requests: bool,
+    /// The format of that file; parquet writes requests.parquet, with times in ns
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "requests")]
+    pub requests_format: RequestsFormat,
+    /// Write what ran when, GPU by GPU, as a trace for https://ui.perfetto.dev (about 200 bytes for each
+    /// batch, arrival and state of a GPU)
+    #[arg(long, value_name = "FILE")]
+    pub trace_out: Option<PathBuf>,
+    /// Trace only this stretch, in seconds from the start of the run, such as 10..12
+    #[arg(long, value_name = "FROM..TO", requires = "trace_out", value_parser = seconds_range)]
+    pub trace_window: Option<(Nanoseconds, Nanoseconds)>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]

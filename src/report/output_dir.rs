@@ -246,7 +246,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let ours = |name: &str| {
-        let table = ["csv", "json", "md", "html"]
+        let table = ["csv", "parquet", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         name == "figures" || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))

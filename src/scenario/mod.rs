@@ -93,6 +93,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod write;
+mod write_arrival;
 
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
@@ -176,6 +177,8 @@ pub struct Defaults {
     pub percentiles: Percentiles,
     /// `workload.arrival`
     pub arrival: ArrivalSpec,
+    /// `workload.arrival.gaps` of a process whose rate follows a shape or a file
+    pub gaps: ArrivalSpec,
     /// `workload.arrival.column` of a trace
     pub trace_column: &'static str,
 }
@@ -188,6 +191,7 @@ impl Default for Defaults {
             cooldown: Nanoseconds::new(1_000_000_000),
             percentiles: Percentiles::Exact,
             arrival: ArrivalSpec::Constant,
+            gaps: ArrivalSpec::Poisson,
             trace_column: "arrival_s",
         }
     }

@@ -99,6 +99,10 @@ const WORKLOAD_LIST: Rule<'_> = Rule {
     allowed: "one or more [[workload]] tables",
     fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
 };
+const PHASE_LIST: Rule<'_> = Rule {
+    allowed: "1 to 1000 [[phase]] tables",
+    fix: "write [[phase]] and below it duration_s and rate_scale",
+};
 const ENGINE: Rule<'_> = Rule {
     allowed: "a table",
     fix: "write [engine] and below it for example interference = \"static\"",
@@ -121,6 +125,7 @@ pub(super) struct RawScenario {
     pub(super) slo_scale: Read<f64>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
+    pub(super) phases: Vec<RawPhase>,
     pub(super) workloads: Vec<RawWorkload>,
 }
 
@@ -130,6 +135,14 @@ pub(super) struct RawGpu {
     pub(super) place: Place,
     pub(super) profile: Read<ProfileChoice>,
     pub(super) price_per_hour: Read<Dollars>,
+}
+
+/// One `[[phase]]`, of which only good ones are kept.
+#[derive(Debug)]
+pub(super) struct RawPhase {
+    pub(super) duration: Nanoseconds,
+    pub(super) rate_scale: f64,
+    pub(super) arrival: Option<ArrivalSpec>,
 }
 
 /// One `[[workload]]` as it was written.
@@ -174,6 +187,7 @@ pub(super) fn read(
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
+        phases: read_phases(t, problems, folder),
         workloads: tables(t, problems, "workload", WORKLOAD_LIST)
             .into_iter()
             .map(|workload| read_workload(workload, problems, folder))
@@ -215,6 +229,32 @@ fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) ->
     let price_per_hour = PRICE.read(&mut table, problems, "price_per_hour", Need::Optional);
     table.finish(problems, |_| None);
     RawGpu { place, profile, price_per_hour: price_per_hour.convert(|v| Dollars::new(v).ok()) }
+}
+
+fn read_phases(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    folder: &Path,
+) -> Vec<RawPhase> {
+    let Some(field) = parent.field("phase") else { return Vec::new() };
+    let elements = field.elements().unwrap_or_default();
+    if !(1..=1000).contains(&elements.len()) {
+        let _: Read<()> = field.refuse(problems, PHASE_LIST);
+        return Vec::new();
+    }
+    let mut read = |element: Field<'_>| {
+        let Some(mut table) = element.table() else {
+            let _: Read<()> = element.refuse(problems, PHASE_LIST);
+            return None;
+        };
+        let t = &mut table;
+        let duration = arrival::read_seconds(&arrival::LENGTH, t, problems, "duration_s");
+        let rate_scale = arrival::FACTOR.read(t, problems, "rate_scale", Need::Optional).or(1.0);
+        let arrival = arrival::read(t, problems, folder).convert(|arrival| Some(Some(arrival)));
+        table.finish(problems, |_| None);
+        Some(RawPhase { duration: duration?, rate_scale: rate_scale?, arrival: arrival.or(None)? })
+    };
+    elements.into_iter().filter_map(&mut read).collect()
 }
 
 fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {

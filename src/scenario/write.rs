@@ -3,13 +3,13 @@
 use super::batching::TIMEOUT_ACTIONS;
 use super::control::OVERSUBSCRIPTIONS;
 use super::raw::{INTERFERENCES, LINKS, PERCENTILES, SERVICES};
+use super::write_arrival::arrival_table;
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
 use crate::sim::{
     BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, ServerSpec,
     ShadowSpec,
 };
 use crate::units::Nanoseconds;
-use crate::workload::ArrivalSpec;
 use std::fmt::{self, Write};
 use toml::Value;
 
@@ -116,19 +116,6 @@ fn server_table(server: &ServerSpec) -> String {
     )
 }
 
-fn arrival_table(arrival: &ArrivalSpec) -> String {
-    match arrival {
-        ArrivalSpec::Constant => "{ process = \"constant\" }".to_owned(),
-        ArrivalSpec::Poisson => "{ process = \"poisson\" }".to_owned(),
-        ArrivalSpec::Gamma { cv } => format!("{{ process = \"gamma\", cv = {} }}", number(*cv)),
-        ArrivalSpec::Trace { path, column } => format!(
-            "{{ process = \"trace\", path = {}, column = {} }}",
-            quote(&path.to_string_lossy()),
-            quote(column)
-        ),
-    }
-}
-
 fn batching_table(batching: &BatchingSpec) -> String {
     let BatchingSpec {
         max_queue_delay,
@@ -156,12 +143,12 @@ fn batching_table(batching: &BatchingSpec) -> String {
 }
 
 /// A TOML string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// A TOML float: the shortest that reads back as the same number.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     Value::from(number).to_string()
 }
 

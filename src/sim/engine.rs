@@ -8,7 +8,7 @@ use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
 use crate::domain::{Action, GpuId, Plan, RecordSink, ServerWindow, Workload, WorkloadId};
 use crate::predictor::Predictor;
 use crate::units::Nanoseconds;
-use crate::workload::ArrivalSpec;
+use crate::workload::{ArrivalError, ArrivalSpec};
 use rayon::prelude::*;
 
 /// A run may expect at most this many requests: 2³². Each may have to wait in memory.
@@ -132,7 +132,7 @@ where
     S: Send,
     F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
 {
-    let Prepared { gpus, unserved } = prepare(input)?;
+    let Prepared { gpus, unserved, faults } = prepare(input)?;
     let run = |(gpu, run)| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
@@ -140,6 +140,12 @@ where
     };
     let gpus: Vec<Result<GpuOutcome<S>, SimError>> =
         gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
+    for (workload, fault) in faults {
+        if let Some(source) = fault.get() {
+            let what = source.to_string();
+            return Err(ArrivalError::Interrupted { workload, what }.into());
+        }
+    }
     // In order, so that of several errors the same one is reported each time.
     Ok(SimOutcome { gpus: gpus.into_iter().collect::<Result<_, _>>()?, unserved })
 }

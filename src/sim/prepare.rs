@@ -12,7 +12,7 @@ use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::predictor::Predictor;
 use crate::units::{Nanoseconds, RequestsPerSecond};
-use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, SplitArrivals, Stream, stream};
+use crate::workload::{ArrivalProcess, Purpose, SplitArrivals, Stream, TraceFault, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -59,6 +59,8 @@ pub(super) struct Prepared<'a> {
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
     pub(super) unserved: Vec<WorkloadId>,
+    /// What may go wrong with the arrivals while the run goes on.
+    pub(super) faults: Vec<(WorkloadName, TraceFault)>,
 }
 
 /// Checks the whole input and opens all arrivals.
@@ -68,9 +70,14 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     check_size(input, &replicas)?;
     let gpus = (input.plan.gpus.iter().enumerate())
         .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, gpu, co))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let named = |server: &ServerRun| {
+        let name = &input.workloads[server.workload.index()].workload.name;
+        server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
+    };
+    let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
+    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect(), faults })
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -140,7 +147,7 @@ fn predictor_of<'a>(
 fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
     let rates = input.workloads.iter().zip(replicas).filter(|(entry, replicas)| {
         // A trace is as long as it is; its rate only serves planning.
-        !replicas.is_empty() && !matches!(entry.arrival, ArrivalSpec::Trace { .. })
+        !replicas.is_empty() && !entry.arrival.has_own_rate()
     });
     let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
     let expected = rate * input.duration.as_seconds();

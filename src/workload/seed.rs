@@ -53,6 +53,16 @@ impl Purpose {
 /// ```
 #[must_use]
 pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
+    stream_of(seed, workload, purpose, &[])
+}
+
+/// The stream of a part of what [`stream`] is for; without a part, that of all.
+pub(super) fn stream_of(
+    seed: u64,
+    workload: &WorkloadName,
+    purpose: Purpose,
+    part: &[u32],
+) -> Stream {
     let mut hash = Sha256::new();
     // Every part carries its length, so no two triples share an encoding.
     for part in [
@@ -63,6 +73,9 @@ pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
     ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
+    }
+    for part in part {
+        hash.update(part.to_le_bytes());
     }
     Stream::from_seed(hash.finalize().into())
 }

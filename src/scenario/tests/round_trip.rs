@@ -10,7 +10,9 @@ use crate::sim::{
     TimeoutAction,
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
-use crate::workload::ArrivalSpec;
+use crate::workload::{
+    ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -20,13 +22,83 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn arrival() -> impl Strategy<Value = ArrivalSpec> {
-    prop_oneof![
+    let plain = prop_oneof![
         Just(ArrivalSpec::Constant),
         Just(ArrivalSpec::Poisson),
+        Just(ArrivalSpec::Normalised),
         (0.01..=100.0).prop_map(|cv| ArrivalSpec::Gamma { cv }),
-        ("[a-z./ \"\\\\]{1,30}", name())
-            .prop_filter("columns are short", |(_, column)| column.len() <= 64)
-            .prop_map(|(path, column)| ArrivalSpec::Trace { path: path.into(), column }),
+        (0.01..=10.4).prop_map(|cv| ArrivalSpec::Weibull { cv }),
+        vec((0.1..=1e6, time()), 2..5).prop_map(|states| ArrivalSpec::Mmpp {
+            states: states.into_iter().map(|(rate, mean)| MmppState { rate, mean }).collect()
+        }),
+        trace(),
+    ];
+    plain.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            (inner.clone(), shape())
+                .prop_map(|(gaps, shape)| ArrivalSpec::Shaped { gaps: gaps.into(), shape }),
+            (inner.clone(), path(), 1e-6..1e6).prop_map(|(gaps, path, rate_scale)| {
+                ArrivalSpec::Rates { gaps: gaps.into(), path: path.into(), rate_scale }
+            }),
+            vec((1e-6..1e6, inner.clone()), 1..4).prop_map(|parts| ArrivalSpec::Sum {
+                parts: parts
+                    .into_iter()
+                    .map(|(share, arrival)| ArrivalPart { share, arrival })
+                    .collect()
+            }),
+            vec((time(), 0.0..1e6, inner), 1..4).prop_map(|phases| {
+                let phase = |(duration, rate_scale, arrival)| ArrivalPhase {
+                    duration,
+                    rate_scale,
+                    arrival,
+                };
+                ArrivalSpec::Phases { phases: phases.into_iter().map(phase).collect() }
+            }),
+        ]
+    })
+}
+
+/// A time above nothing.
+fn time() -> impl Strategy<Value = Nanoseconds> {
+    (1_000_u64..=1_000_000_000_000_000).prop_map(Nanoseconds::new)
+}
+
+fn path() -> impl Strategy<Value = String> {
+    "[a-z./ \"\\\\]{1,30}"
+}
+
+fn trace() -> impl Strategy<Value = ArrivalSpec> {
+    let short = || name().prop_filter("columns are short", |column| column.len() <= 64);
+    (path(), short(), option::of(short()), time(), 1e-6..1e6).prop_map(
+        |(path, column, workload, start, rate_scale)| {
+            ArrivalSpec::Trace(TraceSpec { path: path.into(), column, workload, start, rate_scale })
+        },
+    )
+}
+
+fn shape() -> impl Strategy<Value = RateShape> {
+    let window = || {
+        (0_u64..1_000_000_000, 1_u64..1_000_000_000)
+            .prop_map(|(start, length)| (Nanoseconds::new(start), Nanoseconds::new(start + length)))
+    };
+    let step = (time(), 0.0..1e6).prop_map(|(duration, factor)| RateStep { duration, factor });
+    prop_oneof![
+        (time(), time(), 1.0..1e6).prop_map(|(period, peak, peak_to_trough)| {
+            RateShape::Diurnal { period, peak, peak_to_trough }
+        }),
+        (window(), 0.0..1e6).prop_map(|((start, end), factor)| RateShape::Spike {
+            start,
+            end,
+            factor
+        }),
+        (window(), 0.0..1e6, 0.0..1e6).prop_map(|((start, end), from, to)| RateShape::Ramp {
+            start,
+            end,
+            from,
+            to
+        }),
+        (vec(step, 1..4), any::<bool>())
+            .prop_map(|(steps, repeat)| RateShape::Steps { steps, repeat }),
     ]
 }
 
