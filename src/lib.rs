@@ -18,8 +18,8 @@
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
 //! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables, [`page`]
 //!    makes one HTML page of a folder of them.
-//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them; [`cli`] is the command line. [`stats`]
-//!    holds plain numerics.
+//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them, [`reproduce`] the evaluation of the
+//!    paper; [`cli`] is the command line. [`stats`] holds plain numerics.
 //!
 //! # Example
 //!
@@ -49,6 +49,7 @@ pub mod plot;
 pub mod predictor;
 pub mod profile;
 pub mod report;
+pub mod reproduce;
 pub mod run;
 pub mod scenario;
 pub mod sim;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -86,6 +86,26 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "report",
         ],
     ),
+    // The evaluation of the paper: many runs, and their figures.
+    (
+        "reproduce",
+        &[
+            "run",
+            "units",
+            "domain",
+            "profile",
+            "predictor",
+            "fit",
+            "study",
+            "plan",
+            "workload",
+            "sim",
+            "metrics",
+            "scenario",
+            "report",
+            "plot",
+        ],
+    ),
     ("cli", ALL),
     ("main", &["cli"]),
 ];
@@ -127,6 +147,7 @@ const ALL: &[&str] = &[
     "report",
     "plot",
     "page",
+    "reproduce",
 ];
 
 /// Crates that only `validate` may use: the simulator talks to no network and to no GPU.

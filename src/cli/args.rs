@@ -53,6 +53,14 @@ pub(super) enum Command {
     Frontier(FrontierArgs),
     /// Draw figures from the files of a sweep
     Plot(PlotArgs),
+    /// Make the figures of the paper's evaluation, and more, with their numbers
+    Reproduce(ReproduceArgs),
+    /// Write a manual page for every command
+    Man {
+        /// The folder for them; it is created where needed
+        #[arg(long, short, value_name = "DIR", default_value = "man")]
+        output: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -545,6 +553,22 @@ pub(super) struct PlotArgs {
     /// Write the figures to this folder [default: figures/ of the sweep]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReproduceArgs {
+    /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
+    /// uncertainty or overhead [default: all but overhead, whose times differ from run to run]
+    #[arg(value_name = "FIGURE")]
+    pub figures: Vec<String>,
+    /// Write figures and their numbers to this folder; those of other figures that it holds stay when
+    /// figures are named
+    #[arg(long, short, value_name = "DIR", default_value = "results/paper")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
     #[command(flatten)]
     pub print: PrintArgs,
 }

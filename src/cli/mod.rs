@@ -17,6 +17,7 @@ mod files;
 mod fit;
 mod frontier;
 mod import;
+mod man;
 mod merge;
 mod output;
 mod plan;
@@ -25,6 +26,7 @@ mod plot;
 mod predict;
 mod progress;
 mod report;
+mod reproduce;
 mod results;
 mod simulate;
 mod study;
@@ -102,6 +104,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Capacity(args) => capacity::run(&args),
         Command::Frontier(args) => frontier::run(&args),
         Command::Plot(args) => plot::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
+        Command::Man { output } => man::run(&output),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

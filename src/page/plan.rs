@@ -50,8 +50,10 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
         for row in &rows {
             let (background, ink) = colour(&row.model, models);
             let height = 100.0 * row.sm_pct / whole;
+            // One line is all that a thin share has room for.
+            let class = if height < 12.0 { "share thin" } else { "share" };
             html.raw(&format!(
-                "<div class=\"share\" style=\"height:{height:.2}%;background:{background};color:{ink}\" "
+                "<div class=\"{class}\" style=\"height:{height:.2}%;background:{background};color:{ink}\" "
             ));
             html.raw("title=\"").text(&spoken(row)).raw("\"><b>");
             html.text(row.workload.as_str()).raw("</b> ").text(row.model.as_str()).raw(" <span>");

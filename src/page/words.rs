@@ -1,6 +1,6 @@
 //! The summary in words.
 
-use super::Source;
+use super::{Document, Source};
 use crate::report::{Comparison, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
@@ -108,8 +108,25 @@ fn verdict(comparison: &Comparison) -> String {
     )
 }
 
+/// What `igniter accuracy` and `validate compare` say in one line.
+fn of_errors(document: &Document) -> Option<String> {
+    let value = |key: &str| {
+        let (_, text) = document.values.iter().find(|(path, _)| path == key)?;
+        text.parse::<f64>().ok()
+    };
+    let mape = value("mape_pct")?;
+    let mut sentence = format!("The mean absolute error of predictions is {} %", short(mape));
+    if let Some(n) = value("n") {
+        sentence += &format!(" over {} latencies", trimmed(n));
+    }
+    if let (Some(p95), Some(bias)) = (value("p95_pct"), value("bias_pct")) {
+        sentence += &format!("; 95 % are within {} %, the bias is {bias:+.2} %", short(p95));
+    }
+    Some(sentence + ".")
+}
+
 fn of_tables(source: &Source) -> Vec<String> {
-    let mut sentences = Vec::new();
+    let mut sentences: Vec<String> = source.documents.iter().filter_map(of_errors).collect();
     let tables: Vec<String> = source
         .tables
         .iter()

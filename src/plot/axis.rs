@@ -51,6 +51,16 @@ impl Axis {
         Self { high, ticks: multiples(step, high), ..Self::from_zero(high, ticks) }
     }
 
+    /// A linear axis that holds `low` and `high`, with about `ticks` ticks; from zero where `low` is not
+    /// below it.
+    pub(super) fn around(low: f64, high: f64, ticks: usize) -> Self {
+        if low >= 0.0 {
+            return Self::from_zero(high, ticks);
+        }
+        let high = high.max(0.0);
+        Self::between(low, high, nice_step((high - low) / ticks.max(1) as f64))
+    }
+
     /// A linear axis from a multiple of `step` below `low` to one above `high`, with a tick at each.
     pub(super) fn between(low: f64, high: f64, step: f64) -> Self {
         let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());

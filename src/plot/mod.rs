@@ -10,6 +10,8 @@ mod bars;
 mod breakdown;
 mod canvas;
 mod cdf;
+mod fonts;
+mod generic;
 mod grouped;
 mod heat;
 mod panel;
@@ -26,6 +28,7 @@ mod text;
 mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
+pub use generic::{BarsFigure, Marks, Named, Points, PointsFigure};
 pub use heat::{HeatPanel, heat_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
@@ -74,6 +77,12 @@ impl Figure {
         &self.svg
     }
 
+    /// The same as a file of its own: with the fonts that it uses, and its caption as title.
+    #[must_use]
+    pub fn standalone_svg(&self) -> String {
+        fonts::standalone(&self.svg, &self.caption)
+    }
+
     /// The figure as the bytes of a PNG file with 300 pixels per inch.
     ///
     /// # Errors
@@ -111,6 +120,27 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     Ok(figures)
 }
 
+/// The provisioning plans of a comparison, as [`comparison_figures`] draws them.
+///
+/// # Errors
+/// When one cannot be drawn.
+pub fn plan_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
+    plan::figures(comparison)
+}
+
+/// P99 against SLO, and SLO violations, of a comparison, as [`comparison_figures`] draws them.
+///
+/// # Errors
+/// When one cannot be drawn.
+pub fn slo_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
+    if comparison.strategies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut figures = bars::p99_figures(comparison)?;
+    figures.extend(bars::violation_figures(comparison)?);
+    Ok(figures)
+}
+
 /// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and says where they are.
 ///
 /// # Errors
@@ -123,7 +153,8 @@ pub fn write_figures(
     let mut files = Vec::with_capacity(figures.len());
     for (figure, image) in figures.iter().zip(images) {
         let (image, stem) = (image?, format!("figures/{}", figure.stem));
-        dir.write(&format!("{stem}.svg"), |file| file.write_all(figure.svg.as_bytes()))?;
+        let svg = figure.standalone_svg();
+        dir.write(&format!("{stem}.svg"), |file| file.write_all(svg.as_bytes()))?;
         dir.write(&format!("{stem}.png"), |file| file.write_all(&image))?;
         files.push(FigureFile { stem, caption: figure.caption.clone() });
     }

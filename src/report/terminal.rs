@@ -47,14 +47,14 @@ pub fn strategy_text(result: &StrategyResult, colours: Colours) -> String {
     table.load_style(NOTHING);
     table.set_header([
         "workload", "GPU", "model", "batch", "SM %", "SLO ms", "pred. ms", "mean ms", "P99 ms",
-        "viol. %", "req/s", "",
+        "viol. %", "req/s", "P99/SLO", "",
     ]);
     for workload in &result.workloads {
         table.add_row(cells(result, workload));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
-        if !matches!(index, 0 | 2 | 11) {
+        if !matches!(index, 0 | 2 | 11 | 12) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -100,10 +100,23 @@ fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
         short_option(w.p99_ms),
         short_option(w.slo_violation_pct),
         short(w.throughput_rps),
+        w.p99_ms.map_or_else(String::new, |p99| bar(p99 / w.slo_ms)),
         mark(w.verdict).to_owned(),
     ]
     .map(Cell::new)
     .into()
+}
+
+/// A part of one as a bar of eight characters, in eighths of them; more than one ends in an arrow.
+fn bar(part: f64) -> String {
+    const WIDTH: usize = 8;
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if part > 1.0 {
+        return format!("{}▶", "█".repeat(WIDTH - 1));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 64")]
+    let eighths = (part.max(0.0) * 8.0 * WIDTH as f64).round() as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
 fn mark(verdict: Verdict) -> &'static str {
@@ -148,9 +161,9 @@ mod tests {
         let text = comparison_text(&small_comparison(), Colours::Off);
         let expected = "\
 igniter: 1 GPU, 3.06 $/h, 0 of 2 workloads miss their SLO (P99)
-  workload  GPU  model    batch  SM %  SLO ms  pred. ms  mean ms  P99 ms  viol. %  req/s
-  W1          0  alexnet      4  37.5    15.0      7.25     12.5    12.5        0   10.0  ok
-  W|2 <b>     0  alexnet      4    50    40.0      7.25     12.5    12.5        0   10.0  ok
+  workload  GPU  model    batch  SM %  SLO ms  pred. ms  mean ms  P99 ms  viol. %  req/s  P99/SLO
+  W1          0  alexnet      4  37.5    15.0      7.25     12.5    12.5        0   10.0  ██████▋  ok
+  W|2 <b>     0  alexnet      4    50    40.0      7.25     12.5    12.5        0   10.0  ██▌      ok
 
 ffd: 1 GPU, 3.06 $/h, 1 of 2 workloads miss their SLO (P99)
 ";
@@ -169,6 +182,13 @@ ffd: 1 GPU, 3.06 $/h, 1 of 2 workloads miss their SLO (P99)
             colourful = colourful.replace(code, "");
         }
         assert_eq!(colourful, plain);
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_part() {
+        // 12.5/15 × 64 = 53.3 eighths: six and five eighths
+        let bars = [12.5 / 15.0, 0.0, 1.0, 1.001].map(bar);
+        assert_eq!(bars, ["██████▋", "", "████████", "███████▶"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::prediction_error::{errors, with_errors};
 use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
-use crate::domain::{GpuId, GpuKind, Plan, Workload};
+use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
     KindPlans, Margin, PlanOptions, PlanRequest, Replicas, Strategy, Violation,
@@ -453,6 +453,17 @@ impl Study {
         StrategyResult { predicted_violations: predicted_violations(&self.check(plan)), ..result }
     }
 
+    /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
+    /// where the scenario has neither a controller nor faults.
+    ///
+    /// # Errors
+    /// As [`Study::simulate`].
+    pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
+        let simulated = self.all_simulated();
+        let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
+        Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
+    }
+
     /// The tables of several simulated plans.
     #[must_use]
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
@@ -462,7 +473,6 @@ impl Study {
     }
 }
 
-/// Fits or reads the predictors of one GPU kind.
 /// Puts one profile in the place of the GPU kinds of a scenario.
 pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
     // A price belongs to the kind that it was written for.
@@ -472,6 +482,7 @@ pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
     scenario.gpus = vec![ScenarioGpu { profile, price_per_hour }];
 }
 
+/// Fits or reads the predictors of one GPU kind.
 fn load_kind(gpu: &ScenarioGpu, overrides: &Overrides) -> Result<KindPredictors, RunError> {
     let profile = gpu.profile.to_string();
     let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;

@@ -97,7 +97,7 @@
       spec.columns.forEach((name, c) => {
         if (spec.numeric[c]) return;
         const values = distinct(spec.rows, c);
-        if (values.length < 2 || values.length > 40) return;
+        if (values.length < 2 || values.length > 40 || values.length === spec.rows.length) return;
         const select = choice(values.map(String).sort(collator.compare), "all");
         select.addEventListener("change", () => {
           if (select.value === "") state.picks.delete(c);
@@ -220,11 +220,11 @@
     for (const entry of entries) drawn.get(entry.target)?.resize();
   });
   const waiting = new Map(data.charts.map((spec) => [document.getElementById(spec.id), spec]));
-  const drawWaiting = (holder) => {
+  const drawWaiting = (holder, more = {}) => {
     const spec = waiting.get(holder);
     if (spec === undefined) return;
     waiting.delete(holder);
-    draw(holder, OPTIONS[spec.kind](spec, holder));
+    draw(holder, { ...OPTIONS[spec.kind](spec, holder), ...more });
   };
   // A chart is drawn when it comes near the window, and all are before the page is printed.
   const near = new IntersectionObserver((entries) => {
@@ -233,11 +233,26 @@
     }
   }, { rootMargin: "400px" });
   for (const holder of waiting.keys()) near.observe(holder);
-  const all = () => { for (const holder of [...waiting.keys()]) drawWaiting(holder); };
-  const fit = () => { for (const chart of drawn.values()) chart.resize({ animation: { duration: 0 } }); };
-  addEventListener("beforeprint", () => { all(); fit(); });
-  addEventListener("afterprint", fit);
-  matchMedia("print").addEventListener("change", fit);
+  const all = (more) => { for (const holder of [...waiting.keys()]) drawWaiting(holder, more); };
+  // The page is laid out for paper only after this event: charts get the size that they will have there
+  // (A4 less its margins), and scale with their boxes on other paper.
+  addEventListener("beforeprint", () => {
+    all({ animation: false });
+    for (const [holder, chart] of drawn) {
+      chart.setOption({ animation: false });
+      const width = holder.closest(".charts") ? 330 : 690;
+      chart.resize({ width, height: 235, animation: { duration: 0 } });
+      // No frame comes before the page is printed.
+      chart.getZr().refreshImmediately();
+      holder.querySelector("svg").setAttribute("viewBox", `0 0 ${width} 235`);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const [holder, chart] of drawn) {
+      holder.querySelector("svg").removeAttribute("viewBox");
+      chart.resize({ width: "auto", height: "auto", animation: { duration: 0 } });
+    }
+  });
 
   // -- explorer ------------------------------------------------------------------------------------
   const explorer = () => {
@@ -275,7 +290,9 @@
       if (tables.length > 1) pick("Table", tables.map((u, i) => [i, u.title]), tables.indexOf(t), (v) => { state.table = tables[Number(v)]; start(); });
       const columns = t.columns.map((name, c) => [c, name]);
       const numbers = columns.filter(([c]) => t.numeric[c]);
-      const words = columns.filter(([c]) => distinct(t.rows, c).length <= 24);
+      // Measured numbers differ in every row: only settings are worth splitting and filtering by.
+      const few = (c) => { const n = distinct(t.rows, c).length; return t.numeric[c] ? n <= 12 && 3 * n <= t.rows.length : n <= 40; };
+      const words = columns.filter(([c]) => few(c));
       pick("Across (x)", columns, state.x, (v) => { state.x = Number(v); if (!t.numeric[state.x]) state.as = "bars"; });
       pick("Up (y)", numbers, state.y, (v) => { state.y = Number(v); });
       pick("Split by", [[-1, "nothing"], ...words], state.split, (v) => { state.split = Number(v); });

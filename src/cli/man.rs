@@ -1,0 +1,26 @@
+//! `igniter man`
+
+use super::Outcome;
+use super::args::Cli;
+use super::files::write_file;
+use clap::CommandFactory;
+use std::path::Path;
+
+pub(super) fn run(folder: &Path) -> anyhow::Result<Outcome> {
+    std::fs::create_dir_all(folder)?;
+    let mut cli = Cli::command();
+    cli.build();
+    page(&cli, folder)?;
+    for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+        page(command, folder)?;
+    }
+    super::output::print(&format!("wrote {}; read them with: man -l FILE", folder.display()))?;
+    Ok(Outcome::Done)
+}
+
+fn page(command: &clap::Command, folder: &Path) -> anyhow::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+    write_file(&folder.join(format!("{name}.1")), &String::from_utf8(text)?)
+}

@@ -1,0 +1,211 @@
+//! The evaluation of the paper with our data, and what it lacks: every figure with its numbers, its
+//! command, and a caption that says what is measured, predicted or simulated.
+//!
+//! The V100 profile and the paper's workloads are built in, so nothing but the program is needed.
+//! Everything that [`make`] returns depends on the version alone, byte for byte; the times of
+//! `overhead` are the one exception, and that figure is made only when it is named.
+
+mod accuracy;
+mod context;
+mod control;
+mod planning;
+mod serving;
+mod uncertainty;
+mod workloads;
+
+use crate::plot::{Figure, PlotError};
+use crate::run::RunError;
+use context::Context;
+use std::fmt::Write;
+
+/// What a figure cannot be made for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReproduceError {
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A plan cannot be asked for.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::PlanError),
+    /// A predictor cannot be fitted.
+    #[error(transparent)]
+    Fit(#[from] crate::fit::FitError),
+    /// A profile cannot be read.
+    #[error(transparent)]
+    Profile(#[from] crate::profile::ProfileError),
+    /// A scenario cannot be read.
+    #[error(transparent)]
+    Scenario(#[from] crate::scenario::ScenarioError),
+    /// A figure cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// There is no figure of that name.
+    #[error("no figure {given:?}; the figures are: {known}")]
+    Unknown {
+        /// The name given.
+        given: String,
+        /// Those that exist.
+        known: String,
+    },
+}
+
+/// The numbers of a figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    /// The file, without `.csv`.
+    pub stem: String,
+    /// The names of its columns, with units.
+    pub header: Vec<&'static str>,
+    /// Its rows.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// One figure, with its numbers.
+#[derive(Debug)]
+pub struct Made {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// A heading.
+    pub title: &'static str,
+    /// What is measured, predicted or simulated, and how.
+    pub basis: String,
+    /// The pages of the figure.
+    pub figures: Vec<Figure>,
+    /// The numbers that it shows.
+    pub numbers: Vec<Numbers>,
+}
+
+/// What makes one figure.
+type Make = fn(&Context) -> Result<Made, ReproduceError>;
+
+/// A figure that can be asked for.
+struct Entry {
+    name: &'static str,
+    make: Make,
+    /// Whether it is made when none is named.
+    usual: bool,
+}
+
+const ENTRIES: [Entry; 14] = [
+    Entry { name: "accuracy", make: accuracy::solo, usual: true },
+    Entry { name: "experiments", make: accuracy::experiments, usual: true },
+    Entry { name: "plans", make: planning::plans, usual: true },
+    Entry { name: "slo", make: serving::slo, usual: true },
+    Entry { name: "cost", make: planning::cost, usual: true },
+    Entry { name: "bound", make: planning::bound, usual: true },
+    Entry { name: "bursts", make: serving::bursts, usual: true },
+    Entry { name: "headroom", make: serving::headroom, usual: true },
+    Entry { name: "energy", make: serving::energy, usual: true },
+    Entry { name: "breakdown", make: serving::breakdown, usual: true },
+    Entry { name: "adaptation", make: control::adaptation, usual: true },
+    Entry { name: "shadow", make: control::shadow, usual: true },
+    Entry { name: "uncertainty", make: uncertainty::draws, usual: true },
+    Entry { name: "overhead", make: planning::overhead, usual: false },
+];
+
+/// The names of all figures.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    ENTRIES.iter().map(|entry| entry.name).collect()
+}
+
+/// Resolves names of figures; none stands for all whose numbers are the same each time.
+///
+/// # Errors
+/// When there is no figure of a name.
+pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
+    if given.is_empty() {
+        return Ok(ENTRIES.iter().filter(|entry| entry.usual).map(|entry| entry.name).collect());
+    }
+    let find = |name: &String| {
+        let entry = ENTRIES.iter().find(|entry| entry.name == name);
+        entry.map(|entry| entry.name).ok_or_else(|| ReproduceError::Unknown {
+            given: name.clone(),
+            known: names().join(", "),
+        })
+    };
+    given.iter().map(find).collect()
+}
+
+/// Makes figures, in this order; `at` is told before each.
+///
+/// # Errors
+/// When one cannot be made.
+///
+/// # Panics
+/// When a name is none of [`chosen`].
+pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<Made>, ReproduceError> {
+    let context = Context::default();
+    let one = |name: &&str| {
+        at(name);
+        let entry = ENTRIES.iter().find(|entry| entry.name == *name);
+        (entry.expect("names are resolved first").make)(&context)
+    };
+    names.iter().map(one).collect()
+}
+
+/// The page beside the figures.
+#[must_use]
+pub fn readme(made: &[Made]) -> String {
+    let mut text = String::from(
+        "# The paper's evaluation, and what it lacks\n\n\
+         All of it is made by `igniter reproduce -o results/paper`; one figure by naming it. The CSV files \
+         are the same byte for byte each time, on any machine and number of threads. Workloads, SLOs and \
+         rates are those of the paper (`scenarios/paper-12.toml`), the GPU is a V100 at 3.06 $/h with the \
+         profile that the authors measured (`profiles/v100`).\n",
+    );
+    for one in made {
+        write!(text, "\n## {}\n\n", one.title).expect("a string takes all");
+        for figure in &one.figures {
+            writeln!(
+                text,
+                "![{}](figures/{}.png)\n\n{}\n",
+                figure.caption, figure.stem, figure.caption
+            )
+            .expect("a string takes all");
+        }
+        let files: Vec<String> =
+            one.numbers.iter().map(|n| format!("[`{0}.csv`]({0}.csv)", n.stem)).collect();
+        let pictures: Vec<String> =
+            one.figures.iter().map(|f| format!("[SVG](figures/{}.svg)", f.stem)).collect();
+        writeln!(
+            text,
+            "{} Numbers: {}. Vector graphics: {}. Command: `igniter reproduce {} -o DIR`.",
+            one.basis,
+            files.join(", "),
+            pictures.join(", "),
+            one.name
+        )
+        .expect("a string takes all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_before_anything_runs() {
+        assert!(!chosen(&[]).unwrap().contains(&"overhead"), "its times differ from run to run");
+        assert_eq!(chosen(&["overhead".to_owned()]).unwrap(), ["overhead"]);
+        let error = chosen(&["acuracy".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("acuracy") && error.contains("accuracy, experiments"), "{error}");
+    }
+
+    #[test]
+    fn every_figure_has_numbers_a_basis_and_is_in_the_page() {
+        // The two that need no simulation.
+        let made = make(&["accuracy", "experiments"], |_| {}).unwrap();
+        for one in &made {
+            assert!(!one.figures.is_empty() && one.numbers.iter().all(|n| !n.rows.is_empty()));
+            let widths = one.numbers.iter().flat_map(|n| n.rows.iter().map(|r| (r, &n.header)));
+            assert!(widths.into_iter().all(|(row, header)| row.len() == header.len()));
+        }
+        let text = readme(&made);
+        for words in ["(figures/accuracy.png)", "accuracy.csv", "measured", "predicted"] {
+            assert!(text.contains(words), "{words}");
+        }
+    }
+}
