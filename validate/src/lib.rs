@@ -1,6 +1,8 @@
 //! Runs the plans of `igniter` on real GPUs through NVIDIA Triton, and compares what is measured with
 //! what was predicted and simulated.
 //!
+//! - [`doctor`] says what a machine lacks.
+//! - [`facts`] finds out what MPS grants and how long copies take.
 //! - [`launch`] starts one Triton server for each placement of a plan and ends it again.
 //! - [`client`] sends requests over HTTP, [`load`] sends them at their times.
 //! - [`data`] holds what is sent.
@@ -17,6 +19,8 @@ pub mod client;
 pub mod clock;
 pub mod compare;
 pub mod data;
+pub mod doctor;
+pub mod facts;
 pub mod gpu;
 pub mod guard;
 pub mod launch;

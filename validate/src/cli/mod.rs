@@ -7,6 +7,8 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod doctor;
+mod facts;
 mod launch;
 
 use crate::guard::{self, GuardOrder};
@@ -27,6 +29,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what this machine lacks for validation, and how to mend it
+    Doctor(doctor::DoctorCommand),
+    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    Facts(facts::FactsCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -87,6 +93,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Facts(args) => facts::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }
