@@ -165,7 +165,7 @@ fn rejected_requests_are_in_the_request_log() {
     let text = String::from_utf8(output.stdout).unwrap();
     let mut rows = csv::Reader::from_path(out.join("requests.csv")).unwrap();
     let outcomes: Vec<String> =
-        rows.records().map(|row| row.unwrap().iter().last().unwrap().to_owned()).collect();
+        rows.records().map(|row| row.unwrap().iter().next_back().unwrap().to_owned()).collect();
     let count = |what: &str| outcomes.iter().filter(|outcome| *outcome == what).count();
     assert!(count("rejected") + count("timed_out") > 0, "{text}");
     assert_eq!(count("completed") + count("rejected") + count("timed_out"), outcomes.len());

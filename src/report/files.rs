@@ -263,7 +263,7 @@ fn window_rows(result: &StrategyResult) -> impl Iterator<Item = AdaptationRow> {
     result.adaptation.iter().map(|row| {
         let WindowRow { start_s, end_s, gpu, sm_pct, batch, completed, failed, p99_ms, .. } = *row;
         let (strategy, workload) = (result.strategy.clone(), row.workload.clone());
-        let row = AdaptationRow {
+        AdaptationRow {
             strategy,
             workload,
             start_s,
@@ -274,8 +274,7 @@ fn window_rows(result: &StrategyResult) -> impl Iterator<Item = AdaptationRow> {
             completed,
             failed,
             p99_ms,
-        };
-        row
+        }
     })
 }
 

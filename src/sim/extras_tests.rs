@@ -322,7 +322,7 @@ fn any_run() -> impl Strategy<Value = (FakeScenario, EngineSpec, Control)> {
         any_control(servers.len()).prop_map(move |control| {
             let mut predictor = FakePredictor::new(models.clone(), 0.2);
             predictor.by_share = true;
-            (FakeScenario::new(predictor, &[servers.clone()]), spec, control)
+            (FakeScenario::new(predictor, std::slice::from_ref(&servers)), spec, control)
         })
     })
 }

@@ -65,13 +65,13 @@ struct Payload {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Thread {
+enum WaitsFor {
     /// Step 2: the queue is empty.
-    WaitsForRequests { deadline: Time },
+    Requests { deadline: Time },
     /// Step 3: no slot.
-    WaitsForSlot { deadline: Time },
+    Slot { deadline: Time },
     /// Step 8: the batch may grow.
-    WaitsForMore { deadline: Time },
+    More { deadline: Time },
 }
 
 /// The state of one model.
@@ -90,7 +90,7 @@ pub(crate) struct Model {
     next_preferred: usize,
     payload_queue: VecDeque<Payload>,
     parked: usize,
-    thread: Thread,
+    thread: WaitsFor,
     /// Batches that instances have taken, until the driver asks.
     pub(crate) taken: Vec<Vec<Request>>,
     /// Requests that failed, until the driver asks.
@@ -112,7 +112,7 @@ impl Model {
             payload_saturated: false,
             next_preferred: 0,
             payload_queue: VecDeque::new(),
-            thread: Thread::WaitsForRequests { deadline: TICK },
+            thread: WaitsFor::Requests { deadline: TICK },
             taken: Vec::new(),
             refused: Vec::new(),
             expired: Vec::new(),
@@ -187,15 +187,15 @@ impl Model {
     /// When the batcher thread wakes by itself.
     pub(crate) fn deadline(&self) -> Time {
         match self.thread {
-            Thread::WaitsForRequests { deadline }
-            | Thread::WaitsForSlot { deadline }
-            | Thread::WaitsForMore { deadline } => deadline,
+            WaitsFor::Requests { deadline }
+            | WaitsFor::Slot { deadline }
+            | WaitsFor::More { deadline } => deadline,
         }
     }
 
     /// It does.
     pub(crate) fn deadline_passed(&mut self, now: Time) {
-        if let Thread::WaitsForSlot { .. } = self.thread
+        if let WaitsFor::Slot { .. } = self.thread
             && !self.slot_available()
         {
             if !self.config.delays {
@@ -204,7 +204,7 @@ impl Model {
                     self.expired.extend(self.unexpired.pop_front());
                 }
             }
-            self.thread = Thread::WaitsForSlot { deadline: now + TICK };
+            self.thread = WaitsFor::Slot { deadline: now + TICK };
             return;
         }
         self.batcher_wakes(now);
@@ -226,7 +226,7 @@ impl Model {
     }
 
     fn batcher_thread(&mut self, now: Time) {
-        if let Thread::WaitsForSlot { .. } = self.thread
+        if let WaitsFor::Slot { .. } = self.thread
             && !self.slot_available()
         {
             return;
@@ -243,12 +243,12 @@ impl Model {
             }
             // 2
             if self.queue_is_empty() {
-                self.thread = Thread::WaitsForRequests { deadline: now + TICK };
+                self.thread = WaitsFor::Requests { deadline: now + TICK };
                 return;
             }
             // 3
             if !self.slot_available() {
-                self.thread = Thread::WaitsForSlot { deadline: now + TICK };
+                self.thread = WaitsFor::Slot { deadline: now + TICK };
                 return;
             }
             // 4: nobody holds a lock for any time.
@@ -274,7 +274,7 @@ impl Model {
             }
             // 8
             if wait > 0 {
-                self.thread = Thread::WaitsForMore { deadline: now + wait };
+                self.thread = WaitsFor::More { deadline: now + wait };
                 return;
             }
         }
