@@ -100,10 +100,12 @@ impl Response {
             return Err(format!("status {}: {why}", self.status));
         }
         let outputs = json["outputs"].as_array().ok_or_else(|| format!("no outputs: {text}"))?;
-        let sizes = outputs.iter().filter_map(|output| {
-            let parameters = &output["parameters"];
-            (parameters["binary_data_size"].as_u64())
-                .or_else(|| parameters["shared_memory_byte_size"].as_u64())
+        let sizes = outputs.iter().map(|output| {
+            let size = output["parameters"]["binary_data_size"].as_u64();
+            // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
+            let shape = output["shape"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let elements = || shape.iter().filter_map(serde_json::Value::as_u64).product();
+            size.unwrap_or_else(elements)
         });
         Ok(sizes.sum())
     }
