@@ -29,7 +29,12 @@ for wheel in "$work"/*.whl; do
 done
 if ! ldconfig -p | grep -q 'libb64\.so\.0d'; then
     # Only the file is needed: taken out of Debian's package, nothing is installed.
-    (cd "$work" && apt-get download libb64-0d >/dev/null && dpkg-deb -x libb64-0d_*.deb "$work/debian")
+    chmod 755 "$work"
+    (
+        cd "$work"
+        apt-get download libb64-0d >/dev/null || { apt-get update && apt-get download libb64-0d; } >/dev/null
+        dpkg-deb -x libb64-0d_*.deb "$work/debian"
+    )
 fi
 mkdir -p "$target/lib"
 find "$work" -name 'libcudart.so.12' -exec cp {} "$target/lib/" \;

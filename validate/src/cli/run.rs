@@ -2,13 +2,14 @@
 
 use super::Outcome;
 use super::output::{LimitArgs, Progress, finish_comparison};
-use crate::client::{HttpOptions, Tag};
+use crate::client::HttpOptions;
 use crate::compare::{ModelKind, RunFolder, RunInfo, WorkloadRun, compare, write_comparison};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{Deployment, Device, Endpoint, LaunchArgs, ModelSource, ServerSpec};
-use crate::measure::{HostOverhead, Measured, Stamps, Warning, read_trace};
+use crate::measure::{HostOverhead, Measured, Warning, read_trace};
 use crate::run::{
-    Load, LoadOptions, Record, Target, TargetOptions, keep_run, run_load, standby_specs, throttled,
+    Load, LoadOptions, Record, Target, TargetOptions, Traces, keep_run, run_load, standby_specs,
+    throttled,
 };
 use crate::{clock, life};
 use anyhow::{Context, bail};
@@ -94,7 +95,7 @@ pub(super) struct LoadArgs {
 }
 
 /// The seed of the calibration's arrivals is the scenario's with these bits changed.
-const OTHER_SEED: u64 = 0x5eed_0f_ca11_b7a7e;
+const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -153,7 +154,6 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let mut dir = OutputDir::open(&args.output, Existing::Keep)?;
     write_comparison(&mut dir, &comparison)?;
     dir.finish(manifest)?;
-    drop(progress);
     finish_comparison(&comparison, &args.output, &args.limits)
 }
 
@@ -238,7 +238,7 @@ struct Measurement {
     info: RunInfo,
     record: Record,
     names: Vec<WorkloadName>,
-    traces: Vec<Vec<BTreeMap<Tag, Stamps>>>,
+    traces: Vec<Traces>,
     samples_csv: Option<String>,
 }
 
@@ -309,14 +309,14 @@ impl Session<'_> {
         if record.ended_early.is_none() {
             stopped?;
         }
-        let (traces, mut warnings) = read_traces(&files, record.ended_early.is_some())?;
+        let traces = read_traces(&files, record.ended_early.is_some())?;
         for (i, run) in workloads.iter_mut().enumerate() {
             // It came before the start of the measured run: any other origin serves.
             let calibration = &record.workloads[i].calibration;
             let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
             run.overhead = HostOverhead::calibrate(&rows, run.times_ms.as_deref());
         }
-        warnings.extend(self.warnings(&record, summaries.as_deref().unwrap_or_default()));
+        let warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
         let info = RunInfo {
             launcher: String::new(),
             models: self.model_kind(),
@@ -461,11 +461,7 @@ fn of_workload<'e>(endpoints: &'e [Endpoint], name: &WorkloadName) -> Vec<&'e En
 }
 
 /// The traces of each workload's servers; after a run that ended early they may be missing.
-#[expect(clippy::type_complexity, reason = "one map for each server of each workload")]
-fn read_traces(
-    files: &[Vec<Option<PathBuf>>],
-    ended_early: bool,
-) -> anyhow::Result<(Vec<Vec<BTreeMap<Tag, Stamps>>>, Vec<Warning>)> {
+fn read_traces(files: &[Vec<Option<PathBuf>>], ended_early: bool) -> anyhow::Result<Vec<Traces>> {
     let read = |file: &Option<PathBuf>| match file {
         None => Ok(BTreeMap::new()),
         Some(file) => match read_trace(file) {
@@ -473,9 +469,6 @@ fn read_traces(
             other => other,
         },
     };
-    let traces = files
-        .iter()
-        .map(|files| files.iter().map(read).collect::<Result<Vec<_>, _>>())
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok((traces, Vec::new()))
+    let of_workload = |files: &Vec<Option<PathBuf>>| files.iter().map(read).collect();
+    Ok(files.iter().map(of_workload).collect::<Result<_, _>>()?)
 }

@@ -55,11 +55,9 @@ impl Connection {
         let sent = clock::now();
         // Before the first byte: the answer may be there before this thread goes on.
         *lock(&self.in_flight) = Some(InFlight { tag, intended, sent, written: sent });
-        let written = match self.stream.try_write_vectored(&template.pieces(id.as_bytes(), 0)) {
-            Ok(written) => written,
-            // Also of a broken connection: its task meets the error again, and reports it.
-            Err(_) => 0,
-        };
+        // Nothing is written to a broken connection: its task meets the error again, and reports it.
+        let pieces = template.pieces(id.as_bytes(), 0);
+        let written = self.stream.try_write_vectored(&pieces).unwrap_or_default();
         if written < template.length() {
             // The task lives as long as the connection is in use.
             let _ = self.rest.send(Rest { tag, written });

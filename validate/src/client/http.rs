@@ -33,6 +33,9 @@ impl Default for HttpOptions {
 #[derive(Debug, Clone)]
 pub struct HttpClient(Arc<Shared>);
 
+/// What an answer looks like from outside: status, length of its JSON, length of the rest.
+type Shape = (u16, usize, usize);
+
 /// What the connections of a client share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -46,7 +49,7 @@ pub(super) struct Shared {
     opened: AtomicU32,
     exhausted: AtomicU64,
     /// The look of an answer that was taken apart, with its output bytes.
-    known: Mutex<Option<((u16, usize, usize), u64)>>,
+    known: Mutex<Option<(Shape, u64)>>,
 }
 
 #[derive(Debug, Default)]

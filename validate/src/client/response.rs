@@ -100,10 +100,12 @@ impl Response {
             return Err(format!("status {}: {why}", self.status));
         }
         let outputs = json["outputs"].as_array().ok_or_else(|| format!("no outputs: {text}"))?;
-        let sizes = outputs.iter().filter_map(|output| {
-            let parameters = &output["parameters"];
-            (parameters["binary_data_size"].as_u64())
-                .or_else(|| parameters["shared_memory_byte_size"].as_u64())
+        let sizes = outputs.iter().map(|output| {
+            let size = output["parameters"]["binary_data_size"].as_u64();
+            // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
+            let shape = output["shape"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let elements = || shape.iter().filter_map(serde_json::Value::as_u64).product();
+            size.unwrap_or_else(elements)
         });
         Ok(sizes.sum())
     }
@@ -119,8 +121,8 @@ mod tests {
     use super::*;
 
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\
-        Inference-Header-Content-Length: 76\r\nContent-Length: 84\r\n\r\n\
-        {\"id\":\"x\",\"outputs\":[{\"name\":\"OUT\",\"parameters\":{\"binary_data_size\":8    }}]}12345678";
+        Inference-Header-Content-Length: 73\r\nContent-Length: 81\r\n\r\n\
+        {\"id\":\"x\",\"outputs\":[{\"name\":\"OUT\",\"parameters\":{\"binary_data_size\":8}}]}12345678";
 
     #[test]
     fn answers_in_pieces_of_any_size() {
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn the_length_without_its_name_is_understood() {
         let mut reader = ResponseReader::default();
-        let answer = reader.push(OK.replace("Content-Length: 84", ": 84").as_bytes()).unwrap();
+        let answer = reader.push(OK.replace("\nContent-Length: 81", "\n: 81").as_bytes()).unwrap();
         assert_eq!(answer.unwrap().output_bytes(), Ok(8));
     }
 

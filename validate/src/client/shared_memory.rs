@@ -3,6 +3,7 @@
 use super::control::{ModelInfo, Server};
 use super::request::{RequestTemplate, Tensors};
 use super::{ClientError, ControlError};
+use crate::data::Sample;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -19,8 +20,7 @@ pub struct SharedMemory {
 impl SharedMemory {
     /// Fills a region and registers it; returns it with one request for each sample.
     ///
-    /// `samples` hold the bytes of each input; `shapes` the dimensions of each input of each sample, with
-    /// the batch; `output_bytes` the sizes of the outputs, or nothing where outputs come in the answer.
+    /// `output_bytes` the sizes of the outputs, or nothing where outputs come in the answer.
     ///
     /// # Errors
     /// When the region cannot be made, or the server refuses it (newer ones do without
@@ -30,7 +30,7 @@ impl SharedMemory {
         host: &str,
         model: &ModelInfo,
         name: &str,
-        samples: &[(Vec<Vec<u8>>, Vec<Vec<i64>>)],
+        samples: &[Sample],
         output_bytes: &[u64],
     ) -> anyhow::Result<(Self, Vec<RequestTemplate>)> {
         let file = PathBuf::from(format!("/dev/shm/{name}"));
@@ -55,7 +55,7 @@ impl SharedMemory {
             padded(&mut content, &zeros).map_err(failed)?;
         }
         let mut templates = Vec::with_capacity(samples.len());
-        for (tensors, shapes) in samples {
+        for Sample { tensors, shapes } in samples {
             let inputs: Vec<_> = tensors.iter().map(|tensor| place(tensor.len() as u64)).collect();
             for tensor in tensors {
                 padded(&mut content, tensor).map_err(failed)?;

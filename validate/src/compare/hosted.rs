@@ -26,7 +26,7 @@ impl<'a> HostedPredictor<'a> {
         workloads: &[Workload],
         overheads: Vec<HostOverhead>,
     ) -> Self {
-        let names = workloads.iter().map(|w| Self::model_of(w)).collect();
+        let names = workloads.iter().map(Self::model_of).collect();
         let known = |w: &Workload| inner.model_id(&w.model).expect("the scenario was checked");
         Self { inner, names, models: workloads.iter().map(known).collect(), overheads }
     }

@@ -86,7 +86,7 @@ pub fn simulated_arm(
             },
             arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
             batching: entry.batching.clone(),
-            server: entry.server.clone(),
+            server: entry.server,
         });
     }
     let mut hosted_plan = plan.clone();
@@ -123,7 +123,7 @@ pub fn simulated_arm(
         record.arrival = Nanoseconds::new(intended);
         let outside = overheads[workload].per_request_ms.max(0.0);
         let outside = Milliseconds::new(outside).unwrap_or(Milliseconds::ZERO).to_nanoseconds();
-        record.done = record.done + outside;
+        record.done += outside;
     }
     Ok(Arm::new(plan, &workloads, window, records, &[]))
 }

@@ -272,8 +272,11 @@ fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
     }
 }
 
+/// A number of a row, and what was measured of it.
+type Pair = fn(&Row) -> (Option<f64>, Option<f64>);
+
 fn agreement(rows: &[Row]) -> Vec<Agreement> {
-    let kinds: [(&str, fn(&Row) -> (Option<f64>, Option<f64>)); 6] = [
+    let kinds: [(&str, Pair); 6] = [
         ("time of a full batch, predicted", |r| (Some(r.predicted_batch_ms), r.measured_batch_ms)),
         ("the same with the host's overhead", |r| (Some(r.hosted_batch_ms), r.measured_batch_ms)),
         ("mean latency, simulated", |r| (r.simulated.mean_ms, r.measured.mean_ms)),
@@ -281,7 +284,7 @@ fn agreement(rows: &[Row]) -> Vec<Agreement> {
         ("P90 latency, simulated", |r| (r.simulated.p90_ms, r.measured.p90_ms)),
         ("P99 latency, simulated", |r| (r.simulated.p99_ms, r.measured.p99_ms)),
     ];
-    let agreement = |(what, of): (&str, fn(&Row) -> (Option<f64>, Option<f64>))| {
+    let agreement = |(what, of): (&str, Pair)| {
         let pairs = rows.iter().filter_map(|row| of(row).0.zip(of(row).1));
         let (got, measured): (Vec<f64>, Vec<f64>) = pairs.unzip();
         Agreement {

@@ -11,6 +11,9 @@ use igniter::report::{OutputDir, OutputError};
 use igniter::run::Study;
 use std::collections::BTreeMap;
 
+/// What the servers of one workload recorded: of the active one first.
+pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
+
 /// Writes the files that a comparison starts from. `names` and `traces` are in the order of the record.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub fn keep_run(
     study: &Study,
     plan: &Plan,
     info: &RunInfo,
-    (names, record, traces): (&[WorkloadName], &Record, &[Vec<BTreeMap<Tag, Stamps>>]),
+    (names, record, traces): (&[WorkloadName], &Record, &[Traces]),
 ) -> Result<(), OutputError> {
     let text = |dir: &mut OutputDir, name: &str, text: String| {
         dir.write(name, |file| file.write_all(text.as_bytes()))

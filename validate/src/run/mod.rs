@@ -9,7 +9,7 @@ mod phases;
 mod shadow;
 mod target;
 
-pub use keep::{keep_run, throttled};
+pub use keep::{Traces, keep_run, throttled};
 pub use phases::{Load, LoadOptions, run_load};
 pub use shadow::standby_specs;
 pub use target::{Target, TargetOptions};

@@ -91,7 +91,6 @@ impl Target {
     }
 
     /// The answers of one server, for one thread at a time.
-    #[must_use]
     pub fn answers(&self, server: usize) -> MutexGuard<'_, Receiver<Answer>> {
         let answers = &self.members[server].answers;
         // A channel is whole whoever panicked while holding it.
@@ -171,7 +170,6 @@ impl Member {
         let (memory, templates) = if options.shared_memory {
             let name = format!("igniter-{}-{}-{number}", std::process::id(), endpoint.workload);
             let outputs = output_bytes(&model).unwrap_or_default();
-            let samples: Vec<_> = samples.into_iter().map(|s| (s.tensors, s.shapes)).collect();
             let (memory, templates) =
                 SharedMemory::register(&server, host, &model, &name, &samples, &outputs)?;
             (Some(memory), templates)

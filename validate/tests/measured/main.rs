@@ -62,7 +62,7 @@ fn a_plan_of_three_workloads_runs_and_agrees_with_its_simulation() {
     let out = folder.path().join("run");
     let (out, triton) = (out.to_str().unwrap(), triton.to_str().unwrap());
     let mut run = vec!["run", "scenarios/validate-3.toml", "--triton", triton, "-o", out, "--json"];
-    run.extend(["--duration-s", "12", "--warmup-s", "1", "--cooldown-s", "0"]);
+    run.extend(["--duration-s", "20", "--warmup-s", "1", "--cooldown-s", "0"]);
     run.extend(["--calibration-s", "5"]);
     let output = validate(&run);
     let comparison = json(&output);
@@ -110,7 +110,8 @@ fn check(row: &Value) {
     assert_eq!(simulated["requests"], measured["requests"], "{row}");
     assert_eq!(measured["completed"], measured["requests"], "{row}");
     let late_ms = row["late_p99_ms"].as_f64().unwrap();
-    let idle = late_ms <= LATE_MS;
+    // A stall of the machine that made the client late once stalled the servers too.
+    let idle = late_ms <= LATE_MS && row["late_max_ms"].as_f64().unwrap() <= 5.0 * LATE_MS;
     let error = |key: &str| row["errors"][key].as_f64().unwrap().abs();
     let limits = if idle { (5.0, 10.0) } else { (60.0, 80.0) };
     let (mean, p99) = (error("mean_pct"), error("p99_pct"));
