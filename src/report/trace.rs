@@ -194,7 +194,8 @@ fn write_gpu(
 }
 
 fn counters(events: &mut Events<'_>, pid: usize, intervals: &[GpuInterval]) -> io::Result<()> {
-    let kinds: [(&str, &str, fn(&GpuInterval) -> f64); 4] = [
+    type Of = fn(&GpuInterval) -> f64;
+    let kinds: [(&str, &str, Of); 4] = [
         ("power", "W", |i| i.power_w),
         ("SM clock", "MHz", |i| i.clock_mhz),
         ("busy SM share", "%", |i| i.busy_sm_pct),
