@@ -51,6 +51,7 @@ pub mod scenario;
 pub mod sim;
 pub mod stats;
 pub mod study;
+pub mod trace;
 pub mod units;
 pub mod workload;
 

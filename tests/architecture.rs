@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -25,6 +25,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
+    // Foreign traces, and what is made of them.
+    ("trace", &["units", "domain", "workload"]),
     ("sim", &["units", "domain", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.

@@ -37,6 +37,8 @@ pub(super) enum Command {
     Simulate(SimulateArgs),
     /// Plan and simulate a scenario with several strategies: tables, figures, report
     Compare(CompareArgs),
+    /// Inspect, convert, generate and fit traces of request arrivals
+    Trace(super::trace_args::TraceArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -24,9 +24,14 @@ pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
 
 /// Writes a file under a temporary name and renames it.
 pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+/// As [`write_file`], for a file that is not text.
+pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(parent(path))?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.as_file().sync_all()?;
         readable(file.path(), 0o644)?;
         file.persist(path)?;
