@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("workload", &["units", "domain"]),
     // Foreign traces, and what is made of them.
     ("trace", &["units", "domain", "workload"]),
-    ("sim", &["units", "domain", "predictor", "workload"]),
+    ("sim", &["units", "stats", "domain", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.
     (
@@ -44,14 +44,26 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "workload::TraceSpec",
             "metrics::Percentiles",
             "sim::BatchingSpec",
+            "sim::Control",
+            "sim::ControllerSpec",
             "sim::EngineSpec",
+            "sim::Fault",
+            "sim::FaultKind",
+            "sim::FaultyGpu",
+            "sim::GsliceSpec",
             "sim::Interference",
             "sim::LoadOverlap",
+            "sim::Oversubscription",
+            "sim::PcieLink",
+            "sim::ServerSpec",
             "sim::ServiceTime",
+            "sim::ShadowSpec",
+            "sim::TimeoutAction",
         ],
     ),
     ("report", &["units", "domain", "metrics"]),
     ("plot", &["units", "domain", "metrics", "report"]),
+    ("page", &["units", "domain", "metrics", "report"]),
     ("run", STAGES),
     (
         "sweep",
@@ -110,6 +122,7 @@ const ALL: &[&str] = &[
     "sweep",
     "report",
     "plot",
+    "page",
 ];
 
 /// Crates that only `validate` may use: the simulator talks to no network and to no GPU.

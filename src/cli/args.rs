@@ -39,6 +39,8 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Inspect, convert, generate and fit traces of request arrivals
     Trace(super::trace_args::TraceArgs),
+    /// Make one HTML page, with charts, of a folder of results
+    Report(ReportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -122,6 +124,10 @@ pub(super) struct FitArgs {
     /// predictions: for solo runs of other configurations than those to be served
     #[arg(long, requires = "solo")]
     pub solo_while_fitting: bool,
+    /// Kernel lists, one CSV for all models, in place of the profile's own (wave quantisation of the
+    /// predictor contention)
+    #[arg(long, value_name = "FILE")]
+    pub kernels: Option<PathBuf>,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -283,6 +289,18 @@ pub(super) struct CompareArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A folder that a command wrote with -o
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write the page to this file; it needs no other file and no network
+    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
     #[command(flatten)]
     pub print: PrintArgs,
 }

@@ -18,6 +18,7 @@ mod output;
 mod plan;
 mod predict;
 mod progress;
+mod report;
 mod results;
 mod simulate;
 mod study;
@@ -90,6 +91,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

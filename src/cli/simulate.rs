@@ -67,7 +67,12 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::colours());
         if let Some(path) = &args.output {
-            text += &format!("\nwrote {}", path.display());
+            text += &format!(
+                "\nreport   {}\nfigures  {}\ntables   {}",
+                path.join("report.html").display(),
+                path.join("figures").display(),
+                path.join("summary.csv").display(),
+            );
         }
         output::print(&text)?;
     }

@@ -19,10 +19,12 @@ mod study;
 mod study_experiments;
 mod style;
 mod text;
+mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
+pub use validation::{ValidationWorkload, validation_figures};
 
 use crate::report::{Comparison, FigureFile, OutputDir, OutputError};
 use rayon::prelude::*;

@@ -10,6 +10,7 @@ mod manifest;
 mod markdown;
 mod numbers;
 mod output_dir;
+mod parquet;
 mod request_log;
 mod staging;
 mod tables;
@@ -21,8 +22,15 @@ pub use manifest::{FileHash, Host, Manifest};
 pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
+pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use request_log::RequestLog;
 pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
 pub use truth::{PredictionError, Truth};
+
+/// A comparison for tests of other modules.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    pub(crate) use super::tables::tests::small_comparison;
+}

@@ -129,7 +129,7 @@ impl OutputDir {
     pub fn write(
         &mut self,
         name: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        content: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), OutputError> {
         let path = self.path.join(name);
         let hash = self
@@ -191,7 +191,7 @@ impl OutputDir {
     fn write_file(
         &mut self,
         path: &Path,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        content: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> io::Result<(String, u64)> {
         let staged = self.staging.path().join(self.pending.len().to_string());
         let mut file = BufWriter::with_capacity(1 << 16, std::fs::File::create(&staged)?);
@@ -246,7 +246,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let ours = |name: &str| {
-        let table = ["csv", "json", "md"]
+        let table = ["csv", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         name == "figures" || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))
@@ -261,6 +261,8 @@ fn known_stem(name: &str) -> bool {
         "gpus",
         "cdf",
         "gpu_series",
+        "latency_series",
+        "batches",
         "plan",
         "report",
         "requests",

@@ -1,20 +1,21 @@
 //! Per-request records as a CSV file, written while the run goes on.
 
 use super::output_dir::{OutputDir, OutputError};
-use crate::domain::{GpuInterval, RecordSink, RequestRecord, Workload};
+use crate::domain::{FailedRequest, GpuInterval, RecordSink, RequestRecord, Workload};
 use crate::units::Nanoseconds;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use tempfile::NamedTempFile;
 
 const HEADER: &str = "request,workload,gpu,arrival_ms,load_start_ms,exec_start_ms,exec_end_ms,\
-                      done_ms,latency_ms,batch,batch_size,ok\n";
+                      done_ms,latency_ms,batch,batch_size,ok,outcome\n";
 
 /// The sink of one GPU. Rows go to a temporary file; [`RequestLog::join`] puts the files of all GPUs
 /// together in GPU order, so the result does not depend on the order in which GPUs were simulated.
 ///
 /// Times are in ms as exact decimals of the engine's nanoseconds. `ok` says whether the request met
-/// its SLO. Requests outside the measured window are in the file too.
+/// its SLO; `outcome` is `completed`, or why it failed (then `done_ms` is when, and the stages are empty).
+/// Requests outside the measured window are in the file too.
 #[derive(Debug)]
 pub struct RequestLog {
     file: BufWriter<NamedTempFile>,
@@ -67,7 +68,7 @@ impl RequestLog {
         let index = record.workload.index();
         writeln!(
             self.file,
-            "{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},completed",
             self.names[index],
             record.gpu.index(),
             ExactMs(record.arrival),
@@ -81,12 +82,31 @@ impl RequestLog {
             record.latency() <= self.slos[index],
         )
     }
+
+    fn failed_row(&mut self, request: &FailedRequest) -> io::Result<()> {
+        writeln!(
+            self.file,
+            "{},{},{},,,,{},{},,,false,{}",
+            self.names[request.workload.index()],
+            request.gpu.index(),
+            ExactMs(request.arrival),
+            ExactMs(request.at),
+            ExactMs(request.at - request.arrival),
+            request.failure.as_str(),
+        )
+    }
 }
 
 impl RecordSink for RequestLog {
     fn request(&mut self, record: &RequestRecord) {
         if self.failed.is_none() {
             self.failed = self.row(record).err();
+        }
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        if self.failed.is_none() {
+            self.failed = self.failed_row(request).err();
         }
     }
 
@@ -120,7 +140,7 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{GpuId, ModelName, WorkloadId, WorkloadName};
+    use crate::domain::{Failure, GpuId, ModelName, WorkloadId, WorkloadName};
     use crate::report::Existing;
     use crate::units::{Milliseconds, RequestsPerSecond};
 
@@ -166,15 +186,27 @@ mod tests {
         ];
         logs[1].request(&record(1, 1, 5));
         logs[0].request(&record(0, 0, 1_000_000));
+        logs[1].failed(&FailedRequest {
+            workload: WorkloadId::new(0),
+            gpu: GpuId::new(1),
+            arrival: Nanoseconds::new(500_000),
+            at: Nanoseconds::new(2_000_000),
+            failure: Failure::TimedOut,
+        });
         RequestLog::join(logs.into(), &mut dir, "requests.csv").unwrap();
         dir.finish(crate::report::Manifest::start(Vec::new())).unwrap();
 
         let mut rows = csv::Reader::from_path(root.path().join("requests.csv")).unwrap();
         let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
         let fields: Vec<&str> = rows[0].iter().collect();
-        let expected = ["0", "W1", "0", "1", "1.5", "1.600001", "2", "3", "2", "3", "2", "true"];
+        let expected =
+            ["0", "W1", "0", "1", "1.5", "1.600001", "2", "3", "2", "3", "2", "true", "completed"];
         assert_eq!(fields, expected);
         assert_eq!((&rows[1][0], &rows[1][1], &rows[1][11]), ("1", "a,\"b\"", "false"));
+        let failed: Vec<&str> = rows[2].iter().collect();
+        let expected =
+            ["2", "W1", "1", "0.5", "", "", "", "2", "1.5", "", "", "false", "timed_out"];
+        assert_eq!(failed, expected);
         let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 2, "the log and the manifest; temporary files are gone");
     }

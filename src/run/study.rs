@@ -88,6 +88,7 @@ impl Study {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
@@ -232,7 +233,9 @@ impl Study {
             plan,
             workloads: &self.sim_workloads,
             predictor: self.simulated(),
+            more_predictors: &[],
             spec: self.scenario.engine,
+            control: Some(&self.scenario.control),
             duration: self.scenario.duration,
             seed: self.scenario.seed,
         }

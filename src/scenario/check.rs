@@ -33,6 +33,8 @@ pub(super) fn check(
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
+    let (engine, server) = raw.engine;
+    let server_is_sound = server.clone().check().is_some();
     let rate_scale = raw.rate_scale.clone().given().unwrap_or(1.0);
     let workloads: Vec<Option<ScenarioWorkload>> = raw
         .workloads
@@ -48,6 +50,7 @@ pub(super) fn check(
                 problems,
             );
             let batching = workload.batching.overriding(raw.batching.clone()).check(problems);
+            let serving = workload.server.overriding(server.clone()).check();
             let arrival = workload.arrival.overriding(raw.arrival.clone());
             let arrival = arrival
                 .or(defaults.arrival.clone())
@@ -63,6 +66,7 @@ pub(super) fn check(
                     },
                     arrival: arrival?,
                     batching: batching?,
+                    server: serving?,
                 })
             };
             match first() {
@@ -78,8 +82,13 @@ pub(super) fn check(
             }
         })
         .collect();
+    // Only where all workloads are sound are their names known.
+    let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
+    let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
+    let duration = times.map(|(duration, ..)| duration);
+    let control = raw.control.check(duration, names, problems);
     let (duration, warmup, cooldown) = times?;
-    batching_is_sound.then_some(())?;
+    (batching_is_sound && server_is_sound).then_some(())?;
     Some(Scenario {
         name: raw.name.or(default_name)?,
         seed: raw.seed.or(defaults.seed)?,
@@ -88,8 +97,9 @@ pub(super) fn check(
         cooldown,
         percentiles: raw.percentiles.or(defaults.percentiles)?,
         gpu: gpu?,
-        engine: raw.engine?,
-        workloads: workloads.into_iter().collect::<Option<_>>()?,
+        engine: engine?,
+        control: control?,
+        workloads: workloads?,
     })
 }
 

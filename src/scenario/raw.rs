@@ -1,12 +1,14 @@
 //! The raw scenario: every key read and checked on its own, nothing compared with anything else.
 
 use super::batching::RawBatching;
+use super::control::RawControl;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
+use super::server::RawServer;
 use super::{ProfileChoice, arrival};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use crate::metrics::Percentiles;
-use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
 use std::path::Path;
@@ -116,7 +118,9 @@ pub(super) struct RawScenario {
     pub(super) cooldown: Read<Nanoseconds>,
     pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
-    pub(super) engine: Option<EngineSpec>,
+    /// The engine, and what holds for servers that say nothing else.
+    pub(super) engine: (Option<EngineSpec>, RawServer),
+    pub(super) control: RawControl,
     pub(super) rate_scale: Read<f64>,
     pub(super) slo_scale: Read<f64>,
     pub(super) arrival: Read<ArrivalSpec>,
@@ -151,6 +155,7 @@ pub(super) struct RawWorkload {
     pub(super) rate: Read<RequestsPerSecond>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
+    pub(super) server: RawServer,
 }
 
 /// Reads the whole file; `folder` is where relative paths start.
@@ -177,6 +182,7 @@ pub(super) fn read(
             .map(|gpu| read_gpu(gpu, problems, folder))
             .collect(),
         engine: read_engine(t, problems),
+        control: RawControl::read(t, problems),
         rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
         arrival: arrival::read(t, problems, folder),
@@ -267,6 +273,7 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
             .convert(|v| RequestsPerSecond::new(v).ok()),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
+        server: RawServer::read(t, problems),
     };
     table.finish(problems, |_| None);
     raw
@@ -287,13 +294,28 @@ pub(super) const INTERFERENCES: [(&str, Interference); 3] = [
 pub(super) const SERVICES: [(&str, ServiceTime); 2] =
     [("deterministic", ServiceTime::Deterministic), ("exponential", ServiceTime::Exponential)];
 
-fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+/// The words of `pcie`.
+pub(super) const LINKS: [(&str, PcieLink); 2] =
+    [("private", PcieLink::Private), ("shared", PcieLink::Shared)];
+
+fn read_engine(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+) -> (Option<EngineSpec>, RawServer) {
     let default = EngineSpec::default();
-    let Some(field) = parent.field("engine") else { return Some(default) };
+    let Some(field) = parent.field("engine") else { return (Some(default), RawServer::silent()) };
     let Some(mut table) = field.table() else {
         let _: Read<()> = field.refuse(problems, ENGINE);
-        return None;
+        return (None, RawServer::silent());
     };
+    let server = RawServer::read_keys(&mut table, problems);
+    let engine = read_engine_spec(&mut table, problems);
+    table.finish(problems, |_| None);
+    (engine, server)
+}
+
+fn read_engine_spec(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+    let default = EngineSpec::default();
     let interference = table.choice(problems, "interference", &INTERFERENCES);
     let overlap =
         table.read(problems, "overlap_load", Need::Optional, OVERLAP, |value| {
@@ -303,11 +325,12 @@ fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<En
             }
         });
     let service = table.choice(problems, "service", &SERVICES);
-    table.finish(problems, |_| None);
+    let pcie = table.choice(problems, "pcie", &LINKS);
     Some(EngineSpec {
         interference: interference.or(default.interference)?,
         overlap: overlap.or(default.overlap)?,
         service: service.or(default.service)?,
+        pcie: pcie.or(default.pcie)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The contract of arrival processes.
 
-use super::{Fault, TraceError};
+use super::{TraceFault, TraceError};
 use crate::domain::WorkloadName;
 use crate::units::{Nanoseconds, RequestsPerSecond};
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ pub trait ArrivalProcess: Debug + Send {
 
     /// Where to look, once it is drained, for what went wrong on the way: only a process that
     /// reads a file as it goes has something to watch.
-    fn faults(&self) -> Vec<Fault> {
+    fn faults(&self) -> Vec<TraceFault> {
         Vec::new()
     }
 }

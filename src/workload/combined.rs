@@ -1,6 +1,6 @@
 //! Several processes at once, or one after another.
 
-use super::{ArrivalProcess, Fault};
+use super::{ArrivalProcess, TraceFault};
 use crate::units::Nanoseconds;
 
 /// All arrivals of several processes, in order of time; of equal times, that of the first process comes first.
@@ -26,7 +26,7 @@ impl ArrivalProcess for SumArrivals {
         std::mem::replace(next, part.next_arrival())
     }
 
-    fn faults(&self) -> Vec<Fault> {
+    fn faults(&self) -> Vec<TraceFault> {
         self.parts.iter().flat_map(|(_, part)| part.faults()).collect()
     }
 }
@@ -37,7 +37,7 @@ pub struct PhaseArrivals {
     /// Each with the time when it starts; it was built for the time until the next.
     phases: std::vec::IntoIter<(Nanoseconds, Box<dyn ArrivalProcess>)>,
     current: Option<(Nanoseconds, Box<dyn ArrivalProcess>)>,
-    faults: Vec<Fault>,
+    faults: Vec<TraceFault>,
 }
 
 impl PhaseArrivals {
@@ -60,7 +60,7 @@ impl ArrivalProcess for PhaseArrivals {
         }
     }
 
-    fn faults(&self) -> Vec<Fault> {
+    fn faults(&self) -> Vec<TraceFault> {
         self.faults.clone()
     }
 }

@@ -20,6 +20,7 @@ mod seed;
 mod shape;
 mod shaped;
 mod spec;
+mod split;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use seed::{Purpose, Stream, stream};
 pub use shape::{RateShape, RateStep};
 pub use shaped::ShapedArrivals;
 pub use spec::{ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, TraceSpec};
+pub use split::SplitArrivals;
 pub use statistics::ArrivalStatistics;
-pub use trace::{Fault, TraceArrivals, TraceError};
+pub use trace::{TraceArrivals, TraceError, TraceFault};
 pub use weibull::{WeibullArrivals, inverse_shape};

@@ -22,6 +22,10 @@ pub enum Purpose {
     Arrivals,
     /// Execution times around the predicted ones.
     Service,
+    /// Noise on execution times.
+    Noise,
+    /// Which of two threads wakes first.
+    Race,
     /// How far the predictor is off.
     Prediction,
 }
@@ -31,6 +35,8 @@ impl Purpose {
         match self {
             Self::Arrivals => "arrivals",
             Self::Service => "service",
+            Self::Noise => "noise",
+            Self::Race => "race",
             Self::Prediction => "prediction",
         }
     }

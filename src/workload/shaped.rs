@@ -38,7 +38,7 @@ impl ArrivalProcess for ShapedArrivals {
         (self.last < self.end).then_some(self.last)
     }
 
-    fn faults(&self) -> Vec<super::Fault> {
+    fn faults(&self) -> Vec<super::TraceFault> {
         self.process.faults()
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 const KEPT: usize = 1 << 17;
 
 /// What goes wrong while a run goes on, told to whoever asked for it before.
-pub type Fault = Arc<OnceLock<TraceError>>;
+pub type TraceFault = Arc<OnceLock<TraceError>>;
 
 /// The arrival times of a trace, up to the end of the run.
 ///
@@ -25,7 +25,7 @@ pub type Fault = Arc<OnceLock<TraceError>>;
 #[derive(Debug)]
 pub struct TraceArrivals {
     source: Source,
-    fault: Fault,
+    fault: TraceFault,
 }
 
 #[derive(Debug)]
@@ -280,7 +280,7 @@ impl TraceArrivals {
                 Source::Streamed(Box::new(Rows::new(lines, spec, end)?), count)
             }
         };
-        Ok(Self { source, fault: Fault::default() })
+        Ok(Self { source, fault: TraceFault::default() })
     }
 }
 
@@ -338,7 +338,7 @@ impl ArrivalProcess for TraceArrivals {
         }
     }
 
-    fn faults(&self) -> Vec<Fault> {
+    fn faults(&self) -> Vec<TraceFault> {
         vec![Arc::clone(&self.fault)]
     }
 }

@@ -1,9 +1,13 @@
 //! What a valid file means.
 
 use super::*;
+use crate::domain::WorkloadName;
 use crate::metrics::Percentiles;
 use crate::scenario::{Defaults, ProfileChoice};
-use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::sim::{
+    BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
+    LoadOverlap, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
+};
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
 use crate::workload::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
@@ -47,10 +51,39 @@ fn every_key_is_understood() {
         interference = "static"
         overlap_load = false
         service = "exponential"
+        pcie = "shared"
+        noise_cv = 0.05
+        batch_overhead_ms = 1.5
+        row_overhead_ms = 0.125
+        request_overhead_ms = 0.25
+        startup_s = 0.5
+        [controller]
+        kind = "shadow"
+        period_s = 0.5
+        extra_pct = 20
+        switch_ms = 30
+        [[fault]]
+        kind = "workload-crashes"
+        workload = "a"
+        at_s = 1
+        lasts_s = 0.5
+        [[fault]]
+        kind = "gpu-fails"
+        gpu = 3
+        at_s = 2
+        [[fault]]
+        kind = "gpu-slows"
+        workload = "a"
+        factor = 1.5
+        at_s = 0
         [batching]
         max_queue_delay_ms = 100
         max_batch = 8
         preferred = [4, 8]
+        max_queue_size = 50
+        timeout_ms = 40
+        timeout_action = "delay"
+        completion_race = 0.2
         [[workload]]
         name = "a"
         model = "vgg19"
@@ -58,6 +91,7 @@ fn every_key_is_understood() {
         rate_rps = 1e6
         arrival = { process = "gamma", cv = 4 }
         batching = { max_batch = 16, instances = 2, variable_shape = true }
+        engine = { noise_cv = 0.5, startup_s = 1 }
         [[workload]]
         name = "b"
         model = "vgg19"
@@ -80,13 +114,35 @@ fn every_key_is_understood() {
         EngineSpec {
             interference: Interference::Static,
             overlap: LoadOverlap::Serial,
-            service: ServiceTime::Exponential
+            service: ServiceTime::Exponential,
+            pcie: PcieLink::Shared,
         }
+    );
+    let shadow = ShadowSpec {
+        period: Nanoseconds::new(500_000_000),
+        extra_pct: 20.0,
+        switch: Nanoseconds::new(30_000_000),
+    };
+    assert_eq!(scenario.control.controller, ControllerSpec::Shadow(shadow));
+    let s = |seconds: f64| Nanoseconds::from_seconds(seconds).unwrap();
+    let a = WorkloadName::new("a").unwrap();
+    let fault = |at, lasts, what| Fault { at, lasts, what };
+    assert_eq!(
+        scenario.control.faults,
+        [
+            fault(s(1.0), Some(s(0.5)), FaultKind::WorkloadCrashes(a.clone())),
+            fault(s(2.0), None, FaultKind::GpuFails(FaultyGpu::Number(3))),
+            fault(s(0.0), None, FaultKind::GpuSlows { gpu: FaultyGpu::Of(a), factor: 1.5 }),
+        ]
     );
     let default_table = BatchingSpec {
         max_queue_delay: Milliseconds::new(100.0).unwrap(),
         max_batch: Some(batch(8)),
         preferred: vec![batch(4), batch(8)],
+        max_queue_size: 50,
+        timeout: Milliseconds::new(40.0).unwrap(),
+        timeout_action: TimeoutAction::Delay,
+        completion_race: 0.2,
         ..BatchingSpec::default()
     };
     let [a, b] = &scenario.workloads[..] else { panic!() };
@@ -98,6 +154,15 @@ fn every_key_is_understood() {
         ..default_table
     };
     assert_eq!(a.batching, own, "overridden key by key");
+    let servers = ServerSpec {
+        noise_cv: 0.05,
+        batch_overhead: Milliseconds::new(1.5).unwrap(),
+        row_overhead: Milliseconds::new(0.125).unwrap(),
+        request_overhead: Milliseconds::new(0.25).unwrap(),
+        startup: s(0.5),
+    };
+    assert_eq!(b.server, servers);
+    assert_eq!(a.server, ServerSpec { noise_cv: 0.5, startup: s(1.0), ..servers });
     assert_eq!(a.arrival, ArrivalSpec::Gamma { cv: 4.0 });
     let trace = TraceSpec::new("scenarios/../traces/day.csv", "t");
     assert_eq!(b.arrival, ArrivalSpec::Trace(trace));
