@@ -9,6 +9,7 @@
 
 mod accuracy;
 mod args;
+mod check;
 mod compare;
 mod design;
 mod files;
@@ -20,6 +21,7 @@ mod predict;
 mod progress;
 mod report;
 mod results;
+mod schema;
 mod simulate;
 mod study;
 mod trace;
@@ -91,6 +93,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

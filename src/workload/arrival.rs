@@ -1,6 +1,6 @@
 //! The contract of arrival processes.
 
-use super::{TraceFault, TraceError};
+use super::{TraceError, TraceFault};
 use crate::domain::WorkloadName;
 use crate::units::{Nanoseconds, RequestsPerSecond};
 use std::fmt::Debug;
