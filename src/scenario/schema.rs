@@ -132,7 +132,9 @@ fn object(keys: &[Seen], word: Option<&str>) -> Value {
         if let (Some(word), true) = (word, key.key == "process" || key.key == "kind") {
             value = json!({ "const": word });
         }
-        value["description"] = format!("{}. Allowed: {}.", key.fix, key.allowed).into();
+        if !key.allowed.is_empty() {
+            value["description"] = format!("{}. Allowed: {}.", key.fix, key.allowed).into();
+        }
         properties.insert(key.key.clone(), value);
     }
     // What a scenario extends may have any of the keys that it must have, and so may what a table overrides.
