@@ -57,7 +57,7 @@ struct Refused {
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let chosen = strategy(&args.strategy)?;
-    let study = study(&args.scenario, None)?;
+    let study = study(&args.scenario, &args.planning, None)?;
     let plan = study.plan(chosen.as_ref());
     let document = document(&study, &plan);
     let passed = document.violations.is_empty() && document.infeasible.is_empty();
@@ -119,7 +119,7 @@ fn document(study: &Study, plan: &Plan) -> Document {
         requests_per_s: total,
         expected_requests: (total * scenario.duration.as_seconds()).round(),
         gpu_count: plan.gpus.len(),
-        cost_per_hour: plan_json(plan, study.kind()).cost_per_hour().get(),
+        cost_per_hour: plan_json(plan, &study.kinds()).cost_per_hour().get(),
         gpus: gpus.collect(),
         infeasible: infeasible.collect(),
         violations: study.check(plan).iter().map(ToString::to_string).collect(),

@@ -3,20 +3,26 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible |
+//! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible, a point of a sweep failed |
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP); nothing half-written is left |
 
 mod accuracy;
 mod args;
+mod bound;
+mod capacity;
 mod check;
 mod compare;
 mod design;
 mod files;
 mod fit;
+mod frontier;
 mod import;
+mod merge;
 mod output;
 mod plan;
+mod planning;
+mod plot;
 mod predict;
 mod progress;
 mod report;
@@ -24,6 +30,7 @@ mod results;
 mod schema;
 mod simulate;
 mod study;
+mod sweep;
 mod trace;
 mod trace_args;
 
@@ -76,7 +83,7 @@ pub fn main() -> ExitCode {
 /// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
 fn interrupted() {
     crate::report::discard_unfinished();
-    eprintln!("igniter: interrupted; nothing was written");
+    eprintln!("igniter: interrupted; {}", sweep::after_interrupt());
     // 128 + SIGINT, as shells have it.
     std::process::exit(130);
 }
@@ -90,12 +97,18 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Study(args) => study::run(&args),
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Bound(args) => bound::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
+        Command::Frontier(args) => frontier::run(&args),
+        Command::Plot(args) => plot::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

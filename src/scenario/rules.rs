@@ -57,9 +57,12 @@ impl NumberRule {
         };
         let kind = SeenKind::Number { least, above, most: self.most };
         problems.note(table, key, kind, need == Need::Required, rule);
-        table.read(problems, key, need, rule, |value| {
-            real(value).filter(|&number| self.accepts(number))
-        })
+        table.read(problems, key, need, rule, |value| self.accept(value))
+    }
+
+    /// The number, if it is one and allowed.
+    pub(super) fn accept(&self, value: &DeValue<'_>) -> Option<f64> {
+        real(value).filter(|&number| self.accepts(number))
     }
 }
 

@@ -101,7 +101,7 @@ fn tables() -> Tables {
         let word = fault.split('\'').nth(1).unwrap_or_default();
         probe(&format!("fault = [{{ {fault}, at_s = 0 }}]\n"), &[("fault", word)]);
     }
-    let rest = "engine = {}\nbatching = {}\ngpu = [{}]\nphase = [{}]\n\
+    let rest = "engine = {}\nbatching = {}\nplan = {}\nprediction_error = {}\ngpu = [{}]\nphase = [{}]\n\
                 workload = [{ engine = {}, batching = {} }]\n";
     probe(rest, &[]);
     tables
@@ -172,12 +172,17 @@ fn value(key: &Seen) -> Value {
                 (_, "extends") => {
                     json!({ "anyOf": [{ "type": "string" }, list(json!({ "type": "string" }))] })
                 }
+                (_, "margin_pct") => json!({ "type": ["number", "string"] }),
                 (_, "preferred") => list(json!({ "type": "integer", "minimum": 1 })),
                 (_, "gpu" | "workload" | "phase" | "fault") if key.table.is_empty() => {
                     list(reference(&table))
                 }
                 (_, "states" | "steps" | "parts" | "phases") => list(reference(&table)),
-                (_, "arrival" | "gaps" | "batching" | "engine" | "controller") => reference(&table),
+                (
+                    _,
+                    "arrival" | "gaps" | "batching" | "engine" | "controller" | "plan"
+                    | "prediction_error",
+                ) => reference(&table),
                 _ if key.allowed == "true or false" => json!({ "type": "boolean" }),
                 _ => json!({ "type": "string" }),
             }

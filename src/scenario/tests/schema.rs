@@ -18,6 +18,7 @@ fn violations(value: &Value, schema: &Value, root: &Value, at: &str) -> Vec<Stri
                 found.extend(violations(value, &root["$defs"][name], root, at));
                 true
             }
+            "type" if rule.is_array() => value.is_number() || value.is_string(),
             "type" => match rule.as_str().unwrap() {
                 "object" => value.is_object(),
                 "array" => value.is_array(),
@@ -144,6 +145,8 @@ fn the_schema_has_the_keys_of_the_reader() {
         ("batching", "[batching]\nzzz = 1".to_owned()),
         ("phase", "[[phase]]\nzzz = 1".to_owned()),
         ("workload", "[[workload]]\nzzz = 1".to_owned()),
+        ("plan", "[plan]\nzzz = 1".to_owned()),
+        ("prediction_error", "[prediction_error]\nzzz = 1".to_owned()),
         ("workload_engine", "[[workload]]\nengine = { zzz = 1 }".to_owned()),
     ] {
         assert_eq!(names(&definitions[table]), known_keys(&text), "{table}");
