@@ -56,6 +56,7 @@ pub mod sim;
 pub mod stats;
 pub mod study;
 pub mod sweep;
+pub mod trace;
 pub mod units;
 pub mod workload;
 

@@ -25,6 +25,8 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
+    // Foreign traces, and what is made of them.
+    ("trace", &["units", "domain", "workload"]),
     ("sim", &["units", "stats", "domain", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.

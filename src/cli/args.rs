@@ -41,6 +41,12 @@ pub(super) enum Command {
     Simulate(SimulateArgs),
     /// Plan and simulate a scenario with several strategies: tables, figures, report
     Compare(CompareArgs),
+    /// Explain a scenario in words before it runs: load of each GPU, feasibility, cost
+    Check(CheckArgs),
+    /// Print the JSON Schema of scenario files, for editors
+    Schema(SchemaArgs),
+    /// Inspect, convert, generate and fit traces of request arrivals
+    Trace(super::trace_args::TraceArgs),
     /// Make one HTML page, with charts, of a folder of results
     Report(ReportArgs),
     /// Run a scenario at many points: every strategy, several seeds, one row for each workload
@@ -273,6 +279,26 @@ pub(super) struct BoundArgs {
     pub print: PrintArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    /// The strategy whose plan shows load, feasibility and cost
+    #[arg(long, short, default_value = "igniter")]
+    pub strategy: String,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Write it to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// What stands for the real GPU.

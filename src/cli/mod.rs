@@ -11,6 +11,7 @@ mod accuracy;
 mod args;
 mod bound;
 mod capacity;
+mod check;
 mod compare;
 mod design;
 mod files;
@@ -28,9 +29,12 @@ mod progress;
 mod report;
 mod reproduce;
 mod results;
+mod schema;
 mod simulate;
 mod study;
 mod sweep;
+mod trace;
+mod trace_args;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -98,6 +102,9 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Bound(args) => bound::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),

@@ -95,6 +95,7 @@ mod planning;
 mod raw;
 mod reader;
 mod rules;
+mod schema;
 mod server;
 mod source;
 mod suggest;
@@ -105,6 +106,7 @@ mod write_arrival;
 
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
+pub use schema::{json_schema, keys};
 
 use crate::domain::{GpuKindName, Workload};
 use crate::metrics::Percentiles;

@@ -89,6 +89,42 @@ pub(super) struct Problems<'t> {
     found: Vec<Problem>,
     /// Where the text was put together from others.
     sources: Option<Sources<'t>>,
+    /// Every key that was asked for, if that is wanted.
+    seen: Option<Vec<Seen>>,
+}
+
+/// A key that the reader asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// The key path of its table, and its name.
+    pub(super) table: String,
+    pub(super) key: String,
+    pub(super) kind: SeenKind,
+    pub(super) required: bool,
+    pub(super) allowed: String,
+    pub(super) fix: String,
+}
+
+/// What is known of the values of a key.
+#[derive(Debug, Clone)]
+pub(super) enum SeenKind {
+    Number { least: f64, above: bool, most: f64 },
+    Whole { least: u64, most: u64 },
+    Words(Vec<&'static str>),
+    Other,
+}
+
+impl Seen {
+    /// Adds what another look at the same key knows.
+    pub(super) fn merge(&mut self, other: Self) {
+        if matches!(self.kind, SeenKind::Other) {
+            self.kind = other.kind;
+        }
+        if self.allowed.is_empty() {
+            (self.allowed, self.fix) = (other.allowed, other.fix);
+        }
+        self.required |= other.required;
+    }
 }
 
 /// Where each value of a text comes from.
@@ -119,7 +155,7 @@ impl<'t> Problems<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
-        Self { text, line_starts, found: Vec::new(), sources: None }
+        Self { text, line_starts, found: Vec::new(), sources: None, seen: None }
     }
 
     /// As [`Problems::new`], for a text put together from files; `origins` says where the value of each
@@ -130,6 +166,40 @@ impl<'t> Problems<'t> {
         origins: BTreeMap<String, Origin>,
     ) -> Self {
         Self { sources: Some(Sources { files, origins }), ..Self::new(text) }
+    }
+
+    /// As [`Problems::new`], and remembers every key that is asked for.
+    pub(super) fn recording(text: &'t str) -> Self {
+        Self { seen: Some(Vec::new()), ..Self::new(text) }
+    }
+
+    /// Every key that was asked for, in that order.
+    pub(super) fn seen(self) -> Vec<Seen> {
+        self.seen.unwrap_or_default()
+    }
+
+    /// Remembers a key, if that is wanted.
+    pub(super) fn note(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        kind: SeenKind,
+        required: bool,
+        rule: Rule<'_>,
+    ) {
+        let Some(seen) = &mut self.seen else { return };
+        let entry = Seen {
+            table: table.place.key.clone(),
+            key: key.to_owned(),
+            kind,
+            required,
+            allowed: rule.allowed.to_owned(),
+            fix: rule.fix.to_owned(),
+        };
+        match seen.iter_mut().find(|known| known.table == entry.table && known.key == entry.key) {
+            Some(known) => known.merge(entry),
+            None => seen.push(entry),
+        }
     }
 
     /// Notes a problem.
@@ -270,6 +340,7 @@ impl<'a> Table<'a> {
         rule: Rule<'_>,
         convert: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
     ) -> Read<T> {
+        problems.note(self, key, SeenKind::Other, need == Need::Required, rule);
         match self.field(key) {
             Some(field) => match convert(field.value) {
                 Some(value) => Read::Given(value, field.place),
@@ -285,6 +356,7 @@ impl<'a> Table<'a> {
 
     /// Reports a required key that is not there.
     pub(super) fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: Rule<'_>) {
+        problems.note(self, key, SeenKind::Other, true, rule);
         let place = Place { key: self.key(key), offset: self.place.offset };
         problems.add(&place, "missing", rule);
     }
@@ -296,12 +368,14 @@ impl<'a> Table<'a> {
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Read<T> {
+        let names: Vec<&'static str> = words.iter().map(|&(word, _)| word).collect();
+        let rule = Rule { allowed: &quoted(&names), fix: "write one of them, in quotes" };
+        problems.note(self, key, SeenKind::Words(names.clone()), false, rule);
         let Some(field) = self.field(key) else { return Read::Absent };
         let spoken = field.value.as_str();
         if let Some(&(_, value)) = words.iter().find(|(word, _)| spoken == Some(word)) {
             return Read::Given(value, field.place);
         }
-        let names: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
         let fix = match spoken.and_then(|word| nearest(word, &names)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "write one of them, in quotes".to_owned(),
@@ -315,6 +389,10 @@ impl<'a> Table<'a> {
         problems: &mut Problems<'_>,
         misplaced: impl Fn(&str) -> Option<String>,
     ) {
+        for key in &self.known {
+            let rule = Rule { allowed: "", fix: "" };
+            problems.note(&self, key, SeenKind::Other, false, rule);
+        }
         for key in self.entries.keys() {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {

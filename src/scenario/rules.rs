@@ -1,6 +1,6 @@
 //! Numbers of a scenario file: which are allowed, and how a refusal reads.
 
-use super::reader::{Field, Need, Problems, Read, Rule, Table};
+use super::reader::{Field, Need, Problems, Read, Rule, SeenKind, Table};
 use toml::de::DeValue;
 
 /// The least number that is allowed.
@@ -51,6 +51,12 @@ impl NumberRule {
     ) -> Read<f64> {
         let allowed = self.allowed();
         let rule = Rule { allowed: &allowed, fix: self.fix };
+        let (least, above) = match self.least {
+            Least::From(least) => (least, false),
+            Least::Above(bound) => (bound, true),
+        };
+        let kind = SeenKind::Number { least, above, most: self.most };
+        problems.note(table, key, kind, need == Need::Required, rule);
         table.read(problems, key, need, rule, |value| self.accept(value))
     }
 
@@ -87,6 +93,8 @@ impl WholeRule {
     ) -> Read<u64> {
         let allowed = self.allowed();
         let rule = Rule { allowed: &allowed, fix: self.fix };
+        let kind = SeenKind::Whole { least: self.least, most: self.most };
+        problems.note(table, key, kind, need == Need::Required, rule);
         table.read(problems, key, need, rule, |value| self.accept(value))
     }
 

@@ -117,7 +117,7 @@ impl Builder<'_> {
                         Box::new(ConstantArrivals::new(scaled, length))
                     };
                     made.push((start, process));
-                    start = start + length;
+                    start += length;
                 }
                 Box::new(PhaseArrivals::new(made))
             }

@@ -85,7 +85,8 @@ impl Segment {
 
     fn whole(&self) -> f64 {
         // 0 · ∞ is no number, but a factor of 0 for ever adds nothing.
-        if self.from == self.to && self.from <= 0.0 { 0.0 } else { self.integral(self.length) }
+        let nothing = self.length.is_infinite() && self.from <= 0.0;
+        if nothing { 0.0 } else { self.integral(self.length) }
     }
 
     /// The time after the start at which the integral has grown by this much.

@@ -5,6 +5,7 @@ mod files;
 mod good;
 mod messages;
 mod round_trip;
+mod schema;
 
 use super::{Problem, Scenario, ScenarioError};
 use std::path::Path;

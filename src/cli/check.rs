@@ -1,0 +1,290 @@
+//! `igniter check`: what a scenario asks for, in words, before anything runs.
+
+use super::args::CheckArgs;
+use super::plan::study;
+use super::{Outcome, output};
+use crate::domain::{Plan, WorkloadFix};
+use crate::plan::{plan_json, strategy};
+use crate::run::Study;
+use crate::workload::{ArrivalSpec, RateShape};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct Document {
+    scenario: String,
+    strategy: String,
+    requests_per_s: f64,
+    expected_requests: f64,
+    gpu_count: usize,
+    cost_per_hour: f64,
+    workloads: Vec<WorkloadRow>,
+    gpus: Vec<GpuRow>,
+    infeasible: Vec<Refused>,
+    violations: Vec<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WorkloadRow {
+    workload: String,
+    model: String,
+    slo_ms: f64,
+    rate_rps: f64,
+    arrivals: String,
+    /// The plan's; none for a workload without a place.
+    gpu: Option<usize>,
+    /// Rate over predicted throughput, in percent.
+    load_pct: Option<f64>,
+    /// Predicted latency of a full batch over half of the SLO, in percent.
+    half_slo_pct: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct GpuRow {
+    gpu: usize,
+    workloads: Vec<String>,
+    sm_pct: f64,
+    /// The highest load of its workloads, in percent.
+    highest_load_pct: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    workload: String,
+    reason: String,
+    feasible_with: Vec<String>,
+}
+
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
+    let chosen = strategy(&args.strategy)?;
+    let study = study(&args.scenario, &args.planning, None)?;
+    let plan = study.plan(chosen.as_ref());
+    let document = document(&study, &plan);
+    let passed = document.violations.is_empty() && document.infeasible.is_empty();
+    if args.print.json {
+        output::print_json(&document)?;
+    } else if !args.print.quiet {
+        output::print(&text(&study, &document))?;
+    }
+    Ok(Outcome::of(passed))
+}
+
+fn document(study: &Study, plan: &Plan) -> Document {
+    let scenario = study.scenario();
+    let units = study.kind().units;
+    let rate = |name: &str| {
+        let workload = study.workloads().iter().find(|w| w.name.as_str() == name);
+        workload.map_or(0.0, |w| w.rate.get())
+    };
+    let load = |p: &crate::domain::Placement| {
+        let served = p.served.map_or_else(|| rate(p.workload.as_str()), |served| served.get());
+        p.predicted.map(|service| 100.0 * served / service.throughput.get())
+    };
+    let workloads = scenario.workloads.iter().map(|entry| {
+        let workload = &entry.workload;
+        let found = plan.placements().find(|(_, p)| p.workload == workload.name);
+        let latency = found.and_then(|(_, p)| p.predicted).map(|service| service.latency.get());
+        WorkloadRow {
+            workload: workload.name.to_string(),
+            model: workload.model.to_string(),
+            slo_ms: workload.slo.get(),
+            rate_rps: workload.rate.get(),
+            arrivals: arrivals(&entry.arrival),
+            gpu: found.map(|(gpu, _)| gpu),
+            load_pct: found.and_then(|(_, p)| load(p)),
+            half_slo_pct: latency.map(|ms| 100.0 * ms / (workload.slo.get() / 2.0)),
+        }
+    });
+    let workloads: Vec<WorkloadRow> = workloads.collect();
+    let gpus = plan.gpus.iter().enumerate().map(|(gpu, co)| GpuRow {
+        gpu,
+        workloads: co.placements.iter().map(|p| p.workload.to_string()).collect(),
+        sm_pct: co.total_sm().to_percent(units).map_or(0.0, |share| share.get()),
+        highest_load_pct: co.placements.iter().filter_map(load).reduce(f64::max),
+    });
+    let infeasible = plan.infeasible.iter().map(|refused| Refused {
+        workload: refused.workload.to_string(),
+        reason: refused.reason.clone(),
+        feasible_with: (refused.fixes.iter())
+            .map(|fix| match fix {
+                WorkloadFix::Slo(slo) => format!("an SLO of {slo} ms"),
+                WorkloadFix::Rate(rate) => format!("{rate} requests/s"),
+            })
+            .collect(),
+    });
+    let total: f64 = workloads.iter().map(|row| row.rate_rps).sum();
+    Document {
+        scenario: scenario.name.clone(),
+        strategy: plan.strategy.clone(),
+        requests_per_s: total,
+        expected_requests: (total * scenario.duration.as_seconds()).round(),
+        gpu_count: plan.gpus.len(),
+        cost_per_hour: plan_json(plan, &study.kinds()).cost_per_hour().get(),
+        gpus: gpus.collect(),
+        infeasible: infeasible.collect(),
+        violations: study.check(plan).iter().map(ToString::to_string).collect(),
+        notes: notes(study, &workloads),
+        workloads,
+    }
+}
+
+/// What a reader of the plan should know that it does not say.
+fn notes(study: &Study, rows: &[WorkloadRow]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let entries = &study.scenario().workloads;
+    let uneven = entries.iter().filter(|e| e.arrival != ArrivalSpec::Constant).count();
+    let tight = rows.iter().filter(|row| row.load_pct.is_some_and(|load| load > 90.0)).count();
+    if uneven > 0 && tight > 0 {
+        notes.push(format!(
+            "{tight} of {} workloads are planned to more than 90 % of their throughput, and {uneven} have \
+             arrivals that are not evenly spaced: expect queues, and simulate before you trust the plan",
+            rows.len()
+        ));
+    }
+    let own = entries.iter().filter(|entry| entry.arrival.has_own_rate()).count();
+    if own > 0 {
+        notes.push(format!(
+            "{own} workloads take their arrivals from files; the plan uses their rate_rps, so check with \
+             `igniter trace inspect` that it is the rate of the file"
+        ));
+    }
+    let higher = entries.iter().filter(|entry| peak(&entry.arrival) > 1.0).count();
+    if higher > 0 {
+        notes.push(format!(
+            "{higher} workloads have times with a higher rate than rate_rps; plans are made for rate_rps"
+        ));
+    }
+    notes
+}
+
+/// The highest rate of an arrival process over time, as a multiple of `rate_rps`, as far as that is in
+/// the scenario.
+fn peak(arrival: &ArrivalSpec) -> f64 {
+    match arrival {
+        ArrivalSpec::Shaped { gaps, shape } => {
+            let own = match shape {
+                RateShape::Diurnal { peak_to_trough: r, .. } => 2.0 * r / (r + 1.0),
+                RateShape::Spike { factor, .. } => factor.max(1.0),
+                RateShape::Ramp { from, to, .. } => from.max(*to),
+                RateShape::Steps { steps, .. } => {
+                    steps.iter().map(|s| s.factor).fold(0.0, f64::max)
+                }
+            };
+            own * peak(gaps)
+        }
+        ArrivalSpec::Phases { phases } => {
+            phases.iter().map(|phase| phase.rate_scale * peak(&phase.arrival)).fold(0.0, f64::max)
+        }
+        _ => 1.0,
+    }
+}
+
+/// Arrivals in a few words.
+fn arrivals(arrival: &ArrivalSpec) -> String {
+    match arrival {
+        ArrivalSpec::Constant => "evenly spaced".to_owned(),
+        ArrivalSpec::Poisson => "Poisson".to_owned(),
+        ArrivalSpec::Gamma { cv } => format!("gamma, CV {cv}"),
+        ArrivalSpec::Weibull { cv } => format!("Weibull, CV {cv}"),
+        ArrivalSpec::Normalised => "normalised Poisson".to_owned(),
+        ArrivalSpec::Mmpp { states } => format!("MMPP of {} states", states.len()),
+        ArrivalSpec::Shaped { gaps, shape } => {
+            let gaps = arrivals(gaps);
+            match shape {
+                RateShape::Diurnal { period, peak_to_trough, .. } => {
+                    format!("{gaps}, sine of {} s, {peak_to_trough}:1", period.as_seconds())
+                }
+                RateShape::Spike { start, end, factor } => {
+                    format!(
+                        "{gaps}, x{factor} from {} to {} s",
+                        start.as_seconds(),
+                        end.as_seconds()
+                    )
+                }
+                RateShape::Ramp { start, end, from, to } => format!(
+                    "{gaps}, x{from} to x{to} from {} to {} s",
+                    start.as_seconds(),
+                    end.as_seconds()
+                ),
+                RateShape::Steps { steps, .. } => format!("{gaps}, {} steps", steps.len()),
+            }
+        }
+        ArrivalSpec::Rates { gaps, path, .. } => {
+            format!("{}, rates of {}", arrivals(gaps), path.display())
+        }
+        ArrivalSpec::Trace(trace) => format!("trace {}", trace.path.display()),
+        ArrivalSpec::Sum { parts } => {
+            let parts: Vec<String> = parts.iter().map(|part| arrivals(&part.arrival)).collect();
+            parts.join(" + ")
+        }
+        ArrivalSpec::Phases { phases } => format!("{} phases", phases.len()),
+    }
+}
+
+fn text(study: &Study, document: &Document) -> String {
+    let scenario = study.scenario();
+    let kind = study.kind();
+    let seconds = |time: crate::units::Nanoseconds| time.as_seconds();
+    let end = seconds(scenario.duration) - seconds(scenario.cooldown);
+    let mut text = format!(
+        "{}: {} workloads, {} requests/s in all, on {} GPUs at {} $/h each\n\
+         {} s of arrivals with seed {}, about {} requests; statistics from {} to {end} s\n",
+        document.scenario,
+        document.workloads.len(),
+        document.requests_per_s,
+        kind.name,
+        kind.price_per_hour,
+        seconds(scenario.duration),
+        scenario.seed,
+        document.expected_requests,
+        seconds(scenario.warmup),
+    );
+    let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
+    let rows = document.workloads.iter().map(|row| {
+        vec![
+            row.workload.clone(),
+            row.model.clone(),
+            row.slo_ms.to_string(),
+            row.rate_rps.to_string(),
+            row.arrivals.clone(),
+            row.gpu.map_or("-".to_owned(), |gpu| gpu.to_string()),
+            percent(row.load_pct),
+            percent(row.half_slo_pct),
+        ]
+    });
+    let header =
+        ["workload", "model", "SLO ms", "rate /s", "arrivals", "GPU", "load %", "of SLO/2 %"];
+    text += &output::table(&header, rows);
+    text += &format!(
+        "\n{} needs {} GPU{}, {:.2} $/h:",
+        document.strategy,
+        document.gpu_count,
+        if document.gpu_count == 1 { "" } else { "s" },
+        document.cost_per_hour
+    );
+    for gpu in &document.gpus {
+        text += &format!(
+            "\n  GPU {}: {} % of the SMs for {}; the busiest has a load of {} %",
+            gpu.gpu,
+            gpu.sm_pct,
+            gpu.workloads.join(", "),
+            percent(gpu.highest_load_pct),
+        );
+    }
+    for refused in &document.infeasible {
+        text += &format!("\ninfeasible: {}: {}", refused.workload, refused.reason);
+        for fix in &refused.feasible_with {
+            text += &format!("\n  feasible with {fix}");
+        }
+    }
+    for violation in &document.violations {
+        text += &format!("\npredicted violation: {violation}");
+    }
+    for note in &document.notes {
+        text += &format!("\nnote: {note}");
+    }
+    if document.infeasible.is_empty() && document.violations.is_empty() {
+        text += "\nfeasible, as far as is predicted";
+    }
+    text
+}

@@ -1,0 +1,332 @@
+//! `igniter trace`: foreign traces, and the arrivals of scenarios.
+
+use super::Outcome;
+use super::files::{check_writable, write_bytes};
+use super::output;
+use super::trace_args::{
+    ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
+    TraceCommand,
+};
+use crate::scenario::Scenario;
+use crate::trace::{
+    Format, GammaFit, Mapping, Reading, Rescale, Trace, WindowFit, fit_gaps, fit_windows, read,
+    rescale, write_csv,
+};
+use crate::units::Nanoseconds;
+use crate::workload::ArrivalStatistics;
+use anyhow::{Context, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use std::path::Path;
+
+pub(super) fn run(args: &TraceArgs) -> anyhow::Result<Outcome> {
+    match &args.command {
+        TraceCommand::Inspect(args) => inspect(args),
+        TraceCommand::Convert(args) => convert(args),
+        TraceCommand::Generate(args) => generate(args),
+        TraceCommand::Fit(args) => fit(args),
+    }?;
+    Ok(Outcome::Done)
+}
+
+/// What is known of the arrivals of one workload, or of all together.
+#[derive(Debug, Serialize)]
+struct Row {
+    workload: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_rps: Option<f64>,
+    #[serde(flatten)]
+    statistics: ArrivalStatistics,
+}
+
+/// How many workloads a table on the terminal lists.
+const LISTED: usize = 20;
+
+fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    if args.file.extension().is_some_and(|extension| extension == "toml") {
+        let mut scenario = Scenario::load(&args.file)?;
+        if args.reading.seed != 1 {
+            scenario.seed = args.reading.seed;
+        }
+        let rows = scenario_rows(&scenario)?;
+        return show("scenario", &rows, &args.print);
+    }
+    let (format, trace) = load(&args.file, &args.reading, 1.0, None)?;
+    show(format.word(), &trace_rows(&trace), &args.print)
+}
+
+/// The arrivals of each workload of a scenario, drawn one after another, none kept.
+fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for entry in &scenario.workloads {
+        let workload = &entry.workload;
+        let mut process =
+            entry.arrival.build(&workload.name, workload.rate, scenario.duration, scenario.seed)?;
+        let statistics = ArrivalStatistics::of(process.as_mut(), scenario.duration);
+        let asked_rps = (!entry.arrival.has_own_rate()).then(|| workload.rate.get());
+        rows.push(Row { workload: workload.name.to_string(), asked_rps, statistics });
+    }
+    Ok(rows)
+}
+
+fn trace_rows(trace: &Trace) -> Vec<Row> {
+    let times = || trace.arrivals.iter().map(|(time, _)| *time);
+    let row = |workload: &str, statistics| Row {
+        workload: workload.to_owned(),
+        asked_rps: None,
+        statistics,
+    };
+    let mut rows = vec![row("(all)", ArrivalStatistics::of_times(times(), trace.length))];
+    if trace.keys.len() > 1 {
+        for (key, name) in (0..).zip(&trace.keys) {
+            rows.push(row(name, ArrivalStatistics::of_times(trace.of_key(key), trace.length)));
+        }
+    }
+    rows
+}
+
+fn show(format: &str, rows: &[Row], print: &super::args::PrintArgs) -> anyhow::Result<()> {
+    if print.json {
+        return output::print_json(&serde_json::json!({ "format": format, "workloads": rows }));
+    }
+    if print.quiet {
+        return Ok(());
+    }
+    let header = [
+        "workload",
+        "requests",
+        "over s",
+        "asked /s",
+        "rate /s",
+        "gap CV",
+        "peak /s",
+        "dispersion",
+        "longest gap s",
+    ];
+    let optional = |value: Option<f64>| value.map_or("-".to_owned(), short);
+    let cells = |row: &Row| {
+        let s = &row.statistics;
+        vec![
+            row.workload.chars().take(24).collect(),
+            s.requests.to_string(),
+            short(s.duration_s),
+            optional(row.asked_rps),
+            short(s.rate_rps),
+            optional(s.gap_cv),
+            s.peak_rps.to_string(),
+            optional(s.dispersion),
+            optional(s.longest_gap_s),
+        ]
+    };
+    let mut text = format!("{format}\n");
+    text += &output::table(&header, rows.iter().take(LISTED).map(cells));
+    if rows.len() > LISTED {
+        text += &format!("\n… and {} more workloads (--json lists all)", rows.len() - LISTED);
+    }
+    output::print(&text)
+}
+
+/// Four significant digits, as far as there are so many.
+fn short(number: f64) -> String {
+    let digits = if number.abs() >= 1000.0 {
+        0
+    } else if number.abs() >= 100.0 {
+        1
+    } else {
+        3
+    };
+    format!("{number:.digits$}")
+}
+
+fn load(
+    path: &Path,
+    args: &ReadingArgs,
+    rate_scale: f64,
+    cv: Option<f64>,
+) -> anyhow::Result<(Format, Trace)> {
+    let format = match &args.format {
+        None => None,
+        Some(word) => {
+            let found = Format::ALL.iter().find(|(known, _)| known == word);
+            let known = Format::ALL.map(|(word, _)| word).join(", ");
+            let (_, format) = found
+                .with_context(|| format!("there is no trace format {word:?}; known: {known}"))?;
+            Some(*format)
+        }
+    };
+    let reading = Reading { format, sort: args.sort, cv, rate_scale, seed: args.seed };
+    let (format, trace) = read(path, &reading)?;
+    let start = seconds("--start", args.start)?;
+    let length = args.length.map(|length| seconds("--length", length)).transpose()?;
+    if start == Nanoseconds::ZERO && length.is_none() {
+        return Ok((format, trace));
+    }
+    let part = trace.part(start, length);
+    if part.arrivals.is_empty() {
+        bail!(
+            "{}: no requests in that part of the trace, which is {} s long",
+            path.display(),
+            trace.length.as_seconds()
+        );
+    }
+    Ok((format, part))
+}
+
+fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Nanoseconds> {
+    Nanoseconds::from_seconds(seconds)
+        .ok()
+        .with_context(|| format!("{flag} must be a finite number of seconds ≥ 0, not {seconds}"))
+}
+
+fn positive(flag: &str, number: f64) -> anyhow::Result<f64> {
+    if number.is_finite() && number > 0.0 {
+        return Ok(number);
+    }
+    bail!("{flag} must be a finite number above 0, not {number}")
+}
+
+fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
+    check_writable(&args.output)?;
+    let rate_scale = positive("--rate-scale", args.rate_scale)?;
+    let cv = args.cv.map(|cv| positive("--cv", cv)).transpose()?;
+    let window = seconds("--window", positive("--window", args.window)?)?;
+    let drawn = args.rescale == Rescaling::Maf1;
+    if args.rescale == Rescaling::Replay && cv.is_some() {
+        bail!("--cv changes drawn arrivals only; name --rescale maf1 or maf2 with it");
+    }
+    let (format, trace) = load(
+        &args.file,
+        &args.reading,
+        if drawn { rate_scale } else { 1.0 },
+        if drawn { cv } else { None },
+    )?;
+    if drawn && !matches!(format, Format::AzureFunctions2019 | Format::ServeGen) {
+        bail!(
+            "{}: maf1 draws arrivals from rates, but a file of the format {} has the arrivals themselves; \
+             use replay or maf2",
+            args.file.display(),
+            format.word()
+        );
+    }
+    let names = args.workloads.clone();
+    let mapping = match (names.is_empty(), args.round_robin) {
+        (true, _) => Mapping::Keys,
+        (false, false) => Mapping::Stripe(names),
+        (false, true) => Mapping::RoundRobin(names),
+    };
+    let trace = mapping.apply(trace);
+    let how = match args.rescale {
+        Rescaling::Replay => Rescale::Replay { rate_scale },
+        Rescaling::Maf1 => Rescale::Replay { rate_scale: 1.0 },
+        Rescaling::Maf2 => Rescale::Gamma {
+            window,
+            rate_scale,
+            cv_scale: cv.unwrap_or(1.0),
+            seed: args.reading.seed,
+        },
+    };
+    let trace = rescale(&trace, &how);
+    if trace.arrivals.is_empty() {
+        bail!("{}: nothing is left; raise --rate-scale, or widen --window", args.file.display());
+    }
+    write(&trace, &args.output)?;
+    show(format.word(), &trace_rows(&trace), &args.print)
+}
+
+fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
+    check_writable(&args.output)?;
+    let mut scenario = Scenario::load(&args.scenario)?;
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let mut trace = Trace { length: scenario.duration, ..Trace::default() };
+    let mut rows = Vec::new();
+    for (key, entry) in (0..).zip(&scenario.workloads) {
+        let workload = &entry.workload;
+        let mut process =
+            entry.arrival.build(&workload.name, workload.rate, scenario.duration, scenario.seed)?;
+        trace.arrivals.extend(std::iter::from_fn(|| process.next_arrival()).map(|t| (t, key)));
+        trace.keys.push(workload.name.to_string());
+        let asked_rps = (!entry.arrival.has_own_rate()).then(|| workload.rate.get());
+        let statistics = ArrivalStatistics::of_times(trace.of_key(key), scenario.duration);
+        rows.push(Row { workload: workload.name.to_string(), asked_rps, statistics });
+    }
+    trace.arrivals.sort();
+    write(&trace, &args.output)?;
+    show("scenario", &rows, &args.print)
+}
+
+fn write(trace: &Trace, path: &Path) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        // Without a time or a name in its header the file is the same each time.
+        let mut zipped = GzEncoder::new(&mut bytes, Compression::default());
+        write_csv(trace, &mut zipped)?;
+        zipped.finish()?;
+    } else {
+        write_csv(trace, &mut bytes)?;
+    }
+    write_bytes(path, &bytes)
+}
+
+/// The fits of one workload.
+#[derive(Debug, Serialize)]
+struct FitRow {
+    workload: String,
+    whole: Option<GammaFit>,
+    windows: Vec<WindowFit>,
+}
+
+fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    let (format, trace) = load(&args.file, &args.reading, 1.0, None)?;
+    let window = match args.window {
+        Some(window) => seconds("--window", positive("--window", window)?)?,
+        None => Nanoseconds::from_f64((trace.length.as_f64() / 10.0).ceil()),
+    };
+    let rows: Vec<FitRow> = (0..)
+        .zip(&trace.keys)
+        .map(|(key, name)| {
+            let times: Vec<Nanoseconds> = trace.of_key(key).collect();
+            let gap = |pair: &[Nanoseconds]| pair[1].saturating_sub(pair[0]).as_seconds();
+            let gaps: Vec<f64> = times.windows(2).map(gap).collect();
+            FitRow {
+                workload: name.clone(),
+                whole: fit_gaps(&gaps),
+                windows: fit_windows(&times, window, trace.length),
+            }
+        })
+        .collect();
+    if args.print.json {
+        let window_s = window.as_seconds();
+        let document =
+            serde_json::json!({ "format": format.word(), "window_s": window_s, "workloads": rows });
+        return output::print_json(&document);
+    }
+    if args.print.quiet {
+        return Ok(());
+    }
+    let header = ["workload", "window from s", "requests", "rate /s", "CV", "shape"];
+    let cells = |name: &str, from: String, requests: String, fit: Option<GammaFit>| {
+        let of = |get: fn(GammaFit) -> f64| fit.map_or("-".to_owned(), |fit| short(get(fit)));
+        let name = name.chars().take(24).collect();
+        vec![name, from, requests, of(|f| f.rate_rps), of(|f| f.cv), of(|f| f.shape)]
+    };
+    let mut lines = Vec::new();
+    for row in rows.iter().take(LISTED) {
+        let requests = row.windows.iter().map(|window| window.requests).sum::<usize>();
+        lines.push(cells(&row.workload, "(all)".into(), requests.to_string(), row.whole));
+        for window in row.windows.iter().filter(|window| window.requests > 0).take(LISTED) {
+            let from = short(window.start_s);
+            lines.push(cells("", from, window.requests.to_string(), window.fit));
+        }
+    }
+    let mut text = format!(
+        "{}, gamma fits of gaps, windows of {} s\n",
+        format.word(),
+        short(window.as_seconds())
+    );
+    text += &output::table(&header, lines);
+    if rows.len() > LISTED {
+        text += &format!("\n… and {} more workloads (--json lists all)", rows.len() - LISTED);
+    }
+    output::print(&text)
+}

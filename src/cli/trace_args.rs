@@ -1,0 +1,126 @@
+//! The flags of `igniter trace`.
+
+use super::args::PrintArgs;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    #[command(subcommand)]
+    pub command: TraceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TraceCommand {
+    /// Say what a trace, or the arrivals of a scenario, amount to: rate, burstiness, peak
+    Inspect(InspectArgs),
+    /// Read a foreign trace, map it to workloads, re-scale it, and write arrival_s,workload
+    Convert(ConvertArgs),
+    /// Write the arrivals of all workloads of a scenario as a trace
+    Generate(GenerateArgs),
+    /// Fit gamma distributions to the gaps of a trace, as a whole and in windows
+    Fit(FitArgs),
+}
+
+/// How a foreign trace is read.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReadingArgs {
+    /// Its format: igniter, azure-functions-2019, azure-functions-2021, azure-llm, mooncake, servegen or
+    /// timestamps [default: what the first line tells]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Sort rows that are out of order instead of refusing them
+    #[arg(long)]
+    pub sort: bool,
+    /// Start this many seconds after the start of the trace
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub start: f64,
+    /// End this many seconds after that
+    #[arg(long, value_name = "SECONDS")]
+    pub length: Option<f64>,
+    /// The seed of all that is drawn
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// A trace of any known format (gzipped or not), or a scenario (.toml)
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+/// What becomes of the arrivals of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Rescaling {
+    /// The same arrivals, --rate-scale times faster
+    Replay,
+    /// AlpaServe's MAF1 (Azure Functions 2019, ServeGen): arrivals drawn with --rate-scale times the rate of the
+    /// file and the coefficient of variation --cv
+    Maf1,
+    /// AlpaServe's MAF2: a gamma distribution fitted to each window of each workload, and arrivals drawn with
+    /// --rate-scale times its rate and --cv times its coefficient of variation
+    Maf2,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// A trace of any known format, gzipped or not
+    pub file: PathBuf,
+    /// The trace to write; gzipped if its name ends in .gz
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// The workloads that keys (functions) are dealt out to, in stripes: key i to workload i mod n [default: each
+    /// key is a workload]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub workloads: Vec<String>,
+    /// Deal out requests instead of keys: request i to workload i mod n
+    #[arg(long, requires = "workloads")]
+    pub round_robin: bool,
+    /// What becomes of the arrivals
+    #[arg(long, value_enum, default_value_t = Rescaling::Replay)]
+    pub rescale: Rescaling,
+    /// What rates are multiplied by
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub rate_scale: f64,
+    /// The coefficient of variation (maf1; default: that of the file, or 1), or what it is multiplied by (maf2)
+    #[arg(long, value_name = "CV")]
+    pub cv: Option<f64>,
+    /// The windows of maf2, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5400.0)]
+    pub window: f64,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// The scenario
+    pub scenario: PathBuf,
+    /// The trace to write; gzipped if its name ends in .gz
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Another seed than the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FitArgs {
+    /// A trace of any known format, gzipped or not
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// The length of a window, in seconds [default: a tenth of the trace]
+    #[arg(long, value_name = "SECONDS")]
+    pub window: Option<f64>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}

@@ -1,0 +1,61 @@
+//! What can be wrong with a foreign trace.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A trace that cannot be read or used. Line numbers count from 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read the trace {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The first line tells no known format.
+    #[error(
+        "{}: the first line is of no known trace format: {first:?}; known: {known}; name the \
+         format with --format",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The start of its first line.
+        first: String,
+        /// The formats that there are.
+        known: String,
+    },
+    /// A row is wrong.
+    #[error("{}:{line}: {what}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// What is wrong, what would be right.
+        what: String,
+    },
+    /// A row is before the one above it.
+    #[error(
+        "{}:{line}: the time is {back_s} s before the one above it; sort the file by time, or say --sort",
+        path.display()
+    )]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// How far back, in seconds.
+        back_s: f64,
+    },
+    /// There is nothing in it.
+    #[error("{}: the trace has no requests", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
