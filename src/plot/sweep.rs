@@ -45,7 +45,7 @@ pub struct LinePanel {
 const COLUMNS: usize = 3;
 const TITLE: i32 = 44;
 /// Gap between panels in a row.
-const GAP: i32 = 26;
+const GAP: i32 = 62;
 
 /// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
 /// it rises).
@@ -243,6 +243,7 @@ pub(super) fn words(column: &str) -> String {
         "power_w" => "Power (W)".to_owned(),
         "utilisation" => "Share of time GPUs are busy".to_owned(),
         "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
+        "load" => "Load (part of the planned rates)".to_owned(),
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
         "headroom" | "plan.throughput_headroom_pct" => "Headroom of the plan (%)".to_owned(),

@@ -108,7 +108,7 @@ impl Sweep {
             seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
             points,
             cache: Cache::default(),
-            first: first_scenario(path, &document, options, &grid, complain)?,
+            first: first_scenario(path, &document, options, &grid)?,
             document,
             grid,
             inputs: Vec::new(),
@@ -301,18 +301,9 @@ fn first_scenario(
     document: &Document,
     mut options: PlanOptions,
     grid: &Grid,
-    complain: Complaint<'_>,
 ) -> Result<Scenario, SweepError> {
     let mut document = document.clone();
     for (field, value) in grid.fields().zip(&grid.point(0).values) {
-        if field.path == "seed" {
-            return Err(complain.about(
-                "axis \"seed\"",
-                "is no axis",
-                "seeds = { first = 1, count = 10 }",
-                "give seeds in [seeds]: every strategy then sees the same ones",
-            ));
-        }
         apply(&mut document, &mut options, &field.path, value)
             .map_err(|error| first_point(path, error))?;
     }
