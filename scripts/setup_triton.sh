@@ -18,7 +18,7 @@ NUMPY=1.26.4
 target=$PWD/.triton
 venv=$target/venv
 stamp=$target/installed
-want="nvidia-pytriton $PYTRITON, numpy $NUMPY, in $target"
+want="nvidia-pytriton $PYTRITON, numpy $NUMPY, in $target, layout 2"
 
 fail() {
     echo "error: $*" >&2
@@ -72,7 +72,7 @@ install() {
     chmod +x "$server/bin/tritonserver" "$target/backends/python/triton_python_backend_stub"
     cat >"$target/tritonserver" <<SH
 #!/bin/sh
-export LD_LIBRARY_PATH='$packages/nvidia_pytriton.libs:$library'
+export LD_LIBRARY_PATH='$packages/nvidia_pytriton.libs:$library'"\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
 export PATH='$venv/bin':"\$PATH"
 exec setpriv --pdeathsig TERM -- '$server/bin/tritonserver' --backend-directory='$target/backends' "\$@"
 SH

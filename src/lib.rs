@@ -16,8 +16,10 @@
 //! 4. [`scenario`] reads what is asked for; [`workload`] draws the arrivals.
 //! 5. [`plan`] makes a provisioning plan and judges it.
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
-//! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables.
-//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them; [`cli`] is the command line. [`stats`] holds plain numerics.
+//! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables, [`page`]
+//!    makes one HTML page of a folder of them.
+//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them; [`cli`] is the command line. [`stats`]
+//!    holds plain numerics.
 //!
 //! # Example
 //!
@@ -41,6 +43,7 @@ pub mod cli;
 pub mod domain;
 pub mod fit;
 pub mod metrics;
+pub mod page;
 pub mod plan;
 pub mod plot;
 pub mod predictor;

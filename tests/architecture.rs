@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -25,7 +25,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     ("plan", &["units", "domain", "predictor"]),
     ("workload", &["units", "domain"]),
-    ("sim", &["units", "domain", "predictor", "workload"]),
+    ("sim", &["units", "stats", "domain", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.
     (
@@ -33,17 +33,35 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "units",
             "domain",
+            "workload::ArrivalPart",
+            "workload::ArrivalPhase",
             "workload::ArrivalSpec",
+            "workload::MmppState",
+            "workload::RateShape",
+            "workload::RateStep",
+            "workload::TraceSpec",
             "metrics::Percentiles",
             "sim::BatchingSpec",
+            "sim::Control",
+            "sim::ControllerSpec",
             "sim::EngineSpec",
+            "sim::Fault",
+            "sim::FaultKind",
+            "sim::FaultyGpu",
+            "sim::GsliceSpec",
             "sim::Interference",
             "sim::LoadOverlap",
+            "sim::Oversubscription",
+            "sim::PcieLink",
+            "sim::ServerSpec",
             "sim::ServiceTime",
+            "sim::ShadowSpec",
+            "sim::TimeoutAction",
         ],
     ),
     ("report", &["units", "domain", "metrics"]),
     ("plot", &["units", "domain", "metrics", "report"]),
+    ("page", &["units", "domain", "metrics", "report"]),
     ("run", STAGES),
     (
         "sweep",
@@ -104,6 +122,7 @@ const ALL: &[&str] = &[
     "sweep",
     "report",
     "plot",
+    "page",
 ];
 
 /// Crates that only `validate` may use: the simulator talks to no network and to no GPU.

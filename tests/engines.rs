@@ -7,13 +7,13 @@
 mod fake;
 
 use fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
-use igniter::domain::{GpuInterval, Workload};
+use igniter::domain::{GpuInterval, Workload, WorkloadId};
 use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, strategy};
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimOutcome,
-    SimWorkload, reference, simulate,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ServiceTime, SimInput,
+    SimOutcome, SimWorkload, reference, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use igniter::workload::ArrivalSpec;
@@ -88,8 +88,9 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
     let preferred = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(1..=9_u32, 1..3)];
     let max = prop_oneof![Just(None), (1..=9_u32).prop_map(Some)];
     let instances = prop_oneof![3 => Just(1), 1 => 2..4_u32];
-    (1..=9_u32, delay, preferred, max, instances, any::<bool>()).prop_map(
-        |(planned, delay, preferred, max, instances, variable_shape)| {
+    let race = prop_oneof![2 => Just(0.0), 1 => select(vec![0.2, 0.7, 1.0])];
+    (1..=9_u32, delay, preferred, max, instances, any::<bool>(), race).prop_map(
+        |(planned, delay, preferred, max, instances, variable_shape, completion_race)| {
             let size = |size: u32| BatchSize::new(size).unwrap();
             let largest = max.unwrap_or(planned);
             let spec = BatchingSpec {
@@ -98,10 +99,29 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
                 preferred: preferred.into_iter().map(|p| size(p.min(largest))).collect(),
                 instances,
                 variable_shape,
+                completion_race,
+                ..BatchingSpec::default()
             };
             (planned, spec)
         },
     )
+}
+
+/// Noise, overheads and start-up, most often none.
+fn any_costs() -> impl Strategy<Value = ServerSpec> {
+    let ms = || prop_oneof![3 => Just(0.0), 1 => select(vec![0.5, 1.0]), 1 => 0.0..1.0_f64];
+    let startup = prop_oneof![4 => Just(0), 1 => 0..60_000_000_u64];
+    let noise = prop_oneof![3 => Just(0.0), 1 => 0.01..0.5_f64];
+    (noise, ms(), ms(), ms(), startup).prop_map(|(noise_cv, batch, row, request, startup)| {
+        let ms = |ms| Milliseconds::new(ms).unwrap();
+        ServerSpec {
+            noise_cv,
+            batch_overhead: ms(batch),
+            row_overhead: ms(row / 4.0),
+            request_overhead: ms(request),
+            startup: Nanoseconds::new(startup),
+        }
+    })
 }
 
 fn any_server() -> impl Strategy<Value = FakeServer> {
@@ -112,8 +132,9 @@ fn any_server() -> impl Strategy<Value = FakeServer> {
         1 => (0.2..5.0_f64).prop_map(|cv| ArrivalSpec::Gamma { cv }),
     ];
     let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
-    (0..3_usize, any_batching(), 1..100_u32, rate, arrival).prop_map(
-        |(model, (batch, batching), share, rate, arrival)| FakeServer {
+    (0..3_usize, any_batching(), 1..100_u32, rate, arrival, any_costs()).prop_map(
+        |(model, (batch, batching), share, rate, arrival, server)| FakeServer {
+            server,
             model,
             batch,
             share,
@@ -127,11 +148,19 @@ fn any_server() -> impl Strategy<Value = FakeServer> {
 fn any_scenario() -> impl Strategy<Value = FakeScenario> {
     let slowdown = prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64];
     let gpus = prop::collection::vec(prop::collection::vec(any_server(), 0..5), 1..3);
-    (times(), slowdown, any::<bool>(), gpus).prop_map(|(models, slowdown, by_share, gpus)| {
-        let mut predictor = FakePredictor::new(models, slowdown);
-        predictor.by_share = by_share;
-        FakeScenario::new(predictor, &gpus)
-    })
+    let parts = prop_oneof![
+        2 => Just(Vec::new()),
+        1 => prop::collection::vec(select(vec![0.0, 1.0, 75.0, 225.0, 33.3]), 1..4),
+    ];
+    (times(), slowdown, any::<bool>(), gpus, parts).prop_map(
+        |(models, slowdown, by_share, gpus, parts)| {
+            let mut predictor = FakePredictor::new(models, slowdown);
+            predictor.by_share = by_share;
+            let mut scenario = FakeScenario::new(predictor, &gpus);
+            scenario.replicate_first(&parts);
+            scenario
+        },
+    )
 }
 
 fn any_spec() -> impl Strategy<Value = EngineSpec> {
@@ -143,6 +172,7 @@ fn any_spec() -> impl Strategy<Value = EngineSpec> {
         interference,
         overlap,
         service,
+        ..EngineSpec::default()
     })
 }
 
@@ -195,6 +225,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
@@ -203,7 +234,9 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 plan: &strategy(strategy_name).unwrap().plan(&request),
                 workloads: &sim_workloads,
                 predictor: &predictor,
+                more_predictors: &[],
                 spec: scenario.engine,
+                control: None,
                 duration: scenario.duration.min(Nanoseconds::new(12_000_000_000)),
                 seed: scenario.seed,
             };
@@ -212,4 +245,38 @@ fn both_engines_agree_on_the_shipped_scenarios() {
             assert!(records > 5_000, "{name}, {strategy_name}: {records} records");
         }
     }
+}
+
+/// A workload on three servers of two GPUs: its requests are dealt out in proportion to what each serves,
+/// and none is lost or served twice.
+#[test]
+fn replicas_share_the_requests_of_their_workload() {
+    let model = FakeModel { load: 0.1, fixed: 1.0, per_request: 0.2, feedback: 0.1 };
+    let mut poisson = FakeServer::new(0, 8, 1000.0, ArrivalSpec::Poisson);
+    poisson.share = 20;
+    let other = FakeServer { rate: 300.0, ..poisson.clone() };
+    let predictor = FakePredictor::new(vec![model], 0.1);
+    let mut scenario = FakeScenario::new(predictor, &[vec![poisson, other.clone()], vec![other]]);
+    let spec = EngineSpec { service: ServiceTime::Exponential, ..EngineSpec::default() };
+    let arrivals = |scenario: &FakeScenario, gpu: Option<usize>| {
+        let input = scenario.input(spec, 5.0, 7);
+        assert!(compare(&input).unwrap() > 5_000);
+        let outcome = simulate(&input, |_| Everything::default()).unwrap();
+        let records = outcome.gpus.iter().enumerate().filter(|(i, _)| gpu.is_none_or(|g| g == *i));
+        let mut arrivals: Vec<Nanoseconds> = records
+            .flat_map(|(_, gpu)| &gpu.sink.records)
+            .filter(|record| record.workload == WorkloadId::new(0))
+            .map(|record| record.arrival)
+            .collect();
+        arrivals.sort();
+        arrivals
+    };
+    let alone = arrivals(&scenario, None);
+    // Parts of 500, 250 and 250 requests/s: the first on GPU 0, the second there too, the third on GPU 1.
+    scenario.replicate_first(&[500.0, 250.0, 250.0]);
+    assert_eq!(arrivals(&scenario, None), alone);
+    let elsewhere = arrivals(&scenario, Some(1));
+    // Every fourth request, always the same ones.
+    let fourths: Vec<Nanoseconds> = alone.iter().skip(2).step_by(4).copied().collect();
+    assert_eq!(elsewhere, fourths);
 }

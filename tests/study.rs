@@ -33,6 +33,21 @@ fn a_study_needs_measured_co_locations() {
 }
 
 #[test]
+fn a_fit_takes_kernel_lists() {
+    let Some(data) = reference_data() else { return };
+    let fit = |kernels: bool| {
+        let mut command = igniter();
+        command.args(["fit", "v100", "--predictor", "contention"]);
+        if kernels {
+            command.arg("--kernels").arg(data.join("kernels.csv"));
+        }
+        command.assert().code(0)
+    };
+    fit(false).stdout(contains(" 0 kernel lists"));
+    fit(true).stdout(contains(" 3 kernel lists"));
+}
+
+#[test]
 fn a_study_writes_tables_and_figures() {
     let Some(data) = reference_data() else { return };
     let root = tempfile::tempdir().unwrap();
@@ -54,6 +69,16 @@ fn a_study_writes_tables_and_figures() {
     for name in ["study.json", "study.csv", "study.md", "experiments.csv", "manifest.json"] {
         assert!(out.join(name).is_file(), "{name}");
     }
+    let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let inputs: Vec<&str> = manifest["inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["path"].as_str().unwrap())
+        .collect();
+    assert!(inputs.contains(&"profile/v100/solo.csv"), "{inputs:?}");
+    assert!(inputs.iter().any(|path| path.ends_with("few.csv")), "{inputs:?}");
     for stem in ["accuracy-igniter", "slowdown-gpulets", "errors", "coverage", "experiment2"] {
         assert!(out.join(format!("figures/{stem}.png")).is_file(), "{stem}");
     }

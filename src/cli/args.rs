@@ -1,5 +1,6 @@
 //! The flags of every command.
 
+use crate::units::Nanoseconds;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Simulate(SimulateArgs),
     /// Plan and simulate a scenario with several strategies: tables, figures, report
     Compare(CompareArgs),
+    /// Make one HTML page, with charts, of a folder of results
+    Report(ReportArgs),
     /// Run a scenario at many points: every strategy, several seeds, one row for each workload
     Sweep(SweepArgs),
     /// Put the shards of a sweep together
@@ -130,6 +133,10 @@ pub(super) struct FitArgs {
     /// predictions: for solo runs of other configurations than those to be served
     #[arg(long, requires = "solo")]
     pub solo_while_fitting: bool,
+    /// Kernel lists, one CSV for all models, in place of the profile's own (wave quantisation of the
+    /// predictor contention)
+    #[arg(long, value_name = "FILE")]
+    pub kernels: Option<PathBuf>,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -253,6 +260,26 @@ pub(super) struct TruthArgs {
     pub prediction_error: bool,
 }
 
+/// The file format of a request log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RequestsFormat {
+    Csv,
+    Parquet,
+}
+
+/// Reads `FROM..TO` in seconds.
+fn seconds_range(text: &str) -> Result<(Nanoseconds, Nanoseconds), String> {
+    let time = |text: &str| {
+        let seconds =
+            text.trim().parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+        Nanoseconds::from_seconds(seconds).map_err(|error| error.to_string())
+    };
+    let (from, until) =
+        text.split_once("..").ok_or_else(|| "give it as FROM..TO, such as 10..12".to_owned())?;
+    let (from, until) = (time(from)?, time(until)?);
+    if from < until { Ok((from, until)) } else { Err("TO must be after FROM".to_owned()) }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(flatten)]
@@ -271,6 +298,16 @@ pub(super) struct SimulateArgs {
     /// With -o: also write every request to requests.csv
     #[arg(long, requires = "output")]
     pub requests: bool,
+    /// The format of that file; parquet writes requests.parquet, with times in ns
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "requests")]
+    pub requests_format: RequestsFormat,
+    /// Write what ran when, GPU by GPU, as a trace for https://ui.perfetto.dev (about 200 bytes for each
+    /// batch, arrival and state of a GPU)
+    #[arg(long, value_name = "FILE")]
+    pub trace_out: Option<PathBuf>,
+    /// Trace only this stretch, in seconds from the start of the run, such as 10..12
+    #[arg(long, value_name = "FROM..TO", requires = "trace_out", value_parser = seconds_range)]
+    pub trace_window: Option<(Nanoseconds, Nanoseconds)>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
@@ -291,6 +328,18 @@ pub(super) struct CompareArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A folder that a command wrote with -o
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write the page to this file; it needs no other file and no network
+    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
     #[command(flatten)]
     pub print: PrintArgs,
 }

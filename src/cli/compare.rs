@@ -44,7 +44,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         if let Some(path) = &args.output {
             text += &format!(
                 "\nreport   {}\nfigures  {}\ntables   {}",
-                path.join("report.md").display(),
+                path.join("report.html").display(),
                 path.join("figures").display(),
                 path.join("summary.csv").display(),
             );

@@ -23,7 +23,10 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
     }
     let runs = args.colocated.as_deref().map(read_colocated).transpose()?;
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
-    let profile = profile::load(&args.profile)?;
+    let mut profile = profile::load(&args.profile)?;
+    if let Some(path) = &args.kernels {
+        profile::read_kernels(path, &mut profile)?;
+    }
     let mut data = FitData::of(&profile);
     if let Some(runs) = &runs {
         data = data.with_colocated(runs);

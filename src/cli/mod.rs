@@ -22,6 +22,7 @@ mod plan;
 mod plot;
 mod predict;
 mod progress;
+mod report;
 mod results;
 mod simulate;
 mod study;
@@ -92,6 +93,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Plan(args) => plan::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),

@@ -2,6 +2,7 @@
 
 use super::args::{ScenarioArgs, ThreadArgs};
 use super::progress::Progress;
+use crate::page::{self, PAGE, Source};
 use crate::plot;
 use crate::report::{Comparison, Existing, Manifest, OutputDir, write_report, write_tables};
 use crate::run::{RunError, Study};
@@ -85,6 +86,8 @@ impl ResultFolder {
             let figures = plot::comparison_figures(comparison)?;
             let figures = plot::write_figures(&mut dir, &figures)?;
             write_report(&mut dir, comparison, &figures)?;
+            let html = page::page(&Source::of_comparison(comparison, &self.manifest));
+            dir.write(PAGE, |file| file.write_all(html.as_bytes()))?;
             progress.step();
             self.manifest.stop();
             dir.finish(self.manifest)?;

@@ -4,7 +4,9 @@ use super::Outcome;
 use super::args::{MeasuredArgs, StudyArgs};
 use super::output;
 use crate::plot::{self, PredictedMark, StudyPoint, StudySeries};
-use crate::profile::{self, ColocatedRun, Profile, SoloTable, read_colocated, read_solo_table};
+use crate::profile::{
+    self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
+};
 use crate::report::{Existing, Manifest, OutputDir};
 use crate::study::{
     ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
@@ -12,6 +14,7 @@ use crate::study::{
 };
 use anyhow::bail;
 use serde::Serialize;
+use std::path::Path;
 
 /// The recipes that figures show: one for each predictor and budget that is fitted once.
 const SHOWN: [&str; 5] =
@@ -69,6 +72,10 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
     let experiments = experiments(&data)?;
     if let Some(mut dir) = dir {
         manifest.seed = Some(args.seed);
+        for (name, text) in profile_files(&measured.profile) {
+            let folder = Path::new("profile").join(measured.profile.kind.name.as_str());
+            manifest.input(&folder.join(name), text.as_bytes());
+        }
         let files = [&args.measured.colocated, &args.measured.solo, &args.measured.kernels];
         for path in files.into_iter().flatten() {
             manifest.input(path, &std::fs::read(path)?);

@@ -2,12 +2,14 @@
 
 use super::gpu_account::GpuAccount;
 use super::latencies::{Latencies, Percentiles};
+use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
 use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
 use super::tally::Tally;
 use super::window::Window;
 use crate::domain::{
-    BatchRecord, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
+    BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+    WorkloadId,
 };
 use crate::stats::nearest_rank;
 use crate::units::Nanoseconds;
@@ -90,6 +92,11 @@ impl RecordSink for GpuCollector {
         self.tally(batch.workload).batch(batch, arrivals, &window, slo);
     }
 
+    fn failed(&mut self, request: &FailedRequest) {
+        let window = self.window;
+        self.tally(request.workload).failed(request, &window);
+    }
+
     #[inline(always)]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
@@ -128,12 +135,19 @@ pub fn summarise(
     }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
+    let mut latency_series = Vec::with_capacity(workloads.len());
+    let mut batches = Vec::with_capacity(workloads.len());
     for (workload, tally) in workloads.iter().zip(tallies) {
         let (percentiles_ms, points) = distribution(&tally.latencies);
         summaries.push(workload_summary(plan, workload, window, &tally, percentiles_ms));
         cdf.push(LatencyCdf { workload: workload.name.clone(), points });
+        let bins = tally.over_time.finish(window.duration());
+        latency_series.push(LatencySeries { workload: workload.name.clone(), bins });
+        let counts = tally.by_batch_size.iter();
+        let counts = counts.map(|(batch_size, requests)| BatchCount { batch_size, requests });
+        batches.push(BatchHistogram { workload: workload.name.clone(), counts: counts.collect() });
     }
-    RunMetrics { workloads: summaries, gpus, series, cdf }
+    RunMetrics { workloads: summaries, gpus, series, cdf, latency_series, batches }
 }
 
 fn gpu_summary(plan: &Plan, gpu: usize, account: &GpuAccount) -> GpuSummary {
@@ -161,7 +175,7 @@ fn workload_summary(
     percentiles_ms: [Option<f64>; QUANTILES.len()],
 ) -> WorkloadSummary {
     let completed = tally.latencies.count() as u64;
-    let requests = completed + tally.unfinished;
+    let requests = completed + tally.unfinished + tally.failed.total();
     let gpu = plan.placements().find(|(_, p)| p.workload == workload.name).map(|(gpu, _)| gpu);
     let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
     let [p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms] = percentiles_ms;
@@ -183,6 +197,7 @@ fn workload_summary(
         rate_rps: workload.rate.get(),
         requests,
         completed,
+        failed: (tally.failed.total() > 0).then_some(tally.failed),
         throughput_rps: tally.done_in_window as f64 / window.length().as_seconds(),
         mean_ms: mean_ms(tally.latency_ns),
         p50_ms,

@@ -2,7 +2,9 @@
 
 use super::Window;
 use super::latencies::{Latencies, Percentiles};
-use crate::domain::{BatchRecord, RequestRecord};
+use super::latency_series::LatencyBins;
+use super::summary::FailedCounts;
+use crate::domain::{BatchRecord, FailedRequest, RequestRecord};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 
@@ -37,7 +39,7 @@ impl BatchSizes {
     }
 
     /// Sizes that occurred, in order, with their counts.
-    fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         let usual = (0..).zip(self.usual.iter().copied()).filter(|&(_, requests)| requests > 0);
         usual.chain(self.more.iter().map(|(&size, &requests)| (size, requests)))
     }
@@ -57,9 +59,13 @@ pub(super) struct Tally {
     pub(super) feedback_ns: u128,
     /// How many of them were executed in batches of each size.
     pub(super) by_batch_size: BatchSizes,
+    /// All completed requests by the time of their completion.
+    pub(super) over_time: LatencyBins,
     /// Requests that arrived in the window and were never completed.
     pub(super) unfinished: u64,
-    /// Requests of the window, completed or not, whose latency exceeds the SLO.
+    /// Requests that arrived in the window and failed.
+    pub(super) failed: FailedCounts,
+    /// Requests of the window, completed or not, whose latency exceeds the SLO, and those that failed.
     pub(super) violations: u64,
     /// Completions inside the window, whenever the request arrived.
     pub(super) done_in_window: u64,
@@ -75,7 +81,9 @@ impl Tally {
             exec_ns: 0,
             feedback_ns: 0,
             by_batch_size: BatchSizes::default(),
+            over_time: LatencyBins::default(),
             unfinished: 0,
+            failed: FailedCounts::default(),
             violations: 0,
             done_in_window: 0,
         }
@@ -85,10 +93,12 @@ impl Tally {
         if window.contains(record.done) {
             self.done_in_window += 1;
         }
+        let latency = record.latency();
+        let sum = u128::from(latency.get());
+        self.over_time.add(record.done, window.duration(), 1, sum, latency);
         if !window.contains(record.arrival) {
             return;
         }
-        let latency = record.latency();
         self.latencies.extend([latency.get()].into_iter());
         self.latency_ns += u128::from(latency.get());
         self.queue_ns += u128::from(record.queue().get());
@@ -114,9 +124,13 @@ impl Tally {
             self.done_in_window += arrivals.len() as u64;
         }
         let inside = window.of_sorted(arrivals);
-        if inside.is_empty() {
-            return;
-        }
+        let outside: u128 = if inside.len() == arrivals.len() {
+            0
+        } else {
+            let before = arrivals.partition_point(|&arrival| arrival < window.start());
+            let after = &arrivals[before + inside.len()..];
+            arrivals[..before].iter().chain(after).map(|&a| u128::from((done - a).get())).sum()
+        };
         let (mut sum, mut late) = (0_u128, 0);
         self.latencies.extend(inside.iter().map(|&arrival| {
             let latency = done - arrival;
@@ -124,6 +138,13 @@ impl Tally {
             late += u64::from(latency > slo);
             latency.get()
         }));
+        if let Some(&first) = arrivals.first() {
+            let (n, duration) = (arrivals.len() as u64, window.duration());
+            self.over_time.add(done, duration, n, sum + outside, done - first);
+        }
+        if inside.is_empty() {
+            return;
+        }
         let requests = inside.len() as u128;
         let [load, exec, feedback] = [
             record.load_end - record.load_start,
@@ -140,6 +161,13 @@ impl Tally {
         self.violations += late;
         let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
         self.by_batch_size.add(size, inside.len() as u64);
+    }
+
+    pub(super) fn failed(&mut self, request: &FailedRequest, window: &Window) {
+        if window.contains(request.arrival) {
+            self.failed.add(request.failure);
+            self.violations += 1;
+        }
     }
 
     pub(super) fn unfinished(
@@ -167,7 +195,9 @@ impl Tally {
         for (size, requests) in other.by_batch_size.iter() {
             self.by_batch_size.add(size, requests);
         }
+        self.over_time.merge(&other.over_time);
         self.unfinished += other.unfinished;
+        self.failed.merge(other.failed);
         self.violations += other.violations;
         self.done_in_window += other.done_in_window;
     }

@@ -21,12 +21,14 @@ mod study_experiments;
 mod style;
 mod sweep;
 mod text;
+mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
 pub use heat::{HeatPanel, heat_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
+pub use validation::{ValidationWorkload, validation_figures};
 
 use crate::report::{Comparison, FigureFile, OutputDir, OutputError};
 use rayon::prelude::*;

@@ -51,6 +51,7 @@ fn workload(row: &Row, name: &str, slowdown: f64, gpu: Option<usize>) -> Workloa
         rate_rps,
         requests: 10_000,
         completed: 10_000,
+        failed: None,
         throughput_rps: rate_rps,
         mean_ms: some(mean),
         p50_ms: some(mean * 0.98),
@@ -177,6 +178,8 @@ pub(crate) fn synthetic(
             infeasible: Vec::new(),
             cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
             workloads: summaries,
+            latency_series: Vec::new(),
+            batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),
             series: (0..gpu_count).map(series).collect(),
         }

@@ -4,7 +4,10 @@ use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::domain::WorkloadName;
-use crate::metrics::{CdfPoint, GpuSeries, GpuSummary, LatencyCdf, SeriesBin, WorkloadSummary};
+use crate::metrics::{
+    BatchCount, BatchHistogram, CdfPoint, FailedCounts, GpuSeries, GpuSummary, LatencyBin,
+    LatencyCdf, LatencySeries, SeriesBin, WorkloadSummary,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -47,7 +50,38 @@ struct SeriesRow {
     clock_mhz: f64,
 }
 
-/// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv` and `summary.json`.
+#[derive(Debug, Serialize)]
+struct FailureRow {
+    strategy: String,
+    workload: WorkloadName,
+    requests: u64,
+    completed: u64,
+    rejected: u64,
+    timed_out: u64,
+    lost: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LatencyRow {
+    strategy: String,
+    workload: WorkloadName,
+    start_s: f64,
+    end_s: f64,
+    completed: u64,
+    mean_ms: f64,
+    max_ms: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct BatchRow {
+    strategy: String,
+    workload: WorkloadName,
+    batch_size: u32,
+    requests: u64,
+}
+
+/// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
+/// `batches.csv` and `summary.json`, and `failures.csv` where requests failed.
 ///
 /// Real numbers are the shortest decimal text that reads back to the same number.
 ///
@@ -62,15 +96,18 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
             rows(result).iter().map(|row| (Key { strategy: &result.strategy }, row))
         })
     }
-    write_csv(
-        dir,
-        "summary.csv",
-        keyed::<WorkloadSummary>(comparison, |result| &result.workloads),
-    )?;
+    write_csv(dir, "summary.csv", comparison.strategies.iter().flat_map(summary_rows))?;
     write_csv(dir, "gpus.csv", keyed::<GpuSummary>(comparison, |result| &result.gpus))?;
     write_csv(dir, "plan.csv", keyed::<PlanRow>(comparison, |result| &result.plan))?;
     write_csv(dir, "cdf.csv", comparison.strategies.iter().flat_map(cdf_rows))?;
     write_csv(dir, "gpu_series.csv", comparison.strategies.iter().flat_map(series_rows))?;
+    write_csv(dir, "latency_series.csv", comparison.strategies.iter().flat_map(latency_rows))?;
+    write_csv(dir, "batches.csv", comparison.strategies.iter().flat_map(batch_rows))?;
+    // Tables of what most scenarios do not have.
+    let failures: Vec<FailureRow> = comparison.strategies.iter().flat_map(failure_rows).collect();
+    if !failures.is_empty() {
+        write_csv(dir, "failures.csv", failures.into_iter())?;
+    }
     dir.write("summary.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;
         file.write_all(b"\n")
@@ -107,6 +144,11 @@ pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
             .iter()
             .map(|w| LatencyCdf { workload: w.workload.clone(), points: Vec::new() })
             .collect();
+        let names = || result.workloads.iter().map(|w| w.workload.clone());
+        result.latency_series =
+            names().map(|workload| LatencySeries { workload, bins: Vec::new() }).collect();
+        result.batches =
+            names().map(|workload| BatchHistogram { workload, counts: Vec::new() }).collect();
     }
     for row in read_csv::<CdfRow>(dir, "cdf.csv").map_err(|e| at("cdf.csv", e))? {
         let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
@@ -127,12 +169,61 @@ pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
             clock_mhz: row.clock_mhz,
         });
     }
+    read_details(dir, &mut comparison)?;
     Ok(comparison)
+}
+
+/// Reads the tables that folders of earlier versions lack.
+fn read_details(dir: &Path, comparison: &mut Comparison) -> Result<(), ReadError> {
+    let at = |name: &str, source: io::Error| ReadError { path: dir.join(name), source };
+    let name = "latency_series.csv";
+    for row in read_csv_if_there::<LatencyRow>(dir, name).map_err(|e| at(name, e))? {
+        let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+        let series = result
+            .and_then(|r| r.latency_series.iter_mut().find(|s| s.workload == row.workload))
+            .ok_or_else(|| at(name, unknown(&row.strategy)))?;
+        let LatencyRow { start_s, end_s, completed, mean_ms, max_ms, .. } = row;
+        series.bins.push(LatencyBin { start_s, end_s, completed, mean_ms, max_ms });
+    }
+    let name = "batches.csv";
+    for row in read_csv_if_there::<BatchRow>(dir, name).map_err(|e| at(name, e))? {
+        let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+        let batches = result
+            .and_then(|r| r.batches.iter_mut().find(|b| b.workload == row.workload))
+            .ok_or_else(|| at(name, unknown(&row.strategy)))?;
+        batches.counts.push(BatchCount { batch_size: row.batch_size, requests: row.requests });
+    }
+    Ok(())
+}
+
+fn read_csv_if_there<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Vec<T>> {
+    if dir.join(name).exists() { read_csv(dir, name) } else { Ok(Vec::new()) }
 }
 
 fn unknown(strategy: &str) -> io::Error {
     let text = format!("a row of strategy {strategy:?} has no counterpart in summary.json");
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Failed requests have a table of their own.
+fn summary_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, WorkloadSummary)> {
+    let row = |w: &WorkloadSummary| WorkloadSummary { failed: None, ..w.clone() };
+    result.workloads.iter().map(move |w| (Key { strategy: &result.strategy }, row(w)))
+}
+
+fn failure_rows(result: &StrategyResult) -> impl Iterator<Item = FailureRow> {
+    result.workloads.iter().filter_map(|w| {
+        let FailedCounts { rejected, timed_out, lost } = w.failed?;
+        Some(FailureRow {
+            strategy: result.strategy.clone(),
+            workload: w.workload.clone(),
+            requests: w.requests,
+            completed: w.completed,
+            rejected,
+            timed_out,
+            lost,
+        })
+    })
 }
 
 fn cdf_rows(result: &StrategyResult) -> impl Iterator<Item = CdfRow> {
@@ -157,6 +248,31 @@ fn series_rows(result: &StrategyResult) -> impl Iterator<Item = SeriesRow> {
             utilisation: bin.utilisation,
             sm_utilisation_pct: bin.sm_utilisation_pct,
             clock_mhz: bin.clock_mhz,
+        })
+    })
+}
+
+fn latency_rows(result: &StrategyResult) -> impl Iterator<Item = LatencyRow> {
+    result.latency_series.iter().flat_map(|series| {
+        series.bins.iter().map(|bin| LatencyRow {
+            strategy: result.strategy.clone(),
+            workload: series.workload.clone(),
+            start_s: bin.start_s,
+            end_s: bin.end_s,
+            completed: bin.completed,
+            mean_ms: bin.mean_ms,
+            max_ms: bin.max_ms,
+        })
+    })
+}
+
+fn batch_rows(result: &StrategyResult) -> impl Iterator<Item = BatchRow> {
+    result.batches.iter().flat_map(|batches| {
+        batches.counts.iter().map(|count| BatchRow {
+            strategy: result.strategy.clone(),
+            workload: batches.workload.clone(),
+            batch_size: count.batch_size,
+            requests: count.requests,
         })
     })
 }

@@ -16,6 +16,7 @@ mod request_log;
 mod staging;
 mod tables;
 mod terminal;
+mod trace;
 mod truth;
 
 pub use files::{ReadError, read_comparison, write_report, write_tables};
@@ -25,8 +26,15 @@ pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError};
-pub use request_log::RequestLog;
+pub use request_log::{RequestFormat, RequestLog};
 pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
+pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};
+
+/// A comparison for tests of other modules.
+#[cfg(test)]
+pub(crate) mod tests_support {
+    pub(crate) use super::tables::tests::small_comparison;
+}

@@ -246,7 +246,7 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let ours = |name: &str| {
-        let table = ["csv", "json", "md", "parquet"]
+        let table = ["csv", "parquet", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
@@ -265,6 +265,8 @@ fn known_stem(name: &str) -> bool {
         "gpus",
         "cdf",
         "gpu_series",
+        "latency_series",
+        "batches",
         "plan",
         "report",
         "requests",

@@ -4,7 +4,8 @@ use crate::domain::{
     GpuKind, GpuKindName, Infeasible, ModelName, Plan, Workload, WorkloadFix, WorkloadName,
 };
 use crate::metrics::{
-    GpuSeries, GpuSummary, LatencyCdf, RunMetrics, Verdict, Window, WorkloadSummary,
+    BatchHistogram, GpuSeries, GpuSummary, LatencyCdf, LatencySeries, RunMetrics, Verdict, Window,
+    WorkloadSummary,
 };
 use crate::report::{Truth, short};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,12 @@ pub struct StrategyResult {
     /// Latency distributions, in the order of the scenario. Kept in a CSV file of its own.
     #[serde(skip)]
     pub cdf: Vec<LatencyCdf>,
+    /// Latencies over time, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub latency_series: Vec<LatencySeries>,
+    /// Batch sizes, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub batches: Vec<BatchHistogram>,
 }
 
 impl StrategyResult {
@@ -115,6 +122,8 @@ impl StrategyResult {
             gpus: metrics.gpus,
             series: metrics.series,
             cdf: metrics.cdf,
+            latency_series: metrics.latency_series,
+            batches: metrics.batches,
         }
     }
 

@@ -7,4 +7,4 @@ mod study;
 
 pub use error::RunError;
 pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
-pub use study::{Overrides, Study};
+pub use study::{Logging, Overrides, Study};

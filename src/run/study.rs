@@ -3,13 +3,16 @@
 use super::prediction_error::{errors, with_errors};
 use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
-use crate::domain::{GpuKind, Plan, Workload};
+use crate::domain::{GpuId, GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{PlanOptions, PlanRequest, Strategy, Violation, check_plan, read_plan};
 use crate::predictor::{PerturbedPredictor, Predictor};
-use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult, Truth};
+use crate::report::{
+    Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
+};
 use crate::scenario::Scenario;
 use crate::sim::{SimInput, SimWorkload, simulate};
+use crate::units::Nanoseconds;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +30,15 @@ pub struct Overrides {
     pub truth: Option<String>,
     /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
     pub prediction_error: bool,
+}
+
+/// What a simulation leaves besides its summary.
+#[derive(Debug, Default)]
+pub struct Logging<'d> {
+    /// Every request, in a file of this folder.
+    pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
+    /// What happened from one time to another, for [`crate::report::write_trace`].
+    pub trace: Option<(Nanoseconds, Nanoseconds)>,
 }
 
 /// A scenario with its predictor: everything is checked, nothing has run.
@@ -104,6 +116,7 @@ impl Study {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
@@ -247,35 +260,38 @@ impl Study {
         Ok(self.result(plan, collectors))
     }
 
-    /// As [`Study::simulate`], and writes every request to a file of the output folder.
+    /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
     ///
     /// # Errors
-    /// As [`Study::simulate`], and when the file cannot be written.
+    /// As [`Study::simulate`], and when the file of requests cannot be written.
     pub fn simulate_logged(
         &self,
         plan: &Plan,
-        dir: &mut OutputDir,
-        file: &str,
-    ) -> Result<StrategyResult, RunError> {
+        logging: Logging<'_>,
+    ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
         // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
-        let logs = plan
-            .gpus
-            .iter()
-            .map(|_| RequestLog::new(dir, &self.workloads).map(Some))
-            .collect::<Result<Vec<_>, _>>()?;
+        let log = |gpu| match &logging.requests {
+            Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
+            None => Ok(None),
+        };
+        let logs = (0..plan.gpus.len()).map(log).collect::<Result<Vec<_>, _>>()?;
         let logs = std::sync::Mutex::new(logs);
-        let take = |gpu: crate::domain::GpuId| {
+        let trace = |gpu| logging.trace.map(|(from, until)| TraceLog::new(gpu, from, until));
+        let take = |gpu: GpuId| {
             let mut logs = logs.lock().expect("no sink maker panics");
-            (self.collector(gpu), logs[gpu.index()].take())
+            (self.collector(gpu), (logs[gpu.index()].take(), trace(gpu)))
         };
         let outcome = simulate(&self.input(plan), take)?;
-        let (mut collectors, mut logs) = (Vec::new(), Vec::new());
-        for (collector, log) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
+        let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
+        for (collector, (log, trace)) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
             collectors.push(collector);
             logs.extend(log);
+            traces.extend(trace);
         }
-        RequestLog::join(logs, dir, file)?;
-        Ok(self.result(plan, collectors))
+        if let Some((dir, format)) = logging.requests {
+            RequestLog::join(logs, &self.workloads, dir, format)?;
+        }
+        Ok((self.result(plan, collectors), traces))
     }
 
     fn input<'a>(&'a self, plan: &'a Plan) -> SimInput<'a> {
@@ -283,7 +299,9 @@ impl Study {
             plan,
             workloads: &self.sim_workloads,
             predictor: self.simulated(),
+            more_predictors: &[],
             spec: self.scenario.engine,
+            control: Some(&self.scenario.control),
             duration: self.scenario.duration,
             seed: self.scenario.seed,
         }

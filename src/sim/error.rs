@@ -22,10 +22,10 @@ pub enum SimError {
         /// The GPU, from 0.
         gpu: usize,
     },
-    /// The plan places a workload more than once.
+    /// The plan places a workload more than once, without a part of its rate for each placement.
     #[error(
-        "the plan places {workload} on GPU {first} and again on GPU {second}; replicas are not \
-         supported: split the workload into two with a part of its rate each"
+        "the plan places {workload} on GPU {first} and again on GPU {second}, but not both say which part \
+         of its rate they serve: give every placement of the workload its served_rps"
     )]
     PlacedTwice {
         /// The workload.
@@ -45,15 +45,15 @@ pub enum SimError {
         /// The model of the scenario.
         model: ModelName,
     },
-    /// The plan is for another kind of GPU than the predictor.
-    #[error("GPU {gpu} of the plan is a {planned}, but the predictor was fitted for {predictor}")]
+    /// The plan is for another kind of GPU than the predictors.
+    #[error("GPU {gpu} of the plan is a {planned}, but predictions are there for {known}")]
     WrongGpuKind {
         /// The GPU, from 0.
         gpu: usize,
         /// Its kind.
         planned: GpuKindName,
-        /// The kind of the predictor.
-        predictor: GpuKindName,
+        /// The kinds of the predictors.
+        known: String,
     },
     /// The predictor does not know a model.
     #[error("workload {workload}: the profile has no model {model}; it has: {known}")]
@@ -96,6 +96,23 @@ pub enum SimError {
         rate: f64,
         /// Duration in seconds.
         duration_s: f64,
+    },
+    /// A fault strikes a GPU that the plan does not have.
+    #[error(
+        "fault.gpu = {gpu}, but the plan has {gpus} GPUs (numbered from 0): name a workload instead of \
+         a number where plans differ"
+    )]
+    NoSuchGpu {
+        /// The GPU of the fault.
+        gpu: usize,
+        /// How many there are.
+        gpus: usize,
+    },
+    /// A fault strikes a workload that the scenario does not have.
+    #[error("a fault strikes {workload}, but the scenario has no such workload")]
+    UnknownFaultyWorkload {
+        /// The workload.
+        workload: WorkloadName,
     },
     /// The predictor gives what is no time, power or clock.
     #[error(

@@ -1,12 +1,18 @@
 //! Checks a run and opens its arrivals: what both engines start from.
+//!
+//! A workload may have several placements, each with the part of the rate that it serves: its requests are
+//! then dealt out in that proportion ([`SplitArrivals`]).
 
 use super::batcher_rules::BatcherRules;
+use super::draw::{Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
+use super::extras::Extras;
 use super::speed::{PlannedServer, Speeds};
 use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
-use crate::units::Nanoseconds;
-use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, Stream, stream};
+use crate::predictor::Predictor;
+use crate::units::{Nanoseconds, RequestsPerSecond};
+use crate::workload::{ArrivalProcess, Purpose, SplitArrivals, Stream, TraceFault, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,6 +30,8 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
+    /// What only the clear engine can do, if anything is asked for.
+    pub(super) extras: Option<Extras>,
 }
 
 /// One server before its first event.
@@ -34,8 +42,14 @@ pub(super) struct ServerRun {
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
-    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
-    pub(super) service: Option<Stream>,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
 }
 
 /// A checked run before its first event.
@@ -45,18 +59,25 @@ pub(super) struct Prepared<'a> {
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
     pub(super) unserved: Vec<WorkloadId>,
+    /// What may go wrong with the arrivals while the run goes on.
+    pub(super) faults: Vec<(WorkloadName, TraceFault)>,
 }
 
 /// Checks the whole input and opens all arrivals.
 pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError> {
     let workloads = index_workloads(input.workloads)?;
-    let placed_on = check_placements(input, &workloads)?;
-    check_size(input, &placed_on)?;
-    let gpus = (input.plan.gpus.iter())
-        .map(|co_location| prepare_gpu(input, &workloads, co_location))
-        .collect::<Result<_, _>>()?;
-    let unplaced = placed_on.iter().enumerate().filter(|(_, gpu)| gpu.is_none());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
+    let replicas = check_placements(input, &workloads)?;
+    check_size(input, &replicas)?;
+    let gpus = (input.plan.gpus.iter().enumerate())
+        .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, gpu, co))
+        .collect::<Result<Vec<_>, _>>()?;
+    let named = |server: &ServerRun| {
+        let name = &input.workloads[server.workload.index()].workload.name;
+        server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
+    };
+    let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
+    let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
+    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect(), faults })
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -72,38 +93,61 @@ fn index_workloads(workloads: &[SimWorkload]) -> Result<WorkloadIndex<'_>, SimEr
     Ok(index)
 }
 
-/// Checks who is placed where; returns the GPU of each workload.
+/// One placement of a workload.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Replica {
+    gpu: usize,
+    /// Among the placements of the GPU.
+    place: usize,
+    /// The part of the workload's requests that it gets, in proportion to those of the others.
+    served: Option<RequestsPerSecond>,
+}
+
+/// Checks who is placed where; returns the placements of each workload.
 fn check_placements(
     input: &SimInput<'_>,
     workloads: &WorkloadIndex<'_>,
-) -> Result<Vec<Option<usize>>, SimError> {
-    let kind = &input.predictor.kind().name;
-    if let Some((gpu, co)) = input.plan.gpus.iter().enumerate().find(|(_, co)| co.kind != *kind) {
-        let (planned, predictor) = (co.kind.clone(), kind.clone());
-        return Err(SimError::WrongGpuKind { gpu, planned, predictor });
-    }
-    let mut placed_on = vec![None; input.workloads.len()];
-    for (gpu, placement) in input.plan.placements() {
-        let workload = placement.workload.clone();
-        let Some(&index) = workloads.get(&workload) else {
-            return Err(SimError::UnknownWorkload { workload, gpu });
-        };
-        if let Some(first) = placed_on[index].replace(gpu) {
-            return Err(SimError::PlacedTwice { workload, first, second: gpu });
+) -> Result<Vec<Vec<Replica>>, SimError> {
+    let mut replicas: Vec<Vec<Replica>> = vec![Vec::new(); input.workloads.len()];
+    for (gpu, co) in input.plan.gpus.iter().enumerate() {
+        predictor_of(input, gpu, co)?;
+        for (place, placement) in co.placements.iter().enumerate() {
+            let workload = placement.workload.clone();
+            let Some(&index) = workloads.get(&workload) else {
+                return Err(SimError::UnknownWorkload { workload, gpu });
+            };
+            let replica = Replica { gpu, place, served: placement.served };
+            let whole = |r: &&Replica| r.served.is_none() || replica.served.is_none();
+            if let Some(first) = replicas[index].iter().find(whole) {
+                return Err(SimError::PlacedTwice { workload, first: first.gpu, second: gpu });
+            }
+            replicas[index].push(replica);
+            let model = &input.workloads[index].workload.model;
+            if placement.model != *model {
+                let (planned, model) = (placement.model.clone(), model.clone());
+                return Err(SimError::WrongModel { workload, planned, model });
+            }
         }
-        let model = &input.workloads[index].workload.model;
-        if placement.model != *model {
-            let (planned, model) = (placement.model.clone(), model.clone());
-            return Err(SimError::WrongModel { workload, planned, model });
-        }
     }
-    Ok(placed_on)
+    Ok(replicas)
 }
 
-fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), SimError> {
-    let rates = input.workloads.iter().zip(placed_on).filter(|(entry, gpu)| {
+/// The performance model of a GPU.
+fn predictor_of<'a>(
+    input: &SimInput<'a>,
+    gpu: usize,
+    co_location: &CoLocation,
+) -> Result<&'a dyn Predictor, SimError> {
+    input.predictors().find(|p| p.kind().name == co_location.kind).ok_or_else(|| {
+        let known: Vec<&str> = input.predictors().map(|p| p.kind().name.as_str()).collect();
+        SimError::WrongGpuKind { gpu, planned: co_location.kind.clone(), known: known.join(", ") }
+    })
+}
+
+fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
+    let rates = input.workloads.iter().zip(replicas).filter(|(entry, replicas)| {
         // A trace is as long as it is; its rate only serves planning.
-        gpu.is_some() && !matches!(entry.arrival, ArrivalSpec::Trace { .. })
+        !replicas.is_empty() && !entry.arrival.has_own_rate()
     });
     let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
     let expected = rate * input.duration.as_seconds();
@@ -118,19 +162,22 @@ fn check_size(input: &SimInput<'_>, placed_on: &[Option<usize>]) -> Result<(), S
 fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
+    replicas: &[Vec<Replica>],
+    gpu: usize,
     co_location: &CoLocation,
 ) -> Result<GpuRun<'a>, SimError> {
+    let predictor = predictor_of(input, gpu, co_location)?;
     let mut servers = Vec::new();
     let mut planned = Vec::new();
     let mut slots = 0;
-    for placement in &co_location.placements {
+    for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
-        let SimWorkload { workload, arrival, batching } = &input.workloads[index];
+        let SimWorkload { workload, arrival, batching, server } = &input.workloads[index];
         let name = &workload.name;
         let rules = BatcherRules::new(batching, placement.batch)
             .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
-        let model = input.predictor.model_id(&workload.model).ok_or_else(|| {
-            let known: Vec<&str> = input.predictor.models().iter().map(|m| m.as_str()).collect();
+        let model = predictor.model_id(&workload.model).ok_or_else(|| {
+            let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
             SimError::UnknownModel {
                 workload: name.clone(),
                 model: workload.model.clone(),
@@ -139,19 +186,35 @@ fn prepare_gpu<'a>(
         })?;
         let share = placement
             .sm
-            .to_percent(input.predictor.kind().units)
+            .to_percent(predictor.kind().units)
             .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
-        let arrivals = arrival.build(name, workload.rate, input.duration, input.seed)?;
+        let own = replicas[index].iter().position(|r| (r.gpu, r.place) == (gpu, place));
+        let own = own.expect("every placement is listed");
+        let whole = arrival.build(name, workload.rate, input.duration, input.seed)?;
+        let rates: Vec<RequestsPerSecond> =
+            replicas[index].iter().filter_map(|replica| replica.served).collect();
+        let arrivals: Box<dyn ArrivalProcess> =
+            if rates.len() > 1 { Box::new(SplitArrivals::new(whole, &rates, own)) } else { whole };
+        // Each replica draws from a part of the stream that no other reaches.
+        let random = |purpose| {
+            let mut random: Stream = stream(input.seed, name, purpose);
+            (0..own).for_each(|_| random.jump());
+            random
+        };
         let service = match input.spec.service {
             ServiceTime::Deterministic => None,
-            ServiceTime::Exponential => Some(stream(input.seed, name, Purpose::Service)),
+            ServiceTime::Exponential => Some(random(Purpose::Service)),
         };
+        let noise = (server.noise_cv > 0.0).then(|| (server.noise_cv, random(Purpose::Noise)));
+        let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
             batch: placement.batch,
             share,
             instances: rules.instances(),
             max_batch: rules.max_batch(),
+            batch_overhead_ms: server.batch_overhead.get(),
+            row_overhead_ms: server.row_overhead.get(),
         });
         let first = slots;
         slots += rules.instances() as usize;
@@ -160,9 +223,16 @@ fn prepare_gpu<'a>(
             arrivals,
             rules,
             slots: first..slots,
-            service,
+            work: WorkDraw::new(service, noise),
+            race,
+            request_overhead: server.request_overhead.to_nanoseconds(),
+            startup: server.startup,
         });
     }
-    let speeds = Speeds::new(input.predictor, input.spec.interference, planned);
-    Ok(GpuRun { servers, speeds })
+    let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
+    let extras = Extras::new(input, gpu, &servers)?;
+    if extras.as_ref().is_some_and(|extras| extras.overlap) {
+        speeds.allow_overlap();
+    }
+    Ok(GpuRun { servers, speeds, extras })
 }

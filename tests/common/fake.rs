@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "test code, which an example borrows")]
 
 use igniter::domain::{
-    CoLocation, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement, Plan, RecordSink,
-    RequestRecord, Workload, WorkloadName,
+    CoLocation, FailedRequest, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement,
+    Plan, RecordSink, RequestRecord, Workload, WorkloadName,
 };
 use igniter::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
-use igniter::sim::{BatchingSpec, EngineSpec, SimInput, SimWorkload};
+use igniter::sim::{BatchingSpec, EngineSpec, ServerSpec, SimInput, SimWorkload};
 use igniter::units::{
     BatchSize, Bytes, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits,
     Watts,
@@ -106,11 +106,13 @@ pub(crate) struct FakeServer {
     pub(crate) rate: f64,
     pub(crate) arrival: ArrivalSpec,
     pub(crate) batching: BatchingSpec,
+    pub(crate) server: ServerSpec,
 }
 
 impl FakeServer {
     pub(crate) fn new(model: usize, batch: u32, rate: f64, arrival: ArrivalSpec) -> Self {
-        Self { model, batch, share: 25, rate, arrival, batching: BatchingSpec::default() }
+        let (batching, server) = (BatchingSpec::default(), ServerSpec::default());
+        Self { model, batch, share: 25, rate, arrival, batching, server }
     }
 }
 
@@ -153,6 +155,7 @@ impl FakeScenario {
                     },
                     arrival: server.arrival.clone(),
                     batching: server.batching.clone(),
+                    server: server.server,
                 });
             }
             plan.gpus.push(CoLocation { kind: predictor.kind.name.clone(), placements });
@@ -160,12 +163,30 @@ impl FakeScenario {
         Self { predictor, plan, workloads }
     }
 
+    /// Lets the first workload be served by several servers, each with its part of the rate in requests/s:
+    /// the given one, one more beside it, and further ones on the last GPU.
+    pub(crate) fn replicate_first(&mut self, parts: &[f64]) {
+        let first = self.plan.gpus.iter().position(|gpu| !gpu.placements.is_empty());
+        let (Some(first), Some((own, others))) = (first, parts.split_first()) else { return };
+        let last = self.plan.gpus.len() - 1;
+        let rate = |part: f64| Some(RequestsPerSecond::new(part).unwrap());
+        self.plan.gpus[first].placements[0].served = rate(*own);
+        let placement = self.plan.gpus[first].placements[0].clone();
+        for (number, part) in others.iter().enumerate() {
+            let gpu = if number == 0 { first } else { last };
+            let replica = Placement { served: rate(*part), ..placement.clone() };
+            self.plan.gpus[gpu].placements.push(replica);
+        }
+    }
+
     pub(crate) fn input(&self, spec: EngineSpec, seconds: f64, seed: u64) -> SimInput<'_> {
         SimInput {
             plan: &self.plan,
             workloads: &self.workloads,
             predictor: &self.predictor,
+            more_predictors: &[],
             spec,
+            control: None,
             duration: Nanoseconds::from_seconds(seconds).unwrap(),
             seed,
         }
@@ -176,12 +197,17 @@ impl FakeScenario {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Everything {
     pub(crate) records: Vec<RequestRecord>,
+    pub(crate) failed: Vec<FailedRequest>,
     pub(crate) intervals: Vec<GpuInterval>,
 }
 
 impl RecordSink for Everything {
     fn request(&mut self, record: &RequestRecord) {
         self.records.push(*record);
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        self.failed.push(*request);
     }
 
     fn gpu_interval(&mut self, interval: &GpuInterval) {

@@ -1,0 +1,20 @@
+//! Pictures of the folder, as they are.
+
+use super::{Page, Source};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+pub(super) fn write(page: &mut Page, source: &Source) {
+    if source.figures.is_empty() {
+        return;
+    }
+    page.section("figures", "Figures");
+    for figure in &source.figures {
+        // An image cannot run scripts, whatever it holds.
+        page.body.raw("<figure class=\"picture\"><img loading=\"lazy\" alt=\"").text(&figure.name);
+        page.body.raw("\" src=\"data:image/svg+xml;base64,");
+        page.body.raw(&STANDARD.encode(figure.svg.as_bytes())).raw("\"><figcaption>");
+        page.body.text(&figure.name).raw("</figcaption></figure>\n");
+    }
+    page.end_section();
+}

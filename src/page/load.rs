@@ -1,0 +1,185 @@
+//! Reads a folder of results, whichever command wrote it.
+
+use super::{Cell, Document, EmbeddedFigure, Provenance, Source, Table};
+use crate::report::{Manifest, ReadError, read_comparison};
+use serde_json::Value;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Cells of tables that a page takes; beyond, rows are left out and the page says so.
+const CELLS: usize = 120_000;
+/// Bytes of pictures that a page takes.
+const PICTURE_BYTES: usize = 1_200_000;
+/// Single values of a JSON file that a page shows.
+const VALUES: usize = 400;
+
+/// The tables of a comparison, which charts and sections show.
+const OF_COMPARISON: [&str; 7] = [
+    "summary.csv",
+    "gpus.csv",
+    "plan.csv",
+    "cdf.csv",
+    "gpu_series.csv",
+    "latency_series.csv",
+    "batches.csv",
+];
+
+/// A folder of which no page can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// The folder or one of its files cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tables of a comparison do not fit together.
+    #[error(transparent)]
+    Comparison(#[from] ReadError),
+    /// Nothing in it can be shown.
+    #[error(
+        "{} holds no results; give a folder that igniter or validate wrote with -o",
+        .path.display()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// Reads what a page shows of a folder.
+///
+/// # Errors
+/// When the folder cannot be read, a table in it is damaged, or it holds no results.
+pub fn read_source(dir: &Path) -> Result<Source, PageError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PageError::Read { path, source }
+    };
+    let files = files_of(dir).map_err(failed(dir))?;
+    let manifest = dir.join("manifest.json");
+    let provenance = if manifest.exists() {
+        Provenance::from(Manifest::read(&manifest).map_err(failed(&manifest))?)
+    } else {
+        Provenance::default()
+    };
+    let name = dir.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_str()?.to_owned()));
+    let mut source = Source {
+        title: name.unwrap_or_else(|| "Results".to_owned()),
+        provenance,
+        ..Source::default()
+    };
+    if is_comparison(dir) {
+        let comparison = read_comparison(dir)?;
+        source.title.clone_from(&comparison.scenario);
+        source.comparison = Some(comparison);
+    }
+    let rich = source.comparison.is_some();
+    let (mut cells, mut pictures) = (0, 0);
+    for file in &files {
+        let path = dir.join(file);
+        let lower = file.to_ascii_lowercase();
+        if lower.ends_with(".csv") && !(rich && OF_COMPARISON.contains(&file.as_str())) {
+            let table = read_table(&path, file, CELLS - cells).map_err(failed(&path))?;
+            cells += table.rows.len() * table.columns.len();
+            source.tables.push(table);
+        } else if lower.ends_with(".json") && file != "manifest.json" && !rich {
+            let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+            // Other programs' files are no reason to fail.
+            if let Ok(value) = serde_json::from_str(&text) {
+                source.documents.push(document(file, &value));
+            }
+        } else if lower.ends_with(".svg") && !rich {
+            let svg = std::fs::read_to_string(&path).map_err(failed(&path))?;
+            pictures += svg.len();
+            if pictures <= PICTURE_BYTES {
+                let name = file.trim_end_matches(".svg").trim_start_matches("figures/");
+                source.figures.push(EmbeddedFigure { name: name.to_owned(), svg });
+            } else {
+                source.left_out.push(format!("{file} is not in this page: it would be too large."));
+            }
+        } else if lower.ends_with(".parquet") {
+            source.left_out.push(format!("{file} is not in this page: it shows CSV and JSON."));
+        }
+    }
+    let shown = source.comparison.is_some()
+        || !source.tables.is_empty()
+        || !source.figures.is_empty()
+        || source.documents.iter().any(|document| !document.values.is_empty());
+    if shown { Ok(source) } else { Err(PageError::Empty { path: dir.to_owned() }) }
+}
+
+/// Whether `simulate` or `compare` wrote it: other commands write a summary.json of another shape.
+fn is_comparison(dir: &Path) -> bool {
+    let strategies = |text: Vec<u8>| {
+        let value: Option<Value> = serde_json::from_slice(&text).ok();
+        value.is_some_and(|value| value.get("strategies").is_some_and(Value::is_array))
+    };
+    dir.join("cdf.csv").exists() && std::fs::read(dir.join("summary.json")).is_ok_and(strategies)
+}
+
+/// Files of a folder and of the folders in it, by name, with `/` between.
+fn files_of(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            for below in std::fs::read_dir(entry.path())? {
+                let below = below?;
+                if below.file_type()?.is_file() {
+                    names.push(format!("{name}/{}", below.file_name().to_string_lossy()));
+                }
+            }
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
+    let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+    let most = most_cells / columns.len().max(1);
+    let (mut rows, mut total) = (Vec::new(), 0_usize);
+    for record in reader.records() {
+        let record = record?;
+        total += 1;
+        if total <= most {
+            let cell = |column| record.get(column).map_or(Cell::Absent, Cell::parse);
+            rows.push((0..columns.len()).map(cell).collect());
+        }
+    }
+    let note = (total > rows.len())
+        .then(|| format!("The first {} of {total} rows; {name} has all.", rows.len()));
+    Ok(Table { title: name.to_owned(), columns, rows, note })
+}
+
+fn document(name: &str, value: &Value) -> Document {
+    fn walk(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(members) => {
+                for (key, member) in members {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    walk(&path, member, found);
+                }
+            }
+            Value::String(text) => found.push((path.to_owned(), text.clone())),
+            Value::Number(_) | Value::Bool(_) => found.push((path.to_owned(), value.to_string())),
+            // Lists are in tables.
+            Value::Array(_) | Value::Null => {}
+        }
+    }
+    let mut values = Vec::new();
+    walk("", value, &mut values);
+    values.truncate(VALUES);
+    Document { name: name.to_owned(), values }
+}

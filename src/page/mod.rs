@@ -1,0 +1,107 @@
+//! One self-contained HTML page of any folder of results.
+//!
+//! A page needs no network and no other file: style, scripts, data and the chart library (Apache ECharts,
+//! in `assets/echarts`) are inside it. What it says is readable without scripts too; these add sorting,
+//! filters, charts and the explorer. Every text that is not our own is escaped, and a content security
+//! policy lets no script run but the two that we put there.
+//!
+//! A page of a [`Comparison`](crate::report::Comparison) has a summary in words, the plans, charts, and a
+//! section for each workload; that of any other folder has its tables, figures and single numbers. A page
+//! without a manifest depends on the results alone, byte for byte.
+
+mod charts;
+mod comparison;
+mod figures;
+mod html;
+mod load;
+mod plan;
+mod provenance;
+mod shell;
+mod source;
+mod table;
+mod tables;
+mod words;
+mod workloads;
+
+pub use load::{PageError, read_source};
+pub use source::{Document, EmbeddedFigure, Provenance, Source};
+pub use table::{Cell, Table};
+
+use html::Html;
+use serde_json::{Value, json};
+
+/// The name of the page that commands write beside their tables.
+pub const PAGE: &str = "report.html";
+
+/// What is shown of something, with what stands in the page for it to be found.
+#[derive(Debug, Default)]
+struct Page {
+    /// The sections, one after the other.
+    body: Html,
+    /// (id, title) of the sections, for the navigation.
+    contents: Vec<(String, String)>,
+    /// What charts draw.
+    charts: Vec<Value>,
+    /// What tables hold.
+    tables: Vec<Value>,
+}
+
+impl Page {
+    /// Opens a section that the navigation lists.
+    fn section(&mut self, id: &str, title: &str) {
+        self.contents.push((id.to_owned(), title.to_owned()));
+        self.body.raw("<section id=\"").text(id).raw("\"><h2>").text(title).raw("</h2>\n");
+    }
+
+    fn end_section(&mut self) {
+        self.body.raw("</section>\n");
+    }
+
+    /// Makes room for a chart; the script draws it.
+    fn chart(&mut self, chart: charts::Chart, caption: &str) {
+        let id = format!("chart-{}", self.charts.len());
+        self.body.raw("<figure><div class=\"chart\" role=\"img\" tabindex=\"0\" id=\"").text(&id);
+        self.body.raw("\" aria-label=\"").text(caption).raw("\"></div><figcaption>");
+        self.body.text(caption).raw("</figcaption></figure>\n");
+        self.charts.push(chart.value(&id));
+    }
+
+    /// Writes a table that can be sorted and filtered.
+    fn table(&mut self, table: &Table) {
+        let id = format!("table-{}", self.tables.len());
+        table.write(&id, &mut self.body);
+        self.tables.push(table.value(&id));
+    }
+}
+
+/// The page of a folder of results.
+#[must_use]
+pub fn page(source: &Source) -> String {
+    let mut page = Page::default();
+    let lead = words::lead(source);
+    page.section("summary", "Summary");
+    for sentence in words::summary(source) {
+        page.body.raw("<p>").text(&sentence).raw("</p>\n");
+    }
+    page.end_section();
+    if let Some(comparison) = &source.comparison {
+        comparison::write(&mut page, comparison);
+    }
+    tables::write(&mut page, source);
+    figures::write(&mut page, source);
+    page.section("explorer", "Explorer");
+    page.body.raw(
+        "<p>Choose what is drawn against what, split it by a column, and filter by the others.</p>\n\
+         <div id=\"explorer-controls\" class=\"controls\"></div>\n\
+         <figure><div class=\"chart\" id=\"explorer-chart\" role=\"img\" tabindex=\"0\" \
+         aria-label=\"The chart that is chosen above\"></div>\
+         <figcaption id=\"explorer-caption\" aria-live=\"polite\"></figcaption></figure>\n",
+    );
+    page.end_section();
+    provenance::write(&mut page, &source.provenance);
+    let data = json!({ "charts": page.charts, "tables": page.tables });
+    shell::document(&source.title, &lead, &page.contents, page.body.as_str(), &data)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What a page is made of.
+
+use super::Table;
+use crate::report::{Comparison, FileHash, Manifest};
+
+/// A picture of the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedFigure {
+    /// Its file name without an extension.
+    pub name: String,
+    /// It, as SVG text.
+    pub svg: String,
+}
+
+/// The single values of a JSON file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The file.
+    pub name: String,
+    /// (path, value) of those that are no lists.
+    pub values: Vec<(String, String)>,
+}
+
+/// How the results were made.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// The manifest, with clock time, host and command; absent in a page that must not depend on them.
+    pub manifest: Option<Manifest>,
+    /// The seed, where there was one.
+    pub seed: Option<u64>,
+    /// The scenario as it was resolved.
+    pub scenario: Option<String>,
+    /// The files that were read.
+    pub inputs: Vec<FileHash>,
+}
+
+impl From<Manifest> for Provenance {
+    fn from(manifest: Manifest) -> Self {
+        Self {
+            seed: manifest.seed,
+            scenario: manifest.scenario.clone(),
+            inputs: manifest.inputs.clone(),
+            manifest: Some(manifest),
+        }
+    }
+}
+
+/// What a page is made of.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// The heading.
+    pub title: String,
+    /// What `compare` or `simulate` left, where they did.
+    pub comparison: Option<Comparison>,
+    /// All other tables.
+    pub tables: Vec<Table>,
+    /// The single values of JSON files.
+    pub documents: Vec<Document>,
+    /// Pictures, where there is no chart of the same.
+    pub figures: Vec<EmbeddedFigure>,
+    /// What was left out, and why.
+    pub left_out: Vec<String>,
+    /// How all was made.
+    pub provenance: Provenance,
+}
+
+impl Source {
+    /// The page of a comparison alone: it depends on the results and on what went in, not on when, where
+    /// or by which command they were made.
+    #[must_use]
+    pub fn of_comparison(comparison: &Comparison, manifest: &Manifest) -> Self {
+        Self {
+            title: comparison.scenario.clone(),
+            comparison: Some(comparison.clone()),
+            provenance: Provenance {
+                manifest: None,
+                seed: manifest.seed,
+                scenario: manifest.scenario.clone(),
+                inputs: manifest.inputs.clone(),
+            },
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The summary in words.
+
+use super::Source;
+use crate::report::{Comparison, StrategyResult, short, trimmed};
+
+/// Workloads that are named one by one.
+const NAMED: usize = 8;
+
+/// One sentence below the heading.
+pub(super) fn lead(source: &Source) -> String {
+    match &source.comparison {
+        Some(c) => format!(
+            "{} strateg{} on one scenario, simulated for {} s with seed {}.",
+            c.strategies.len(),
+            if c.strategies.len() == 1 { "y" } else { "ies" },
+            trimmed(c.simulated_s),
+            c.seed
+        ),
+        None => match source.provenance.manifest.as_ref().and_then(|m| m.command.get(1)) {
+            Some(command) => format!("Results of igniter {command}."),
+            None => "A folder of results.".to_owned(),
+        },
+    }
+}
+
+/// The summary, sentence by sentence.
+pub(super) fn summary(source: &Source) -> Vec<String> {
+    let mut sentences = match &source.comparison {
+        Some(comparison) => of_comparison(comparison),
+        None => of_tables(source),
+    };
+    sentences.extend(source.left_out.iter().cloned());
+    sentences
+}
+
+fn of_comparison(comparison: &Comparison) -> Vec<String> {
+    let mut sentences = vec![format!(
+        "Latencies are simulated; requests that arrived from {} s to {} s count. A workload misses its \
+         SLO when more than 1 % of its requests take longer (P99).",
+        trimmed(comparison.window_start_s),
+        trimmed(comparison.window_end_s)
+    )];
+    sentences
+        .extend(comparison.truth.as_ref().map(|t| format!("Here, plans were {}.", t.sentence())));
+    sentences.extend(comparison.strategies.iter().map(of_strategy));
+    if comparison.strategies.len() > 1 {
+        sentences.push(verdict(comparison));
+    }
+    sentences
+}
+
+fn of_strategy(result: &StrategyResult) -> String {
+    let n = result.workloads.len();
+    let plural = if result.gpu_count == 1 { "" } else { "s" };
+    let power: f64 = result.gpus.iter().map(|gpu| gpu.power_w).sum();
+    let head = format!(
+        "{} uses {} GPU{plural} for {:.2} $/h and draws {} W on average",
+        result.strategy,
+        result.gpu_count,
+        result.cost_per_hour,
+        short(power)
+    );
+    let missed: Vec<_> = result.workloads.iter().filter(|w| w.verdict.is_miss()).collect();
+    if missed.is_empty() {
+        return format!("{head}; every one of the {n} workloads meets its SLO.");
+    }
+    let mut names: Vec<&str> = missed.iter().take(NAMED).map(|w| w.workload.as_str()).collect();
+    let more = format!("{} more", missed.len().saturating_sub(NAMED));
+    if missed.len() > NAMED {
+        names.push(&more);
+    }
+    let worst = missed
+        .iter()
+        .filter_map(|w| w.p99_ms.map(|p99| (p99 / w.slo_ms, p99, w)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let worst = worst.map_or(String::new(), |(ratio, p99, w)| {
+        format!(
+            " The worst is {}: its P99 is {} ms against an SLO of {} ms ({} times).",
+            w.workload,
+            short(p99),
+            short(w.slo_ms),
+            short(ratio)
+        )
+    });
+    format!(
+        "{head}; {} of {n} workloads miss their SLO: {}.{worst}",
+        missed.len(),
+        names.join(", ")
+    )
+}
+
+fn verdict(comparison: &Comparison) -> String {
+    let good = comparison.strategies.iter().filter(|result| result.misses() == 0);
+    let best = good.min_by(|a, b| a.cost_per_hour.total_cmp(&b.cost_per_hour));
+    best.map_or_else(
+        || "No strategy meets every SLO.".to_owned(),
+        |best| {
+            let same = comparison.strategies.iter().filter(|other| {
+                other.misses() == 0 && (other.cost_per_hour - best.cost_per_hour).abs() < 1e-9
+            });
+            let names: Vec<&str> = same.map(|result| result.strategy.as_str()).collect();
+            format!(
+                "The least cost at which every SLO is met is {:.2} $/h, by {}.",
+                best.cost_per_hour,
+                names.join(", ")
+            )
+        },
+    )
+}
+
+fn of_tables(source: &Source) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let tables: Vec<String> = source
+        .tables
+        .iter()
+        .map(|table| format!("{} ({} rows)", table.title, table.rows.len()))
+        .collect();
+    if !tables.is_empty() {
+        sentences.push(format!("Tables: {}.", tables.join(", ")));
+    }
+    if !source.figures.is_empty() {
+        let n = source.figures.len();
+        sentences.push(format!("{n} figure{} below.", if n == 1 { "" } else { "s" }));
+    }
+    if sentences.is_empty() {
+        sentences.push("The folder holds no table that this page can show.".to_owned());
+    }
+    sentences
+}

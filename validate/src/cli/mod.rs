@@ -1,0 +1,115 @@
+//! The command line: flags, dispatch, exit codes.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | done, but a check failed: something is missing, a verdict is negative |
+//! | 2 | could not be done |
+//! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
+
+mod doctor;
+mod facts;
+mod launch;
+
+use crate::guard::{self, GuardOrder};
+use crate::life;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Run the plans of `igniter` on real GPUs through NVIDIA Triton, and compare measured with predicted
+/// latency.
+///
+/// Exit codes: 0 done; 1 done, but a check failed; 2 could not be done; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "validate", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what this machine lacks for validation, and how to mend it
+    Doctor(doctor::DoctorCommand),
+    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    Facts(facts::FactsCommand),
+    /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
+    Launch(Box<launch::LaunchCommand>),
+    /// Runs one process for this program and ends it when this program ends
+    #[command(hide = true)]
+    Guard {
+        /// What to run, as JSON
+        order: String,
+    },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Done,
+    /// Something that was asked for is not as it should be.
+    CheckFailed,
+}
+
+impl Outcome {
+    /// Done, or a failed check.
+    #[must_use]
+    pub fn of(passed: bool) -> Self {
+        if passed { Self::Done } else { Self::CheckFailed }
+    }
+}
+
+/// Runs the program on its command line and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints them to stdout.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nothing is left to do where even the message cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    if let Command::Guard { order } = &cli.command {
+        return run_guard(order);
+    }
+    if let Err(error) = life::watch() {
+        eprintln!("validate: cannot watch for Ctrl-C: {error}");
+        return ExitCode::from(2);
+    }
+    match dispatch(cli.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Err(_) if life::interrupted() => ExitCode::from(life::INTERRUPTED_CODE),
+        Err(error) => {
+            eprintln!("validate: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Facts(args) => facts::run(&args),
+        Command::Launch(args) => launch::run(&args),
+        Command::Guard { .. } => unreachable!("it was run before"),
+    }
+}
+
+/// A guard has its own ways with signals.
+fn run_guard(order: &str) -> ExitCode {
+    let done = serde_json::from_str::<GuardOrder>(order)
+        .map_err(anyhow::Error::from)
+        .and_then(|order| Ok(guard::run(&order)?));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Everything that is not an inference: metadata, statistics, shared memory.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A question that a server does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {why}")]
+pub struct ControlError {
+    url: String,
+    why: String,
+}
+
+/// An input or output of a model as the server describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Its type: `FP32`, …
+    pub datatype: String,
+    /// Its dimensions, the batch first; −1 is any.
+    pub shape: Vec<i64>,
+}
+
+/// A model as the server describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Its name on the server.
+    pub name: String,
+    /// Its inputs.
+    pub inputs: Vec<Tensor>,
+    /// Its outputs.
+    pub outputs: Vec<Tensor>,
+}
+
+/// Asks one server. Blocks.
+#[derive(Debug, Clone)]
+pub struct Server {
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    /// A server at `http://HOST:PORT`.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .http_status_as_error(false)
+            .build();
+        Self { url: url.trim_end_matches('/').to_owned(), agent: config.into() }
+    }
+
+    /// The server's own name and version, as one JSON document.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn metadata(&self) -> Result<serde_json::Value, ControlError> {
+        self.get("/v2")
+    }
+
+    /// What a model takes and gives.
+    ///
+    /// # Errors
+    /// When the server does not answer, or has no such model.
+    pub fn model(&self, name: &str) -> Result<ModelInfo, ControlError> {
+        let path = format!("/v2/models/{name}");
+        let answer = self.get(&path)?;
+        serde_json::from_value(answer).map_err(|error| self.failed(&path, error))
+    }
+
+    /// The configuration of a model after the server filled it in.
+    ///
+    /// # Errors
+    /// As [`Server::model`].
+    pub fn config(&self, name: &str) -> Result<serde_json::Value, ControlError> {
+        self.get(&format!("/v2/models/{name}/config"))
+    }
+
+    /// The cumulative statistics of a model.
+    ///
+    /// # Errors
+    /// As [`Server::model`].
+    pub fn statistics(&self, name: &str) -> Result<serde_json::Value, ControlError> {
+        let path = format!("/v2/models/{name}/stats");
+        let mut answer = self.get(&path)?;
+        let first = answer["model_stats"].get_mut(0).map(serde_json::Value::take);
+        first.ok_or_else(|| self.failed(&path, "no statistics"))
+    }
+
+    /// Makes a region of system shared memory known to the server.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn register_shared_memory(
+        &self,
+        name: &str,
+        key: &str,
+        bytes: u64,
+    ) -> Result<(), ControlError> {
+        let path = format!("/v2/systemsharedmemory/region/{name}/register");
+        let body = serde_json::json!({ "key": key, "offset": 0, "byte_size": bytes });
+        self.post(&path, &body)
+    }
+
+    /// Lets the server forget a region.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn unregister_shared_memory(&self, name: &str) -> Result<(), ControlError> {
+        let path = format!("/v2/systemsharedmemory/region/{name}/unregister");
+        self.post(&path, &serde_json::json!({}))
+    }
+
+    fn get(&self, path: &str) -> Result<serde_json::Value, ControlError> {
+        let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        let mut answer = answer.map_err(|error| self.failed(path, error))?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string();
+        let text = text.map_err(|error| self.failed(path, error))?;
+        if !status.is_success() {
+            return Err(self.failed(path, format!("status {status}: {text}")));
+        }
+        serde_json::from_str(&text).map_err(|error| self.failed(path, error))
+    }
+
+    fn post(&self, path: &str, body: &serde_json::Value) -> Result<(), ControlError> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let mut answer =
+            request.send(body.to_string()).map_err(|error| self.failed(path, error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        Err(self.failed(path, format!("status {status}: {text}")))
+    }
+
+    fn failed(&self, path: &str, why: impl ToString) -> ControlError {
+        ControlError { url: format!("{}{path}", self.url), why: why.to_string() }
+    }
+}

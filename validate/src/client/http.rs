@@ -1,0 +1,240 @@
+//! The pool of connections to one server.
+
+use super::connection::{Connection, lock, serve};
+use super::request::{RequestTemplate, Tag};
+use super::response::Response;
+use super::{Answer, ClientError, InferClient};
+use crate::clock;
+use igniter::units::Nanoseconds;
+use std::collections::VecDeque;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Handle;
+
+/// How a server is talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Connections that are opened before the load.
+    pub connections: u32,
+    /// The most that are ever open; requests wait once all are busy.
+    pub most_connections: u32,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { connections: 32, most_connections: 2048 }
+    }
+}
+
+/// A client of one model on one server.
+#[derive(Debug, Clone)]
+pub struct HttpClient(Arc<Shared>);
+
+/// What the connections of a client share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) address: SocketAddr,
+    url: String,
+    templates: Vec<RequestTemplate>,
+    options: HttpOptions,
+    answers: Sender<Answer>,
+    runtime: Handle,
+    pool: Mutex<Pool>,
+    opened: AtomicU32,
+    exhausted: AtomicU64,
+    /// The look of an answer that was taken apart, with its output bytes.
+    known: Mutex<Option<((u16, usize, usize), u64)>>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    /// First in, first out: all connections stay in use, and with them all threads of the server.
+    free: VecDeque<Arc<Connection>>,
+    /// Requests that found none free.
+    waiting: VecDeque<(Tag, Nanoseconds)>,
+    open: u32,
+    opening: u32,
+    closed: bool,
+}
+
+impl HttpClient {
+    /// Opens the pool, all connections at once. `templates` are the inputs; request i takes number i modulo
+    /// their count.
+    ///
+    /// # Errors
+    /// When the address cannot be used or a connection not be opened.
+    ///
+    /// # Panics
+    /// Without a template.
+    pub fn open(
+        runtime: &Handle,
+        url: &str,
+        templates: Vec<RequestTemplate>,
+        options: HttpOptions,
+        answers: Sender<Answer>,
+    ) -> Result<Self, ClientError> {
+        assert!(!templates.is_empty(), "a client needs something to send");
+        let shared = Arc::new(Shared {
+            address: address(url)?,
+            url: url.to_owned(),
+            templates,
+            options,
+            answers,
+            runtime: runtime.clone(),
+            pool: Mutex::new(Pool::default()),
+            opened: AtomicU32::new(0),
+            exhausted: AtomicU64::new(0),
+            known: Mutex::new(None),
+        });
+        let opened: Vec<_> =
+            (0..options.connections).map(|_| runtime.spawn(Shared::add(shared.clone()))).collect();
+        for task in opened {
+            let outcome = runtime.block_on(task).unwrap_or_else(|error| Err(error.into()));
+            outcome.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+        }
+        Ok(Self(shared))
+    }
+
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.0.opened.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections. Requests that still wait for an answer never get one.
+    pub fn close(&self) {
+        let mut pool = lock(&self.0.pool);
+        pool.closed = true;
+        pool.free.clear();
+        pool.waiting.clear();
+    }
+}
+
+impl InferClient for HttpClient {
+    fn send(&self, tag: Tag, intended: Nanoseconds) {
+        let free = {
+            let mut pool = lock(&self.0.pool);
+            let free = pool.free.pop_front();
+            if free.is_none() {
+                pool.waiting.push_back((tag, intended));
+                if pool.open + pool.opening < self.0.options.most_connections && !pool.closed {
+                    pool.opening += 1;
+                    self.0.runtime.spawn(Shared::grow(self.0.clone()));
+                }
+            }
+            free
+        };
+        match free {
+            Some(connection) => connection.write(&self.0, tag, intended),
+            None => {
+                self.0.exhausted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn exhausted(&self) -> u64 {
+        self.0.exhausted.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    pub(super) fn template(&self, tag: Tag) -> &RequestTemplate {
+        &self.templates[tag.index as usize % self.templates.len()]
+    }
+
+    /// Opens one more connection and hands it out.
+    async fn add(self: Arc<Self>) -> std::io::Result<()> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let (connection, rests) = Connection::open(&self, number).await?;
+        let connection = Arc::new(connection);
+        tokio::spawn(serve(self.clone(), connection.clone(), rests));
+        lock(&self.pool).open += 1;
+        self.release(&connection);
+        Ok(())
+    }
+
+    /// The same while requests wait; they fail where it cannot be opened and no other is left.
+    async fn grow(self: Arc<Self>) {
+        let outcome = self.clone().add().await;
+        let mut pool = lock(&self.pool);
+        pool.opening -= 1;
+        if let Err(error) = outcome
+            && pool.open == 0
+        {
+            let waiting = std::mem::take(&mut pool.waiting);
+            drop(pool);
+            for (tag, intended) in waiting {
+                let now = clock::now();
+                self.report(Answer {
+                    tag,
+                    intended,
+                    sent: now,
+                    written: now,
+                    first_byte: now,
+                    done: now,
+                    connection: u32::MAX,
+                    result: Err(format!("cannot connect to {}: {error}", self.url)),
+                });
+            }
+        }
+    }
+
+    /// A connection is free: it takes the request that waited longest.
+    pub(super) fn release(&self, connection: &Arc<Connection>) {
+        let waiting = {
+            let mut pool = lock(&self.pool);
+            if pool.closed {
+                return;
+            }
+            let waiting = pool.waiting.pop_front();
+            if waiting.is_none() {
+                pool.free.push_back(connection.clone());
+            }
+            waiting
+        };
+        if let Some((tag, intended)) = waiting {
+            connection.write(self, tag, intended);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn lost(self: &Arc<Self>, connection: &Arc<Connection>) {
+        let mut pool = lock(&self.pool);
+        pool.free.retain(|free| !Arc::ptr_eq(free, connection));
+        pool.open = pool.open.saturating_sub(1);
+        if !pool.waiting.is_empty() && !pool.closed {
+            pool.opening += 1;
+            self.runtime.spawn(Self::grow(self.clone()));
+        }
+    }
+
+    pub(super) fn report(&self, answer: Answer) {
+        // Nobody listens any more once a run was given up.
+        let _ = self.answers.send(answer);
+    }
+
+    /// What an answer says. Answers that look like one that was good are good.
+    pub(super) fn judge(&self, response: &Response) -> Result<u64, String> {
+        let shape = response.shape();
+        if let Some((known, bytes)) = *lock(&self.known)
+            && known == shape
+        {
+            return Ok(bytes);
+        }
+        let bytes = response.output_bytes()?;
+        *lock(&self.known) = Some((shape, bytes));
+        Ok(bytes)
+    }
+}
+
+/// The address in `http://HOST:PORT`.
+fn address(url: &str) -> Result<SocketAddr, ClientError> {
+    let wrong = || ClientError::Url { url: url.to_owned() };
+    let host = url.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
+    let mut addresses = host
+        .to_socket_addrs()
+        .map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+    addresses.next().ok_or_else(wrong)
+}

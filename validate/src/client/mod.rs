@@ -1,0 +1,82 @@
+//! Sends inference requests over HTTP (KServe v2), and notes when what happened to each.
+//!
+//! [`InferClient`] is the plug-in point. [`HttpClient`] keeps a pool of connections of which each carries
+//! one request at a time, as Triton's front end demands; it opens them all at once before the load, since
+//! Triton binds connections that are opened one by one to the same thread.
+
+mod connection;
+mod control;
+mod http;
+mod request;
+mod response;
+mod shared_memory;
+
+pub use control::{ControlError, ModelInfo, Server, Tensor};
+pub use http::{HttpClient, HttpOptions};
+pub use request::{RequestTemplate, Tag};
+pub use shared_memory::SharedMemory;
+
+use igniter::units::Nanoseconds;
+use std::fmt::Debug;
+
+/// Why requests cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No connection.
+    #[error("cannot connect to {url}: {source}")]
+    Connect {
+        /// The server.
+        url: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An address of another form.
+    #[error("{url:?} is no address of a server; write http://HOST:PORT")]
+    Url {
+        /// What was given.
+        url: String,
+    },
+    /// Shared memory cannot be used.
+    #[error("cannot use shared memory {path}: {source}; leave --shared-memory out")]
+    SharedMemory {
+        /// The file that stands for the region.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The runtime of the client does not start.
+    #[error("cannot start the threads of the client: {0}")]
+    Runtime(std::io::Error),
+}
+
+/// What became of one request. Times are those of [`crate::clock`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Which request.
+    pub tag: Tag,
+    /// When it was to be sent.
+    pub intended: Nanoseconds,
+    /// When writing it began.
+    pub sent: Nanoseconds,
+    /// When it was written completely.
+    pub written: Nanoseconds,
+    /// When the first byte of the answer was read.
+    pub first_byte: Nanoseconds,
+    /// When the whole answer was read, or the request failed.
+    pub done: Nanoseconds,
+    /// The connection that carried it.
+    pub connection: u32,
+    /// Bytes of the output tensors, or why there are none.
+    pub result: Result<u64, String>,
+}
+
+/// Sends requests and never waits for them; answers go to the channel that the client was made with.
+pub trait InferClient: Debug + Send + Sync {
+    /// Sends one request now. `intended` is when it was to be sent. Does not block: what cannot be sent at
+    /// once is sent as soon as a connection is free, and [`Answer::sent`] says when that was.
+    fn send(&self, tag: Tag, intended: Nanoseconds);
+
+    /// How often no connection was free.
+    fn exhausted(&self) -> u64;
+}

@@ -1,0 +1,159 @@
+//! Answers of a server, as they come in.
+//!
+//! Our own reader and not a crate's, for one reason: once in about a hundred thousand answers Triton 24.10
+//! sends the line `: 147` in place of `Content-Length: 147`, which every strict parser refuses.
+
+/// Reads answers, one after another, from pieces of any size.
+#[derive(Debug, Default)]
+pub(super) struct ResponseReader {
+    bytes: Vec<u8>,
+    /// Of the answer that is being read, once its head is complete.
+    head: Option<Head>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Where the body begins.
+    body: usize,
+    /// How long it is.
+    length: usize,
+    /// How much of it is JSON, where the rest is binary.
+    json: Option<usize>,
+}
+
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Response {
+    status: u16,
+    json: Vec<u8>,
+    /// Bytes after the JSON: tensors.
+    binary: usize,
+}
+
+impl ResponseReader {
+    /// Whether nothing of an answer was read yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes bytes that were read; returns the answer that they complete.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Option<Response>, String> {
+        self.bytes.extend_from_slice(bytes);
+        let head = match self.head {
+            Some(head) => head,
+            None => {
+                let Some(head) = read_head(&self.bytes)? else { return Ok(None) };
+                *self.head.insert(head)
+            }
+        };
+        let end = head.body + head.length;
+        if self.bytes.len() < end {
+            return Ok(None);
+        }
+        let json_end = head.json.map_or(end, |json| (head.body + json).min(end));
+        let response = Response {
+            status: head.status,
+            json: self.bytes[head.body..json_end].to_vec(),
+            binary: end - json_end,
+        };
+        self.bytes.drain(..end);
+        self.head = None;
+        Ok(Some(response))
+    }
+}
+
+fn read_head(bytes: &[u8]) -> Result<Option<Head>, String> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return if bytes.len() > 65_536 {
+            Err("an answer without a head".into())
+        } else {
+            Ok(None)
+        };
+    };
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    let status = status.and_then(|status| status.parse().ok());
+    let (mut length, mut json) = (None, None);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = || value.trim().parse::<usize>().ok();
+        if name.is_empty() || name.eq_ignore_ascii_case("content-length") {
+            length = value();
+        } else if name.eq_ignore_ascii_case("inference-header-content-length") {
+            json = value();
+        }
+    }
+    match (status, length) {
+        (Some(status), Some(length)) => Ok(Some(Head { status, body: end + 4, length, json })),
+        _ => Err(format!("an answer without status or length: {text:?}")),
+    }
+}
+
+impl Response {
+    /// Bytes of the output tensors, in the answer or in shared memory.
+    pub(super) fn output_bytes(&self) -> Result<u64, String> {
+        let text = String::from_utf8_lossy(&self.json);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        if self.status != 200 {
+            let why = json["error"].as_str().unwrap_or(text.trim()).to_owned();
+            return Err(format!("status {}: {why}", self.status));
+        }
+        let outputs = json["outputs"].as_array().ok_or_else(|| format!("no outputs: {text}"))?;
+        let sizes = outputs.iter().filter_map(|output| {
+            let parameters = &output["parameters"];
+            (parameters["binary_data_size"].as_u64())
+                .or_else(|| parameters["shared_memory_byte_size"].as_u64())
+        });
+        Ok(sizes.sum())
+    }
+
+    /// Whether another answer looks the same from outside: then it need not be taken apart.
+    pub(super) fn shape(&self) -> (u16, usize, usize) {
+        (self.status, self.json.len(), self.binary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\
+        Inference-Header-Content-Length: 76\r\nContent-Length: 84\r\n\r\n\
+        {\"id\":\"x\",\"outputs\":[{\"name\":\"OUT\",\"parameters\":{\"binary_data_size\":8    }}]}12345678";
+
+    #[test]
+    fn answers_in_pieces_of_any_size() {
+        let text = OK.repeat(2);
+        for size in [1, 3, 50, 1000] {
+            let mut reader = ResponseReader::default();
+            let mut answers = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                let mut next = reader.push(piece).unwrap();
+                while let Some(answer) = next {
+                    answers.push(answer.output_bytes());
+                    next = reader.push(&[]).unwrap();
+                }
+            }
+            assert_eq!(answers, [Ok(8), Ok(8)], "{size}");
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_length_without_its_name_is_understood() {
+        let mut reader = ResponseReader::default();
+        let answer = reader.push(OK.replace("Content-Length: 84", ": 84").as_bytes()).unwrap();
+        assert_eq!(answer.unwrap().output_bytes(), Ok(8));
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let mut reader = ResponseReader::default();
+        let text =
+            "HTTP/1.1 503 Unavailable\r\nContent-Length: 22\r\n\r\n{\"error\":\"queue full\"}";
+        let answer = reader.push(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(answer.output_bytes(), Err("status 503: queue full".to_owned()));
+        assert!(ResponseReader::default().push(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+}

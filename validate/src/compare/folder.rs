@@ -1,0 +1,137 @@
+//! The folder of a run: what `validate run` keeps, and `validate compare` starts from.
+
+use crate::measure::{HostOverhead, Measured, ServerStatistics, Warning, read_requests};
+use igniter::domain::{Plan, WorkloadName};
+use igniter::metrics::Window;
+use igniter::run::{Overrides, Study};
+use igniter::scenario::Scenario;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A folder of a run that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}; name a folder that `validate run` wrote", .path.display())]
+pub struct FolderError {
+    path: PathBuf,
+    why: String,
+}
+
+/// What kind of models were served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// They take the predicted time of the planned co-location.
+    Emulated,
+    /// Networks of torchvision.
+    Torchvision,
+    /// A model repository.
+    Ready,
+}
+
+impl ModelKind {
+    /// The name in files and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Emulated => "emulated",
+            Self::Torchvision => "torchvision",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// What is known of one workload beyond its requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadRun {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// How many requests were to be sent.
+    pub planned: u64,
+    /// The times of an emulated model in ms, by batch size from 1.
+    pub times_ms: Option<Vec<f64>>,
+    /// What the host adds, where it was measured.
+    pub overhead: Option<HostOverhead>,
+    /// What the server counted during the run; of the standby's too.
+    pub statistics: Option<ServerStatistics>,
+    /// How often no connection was free.
+    pub exhausted: u64,
+    /// Connections that were open at the end.
+    pub connections: u32,
+    /// When its standby took over, in seconds since the start; `None` where it did not.
+    #[serde(default)]
+    pub switched_s: Option<f64>,
+}
+
+/// What is known of a run beyond its requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Which launcher started the servers.
+    pub launcher: String,
+    /// What they served.
+    pub models: ModelKind,
+    /// Name and version of the first server.
+    pub server: Option<String>,
+    /// One entry for each workload, in the scenario's order.
+    pub workloads: Vec<WorkloadRun>,
+    /// What happened during the run.
+    pub warnings: Vec<Warning>,
+}
+
+/// The files of a run.
+#[derive(Debug)]
+pub struct RunFolder {
+    /// Where they are.
+    pub path: PathBuf,
+    /// The scenario with its predictor.
+    pub study: Study,
+    /// The plan that ran.
+    pub plan: Plan,
+    /// What is known beyond the requests.
+    pub info: RunInfo,
+    /// All requests.
+    pub rows: Vec<Measured>,
+}
+
+impl RunFolder {
+    /// The resolved scenario.
+    pub const SCENARIO: &'static str = "scenario.toml";
+    /// The plan.
+    pub const PLAN: &'static str = "plan.json";
+    /// The coefficients of the predictor.
+    pub const COEFFICIENTS: &'static str = "coefficients.json";
+    /// [`RunInfo`].
+    pub const INFO: &'static str = "run.json";
+    /// All requests.
+    pub const REQUESTS: &'static str = "requests.csv";
+
+    /// Reads the files of a run.
+    ///
+    /// # Errors
+    /// When one is missing or wrong.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = |name: &str| {
+            let file = path.join(name);
+            std::fs::read_to_string(&file)
+                .map_err(|error| FolderError { path: file, why: error.to_string() })
+        };
+        // Paths in the resolved scenario are as seen from where the program runs.
+        let scenario = Scenario::parse(&text(Self::SCENARIO)?, Path::new(Self::SCENARIO))?;
+        let coefficients = path.join(Self::COEFFICIENTS).display().to_string();
+        let overrides = Overrides { profile: Some(coefficients), ..Overrides::default() };
+        let study = Study::new(scenario, &overrides)?;
+        let plan = study.read_plan(&path.join(Self::PLAN))?;
+        let info = serde_json::from_str(&text(Self::INFO)?)
+            .map_err(|error| FolderError { path: path.join(Self::INFO), why: error.to_string() })?;
+        let rows = read_requests(&path.join(Self::REQUESTS))?;
+        Ok(Self { path: path.to_owned(), study, plan, info, rows })
+    }
+
+    /// The stretch of the run that counts.
+    ///
+    /// # Errors
+    /// When the scenario leaves nothing to measure.
+    pub fn window(&self) -> anyhow::Result<Window> {
+        let scenario = self.study.scenario();
+        Ok(Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?)
+    }
+}

@@ -1,0 +1,20 @@
+//! Predicted, simulated and measured, side by side.
+//!
+//! Everything here is made from the files of a run's folder ([`RunFolder`]) alone, so that `validate compare`
+//! can make it again at any time.
+
+mod files;
+mod folder;
+mod hosted;
+mod simulate;
+mod tables;
+mod text;
+mod verdict;
+
+pub use files::write_comparison;
+pub use folder::{FolderError, ModelKind, RunFolder, RunInfo, WorkloadRun};
+pub use hosted::HostedPredictor;
+pub use simulate::{sim_setting, simulated_arm};
+pub use tables::{Agreement, Comparison, Errors, Row, compare};
+pub use text::{comparison_text, report_markdown};
+pub use verdict::{Check, Limits};

@@ -1,0 +1,376 @@
+//! The table of a comparison.
+
+use super::{Check, Limits, ModelKind, RunFolder, simulated_arm};
+use crate::measure::{Arm, Measured, Warning, batches, measured_arm, spread_pct, window_means};
+use igniter::domain::{ModelName, Placement, WorkloadName};
+use igniter::metrics::{Window, WorkloadSummary};
+use igniter::plot::ValidationWorkload;
+use igniter::predictor::{Member, Predictor};
+use igniter::report::StrategyResult;
+use igniter::stats::{bias_pct, mape_pct, mean, pearson, percentile};
+use igniter::units::{Nanoseconds, SmPercent};
+use serde::{Deserialize, Serialize};
+
+/// A client that was later than this at the 99th percentile gets a warning, in ms.
+const LATE_MS: f64 = 1.0;
+/// The run is cut into this many stretches to see whether it was steady.
+const STRETCHES: usize = 3;
+/// Their mean latencies may differ by this much more than in the simulation, in percent.
+const UNSTEADY_PCT: f64 = 10.0;
+
+/// Simulated minus measured, in percent of measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Errors {
+    /// Of the mean latency.
+    pub mean_pct: Option<f64>,
+    /// Of the median.
+    pub p50_pct: Option<f64>,
+    /// Of the 90th percentile.
+    pub p90_pct: Option<f64>,
+    /// Of the 99th percentile.
+    pub p99_pct: Option<f64>,
+    /// Of the throughput.
+    pub throughput_pct: Option<f64>,
+    /// Of the share of requests over the SLO, in percentage points.
+    pub violation_points: Option<f64>,
+}
+
+/// One workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its name.
+    pub workload: WorkloadName,
+    /// Its model.
+    pub model: ModelName,
+    /// Its GPU in the plan.
+    pub gpu: usize,
+    /// Its largest batch.
+    pub batch: u32,
+    /// Its share of the SMs, in percent.
+    pub sm_pct: f64,
+    /// Its SLO, in ms.
+    pub slo_ms: f64,
+    /// What the predictor says of a full batch in the planned co-location, in ms.
+    pub predicted_batch_ms: f64,
+    /// The same with what the host was seen to add, in ms.
+    pub hosted_batch_ms: f64,
+    /// How long full batches kept their instance, mean in ms; `None` without a full batch or a trace.
+    pub measured_batch_ms: Option<f64>,
+    /// Predicted with the host's overhead minus measured, in percent of measured.
+    pub batch_error_pct: Option<f64>,
+    /// Throughput with full batches back to back as predicted, in requests/s.
+    pub predicted_capacity_rps: f64,
+    /// What the simulator makes of the arrivals that were sent.
+    pub simulated: WorkloadSummary,
+    /// What was measured.
+    pub measured: WorkloadSummary,
+    /// How far apart they are.
+    pub errors: Errors,
+    /// By how much requests were sent late, 99th percentile in ms.
+    pub late_p99_ms: f64,
+    /// The greatest lateness, in ms.
+    pub late_max_ms: f64,
+    /// P99 latency counted from when requests were really sent, in ms: what a client that omits its own
+    /// lateness would report.
+    pub p99_from_sent_ms: Option<f64>,
+}
+
+/// How well one kind of number agrees with what was measured, over all workloads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Which.
+    pub what: String,
+    /// Mean absolute error, in percent.
+    pub mape_pct: Option<f64>,
+    /// Mean error, in percent: above 0 where simulated or predicted is too high.
+    pub bias_pct: Option<f64>,
+    /// Pearson's correlation with what was measured; `None` below two workloads.
+    pub correlation: Option<f64>,
+}
+
+/// Everything that text, files and figures are made from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The scenario.
+    pub scenario: String,
+    /// Who planned.
+    pub strategy: String,
+    /// Who predicted.
+    pub predictor: String,
+    /// Who started the servers.
+    pub launcher: String,
+    /// What they served.
+    pub models: ModelKind,
+    /// The server's name and version.
+    pub server: Option<String>,
+    /// The stretch that counts, in seconds since the start.
+    pub window_s: (f64, f64),
+    /// One row for each workload that the plan serves, in the scenario's order.
+    pub rows: Vec<Row>,
+    /// Over all workloads.
+    pub agreement: Vec<Agreement>,
+    /// What may spoil it.
+    pub warnings: Vec<Warning>,
+    /// The checks of the verdict.
+    pub checks: Vec<Check>,
+    /// Whether all of them passed, and nothing makes them meaningless.
+    pub passed: bool,
+    /// For figures: the arms as if they were strategies, simulated before measured.
+    #[serde(skip)]
+    pub arms: igniter::report::Comparison,
+    /// For figures: what the arms' tables do not hold, for each workload of the scenario.
+    #[serde(skip)]
+    pub shown: Vec<ValidationWorkload>,
+}
+
+/// Compares the arms of a run.
+///
+/// # Errors
+/// When the simulation refuses the plan or its arrivals.
+pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
+    let window = run.window()?;
+    let scenario = run.study.scenario();
+    let predictor = run.study.simulated();
+    let measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
+    let simulated = simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
+    let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
+    let mut warnings = run.info.warnings.clone();
+    for index in 0..run.study.workloads().len() {
+        let name = &run.study.workloads()[index].name;
+        let found = run.plan.placements().find(|(_, p)| p.workload == *name);
+        let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
+        let mut show =
+            ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
+        let Some((gpu, placement)) = found else {
+            shown.push(show);
+            continue;
+        };
+        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
+        let arms = (&simulated, &measured);
+        let row = row(run, predictor, (index, gpu, placement), arms, &own, window);
+        warnings.extend(warnings_of(run, index, &row, arms, &own, window));
+        show.predicted_batch_ms = row.predicted_batch_ms;
+        show.measured_batch_ms = row.measured_batch_ms;
+        shown.push(show);
+        rows.push(row);
+    }
+    let checks = Check::all(&rows, limits);
+    let passed = checks.iter().all(|check| check.passed)
+        && !warnings.iter().any(Warning::is_fatal)
+        && !rows.is_empty();
+    Ok(Comparison {
+        scenario: scenario.name.clone(),
+        strategy: run.plan.strategy.clone(),
+        predictor: predictor.name().to_owned(),
+        launcher: run.info.launcher.clone(),
+        models: run.info.models,
+        server: run.info.server.clone(),
+        window_s: (window.start().as_seconds(), window.end().as_seconds()),
+        agreement: agreement(&rows),
+        rows,
+        warnings,
+        checks,
+        passed,
+        arms: arms(run, window, [simulated, measured]),
+        shown,
+    })
+}
+
+fn row(
+    run: &RunFolder,
+    predictor: &dyn Predictor,
+    (index, gpu, placement): (usize, usize, &Placement),
+    (simulated, measured): (&Arm, &Arm),
+    own: &[Measured],
+    window: Window,
+) -> Row {
+    let info = &run.info.workloads[index];
+    let (predicted_batch_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
+    let rows_of_batch = placement.batch.get() as usize;
+    let overhead = info.overhead.unwrap_or_default();
+    let hosted_batch_ms = predicted_batch_ms + overhead.of_batch_ms(rows_of_batch);
+    let full: Vec<f64> = batches(own)
+        .iter()
+        .filter(|batch| batch.size() == rows_of_batch)
+        .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
+        .map(|batch| batch.service_ms())
+        .collect();
+    let measured_batch_ms = mean(&full);
+    let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
+    let [simulated, measured] = summaries;
+    let inside = || own.iter().filter(|row| window.contains(Nanoseconds::new(row.intended_ns)));
+    let mut late: Vec<Nanoseconds> = inside().map(Measured::lag).collect();
+    late.sort_unstable();
+    let answered = inside().filter(|row| row.error.is_none());
+    let mut from_sent: Vec<u64> = answered.map(|row| row.done_ns - row.sent_ns).collect();
+    from_sent.sort_unstable();
+    Row {
+        workload: placement.workload.clone(),
+        model: placement.model.clone(),
+        gpu,
+        batch: placement.batch.get(),
+        sm_pct: share(run, placement).get(),
+        slo_ms: measured.slo_ms,
+        predicted_batch_ms,
+        hosted_batch_ms,
+        measured_batch_ms,
+        batch_error_pct: error_pct(Some(hosted_batch_ms), measured_batch_ms),
+        predicted_capacity_rps,
+        errors: errors(&simulated, &measured),
+        simulated,
+        measured,
+        late_p99_ms: percentile(&late, 0.99).unwrap_or_default().as_ms(),
+        late_max_ms: late.last().copied().unwrap_or_default().as_ms(),
+        p99_from_sent_ms: percentile(&from_sent, 0.99).map(|ns| ns as f64 / 1e6),
+    }
+}
+
+fn share(run: &RunFolder, placement: &Placement) -> SmPercent {
+    placement.sm.to_percent(run.study.kind().units).expect("the plan was checked when it was read")
+}
+
+/// Time and throughput of a full batch in the planned co-location.
+fn in_plan(
+    run: &RunFolder,
+    predictor: &dyn Predictor,
+    gpu: usize,
+    placement: &Placement,
+) -> (f64, f64) {
+    let placements = &run.plan.gpus[gpu].placements;
+    let members: Vec<Member> = placements
+        .iter()
+        .map(|p| Member {
+            model: predictor.model_id(&p.model).expect("the plan was checked when it was read"),
+            batch: p.batch,
+            sm: share(run, p),
+        })
+        .collect();
+    let own = placements.iter().position(|p| p.workload == placement.workload).unwrap_or(0);
+    let prediction = predictor.predict(&members).members[own];
+    (prediction.latency_ms(), prediction.throughput_rps)
+}
+
+fn error_pct(got: Option<f64>, measured: Option<f64>) -> Option<f64> {
+    let (got, measured) = (got?, measured?);
+    (measured > 0.0).then(|| (got / measured - 1.0) * 100.0)
+}
+
+fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
+    let of =
+        |value: fn(&WorkloadSummary) -> Option<f64>| error_pct(value(simulated), value(measured));
+    let points = (simulated.slo_violation_pct, measured.slo_violation_pct);
+    Errors {
+        mean_pct: of(|s| s.mean_ms),
+        p50_pct: of(|s| s.p50_ms),
+        p90_pct: of(|s| s.p90_ms),
+        p99_pct: of(|s| s.p99_ms),
+        throughput_pct: of(|s| Some(s.throughput_rps)),
+        violation_points: points.0.zip(points.1).map(|(simulated, measured)| simulated - measured),
+    }
+}
+
+fn agreement(rows: &[Row]) -> Vec<Agreement> {
+    let kinds: [(&str, fn(&Row) -> (Option<f64>, Option<f64>)); 6] = [
+        ("time of a full batch, predicted", |r| (Some(r.predicted_batch_ms), r.measured_batch_ms)),
+        ("the same with the host's overhead", |r| (Some(r.hosted_batch_ms), r.measured_batch_ms)),
+        ("mean latency, simulated", |r| (r.simulated.mean_ms, r.measured.mean_ms)),
+        ("median latency, simulated", |r| (r.simulated.p50_ms, r.measured.p50_ms)),
+        ("P90 latency, simulated", |r| (r.simulated.p90_ms, r.measured.p90_ms)),
+        ("P99 latency, simulated", |r| (r.simulated.p99_ms, r.measured.p99_ms)),
+    ];
+    let agreement = |(what, of): (&str, fn(&Row) -> (Option<f64>, Option<f64>))| {
+        let pairs = rows.iter().filter_map(|row| of(row).0.zip(of(row).1));
+        let (got, measured): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        Agreement {
+            what: what.to_owned(),
+            mape_pct: mape_pct(&got, &measured),
+            bias_pct: bias_pct(&got, &measured),
+            correlation: pearson(&got, &measured),
+        }
+    };
+    kinds.into_iter().map(agreement).collect()
+}
+
+/// The arms in the tables of a report, as if they were strategies.
+fn arms(run: &RunFolder, window: Window, arms: [Arm; 2]) -> igniter::report::Comparison {
+    let kinds = std::slice::from_ref(run.study.kind());
+    let results = ["simulated", "measured"].into_iter().zip(arms).map(|(name, arm)| {
+        let result = StrategyResult::new(&run.plan, kinds, run.study.workloads(), arm.metrics);
+        StrategyResult { strategy: name.to_owned(), ..result }
+    });
+    let scenario = run.study.scenario();
+    igniter::report::Comparison::new(&scenario.name, scenario.seed, window, results.collect())
+}
+
+/// Mean latency over time: seconds since the start, and ms.
+fn series(arm: &Arm, index: usize, window: Window) -> Vec<(f64, f64)> {
+    const POINTS: u64 = 60;
+    let latencies = arm.latencies(index);
+    let step = window.duration().get() / POINTS;
+    let mut series = Vec::new();
+    let mut from = 0;
+    for i in 0..POINTS {
+        let end = Nanoseconds::new((i + 1) * step);
+        let to = latencies.partition_point(|(at, _)| *at < end);
+        let values: Vec<f64> = latencies[from..to].iter().map(|(_, ms)| *ms).collect();
+        from = to;
+        if let Some(mean_ms) = mean(&values) {
+            series.push((Nanoseconds::new(i * step + step / 2).as_seconds(), mean_ms));
+        }
+    }
+    series
+}
+
+fn warnings_of(
+    run: &RunFolder,
+    index: usize,
+    row: &Row,
+    (simulated, measured): (&Arm, &Arm),
+    own: &[Measured],
+    window: Window,
+) -> Vec<Warning> {
+    let info = &run.info.workloads[index];
+    let workload = || row.workload.clone();
+    let mut warnings = Vec::new();
+    if row.late_p99_ms > LATE_MS {
+        let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
+        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms });
+    }
+    if info.exhausted > 0 {
+        warnings.push(Warning::PoolExhausted { workload: workload(), times: info.exhausted });
+    }
+    let spread = |arm: &Arm| spread_pct(&window_means(&arm.latencies(index), window, STRETCHES));
+    if let (Some(spread_pct), Some(simulated_pct)) = (spread(measured), spread(simulated))
+        && spread_pct > simulated_pct + UNSTEADY_PCT
+    {
+        warnings.push(Warning::Unstable { workload: workload(), spread_pct, simulated_pct });
+    }
+    let batching = &run.study.scenario().workloads[index].batching;
+    let max_queue_delay_ms = batching.max_queue_delay.get();
+    if max_queue_delay_ms > 0.0 && !batching.variable_shape {
+        warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
+    }
+    let failed = own.iter().filter_map(|r| r.error.as_ref());
+    if let Some(first) = failed.clone().next() {
+        warnings.push(Warning::FailedRequests {
+            workload: workload(),
+            failed: failed.count() as u64,
+            requests: own.len() as u64,
+            first: first.clone(),
+        });
+    }
+    if own.iter().any(|r| r.output_bytes == Some(0)) {
+        warnings.push(Warning::EmptyTensors { workload: workload() });
+    }
+    if let Some(statistics) = &info.statistics {
+        let client = own.iter().filter(|r| r.error.is_none()).count() as u64;
+        if statistics.success != client {
+            let server = statistics.success;
+            warnings.push(Warning::CountsDiffer { workload: workload(), server, client });
+        }
+    }
+    if own.iter().all(|r| r.start_ns.is_none()) {
+        warnings.push(Warning::NoTrace { workload: workload() });
+    }
+    warnings
+}

@@ -1,0 +1,202 @@
+//! The comparison as text: for a terminal, and as a report.
+
+use super::tables::{Comparison, Row};
+use igniter::report::short;
+use std::fmt::Write as _;
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), short)
+}
+
+fn signed(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.1}"))
+}
+
+/// The columns of the table, and what stands in them.
+const HEADER: [&str; 16] = [
+    "workload",
+    "model",
+    "batch",
+    "batch ms pred.",
+    "meas.",
+    "mean ms sim.",
+    "meas.",
+    "error %",
+    "P50 error %",
+    "P90 error %",
+    "P99 ms sim.",
+    "meas.",
+    "error %",
+    "viol. % sim.",
+    "meas.",
+    "late P99 ms",
+];
+
+fn cells(row: &Row) -> Vec<String> {
+    let (simulated, measured, errors) = (&row.simulated, &row.measured, &row.errors);
+    vec![
+        row.workload.to_string(),
+        row.model.to_string(),
+        row.batch.to_string(),
+        short(row.hosted_batch_ms),
+        number(row.measured_batch_ms),
+        number(simulated.mean_ms),
+        number(measured.mean_ms),
+        signed(errors.mean_pct),
+        signed(errors.p50_pct),
+        signed(errors.p90_pct),
+        number(simulated.p99_ms),
+        number(measured.p99_ms),
+        signed(errors.p99_pct),
+        number(simulated.slo_violation_pct),
+        number(measured.slo_violation_pct),
+        format!("{:.2}", row.late_p99_ms),
+    ]
+}
+
+/// The second table: what does not fit into the first one.
+const MORE: [&str; 9] = [
+    "workload",
+    "req/s sim.",
+    "meas.",
+    "error %",
+    "requests",
+    "mean batch sim.",
+    "meas.",
+    "queue ms sim.",
+    "meas.",
+];
+
+fn more(row: &Row) -> Vec<String> {
+    let (simulated, measured) = (&row.simulated, &row.measured);
+    vec![
+        row.workload.to_string(),
+        short(simulated.throughput_rps),
+        short(measured.throughput_rps),
+        signed(row.errors.throughput_pct),
+        measured.requests.to_string(),
+        number(simulated.mean_batch),
+        number(measured.mean_batch),
+        number(simulated.queue_ms),
+        number(measured.queue_ms),
+    ]
+}
+
+fn headline(comparison: &Comparison) -> String {
+    let Comparison { scenario, strategy, predictor, launcher, models, window_s, .. } = comparison;
+    format!(
+        "{scenario}: plan of {strategy}, predictor {predictor}, {} models, launcher {launcher}; measured from \
+         {} to {} s{}",
+        models.as_str(),
+        short(window_s.0),
+        short(window_s.1),
+        comparison.server.as_ref().map_or_else(String::new, |server| format!("; {server}")),
+    )
+}
+
+fn verdict(comparison: &Comparison) -> String {
+    let failed: Vec<&super::Check> = comparison.checks.iter().filter(|c| !c.passed).collect();
+    let fatal = comparison.warnings.iter().filter(|warning| warning.is_fatal()).count();
+    if comparison.passed {
+        return format!("verdict: agreed ({} of {0} checks passed)", comparison.checks.len());
+    }
+    let mut text = format!(
+        "verdict: NOT agreed ({} of {} checks failed)",
+        failed.len(),
+        comparison.checks.len()
+    );
+    for check in failed {
+        let _ = write!(
+            text,
+            "\n  {}: {} %, allowed ±{} %",
+            check.what,
+            signed(check.error_pct),
+            short(check.limit_pct)
+        );
+    }
+    if fatal > 0 {
+        text += "\n  the measurement itself cannot be judged; see the warnings";
+    }
+    text
+}
+
+/// The comparison for a terminal.
+#[must_use]
+pub fn comparison_text(comparison: &Comparison) -> String {
+    let mut text = headline(comparison) + "\n\n";
+    for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_header(header.to_vec());
+        for row in &comparison.rows {
+            table.add_row(of(row));
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+        text += &table.trim_fmt();
+        text += "\n\n";
+    }
+    for agreement in &comparison.agreement {
+        let _ = writeln!(
+            text,
+            "{}: mean |error| {} %, bias {} %, correlation {}",
+            agreement.what,
+            number(agreement.mape_pct),
+            signed(agreement.bias_pct),
+            agreement.correlation.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}")),
+        );
+    }
+    for warning in &comparison.warnings {
+        let _ = writeln!(text, "warning: {warning}\n  {}", warning.advice());
+    }
+    text + &verdict(comparison)
+}
+
+/// The comparison as a report; `figures` are file names without extension, with captions.
+#[must_use]
+pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) -> String {
+    let mut text = format!("# {}: predicted, simulated, measured\n\n", comparison.scenario);
+    text += &headline(comparison);
+    text += ".\n\n";
+    let _ = writeln!(text, "**{}**\n", verdict(comparison).replace("\n  ", "; "));
+    for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
+        let _ = writeln!(text, "| {} |", header.join(" | "));
+        let rule: Vec<&str> =
+            header.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }).collect();
+        let _ = writeln!(text, "| {} |", rule.join(" | "));
+        for row in &comparison.rows {
+            let cells: Vec<String> = of(row).iter().map(|cell| cell.replace('|', "\\|")).collect();
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        }
+        text.push('\n');
+    }
+    text += "`batch ms` is the time of a full batch on its instance: as predicted for the planned co-location \
+             with what the host was seen to add, and as measured. Simulated is what the engine makes of the \
+             moments at which requests were really sent. Latency counts from when a request was to be sent.\n\n";
+    text += "| over all workloads | mean \\|error\\| % | bias % | correlation |\n| --- | ---: | ---: | ---: |\n";
+    for agreement in &comparison.agreement {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            agreement.what,
+            number(agreement.mape_pct),
+            signed(agreement.bias_pct),
+            agreement.correlation.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}")),
+        );
+    }
+    text.push('\n');
+    if comparison.warnings.is_empty() {
+        text += "No warnings.\n\n";
+    } else {
+        text += "## Warnings\n\n";
+        for warning in &comparison.warnings {
+            let _ = writeln!(text, "- {warning}: {}", warning.advice());
+        }
+        text.push('\n');
+    }
+    for (stem, caption) in figures {
+        let _ = writeln!(text, "![{caption}]({stem}.png)\n\n{caption}\n");
+    }
+    text
+}

@@ -1,0 +1,203 @@
+//! perf_analyzer's `--input-data` file: `{"data": [{"INPUT": [1, 2] | {"content": …, "shape": …} | {"b64": …}}]}`.
+
+use super::{Sample, element_size, unit_shape};
+use crate::client::{ModelInfo, Tensor};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Input data that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not in the format.
+    #[error("{}: {key}: {problem}", .path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        key: String,
+        /// What is wrong, what is allowed.
+        problem: String,
+    },
+}
+
+/// Reads the samples of a file for a model.
+///
+/// # Errors
+/// When the file is not in perf_analyzer's format, or does not fit the model.
+pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<Sample>, DataError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
+    parse(&text, model).map_err(|(key, problem)| DataError::Wrong {
+        path: path.to_owned(),
+        key,
+        problem,
+    })
+}
+
+/// Where, and what.
+type Problem = (String, String);
+
+fn parse(text: &str, model: &ModelInfo) -> Result<Vec<Sample>, Problem> {
+    let file: Value =
+        serde_json::from_str(text).map_err(|e| ("the file".to_owned(), e.to_string()))?;
+    let wanted = || ("data".to_owned(), "allowed: a list of objects, one for each request".into());
+    let entries = file["data"].as_array().filter(|data| !data.is_empty()).ok_or_else(wanted)?;
+    let mut samples = Vec::new();
+    for (i, entry) in entries.iter().enumerate() {
+        // A list in the list is a sequence of requests.
+        let steps = entry.as_array().map_or(std::slice::from_ref(entry), Vec::as_slice);
+        for (j, step) in steps.iter().enumerate() {
+            let key =
+                if entry.is_array() { format!("data[{i}][{j}]") } else { format!("data[{i}]") };
+            samples.push(sample(step, &key, model)?);
+        }
+    }
+    Ok(samples)
+}
+
+fn sample(step: &Value, key: &str, model: &ModelInfo) -> Result<Sample, Problem> {
+    let mut sample = Sample { tensors: Vec::new(), shapes: Vec::new() };
+    for input in &model.inputs {
+        let key = format!("{key}.{}", input.name);
+        let value = step.get(&input.name).ok_or_else(|| {
+            let names: Vec<&str> = model.inputs.iter().map(|input| input.name.as_str()).collect();
+            (key.clone(), format!("missing; the model {} takes {}", model.name, names.join(", ")))
+        })?;
+        let shape = shape(value, input).map_err(|problem| (key.clone(), problem))?;
+        let bytes = tensor(value, input).map_err(|problem| (key.clone(), problem))?;
+        let elements = shape.iter().product::<i64>();
+        if let Some(size) = element_size(&input.datatype)
+            && i64::try_from(bytes.len() / size) != Ok(elements)
+        {
+            let given = bytes.len() / size;
+            let problem =
+                format!("{given} elements, but the shape {:?} has {elements}", &shape[1..]);
+            return Err((key, problem));
+        }
+        sample.tensors.push(bytes);
+        sample.shapes.push(shape);
+    }
+    Ok(sample)
+}
+
+/// The shape in the file, or the model's own; the batch of 1 first.
+fn shape(value: &Value, input: &Tensor) -> Result<Vec<i64>, String> {
+    let Some(given) = value.get("shape") else {
+        if input.shape.iter().skip(1).any(|size| *size < 0) {
+            return Err("the model leaves sizes open; add \"shape\": [...] here".to_owned());
+        }
+        return Ok(unit_shape(input));
+    };
+    let sizes: Option<Vec<i64>> =
+        given.as_array().and_then(|sizes| sizes.iter().map(Value::as_i64).collect());
+    let mut sizes = sizes.ok_or("shape: allowed: a list of whole numbers")?;
+    sizes.insert(0, 1);
+    Ok(sizes)
+}
+
+fn tensor(value: &Value, input: &Tensor) -> Result<Vec<u8>, String> {
+    if let Some(text) = value.get("b64").and_then(Value::as_str) {
+        return STANDARD.decode(text).map_err(|error| format!("b64: {error}"));
+    }
+    let content = value.get("content").unwrap_or(value);
+    let mut bytes = Vec::new();
+    flatten(content, &input.datatype, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends an element, or all elements of lists in lists.
+fn flatten(value: &Value, datatype: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
+    if let Some(list) = value.as_array() {
+        return list.iter().try_for_each(|element| flatten(element, datatype, bytes));
+    }
+    let wrong = || format!("{value} is no {datatype}");
+    macro_rules! whole {
+        ($read:ident, $type:ty) => {{
+            let number = value.$read().ok_or_else(wrong)?;
+            bytes.extend(<$type>::try_from(number).map_err(|_| wrong())?.to_le_bytes());
+        }};
+    }
+    match datatype {
+        "BYTES" => {
+            let text = value.as_str().ok_or_else(wrong)?;
+            bytes.extend(u32::try_from(text.len()).map_err(|_| wrong())?.to_le_bytes());
+            bytes.extend(text.bytes());
+        }
+        "BOOL" => bytes.push(u8::from(
+            value.as_bool().or_else(|| Some(value.as_i64()? != 0)).ok_or_else(wrong)?,
+        )),
+        "INT8" => whole!(as_i64, i8),
+        "INT16" => whole!(as_i64, i16),
+        "INT32" => whole!(as_i64, i32),
+        "INT64" => whole!(as_i64, i64),
+        "UINT8" => whole!(as_u64, u8),
+        "UINT16" => whole!(as_u64, u16),
+        "UINT32" => whole!(as_u64, u32),
+        "UINT64" => whole!(as_u64, u64),
+        #[expect(clippy::cast_possible_truncation, reason = "the nearest 32-bit float is meant")]
+        "FP32" => bytes.extend((value.as_f64().ok_or_else(wrong)? as f32).to_le_bytes()),
+        "FP64" => bytes.extend(value.as_f64().ok_or_else(wrong)?.to_le_bytes()),
+        other => return Err(format!("{other} has no numbers in JSON; give it as b64")),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> ModelInfo {
+        let input = |name: &str, datatype: &str, shape: &[i64]| Tensor {
+            name: name.to_owned(),
+            datatype: datatype.to_owned(),
+            shape: shape.to_vec(),
+        };
+        ModelInfo {
+            name: "m".to_owned(),
+            inputs: vec![input("A", "FP32", &[-1, 2]), input("B", "UINT8", &[-1, -1])],
+            outputs: vec![],
+        }
+    }
+
+    #[test]
+    fn every_form_of_content() {
+        let text = r#"{"data": [
+            {"A": [1, -2.5], "B": {"content": [7, 255, 0], "shape": [3]}},
+            [{"A": {"content": [[1], [2]]}, "B": {"b64": "AQID", "shape": [3]}}]
+        ]}"#;
+        let samples = parse(text, &model()).unwrap();
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples[0].tensors[0], [1.0_f32, -2.5].map(f32::to_le_bytes).concat());
+        assert_eq!(samples[0].tensors[1], [7, 255, 0]);
+        assert_eq!(samples[0].shapes, [vec![1, 2], vec![1, 3]]);
+        assert_eq!(samples[1].tensors[1], [1, 2, 3]);
+    }
+
+    #[test]
+    fn mistakes_name_their_place() {
+        let problem = |text: &str| {
+            let (key, problem) = parse(text, &model()).unwrap_err();
+            format!("{key}: {problem}")
+        };
+        assert!(problem(r#"{"data": []}"#).starts_with("data: allowed: a list"));
+        let missing = problem(r#"{"data": [{"A": [1, 2]}]}"#);
+        assert_eq!(missing, "data[0].B: missing; the model m takes A, B");
+        let short = problem(r#"{"data": [{"A": [1], "B": {"content": [1], "shape": [1]}}]}"#);
+        assert_eq!(short, "data[0].A: 1 elements, but the shape [2] has 2");
+        let open = problem(r#"{"data": [{"A": [1, 2], "B": [1]}]}"#);
+        assert!(open.contains("the model leaves sizes open"), "{open}");
+        let range = problem(r#"{"data": [{"A": [1, 2], "B": {"content": [256], "shape": [1]}}]}"#);
+        assert_eq!(range, "data[0].B: 256 is no UINT8");
+    }
+}

@@ -1,0 +1,14 @@
+//! What a GPU says of itself: clocks, power, utilisation, energy.
+//!
+//! [`GpuProbe`] is the plug-in point: [`Nvml`] asks the driver, [`Recording`] replays what a driver once said.
+//! [`Sampler`] writes samples to a table while something runs.
+
+mod nvml;
+mod probe;
+mod recording;
+mod sampler;
+
+pub use nvml::Nvml;
+pub use probe::{GpuError, GpuFacts, GpuProbe, GpuSample, Machine, THROTTLED, throttle_reasons};
+pub use recording::Recording;
+pub use sampler::{SampleSummary, Sampler};

@@ -1,0 +1,54 @@
+//! A GPU that says what a real one once said: for tests, and to look at somebody else's machine.
+
+use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Machine};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a driver said, as a JSON file holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    machine: Machine,
+    gpus: Vec<GpuFacts>,
+    /// Samples by the index of the GPU, told one after the other and then again from the first.
+    samples: BTreeMap<u32, Vec<GpuSample>>,
+    #[serde(skip)]
+    told: BTreeMap<u32, usize>,
+}
+
+impl Recording {
+    /// Reads a recording.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no recording.
+    pub fn read(path: &Path) -> Result<Self, GpuError> {
+        let failed = |reason: String| GpuError::NoDriver {
+            reason: format!("the recording {}: {reason}", path.display()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+    }
+}
+
+impl GpuProbe for Recording {
+    fn machine(&self) -> Result<Machine, GpuError> {
+        Ok(self.machine.clone())
+    }
+
+    fn gpus(&self) -> Result<Vec<GpuFacts>, GpuError> {
+        Ok(self.gpus.clone())
+    }
+
+    fn sample(&mut self, gpu: u32) -> Result<GpuSample, GpuError> {
+        let samples = self.samples.get(&gpu).filter(|samples| !samples.is_empty());
+        let Some(samples) = samples else {
+            let (what, reason) = ("sample".to_owned(), "the recording has none".to_owned());
+            return Err(GpuError::NoAnswer { gpu, what, reason });
+        };
+        let told = self.told.entry(gpu).or_insert(0);
+        let sample = samples[*told % samples.len()];
+        *told += 1;
+        Ok(sample)
+    }
+}

@@ -1,0 +1,47 @@
+//! Sees to it that nothing outlives this process.
+//!
+//! Every process that is started (a Triton server, a container, the MPS daemon) gets a guard between it and
+//! us: this same program, started with a hidden command. The guard holds the read end of a pipe whose write
+//! end only we hold. When we close it, or die in whatever way, the guard ends what it guards: first by asking,
+//! then, after a time of grace, by force, with the whole process group; then it removes what that left in
+//! shared memory. Where even the guard is killed, the system itself ends the process (`setpriv --pdeathsig`).
+
+mod handle;
+mod run;
+
+pub use handle::Guarded;
+pub use run::run;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a guard is to start, and how it is to end it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardOrder {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables to set.
+    pub environment: BTreeMap<String, String>,
+    /// Variables of ours that the process is not to see.
+    pub hidden_variables: Vec<String>,
+    /// Where all that it prints goes; the folder exists.
+    pub log: PathBuf,
+    /// How long it may take to end once it is asked, in ms.
+    pub grace_ms: u64,
+    /// A command that asks it to end, instead of SIGTERM.
+    pub farewell: Option<Farewell>,
+    /// A command that removes what may be left once it ended (a container).
+    pub cleaning: Option<Vec<String>>,
+    /// Shared memory whose name begins so belongs to it and is removed once it ended.
+    pub shared_memory: Option<String>,
+}
+
+/// A command that asks a process to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    /// The program and its arguments; it gets the environment of the process.
+    pub command: Vec<String>,
+    /// What it reads.
+    pub input: String,
+}

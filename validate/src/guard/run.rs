@@ -1,0 +1,178 @@
+//! The guard itself: the hidden command.
+
+use super::GuardOrder;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a command that asks or cleans may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(15);
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Starts what the order says, prints its process id on stdout, and ends it when stdin does. Returns its exit
+/// code (128 + the signal that ended it).
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(order: &GuardOrder) -> io::Result<u8> {
+    let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
+    let (asked, ask) = channel();
+    // A signal to the guard is a wish to end, as the end of stdin is.
+    let by_signal = asked.clone();
+    ctrlc::set_handler(move || {
+        let _ = by_signal.send(());
+    })
+    .map_err(io::Error::other)?;
+    let mut child = start(order, &log)?;
+    println!("{}", child.id());
+    io::stdout().flush()?;
+    std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        // Whatever ends the reading, nobody is there any more.
+        let _ = io::stdin().read_to_end(&mut rest);
+        let _ = asked.send(());
+    });
+    let status = wait(&mut child, &ask, order)?;
+    clean(order, &child);
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
+fn start(order: &GuardOrder, log: &File) -> io::Result<Child> {
+    let (program, arguments) = with_death_signal(&order.command);
+    let mut command = Command::new(program);
+    command.args(arguments).envs(&order.environment);
+    for name in &order.hidden_variables {
+        command.env_remove(name);
+    }
+    // A group of its own: Ctrl-C in the terminal reaches us alone, and the whole group can be ended.
+    command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
+    command.spawn()
+}
+
+/// Lets the system end the process when the guard is killed, where `setpriv` is there to ask for that.
+fn with_death_signal(command: &[String]) -> (String, Vec<String>) {
+    let found = |folder: &str| Path::new(folder).join("setpriv").is_file();
+    if ["/usr/bin", "/bin"].into_iter().any(found) {
+        let asking = ["--pdeathsig", "KILL", "--"].map(str::to_owned);
+        ("setpriv".to_owned(), asking.into_iter().chain(command.iter().cloned()).collect())
+    } else {
+        (command[0].clone(), command[1..].to_vec())
+    }
+}
+
+fn wait(child: &mut Child, ask: &Receiver<()>, order: &GuardOrder) -> io::Result<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        match ask.recv_timeout(LOOK_EVERY) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    match &order.farewell {
+        Some(farewell) => {
+            run_command(&farewell.command, &farewell.input, order);
+        }
+        None => drop(kill(pid(child), Signal::SIGTERM)),
+    }
+    let deadline = Instant::now() + Duration::from_millis(order.grace_ms);
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let _ = killpg(pid(child), Signal::SIGKILL);
+    child.wait()
+}
+
+/// Ends what is left of the process group, and removes what the process left.
+fn clean(order: &GuardOrder, child: &Child) {
+    let group = pid(child);
+    // Those that still run end by themselves in most cases: Triton's model processes watch for its end.
+    let deadline = Instant::now() + Duration::from_millis(order.grace_ms.min(500));
+    while killpg(group, None) != Err(Errno::ESRCH) && Instant::now() < deadline {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while killpg(group, None) != Err(Errno::ESRCH) && Instant::now() < deadline {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    if let Some(command) = &order.cleaning {
+        run_command(command, "", order);
+    }
+    if let Some(prefix) = &order.shared_memory {
+        remove_starting_with(Path::new(SHARED_MEMORY), prefix);
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("the system's process ids are positive i32"))
+}
+
+/// Runs a short command to its end; what it says goes to the log.
+fn run_command(command: &[String], input: &str, order: &GuardOrder) {
+    let log =
+        || OpenOptions::new().append(true).open(&order.log).map_or(Stdio::null(), Stdio::from);
+    let started = Command::new(&command[0])
+        .args(&command[1..])
+        .envs(&order.environment)
+        .stdin(Stdio::piped())
+        .stdout(log())
+        .stderr(log())
+        .spawn();
+    let Ok(mut child) = started else { return };
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let deadline = Instant::now() + COMMAND_LIMIT;
+    while Instant::now() < deadline {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn remove_starting_with(folder: &Path, prefix: &str) {
+    // An empty prefix would be everybody's.
+    if prefix.is_empty() {
+        return;
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_bears_the_prefix_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ours-1", "ours-2", "theirs"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        remove_starting_with(folder.path(), "");
+        remove_starting_with(folder.path(), "ours-");
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["theirs"]);
+    }
+}

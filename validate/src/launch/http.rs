@@ -1,0 +1,87 @@
+//! What is asked of a server before and beside the load: readiness, configuration, metadata.
+
+use super::TensorSpec;
+use serde_json::Value;
+use std::time::Duration;
+use ureq::Agent;
+
+/// Questions to servers, on connections of their own.
+#[derive(Debug, Clone)]
+pub(super) struct Inquiry {
+    agent: Agent,
+}
+
+impl Inquiry {
+    pub(super) fn new() -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        Self { agent: config.into() }
+    }
+
+    /// Whether the server and all of its models are ready; if not, why.
+    pub(super) fn ready(&self, url: &str) -> Result<(), String> {
+        let answer = self.agent.get(format!("{url}/v2/health/ready")).call();
+        match answer {
+            Ok(answer) if answer.status() == 200 => Ok(()),
+            Ok(answer) => Err(format!("HTTP status {}", answer.status())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A JSON document of the server.
+    pub(super) fn json(&self, url: &str) -> Result<Value, String> {
+        let mut answer = self.agent.get(url).call().map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let document: Value = answer.body_mut().read_json().map_err(|error| error.to_string())?;
+        if status == 200 {
+            Ok(document)
+        } else {
+            Err(document["error"].as_str().map_or_else(|| status.to_string(), str::to_owned))
+        }
+    }
+}
+
+/// The tensors of a model configuration: the field `input` or `output`.
+pub(super) fn tensors(config: &Value, field: &str) -> Vec<TensorSpec> {
+    let tensor = |tensor: &Value| {
+        Some(TensorSpec {
+            name: tensor["name"].as_str()?.to_owned(),
+            datatype: protocol_type(tensor["data_type"].as_str()?),
+            dims: tensor["dims"].as_array()?.iter().filter_map(dimension).collect(),
+        })
+    };
+    config[field].as_array().into_iter().flatten().filter_map(tensor).collect()
+}
+
+/// Protocol buffers write 64-bit integers as strings.
+pub(super) fn dimension(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// `TYPE_FP32` → `FP32`; strings have two names.
+fn protocol_type(config_type: &str) -> String {
+    let name = config_type.strip_prefix("TYPE_").unwrap_or(config_type);
+    if name == "STRING" { "BYTES".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tensors_are_named_as_the_protocol_does() {
+        let config = json!({"input": [
+            {"name": "a", "data_type": "TYPE_FP16", "dims": ["3", -1]},
+            {"name": "b", "data_type": "TYPE_STRING", "dims": [1]},
+        ]});
+        let found = tensors(&config, "input");
+        assert_eq!(found[0].datatype, "FP16");
+        assert_eq!(found[0].dims, [3, -1]);
+        assert_eq!(found[1].datatype, "BYTES");
+        assert!(tensors(&config, "output").is_empty());
+    }
+}

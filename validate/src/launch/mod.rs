@@ -1,0 +1,94 @@
+//! Starts the servers of a plan: one Triton process for each placement, with its share of the GPU.
+//!
+//! [`Launcher`] is the plug-in point. A launcher takes [`ServerSpec`]s and returns a [`Deployment`] whose
+//! servers are ready to answer; dropping the deployment ends every process that it started, and only those.
+//!
+//! | launcher | where the servers are |
+//! |---|---|
+//! | [`LocalLauncher`] | processes of this machine, on the loopback interface |
+//! | [`DockerLauncher`] | containers of NVIDIA's image on this machine |
+//! | [`ExternalLauncher`] | wherever others run them |
+
+mod deployment;
+mod docker;
+mod error;
+mod external;
+mod http;
+mod local;
+mod mps;
+mod options;
+mod pbtxt;
+mod repository;
+mod share;
+mod spec;
+mod triton;
+
+pub use deployment::{Deployment, Endpoint, TensorSpec};
+pub use docker::{DEFAULT_IMAGE, DockerLauncher};
+pub use error::LaunchError;
+pub use external::ExternalLauncher;
+pub use local::{LocalLauncher, ServerOptions};
+pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
+pub use options::{LaunchArgs, plan_specs};
+pub use share::{InstanceReport, read_reports};
+pub use spec::{Device, ModelSource, ServerSpec};
+pub use triton::{find_triton, in_path};
+
+use std::fmt::Debug;
+use std::path::Path;
+
+/// Starts servers.
+///
+/// Launching blocks for as long as the servers need to load their models. Call it from a plain thread, or in
+/// `tokio::task::spawn_blocking`.
+pub trait Launcher: Debug + Send {
+    /// The name by which users choose it.
+    fn name(&self) -> &'static str;
+
+    /// Starts one server for each entry, in their order, and waits until all are ready. Logs, model
+    /// repositories and traces go to `dir`, which exists.
+    ///
+    /// # Errors
+    /// When one of them cannot be started or does not become ready, or did not get its share of the GPU;
+    /// those that run already are ended.
+    fn launch(&mut self, specs: &[ServerSpec], dir: &Path) -> Result<Deployment, LaunchError>;
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use igniter::domain::{ModelName, WorkloadName};
+    use igniter::sim::BatchingSpec;
+    use igniter::units::{BatchSize, Milliseconds, SmPercent};
+    use std::time::Duration;
+
+    /// A server of workload W1 on no GPU, with a delay of 2.5 ms and 37.5 % of the SMs.
+    pub(crate) fn spec(model: &str, batch: u32) -> ServerSpec {
+        ServerSpec {
+            gpu: 0,
+            device: None,
+            workload: WorkloadName::new("W1").unwrap(),
+            model: ModelName::new(model).unwrap(),
+            batch: BatchSize::new(batch).unwrap(),
+            sm: SmPercent::new(37.5).unwrap(),
+            batching: BatchingSpec {
+                max_queue_delay: Milliseconds::new(2.5).unwrap(),
+                ..BatchingSpec::default()
+            },
+            source: ModelSource::Emulated { times_ms: vec![1.0; 8], input_dims: vec![4] },
+            active: true,
+        }
+    }
+
+    pub(crate) fn options() -> ServerOptions {
+        ServerOptions {
+            devices: Vec::new(),
+            mps: false,
+            first_port: None,
+            start_limit: Duration::from_secs(60),
+            traces: true,
+            exit_limit: Duration::from_secs(5),
+            guard: "validate".into(),
+        }
+    }
+}

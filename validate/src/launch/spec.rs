@@ -1,0 +1,85 @@
+//! What a launcher is to start.
+
+use igniter::domain::{ModelName, WorkloadName};
+use igniter::sim::BatchingSpec;
+use igniter::units::{BatchSize, SmPercent};
+use std::path::PathBuf;
+
+/// Where the model of a server comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelSource {
+    /// A Python model that keeps its instance busy for as long as a table says. It needs no GPU.
+    Emulated {
+        /// How long a batch takes, in ms, by its size from 1; at least as many entries as the largest batch.
+        times_ms: Vec<f64>,
+        /// The dimensions of one input (FP32) without the batch.
+        input_dims: Vec<u32>,
+    },
+    /// The network of this name from `torchvision`, with random weights, on the GPU of the server (on the
+    /// CPU where the server has none).
+    Torchvision {
+        /// Compute in 16-bit instead of 32-bit floats.
+        half: bool,
+    },
+    /// A model repository (the folder that holds `config.pbtxt`), of which a copy is served with the planned
+    /// batch size.
+    Ready(PathBuf),
+}
+
+/// A GPU of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The number of the device, as in [`ServerSpec::device`].
+    pub index: u32,
+    /// Its UUID, as in `GPU-…`.
+    pub uuid: String,
+    /// How many SMs it has, where that is known.
+    pub sms: Option<u32>,
+}
+
+/// One server: a placement of the plan, or the standby of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSpec {
+    /// The plan's GPU, from 0.
+    pub gpu: usize,
+    /// The CUDA device that stands for it; `None`: no GPU is used.
+    pub device: Option<u32>,
+    /// Whom it serves.
+    pub workload: WorkloadName,
+    /// Which model.
+    pub model: ModelName,
+    /// The planned batch size.
+    pub batch: BatchSize,
+    /// Its share of the SMs.
+    pub sm: SmPercent,
+    /// How it forms batches.
+    pub batching: BatchingSpec,
+    /// Where its model comes from.
+    pub source: ModelSource,
+    /// `false` for a standby: iGniter's shadow process, which is ready but gets no requests yet.
+    pub active: bool,
+}
+
+impl ServerSpec {
+    /// Triton's `max_batch_size`.
+    #[must_use]
+    pub fn max_batch(&self) -> BatchSize {
+        self.batching.max_batch.unwrap_or(self.batch)
+    }
+
+    /// How much shared memory the Python backend is to take for an instance at its start: enough for two of the
+    /// largest batches, so that nothing grows while requests come.
+    pub(super) fn shared_memory_bytes(&self) -> u64 {
+        const MIB: u64 = 1 << 20;
+        let a_request = match &self.source {
+            ModelSource::Emulated { input_dims, .. } => {
+                4 * input_dims.iter().copied().map(u64::from).product::<u64>()
+            }
+            // A picture and the boxes of SSD300.
+            ModelSource::Torchvision { .. } | ModelSource::Ready(_) => 4 * MIB,
+        };
+        let batches =
+            2 * u64::from(self.max_batch().get()) * u64::from(self.batching.instances) * a_request;
+        batches.next_multiple_of(MIB) + 4 * MIB
+    }
+}

@@ -1,0 +1,74 @@
+//! Closed loop: for warming up, and for measuring a server that is always busy.
+
+use super::collect::Drained;
+use super::{DRAIN_LIMIT, collect};
+use crate::client::{Answer, InferClient, Tag};
+use crate::clock;
+use igniter::units::Nanoseconds;
+use std::sync::mpsc::Receiver;
+
+/// Sends `sizes` requests at a time, each group once the one before is answered; returns all answers.
+pub fn bursts(
+    client: &dyn InferClient,
+    answers: &Receiver<Answer>,
+    phase: char,
+    sizes: &[u32],
+    stop: &dyn Fn() -> bool,
+) -> Drained {
+    let mut all = Drained::default();
+    let mut index = 0;
+    for &size in sizes {
+        for _ in 0..size {
+            client.send(Tag { phase, index }, clock::now());
+            index += 1;
+        }
+        let drained = collect(answers, size as usize, clock::now() + DRAIN_LIMIT, stop);
+        all.missing += drained.missing;
+        all.answers.extend(drained.answers);
+        if all.missing > 0 || stop() {
+            break;
+        }
+    }
+    all
+}
+
+/// Keeps `concurrency` requests in flight for `duration`; returns all answers, in the order in which they
+/// came.
+pub fn closed_loop(
+    client: &dyn InferClient,
+    answers: &Receiver<Answer>,
+    phase: char,
+    concurrency: u32,
+    duration: Nanoseconds,
+    stop: &dyn Fn() -> bool,
+) -> Drained {
+    let end = clock::now() + duration;
+    let mut index = 0;
+    let mut send = || {
+        client.send(Tag { phase, index }, clock::now());
+        index += 1;
+    };
+    for _ in 0..concurrency {
+        send();
+    }
+    let mut all = Drained::default();
+    let mut waiting = concurrency as usize;
+    while waiting > 0 {
+        let over = clock::now() >= end || stop();
+        let wanted = if over { waiting } else { 1 };
+        let drained = collect(answers, wanted, clock::now() + DRAIN_LIMIT, &|| false);
+        waiting -= drained.answers.len();
+        let failed = drained.answers.iter().any(|answer| answer.result.is_err());
+        all.answers.extend(drained.answers);
+        if drained.missing > 0 {
+            all.missing += drained.missing;
+            break;
+        }
+        // A server that refuses everything would be asked in a tight loop.
+        if !over && !failed {
+            send();
+            waiting += 1;
+        }
+    }
+    all
+}

@@ -1,0 +1,23 @@
+//! From answers and server traces to the records that metrics are made of.
+//!
+//! What a client saw of a request ([`crate::client::Answer`]) and what the server's trace says of it
+//! ([`Stamps`]) make one [`Measured`] row. Rows become [`RequestRecord`](igniter::domain::RequestRecord)s,
+//! the same that the simulator emits, and go through the same [`igniter::metrics`].
+
+mod batches;
+mod overhead;
+mod records;
+mod requests;
+mod stability;
+mod statistics;
+mod trace;
+mod warning;
+
+pub use batches::{ServedBatch, batches};
+pub use overhead::HostOverhead;
+pub use records::{Arm, measured_arm, spread_pct};
+pub use requests::{Measured, RequestsError, read_requests, write_requests};
+pub use stability::window_means;
+pub use statistics::{ServerStatistics, StageMeans};
+pub use trace::{Stamps, TraceError, read_trace};
+pub use warning::Warning;

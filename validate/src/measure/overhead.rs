@@ -1,0 +1,134 @@
+//! What a server and its client add to the execution times of a model.
+
+use super::{Measured, batches};
+use igniter::stats::mean;
+use serde::{Deserialize, Serialize};
+
+/// What the host adds, in ms. Measured in a phase of its own before the run, under the same load with other
+/// arrivals.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct HostOverhead {
+    /// Each batch keeps its instance this much longer …
+    pub per_batch_ms: f64,
+    /// … and this for each of its requests.
+    pub per_row_ms: f64,
+    /// Each request spends this outside of the instance: on its way in and out.
+    pub per_request_ms: f64,
+}
+
+impl HostOverhead {
+    /// How much longer a batch keeps its instance, in ms.
+    #[must_use]
+    pub fn of_batch_ms(&self, rows: usize) -> f64 {
+        (self.per_batch_ms + self.per_row_ms * rows as f64).max(0.0)
+    }
+
+    /// Reads it off the rows of a calibration; `None` where they have no stamps.
+    ///
+    /// `times_ms` are the times that the model itself takes, by batch size from 1, where they are known
+    /// exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other model only
+    /// the time between two batches counts, and what comes outside of the instance.
+    #[must_use]
+    pub fn calibrate(rows: &[Measured], times_ms: Option<&[f64]>) -> Option<Self> {
+        let batches = batches(rows);
+        // The time from the end of a batch to the start of one that waited for it.
+        let waited = batches.windows(2).filter(|pair| pair[1].queued_ns < pair[0].end_ns);
+        let gaps = waited.map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) as f64 / 1e6);
+        let gap = trimmed_mean(gaps.collect()).unwrap_or(0.0);
+        let excess: Vec<(f64, f64)> = batches
+            .iter()
+            .filter_map(|batch| {
+                let table = times_ms?.get(batch.size() - 1)?;
+                Some((batch.size() as f64, batch.service_ms() - table))
+            })
+            .collect();
+        let (per_batch, per_row_ms) = line(without_hiccups(excess, |point| point.1));
+        let outside = rows.iter().filter(|row| row.error.is_none()).filter_map(|row| {
+            let served = row.end_ns?.saturating_sub(row.queued_ns?);
+            Some((row.done_ns.saturating_sub(row.sent_ns).saturating_sub(served)) as f64 / 1e6)
+        });
+        let per_request_ms = trimmed_mean(outside.collect())?;
+        Some(Self { per_batch_ms: per_batch + gap, per_row_ms, per_request_ms })
+    }
+}
+
+/// The least-squares line through points: its value at 0 and its slope; flat where x hardly varies.
+fn line(points: Vec<(f64, f64)>) -> (f64, f64) {
+    let (x, y): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+    let (Some(mean_x), Some(mean_y)) = (mean(&x), mean(&y)) else { return (0.0, 0.0) };
+    let product = |a: &[f64], mean_a: f64, b: &[f64], mean_b: f64| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum()
+    };
+    let spread = product(&x, mean_x, &x, mean_x);
+    if spread < 0.05 * x.len() as f64 {
+        return (mean_y, 0.0);
+    }
+    let slope = product(&x, mean_x, &y, mean_y) / spread;
+    (mean_y - slope * mean_x, slope)
+}
+
+fn trimmed_mean(values: Vec<f64>) -> Option<f64> {
+    mean(&without_hiccups(values, |value| *value))
+}
+
+/// Leaves out the greatest twentieth: a hiccup of the machine says nothing of the server.
+fn without_hiccups<T>(mut data: Vec<T>, value: impl Fn(&T) -> f64) -> Vec<T> {
+    data.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    data.truncate(data.len() - data.len() / 20);
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use igniter::domain::WorkloadName;
+
+    /// A request that takes 1 ms more than its server had it.
+    fn row(request: u32, [queued, start, end]: [u64; 3]) -> Measured {
+        const MS: u64 = 1_000_000;
+        Measured {
+            workload: WorkloadName::new("W1").unwrap(),
+            request,
+            server: 0,
+            intended_ns: queued * MS - MS / 2,
+            sent_ns: queued * MS - MS / 2,
+            written_ns: queued * MS,
+            first_byte_ns: end * MS,
+            done_ns: end * MS + MS / 2,
+            connection: 0,
+            output_bytes: Some(4),
+            error: None,
+            queued_ns: Some(queued * MS),
+            start_ns: Some(start * MS),
+            input_end_ns: Some(start * MS),
+            output_start_ns: Some(end * MS),
+            end_ns: Some(end * MS),
+        }
+    }
+
+    #[test]
+    fn overheads_by_hand() {
+        // Table 10, 14 ms. Batches: {0} 12 ms; {1, 2} 17 ms, 2 ms after the first, for which it waited; {3}
+        // 12 ms, long after. Excess 2 and 3 ms: 1 ms a batch and 1 ms a row; and the gap of 2 ms.
+        let rows = [
+            row(0, [1, 10, 22]),
+            row(1, [11, 24, 41]),
+            row(2, [12, 24, 41]),
+            row(3, [90, 100, 112]),
+        ];
+        let overhead = HostOverhead::calibrate(&rows, Some(&[10.0, 14.0])).unwrap();
+        let expected = HostOverhead { per_batch_ms: 3.0, per_row_ms: 1.0, per_request_ms: 1.0 };
+        for (got, expected) in [
+            (overhead.per_batch_ms, expected.per_batch_ms),
+            (overhead.per_row_ms, expected.per_row_ms),
+            (overhead.per_request_ms, expected.per_request_ms),
+            (overhead.of_batch_ms(2), 5.0),
+        ] {
+            assert!((got - expected).abs() < 1e-9, "{overhead:?}");
+        }
+        // Of a model whose own times are not known, only what is not execution counts.
+        let unknown = HostOverhead::calibrate(&rows, None).unwrap();
+        assert!((unknown.per_batch_ms - 2.0).abs() < 1e-9 && unknown.per_row_ms == 0.0);
+        assert_eq!(HostOverhead::calibrate(&[], None), None);
+    }
+}

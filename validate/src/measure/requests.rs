@@ -1,0 +1,184 @@
+//! One row for each request, as written to `requests.csv`.
+
+use super::trace::Stamps;
+use crate::client::{Answer, Tag};
+use igniter::domain::WorkloadName;
+use igniter::units::Nanoseconds;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A file of requests that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", .path.display())]
+pub struct RequestsError {
+    path: PathBuf,
+    source: csv::Error,
+}
+
+/// A request of the measured run. Times are in ns since the start of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Whose request.
+    pub workload: WorkloadName,
+    /// Its number, from 0.
+    pub request: u32,
+    /// 0 for the workload's server, 1 for its standby.
+    pub server: u8,
+    /// When it was to be sent.
+    pub intended_ns: u64,
+    /// When writing it began.
+    pub sent_ns: u64,
+    /// When it was written.
+    pub written_ns: u64,
+    /// When the first byte of its answer came.
+    pub first_byte_ns: u64,
+    /// When its answer was complete.
+    pub done_ns: u64,
+    /// The connection that carried it.
+    pub connection: u32,
+    /// Bytes of the output tensors; absent where it failed.
+    pub output_bytes: Option<u64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it came to the server's scheduler. These five are absent without a trace.
+    pub queued_ns: Option<u64>,
+    /// When an instance began with its batch.
+    pub start_ns: Option<u64>,
+    /// When the inputs of the batch were where the model wants them.
+    pub input_end_ns: Option<u64>,
+    /// When the outputs were there.
+    pub output_start_ns: Option<u64>,
+    /// When its answer was handed over.
+    pub end_ns: Option<u64>,
+}
+
+impl Measured {
+    /// Puts together what the client and the server say of a request.
+    #[must_use]
+    pub fn new(
+        workload: &WorkloadName,
+        server: u8,
+        answer: &Answer,
+        start: Nanoseconds,
+        stamps: Option<&Stamps>,
+    ) -> Self {
+        let since = |at: Nanoseconds| at.saturating_sub(start).get();
+        let stamp = |of: fn(&Stamps) -> u64| stamps.map(|s| since(Nanoseconds::new(of(s))));
+        Self {
+            workload: workload.clone(),
+            request: answer.tag.index,
+            server,
+            intended_ns: since(answer.intended),
+            sent_ns: since(answer.sent),
+            written_ns: since(answer.written),
+            first_byte_ns: since(answer.first_byte),
+            done_ns: since(answer.done),
+            connection: answer.connection,
+            output_bytes: answer.result.as_ref().ok().copied(),
+            error: answer.result.as_ref().err().cloned(),
+            queued_ns: stamp(|s| s.queued),
+            start_ns: stamp(|s| s.start),
+            input_end_ns: stamp(|s| s.input_end),
+            output_start_ns: stamp(|s| s.output_start),
+            end_ns: stamp(|s| s.end),
+        }
+    }
+
+    /// All answers of a phase in the order of their numbers, with their stamps.
+    #[must_use]
+    pub fn all(
+        workload: &WorkloadName,
+        answers: &[(u8, Answer)],
+        start: Nanoseconds,
+        traces: &[BTreeMap<Tag, Stamps>],
+    ) -> Vec<Self> {
+        let mut rows: Vec<Self> = answers
+            .iter()
+            .map(|(server, answer)| {
+                let stamps = traces.get(usize::from(*server)).and_then(|t| t.get(&answer.tag));
+                Self::new(workload, *server, answer, start, stamps)
+            })
+            .collect();
+        rows.sort_by_key(|row| row.request);
+        rows
+    }
+
+    /// By how much it was sent late.
+    #[must_use]
+    pub fn lag(&self) -> Nanoseconds {
+        Nanoseconds::new(self.sent_ns.saturating_sub(self.intended_ns))
+    }
+
+    /// How long it took, from when it was to be sent.
+    #[must_use]
+    pub fn latency(&self) -> Nanoseconds {
+        Nanoseconds::new(self.done_ns.saturating_sub(self.intended_ns))
+    }
+}
+
+/// Writes rows as CSV.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn write_requests(rows: &[Measured], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    for row in rows {
+        writer.serialize(row).map_err(std::io::Error::other)?;
+    }
+    writer.flush()
+}
+
+/// Reads what [`write_requests`] wrote.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub fn read_requests(path: &Path) -> Result<Vec<Measured>, RequestsError> {
+    let failed = |source| RequestsError { path: path.to_owned(), source };
+    let mut reader = csv::Reader::from_path(path).map_err(failed)?;
+    reader.deserialize().collect::<Result<_, _>>().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_read_back() {
+        let answer = |index, result| Answer {
+            tag: Tag { phase: 'm', index },
+            intended: Nanoseconds::new(1_000),
+            sent: Nanoseconds::new(1_100),
+            written: Nanoseconds::new(1_150),
+            first_byte: Nanoseconds::new(1_900),
+            done: Nanoseconds::new(2_000),
+            connection: 3,
+            result,
+        };
+        let answers =
+            [(0, answer(1, Err("status 503: full, \"x\"".to_owned()))), (0, answer(0, Ok(8)))];
+        let stamps = Stamps {
+            queued: 1_200,
+            start: 1_300,
+            input_end: 1_350,
+            output_start: 1_700,
+            end: 1_800,
+        };
+        let trace = BTreeMap::from([(Tag { phase: 'm', index: 0 }, stamps)]);
+        let name = WorkloadName::new("W1").unwrap();
+        let rows = Measured::all(&name, &answers, Nanoseconds::new(500), &[trace]);
+        assert_eq!(
+            (rows[0].request, rows[0].start_ns, rows[0].output_bytes),
+            (0, Some(800), Some(8))
+        );
+        assert_eq!((rows[0].lag().get(), rows[0].latency().get()), (100, 1_000));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests.csv");
+        let mut file = std::fs::File::create(&path).unwrap();
+        write_requests(&rows, &mut file).unwrap();
+        assert_eq!(read_requests(&path).unwrap(), rows);
+        std::fs::write(&path, "a,b\n1,2\n").unwrap();
+        assert!(read_requests(&path).unwrap_err().to_string().contains("requests.csv"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Triton's own statistics, which are cumulative: two snapshots and their difference.
+
+use serde::{Deserialize, Serialize};
+
+/// Mean time of a request in the stages of the server, in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StageMeans {
+    /// Waiting for its batch and its instance.
+    pub queue_ms: f64,
+    /// Bringing the inputs to the model.
+    pub input_ms: f64,
+    /// Execution.
+    pub infer_ms: f64,
+    /// Bringing the outputs back.
+    pub output_ms: f64,
+}
+
+/// The counters of a model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatistics {
+    /// Requests that were answered well.
+    pub success: u64,
+    /// Requests that were not.
+    pub failed: u64,
+    /// Rows that were executed.
+    pub inferences: u64,
+    /// Batches that were executed.
+    pub executions: u64,
+    /// Sums over requests: queue, compute input, compute infer, compute output, in ns.
+    pub stage_ns: [u64; 4],
+    /// For each batch size that occurred: the size, how often, and the sums over executions of compute input,
+    /// infer and output, in ns.
+    pub batches: Vec<(u32, u64, [u64; 3])>,
+}
+
+impl ServerStatistics {
+    /// Reads the answer of a server; what is missing counts as 0.
+    #[must_use]
+    pub fn read(answer: &serde_json::Value) -> Self {
+        let stats = &answer["inference_stats"];
+        let count = |key: &str| stats[key]["count"].as_u64().unwrap_or(0);
+        let ns = |key: &str| stats[key]["ns"].as_u64().unwrap_or(0);
+        let sizes = answer["batch_stats"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let batch = |entry: &serde_json::Value| {
+            let ns = |key: &str| entry[key]["ns"].as_u64().unwrap_or(0);
+            let size = u32::try_from(entry["batch_size"].as_u64()?).ok()?;
+            let count = entry["compute_infer"]["count"].as_u64()?;
+            Some((size, count, ["compute_input", "compute_infer", "compute_output"].map(ns)))
+        };
+        Self {
+            success: count("success"),
+            failed: count("fail"),
+            inferences: answer["inference_count"].as_u64().unwrap_or(0),
+            executions: answer["execution_count"].as_u64().unwrap_or(0),
+            stage_ns: ["queue", "compute_input", "compute_infer", "compute_output"].map(ns),
+            batches: sizes.iter().filter_map(batch).collect(),
+        }
+    }
+
+    /// What was counted since an earlier snapshot.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut batches = self.batches.clone();
+        for (size, count, ns) in &mut batches {
+            if let Some((_, old, old_ns)) = before.batches.iter().find(|(other, ..)| other == size)
+            {
+                *count = count.saturating_sub(*old);
+                *ns = std::array::from_fn(|i| ns[i].saturating_sub(old_ns[i]));
+            }
+        }
+        batches.retain(|(_, count, _)| *count > 0);
+        let stage = |i: usize| self.stage_ns[i].saturating_sub(before.stage_ns[i]);
+        Self {
+            success: self.success.saturating_sub(before.success),
+            failed: self.failed.saturating_sub(before.failed),
+            inferences: self.inferences.saturating_sub(before.inferences),
+            executions: self.executions.saturating_sub(before.executions),
+            stage_ns: std::array::from_fn(stage),
+            batches,
+        }
+    }
+
+    /// The mean stages of a request; `None` when there was none.
+    #[must_use]
+    pub fn means(&self) -> Option<StageMeans> {
+        let [queue_ms, input_ms, infer_ms, output_ms] =
+            self.stage_ns.map(|ns| ns as f64 / 1e6 / self.success as f64);
+        (self.success > 0).then_some(StageMeans { queue_ms, input_ms, infer_ms, output_ms })
+    }
+
+    /// The mean compute input, infer and output of batches of one size, in ms, and how many there were.
+    #[must_use]
+    pub fn of_size(&self, size: u32) -> Option<([f64; 3], u64)> {
+        let (_, count, ns) = self.batches.iter().find(|(other, ..)| *other == size)?;
+        (*count > 0).then(|| (ns.map(|ns| ns as f64 / 1e6 / *count as f64), *count))
+    }
+
+    /// Rows per batch.
+    #[must_use]
+    pub fn mean_batch(&self) -> Option<f64> {
+        (self.executions > 0).then(|| self.inferences as f64 / self.executions as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_by_hand() {
+        let answer = |scale: u64| {
+            serde_json::json!({
+                "inference_count": 8 * scale, "execution_count": 2 * scale,
+                "inference_stats": {
+                    "success": {"count": 8 * scale, "ns": 1}, "fail": {"count": 0, "ns": 0},
+                    "queue": {"count": 8, "ns": 16_000_000 * scale},
+                    "compute_infer": {"count": 8, "ns": 80_000_000 * scale}
+                },
+                "batch_stats": [{
+                    "batch_size": 4,
+                    "compute_input": {"count": 2 * scale, "ns": 2_000_000 * scale},
+                    "compute_infer": {"count": 2 * scale, "ns": 20_000_000 * scale},
+                    "compute_output": {"count": 2 * scale, "ns": 0}
+                }]
+            })
+        };
+        let before = ServerStatistics::read(&answer(1));
+        let since = ServerStatistics::read(&answer(3)).since(&before);
+        // 16 requests: queue 32 ms, infer 160 ms; 4 batches of 4.
+        let means = since.means().unwrap();
+        assert_eq!((means.queue_ms, means.infer_ms, means.output_ms), (2.0, 10.0, 0.0));
+        assert_eq!(since.of_size(4), Some(([1.0, 10.0, 0.0], 4)));
+        assert_eq!((since.mean_batch(), since.of_size(3)), (Some(4.0), None));
+        assert_eq!(before.since(&before).means(), None);
+    }
+}

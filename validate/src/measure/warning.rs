@@ -1,0 +1,183 @@
+//! What may spoil a measurement, each with what to do about it.
+
+use igniter::domain::WorkloadName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Something that makes a measurement doubtful. `docs/validation.md` explains each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// The client sent requests late.
+    LateSends {
+        /// Whose.
+        workload: WorkloadName,
+        /// By how much, at the 99th percentile, in ms.
+        p99_ms: f64,
+        /// What is tolerated, in ms.
+        limit_ms: f64,
+    },
+    /// No connection was free when a request was due.
+    PoolExhausted {
+        /// Whose.
+        workload: WorkloadName,
+        /// How often.
+        times: u64,
+    },
+    /// Latency changed over the run by more than the simulated run's did.
+    Unstable {
+        /// Whose.
+        workload: WorkloadName,
+        /// By how many percent the slowest third of the window is above the fastest.
+        spread_pct: f64,
+        /// The same in the simulation of the same arrivals.
+        simulated_pct: f64,
+    },
+    /// Triton's batches depend on a race.
+    BatchRace {
+        /// Whose.
+        workload: WorkloadName,
+        /// The delay that makes it so, in ms.
+        max_queue_delay_ms: f64,
+    },
+    /// The GPU ran slower than its clock allows.
+    ThrottledClock {
+        /// Which, in the plan.
+        gpu: usize,
+        /// Share of the samples, in percent.
+        samples_pct: f64,
+        /// What the driver says.
+        reasons: String,
+    },
+    /// Answers without data.
+    EmptyTensors {
+        /// Whose.
+        workload: WorkloadName,
+    },
+    /// Requests that failed.
+    FailedRequests {
+        /// Whose.
+        workload: WorkloadName,
+        /// How many.
+        failed: u64,
+        /// Of how many.
+        requests: u64,
+        /// What the first one said.
+        first: String,
+    },
+    /// Requests without an answer.
+    Unanswered {
+        /// Whose.
+        workload: WorkloadName,
+        /// How many.
+        requests: u64,
+    },
+    /// The server counted another number of requests than the client.
+    CountsDiffer {
+        /// Whose.
+        workload: WorkloadName,
+        /// What the server counted.
+        server: u64,
+        /// What the client counted.
+        client: u64,
+    },
+    /// No trace says what happened on the server.
+    NoTrace {
+        /// Whose.
+        workload: WorkloadName,
+    },
+    /// The run ended before all requests were sent.
+    Incomplete {
+        /// How many were sent.
+        sent: u64,
+        /// Of how many.
+        planned: u64,
+    },
+}
+
+impl Warning {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::LateSends { .. } => {
+                "latencies count from the intended times and are too long by this; run on an idle machine or with lower rates"
+            }
+            Self::PoolExhausted { .. } => {
+                "the server fell behind; raise --connections if it should not have"
+            }
+            Self::Unstable { .. } => {
+                "lengthen warmup_s and duration_s; if latency only grows, the server cannot keep up with the rate"
+            }
+            Self::BatchRace { .. } => {
+                "with a queue delay and fixed input sizes two threads of Triton race for late requests; set max_queue_delay_ms = 0 to leave this out"
+            }
+            Self::ThrottledClock { .. } => {
+                "the clock fell for heat or power; cool the GPU, lock its clock, or compare with the predictor's own clock"
+            }
+            Self::EmptyTensors { .. } => {
+                "numpy 2 makes Triton 24.10's Python backend deliver nothing; install numpy below 2 where the server runs"
+            }
+            Self::FailedRequests { .. } => "read the server's log in the output folder",
+            Self::Unanswered { .. } => "the server hangs or is far behind; read its log",
+            Self::CountsDiffer { .. } => "somebody else uses the server, or answers were lost",
+            Self::NoTrace { .. } => {
+                "batches and stages are unknown; start the server with --trace-config, as --launcher local does"
+            }
+            Self::Incomplete { .. } => {
+                "what was recorded until then is kept; run again for all of it"
+            }
+        }
+    }
+
+    /// Whether a measurement with this cannot be judged at all.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::EmptyTensors { .. } | Self::Incomplete { .. })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LateSends { workload, p99_ms, limit_ms } => write!(
+                f,
+                "{workload}: 1 % of the requests were sent {p99_ms:.2} ms late or later (tolerated: {limit_ms} ms)"
+            ),
+            Self::PoolExhausted { workload, times } => {
+                write!(f, "{workload}: {times} requests found no free connection")
+            }
+            Self::Unstable { workload, spread_pct, simulated_pct } => write!(
+                f,
+                "{workload}: mean latency varies by {spread_pct:.0} % over the run, {simulated_pct:.0} % in the simulation"
+            ),
+            Self::BatchRace { workload, max_queue_delay_ms } => {
+                write!(
+                    f,
+                    "{workload}: max_queue_delay_ms = {max_queue_delay_ms} with fixed input sizes"
+                )
+            }
+            Self::ThrottledClock { gpu, samples_pct, reasons } => {
+                write!(
+                    f,
+                    "GPU {gpu}: the clock was lowered in {samples_pct:.0} % of the samples ({reasons})"
+                )
+            }
+            Self::EmptyTensors { workload } => write!(f, "{workload}: answers hold empty tensors"),
+            Self::FailedRequests { workload, failed, requests, first } => {
+                write!(f, "{workload}: {failed} of {requests} requests failed: {first}")
+            }
+            Self::Unanswered { workload, requests } => {
+                write!(f, "{workload}: {requests} requests were never answered")
+            }
+            Self::CountsDiffer { workload, server, client } => {
+                write!(f, "{workload}: the server counted {server} requests, the client {client}")
+            }
+            Self::NoTrace { workload } => write!(f, "{workload}: no trace of the server"),
+            Self::Incomplete { sent, planned } => {
+                write!(f, "only {sent} of {planned} requests were sent")
+            }
+        }
+    }
+}
