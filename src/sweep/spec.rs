@@ -6,7 +6,7 @@ use super::file::RawSweep;
 use super::grid::{Grid, Point};
 use super::read::{Complaint, grid};
 use super::seeds::Seeds;
-use crate::plan::{PlanOptions, strategy};
+use crate::plan::{PlanOptions, Replicas, strategy};
 use crate::run::{LoadedPredictor, RunError};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
@@ -336,10 +336,20 @@ fn apply(
     match field {
         "plan.throughput_headroom_pct" => options.throughput_headroom_pct = number()?,
         "plan.latency_margin_pct" => options.latency_margin_pct = number()?,
+        "plan.replicas" => {
+            options.replicas = match value.as_bool() {
+                Some(true) => Replicas::Allowed,
+                Some(false) => Replicas::Forbidden,
+                None => {
+                    let text = format!("{field}: given {value}; allowed: true or false");
+                    return Err(SweepError::Search(text));
+                }
+            };
+        }
         _ if field.starts_with("plan.") => {
             return Err(SweepError::Search(format!(
                 "{field}: no option of the planners; allowed: plan.throughput_headroom_pct, \
-                 plan.latency_margin_pct; fix: name one of them"
+                 plan.latency_margin_pct, plan.replicas; fix: name one of them"
             )));
         }
         _ => document.set(field, value.clone())?,
