@@ -235,7 +235,7 @@ fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
 pub(super) fn words(column: &str) -> String {
     match column {
         "attainment_pct" => "SLO attainment (%)".to_owned(),
-        "worst_attainment_pct" => "SLO attainment of the worst workload (%)".to_owned(),
+        "worst_attainment_pct" => "Worst SLO attainment (%)".to_owned(),
         "cost_per_hour" => "Cost ($/h)".to_owned(),
         "gpu_count" => "GPUs".to_owned(),
         "workloads_met" => "Workloads that meet their SLO".to_owned(),
