@@ -1,5 +1,6 @@
 //! The flags of every command.
 
+use super::planning::{PlanningArgs, RefineArgs};
 use crate::units::Nanoseconds;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -34,6 +35,8 @@ pub(super) enum Command {
     Design(DesignArgs),
     /// Make a provisioning plan, and judge it
     Plan(PlanArgs),
+    /// Prove how few GPUs any plan of a scenario needs
+    Bound(BoundArgs),
     /// Simulate one plan of a scenario
     Simulate(SimulateArgs),
     /// Plan and simulate a scenario with several strategies: tables, figures, report
@@ -243,8 +246,25 @@ pub(super) struct PlanArgs {
     /// The format of the written plan
     #[arg(long, value_enum, default_value_t = PlanFormat::Json)]
     pub format: PlanFormat,
+    /// Say of every workload why it is where it is
+    #[arg(long)]
+    pub explain: bool,
+    #[command(flatten)]
+    pub refine: RefineArgs,
     #[command(flatten)]
     pub print: PrintArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BoundArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
 }
 
 /// What stands for the real GPU.
@@ -287,7 +307,7 @@ pub(super) struct SimulateArgs {
     #[command(flatten)]
     pub truth: TruthArgs,
     /// Simulate this plan, of `igniter plan` or of the iGniter artifact (file or folder)
-    #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strategy", "refine"])]
     pub plan: Option<PathBuf>,
     /// Make the plan with this strategy
     #[arg(long, short, default_value = "igniter")]
@@ -309,9 +329,13 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "FROM..TO", requires = "trace_out", value_parser = seconds_range)]
     pub trace_window: Option<(Nanoseconds, Nanoseconds)>,
     #[command(flatten)]
+    pub refine: RefineArgs,
+    #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
     pub print: PrintArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
 }
 
 #[derive(Debug, Args)]
@@ -327,9 +351,13 @@ pub(super) struct CompareArgs {
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
+    pub refine: RefineArgs,
+    #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
     pub print: PrintArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
 }
 
 #[derive(Debug, Args)]

@@ -26,7 +26,7 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         predictor: scenario.predictor.predictor.clone(),
         ..Overrides::default()
     };
-    let replicas = if judge.replicas { Replicas::Allowed } else { Replicas::Forbidden };
+    let replicas = judge.replicas;
     let judge = Judge {
         target_pct: judge.target,
         worst: judge.worst,
@@ -34,7 +34,8 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         least: judge.least.into(),
         most: judge.most.into(),
     };
-    Ok(Search::new(&scenario.scenario, &overrides, judge)?.with_replicas(replicas))
+    let search = Search::new(&scenario.scenario, &overrides, judge)?;
+    Ok(if replicas { search.with_replicas(Replicas::Allowed) } else { search })
 }
 
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {

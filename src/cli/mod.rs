@@ -9,6 +9,7 @@
 
 mod accuracy;
 mod args;
+mod bound;
 mod capacity;
 mod compare;
 mod design;
@@ -19,6 +20,7 @@ mod import;
 mod merge;
 mod output;
 mod plan;
+mod planning;
 mod plot;
 mod predict;
 mod progress;
@@ -91,6 +93,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Study(args) => study::run(&args),
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Bound(args) => bound::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),

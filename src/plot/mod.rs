@@ -4,6 +4,7 @@
 //! byte. What is too much for one page is continued on another.
 
 mod accuracy;
+mod adaptation;
 mod axis;
 mod bars;
 mod breakdown;
@@ -15,6 +16,7 @@ mod panel;
 mod plan;
 mod power;
 mod predicted;
+mod scaling;
 mod scatter;
 mod study;
 mod study_experiments;
@@ -25,6 +27,7 @@ mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
 pub use heat::{HeatPanel, heat_figure};
+pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
@@ -92,7 +95,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     if comparison.strategies.is_empty() {
         return Ok(figures);
     }
-    let kinds: [Draw; 7] = [
+    let kinds: [Draw; 8] = [
         plan::figures,
         bars::p99_figures,
         bars::violation_figures,
@@ -100,6 +103,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
         breakdown::figures,
         predicted::figures,
         power::figures,
+        adaptation::figures,
     ];
     for kind in kinds {
         figures.extend(kind(comparison)?);

@@ -246,7 +246,7 @@ pub(super) fn words(column: &str) -> String {
         "load" => "Load (part of the planned rates)".to_owned(),
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
-        "headroom" | "plan.throughput_headroom_pct" => "Headroom of the plan (%)".to_owned(),
+        "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use super::output_dir::hex;
 use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -78,6 +79,12 @@ pub struct Manifest {
     /// What plans were simulated with, where that is not the predictor that made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,
+    /// How long each strategy took to make its plan, in seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub planning_s: BTreeMap<String, f64>,
+    /// Whether plans were searched for a given time, so that they depend on the speed of the machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub time_limited: bool,
     /// The scenario as it was resolved, with every default filled in.
     pub scenario: Option<String>,
     /// What a sweep, or a shard of one, consists of.
@@ -109,6 +116,8 @@ impl Manifest {
             command,
             seed: None,
             truth: None,
+            planning_s: BTreeMap::new(),
+            time_limited: false,
             scenario: None,
             sweep: None,
             inputs: Vec::new(),
@@ -147,6 +156,24 @@ impl Manifest {
     /// When the file cannot be read, or is no manifest.
     pub fn read(path: &Path) -> std::io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+/// Measures what only the terminal and the manifest may say: how long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
     }
 }
 

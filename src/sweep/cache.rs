@@ -2,8 +2,9 @@
 
 use super::SweepError;
 use crate::domain::Plan;
-use crate::plan::{PlanOptions, strategy};
-use crate::run::{LoadedPredictor, RunError, Study, load_predictor, load_truth};
+use crate::plan::strategy;
+use crate::run::{KindPredictors, LoadedPredictor, RunError, Study, load_predictor, load_truth};
+use crate::scenario::{Scenario, ScenarioGpu};
 use crate::units::Dollars;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -73,7 +74,7 @@ impl Default for Cache {
 }
 
 impl Cache {
-    pub(super) fn predictor(
+    fn predictor(
         &self,
         profile: &str,
         predictor: Option<&str>,
@@ -84,7 +85,7 @@ impl Cache {
         self.predictors.get(&key, make).map_err(SweepError::Search)
     }
 
-    pub(super) fn truth(
+    fn truth(
         &self,
         truth: &str,
         profile: &str,
@@ -96,15 +97,30 @@ impl Cache {
         self.predictors.get(&key, make).map_err(SweepError::Search)
     }
 
+    /// The predictors of each GPU kind of a scenario.
+    pub(super) fn kinds(
+        &self,
+        scenario: &Scenario,
+        predictor: Option<&str>,
+        truth: Option<&str>,
+    ) -> Result<Vec<KindPredictors>, SweepError> {
+        let kind = |gpu: &ScenarioGpu| {
+            let profile = gpu.profile.to_string();
+            let source = self.predictor(&profile, predictor, gpu.price_per_hour)?;
+            let truth = truth.map(|truth| self.truth(truth, &profile, &source)).transpose()?;
+            Ok(KindPredictors { source, truth })
+        };
+        scenario.gpus.iter().map(kind).collect()
+    }
+
     /// The plan of a strategy; `source` tells apart the predictors that plan.
     pub(super) fn plan(
         &self,
         study: &Study,
         name: &str,
-        options: PlanOptions,
         source: &str,
     ) -> Result<Arc<Plan>, String> {
-        let mut key = format!("{name}|{source}|{options:?}");
+        let mut key = format!("{name}|{source}|{:?}", study.scenario().plan);
         for w in study.workloads() {
             let (slo, rate) = (w.slo.get().to_bits(), w.rate.get().to_bits());
             // Names are of any characters but control characters.
@@ -112,7 +128,7 @@ impl Cache {
         }
         self.plans.get(&key, || {
             let chosen = strategy(name).map_err(|error| error.to_string())?;
-            study.plan_with(chosen.as_ref(), options).map_err(|e| described(&e))
+            Ok(study.plan(chosen.as_ref()))
         })
     }
 }

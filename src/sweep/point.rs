@@ -4,7 +4,6 @@ use super::grid::Point;
 use super::rows::{Arm, RunNumbers, RunRow, write_rows};
 use super::{Sweep, SweepError};
 use crate::domain::Plan;
-use crate::plan::PlanOptions;
 use crate::run::Study;
 use crate::scenario::Scenario;
 use rayon::prelude::*;
@@ -34,7 +33,7 @@ impl Sweep {
     /// not take a thousand others with it.
     pub(super) fn run_point(&self, point: &Point) -> PointRows {
         let mut arms = match self.at(point) {
-            Ok((scenario, options)) => self.arms(&scenario, options),
+            Ok(scenario) => self.arms(&scenario),
             Err(error) => self.failed_arms(&one_line(&error.to_string())),
         };
         let seeds = &self.seeds;
@@ -58,7 +57,7 @@ impl Sweep {
         rows
     }
 
-    fn arms(&self, scenario: &Scenario, options: PlanOptions) -> Vec<Running> {
+    fn arms(&self, scenario: &Scenario) -> Vec<Running> {
         let mut arms = Vec::new();
         for predictor in &self.predictors {
             for truth in &self.truths {
@@ -66,14 +65,14 @@ impl Sweep {
                     let study = self.study(scenario, predictor.as_deref(), truth.as_deref());
                     study.map(Arc::new).map_err(|error| one_line(&error.to_string()))
                 });
-                let source = format!("{}|{predictor:?}", self.profile_of(scenario));
+                let source = format!("{:?}|{predictor:?}", scenario.gpus);
                 arms.extend(self.strategies.iter().map(|name| {
                     let ready = study.clone().and_then(|study| {
-                        let plan = || self.cache.plan(&study, name, options, &source);
+                        let plan = || self.cache.plan(&study, name, &source);
                         caught(plan).map(|plan| (study, plan))
                     });
                     let names = ready.as_ref().ok().map(|(study, _)| {
-                        let planned = study.source().predictor.name().to_owned();
+                        let planned = study.predictors()[0].name().to_owned();
                         (planned, study.simulated().name().to_owned())
                     });
                     let (predictor, truth) = names
@@ -93,13 +92,8 @@ impl Sweep {
         predictor: Option<&str>,
         truth: Option<&str>,
     ) -> Result<Study, SweepError> {
-        let profile = self.profile_of(scenario);
-        let source = self.cache.predictor(&profile, predictor, scenario.gpu.price_per_hour)?;
-        let truth = match truth {
-            Some(truth) => Some(self.cache.truth(truth, &profile, &source)?),
-            None => None,
-        };
-        Ok(Study::with_predictors(scenario.clone(), source, truth, self.prediction_error)?)
+        let kinds = self.cache.kinds(scenario, predictor, truth)?;
+        Ok(Study::with_predictors(scenario.clone(), kinds)?)
     }
 
     fn failed_arms(&self, error: &str) -> Vec<Running> {

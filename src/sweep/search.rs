@@ -4,15 +4,14 @@ use super::SweepError;
 use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
-use crate::plan::{PlanOptions, Replicas, strategy};
-use crate::run::{LoadedPredictor, Overrides, RunError, Study};
+use crate::plan::{Replicas, strategy};
+use crate::run::{KindPredictors, Overrides, RunError, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
 
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,9 +118,8 @@ pub struct Capacity {
 #[derive(Debug)]
 pub struct Search {
     scenario: Scenario,
-    source: Arc<LoadedPredictor>,
+    kinds: Vec<KindPredictors>,
     judge: Judge,
-    replicas: Replicas,
 }
 
 impl Search {
@@ -132,18 +130,14 @@ impl Search {
     pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
         judge.check()?;
         let study = Study::load(path, overrides)?;
-        Ok(Self {
-            scenario: study.scenario().clone(),
-            source: study.shared_source(),
-            judge,
-            replicas: Replicas::default(),
-        })
+        Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
     }
 
-    /// The same search, where plans may serve a workload on several GPUs.
+    /// The same search, where plans may (or may not) serve a workload on several GPUs.
     #[must_use]
-    pub fn with_replicas(self, replicas: Replicas) -> Self {
-        Self { replicas, ..self }
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.scenario.plan.replicas = replicas;
+        self
     }
 
     /// The scenario.
@@ -287,7 +281,6 @@ impl Search {
     ) -> Result<Candidate, SweepError> {
         let chosen = strategy(name).map_err(RunError::from)?;
         let mut scenario = self.scenario.clone();
-        let mut options = PlanOptions { replicas: self.replicas, ..PlanOptions::default() };
         let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
         for workload in &mut scenario.workloads {
             let workload = &mut workload.workload;
@@ -299,15 +292,18 @@ impl Search {
                 Find::Slo => {
                     workload.slo = Milliseconds::new(workload.slo.get() * at).map_err(too_far)?;
                 }
-                Find::Gpus => options.throughput_headroom_pct = at,
+                Find::Gpus => scenario.plan.throughput_headroom_pct = at,
             }
         }
-        let study = |scenario: &Scenario| {
-            Study::with_predictors(scenario.clone(), Arc::clone(&self.source), None, false)
-        };
+        let study =
+            |scenario: &Scenario| Study::with_predictors(scenario.clone(), self.kinds.clone());
         let changed = study(&scenario)?;
-        let planned = if keep_plan { study(&self.scenario)? } else { study(&scenario)? };
-        let plan = planned.plan_with(chosen.as_ref(), options)?;
+        let planned = if keep_plan && !matches!(find, Find::Gpus) {
+            study(&self.scenario)?
+        } else {
+            study(&scenario)?
+        };
+        let plan = planned.plan(chosen.as_ref());
         self.judged(name, at, &changed, &plan)
     }
 
@@ -440,21 +436,20 @@ mod tests {
 
     #[test]
     fn the_cheapest_plan_that_meets_the_target_is_found() {
-        let search = search(judge());
+        let found = search(judge());
         let range = Range { from: 0.0, to: 40.0, precision: 20.0 };
         let names = ["igniter".to_owned()];
-        let found = search.capacity(&names, Find::Gpus, range, false).unwrap();
-        let all = search.frontier(&names, 40.0, 20.0).unwrap();
+        let answer = found.capacity(&names, Find::Gpus, range, false).unwrap();
+        let all = found.frontier(&names, 40.0, 20.0).unwrap();
         let met = all.iter().filter(|c| c.met).map(|c| c.cost_per_hour).min_by(f64::total_cmp);
-        let best = found[0].best.as_ref().unwrap();
-        assert_eq!((found[0].judged, Some(best.cost_per_hour)), (3, met));
-        let impossible = Judge { target_pct: 100.0, least: 2, most: 2, ..judge() };
-        let mut search = super::tests::search(impossible);
-        for workload in &mut search.scenario.workloads {
+        let best = answer[0].best.as_ref().unwrap();
+        assert_eq!((answer[0].judged, Some(best.cost_per_hour)), (3, met));
+        let mut hopeless = search(Judge { target_pct: 100.0, least: 2, most: 2, ..judge() });
+        for workload in &mut hopeless.scenario.workloads {
             workload.arrival = crate::workload::ArrivalSpec::Gamma { cv: 9.0 };
         }
-        let found = search.capacity(&names, Find::Gpus, range, false).unwrap();
-        assert!(found[0].best.is_none() && found[0].next.is_some());
+        let answer = hopeless.capacity(&names, Find::Gpus, range, false).unwrap();
+        assert!(answer[0].best.is_none() && answer[0].next.is_some());
     }
 
     #[test]

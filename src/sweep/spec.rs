@@ -6,8 +6,9 @@ use super::file::RawSweep;
 use super::grid::{Grid, Point};
 use super::read::{Complaint, grid};
 use super::seeds::Seeds;
-use crate::plan::{PlanOptions, Replicas, strategy};
-use crate::run::{LoadedPredictor, RunError};
+use crate::plan::strategy;
+use crate::predictor::ErrorDraw;
+use crate::run::{KindPredictors, LoadedPredictor, RunError, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -25,14 +26,13 @@ pub struct Sweep {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) document: Document,
-    pub(super) profile: Option<String>,
+    profile: Option<String>,
     pub(super) strategies: Vec<String>,
     /// None stands for the default of the profile.
     pub(super) predictors: Vec<Option<String>>,
     /// None stands for the predictor of the plans.
     pub(super) truths: Vec<Option<String>>,
-    pub(super) prediction_error: bool,
-    pub(super) options: PlanOptions,
+    prediction_error: bool,
     pub(super) seeds: Seeds,
     pub(super) grid: Grid,
     points: u64,
@@ -66,10 +66,8 @@ impl Sweep {
         }
         let scenario = path.parent().unwrap_or(Path::new("")).join(&raw.scenario);
         let mut document = Document::load(&scenario)?;
-        let mut options = PlanOptions::default();
         for (field, value) in &raw.set {
-            apply(&mut document, &mut options, field, value)
-                .map_err(|error| first_point(path, error))?;
+            document.set(field, value.clone()).map_err(|error| first_point(path, error.into()))?;
         }
         let grid = grid(&raw.axis, complain)?;
         let Some(points) = grid.len() else {
@@ -104,11 +102,14 @@ impl Sweep {
             predictors,
             truths,
             prediction_error: raw.prediction_error,
-            options,
             seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
             points,
             cache: Cache::default(),
-            first: first_scenario(path, &document, options, &grid)?,
+            first: adjusted(
+                first_scenario(path, &document, &grid)?,
+                raw.profile.as_deref(),
+                raw.prediction_error,
+            ),
             document,
             grid,
             inputs: Vec::new(),
@@ -175,13 +176,13 @@ impl Sweep {
         Err(SweepError::TooManyPoints { path: self.path.clone(), points, limit })
     }
 
-    /// The scenario and the options of planners at a point.
-    pub(super) fn at(&self, point: &Point) -> Result<(Scenario, PlanOptions), SweepError> {
-        let (mut document, mut options) = (self.document.clone(), self.options);
+    /// The scenario at a point.
+    pub(super) fn at(&self, point: &Point) -> Result<Scenario, SweepError> {
+        let mut document = self.document.clone();
         for (field, value) in self.grid.fields().zip(&point.values) {
-            apply(&mut document, &mut options, &field.path, value)?;
+            document.set(&field.path, value.clone())?;
         }
-        Ok((document.scenario()?, options))
+        Ok(adjusted(document.scenario()?, self.profile.as_deref(), self.prediction_error))
     }
 
     fn check_workload(&self, complain: Complaint<'_>) -> Result<(), SweepError> {
@@ -224,22 +225,21 @@ impl Sweep {
                 }
             }
         };
-        let profile = self.profile_of(&self.first);
-        let price = self.first.gpu.price_per_hour;
         for predictor in &self.predictors {
-            let source = self.cache.predictor(&profile, predictor.as_deref(), price)?;
-            note(&source);
-            for truth in self.truths.iter().flatten() {
-                note(self.cache.truth(truth, &profile, &source)?.as_ref());
+            for truth in &self.truths {
+                let kinds =
+                    self.cache.kinds(&self.first, predictor.as_deref(), truth.as_deref())?;
+                for KindPredictors { source, truth } in &kinds {
+                    note(source);
+                    if let Some(truth) = truth {
+                        note(truth);
+                    }
+                }
             }
         }
         inputs.extend(texts.into_iter().map(|(path, text)| (path, text.into_bytes())));
         self.inputs = inputs;
         Ok(())
-    }
-
-    pub(super) fn profile_of(&self, scenario: &Scenario) -> String {
-        self.profile.clone().unwrap_or_else(|| scenario.gpu.profile.to_string())
     }
 
     /// A hash of what the results depend on. Comments and the places of files do not count.
@@ -296,18 +296,25 @@ fn distinct(
 }
 
 /// Makes the first point, so that what is wrong with all points is said before any of them runs.
-fn first_scenario(
-    path: &Path,
-    document: &Document,
-    mut options: PlanOptions,
-    grid: &Grid,
-) -> Result<Scenario, SweepError> {
+fn first_scenario(path: &Path, document: &Document, grid: &Grid) -> Result<Scenario, SweepError> {
     let mut document = document.clone();
     for (field, value) in grid.fields().zip(&grid.point(0).values) {
-        apply(&mut document, &mut options, &field.path, value)
-            .map_err(|error| first_point(path, error))?;
+        document
+            .set(&field.path, value.clone())
+            .map_err(|error| first_point(path, error.into()))?;
     }
     document.scenario().map_err(|error| first_point(path, error.into()))
+}
+
+/// The scenario with what the sweep says beside fields.
+fn adjusted(mut scenario: Scenario, profile: Option<&str>, prediction_error: bool) -> Scenario {
+    if let Some(profile) = profile {
+        replace_kinds(&mut scenario, profile);
+    }
+    if prediction_error {
+        scenario.prediction_error = Some(ErrorDraw::Uncertainty);
+    }
+    scenario
 }
 
 fn first_point(path: &Path, error: SweepError) -> SweepError {
@@ -317,42 +324,4 @@ fn first_point(path: &Path, error: SweepError) -> SweepError {
         }
         other => other,
     }
-}
-
-/// Sets a field: of the planners' options (`plan.…`), or of the scenario.
-fn apply(
-    document: &mut Document,
-    options: &mut PlanOptions,
-    field: &str,
-    value: &Value,
-) -> Result<(), SweepError> {
-    let number = || {
-        #[expect(clippy::cast_precision_loss, reason = "percents of this size are out of range")]
-        let whole = value.as_integer().map(|n| n as f64);
-        value.as_float().or(whole).ok_or_else(|| {
-            SweepError::Search(format!("{field}: given {value}; allowed: a number of percent"))
-        })
-    };
-    match field {
-        "plan.throughput_headroom_pct" => options.throughput_headroom_pct = number()?,
-        "plan.latency_margin_pct" => options.latency_margin_pct = number()?,
-        "plan.replicas" => {
-            options.replicas = match value.as_bool() {
-                Some(true) => Replicas::Allowed,
-                Some(false) => Replicas::Forbidden,
-                None => {
-                    let text = format!("{field}: given {value}; allowed: true or false");
-                    return Err(SweepError::Search(text));
-                }
-            };
-        }
-        _ if field.starts_with("plan.") => {
-            return Err(SweepError::Search(format!(
-                "{field}: no option of the planners; allowed: plan.throughput_headroom_pct, \
-                 plan.latency_margin_pct, plan.replicas; fix: name one of them"
-            )));
-        }
-        _ => document.set(field, value.clone())?,
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@
 //! - [`data`] holds what is sent.
 //! - [`measure`] makes records of what happened; [`compare`] puts predicted, simulated and measured side by
 //!   side.
+//! - [`run`] is one measured run, [`profile`] a campaign of short ones.
 //! - [`clock`] is the clock of all of them.
 //! - [`guard`] sees to it that nothing outlives this process.
 //! - [`gpu`] reads clocks, power and energy.
@@ -27,3 +28,5 @@ pub mod launch;
 pub mod life;
 pub mod load;
 pub mod measure;
+pub mod profile;
+pub mod run;

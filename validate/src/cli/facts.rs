@@ -1,11 +1,13 @@
 //! `validate facts`.
 
 use super::Outcome;
-use crate::facts::{Facts, Prober, default_python, share_table, transfer_table};
+use crate::facts::{Facts, Prober, base_profile, default_python, share_table, transfer_table};
 use crate::gpu::{GpuProbe, Nvml, Recording};
 use crate::launch::Device;
 use anyhow::{Context as _, bail};
 use clap::Args;
+use igniter::domain::GpuKindName;
+use igniter::profile::{load, profile_files};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,13 +18,20 @@ pub(super) struct FactsCommand {
     /// The GPU, by its index
     #[arg(long, default_value_t = 0)]
     gpu: u32,
+    /// What to call this kind of GPU
+    #[arg(long, value_name = "NAME", default_value = "gpu")]
+    kind: String,
+    /// The profile whose models are to be measured
+    #[arg(long, value_name = "KIND|PATH", default_value = "v100")]
+    from: String,
     /// The percentages, separated by commas [default: one for each pair of SMs, at most 100]
     #[arg(long, value_name = "PCT", value_delimiter = ',')]
     percentages: Option<Vec<f64>>,
     /// The Python interpreter that asks (it needs no packages) [default: python3]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// Write facts.json, sm_table.csv and transfers.csv to this folder
+    /// Write facts.json, sm_table.csv, transfers.csv, and base/, from which `validate profile --from` starts,
+    /// to this folder
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Take what the GPUs say of themselves from this recording instead of the driver
@@ -34,7 +43,7 @@ pub(super) struct FactsCommand {
 }
 
 pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
-    let probe: Box<dyn GpuProbe> = match &args.gpu_recording {
+    let mut probe: Box<dyn GpuProbe> = match &args.gpu_recording {
         Some(file) => Box::new(Recording::read(file)?),
         None => Box::new(Nvml::load()?),
     };
@@ -42,6 +51,8 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     let Some(gpu) = probe.gpus()?.into_iter().find(|gpu| gpu.index == args.gpu) else {
         bail!("there is no GPU {}; fix: see `validate doctor`", args.gpu);
     };
+    // Before anything runs there.
+    let idle = probe.sample(gpu.index)?;
     let python = args
         .python
         .clone()
@@ -71,6 +82,14 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     write(&args.output, "sm_table.csv", &share_table(&facts.shares))?;
     write(&args.output, "transfers.csv", &transfer_table(&facts.transfers))?;
     write(&args.output, "facts.json", &text)?;
+    let known = load(&args.from)?;
+    let name = GpuKindName::new(&args.kind)?;
+    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits)?;
+    let folder = args.output.join("base");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    for (name, text) in profile_files(&base) {
+        write(&folder, name, &text)?;
+    }
     if args.json {
         print!("{text}")
     } else {

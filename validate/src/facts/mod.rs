@@ -4,10 +4,12 @@
 //! The questions are asked by a small Python program ([`PROBE`]) that talks to the CUDA driver alone, in a
 //! process of its own for each, since a client's share cannot change while it runs.
 
+mod base;
 mod fit;
 mod probe;
 mod tables;
 
+pub use base::base_profile;
 pub use fit::{TransferFit, fit_transfers};
 pub use probe::{FactsError, Overlap, Prober, ShareRow, Transfer, default_python};
 pub use tables::{share_table, transfer_table};

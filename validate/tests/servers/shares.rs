@@ -133,6 +133,8 @@ fn facts_are_found_out_by_clients_of_a_daemon_of_ours() {
     let expected =
         "sm_pct,sms_attribute,sms_affinity,sms_touched\n10,12,,12\n50,66,,66\n100,132,,132\n";
     assert_eq!(table, expected);
+    let base = igniter::profile::read_profile(&out.join("base")).unwrap();
+    assert_eq!((base.kind.name.as_str(), base.kind.units.get()), ("gpu", 66));
     let facts: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("facts.json")).unwrap()).unwrap();
     assert_eq!(facts["facts"]["overlap"].as_array().unwrap().len(), 2);

@@ -110,6 +110,11 @@ impl Running {
         self.process.id()
     }
 
+    /// Whether it has ended already.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     /// Waits until all servers are ready.
     pub(crate) fn servers(&mut self) -> Vec<Value> {
         let mut document = String::new();
