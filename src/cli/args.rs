@@ -459,6 +459,9 @@ pub(super) struct JudgeArgs {
     /// Judge by the workload that fares worst, not by all requests together
     #[arg(long)]
     pub worst: bool,
+    /// Plans may serve a workload on several GPUs (strategies that can: gpulets, optimal, …)
+    #[arg(long)]
+    pub replicas: bool,
     /// How sure a verdict has to be, above 0 and below 1
     #[arg(long, default_value_t = 0.95)]
     pub confidence: f64,
@@ -477,7 +480,7 @@ pub(super) enum FindArg {
     Rate,
     /// The lowest factor of all SLOs; plans are made for these SLOs
     Slo,
-    /// The least headroom of planned throughput, and so the fewest GPUs and the lowest cost
+    /// The lowest cost, and so the fewest GPUs, of plans with more or less headroom of throughput
     Gpus,
 }
 
@@ -499,7 +502,7 @@ pub(super) struct CapacityArgs {
     /// The highest one
     #[arg(long)]
     pub to: Option<f64>,
-    /// How close the ends of the last step are
+    /// How close the ends of the last step are; for GPUs, the step from one headroom to the next
     #[arg(long)]
     pub precision: Option<f64>,
     /// Write the table to this folder

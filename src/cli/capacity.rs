@@ -3,6 +3,7 @@
 use super::args::{CapacityArgs, FindArg, JudgeArgs, ScenarioArgs};
 use super::results::in_pool;
 use super::{Outcome, output};
+use crate::plan::Replicas;
 use crate::report::{Existing, Manifest, OutputDir, short};
 use crate::run::Overrides;
 use crate::sweep::{Candidate, Capacity, Find, Judge, Range, Search};
@@ -25,6 +26,7 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         predictor: scenario.predictor.predictor.clone(),
         ..Overrides::default()
     };
+    let replicas = judge.replicas;
     let judge = Judge {
         target_pct: judge.target,
         worst: judge.worst,
@@ -32,7 +34,8 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         least: judge.least.into(),
         most: judge.most.into(),
     };
-    Ok(Search::new(&scenario.scenario, &overrides, judge)?)
+    let search = Search::new(&scenario.scenario, &overrides, judge)?;
+    Ok(if replicas { search.with_replicas(Replicas::Allowed) } else { search })
 }
 
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
@@ -43,7 +46,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
         FindArg::Slo => (Find::Slo, 0.5, 20.0, 0.05),
-        FindArg::Gpus => (Find::Gpus, 0.0, 400.0, 1.0),
+        FindArg::Gpus => (Find::Gpus, 0.0, 400.0, 10.0),
     };
     let range = Range {
         from: args.from.unwrap_or(from),
@@ -74,7 +77,7 @@ fn text(found: &[Capacity], find: Find, range: Range, args: &CapacityArgs) -> St
     let what = match find {
         Find::Rate => "highest rate scale",
         Find::Slo => "lowest SLO scale",
-        Find::Gpus => "least headroom %",
+        Find::Gpus => "cheapest: headroom %",
     };
     let rows = found.iter().map(|capacity| {
         let Some(best) = &capacity.best else {
@@ -83,7 +86,7 @@ fn text(found: &[Capacity], find: Find, range: Range, args: &CapacityArgs) -> St
             row.extend(next.map_or_else(|| vec![String::new(); 5], candidate_cells));
             return row;
         };
-        let at = if capacity.at_the_end {
+        let at = if capacity.at_the_end && find != Find::Gpus {
             let sign = if find == Find::Rate { "≥" } else { "≤" };
             format!("{sign} {}", best.at)
         } else {
@@ -104,7 +107,7 @@ fn text(found: &[Capacity], find: Find, range: Range, args: &CapacityArgs) -> St
         output::table(&header, rows)
     );
     if found.iter().any(|capacity| capacity.best.is_none()) {
-        text += "\nnone: the target is not met even where it is easiest, whose numbers are shown";
+        text += "\nnone: the target is not met by any candidate; the numbers are those of the one that comes closest";
     }
     text
 }

@@ -45,7 +45,7 @@ pub struct LinePanel {
 const COLUMNS: usize = 3;
 const TITLE: i32 = 44;
 /// Gap between panels in a row.
-const GAP: i32 = 26;
+const GAP: i32 = 62;
 
 /// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
 /// it rises).
@@ -235,7 +235,7 @@ fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
 pub(super) fn words(column: &str) -> String {
     match column {
         "attainment_pct" => "SLO attainment (%)".to_owned(),
-        "worst_attainment_pct" => "SLO attainment of the worst workload (%)".to_owned(),
+        "worst_attainment_pct" => "Worst SLO attainment (%)".to_owned(),
         "cost_per_hour" => "Cost ($/h)".to_owned(),
         "gpu_count" => "GPUs".to_owned(),
         "workloads_met" => "Workloads that meet their SLO".to_owned(),
@@ -243,9 +243,10 @@ pub(super) fn words(column: &str) -> String {
         "power_w" => "Power (W)".to_owned(),
         "utilisation" => "Share of time GPUs are busy".to_owned(),
         "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
+        "load" => "Load (part of the planned rates)".to_owned(),
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
-        "headroom" | "plan.throughput_headroom_pct" => "Headroom of the plan (%)".to_owned(),
+        "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
         other => other.to_owned(),
     }
 }

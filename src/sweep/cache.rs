@@ -20,28 +20,36 @@ type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
 #[derive(Debug)]
 struct Shelf<V> {
     most: usize,
-    inner: Mutex<(BTreeMap<String, Slot<V>>, VecDeque<String>)>,
+    inner: Mutex<Kept<V>>,
+}
+
+#[derive(Debug)]
+struct Kept<V> {
+    slots: BTreeMap<String, Slot<V>>,
+    /// The keys, the oldest first.
+    order: VecDeque<String>,
 }
 
 impl<V> Shelf<V> {
     fn new(most: usize) -> Self {
-        Self { most, inner: Mutex::default() }
+        let kept = Kept { slots: BTreeMap::new(), order: VecDeque::new() };
+        Self { most, inner: Mutex::new(kept) }
     }
 
     fn get(&self, key: &str, make: impl FnOnce() -> Result<V, String>) -> Result<Arc<V>, String> {
         let slot = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let (map, order) = &mut *inner;
-            match map.get(key) {
+            let Kept { slots, order } = &mut *inner;
+            match slots.get(key) {
                 Some(slot) => Arc::clone(slot),
                 None => {
                     if order.len() >= self.most
                         && let Some(oldest) = order.pop_front()
                     {
-                        map.remove(&oldest);
+                        slots.remove(&oldest);
                     }
                     let slot = Slot::<V>::default();
-                    map.insert(key.to_owned(), Arc::clone(&slot));
+                    slots.insert(key.to_owned(), Arc::clone(&slot));
                     order.push_back(key.to_owned());
                     slot
                 }

@@ -42,6 +42,14 @@ pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, Sw
     let mut paths: Vec<&str> = Vec::new();
     for field in grid.fields() {
         let column = field.column.as_str();
+        if field.path == "seed" {
+            return Err(complain.about(
+                "axis \"seed\"",
+                "is no axis",
+                "seeds = { first = 1, count = 10 }",
+                "give seeds in [seeds]: every strategy then sees the same ones",
+            ));
+        }
         if names.contains(&column) {
             return Err(complain.about(
                 &format!("axis {:?}", field.path),

@@ -4,7 +4,7 @@ use super::SweepError;
 use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
-use crate::plan::strategy;
+use crate::plan::{Replicas, strategy};
 use crate::run::{KindPredictors, Overrides, RunError, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
@@ -59,7 +59,7 @@ pub enum Find {
     Rate,
     /// The lowest factor of all SLOs.
     Slo,
-    /// The least headroom of planned throughput, in percent, and so the fewest GPUs.
+    /// The cheapest plan among those with different headroom of planned throughput, in percent.
     Gpus,
 }
 
@@ -70,7 +70,7 @@ pub struct Range {
     pub from: f64,
     /// The highest.
     pub to: f64,
-    /// How far the last two candidates may be apart.
+    /// How far the last two candidates may be apart; for headrooms, how far all of them are.
     pub precision: f64,
 }
 
@@ -133,13 +133,22 @@ impl Search {
         Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
     }
 
+    /// The same search, where plans may (or may not) serve a workload on several GPUs.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.scenario.plan.replicas = replicas;
+        self
+    }
+
     /// The scenario.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
 
-    /// Finds, for each strategy, the last factor at which the target is met, by bisection.
+    /// Finds, for each strategy, the last factor at which the target is met, by bisection; or, for GPUs, the
+    /// cheapest of the plans with every headroom (more of it is not always better: a workload may become too
+    /// large for one GPU).
     ///
     /// With `keep_plan` the plan is made once for the scenario as it is, and only what is simulated changes;
     /// otherwise plans are made for the changed rates or SLOs.
@@ -161,7 +170,10 @@ impl Search {
                  0 ≤ from < to) and a precision above 0"
             )));
         }
-        let one = |name: &String| self.bisect(name, find, range, keep_plan);
+        let one = |name: &String| match find {
+            Find::Gpus => self.cheapest(name, range),
+            Find::Rate | Find::Slo => self.bisect(name, find, range, keep_plan),
+        };
         strategies.par_iter().map(one).collect()
     }
 
@@ -172,10 +184,10 @@ impl Search {
         range: Range,
         keep_plan: bool,
     ) -> Result<Capacity, SweepError> {
-        // More rate is harder; more SLO or more headroom is easier.
+        // More rate is harder; more SLO is easier.
         let (easy, hard) = match find {
             Find::Rate => (range.from, range.to),
-            Find::Slo | Find::Gpus => (range.to, range.from),
+            _ => (range.to, range.from),
         };
         let judge = |at: f64| self.candidate(name, find, at, keep_plan);
         let result = |best, next, at_the_end, judged| Capacity {
@@ -211,6 +223,21 @@ impl Search {
         Ok(result(Some(good), Some(bad), false, judged))
     }
 
+    fn cheapest(&self, name: &str, range: Range) -> Result<Capacity, SweepError> {
+        let all = self.headrooms(&[name.to_owned()], range.from, range.to, range.precision)?;
+        let judged = all.len();
+        let order = |a: &Candidate, b: &Candidate| {
+            a.cost_per_hour.total_cmp(&b.cost_per_hour).then(a.at.total_cmp(&b.at))
+        };
+        let closest = |a: &Candidate, b: &Candidate| a.attainment_pct.total_cmp(&b.attainment_pct);
+        let best = all.iter().filter(|candidate| candidate.met).min_by(|a, b| order(a, b)).cloned();
+        let next = match best {
+            Some(_) => None,
+            None => all.into_iter().max_by(closest),
+        };
+        Ok(Capacity { strategy: name.to_owned(), at_the_end: best.is_none(), best, next, judged })
+    }
+
     /// Every headroom from 0 to `to` in steps, for each strategy: what more GPUs buy.
     ///
     /// # Errors
@@ -221,9 +248,19 @@ impl Search {
         to: f64,
         step: f64,
     ) -> Result<Vec<Candidate>, SweepError> {
-        let Some(headrooms) = super::decimal::DecimalRange::new(0.0, to, step) else {
+        self.headrooms(strategies, 0.0, to, step)
+    }
+
+    fn headrooms(
+        &self,
+        strategies: &[String],
+        from: f64,
+        to: f64,
+        step: f64,
+    ) -> Result<Vec<Candidate>, SweepError> {
+        let Some(headrooms) = super::decimal::DecimalRange::new(from, to, step) else {
             return Err(SweepError::Search(format!(
-                "--to {to} --step {step}: allowed: numbers above 0"
+                "headroom from {from} to {to} in steps of {step}: allowed: a step above 0 that leads there"
             )));
         };
         let all: Vec<(&String, f64)> = strategies
@@ -395,6 +432,24 @@ mod tests {
         assert!((next.at - best.at - 0.05).abs() < 1e-6, "{} {}", best.at, next.at);
         // Evenly spaced arrivals: every seed gives the same, so the least number is enough.
         assert_eq!((best.seeds, best.low_pct.to_bits()), (2, best.high_pct.to_bits()));
+    }
+
+    #[test]
+    fn the_cheapest_plan_that_meets_the_target_is_found() {
+        let found = search(judge());
+        let range = Range { from: 0.0, to: 40.0, precision: 20.0 };
+        let names = ["igniter".to_owned()];
+        let answer = found.capacity(&names, Find::Gpus, range, false).unwrap();
+        let all = found.frontier(&names, 40.0, 20.0).unwrap();
+        let met = all.iter().filter(|c| c.met).map(|c| c.cost_per_hour).min_by(f64::total_cmp);
+        let best = answer[0].best.as_ref().unwrap();
+        assert_eq!((answer[0].judged, Some(best.cost_per_hour)), (3, met));
+        let mut hopeless = search(Judge { target_pct: 100.0, least: 2, most: 2, ..judge() });
+        for workload in &mut hopeless.scenario.workloads {
+            workload.arrival = crate::workload::ArrivalSpec::Gamma { cv: 9.0 };
+        }
+        let answer = hopeless.capacity(&names, Find::Gpus, range, false).unwrap();
+        assert!(answer[0].best.is_none() && answer[0].next.is_some());
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Sweep {
             points,
             cache: Cache::default(),
             first: adjusted(
-                first_scenario(path, &document, &grid, complain)?,
+                first_scenario(path, &document, &grid)?,
                 raw.profile.as_deref(),
                 raw.prediction_error,
             ),
@@ -296,22 +296,9 @@ fn distinct(
 }
 
 /// Makes the first point, so that what is wrong with all points is said before any of them runs.
-fn first_scenario(
-    path: &Path,
-    document: &Document,
-    grid: &Grid,
-    complain: Complaint<'_>,
-) -> Result<Scenario, SweepError> {
+fn first_scenario(path: &Path, document: &Document, grid: &Grid) -> Result<Scenario, SweepError> {
     let mut document = document.clone();
     for (field, value) in grid.fields().zip(&grid.point(0).values) {
-        if field.path == "seed" {
-            return Err(complain.about(
-                "axis \"seed\"",
-                "is no axis",
-                "seeds = { first = 1, count = 10 }",
-                "give seeds in [seeds]: every strategy then sees the same ones",
-            ));
-        }
         document
             .set(&field.path, value.clone())
             .map_err(|error| first_point(path, error.into()))?;
