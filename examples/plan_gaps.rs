@@ -6,7 +6,8 @@ mod instances;
 
 use igniter::domain::Workload;
 use igniter::plan::{
-    PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan, lower_bound, strategy,
+    Margin, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan, lower_bound,
+    strategy,
 };
 use igniter::predictor::igniter::IgniterPredictor;
 use std::collections::BTreeSet;
@@ -77,10 +78,10 @@ fn table(title: &str, sets: &[Vec<Workload>], predictor: &IgniterPredictor) {
     for name in ["gpulets", "nexus", "infless", "optimal"] {
         row(name, &format!("{name}, replicas"), replicas);
     }
-    for latency_margin_pct in [5.0, 10.0] {
+    for margin_pct in [5.0, 10.0] {
         for name in ["igniter", "optimal"] {
-            let options = PlanOptions { latency_margin_pct, ..plain };
-            row(name, &format!("{name}, margin {latency_margin_pct} %"), options);
+            let options = PlanOptions { margin: Margin::Percent(margin_pct), ..plain };
+            row(name, &format!("{name}, margin {margin_pct} %"), options);
         }
     }
 }
@@ -88,16 +89,20 @@ fn table(title: &str, sets: &[Vec<Workload>], predictor: &IgniterPredictor) {
 fn main() {
     let predictor = instances::v100();
     let twelve = instances::paper_12();
-    for latency_margin_pct in [0.0, 10.0] {
+    for margin_pct in [0.0, 10.0] {
         for replicas in [Replicas::Forbidden, Replicas::Allowed] {
-            let options = PlanOptions { latency_margin_pct, replicas, ..PlanOptions::default() };
+            let options = PlanOptions {
+                margin: Margin::Percent(margin_pct),
+                replicas,
+                ..PlanOptions::default()
+            };
             let request =
                 PlanRequest::with_options(&twelve, &predictor, options).expect("good options");
             let plan = strategy("optimal").expect("a strategy").plan(&request);
             let units: u32 = plan.gpus.iter().map(|gpu| gpu.total_sm().get()).sum();
             let bound = plan.bound.as_ref().expect("it proves one");
             println!(
-                "paper-12, margin {latency_margin_pct} %, replicas {replicas:?}: {} GPUs, {:.1} %; proven: at \
+                "paper-12, margin {margin_pct} %, replicas {replicas:?}: {} GPUs, {:.1} %; proven: at \
                  least {} GPUs ({}); quick bound {:.3}",
                 plan.gpus.len(),
                 f64::from(units) * 2.5,

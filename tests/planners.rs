@@ -6,10 +6,12 @@
 mod instances;
 
 use igniter::domain::{BoundMethod, Plan, Workload};
+use igniter::fit::{FitData, fit_predictor};
 use igniter::plan::{
-    PlanError, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan, lower_bound,
-    strategy,
+    Margin, PlanError, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan,
+    explain, lower_bound, strategy,
 };
+use igniter::predictor::Member;
 use igniter::units::{Milliseconds, RequestsPerSecond, SmUnits};
 
 /// Strategies that look at interference and so keep every promise as predicted.
@@ -122,15 +124,15 @@ fn the_papers_twelve_need_six_gpus_and_five_with_a_replica() {
 fn a_margin_leaves_room_and_never_costs_less() {
     let (predictor, workloads) = (instances::v100(), instances::paper_12());
     let mut before = 0;
-    for latency_margin_pct in [0.0, 5.0, 10.0] {
-        let options = PlanOptions { latency_margin_pct, ..PlanOptions::default() };
+    for margin_pct in [0.0, 5.0, 10.0] {
+        let options = PlanOptions { margin: Margin::Percent(margin_pct), ..PlanOptions::default() };
         let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
         for name in ["igniter", "optimal"] {
             let plan = plan(name, &request);
             check(name, &plan, &request);
             for (_, placement) in plan.placements() {
                 let workload = workloads.iter().find(|w| w.name == placement.workload).unwrap();
-                let allowed = workload.slo.get() / 2.0 * (1.0 - latency_margin_pct / 100.0);
+                let allowed = workload.slo.get() / 2.0 * (1.0 - margin_pct / 100.0);
                 assert!(placement.predicted.unwrap().latency.get() <= allowed + 1e-9);
             }
             if name == "optimal" {
@@ -139,6 +141,78 @@ fn a_margin_leaves_room_and_never_costs_less() {
             }
         }
     }
+}
+
+#[test]
+fn the_predictors_own_margin_leaves_room_for_its_error() {
+    let profile = igniter::profile::load("v100").unwrap();
+    let contention = fit_predictor("contention", &FitData::of(&profile)).unwrap().0;
+    let contention = contention.as_ref();
+    let workloads = instances::paper_12();
+    let options = PlanOptions { margin: Margin::Predictor, ..PlanOptions::default() };
+    let request = PlanRequest::with_options(&workloads, contention, options).unwrap();
+    let plain = PlanRequest::new(&workloads, contention).unwrap();
+    for name in ["igniter", "greedy", "optimal"] {
+        let guarded = plan(name, &request);
+        check(name, &guarded, &request);
+        assert!(guarded.gpus.len() >= plan(name, &plain).gpus.len());
+        for gpu in &guarded.gpus {
+            let members: Vec<Member> = (gpu.placements.iter())
+                .map(|p| Member {
+                    model: contention.model_id(&p.model).unwrap(),
+                    batch: p.batch,
+                    sm: p.sm.to_percent(contention.kind().units).unwrap(),
+                })
+                .collect();
+            let margin = contention.uncertainty(&members).unwrap().one_sided_pct;
+            assert!(margin > 1.0, "{margin}");
+            for placement in &gpu.placements {
+                let workload = workloads.iter().find(|w| w.name == placement.workload).unwrap();
+                let predicted = placement.predicted.unwrap();
+                let worst = predicted.latency.get() * (1.0 + margin / 100.0);
+                assert!(worst <= workload.slo.get() / 2.0 + 1e-9, "{name}: {worst}");
+                let least = workload.rate.get() * (1.0 + margin / 100.0);
+                assert!(predicted.throughput.get() >= least * (1.0 - 1e-6), "{name}");
+            }
+        }
+    }
+    // A predictor that says nothing of its error has no margin to give.
+    let igniter = instances::v100();
+    let error = PlanRequest::with_options(&workloads, &igniter, options).unwrap_err();
+    assert!(matches!(error, PlanError::NoUncertainty { predictor: "igniter" }), "{error}");
+}
+
+#[test]
+fn a_time_limit_ends_the_search() {
+    let predictor = instances::v100();
+    let workloads = instances::noisy(3, 300, None);
+    let options = PlanOptions { time_limit_s: Some(0.05), ..PlanOptions::default() };
+    let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+    let limited = plan("optimal", &request);
+    check("optimal", &limited, &request);
+    assert!(limited.gpus.len() <= plan("greedy", &request).gpus.len());
+}
+
+#[test]
+fn every_placement_is_explained() {
+    let (predictor, workloads) = (instances::v100(), instances::paper_12());
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    let plan = plan("igniter", &request);
+    let explained = explain(&plan, &request);
+    assert_eq!(explained.len(), 12);
+    for (of, (gpu, placement)) in explained.iter().zip(plan.placements()) {
+        assert_eq!((of.workload.as_str(), of.gpu), (placement.workload.as_str(), gpu));
+        assert!((of.latency_ms - placement.predicted.unwrap().latency.get()).abs() < 1e-9);
+        assert!(of.latency_ms <= of.budget_ms && of.throughput_ratio >= 1.0 - 1e-9);
+        // Theorem 1's batch, and neighbours that only ever cost.
+        assert_eq!(of.batch, of.theorem_1_batch);
+        assert!(of.alone_pct.unwrap() <= of.sm_pct && of.slowdown_pct >= 0.0);
+        assert_eq!(of.elsewhere.len(), plan.gpus.len() - 1);
+    }
+    // W12 fills its GPU but for 7.5 %: no other GPU has room for it.
+    let w12 = explained.iter().find(|of| of.workload == "W12").unwrap();
+    assert!(w12.elsewhere.iter().all(|(_, needed)| needed.is_none()));
+    assert!(w12.to_string().contains("GPUs 1, 2, 3, 4, 5 have no room for it"), "{w12}");
 }
 
 #[test]
@@ -177,10 +251,11 @@ fn bad_input_is_answered_in_words() {
     }
     let workloads = instances::paper_12();
     for (options, word) in [
-        (PlanOptions { latency_margin_pct: 100.0, ..PlanOptions::default() }, "margin"),
-        (PlanOptions { latency_margin_pct: f64::NAN, ..PlanOptions::default() }, "margin"),
+        (PlanOptions { margin: Margin::Percent(100.0), ..PlanOptions::default() }, "margin"),
+        (PlanOptions { margin: Margin::Percent(f64::NAN), ..PlanOptions::default() }, "margin"),
         (PlanOptions { throughput_headroom_pct: -1.0, ..PlanOptions::default() }, "headroom"),
         (PlanOptions { process_limit: 0, ..PlanOptions::default() }, "process limit"),
+        (PlanOptions { time_limit_s: Some(0.0), ..PlanOptions::default() }, "time limit"),
     ] {
         let error = PlanRequest::with_options(&workloads, &predictor, options).unwrap_err();
         assert!(matches!(error, PlanError::Option { .. }));

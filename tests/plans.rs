@@ -36,16 +36,16 @@ fn a_written_plan_reads_back_equal() {
     let (predictor, workloads) = (predictor(), workloads("paper-12.toml"));
     let plan = planned(&workloads, &predictor);
     let root = tempfile::tempdir().unwrap();
-    let text = serde_json::to_string(&plan_json(&plan, predictor.kind())).unwrap();
+    let text = serde_json::to_string(&plan_json(&plan, &[predictor.kind()])).unwrap();
     let path = common::file(root.path(), "plan.json", text);
-    assert_eq!(read_plan(&path, predictor.kind(), &workloads).unwrap(), plan);
+    assert_eq!(read_plan(&path, &[predictor.kind()], &workloads).unwrap(), plan);
 }
 
 #[test]
 fn the_artifacts_format_keeps_everything_but_the_predictions() {
     let (predictor, workloads) = (predictor(), workloads("paper-12.toml"));
     let plan = planned(&workloads, &predictor);
-    let text = write_igniter_plan(&plan, predictor.kind(), &workloads).join("\n");
+    let text = write_igniter_plan(&plan, &[predictor.kind()], &workloads).join("\n");
     // `slos` holds half of each: 27.5 for the 55 ms of W12.
     assert!(text.starts_with(
         r#"{"models":["ssd"],"rates":[300.0],"slos":[27.5],"resources":[92.5],"batches":[8]}"#

@@ -108,6 +108,11 @@ proptest! {
             .collect();
         let request = PlanRequest::new(&workloads, predictor()).unwrap();
         for name in STRATEGIES {
+            // Beyond five workloads, listing all co-locations takes most of the time, and tests/planners.rs has
+            // those. `exact` is how `optimal` plans so few: that both agree is checked there as well.
+            if *name == "exact" || (*name == "optimal" && workloads.len() > 5) {
+                continue;
+            }
             let plan = strategy(name).unwrap().plan(&request);
             let violations = check_plan(&plan, &request);
             if *name == "igniter" {
@@ -118,7 +123,7 @@ proptest! {
                 let hopeless = infeasible.reason.contains("neither a longer SLO nor a lower rate");
                 prop_assert_eq!(infeasible.fixes.is_empty(), hopeless, "{:?}", infeasible);
             }
-            serde_json::to_string(&plan_json(&plan, predictor().kind())).unwrap();
+            serde_json::to_string(&plan_json(&plan, &[predictor().kind()])).unwrap();
 
             let input = SimInput {
                 plan: &plan,

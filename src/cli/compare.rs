@@ -4,36 +4,33 @@ use super::Outcome;
 use super::args::CompareArgs;
 use super::output;
 use super::plan::study;
+use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
-use crate::plan::{Strategy, strategy};
-use crate::report::comparison_text;
-use anyhow::bail;
+use crate::report::{Comparison, comparison_text};
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let mut strategies: Vec<Box<dyn Strategy>> = Vec::new();
-    for name in &args.strategies {
-        let chosen = strategy(name.trim())?;
-        if strategies.iter().any(|known| known.name() == chosen.name()) {
-            bail!("strategy {name:?} is listed twice");
-        }
-        strategies.push(chosen);
-    }
-    let study = study(&args.scenario, Some(&args.truth))?;
-    let folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
+    let strategies = Planner::list(&args.strategies, &args.refine)?;
+    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
+    let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
     let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {
         strategies
             .par_iter()
             .map(|strategy| {
                 progress.at(format!("planning and simulating {}", strategy.name()));
-                let result = study.simulate(&study.plan(strategy.as_ref()));
+                let planned = strategy.plan(&study)?;
+                let result = study.simulate(&planned.plan)?;
                 progress.step();
-                result
+                anyhow::Ok((result, planned.seconds))
             })
             .collect::<Result<Vec<_>, _>>()
     })??;
+    let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
+    for (strategy, seconds) in strategies.iter().zip(&seconds) {
+        folder.note_planning(strategy.name(), *seconds);
+    }
     let comparison = study.comparison(results);
     folder.finish(&comparison, &progress)?;
     drop(progress);
@@ -41,6 +38,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         output::print_json(&comparison)?;
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::colours());
+        text += &format!("\n{}\n", overview(&comparison, &seconds));
         if let Some(path) = &args.output {
             text += &format!(
                 "\nreport   {}\nfigures  {}\ntables   {}",
@@ -55,4 +53,27 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     // failed check.
     let placed = comparison.strategies.iter().all(|result| result.infeasible.is_empty());
     Ok(Outcome::of(placed))
+}
+
+/// One line for each strategy. Planning time is shown to people only: it differs from run to run.
+fn overview(comparison: &Comparison, seconds: &[f64]) -> String {
+    let header =
+        ["strategy", "GPUs", "bound", "$/h", "predicted misses", "simulated misses", "planned in"];
+    let rows = comparison.strategies.iter().zip(seconds).map(|(result, seconds)| {
+        let of = result.workloads.len();
+        vec![
+            result.strategy.clone(),
+            result.gpu_count.to_string(),
+            result.gpu_bound.map_or_else(|| "–".to_owned(), |bound| format!("≥ {bound}")),
+            format!("{:.2}", result.cost_per_hour),
+            format!("{} of {of}", result.predicted_violations),
+            format!("{} of {of}", result.misses()),
+            if *seconds < 1.0 {
+                format!("{:.1} ms", seconds * 1e3)
+            } else {
+                format!("{seconds:.1} s")
+            },
+        ]
+    });
+    output::table(&header, rows)
 }

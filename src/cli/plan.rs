@@ -4,9 +4,11 @@ use super::Outcome;
 use super::args::{PlanArgs, PlanFormat, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
-use crate::domain::{Plan, WorkloadFix};
-use crate::plan::{PlanFile, plan_json, strategy, write_igniter_plan};
-use crate::run::{Overrides, Study};
+use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
+use crate::domain::{GpuKindName, Plan, WorkloadFix};
+use crate::plan::{PlanFile, explain, plan_json, write_igniter_plan};
+use crate::run::{Overrides, Refined, Study};
+use anyhow::bail;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -14,30 +16,49 @@ struct Document {
     #[serde(flatten)]
     plan: PlanFile,
     violations: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    explanations: Vec<String>,
 }
 
 /// Reads the scenario of a command.
-pub(super) fn study(args: &ScenarioArgs, truth: Option<&TruthArgs>) -> anyhow::Result<Study> {
+pub(super) fn study(
+    args: &ScenarioArgs,
+    planning: &PlanningArgs,
+    truth: Option<&TruthArgs>,
+) -> anyhow::Result<Study> {
     let overrides = Overrides {
         seed: args.seed,
         profile: args.predictor.profile.clone(),
         predictor: args.predictor.predictor.clone(),
         truth: truth.and_then(|truth| truth.truth.clone()),
         prediction_error: truth.is_some_and(|truth| truth.prediction_error),
+        plan: planning.overrides(),
     };
     Ok(Study::load(&args.scenario, &overrides)?)
 }
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
-    let chosen = strategy(&args.strategy)?;
+    let planner = Planner::new(&args.strategy, &args.refine)?;
     if let (Some(path), PlanFormat::Json) = (&args.output, args.format) {
         check_writable(path)?;
     }
-    let study = study(&args.scenario, None)?;
-    let plan = study.plan(chosen.as_ref());
-    let violations: Vec<String> = study.check(&plan).iter().map(ToString::to_string).collect();
-    let file = plan_json(&plan, study.kind());
-    let igniter = || write_igniter_plan(&plan, study.kind(), study.workloads());
+    let study = study(&args.scenario, &args.planning, None)?;
+    if args.explain && study.request().is_none() {
+        bail!("--explain takes a scenario with one GPU kind; name one with --profile");
+    }
+    let planned = planner.plan(&study)?;
+    let plan = &planned.plan;
+    let violations: Vec<String> = match &planned.refined {
+        // What half of the SLO promises is what a refined plan does not go by.
+        Some(_) => Vec::new(),
+        None => study.check(plan).iter().map(ToString::to_string).collect(),
+    };
+    let explanations: Vec<String> = match study.request().filter(|_| args.explain) {
+        Some(request) => explain(plan, &request).iter().map(ToString::to_string).collect(),
+        None => Vec::new(),
+    };
+    let file = plan_json(plan, &study.kinds());
+    let igniter = || write_igniter_plan(plan, &study.kinds(), study.workloads());
     match (&args.output, args.format) {
         (Some(path), PlanFormat::Json) => {
             write_file(path, &(serde_json::to_string_pretty(&file)? + "\n"))?;
@@ -48,13 +69,17 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         }
         (None, _) => {}
     }
-    let passed = violations.is_empty() && plan.infeasible.is_empty();
+    let met = planned.refined.as_ref().is_none_or(|refined| refined.met);
+    let passed = violations.is_empty() && plan.infeasible.is_empty() && met;
     if args.print.json {
-        output::print_json(&Document { plan: file, violations })?;
+        output::print_json(&Document { plan: file, violations, explanations })?;
     } else if args.output.is_none() && args.format == PlanFormat::Igniter {
         output::print(&igniter().join("\n"))?;
     } else if !args.print.quiet {
-        let mut text = described(&plan, &study, file.cost_per_hour().get(), &violations);
+        let mut text = described(&planned, &study, &violations);
+        for explanation in &explanations {
+            text += &format!("\n\n{explanation}");
+        }
         if let Some(path) = &args.output {
             text += &format!("\nwrote {}", path.display());
         }
@@ -63,20 +88,39 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::of(passed))
 }
 
-fn described(plan: &Plan, study: &Study, cost: f64, violations: &[String]) -> String {
-    let units = study.kind().units;
+/// `2 v100 + 1 t4`, or `v100` where there is one kind.
+fn kinds(plan: &Plan, study: &Study) -> String {
+    let kinds = study.kinds();
+    if let [one] = kinds.as_slice() {
+        return one.name.to_string();
+    }
+    let count = |name: &GpuKindName| plan.gpus.iter().filter(|gpu| gpu.kind == *name).count();
+    let used = kinds.iter().filter(|kind| count(&kind.name) > 0);
+    used.map(|kind| format!("{} {}", count(&kind.name), kind.name)).collect::<Vec<_>>().join(" + ")
+}
+
+fn described(planned: &Planned, study: &Study, violations: &[String]) -> String {
+    let plan = &planned.plan;
+    let several = study.kinds().len() > 1;
     let rows = plan.placements().map(|(gpu, p)| {
         let workload = study.workloads().iter().find(|w| w.name == p.workload);
         let (slo, rate) = workload.map_or((0.0, 0.0), |w| (w.slo.get(), w.rate.get()));
+        let kind = &plan.gpus[gpu].kind;
+        let units = study.kinds().iter().find(|k| k.name == *kind).map(|k| k.units);
+        let sm = units.and_then(|units| p.sm.to_percent(units));
+        let rate = p.served.map_or_else(
+            || rate.to_string(),
+            |part| format!("{:.4} of {rate}", part.get()).replace(".0000", ""),
+        );
         vec![
-            gpu.to_string(),
+            if several { format!("{gpu} {kind}") } else { gpu.to_string() },
             p.workload.to_string(),
             p.model.to_string(),
             p.batch.to_string(),
-            p.sm.to_percent(units).map_or_else(String::new, |sm| format!("{sm} %")),
+            sm.map_or_else(String::new, |sm| format!("{sm} %")),
             slo.to_string(),
             p.predicted.map_or_else(String::new, |s| format!("{:.3}", s.latency.get())),
-            rate.to_string(),
+            rate,
             p.predicted.map_or_else(String::new, |s| format!("{:.1}", s.throughput.get())),
         ]
     });
@@ -92,12 +136,13 @@ fn described(plan: &Plan, study: &Study, cost: f64, violations: &[String]) -> St
         "throughput /s",
     ];
     let mut text = format!(
-        "{}: {} GPU{} ({}), {cost:.2} $/h\n{}",
+        "{}: {} ({}), {:.2} $/h\n{}\n{}",
         plan.strategy,
-        plan.gpus.len(),
-        if plan.gpus.len() == 1 { "" } else { "s" },
-        study.kind().name,
-        output::table(&header, rows)
+        gpus(plan.gpus.len()),
+        kinds(plan, study),
+        plan.cost_per_hour(&study.kinds()).get(),
+        output::table(&header, rows),
+        bound_text(plan, study),
     );
     for infeasible in &plan.infeasible {
         text += &format!("\ninfeasible: {}: {}", infeasible.workload, infeasible.reason);
@@ -111,5 +156,40 @@ fn described(plan: &Plan, study: &Study, cost: f64, violations: &[String]) -> St
     for violation in violations {
         text += &format!("\npredicted violation: {violation}");
     }
+    if let Some(refined) = &planned.refined {
+        text += &refined_text(refined);
+    }
     text
+}
+
+/// What simulation found out about each workload.
+fn refined_text(refined: &Refined) -> String {
+    let header = [
+        "workload",
+        "replicas",
+        "batch",
+        "SMs alone",
+        "latency / SLO",
+        "rate / throughput",
+        "within SLO",
+    ];
+    let rows = refined.needs.iter().map(|need| {
+        vec![
+            need.workload.to_string(),
+            need.replicas.to_string(),
+            need.batch.to_string(),
+            format!("{:.1} %", need.sm_pct),
+            format!("{:.2}", need.latency_part),
+            format!("{:.2}", need.load),
+            format!("{:.2} %", need.attained_pct),
+        ]
+    });
+    let verdict =
+        if refined.met { "every workload reaches the target" } else { "the target is missed" };
+    let plural = if refined.rounds == 1 { "" } else { "s" };
+    format!(
+        "\n\nwhat each workload needs alone, found by simulation ({} round{plural}; {verdict}):\n{}",
+        refined.rounds,
+        output::table(&header, rows)
+    )
 }

@@ -37,6 +37,7 @@ impl ResultFolder {
         manifest.scenario = Some(study.scenario().to_toml());
         manifest.input(&args.scenario, &std::fs::read(&args.scenario)?);
         manifest.truth = study.truth();
+        manifest.time_limited = study.scenario().plan.time_limit_s.is_some();
         for (name, text) in study.inputs() {
             manifest.input(name, text.as_bytes());
         }
@@ -58,6 +59,11 @@ impl ResultFolder {
             self.manifest.input(path, &std::fs::read(path)?);
         }
         Ok(())
+    }
+
+    /// Notes in the manifest how long a plan took to make.
+    pub(super) fn note_planning(&mut self, strategy: &str, seconds: f64) {
+        self.manifest.planning_s.insert(strategy.to_owned(), seconds);
     }
 
     /// The folder itself.

@@ -5,10 +5,10 @@ use super::args::{RequestsFormat, SimulateArgs};
 use super::files::{check_writable, write_file_with};
 use super::output;
 use super::plan::study;
+use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::plan::strategy;
 use crate::report::{InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
 use crate::run::Logging;
 use crate::units::Nanoseconds;
@@ -31,8 +31,8 @@ struct Document<'a> {
 }
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let chosen = strategy(&args.strategy)?;
-    let study = study(&args.scenario, Some(&args.truth))?;
+    let planner = Planner::new(&args.strategy, &args.refine)?;
+    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
     }
@@ -43,7 +43,11 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             folder.note_input(path)?;
             plan
         }
-        None => study.plan(chosen.as_ref()),
+        None => {
+            let planned = in_pool(args.threads, || planner.plan(&study))??;
+            folder.note_planning(planner.name(), planned.seconds);
+            planned.plan
+        }
     };
     let progress = Progress::new(1 + folder.steps(), args.print.quiet);
     progress.at(format!("simulating {}", plan.strategy));

@@ -1,7 +1,7 @@
 //! The provisioning plan: which workload runs where, with how many SMs, in what batches.
 
-use super::{GpuKindName, ModelName, WorkloadName};
-use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
+use super::{GpuKind, GpuKindName, ModelName, WorkloadName};
+use crate::units::{BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmUnits};
 
 /// What the predictor that made a plan expects of a placement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,6 +118,8 @@ pub struct GpuBound {
     pub method: BoundMethod,
     /// Among all plans with [`Self::gpus`] GPUs, the least sum of shares, where that is proven too.
     pub least_total_sm: Option<SmUnits>,
+    /// No plan of the request costs less for an hour, where GPU kinds of different prices were planned.
+    pub least_cost_per_hour: Option<Dollars>,
     /// What the proof rests on, in words.
     pub note: String,
 }
@@ -131,6 +133,29 @@ impl Plan {
         #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
         let (gpus, least) = (self.gpus.len() as f64, bound.gpus as f64);
         Some((gpus / least - 1.0) * 100.0)
+    }
+
+    /// What all GPUs cost for an hour, in US $.
+    ///
+    /// # Panics
+    /// When a GPU is of none of the kinds.
+    #[must_use]
+    pub fn cost_per_hour(&self, kinds: &[&GpuKind]) -> Dollars {
+        let price = |gpu: &CoLocation| {
+            let kind = kinds.iter().find(|kind| kind.name == gpu.kind);
+            kind.expect("plans use kinds that are known").price_per_hour.get()
+        };
+        Dollars::new(self.gpus.iter().map(price).sum()).expect("a sum of prices is a price")
+    }
+
+    /// How far its cost is above the proven least, in percent of that; `None` where none is proven or it is 0.
+    ///
+    /// # Panics
+    /// As [`Plan::cost_per_hour`].
+    #[must_use]
+    pub fn cost_gap_pct(&self, kinds: &[&GpuKind]) -> Option<f64> {
+        let least = self.bound.as_ref()?.least_cost_per_hour?.get();
+        (least > 0.0).then(|| (self.cost_per_hour(kinds).get() / least - 1.0) * 100.0)
     }
 
     /// Every placement with the index of its GPU, GPU by GPU.

@@ -7,6 +7,7 @@
 //! Workloads that no GPU can serve are left out.
 
 use super::replicas::divided_share_sum;
+use super::search::clock::{Clock, Limit};
 use super::search::configuration_lp::{self, LpResult, Proof};
 use super::search::cutting_stock;
 use super::search::enumerate::FeasibleSet;
@@ -20,8 +21,11 @@ use super::shares::{Seat, ShareFitter};
 use super::{PlanRequest, Replicas};
 use crate::domain::{BoundMethod, GpuBound};
 
-/// Workloads that are packed to start the linear program, and rounds of local search on them.
-const START: usize = 20_000;
+/// About so many workloads are packed to start the linear program.
+const START: usize = 1_000;
+
+/// Rounds of local search on them.
+const START_ROUNDS: u64 = 50_000;
 
 /// The configuration LP is solved for at most this many types.
 pub(super) const MOST_TYPES: usize = 70;
@@ -76,6 +80,7 @@ pub(super) fn share_sum(request: &PlanRequest<'_>, types: &Types) -> GpuBound {
         fractional_gpus: fractional,
         method: BoundMethod::ShareSum,
         least_total_sm: None,
+        least_cost_per_hour: None,
         note: note.to_owned(),
     }
 }
@@ -86,6 +91,7 @@ fn lp_bound(fractional: f64, note: String) -> GpuBound {
         fractional_gpus: fractional,
         method: BoundMethod::ConfigurationLp,
         least_total_sm: None,
+        least_cost_per_hour: None,
         note,
     }
 }
@@ -98,7 +104,8 @@ pub(super) fn of_exact_types(lp: &LpResult, types: usize) -> GpuBound {
 
 fn exact_types(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
     let start = start(request, &types.types);
-    let lp = solve(request, &types.types, &start, usize::MAX, Proof::Wanted)?;
+    let clock = Clock::start(None);
+    let lp = solve(request, &types.types, &start, usize::MAX, Proof::Wanted, &clock)?;
     Some(of_exact_types(&lp, types.types.len()))
 }
 
@@ -109,6 +116,7 @@ pub(super) fn solve(
     start: &[Bin],
     upper: usize,
     proof: Proof,
+    clock: &Clock,
 ) -> Option<LpResult> {
     let demand: Vec<usize> = types.iter().map(Type::count).collect();
     let pricing = Pricing::new(request, types);
@@ -118,17 +126,19 @@ pub(super) fn solve(
         types.sort_unstable();
         FeasibleSet { types, total: bin.used }
     };
-    configuration_lp::solve(&pricing, start.iter().map(set).collect(), &demand, upper, proof)
+    configuration_lp::solve(&pricing, start.iter().map(set).collect(), &demand, upper, proof, clock)
 }
 
-/// A quick packing of types.
-fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
-    let items = types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, t.count()));
+/// A quick packing of a sample of the types' workloads.
+pub(super) fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
+    // In proportion to their number, so that all types are there.
+    let all: usize = types.iter().map(Type::count).sum();
+    let wanted = |t: &Type| (t.count() * START).div_ceil(all.max(START));
+    let items = types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, wanted(t)));
     let mut packer = Packer::new(ShareFitter::new(request));
-    // As many of each type as make the columns, not the plan.
-    let mut bins = pack(&mut packer, types, items.take(START));
+    let mut bins = pack(&mut packer, types, items);
     let mut choices = Choices::new(request.options().seed);
-    improve(&mut packer, types, &mut bins, 1, START as u64, &mut choices);
+    improve(&mut packer, types, &mut bins, 1, Limit::rounds(START_ROUNDS), &mut choices);
     bins
 }
 
@@ -146,6 +156,7 @@ pub(super) fn by_cutting_stock(request: &PlanRequest<'_>, types: &Types) -> Opti
         fractional_gpus: fractional,
         method: BoundMethod::CuttingStock,
         least_total_sm: None,
+        least_cost_per_hour: None,
         note: "dual prices that no filling of a GPU with n workloads exceeds, each with its least share \
                beside n - 1 of the mildest neighbours"
             .to_owned(),

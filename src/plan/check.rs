@@ -1,9 +1,9 @@
 //! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
 
-use super::PlanRequest;
 use super::sizing::Demand;
+use super::{PlanOptions, PlanRequest};
 use crate::domain::{CoLocation, Plan, Workload};
-use crate::predictor::Member;
+use crate::predictor::{Member, Predictor};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -61,6 +61,15 @@ pub enum Violation {
         gpu: usize,
         /// Its kind.
         kind: String,
+    },
+    /// The profile of a GPU's kind does not know a model that is placed there.
+    NoProfile {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its kind.
+        kind: String,
+        /// The model.
+        model: String,
     },
     /// A placement has no SMs.
     NoShare {
@@ -122,6 +131,7 @@ impl Violation {
             | Self::UnknownWorkload { .. }
             | Self::WrongModel { .. }
             | Self::WrongKind { .. }
+            | Self::NoProfile { .. }
             | Self::NoShare { .. }
             | Self::TooManySms { .. }
             | Self::TooManyProcesses { .. }
@@ -131,6 +141,20 @@ impl Violation {
             | Self::BatchNotMeasured { .. }
             | Self::TooSlow { .. }
             | Self::TooLittleThroughput { .. } => false,
+        }
+    }
+}
+
+impl Violation {
+    /// The workload that does not get what it asks for, where that is what is wrong.
+    #[must_use]
+    pub fn broken_promise(&self) -> Option<&str> {
+        match self {
+            Self::NotPlaced { workload }
+            | Self::PartsMissRate { workload, .. }
+            | Self::TooSlow { workload, .. }
+            | Self::TooLittleThroughput { workload, .. } => Some(workload),
+            _ => None,
         }
     }
 }
@@ -158,6 +182,9 @@ impl fmt::Display for Violation {
             }
             Self::WrongKind { gpu, kind } => {
                 write!(f, "GPU {gpu}: kind {kind:?} is not the scenario's")
+            }
+            Self::NoProfile { gpu, kind, model } => {
+                write!(f, "GPU {gpu}: the profile of {kind} has no model {model}")
             }
             Self::NoShare { workload } => write!(f, "workload {workload} has no SM share"),
             Self::TooManySms { gpu, total_pct } => {
@@ -202,19 +229,42 @@ fn same_rate(a: f64, b: f64) -> bool {
 /// planner's own caution and not demanded here.
 #[must_use]
 pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
+    check_plan_on_kinds(plan, request.workloads(), &[request.predictor()], request.options())
+}
+
+/// As [`check_plan`], for a plan over several GPU kinds, each with its predictor.
+#[must_use]
+pub fn check_plan_on_kinds(
+    plan: &Plan,
+    workloads: &[Workload],
+    predictors: &[&dyn Predictor],
+    options: &PlanOptions,
+) -> Vec<Violation> {
     let mut found = Vec::new();
     let by_name: BTreeMap<&str, &Workload> =
-        request.workloads().iter().map(|w| (w.name.as_str(), w)).collect();
+        workloads.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
-        if co_location.kind != request.predictor().kind().name {
+        let predictor = predictors.iter().find(|p| p.kind().name == co_location.kind);
+        if predictor.is_none() {
             found.push(Violation::WrongKind { gpu, kind: co_location.kind.to_string() });
         }
         let mut all_known = true;
         for placement in &co_location.placements {
             let name = placement.workload.as_str();
             match by_name.get(name) {
-                Some(workload) if workload.model == placement.model => {}
+                Some(workload) if workload.model == placement.model => {
+                    if let Some(predictor) = predictor
+                        && predictor.model_id(&placement.model).is_none()
+                    {
+                        all_known = false;
+                        found.push(Violation::NoProfile {
+                            gpu,
+                            kind: co_location.kind.to_string(),
+                            model: placement.model.to_string(),
+                        });
+                    }
+                }
                 Some(workload) => {
                     all_known = false;
                     found.push(Violation::WrongModel {
@@ -235,11 +285,11 @@ pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
                 None => entry.wholes += 1,
             }
         }
-        if all_known {
-            check_gpu(gpu, co_location, request, &by_name, &mut found);
+        if let (Some(predictor), true) = (predictor, all_known) {
+            check_gpu(gpu, co_location, *predictor, options, &by_name, &mut found);
         }
     }
-    for workload in request.workloads() {
+    for workload in workloads {
         let name = workload.name.as_str();
         let infeasible = plan.infeasible.iter().any(|i| i.workload == workload.name);
         match placed.get(name) {
@@ -266,18 +316,18 @@ pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
 fn check_gpu(
     gpu: usize,
     co_location: &CoLocation,
-    request: &PlanRequest<'_>,
+    predictor: &dyn Predictor,
+    options: &PlanOptions,
     by_name: &BTreeMap<&str, &Workload>,
     found: &mut Vec<Violation>,
 ) {
-    let predictor = request.predictor();
     let kind = predictor.kind();
     if let Some(total) = co_location.total_sm().to_percent(kind.units)
         && co_location.total_sm() > kind.units
     {
         found.push(Violation::TooManySms { gpu, total_pct: total.get() });
     }
-    let (processes, limit) = (co_location.placements.len(), request.options().process_limit);
+    let (processes, limit) = (co_location.placements.len(), options.process_limit);
     if processes > limit {
         found.push(Violation::TooManyProcesses { gpu, processes, limit });
     }
@@ -286,7 +336,7 @@ fn check_gpu(
     let mut memory = 0;
     for placement in &co_location.placements {
         let workload = by_name[placement.workload.as_str()];
-        let model = request.model(workload);
+        let Some(model) = predictor.model_id(&workload.model) else { continue };
         let max = predictor.max_batch(model);
         if placement.batch > max {
             found.push(Violation::BatchNotMeasured {

@@ -38,6 +38,15 @@ pub enum PlanError {
         /// The range.
         allowed: &'static str,
     },
+    /// A margin is asked of a predictor that has none.
+    #[error(
+        "predictor {predictor} does not say how far it may be off, so no margin follows from it: plan with one \
+         that does, such as contention (--predictor contention), or give the margin in percent"
+    )]
+    NoUncertainty {
+        /// The predictor.
+        predictor: &'static str,
+    },
     /// A plan file cannot be read or does not fit the scenario.
     #[error("{}: {message}", path.display())]
     File {

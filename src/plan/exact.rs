@@ -69,6 +69,7 @@ impl Solved {
             fractional_gpus,
             method: BoundMethod::Exhaustive,
             least_total_sm: Some(SmUnits::new(self.total)),
+            least_cost_per_hour: None,
             note: format!(
                 "best partition of {} workloads into any of all {} feasible co-locations",
                 self.workloads, self.sets

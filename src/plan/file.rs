@@ -32,9 +32,14 @@ struct BoundFile {
     method: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     least_total_sm_pct: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    least_cost_per_hour: Option<Dollars>,
     /// How far the plan is above the bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap_pct: Option<f64>,
+    /// How far its cost is above the least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cost_gap_pct: Option<f64>,
     note: String,
 }
 
@@ -72,19 +77,17 @@ struct InfeasibleFile {
     feasible_rate_rps: Option<RequestsPerSecond>,
 }
 
-/// The cost of a number of GPUs for an hour.
-fn cost(gpus: usize, kind: &GpuKind) -> Dollars {
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
-    let cost = gpus as f64 * kind.price_per_hour.get();
-    Dollars::new(cost).expect("a count times a price is a price")
+/// The kind of a name.
+fn kind_of<'a>(kinds: &[&'a GpuKind], name: &GpuKindName) -> Option<&'a GpuKind> {
+    kinds.iter().copied().find(|kind| kind.name == *name)
 }
 
-/// The plan as a document; its GPUs are of this kind.
+/// The plan as a document; its GPUs are of these kinds.
 ///
 /// # Panics
-/// When a placement has no SM share, which `super::check_plan` reports.
+/// When a placement has no SM share or a GPU is of another kind, which `super::check_plan` reports.
 #[must_use]
-pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
+pub fn plan_json(plan: &Plan, kinds: &[&GpuKind]) -> PlanFile {
     let fix = |infeasible: &Infeasible| {
         let mut file = InfeasibleFile {
             workload: infeasible.workload.clone(),
@@ -100,7 +103,7 @@ pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
         }
         file
     };
-    let placement = |p: &Placement| PlacementFile {
+    let placement = |p: &Placement, kind: &GpuKind| PlacementFile {
         workload: p.workload.clone(),
         model: p.model.clone(),
         batch: p.batch,
@@ -116,11 +119,14 @@ pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
             .iter()
             .map(|gpu| GpuFile {
                 kind: gpu.kind.clone(),
-                placements: gpu.placements.iter().map(placement).collect(),
+                placements: {
+                    let kind = kind_of(kinds, &gpu.kind).expect("a kind of the plan");
+                    gpu.placements.iter().map(|p| placement(p, kind)).collect()
+                },
             })
             .collect(),
         gpu_count: plan.gpus.len(),
-        cost_per_hour: cost(plan.gpus.len(), kind),
+        cost_per_hour: plan.cost_per_hour(kinds),
         infeasible: plan.infeasible.iter().map(fix).collect(),
         bound: plan.bound.as_ref().map(|bound| BoundFile {
             gpus: bound.gpus,
@@ -128,9 +134,11 @@ pub fn plan_json(plan: &Plan, kind: &GpuKind) -> PlanFile {
             method: bound.method.as_str().to_owned(),
             least_total_sm_pct: bound
                 .least_total_sm
-                .and_then(|sm| sm.to_percent(kind.units))
+                .and_then(|sm| sm.to_percent(kinds.first()?.units))
                 .map(SmPercent::get),
+            least_cost_per_hour: bound.least_cost_per_hour,
             gap_pct: plan.gap_pct(),
+            cost_gap_pct: plan.cost_gap_pct(kinds),
             note: bound.note.clone(),
         }),
     }
@@ -160,6 +168,7 @@ impl BoundFile {
             fractional_gpus: self.fractional_gpus,
             method,
             least_total_sm: self.least_total_sm_pct.map(|pct| SmUnits::new(units(pct))),
+            least_cost_per_hour: self.least_cost_per_hour,
             note: self.note,
         })
     }
@@ -172,14 +181,19 @@ impl PlanFile {
         self.cost_per_hour
     }
 
-    fn into_plan(self, kind: &GpuKind) -> Result<Plan, String> {
-        let bound = match self.bound {
-            Some(bound) => Some(bound.into_bound(kind)?),
-            None => None,
+    fn into_plan(self, kinds: &[&GpuKind]) -> Result<Plan, String> {
+        let bound = match (self.bound, kinds.first()) {
+            (Some(bound), Some(kind)) => Some(bound.into_bound(kind)?),
+            _ => None,
         };
         let mut gpus = Vec::with_capacity(self.gpus.len());
         for (index, gpu) in self.gpus.into_iter().enumerate() {
             let mut placements = Vec::with_capacity(gpu.placements.len());
+            let kind = kind_of(kinds, &gpu.kind).ok_or_else(|| {
+                let known: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+                let known = known.join(", ");
+                format!("gpus[{index}]: kind {} is none of the scenario's: {known}", gpu.kind)
+            })?;
             for p in gpu.placements {
                 let sm = units_of(p.sm_pct, kind)
                     .map_err(|e| format!("gpus[{index}], workload {}: {e}", p.workload))?;
@@ -230,13 +244,23 @@ pub(super) fn units_of(sm: SmPercent, kind: &GpuKind) -> Result<SmUnits, String>
     Ok(SmUnits::new(rounded as u32))
 }
 
+fn of_igniter(text: &str, kind: Option<&GpuKind>, workloads: &[Workload]) -> Result<Plan, String> {
+    parse_igniter_plan(text, kind.ok_or("no GPU kind is known")?, workloads)
+}
+
 /// Reads a plan: a document of [`plan_json`], or iGniter's format (a file of one object for each GPU, or
-/// the folder that holds `config_gpu1.json`, …), which is recognised by its content.
+/// the folder that holds `config_gpu1.json`, …), which is recognised by its content and names no kinds: its
+/// GPUs are of the first one.
 ///
 /// # Errors
 /// When it cannot be read, is no plan, or asks for shares that the kind cannot give. Whether it suits the
 /// workloads is for `super::check_plan` to say.
-pub fn read_plan(path: &Path, kind: &GpuKind, workloads: &[Workload]) -> Result<Plan, PlanError> {
+pub fn read_plan(
+    path: &Path,
+    kinds: &[&GpuKind],
+    workloads: &[Workload],
+) -> Result<Plan, PlanError> {
+    let kind = kinds.first().copied();
     let error = |message: String| PlanError::File { path: path.to_owned(), message };
     if path.is_dir() {
         let mut text = String::new();
@@ -249,7 +273,7 @@ pub fn read_plan(path: &Path, kind: &GpuKind, workloads: &[Workload]) -> Result<
                 .map_err(|e| PlanError::File { path: file, message: e.to_string() })?;
             text.push('\n');
         }
-        return parse_igniter_plan(&text, kind, workloads).map_err(error);
+        return of_igniter(&text, kind, workloads).map_err(error);
     }
     let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
     let text = String::from_utf8(bytes)
@@ -257,12 +281,12 @@ pub fn read_plan(path: &Path, kind: &GpuKind, workloads: &[Workload]) -> Result<
     let first = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
     match first {
         Some(Ok(value)) if value.get("resources").is_some() => {
-            parse_igniter_plan(&text, kind, workloads).map_err(error)
+            of_igniter(&text, kind, workloads).map_err(error)
         }
         _ => {
             let file: PlanFile = serde_json::from_str(&text)
                 .map_err(|e| error(format!("is no plan of `igniter plan`: {e}")))?;
-            file.into_plan(kind).map_err(error)
+            file.into_plan(kinds).map_err(error)
         }
     }
 }

@@ -25,10 +25,12 @@ struct GpuObject {
 /// The plan as one JSON text for each GPU, in order: the contents of `config_gpu1.json`, ….
 ///
 /// # Panics
-/// When a placement names no workload of the list or has no SM share; `super::check_plan` reports both.
+/// When a placement names no workload of the list or has no SM share, or a GPU is of another kind;
+/// `super::check_plan` reports all of these.
 #[must_use]
-pub fn write_igniter_plan(plan: &Plan, kind: &GpuKind, workloads: &[Workload]) -> Vec<String> {
+pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload]) -> Vec<String> {
     let text = |gpu: &CoLocation| {
+        let kind = kinds.iter().find(|kind| kind.name == gpu.kind).expect("a kind of the plan");
         let mut object = GpuObject {
             models: Vec::new(),
             rates: Vec::new(),

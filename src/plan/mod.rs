@@ -16,7 +16,8 @@
 //! | `optimal` | [`optimal`] | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
 //! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
 //!
-//! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was made.
+//! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was
+//! made, [`explain`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
 
 mod alone;
 mod bound;
@@ -25,14 +26,18 @@ mod check;
 pub mod dedicated;
 mod error;
 pub mod exact;
+mod explain;
 pub mod ffd;
 mod file;
 pub mod gpulets;
 pub mod gslice;
+mod guard;
 pub mod igniter;
 mod igniter_format;
 pub mod infless;
+mod kinds;
 pub mod mps_default;
+mod needs;
 pub mod nexus;
 pub mod optimal;
 mod options;
@@ -43,9 +48,12 @@ mod sizing;
 mod strategy;
 
 pub use bound::lower_bound;
-pub use check::{Violation, check_plan};
+pub use check::{Violation, check_plan, check_plan_on_kinds};
 pub use error::PlanError;
+pub use explain::{Explanation, explain};
 pub use file::{PlanFile, plan_json, read_plan};
 pub use igniter_format::{parse_igniter_plan, write_igniter_plan};
-pub use options::{MPS_PROCESS_LIMIT, PlanOptions, Replicas};
+pub use kinds::{KindPlans, plan_on_kinds};
+pub use needs::{Needs, Requirement, plan_for_needs};
+pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
 pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};

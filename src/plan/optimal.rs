@@ -9,10 +9,12 @@
 //!
 //! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so
 //! that all members meet latency and rate as predicted. The same seed and number of rounds give the same
-//! plan on any number of threads.
+//! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
+//! that this machine finds in that time.
 
 use super::bound::{self, MOST_TYPES, by_cutting_stock, of_exact_types, share_sum};
 use super::exact::{self, MOST_WORKLOADS};
+use super::search::clock::Clock;
 use super::search::configuration_lp::{LpResult, Proof};
 use super::search::enumerate::best_seats;
 use super::search::greedy::pack;
@@ -23,6 +25,10 @@ use super::shares::{Seat, ShareFitter, into_plan, total};
 use super::{PlanRequest, Replicas, Strategy, replicas};
 use crate::domain::{GpuBound, Plan};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Of few types, so many workloads are searched before the linear program is solved.
+const MOST_SEARCHED: usize = 5_000;
 
 /// More types than this are not given to the linear program.
 const MOST_PRICED_TYPES: usize = 150;
@@ -73,7 +79,7 @@ impl Strategy for Greedy {
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let types = Types::of(request).narrowed();
-        let bins = in_chunks(request, &types.types, 0);
+        let bins = in_chunks(request, &types.types, 0, &Clock::start(None), 0.0);
         let gpus = seats(&types.types, into_seats(bins));
         let bound = share_sum(request, &types);
         let mut plan = into_plan(self.name(), request, &gpus, types.infeasible);
@@ -88,26 +94,32 @@ fn into_seats(bins: Vec<Bin>) -> Vec<Vec<Seat>> {
 
 /// The best packing that is found, with what is proven about all.
 pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, GpuBound) {
+    let clock = Clock::start(request.options().time_limit_s);
     let by_shares = share_sum(request, types);
     let count = types.types.len();
-    let rounds = request.options().search_rounds;
+    let rounds = u64::from(request.options().search_rounds);
     if count > MOST_PRICED_TYPES {
-        let packed = in_chunks(request, &types.types, rounds);
+        let packed = in_chunks(request, &types.types, rounds, &clock, 1.0);
         return (packed, or_cut(request, types, by_shares));
     }
-    let packed = in_chunks(request, &types.types, rounds / 4);
+    // Of many workloads of few types, a sample shows the linear program where to start.
+    let many = types.count() > MOST_SEARCHED;
+    let (rounds, part) = if many { (0, 0.0) } else { (rounds / 4, 0.25) };
+    let packed = in_chunks(request, &types.types, rounds, &clock, part);
     if packed.len() <= by_shares.gpus {
         return (packed, by_shares);
     }
     let proof = if count <= MOST_TYPES { Proof::Wanted } else { Proof::Waived };
-    let lp = bound::solve(request, &types.types, &packed, packed.len(), proof);
+    let sample = if many { Some(bound::start(request, &types.types)) } else { None };
+    let start = sample.as_ref().unwrap_or(&packed);
+    let lp = bound::solve(request, &types.types, start, packed.len(), proof, &clock);
     let bound = match (&lp, proof) {
         (Some(lp), Proof::Wanted) => stronger(of_exact_types(lp, count), by_shares),
         _ => or_cut(request, types, by_shares),
     };
     let best = match lp {
         Some(lp) if packed.len() > bound.gpus => {
-            let rounded = round(request, &types.types, &lp, bound.gpus);
+            let rounded = round(request, &types.types, &lp, bound.gpus, &clock);
             if rounded.len() < packed.len() { rounded } else { packed }
         }
         _ => packed,
@@ -129,7 +141,13 @@ fn or_cut(request: &PlanRequest<'_>, types: &Types, other: GpuBound) -> GpuBound
 }
 
 /// Rounds a solution of the linear program: whole GPUs as it says, the rest anew.
-fn round(request: &PlanRequest<'_>, types: &[Type], lp: &LpResult, enough: usize) -> Vec<Bin> {
+fn round(
+    request: &PlanRequest<'_>,
+    types: &[Type],
+    lp: &LpResult,
+    enough: usize,
+    clock: &Clock,
+) -> Vec<Bin> {
     let mut fitter = ShareFitter::new(request);
     let mut left: Vec<usize> = types.iter().map(Type::count).collect();
     let mut bins = Vec::new();
@@ -155,7 +173,8 @@ fn round(request: &PlanRequest<'_>, types: &[Type], lp: &LpResult, enough: usize
     let mut choices = Choices::new(request.options().seed);
     let rounds = u64::from(request.options().search_rounds);
     let target = enough.saturating_sub(bins.len());
-    improve(&mut packer, types, &mut rest, target, rounds, &mut choices);
+    let limit = clock.limit(0.5, rounds);
+    improve(&mut packer, types, &mut rest, target, limit, &mut choices);
     // Where that is not enough, whole GPUs of the solution take part, others in each turn.
     for _ in 0..4 {
         if bins.len() + rest.len() <= enough || bins.is_empty() {
@@ -165,7 +184,8 @@ fn round(request: &PlanRequest<'_>, types: &[Type], lp: &LpResult, enough: usize
         let taken = NEIGHBOURS.min(bins.len());
         pool.extend((0..taken).map(|_| bins.swap_remove(choices.below(bins.len()))));
         let target = enough.saturating_sub(bins.len());
-        improve(&mut packer, types, &mut pool, target, rounds, &mut choices);
+        let limit = clock.limit(0.5, rounds);
+        improve(&mut packer, types, &mut pool, target, limit, &mut choices);
         rest = pool;
     }
     bins.extend(rest);
@@ -174,11 +194,22 @@ fn round(request: &PlanRequest<'_>, types: &[Type], lp: &LpResult, enough: usize
 
 /// Packs chunks of workloads in parallel, each greedily and then by local search, and at the end the
 /// emptiest GPUs of all chunks together.
-fn in_chunks(request: &PlanRequest<'_>, types: &[Type], rounds: u32) -> Vec<Bin> {
+///
+/// The search takes so many rounds for each chunk, or this part of the time that is left.
+fn in_chunks(
+    request: &PlanRequest<'_>,
+    types: &[Type],
+    rounds: u64,
+    clock: &Clock,
+    part_of_time: f64,
+) -> Vec<Bin> {
     // By falling least share; dealt out in turn, so that every chunk is like the whole.
     let items: Vec<usize> =
         types.iter().enumerate().flat_map(|(of, t)| std::iter::repeat_n(of, t.count())).collect();
     let chunks = items.len().div_ceil(CHUNK).max(1);
+    // Chunks that wait for a thread get their part of the time when they have one.
+    let waves = chunks.div_ceil(rayon::current_num_threads());
+    let started = AtomicUsize::new(0);
     let packed: Vec<Vec<Bin>> = (0..chunks)
         .into_par_iter()
         .map(|chunk| {
@@ -187,8 +218,11 @@ fn in_chunks(request: &PlanRequest<'_>, types: &[Type], rounds: u32) -> Vec<Bin>
             let count = own.len();
             let mut bins = pack(&mut packer, types, own);
             let mut choices = Choices::new(request.options().seed + chunk as u64);
-            let rounds = u64::from(rounds) * count as u64 / CHUNK as u64;
-            improve(&mut packer, types, &mut bins, 1, rounds, &mut choices);
+            let wave = started.fetch_add(1, Ordering::Relaxed) / rayon::current_num_threads();
+            #[expect(clippy::cast_precision_loss, reason = "a few waves")]
+            let part = 0.9 * part_of_time / waves.saturating_sub(wave).max(1) as f64;
+            let limit = clock.limit(part, rounds * count as u64 / CHUNK as u64);
+            improve(&mut packer, types, &mut bins, 1, limit, &mut choices);
             bins
         })
         .collect();
@@ -198,8 +232,8 @@ fn in_chunks(request: &PlanRequest<'_>, types: &[Type], rounds: u32) -> Vec<Bin>
         let mut emptiest = bins.split_off(bins.len().saturating_sub(chunks.max(NEIGHBOURS)));
         let mut packer = Packer::new(ShareFitter::new(request));
         let mut choices = Choices::new(request.options().seed);
-        let rounds = u64::from(rounds);
-        improve(&mut packer, types, &mut emptiest, 1, rounds, &mut choices);
+        let limit = clock.limit(part_of_time, rounds);
+        improve(&mut packer, types, &mut emptiest, 1, limit, &mut choices);
         bins.extend(emptiest);
     }
     bins

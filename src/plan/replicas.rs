@@ -121,6 +121,7 @@ pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
         fractional_gpus: fractional,
         method: BoundMethod::ShareSum,
         least_total_sm: None,
+        least_cost_per_hour: None,
         note: "for each workload the least share for its rate of any number of replicas, each alone on \
                a GPU, added up; and the process limit"
             .to_owned(),

@@ -1,6 +1,7 @@
 //! The least SM shares with which a set of workloads meets its demands on one GPU.
 
 use super::sizing::{Demand, Sized};
+use super::{PlanOptions, guard};
 use crate::domain::{Infeasible, Placement, Plan, PredictedService};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
@@ -16,7 +17,7 @@ pub(super) struct Seat {
 /// Grows shares to the least fixed point; keeps its buffers between calls.
 pub(super) struct ShareFitter<'p> {
     predictor: &'p dyn Predictor,
-    process_limit: usize,
+    options: PlanOptions,
     memory: Option<u64>,
     /// The percentage of each number of units.
     percents: Vec<SmPercent>,
@@ -32,7 +33,7 @@ impl<'p> ShareFitter<'p> {
         let percent = |units| SmUnits::new(units).to_percent(kind.units);
         Self {
             predictor,
-            process_limit: request.options().process_limit,
+            options: *request.options(),
             memory: kind.memory.map(|bytes| bytes.get()),
             percents: (1..=kind.units.get()).filter_map(percent).collect(),
             members: Vec::new(),
@@ -59,7 +60,7 @@ impl<'p> ShareFitter<'p> {
 
     /// How many processes one GPU serves at most.
     pub(super) fn process_limit(&self) -> usize {
-        self.process_limit
+        self.options.process_limit
     }
 
     /// iGniter's `alloc_gpus` (Algorithm 2) in whole units: as long as somebody misses its demand, each
@@ -95,13 +96,13 @@ impl<'p> ShareFitter<'p> {
 
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
     fn has_room(&self, seats: &[Seat]) -> bool {
-        seats.len() <= self.process_limit
+        seats.len() <= self.process_limit()
             && self.memory.is_none_or(|available| self.memory_of(seats) <= available)
     }
 
     /// Whether they allow one more.
     pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
-        seats.len() < self.process_limit
+        seats.len() < self.process_limit()
             && self.memory.is_none_or(|available| {
                 self.memory_of(seats) + self.memory_of(&[*another]) <= available
             })
@@ -112,8 +113,21 @@ impl<'p> ShareFitter<'p> {
         seats.iter().filter_map(memory).map(|bytes| bytes.get()).sum()
     }
 
-    /// What the predictor says of the seats, in their order.
+    /// What the predictor says of the seats, in their order, with its margin where that is asked for.
     pub(super) fn predict(&mut self, seats: &[Seat]) -> &[MemberPrediction] {
+        self.note_members(seats);
+        guard::predict_into(self.predictor, &self.options, &self.members, &mut self.out);
+        &self.out.members
+    }
+
+    /// What the predictor says of the seats without any margin: what a plan promises.
+    pub(super) fn promise(&mut self, seats: &[Seat]) -> &[MemberPrediction] {
+        self.note_members(seats);
+        self.predictor.predict_into(&self.members, &mut self.out);
+        &self.out.members
+    }
+
+    fn note_members(&mut self, seats: &[Seat]) {
         self.members.clear();
         let percents = &self.percents;
         self.members.extend(seats.iter().map(|seat| Member {
@@ -121,8 +135,6 @@ impl<'p> ShareFitter<'p> {
             batch: seat.sized.batch,
             sm: percents[seat.share.get() as usize - 1],
         }));
-        self.predictor.predict_into(&self.members, &mut self.out);
-        &self.out.members
     }
 }
 
@@ -148,7 +160,7 @@ pub(super) fn into_plan(
             .expect("a part of a rate is a rate")
     };
     let co_locations = gpus.iter().map(|seats| {
-        let placements = seats.iter().zip(fitter.predict(seats)).map(|(seat, predicted)| {
+        let placements = seats.iter().zip(fitter.promise(seats)).map(|(seat, predicted)| {
             let workload = &request.workloads()[seat.workload];
             Placement {
                 workload: workload.name.clone(),

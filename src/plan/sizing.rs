@@ -1,7 +1,7 @@
 //! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
 
 use super::budget::{execution_budget, slo_of_budget};
-use super::{PlanOptions, PlanRequest};
+use super::{Margin, PlanOptions, PlanRequest, guard};
 use crate::domain::{Infeasible, ModelId, Workload, WorkloadFix};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
@@ -73,7 +73,8 @@ impl<'p> Sizer<'p> {
 
     fn alone(&mut self, model: ModelId, batch: BatchSize, units: SmUnits) -> MemberPrediction {
         let sm = units.to_percent(self.predictor.kind().units).expect("at least one unit");
-        self.predictor.predict_into(&[Member { model, batch, sm }], &mut self.out);
+        let member = [Member { model, batch, sm }];
+        guard::predict_into(self.predictor, &self.options, &member, &mut self.out);
         self.out.members[0]
     }
 
@@ -183,10 +184,14 @@ impl<'p> Sizer<'p> {
         }
         let whole = self.predictor.kind().units;
         let batch = self.theorem_1_batch(demand);
-        let half = if self.options.latency_margin_pct > 0.0 {
-            format!("half of the SLO less a margin of {} %", self.options.latency_margin_pct)
-        } else {
-            "half of the SLO".to_owned()
+        let half = match self.options.margin {
+            Margin::Percent(margin) if margin > 0.0 => {
+                format!("half of the SLO less a margin of {margin} %")
+            }
+            Margin::Percent(_) => "half of the SLO".to_owned(),
+            Margin::Predictor => {
+                "half of the SLO, with the predictor's margin on the time".to_owned()
+            }
         };
         let headroom = if self.options.throughput_headroom_pct > 0.0 {
             format!(" (with a headroom of {} %)", self.options.throughput_headroom_pct)

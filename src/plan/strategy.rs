@@ -11,7 +11,7 @@ use super::mps_default::MpsDefault;
 use super::nexus::Nexus;
 use super::optimal::{Greedy, Optimal};
 use super::sizing::Demand;
-use super::{PlanError, PlanOptions};
+use super::{Margin, PlanError, PlanOptions, guard};
 use crate::domain::{ModelId, Plan, Workload};
 use crate::predictor::Predictor;
 use std::fmt::Debug;
@@ -37,7 +37,8 @@ impl<'a> PlanRequest<'a> {
     ///
     /// # Errors
     /// [`PlanError::UnknownModel`] for the first workload whose model it does not know,
-    /// [`PlanError::Option`] for the first option outside its range.
+    /// [`PlanError::Option`] for the first option outside its range, [`PlanError::NoUncertainty`] when the
+    /// margin is to be the predictor's and it has none.
     pub fn with_options(
         workloads: &'a [Workload],
         predictor: &'a dyn Predictor,
@@ -54,6 +55,9 @@ impl<'a> PlanRequest<'a> {
                     known: known.join(", "),
                 });
             }
+        }
+        if options.margin == Margin::Predictor && !guard::is_known(predictor) {
+            return Err(PlanError::NoUncertainty { predictor: predictor.name() });
         }
         Ok(Self { workloads, predictor, options })
     }

@@ -10,20 +10,26 @@ mod breakdown;
 mod canvas;
 mod cdf;
 mod grouped;
+mod heat;
 mod panel;
 mod plan;
 mod power;
 mod predicted;
+mod scaling;
 mod scatter;
 mod study;
 mod study_experiments;
 mod style;
+mod sweep;
 mod text;
 mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
+pub use heat::{HeatPanel, heat_figure};
+pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
+pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
 pub use validation::{ValidationWorkload, validation_figures};
 
 use crate::report::{Comparison, FigureFile, OutputDir, OutputError};

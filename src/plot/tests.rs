@@ -174,6 +174,8 @@ pub(crate) fn synthetic(
             strategy: names[s].to_owned(),
             gpu_count,
             cost_per_hour: 3.06 * gpu_count as f64,
+            gpu_bound: None,
+            predicted_violations: 0,
             plan,
             infeasible: Vec::new(),
             cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),

@@ -93,6 +93,12 @@ pub trait Predictor: Debug + Send + Sync {
         None
     }
 
+    /// Whether neighbours act on a member only through sums over them: of the power that they draw, and of how
+    /// much each slows the member. Planners prove stronger bounds where that is so.
+    fn neighbours_add_up(&self) -> bool {
+        false
+    }
+
     /// Looks a model up by name.
     fn model_id(&self, name: &ModelName) -> Option<ModelId> {
         self.models().iter().position(|known| known == name).map(ModelId::new)

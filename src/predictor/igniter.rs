@@ -139,6 +139,10 @@ impl Predictor for IgniterPredictor {
         self.models[model.index()].memory_bytes
     }
 
+    fn neighbours_add_up(&self) -> bool {
+        true
+    }
+
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         out.members.clear();
         let mut demand = self.kind.idle_power.get();

@@ -26,5 +26,5 @@ pub mod solo;
 mod uncertainty;
 
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
-pub use perturbed::PerturbedPredictor;
+pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

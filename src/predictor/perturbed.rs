@@ -9,16 +9,27 @@ const TWO_SIDED_95: f64 = 1.959_964;
 /// No latency falls below this part of its prediction, however unlucky the draw.
 const LEAST: f64 = 0.1;
 
+/// What the errors of a [`PerturbedPredictor`] are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ErrorDraw {
+    /// From what the predictor says of its own uncertainty.
+    Uncertainty,
+    /// From a normal distribution with this standard deviation, in percent of the latency (≥ 0).
+    StdPct(f64),
+}
+
 /// Another predictor whose latencies are off by one random number for each model.
 ///
 /// ```text
-/// latency = predicted × (1 + z_model · h / 1.96),  h = two-sided 95 % half-width of the co-location
+/// latency = predicted × (1 + z_model · h / 1.96),  h = two-sided 95 % half-width of the co-location,
+///                                                  or 1.96 given standard deviations
 /// ```
 /// With z drawn from a standard normal distribution the error stays within the half-width in 95 % of all
 /// draws. Power and clock are those of the other predictor.
 #[derive(Debug)]
 pub struct PerturbedPredictor {
     inner: Box<dyn Predictor>,
+    draw: ErrorDraw,
     z: Vec<f64>,
 }
 
@@ -28,9 +39,9 @@ impl PerturbedPredictor {
     /// # Panics
     /// When there are more or fewer numbers than models.
     #[must_use]
-    pub fn new(inner: Box<dyn Predictor>, z: Vec<f64>) -> Self {
+    pub fn new(inner: Box<dyn Predictor>, draw: ErrorDraw, z: Vec<f64>) -> Self {
         assert_eq!(inner.models().len(), z.len(), "one number for each model");
-        Self { inner, z }
+        Self { inner, draw, z }
     }
 
     /// By how many percent the latency of a member differs from its prediction; 0 where the predictor does
@@ -40,8 +51,15 @@ impl PerturbedPredictor {
     /// As [`Predictor::predict_into`].
     #[must_use]
     pub fn error_pct(&self, member: &Member, members: &[Member]) -> f64 {
-        let half_width = self.inner.uncertainty(members).map_or(0.0, |u| u.two_sided_pct);
+        let half_width = self.half_width_pct(members).unwrap_or(0.0);
         100.0 * (self.factor(member, half_width) - 1.0)
+    }
+
+    fn half_width_pct(&self, members: &[Member]) -> Option<f64> {
+        match self.draw {
+            ErrorDraw::Uncertainty => self.inner.uncertainty(members).map(|u| u.two_sided_pct),
+            ErrorDraw::StdPct(std) => Some(std * TWO_SIDED_95),
+        }
     }
 
     fn factor(&self, member: &Member, half_width_pct: f64) -> f64 {
@@ -72,9 +90,9 @@ impl Predictor for PerturbedPredictor {
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         self.inner.predict_into(members, out);
-        let Some(uncertainty) = self.inner.uncertainty(members) else { return };
+        let Some(half_width) = self.half_width_pct(members) else { return };
         for (member, prediction) in members.iter().zip(&mut out.members) {
-            let factor = self.factor(member, uncertainty.two_sided_pct);
+            let factor = self.factor(member, half_width);
             prediction.load_ms *= factor;
             prediction.gpu_ms *= factor;
             prediction.feedback_ms *= factor;
@@ -105,7 +123,11 @@ mod tests {
     fn errors_by_hand() {
         // ±7.6 %: z = 1.959964 is +7.6 %, z = −0.979982 is −3.8 %. 19 ms alone at batch 4 and 25 %.
         let inner = toy(Some(ErrorBounds::DEFAULT));
-        let perturbed = PerturbedPredictor::new(Box::new(inner), vec![TWO_SIDED_95, -0.979_982]);
+        let perturbed = PerturbedPredictor::new(
+            Box::new(inner),
+            ErrorDraw::Uncertainty,
+            vec![TWO_SIDED_95, -0.979_982],
+        );
         let pair = [member(0, 4, 25.0), member(1, 4, 25.0)];
         let prediction = perturbed.predict(&pair);
         close(prediction.members[0].latency_ms(), 19.0 * 1.076);
@@ -118,7 +140,13 @@ mod tests {
     #[test]
     fn a_predictor_that_cannot_say_is_left_alone() {
         let pair = [member(0, 4, 25.0), member(1, 4, 25.0)];
-        let perturbed = PerturbedPredictor::new(Box::new(toy(None)), vec![3.0, -3.0]);
+        let z = vec![3.0, -3.0];
+        let perturbed =
+            PerturbedPredictor::new(Box::new(toy(None)), ErrorDraw::Uncertainty, z.clone());
         assert_eq!(perturbed.predict(&pair), toy(None).predict(&pair));
+        // Unless the error is given: 3 standard deviations of 5 % are 15 %.
+        let perturbed = PerturbedPredictor::new(Box::new(toy(None)), ErrorDraw::StdPct(5.0), z);
+        close(perturbed.error_pct(&pair[0], &pair), 15.0);
+        close(perturbed.error_pct(&pair[1], &pair), -15.0);
     }
 }

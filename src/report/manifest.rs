@@ -4,10 +4,11 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
-use super::Truth;
 use super::output_dir::hex;
+use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +36,35 @@ pub struct Host {
     pub threads: usize,
 }
 
+/// What a sweep, or a shard of one, consists of: enough to merge shards and to draw figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepFacts {
+    /// Its name.
+    pub name: String,
+    /// What tells it from any other sweep.
+    pub id: String,
+    /// Which shard this is, from 0.
+    pub shard: u32,
+    /// Of how many.
+    pub shards: u32,
+    /// The points of all shards together.
+    pub total_points: u64,
+    /// The points here.
+    pub points: u64,
+    /// The runs here: one for each point, strategy, predictor, truth and seed.
+    pub runs: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// The rows here.
+    pub rows: u64,
+    /// The confidence of the intervals of `points.csv`.
+    pub confidence: f64,
+    /// The columns that are axes.
+    pub axes: Vec<String>,
+    /// All columns of the rows with their types, in order.
+    pub columns: Vec<(String, ColumnType)>,
+}
+
 /// How a directory of results was made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
@@ -49,8 +79,17 @@ pub struct Manifest {
     /// What plans were simulated with, where that is not the predictor that made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,
+    /// How long each strategy took to make its plan, in seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub planning_s: BTreeMap<String, f64>,
+    /// Whether plans were searched for a given time, so that they depend on the speed of the machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub time_limited: bool,
     /// The scenario as it was resolved, with every default filled in.
     pub scenario: Option<String>,
+    /// What a sweep, or a shard of one, consists of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFacts>,
     /// The files that were read.
     pub inputs: Vec<FileHash>,
     /// The files that were written, this one excepted.
@@ -77,7 +116,10 @@ impl Manifest {
             command,
             seed: None,
             truth: None,
+            planning_s: BTreeMap::new(),
+            time_limited: false,
             scenario: None,
+            sweep: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             host: Host {
@@ -114,6 +156,24 @@ impl Manifest {
     /// When the file cannot be read, or is no manifest.
     pub fn read(path: &Path) -> std::io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+/// Measures what only the terminal and the manifest may say: how long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
     }
 }
 

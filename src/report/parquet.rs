@@ -13,7 +13,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// True or false.
     Bool,

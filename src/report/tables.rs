@@ -53,6 +53,12 @@ pub struct StrategyResult {
     pub gpu_count: usize,
     /// What they cost, in US $/h.
     pub cost_per_hour: f64,
+    /// The number of GPUs below which no plan can be, where the strategy proves one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_bound: Option<usize>,
+    /// How many workloads the predictor of the plan already expects to be served too slowly or too little.
+    #[serde(default)]
+    pub predicted_violations: usize,
     /// Its placements, GPU by GPU.
     pub plan: Vec<PlanRow>,
     /// The workloads that it could not place.
@@ -116,6 +122,8 @@ impl StrategyResult {
             strategy: plan.strategy.clone(),
             gpu_count: plan.gpus.len(),
             cost_per_hour: (cost * 1e6).round() / 1e6,
+            gpu_bound: plan.bound.as_ref().map(|bound| bound.gpus),
+            predicted_violations: 0,
             plan: rows.collect(),
             infeasible: plan.infeasible.iter().map(InfeasibleRow::from).collect(),
             workloads: metrics.workloads,

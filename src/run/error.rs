@@ -64,10 +64,32 @@ pub enum RunError {
         /// The GPU kind of the plans.
         expected: String,
     },
+    /// Two GPU kinds of one name.
+    #[error(
+        "two [[gpu]] tables describe GPU kind {kind}; keep one, or give the kinds different names"
+    )]
+    SameKind {
+        /// The name.
+        kind: String,
+    },
+    /// Refining takes one GPU kind.
+    #[error(
+        "--refine simulate takes a scenario with one GPU kind; keep one [[gpu]], or name one with --profile"
+    )]
+    RefineKinds,
+    /// A target that is no percentage that can be reached or missed.
+    #[error(
+        "attainment target: must be above 0 and below 100 %, not {given}; the paper's P99 is 99"
+    )]
+    RefineTarget {
+        /// The given one.
+        given: f64,
+    },
     /// Errors cannot be drawn for a predictor without uncertainty.
     #[error(
         "predictor {predictor} does not say how far it may be off, so no prediction error can be drawn; \
-         simulate with one that does, such as contention (--truth contention)"
+         simulate with one that does, such as contention (--truth contention), or say how large errors are \
+         (prediction_error = {{ std_pct = 5 }} in the scenario)"
     )]
     NoUncertainty {
         /// The predictor of the simulation.

@@ -2,7 +2,7 @@
 
 use super::{LoadedPredictor, RunError};
 use crate::domain::{ModelId, ModelName, WorkloadName};
-use crate::predictor::{Member, PerturbedPredictor, Predictor};
+use crate::predictor::{ErrorDraw, Member, PerturbedPredictor, Predictor};
 use crate::report::PredictionError;
 use crate::units::{BatchSize, SmPercent};
 use crate::workload::{Purpose, stream};
@@ -13,14 +13,17 @@ use std::f64::consts::TAU;
 /// another model changes nobody else's error.
 pub(super) fn with_errors(
     loaded: &LoadedPredictor,
+    draw: ErrorDraw,
     seed: u64,
 ) -> Result<PerturbedPredictor, RunError> {
     let predictor = loaded.predictor.as_ref();
-    if predictor.uncertainty(&[alone(predictor, ModelId::new(0))]).is_none() {
+    if draw == ErrorDraw::Uncertainty
+        && predictor.uncertainty(&[alone(predictor, ModelId::new(0))]).is_none()
+    {
         return Err(RunError::NoUncertainty { predictor: predictor.name() });
     }
     let z = predictor.models().iter().map(|model| standard_normal(seed, model)).collect();
-    Ok(PerturbedPredictor::new(loaded.file.predictor(), z))
+    Ok(PerturbedPredictor::new(loaded.file.predictor(), draw, z))
 }
 
 /// The errors of these models, each once, in the order of their first use.

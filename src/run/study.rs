@@ -5,22 +5,27 @@ use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
 use crate::domain::{GpuId, GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
-use crate::plan::{PlanRequest, Strategy, Violation, check_plan, read_plan};
-use crate::predictor::{PerturbedPredictor, Predictor};
+use crate::plan::{
+    KindPlans, Margin, PlanOptions, PlanRequest, Replicas, Strategy, Violation,
+    check_plan_on_kinds, plan_on_kinds, read_plan,
+};
+use crate::predictor::{ErrorDraw, PerturbedPredictor, Predictor};
 use crate::report::{
     Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{ProfileChoice, Scenario, ScenarioGpu};
 use crate::sim::{SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a user can change of a scenario from the command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
     /// Another seed.
     pub seed: Option<u64>,
-    /// Another profile: a name, a folder, or a file of coefficients.
+    /// Another profile: a name, a folder, or a file of coefficients. It takes the place of all GPU kinds.
     pub profile: Option<String>,
     /// Another predictor than the default.
     pub predictor: Option<String>,
@@ -29,6 +34,8 @@ pub struct Overrides {
     pub truth: Option<String>,
     /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
     pub prediction_error: bool,
+    /// Other options for planners.
+    pub plan: PlanOverrides,
 }
 
 /// What a simulation leaves besides its summary.
@@ -40,26 +47,98 @@ pub struct Logging<'d> {
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
 }
 
-/// A scenario with its predictor: everything is checked, nothing has run.
+/// What a user can change of a scenario's `[plan]` table; `None` keeps what stands there.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PlanOverrides {
+    /// `margin_pct`
+    pub margin: Option<Margin>,
+    /// `headroom_pct`
+    pub headroom_pct: Option<f64>,
+    /// `replicas`
+    pub replicas: Option<Replicas>,
+    /// `process_limit`
+    pub process_limit: Option<usize>,
+    /// `search_rounds`; takes the place of a time limit.
+    pub search_rounds: Option<u32>,
+    /// `time_limit_s`; takes the place of a number of rounds.
+    pub time_limit_s: Option<f64>,
+}
+
+impl PlanOverrides {
+    fn apply(&self, options: PlanOptions) -> PlanOptions {
+        let time_limit_s = match (self.search_rounds, self.time_limit_s) {
+            (_, Some(limit)) => Some(limit),
+            (Some(_), None) => None,
+            (None, None) => options.time_limit_s,
+        };
+        PlanOptions {
+            margin: self.margin.unwrap_or(options.margin),
+            throughput_headroom_pct: self.headroom_pct.unwrap_or(options.throughput_headroom_pct),
+            replicas: self.replicas.unwrap_or(options.replicas),
+            process_limit: self.process_limit.unwrap_or(options.process_limit),
+            search_rounds: self.search_rounds.unwrap_or(options.search_rounds),
+            time_limit_s,
+            seed: options.seed,
+        }
+    }
+}
+
+/// The predictors of a GPU kind; they may be shared with other studies.
+#[derive(Debug, Clone)]
+pub struct KindPredictors {
+    /// Makes the plans.
+    pub source: Arc<LoadedPredictor>,
+    /// What plans are simulated with, where that is not `source`.
+    pub truth: Option<Arc<LoadedPredictor>>,
+}
+
+/// A GPU kind of a study.
+#[derive(Debug)]
+struct KindSource {
+    predictors: KindPredictors,
+    /// What the simulation uses, with errors, where they are asked for.
+    perturbed: Option<PerturbedPredictor>,
+}
+
+impl KindSource {
+    fn new(predictors: KindPredictors, scenario: &Scenario) -> Result<Self, RunError> {
+        let simulated = predictors.truth.as_ref().unwrap_or(&predictors.source);
+        let perturbed = match scenario.prediction_error {
+            Some(draw) => Some(with_errors(simulated, draw, scenario.seed)?),
+            None => None,
+        };
+        Ok(Self { predictors, perturbed })
+    }
+
+    fn source(&self) -> &dyn Predictor {
+        self.predictors.source.predictor.as_ref()
+    }
+
+    fn simulated(&self) -> &dyn Predictor {
+        let KindPredictors { source, truth } = &self.predictors;
+        match &self.perturbed {
+            Some(perturbed) => perturbed,
+            None => truth.as_ref().unwrap_or(source).predictor.as_ref(),
+        }
+    }
+}
+
+/// A scenario with its predictors: everything is checked, nothing has run.
 #[derive(Debug)]
 pub struct Study {
     scenario: Scenario,
-    source: LoadedPredictor,
-    /// What the simulation uses where it does not use `source`.
-    truth: Option<LoadedPredictor>,
-    /// The same with errors, where they are asked for.
-    perturbed: Option<PerturbedPredictor>,
+    kinds: Vec<KindSource>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
     window: Window,
 }
 
 impl Study {
-    /// Reads a scenario and fits or reads its predictor.
+    /// Reads a scenario and fits or reads its predictors.
     ///
     /// # Errors
-    /// When the scenario, the profile or the predictor cannot be used, or a workload's model is not in
-    /// the profile.
+    /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
+    /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
         Self::new(Scenario::load(path)?, overrides)
     }
@@ -67,32 +146,44 @@ impl Study {
     /// As [`Study::load`], from a scenario that was read already.
     ///
     /// # Errors
-    /// When the profile or the predictor cannot be used, or a workload's model is not in the profile.
+    /// When a profile or a predictor cannot be used, or no kind's profile has the model of a workload.
     pub fn new(mut scenario: Scenario, overrides: &Overrides) -> Result<Self, RunError> {
         if let Some(seed) = overrides.seed {
             scenario.seed = seed;
         }
-        let profile = match &overrides.profile {
-            Some(profile) => profile.clone(),
-            None => scenario.gpu.profile.to_string(),
-        };
-        let predictor = overrides.predictor.as_deref();
-        let source = load_predictor(&profile, predictor, scenario.gpu.price_per_hour)?;
+        scenario.plan = overrides.plan.apply(scenario.plan);
+        if overrides.prediction_error {
+            scenario.prediction_error = Some(ErrorDraw::Uncertainty);
+        }
+        if let Some(profile) = &overrides.profile {
+            replace_kinds(&mut scenario, profile);
+        }
+        let kinds = (scenario.gpus.iter())
+            .map(|gpu| load_kind(gpu, overrides))
+            .collect::<Result<_, _>>()?;
+        Self::with_predictors(scenario, kinds)
+    }
+
+    /// A study with predictors that were made already, one for each GPU kind of the scenario.
+    ///
+    /// # Errors
+    /// When no kind's profile has the model of a workload, two kinds are the same, the times of the scenario
+    /// leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
+    pub fn with_predictors(
+        scenario: Scenario,
+        predictors: Vec<KindPredictors>,
+    ) -> Result<Self, RunError> {
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
-        PlanRequest::new(&workloads, source.predictor.as_ref())?;
-        let truth = match &overrides.truth {
-            Some(name) => Some(load_truth(name, &profile, &source)?),
-            None => None,
-        };
-        if let Some(truth) = &truth {
-            PlanRequest::new(&workloads, truth.predictor.as_ref())?;
+        let mut kinds: Vec<KindSource> = Vec::new();
+        for predictors in predictors {
+            let kind = KindSource::new(predictors, &scenario)?;
+            let name = &kind.source().kind().name;
+            if kinds.iter().any(|known| known.source().kind().name == *name) {
+                return Err(RunError::SameKind { kind: name.to_string() });
+            }
+            kinds.push(kind);
         }
-        let perturbed = if overrides.prediction_error {
-            Some(with_errors(truth.as_ref().unwrap_or(&source), scenario.seed)?)
-        } else {
-            None
-        };
         let sim_workloads = scenario
             .workloads
             .iter()
@@ -104,7 +195,36 @@ impl Study {
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
-        Ok(Self { scenario, source, truth, perturbed, workloads, sim_workloads, window })
+        let study = Self { scenario, kinds, workloads, sim_workloads, window };
+        study.check_models()?;
+        Ok(study)
+    }
+
+    /// Some kind must know each model, in plan and simulation; the options must be in their ranges.
+    fn check_models(&self) -> Result<(), RunError> {
+        for kind in &self.kinds {
+            // Options and what they ask of the predictor.
+            PlanRequest::with_options(&[], kind.source(), self.scenario.plan)?;
+        }
+        for workload in &self.workloads {
+            let one = std::slice::from_ref(workload);
+            let mut first_error = None;
+            for kind in &self.kinds {
+                let known = PlanRequest::new(one, kind.source())
+                    .and_then(|_| PlanRequest::new(one, kind.simulated()));
+                match known {
+                    Ok(_) => {
+                        first_error = None;
+                        break;
+                    }
+                    Err(error) => first_error = first_error.or(Some(error)),
+                }
+            }
+            if let Some(error) = first_error {
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 
     /// The scenario, with overrides applied.
@@ -113,32 +233,43 @@ impl Study {
         &self.scenario
     }
 
-    /// What the predictor was made from.
+    /// The predictors that make plans, one for each GPU kind.
     #[must_use]
-    pub fn source(&self) -> &LoadedPredictor {
-        &self.source
+    pub fn predictors(&self) -> Vec<&dyn Predictor> {
+        self.kinds.iter().map(|kind| kind.source()).collect()
     }
 
-    /// The predictor that the simulation uses.
+    /// The same, to be shared with other studies.
+    #[must_use]
+    pub fn shared_predictors(&self) -> Vec<KindPredictors> {
+        self.kinds.iter().map(|kind| kind.predictors.clone()).collect()
+    }
+
+    /// The predictors that the simulation uses, one for each GPU kind.
+    #[must_use]
+    pub fn all_simulated(&self) -> Vec<&dyn Predictor> {
+        self.kinds.iter().map(KindSource::simulated).collect()
+    }
+
+    /// The predictor that the simulation uses for the first GPU kind.
     #[must_use]
     pub fn simulated(&self) -> &dyn Predictor {
-        match &self.perturbed {
-            Some(perturbed) => perturbed,
-            None => self.truth.as_ref().unwrap_or(&self.source).predictor.as_ref(),
-        }
+        self.kinds[0].simulated()
     }
 
-    /// What plans are simulated with, where that is not the predictor that makes them.
+    /// What plans are simulated with, where that is not the predictor that makes them. Errors are those on the
+    /// first GPU kind.
     #[must_use]
     pub fn truth(&self) -> Option<Truth> {
-        if self.truth.is_none() && self.perturbed.is_none() {
+        let kind = self.kinds.first()?;
+        if kind.predictors.truth.is_none() && kind.perturbed.is_none() {
             return None;
         }
         let models: Vec<_> = self.workloads.iter().map(|w| &w.model).collect();
         Some(Truth {
-            planned_with: self.source.predictor.name().to_owned(),
-            simulated_with: self.simulated().name().to_owned(),
-            prediction_errors: self
+            planned_with: kind.source().name().to_owned(),
+            simulated_with: kind.simulated().name().to_owned(),
+            prediction_errors: kind
                 .perturbed
                 .as_ref()
                 .map_or_else(Vec::new, |p| errors(p, &models)),
@@ -149,10 +280,13 @@ impl Study {
     /// lists them.
     #[must_use]
     pub fn inputs(&self) -> Vec<&(PathBuf, String)> {
-        let mut inputs: Vec<&(PathBuf, String)> = self.source.inputs.iter().collect();
-        for input in self.truth.iter().flat_map(|truth| &truth.inputs) {
-            if !inputs.contains(&input) {
-                inputs.push(input);
+        let mut inputs: Vec<&(PathBuf, String)> = Vec::new();
+        for kind in &self.kinds {
+            let of_truth = kind.predictors.truth.iter().flat_map(|truth| &truth.inputs);
+            for input in kind.predictors.source.inputs.iter().chain(of_truth) {
+                if !inputs.contains(&input) {
+                    inputs.push(input);
+                }
             }
         }
         inputs
@@ -164,27 +298,65 @@ impl Study {
         &self.workloads
     }
 
-    /// The GPU kind.
+    /// The first GPU kind; the only one, of most scenarios.
     #[must_use]
     pub fn kind(&self) -> &GpuKind {
-        self.source.predictor.kind()
+        self.kinds[0].source().kind()
     }
 
-    fn request(&self) -> PlanRequest<'_> {
-        PlanRequest::new(&self.workloads, self.source.predictor.as_ref())
-            .expect("the models were checked when the study was made")
+    /// The GPU kinds, at least one.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&GpuKind> {
+        self.kinds.iter().map(|kind| kind.source().kind()).collect()
     }
 
-    /// Lets a strategy plan the scenario.
+    /// The one GPU kind with its workloads as a planner sees them; `None` where there are several kinds.
+    #[must_use]
+    pub fn request(&self) -> Option<PlanRequest<'_>> {
+        let [kind] = self.kinds.as_slice() else { return None };
+        Some(self.request_on(kind.source()))
+    }
+
+    fn request_on<'a>(&'a self, predictor: &'a dyn Predictor) -> PlanRequest<'a> {
+        PlanRequest::with_options(&self.workloads, predictor, self.scenario.plan)
+            .expect("models and options were checked when the study was made")
+    }
+
+    /// Lets a strategy plan the scenario: on its GPU kind, or the cheapest over several.
     #[must_use]
     pub fn plan(&self, strategy: &dyn Strategy) -> Plan {
-        strategy.plan(&self.request())
+        match self.request() {
+            Some(request) => strategy.plan(&request),
+            None => self.plan_kinds(strategy).best,
+        }
+    }
+
+    /// Lets a strategy plan the scenario on each GPU kind alone and mixed.
+    #[must_use]
+    pub fn plan_kinds(&self, strategy: &dyn Strategy) -> KindPlans {
+        plan_on_kinds(strategy, &self.workloads, &self.predictors(), self.scenario.plan)
+            .expect("models and options were checked when the study was made")
+    }
+
+    /// The same study with another seed.
+    ///
+    /// # Errors
+    /// As [`Study::with_predictors`].
+    pub fn reseeded(&self, seed: u64) -> Result<Self, RunError> {
+        let scenario = Scenario { seed, ..self.scenario.clone() };
+        Self::with_predictors(scenario, self.shared_predictors())
+    }
+
+    /// The stretch of a run that counts.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
     }
 
     /// Everything that is wrong with a plan.
     #[must_use]
     pub fn check(&self, plan: &Plan) -> Vec<Violation> {
-        check_plan(plan, &self.request())
+        check_plan_on_kinds(plan, &self.workloads, &self.predictors(), &self.scenario.plan)
     }
 
     /// Reads a plan and refuses one that cannot run.
@@ -192,7 +364,7 @@ impl Study {
     /// # Errors
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
     pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
-        let plan = read_plan(path, self.kind(), &self.workloads)?;
+        let plan = read_plan(path, &self.kinds(), &self.workloads)?;
         let mut violations = self.check(&plan);
         violations.retain(Violation::is_structural);
         if violations.is_empty() { Ok(plan) } else { Err(RunError::Illegal { violations }) }
@@ -204,7 +376,8 @@ impl Study {
     /// # Errors
     /// When the engine refuses the plan or the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
-        let outcome = simulate(&self.input(plan), |gpu| self.collector(gpu))?;
+        let simulated = self.all_simulated();
+        let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
         Ok(self.result(plan, collectors))
     }
@@ -230,7 +403,8 @@ impl Study {
             let mut logs = logs.lock().expect("no sink maker panics");
             (self.collector(gpu), (logs[gpu.index()].take(), trace(gpu)))
         };
-        let outcome = simulate(&self.input(plan), take)?;
+        let simulated = self.all_simulated();
+        let outcome = simulate(&self.input(plan, &simulated), take)?;
         let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
         for (collector, (log, trace)) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
             collectors.push(collector);
@@ -243,12 +417,13 @@ impl Study {
         Ok((self.result(plan, collectors), traces))
     }
 
-    fn input<'a>(&'a self, plan: &'a Plan) -> SimInput<'a> {
+    fn input<'a>(&'a self, plan: &'a Plan, simulated: &'a [&'a dyn Predictor]) -> SimInput<'a> {
+        let (first, others) = simulated.split_first().expect("a scenario has a GPU kind");
         SimInput {
             plan,
             workloads: &self.sim_workloads,
-            predictor: self.simulated(),
-            more_predictors: &[],
+            predictor: *first,
+            more_predictors: others,
             spec: self.scenario.engine,
             control: Some(&self.scenario.control),
             duration: self.scenario.duration,
@@ -263,7 +438,9 @@ impl Study {
 
     fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {
         let metrics = summarise(plan, &self.workloads, self.window, collectors);
-        StrategyResult::new(plan, std::slice::from_ref(self.kind()), &self.workloads, metrics)
+        let kinds: Vec<GpuKind> = self.kinds().into_iter().cloned().collect();
+        let result = StrategyResult::new(plan, &kinds, &self.workloads, metrics);
+        StrategyResult { predicted_violations: predicted_violations(&self.check(plan)), ..result }
     }
 
     /// The tables of several simulated plans.
@@ -273,4 +450,31 @@ impl Study {
             Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
         Comparison { truth: self.truth(), ..comparison }
     }
+}
+
+/// Fits or reads the predictors of one GPU kind.
+/// Puts one profile in the place of the GPU kinds of a scenario.
+pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
+    // A price belongs to the kind that it was written for.
+    let one = <[ScenarioGpu; 1]>::try_from(std::mem::take(&mut scenario.gpus));
+    let price_per_hour = one.ok().and_then(|[gpu]| gpu.price_per_hour);
+    let profile = ProfileChoice::Path(PathBuf::from(profile));
+    scenario.gpus = vec![ScenarioGpu { profile, price_per_hour }];
+}
+
+fn load_kind(gpu: &ScenarioGpu, overrides: &Overrides) -> Result<KindPredictors, RunError> {
+    let profile = gpu.profile.to_string();
+    let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
+    let truth = match &overrides.truth {
+        Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
+        None => None,
+    };
+    Ok(KindPredictors { source: Arc::new(source), truth })
+}
+
+/// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
+fn predicted_violations(violations: &[Violation]) -> usize {
+    let workloads: BTreeSet<&str> =
+        violations.iter().filter_map(Violation::broken_promise).collect();
+    workloads.len()
 }

@@ -14,9 +14,9 @@ const TRACE_FILE: Rule<'_> = Rule {
     allowed: "a trace whose file exists",
     fix: "correct `path` (it is relative to the scenario file), or put the file there",
 };
-const ONE_GPU: Rule<'_> = Rule {
-    allowed: "exactly one [[gpu]]",
-    fix: "keep one of them: plans that mix GPU kinds are not supported yet, so write one scenario for each kind",
+const OTHER_KIND: Rule<'_> = Rule {
+    allowed: "one [[gpu]] for each GPU kind",
+    fix: "remove one of them: a plan uses as many GPUs of a kind as it needs",
 };
 
 /// Checks what the keys say together. `None` exactly when a problem was noted, here or by the reader.
@@ -28,7 +28,7 @@ pub(super) fn check(
 ) -> Option<Scenario> {
     let defaults = Defaults::default();
     let times = check_times(raw.duration, raw.warmup, raw.cooldown, problems);
-    let gpu = check_gpus(raw.gpus, problems);
+    let gpus = check_gpus(raw.gpus, problems);
     check_trace(&raw.arrival, problems, exists);
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
@@ -96,9 +96,11 @@ pub(super) fn check(
         warmup,
         cooldown,
         percentiles: raw.percentiles.or(defaults.percentiles)?,
-        gpu: gpu?,
+        gpus: gpus?,
         engine: engine?,
         control: control?,
+        plan: raw.plan?,
+        prediction_error: raw.prediction_error.convert(|draw| Some(Some(draw))).or(None)?,
         workloads: workloads?,
     })
 }
@@ -197,15 +199,24 @@ fn check_times(
     Some((duration, warmup, cooldown))
 }
 
-fn check_gpus(gpus: Vec<RawGpu>, problems: &mut Problems<'_>) -> Option<ScenarioGpu> {
-    for surplus in gpus.iter().skip(1) {
-        problems.add(&surplus.place, "one [[gpu]] too many", ONE_GPU);
+fn check_gpus(gpus: Vec<RawGpu>, problems: &mut Problems<'_>) -> Option<Vec<ScenarioGpu>> {
+    let mut checked: Vec<Option<ScenarioGpu>> = Vec::new();
+    for gpu in gpus {
+        let profile = gpu.profile.given();
+        let again = checked.iter().flatten().any(|known| Some(&known.profile) == profile.as_ref());
+        if again {
+            problems.add(&gpu.place, "the same kind again", OTHER_KIND);
+        }
+        let price = gpu.price_per_hour.convert(|price| Some(Some(price))).or(None);
+        checked.push(match (profile, price) {
+            (Some(profile), Some(price_per_hour)) if !again => {
+                Some(ScenarioGpu { profile, price_per_hour })
+            }
+            _ => None,
+        });
     }
-    let gpu = gpus.into_iter().next()?;
-    Some(ScenarioGpu {
-        profile: gpu.profile.given()?,
-        price_per_hour: gpu.price_per_hour.convert(|price| Some(Some(price))).or(None)?,
-    })
+    let checked: Option<Vec<ScenarioGpu>> = checked.into_iter().collect();
+    checked.filter(|gpus| !gpus.is_empty())
 }
 
 fn check_unique(workloads: &[RawWorkload], problems: &mut Problems<'_>) {

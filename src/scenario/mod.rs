@@ -13,7 +13,7 @@
 //! | `duration_s` | above 0, at most 10⁶ | required |
 //! | `warmup_s`, `cooldown_s` | 0 to 10⁶, together below the duration | 1 |
 //! | `percentiles` | `exact`, or `histogram` (within 0.05 %, memory independent of the duration) | `exact` |
-//! | `[[gpu]]` | exactly one | required |
+//! | `[[gpu]]` | one for each GPU kind that plans may use | required |
 //! | `gpu.kind` | a folder of `profiles/`, or a path with a `/` | required |
 //! | `gpu.price_per_hour` | 0 to 10⁶ $ | the profile's |
 //! | `engine.interference` | `dynamic`, `static`, `none` | `dynamic` |
@@ -24,6 +24,13 @@
 //! | `engine.batch_overhead_ms`, `.row_overhead_ms` | 0 to 10⁴: host time on the instance for each batch, and for each request in it | 0 |
 //! | `engine.request_overhead_ms` | 0 to 10⁴: host time for each request outside of the instance | 0 |
 //! | `engine.startup_s` | 0 to 10⁶: when a server accepts work | 0 |
+//! | `plan.margin_pct` | 0 to 99, or `"predictor"` | 0 |
+//! | `plan.headroom_pct` | 0 to 10⁴ | 0 |
+//! | `plan.replicas` | `true`, `false` | `false` |
+//! | `plan.process_limit` | 1 to 10⁴ | 48 |
+//! | `plan.search_rounds` | whole number | 200000 |
+//! | `plan.time_limit_s` | above 0, at most 86400; not beside `search_rounds` | none |
+//! | `prediction_error` | `{ draw = "uncertainty" }`, or `{ std_pct = … }` with 0 to 50 | none |
 //! | `batching` | table; applies to every workload | see below |
 //! | `[[workload]]` | one or more | required |
 //! | `workload.name` | unique | required |
@@ -84,6 +91,7 @@ mod check;
 mod control;
 mod document;
 mod error;
+mod planning;
 mod raw;
 mod reader;
 mod rules;
@@ -100,6 +108,8 @@ pub use error::{Problem, ScenarioError};
 
 use crate::domain::{GpuKindName, Workload};
 use crate::metrics::Percentiles;
+use crate::plan::PlanOptions;
+use crate::predictor::ErrorDraw;
 use crate::sim::{BatchingSpec, Control, EngineSpec, ServerSpec};
 use crate::units::{Dollars, Nanoseconds};
 use crate::workload::ArrivalSpec;
@@ -122,17 +132,21 @@ pub struct Scenario {
     pub cooldown: Nanoseconds,
     /// How latencies are remembered.
     pub percentiles: Percentiles,
-    /// The GPUs that a plan may use, as many as it needs.
-    pub gpu: ScenarioGpu,
+    /// The kinds of GPU that a plan may use, as many of each as it needs: at least one.
+    pub gpus: Vec<ScenarioGpu>,
     /// How the engine models a GPU.
     pub engine: EngineSpec,
     /// Who changes shares and batch sizes while a run goes on, and what fails.
     pub control: Control,
+    /// What is asked of planners.
+    pub plan: PlanOptions,
+    /// How far the simulated GPU is off its predictor, drawn from the seed.
+    pub prediction_error: Option<ErrorDraw>,
     /// What is to be served: at least one workload, their names unique.
     pub workloads: Vec<ScenarioWorkload>,
 }
 
-/// The kind of GPU of a scenario.
+/// A kind of GPU of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioGpu {
     /// Which profile describes it.

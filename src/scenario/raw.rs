@@ -5,9 +5,11 @@ use super::control::RawControl;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
 use super::server::RawServer;
-use super::{ProfileChoice, arrival};
+use super::{ProfileChoice, arrival, planning};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use crate::metrics::Percentiles;
+use crate::plan::PlanOptions;
+use crate::predictor::ErrorDraw;
 use crate::sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
@@ -93,8 +95,10 @@ const OVERLAP: Rule<'_> = Rule {
     allowed: "true or false",
     fix: "write true when the next batch is copied while the current one executes, else false",
 };
-const GPU_LIST: Rule<'_> =
-    Rule { allowed: "one [[gpu]] table", fix: "write [[gpu]] and below it kind = \"v100\"" };
+const GPU_LIST: Rule<'_> = Rule {
+    allowed: "one [[gpu]] table for each GPU kind",
+    fix: "write [[gpu]] and below it kind = \"v100\"",
+};
 const WORKLOAD_LIST: Rule<'_> = Rule {
     allowed: "one or more [[workload]] tables",
     fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
@@ -121,6 +125,8 @@ pub(super) struct RawScenario {
     /// The engine, and what holds for servers that say nothing else.
     pub(super) engine: (Option<EngineSpec>, RawServer),
     pub(super) control: RawControl,
+    pub(super) plan: Option<PlanOptions>,
+    pub(super) prediction_error: Read<ErrorDraw>,
     pub(super) rate_scale: Read<f64>,
     pub(super) slo_scale: Read<f64>,
     pub(super) arrival: Read<ArrivalSpec>,
@@ -183,6 +189,8 @@ pub(super) fn read(
             .collect(),
         engine: read_engine(t, problems),
         control: RawControl::read(t, problems),
+        plan: planning::read(t, problems),
+        prediction_error: planning::read_error(t, problems),
         rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
         arrival: arrival::read(t, problems, folder),

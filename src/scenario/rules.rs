@@ -51,9 +51,12 @@ impl NumberRule {
     ) -> Read<f64> {
         let allowed = self.allowed();
         let rule = Rule { allowed: &allowed, fix: self.fix };
-        table.read(problems, key, need, rule, |value| {
-            real(value).filter(|&number| self.accepts(number))
-        })
+        table.read(problems, key, need, rule, |value| self.accept(value))
+    }
+
+    /// The number, if it is one and allowed.
+    pub(super) fn accept(&self, value: &DeValue<'_>) -> Option<f64> {
+        real(value).filter(|&number| self.accepts(number))
     }
 }
 

@@ -5,6 +5,8 @@ use super::control::OVERSUBSCRIPTIONS;
 use super::raw::{INTERFERENCES, LINKS, PERCENTILES, SERVICES};
 use super::write_arrival::arrival_table;
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
+use crate::plan::{Margin, Replicas};
+use crate::predictor::ErrorDraw;
 use crate::sim::{
     BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, ServerSpec,
     ShadowSpec,
@@ -29,10 +31,22 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "cooldown_s = {}", number(scenario.cooldown.as_seconds()))?;
     writeln!(out, "percentiles = {}", quote(word(&PERCENTILES, scenario.percentiles)))?;
 
-    writeln!(out, "\n[[gpu]]")?;
-    writeln!(out, "kind = {}", quote(&scenario.gpu.profile.to_string()))?;
-    if let Some(price) = scenario.gpu.price_per_hour {
-        writeln!(out, "price_per_hour = {}", number(price.get()))?;
+    match scenario.prediction_error {
+        None => {}
+        Some(ErrorDraw::Uncertainty) => {
+            writeln!(out, "prediction_error = {{ draw = \"uncertainty\" }}")?;
+        }
+        Some(ErrorDraw::StdPct(std)) => {
+            writeln!(out, "prediction_error = {{ std_pct = {} }}", number(std))?;
+        }
+    }
+
+    for gpu in &scenario.gpus {
+        writeln!(out, "\n[[gpu]]")?;
+        writeln!(out, "kind = {}", quote(&gpu.profile.to_string()))?;
+        if let Some(price) = gpu.price_per_hour {
+            writeln!(out, "price_per_hour = {}", number(price.get()))?;
+        }
     }
 
     let engine = scenario.engine;
@@ -43,6 +57,20 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "pcie = {}", quote(word(&LINKS, engine.pcie)))?;
     controller(scenario.control.controller, out)?;
     scenario.control.faults.iter().try_for_each(|f| fault(f, out))?;
+
+    let plan = scenario.plan;
+    writeln!(out, "\n[plan]")?;
+    match plan.margin {
+        Margin::Percent(margin) => writeln!(out, "margin_pct = {}", number(margin))?,
+        Margin::Predictor => writeln!(out, "margin_pct = \"predictor\"")?,
+    }
+    writeln!(out, "headroom_pct = {}", number(plan.throughput_headroom_pct))?;
+    writeln!(out, "replicas = {}", plan.replicas == Replicas::Allowed)?;
+    writeln!(out, "process_limit = {}", plan.process_limit)?;
+    match plan.time_limit_s {
+        Some(limit) => writeln!(out, "time_limit_s = {}", number(limit))?,
+        None => writeln!(out, "search_rounds = {}", plan.search_rounds)?,
+    }
 
     for ScenarioWorkload { workload, arrival, batching, server } in &scenario.workloads {
         writeln!(out, "\n[[workload]]")?;

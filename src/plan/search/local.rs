@@ -6,6 +6,7 @@
 //! programming and local search methods to solve vehicle routing problems" (CP 1998), is the source of
 //! the scheme.
 
+use super::clock::Limit;
 use super::packing::{Bin, Packer};
 use super::types::Type;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -28,13 +29,13 @@ impl Choices {
     }
 }
 
-/// Improves a packing for a number of rounds, or until it has `enough` GPUs.
+/// Improves a packing within a limit, or until it has `enough` GPUs.
 pub(in crate::plan) fn improve(
     packer: &mut Packer<'_>,
     types: &[Type],
     bins: &mut Vec<Bin>,
     enough: usize,
-    rounds: u64,
+    limit: Limit,
     choices: &mut Choices,
 ) {
     let whole = packer.fitter.whole();
@@ -42,8 +43,10 @@ pub(in crate::plan) fn improve(
     let mut emptied: Vec<usize> = Vec::new();
     let mut items: Vec<(u32, usize)> = Vec::new();
     let mut filled: Vec<Bin> = vec![Bin::default(); MOST_EMPTIED];
-    for _ in 0..rounds {
-        if bins.len() <= enough || bins.len() < 2 {
+    for round in 0..limit.rounds {
+        // Reading the clock takes about as long as a round.
+        let over = round % 64 == 0 && limit.is_over();
+        if bins.len() <= enough || bins.len() < 2 || over {
             return;
         }
         choose(bins, &mut emptied, choices);

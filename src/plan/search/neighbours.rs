@@ -1,8 +1,8 @@
 //! The least share that a workload can have among n members of one GPU, whoever the others are.
 //!
 //! A neighbour acts on a workload through two things that add up over neighbours: the power that it draws,
-//! and how much it slows the workload at full clock. That is so in iGniter's model (power, and L2 use); a
-//! predictor for which it is not so must not have its bounds trusted. A neighbour that has less of both
+//! and how much it slows the workload at full clock. That is so in iGniter's model (power, and L2 use);
+//! with a predictor for which it is not so, weights are what each needs alone. A neighbour that has less of both
 //! than another disturbs less, so only those that none undercuts in both (the Pareto front) have to be
 //! tried, in every combination, each at the least share that it has alone.
 
@@ -25,7 +25,8 @@ fn most_neighbours(types: usize) -> usize {
 pub(in crate::plan) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>> {
     let fronts = fronts(request, types);
     let lightest = types.iter().map(Type::least).min().unwrap_or(1);
-    let most = most_neighbours(types.len());
+    let adds_up = request.predictor().neighbours_add_up();
+    let most = if adds_up { most_neighbours(types.len()) } else { 0 };
     let groups: Vec<Vec<Vec<Vec<Seat>>>> = fronts
         .iter()
         .map(|front| (0..=most).map(|neighbours| combinations(front, neighbours)).collect())

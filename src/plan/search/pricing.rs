@@ -11,24 +11,11 @@ use super::enumerate::{FeasibleSet, Way, extend};
 use super::neighbours::weights;
 use super::types::Type;
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How thorough a search is: extensions of co-locations that it tries from each first type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::plan) enum Effort {
-    /// Good co-locations soon.
-    Quick,
-    /// All of them, if that can be done in reasonable time.
-    Thorough,
-}
-
-impl Effort {
-    fn steps(self) -> u64 {
-        match self {
-            Self::Quick => 300,
-            Self::Thorough => 300_000,
-        }
-    }
-}
+/// Extensions of co-locations that a search tries from each first type before it gives up: what remains
+/// is found sooner by listing all ([`Pricing::list`]).
+const MOST_STEPS: u64 = 300;
 
 /// What is known of the types once and for all.
 pub(in crate::plan) struct Pricing<'r, 'p, 't> {
@@ -59,8 +46,35 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Self { request, types, weights, whole }
     }
 
+    /// All feasible co-locations, or `None` when they are more than about `most`.
+    pub(in crate::plan) fn list(&self, most: usize) -> Option<Vec<FeasibleSet>> {
+        let count = self.types.len();
+        let roots: Vec<(usize, usize)> =
+            (0..count).flat_map(|a| (a..count).map(move |b| (a, b))).collect();
+        let found = AtomicUsize::new(0);
+        let listed: Vec<Option<Vec<FeasibleSet>>> = roots
+            .into_par_iter()
+            .map_init(
+                || ShareFitter::new(self.request),
+                |fitter, (a, b)| {
+                    let mut listing =
+                        Listing { pricing: self, sets: Vec::new(), found: &found, most };
+                    let alone = extend(fitter, self.types, &[Way::default()], a, self.whole);
+                    let mut path = vec![a];
+                    if a == b {
+                        listing.note(&path);
+                    }
+                    let finished = listing.visit(fitter, &mut path, &alone, b);
+                    finished.then_some(listing.sets)
+                },
+            )
+            .collect();
+        let listed: Option<Vec<Vec<FeasibleSet>>> = listed.into_iter().collect();
+        Some(listed?.into_iter().flatten().collect())
+    }
+
     /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
-    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64) -> Priced {
         let tables: Vec<Table> = (1..=self.weights.len())
             .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
             .collect();
@@ -73,7 +87,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                         types: self.types,
                         prices,
                         whole: self.whole,
-                        steps: effort.steps(),
+                        steps: MOST_STEPS,
                         best: enough,
                         found: None,
                         path: Vec::new(),
@@ -162,6 +176,57 @@ impl Table {
             members -= 1;
         }
         chosen
+    }
+}
+
+/// A list of all co-locations that start with two given types.
+struct Listing<'l, 'r, 'p, 't> {
+    pricing: &'l Pricing<'r, 'p, 't>,
+    sets: Vec<FeasibleSet>,
+    /// By all that list at the same time. Whether all together find too many does not depend on the order
+    /// in which they do.
+    found: &'l AtomicUsize,
+    most: usize,
+}
+
+impl Listing<'_, '_, '_, '_> {
+    fn note(&mut self, path: &[usize]) {
+        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+        self.sets.push(FeasibleSet { types: path.iter().map(index).collect(), total: 0 });
+        self.found.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds the type `next` to the co-location of `path`, and then all types from it on; false when there
+    /// are too many.
+    fn visit(
+        &mut self,
+        fitter: &mut ShareFitter<'_>,
+        path: &mut Vec<usize>,
+        ways: &[Way],
+        next: usize,
+    ) -> bool {
+        let (types, whole) = (self.pricing.types, self.pricing.whole);
+        let among =
+            |n: usize, t: usize| self.pricing.weights.get(n - 1).map_or(whole + 1, |w| w[t]);
+        let weight: u32 = path.iter().chain([&next]).map(|t| among(path.len() + 1, *t)).sum();
+        let copies = path.iter().filter(|t| **t == next).count();
+        if weight > whole || copies >= types[next].count() {
+            return true;
+        }
+        let lightest = (next..types.len()).map(|t| among(path.len() + 2, t)).min().unwrap_or(whole);
+        let longer = extend(fitter, types, ways, next, whole.saturating_sub(lightest));
+        if longer.is_empty() {
+            return true;
+        }
+        if self.found.load(Ordering::Relaxed) > self.most {
+            return false;
+        }
+        path.push(next);
+        self.note(path);
+        let finished =
+            (next..types.len()).all(|further| self.visit(fitter, path, &longer, further));
+        path.pop();
+        finished
     }
 }
 

@@ -27,8 +27,8 @@ fn defaults_fill_what_is_left_out() {
     assert_eq!((scenario.warmup, scenario.cooldown), (defaults.warmup, defaults.cooldown));
     assert_eq!(scenario.warmup, Nanoseconds::new(1_000_000_000));
     assert_eq!(scenario.percentiles, Percentiles::Exact);
-    assert_eq!(scenario.gpu.price_per_hour, None);
-    assert_eq!(scenario.gpu.profile.to_string(), "v100");
+    assert_eq!(scenario.gpus[0].price_per_hour, None);
+    assert_eq!(scenario.gpus[0].profile.to_string(), "v100");
     assert_eq!(scenario.engine, EngineSpec::default());
     assert_eq!(scenario.workloads[0].arrival, ArrivalSpec::Constant);
     assert_eq!(scenario.workloads[0].batching, BatchingSpec::default());
@@ -103,9 +103,9 @@ fn every_key_is_understood() {
     assert_eq!((scenario.name.as_str(), scenario.seed), ("all keys", u64::MAX));
     assert_eq!(scenario.percentiles, Percentiles::Histogram);
     assert_eq!(scenario.cooldown, Nanoseconds::new(250_000_000));
-    assert_eq!(scenario.gpu.price_per_hour, Some(Dollars::new(3.06).unwrap()));
+    assert_eq!(scenario.gpus[0].price_per_hour, Some(Dollars::new(3.06).unwrap()));
     assert_eq!(
-        scenario.gpu.profile,
+        scenario.gpus[0].profile,
         ProfileChoice::Path("scenarios/../profiles/mine".into()),
         "paths start at the folder of the file"
     );

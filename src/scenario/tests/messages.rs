@@ -26,7 +26,7 @@ arrival = { process = "poison" }
 "#;
     let expected = r#"
 scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; fix: write version = 1, the only version of the scenario format that this program knows
-scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
+scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, plan, prediction_error, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
 scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, rate_rps, arrival, batching, engine; fix: did you mean `slo_ms`?
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
@@ -109,12 +109,37 @@ fn bad_gpus() {
     let gpu = "[[gpu]]\nkind = \"v100\"\n";
     refused(gpu, "", &["1: gpu: missing; allowed: one [[gpu]] table"]);
     refused("[[gpu]]", "[gpu]", &["4: gpu: given", "fix: write [[gpu]]"]);
-    let two = format!("{gpu}[[gpu]]\nkind = \"t4\"\n");
-    refused(gpu, &two, &["6: gpu[1]: one [[gpu]] too many", "not supported yet"]);
+    let twice = format!("{gpu}{gpu}");
+    refused(gpu, &twice, &["6: gpu[1]: the same kind again", "as many GPUs of a kind as it needs"]);
     refused("kind = \"v100\"", "kind = \"\"", &["5: gpu[0].kind: given \"\""]);
     refused("kind = \"v100\"", "kidn = \"v100\"\nkind = \"v100\"", &["did you mean `kind`?"]);
     let price = "kind = \"v100\"\nprice_per_hour = -3";
     refused("kind = \"v100\"", price, &["6: gpu[0].price_per_hour: given -3", "$/h"]);
+}
+
+#[test]
+fn bad_plan_options() {
+    let plan = |line: &str| format!("[plan]\n{line}\n\n[[gpu]]");
+    for (line, needles) in [
+        ("margin_pct = 100", ["plan.margin_pct: given 100", "\"predictor\""]),
+        ("margin_pct = \"model\"", ["plan.margin_pct: given \"model\"", "0 to 99"]),
+        ("headroom_pct = -1", ["plan.headroom_pct: given -1", "0 to 10000 %"]),
+        ("process_limit = 0", ["plan.process_limit: given 0", "1 to 10000"]),
+        ("time_limit_s = 0", ["plan.time_limit_s: given 0", "above 0"]),
+        ("search_rounds = 5\ntime_limit_s = 1", ["plan.time_limit_s: given beside", "not both"]),
+        ("margin = 5", ["plan.margin: unknown key", "did you mean `margin_pct`?"]),
+    ] {
+        refused("[[gpu]]", &plan(line), &needles);
+    }
+    let error = |value: &str| format!("prediction_error = {value}\n[[gpu]]");
+    for (value, needles) in [
+        ("{}", ["prediction_error: says nothing", "std_pct"]),
+        ("{ draw = \"uncertainty\", std_pct = 5 }", ["says two things", "std_pct"]),
+        ("{ std_pct = -5 }", ["prediction_error.std_pct: given -5", "0 to 50 %"]),
+        ("5", ["prediction_error: given 5", "a table with one key"]),
+    ] {
+        refused("[[gpu]]", &error(value), &needles);
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::{GpuKindName, ModelName, Workload, WorkloadName};
 use crate::metrics::Percentiles;
+use crate::plan::{Margin, PlanOptions, Replicas};
+use crate::predictor::ErrorDraw;
 use crate::scenario::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use crate::sim::{
     BatchingSpec, Control, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, GsliceSpec,
@@ -211,6 +213,41 @@ fn gpu() -> impl Strategy<Value = ScenarioGpu> {
     })
 }
 
+fn plan() -> impl Strategy<Value = PlanOptions> {
+    let margin = prop_oneof![(0.0..=99.0).prop_map(Margin::Percent), Just(Margin::Predictor)];
+    let replicas = prop_oneof![Just(Replicas::Forbidden), Just(Replicas::Allowed)];
+    let search = prop_oneof![
+        any::<u32>().prop_map(|rounds| (rounds, None)),
+        (0.001..=86_400.0).prop_map(|s| (PlanOptions::default().search_rounds, Some(s))),
+    ];
+    (margin, 0.0..=1e4, 1..=10_000_usize, replicas, search).prop_map(
+        |(margin, throughput_headroom_pct, process_limit, replicas, (search_rounds, limit))| {
+            PlanOptions {
+                margin,
+                throughput_headroom_pct,
+                process_limit,
+                replicas,
+                search_rounds,
+                time_limit_s: limit,
+                ..PlanOptions::default()
+            }
+        },
+    )
+}
+
+/// The kinds of a scenario differ.
+fn gpus() -> impl Strategy<Value = Vec<ScenarioGpu>> {
+    vec(gpu(), 1..4).prop_map(|mut gpus: Vec<ScenarioGpu>| {
+        let mut known: Vec<ProfileChoice> = Vec::new();
+        gpus.retain(|gpu| {
+            let new = !known.contains(&gpu.profile);
+            known.push(gpu.profile.clone());
+            new
+        });
+        gpus
+    })
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
     let longest = 1_000_000_000_000_000_u64;
     let times = (1..=longest).prop_flat_map(|duration| {
@@ -224,13 +261,19 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let control = (controller(), vec(fault(), 0..4))
         .prop_map(|(controller, faults)| Control { controller, faults });
     let engine = (engine(), control);
-    (name, any::<u64>(), times, percentiles, gpu(), engine, vec(workload(), 1..6)).prop_map(
-        |(name, seed, times, percentiles, gpu, (engine, control), mut workloads)| {
-            let (duration, warmup, cooldown) = times;
+    let error = option::of(prop_oneof![
+        Just(ErrorDraw::Uncertainty),
+        (0.0..=50.0).prop_map(ErrorDraw::StdPct),
+    ]);
+    let planning = (plan(), error);
+    (name, any::<u64>(), times, percentiles, gpus(), engine, planning, vec(workload(), 1..6))
+        .prop_map(|(name, seed, times, percentiles, gpus, engine, planning, mut workloads)| {
             for (i, workload) in workloads.iter_mut().enumerate() {
                 workload.workload.name = WorkloadName::new(&format!("W{i}")).unwrap();
             }
+            let (duration, warmup, cooldown) = times;
             let [duration, warmup, cooldown] = [duration, warmup, cooldown].map(Nanoseconds::new);
+            let ((engine, control), (plan, prediction_error)) = (engine, planning);
             Scenario {
                 name,
                 seed,
@@ -238,13 +281,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 warmup,
                 cooldown,
                 percentiles,
-                gpu,
+                gpus,
                 engine,
                 control,
+                plan,
+                prediction_error,
                 workloads,
             }
-        },
-    )
+        })
 }
 
 proptest! {
@@ -293,6 +337,13 @@ pcie = "private"
 
 [controller]
 kind = "none"
+
+[plan]
+margin_pct = 0.0
+headroom_pct = 0.0
+replicas = false
+process_limit = 48
+search_rounds = 200000
 
 [[workload]]
 name = "W1"

@@ -1,0 +1,170 @@
+//! What is asked of planners: flags that `plan`, `bound`, `simulate` and `compare` share.
+
+use crate::domain::{BoundMethod, GpuBound, Plan};
+use crate::plan::{Margin, Replicas, Strategy, strategy};
+use crate::report::Stopwatch;
+use crate::run::{PlanOverrides, Refined, Study};
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+/// Replaces what the scenario's `[plan]` table says.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Planning (in place of the scenario's [plan] table)")]
+pub(super) struct PlanningArgs {
+    /// Keep planned latencies below half of the SLO by so many percent, or by what the predictor says that
+    /// it may be off
+    #[arg(long, value_name = "PERCENT|predictor", value_parser = margin)]
+    pub margin: Option<Margin>,
+    /// Plan so many percent more throughput than the rate
+    #[arg(long, value_name = "PERCENT")]
+    pub headroom: Option<f64>,
+    /// Let several GPUs serve one workload, each a part of its rate (optimal, gpulets, infless, nexus, refined)
+    #[arg(long)]
+    pub replicas: bool,
+    /// Processes that one GPU serves at most [default: 48, the limit of NVIDIA MPS since Volta]
+    #[arg(long, value_name = "N")]
+    pub process_limit: Option<usize>,
+    /// Rounds of local search of `optimal` for each 1,000 workloads [default: 200000]
+    #[arg(long, value_name = "N", conflicts_with = "time_limit")]
+    pub search_rounds: Option<u32>,
+    /// Let `optimal` search for so many seconds; the plan then depends on the machine's speed
+    #[arg(long, value_name = "SECONDS")]
+    pub time_limit: Option<f64>,
+}
+
+impl PlanningArgs {
+    pub(super) fn overrides(&self) -> PlanOverrides {
+        PlanOverrides {
+            margin: self.margin,
+            headroom_pct: self.headroom,
+            replicas: self.replicas.then_some(Replicas::Allowed),
+            process_limit: self.process_limit,
+            search_rounds: self.search_rounds,
+            time_limit_s: self.time_limit,
+        }
+    }
+}
+
+fn margin(text: &str) -> Result<Margin, String> {
+    if text == "predictor" {
+        return Ok(Margin::Predictor);
+    }
+    let number: Result<f64, _> = text.trim_end_matches('%').trim().parse();
+    number
+        .map(Margin::Percent)
+        .map_err(|_| "must be a number of percent, or `predictor`".to_owned())
+}
+
+/// How a plan may be corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Refine {
+    /// Shares and batches are found by simulation with the scenario's arrivals
+    Simulate,
+}
+
+/// Whether plans are corrected by simulation.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RefineArgs {
+    /// In place of a strategy's rules, find shares and batches with which the simulated attainment reaches the
+    /// target, and pack those
+    #[arg(long, value_enum)]
+    pub refine: Option<Refine>,
+    /// The part of each workload's requests that must stay within its SLO, for --refine
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "refine")]
+    pub target: f64,
+}
+
+/// Something that makes a plan.
+#[derive(Debug)]
+pub(super) enum Planner {
+    /// A strategy.
+    Strategy(Box<dyn Strategy>),
+    /// Simulation, to this attainment in percent.
+    Refined(f64),
+}
+
+/// A plan, and how it was made.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub plan: Plan,
+    pub refined: Option<Refined>,
+    /// Planning time. For people and for the manifest only.
+    pub seconds: f64,
+}
+
+impl Planner {
+    pub(super) fn new(name: &str, refine: &RefineArgs) -> anyhow::Result<Self> {
+        // An unknown name is reported in either case.
+        let strategy = strategy(name.trim())?;
+        Ok(match refine.refine {
+            None => Self::Strategy(strategy),
+            Some(Refine::Simulate) => Self::Refined(refine.target),
+        })
+    }
+
+    /// Several strategies, and simulation after them where that is asked for.
+    pub(super) fn list(names: &[String], refine: &RefineArgs) -> anyhow::Result<Vec<Self>> {
+        let mut strategies: Vec<Box<dyn Strategy>> = Vec::new();
+        for name in names {
+            let chosen = strategy(name.trim())?;
+            if strategies.iter().any(|known| known.name() == chosen.name()) {
+                bail!("strategy {name:?} is listed twice");
+            }
+            strategies.push(chosen);
+        }
+        let mut planners: Vec<Self> = strategies.into_iter().map(Self::Strategy).collect();
+        if refine.refine.is_some() {
+            planners.push(Self::Refined(refine.target));
+        }
+        Ok(planners)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Strategy(strategy) => strategy.name(),
+            Self::Refined(_) => "refined",
+        }
+    }
+
+    pub(super) fn plan(&self, study: &Study) -> anyhow::Result<Planned> {
+        let watch = Stopwatch::start();
+        let (plan, refined) = match self {
+            Self::Strategy(strategy) => (study.plan(strategy.as_ref()), None),
+            Self::Refined(target) => {
+                let refined = study.refine(*target)?;
+                (refined.plan.clone(), Some(refined))
+            }
+        };
+        Ok(Planned { plan, refined, seconds: watch.seconds() })
+    }
+}
+
+/// What a bound says of a plan, in one line.
+pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
+    let Some(bound) = &plan.bound else { return "nothing is proven about other plans".to_owned() };
+    let cost = bound.least_cost_per_hour.filter(|_| study.kinds().len() > 1);
+    if let Some(least) = cost {
+        let gap = plan.cost_gap_pct(&study.kinds()).unwrap_or(0.0);
+        let how = if bound.method == BoundMethod::Exhaustive { "proven cheapest" } else { "bound" };
+        return format!("{how}: no plan costs less than {:.2} $/h (gap {gap:.1} %)", least.get());
+    }
+    let gap = plan.gap_pct().unwrap_or(0.0);
+    let so = if bound.gpus == plan.gpus.len() {
+        "proven optimal".to_owned()
+    } else {
+        format!("gap {gap:.1} %")
+    };
+    format!("bound: at least {} ({}); {so}", gpus(bound.gpus), method(bound))
+}
+
+fn method(bound: &GpuBound) -> String {
+    match bound.method {
+        BoundMethod::Exhaustive => bound.method.as_str().to_owned(),
+        _ => format!("{} {:.2}", bound.method.as_str(), bound.fractional_gpus),
+    }
+}
+
+/// `1 GPU`, `2 GPUs`
+pub(super) fn gpus(count: usize) -> String {
+    format!("{count} GPU{}", if count == 1 { "" } else { "s" })
+}
