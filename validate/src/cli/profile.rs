@@ -29,10 +29,10 @@ pub(super) struct ProfileCommand {
     #[arg(long, value_name = "MODEL", value_delimiter = ',')]
     model: Vec<String>,
     /// The batch sizes of the solo grid
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,8,16")]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,16,32")]
     batches: Vec<u32>,
     /// The SM shares of the solo grid, in percent; rounded to what the GPU can allocate
-    #[arg(long, value_name = "PCT", value_delimiter = ',', default_value = "20,50,100")]
+    #[arg(long, value_name = "PCT", value_delimiter = ',', default_value = "10,50,100")]
     shares: Vec<f64>,
     /// Measure no pairs of models
     #[arg(long)]
