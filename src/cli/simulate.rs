@@ -9,7 +9,7 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::report::{InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
+use crate::report::{ActionRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
 use crate::run::Logging;
 use crate::units::Nanoseconds;
 use serde::Serialize;
@@ -26,6 +26,8 @@ struct Document<'a> {
     infeasible: &'a [InfeasibleRow],
     workloads: &'a [WorkloadSummary],
     gpus: &'a [GpuSummary],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    actions: &'a [ActionRow],
     simulated_s: f64,
     wall_s: f64,
 }
@@ -83,6 +85,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             infeasible: &result.infeasible,
             workloads: &result.workloads,
             gpus: &result.gpus,
+            actions: &result.actions,
             simulated_s: comparison.simulated_s,
             wall_s,
         })?;

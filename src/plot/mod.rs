@@ -4,6 +4,7 @@
 //! byte. What is too much for one page is continued on another.
 
 mod accuracy;
+mod adaptation;
 mod axis;
 mod bars;
 mod breakdown;
@@ -94,7 +95,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     if comparison.strategies.is_empty() {
         return Ok(figures);
     }
-    let kinds: [Draw; 7] = [
+    let kinds: [Draw; 8] = [
         plan::figures,
         bars::p99_figures,
         bars::violation_figures,
@@ -102,6 +103,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
         breakdown::figures,
         predicted::figures,
         power::figures,
+        adaptation::figures,
     ];
     for kind in kinds {
         figures.extend(kind(comparison)?);

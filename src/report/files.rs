@@ -1,5 +1,6 @@
 //! The tables as files, and back.
 
+use super::control::{ActionRow, WindowRow};
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
@@ -50,6 +51,20 @@ struct SeriesRow {
     clock_mhz: f64,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct AdaptationRow {
+    strategy: String,
+    workload: WorkloadName,
+    start_s: f64,
+    end_s: f64,
+    gpu: usize,
+    sm_pct: f64,
+    batch: u32,
+    completed: u64,
+    failed: u64,
+    p99_ms: Option<f64>,
+}
+
 #[derive(Debug, Serialize)]
 struct FailureRow {
     strategy: String,
@@ -81,7 +96,8 @@ struct BatchRow {
 }
 
 /// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
-/// `batches.csv` and `summary.json`, and `failures.csv` where requests failed.
+/// `batches.csv` and `summary.json`, `failures.csv` where requests failed, and
+/// `actions.csv` and `adaptation.csv` where there is a controller or a fault.
 ///
 /// Real numbers are the shortest decimal text that reads back to the same number.
 ///
@@ -107,6 +123,13 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     let failures: Vec<FailureRow> = comparison.strategies.iter().flat_map(failure_rows).collect();
     if !failures.is_empty() {
         write_csv(dir, "failures.csv", failures.into_iter())?;
+    }
+    let has = |any: fn(&StrategyResult) -> bool| comparison.strategies.iter().any(any);
+    if has(|result| !result.actions.is_empty()) {
+        write_csv(dir, "actions.csv", comparison.strategies.iter().flat_map(action_rows))?;
+    }
+    if has(|result| !result.adaptation.is_empty()) {
+        write_csv(dir, "adaptation.csv", comparison.strategies.iter().flat_map(window_rows))?;
     }
     dir.write("summary.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;
@@ -170,6 +193,27 @@ pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
         });
     }
     read_details(dir, &mut comparison)?;
+    // Only runs with a controller or a fault have this table.
+    if dir.join("adaptation.csv").exists() {
+        let rows = read_csv::<AdaptationRow>(dir, "adaptation.csv");
+        for row in rows.map_err(|e| at("adaptation.csv", e))? {
+            let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+            let result = result.ok_or_else(|| at("adaptation.csv", unknown(&row.strategy)))?;
+            let AdaptationRow { start_s, end_s, gpu, sm_pct, batch, completed, failed, .. } = row;
+            let (workload, p99_ms) = (row.workload, row.p99_ms);
+            result.adaptation.push(WindowRow {
+                start_s,
+                end_s,
+                gpu,
+                workload,
+                sm_pct,
+                batch,
+                completed,
+                failed,
+                p99_ms,
+            });
+        }
+    }
     Ok(comparison)
 }
 
@@ -209,6 +253,30 @@ fn unknown(strategy: &str) -> io::Error {
 fn summary_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, WorkloadSummary)> {
     let row = |w: &WorkloadSummary| WorkloadSummary { failed: None, ..w.clone() };
     result.workloads.iter().map(move |w| (Key { strategy: &result.strategy }, row(w)))
+}
+
+fn action_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, &ActionRow)> {
+    result.actions.iter().map(|row| (Key { strategy: &result.strategy }, row))
+}
+
+fn window_rows(result: &StrategyResult) -> impl Iterator<Item = AdaptationRow> {
+    result.adaptation.iter().map(|row| {
+        let WindowRow { start_s, end_s, gpu, sm_pct, batch, completed, failed, p99_ms, .. } = *row;
+        let (strategy, workload) = (result.strategy.clone(), row.workload.clone());
+        let row = AdaptationRow {
+            strategy,
+            workload,
+            start_s,
+            end_s,
+            gpu,
+            sm_pct,
+            batch,
+            completed,
+            failed,
+            p99_ms,
+        };
+        row
+    })
 }
 
 fn failure_rows(result: &StrategyResult) -> impl Iterator<Item = FailureRow> {

@@ -5,6 +5,7 @@
 //! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
 //! every other file depends on the scenario, its inputs and the seed alone.
 
+mod control;
 mod files;
 mod manifest;
 mod markdown;
@@ -19,6 +20,7 @@ mod terminal;
 mod trace;
 mod truth;
 
+pub use control::{ActionRow, WindowRow, failures_in_words};
 pub use files::{ReadError, read_comparison, write_report, write_tables};
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::report_markdown;

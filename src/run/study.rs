@@ -378,8 +378,13 @@ impl Study {
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
-        let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
-        Ok(self.result(plan, collectors))
+        let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            collectors.push(gpu.sink);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
+        }
+        Ok(self.result(plan, collectors).with_control(&actions, &windows, &self.workloads))
     }
 
     /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
@@ -406,15 +411,20 @@ impl Study {
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), take)?;
         let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
-        for (collector, (log, trace)) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
+        let (mut actions, mut windows) = (Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            let (collector, (log, trace)) = gpu.sink;
             collectors.push(collector);
             logs.extend(log);
             traces.extend(trace);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
         }
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, &self.workloads, dir, format)?;
         }
-        Ok((self.result(plan, collectors), traces))
+        let result = self.result(plan, collectors);
+        Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 
     fn input<'a>(&'a self, plan: &'a Plan, simulated: &'a [&'a dyn Predictor]) -> SimInput<'a> {

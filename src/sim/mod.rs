@@ -29,6 +29,8 @@ mod batcher_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
+mod extras_tests;
+#[cfg(test)]
 #[path = "../../tests/common/fake.rs"]
 mod fake;
 
