@@ -1,6 +1,6 @@
 //! A profile folder from finished runs.
 
-use super::{Journal, ProfileRun};
+use super::{Journal, ProfileRun, make_monotone};
 use anyhow::Context;
 use igniter::domain::GpuKindName;
 use igniter::profile::{ColocatedMember, ColocatedRun, Profile, SoloPoint};
@@ -76,6 +76,19 @@ pub fn assemble(
             profile.colocated.push(ColocatedRun { run: number, members });
             number += 1;
         }
+    }
+    let (mut moved, mut largest_pct) = (0, 0.0_f64);
+    for model in &mut profile.models {
+        let (points, pct) = make_monotone(&mut model.solo)?;
+        moved += points;
+        largest_pct = largest_pct.max(pct);
+    }
+    if moved > 0 {
+        let noise = format!(
+            ". {moved} solo points contradicted each other by noise and were moved, by up to {largest_pct:.1} % \
+             (journal.jsonl has them as measured)"
+        );
+        profile.source.push_str(&noise);
     }
     Ok(profile)
 }

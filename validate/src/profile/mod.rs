@@ -8,8 +8,10 @@ mod assemble;
 mod grid;
 mod journal;
 mod measure;
+mod monotone;
 
 pub use assemble::assemble;
 pub use grid::{Grid, ProfileRun, RunMember};
 pub use journal::{Journal, JournalError};
 pub use measure::{MemberResult, RunResult, measure_run};
+pub use monotone::make_monotone;

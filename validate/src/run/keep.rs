@@ -29,7 +29,9 @@ pub fn keep_run(
         dir.write(name, |file| file.write_all(text.as_bytes()))
     };
     text(dir, RunFolder::SCENARIO, study.scenario().to_toml())?;
-    text(dir, RunFolder::COEFFICIENTS, study.shared_predictors()[0].source.file.to_json())?;
+    // A run has one kind of GPU.
+    let coefficients = study.shared_predictors()[0].source.file.to_json();
+    text(dir, RunFolder::COEFFICIENTS, coefficients)?;
     dir.write(RunFolder::PLAN, |file| {
         serde_json::to_writer_pretty(&mut *file, &plan_json(plan, &study.kinds()))?;
         file.write_all(b"\n")

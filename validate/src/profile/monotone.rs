@@ -1,0 +1,78 @@
+//! Noise of measured points against what must hold: a batch takes no longer with more SMs, and no less time with
+//! more requests.
+
+use igniter::profile::SoloPoint;
+use igniter::units::{Milliseconds, UnitError};
+
+/// Moves points that contradict each other as little as that rule needs; returns how many were moved, and the
+/// largest move in percent.
+///
+/// Each time becomes the middle between the largest time that may not be above it and the smallest that may not
+/// be below it. Both grow as the rule says, hence so does their middle; a point that contradicts no other stays.
+///
+/// # Errors
+/// Never for points that were measured: the middle of two times is a time.
+pub fn make_monotone(points: &mut [SoloPoint]) -> Result<(usize, f64), UnitError> {
+    let (mut moved, mut largest_pct) = (0, 0.0_f64);
+    let gpu = middles(points, |point| point.gpu.get());
+    // Where one point has no whole latency, none has.
+    let latency = middles(points, |point| point.latency.unwrap_or(point.gpu).get());
+    for (i, point) in points.iter_mut().enumerate() {
+        let change = (gpu[i] / point.gpu.get() - 1.0).abs() * 100.0;
+        if change > 1e-9 {
+            moved += 1;
+            largest_pct = largest_pct.max(change);
+        }
+        point.gpu = Milliseconds::new(gpu[i])?;
+        if point.latency.is_some() {
+            point.latency = Some(Milliseconds::new(latency[i])?);
+        }
+    }
+    Ok((moved, largest_pct))
+}
+
+fn middles(points: &[SoloPoint], time: impl Fn(&SoloPoint) -> f64) -> Vec<f64> {
+    // Whether `a` may not take longer than `b`.
+    let below = |a: &SoloPoint, b: &SoloPoint| a.batch <= b.batch && a.sm >= b.sm;
+    let middle = |point: &SoloPoint| {
+        let least = points.iter().filter(|other| below(other, point)).map(&time);
+        let most = points.iter().filter(|other| below(point, other)).map(&time);
+        f64::midpoint(least.fold(0.0, f64::max), most.fold(f64::INFINITY, f64::min))
+    };
+    points.iter().map(middle).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use igniter::units::{BatchSize, Megahertz, SmPercent, Watts};
+
+    fn point(batch: u32, sm: f64, ms: f64) -> SoloPoint {
+        SoloPoint {
+            batch: BatchSize::new(batch).unwrap(),
+            sm: SmPercent::new(sm).unwrap(),
+            gpu: Milliseconds::new(ms).unwrap(),
+            latency: Some(Milliseconds::new(ms + 0.5).unwrap()),
+            power: Watts::new(100.0).unwrap(),
+            clock: Megahertz::new(1530.0).unwrap(),
+            l2_pct: None,
+        }
+    }
+
+    #[test]
+    fn only_points_that_contradict_each_other_move() {
+        // Batch 4 took longer with all SMs (3.8) than with half of them (2.6): both become 3.2.
+        let mut points =
+            [point(1, 50.0, 1.3), point(4, 50.0, 2.6), point(1, 100.0, 1.2), point(4, 100.0, 3.8)];
+        let (moved, largest_pct) = make_monotone(&mut points).unwrap();
+        let times = points.map(|point| point.gpu.get());
+        for (time, expected) in times.iter().zip([1.3, 3.2, 1.2, 3.2]) {
+            assert!((time - expected).abs() < 1e-12, "{times:?}");
+        }
+        assert!((points[3].latency.unwrap().get() - 3.7).abs() < 1e-12);
+        assert_eq!(moved, 2);
+        // 2.6 → 3.2
+        assert!((largest_pct - 600.0 / 26.0).abs() < 1e-9);
+        assert_eq!(make_monotone(&mut points).unwrap().0, 0, "now nothing contradicts");
+    }
+}
