@@ -21,7 +21,7 @@ mod fake;
 
 use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
-use igniter::domain::{BatchRecord, GpuInterval, Plan, RecordSink, RequestRecord};
+use igniter::domain::{BatchRecord, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord};
 use igniter::metrics::Percentiles;
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
@@ -53,6 +53,10 @@ impl RecordSink for Count {
         self.requests += arrivals.len() as u64;
         self.latency_ns +=
             arrivals.iter().map(|&arrival| (batch.done - arrival).get()).sum::<u64>();
+    }
+
+    fn failed(&mut self, _: &FailedRequest) {
+        self.requests += 1;
     }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {

@@ -18,7 +18,8 @@
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
 //! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables, [`page`]
 //!    makes one HTML page of a folder of them.
-//! 8. [`run`] wires one study; [`cli`] is the command line. [`stats`] holds plain numerics.
+//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them; [`cli`] is the command line. [`stats`]
+//!    holds plain numerics.
 //!
 //! # Example
 //!
@@ -53,6 +54,7 @@ pub mod scenario;
 pub mod sim;
 pub mod stats;
 pub mod study;
+pub mod sweep;
 pub mod units;
 pub mod workload;
 

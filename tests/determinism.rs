@@ -56,22 +56,30 @@ fn another_seed_gives_other_arrivals() {
 }
 
 #[test]
-fn requests_are_logged_the_same_on_any_number_of_threads() {
+fn requests_and_traces_are_the_same_on_any_number_of_threads() {
     let root = TempDir::new().unwrap();
     let scenario = file(root.path(), "s.toml", SHORT);
-    let log = |out: &str, threads: &str| {
-        let out = root.path().join(out);
+    let files = |format: &str, threads: &str| {
+        let (out, trace) = (root.path().join("out"), root.path().join("trace.json"));
         let mut command = igniter();
         command.arg("simulate").arg(&scenario).args(["--requests", "--threads", threads, "-o"]);
+        command.arg(&out).args(["--requests-format", format]);
+        command.arg("--trace-out").arg(&trace).args(["--trace-window", "1..2"]);
         // 1: with these bursts SLOs are missed.
-        command.arg(&out).assert().code(1);
-        std::fs::read(out.join("requests.csv")).unwrap()
+        command.assert().code(1);
+        let requests = std::fs::read(out.join(format!("requests.{format}"))).unwrap();
+        (requests, std::fs::read(trace).unwrap())
     };
-    let one = log("a", "1");
+    let one = files("csv", "1");
     // 3 s of 500 + 400 + 200 requests/s, and the header.
-    let lines = one.iter().filter(|byte| **byte == b'\n').count();
+    let lines = one.0.iter().filter(|byte| **byte == b'\n').count();
     assert!((3000..3600).contains(&lines), "{lines} lines");
-    assert!(one == log("b", "8"));
+    assert!(one == files("csv", "8"));
+    let trace: serde_json::Value = serde_json::from_slice(&one.1).unwrap();
+    assert!(trace["traceEvents"].as_array().unwrap().len() > 1000);
+    let columns = files("parquet", "1");
+    assert!(columns.0.starts_with(b"PAR1") && columns.0.len() < one.0.len());
+    assert!(columns == files("parquet", "8"));
 }
 
 /// The tables of the shipped scenarios, as committed in `tests/golden`. Debug builds are compared here;

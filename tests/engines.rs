@@ -12,8 +12,8 @@ use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, strategy};
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimOutcome,
-    SimWorkload, reference, simulate,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ServiceTime, SimInput,
+    SimOutcome, SimWorkload, reference, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use igniter::workload::ArrivalSpec;
@@ -88,8 +88,9 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
     let preferred = prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(1..=9_u32, 1..3)];
     let max = prop_oneof![Just(None), (1..=9_u32).prop_map(Some)];
     let instances = prop_oneof![3 => Just(1), 1 => 2..4_u32];
-    (1..=9_u32, delay, preferred, max, instances, any::<bool>()).prop_map(
-        |(planned, delay, preferred, max, instances, variable_shape)| {
+    let race = prop_oneof![2 => Just(0.0), 1 => select(vec![0.2, 0.7, 1.0])];
+    (1..=9_u32, delay, preferred, max, instances, any::<bool>(), race).prop_map(
+        |(planned, delay, preferred, max, instances, variable_shape, completion_race)| {
             let size = |size: u32| BatchSize::new(size).unwrap();
             let largest = max.unwrap_or(planned);
             let spec = BatchingSpec {
@@ -98,10 +99,29 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
                 preferred: preferred.into_iter().map(|p| size(p.min(largest))).collect(),
                 instances,
                 variable_shape,
+                completion_race,
+                ..BatchingSpec::default()
             };
             (planned, spec)
         },
     )
+}
+
+/// Noise, overheads and start-up, most often none.
+fn any_costs() -> impl Strategy<Value = ServerSpec> {
+    let ms = || prop_oneof![3 => Just(0.0), 1 => select(vec![0.5, 1.0]), 1 => 0.0..1.0_f64];
+    let startup = prop_oneof![4 => Just(0), 1 => 0..60_000_000_u64];
+    let noise = prop_oneof![3 => Just(0.0), 1 => 0.01..0.5_f64];
+    (noise, ms(), ms(), ms(), startup).prop_map(|(noise_cv, batch, row, request, startup)| {
+        let ms = |ms| Milliseconds::new(ms).unwrap();
+        ServerSpec {
+            noise_cv,
+            batch_overhead: ms(batch),
+            row_overhead: ms(row / 4.0),
+            request_overhead: ms(request),
+            startup: Nanoseconds::new(startup),
+        }
+    })
 }
 
 fn any_server() -> impl Strategy<Value = FakeServer> {
@@ -112,8 +132,9 @@ fn any_server() -> impl Strategy<Value = FakeServer> {
         1 => (0.2..5.0_f64).prop_map(|cv| ArrivalSpec::Gamma { cv }),
     ];
     let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
-    (0..3_usize, any_batching(), 1..100_u32, rate, arrival).prop_map(
-        |(model, (batch, batching), share, rate, arrival)| FakeServer {
+    (0..3_usize, any_batching(), 1..100_u32, rate, arrival, any_costs()).prop_map(
+        |(model, (batch, batching), share, rate, arrival, server)| FakeServer {
+            server,
             model,
             batch,
             share,
@@ -151,6 +172,7 @@ fn any_spec() -> impl Strategy<Value = EngineSpec> {
         interference,
         overlap,
         service,
+        ..EngineSpec::default()
     })
 }
 
@@ -203,6 +225,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
@@ -213,6 +236,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 predictor: &predictor,
                 more_predictors: &[],
                 spec: scenario.engine,
+                control: None,
                 duration: scenario.duration.min(Nanoseconds::new(12_000_000_000)),
                 seed: scenario.seed,
             };

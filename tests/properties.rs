@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use igniter::domain::{GpuId, GpuInterval, RecordSink, RequestRecord, Workload};
+use igniter::domain::{FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload};
 use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, check_plan, plan_json, strategy};
 use igniter::predictor::Predictor;
@@ -71,6 +71,10 @@ impl RecordSink for Checker {
         self.requests += 1;
     }
 
+    fn failed(&mut self, request: &FailedRequest) {
+        panic!("nothing can fail here: {request:?}");
+    }
+
     fn gpu_interval(&mut self, i: &GpuInterval) {
         assert_eq!(i.start.get(), self.clock_end, "a gap in the states of a GPU");
         assert!(i.end > i.start);
@@ -99,6 +103,7 @@ proptest! {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let request = PlanRequest::new(&workloads, predictor()).unwrap();
@@ -126,6 +131,7 @@ proptest! {
                 predictor: predictor(),
                 more_predictors: &[],
                 spec: scenario.engine,
+                control: None,
                 duration: scenario.duration,
                 seed: scenario.seed,
             };

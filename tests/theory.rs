@@ -53,6 +53,7 @@ impl Queue {
             service: self.service,
             overlap: self.overlap,
             interference: Interference::Dynamic,
+            ..EngineSpec::default()
         };
         let run = |seed| {
             let input = scenario.input(spec, seconds, seed);

@@ -1,7 +1,7 @@
 //! Single files and new folders, written whole or not at all.
 
 use anyhow::{Context, bail};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// The folder that a path lies in.
@@ -24,9 +24,18 @@ pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
 
 /// Writes a file under a temporary name and renames it.
 pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_file_with(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// As [`write_file`], with content that is written piece by piece.
+pub(super) fn write_file_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(parent(path))?;
-        file.write_all(text.as_bytes())?;
+        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(parent(path))?);
+        content(&mut out)?;
+        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         readable(file.path(), 0o644)?;
         file.persist(path)?;

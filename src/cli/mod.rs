@@ -3,27 +3,32 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible |
+//! | 1 | done, but a check failed: an SLO is missed, a workload is infeasible, a point of a sweep failed |
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP); nothing half-written is left |
 
 mod accuracy;
 mod args;
 mod bound;
+mod capacity;
 mod compare;
 mod design;
 mod files;
 mod fit;
+mod frontier;
 mod import;
+mod merge;
 mod output;
 mod plan;
 mod planning;
+mod plot;
 mod predict;
 mod progress;
 mod report;
 mod results;
 mod simulate;
 mod study;
+mod sweep;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -74,7 +79,7 @@ pub fn main() -> ExitCode {
 /// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
 fn interrupted() {
     crate::report::discard_unfinished();
-    eprintln!("igniter: interrupted; nothing was written");
+    eprintln!("igniter: interrupted; {}", sweep::after_interrupt());
     // 128 + SIGINT, as shells have it.
     std::process::exit(130);
 }
@@ -92,6 +97,11 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
+        Command::Frontier(args) => frontier::run(&args),
+        Command::Plot(args) => plot::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);

@@ -20,6 +20,38 @@ impl Progress {
         Self(bar)
     }
 
+    /// A bar over many steps of about equal length, with the time that is left.
+    pub(super) fn long(steps: u64, quiet: bool) -> Self {
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        };
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        let style = ProgressStyle::with_template(
+            "{spinner} {elapsed:>4} [{bar:24}] {human_pos}/{human_len} points, {eta} left {msg}",
+        )
+        .expect("the template is valid");
+        bar.set_style(style);
+        Self(bar)
+    }
+
+    /// Says that steps were done before this process began: they do not count for the time that is left.
+    pub(super) fn begin_at(&self, steps: u64) {
+        self.0.set_position(steps);
+        self.0.reset_eta();
+    }
+
+    /// Says how many steps are done.
+    pub(super) fn to(&self, steps: u64) {
+        self.0.set_position(steps);
+    }
+
+    /// How many steps there are, where that turns out late.
+    pub(super) fn of(&self, steps: u64) {
+        self.0.set_length(steps);
+    }
+
     pub(super) fn at(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }

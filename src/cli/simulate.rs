@@ -1,14 +1,17 @@
 //! `igniter simulate`
 
 use super::Outcome;
-use super::args::SimulateArgs;
+use super::args::{RequestsFormat, SimulateArgs};
+use super::files::{check_writable, write_file_with};
 use super::output;
 use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::report::{InfeasibleRow, Truth, comparison_text};
+use crate::report::{ActionRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
+use crate::run::Logging;
+use crate::units::Nanoseconds;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -23,6 +26,8 @@ struct Document<'a> {
     infeasible: &'a [InfeasibleRow],
     workloads: &'a [WorkloadSummary],
     gpus: &'a [GpuSummary],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    actions: &'a [ActionRow],
     simulated_s: f64,
     wall_s: f64,
 }
@@ -30,6 +35,9 @@ struct Document<'a> {
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
     let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
+    if let Some(path) = &args.trace_out {
+        check_writable(path)?;
+    }
     let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
     let plan = match &args.plan {
         Some(path) => {
@@ -45,10 +53,22 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     };
     let progress = Progress::new(1 + folder.steps(), args.print.quiet);
     progress.at(format!("simulating {}", plan.strategy));
-    let result = in_pool(args.threads, || match folder.dir() {
-        Some(dir) if args.requests => study.simulate_logged(&plan, dir, "requests.csv"),
-        _ => study.simulate(&plan),
-    })??;
+    let format = match args.requests_format {
+        RequestsFormat::Csv => RequestFormat::Csv,
+        RequestsFormat::Parquet => RequestFormat::Parquet,
+    };
+    let logging = Logging {
+        requests: folder.dir().filter(|_| args.requests).map(|dir| (dir, format)),
+        trace: args
+            .trace_out
+            .as_ref()
+            .map(|_| args.trace_window.unwrap_or((Nanoseconds::ZERO, Nanoseconds::MAX))),
+    };
+    let (result, traces) = in_pool(args.threads, || study.simulate_logged(&plan, logging))??;
+    if let Some(path) = &args.trace_out {
+        progress.at("writing the trace");
+        write_file_with(path, |out| write_trace(out, &plan, study.workloads(), &traces))?;
+    }
     progress.step();
     let comparison = study.comparison(vec![result]);
     let wall_s = folder.finish(&comparison, &progress)?;
@@ -65,6 +85,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             infeasible: &result.infeasible,
             workloads: &result.workloads,
             gpus: &result.gpus,
+            actions: &result.actions,
             simulated_s: comparison.simulated_s,
             wall_s,
         })?;
@@ -77,6 +98,9 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
                 path.join("figures").display(),
                 path.join("summary.csv").display(),
             );
+        }
+        if let Some(path) = &args.trace_out {
+            text += &format!("\ntrace    {} (open it at https://ui.perfetto.dev)", path.display());
         }
         output::print(&text)?;
     }

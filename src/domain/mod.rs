@@ -2,16 +2,18 @@
 //!
 //! Nothing here computes; the stages pass these values to each other.
 
+mod action;
 mod gpu_kind;
 mod names;
 mod plan;
 mod record;
 mod workload;
 
+pub use action::{Action, ActionKind, ServerWindow};
 pub use gpu_kind::GpuKind;
 pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
 pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };
-pub use record::{BatchRecord, GpuInterval, RecordSink, RequestRecord};
+pub use record::{BatchRecord, FailedRequest, Failure, GpuInterval, RecordSink, RequestRecord};
 pub use workload::Workload;

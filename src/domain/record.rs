@@ -104,6 +104,44 @@ impl BatchRecord {
     }
 }
 
+/// Why a request was never completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// The queue of its server was full when it arrived (Triton: HTTP 503, "Exceeds maximum queue size").
+    Rejected,
+    /// It waited longer than its queue policy allows (Triton: HTTP 503, "Request timeout expired").
+    TimedOut,
+    /// Its server or its GPU failed while it was there, or was down when it arrived.
+    Lost,
+}
+
+impl Failure {
+    /// The name in files and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::TimedOut => "timed_out",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The life of one request that was never completed. All times are since the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedRequest {
+    /// Whose request it is.
+    pub workload: WorkloadId,
+    /// Where it would have run.
+    pub gpu: GpuId,
+    /// When it arrived.
+    pub arrival: Nanoseconds,
+    /// When it failed.
+    pub at: Nanoseconds,
+    /// Why.
+    pub failure: Failure,
+}
+
 /// A stretch of time in which the state of a GPU does not change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuInterval {
@@ -138,6 +176,9 @@ pub trait RecordSink {
         }
     }
 
+    /// A request failed. Every request of a run is reported once: here, or as completed.
+    fn failed(&mut self, request: &FailedRequest);
+
     /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
     fn gpu_interval(&mut self, interval: &GpuInterval);
 }
@@ -151,6 +192,11 @@ impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         self.0.batch(batch, arrivals);
         self.1.batch(batch, arrivals);
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        self.0.failed(request);
+        self.1.failed(request);
     }
 
     fn gpu_interval(&mut self, interval: &GpuInterval) {
@@ -169,6 +215,12 @@ impl<S: RecordSink> RecordSink for Option<S> {
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         if let Some(sink) = self {
             sink.batch(batch, arrivals);
+        }
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        if let Some(sink) = self {
+            sink.failed(request);
         }
     }
 

@@ -8,7 +8,8 @@ use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, Work
 use super::tally::Tally;
 use super::window::Window;
 use crate::domain::{
-    BatchRecord, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
+    BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+    WorkloadId,
 };
 use crate::stats::nearest_rank;
 use crate::units::Nanoseconds;
@@ -91,6 +92,11 @@ impl RecordSink for GpuCollector {
         self.tally(batch.workload).batch(batch, arrivals, &window, slo);
     }
 
+    fn failed(&mut self, request: &FailedRequest) {
+        let window = self.window;
+        self.tally(request.workload).failed(request, &window);
+    }
+
     #[inline(always)]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.account.interval(interval, &self.window);
@@ -169,7 +175,7 @@ fn workload_summary(
     percentiles_ms: [Option<f64>; QUANTILES.len()],
 ) -> WorkloadSummary {
     let completed = tally.latencies.count() as u64;
-    let requests = completed + tally.unfinished;
+    let requests = completed + tally.unfinished + tally.failed.total();
     let gpu = plan.placements().find(|(_, p)| p.workload == workload.name).map(|(gpu, _)| gpu);
     let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
     let [p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms] = percentiles_ms;
@@ -191,6 +197,7 @@ fn workload_summary(
         rate_rps: workload.rate.get(),
         requests,
         completed,
+        failed: (tally.failed.total() > 0).then_some(tally.failed),
         throughput_rps: tally.done_in_window as f64 / window.length().as_seconds(),
         mean_ms: mean_ms(tally.latency_ns),
         p50_ms,

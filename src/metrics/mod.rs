@@ -8,7 +8,8 @@
 //! - throughput counts the requests *done* inside the window, divided by its length;
 //! - latencies are kept exactly, in nanoseconds, unless a histogram is asked for ([`Percentiles`]);
 //!   percentiles are nearest-rank ([`percentile`](crate::stats::percentile));
-//! - a violation is a latency above the whole SLO, as a share of all requests of the window.
+//! - a violation is a latency above the whole SLO, as a share of all requests of the window; a request
+//!   that failed is one too.
 
 mod collector;
 mod gpu_account;
@@ -23,5 +24,7 @@ pub use collector::{GpuCollector, summarise};
 pub use latencies::Percentiles;
 pub use latency_series::{BatchCount, BatchHistogram, LatencyBin, LatencySeries};
 pub use series::{GpuSeries, SeriesBin};
-pub use summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
+pub use summary::{
+    CdfPoint, FailedCounts, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary,
+};
 pub use window::{Window, WindowError};

@@ -1,7 +1,7 @@
 //! The numbers that describe a run.
 
 use super::{BatchHistogram, GpuSeries, LatencySeries};
-use crate::domain::{GpuKindName, ModelName, WorkloadName};
+use crate::domain::{Failure, GpuKindName, ModelName, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 /// Whether a workload got what it asked for.
@@ -27,6 +27,39 @@ impl Verdict {
     }
 }
 
+/// Requests that failed, by the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FailedCounts {
+    /// The queue was full.
+    pub rejected: u64,
+    /// They waited longer than the queue policy allows.
+    pub timed_out: u64,
+    /// The server or the GPU failed while they were there, or was down when they arrived.
+    pub lost: u64,
+}
+
+impl FailedCounts {
+    pub(super) fn add(&mut self, failure: Failure) {
+        *match failure {
+            Failure::Rejected => &mut self.rejected,
+            Failure::TimedOut => &mut self.timed_out,
+            Failure::Lost => &mut self.lost,
+        } += 1;
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.rejected += other.rejected;
+        self.timed_out += other.timed_out;
+        self.lost += other.lost;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.rejected + self.timed_out + self.lost
+    }
+}
+
 /// What the requests of one workload went through. Means and percentiles are over completed requests
 /// that arrived in the window, and absent when there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +80,9 @@ pub struct WorkloadSummary {
     pub requests: u64,
     /// How many of them were completed.
     pub completed: u64,
+    /// How many of them failed; absent when none did. In CSV, a table of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedCounts>,
     /// Requests done inside the window divided by its length, in requests/s.
     pub throughput_rps: f64,
     /// Mean latency, in ms.
@@ -64,7 +100,7 @@ pub struct WorkloadSummary {
     /// The highest latency, in ms.
     pub max_ms: Option<f64>,
     /// Share of the window's requests that took longer than the SLO, in percent. Requests never
-    /// completed count once they are older than the SLO.
+    /// completed count once they are older than the SLO, those that failed at once.
     pub slo_violation_pct: Option<f64>,
     /// Mean time spent waiting, in ms.
     pub queue_ms: Option<f64>,

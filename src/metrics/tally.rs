@@ -3,7 +3,8 @@
 use super::Window;
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::LatencyBins;
-use crate::domain::{BatchRecord, RequestRecord};
+use super::summary::FailedCounts;
+use crate::domain::{BatchRecord, FailedRequest, RequestRecord};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 
@@ -62,7 +63,9 @@ pub(super) struct Tally {
     pub(super) over_time: LatencyBins,
     /// Requests that arrived in the window and were never completed.
     pub(super) unfinished: u64,
-    /// Requests of the window, completed or not, whose latency exceeds the SLO.
+    /// Requests that arrived in the window and failed.
+    pub(super) failed: FailedCounts,
+    /// Requests of the window, completed or not, whose latency exceeds the SLO, and those that failed.
     pub(super) violations: u64,
     /// Completions inside the window, whenever the request arrived.
     pub(super) done_in_window: u64,
@@ -80,6 +83,7 @@ impl Tally {
             by_batch_size: BatchSizes::default(),
             over_time: LatencyBins::default(),
             unfinished: 0,
+            failed: FailedCounts::default(),
             violations: 0,
             done_in_window: 0,
         }
@@ -159,6 +163,13 @@ impl Tally {
         self.by_batch_size.add(size, inside.len() as u64);
     }
 
+    pub(super) fn failed(&mut self, request: &FailedRequest, window: &Window) {
+        if window.contains(request.arrival) {
+            self.failed.add(request.failure);
+            self.violations += 1;
+        }
+    }
+
     pub(super) fn unfinished(
         &mut self,
         arrival: Nanoseconds,
@@ -186,6 +197,7 @@ impl Tally {
         }
         self.over_time.merge(&other.over_time);
         self.unfinished += other.unfinished;
+        self.failed.merge(other.failed);
         self.violations += other.violations;
         self.done_in_window += other.done_in_window;
     }

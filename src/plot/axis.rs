@@ -184,7 +184,7 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// The smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least `step`.
-fn nice_step(step: f64) -> f64 {
+pub(super) fn nice_step(step: f64) -> f64 {
     let decade = 10_f64.powf(step.log10().floor());
     let mantissa = step / decade;
     let nice = [1.0, 2.0, 2.5, 5.0].into_iter().find(|nice| mantissa <= nice * (1.0 + 1e-9));

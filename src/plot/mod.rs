@@ -4,12 +4,14 @@
 //! byte. What is too much for one page is continued on another.
 
 mod accuracy;
+mod adaptation;
 mod axis;
 mod bars;
 mod breakdown;
 mod canvas;
 mod cdf;
 mod grouped;
+mod heat;
 mod panel;
 mod plan;
 mod power;
@@ -19,13 +21,16 @@ mod scatter;
 mod study;
 mod study_experiments;
 mod style;
+mod sweep;
 mod text;
 mod validation;
 
 pub use accuracy::{AccuracyPoint, accuracy_figure};
+pub use heat::{HeatPanel, heat_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
+pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
 pub use validation::{ValidationWorkload, validation_figures};
 
 use crate::report::{Comparison, FigureFile, OutputDir, OutputError};
@@ -90,7 +95,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     if comparison.strategies.is_empty() {
         return Ok(figures);
     }
-    let kinds: [Draw; 7] = [
+    let kinds: [Draw; 8] = [
         plan::figures,
         bars::p99_figures,
         bars::violation_figures,
@@ -98,6 +103,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
         breakdown::figures,
         predicted::figures,
         power::figures,
+        adaptation::figures,
     ];
     for kind in kinds {
         figures.extend(kind(comparison)?);

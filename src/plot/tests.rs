@@ -51,6 +51,7 @@ fn workload(row: &Row, name: &str, slowdown: f64, gpu: Option<usize>) -> Workloa
         rate_rps,
         requests: 10_000,
         completed: 10_000,
+        failed: None,
         throughput_rps: rate_rps,
         mean_ms: some(mean),
         p50_ms: some(mean * 0.98),
@@ -179,6 +180,8 @@ pub(crate) fn synthetic(
             infeasible: Vec::new(),
             cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
             workloads: summaries,
+            actions: Vec::new(),
+            adaptation: Vec::new(),
             latency_series: Vec::new(),
             batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),
@@ -313,6 +316,56 @@ fn overloaded() -> Comparison {
         }
     }
     comparison
+}
+
+/// A controller changes shares and batches of every workload; one is down for a while.
+fn adapted() -> Comparison {
+    let mut comparison = synthetic(12, 6, 2, true);
+    for (s, result) in comparison.strategies.iter_mut().enumerate() {
+        for (i, workload) in result.workloads.iter().enumerate() {
+            let Some(gpu) = workload.gpu else { continue };
+            for second in 0..60_u32 {
+                let (start_s, at) = (f64::from(second), (i * 60 + second as usize + s) * 3);
+                let late = if s == 0 { 0.9 } else { 100.0 / f64::from(second + 1) };
+                result.adaptation.push(crate::report::WindowRow {
+                    start_s,
+                    end_s: start_s + 1.0,
+                    gpu,
+                    workload: workload.workload.clone(),
+                    sm_pct: 20.0 + 40.0 * noise(at),
+                    batch: 1 + second / 4,
+                    completed: 100,
+                    failed: 0,
+                    p99_ms: (second % 20 != 3).then(|| late * workload.slo_ms * noise(at)),
+                });
+            }
+            result.actions.push(crate::report::ActionRow {
+                decided_s: 1.0,
+                effective_s: 1.0,
+                gpu,
+                workload: Some(workload.workload.clone()),
+                action: "share".into(),
+                from: Some(20.0),
+                to: Some(25.0),
+                reason: "a reason".into(),
+            });
+        }
+    }
+    comparison
+}
+
+#[test]
+fn adaptation_is_drawn_where_something_changed() {
+    let stems = |comparison: &Comparison| -> Vec<String> {
+        let figures = comparison_figures(comparison).unwrap();
+        assert!(figures.iter().all(|figure| clash(figure.svg()).is_none()));
+        let stems = figures.iter().map(|figure| figure.stem.clone());
+        stems.filter(|stem| stem.starts_with("adaptation")).collect()
+    };
+    let mut comparison = adapted();
+    assert_eq!(stems(&comparison).len(), 2);
+    comparison.strategies[0].actions.clear();
+    assert_eq!(stems(&comparison).len(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Predicted, simulated and measured: what a run on real servers is judged by.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, text};
+use super::canvas::{Align, Area, Drawn, Frame, Text, draw, shade, text};
 use super::panel::{Key, Legend, Panel, below, left_of};
 use super::scatter::{Point, scatter};
 use super::style::{
@@ -169,10 +169,11 @@ fn series_panel(
     text(area, at, Text::new(TICK, Align::Centre).bold(), &title)?;
     let x = Axis::exactly(arms.simulated_s, 5);
     let y = Axis::from_zero(1.05 * high.max(0.01), 4);
+    let at = |s: f64| inner.x + dots(f64::from(inner.w) * s / x.high);
+    let (start, end) = (at(arms.window_start_s), at(arms.window_end_s));
+    shade(area, Frame { w: start - inner.x, ..inner })?;
+    shade(area, Frame { x: end, w: inner.right() - end, ..inner })?;
     let mut panel = Panel::open(area, inner, x, y)?;
-    let (start, end) = (panel.at(arms.window_start_s, 0.0).0, panel.at(arms.window_end_s, 0.0).0);
-    super::canvas::shade(area, Frame::new(inner.x, inner.y, start - inner.x, inner.h))?;
-    super::canvas::shade(area, Frame::new(end, inner.y, inner.right() - end, inner.h))?;
     for (index, points) in shown.series.iter().enumerate() {
         panel.line(points, colour(index), dashes(index))?;
     }

@@ -1,12 +1,13 @@
 //! The tables as files, and back.
 
+use super::control::{ActionRow, WindowRow};
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::domain::WorkloadName;
 use crate::metrics::{
-    BatchCount, BatchHistogram, CdfPoint, GpuSeries, GpuSummary, LatencyBin, LatencyCdf,
-    LatencySeries, SeriesBin, WorkloadSummary,
+    BatchCount, BatchHistogram, CdfPoint, FailedCounts, GpuSeries, GpuSummary, LatencyBin,
+    LatencyCdf, LatencySeries, SeriesBin, WorkloadSummary,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,31 @@ struct SeriesRow {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+struct AdaptationRow {
+    strategy: String,
+    workload: WorkloadName,
+    start_s: f64,
+    end_s: f64,
+    gpu: usize,
+    sm_pct: f64,
+    batch: u32,
+    completed: u64,
+    failed: u64,
+    p99_ms: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureRow {
+    strategy: String,
+    workload: WorkloadName,
+    requests: u64,
+    completed: u64,
+    rejected: u64,
+    timed_out: u64,
+    lost: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 struct LatencyRow {
     strategy: String,
     workload: WorkloadName,
@@ -70,7 +96,8 @@ struct BatchRow {
 }
 
 /// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
-/// `batches.csv` and `summary.json`.
+/// `batches.csv` and `summary.json`, `failures.csv` where requests failed, and
+/// `actions.csv` and `adaptation.csv` where there is a controller or a fault.
 ///
 /// Real numbers are the shortest decimal text that reads back to the same number.
 ///
@@ -85,17 +112,25 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
             rows(result).iter().map(|row| (Key { strategy: &result.strategy }, row))
         })
     }
-    write_csv(
-        dir,
-        "summary.csv",
-        keyed::<WorkloadSummary>(comparison, |result| &result.workloads),
-    )?;
+    write_csv(dir, "summary.csv", comparison.strategies.iter().flat_map(summary_rows))?;
     write_csv(dir, "gpus.csv", keyed::<GpuSummary>(comparison, |result| &result.gpus))?;
     write_csv(dir, "plan.csv", keyed::<PlanRow>(comparison, |result| &result.plan))?;
     write_csv(dir, "cdf.csv", comparison.strategies.iter().flat_map(cdf_rows))?;
     write_csv(dir, "gpu_series.csv", comparison.strategies.iter().flat_map(series_rows))?;
     write_csv(dir, "latency_series.csv", comparison.strategies.iter().flat_map(latency_rows))?;
     write_csv(dir, "batches.csv", comparison.strategies.iter().flat_map(batch_rows))?;
+    // Tables of what most scenarios do not have.
+    let failures: Vec<FailureRow> = comparison.strategies.iter().flat_map(failure_rows).collect();
+    if !failures.is_empty() {
+        write_csv(dir, "failures.csv", failures.into_iter())?;
+    }
+    let has = |any: fn(&StrategyResult) -> bool| comparison.strategies.iter().any(any);
+    if has(|result| !result.actions.is_empty()) {
+        write_csv(dir, "actions.csv", comparison.strategies.iter().flat_map(action_rows))?;
+    }
+    if has(|result| !result.adaptation.is_empty()) {
+        write_csv(dir, "adaptation.csv", comparison.strategies.iter().flat_map(window_rows))?;
+    }
     dir.write("summary.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;
         file.write_all(b"\n")
@@ -158,6 +193,27 @@ pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
         });
     }
     read_details(dir, &mut comparison)?;
+    // Only runs with a controller or a fault have this table.
+    if dir.join("adaptation.csv").exists() {
+        let rows = read_csv::<AdaptationRow>(dir, "adaptation.csv");
+        for row in rows.map_err(|e| at("adaptation.csv", e))? {
+            let result = comparison.strategies.iter_mut().find(|r| r.strategy == row.strategy);
+            let result = result.ok_or_else(|| at("adaptation.csv", unknown(&row.strategy)))?;
+            let AdaptationRow { start_s, end_s, gpu, sm_pct, batch, completed, failed, .. } = row;
+            let (workload, p99_ms) = (row.workload, row.p99_ms);
+            result.adaptation.push(WindowRow {
+                start_s,
+                end_s,
+                gpu,
+                workload,
+                sm_pct,
+                batch,
+                completed,
+                failed,
+                p99_ms,
+            });
+        }
+    }
     Ok(comparison)
 }
 
@@ -191,6 +247,51 @@ fn read_csv_if_there<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<
 fn unknown(strategy: &str) -> io::Error {
     let text = format!("a row of strategy {strategy:?} has no counterpart in summary.json");
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Failed requests have a table of their own.
+fn summary_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, WorkloadSummary)> {
+    let row = |w: &WorkloadSummary| WorkloadSummary { failed: None, ..w.clone() };
+    result.workloads.iter().map(move |w| (Key { strategy: &result.strategy }, row(w)))
+}
+
+fn action_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, &ActionRow)> {
+    result.actions.iter().map(|row| (Key { strategy: &result.strategy }, row))
+}
+
+fn window_rows(result: &StrategyResult) -> impl Iterator<Item = AdaptationRow> {
+    result.adaptation.iter().map(|row| {
+        let WindowRow { start_s, end_s, gpu, sm_pct, batch, completed, failed, p99_ms, .. } = *row;
+        let (strategy, workload) = (result.strategy.clone(), row.workload.clone());
+        let row = AdaptationRow {
+            strategy,
+            workload,
+            start_s,
+            end_s,
+            gpu,
+            sm_pct,
+            batch,
+            completed,
+            failed,
+            p99_ms,
+        };
+        row
+    })
+}
+
+fn failure_rows(result: &StrategyResult) -> impl Iterator<Item = FailureRow> {
+    result.workloads.iter().filter_map(|w| {
+        let FailedCounts { rejected, timed_out, lost } = w.failed?;
+        Some(FailureRow {
+            strategy: result.strategy.clone(),
+            workload: w.workload.clone(),
+            requests: w.requests,
+            completed: w.completed,
+            rejected,
+            timed_out,
+            lost,
+        })
+    })
 }
 
 fn cdf_rows(result: &StrategyResult) -> impl Iterator<Item = CdfRow> {

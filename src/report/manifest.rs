@@ -4,8 +4,8 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
-use super::Truth;
 use super::output_dir::hex;
+use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -36,6 +36,35 @@ pub struct Host {
     pub threads: usize,
 }
 
+/// What a sweep, or a shard of one, consists of: enough to merge shards and to draw figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepFacts {
+    /// Its name.
+    pub name: String,
+    /// What tells it from any other sweep.
+    pub id: String,
+    /// Which shard this is, from 0.
+    pub shard: u32,
+    /// Of how many.
+    pub shards: u32,
+    /// The points of all shards together.
+    pub total_points: u64,
+    /// The points here.
+    pub points: u64,
+    /// The runs here: one for each point, strategy, predictor, truth and seed.
+    pub runs: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// The rows here.
+    pub rows: u64,
+    /// The confidence of the intervals of `points.csv`.
+    pub confidence: f64,
+    /// The columns that are axes.
+    pub axes: Vec<String>,
+    /// All columns of the rows with their types, in order.
+    pub columns: Vec<(String, ColumnType)>,
+}
+
 /// How a directory of results was made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
@@ -58,6 +87,9 @@ pub struct Manifest {
     pub time_limited: bool,
     /// The scenario as it was resolved, with every default filled in.
     pub scenario: Option<String>,
+    /// What a sweep, or a shard of one, consists of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFacts>,
     /// The files that were read.
     pub inputs: Vec<FileHash>,
     /// The files that were written, this one excepted.
@@ -87,6 +119,7 @@ impl Manifest {
             planning_s: BTreeMap::new(),
             time_limited: false,
             scenario: None,
+            sweep: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             host: Host {

@@ -1,9 +1,13 @@
 //! The readable report.
 
+use super::control::failures_in_words;
 use super::numbers::{short, short_option, trimmed};
 use super::tables::{Comparison, FigureFile, StrategyResult};
 use crate::metrics::Verdict;
 use std::fmt::Write;
+
+/// How many actions of controllers and faults a report shows.
+const ACTIONS: usize = 50;
 
 /// The report of a comparison as Markdown, with figures by relative path. It holds no clock time and
 /// no host: the same tables give the same bytes.
@@ -32,6 +36,8 @@ pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> Strin
         workloads(&mut text, result);
         plan(&mut text, result);
         gpus(&mut text, result);
+        failures(&mut text, result);
+        actions(&mut text, result);
     }
     if !figures.is_empty() {
         text.push_str("## Figures\n\n");
@@ -158,6 +164,45 @@ fn workloads(text: &mut String, result: &StrategyResult) {
                 verdict.to_owned(),
             ],
         );
+    }
+    text.push('\n');
+}
+
+/// Requests that were never completed, where there are any.
+fn failures(text: &mut String, result: &StrategyResult) {
+    let mut any = false;
+    for workload in &result.workloads {
+        let Some(failed) = failures_in_words(workload) else { continue };
+        let name = escape(workload.workload.as_str());
+        push(text, format_args!("- {name}: {failed} of {} requests", workload.requests));
+        any = true;
+    }
+    if any {
+        text.push_str("\nRequests that failed count as violations.\n\n");
+    }
+}
+
+/// What controllers did and what failed, where there is anything.
+fn actions(text: &mut String, result: &StrategyResult) {
+    if result.actions.is_empty() {
+        return;
+    }
+    head(text, 3, &["What changed", "GPU", "Why", "Decided (s)", "Effective (s)"]);
+    for action in result.actions.iter().take(ACTIONS) {
+        row(
+            text,
+            &[
+                escape(&action.sentence()),
+                action.gpu.to_string(),
+                escape(&action.reason),
+                format!("{:.3}", action.decided_s),
+                format!("{:.3}", action.effective_s),
+            ],
+        );
+    }
+    if result.actions.len() > ACTIONS {
+        let all = result.actions.len();
+        push(text, format_args!("\nThe first {ACTIONS} of {all}; all are in `actions.csv`."));
     }
     text.push('\n');
 }

@@ -5,28 +5,34 @@
 //! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
 //! every other file depends on the scenario, its inputs and the seed alone.
 
+mod control;
 mod files;
 mod manifest;
 mod markdown;
 mod numbers;
 mod output_dir;
 mod parquet;
+mod points;
 mod request_log;
 mod staging;
 mod tables;
 mod terminal;
+mod trace;
 mod truth;
 
+pub use control::{ActionRow, WindowRow, failures_in_words};
 pub use files::{ReadError, read_comparison, write_report, write_tables};
-pub use manifest::{FileHash, Host, Manifest, Stopwatch};
+pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use parquet::{Cells, ColumnType, ParquetTable};
-pub use request_log::RequestLog;
+pub use points::{PointTable, PointsError};
+pub use request_log::{RequestFormat, RequestLog};
 pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, comparison_text, strategy_text};
+pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};
 
 /// A comparison for tests of other modules.

@@ -246,10 +246,14 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let ours = |name: &str| {
-        let table = ["csv", "json", "md", "html"]
+        let table = ["csv", "parquet", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
-        name == "figures" || name.starts_with(STAGING_PREFIX) || (table && known_stem(name))
+        let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
+        name == "figures"
+            || sweep
+            || name.starts_with(STAGING_PREFIX)
+            || (table && known_stem(name))
     };
     Ok(names.into_iter().find(|name| !ours(name)))
 }
@@ -269,6 +273,10 @@ fn known_stem(name: &str) -> bool {
         "accuracy",
         "study",
         "experiments",
+        "rows",
+        "points",
+        "capacity",
+        "frontier",
     ]
     .iter()
     .any(|known| stem == *known || stem.strip_prefix(known).is_some_and(|r| r.starts_with('-')))

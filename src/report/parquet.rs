@@ -3,17 +3,18 @@
 //! A table has named columns of four types; every cell may be absent (`None`, a null). Rows are written in
 //! groups of any size, so that a table never has to fit into memory.
 
-use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
-use parquet::schema::types::Type;
+use parquet::schema::types::{ColumnPath, Type};
 use std::io::{self, Write};
 use std::sync::Arc;
 
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// True or false.
     Bool,
@@ -104,13 +105,20 @@ impl<W: Write + Send> ParquetTable<W> {
         let fields = columns.iter().map(|&(name, kind)| field(name, kind));
         let fields = fields.collect::<Result<_, _>>().map_err(failed)?;
         let schema = Type::group_type_builder("table").with_fields(fields).build();
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_created_by(concat!("igniter ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .build();
-        let schema = Arc::new(schema.map_err(failed)?);
-        let file = SerializedFileWriter::new(out, schema, Arc::new(properties)).map_err(failed)?;
+            .set_statistics_enabled(EnabledStatistics::Chunk);
+        for &(name, _) in columns.iter().filter(|(_, kind)| *kind == ColumnType::Integer) {
+            // Times and numbers grow from row to row; differences are small, and few values come twice.
+            let name = ColumnPath::from(name);
+            properties = properties
+                .set_column_dictionary_enabled(name.clone(), false)
+                .set_column_encoding(name, Encoding::DELTA_BINARY_PACKED);
+        }
+        let (schema, properties) =
+            (Arc::new(schema.map_err(failed)?), Arc::new(properties.build()));
+        let file = SerializedFileWriter::new(out, schema, properties).map_err(failed)?;
         let columns = columns.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
         Ok(Self { columns, file })
     }

@@ -1,7 +1,9 @@
 //! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
 
+use super::control::{ActionRow, WindowRow};
 use crate::domain::{
-    GpuKind, GpuKindName, Infeasible, ModelName, Plan, Workload, WorkloadFix, WorkloadName,
+    Action, GpuKind, GpuKindName, Infeasible, ModelName, Plan, ServerWindow, Workload, WorkloadFix,
+    WorkloadName,
 };
 use crate::metrics::{
     BatchHistogram, GpuSeries, GpuSummary, LatencyCdf, LatencySeries, RunMetrics, Verdict, Window,
@@ -79,6 +81,12 @@ pub struct StrategyResult {
     /// Batch sizes, in the order of the scenario. Kept in a CSV file of its own.
     #[serde(skip)]
     pub batches: Vec<BatchHistogram>,
+    /// What a controller did and what failed, in order of taking effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionRow>,
+    /// Each workload in each window of its controller. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub adaptation: Vec<WindowRow>,
 }
 
 impl StrategyResult {
@@ -132,7 +140,24 @@ impl StrategyResult {
             cdf: metrics.cdf,
             latency_series: metrics.latency_series,
             batches: metrics.batches,
+            actions: Vec::new(),
+            adaptation: Vec::new(),
         }
+    }
+
+    /// The same with what changed during the run beside the requests.
+    #[must_use]
+    pub fn with_control(
+        self,
+        actions: &[Action],
+        windows: &[ServerWindow],
+        workloads: &[Workload],
+    ) -> Self {
+        let mut actions: Vec<&Action> = actions.iter().collect();
+        actions.sort_by_key(|action| action.effective);
+        let actions = actions.into_iter().map(|action| ActionRow::new(action, workloads));
+        let windows = windows.iter().map(|window| WindowRow::new(window, workloads));
+        Self { actions: actions.collect(), adaptation: windows.collect(), ..self }
     }
 
     /// How many workloads miss their SLO or are not served at all.

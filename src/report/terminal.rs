@@ -1,5 +1,6 @@
 //! The tables that a user sees in the terminal.
 
+use super::control::failures_in_words;
 use super::numbers::{short, short_option, trimmed};
 use super::tables::{Comparison, StrategyResult};
 use crate::metrics::{Verdict, WorkloadSummary};
@@ -17,6 +18,9 @@ pub enum Colours {
 
 /// Longest name that is shown whole.
 const NAME_WIDTH: usize = 16;
+
+/// How many actions of controllers and faults are shown.
+const ACTIONS: usize = 12;
 
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -57,6 +61,20 @@ pub fn strategy_text(result: &StrategyResult, colours: Colours) -> String {
     for line in table.lines() {
         text.push_str(&coloured(line.trim_end(), colours));
         text.push('\n');
+    }
+    for workload in &result.workloads {
+        if let Some(failed) = failures_in_words(workload) {
+            let requests = workload.requests;
+            text.push_str(&format!("  {}: {failed} of {requests} requests\n", workload.workload));
+        }
+    }
+    for action in result.actions.iter().take(ACTIONS) {
+        let at = format!("{:.3}", action.effective_s);
+        text.push_str(&format!("  {at:>8} s  {} ({})\n", action.sentence(), action.reason));
+    }
+    if result.actions.len() > ACTIONS {
+        let more = result.actions.len() - ACTIONS;
+        text.push_str(&format!("  … and {more} more actions (actions.csv of the output folder)\n"));
     }
     for row in &result.infeasible {
         let fix = row.fix.as_ref().map_or(String::new(), |fix| format!("; would help: {fix}"));

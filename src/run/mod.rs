@@ -8,5 +8,5 @@ mod study;
 
 pub use error::RunError;
 pub use refine::{Refined, RefinedNeed};
-pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor};
-pub use study::{Overrides, PlanOverrides, Study};
+pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
+pub use study::{KindPredictors, Logging, Overrides, PlanOverrides, Study, replace_kinds};

@@ -69,8 +69,11 @@ pub fn load_predictor(
 }
 
 /// Makes the predictor that plans are simulated with: by name from the profile of the plans, or from a file
-/// of coefficients.
-pub(super) fn load_truth(
+/// of coefficients. `plans` is the predictor of the plans, and `profile` where it came from.
+///
+/// # Errors
+/// When there is no such predictor, it cannot be used, or it is for another GPU kind.
+pub fn load_truth(
     truth: &str,
     profile: &str,
     plans: &LoadedPredictor,

@@ -3,18 +3,22 @@
 use super::prediction_error::{errors, with_errors};
 use super::source::load_truth;
 use super::{LoadedPredictor, RunError, load_predictor};
-use crate::domain::{GpuKind, Plan, Workload};
+use crate::domain::{GpuId, GpuKind, Plan, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
     KindPlans, Margin, PlanOptions, PlanRequest, Replicas, Strategy, Violation,
     check_plan_on_kinds, plan_on_kinds, read_plan,
 };
 use crate::predictor::{ErrorDraw, PerturbedPredictor, Predictor};
-use crate::report::{Comparison, OutputDir, RequestLog, StrategyResult, Truth};
+use crate::report::{
+    Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
+};
 use crate::scenario::{ProfileChoice, Scenario, ScenarioGpu};
 use crate::sim::{SimInput, SimWorkload, simulate};
+use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a user can change of a scenario from the command line.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +36,15 @@ pub struct Overrides {
     pub prediction_error: bool,
     /// Other options for planners.
     pub plan: PlanOverrides,
+}
+
+/// What a simulation leaves besides its summary.
+#[derive(Debug, Default)]
+pub struct Logging<'d> {
+    /// Every request, in a file of this folder.
+    pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
+    /// What happened from one time to another, for [`crate::report::write_trace`].
+    pub trace: Option<(Nanoseconds, Nanoseconds)>,
 }
 
 /// What a user can change of a scenario's `[plan]` table; `None` keeps what stands there.
@@ -70,21 +83,42 @@ impl PlanOverrides {
     }
 }
 
+/// The predictors of a GPU kind; they may be shared with other studies.
+#[derive(Debug, Clone)]
+pub struct KindPredictors {
+    /// Makes the plans.
+    pub source: Arc<LoadedPredictor>,
+    /// What plans are simulated with, where that is not `source`.
+    pub truth: Option<Arc<LoadedPredictor>>,
+}
+
 /// A GPU kind of a study.
 #[derive(Debug)]
 struct KindSource {
-    source: LoadedPredictor,
-    /// What the simulation uses where it does not use `source`.
-    truth: Option<LoadedPredictor>,
-    /// The same with errors, where they are asked for.
+    predictors: KindPredictors,
+    /// What the simulation uses, with errors, where they are asked for.
     perturbed: Option<PerturbedPredictor>,
 }
 
 impl KindSource {
+    fn new(predictors: KindPredictors, scenario: &Scenario) -> Result<Self, RunError> {
+        let simulated = predictors.truth.as_ref().unwrap_or(&predictors.source);
+        let perturbed = match scenario.prediction_error {
+            Some(draw) => Some(with_errors(simulated, draw, scenario.seed)?),
+            None => None,
+        };
+        Ok(Self { predictors, perturbed })
+    }
+
+    fn source(&self) -> &dyn Predictor {
+        self.predictors.source.predictor.as_ref()
+    }
+
     fn simulated(&self) -> &dyn Predictor {
+        let KindPredictors { source, truth } = &self.predictors;
         match &self.perturbed {
             Some(perturbed) => perturbed,
-            None => self.truth.as_ref().unwrap_or(&self.source).predictor.as_ref(),
+            None => truth.as_ref().unwrap_or(source).predictor.as_ref(),
         }
     }
 }
@@ -122,19 +156,30 @@ impl Study {
             scenario.prediction_error = Some(ErrorDraw::Uncertainty);
         }
         if let Some(profile) = &overrides.profile {
-            // A price belongs to the kind that it was written for.
-            let one = <[ScenarioGpu; 1]>::try_from(std::mem::take(&mut scenario.gpus));
-            let price_per_hour = one.ok().and_then(|[gpu]| gpu.price_per_hour);
-            let profile = ProfileChoice::Path(PathBuf::from(profile));
-            scenario.gpus = vec![ScenarioGpu { profile, price_per_hour }];
+            replace_kinds(&mut scenario, profile);
         }
+        let kinds = (scenario.gpus.iter())
+            .map(|gpu| load_kind(gpu, overrides))
+            .collect::<Result<_, _>>()?;
+        Self::with_predictors(scenario, kinds)
+    }
+
+    /// A study with predictors that were made already, one for each GPU kind of the scenario.
+    ///
+    /// # Errors
+    /// When no kind's profile has the model of a workload, two kinds are the same, the times of the scenario
+    /// leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
+    pub fn with_predictors(
+        scenario: Scenario,
+        predictors: Vec<KindPredictors>,
+    ) -> Result<Self, RunError> {
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         let mut kinds: Vec<KindSource> = Vec::new();
-        for gpu in &scenario.gpus {
-            let kind = load_kind(&scenario, gpu, overrides)?;
-            let name = &kind.source.predictor.kind().name;
-            if kinds.iter().any(|known| known.source.predictor.kind().name == *name) {
+        for predictors in predictors {
+            let kind = KindSource::new(predictors, &scenario)?;
+            let name = &kind.source().kind().name;
+            if kinds.iter().any(|known| known.source().kind().name == *name) {
                 return Err(RunError::SameKind { kind: name.to_string() });
             }
             kinds.push(kind);
@@ -146,6 +191,7 @@ impl Study {
                 workload: w.workload.clone(),
                 arrival: w.arrival.clone(),
                 batching: w.batching.clone(),
+                server: w.server,
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
@@ -158,13 +204,13 @@ impl Study {
     fn check_models(&self) -> Result<(), RunError> {
         for kind in &self.kinds {
             // Options and what they ask of the predictor.
-            PlanRequest::with_options(&[], kind.source.predictor.as_ref(), self.scenario.plan)?;
+            PlanRequest::with_options(&[], kind.source(), self.scenario.plan)?;
         }
         for workload in &self.workloads {
             let one = std::slice::from_ref(workload);
             let mut first_error = None;
             for kind in &self.kinds {
-                let known = PlanRequest::new(one, kind.source.predictor.as_ref())
+                let known = PlanRequest::new(one, kind.source())
                     .and_then(|_| PlanRequest::new(one, kind.simulated()));
                 match known {
                     Ok(_) => {
@@ -190,7 +236,13 @@ impl Study {
     /// The predictors that make plans, one for each GPU kind.
     #[must_use]
     pub fn predictors(&self) -> Vec<&dyn Predictor> {
-        self.kinds.iter().map(|kind| kind.source.predictor.as_ref()).collect()
+        self.kinds.iter().map(|kind| kind.source()).collect()
+    }
+
+    /// The same, to be shared with other studies.
+    #[must_use]
+    pub fn shared_predictors(&self) -> Vec<KindPredictors> {
+        self.kinds.iter().map(|kind| kind.predictors.clone()).collect()
     }
 
     /// The predictors that the simulation uses, one for each GPU kind.
@@ -210,12 +262,12 @@ impl Study {
     #[must_use]
     pub fn truth(&self) -> Option<Truth> {
         let kind = self.kinds.first()?;
-        if kind.truth.is_none() && kind.perturbed.is_none() {
+        if kind.predictors.truth.is_none() && kind.perturbed.is_none() {
             return None;
         }
         let models: Vec<_> = self.workloads.iter().map(|w| &w.model).collect();
         Some(Truth {
-            planned_with: kind.source.predictor.name().to_owned(),
+            planned_with: kind.source().name().to_owned(),
             simulated_with: kind.simulated().name().to_owned(),
             prediction_errors: kind
                 .perturbed
@@ -230,8 +282,8 @@ impl Study {
     pub fn inputs(&self) -> Vec<&(PathBuf, String)> {
         let mut inputs: Vec<&(PathBuf, String)> = Vec::new();
         for kind in &self.kinds {
-            let of_truth = kind.truth.iter().flat_map(|truth| &truth.inputs);
-            for input in kind.source.inputs.iter().chain(of_truth) {
+            let of_truth = kind.predictors.truth.iter().flat_map(|truth| &truth.inputs);
+            for input in kind.predictors.source.inputs.iter().chain(of_truth) {
                 if !inputs.contains(&input) {
                     inputs.push(input);
                 }
@@ -249,20 +301,20 @@ impl Study {
     /// The first GPU kind; the only one, of most scenarios.
     #[must_use]
     pub fn kind(&self) -> &GpuKind {
-        self.kinds[0].source.predictor.kind()
+        self.kinds[0].source().kind()
     }
 
     /// The GPU kinds, at least one.
     #[must_use]
     pub fn kinds(&self) -> Vec<&GpuKind> {
-        self.kinds.iter().map(|kind| kind.source.predictor.kind()).collect()
+        self.kinds.iter().map(|kind| kind.source().kind()).collect()
     }
 
     /// The one GPU kind with its workloads as a planner sees them; `None` where there are several kinds.
     #[must_use]
     pub fn request(&self) -> Option<PlanRequest<'_>> {
         let [kind] = self.kinds.as_slice() else { return None };
-        Some(self.request_on(kind.source.predictor.as_ref()))
+        Some(self.request_on(kind.source()))
     }
 
     fn request_on<'a>(&'a self, predictor: &'a dyn Predictor) -> PlanRequest<'a> {
@@ -284,6 +336,21 @@ impl Study {
     pub fn plan_kinds(&self, strategy: &dyn Strategy) -> KindPlans {
         plan_on_kinds(strategy, &self.workloads, &self.predictors(), self.scenario.plan)
             .expect("models and options were checked when the study was made")
+    }
+
+    /// The same study with another seed.
+    ///
+    /// # Errors
+    /// As [`Study::with_predictors`].
+    pub fn reseeded(&self, seed: u64) -> Result<Self, RunError> {
+        let scenario = Scenario { seed, ..self.scenario.clone() };
+        Self::with_predictors(scenario, self.shared_predictors())
+    }
+
+    /// The stretch of a run that counts.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
     }
 
     /// Everything that is wrong with a plan.
@@ -311,40 +378,53 @@ impl Study {
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
-        let collectors = outcome.gpus.into_iter().map(|gpu| gpu.sink).collect();
-        Ok(self.result(plan, collectors))
+        let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            collectors.push(gpu.sink);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
+        }
+        Ok(self.result(plan, collectors).with_control(&actions, &windows, &self.workloads))
     }
 
-    /// As [`Study::simulate`], and writes every request to a file of the output folder.
+    /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
     ///
     /// # Errors
-    /// As [`Study::simulate`], and when the file cannot be written.
+    /// As [`Study::simulate`], and when the file of requests cannot be written.
     pub fn simulate_logged(
         &self,
         plan: &Plan,
-        dir: &mut OutputDir,
-        file: &str,
-    ) -> Result<StrategyResult, RunError> {
+        logging: Logging<'_>,
+    ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
         // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
-        let logs = plan
-            .gpus
-            .iter()
-            .map(|_| RequestLog::new(dir, &self.workloads).map(Some))
-            .collect::<Result<Vec<_>, _>>()?;
+        let log = |gpu| match &logging.requests {
+            Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
+            None => Ok(None),
+        };
+        let logs = (0..plan.gpus.len()).map(log).collect::<Result<Vec<_>, _>>()?;
         let logs = std::sync::Mutex::new(logs);
-        let take = |gpu: crate::domain::GpuId| {
+        let trace = |gpu| logging.trace.map(|(from, until)| TraceLog::new(gpu, from, until));
+        let take = |gpu: GpuId| {
             let mut logs = logs.lock().expect("no sink maker panics");
-            (self.collector(gpu), logs[gpu.index()].take())
+            (self.collector(gpu), (logs[gpu.index()].take(), trace(gpu)))
         };
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), take)?;
-        let (mut collectors, mut logs) = (Vec::new(), Vec::new());
-        for (collector, log) in outcome.gpus.into_iter().map(|gpu| gpu.sink) {
+        let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut actions, mut windows) = (Vec::new(), Vec::new());
+        for gpu in outcome.gpus {
+            let (collector, (log, trace)) = gpu.sink;
             collectors.push(collector);
             logs.extend(log);
+            traces.extend(trace);
+            actions.extend(gpu.actions);
+            windows.extend(gpu.windows);
         }
-        RequestLog::join(logs, dir, file)?;
-        Ok(self.result(plan, collectors))
+        if let Some((dir, format)) = logging.requests {
+            RequestLog::join(logs, &self.workloads, dir, format)?;
+        }
+        let result = self.result(plan, collectors);
+        Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 
     fn input<'a>(&'a self, plan: &'a Plan, simulated: &'a [&'a dyn Predictor]) -> SimInput<'a> {
@@ -355,6 +435,7 @@ impl Study {
             predictor: *first,
             more_predictors: others,
             spec: self.scenario.engine,
+            control: Some(&self.scenario.control),
             duration: self.scenario.duration,
             seed: self.scenario.seed,
         }
@@ -382,22 +463,23 @@ impl Study {
 }
 
 /// Fits or reads the predictors of one GPU kind.
-fn load_kind(
-    scenario: &Scenario,
-    gpu: &ScenarioGpu,
-    overrides: &Overrides,
-) -> Result<KindSource, RunError> {
+/// Puts one profile in the place of the GPU kinds of a scenario.
+pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
+    // A price belongs to the kind that it was written for.
+    let one = <[ScenarioGpu; 1]>::try_from(std::mem::take(&mut scenario.gpus));
+    let price_per_hour = one.ok().and_then(|[gpu]| gpu.price_per_hour);
+    let profile = ProfileChoice::Path(PathBuf::from(profile));
+    scenario.gpus = vec![ScenarioGpu { profile, price_per_hour }];
+}
+
+fn load_kind(gpu: &ScenarioGpu, overrides: &Overrides) -> Result<KindPredictors, RunError> {
     let profile = gpu.profile.to_string();
     let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
     let truth = match &overrides.truth {
-        Some(name) => Some(load_truth(name, &profile, &source)?),
+        Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
         None => None,
     };
-    let perturbed = match scenario.prediction_error {
-        Some(draw) => Some(with_errors(truth.as_ref().unwrap_or(&source), draw, scenario.seed)?),
-        None => None,
-    };
-    Ok(KindSource { source, truth, perturbed })
+    Ok(KindPredictors { source: Arc::new(source), truth })
 }
 
 /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.

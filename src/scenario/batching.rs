@@ -2,7 +2,7 @@
 
 use super::reader::{Field, Need, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
-use crate::sim::BatchingSpec;
+use crate::sim::{BatchingSpec, TimeoutAction};
 use crate::units::{BatchSize, Milliseconds};
 use toml::de::DeValue;
 
@@ -35,6 +35,23 @@ const VARIABLE_SHAPE: Rule<'_> = Rule {
     allowed: "true or false",
     fix: "write true only for a model with variable-size inputs (a -1 dimension)",
 };
+const MAX_QUEUE_SIZE: WholeRule = WholeRule {
+    least: 0,
+    most: 1_000_000,
+    fix: "give how many requests may wait, or 0 for any number",
+};
+const TIMEOUT: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 3.6e6,
+    unit: "ms",
+    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for as long as it takes",
+};
+const RACE: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1.0,
+    unit: "",
+    fix: "give a probability; 0 lets the instance always come first, 0.2 is what busy hosts show",
+};
 const TABLE: Rule<'_> =
     Rule { allowed: "a table", fix: "write for example batching = { max_queue_delay_ms = 100 }" };
 
@@ -46,7 +63,15 @@ pub(super) struct RawBatching {
     preferred: Read<Vec<BatchSize>>,
     instances: Read<u32>,
     variable_shape: Read<bool>,
+    max_queue_size: Read<u32>,
+    timeout: Read<Milliseconds>,
+    timeout_action: Read<TimeoutAction>,
+    completion_race: Read<f64>,
 }
+
+/// The words of `timeout_action`.
+pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
+    [("reject", TimeoutAction::Reject), ("delay", TimeoutAction::Delay)];
 
 impl RawBatching {
     /// Reads the `batching` key of a table; an absent one says nothing.
@@ -57,6 +82,10 @@ impl RawBatching {
             preferred: Read::Absent,
             instances: Read::Absent,
             variable_shape: Read::Absent,
+            max_queue_size: Read::Absent,
+            timeout: Read::Absent,
+            timeout_action: Read::Absent,
+            completion_race: Read::Absent,
         };
         let Some(field) = parent.field("batching") else { return raw };
         let Some(mut table) = field.table() else {
@@ -73,6 +102,12 @@ impl RawBatching {
             .convert(|n| u32::try_from(n).ok());
         raw.variable_shape =
             t.read(problems, "variable_shape", Need::Optional, VARIABLE_SHAPE, DeValue::as_bool);
+        raw.max_queue_size = MAX_QUEUE_SIZE
+            .read(t, problems, "max_queue_size", Need::Optional)
+            .convert(|n| u32::try_from(n).ok());
+        raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", Need::Optional).convert(ms);
+        raw.timeout_action = t.choice(problems, "timeout_action", &TIMEOUT_ACTIONS);
+        raw.completion_race = RACE.read(t, problems, "completion_race", Need::Optional);
         table.finish(problems, |_| None);
         raw
     }
@@ -85,6 +120,10 @@ impl RawBatching {
             preferred: self.preferred.overriding(base.preferred),
             instances: self.instances.overriding(base.instances),
             variable_shape: self.variable_shape.overriding(base.variable_shape),
+            max_queue_size: self.max_queue_size.overriding(base.max_queue_size),
+            timeout: self.timeout.overriding(base.timeout),
+            timeout_action: self.timeout_action.overriding(base.timeout_action),
+            completion_race: self.completion_race.overriding(base.completion_race),
         }
     }
 
@@ -106,6 +145,10 @@ impl RawBatching {
             preferred: self.preferred.or(default.preferred)?,
             instances: self.instances.or(default.instances)?,
             variable_shape: self.variable_shape.or(default.variable_shape)?,
+            max_queue_size: self.max_queue_size.or(default.max_queue_size)?,
+            timeout: self.timeout.or(default.timeout)?,
+            timeout_action: self.timeout_action.or(default.timeout_action)?,
+            completion_race: self.completion_race.or(default.completion_race)?,
         })
     }
 }

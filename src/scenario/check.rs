@@ -1,12 +1,12 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
-use super::raw::{self, RawGpu, RawScenario, RawWorkload};
+use super::raw::{self, RawGpu, RawPhase, RawScenario, RawWorkload};
 use super::reader::{Problems, Read, Rule};
 use super::rules::NumberRule;
 use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
 use crate::domain::{Workload, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
-use crate::workload::ArrivalSpec;
+use crate::workload::{ArrivalPhase, ArrivalSpec, RateShape, RateStep};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -33,6 +33,9 @@ pub(super) fn check(
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
+    let (engine, server) = raw.engine;
+    let server_is_sound = server.clone().check().is_some();
+    let rate_scale = raw.rate_scale.clone().given().unwrap_or(1.0);
     let workloads: Vec<Option<ScenarioWorkload>> = raw
         .workloads
         .into_iter()
@@ -47,7 +50,11 @@ pub(super) fn check(
                 problems,
             );
             let batching = workload.batching.overriding(raw.batching.clone()).check(problems);
+            let serving = workload.server.overriding(server.clone()).check();
             let arrival = workload.arrival.overriding(raw.arrival.clone());
+            let arrival = arrival
+                .or(defaults.arrival.clone())
+                .map(|arrival| in_phases(arrival, &raw.phases).scaled(rate_scale));
             let names = names(workload.name, &workload.count, problems);
             let first = || {
                 Some(ScenarioWorkload {
@@ -57,8 +64,9 @@ pub(super) fn check(
                         slo: Milliseconds::new(slo?).ok()?,
                         rate: RequestsPerSecond::new(rate?).ok()?,
                     },
-                    arrival: arrival.or(defaults.arrival.clone())?,
+                    arrival: arrival?,
                     batching: batching?,
+                    server: serving?,
                 })
             };
             match first() {
@@ -74,8 +82,13 @@ pub(super) fn check(
             }
         })
         .collect();
+    // Only where all workloads are sound are their names known.
+    let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
+    let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
+    let duration = times.map(|(duration, ..)| duration);
+    let control = raw.control.check(duration, names, problems);
     let (duration, warmup, cooldown) = times?;
-    batching_is_sound.then_some(())?;
+    (batching_is_sound && server_is_sound).then_some(())?;
     Some(Scenario {
         name: raw.name.or(default_name)?,
         seed: raw.seed.or(defaults.seed)?,
@@ -84,11 +97,33 @@ pub(super) fn check(
         cooldown,
         percentiles: raw.percentiles.or(defaults.percentiles)?,
         gpus: gpus?,
-        engine: raw.engine?,
+        engine: engine?,
+        control: control?,
         plan: raw.plan?,
         prediction_error: raw.prediction_error.convert(|draw| Some(Some(draw))).or(None)?,
-        workloads: workloads.into_iter().collect::<Option<_>>()?,
+        workloads: workloads?,
     })
+}
+
+/// Arrivals as they are in the phases of the scenario.
+///
+/// Where the phases only change rates, the process stays one and the same and runs on a clock that goes faster or
+/// slower; else each phase has a process of its own.
+fn in_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
+    if phases.is_empty() {
+        return arrival;
+    }
+    if phases.iter().all(|phase| phase.arrival.is_none()) {
+        let steps = phases.iter().map(|p| RateStep { duration: p.duration, factor: p.rate_scale });
+        let shape = RateShape::Steps { steps: steps.collect(), repeat: false };
+        return ArrivalSpec::Shaped { gaps: Box::new(arrival), shape };
+    }
+    let phases = phases.iter().map(|phase| ArrivalPhase {
+        duration: phase.duration,
+        rate_scale: phase.rate_scale,
+        arrival: phase.arrival.clone().unwrap_or_else(|| arrival.clone()),
+    });
+    ArrivalSpec::Phases { phases: phases.collect() }
 }
 
 /// A number times the scale of the whole scenario, which must not lead out of the range of its key.
@@ -211,9 +246,8 @@ fn check_trace(
     problems: &mut Problems<'_>,
     exists: &dyn Fn(&Path) -> bool,
 ) {
-    if let Read::Given(ArrivalSpec::Trace { path, .. }, place) = arrival
-        && !exists(path)
-    {
+    let Read::Given(spec, place) = arrival else { return };
+    for path in spec.files().into_iter().filter(|path| !exists(path)) {
         problems.add(place, format!("there is no file {}", path.display()), TRACE_FILE);
     }
 }

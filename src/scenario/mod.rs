@@ -19,6 +19,11 @@
 //! | `engine.interference` | `dynamic`, `static`, `none` | `dynamic` |
 //! | `engine.overlap_load` | `true`, `false` | `true` |
 //! | `engine.service` | `deterministic`, `exponential` | `deterministic` |
+//! | `engine.pcie` | `private`, `shared` (concurrent copies share the link) | `private` |
+//! | `engine.noise_cv` | 0 to 10: coefficient of variation of log-normal noise on execution times | 0 |
+//! | `engine.batch_overhead_ms`, `.row_overhead_ms` | 0 to 10⁴: host time on the instance for each batch, and for each request in it | 0 |
+//! | `engine.request_overhead_ms` | 0 to 10⁴: host time for each request outside of the instance | 0 |
+//! | `engine.startup_s` | 0 to 10⁶: when a server accepts work | 0 |
 //! | `plan.margin_pct` | 0 to 99, or `"predictor"` | 0 |
 //! | `plan.headroom_pct` | 0 to 10⁴ | 0 |
 //! | `plan.replicas` | `true`, `false` | `false` |
@@ -34,11 +39,26 @@
 //! | `workload.rate_rps` | 0.001 to 10⁶ | required |
 //! | `workload.arrival` | `{ process = "constant" }`, `"poisson"`, `"gamma"` with `cv` 0.01–100, `"trace"` with `path` and `column` | constant; column `arrival_s` |
 //! | `workload.batching` | overrides the default table key by key | – |
+//! | `workload.engine` | overrides the last five keys of `engine` one by one | – |
 //! | `batching.max_queue_delay_ms` | 0 to 3.6·10⁶ | 0 |
 //! | `batching.max_batch` | 1 to 65536 | the planned batch size |
 //! | `batching.preferred` | batch sizes up to `max_batch` | the largest batch alone |
 //! | `batching.instances` | 1 to 1024 | 1 |
 //! | `batching.variable_shape` | `true`, `false` | `false` |
+//! | `batching.max_queue_size` | 0 to 10⁶: more waiting requests are rejected; 0: any number | 0 |
+//! | `batching.timeout_ms` | 0 to 3.6·10⁶: how long a request may wait outside of a batch; 0: as long as it takes | 0 |
+//! | `batching.timeout_action` | `reject`, `delay` | `reject` |
+//! | `batching.completion_race` | 0 to 1: how likely the batcher wakes before a free instance takes its batch | 0 |
+//! | `controller.kind` | `none`, `shadow`, `gslice` | `none` |
+//! | `controller.period_s` | 0.001 to 10⁶ | 1 (shadow), 2 (gslice) |
+//! | `controller.extra_pct`, `.switch_ms` | shadow: what the standby gets more, up to 100 %; how long taking over lasts | 10, 0 |
+//! | `controller.reconfigure_ms` | gslice: how long a workload takes no batch when its share changes | 0.1 |
+//! | `controller.oversubscription` | gslice: `scale` shares above 100 % down, or let them `overlap` | `scale` |
+//! | `controller.fresh_start` | gslice: begin with batch 1 and 30 % | `false` |
+//! | `[[fault]]` | any number | – |
+//! | `fault.kind` | `gpu-fails`, `gpu-slows` (with `factor`), `workload-crashes` | required |
+//! | `fault.gpu`, `fault.workload` | a GPU by its number in the plan or by a workload; the workload that crashes | required |
+//! | `fault.at_s`, `fault.lasts_s` | below the duration; above 0 | required; to the end |
 //!
 //! # Example
 //! ```
@@ -68,17 +88,20 @@
 mod arrival;
 mod batching;
 mod check;
+mod control;
 mod document;
 mod error;
 mod planning;
 mod raw;
 mod reader;
 mod rules;
+mod server;
 mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod write;
+mod write_arrival;
 
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
@@ -87,7 +110,7 @@ use crate::domain::{GpuKindName, Workload};
 use crate::metrics::Percentiles;
 use crate::plan::PlanOptions;
 use crate::predictor::ErrorDraw;
-use crate::sim::{BatchingSpec, EngineSpec};
+use crate::sim::{BatchingSpec, Control, EngineSpec, ServerSpec};
 use crate::units::{Dollars, Nanoseconds};
 use crate::workload::ArrivalSpec;
 use reader::{Place, Problems, Table};
@@ -113,6 +136,8 @@ pub struct Scenario {
     pub gpus: Vec<ScenarioGpu>,
     /// How the engine models a GPU.
     pub engine: EngineSpec,
+    /// Who changes shares and batch sizes while a run goes on, and what fails.
+    pub control: Control,
     /// What is asked of planners.
     pub plan: PlanOptions,
     /// How far the simulated GPU is off its predictor, drawn from the seed.
@@ -148,6 +173,8 @@ pub struct ScenarioWorkload {
     pub arrival: ArrivalSpec,
     /// How its server forms batches.
     pub batching: BatchingSpec,
+    /// What its server costs beside what the predictor says.
+    pub server: ServerSpec,
 }
 
 /// The defaults of a scenario that no other type has; those of the engine and of the batcher are in
@@ -164,6 +191,8 @@ pub struct Defaults {
     pub percentiles: Percentiles,
     /// `workload.arrival`
     pub arrival: ArrivalSpec,
+    /// `workload.arrival.gaps` of a process whose rate follows a shape or a file
+    pub gaps: ArrivalSpec,
     /// `workload.arrival.column` of a trace
     pub trace_column: &'static str,
 }
@@ -176,6 +205,7 @@ impl Default for Defaults {
             cooldown: Nanoseconds::new(1_000_000_000),
             percentiles: Percentiles::Exact,
             arrival: ArrivalSpec::Constant,
+            gaps: ArrivalSpec::Poisson,
             trace_column: "arrival_s",
         }
     }

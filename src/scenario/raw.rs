@@ -1,14 +1,16 @@
 //! The raw scenario: every key read and checked on its own, nothing compared with anything else.
 
 use super::batching::RawBatching;
+use super::control::RawControl;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
+use super::server::RawServer;
 use super::{ProfileChoice, arrival, planning};
 use crate::domain::{GpuKindName, ModelName, WorkloadName};
 use crate::metrics::Percentiles;
 use crate::plan::PlanOptions;
 use crate::predictor::ErrorDraw;
-use crate::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
 use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
 use std::path::Path;
@@ -101,6 +103,10 @@ const WORKLOAD_LIST: Rule<'_> = Rule {
     allowed: "one or more [[workload]] tables",
     fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
 };
+const PHASE_LIST: Rule<'_> = Rule {
+    allowed: "1 to 1000 [[phase]] tables",
+    fix: "write [[phase]] and below it duration_s and rate_scale",
+};
 const ENGINE: Rule<'_> = Rule {
     allowed: "a table",
     fix: "write [engine] and below it for example interference = \"static\"",
@@ -116,13 +122,16 @@ pub(super) struct RawScenario {
     pub(super) cooldown: Read<Nanoseconds>,
     pub(super) percentiles: Read<Percentiles>,
     pub(super) gpus: Vec<RawGpu>,
-    pub(super) engine: Option<EngineSpec>,
+    /// The engine, and what holds for servers that say nothing else.
+    pub(super) engine: (Option<EngineSpec>, RawServer),
+    pub(super) control: RawControl,
     pub(super) plan: Option<PlanOptions>,
     pub(super) prediction_error: Read<ErrorDraw>,
     pub(super) rate_scale: Read<f64>,
     pub(super) slo_scale: Read<f64>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
+    pub(super) phases: Vec<RawPhase>,
     pub(super) workloads: Vec<RawWorkload>,
 }
 
@@ -132,6 +141,14 @@ pub(super) struct RawGpu {
     pub(super) place: Place,
     pub(super) profile: Read<ProfileChoice>,
     pub(super) price_per_hour: Read<Dollars>,
+}
+
+/// One `[[phase]]`, of which only good ones are kept.
+#[derive(Debug)]
+pub(super) struct RawPhase {
+    pub(super) duration: Nanoseconds,
+    pub(super) rate_scale: f64,
+    pub(super) arrival: Option<ArrivalSpec>,
 }
 
 /// One `[[workload]]` as it was written.
@@ -144,6 +161,7 @@ pub(super) struct RawWorkload {
     pub(super) rate: Read<RequestsPerSecond>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
+    pub(super) server: RawServer,
 }
 
 /// Reads the whole file; `folder` is where relative paths start.
@@ -170,12 +188,14 @@ pub(super) fn read(
             .map(|gpu| read_gpu(gpu, problems, folder))
             .collect(),
         engine: read_engine(t, problems),
+        control: RawControl::read(t, problems),
         plan: planning::read(t, problems),
         prediction_error: planning::read_error(t, problems),
         rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
+        phases: read_phases(t, problems, folder),
         workloads: tables(t, problems, "workload", WORKLOAD_LIST)
             .into_iter()
             .map(|workload| read_workload(workload, problems, folder))
@@ -219,6 +239,32 @@ fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) ->
     RawGpu { place, profile, price_per_hour: price_per_hour.convert(|v| Dollars::new(v).ok()) }
 }
 
+fn read_phases(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    folder: &Path,
+) -> Vec<RawPhase> {
+    let Some(field) = parent.field("phase") else { return Vec::new() };
+    let elements = field.elements().unwrap_or_default();
+    if !(1..=1000).contains(&elements.len()) {
+        let _: Read<()> = field.refuse(problems, PHASE_LIST);
+        return Vec::new();
+    }
+    let mut read = |element: Field<'_>| {
+        let Some(mut table) = element.table() else {
+            let _: Read<()> = element.refuse(problems, PHASE_LIST);
+            return None;
+        };
+        let t = &mut table;
+        let duration = arrival::read_seconds(&arrival::LENGTH, t, problems, "duration_s");
+        let rate_scale = arrival::FACTOR.read(t, problems, "rate_scale", Need::Optional).or(1.0);
+        let arrival = arrival::read(t, problems, folder).convert(|arrival| Some(Some(arrival)));
+        table.finish(problems, |_| None);
+        Some(RawPhase { duration: duration?, rate_scale: rate_scale?, arrival: arrival.or(None)? })
+    };
+    elements.into_iter().filter_map(&mut read).collect()
+}
+
 fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {
     use Need::{Optional, Required};
     let t = &mut table;
@@ -235,6 +281,7 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
             .convert(|v| RequestsPerSecond::new(v).ok()),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
+        server: RawServer::read(t, problems),
     };
     table.finish(problems, |_| None);
     raw
@@ -255,13 +302,28 @@ pub(super) const INTERFERENCES: [(&str, Interference); 3] = [
 pub(super) const SERVICES: [(&str, ServiceTime); 2] =
     [("deterministic", ServiceTime::Deterministic), ("exponential", ServiceTime::Exponential)];
 
-fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+/// The words of `pcie`.
+pub(super) const LINKS: [(&str, PcieLink); 2] =
+    [("private", PcieLink::Private), ("shared", PcieLink::Shared)];
+
+fn read_engine(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+) -> (Option<EngineSpec>, RawServer) {
     let default = EngineSpec::default();
-    let Some(field) = parent.field("engine") else { return Some(default) };
+    let Some(field) = parent.field("engine") else { return (Some(default), RawServer::silent()) };
     let Some(mut table) = field.table() else {
         let _: Read<()> = field.refuse(problems, ENGINE);
-        return None;
+        return (None, RawServer::silent());
     };
+    let server = RawServer::read_keys(&mut table, problems);
+    let engine = read_engine_spec(&mut table, problems);
+    table.finish(problems, |_| None);
+    (engine, server)
+}
+
+fn read_engine_spec(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+    let default = EngineSpec::default();
     let interference = table.choice(problems, "interference", &INTERFERENCES);
     let overlap =
         table.read(problems, "overlap_load", Need::Optional, OVERLAP, |value| {
@@ -271,11 +333,12 @@ fn read_engine(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<En
             }
         });
     let service = table.choice(problems, "service", &SERVICES);
-    table.finish(problems, |_| None);
+    let pcie = table.choice(problems, "pcie", &LINKS);
     Some(EngineSpec {
         interference: interference.or(default.interference)?,
         overlap: overlap.or(default.overlap)?,
         service: service.or(default.service)?,
+        pcie: pcie.or(default.pcie)?,
     })
 }
 

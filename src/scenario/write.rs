@@ -1,11 +1,17 @@
 //! Checked → text: the resolved scenario, with every default written out.
 
-use super::raw::{INTERFERENCES, PERCENTILES, SERVICES};
+use super::batching::TIMEOUT_ACTIONS;
+use super::control::OVERSUBSCRIPTIONS;
+use super::raw::{INTERFERENCES, LINKS, PERCENTILES, SERVICES};
+use super::write_arrival::arrival_table;
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
 use crate::plan::{Margin, Replicas};
 use crate::predictor::ErrorDraw;
-use crate::sim::{BatchingSpec, LoadOverlap};
-use crate::workload::ArrivalSpec;
+use crate::sim::{
+    BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, ServerSpec,
+    ShadowSpec,
+};
+use crate::units::Nanoseconds;
 use std::fmt::{self, Write};
 use toml::Value;
 
@@ -48,6 +54,9 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     writeln!(out, "interference = {}", quote(word(&INTERFERENCES, engine.interference)))?;
     writeln!(out, "overlap_load = {}", engine.overlap == LoadOverlap::Overlapped)?;
     writeln!(out, "service = {}", quote(word(&SERVICES, engine.service)))?;
+    writeln!(out, "pcie = {}", quote(word(&LINKS, engine.pcie)))?;
+    controller(scenario.control.controller, out)?;
+    scenario.control.faults.iter().try_for_each(|f| fault(f, out))?;
 
     let plan = scenario.plan;
     writeln!(out, "\n[plan]")?;
@@ -63,7 +72,7 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         None => writeln!(out, "search_rounds = {}", plan.search_rounds)?,
     }
 
-    for ScenarioWorkload { workload, arrival, batching } in &scenario.workloads {
+    for ScenarioWorkload { workload, arrival, batching, server } in &scenario.workloads {
         writeln!(out, "\n[[workload]]")?;
         writeln!(out, "name = {}", quote(workload.name.as_str()))?;
         writeln!(out, "model = {}", quote(workload.model.as_str()))?;
@@ -71,43 +80,103 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         writeln!(out, "rate_rps = {}", number(workload.rate.get()))?;
         writeln!(out, "arrival = {}", arrival_table(arrival))?;
         writeln!(out, "batching = {}", batching_table(batching))?;
+        writeln!(out, "engine = {}", server_table(server))?;
     }
     Ok(())
 }
 
-fn arrival_table(arrival: &ArrivalSpec) -> String {
-    match arrival {
-        ArrivalSpec::Constant => "{ process = \"constant\" }".to_owned(),
-        ArrivalSpec::Poisson => "{ process = \"poisson\" }".to_owned(),
-        ArrivalSpec::Gamma { cv } => format!("{{ process = \"gamma\", cv = {} }}", number(*cv)),
-        ArrivalSpec::Trace { path, column } => format!(
-            "{{ process = \"trace\", path = {}, column = {} }}",
-            quote(&path.to_string_lossy()),
-            quote(column)
-        ),
+fn controller(controller: ControllerSpec, out: &mut String) -> fmt::Result {
+    let seconds = |time: Nanoseconds| number(time.as_seconds());
+    let ms = |time: Nanoseconds| number(time.as_ms());
+    writeln!(out, "\n[controller]")?;
+    match controller {
+        ControllerSpec::None => writeln!(out, "kind = \"none\""),
+        ControllerSpec::Shadow(ShadowSpec { period, extra_pct, switch }) => {
+            writeln!(out, "kind = \"shadow\"")?;
+            writeln!(out, "period_s = {}", seconds(period))?;
+            writeln!(out, "extra_pct = {}", number(extra_pct))?;
+            writeln!(out, "switch_ms = {}", ms(switch))
+        }
+        ControllerSpec::Gslice(spec) => {
+            let GsliceSpec { period, reconfigure, oversubscription, fresh_start } = spec;
+            writeln!(out, "kind = \"gslice\"")?;
+            writeln!(out, "period_s = {}", seconds(period))?;
+            writeln!(out, "reconfigure_ms = {}", ms(reconfigure))?;
+            let oversubscription = word(&OVERSUBSCRIPTIONS, oversubscription);
+            writeln!(out, "oversubscription = {}", quote(oversubscription))?;
+            writeln!(out, "fresh_start = {fresh_start}")
+        }
     }
 }
 
+fn fault(fault: &Fault, out: &mut String) -> fmt::Result {
+    let gpu = |gpu: &FaultyGpu| match gpu {
+        FaultyGpu::Number(number) => format!("gpu = {number}"),
+        FaultyGpu::Of(workload) => format!("workload = {}", quote(workload.as_str())),
+    };
+    let (kind, whom) = match &fault.what {
+        FaultKind::GpuFails(which) => ("gpu-fails", gpu(which)),
+        FaultKind::GpuSlows { gpu: which, factor } => {
+            ("gpu-slows", format!("{}\nfactor = {}", gpu(which), number(*factor)))
+        }
+        FaultKind::WorkloadCrashes(workload) => {
+            ("workload-crashes", format!("workload = {}", quote(workload.as_str())))
+        }
+    };
+    writeln!(out, "\n[[fault]]\nkind = \"{kind}\"\n{whom}")?;
+    writeln!(out, "at_s = {}", number(fault.at.as_seconds()))?;
+    match fault.lasts {
+        Some(lasts) => writeln!(out, "lasts_s = {}", number(lasts.as_seconds())),
+        None => Ok(()),
+    }
+}
+
+fn server_table(server: &ServerSpec) -> String {
+    let ServerSpec { noise_cv, batch_overhead, row_overhead, request_overhead, startup } = server;
+    format!(
+        "{{ noise_cv = {}, batch_overhead_ms = {}, row_overhead_ms = {}, request_overhead_ms = {}, \
+         startup_s = {} }}",
+        number(*noise_cv),
+        number(batch_overhead.get()),
+        number(row_overhead.get()),
+        number(request_overhead.get()),
+        number(startup.as_seconds()),
+    )
+}
+
 fn batching_table(batching: &BatchingSpec) -> String {
-    let BatchingSpec { max_queue_delay, max_batch, preferred, instances, variable_shape } =
-        batching;
+    let BatchingSpec {
+        max_queue_delay,
+        max_batch,
+        preferred,
+        instances,
+        variable_shape,
+        max_queue_size,
+        timeout,
+        timeout_action,
+        completion_race,
+    } = batching;
     let max_batch = max_batch.map_or(String::new(), |size| format!("max_batch = {size}, "));
     let preferred: Vec<String> = preferred.iter().map(ToString::to_string).collect();
     format!(
         "{{ max_queue_delay_ms = {}, {max_batch}preferred = [{}], instances = {instances}, \
-         variable_shape = {variable_shape} }}",
+         variable_shape = {variable_shape}, max_queue_size = {max_queue_size}, timeout_ms = {}, \
+         timeout_action = {}, completion_race = {} }}",
         number(max_queue_delay.get()),
-        preferred.join(", ")
+        preferred.join(", "),
+        number(timeout.get()),
+        quote(word(&TIMEOUT_ACTIONS, *timeout_action)),
+        number(*completion_race),
     )
 }
 
 /// A TOML string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// A TOML float: the shortest that reads back as the same number.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     Value::from(number).to_string()
 }
 

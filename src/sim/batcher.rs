@@ -1,7 +1,8 @@
 //! Triton's dynamic batcher as a pure state machine.
 //!
-//! It follows the prefetch mode of Triton's core (no priorities, no queue policy), for requests of
-//! one row each. Each step is named for the function of Triton's source that it stands for:
+//! It follows Triton's core without priorities, for requests of one row each: the prefetch mode, and with
+//! a queue policy the mode without prefetching. Each step is named for the function of Triton's source
+//! that it stands for:
 //!
 //! | here | Triton |
 //! |---|---|
@@ -9,17 +10,21 @@
 //! | `run` | `DynamicBatchScheduler::BatcherThread` |
 //! | `select` | `DynamicBatchScheduler::GetDynamicBatch` |
 //! | [`Batcher::instance_ready`], `dequeue` | `RateLimiter::DequeuePayload`, `InstanceQueue::Dequeue` |
+//! | `expire` | `PolicyQueue::ApplyPolicy`, `RejectTimeoutRequests` |
 //!
 //! A *payload* is a batch that waits for an instance; the last one may still grow. Threads take no
-//! time. Two races of the original are settled here: an instance that becomes ready dequeues before
-//! the batcher thread wakes, and a running batcher thread goes on to its next blocking point before
-//! a parked instance wakes.
+//! time. Three races of the original are settled here: an instance that becomes ready dequeues before
+//! the batcher thread wakes (or after it, where the owner says so); a running batcher thread goes on to
+//! its next blocking point before a parked instance wakes; and a wait that ends with the timeout of a
+//! request ends a nanosecond late, as no thread wakes early.
 //!
 //! With the default options this is greedy FIFO chunking: an instance that becomes free takes the
 //! oldest `max_batch` requests, or as many as there are.
 
+use super::TimeoutAction;
 use super::batcher_rules::BatcherRules;
-use crate::units::Nanoseconds;
+use crate::domain::Failure;
+use crate::units::{BatchSize, Nanoseconds};
 use std::collections::VecDeque;
 
 /// The batcher thread, when idle, looks again after this long even if nobody wakes it
@@ -36,11 +41,16 @@ pub type Batch = Vec<Nanoseconds>;
 #[derive(Debug, Clone)]
 pub struct Batcher {
     rules: BatcherRules,
-    /// Everybody who waits: first the members of the payloads, payload by payload, then the
-    /// scheduler queue. Nothing ever overtakes, so one FIFO holds all.
-    waiting: VecDeque<Nanoseconds>,
-    /// How many at the front of `waiting` belong to payloads.
-    assembled: usize,
+    /// The members of the payloads, payload by payload.
+    assembled: VecDeque<Nanoseconds>,
+    /// The scheduler queue: those whose timeout has not passed, as far as the batcher has looked.
+    queue: VecDeque<Nanoseconds>,
+    /// `delayed_queue_`: those whose timeout has passed, which are served after `queue`.
+    delayed: VecDeque<Nanoseconds>,
+    /// By how much `queued_batch_size_` is above the number of queued requests: it counts refused ones.
+    overcount: usize,
+    /// Those that failed, until the owner asks for them.
+    failed: Vec<(Nanoseconds, Failure)>,
     /// `InstanceQueue`: payloads that wait for an instance.
     payloads: VecDeque<Payload>,
     /// `curr_payload_`.
@@ -80,8 +90,9 @@ enum Current {
 enum Sleep {
     /// A request; since then, looking again at every [`IDLE_TICK`].
     Request { since: Nanoseconds },
-    /// A place in the payload queue (`WaitForPayloadSlotAvailable`).
-    Slot,
+    /// A place in the payload queue, or without prefetching a parked instance
+    /// (`WaitForPayloadSlotAvailable`); since then, looking again at every [`IDLE_TICK`].
+    Slot { since: Nanoseconds },
     /// More requests for the batch, until then.
     Fill { until: Nanoseconds },
 }
@@ -101,8 +112,11 @@ impl Batcher {
         Self {
             idle: rules.instances(),
             rules,
-            waiting: VecDeque::new(),
-            assembled: 0,
+            assembled: VecDeque::new(),
+            queue: VecDeque::new(),
+            delayed: VecDeque::new(),
+            overcount: 0,
+            failed: Vec::new(),
             payloads: VecDeque::new(),
             current: Current::Empty,
             saturated: false,
@@ -112,14 +126,26 @@ impl Batcher {
         }
     }
 
-    /// A request arrives (`DynamicBatchScheduler::Enqueue`).
+    /// A batcher at time 0 whose instances have yet to start: each becomes idle with
+    /// [`Batcher::instance_ready`].
+    #[must_use]
+    pub fn without_instances(rules: BatcherRules) -> Self {
+        Self { idle: 0, ..Self::new(rules) }
+    }
+
+    /// A request arrives (`DynamicBatchScheduler::Enqueue`). A full queue refuses it.
     pub fn arrive(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
-        self.waiting.push_back(now);
+        if self.rules.max_queue_size().is_some_and(|most| self.queued() >= most) {
+            self.overcount += 1;
+            self.failed.push((now, Failure::Rejected));
+            return;
+        }
+        self.queue.push_back(now);
         let wake = self.has_slot()
             && (self.rules.variable_shape()
                 || self.saturated
                 || self.is_stale()
-                || self.queued() >= self.next_preferred);
+                || self.queued() + self.overcount >= self.next_preferred);
         if wake {
             self.settle(now, out);
         }
@@ -132,11 +158,35 @@ impl Batcher {
         self.settle(now, out);
     }
 
+    /// As [`Batcher::instance_ready`], but the batcher wakes before the instance dequeues (the completion
+    /// race). Without prefetching it then finds nobody parked, and sleeps on until an arrival or its next
+    /// look.
+    pub fn instance_ready_late(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
+        self.settle(now, out);
+        self.idle += 1;
+        if self.dequeue(now, out) {
+            self.settle(now, out);
+        } else if let Sleep::Slot { since } = &mut self.sleep {
+            // The looks that have passed found nobody.
+            *since = last_tick(*since, now);
+        }
+    }
+
     /// The time of [`Batcher::next_timer`] has come. Earlier calls do nothing.
     pub fn timer(&mut self, now: Nanoseconds, out: &mut Vec<Batch>) {
-        if self.next_timer().is_some_and(|due| due <= now) {
-            self.settle(now, out);
+        if self.next_timer().is_none_or(|due| due > now) {
+            return;
         }
+        if let Sleep::Slot { since } = &mut self.sleep {
+            *since = last_tick(*since, now);
+            if !self.has_slot() {
+                if self.rules.timeout_action() == TimeoutAction::Reject {
+                    self.overcount += self.expire(now);
+                }
+                return;
+            }
+        }
+        self.settle(now, out);
     }
 
     /// When the batcher must be called if nothing else happens before.
@@ -144,11 +194,16 @@ impl Batcher {
     pub fn next_timer(&self) -> Option<Nanoseconds> {
         match self.sleep {
             // Ticks that would find the queue empty are left out.
-            Sleep::Request { since } => self.waiting.get(self.assembled).map(|first| {
-                let ticks = first.saturating_sub(since).get() / IDLE_TICK + 1;
-                since.saturating_add(Nanoseconds::new(ticks.saturating_mul(IDLE_TICK)))
-            }),
-            Sleep::Slot => None,
+            Sleep::Request { since } => self.queue.front().map(|&first| next_tick(since, first)),
+            // A place in the payload queue comes with a notification.
+            Sleep::Slot { .. } if self.rules.prefetches() => None,
+            Sleep::Slot { since } if self.has_slot() => Some(next_tick(since, since)),
+            Sleep::Slot { since } => match self.rules.timeout_action() {
+                TimeoutAction::Reject => {
+                    self.expires().map(|expires| next_tick(since, expires.max(since)))
+                }
+                TimeoutAction::Delay => None,
+            },
             Sleep::Fill { until } => Some(until),
         }
     }
@@ -156,7 +211,33 @@ impl Batcher {
     /// How many requests wait, in the queue or in payloads.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.assembled.len() + self.queued()
+    }
+
+    /// The requests that have failed since the last call, with their arrivals.
+    pub fn take_failed(&mut self) -> std::vec::Drain<'_, (Nanoseconds, Failure)> {
+        self.failed.drain(..)
+    }
+
+    /// All requests that wait, in order of arrival.
+    #[must_use]
+    pub fn into_waiting(self) -> Vec<Nanoseconds> {
+        let mut waiting: Vec<_> =
+            self.assembled.into_iter().chain(self.queue).chain(self.delayed).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
+    /// No instance is idle any more; returns how many were. Each may come back with
+    /// [`Batcher::instance_ready`].
+    pub fn withdraw_instances(&mut self) -> u32 {
+        std::mem::take(&mut self.idle)
+    }
+
+    /// From now on batches have at most this size, and the batcher waits for no smaller one. Those that
+    /// wait for an instance stay as they are.
+    pub fn set_max_batch(&mut self, max: BatchSize) {
+        self.rules = self.rules.with_max_batch(max);
     }
 
     /// Takes the buffer of a finished batch back, to save an allocation.
@@ -172,11 +253,35 @@ impl Batcher {
     }
 
     fn queued(&self) -> usize {
-        self.waiting.len() - self.assembled
+        self.queue.len() + self.delayed.len()
     }
 
+    /// `PayloadSlotAvailable`.
     fn has_slot(&self) -> bool {
-        self.payloads.len() < self.rules.payload_slots()
+        let slots =
+            if self.rules.prefetches() { self.rules.payload_slots() } else { self.idle as usize };
+        self.payloads.len() < slots
+    }
+
+    /// When the timeout of the oldest request in `queue` passes.
+    fn expires(&self) -> Option<Nanoseconds> {
+        Some(self.queue.front()?.saturating_add(self.rules.timeout()?))
+    }
+
+    /// Takes those whose timeout has passed out of `queue`; returns how many. All have the same timeout, so
+    /// they are at its front.
+    fn expire(&mut self, now: Nanoseconds) -> usize {
+        let mut expired = 0;
+        while self.expires().is_some_and(|expires| expires < now)
+            && let Some(arrival) = self.queue.pop_front()
+        {
+            expired += 1;
+            match self.rules.timeout_action() {
+                TimeoutAction::Reject => self.failed.push((arrival, Failure::TimedOut)),
+                TimeoutAction::Delay => self.delayed.push_back(arrival),
+            }
+        }
+        expired
     }
 
     /// `IsStaleState`: the current payload was taken by an instance, or frozen.
@@ -196,6 +301,9 @@ impl Batcher {
 
     /// The batcher thread from one blocking point to the next (`BatcherThread`).
     fn run(&mut self, now: Nanoseconds) {
+        if matches!(self.sleep, Sleep::Slot { .. }) && !self.has_slot() {
+            return;
+        }
         loop {
             if self.saturated || self.is_stale() {
                 self.current = Current::Empty;
@@ -207,12 +315,17 @@ impl Batcher {
                 return;
             }
             if !self.has_slot() {
-                self.sleep = Sleep::Slot;
+                self.sleep = Sleep::Slot { since: now };
                 return;
             }
             match self.select(now) {
-                // The scan has closed the current payload; go on with a fresh one.
-                Selection::Take(0) => debug_assert!(self.saturated, "the batcher makes progress"),
+                // The scan has closed the current payload, or found nobody in time; go on.
+                Selection::Take(0) => {
+                    debug_assert!(
+                        self.saturated || self.queued() == 0,
+                        "the batcher makes progress"
+                    );
+                }
                 Selection::Take(rows) => self.extend_current(rows),
                 Selection::Wait(delay) => {
                     self.sleep = Sleep::Fill { until: now.saturating_add(delay) };
@@ -222,24 +335,36 @@ impl Batcher {
         }
     }
 
-    /// Moves the oldest `rows` queued requests to the current payload, and that to the payload queue
+    /// Moves the first `rows` queued requests to the current payload, and that to the payload queue
     /// (`RateLimiter::EnqueuePayload`) if it is not yet there.
     fn extend_current(&mut self, rows: usize) {
+        let oldest = self.oldest(rows);
         match self.current {
             Current::Empty => {
-                let oldest = self.waiting[self.assembled];
                 self.payloads.push_back(Payload { rows, oldest, frozen: false });
                 self.current = Current::Queued;
             }
             Current::Queued => {
-                self.payloads.back_mut().expect("a current payload that is not stale").rows += rows;
+                let last = self.payloads.back_mut().expect("a current payload that is not stale");
+                last.rows += rows;
+                last.oldest = last.oldest.min(oldest);
             }
         }
-        self.assembled += rows;
+        let in_time = rows.min(self.queue.len());
+        self.assembled.extend(self.queue.drain(..in_time));
+        self.assembled.extend(self.delayed.drain(..rows - in_time));
+    }
+
+    /// The arrival of the oldest of the first `rows` queued requests, of which there is one at least.
+    fn oldest(&self, rows: usize) -> Nanoseconds {
+        // Who is delayed came before all who are not.
+        let first = if rows > self.queue.len() { self.delayed.front() } else { self.queue.front() };
+        *first.expect("as many queued requests as were asked for")
     }
 
     /// Scans the queue, which is not empty (`GetDynamicBatch`).
     fn select(&mut self, now: Nanoseconds) -> Selection {
+        self.expire(now);
         let (max_batch, max_preferred) = (self.rules.max_batch(), self.rules.max_preferred());
         let payload = match self.current {
             Current::Empty => 0,
@@ -266,17 +391,18 @@ impl Batcher {
             }
         }
 
+        if pending == 0 {
+            return Selection::Take(0);
+        }
+
         // The oldest of the requests that were scanned, not of those already in the payload.
         let delay = self.rules.max_queue_delay();
-        let age = now.saturating_sub(self.waiting[self.assembled]);
+        let age = now.saturating_sub(self.oldest(pending));
         let no_delay = delay == Nanoseconds::ZERO;
         let exceeded = !no_delay && age >= delay;
         if best != 0 && !exceeded {
             self.saturated |= no_delay;
             return Selection::Take(best);
-        }
-        if pending == 0 {
-            return Selection::Take(0);
         }
         if send_now || payload + pending >= max_preferred {
             self.saturated = true;
@@ -289,10 +415,16 @@ impl Batcher {
         if !self.saturated && payload != 0 && !self.rules.is_preferred(payload) {
             return Selection::Take(pending);
         }
-        // The timer of the original counts whole microseconds.
-        match (delay - age).get() / 1_000 {
+        // The timers of the original count whole microseconds.
+        let fill = delay - age;
+        let expiry = self.expires().map(|expires| expires.saturating_sub(now));
+        let (wait, sleep) = match expiry {
+            Some(expiry) if expiry < fill => (expiry, expiry.saturating_add(Nanoseconds::new(1))),
+            _ => (fill, Nanoseconds::new(fill.get() / 1_000 * 1_000)),
+        };
+        match wait.get() / 1_000 {
             0 => Selection::Take(pending),
-            micros => Selection::Wait(Nanoseconds::new(micros * 1_000)),
+            _ => Selection::Wait(sleep),
         }
     }
 
@@ -320,10 +452,24 @@ impl Batcher {
             }
         }
         self.idle -= 1;
-        self.assembled -= rows;
         let mut batch = self.spare.pop().unwrap_or_default();
-        batch.extend(self.waiting.drain(..rows));
+        batch.extend(self.assembled.drain(..rows));
+        if self.rules.timeout().is_some() {
+            // Who was delayed is behind those who came later.
+            batch.sort_unstable();
+        }
         out.push(batch);
         true
     }
+}
+
+/// The first look at the queue after `now`, of those every [`IDLE_TICK`] after `since`.
+fn next_tick(since: Nanoseconds, now: Nanoseconds) -> Nanoseconds {
+    last_tick(since, now).saturating_add(Nanoseconds::new(IDLE_TICK))
+}
+
+/// The last look until `now`, of those every [`IDLE_TICK`] from `since` on.
+fn last_tick(since: Nanoseconds, now: Nanoseconds) -> Nanoseconds {
+    let ticks = now.saturating_sub(since).get() / IDLE_TICK;
+    since.saturating_add(Nanoseconds::new(ticks * IDLE_TICK))
 }

@@ -2,12 +2,13 @@
 
 use super::fast::GpuEngine;
 use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
+use super::reference;
 use super::speed::BadPrediction;
-use super::{BatchingSpec, EngineSpec, SimError};
-use crate::domain::{GpuId, Plan, RecordSink, Workload, WorkloadId};
+use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
+use crate::domain::{Action, GpuId, Plan, RecordSink, ServerWindow, Workload, WorkloadId};
 use crate::predictor::Predictor;
 use crate::units::Nanoseconds;
-use crate::workload::ArrivalSpec;
+use crate::workload::{ArrivalError, ArrivalSpec};
 use rayon::prelude::*;
 
 /// A run may expect at most this many requests: 2³². Each may have to wait in memory.
@@ -22,6 +23,8 @@ pub struct SimWorkload {
     pub arrival: ArrivalSpec,
     /// The options of its batcher.
     pub batching: BatchingSpec,
+    /// What its server costs beside what the predictor says.
+    pub server: ServerSpec,
 }
 
 /// All that a run depends on.
@@ -37,6 +40,8 @@ pub struct SimInput<'a> {
     pub more_predictors: &'a [&'a dyn Predictor],
     /// Options of the engine.
     pub spec: EngineSpec,
+    /// A controller and faults, if any.
+    pub control: Option<&'a Control>,
     /// Requests arrive before this; those that are still there then are completed after it.
     pub duration: Nanoseconds,
     /// The seed of all streams.
@@ -70,8 +75,12 @@ pub struct GpuOutcome<S> {
     pub servers: Vec<ServerOutcome>,
     /// How many events the engine went through.
     pub events: u64,
-    /// The later of the duration and the last completion; GPU intervals cover 0 to here.
+    /// The later of the duration and the last completion on the GPU; GPU intervals cover 0 to here.
     pub end: Nanoseconds,
+    /// What a controller did and what failed, in order of taking effect.
+    pub actions: Vec<Action>,
+    /// What became of each server in each window, where there is a controller or a fault.
+    pub windows: Vec<ServerWindow>,
 }
 
 /// Counters of one server.
@@ -81,13 +90,18 @@ pub struct ServerOutcome {
     pub workload: WorkloadId,
     /// Requests that arrived.
     pub arrived: u64,
-    /// Requests that were completed: all of them, at the end of a run.
+    /// Requests that were completed: at the end of a run, all that did not fail.
     pub completed: u64,
+    /// Requests that failed.
+    pub failed: u64,
     /// Batches that were formed.
     pub batches: u64,
 }
 
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
+///
+/// A GPU with a controller, faults, queue policies or a shared PCIe link is simulated by the engine of
+/// [`reference`](super::reference), every other one by a faster engine that gives the same records.
 ///
 /// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome
 /// does not depend on its size. Everything is checked before the first event.
@@ -102,6 +116,9 @@ where
 {
     run_gpus(input, |setting, run| {
         let sink = make_sink(setting.gpu);
+        if run.extras.is_some() {
+            return reference::run_gpu(setting, run, sink);
+        }
         GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map_err(|bad| *bad)
     })
 }
@@ -115,7 +132,7 @@ where
     S: Send,
     F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
 {
-    let Prepared { gpus, unserved } = prepare(input)?;
+    let Prepared { gpus, unserved, faults } = prepare(input)?;
     let run = |(gpu, run)| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
@@ -123,6 +140,12 @@ where
     };
     let gpus: Vec<Result<GpuOutcome<S>, SimError>> =
         gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
+    for (workload, fault) in faults {
+        if let Some(source) = fault.get() {
+            let what = source.to_string();
+            return Err(ArrivalError::Interrupted { workload, what }.into());
+        }
+    }
     // In order, so that of several errors the same one is reported each time.
     Ok(SimOutcome { gpus: gpus.into_iter().collect::<Result<_, _>>()?, unserved })
 }

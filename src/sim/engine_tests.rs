@@ -4,8 +4,8 @@ use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer
 use super::prepare::{GpuSetting, Prepared, prepare};
 use super::reference::GpuSimulation;
 use super::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime, SimError, SimOutcome,
-    simulate,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, PcieLink, ServerSpec, ServiceTime,
+    SimError, SimOutcome, simulate,
 };
 use crate::domain::{GpuId, ModelName, RequestRecord, WorkloadId, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, SmUnits};
@@ -19,7 +19,7 @@ fn model(load: f64, fixed: f64, per_request: f64, feedback: f64) -> FakeModel {
 }
 
 fn spec(interference: Interference, overlap: LoadOverlap) -> EngineSpec {
-    EngineSpec { interference, overlap, service: ServiceTime::Deterministic }
+    EngineSpec { interference, overlap, ..EngineSpec::default() }
 }
 
 fn run(scenario: &FakeScenario, spec: EngineSpec, seconds: f64) -> SimOutcome<Everything> {
@@ -280,6 +280,7 @@ fn any_server(max_batch: u32) -> impl Strategy<Value = FakeServer> {
             rate,
             arrival,
             batching,
+            server: ServerSpec::default(),
         },
     )
 }
@@ -303,6 +304,7 @@ fn any_spec() -> impl Strategy<Value = EngineSpec> {
     let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
     let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
     (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
+        pcie: PcieLink::Private,
         interference,
         overlap,
         service,

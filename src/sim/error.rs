@@ -97,6 +97,23 @@ pub enum SimError {
         /// Duration in seconds.
         duration_s: f64,
     },
+    /// A fault strikes a GPU that the plan does not have.
+    #[error(
+        "fault.gpu = {gpu}, but the plan has {gpus} GPUs (numbered from 0): name a workload instead of \
+         a number where plans differ"
+    )]
+    NoSuchGpu {
+        /// The GPU of the fault.
+        gpu: usize,
+        /// How many there are.
+        gpus: usize,
+    },
+    /// A fault strikes a workload that the scenario does not have.
+    #[error("a fault strikes {workload}, but the scenario has no such workload")]
+    UnknownFaultyWorkload {
+        /// The workload.
+        workload: WorkloadName,
+    },
     /// The predictor gives what is no time, power or clock.
     #[error(
         "GPU {gpu}: the predictor gives {what} = {value} for {member}; that is outside the range \

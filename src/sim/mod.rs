@@ -12,9 +12,13 @@
 
 mod batcher;
 mod batcher_rules;
+mod control;
+mod draw;
 mod engine;
 mod error;
+mod extras;
 mod fast;
+mod faults;
 mod prepare;
 pub mod reference;
 mod spec;
@@ -25,13 +29,21 @@ mod batcher_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
+mod extras_tests;
+#[cfg(test)]
 #[path = "../../tests/common/fake.rs"]
 mod fake;
 
 pub use batcher::{Batch, Batcher};
 pub use batcher_rules::{BatcherRules, BatchingError};
+pub use control::{
+    Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
+};
 pub use engine::{
     GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, simulate,
 };
 pub use error::SimError;
-pub use spec::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
+pub use spec::{
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, PcieLink, ServerSpec, ServiceTime,
+    TimeoutAction,
+};

@@ -4,13 +4,15 @@
 //! then dealt out in that proportion ([`SplitArrivals`]).
 
 use super::batcher_rules::BatcherRules;
+use super::draw::{Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
+use super::extras::Extras;
 use super::speed::{PlannedServer, Speeds};
 use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::predictor::Predictor;
 use crate::units::{Nanoseconds, RequestsPerSecond};
-use crate::workload::{ArrivalProcess, ArrivalSpec, Purpose, SplitArrivals, Stream, stream};
+use crate::workload::{ArrivalProcess, Purpose, SplitArrivals, Stream, TraceFault, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -28,6 +30,8 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
+    /// What only the clear engine can do, if anything is asked for.
+    pub(super) extras: Option<Extras>,
 }
 
 /// One server before its first event.
@@ -38,8 +42,14 @@ pub(super) struct ServerRun {
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
-    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
-    pub(super) service: Option<Stream>,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
 }
 
 /// A checked run before its first event.
@@ -49,6 +59,8 @@ pub(super) struct Prepared<'a> {
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
     pub(super) unserved: Vec<WorkloadId>,
+    /// What may go wrong with the arrivals while the run goes on.
+    pub(super) faults: Vec<(WorkloadName, TraceFault)>,
 }
 
 /// Checks the whole input and opens all arrivals.
@@ -58,9 +70,14 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     check_size(input, &replicas)?;
     let gpus = (input.plan.gpus.iter().enumerate())
         .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, gpu, co))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let named = |server: &ServerRun| {
+        let name = &input.workloads[server.workload.index()].workload.name;
+        server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
+    };
+    let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect() })
+    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect(), faults })
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -130,7 +147,7 @@ fn predictor_of<'a>(
 fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
     let rates = input.workloads.iter().zip(replicas).filter(|(entry, replicas)| {
         // A trace is as long as it is; its rate only serves planning.
-        !replicas.is_empty() && !matches!(entry.arrival, ArrivalSpec::Trace { .. })
+        !replicas.is_empty() && !entry.arrival.has_own_rate()
     });
     let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
     let expected = rate * input.duration.as_seconds();
@@ -155,7 +172,7 @@ fn prepare_gpu<'a>(
     let mut slots = 0;
     for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
-        let SimWorkload { workload, arrival, batching } = &input.workloads[index];
+        let SimWorkload { workload, arrival, batching, server } = &input.workloads[index];
         let name = &workload.name;
         let rules = BatcherRules::new(batching, placement.batch)
             .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
@@ -178,21 +195,26 @@ fn prepare_gpu<'a>(
             replicas[index].iter().filter_map(|replica| replica.served).collect();
         let arrivals: Box<dyn ArrivalProcess> =
             if rates.len() > 1 { Box::new(SplitArrivals::new(whole, &rates, own)) } else { whole };
+        // Each replica draws from a part of the stream that no other reaches.
+        let random = |purpose| {
+            let mut random: Stream = stream(input.seed, name, purpose);
+            (0..own).for_each(|_| random.jump());
+            random
+        };
         let service = match input.spec.service {
             ServiceTime::Deterministic => None,
-            ServiceTime::Exponential => {
-                let mut random = stream(input.seed, name, Purpose::Service);
-                // Each replica draws from a part of the stream that no other reaches.
-                (0..own).for_each(|_| random.jump());
-                Some(random)
-            }
+            ServiceTime::Exponential => Some(random(Purpose::Service)),
         };
+        let noise = (server.noise_cv > 0.0).then(|| (server.noise_cv, random(Purpose::Noise)));
+        let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
             batch: placement.batch,
             share,
             instances: rules.instances(),
             max_batch: rules.max_batch(),
+            batch_overhead_ms: server.batch_overhead.get(),
+            row_overhead_ms: server.row_overhead.get(),
         });
         let first = slots;
         slots += rules.instances() as usize;
@@ -201,9 +223,16 @@ fn prepare_gpu<'a>(
             arrivals,
             rules,
             slots: first..slots,
-            service,
+            work: WorkDraw::new(service, noise),
+            race,
+            request_overhead: server.request_overhead.to_nanoseconds(),
+            startup: server.startup,
         });
     }
-    let speeds = Speeds::new(predictor, input.spec.interference, planned);
-    Ok(GpuRun { servers, speeds })
+    let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
+    let extras = Extras::new(input, gpu, &servers)?;
+    if extras.as_ref().is_some_and(|extras| extras.overlap) {
+        speeds.allow_overlap();
+    }
+    Ok(GpuRun { servers, speeds, extras })
 }

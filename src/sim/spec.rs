@@ -1,6 +1,6 @@
 //! What a user can ask of the engine. The `Default` impls are the only source of defaults.
 
-use crate::units::{BatchSize, Milliseconds};
+use crate::units::{BatchSize, Milliseconds, Nanoseconds};
 
 /// How the members of a co-location slow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +37,17 @@ pub enum ServiceTime {
     Exponential,
 }
 
+/// Who else uses the PCIe link while a batch is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PcieLink {
+    /// Nobody: each copy takes its predicted time.
+    #[default]
+    Private,
+    /// All copies of a GPU that go in the same direction at the same time: each of k gets 1/k of the
+    /// bandwidth. The two directions do not disturb each other.
+    Shared,
+}
+
 /// Options of the whole engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineSpec {
@@ -46,6 +57,46 @@ pub struct EngineSpec {
     pub overlap: LoadOverlap,
     /// The distribution of execution times.
     pub service: ServiceTime,
+    /// Whether concurrent copies slow each other.
+    pub pcie: PcieLink,
+}
+
+/// What a workload's server costs beside what the predictor says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerSpec {
+    /// Coefficient of variation of a log-normal factor of mean 1 on each execution time; 0: none.
+    pub noise_cv: f64,
+    /// Host time for each batch, on the instance, before its input is copied.
+    pub batch_overhead: Milliseconds,
+    /// The same for each request of the batch.
+    pub row_overhead: Milliseconds,
+    /// Host time for each request, outside of the instance (protocol, queue hand-over, answer): it adds to
+    /// the latency and keeps nobody else waiting.
+    pub request_overhead: Milliseconds,
+    /// When its instances accept work; requests that arrive before wait in its queue.
+    pub startup: Nanoseconds,
+}
+
+impl Default for ServerSpec {
+    fn default() -> Self {
+        Self {
+            noise_cv: 0.0,
+            batch_overhead: Milliseconds::ZERO,
+            row_overhead: Milliseconds::ZERO,
+            request_overhead: Milliseconds::ZERO,
+            startup: Nanoseconds::ZERO,
+        }
+    }
+}
+
+/// What becomes of a request whose queue timeout has passed, when the batcher meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeoutAction {
+    /// It fails.
+    #[default]
+    Reject,
+    /// It is served after all requests that are still in time.
+    Delay,
 }
 
 /// Options of one workload's dynamic batcher, in Triton's terms.
@@ -63,6 +114,17 @@ pub struct BatchingSpec {
     /// Whether the model has variable-size inputs (a −1 dimension), which changes when Triton's
     /// batcher wakes.
     pub variable_shape: bool,
+    /// Triton's `max_queue_size`: how many requests may wait outside of a batch; further ones are
+    /// rejected. 0: any number.
+    pub max_queue_size: u32,
+    /// Triton's `default_timeout_microseconds`, here in ms: how long a request may wait outside of a
+    /// batch. Zero: as long as it takes.
+    pub timeout: Milliseconds,
+    /// What becomes of it then.
+    pub timeout_action: TimeoutAction,
+    /// How likely the batcher thread wakes before the instance that has just become free takes its next
+    /// batch, 0 to 1.
+    pub completion_race: f64,
 }
 
 impl Default for BatchingSpec {
@@ -73,6 +135,10 @@ impl Default for BatchingSpec {
             preferred: Vec::new(),
             instances: 1,
             variable_shape: false,
+            max_queue_size: 0,
+            timeout: Milliseconds::ZERO,
+            timeout_action: TimeoutAction::Reject,
+            completion_race: 0.0,
         }
     }
 }

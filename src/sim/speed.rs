@@ -19,6 +19,9 @@ pub(super) struct PlannedServer {
     pub(super) instances: u32,
     /// The largest batch that its batcher forms.
     pub(super) max_batch: usize,
+    /// Host time before the copy to the GPU, for each batch and for each request in it.
+    pub(super) batch_overhead_ms: f64,
+    pub(super) row_overhead_ms: f64,
 }
 
 /// What holds while one set of batches executes.
@@ -51,6 +54,8 @@ pub(super) struct Speeds<'a> {
     servers: Vec<PlannedServer>,
     /// The server of each slot.
     slot_server: Vec<usize>,
+    /// Whether shares of more than 100 % in sum are scaled down while they execute together.
+    overlap: bool,
 }
 
 impl<'a> Speeds<'a> {
@@ -64,14 +69,43 @@ impl<'a> Speeds<'a> {
             .enumerate()
             .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
             .collect();
-        Self { predictor, interference, servers, slot_server }
+        Self { predictor, interference, servers, slot_server, overlap: false }
+    }
+
+    /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
+    pub(super) fn allow_overlap(&mut self) {
+        self.overlap = true;
+    }
+
+    /// The share of a server, in percent.
+    pub(super) fn share_pct(&self, server: usize) -> f64 {
+        self.servers[server].share.get()
+    }
+
+    /// Gives a server another share. What was computed before does not hold any more.
+    pub(super) fn set_share(&mut self, server: usize, share: SmPercent) {
+        self.servers[server].share = share;
+    }
+
+    /// The largest batch that a server may be given.
+    pub(super) fn most(&self, server: usize) -> BatchSize {
+        self.predictor.max_batch(self.servers[server].model)
+    }
+
+    /// Host time before the copy of a batch of `rows`.
+    pub(super) fn host_time(&self, server: usize, rows: usize) -> Nanoseconds {
+        let PlannedServer { batch_overhead_ms, row_overhead_ms, .. } = self.servers[server];
+        #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+        let ms = batch_overhead_ms + row_overhead_ms * rows as f64;
+        Nanoseconds::from_f64(ms * 1e6)
     }
 
     pub(super) fn slots(&self) -> usize {
         self.slot_server.len()
     }
 
-    /// Copies of a batch of `rows` to the GPU and back (t_load and t_feedback of the iGniter paper).
+    /// Copies of a batch of `rows` to the GPU and back (t_load and t_feedback of the iGniter paper), the
+    /// former with what the host does before.
     ///
     /// A copy is no execution, so it has no set of batches executing with it; where a predictor lets
     /// the co-location slow the copies, the planned one counts, or none with
@@ -85,11 +119,15 @@ impl<'a> Speeds<'a> {
             Interference::Dynamic | Interference::Static => self.in_plan(server, rows),
             Interference::None => self.alone(server, rows, 1),
         };
+        let PlannedServer { batch_overhead_ms, row_overhead_ms, .. } = self.servers[server];
+        #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+        let overhead = batch_overhead_ms + row_overhead_ms * rows as f64;
         let check = |what, ms| {
             let bad = BadPrediction { server: Some(server), batch: rows, what, value: ms };
             Milliseconds::new(ms).map(Milliseconds::to_nanoseconds).map_err(|_| bad)
         };
-        Ok((check("load_ms", prediction.load_ms)?, check("feedback_ms", prediction.feedback_ms)?))
+        let load_ms = prediction.load_ms + overhead;
+        Ok((check("load_ms", load_ms)?, check("feedback_ms", prediction.feedback_ms)?))
     }
 
     /// The largest batch of each slot.
@@ -109,11 +147,19 @@ impl<'a> Speeds<'a> {
         for (slot, _) in &running {
             executing[self.slot_server[*slot]] += 1;
         }
+        let busy = self.servers.iter().zip(&executing).filter(|(_, executing)| **executing > 0);
+        let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
+        let scale = if self.overlap && busy_sm_pct > 100.0 { 100.0 / busy_sm_pct } else { 1.0 };
         let members: Vec<Member> = running
             .iter()
             .map(|(slot, rows)| {
                 let server = self.slot_server[*slot];
-                self.member(server, *rows, executing[server])
+                let mut member = self.member(server, *rows, executing[server]);
+                if scale < 1.0 {
+                    member.sm = SmPercent::new(member.sm.get() * scale)
+                        .expect("a part of a positive share is positive");
+                }
+                member
             })
             .collect();
         let now = self.predictor.predict(&members);
@@ -138,11 +184,10 @@ impl<'a> Speeds<'a> {
                 return Err(BadPrediction { server: None, batch: 0, what, value });
             }
         }
-        let busy = self.servers.iter().zip(&executing).filter(|(_, executing)| **executing > 0);
         Ok(SetState {
             exec_ns,
             running: executing.iter().sum(),
-            busy_sm_pct: busy.map(|(server, _)| server.share.get()).sum(),
+            busy_sm_pct: busy_sm_pct * scale,
             power_w,
             clock_mhz,
         })

@@ -1,9 +1,6 @@
-//! The contract of arrival processes, and how a specification becomes one.
+//! The contract of arrival processes.
 
-use super::{
-    ArrivalSpec, ConstantArrivals, GammaArrivals, PoissonArrivals, Purpose, TraceArrivals,
-    TraceError, stream,
-};
+use super::{TraceError, TraceFault};
 use crate::domain::WorkloadName;
 use crate::units::{Nanoseconds, RequestsPerSecond};
 use std::fmt::Debug;
@@ -18,6 +15,12 @@ pub trait ArrivalProcess: Debug + Send {
     /// [`ArrivalProcess::next_arrival`] gives, with one call for all.
     fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
         times.extend(std::iter::from_fn(|| self.next_arrival()).take(count));
+    }
+
+    /// Where to look, once it is drained, for what went wrong on the way: only a process that
+    /// reads a file as it goes has something to watch.
+    fn faults(&self) -> Vec<TraceFault> {
+        Vec::new()
     }
 }
 
@@ -53,6 +56,17 @@ pub enum ArrivalError {
         /// The greatest allowed one.
         max: f64,
     },
+    /// A process made of several has a part that makes no process.
+    #[error(
+        "workload {workload}: {process} arrivals need rates that are finite and ≥ 0, not all 0, and \
+         times above 0 (mmpp: two states at least)"
+    )]
+    BadParts {
+        /// The workload.
+        workload: WorkloadName,
+        /// The kind of process.
+        process: &'static str,
+    },
     /// The trace file is missing or wrong.
     #[error("workload {workload}: {source}")]
     Trace {
@@ -61,57 +75,16 @@ pub enum ArrivalError {
         /// What is wrong with the file.
         source: TraceError,
     },
-}
-
-impl ArrivalSpec {
-    /// Makes the arrival process of one workload. All its arrivals are before `duration`.
-    ///
-    /// Random processes draw from the stream (`seed`, `workload`, [`Purpose::Arrivals`]); a trace is
-    /// read and checked as a whole.
-    ///
-    /// # Errors
-    /// When the rate is 0 (traces do not need one), the coefficient of variation is outside
-    /// [`GammaArrivals::CV_RANGE`], or the trace file is missing or wrong.
-    pub fn build(
-        &self,
-        workload: &WorkloadName,
-        rate: RequestsPerSecond,
-        duration: Nanoseconds,
-        seed: u64,
-    ) -> Result<Box<dyn ArrivalProcess>, ArrivalError> {
-        let random = || stream(seed, workload, Purpose::Arrivals);
-        let need_rate = |process| {
-            if rate.get() > 0.0 {
-                Ok(())
-            } else {
-                Err(ArrivalError::NoRate { workload: workload.clone(), process, rate })
-            }
-        };
-        Ok(match self {
-            Self::Constant => {
-                need_rate("constant")?;
-                Box::new(ConstantArrivals::new(rate, duration))
-            }
-            Self::Poisson => {
-                need_rate("poisson")?;
-                Box::new(PoissonArrivals::new(rate, duration, random()))
-            }
-            Self::Gamma { cv } => {
-                need_rate("gamma")?;
-                let process = GammaArrivals::new(rate, *cv, duration, random());
-                Box::new(process.ok_or_else(|| ArrivalError::BadCv {
-                    workload: workload.clone(),
-                    cv: *cv,
-                    min: *GammaArrivals::CV_RANGE.start(),
-                    max: *GammaArrivals::CV_RANGE.end(),
-                })?)
-            }
-            Self::Trace { path, column } => Box::new(
-                TraceArrivals::read(path, column, duration)
-                    .map_err(|source| ArrivalError::Trace { workload: workload.clone(), source })?,
-            ),
-        })
-    }
+    /// A trace could not be read to its end although it was sound before the run.
+    #[error(
+        "workload {workload}: the trace changed while it was replayed: {what}; do not write to it meanwhile"
+    )]
+    Interrupted {
+        /// The workload.
+        workload: WorkloadName,
+        /// What is wrong with it now.
+        what: String,
+    },
 }
 
 /// Adds a random gap to the time of the last arrival; `None` once that is not before `end`.
@@ -131,7 +104,7 @@ pub(super) fn after_gap(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::GeneratedArrivals;
+    use crate::workload::{ArrivalSpec, GeneratedArrivals, TraceSpec};
     use statrs::distribution::{ContinuousCDF, StudentsT};
 
     const MINUTE: Nanoseconds = Nanoseconds::new(60_000_000_000);
@@ -235,7 +208,7 @@ mod tests {
         let path = folder.path().join("trace.csv");
         std::fs::write(&path, "t\n0.5\n61\n").unwrap();
         let run = |column: &str| {
-            let spec = ArrivalSpec::Trace { path: path.clone(), column: column.into() };
+            let spec = ArrivalSpec::Trace(TraceSpec::new(&path, column));
             let name = WorkloadName::new("W1").unwrap();
             let mut process = spec.build(&name, RequestsPerSecond::new(0.0).unwrap(), MINUTE, 1)?;
             Ok(GeneratedArrivals::collect(process.as_mut(), MINUTE).times)

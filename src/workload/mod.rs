@@ -6,21 +6,41 @@
 //! arrivals and adding a workload changes no other's.
 
 mod arrival;
+mod build;
+mod combined;
 mod constant;
 mod gamma;
 mod generate;
+mod lines;
+mod mmpp;
+mod normalised;
 mod poisson;
+mod rate_file;
 mod seed;
+mod shape;
+mod shaped;
 mod spec;
 mod split;
+mod statistics;
+#[cfg(test)]
+mod tests;
 mod trace;
+mod weibull;
 
 pub use arrival::{ArrivalError, ArrivalProcess};
+pub use combined::{PhaseArrivals, SumArrivals};
 pub use constant::ConstantArrivals;
 pub use gamma::GammaArrivals;
 pub use generate::GeneratedArrivals;
+pub use lines::{Lines, split_row};
+pub use mmpp::MmppArrivals;
+pub use normalised::NormalisedArrivals;
 pub use poisson::PoissonArrivals;
 pub use seed::{Purpose, Stream, stream};
-pub use spec::ArrivalSpec;
+pub use shape::{RateShape, RateStep};
+pub use shaped::ShapedArrivals;
+pub use spec::{ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, TraceSpec};
 pub use split::SplitArrivals;
-pub use trace::{TraceArrivals, TraceError};
+pub use statistics::ArrivalStatistics;
+pub use trace::{TraceArrivals, TraceError, TraceFault};
+pub use weibull::{WeibullArrivals, inverse_shape};

@@ -22,6 +22,10 @@ pub enum Purpose {
     Arrivals,
     /// Execution times around the predicted ones.
     Service,
+    /// Noise on execution times.
+    Noise,
+    /// Which of two threads wakes first.
+    Race,
     /// How far the predictor is off.
     Prediction,
 }
@@ -31,6 +35,8 @@ impl Purpose {
         match self {
             Self::Arrivals => "arrivals",
             Self::Service => "service",
+            Self::Noise => "noise",
+            Self::Race => "race",
             Self::Prediction => "prediction",
         }
     }
@@ -47,6 +53,16 @@ impl Purpose {
 /// ```
 #[must_use]
 pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
+    stream_of(seed, workload, purpose, &[])
+}
+
+/// The stream of a part of what [`stream`] is for; without a part, that of all.
+pub(super) fn stream_of(
+    seed: u64,
+    workload: &WorkloadName,
+    purpose: Purpose,
+    part: &[u32],
+) -> Stream {
     let mut hash = Sha256::new();
     // Every part carries its length, so no two triples share an encoding.
     for part in [
@@ -57,6 +73,9 @@ pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
     ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
+    }
+    for part in part {
+        hash.update(part.to_le_bytes());
     }
     Stream::from_seed(hash.finalize().into())
 }

@@ -1,8 +1,10 @@
 //! What a user can ask of the arrivals of a workload.
 
+use super::RateShape;
+use crate::units::Nanoseconds;
 use std::path::PathBuf;
 
-/// How the requests of a workload arrive. The mean rate is the workload's own.
+/// How the requests of a workload arrive. The mean rate is the workload's own, where nothing else is said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArrivalSpec {
     /// Evenly spaced: request i arrives at i / rate.
@@ -14,11 +16,168 @@ pub enum ArrivalSpec {
         /// Standard deviation of the gaps divided by their mean.
         cv: f64,
     },
-    /// The arrival times of a CSV file, in order. The workload's rate then only serves planning.
-    Trace {
-        /// A CSV file with a header row.
-        path: PathBuf,
-        /// The column that holds arrival times in seconds since the start.
-        column: String,
+    /// Weibull-distributed gaps with this coefficient of variation; 1 is Poisson, more is bursty.
+    Weibull {
+        /// Standard deviation of the gaps divided by their mean.
+        cv: f64,
     },
+    /// Exactly rate · duration exponential gaps, stretched to fill the duration: bursty as Poisson, but
+    /// without luck in the number of requests.
+    Normalised,
+    /// A Poisson process whose rate jumps between states (Markov-modulated).
+    Mmpp {
+        /// Two or more states; it starts in the first, and jumps to any other with equal probability.
+        states: Vec<MmppState>,
+    },
+    /// Arrivals whose rate follows a shape: the process runs on a clock that goes as fast as the rate is high.
+    Shaped {
+        /// The process at the workload's own rate.
+        gaps: Box<ArrivalSpec>,
+        /// What the rate is multiplied by at each time.
+        shape: RateShape,
+    },
+    /// Arrivals whose rate is that of a file. The workload's rate then only serves planning.
+    Rates {
+        /// The process.
+        gaps: Box<ArrivalSpec>,
+        /// A CSV file with the columns `start_s` and `rate_rps`; each row holds until the next.
+        path: PathBuf,
+        /// What the rates of the file are multiplied by (> 0).
+        rate_scale: f64,
+    },
+    /// The arrival times of a file, in order. The workload's rate then only serves planning.
+    Trace(TraceSpec),
+    /// Several processes at once.
+    Sum {
+        /// One or more.
+        parts: Vec<ArrivalPart>,
+    },
+    /// One process after another.
+    Phases {
+        /// One or more; the last one goes on until the end of the run.
+        phases: Vec<ArrivalPhase>,
+    },
+}
+
+/// A state of [`ArrivalSpec::Mmpp`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MmppState {
+    /// Its rate in relation to the others (≥ 0); all are scaled so that their mean is the workload's rate.
+    pub rate: f64,
+    /// How long it lasts on average.
+    pub mean: Nanoseconds,
+}
+
+/// One of the processes of [`ArrivalSpec::Sum`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrivalPart {
+    /// Its part of the rate in relation to the others (> 0).
+    pub share: f64,
+    /// How its requests arrive.
+    pub arrival: ArrivalSpec,
+}
+
+/// One of the processes of [`ArrivalSpec::Phases`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrivalPhase {
+    /// How long it lasts.
+    pub duration: Nanoseconds,
+    /// What the workload's rate is multiplied by (≥ 0).
+    pub rate_scale: f64,
+    /// How requests arrive meanwhile.
+    pub arrival: ArrivalSpec,
+}
+
+/// Which arrival times of a file to replay, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSpec {
+    /// A CSV file with a header row, gzipped or not.
+    pub path: PathBuf,
+    /// The column that holds arrival times in seconds since the start.
+    pub column: String,
+    /// Only rows whose column `workload` says this.
+    pub workload: Option<String>,
+    /// Where in the trace the run starts; earlier rows are left out.
+    pub start: Nanoseconds,
+    /// How much faster than recorded it is replayed (> 0).
+    pub rate_scale: f64,
+}
+
+impl TraceSpec {
+    /// All of a trace, as recorded.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, column: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            column: column.into(),
+            workload: None,
+            start: Nanoseconds::ZERO,
+            rate_scale: 1.0,
+        }
+    }
+}
+
+impl ArrivalSpec {
+    /// Whether its rate is that of a file, not the workload's.
+    #[must_use]
+    pub fn has_own_rate(&self) -> bool {
+        match self {
+            Self::Trace(_) | Self::Rates { .. } => true,
+            Self::Shaped { gaps, .. } => gaps.has_own_rate(),
+            Self::Sum { parts } => parts.iter().any(|part| part.arrival.has_own_rate()),
+            Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.has_own_rate()),
+            Self::Constant
+            | Self::Poisson
+            | Self::Gamma { .. }
+            | Self::Weibull { .. }
+            | Self::Normalised
+            | Self::Mmpp { .. } => false,
+        }
+    }
+
+    /// The same with all rates that are its own (those of files) multiplied by a factor: what a scenario's
+    /// `rate_scale` does beside the workload's rate.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.scale(factor);
+        self
+    }
+
+    fn scale(&mut self, factor: f64) {
+        match self {
+            Self::Trace(TraceSpec { rate_scale, .. }) | Self::Rates { rate_scale, .. } => {
+                *rate_scale *= factor;
+            }
+            Self::Shaped { gaps, .. } => gaps.scale(factor),
+            Self::Sum { parts } => parts.iter_mut().for_each(|part| part.arrival.scale(factor)),
+            Self::Phases { phases } => {
+                phases.iter_mut().for_each(|phase| phase.arrival.scale(factor));
+            }
+            Self::Constant
+            | Self::Poisson
+            | Self::Gamma { .. }
+            | Self::Weibull { .. }
+            | Self::Normalised
+            | Self::Mmpp { .. } => {}
+        }
+    }
+
+    /// The files that it reads.
+    pub fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Trace(TraceSpec { path, .. }) => vec![path],
+            Self::Rates { path, gaps, .. } => [vec![path], gaps.files()].concat(),
+            Self::Shaped { gaps, .. } => gaps.files(),
+            Self::Sum { parts } => parts.iter().flat_map(|part| part.arrival.files()).collect(),
+            Self::Phases { phases } => {
+                phases.iter().flat_map(|phase| phase.arrival.files()).collect()
+            }
+            Self::Constant
+            | Self::Poisson
+            | Self::Gamma { .. }
+            | Self::Weibull { .. }
+            | Self::Normalised
+            | Self::Mmpp { .. } => Vec::new(),
+        }
+    }
 }

@@ -41,6 +41,10 @@ impl ArrivalProcess for SplitArrivals {
             }
         }
     }
+
+    fn faults(&self) -> Vec<super::TraceFault> {
+        self.whole.faults()
+    }
 }
 
 /// Whose turn it is.

@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "test code, which an example borrows")]
 
 use igniter::domain::{
-    CoLocation, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement, Plan, RecordSink,
-    RequestRecord, Workload, WorkloadName,
+    CoLocation, FailedRequest, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement,
+    Plan, RecordSink, RequestRecord, Workload, WorkloadName,
 };
 use igniter::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
-use igniter::sim::{BatchingSpec, EngineSpec, SimInput, SimWorkload};
+use igniter::sim::{BatchingSpec, EngineSpec, ServerSpec, SimInput, SimWorkload};
 use igniter::units::{
     BatchSize, Bytes, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits,
     Watts,
@@ -106,11 +106,13 @@ pub(crate) struct FakeServer {
     pub(crate) rate: f64,
     pub(crate) arrival: ArrivalSpec,
     pub(crate) batching: BatchingSpec,
+    pub(crate) server: ServerSpec,
 }
 
 impl FakeServer {
     pub(crate) fn new(model: usize, batch: u32, rate: f64, arrival: ArrivalSpec) -> Self {
-        Self { model, batch, share: 25, rate, arrival, batching: BatchingSpec::default() }
+        let (batching, server) = (BatchingSpec::default(), ServerSpec::default());
+        Self { model, batch, share: 25, rate, arrival, batching, server }
     }
 }
 
@@ -153,6 +155,7 @@ impl FakeScenario {
                     },
                     arrival: server.arrival.clone(),
                     batching: server.batching.clone(),
+                    server: server.server,
                 });
             }
             plan.gpus.push(CoLocation { kind: predictor.kind.name.clone(), placements });
@@ -183,6 +186,7 @@ impl FakeScenario {
             predictor: &self.predictor,
             more_predictors: &[],
             spec,
+            control: None,
             duration: Nanoseconds::from_seconds(seconds).unwrap(),
             seed,
         }
@@ -193,12 +197,17 @@ impl FakeScenario {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Everything {
     pub(crate) records: Vec<RequestRecord>,
+    pub(crate) failed: Vec<FailedRequest>,
     pub(crate) intervals: Vec<GpuInterval>,
 }
 
 impl RecordSink for Everything {
     fn request(&mut self, record: &RequestRecord) {
         self.records.push(*record);
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        self.failed.push(*request);
     }
 
     fn gpu_interval(&mut self, interval: &GpuInterval) {

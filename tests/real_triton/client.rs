@@ -11,7 +11,8 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-const CONNECTIONS: usize = 128;
+/// So many connections are used before the run; the one that was free last is used first.
+const WARM: usize = 16;
 /// Sleeping ends up to this much late; the rest of the time is spent looking at the clock.
 const SPIN: Duration = Duration::from_micros(120);
 /// Between the warm-up and the start of the run.
@@ -35,17 +36,18 @@ pub(crate) fn request_id(case: &str, index: usize) -> String {
 }
 
 /// Sends a request at each of `times` and waits for all answers, every one of which is checked.
-/// Before, each connection sends one request of its own (named for the case `warm-up`).
+/// Before, some connections send a request of their own (named for the case `warm-up`).
 pub(crate) fn send_all(
     address: SocketAddr,
     model: &str,
     case: &str,
     times: &[Nanoseconds],
 ) -> Vec<Sent> {
-    let connections: Vec<Connection> =
-        (0..CONNECTIONS).map(|_| Connection::open(address)).collect();
-    let free = Mutex::new(Vec::new());
-    let slots: Vec<AtomicUsize> = (0..CONNECTIONS).map(|_| AtomicUsize::new(0)).collect();
+    // One for each request: however slow the machine is, none has to wait for an answer to another.
+    let count = times.len().max(WARM);
+    let connections: Vec<Connection> = (0..count).map(|_| Connection::open(address)).collect();
+    let free = Mutex::new((WARM..count).collect::<Vec<_>>());
+    let slots: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
     let done: Vec<AtomicU64> = times.iter().map(|_| AtomicU64::new(0)).collect();
     let finished = AtomicUsize::new(0);
     let started = OnceLock::new();
@@ -57,9 +59,11 @@ pub(crate) fn send_all(
             let (started, finished) = (&started, &finished);
             readers.push(scope.spawn(move || {
                 let mut reader = BufReader::new(&connection.0);
-                connection.write(&body(model, "warm-up", number));
-                check(&read_answer(&mut reader).unwrap(), "warm-up", number);
-                free.lock().unwrap().push(number);
+                if number < WARM {
+                    connection.write(&body(model, "warm-up", number));
+                    check(&read_answer(&mut reader).unwrap(), "warm-up", number);
+                    free.lock().unwrap().push(number);
+                }
                 while let Some(answer) = read_answer(&mut reader) {
                     let now = since(started);
                     let index = slot.load(Ordering::Acquire);
@@ -79,7 +83,7 @@ pub(crate) fn send_all(
         };
         // Readers end when their connections do, also when this thread panics.
         let _hang_up = HangUp(&connections);
-        wait_for("the answers to the warm-up", &|| free.lock().unwrap().len() == CONNECTIONS);
+        wait_for("the answers to the warm-up", &|| free.lock().unwrap().len() == count);
         let start = *started.get_or_init(|| Instant::now() + LEAD);
 
         let mut sent = Vec::with_capacity(times.len());
@@ -87,7 +91,7 @@ pub(crate) fn send_all(
             let request = body(model, case, index);
             wait_until(start + Duration::from_nanos(time.get()));
             let number = free.lock().unwrap().pop();
-            let number = number.expect("every connection waits for an answer: the loop is closed");
+            let number = number.expect("there are as many connections as requests");
             slots[number].store(index, Ordering::Release);
             sent.push(since(&started));
             connections[number].write(&request);

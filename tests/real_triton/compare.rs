@@ -24,11 +24,12 @@ impl HostOverhead {
         table_ms.iter().enumerate().map(|(i, ms)| ms + extra(i + 1)).collect()
     }
 
-    /// Reads it off a case with long queues on one instance.
-    pub(crate) fn calibrate(sent: &[Sent], batches: &[TracedBatch], table_ms: &[f64]) -> Self {
+    /// Reads it off the pieces of a case with long queues on one instance.
+    pub(crate) fn calibrate(pieces: &[&Piece], table_ms: &[f64]) -> Self {
         // On the instance: the time between the starts of two batches of which the second waited for
         // the first, less the table; a least-squares line over the batch size.
-        let busy = batches.windows(2).filter(|pair| pair[1].queued_ns[0] < pair[0].end_ns);
+        let pairs = pieces.iter().flat_map(|piece| piece.traced.windows(2));
+        let busy = pairs.filter(|pair| pair[1].queued_ns[0] < pair[0].end_ns);
         let excess = |pair: &[TracedBatch]| {
             let rows = pair[0].requests.len();
             let between = pair[1].start_ns - pair[0].start_ns;
@@ -43,12 +44,7 @@ impl HostOverhead {
         let spread = product(&rows, mean_rows, &rows, mean_rows);
         let per_row_ms = product(&rows, mean_rows, &ms, mean_ms) / spread;
         // Outside of it: what the client saw of a request and the server's scheduler did not.
-        let outside = batches.iter().flat_map(|batch| {
-            batch.requests.iter().zip(&batch.queued_ns).map(|(&request, queued)| {
-                let seen = sent[request].done - sent[request].sent;
-                seen.as_ms() - (batch.end_ns - queued) as f64 / 1e6
-            })
-        });
+        let outside = pieces.iter().flat_map(|piece| piece.outside_ms());
         let outside = without_hiccups(outside.collect(), |ms| *ms);
         Self {
             per_batch_ms: mean_ms - per_row_ms * mean_rows,
@@ -58,10 +54,51 @@ impl HostOverhead {
     }
 }
 
-/// Leaves out the greatest twentieth: a hiccup of the machine says nothing of the server.
+/// A few seconds of a case on the real server.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) traced: Vec<TracedBatch>,
+}
+
+impl Piece {
+    /// The share of its batches and requests in which the machine, not the server, was late: the model took
+    /// longer than its table says, or the client sent after the time.
+    pub(crate) fn disturbed(&self, table_ms: &[f64]) -> f64 {
+        let slow = |batch: &&TracedBatch| {
+            let taken_ms = (batch.end_ns - batch.start_ns) as f64 / 1e6;
+            taken_ms > table_ms[batch.requests.len() - 1] + LATE_MODEL_MS
+        };
+        let late = |sent: &&Sent| (sent.sent - sent.intended).as_ms() > LATE_CLIENT_MS;
+        let share = |late: usize, all: usize| late as f64 / all as f64;
+        share(self.traced.iter().filter(slow).count(), self.traced.len())
+            + share(self.sent.iter().filter(late).count(), self.sent.len())
+    }
+
+    /// What the client saw of each request and the server's scheduler did not, from the intended time on.
+    fn outside_ms(&self) -> impl Iterator<Item = f64> {
+        self.traced.iter().flat_map(|batch| {
+            batch.requests.iter().zip(&batch.queued_ns).map(|(&request, queued)| {
+                let seen = self.sent[request].done - self.sent[request].intended;
+                seen.as_ms() - (batch.end_ns - queued) as f64 / 1e6
+            })
+        })
+    }
+
+    fn latencies_ms(&self) -> impl Iterator<Item = f64> {
+        self.sent.iter().map(|request| (request.done - request.intended).as_ms())
+    }
+}
+
+/// Later than this, a batch was held up by the machine.
+const LATE_MODEL_MS: f64 = 1.5;
+/// Later than this, a request was not sent in time.
+const LATE_CLIENT_MS: f64 = 0.8;
+
+/// Leaves out the greatest hundredth: a hiccup of the machine says nothing of the server.
 fn without_hiccups<T>(mut data: Vec<T>, value: impl Fn(&T) -> f64) -> Vec<T> {
     data.sort_by(|a, b| value(a).total_cmp(&value(b)));
-    data.truncate(data.len() - data.len() / 20);
+    data.truncate(data.len() - data.len() / 100);
     data
 }
 
@@ -106,34 +143,44 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
+    /// Compares pieces of a case with what the engine, and its batcher alone, make of each.
     pub(crate) fn new(
-        sent: &[Sent],
-        traced: &[TracedBatch],
-        simulated: &Simulated,
-        replayed: &[Vec<usize>],
+        pieces: &[&Piece],
+        simulated: &[Simulated],
+        replayed: &[Vec<Vec<usize>>],
         host: HostOverhead,
     ) -> Self {
-        let requests = sent.len();
-        let real_ms: Vec<f64> = sent.iter().map(|r| (r.done - r.intended).as_ms()).collect();
-        let simulated_ms: Vec<f64> =
-            simulated.latencies_ms.iter().map(|ms| ms + host.per_request_ms).collect();
-        let mut lag: Vec<_> = sent.iter().map(|request| request.sent - request.intended).collect();
+        let requests = pieces.iter().map(|piece| piece.sent.len()).sum();
+        let real_ms: Vec<f64> = pieces.iter().flat_map(|piece| piece.latencies_ms()).collect();
+        let simulated_ms: Vec<f64> = (simulated.iter().flat_map(|piece| &piece.latencies_ms))
+            .map(|ms| ms + host.per_request_ms)
+            .collect();
+        let sent = pieces.iter().flat_map(|piece| &piece.sent);
+        let mut lag: Vec<_> = sent.map(|request| request.sent - request.intended).collect();
         lag.sort_unstable();
-        let real_batches: BTreeSet<&[usize]> =
-            traced.iter().map(|batch| batch.requests.as_slice()).collect();
-        let same = |batches: &[Vec<usize>]| {
-            let same = batches.iter().filter(|batch| real_batches.contains(batch.as_slice()));
-            same.map(Vec::len).sum::<usize>() as f64 / requests as f64
+        let same = |batches: Vec<&[Vec<usize>]>| {
+            let same = pieces.iter().zip(batches).map(|(piece, batches)| {
+                let real: BTreeSet<&[usize]> =
+                    piece.traced.iter().map(|batch| batch.requests.as_slice()).collect();
+                let same = batches.iter().filter(|batch| real.contains(batch.as_slice()));
+                same.map(Vec::len).sum::<usize>()
+            });
+            same.sum::<usize>() as f64 / requests as f64
         };
-        let real_shares = shares(real_batches.iter().map(|batch| batch.len()), requests);
-        let simulated_shares = shares(simulated.batches.iter().map(Vec::len), requests);
+        let real_sizes: Vec<usize> = (pieces.iter().flat_map(|piece| &piece.traced))
+            .map(|batch| batch.requests.len())
+            .collect();
+        let simulated_sizes: Vec<usize> =
+            simulated.iter().flat_map(|piece| &piece.batches).map(Vec::len).collect();
+        let real_shares = shares(&real_sizes, requests);
+        let simulated_shares = shares(&simulated_sizes, requests);
         let differences = real_shares.iter().zip(&simulated_shares).map(|(a, b)| (a - b).abs());
         Self {
             requests,
-            real: Summary::new(&real_ms, traced.len()),
-            simulated: Summary::new(&simulated_ms, simulated.batches.len()),
-            same_batch: same(&simulated.batches),
-            same_replayed: same(replayed),
+            real: Summary::new(&real_ms, real_sizes.len()),
+            simulated: Summary::new(&simulated_ms, simulated_sizes.len()),
+            same_batch: same(simulated.iter().map(|piece| piece.batches.as_slice()).collect()),
+            same_replayed: same(replayed.iter().map(Vec::as_slice).collect()),
             size_distance: differences.sum::<f64>() / 2.0,
             lag_p99_ms: percentile(&lag, 0.99).unwrap().as_ms(),
         }
@@ -172,9 +219,9 @@ impl Comparison {
 }
 
 /// The share of the requests in batches of each size, from 0.
-fn shares(sizes: impl Iterator<Item = usize>, requests: usize) -> Vec<f64> {
+fn shares(sizes: &[usize], requests: usize) -> Vec<f64> {
     let mut shares = vec![0.0; super::TABLE_MS.len() + 1];
-    for size in sizes {
+    for &size in sizes {
         shares[size] += size as f64 / requests as f64;
     }
     shares

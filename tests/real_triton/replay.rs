@@ -8,12 +8,31 @@ use super::trace::TracedBatch;
 use igniter::sim::{Batch, Batcher, BatcherRules, BatchingSpec};
 use igniter::units::{BatchSize, Nanoseconds};
 
-/// The batches that the rules give, in the order in which they were formed, as request numbers.
+/// The batches that the rules give, as request numbers. Whenever the server was idle, the batcher begins
+/// anew, so that a difference ends there at the latest.
 pub(crate) fn replay(
     traced: &[TracedBatch],
     spec: &BatchingSpec,
     max: BatchSize,
 ) -> Vec<Vec<usize>> {
+    let mut traced = traced.to_vec();
+    traced.sort_by_key(|batch| batch.queued_ns.iter().min().copied());
+    let mut busy_until = 0;
+    let mut periods: Vec<Vec<TracedBatch>> = Vec::new();
+    for batch in traced {
+        let first = batch.queued_ns.iter().min().copied().unwrap_or(0);
+        if first > busy_until {
+            periods.push(Vec::new());
+        }
+        busy_until = busy_until.max(batch.end_ns);
+        periods.last_mut().expect("the first batch begins a period").push(batch);
+    }
+    periods.iter().flat_map(|period| replay_period(period, spec, max)).collect()
+}
+
+/// The batches of a time in which the server always had something to do, in the order in which they were
+/// formed.
+fn replay_period(traced: &[TracedBatch], spec: &BatchingSpec, max: BatchSize) -> Vec<Vec<usize>> {
     let base = traced.iter().flat_map(|batch| &batch.queued_ns).min().copied().unwrap_or(0);
     let time = |ns: u64| Nanoseconds::new(ns - base);
     let mut queued: Vec<(Nanoseconds, usize)> = (traced.iter())

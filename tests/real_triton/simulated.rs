@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Setting {
     pub(crate) arrival: ArrivalSpec,
     pub(crate) rate_rps: f64,
+    /// The length of a piece.
     pub(crate) seconds: f64,
     pub(crate) max_queue_delay_ms: f64,
     pub(crate) instances: u32,
@@ -28,19 +29,19 @@ pub(crate) struct Simulated {
 }
 
 impl Setting {
-    /// The arrivals: those of the engine, which both arms get.
-    pub(crate) fn arrivals(&self) -> Vec<Nanoseconds> {
+    /// The arrivals of a piece, which is the seed: those of the engine, which both arms get.
+    pub(crate) fn arrivals(&self, piece: u64) -> Vec<Nanoseconds> {
         let scenario = self.scenario();
         let workload = &scenario.workloads[0];
         let duration = Nanoseconds::from_seconds(self.seconds).unwrap();
         let mut process = (workload.arrival)
-            .build(&workload.workload.name, workload.workload.rate, duration, SEED)
+            .build(&workload.workload.name, workload.workload.rate, duration, piece)
             .unwrap();
         GeneratedArrivals::collect(process.as_mut(), duration).times
     }
 
     /// Runs the engine; `occupied_ms` is how long a batch of each size keeps an instance.
-    pub(crate) fn simulate(&self, occupied_ms: &[f64]) -> Simulated {
+    pub(crate) fn simulate(&self, occupied_ms: &[f64], piece: u64) -> Simulated {
         let scenario = self.scenario();
         let table =
             TablePredictor { inner: &scenario.predictor, occupied_ms: occupied_ms.to_vec() };
@@ -49,7 +50,7 @@ impl Setting {
             overlap: LoadOverlap::Serial,
             ..EngineSpec::default()
         };
-        let input = SimInput { predictor: &table, ..scenario.input(spec, self.seconds, SEED) };
+        let input = SimInput { predictor: &table, ..scenario.input(spec, self.seconds, piece) };
         let mut outcome = simulate(&input, |_| Everything::default()).unwrap();
         let mut records = outcome.gpus.remove(0).sink.records;
         // Arrivals are taken in order, whichever instance serves them.
@@ -88,8 +89,6 @@ impl Setting {
         FakeScenario::new(FakePredictor::new(vec![FakeModel::default()], 0.0), &[vec![server]])
     }
 }
-
-const SEED: u64 = 1;
 
 /// The fake predictor of the engine's tests, but for its execution times.
 #[derive(Debug)]

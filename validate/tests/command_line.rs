@@ -26,3 +26,31 @@ fn what_it_does_not_know_is_refused_with_code_2() {
             .stderr(contains("error:").or(contains("Usage")));
     }
 }
+
+#[test]
+fn the_doctor_says_what_a_machine_without_a_gpu_lacks() {
+    let nowhere = ["doctor", "--quick", "--triton", "/nowhere/tritonserver", "--need", "cpu"];
+    let missing = contains("MISSING  Triton").and(contains("scripts/setup_triton.sh"));
+    validate()
+        .args(nowhere)
+        .assert()
+        .code(1)
+        .stdout(missing.and(contains("not ready for emulated models")));
+
+    let output =
+        validate().args(nowhere).arg("--json").assert().code(1).get_output().stdout.clone();
+    let document: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(document["ready"], false);
+    for check in document["checks"].as_array().unwrap() {
+        assert_eq!(check["status"] == "ok", check["fix"].is_null(), "{check}");
+    }
+}
+
+#[test]
+fn the_doctor_describes_the_gpu_of_a_recording() {
+    let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nvml_h200.json");
+    let found = contains("580.159.03").and(contains("NVIDIA H200, 132 SMs"));
+    validate().args(["doctor", "--quick", "--gpu-recording", recording]).assert().stdout(found);
+    let gone = validate().args(["doctor", "--quick", "--gpu-recording", "/nowhere"]).assert();
+    gone.stdout(contains("the recording /nowhere"));
+}

@@ -2,7 +2,7 @@
 
 use crate::common::{FIXED_MS, Histogram, MAX_BATCH, PER_REQUEST, RATES, merged};
 use crate::fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
-use igniter::domain::{GpuInterval, RecordSink, RequestRecord};
+use igniter::domain::{FailedRequest, GpuInterval, RecordSink, RequestRecord};
 use igniter::sim::{EngineSpec, LoadOverlap, simulate};
 use igniter::workload::ArrivalSpec;
 
@@ -13,6 +13,8 @@ impl RecordSink for Latencies {
     fn request(&mut self, record: &RequestRecord) {
         self.0.record(record.latency().get());
     }
+
+    fn failed(&mut self, _: &FailedRequest) {}
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }

@@ -1,11 +1,17 @@
 //! What a valid file means.
 
 use super::*;
+use crate::domain::WorkloadName;
 use crate::metrics::Percentiles;
 use crate::scenario::{Defaults, ProfileChoice};
-use crate::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServiceTime};
+use crate::sim::{
+    BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
+    LoadOverlap, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
+};
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
-use crate::workload::ArrivalSpec;
+use crate::workload::{
+    ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
+};
 
 fn batch(size: u32) -> BatchSize {
     BatchSize::new(size).unwrap()
@@ -45,10 +51,39 @@ fn every_key_is_understood() {
         interference = "static"
         overlap_load = false
         service = "exponential"
+        pcie = "shared"
+        noise_cv = 0.05
+        batch_overhead_ms = 1.5
+        row_overhead_ms = 0.125
+        request_overhead_ms = 0.25
+        startup_s = 0.5
+        [controller]
+        kind = "shadow"
+        period_s = 0.5
+        extra_pct = 20
+        switch_ms = 30
+        [[fault]]
+        kind = "workload-crashes"
+        workload = "a"
+        at_s = 1
+        lasts_s = 0.5
+        [[fault]]
+        kind = "gpu-fails"
+        gpu = 3
+        at_s = 2
+        [[fault]]
+        kind = "gpu-slows"
+        workload = "a"
+        factor = 1.5
+        at_s = 0
         [batching]
         max_queue_delay_ms = 100
         max_batch = 8
         preferred = [4, 8]
+        max_queue_size = 50
+        timeout_ms = 40
+        timeout_action = "delay"
+        completion_race = 0.2
         [[workload]]
         name = "a"
         model = "vgg19"
@@ -56,6 +91,7 @@ fn every_key_is_understood() {
         rate_rps = 1e6
         arrival = { process = "gamma", cv = 4 }
         batching = { max_batch = 16, instances = 2, variable_shape = true }
+        engine = { noise_cv = 0.5, startup_s = 1 }
         [[workload]]
         name = "b"
         model = "vgg19"
@@ -78,13 +114,35 @@ fn every_key_is_understood() {
         EngineSpec {
             interference: Interference::Static,
             overlap: LoadOverlap::Serial,
-            service: ServiceTime::Exponential
+            service: ServiceTime::Exponential,
+            pcie: PcieLink::Shared,
         }
+    );
+    let shadow = ShadowSpec {
+        period: Nanoseconds::new(500_000_000),
+        extra_pct: 20.0,
+        switch: Nanoseconds::new(30_000_000),
+    };
+    assert_eq!(scenario.control.controller, ControllerSpec::Shadow(shadow));
+    let s = |seconds: f64| Nanoseconds::from_seconds(seconds).unwrap();
+    let a = WorkloadName::new("a").unwrap();
+    let fault = |at, lasts, what| Fault { at, lasts, what };
+    assert_eq!(
+        scenario.control.faults,
+        [
+            fault(s(1.0), Some(s(0.5)), FaultKind::WorkloadCrashes(a.clone())),
+            fault(s(2.0), None, FaultKind::GpuFails(FaultyGpu::Number(3))),
+            fault(s(0.0), None, FaultKind::GpuSlows { gpu: FaultyGpu::Of(a), factor: 1.5 }),
+        ]
     );
     let default_table = BatchingSpec {
         max_queue_delay: Milliseconds::new(100.0).unwrap(),
         max_batch: Some(batch(8)),
         preferred: vec![batch(4), batch(8)],
+        max_queue_size: 50,
+        timeout: Milliseconds::new(40.0).unwrap(),
+        timeout_action: TimeoutAction::Delay,
+        completion_race: 0.2,
         ..BatchingSpec::default()
     };
     let [a, b] = &scenario.workloads[..] else { panic!() };
@@ -96,10 +154,18 @@ fn every_key_is_understood() {
         ..default_table
     };
     assert_eq!(a.batching, own, "overridden key by key");
+    let servers = ServerSpec {
+        noise_cv: 0.05,
+        batch_overhead: Milliseconds::new(1.5).unwrap(),
+        row_overhead: Milliseconds::new(0.125).unwrap(),
+        request_overhead: Milliseconds::new(0.25).unwrap(),
+        startup: s(0.5),
+    };
+    assert_eq!(b.server, servers);
+    assert_eq!(a.server, ServerSpec { noise_cv: 0.5, startup: s(1.0), ..servers });
     assert_eq!(a.arrival, ArrivalSpec::Gamma { cv: 4.0 });
-    let trace =
-        ArrivalSpec::Trace { path: "scenarios/../traces/day.csv".into(), column: "t".into() };
-    assert_eq!(b.arrival, trace);
+    let trace = TraceSpec::new("scenarios/../traces/day.csv", "t");
+    assert_eq!(b.arrival, ArrivalSpec::Trace(trace));
 }
 
 #[test]
@@ -111,7 +177,8 @@ fn editors_of_other_systems_are_welcome() {
 #[test]
 fn a_trace_has_a_default_column() {
     let text = format!("{SMALL}arrival = {{ process = \"trace\", path = \"day.csv\" }}\n");
-    let ArrivalSpec::Trace { column, .. } = &parse(&text).unwrap().workloads[0].arrival else {
+    let ArrivalSpec::Trace(TraceSpec { column, .. }) = &parse(&text).unwrap().workloads[0].arrival
+    else {
         panic!()
     };
     assert_eq!(column, "arrival_s");
@@ -123,4 +190,115 @@ fn the_default_name_is_the_stem_where_that_is_a_name() {
     assert_eq!(named("a/b/paper-12.toml"), "paper-12");
     assert_eq!(named(&format!("{}.toml", "x".repeat(65))), "scenario");
     assert_eq!(named(""), "scenario");
+}
+
+/// The arrivals of the small file with this table.
+fn arrival(table: &str) -> ArrivalSpec {
+    let text = format!("{SMALL}arrival = {table}\n");
+    parse(&text).unwrap_or_else(|error| panic!("{error}")).workloads[0].arrival.clone()
+}
+
+#[test]
+fn every_process_is_understood() {
+    let s = |seconds| Nanoseconds::from_seconds(seconds).unwrap();
+    let shaped = |shape| ArrivalSpec::Shaped { gaps: Box::new(ArrivalSpec::Poisson), shape };
+    assert_eq!(arrival("{ process = 'weibull', cv = 2 }"), ArrivalSpec::Weibull { cv: 2.0 });
+    assert_eq!(arrival("{ process = 'normalised' }"), ArrivalSpec::Normalised);
+    let states = "[{ rate = 1, mean_s = 10 }, { rate = 0, mean_s = 0.5 }]";
+    let state = |rate, mean| MmppState { rate, mean: s(mean) };
+    assert_eq!(
+        arrival(&format!("{{ process = 'mmpp', states = {states} }}")),
+        ArrivalSpec::Mmpp { states: vec![state(1.0, 10.0), state(0.0, 0.5)] }
+    );
+    assert_eq!(
+        arrival("{ process = 'diurnal', period_s = 60, peak_to_trough = 4 }"),
+        shaped(RateShape::Diurnal { period: s(60.0), peak: s(30.0), peak_to_trough: 4.0 })
+    );
+    assert_eq!(
+        arrival("{ process = 'spike', start_s = 1, end_s = 2.5, factor = 3 }"),
+        shaped(RateShape::Spike { start: s(1.0), end: s(2.5), factor: 3.0 })
+    );
+    let drain = RateShape::Ramp { start: s(1.0), end: s(2.0), from: 1.0, to: 0.0 };
+    assert_eq!(arrival("{ process = 'drain', start_s = 1, end_s = 2 }"), shaped(drain.clone()));
+    assert_eq!(
+        arrival(
+            "{ process = 'ramp', start_s = 1, end_s = 2, to = 0, gaps = { process = 'constant' } }"
+        ),
+        ArrivalSpec::Shaped { gaps: Box::new(ArrivalSpec::Constant), shape: drain }
+    );
+    let step = RateStep { duration: s(2.0), factor: 3.0 };
+    assert_eq!(
+        arrival("{ process = 'steps', steps = [{ duration_s = 2, factor = 3 }], repeat = true }"),
+        shaped(RateShape::Steps { steps: vec![step], repeat: true })
+    );
+    assert_eq!(
+        arrival("{ process = 'rates', path = 'r.csv', rate_scale = 2 }"),
+        ArrivalSpec::Rates {
+            gaps: Box::new(ArrivalSpec::Poisson),
+            path: "scenarios/r.csv".into(),
+            rate_scale: 2.0
+        }
+    );
+    let trace = "path = 't.csv', workload = 'x', start_s = 3, rate_scale = 0.5";
+    assert_eq!(
+        arrival(&format!("{{ process = 'trace', {trace} }}")),
+        ArrivalSpec::Trace(TraceSpec {
+            workload: Some("x".into()),
+            start: s(3.0),
+            rate_scale: 0.5,
+            ..TraceSpec::new("scenarios/t.csv", "arrival_s")
+        })
+    );
+    assert_eq!(
+        arrival("{ process = 'sum', parts = [{ arrival = { process = 'poisson' } }] }"),
+        ArrivalSpec::Sum { parts: vec![ArrivalPart { share: 1.0, arrival: ArrivalSpec::Poisson }] }
+    );
+    let phase = "{ duration_s = 5, rate_scale = 2, arrival = { process = 'constant' } }";
+    assert_eq!(
+        arrival(&format!("{{ process = 'phases', phases = [{phase}] }}")),
+        ArrivalSpec::Phases {
+            phases: vec![ArrivalPhase {
+                duration: s(5.0),
+                rate_scale: 2.0,
+                arrival: ArrivalSpec::Constant
+            }]
+        }
+    );
+}
+
+#[test]
+fn phases_of_the_scenario_reach_every_workload() {
+    let s = |seconds| Nanoseconds::from_seconds(seconds).unwrap();
+    let phases = "[[phase]]\nduration_s = 10\n[[phase]]\nduration_s = 5\nrate_scale = 3\n";
+    let step = |duration, factor| RateStep { duration: s(duration), factor };
+    let steps = vec![step(10.0, 1.0), step(5.0, 3.0)];
+    assert_eq!(
+        parse(&format!("{SMALL}{phases}")).unwrap().workloads[0].arrival,
+        ArrivalSpec::Shaped {
+            gaps: Box::new(ArrivalSpec::Constant),
+            shape: RateShape::Steps { steps, repeat: false }
+        },
+        "only the rate changes, so the process goes on"
+    );
+    let text = format!("{SMALL}{phases}arrival = {{ process = 'poisson' }}\n");
+    let phase =
+        |duration, rate_scale, arrival| ArrivalPhase { duration: s(duration), rate_scale, arrival };
+    let phases =
+        vec![phase(10.0, 1.0, ArrivalSpec::Constant), phase(5.0, 3.0, ArrivalSpec::Poisson)];
+    assert_eq!(parse(&text).unwrap().workloads[0].arrival, ArrivalSpec::Phases { phases });
+}
+
+#[test]
+fn the_arrivals_of_the_scenario_are_a_default_and_scale_with_it() {
+    let own = SMALL.replace("\"W1\"", "\"W2\"");
+    let own = &own[own.find("[[workload]]").unwrap()..];
+    let text = format!(
+        "rate_scale = 2\narrival = {{ process = 'trace', path = 't.csv' }}\n{SMALL}{own}\
+         arrival = {{ process = 'poisson' }}\n"
+    );
+    let [first, second] = &parse(&text).unwrap().workloads[..] else { panic!() };
+    let trace = TraceSpec { rate_scale: 2.0, ..TraceSpec::new("scenarios/t.csv", "arrival_s") };
+    assert_eq!(first.arrival, ArrivalSpec::Trace(trace));
+    assert_eq!(second.arrival, ArrivalSpec::Poisson);
+    assert_eq!(second.workload.rate.get(), 2400.0);
 }

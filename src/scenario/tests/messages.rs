@@ -26,13 +26,13 @@ arrival = { process = "poison" }
 "#;
     let expected = r#"
 scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; fix: write version = 1, the only version of the scenario format that this program knows
-scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, plan, prediction_error, rate_scale, slo_scale, arrival, batching, workload; fix: did you mean `seed`?
+scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, plan, prediction_error, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
-scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, rate_rps, arrival, batching; fix: did you mean `slo_ms`?
+scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, rate_rps, arrival, batching, engine; fix: did you mean `slo_ms`?
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
 scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload a name of its own
 scenarios/small.toml:17: workload[1].slo_ms: given -5; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
-scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "trace"; fix: did you mean "poisson"?
+scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "weibull" | "normalised" | "mmpp" | "diurnal" | "spike" | "ramp" | "drain" | "steps" | "rates" | "trace" | "sum" | "phases"; fix: did you mean "poisson"?
 8 problems in scenarios/small.toml"#;
     assert_eq!(format!("\n{}", parse(text).unwrap_err()), expected);
 }
@@ -181,6 +181,33 @@ fn bad_arrivals() {
         ("{ process = \"gamma\", cv = 101 }", "arrival.cv: given 101"),
         ("{ process = \"gamma\", cv = nan }", "arrival.cv: given nan"),
         ("{ process = \"poisson\", cv = 2 }", "fix: remove it: it belongs to process = \"gamma\""),
+        ("{ process = \"weibull\", cv = 11 }", "allowed: a number from 0.01 to 10.4;"),
+        ("{ process = \"mmpp\" }", "arrival.states: missing"),
+        ("{ process = \"mmpp\", states = [{ rate = 1, mean_s = 1 }] }", "arrival.states: given ["),
+        (
+            "{ process = \"mmpp\", states = [{ rate = 0, mean_s = 1 }, { rate = 0, mean_s = 1 }] }",
+            "not all rates 0",
+        ),
+        (
+            "{ process = \"mmpp\", states = [{ rate = 1, mean_s = 1 }, { rate = 1, mean_s = 0 }] }",
+            "arrival.states[1].mean_s: given 0",
+        ),
+        (
+            "{ process = \"spike\", start_s = 5, end_s = 5, factor = 2 }",
+            "arrival.end_s: given 5; allowed: more than start_s = 5",
+        ),
+        ("{ process = \"steps\", steps = [] }", "arrival.steps: given []"),
+        ("{ process = \"steps\", steps = [3] }", "arrival.steps[0]: given 3"),
+        (
+            "{ process = \"diurnal\", period_s = 9, peak_to_trough = 0.5 }",
+            "arrival.peak_to_trough: given 0.5",
+        ),
+        (
+            "{ process = \"drain\", start_s = 1, end_s = 2, gaps = { process = \"gama\" } }",
+            "arrival.gaps.process: given \"gama\"",
+        ),
+        ("{ process = \"sum\", parts = [{ share = 1 }] }", "arrival.parts[0].arrival: missing"),
+        ("{ process = \"rates\" }", "arrival.path: missing"),
         ("{ process = \"trace\" }", "arrival.path: missing"),
         ("{ process = \"trace\", path = \"\" }", "arrival.path: given \"\""),
         ("{ process = \"trace\", path = \"a\", column = 1 }", "arrival.column: given 1"),

@@ -23,6 +23,8 @@ pub(super) enum What {
     Loaded(u32),
     /// The results of the batch of a slot are on the host.
     Done(u32),
+    /// The instances of a lane have started.
+    Started(u32),
 }
 
 #[derive(Debug, Clone, Copy)]

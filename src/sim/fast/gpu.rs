@@ -4,11 +4,11 @@ use super::agenda::{Agenda, Moment, NEVER, What};
 use super::lane::{Batching, Execution, Flight, Front, Lane, Ruled, Slot};
 use super::states::States;
 use crate::domain::{BatchRecord, GpuInterval, RecordSink};
+use crate::sim::draw::Race;
 use crate::sim::prepare::{GpuRun, GpuSetting};
 use crate::sim::speed::BadPrediction;
 use crate::sim::{Batch, GpuOutcome, LoadOverlap};
 use crate::units::Nanoseconds;
-use rand_distr::{Distribution, Exp1};
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -45,8 +45,11 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         sink: S,
     ) -> Result<Self, Box<BadPrediction>> {
         let lanes: Vec<Lane> = run.servers.into_iter().map(Lane::new).collect();
-        let slots = (0..).zip(&lanes).flat_map(|(lane, l)| l.slots.clone().map(move |_| lane));
-        let slots = slots.map(Slot::new).collect();
+        let slots = (0..).zip(&lanes).flat_map(|(lane, l)| {
+            let ready = l.startup == Nanoseconds::ZERO;
+            l.slots.clone().map(move |_| Slot::new(lane, ready))
+        });
+        let slots = slots.collect();
         let mut states = States::new(run.speeds);
         let state = states.find()?;
         let mut engine = Self {
@@ -66,7 +69,12 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             formed: Vec::new(),
         };
         for lane in 0..engine.lanes.len() {
-            engine.await_arrival(lane);
+            let startup = engine.lanes[lane].startup;
+            if startup > Nanoseconds::ZERO {
+                let at = (startup, engine.agenda.rank());
+                engine.agenda.insert(at, What::Started(index(lane)));
+            }
+            engine.await_first_arrival(lane);
         }
         Ok(engine)
     }
@@ -80,6 +88,11 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                     What::Timer(lane) => self.timer(lane as usize, at.0)?,
                     What::Loaded(slot) => self.start(slot as usize, at.0)?,
                     What::Done(slot) => self.complete(slot as usize, at)?,
+                    What::Started(lane) => {
+                        for slot in self.lanes[lane as usize].slots.clone() {
+                            self.instance_ready(slot, at.0)?;
+                        }
+                    }
                 }
             } else if self.executions.is_empty() {
                 break;
@@ -92,7 +105,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.close_interval(end);
         let servers = self.lanes.iter().map(Lane::outcome).collect();
         let gpu = self.setting.gpu;
-        Ok(GpuOutcome { gpu, sink: self.sink, servers, events: self.events, end })
+        let (actions, windows) = (Vec::new(), Vec::new());
+        Ok(GpuOutcome { gpu, sink: self.sink, servers, events: self.events, end, actions, windows })
+    }
+
+    /// Puts the first arrival at a lane on the agenda, if anybody waits for it.
+    fn await_first_arrival(&mut self, lane: usize) {
+        let Lane { batching, ready, .. } = &self.lanes[lane];
+        if *ready > 0 || matches!(batching, Batching::Ruled(_)) {
+            self.await_arrival(lane);
+        }
     }
 
     /// Makes sure that the stream of a lane has `count` arrivals that are in no batch, if there are.
@@ -158,7 +180,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.slots[slot].ready = true;
         let lane = self.slots[slot].lane as usize;
         self.lanes[lane].ready += 1;
-        match &mut self.lanes[lane].batching {
+        let Lane { batching, race, .. } = &mut self.lanes[lane];
+        match batching {
             Batching::Greedy { hungry: true, .. } => Ok(()),
             &mut Batching::Greedy { max, hungry: false } => {
                 self.need(lane, max);
@@ -171,7 +194,11 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                 }
             }
             Batching::Ruled(ruled) => {
-                ruled.batcher.instance_ready(now, &mut self.formed);
+                if race.as_mut().is_some_and(Race::batcher_first) {
+                    ruled.batcher.instance_ready_late(now, &mut self.formed);
+                } else {
+                    ruled.batcher.instance_ready(now, &mut self.formed);
+                }
                 self.load_formed(lane, now)
             }
         }
@@ -217,7 +244,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             Some(known) => known,
             None => *lane.transfers[rows].insert(self.states.transfers(index_of_lane, rows)?),
         };
-        let work = lane.service.as_mut().map_or(1.0, |random| Exp1.sample(random));
+        let work = lane.work.next();
         let position = if lane.slots.len() == 1 {
             lane.slots.start
         } else {
@@ -311,7 +338,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             load_end: flight.load_end,
             exec_start: flight.exec_start,
             exec_end: flight.exec_end,
-            done,
+            done: done.saturating_add(lane.request_overhead),
         };
         self.sink.batch(&record, lane.arrivals.batch(flight.first, flight.rows));
         lane.completed += u64::from(flight.rows);

@@ -2,10 +2,10 @@
 
 use super::stream::ArrivalStream;
 use crate::domain::WorkloadId;
+use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::{Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
-use crate::workload::Stream;
 use std::ops::Range;
 
 /// How a lane forms batches.
@@ -43,31 +43,44 @@ pub(super) struct Lane {
     pub(super) ready: usize,
     pub(super) completed: u64,
     pub(super) batches: u64,
-    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
-    pub(super) service: Option<Stream>,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
     /// Load and feedback time of each batch size that occurred.
     pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        let ServerRun { workload, arrivals, rules, slots, service } = run;
+        let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
+            run;
         let max = rules.max_batch();
         let batching = if rules.is_greedy() {
             Batching::Greedy { max, hungry: false }
         } else {
-            let batcher = Batcher::new(rules);
+            let batcher = match startup {
+                Nanoseconds::ZERO => Batcher::new(rules),
+                _ => Batcher::without_instances(rules),
+            };
             Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0 }))
         };
         Self {
             workload,
             arrivals: ArrivalStream::new(arrivals),
             batching,
-            ready: slots.len(),
+            ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
             slots,
             completed: 0,
             batches: 0,
-            service,
+            work,
+            race,
+            request_overhead,
+            startup,
             transfers: vec![None; max + 1],
         }
     }
@@ -78,6 +91,7 @@ impl Lane {
             workload: self.workload,
             arrived: self.arrivals.taken(),
             completed: self.completed,
+            failed: 0,
             batches: self.batches,
         }
     }
@@ -129,9 +143,9 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(lane: u32) -> Self {
+    pub(super) fn new(lane: u32, ready: bool) -> Self {
         let flights = [Flight::default(); 2];
-        Self { lane, ready: true, front: Front::Free, busy: false, flights, back: 0 }
+        Self { lane, ready, front: Front::Free, busy: false, flights, back: 0 }
     }
 
     /// The number of the first request that is still in it.

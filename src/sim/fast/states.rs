@@ -223,6 +223,8 @@ mod tests {
                 share: SmPercent::new(20.0).unwrap(),
                 instances: 1,
                 max_batch,
+                batch_overhead_ms: 0.0,
+                row_overhead_ms: 0.0,
             };
             Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
         };

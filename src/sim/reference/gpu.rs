@@ -1,34 +1,89 @@
 //! The event loop of one GPU.
 
 use super::event_queue::EventQueue;
+use super::link::Link;
 use super::server::Server;
-use crate::domain::{GpuId, GpuInterval, RecordSink};
+use super::steering::Steering;
+use crate::domain::{FailedRequest, Failure, GpuId, GpuInterval, RecordSink};
+use crate::sim::draw::Race;
 use crate::sim::prepare::{GpuRun, GpuSetting};
 use crate::sim::speed::{BadPrediction, SetState, Speeds};
-use crate::sim::{Batch, GpuOutcome, LoadOverlap};
+use crate::sim::{Batch, GpuOutcome, LoadOverlap, PcieLink};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What can happen.
 #[derive(Debug, Clone, Copy)]
-enum Event {
+pub(super) enum Event {
     /// A request arrives.
-    Arrival { server: usize },
+    Arrival {
+        server: usize,
+    },
     /// A batcher may have to act without an arrival.
-    BatcherTimer { server: usize },
+    BatcherTimer {
+        server: usize,
+    },
+    /// The instances of a server have started.
+    Started {
+        server: usize,
+        life: u32,
+    },
+    /// The host has prepared a batch; its copy to the GPU begins on the shared link.
+    CopyIn {
+        server: usize,
+        instance: usize,
+        life: u32,
+        alone: Nanoseconds,
+    },
+    /// The first copy in a direction of the shared link to end does so, unless the link has changed since.
+    CopyEnd {
+        direction: Direction,
+        generation: u64,
+    },
     /// A batch is on the GPU.
-    Loaded { server: usize, instance: usize },
+    Loaded {
+        server: usize,
+        instance: usize,
+        life: u32,
+    },
     /// The first execution to end does so, unless the prediction has changed since.
-    ExecutionEnd { generation: u64 },
+    ExecutionEnd {
+        generation: u64,
+    },
     /// The results of a batch are on the host.
-    Done { server: usize, instance: usize },
+    Done {
+        server: usize,
+        instance: usize,
+        life: u32,
+    },
+    /// A window of the controller ends.
+    Tick,
+    /// What a controller asked for takes effect.
+    Change {
+        index: usize,
+        life: u32,
+    },
+    /// A fault begins, or ends.
+    FaultBegins {
+        index: usize,
+    },
+    FaultEnds {
+        index: usize,
+    },
+}
+
+/// A direction of the PCIe link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    In,
+    Out,
 }
 
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
-struct Execution {
-    server: usize,
+pub(super) struct Execution {
+    pub(super) server: usize,
     instance: usize,
     slot: usize,
     /// What was left at `since`, as a multiple of `exec_ns`.
@@ -42,28 +97,33 @@ struct Execution {
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
 pub(in crate::sim) struct GpuSimulation<'a, S> {
-    gpu: GpuId,
+    pub(super) gpu: GpuId,
     overlap: LoadOverlap,
-    duration: Nanoseconds,
-    servers: Vec<Server>,
-    speeds: Speeds<'a>,
+    pub(super) duration: Nanoseconds,
+    pub(super) servers: Vec<Server>,
+    pub(super) speeds: Speeds<'a>,
     /// The states that occurred, by the batch size of each slot.
-    states: BTreeMap<Box<[u32]>, Rc<SetState>>,
-    sink: S,
-    events: EventQueue<Event>,
+    pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
+    pub(super) sink: S,
+    pub(super) events: EventQueue<Event>,
     processed: u64,
     /// The batches that execute, in order of their start.
-    executions: Vec<Execution>,
+    pub(super) executions: Vec<Execution>,
     /// Their sizes, by slot.
-    executing: Vec<u32>,
+    pub(super) executing: Vec<u32>,
     /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
     generation: u64,
     /// The present state, and since when it holds.
     state: Rc<SetState>,
     state_since: Nanoseconds,
-    last_done: Nanoseconds,
+    pub(super) last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
     taken: Vec<Batch>,
+    /// How much longer than predicted executions take.
+    pub(super) slowdown: f64,
+    /// The two directions of the PCIe link, where copies share it.
+    pub(super) links: Option<[Link; 2]>,
+    pub(super) steering: Steering,
 }
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
@@ -74,7 +134,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, speeds } = run;
+        let GpuRun { servers, speeds, extras } = run;
+        let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
         let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
@@ -95,9 +156,19 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             state_since: Nanoseconds::ZERO,
             last_done: Nanoseconds::ZERO,
             taken: Vec::new(),
+            slowdown: 1.0,
+            links: shared.then(Default::default),
+            steering: Steering::default(),
         };
         for server in 0..simulation.servers.len() {
+            let Server { startup, life, .. } = simulation.servers[server];
+            if startup > Nanoseconds::ZERO {
+                simulation.events.push(startup, Event::Started { server, life });
+            }
             simulation.schedule_arrival(server);
+        }
+        if let Some(extras) = extras {
+            simulation.steer(extras)?;
         }
         Ok(simulation)
     }
@@ -109,15 +180,34 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             match event {
                 Event::Arrival { server } => self.arrive(server, now)?,
                 Event::BatcherTimer { server } => self.batcher_timer(server, now)?,
-                Event::Loaded { server, instance } => {
-                    self.servers[server].instances[instance].loaded = true;
-                    self.start_if_possible(server, instance, now)?;
+                Event::Started { server, life } if self.is_alive(server, life) => {
+                    self.start_instances(server, now)?;
+                }
+                Event::CopyIn { server, instance, life, alone } if self.is_alive(server, life) => {
+                    self.begin_copy(Direction::In, server, instance, alone, now);
+                }
+                Event::CopyEnd { direction, generation } => {
+                    self.end_copy(direction, generation, now)?;
+                }
+                Event::Loaded { server, instance, life } if self.is_alive(server, life) => {
+                    self.loaded(server, instance, now)?;
                 }
                 Event::ExecutionEnd { generation } if generation == self.generation => {
                     self.end_execution(now)?;
                 }
-                Event::ExecutionEnd { .. } => {}
-                Event::Done { server, instance } => self.complete(server, instance, now)?,
+                Event::Done { server, instance, life } if self.is_alive(server, life) => {
+                    self.complete(server, instance, now)?;
+                }
+                Event::Tick => self.tick(now)?,
+                Event::Change { index, life } => self.apply_change(index, life, now)?,
+                Event::FaultBegins { index } => self.fault_begins(index, now)?,
+                Event::FaultEnds { index } => self.fault_ends(index, now)?,
+                // Superseded, or of a server that has crashed since.
+                Event::Started { .. }
+                | Event::CopyIn { .. }
+                | Event::Loaded { .. }
+                | Event::ExecutionEnd { .. }
+                | Event::Done { .. } => {}
             }
         }
         Ok(())
@@ -129,7 +219,21 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
         let servers = self.servers.iter().map(Server::outcome).collect();
-        Ok(GpuOutcome { gpu: self.gpu, sink: self.sink, servers, events: self.processed, end })
+        let Steering { actions, windows, .. } = self.steering;
+        Ok(GpuOutcome {
+            gpu: self.gpu,
+            sink: self.sink,
+            servers,
+            events: self.processed,
+            end,
+            actions,
+            windows,
+        })
+    }
+
+    /// Whether an event of a server was not overtaken by a crash.
+    fn is_alive(&self, server: usize, life: u32) -> bool {
+        self.servers[server].life == life
     }
 
     fn schedule_arrival(&mut self, server: usize) {
@@ -141,6 +245,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.schedule_arrival(server);
         self.servers[server].arrived += 1;
+        if self.servers[server].outages > 0 {
+            self.servers[server].failed += 1;
+            self.fail(server, now, now, Failure::Lost);
+            return Ok(());
+        }
         self.servers[server].batcher.arrive(now, &mut self.taken);
         self.load_taken(server, now)
     }
@@ -154,25 +263,70 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.load_taken(server, now)
     }
 
-    fn instance_ready(
+    pub(super) fn instance_ready(
         &mut self,
-        server: usize,
+        index: usize,
         instance: usize,
         now: Nanoseconds,
     ) -> Result<(), BadPrediction> {
-        self.servers[server].instances[instance].ready = true;
-        self.servers[server].batcher.instance_ready(now, &mut self.taken);
-        self.load_taken(server, now)
+        let server = &mut self.servers[index];
+        if server.paused {
+            server.instances[instance].held = true;
+            return Ok(());
+        }
+        server.instances[instance].ready = true;
+        if server.race.as_mut().is_some_and(Race::batcher_first) {
+            server.batcher.instance_ready_late(now, &mut self.taken);
+        } else {
+            server.batcher.instance_ready(now, &mut self.taken);
+        }
+        self.load_taken(index, now)
     }
 
-    /// Follows up on a call of a batcher: instances load what they have taken, and the batcher gets
-    /// its timer.
+    /// All instances of a server begin to accept work.
+    pub(super) fn start_instances(
+        &mut self,
+        server: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        for instance in 0..self.servers[server].instances.len() {
+            self.instance_ready(server, instance, now)?;
+        }
+        Ok(())
+    }
+
+    /// A request that arrived then has failed.
+    pub(super) fn fail(
+        &mut self,
+        server: usize,
+        arrival: Nanoseconds,
+        at: Nanoseconds,
+        failure: Failure,
+    ) {
+        let workload = self.servers[server].workload;
+        self.steering.note_failure(server);
+        self.sink.failed(&FailedRequest { workload, gpu: self.gpu, arrival, at, failure });
+    }
+
+    /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
+    /// the batcher gets its timer.
     fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
         let server = &mut self.servers[index];
+        let life = server.life;
         for batch in self.taken.drain(..) {
+            let rows = batch.len();
             let (instance, loaded) = server.load(batch, now, index, &self.speeds)?;
-            self.events.push(loaded, Event::Loaded { server: index, instance });
+            if self.links.is_none() {
+                self.events.push(loaded, Event::Loaded { server: index, instance, life });
+            } else {
+                let copy_start = now.saturating_add(self.speeds.host_time(index, rows));
+                let alone = loaded.saturating_sub(copy_start);
+                let event = Event::CopyIn { server: index, instance, life, alone };
+                self.events.push(copy_start, event);
+            }
         }
+        let failed: Vec<_> = server.batcher.take_failed().collect();
+        server.failed += failed.len() as u64;
         let due = server.batcher.next_timer();
         if due != server.timer {
             server.timer = due;
@@ -180,7 +334,65 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
                 self.events.push(due, Event::BatcherTimer { server: index });
             }
         }
+        for (arrival, failure) in failed {
+            self.fail(index, arrival, now, failure);
+        }
         Ok(())
+    }
+
+    fn begin_copy(
+        &mut self,
+        direction: Direction,
+        server: usize,
+        instance: usize,
+        alone: Nanoseconds,
+        now: Nanoseconds,
+    ) {
+        if let Some(links) = &mut self.links {
+            links[direction as usize].begin(server, instance, alone, now);
+            self.await_copy(direction);
+        }
+    }
+
+    /// Puts the end of the copy that ends first in the queue.
+    pub(super) fn await_copy(&mut self, direction: Direction) {
+        let link = self.links.as_ref().map(|links| &links[direction as usize]);
+        if let Some((end, generation)) = link.and_then(Link::next_end) {
+            self.events.push(end, Event::CopyEnd { direction, generation });
+        }
+    }
+
+    fn end_copy(
+        &mut self,
+        direction: Direction,
+        generation: u64,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let Some(links) = &mut self.links else { return Ok(()) };
+        let link = &mut links[direction as usize];
+        if !link.is_current(generation) {
+            return Ok(());
+        }
+        let (server, instance) = link.end_first(now);
+        self.await_copy(direction);
+        match direction {
+            Direction::In => self.loaded(server, instance, now),
+            Direction::Out => self.complete(server, instance, now),
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        server: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let pipeline = &mut self.servers[server].instances[instance];
+        pipeline.loaded = true;
+        if let Some(flight) = &mut pipeline.front {
+            flight.load_end = now;
+        }
+        self.start_if_possible(server, instance, now)
     }
 
     /// Starts the batch that an instance has loaded if the one before it is done: the throughput of
@@ -226,8 +438,14 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let flight = self.servers[server].instances[instance].back.as_mut();
         let flight = flight.expect("an executing batch is in its instance");
         flight.exec_end = now;
-        let done = now.saturating_add(flight.feedback);
-        self.events.push(done, Event::Done { server, instance });
+        let feedback = flight.feedback;
+        let life = self.servers[server].life;
+        if self.links.is_some() {
+            self.begin_copy(Direction::Out, server, instance, feedback, now);
+        } else {
+            let done = now.saturating_add(feedback);
+            self.events.push(done, Event::Done { server, instance, life });
+        }
         Ok(())
     }
 
@@ -240,9 +458,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
-        for record in flight.records(server.workload, self.gpu, now) {
+        let answered = now.saturating_add(server.request_overhead);
+        for record in flight.records(server.workload, self.gpu, answered) {
             self.sink.request(&record);
         }
+        self.steering.note_batch(index, &flight, now, answered);
         server.completed += u64::from(flight.rows());
         server.batcher.recycle(flight.batch);
         self.last_done = now;
@@ -254,7 +474,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
-    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.close_interval(now);
         if !self.states.contains_key(self.executing.as_slice()) {
             let state = Rc::new(self.speeds.compute(&self.executing)?);
@@ -262,7 +482,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
         self.state = Rc::clone(&self.states[self.executing.as_slice()]);
         for execution in &mut self.executions {
-            let exec_ns = self.state.exec_ns[execution.slot];
+            let exec_ns = self.state.exec_ns[execution.slot] * self.slowdown;
             // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
             // counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {

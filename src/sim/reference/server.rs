@@ -1,12 +1,12 @@
 //! One server of a GPU: a batcher and the pipelines of its instances.
 
 use crate::domain::{GpuId, RequestRecord, WorkloadId};
+use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::speed::{BadPrediction, Speeds};
-use crate::sim::{Batch, Batcher, ServerOutcome};
-use crate::units::Nanoseconds;
-use crate::workload::{ArrivalProcess, Stream};
-use rand_distr::{Distribution, Exp1};
+use crate::sim::{Batch, Batcher, BatcherRules, ServerOutcome};
+use crate::units::{BatchSize, Nanoseconds};
+use crate::workload::ArrivalProcess;
 
 /// A batch on its way through an instance. Times are set as the stages are reached.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ impl Flight {
 pub(super) struct Instance {
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
+    /// Whether it would, but its server is paused.
+    pub(super) held: bool,
     /// The batch that is loading, or loaded and waiting for the one before it.
     pub(super) front: Option<Flight>,
     /// Whether `front` is loaded.
@@ -75,20 +77,42 @@ pub(in crate::sim) struct Server {
     pub(super) first_slot: usize,
     /// When the batcher's timer event is due, if one is.
     pub(super) timer: Option<Nanoseconds>,
+    rules: BatcherRules,
+    /// How many times it has crashed: events of earlier lives do not count.
+    pub(super) life: u32,
+    /// How many faults keep it down.
+    pub(super) outages: u32,
+    /// Whether its instances take no new batch.
+    pub(super) paused: bool,
+    /// How many changes of it are under way.
+    pub(super) changing: u32,
     pub(in crate::sim) arrived: u64,
     pub(in crate::sim) completed: u64,
     pub(super) batches: u64,
-    /// Execution times are exponential, drawn from here; `None`: exactly the predicted ones.
-    service: Option<Stream>,
+    pub(super) failed: u64,
+    /// The work of its batches.
+    work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
     /// Load and feedback time of each batch size that occurred.
     transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
 impl Server {
     pub(super) fn new(run: ServerRun) -> Self {
-        let ServerRun { workload, arrivals, rules, slots, service } = run;
-        let batcher = Batcher::new(rules);
-        let instance = |_| Instance { ready: true, ..Instance::default() };
+        let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
+            run;
+        let ready = startup == Nanoseconds::ZERO;
+        let batcher = if ready {
+            Batcher::new(rules.clone())
+        } else {
+            Batcher::without_instances(rules.clone())
+        };
+        let instance = |_| Instance { ready, ..Instance::default() };
         Self {
             workload,
             arrivals,
@@ -96,10 +120,19 @@ impl Server {
             first_slot: slots.start,
             instances: slots.map(instance).collect(),
             timer: None,
+            rules,
+            life: 0,
+            outages: 0,
+            paused: false,
+            changing: 0,
             arrived: 0,
             completed: 0,
             batches: 0,
-            service,
+            failed: 0,
+            work,
+            race,
+            request_overhead,
+            startup,
             transfers: Vec::new(),
         }
     }
@@ -122,7 +155,7 @@ impl Server {
             Some(known) => known,
             None => *self.transfers[rows].insert(speeds.transfers(index, rows)?),
         };
-        let work = self.service.as_mut().map_or(1.0, |random| Exp1.sample(random));
+        let work = self.work.next();
         let load_end = now.saturating_add(load);
         let ready = (0..self.instances.len()).filter(|&i| self.instances[i].ready);
         let position = ready
@@ -146,12 +179,48 @@ impl Server {
         Ok((position, load_end))
     }
 
+    /// Forgets the copy times, which depend on the shares of the co-location.
+    pub(super) fn forget_transfers(&mut self) {
+        self.transfers.clear();
+    }
+
+    /// Its largest batch.
+    pub(super) fn max_batch(&self) -> usize {
+        self.rules.max_batch()
+    }
+
+    /// Gives its batcher another largest batch.
+    pub(super) fn set_max_batch(&mut self, max: BatchSize) {
+        self.rules = self.rules.with_max_batch(max);
+        self.batcher.set_max_batch(max);
+    }
+
+    /// It crashes with everything in it: the arrivals of the requests that it held, in order.
+    pub(super) fn crash(&mut self) -> Vec<Nanoseconds> {
+        let rules = self.rules.clone();
+        let batcher = std::mem::replace(&mut self.batcher, Batcher::without_instances(rules));
+        let mut held = batcher.into_waiting();
+        for instance in &mut self.instances {
+            let flights = [instance.front.take(), instance.back.take()];
+            held.extend(flights.into_iter().flatten().flat_map(|flight| flight.batch));
+            *instance = Instance::default();
+        }
+        held.sort_unstable();
+        self.life += 1;
+        self.timer = None;
+        self.paused = false;
+        self.changing = 0;
+        self.failed += held.len() as u64;
+        held
+    }
+
     /// Its counters.
     pub(super) fn outcome(&self) -> ServerOutcome {
         ServerOutcome {
             workload: self.workload,
             arrived: self.arrived,
             completed: self.completed,
+            failed: self.failed,
             batches: self.batches,
         }
     }

@@ -7,7 +7,14 @@
 //! | 2 | could not be done |
 //! | 130 | interrupted (Ctrl-C, SIGTERM, SIGHUP) |
 
+mod compare;
+mod data;
+mod doctor;
+mod facts;
 mod launch;
+mod output;
+mod profile;
+mod run;
 
 use crate::guard::{self, GuardOrder};
 use crate::life;
@@ -27,6 +34,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the plan of a scenario on real servers, measure every request, compare with the simulation
+    Run(Box<run::RunCommand>),
+    /// Make tables, figures and verdict of runs again from their files
+    Compare(compare::CompareCommand),
+    /// Measure models alone and in pairs, and write a profile that `igniter fit` accepts
+    Profile(Box<profile::ProfileCommand>),
+    /// Make inputs for requests from a folder of images
+    Data(data::DataCommand),
+    /// Say what this machine lacks for validation, and how to mend it
+    Doctor(doctor::DoctorCommand),
+    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    Facts(facts::FactsCommand),
     /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
     Launch(Box<launch::LaunchCommand>),
     /// Runs one process for this program and ends it when this program ends
@@ -87,6 +106,12 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Facts(args) => facts::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } => unreachable!("it was run before"),
     }

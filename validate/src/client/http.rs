@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 /// How a server is talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ struct Pool {
     open: u32,
     opening: u32,
     closed: bool,
+    /// What serves the connections, and holds them.
+    tasks: Vec<AbortHandle>,
 }
 
 impl HttpClient {
@@ -109,6 +112,8 @@ impl HttpClient {
         pool.closed = true;
         pool.free.clear();
         pool.waiting.clear();
+        // A server that is asked to end waits for its connections.
+        pool.tasks.drain(..).for_each(|task| task.abort());
     }
 }
 
@@ -149,8 +154,12 @@ impl Shared {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let (connection, rests) = Connection::open(&self, number).await?;
         let connection = Arc::new(connection);
-        tokio::spawn(serve(self.clone(), connection.clone(), rests));
-        lock(&self.pool).open += 1;
+        let task = tokio::spawn(serve(self.clone(), connection.clone(), rests));
+        {
+            let mut pool = lock(&self.pool);
+            pool.open += 1;
+            pool.tasks.push(task.abort_handle());
+        }
         self.release(&connection);
         Ok(())
     }

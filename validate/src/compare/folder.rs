@@ -62,6 +62,23 @@ pub struct WorkloadRun {
     pub switched_s: Option<f64>,
 }
 
+impl WorkloadRun {
+    /// Of a workload that the plan does not serve.
+    #[must_use]
+    pub fn unserved(workload: WorkloadName) -> Self {
+        Self {
+            workload,
+            planned: 0,
+            times_ms: None,
+            overhead: None,
+            statistics: None,
+            exhausted: 0,
+            connections: 0,
+            switched_s: None,
+        }
+    }
+}
+
 /// What is known of a run beyond its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {

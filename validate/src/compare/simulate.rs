@@ -3,13 +3,13 @@
 use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
 use anyhow::Context;
-use igniter::domain::{GpuInterval, Plan, RecordSink, RequestRecord, Workload};
+use igniter::domain::{FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload};
 use igniter::metrics::Window;
 use igniter::predictor::Predictor;
 use igniter::scenario::Scenario;
 use igniter::sim::{EngineSpec, Interference, LoadOverlap, SimInput, SimWorkload, simulate};
 use igniter::units::{Milliseconds, Nanoseconds};
-use igniter::workload::ArrivalSpec;
+use igniter::workload::{ArrivalSpec, TraceSpec};
 use std::fmt::Write as _;
 
 /// How the engine is set for a kind of model.
@@ -37,6 +37,8 @@ impl RecordSink for Keep {
     fn request(&mut self, record: &RequestRecord) {
         self.0.push(*record);
     }
+
+    fn failed(&mut self, _: &FailedRequest) {}
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
@@ -82,8 +84,9 @@ pub fn simulated_arm(
                 model: HostedPredictor::model_of(&entry.workload),
                 ..entry.workload.clone()
             },
-            arrival: ArrivalSpec::Trace { path, column: "sent_s".to_owned() },
+            arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
             batching: entry.batching.clone(),
+            server: entry.server.clone(),
         });
     }
     let mut hosted_plan = plan.clone();
@@ -98,6 +101,7 @@ pub fn simulated_arm(
         workloads: &sim_workloads,
         predictor: &hosted,
         more_predictors: &[],
+        control: None,
         spec: sim_setting(&scenario.engine, info.models),
         duration: scenario.duration.max(Nanoseconds::new(last)),
         seed: scenario.seed,
@@ -110,6 +114,10 @@ pub fn simulated_arm(
     let mut next = vec![0; workloads.len()];
     for record in &mut records {
         let workload = record.workload.index();
+        // Requests that the simulated server refused have no record.
+        while sent[workload][next[workload]].0 < record.arrival.get() {
+            next[workload] += 1;
+        }
         let (_, intended) = sent[workload][next[workload]];
         next[workload] += 1;
         record.arrival = Nanoseconds::new(intended);

@@ -73,6 +73,8 @@ pub struct Row {
     /// P99 latency counted from when requests were really sent, in ms: what a client that omits its own
     /// lateness would report.
     pub p99_from_sent_ms: Option<f64>,
+    /// Mean latency counted in the same way, in ms.
+    pub mean_from_sent_ms: Option<f64>,
 }
 
 /// How well one kind of number agrees with what was measured, over all workloads.
@@ -222,6 +224,7 @@ fn row(
         late_p99_ms: percentile(&late, 0.99).unwrap_or_default().as_ms(),
         late_max_ms: late.last().copied().unwrap_or_default().as_ms(),
         p99_from_sent_ms: percentile(&from_sent, 0.99).map(|ns| ns as f64 / 1e6),
+        mean_from_sent_ms: mean(&from_sent.iter().map(|&ns| ns as f64 / 1e6).collect::<Vec<_>>()),
     }
 }
 

@@ -30,6 +30,7 @@ pub use external::ExternalLauncher;
 pub use local::{LocalLauncher, ServerOptions};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
 pub use options::{LaunchArgs, plan_specs};
+pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, ModelSource, ServerSpec};
 pub use triton::{find_triton, in_path};
 

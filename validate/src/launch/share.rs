@@ -5,8 +5,17 @@ use std::path::Path;
 
 /// What an instance wrote about itself (`python/igniter_instance.py`).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct InstanceReport {
-    pub(super) instance: String,
+pub struct InstanceReport {
+    /// The name that Triton gave it.
+    pub instance: String,
+    /// The version of its interpreter.
+    pub python: Option<String>,
+    /// The version of NumPy, where it is there; the same for the next two.
+    pub numpy: Option<String>,
+    /// PyTorch.
+    pub torch: Option<String>,
+    /// Torchvision.
+    pub torchvision: Option<String>,
     sm_attribute: Option<u32>,
     sm_affinity: Option<u32>,
     sm_torch: Option<u32>,
@@ -15,7 +24,8 @@ pub(super) struct InstanceReport {
 
 impl InstanceReport {
     /// How many SMs the instance may use: the least of what it was told.
-    pub(super) fn seen_sm(&self) -> Option<u32> {
+    #[must_use]
+    pub fn seen_sm(&self) -> Option<u32> {
         [self.sm_attribute, self.sm_affinity, self.sm_torch].into_iter().flatten().min()
     }
 
@@ -26,7 +36,8 @@ impl InstanceReport {
 }
 
 /// All reports of a folder, by name.
-pub(super) fn read_reports(folder: &Path) -> Vec<InstanceReport> {
+#[must_use]
+pub fn read_reports(folder: &Path) -> Vec<InstanceReport> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -80,6 +80,26 @@ impl ServerStatistics {
         }
     }
 
+    /// The sum of what two servers counted.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.success += other.success;
+        self.failed += other.failed;
+        self.inferences += other.inferences;
+        self.executions += other.executions;
+        self.stage_ns = std::array::from_fn(|i| self.stage_ns[i] + other.stage_ns[i]);
+        for (size, count, ns) in other.batches {
+            match self.batches.iter_mut().find(|(own, ..)| *own == size) {
+                Some((_, own_count, own_ns)) => {
+                    *own_count += count;
+                    *own_ns = std::array::from_fn(|i| own_ns[i] + ns[i]);
+                }
+                None => self.batches.push((size, count, ns)),
+            }
+        }
+        self
+    }
+
     /// The mean stages of a request; `None` when there was none.
     #[must_use]
     pub fn means(&self) -> Option<StageMeans> {

@@ -45,8 +45,6 @@ pub enum Warning {
     ThrottledClock {
         /// Which, in the plan.
         gpu: usize,
-        /// Share of the samples, in percent.
-        samples_pct: f64,
         /// What the driver says.
         reasons: String,
     },
@@ -158,11 +156,8 @@ impl fmt::Display for Warning {
                     "{workload}: max_queue_delay_ms = {max_queue_delay_ms} with fixed input sizes"
                 )
             }
-            Self::ThrottledClock { gpu, samples_pct, reasons } => {
-                write!(
-                    f,
-                    "GPU {gpu}: the clock was lowered in {samples_pct:.0} % of the samples ({reasons})"
-                )
+            Self::ThrottledClock { gpu, reasons } => {
+                write!(f, "GPU {gpu}: the clock was lowered ({reasons})")
             }
             Self::EmptyTensors { workload } => write!(f, "{workload}: answers hold empty tensors"),
             Self::FailedRequests { workload, failed, requests, first } => {

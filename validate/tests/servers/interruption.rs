@@ -1,6 +1,7 @@
 //! Signals at any moment.
 
 use crate::support::{ONE, Setting, shared_memory_of};
+use std::path::Path;
 use std::time::Duration;
 
 /// How many runs are interrupted, each at another moment with another signal.
@@ -10,27 +11,46 @@ const RUNS: u64 = 20;
 fn nothing_is_left_whenever_a_run_is_interrupted() {
     let Some(setting) = Setting::new("interrupted") else { return };
     let one = setting.write("one.toml", ONE);
+    let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
     for run in 0..RUNS {
-        // Spread evenly and visited in a mixed order (7 and 20 have no common factor): half of the moments lie
-        // in the start of three servers, half after the one server is ready.
-        let moment = Duration::from_millis(run * 7 % RUNS * 150);
-        let mut running = if run % 8 < 4 {
-            setting.launch(&[])
+        // Spread evenly and visited in a mixed order (7 and 20 have no common factor): some lie in the start
+        // of three servers, the others anywhere in a whole run of one: start, warm-up, calibration, load,
+        // tables.
+        let moment = run * 7 % RUNS;
+        let whole = run % 8 >= 4;
+        let mut running = if whole {
+            let out = setting.path(&format!("run{run}"));
+            setting.validate(&[
+                "run",
+                one.to_str().unwrap(),
+                "--triton",
+                triton.to_str().unwrap(),
+                "-o",
+                out.to_str().unwrap(),
+                "--duration-s",
+                "4",
+                "--calibration-s",
+                "1",
+                "--quiet",
+            ])
         } else {
-            let mut running = setting.launch_scenario(&one, &[]);
-            running.servers();
-            running
+            setting.launch(&[])
         };
-        std::thread::sleep(if run % 8 < 4 { moment } else { moment / 10 });
+        let moment = Duration::from_millis(moment * if whole { 500 } else { 150 });
+        std::thread::sleep(moment);
         let signal = ["INT", "TERM", "KILL", "HUP"][usize::try_from(run % 4).unwrap()];
-        running.signal(signal);
+        let ended_before = running.ended();
+        if !ended_before {
+            running.signal(signal);
+        }
         let (code, errors) = running.wait();
         match signal {
+            _ if ended_before => assert!(matches!(code, Some(0 | 1)), "{code:?} {errors}"),
             "KILL" => assert_eq!(code, None),
-            // 130 while it starts servers, 0 once it only waits for the signal; none where the signal came
-            // before the program watched for it.
+            // 130 in the middle of work; 0 where servers were only kept, or 0 and 1 where a run was finished all
+            // the same; none where the signal came before the program watched for it.
             _ => assert!(
-                matches!(code, Some(0 | 130) | None),
+                matches!(code, Some(0 | 1 | 130) | None),
                 "SIG{signal} after {moment:?}: {code:?} {errors}"
             ),
         }

@@ -112,3 +112,60 @@ fn shares_without_a_gpu_are_refused() {
     assert_eq!(code, Some(2));
     assert!(errors.contains("no GPU whose SMs could be shared"), "{errors}");
 }
+
+#[test]
+fn facts_are_found_out_by_clients_of_a_daemon_of_ours() {
+    let Some((setting, log)) = with_fake_gpu("facts") else { return };
+    let out = setting.path("facts");
+    let mut running = setting.validate(&[
+        "facts",
+        "--gpu-recording",
+        RECORDING,
+        "--percentages",
+        "10,50,100",
+        "-o",
+        out.to_str().unwrap(),
+    ]);
+    let (code, errors) = running.wait();
+    assert_eq!(code, Some(0), "{errors}");
+    setting.assert_nothing_left();
+    let table = fs::read_to_string(out.join("sm_table.csv")).unwrap();
+    let expected =
+        "sm_pct,sms_attribute,sms_affinity,sms_touched\n10,12,,12\n50,66,,66\n100,132,,132\n";
+    assert_eq!(table, expected);
+    let base = igniter::profile::read_profile(&out.join("base")).unwrap();
+    assert_eq!((base.kind.name.as_str(), base.kind.units.get()), ("gpu", 66));
+    let facts: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(out.join("facts.json")).unwrap()).unwrap();
+    assert_eq!(facts["facts"]["overlap"].as_array().unwrap().len(), 2);
+    let fits = facts["facts"]["transfer_fits"].as_array().unwrap();
+    assert_eq!(fits.len(), 4, "two directions, two kinds of memory");
+    // The fake copies no faster than 1 GB/s; a busy machine makes it slower.
+    let bandwidth = fits[0]["bytes_per_ms"].as_f64().unwrap();
+    assert!(bandwidth > 0.0 && bandwidth < 1.1e6, "{facts}");
+    assert!(fs::read_to_string(log).unwrap().ends_with("told: quit\nended\n"));
+}
+
+#[test]
+fn the_doctor_tries_the_daemon_and_a_server() {
+    let Some((setting, log)) = with_fake_gpu("doctor") else { return };
+    let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
+    let arguments = ["doctor", "--json", "--gpu-recording", RECORDING, "--triton"];
+    let mut running = setting.validate(&[&arguments[..], &[triton.to_str().unwrap()]].concat());
+    let document = running.document();
+    let (code, errors) = running.wait();
+    setting.assert_nothing_left();
+    let status = |name: &str| {
+        let checks = document["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name);
+        check.unwrap_or_else(|| panic!("no {name} in {document}"))["status"].clone()
+    };
+    for name in ["driver", "GPU", "MPS control", "MPS daemon", "Triton", "Python backend"] {
+        assert_eq!(status(name), "ok", "{name}: {document}");
+    }
+    assert_eq!(document["need"], "gpu");
+    // Where PyTorch is there, nothing is missing.
+    let expected = i32::from(status("PyTorch") == "missing");
+    assert_eq!(code, Some(expected), "{errors} {document}");
+    assert!(fs::read_to_string(log).unwrap().ends_with("told: quit\nended\n"));
+}

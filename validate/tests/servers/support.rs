@@ -55,13 +55,21 @@ impl Setting {
     }
 
     pub(crate) fn launch_scenario(&self, scenario: &Path, flags: &[&str]) -> Running {
+        let (triton, out) =
+            (self.triton.display().to_string(), self.path("out").display().to_string());
+        let scenario = scenario.display().to_string();
+        let mut arguments = vec!["launch", &scenario, "--json", "--triton", &triton];
+        arguments.extend(flags);
+        if !flags.contains(&"-o") {
+            arguments.extend(["-o", &out]);
+        }
+        self.validate(&arguments)
+    }
+
+    pub(crate) fn validate(&self, arguments: &[&str]) -> Running {
         let (name, value) = self.mark.split_once('=').unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_validate"));
-        command.arg("launch").arg(scenario).arg("--json").args(flags);
-        command.arg("--triton").arg(&self.triton);
-        if !flags.contains(&"-o") {
-            command.arg("-o").arg(self.path("out"));
-        }
+        command.args(arguments);
         command.env(name, value).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { process: command.spawn().unwrap() }
@@ -92,7 +100,7 @@ impl Setting {
     }
 }
 
-/// A `validate launch` that runs.
+/// A `validate` that runs.
 pub(crate) struct Running {
     process: Child,
 }
@@ -100,6 +108,11 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether it has ended already.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
     }
 
     /// Waits until all servers are ready.
@@ -118,6 +131,13 @@ impl Running {
             panic!("it ended with {code:?} before its servers were ready: {errors}");
         }
         serde_json::from_str(&document).unwrap()
+    }
+
+    /// The one document that it prints until it ends.
+    pub(crate) fn document(&mut self) -> Value {
+        let mut text = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap()
     }
 
     pub(crate) fn signal(&self, signal: &str) {

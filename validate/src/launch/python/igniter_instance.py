@@ -6,8 +6,13 @@ before any request is sent.
 """
 
 import ctypes
+import importlib.metadata
 import json
 import os
+import sys
+
+# The interpreter that Triton embeds does not read PYTHONPATH.
+sys.path.extend(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
 
 CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16
 CU_EXEC_AFFINITY_TYPE_SM_COUNT = 0
@@ -47,6 +52,17 @@ def cuda_facts():
     return facts
 
 
+def versions():
+    """What the interpreter of this instance is, and what it finds."""
+    found = {"python": sys.version.split()[0]}
+    for package in ("numpy", "torch", "torchvision"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
 def report(args, more=None):
     """Writes and prints what this instance sees; `args` are those of `initialize`."""
     facts = {
@@ -59,6 +75,7 @@ def report(args, more=None):
             facts.update(cuda_facts())
         except (OSError, AttributeError, RuntimeError) as error:
             facts["error"] = str(error)
+    facts.update(versions())
     facts.update(more or {})
     line = json.dumps(facts)
     print("igniter instance:", line, flush=True)

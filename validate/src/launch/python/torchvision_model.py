@@ -11,7 +11,7 @@ older Tritons deliver empty tensors. Parameters: network, half (true/false), see
 import json
 import os
 
-import igniter_instance
+import igniter_instance  # first: it says where the others are
 import torch
 import torchvision
 import triton_python_backend_utils as pb_utils
@@ -53,7 +53,7 @@ class TritonPythonModel:
         self.type = torch.float16 if parameters["half"] == "true" else torch.float32
         network = NETWORKS[parameters["network"]]()
         self.network = network.eval().to(self.device, self.type)
-        more = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+        more = {}
         if on_gpu:
             torch.backends.cudnn.benchmark = True
             properties = torch.cuda.get_device_properties(self.device)

@@ -1,0 +1,173 @@
+//! `igniter capacity`
+
+use super::args::{CapacityArgs, FindArg, JudgeArgs, ScenarioArgs};
+use super::results::in_pool;
+use super::{Outcome, output};
+use crate::report::{Existing, Manifest, OutputDir, short};
+use crate::run::Overrides;
+use crate::sweep::{Candidate, Capacity, Find, Judge, Range, Search};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    scenario: &'a str,
+    find: Find,
+    target_pct: f64,
+    confidence: f64,
+    strategies: &'a [Capacity],
+}
+
+/// The search that a command asks for.
+pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Result<Search> {
+    let overrides = Overrides {
+        seed: scenario.seed,
+        profile: scenario.predictor.profile.clone(),
+        predictor: scenario.predictor.predictor.clone(),
+        ..Overrides::default()
+    };
+    let judge = Judge {
+        target_pct: judge.target,
+        worst: judge.worst,
+        confidence: judge.confidence,
+        least: judge.least.into(),
+        most: judge.most.into(),
+    };
+    Ok(Search::new(&scenario.scenario, &overrides, judge)?)
+}
+
+pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
+    let manifest = Manifest::start(std::env::args().collect());
+    let search = search(&args.scenario, &args.judge)?;
+    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    let dir = dir.transpose()?;
+    let (find, from, to, precision) = match args.find {
+        FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
+        FindArg::Slo => (Find::Slo, 0.5, 20.0, 0.05),
+        FindArg::Gpus => (Find::Gpus, 0.0, 400.0, 1.0),
+    };
+    let range = Range {
+        from: args.from.unwrap_or(from),
+        to: args.to.unwrap_or(to),
+        precision: args.precision.unwrap_or(precision),
+    };
+    let keep = args.keep_plan && find != Find::Gpus;
+    let names = &args.judge.strategies;
+    let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
+    if let Some(dir) = dir {
+        write(dir, manifest, &found, args)?;
+    }
+    if args.print.json {
+        output::print_json(&Document {
+            scenario: &search.scenario().name,
+            find,
+            target_pct: args.judge.target,
+            confidence: args.judge.confidence,
+            strategies: &found,
+        })?;
+    } else if !args.print.quiet {
+        output::print(&text(&found, find, range, args))?;
+    }
+    Ok(Outcome::of(found.iter().all(|capacity| capacity.best.is_some())))
+}
+
+fn text(found: &[Capacity], find: Find, range: Range, args: &CapacityArgs) -> String {
+    let what = match find {
+        Find::Rate => "highest rate scale",
+        Find::Slo => "lowest SLO scale",
+        Find::Gpus => "least headroom %",
+    };
+    let rows = found.iter().map(|capacity| {
+        let Some(best) = &capacity.best else {
+            let mut row = vec![capacity.strategy.clone(), "none".to_owned()];
+            let next = capacity.next.as_ref();
+            row.extend(next.map_or_else(|| vec![String::new(); 5], candidate_cells));
+            return row;
+        };
+        let at = if capacity.at_the_end {
+            let sign = if find == Find::Rate { "≥" } else { "≤" };
+            format!("{sign} {}", best.at)
+        } else {
+            best.at.to_string()
+        };
+        let mut row = vec![capacity.strategy.clone(), at];
+        row.extend(candidate_cells(best));
+        row
+    });
+    let header = ["strategy", what, "GPUs", "$/h", "attainment %", "interval", "seeds"];
+    let by = if args.judge.worst { "of the worst workload" } else { "of all requests" };
+    let mut text = format!(
+        "{} % {by} within their SLO, with confidence {}; searched from {} to {}\n{}",
+        args.judge.target,
+        args.judge.confidence,
+        range.from,
+        range.to,
+        output::table(&header, rows)
+    );
+    if found.iter().any(|capacity| capacity.best.is_none()) {
+        text += "\nnone: the target is not met even where it is easiest, whose numbers are shown";
+    }
+    text
+}
+
+/// GPUs, cost, attainment, its interval, seeds.
+pub(super) fn candidate_cells(candidate: &Candidate) -> Vec<String> {
+    vec![
+        candidate.gpu_count.to_string(),
+        format!("{:.2}", candidate.cost_per_hour),
+        short(candidate.attainment_pct),
+        format!("{:.2} – {:.2}", candidate.low_pct, candidate.high_pct),
+        candidate.seeds.to_string(),
+    ]
+}
+
+fn write(
+    mut dir: OutputDir,
+    mut manifest: Manifest,
+    found: &[Capacity],
+    args: &CapacityArgs,
+) -> anyhow::Result<()> {
+    dir.write("capacity.csv", |file| {
+        let mut out = csv::Writer::from_writer(file);
+        out.write_record(["strategy", "answer", "at_the_end", "judged"].into_iter().chain(CELLS))?;
+        for capacity in found {
+            let best = capacity.best.as_ref();
+            let mut row = vec![
+                capacity.strategy.clone(),
+                best.map_or_else(String::new, |best| best.at.to_string()),
+                capacity.at_the_end.to_string(),
+                capacity.judged.to_string(),
+            ];
+            row.extend(best.map_or_else(|| vec![String::new(); CELLS.len()], plain_cells));
+            out.write_record(&row)?;
+        }
+        out.flush()
+    })?;
+    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
+    manifest.seed = args.scenario.seed;
+    manifest.stop();
+    Ok(dir.finish(manifest)?)
+}
+
+/// The columns of [`plain_cells`].
+pub(super) const CELLS: [&str; 7] = [
+    "gpu_count",
+    "cost_per_hour",
+    "infeasible",
+    "attainment_pct",
+    "attainment_pct_low",
+    "attainment_pct_high",
+    "seeds",
+];
+
+/// A candidate as cells of a file.
+pub(super) fn plain_cells(candidate: &Candidate) -> Vec<String> {
+    vec![
+        candidate.gpu_count.to_string(),
+        candidate.cost_per_hour.to_string(),
+        candidate.infeasible.to_string(),
+        candidate.attainment_pct.to_string(),
+        candidate.low_pct.to_string(),
+        candidate.high_pct.to_string(),
+        candidate.seeds.to_string(),
+    ]
+}

@@ -1,0 +1,96 @@
+//! `igniter frontier`
+
+use super::args::FrontierArgs;
+use super::capacity::{CELLS, candidate_cells, plain_cells, search};
+use super::results::in_pool;
+use super::{Outcome, output};
+use crate::plot::{SweepMark, SweepSeries, pareto_figure, write_figures};
+use crate::report::{Existing, Manifest, OutputDir};
+use crate::sweep::{Candidate, pareto};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    candidate: &'a Candidate,
+    on_the_front: bool,
+}
+
+pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
+    let manifest = Manifest::start(std::env::args().collect());
+    let search = search(&args.scenario, &args.judge)?;
+    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    let dir = dir.transpose()?;
+    let names = &args.judge.strategies;
+    let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
+    let front = pareto(&found);
+    if let Some(dir) = dir {
+        write(dir, manifest, &found, &front, args)?;
+    }
+    if args.print.json {
+        let row =
+            |(candidate, on_the_front): (_, &bool)| Row { candidate, on_the_front: *on_the_front };
+        output::print_json(&found.iter().zip(&front).map(row).collect::<Vec<_>>())?;
+    } else if !args.print.quiet {
+        output::print(&text(&found, &front))?;
+    }
+    Ok(Outcome::of(found.iter().any(|candidate| candidate.met)))
+}
+
+/// The front alone, by cost; equal plans of several headrooms once.
+fn text(found: &[Candidate], front: &[bool]) -> String {
+    let mut shown: Vec<&Candidate> =
+        found.iter().zip(front).filter(|(_, on)| **on).map(|(candidate, _)| candidate).collect();
+    shown.sort_by(|a, b| a.cost_per_hour.total_cmp(&b.cost_per_hour));
+    let rows = shown.iter().map(|candidate| {
+        let mut row = vec![candidate.strategy.clone(), candidate.at.to_string()];
+        row.extend(candidate_cells(candidate));
+        row.push(if candidate.met { "met" } else { "" }.to_owned());
+        row
+    });
+    let header =
+        ["strategy", "headroom %", "GPUs", "$/h", "attainment %", "interval", "seeds", "target"];
+    output::table(&header, rows)
+}
+
+fn write(
+    mut dir: OutputDir,
+    mut manifest: Manifest,
+    found: &[Candidate],
+    front: &[bool],
+    args: &FrontierArgs,
+) -> anyhow::Result<()> {
+    dir.write("frontier.csv", |file| {
+        let mut out = csv::Writer::from_writer(file);
+        let ends = ["met", "on_the_front"];
+        out.write_record(["strategy", "headroom_pct"].into_iter().chain(CELLS).chain(ends))?;
+        for (candidate, on_the_front) in found.iter().zip(front) {
+            let mut row = vec![candidate.strategy.clone(), candidate.at.to_string()];
+            row.extend(plain_cells(candidate));
+            row.extend([candidate.met.to_string(), on_the_front.to_string()]);
+            out.write_record(&row)?;
+        }
+        out.flush()
+    })?;
+    let series: Vec<SweepSeries> = args
+        .judge
+        .strategies
+        .iter()
+        .map(|name| {
+            let own = found.iter().filter(|candidate| candidate.strategy == *name);
+            let mark = |c: &Candidate| SweepMark {
+                x: c.cost_per_hour,
+                y: c.attainment_pct,
+                low: c.low_pct,
+                high: c.high_pct,
+            };
+            SweepSeries { name: name.clone(), marks: own.map(mark).collect() }
+        })
+        .collect();
+    let figure = pareto_figure("frontier", &series, args.judge.target)?;
+    write_figures(&mut dir, &[figure])?;
+    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
+    manifest.seed = args.scenario.seed;
+    manifest.stop();
+    Ok(dir.finish(manifest)?)
+}

@@ -1,0 +1,173 @@
+//! `igniter plot`: figures from the files of a sweep alone.
+
+use super::args::{PlotArgs, PlotKind};
+use super::{Outcome, output};
+use crate::plot::{
+    Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,
+    write_figures,
+};
+use crate::report::{Existing, Manifest, OutputDir, PointTable};
+use anyhow::{bail, ensure};
+
+pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
+    let manifest = Manifest::start(std::env::args().collect());
+    let mut table = PointTable::read(&args.dir)?;
+    for only in &args.only {
+        let Some((column, value)) = only.split_once('=') else {
+            bail!("--only {only}: allowed: COLUMN=VALUE, such as cv=4");
+        };
+        table = table.only(column.trim(), value.trim())?;
+    }
+    ensure!(!table.is_empty(), "no points are left to draw");
+    let figure = match args.kind {
+        PlotKind::Attainment => lines(&table, args, "attainment_pct", "attainment")?,
+        PlotKind::Cost => lines(&table, args, "cost_per_hour", "cost")?,
+        PlotKind::Heatmap => heat(&table, args)?,
+        PlotKind::Pareto => pareto(&table, args)?,
+    };
+    let path = args.output.clone().unwrap_or_else(|| args.dir.clone());
+    let mut dir = OutputDir::open(&path, Existing::Keep)?;
+    let files = write_figures(&mut dir, &[figure])?;
+    finish(dir, manifest, args)?;
+    if args.print.json {
+        let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
+        output::print_json(&names)?;
+    } else if !args.print.quiet {
+        for file in files {
+            let stem = path.join(&file.stem);
+            output::print(&format!("{}.svg, .png: {}", stem.display(), file.caption))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// A folder of a sweep keeps its manifest, which now lists the figures as well.
+fn finish(dir: OutputDir, mut manifest: Manifest, args: &PlotArgs) -> anyhow::Result<()> {
+    let file = args.dir.join("manifest.json");
+    if args.output.is_none() {
+        manifest = Manifest::read(&file)?;
+    } else {
+        let points = args.dir.join("points.csv");
+        manifest.input(&points, &std::fs::read(&points)?);
+        manifest.stop();
+    }
+    Ok(dir.finish(manifest)?)
+}
+
+/// The axis that is asked for, or the one with this number from the end.
+fn axis<'a>(
+    asked: Option<&'a str>,
+    table: &'a PointTable,
+    from_end: usize,
+    flag: &str,
+) -> anyhow::Result<&'a str> {
+    if let Some(asked) = asked {
+        table.column(asked)?;
+        return Ok(asked);
+    }
+    match table.axes().iter().rev().nth(from_end) {
+        Some(axis) => Ok(axis),
+        None => bail!("the sweep has {} axes; say which column with {flag}", table.axes().len()),
+    }
+}
+
+fn name(args: &PlotArgs, default: &str) -> String {
+    args.name.clone().unwrap_or_else(|| default.to_owned())
+}
+
+/// The rows of each value of a column, or all as one where there is none.
+fn split(table: &PointTable, column: Option<&str>) -> anyhow::Result<Vec<(String, PointTable)>> {
+    let Some(column) = column else { return Ok(vec![(String::new(), table.clone())]) };
+    let mut parts = Vec::new();
+    for value in table.distinct(column)? {
+        let title = format!("{column} = {value}");
+        parts.push((title, table.only(column, &value)?));
+    }
+    Ok(parts)
+}
+
+fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Result<Figure> {
+    let x = axis(args.x.as_deref(), table, 0, "--x")?;
+    let y = args.y.as_deref().unwrap_or(y);
+    let mut panels = Vec::new();
+    for (title, part) in split(table, args.panels.as_deref())? {
+        panels.push(LinePanel { title, series: series(&part, x, y)? });
+    }
+    let target = (y.ends_with("attainment_pct")).then_some(args.target);
+    Ok(line_figure(&name(args, stem), &panels, (x, y), target, args.log)?)
+}
+
+/// One line for each strategy; points that share an x value are averaged, their interval is the widest.
+fn series(table: &PointTable, x: &str, y: &str) -> anyhow::Result<Vec<SweepSeries>> {
+    let mut all = Vec::new();
+    for arm in table.arms() {
+        let own = table.arm(&arm);
+        let (xs, ys) = (own.numbers(x)?, own.numbers(y)?);
+        let lows = own.numbers(&format!("{y}_low")).unwrap_or_else(|_| ys.clone());
+        let highs = own.numbers(&format!("{y}_high")).unwrap_or_else(|_| ys.clone());
+        let mut marks: Vec<(SweepMark, f64)> = Vec::new();
+        for (i, x) in xs.iter().enumerate() {
+            let (Some(x), Some(y)) = (*x, ys[i]) else { continue };
+            let (low, high) = (lows[i].unwrap_or(y), highs[i].unwrap_or(y));
+            match marks.iter_mut().find(|(mark, _)| mark.x.total_cmp(&x).is_eq()) {
+                Some((mark, n)) => {
+                    *n += 1.0;
+                    mark.y += (y - mark.y) / *n;
+                    mark.low = mark.low.min(low);
+                    mark.high = mark.high.max(high);
+                }
+                None => marks.push((SweepMark { x, y, low, high }, 1.0)),
+            }
+        }
+        let mut marks: Vec<SweepMark> = marks.into_iter().map(|(mark, _)| mark).collect();
+        marks.sort_by(|a, b| a.x.total_cmp(&b.x));
+        all.push(SweepSeries { name: arm, marks });
+    }
+    Ok(all)
+}
+
+fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
+    let x = axis(args.x.as_deref(), table, 0, "--x")?;
+    let rows = axis(args.rows.as_deref(), table, 1, "--rows")?;
+    let y = args.y.as_deref().unwrap_or("attainment_pct");
+    let (columns, lines) = (table.distinct(x)?, table.distinct(rows)?);
+    ensure!(
+        columns.len() <= 40 && lines.len() <= 40,
+        "a heat map of {} × {} values is too fine; allowed: up to 40 × 40; draw part of it with --only",
+        columns.len(),
+        lines.len()
+    );
+    let mut panels = Vec::new();
+    for arm in table.arms() {
+        let own = table.arm(&arm);
+        let mut cells = Vec::new();
+        for line in &lines {
+            let row = own.only(rows, line)?;
+            let mut values = Vec::new();
+            for column in &columns {
+                let found: Vec<f64> =
+                    row.only(x, column)?.numbers(y)?.into_iter().flatten().collect();
+                let n = found.len() as f64;
+                values.push((n > 0.0).then(|| found.iter().sum::<f64>() / n));
+            }
+            cells.push(values);
+        }
+        panels.push(HeatPanel { title: arm, cells });
+    }
+    Ok(heat_figure(&name(args, "heatmap"), &panels, (x, &columns), (rows, &lines), y)?)
+}
+
+fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
+    let mut all = Vec::new();
+    for arm in table.arms() {
+        let own = table.arm(&arm);
+        let x = own.numbers(args.x.as_deref().unwrap_or("cost_per_hour"))?;
+        let y = own.numbers(args.y.as_deref().unwrap_or("attainment_pct"))?;
+        let marks = x.into_iter().zip(y).filter_map(|(x, y)| {
+            let (x, y) = (x?, y?);
+            Some(SweepMark { x, y, low: y, high: y })
+        });
+        all.push(SweepSeries { name: arm, marks: marks.collect() });
+    }
+    Ok(pareto_figure(&name(args, "pareto"), &all, args.target)?)
+}

@@ -1,0 +1,116 @@
+//! `igniter sweep`
+
+use super::Outcome;
+use super::args::SweepArgs;
+use super::output;
+use super::progress::Progress;
+use crate::report::Manifest;
+use crate::sweep::{Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep};
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether what is interrupted now can be continued.
+static RESUMABLE: AtomicBool = AtomicBool::new(false);
+
+/// What an interrupted run leaves behind, in words.
+pub(super) fn after_interrupt() -> &'static str {
+    if RESUMABLE.load(Ordering::Relaxed) {
+        "finished points are kept; continue with --resume"
+    } else {
+        "nothing was written"
+    }
+}
+
+#[derive(Serialize)]
+struct Size {
+    sweep: String,
+    points: u64,
+    runs_at_least: u64,
+    simulated_s_of_a_run: f64,
+}
+
+pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
+    let manifest = Manifest::start(std::env::args().collect());
+    let asked = args.shard.as_deref().map(str::parse::<Shard>).transpose()?;
+    let shard = find_shard(asked, args.shards, &|name| std::env::var(name).ok())?;
+    let sweep = Sweep::load(&args.sweep)?;
+    let Some(dir) = args.output.as_ref().filter(|_| !args.dry_run) else {
+        return dry_run(&sweep, args);
+    };
+    sweep.check_size(args.yes)?;
+    let options = SweepOptions {
+        output: dir.clone(),
+        shard,
+        resume: args.resume,
+        threads: args.threads.threads.map_or_else(threads, usize::from),
+    };
+    let progress = Progress::long(sweep.points(), args.print.quiet || args.print.json);
+    let mut begun = false;
+    let outcome = run_sweep(&sweep, &options, manifest, &mut |now| {
+        if !begun {
+            begun = true;
+            RESUMABLE.store(true, Ordering::Relaxed);
+            progress.of(now.points);
+            progress.begin_at(now.before);
+        }
+        progress.to(now.done);
+        if now.failed > 0 {
+            progress.at(format!("({} runs failed)", now.failed));
+        }
+    })?;
+    drop(progress);
+    print_outcome(&outcome, args.print)?;
+    Ok(Outcome::of(outcome.failed == 0))
+}
+
+/// The processors that this process may use: of its task, where a batch system says so.
+fn threads() -> usize {
+    let number = |name| std::env::var(name).ok()?.trim().parse().ok().filter(|n| *n > 0);
+    let of_task = number("SLURM_CPUS_PER_TASK").or_else(|| number("SLURM_CPUS_ON_NODE"));
+    of_task.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
+    let size = Size {
+        sweep: sweep.name().to_owned(),
+        points: sweep.points(),
+        runs_at_least: sweep.points().saturating_mul(sweep.runs_of_a_point()),
+        simulated_s_of_a_run: sweep.first_scenario().duration.as_seconds(),
+    };
+    if args.print.json {
+        output::print_json(&size)?;
+    } else if !args.print.quiet {
+        output::print(&format!(
+            "{}: {} points, at least {} runs; {} s are simulated at the first point",
+            size.sweep, size.points, size.runs_at_least, size.simulated_s_of_a_run
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Says what became of a sweep or a merge.
+pub(super) fn print_outcome(
+    outcome: &SweepOutcome,
+    print: super::args::PrintArgs,
+) -> anyhow::Result<()> {
+    if print.json {
+        return output::print_json(outcome);
+    }
+    if print.quiet {
+        return Ok(());
+    }
+    let mut text = format!("{}: {} points, {} runs", outcome.sweep, outcome.points, outcome.runs);
+    if outcome.shards > 1 {
+        text += &format!(", shard {} of {}", outcome.shard, outcome.shards);
+    }
+    if outcome.resumed_points > 0 {
+        text += &format!("; {} points were done before", outcome.resumed_points);
+    }
+    if outcome.failed > 0 {
+        text += &format!("\n{} runs failed: see the column `error`", outcome.failed);
+    }
+    let dir = outcome.output.display();
+    text += &format!("\n\ntables   {dir}/rows.csv, {dir}/rows.parquet ({} rows)", outcome.rows);
+    text += &format!("\nmeans    {dir}/points.csv");
+    output::print(&text)
+}

@@ -1,0 +1,201 @@
+//! The means of a sweep, as they were written.
+
+use super::manifest::Manifest;
+use std::path::{Path, PathBuf};
+
+/// A table of points that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PointsError {
+    /// There is none, or it is damaged.
+    #[error("cannot read {}: {message}; give the folder of a finished or merged sweep", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// No column of that name.
+    #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name given.
+        given: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A column that should hold numbers does not.
+    #[error("{}: column {column:?} holds {value:?}, which is no number", .path.display())]
+    NoNumber {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The cell.
+        value: String,
+    },
+    /// No row has that value.
+    #[error("{}: column {column:?} has no {given:?}; it has: {known}", .path.display())]
+    NoValue {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The value given.
+        given: String,
+        /// Values that exist.
+        known: String,
+    },
+}
+
+/// `points.csv` of a sweep: a row for each point and strategy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointTable {
+    path: PathBuf,
+    header: Vec<String>,
+    axes: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl PointTable {
+    /// Reads the table of a folder.
+    ///
+    /// # Errors
+    /// When the folder holds no sweep.
+    pub fn read(dir: &Path) -> Result<Self, PointsError> {
+        let path = dir.join("points.csv");
+        let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
+        let manifest = Manifest::read(&dir.join("manifest.json"));
+        let facts = manifest.map_err(|error| unreadable(error.to_string()))?.sweep;
+        let facts = facts.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
+        let bad = |error: csv::Error| unreadable(error.to_string());
+        let mut reader = csv::Reader::from_path(&path).map_err(bad)?;
+        let texts = |row: &csv::StringRecord| row.iter().map(ToOwned::to_owned).collect();
+        let header = texts(reader.headers().map_err(bad)?);
+        let mut rows = Vec::new();
+        for row in reader.records() {
+            rows.push(texts(&row.map_err(bad)?));
+        }
+        Ok(Self { path, header, axes: facts.axes, rows })
+    }
+
+    /// The columns that are axes of the sweep.
+    #[must_use]
+    pub fn axes(&self) -> &[String] {
+        &self.axes
+    }
+
+    /// Whether it has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The position of a column.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn column(&self, name: &str) -> Result<usize, PointsError> {
+        self.header.iter().position(|known| known == name).ok_or_else(|| PointsError::NoColumn {
+            path: self.path.clone(),
+            given: name.to_owned(),
+            known: self.header.join(", "),
+        })
+    }
+
+    /// The rows with this value in a column; numbers may be written in any way (`4` and `4.0`).
+    ///
+    /// # Errors
+    /// When there is no such column, or no row with that value.
+    pub fn only(&self, column: &str, value: &str) -> Result<Self, PointsError> {
+        let at = self.column(column)?;
+        let same = |cell: &str| {
+            cell == value
+                || matches!((cell.parse::<f64>(), value.parse::<f64>()),
+                    (Ok(a), Ok(b)) if a.total_cmp(&b).is_eq())
+        };
+        let rows: Vec<_> = self.rows.iter().filter(|row| same(&row[at])).cloned().collect();
+        if rows.is_empty() && !self.rows.is_empty() {
+            let mut known = self.distinct(column)?;
+            known.truncate(20);
+            return Err(PointsError::NoValue {
+                path: self.path.clone(),
+                column: column.to_owned(),
+                given: value.to_owned(),
+                known: known.join(", "),
+            });
+        }
+        Ok(Self { rows, ..self.clone() })
+    }
+
+    /// The values of a column, each once, numbers in order.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn distinct(&self, column: &str) -> Result<Vec<String>, PointsError> {
+        let at = self.column(column)?;
+        let mut seen = std::collections::BTreeSet::new();
+        let mut values: Vec<String> = Vec::new();
+        for row in &self.rows {
+            if seen.insert(row[at].clone()) {
+                values.push(row[at].clone());
+            }
+        }
+        if values.iter().all(|value| value.parse::<f64>().is_ok()) {
+            let number = |value: &String| value.parse::<f64>().unwrap_or(0.0);
+            values.sort_by(|a, b| number(a).total_cmp(&number(b)));
+        }
+        Ok(values)
+    }
+
+    /// The numbers of a column; none where a cell is empty.
+    ///
+    /// # Errors
+    /// When there is no such column, or a cell is no number.
+    pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, PointsError> {
+        let at = self.column(column)?;
+        let number = |row: &Vec<String>| {
+            let cell = &row[at];
+            if cell.is_empty() {
+                return Ok(None);
+            }
+            cell.parse().map(Some).map_err(|_| PointsError::NoNumber {
+                path: self.path.clone(),
+                column: column.to_owned(),
+                value: cell.clone(),
+            })
+        };
+        self.rows.iter().map(number).collect()
+    }
+
+    /// Who made the points: strategies, with their predictors where there are several.
+    #[must_use]
+    pub fn arms(&self) -> Vec<String> {
+        let mut arms: Vec<String> = Vec::new();
+        for row in &self.rows {
+            let arm = self.arm_of(row);
+            if !arms.contains(&arm) {
+                arms.push(arm);
+            }
+        }
+        arms
+    }
+
+    /// The rows of one of [`PointTable::arms`].
+    #[must_use]
+    pub fn arm(&self, arm: &str) -> Self {
+        let rows = self.rows.iter().filter(|row| self.arm_of(row) == arm).cloned().collect();
+        Self { rows, ..self.clone() }
+    }
+
+    fn arm_of(&self, row: &[String]) -> String {
+        let cell = |name: &str| self.column(name).map_or("", |at| row[at].as_str());
+        let (strategy, predictor, truth) = (cell("strategy"), cell("predictor"), cell("truth"));
+        match (predictor, truth) {
+            ("igniter", "igniter") => strategy.to_owned(),
+            (p, t) if p == t => format!("{strategy} ({p})"),
+            (p, t) => format!("{strategy} ({p} on {t})"),
+        }
+    }
+}

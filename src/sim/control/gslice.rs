@@ -1,0 +1,284 @@
+//! GSLICE's reactive tuning, while the run goes on.
+//!
+//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC
+//! 2020), with the steps of the iGniter artifact (`gslice.py`). What the artifact does in trial runs
+//! happens here at ticks: the batch is tuned at each tick until it stays (*SLAB*, at most 5 ticks), then the
+//! share at one (*UTIL*), and so on.
+//!
+//! ```text
+//! SLAB   s = (S − t)/S:  keep b if 0 < s < 10 %, else b ← ⌈b ± b |S − t|/t⌉ in 1 … most, + if s ≥ 0
+//! UTIL   f = max(|S − t|/t, |h − R|/h):  keep r if both slacks lie in 0 … 10 %,
+//!        r ← r (1 + f) if either is missed, else r (1 − f), in 1 … 100 %
+//! ```
+//! S half of the SLO, t mean time of a batch from load to feedback, h requests per second in such batches
+//! one after the other, R rate; all but R measured in the window. Each workload is tuned for itself, blind
+//! to interference and to the sum of the shares; what becomes of more than 100 % is an option.
+
+use super::{
+    Change, CompletedBatch, Controller, GsliceSpec, Oversubscription, ServerView, Window,
+    whole_units,
+};
+use crate::domain::ActionKind;
+use crate::units::Nanoseconds;
+
+const START_PCT: f64 = 30.0;
+const TURNS: u32 = 5;
+/// A slack between nothing and this part is left alone.
+const SLACK: f64 = 0.1;
+
+/// The tuner of one GPU.
+#[derive(Debug)]
+pub(super) struct Gslice {
+    spec: GsliceSpec,
+    units: u32,
+    windows: Vec<Window>,
+    /// The share that each workload asks for, in percent, before any scaling.
+    wanted: Vec<f64>,
+    /// How many ticks the batches have been tuned since the shares were.
+    turns: u32,
+}
+
+/// What the window says of a server.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    service_ms: f64,
+    capacity_rps: f64,
+}
+
+impl Gslice {
+    pub(super) fn new(spec: GsliceSpec, servers: usize, units: u32) -> Self {
+        let windows = vec![Window::default(); servers];
+        Self { spec, units, windows, wanted: Vec::new(), turns: 0 }
+    }
+
+    /// Gives every server its wanted share, as far as there is one.
+    fn share_changes(&self, servers: &[ServerView], reasons: &[String]) -> Vec<Change> {
+        let sum: f64 = self.wanted.iter().sum();
+        let scale = match self.spec.oversubscription {
+            Oversubscription::Scale => (100.0 / sum).min(1.0),
+            Oversubscription::Overlap => 1.0,
+        };
+        let shares = self.wanted.iter().map(|wanted| whole_units(wanted * scale, self.units));
+        let all = servers.iter().zip(shares).zip(reasons).enumerate();
+        all.filter(|(_, ((server, share), _))| (server.share_pct - share).abs() > 1e-6)
+            .map(|(i, ((_, share), reason))| {
+                let reason = if scale < 1.0 {
+                    format!("{reason}; scaled down as {sum:.1} % are asked for")
+                } else {
+                    reason.clone()
+                };
+                Change {
+                    server: i,
+                    share_pct: Some(share),
+                    batch: None,
+                    delay: self.spec.reconfigure,
+                    pauses: true,
+                    kind: ActionKind::Share,
+                    reason,
+                }
+            })
+            .collect()
+    }
+
+    fn tune_batches(servers: &[ServerView], measured: &[Option<Measured>]) -> Vec<Change> {
+        let tuned = servers.iter().zip(measured).enumerate().filter_map(|(i, (server, seen))| {
+            let seen = (*seen)?;
+            let batch = tuned_batch(server, seen);
+            (batch != server.batch).then(|| Change {
+                server: i,
+                share_pct: None,
+                batch: Some(batch),
+                // GSLICE batches by itself: another size costs nothing.
+                delay: Nanoseconds::ZERO,
+                pauses: false,
+                kind: ActionKind::Batch,
+                reason: format!("{:.3} ms of {} ms", seen.service_ms, budget_ms(server)),
+            })
+        });
+        tuned.collect()
+    }
+
+    fn tune_shares(
+        &mut self,
+        servers: &[ServerView],
+        measured: &[Option<Measured>],
+    ) -> Vec<Change> {
+        let mut reasons = vec!["others need more".to_owned(); servers.len()];
+        for (i, (server, seen)) in servers.iter().zip(measured).enumerate() {
+            let Some(seen) = *seen else { continue };
+            self.wanted[i] = tuned_share(server, self.wanted[i], seen);
+            reasons[i] = format!(
+                "{:.3} ms of {} ms, {:.0} of {} requests/s",
+                seen.service_ms,
+                budget_ms(server),
+                seen.capacity_rps,
+                server.rate
+            );
+        }
+        self.share_changes(servers, &reasons)
+    }
+}
+
+impl Controller for Gslice {
+    fn period(&self) -> Nanoseconds {
+        self.spec.period
+    }
+
+    fn start(&mut self, servers: &[ServerView]) -> Vec<Change> {
+        if !self.spec.fresh_start {
+            self.wanted = servers.iter().map(|server| server.share_pct).collect();
+            return Vec::new();
+        }
+        self.wanted = vec![START_PCT; servers.len()];
+        let mut changes =
+            self.share_changes(servers, &vec!["fresh start".to_owned(); servers.len()]);
+        changes.extend(servers.iter().enumerate().filter(|(_, server)| server.batch != 1).map(
+            |(server, _)| Change {
+                server,
+                share_pct: None,
+                batch: Some(1),
+                delay: Nanoseconds::ZERO,
+                pauses: false,
+                kind: ActionKind::Batch,
+                reason: "fresh start".to_owned(),
+            },
+        ));
+        changes.iter_mut().for_each(|change| change.delay = Nanoseconds::ZERO);
+        changes
+    }
+
+    fn completed(&mut self, server: usize, batch: CompletedBatch<'_>) {
+        self.windows[server].add(batch);
+    }
+
+    fn tick(&mut self, servers: &[ServerView]) -> Vec<Change> {
+        let measured: Vec<Option<Measured>> = self
+            .windows
+            .iter()
+            .zip(servers)
+            .map(|(window, server)| {
+                let service_ms = window.service_ms().filter(|_| server.settled)?;
+                let capacity_rps = window.capacity_rps()? * f64::from(server.instances);
+                Some(Measured { service_ms, capacity_rps })
+            })
+            .collect();
+        self.windows.iter_mut().for_each(Window::clear);
+        if self.turns < TURNS {
+            self.turns += 1;
+            let changes = Self::tune_batches(servers, &measured);
+            if !changes.is_empty() {
+                return changes;
+            }
+        }
+        self.turns = 0;
+        self.tune_shares(servers, &measured)
+    }
+}
+
+/// Half of the SLO is for execution, the other for forming the batch.
+fn budget_ms(server: &ServerView) -> f64 {
+    server.slo.get() / 2.0
+}
+
+fn tuned_batch(server: &ServerView, seen: Measured) -> u32 {
+    let (budget, latency) = (budget_ms(server), seen.service_ms);
+    let slack = (budget - latency) / budget;
+    if 0.0 < slack && slack < SLACK {
+        return server.batch;
+    }
+    let batch = f64::from(server.batch);
+    let size = batch + batch * (budget - latency) / latency;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to most")]
+    let size = size.clamp(1.0, f64::from(server.most)).ceil() as u32;
+    size
+}
+
+fn tuned_share(server: &ServerView, share: f64, seen: Measured) -> f64 {
+    let latency = (budget_ms(server) - seen.service_ms) / seen.service_ms;
+    let throughput = (seen.capacity_rps - server.rate.get()) / seen.capacity_rps;
+    let kept = |slack: f64| (0.0..SLACK).contains(&slack);
+    if kept(latency) && kept(throughput) {
+        return share;
+    }
+    let factor = latency.abs().max(throughput.abs());
+    let missed = latency < 0.0 || throughput < 0.0;
+    (if missed { share * (1.0 + factor) } else { share * (1.0 - factor) }).clamp(1.0, 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Milliseconds, RequestsPerSecond};
+
+    fn view(share_pct: f64, batch: u32) -> ServerView {
+        ServerView {
+            slo: Milliseconds::new(20.0).unwrap(),
+            rate: RequestsPerSecond::new(100.0).unwrap(),
+            share_pct,
+            batch,
+            most: 32,
+            instances: 1,
+            settled: true,
+        }
+    }
+
+    /// A batch of `rows` that took `ms` to serve, all of it on the instance.
+    fn served(gslice: &mut Gslice, server: usize, rows: usize, ms: u64) {
+        let time = Nanoseconds::new(ms * 1_000_000);
+        let latencies = vec![time; rows];
+        gslice.completed(
+            server,
+            CompletedBatch { latencies: &latencies, service: time, occupied: time },
+        );
+    }
+
+    #[test]
+    fn batches_first_then_shares() {
+        // Budget 10 ms. Batch 4 takes 5 ms: ⌈4 + 4 · 5/5⌉ = 8. Batch 8 takes 9.5 ms (slack 5 %): kept, so
+        // the share is tuned: latency slack 0.5/9.5 = 5.3 %, capacity 8/9.5 ms = 842/s, slack 88 % → the
+        // factor is 742/842 = 0.881: 50 · 0.119 = 5.94 %, 2 units of 2.5 %.
+        let mut gslice = Gslice::new(GsliceSpec::default(), 1, 40);
+        assert!(gslice.start(&[view(50.0, 4)]).is_empty());
+        served(&mut gslice, 0, 4, 5);
+        let changes = gslice.tick(&[view(50.0, 4)]);
+        assert_eq!((changes.len(), changes[0].batch, changes[0].share_pct), (1, Some(8), None));
+        let time = Nanoseconds::new(9_500_000);
+        let latencies = [time; 8];
+        let batch = CompletedBatch { latencies: &latencies, service: time, occupied: time };
+        gslice.completed(0, batch);
+        let changes = gslice.tick(&[view(50.0, 8)]);
+        assert_eq!((changes.len(), changes[0].batch), (1, None));
+        assert!((changes[0].share_pct.unwrap() - 5.0).abs() < 1e-9, "{changes:?}");
+        assert_eq!((changes[0].pauses, changes[0].delay), (true, Nanoseconds::new(100_000)));
+    }
+
+    #[test]
+    fn shares_above_a_whole_gpu_are_scaled_or_overlap() {
+        // Both take 20 ms of 10 at batch 1, so the batch stays at 1 and shares are tuned: latency slack
+        // −0.5, capacity 50/s of 100: −1. The factor is 1: 60 → 100 % (the most), 40 → 80 %. 180 % are asked for: 100 /
+        // 1.8 = 55.6 → 22 units = 55 %, and 44.4 → 17 units = 42.5 %.
+        for (oversubscription, expected) in
+            [(Oversubscription::Scale, [55.0, 42.5]), (Oversubscription::Overlap, [100.0, 80.0])]
+        {
+            let spec = GsliceSpec { oversubscription, ..GsliceSpec::default() };
+            let mut gslice = Gslice::new(spec, 2, 40);
+            let servers = [view(60.0, 1), view(40.0, 1)];
+            gslice.start(&servers);
+            served(&mut gslice, 0, 1, 20);
+            served(&mut gslice, 1, 1, 20);
+            let shares: Vec<f64> =
+                gslice.tick(&servers).iter().map(|change| change.share_pct.unwrap()).collect();
+            let close = shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(close && shares.len() == 2, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_start_and_a_server_that_nobody_has_seen() {
+        let spec = GsliceSpec { fresh_start: true, ..GsliceSpec::default() };
+        let mut gslice = Gslice::new(spec, 1, 40);
+        let changes = gslice.start(&[view(50.0, 4)]);
+        assert_eq!((changes[0].share_pct, changes[1].batch), (Some(30.0), Some(1)));
+        assert!(gslice.tick(&[view(30.0, 1)]).is_empty(), "nothing was measured");
+    }
+}

@@ -1,0 +1,153 @@
+//! What points share: fitted predictors, and plans of equal workloads.
+
+use super::SweepError;
+use crate::domain::Plan;
+use crate::plan::strategy;
+use crate::run::{KindPredictors, LoadedPredictor, RunError, Study, load_predictor, load_truth};
+use crate::scenario::{Scenario, ScenarioGpu};
+use crate::units::Dollars;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How many plans are kept: neighbouring points share theirs, far ones rarely do.
+const MOST_PLANS: usize = 256;
+/// How many predictors are kept. A price that is swept makes a predictor for each value.
+const MOST_PREDICTORS: usize = 64;
+
+type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
+
+/// Values by key, each made once however many threads want it; the oldest go when there are too many.
+#[derive(Debug)]
+struct Shelf<V> {
+    most: usize,
+    inner: Mutex<(BTreeMap<String, Slot<V>>, VecDeque<String>)>,
+}
+
+impl<V> Shelf<V> {
+    fn new(most: usize) -> Self {
+        Self { most, inner: Mutex::default() }
+    }
+
+    fn get(&self, key: &str, make: impl FnOnce() -> Result<V, String>) -> Result<Arc<V>, String> {
+        let slot = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let (map, order) = &mut *inner;
+            match map.get(key) {
+                Some(slot) => Arc::clone(slot),
+                None => {
+                    if order.len() >= self.most
+                        && let Some(oldest) = order.pop_front()
+                    {
+                        map.remove(&oldest);
+                    }
+                    let slot = Slot::<V>::default();
+                    map.insert(key.to_owned(), Arc::clone(&slot));
+                    order.push_back(key.to_owned());
+                    slot
+                }
+            }
+        };
+        // Outside the lock: others may make other values meanwhile.
+        slot.get_or_init(|| make().map(Arc::new)).clone()
+    }
+}
+
+/// What points share.
+#[derive(Debug)]
+pub(super) struct Cache {
+    predictors: Shelf<LoadedPredictor>,
+    plans: Shelf<Plan>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { predictors: Shelf::new(MOST_PREDICTORS), plans: Shelf::new(MOST_PLANS) }
+    }
+}
+
+impl Cache {
+    fn predictor(
+        &self,
+        profile: &str,
+        predictor: Option<&str>,
+        price: Option<Dollars>,
+    ) -> Result<Arc<LoadedPredictor>, SweepError> {
+        let key = format!("{profile}|{predictor:?}|{:?}", price.map(|p| p.get().to_bits()));
+        let make = || load_predictor(profile, predictor, price).map_err(|e| described(&e));
+        self.predictors.get(&key, make).map_err(SweepError::Search)
+    }
+
+    fn truth(
+        &self,
+        truth: &str,
+        profile: &str,
+        plans: &LoadedPredictor,
+    ) -> Result<Arc<LoadedPredictor>, SweepError> {
+        let price = plans.predictor.kind().price_per_hour.get().to_bits();
+        let key = format!("truth {truth}|{profile}|{price}");
+        let make = || load_truth(truth, profile, plans).map_err(|e| described(&e));
+        self.predictors.get(&key, make).map_err(SweepError::Search)
+    }
+
+    /// The predictors of each GPU kind of a scenario.
+    pub(super) fn kinds(
+        &self,
+        scenario: &Scenario,
+        predictor: Option<&str>,
+        truth: Option<&str>,
+    ) -> Result<Vec<KindPredictors>, SweepError> {
+        let kind = |gpu: &ScenarioGpu| {
+            let profile = gpu.profile.to_string();
+            let source = self.predictor(&profile, predictor, gpu.price_per_hour)?;
+            let truth = truth.map(|truth| self.truth(truth, &profile, &source)).transpose()?;
+            Ok(KindPredictors { source, truth })
+        };
+        scenario.gpus.iter().map(kind).collect()
+    }
+
+    /// The plan of a strategy; `source` tells apart the predictors that plan.
+    pub(super) fn plan(
+        &self,
+        study: &Study,
+        name: &str,
+        source: &str,
+    ) -> Result<Arc<Plan>, String> {
+        let mut key = format!("{name}|{source}|{:?}", study.scenario().plan);
+        for w in study.workloads() {
+            let (slo, rate) = (w.slo.get().to_bits(), w.rate.get().to_bits());
+            // Names are of any characters but control characters.
+            key += &format!("\n{}\n{}\n{slo}\n{rate}", w.name, w.model);
+        }
+        self.plans.get(&key, || {
+            let chosen = strategy(name).map_err(|error| error.to_string())?;
+            Ok(study.plan(chosen.as_ref()))
+        })
+    }
+}
+
+fn described(error: &RunError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_made_once_and_the_oldest_go() {
+        let shelf: Shelf<u32> = Shelf::new(2);
+        let made = std::cell::Cell::new(0);
+        let get = |key: &str| {
+            shelf.get(key, || {
+                made.set(made.get() + 1);
+                Ok(made.get())
+            })
+        };
+        assert_eq!(*get("a").unwrap(), 1);
+        assert_eq!(*get("a").unwrap(), 1);
+        assert_eq!(*get("b").unwrap(), 2);
+        assert_eq!(*get("c").unwrap(), 3);
+        assert_eq!(*get("b").unwrap(), 2);
+        assert_eq!(*get("a").unwrap(), 4, "it was the oldest of three");
+    }
+}

@@ -1,0 +1,218 @@
+//! Does a sweep, or one shard of it, from wherever an earlier process left it.
+
+use super::finish::{RowSource, write_tables};
+use super::folder::{WORK, Work, remove};
+use super::rows::columns;
+use super::work::in_order;
+use super::{Shard, Sweep, SweepError};
+use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
+use crate::run::RunError;
+use csv::StringRecord;
+use serde::Serialize;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How a sweep is done.
+#[derive(Debug, Clone)]
+pub struct SweepOptions {
+    /// The folder of results; a shard makes a folder of its own in it.
+    pub output: PathBuf,
+    /// Which part is done.
+    pub shard: Shard,
+    /// Whether unfinished work is continued, and finished work left as it is.
+    pub resume: bool,
+    /// How many threads work.
+    pub threads: usize,
+}
+
+/// How far a sweep is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepProgress {
+    /// Points that are done.
+    pub done: u64,
+    /// Points of this shard.
+    pub points: u64,
+    /// Points that were done before this process began.
+    pub before: u64,
+    /// Failed runs so far.
+    pub failed: u64,
+}
+
+/// What became of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SweepOutcome {
+    /// Its name.
+    pub sweep: String,
+    /// Where its files are.
+    pub output: PathBuf,
+    /// Which shard was done, from 0.
+    pub shard: u32,
+    /// Of how many.
+    pub shards: u32,
+    /// The points of this shard.
+    pub points: u64,
+    /// How many of them an earlier process had done.
+    pub resumed_points: u64,
+    /// The runs: one for each point, strategy, predictor, truth and seed.
+    pub runs: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// The rows of the tables.
+    pub rows: u64,
+}
+
+/// Does a sweep. `manifest` was begun by the caller; `report` hears of progress.
+///
+/// # Errors
+/// When the folder cannot be used or holds other work, or files cannot be written. Points that fail are no error.
+pub fn run_sweep(
+    sweep: &Sweep,
+    options: &SweepOptions,
+    mut manifest: Manifest,
+    report: &mut dyn FnMut(SweepProgress),
+) -> Result<SweepOutcome, SweepError> {
+    let shard = options.shard;
+    let dir = if shard.count() == 1 {
+        options.output.clone()
+    } else {
+        check_siblings(&options.output, shard)?;
+        options.output.join(shard.folder())
+    };
+    if options.resume
+        && let Some(facts) = finished(&dir, sweep, shard)
+    {
+        remove(&dir.join(WORK))?;
+        return Ok(outcome(facts, dir, None));
+    }
+    // Checks that results can be written there before anything runs.
+    drop(OutputDir::open(&dir, Existing::Replace).map_err(RunError::from)?);
+    let mut work = Work::open(&dir, sweep, shard, options.resume)?;
+    let mine = |index: u64| {
+        let point = sweep.grid.point(index);
+        (shard.count() == 1 || sweep.grid.shard_of(&point, shard.count()) == shard.index())
+            .then_some(point)
+    };
+    let points = match shard.count() {
+        1 => sweep.points(),
+        _ => (0..sweep.points()).filter_map(mine).count() as u64,
+    };
+    let before = work.done().points;
+    let skip = usize::try_from(before).unwrap_or(usize::MAX);
+    let mut tell = |work: &Work| {
+        let done = work.done();
+        report(SweepProgress { done: done.points, points, before, failed: done.failed });
+    };
+    tell(&work);
+    let jobs = (0..sweep.points()).filter_map(mine).skip(skip);
+    let left = points.saturating_sub(before);
+    in_order(
+        jobs,
+        left,
+        options.threads,
+        |point| sweep.run_point(&point),
+        |rows| {
+            work.add(&rows.csv, rows.runs, rows.failed)?;
+            tell(&work);
+            Ok::<(), SweepError>(())
+        },
+    )?;
+
+    let done = work.done();
+    let mut out = OutputDir::open(&dir, Existing::Replace).map_err(RunError::from)?;
+    let columns = columns(&sweep.grid);
+    let axes: Vec<String> = sweep.grid.fields().map(|field| field.column.clone()).collect();
+    let source = RowFile { path: work.rows_path() };
+    let rows = write_tables(&mut out, &source, &columns, axes.len(), sweep.confidence())?;
+    let facts = SweepFacts {
+        name: sweep.name().to_owned(),
+        id: sweep.id().to_owned(),
+        shard: shard.index(),
+        shards: shard.count(),
+        total_points: sweep.points(),
+        points,
+        runs: done.runs,
+        failed: done.failed,
+        rows,
+        confidence: sweep.confidence(),
+        axes,
+        columns,
+    };
+    manifest.seed = Some(sweep.seeds.first);
+    manifest.scenario = Some(sweep.first_scenario().to_toml());
+    for (path, content) in sweep.inputs() {
+        manifest.input(path, content);
+    }
+    manifest.sweep = Some(facts.clone());
+    manifest.stop();
+    out.finish(manifest).map_err(RunError::from)?;
+    work.remove()?;
+    Ok(outcome(facts, dir, Some(before)))
+}
+
+fn outcome(facts: SweepFacts, output: PathBuf, before: Option<u64>) -> SweepOutcome {
+    SweepOutcome {
+        sweep: facts.name,
+        output,
+        shard: facts.shard,
+        shards: facts.shards,
+        points: facts.points,
+        resumed_points: before.unwrap_or(facts.points),
+        runs: facts.runs,
+        failed: facts.failed,
+        rows: facts.rows,
+    }
+}
+
+/// What a folder says of itself when it holds exactly this shard, finished.
+fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
+    let facts = Manifest::read(&dir.join("manifest.json")).ok()?.sweep?;
+    let same =
+        facts.id == sweep.id() && (facts.shard, facts.shards) == (shard.index(), shard.count());
+    let there = ["rows.csv", "rows.parquet", "points.csv"].iter().all(|f| dir.join(f).is_file());
+    (same && there).then_some(facts)
+}
+
+/// Refuses to split a sweep another way than its other shards were: a task of a job array that is submitted
+/// again alone may believe that it is the only one.
+fn check_siblings(output: &Path, shard: Shard) -> Result<(), SweepError> {
+    for other in shards_in(output) {
+        if other.count() != shard.count() {
+            return Err(SweepError::Folder {
+                path: output.to_owned(),
+                what: format!("holds {}, but this would be {}", other.folder(), shard.folder()),
+                fix: format!("use --shard I/{0} or --shards {0}, or another folder", other.count()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The shards that have a folder here, by name.
+pub(super) fn shards_in(output: &Path) -> Vec<Shard> {
+    let entries = std::fs::read_dir(output).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| Shard::of_folder(&entry.file_name().to_string_lossy()));
+    let mut shards: Vec<Shard> = names.collect();
+    shards.sort();
+    shards
+}
+
+/// Rows of a file without a header.
+struct RowFile {
+    path: PathBuf,
+}
+
+impl RowSource for RowFile {
+    fn rows(
+        &self,
+        take: &mut dyn FnMut(&StringRecord) -> io::Result<()>,
+    ) -> Result<(), SweepError> {
+        let failed = |error: csv::Error| SweepError::file(&self.path)(error.into());
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).from_path(&self.path).map_err(failed)?;
+        let mut row = StringRecord::new();
+        while reader.read_record(&mut row).map_err(failed)? {
+            take(&row).map_err(SweepError::file(&self.path))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a sweep could not be done.
+
+use crate::run::RunError;
+use crate::scenario::ScenarioError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a sweep could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SweepError {
+    /// The sweep file cannot be read.
+    #[error("{}: cannot read the sweep file: {source}; check the path and its permissions", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The sweep file is no TOML, or has an unknown key or a value of the wrong type.
+    #[error("{}: {message}", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        message: String,
+    },
+    /// A key of the sweep file has a value that is not allowed.
+    #[error("{}: {key}: {what}; allowed: {allowed}; fix: {fix}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The key path.
+        key: String,
+        /// What stands there.
+        what: String,
+        /// What may stand there.
+        allowed: String,
+        /// What to do about it.
+        fix: String,
+    },
+    /// The base scenario, or what the first point makes of it, cannot be used.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The first point of the sweep is no valid scenario for a reason that all points share.
+    #[error("{}: the sweep's fields do not fit the scenario: {source}", .path.display())]
+    FirstPoint {
+        /// The sweep file.
+        path: PathBuf,
+        /// Why.
+        source: Box<ScenarioError>,
+    },
+    /// The predictors cannot be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// More points than are run without a confirmation.
+    #[error(
+        "{}: {points} points are more than {limit}; allowed: up to {limit} points; fix: take fewer values, \
+         or confirm with --yes",
+        .path.display()
+    )]
+    TooManyPoints {
+        /// The sweep file.
+        path: PathBuf,
+        /// How many points there are.
+        points: u64,
+        /// How many are run without asking.
+        limit: u64,
+    },
+    /// The shard cannot be found out, or is none.
+    #[error("{0}")]
+    Shard(String),
+    /// The folder holds unfinished or other work.
+    #[error("{}: {what}; fix: {fix}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        fix: String,
+    },
+    /// A file of the work cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Results that do not belong together, or are not complete.
+    #[error("{0}")]
+    Merge(String),
+    /// A search that cannot begin.
+    #[error("{0}")]
+    Search(String),
+}
+
+impl SweepError {
+    /// An error of the file system at a path.
+    pub(super) fn file(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,235 @@
+//! The work of a sweep that is not finished: what is kept, and where to go on.
+//!
+//! `DIR/.sweep/` holds the rows of complete points in order (`rows.csv`, without a header) and, for each time that
+//! rows were added, a line of `progress` with the number of points, the length and a check sum of all rows. Rows are written
+//! before their line, so a process that is killed leaves at most rows without a line, and a machine that
+//! loses power at most lines whose check sum is wrong; both are cut off.
+
+use super::{Shard, Sweep, SweepError};
+use crc32fast::Hasher;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder of unfinished work in a folder of results.
+pub(super) const WORK: &str = ".sweep";
+
+/// Whose work it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    sweep: String,
+    version: String,
+    shard: u32,
+    shards: u32,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Done {
+    /// Complete points of this shard.
+    pub(super) points: u64,
+    pub(super) runs: u64,
+    pub(super) failed: u64,
+    /// Bytes of rows.
+    bytes: u64,
+}
+
+/// Unfinished work that is being continued.
+#[derive(Debug)]
+pub(super) struct Work {
+    path: PathBuf,
+    rows: File,
+    progress: File,
+    hash: Hasher,
+    done: Done,
+    /// Locked while this process works here; the lock goes with the process.
+    _lock: File,
+}
+
+impl Work {
+    /// Begins, or goes on where an earlier process stopped. Without `resume`, unfinished work is refused.
+    pub(super) fn open(
+        dir: &Path,
+        sweep: &Sweep,
+        shard: Shard,
+        resume: bool,
+    ) -> Result<Self, SweepError> {
+        let path = dir.join(WORK);
+        let owner = Owner {
+            sweep: sweep.id().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            shard: shard.index(),
+            shards: shard.count(),
+        };
+        std::fs::create_dir_all(&path).map_err(SweepError::file(&path))?;
+        let lock = lock(dir, &path.join("lock"))?;
+        let file = path.join("sweep.json");
+        match std::fs::read(&file) {
+            Ok(text) => check_owner(dir, &text, &owner, resume)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let text = serde_json::to_string(&owner).expect("plain values are JSON");
+                // Renamed, so that it is whole or not there.
+                let new = path.join("sweep.json.new");
+                std::fs::write(&new, text)
+                    .and_then(|()| std::fs::rename(&new, &file))
+                    .map_err(SweepError::file(&file))?;
+            }
+            Err(error) => return Err(SweepError::file(&file)(error)),
+        }
+        let rows_path = path.join("rows.csv");
+        let progress_path = path.join("progress");
+        let rows = open_file(&rows_path)?;
+        let progress = open_file(&progress_path)?;
+        let (done, lines, hash) =
+            good_part(&rows, &progress).map_err(SweepError::file(&progress_path))?;
+        for (file, length, path) in
+            [(&rows, done.bytes, &rows_path), (&progress, lines, &progress_path)]
+        {
+            cut(file, length).map_err(SweepError::file(path))?;
+        }
+        Ok(Self { path, rows, progress, hash, done, _lock: lock })
+    }
+
+    pub(super) fn done(&self) -> Done {
+        self.done
+    }
+
+    pub(super) fn rows_path(&self) -> PathBuf {
+        self.path.join("rows.csv")
+    }
+
+    /// Adds the rows of one point.
+    pub(super) fn add(&mut self, csv: &[u8], runs: u64, failed: u64) -> Result<(), SweepError> {
+        self.rows.write_all(csv).map_err(SweepError::file(&self.rows_path()))?;
+        self.hash.update(csv);
+        self.done.points += 1;
+        self.done.runs += runs;
+        self.done.failed += failed;
+        self.done.bytes += csv.len() as u64;
+        let Done { points, runs, failed, bytes } = self.done;
+        let line =
+            format!("{points} {runs} {failed} {bytes} {:08x}\n", self.hash.clone().finalize());
+        self.progress
+            .write_all(line.as_bytes())
+            .map_err(SweepError::file(&self.path.join("progress")))
+    }
+
+    /// Removes the folder: its rows are in the results.
+    pub(super) fn remove(self) -> Result<(), SweepError> {
+        remove(&self.path)
+    }
+}
+
+/// Removes a folder of work that is not needed any more.
+pub(super) fn remove(work: &Path) -> Result<(), SweepError> {
+    match std::fs::remove_dir_all(work) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SweepError::file(work)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the lock of the folder, or says that another process has it.
+fn lock(dir: &Path, path: &Path) -> Result<File, SweepError> {
+    let file = open_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SweepError::Folder {
+            path: dir.to_owned(),
+            what: "another process is doing this sweep, or this shard of it, here".to_owned(),
+            fix: "wait for it, or choose another folder with -o".to_owned(),
+        }),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(SweepError::file(path)(error)),
+    }
+}
+
+fn check_owner(dir: &Path, text: &[u8], owner: &Owner, resume: bool) -> Result<(), SweepError> {
+    let refuse = |what: &str, fix: &str| {
+        Err(SweepError::Folder {
+            path: dir.to_owned(),
+            what: what.to_owned(),
+            fix: format!("{fix}, or remove {} to begin anew", dir.join(WORK).display()),
+        })
+    };
+    let known: Option<Owner> = serde_json::from_slice(text).ok();
+    match known {
+        Some(known) if known == *owner && resume => Ok(()),
+        Some(known) if known == *owner => {
+            refuse("holds an unfinished run of this sweep", "continue it with --resume")
+        }
+        Some(known) if known.version != owner.version => refuse(
+            &format!("holds an unfinished sweep of igniter {}", known.version),
+            "continue it with that version",
+        ),
+        Some(known) if known.sweep == owner.sweep => refuse(
+            &format!("holds unfinished shard {}/{}", known.shard, known.shards),
+            "continue that one",
+        ),
+        _ => refuse(
+            "holds an unfinished run of another sweep (or its file, its scenario or a profile was changed since)",
+            "choose another folder with -o",
+        ),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, SweepError> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(SweepError::file(path))
+}
+
+/// The longest part of the progress that the rows bear out, its length in bytes, and the state of its check sum.
+fn good_part(rows: &File, progress: &File) -> io::Result<(Done, u64, Hasher)> {
+    let mut rows = BufReader::with_capacity(1 << 16, rows);
+    let (mut done, mut lines, mut hash) = (Done::default(), 0, Hasher::new());
+    let mut reader = BufReader::new(progress);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        // What is no text is no progress either.
+        let read = reader.read_line(&mut line).unwrap_or(0);
+        let Some((next, sum)) = line.strip_suffix('\n').and_then(parse) else { break };
+        let Some(more) = next.bytes.checked_sub(done.bytes) else { break };
+        if next.points != done.points + 1 {
+            break;
+        }
+        let mut longer = hash.clone();
+        if update(&mut rows, more, &mut longer)? < more || longer.clone().finalize() != sum {
+            break;
+        }
+        (done, lines, hash) = (next, lines + read as u64, longer);
+    }
+    Ok((done, lines, hash))
+}
+
+fn parse(line: &str) -> Option<(Done, u32)> {
+    let mut words = line.split(' ');
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let done = Done { points: number()?, runs: number()?, failed: number()?, bytes: number()? };
+    let sum = u32::from_str_radix(words.next()?, 16).ok()?;
+    words.next().is_none().then_some((done, sum))
+}
+
+/// Adds up to `count` bytes to a check sum; says how many there were.
+fn update(rows: &mut impl Read, count: u64, hash: &mut Hasher) -> io::Result<u64> {
+    let mut left = rows.take(count);
+    let mut buffer = [0; 1 << 14];
+    let mut all = 0;
+    loop {
+        let n = left.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(all);
+        }
+        hash.update(&buffer[..n]);
+        all += n as u64;
+    }
+}
+
+fn cut(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
+}

@@ -1,0 +1,34 @@
+//! Sweeps: a scenario at many points, with every strategy and several seeds.
+//!
+//! A sweep file names a scenario and the fields of it that take several values. [`run_sweep`] runs every point on all
+//! cores and keeps its rows as soon as they are complete, so that a process that is stopped at any moment can be continued;
+//! [`merge_shards`] puts together what several machines did. The bytes of all tables depend on the sweep
+//! alone: not on threads, shards or interruptions. `docs/sweeps.md` describes files and tables.
+
+mod aggregate;
+mod axis;
+mod cache;
+mod decimal;
+mod drive;
+mod error;
+mod file;
+mod finish;
+mod folder;
+mod grid;
+mod latin;
+mod merge;
+mod point;
+mod read;
+mod rows;
+mod search;
+mod seeds;
+mod shard;
+mod spec;
+mod work;
+
+pub use drive::{SweepOptions, SweepOutcome, SweepProgress, run_sweep};
+pub use error::SweepError;
+pub use merge::merge_shards;
+pub use search::{Candidate, Capacity, Find, Judge, Range, Search, pareto};
+pub use shard::{Shard, find_shard};
+pub use spec::{MOST_POINTS, Sweep};

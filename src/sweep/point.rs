@@ -1,0 +1,167 @@
+//! Runs one point: every strategy with the same seeds.
+
+use super::grid::Point;
+use super::rows::{Arm, RunNumbers, RunRow, write_rows};
+use super::{Sweep, SweepError};
+use crate::domain::Plan;
+use crate::run::Study;
+use crate::scenario::Scenario;
+use rayon::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What one point gives.
+#[derive(Debug, Default)]
+pub(super) struct PointRows {
+    /// Its rows as CSV.
+    pub(super) csv: Vec<u8>,
+    pub(super) runs: u64,
+    /// How many of the runs failed.
+    pub(super) failed: u64,
+}
+
+/// An arm that is being run.
+struct Running {
+    arm: Arm,
+    /// The study with its plan, or why there is none.
+    ready: Result<(Arc<Study>, Arc<Plan>), String>,
+    runs: Vec<RunRow>,
+}
+
+impl Sweep {
+    /// Runs one point. What fails becomes a row, also where it is a mistake of this program: one point must
+    /// not take a thousand others with it.
+    pub(super) fn run_point(&self, point: &Point) -> PointRows {
+        let mut arms = match self.at(point) {
+            Ok(scenario) => self.arms(&scenario),
+            Err(error) => self.failed_arms(&one_line(&error.to_string())),
+        };
+        let seeds = &self.seeds;
+        run_seeds(&mut arms, seeds.first, seeds.least);
+        // All strategies get the same seeds, so they stop together.
+        let mut count = seeds.least;
+        while count < seeds.most
+            && arms.iter().any(|arm| arm.ready.is_ok() && !seeds.suffice(&arm.runs))
+        {
+            run_seeds(&mut arms, seeds.first + count, 1);
+            count += 1;
+        }
+        let mut out = csv::Writer::from_writer(Vec::new());
+        let mut rows = PointRows::default();
+        for arm in &arms {
+            write_rows(point, &arm.arm, &arm.runs, &mut out);
+            rows.runs += arm.runs.len() as u64;
+            rows.failed += arm.runs.iter().filter(|run| run.outcome.is_err()).count() as u64;
+        }
+        rows.csv = out.into_inner().expect("writing into memory cannot fail");
+        rows
+    }
+
+    fn arms(&self, scenario: &Scenario) -> Vec<Running> {
+        let mut arms = Vec::new();
+        for predictor in &self.predictors {
+            for truth in &self.truths {
+                let study = caught(|| {
+                    let study = self.study(scenario, predictor.as_deref(), truth.as_deref());
+                    study.map(Arc::new).map_err(|error| one_line(&error.to_string()))
+                });
+                let source = format!("{:?}|{predictor:?}", scenario.gpus);
+                arms.extend(self.strategies.iter().map(|name| {
+                    let ready = study.clone().and_then(|study| {
+                        let plan = || self.cache.plan(&study, name, &source);
+                        caught(plan).map(|plan| (study, plan))
+                    });
+                    let names = ready.as_ref().ok().map(|(study, _)| {
+                        let planned = study.predictors()[0].name().to_owned();
+                        (planned, study.simulated().name().to_owned())
+                    });
+                    let (predictor, truth) = names
+                        .unwrap_or_else(|| Self::asked(predictor.as_deref(), truth.as_deref()));
+                    let arm = Arm { strategy: name.clone(), predictor, truth };
+                    Running { arm, ready, runs: Vec::new() }
+                }));
+            }
+        }
+        arms
+    }
+
+    /// The scenario with its predictors, from the cache.
+    fn study(
+        &self,
+        scenario: &Scenario,
+        predictor: Option<&str>,
+        truth: Option<&str>,
+    ) -> Result<Study, SweepError> {
+        let kinds = self.cache.kinds(scenario, predictor, truth)?;
+        Ok(Study::with_predictors(scenario.clone(), kinds)?)
+    }
+
+    fn failed_arms(&self, error: &str) -> Vec<Running> {
+        let mut arms = Vec::new();
+        for predictor in &self.predictors {
+            for truth in &self.truths {
+                let (predictor, truth) = Self::asked(predictor.as_deref(), truth.as_deref());
+                arms.extend(self.strategies.iter().map(|strategy| Running {
+                    arm: Arm {
+                        strategy: strategy.clone(),
+                        predictor: predictor.clone(),
+                        truth: truth.clone(),
+                    },
+                    ready: Err(error.to_owned()),
+                    runs: Vec::new(),
+                }));
+            }
+        }
+        arms
+    }
+
+    /// The names of predictors that could not be made, as asked for.
+    fn asked(predictor: Option<&str>, truth: Option<&str>) -> (String, String) {
+        let predictor = predictor.unwrap_or(crate::run::DEFAULT_PREDICTOR);
+        (predictor.to_owned(), truth.unwrap_or(predictor).to_owned())
+    }
+}
+
+/// Runs `count` seeds from `first` of every arm; an arm that cannot run has one row that says why.
+fn run_seeds(arms: &mut [Running], first: u64, count: u64) {
+    arms.par_iter_mut().with_max_len(1).for_each(|arm| {
+        let (study, plan) = match &arm.ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                if arm.runs.is_empty() {
+                    arm.runs.push(RunRow { seed: first, outcome: Err(error.clone()) });
+                }
+                return;
+            }
+        };
+        let seeds: Vec<u64> = (first..first + count).collect();
+        let run = |seed: &u64| RunRow { seed: *seed, outcome: run_once(study, plan, *seed) };
+        arm.runs.par_extend(seeds.par_iter().with_max_len(1).map(run));
+    });
+}
+
+/// One run; its numbers depend on the study, the plan and the seed alone.
+pub(super) fn run_once(study: &Study, plan: &Plan, seed: u64) -> Result<RunNumbers, String> {
+    caught(|| {
+        let result = study
+            .reseeded(seed)
+            .and_then(|study| study.simulate(plan))
+            .map_err(|error| one_line(&error.to_string()))?;
+        let window = study.window();
+        let window_s = window.end().saturating_sub(window.start()).as_seconds();
+        Ok(RunNumbers::new(result, window.duration().as_seconds(), window_s))
+    })
+}
+
+/// What `work` gives; a panic is told as an error.
+fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+        Err(one_line(&format!("a defect of igniter: {text}")))
+    })
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}

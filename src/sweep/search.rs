@@ -1,0 +1,414 @@
+//! Searches over one factor of a scenario: how far does it carry, and what does it cost?
+
+use super::SweepError;
+use super::point::run_once;
+use super::rows::{RunNumbers, RunRow};
+use crate::domain::Plan;
+use crate::plan::strategy;
+use crate::run::{KindPredictors, Overrides, RunError, Study};
+use crate::scenario::Scenario;
+use crate::stats::{confidence_interval, mean};
+use crate::units::{Milliseconds, RequestsPerSecond};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// When a candidate is good enough.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judge {
+    /// Percent of requests that are to meet their SLO.
+    pub target_pct: f64,
+    /// Whether the workload that fares worst is to reach it, not only all requests together.
+    pub worst: bool,
+    /// How sure a verdict has to be, above 0 and below 1.
+    pub confidence: f64,
+    /// Seeds at least.
+    pub least: u64,
+    /// Seeds at most; a candidate that is then still too close to call is not good enough.
+    pub most: u64,
+}
+
+impl Judge {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// For the first number outside its range.
+    pub fn check(&self) -> Result<(), SweepError> {
+        let bad = |what: String| Err(SweepError::Search(what));
+        if !(self.target_pct > 0.0 && self.target_pct <= 100.0) {
+            return bad(format!("--target {}: allowed: above 0, at most 100", self.target_pct));
+        }
+        if !(self.confidence > 0.0 && self.confidence < 1.0) {
+            return bad(format!("--confidence {}: allowed: above 0, below 1", self.confidence));
+        }
+        if self.least < 2 || self.most < self.least {
+            return bad(format!(
+                "--least {} --most {}: allowed: 2 ≤ least ≤ most",
+                self.least, self.most
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Find {
+    /// The highest factor of all rates.
+    Rate,
+    /// The lowest factor of all SLOs.
+    Slo,
+    /// The least headroom of planned throughput, in percent, and so the fewest GPUs.
+    Gpus,
+}
+
+/// A range of factors (or percents of headroom) and how finely it is searched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The lowest.
+    pub from: f64,
+    /// The highest.
+    pub to: f64,
+    /// How far the last two candidates may be apart.
+    pub precision: f64,
+}
+
+/// How a plan of a strategy fares at one factor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The strategy.
+    pub strategy: String,
+    /// The factor, or the headroom in percent.
+    pub at: f64,
+    /// GPUs of the plan.
+    pub gpu_count: usize,
+    /// Its cost in US $/h.
+    pub cost_per_hour: f64,
+    /// Workloads that it has no place for.
+    pub infeasible: usize,
+    /// Mean share of requests within their SLO, in percent.
+    pub attainment_pct: f64,
+    /// The lower end of its confidence interval.
+    pub low_pct: f64,
+    /// The upper end.
+    pub high_pct: f64,
+    /// How many seeds were run.
+    pub seeds: usize,
+    /// Whether the target is met with the confidence asked for.
+    pub met: bool,
+}
+
+/// The outcome of a search for one strategy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The strategy.
+    pub strategy: String,
+    /// The best candidate that meets the target; none where not even the easiest one does.
+    pub best: Option<Candidate>,
+    /// Whether the range ends there: the true answer may lie beyond.
+    pub at_the_end: bool,
+    /// The next candidate, which does not meet it.
+    pub next: Option<Candidate>,
+    /// How many candidates were judged.
+    pub judged: usize,
+}
+
+/// A scenario whose plans are searched.
+#[derive(Debug)]
+pub struct Search {
+    scenario: Scenario,
+    kinds: Vec<KindPredictors>,
+    judge: Judge,
+}
+
+impl Search {
+    /// Prepares a search.
+    ///
+    /// # Errors
+    /// When the scenario or the predictor cannot be used, or a number is outside its range.
+    pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
+        judge.check()?;
+        let study = Study::load(path, overrides)?;
+        Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
+    }
+
+    /// The scenario.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Finds, for each strategy, the last factor at which the target is met, by bisection.
+    ///
+    /// With `keep_plan` the plan is made once for the scenario as it is, and only what is simulated changes;
+    /// otherwise plans are made for the changed rates or SLOs.
+    ///
+    /// # Errors
+    /// When a strategy does not exist, the range is none, or a run fails.
+    pub fn capacity(
+        &self,
+        strategies: &[String],
+        find: Find,
+        range: Range,
+        keep_plan: bool,
+    ) -> Result<Vec<Capacity>, SweepError> {
+        let Range { from, to, precision } = range;
+        let least = if find == Find::Gpus { 0.0 } else { f64::MIN_POSITIVE };
+        if !(from >= least && to > from && to.is_finite() && precision > 0.0) {
+            return Err(SweepError::Search(format!(
+                "--from {from} --to {to} --precision {precision}: allowed: 0 < from < to (headroom: \
+                 0 ≤ from < to) and a precision above 0"
+            )));
+        }
+        let one = |name: &String| self.bisect(name, find, range, keep_plan);
+        strategies.par_iter().map(one).collect()
+    }
+
+    fn bisect(
+        &self,
+        name: &str,
+        find: Find,
+        range: Range,
+        keep_plan: bool,
+    ) -> Result<Capacity, SweepError> {
+        // More rate is harder; more SLO or more headroom is easier.
+        let (easy, hard) = match find {
+            Find::Rate => (range.from, range.to),
+            Find::Slo | Find::Gpus => (range.to, range.from),
+        };
+        let judge = |at: f64| self.candidate(name, find, at, keep_plan);
+        let result = |best, next, at_the_end, judged| Capacity {
+            strategy: name.to_owned(),
+            best,
+            next,
+            at_the_end,
+            judged,
+        };
+        let hardest = judge(hard)?;
+        if hardest.met {
+            return Ok(result(Some(hardest), None, true, 1));
+        }
+        let easiest = judge(easy)?;
+        if !easiest.met {
+            return Ok(result(None, Some(easiest), true, 2));
+        }
+        let (mut good, mut bad, mut judged) = (easiest, hardest, 2);
+        while (good.at - bad.at).abs() > range.precision * (1.0 + 1e-9) {
+            // On a grid of the precision, so that the answer is a number that people would write.
+            let middle = rounded(f64::midpoint(good.at, bad.at), range.precision);
+            if middle.total_cmp(&good.at).is_eq() || middle.total_cmp(&bad.at).is_eq() {
+                break;
+            }
+            let candidate = judge(middle)?;
+            judged += 1;
+            if candidate.met {
+                good = candidate;
+            } else {
+                bad = candidate;
+            }
+        }
+        Ok(result(Some(good), Some(bad), false, judged))
+    }
+
+    /// Every headroom from 0 to `to` in steps, for each strategy: what more GPUs buy.
+    ///
+    /// # Errors
+    /// When a strategy does not exist, the steps are none, or a run fails.
+    pub fn frontier(
+        &self,
+        strategies: &[String],
+        to: f64,
+        step: f64,
+    ) -> Result<Vec<Candidate>, SweepError> {
+        let Some(headrooms) = super::decimal::DecimalRange::new(0.0, to, step) else {
+            return Err(SweepError::Search(format!(
+                "--to {to} --step {step}: allowed: numbers above 0"
+            )));
+        };
+        let all: Vec<(&String, f64)> = strategies
+            .iter()
+            .flat_map(|name| (0..headrooms.len()).map(move |i| (name, headrooms.value(i))))
+            .collect();
+        let judge = |(name, at): (&String, f64)| self.candidate(name, Find::Gpus, at, false);
+        all.into_par_iter().with_max_len(1).map(judge).collect()
+    }
+
+    /// Judges one candidate.
+    fn candidate(
+        &self,
+        name: &str,
+        find: Find,
+        at: f64,
+        keep_plan: bool,
+    ) -> Result<Candidate, SweepError> {
+        let chosen = strategy(name).map_err(RunError::from)?;
+        let mut scenario = self.scenario.clone();
+        let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
+        for workload in &mut scenario.workloads {
+            let workload = &mut workload.workload;
+            match find {
+                Find::Rate => {
+                    let rate = workload.rate.get() * at;
+                    workload.rate = RequestsPerSecond::new(rate).map_err(too_far)?;
+                }
+                Find::Slo => {
+                    workload.slo = Milliseconds::new(workload.slo.get() * at).map_err(too_far)?;
+                }
+                Find::Gpus => scenario.plan.throughput_headroom_pct = at,
+            }
+        }
+        let study =
+            |scenario: &Scenario| Study::with_predictors(scenario.clone(), self.kinds.clone());
+        let changed = study(&scenario)?;
+        let planned = if keep_plan && !matches!(find, Find::Gpus) {
+            study(&self.scenario)?
+        } else {
+            study(&scenario)?
+        };
+        let plan = planned.plan(chosen.as_ref());
+        self.judged(name, at, &changed, &plan)
+    }
+
+    fn judged(
+        &self,
+        name: &str,
+        at: f64,
+        study: &Study,
+        plan: &Plan,
+    ) -> Result<Candidate, SweepError> {
+        let metric = if self.judge.worst { "worst_attainment_pct" } else { "attainment_pct" };
+        let mut values = Vec::new();
+        let mut numbers: Option<RunNumbers> = None;
+        let (mut low, mut high);
+        loop {
+            let first = self.scenario.seed + values.len() as u64;
+            let count = if values.is_empty() { self.judge.least } else { 1 };
+            let seeds: Vec<u64> = (first..first + count).collect();
+            let runs: Vec<(u64, Result<RunNumbers, String>)> =
+                seeds.into_par_iter().map(|seed| (seed, run_once(study, plan, seed))).collect();
+            for (seed, outcome) in runs {
+                let run = RunRow { seed, outcome };
+                values.extend(run.metric(metric, None));
+                numbers = Some(run.outcome.map_err(SweepError::Search)?);
+            }
+            let interval = confidence_interval(&values, self.judge.confidence);
+            (low, high) =
+                interval.map_or((0.0, 100.0), |i| (i.mean - i.half_width, i.mean + i.half_width));
+            let decided = low >= self.judge.target_pct || high < self.judge.target_pct;
+            if decided || values.len() as u64 >= self.judge.most {
+                break;
+            }
+        }
+        let (gpu_count, cost_per_hour, infeasible) =
+            numbers.map_or((0, 0.0, 0), |numbers| numbers.plan_size());
+        Ok(Candidate {
+            strategy: name.to_owned(),
+            at,
+            gpu_count,
+            cost_per_hour,
+            infeasible,
+            attainment_pct: nine_digits(mean(&values).unwrap_or(0.0)),
+            low_pct: nine_digits(low),
+            high_pct: nine_digits(high),
+            seeds: values.len(),
+            met: low >= self.judge.target_pct,
+        })
+    }
+}
+
+/// Which candidates have no better one for the same cost or less: the Pareto front.
+#[must_use]
+pub fn pareto(candidates: &[Candidate]) -> Vec<bool> {
+    let beats = |a: &Candidate, b: &Candidate| {
+        let better = a.attainment_pct > b.attainment_pct || a.cost_per_hour < b.cost_per_hour;
+        a.attainment_pct >= b.attainment_pct && a.cost_per_hour <= b.cost_per_hour && better
+    };
+    candidates.iter().map(|b| !candidates.iter().any(|a| beats(a, b))).collect()
+}
+
+/// The nearest multiple of a step.
+fn rounded(value: f64, step: f64) -> f64 {
+    let multiple = (value / step).round() * step;
+    // 57 × 0.01 is 0.5700000000000001.
+    format!("{multiple:.9}").parse().expect("a formatted number is a number")
+}
+
+fn nine_digits(value: f64) -> f64 {
+    format!("{value:.8e}").parse().expect("a formatted number is a number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(cost: f64, attainment: f64) -> Candidate {
+        Candidate {
+            strategy: "s".into(),
+            at: 0.0,
+            gpu_count: 1,
+            cost_per_hour: cost,
+            infeasible: 0,
+            attainment_pct: attainment,
+            low_pct: attainment,
+            high_pct: attainment,
+            seeds: 3,
+            met: true,
+        }
+    }
+
+    #[test]
+    fn the_front_has_nobody_who_is_beaten() {
+        let all = [
+            candidate(3.0, 50.0),
+            candidate(6.0, 90.0),
+            candidate(6.0, 80.0),
+            candidate(9.0, 90.0),
+            candidate(12.0, 99.0),
+            candidate(3.0, 50.0),
+        ];
+        assert_eq!(pareto(&all), [true, true, false, false, true, true]);
+    }
+
+    fn search(judge: Judge) -> Search {
+        let path = Path::new("scenarios/motivating-3.toml");
+        let mut search = Search::new(path, &Overrides::default(), judge).unwrap();
+        let s = crate::units::Nanoseconds::from_seconds;
+        search.scenario.duration = s(1.5).unwrap();
+        search.scenario.warmup = s(0.25).unwrap();
+        search.scenario.cooldown = s(0.25).unwrap();
+        search
+    }
+
+    fn judge() -> Judge {
+        Judge { target_pct: 99.0, worst: true, confidence: 0.95, least: 2, most: 4 }
+    }
+
+    #[test]
+    fn bisection_ends_between_met_and_not_met() {
+        let search = search(judge());
+        let range = Range { from: 0.5, to: 3.0, precision: 0.05 };
+        let found = search.capacity(&["igniter".into()], Find::Rate, range, true).unwrap();
+        let (best, next) = (found[0].best.clone().unwrap(), found[0].next.clone().unwrap());
+        assert!(best.met && !next.met && !found[0].at_the_end);
+        assert!(best.at >= 1.0, "the plan is made for factor 1: {}", best.at);
+        assert!((next.at - best.at - 0.05).abs() < 1e-6, "{} {}", best.at, next.at);
+        // Evenly spaced arrivals: every seed gives the same, so the least number is enough.
+        assert_eq!((best.seeds, best.low_pct.to_bits()), (2, best.high_pct.to_bits()));
+    }
+
+    #[test]
+    fn a_range_without_an_answer_says_so() {
+        let search = search(judge());
+        let all_good = Range { from: 0.5, to: 0.6, precision: 0.05 };
+        let found = search.capacity(&["igniter".into()], Find::Rate, all_good, true).unwrap();
+        assert!(found[0].at_the_end && found[0].best.as_ref().unwrap().at > 0.59);
+        let hopeless = Range { from: 5.0, to: 9.0, precision: 0.05 };
+        let found = search.capacity(&["igniter".into()], Find::Rate, hopeless, true).unwrap();
+        assert!(found[0].best.is_none() && found[0].at_the_end);
+        let none = Range { from: 2.0, to: 1.0, precision: 0.1 };
+        assert!(search.capacity(&["igniter".into()], Find::Rate, none, true).is_err());
+        let bad = Judge { target_pct: 101.0, ..judge() };
+        assert!(bad.check().unwrap_err().to_string().contains("--target 101"));
+    }
+}

@@ -1,0 +1,340 @@
+//! A sweep file, read and checked before anything runs.
+
+use super::SweepError;
+use super::cache::Cache;
+use super::file::RawSweep;
+use super::grid::{Grid, Point};
+use super::read::{Complaint, grid};
+use super::seeds::Seeds;
+use crate::plan::strategy;
+use crate::predictor::ErrorDraw;
+use crate::run::{KindPredictors, LoadedPredictor, RunError, replace_kinds};
+use crate::scenario::{Document, Scenario};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use toml::Value;
+
+/// More points than this need a confirmation.
+pub const MOST_POINTS: u64 = 10_000_000;
+
+/// What the layout of a sweep's files depends on besides the version of the program.
+const FORMAT: &str = "igniter/sweep/v1";
+
+/// A checked sweep.
+#[derive(Debug)]
+pub struct Sweep {
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    pub(super) document: Document,
+    profile: Option<String>,
+    pub(super) strategies: Vec<String>,
+    /// None stands for the default of the profile.
+    pub(super) predictors: Vec<Option<String>>,
+    /// None stands for the predictor of the plans.
+    pub(super) truths: Vec<Option<String>>,
+    prediction_error: bool,
+    pub(super) seeds: Seeds,
+    pub(super) grid: Grid,
+    points: u64,
+    pub(super) cache: Cache,
+    /// What the scenario is at its first point.
+    first: Scenario,
+    /// All files that were read, as the manifest names them.
+    inputs: Vec<(PathBuf, Vec<u8>)>,
+    id: String,
+}
+
+impl Sweep {
+    /// Reads a sweep file and its scenario, and makes the predictors of the first point.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a key is unknown or has a value that is not allowed, an axis names no field of
+    /// the scenario, or a strategy or predictor does not exist.
+    pub fn load(path: &Path) -> Result<Self, SweepError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SweepError::Unreadable { path: path.to_owned(), source })?;
+        let syntax = |error: toml::de::Error| SweepError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        };
+        let raw: RawSweep = toml::from_str(&text).map_err(syntax)?;
+        let plain: toml::Table = toml::from_str(&text).map_err(syntax)?;
+        let complain = Complaint { path };
+        if raw.version != 1 {
+            let what = format!("given {}", raw.version);
+            return Err(complain.about("version", &what, "1", "write version = 1"));
+        }
+        let scenario = path.parent().unwrap_or(Path::new("")).join(&raw.scenario);
+        let mut document = Document::load(&scenario)?;
+        for (field, value) in &raw.set {
+            document.set(field, value.clone()).map_err(|error| first_point(path, error.into()))?;
+        }
+        let grid = grid(&raw.axis, complain)?;
+        let Some(points) = grid.len() else {
+            return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
+        };
+        let names = |key: &str, given: &Option<Vec<String>>, default: &[&str]| match given {
+            Some(list) if list.is_empty() => Err(complain.about(
+                key,
+                "is empty",
+                "one or more names",
+                "name one, or remove the key",
+            )),
+            Some(list) => distinct(key, list, complain),
+            None => Ok(default.iter().map(ToString::to_string).collect()),
+        };
+        let strategies = names("strategies", &raw.strategies, &["igniter", "ffd"])?;
+        for name in &strategies {
+            strategy(name).map_err(RunError::from)?;
+        }
+        let optional = |list: Vec<String>| match list.is_empty() {
+            true => vec![None],
+            false => list.into_iter().map(Some).collect(),
+        };
+        let predictors = optional(names("predictors", &raw.predictors, &[])?);
+        let truths = optional(names("truths", &raw.truths, &[])?);
+        let default_seed = document.scenario().map_or(1, |scenario| scenario.seed);
+        let mut sweep = Self {
+            path: path.to_owned(),
+            name: name(&raw, path),
+            profile: raw.profile.clone(),
+            strategies,
+            predictors,
+            truths,
+            prediction_error: raw.prediction_error,
+            seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
+            points,
+            cache: Cache::default(),
+            first: adjusted(
+                first_scenario(path, &document, &grid, complain)?,
+                raw.profile.as_deref(),
+                raw.prediction_error,
+            ),
+            document,
+            grid,
+            inputs: Vec::new(),
+            id: String::new(),
+        };
+        sweep.check_workload(complain)?;
+        sweep.note_inputs(&text)?;
+        sweep.id = sweep.identity(&plain);
+        Ok(sweep)
+    }
+
+    /// Its name: as given, or that of the file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many points it has, on all shards together.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        self.points
+    }
+
+    /// How often each point is run at least: once for each strategy, predictor, truth and seed.
+    #[must_use]
+    pub fn runs_of_a_point(&self) -> u64 {
+        let arms = self.strategies.len() * self.predictors.len() * self.truths.len();
+        arms as u64 * self.seeds.least
+    }
+
+    /// What tells it from any other sweep: the version of the program and the content of all its files.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The scenario of its first point.
+    #[must_use]
+    pub fn first_scenario(&self) -> &Scenario {
+        &self.first
+    }
+
+    /// The files that it was made from, with their contents.
+    #[must_use]
+    pub fn inputs(&self) -> &[(PathBuf, Vec<u8>)] {
+        &self.inputs
+    }
+
+    /// The confidence of all its intervals.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        self.seeds.confidence
+    }
+
+    /// Asks for a confirmation of very many points.
+    ///
+    /// # Errors
+    /// When there are more than [`MOST_POINTS`], and that is not confirmed.
+    pub fn check_size(&self, confirmed: bool) -> Result<(), SweepError> {
+        if confirmed || self.points <= MOST_POINTS {
+            return Ok(());
+        }
+        let (points, limit) = (self.points, MOST_POINTS);
+        Err(SweepError::TooManyPoints { path: self.path.clone(), points, limit })
+    }
+
+    /// The scenario at a point.
+    pub(super) fn at(&self, point: &Point) -> Result<Scenario, SweepError> {
+        let mut document = self.document.clone();
+        for (field, value) in self.grid.fields().zip(&point.values) {
+            document.set(&field.path, value.clone())?;
+        }
+        Ok(adjusted(document.scenario()?, self.profile.as_deref(), self.prediction_error))
+    }
+
+    fn check_workload(&self, complain: Complaint<'_>) -> Result<(), SweepError> {
+        let wanted = self.seeds.until.as_ref().and_then(|until| until.workload.as_deref());
+        let known: Vec<&str> =
+            self.first.workloads.iter().map(|w| w.workload.name.as_str()).collect();
+        match wanted {
+            Some(name) if !known.contains(&name) => Err(complain.about(
+                "seeds.workload",
+                &format!("given {name:?}"),
+                &known.join(", "),
+                "name a workload of the scenario",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what else the sweep depends on, and makes sure that all predictors can be made.
+    fn note_inputs(&mut self, text: &str) -> Result<(), SweepError> {
+        let mut inputs = vec![(self.path.clone(), text.as_bytes().to_vec())];
+        let mut read = |path: &Path| {
+            if inputs.iter().all(|(known, _)| known != path) {
+                let content = std::fs::read(path).map_err(SweepError::file(path))?;
+                inputs.push((path.to_owned(), content));
+            }
+            Ok::<(), SweepError>(())
+        };
+        for file in self.document.files() {
+            read(file)?;
+        }
+        let resolved: toml::Table = toml::from_str(&self.first.to_toml()).unwrap_or_default();
+        for path in named_files(&Value::Table(resolved)) {
+            read(Path::new(&path))?;
+        }
+        let mut texts: Vec<(PathBuf, String)> = Vec::new();
+        let mut note = |loaded: &LoadedPredictor| {
+            for input in &loaded.inputs {
+                if !texts.contains(input) {
+                    texts.push(input.clone());
+                }
+            }
+        };
+        for predictor in &self.predictors {
+            for truth in &self.truths {
+                let kinds =
+                    self.cache.kinds(&self.first, predictor.as_deref(), truth.as_deref())?;
+                for KindPredictors { source, truth } in &kinds {
+                    note(source);
+                    if let Some(truth) = truth {
+                        note(truth);
+                    }
+                }
+            }
+        }
+        inputs.extend(texts.into_iter().map(|(path, text)| (path, text.into_bytes())));
+        self.inputs = inputs;
+        Ok(())
+    }
+
+    /// A hash of what the results depend on. Comments and the places of files do not count.
+    fn identity(&self, plain: &toml::Table) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(FORMAT.as_bytes());
+        part(env!("CARGO_PKG_VERSION").as_bytes());
+        let mut plain = plain.clone();
+        plain.remove("scenario");
+        part(plain.to_string().as_bytes());
+        for (_, content) in &self.inputs[1..] {
+            part(content);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The files that a resolved scenario names: traces and files of rates.
+fn named_files(value: &Value) -> Vec<String> {
+    match value {
+        Value::Table(table) => table
+            .iter()
+            .flat_map(|(key, value)| match value {
+                Value::String(path) if key == "path" => vec![path.clone()],
+                other => named_files(other),
+            })
+            .collect(),
+        Value::Array(array) => array.iter().flat_map(named_files).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn name(raw: &RawSweep, path: &Path) -> String {
+    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    raw.name.clone().or_else(stem).unwrap_or_else(|| "sweep".to_owned())
+}
+
+fn distinct(
+    key: &str,
+    list: &[String],
+    complain: Complaint<'_>,
+) -> Result<Vec<String>, SweepError> {
+    for (i, name) in list.iter().enumerate() {
+        if list[..i].contains(name) {
+            let what = format!("names {name:?} twice");
+            return Err(complain.about(key, &what, "every name once", "remove one"));
+        }
+    }
+    Ok(list.to_vec())
+}
+
+/// Makes the first point, so that what is wrong with all points is said before any of them runs.
+fn first_scenario(
+    path: &Path,
+    document: &Document,
+    grid: &Grid,
+    complain: Complaint<'_>,
+) -> Result<Scenario, SweepError> {
+    let mut document = document.clone();
+    for (field, value) in grid.fields().zip(&grid.point(0).values) {
+        if field.path == "seed" {
+            return Err(complain.about(
+                "axis \"seed\"",
+                "is no axis",
+                "seeds = { first = 1, count = 10 }",
+                "give seeds in [seeds]: every strategy then sees the same ones",
+            ));
+        }
+        document
+            .set(&field.path, value.clone())
+            .map_err(|error| first_point(path, error.into()))?;
+    }
+    document.scenario().map_err(|error| first_point(path, error.into()))
+}
+
+/// The scenario with what the sweep says beside fields.
+fn adjusted(mut scenario: Scenario, profile: Option<&str>, prediction_error: bool) -> Scenario {
+    if let Some(profile) = profile {
+        replace_kinds(&mut scenario, profile);
+    }
+    if prediction_error {
+        scenario.prediction_error = Some(ErrorDraw::Uncertainty);
+    }
+    scenario
+}
+
+fn first_point(path: &Path, error: SweepError) -> SweepError {
+    match error {
+        SweepError::Scenario(source) => {
+            SweepError::FirstPoint { path: path.to_owned(), source: Box::new(source) }
+        }
+        other => other,
+    }
+}

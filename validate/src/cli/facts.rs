@@ -1,0 +1,159 @@
+//! `validate facts`.
+
+use super::Outcome;
+use crate::facts::{Facts, Prober, base_profile, default_python, share_table, transfer_table};
+use crate::gpu::{GpuProbe, Nvml, Recording};
+use crate::launch::Device;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use igniter::domain::GpuKindName;
+use igniter::profile::{load, profile_files};
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The flags of `validate facts`.
+#[derive(Debug, Args)]
+pub(super) struct FactsCommand {
+    /// The GPU, by its index
+    #[arg(long, default_value_t = 0)]
+    gpu: u32,
+    /// What to call this kind of GPU
+    #[arg(long, value_name = "NAME", default_value = "gpu")]
+    kind: String,
+    /// The profile whose models are to be measured
+    #[arg(long, value_name = "KIND|PATH", default_value = "v100")]
+    from: String,
+    /// The percentages, separated by commas [default: one for each pair of SMs, at most 100]
+    #[arg(long, value_name = "PCT", value_delimiter = ',')]
+    percentages: Option<Vec<f64>>,
+    /// The Python interpreter that asks (it needs no packages) [default: python3]
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
+    /// Write facts.json, sm_table.csv, transfers.csv, and base/, from which `validate profile --from` starts,
+    /// to this folder
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Take what the GPUs say of themselves from this recording instead of the driver
+    #[arg(long, value_name = "FILE", hide = true)]
+    gpu_recording: Option<PathBuf>,
+    /// Print one JSON document on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
+    let mut probe: Box<dyn GpuProbe> = match &args.gpu_recording {
+        Some(file) => Box::new(Recording::read(file)?),
+        None => Box::new(Nvml::load()?),
+    };
+    let machine = probe.machine()?;
+    let Some(gpu) = probe.gpus()?.into_iter().find(|gpu| gpu.index == args.gpu) else {
+        bail!("there is no GPU {}; fix: see `validate doctor`", args.gpu);
+    };
+    // Before anything runs there.
+    let idle = probe.sample(gpu.index)?;
+    let python = args
+        .python
+        .clone()
+        .or_else(default_python)
+        .context("no python3 in PATH; fix: name an interpreter with --python")?;
+    let percentages = match &args.percentages {
+        Some(given) => {
+            if let Some(wrong) = given.iter().find(|pct| !(0.0..=100.0).contains(*pct)) {
+                bail!("--percentages: given {wrong}; allowed: 0 to 100");
+            }
+            given.clone()
+        }
+        None => steps(gpu.sms.unwrap_or(100)),
+    };
+    let scratch = tempfile::tempdir()?;
+    let facts = Prober {
+        python,
+        device: Device { index: gpu.index, uuid: gpu.uuid.clone(), sms: gpu.sms },
+        guard: std::env::current_exe()?,
+        dir: scratch.path().to_owned(),
+    }
+    .ask_all(&percentages)?;
+    let document = json!({ "machine": machine, "gpu": gpu, "facts": facts });
+    let text = serde_json::to_string_pretty(&document)? + "\n";
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("cannot use {}", args.output.display()))?;
+    write(&args.output, "sm_table.csv", &share_table(&facts.shares))?;
+    write(&args.output, "transfers.csv", &transfer_table(&facts.transfers))?;
+    write(&args.output, "facts.json", &text)?;
+    let known = load(&args.from)?;
+    let name = GpuKindName::new(&args.kind)?;
+    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits)?;
+    let folder = args.output.join("base");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    for (name, text) in profile_files(&base) {
+        write(&folder, name, &text)?;
+    }
+    if args.json {
+        print!("{text}")
+    } else {
+        print!("{}", summary(&facts))
+    }
+    Ok(Outcome::of(facts.failures.is_empty() && facts.mps_error.is_none()))
+}
+
+/// Percentages in the middle of each pair of SMs, so that rounding cannot hide a step; then 100.
+fn steps(sms: u32) -> Vec<f64> {
+    let pairs = (sms / 2).clamp(1, 99);
+    let step = |pair: u32| {
+        let exact = (f64::from(pair) + 0.5) * 100.0 / f64::from(pairs);
+        (exact * 1000.0).round() / 1000.0
+    };
+    (1..pairs).map(step).chain([100.0]).collect()
+}
+
+/// Writes a file that is whole or absent.
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    let part = folder.join(format!(".{name}.part"));
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, &path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn summary(facts: &Facts) -> String {
+    let mut lines = Vec::new();
+    match &facts.mps_error {
+        Some(error) => lines.push(format!("MPS cannot be used: {error}")),
+        None => {
+            lines.push(format!("MPS: {} percentages asked, in sm_table.csv", facts.shares.len()))
+        }
+    }
+    for overlap in &facts.overlap {
+        lines.push(format!(
+            "two processes {} MPS: {:.2} of the speed alone (1 = side by side, 0.5 = in turns)",
+            if overlap.mps { "with" } else { "without" },
+            overlap.together_per_s / overlap.alone_per_s
+        ));
+    }
+    for fit in &facts.transfer_fits {
+        lines.push(format!(
+            "copies {} from {} memory: {:.1} µs + {:.1} GB/s",
+            fit.direction.replace('_', " "),
+            fit.memory,
+            fit.constant_ms * 1e3,
+            fit.bytes_per_ms / 1e6
+        ));
+    }
+    lines.extend(facts.failures.iter().map(|failure| format!("failed: {failure}")));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_lie_between_the_steps_of_the_hardware() {
+        // 8 SMs, 4 pairs: 1.5, 2.5 and 3.5 pairs of 25 %, then all
+        assert_eq!(steps(8), [37.5, 62.5, 87.5, 100.0]);
+        assert_eq!(steps(132).len(), 66);
+        assert!(steps(132).iter().all(|pct| (0.0..=100.0).contains(pct)));
+    }
+}

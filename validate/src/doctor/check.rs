@@ -1,0 +1,112 @@
+//! One thing that was looked at, and all of them.
+
+use crate::gpu::{GpuFacts, Machine};
+use serde::Serialize;
+
+/// What the machine is to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// Emulated models
+    Cpu,
+    /// Measuring GPUs
+    Gpu,
+}
+
+/// How a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// It works, but results may suffer.
+    Warning,
+    /// It is needed and not there.
+    Missing,
+    /// It is not there, and not needed for the use at hand.
+    Unneeded,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is.
+    pub name: &'static str,
+    /// How it is.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+impl Check {
+    pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, status: Status::Ok, found: found.into(), fix: None }
+    }
+
+    pub(super) fn warning(
+        name: &'static str,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { name, status: Status::Warning, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    pub(super) fn missing(
+        name: &'static str,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self { name, status: Status::Missing, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    /// Missing where a GPU is to be measured, and not needed otherwise.
+    pub(super) fn for_gpus(self, need: Need) -> Self {
+        let status = match (self.status, need) {
+            (Status::Missing, Need::Cpu) => Status::Unneeded,
+            (status, _) => status,
+        };
+        Self { status, ..self }
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// The use at hand.
+    pub need: Need,
+    /// The driver.
+    pub machine: Option<Machine>,
+    /// The GPUs.
+    pub gpus: Vec<GpuFacts>,
+    /// One entry for each thing.
+    pub checks: Vec<Check>,
+}
+
+impl Diagnosis {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.checks.iter().all(|check| check.status != Status::Missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_gpus_need_is_missing_only_for_them() {
+        let missing = || Check::missing("driver", "none", "install it");
+        let diagnosis = |need| Diagnosis {
+            need,
+            machine: None,
+            gpus: Vec::new(),
+            checks: vec![Check::ok("a", "b"), missing().for_gpus(need)],
+        };
+        assert!(diagnosis(Need::Cpu).ready());
+        assert!(!diagnosis(Need::Gpu).ready());
+        assert_eq!(missing().for_gpus(Need::Cpu).status, Status::Unneeded);
+    }
+}

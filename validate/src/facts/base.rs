@@ -1,0 +1,90 @@
+//! What `validate profile` starts from on a GPU that nobody has measured yet.
+
+use super::TransferFit;
+use crate::gpu::{GpuFacts, GpuSample};
+use igniter::domain::GpuKindName;
+use igniter::profile::Profile;
+use igniter::units::{Bytes, Megahertz, SmUnits, UnitError, Watts};
+
+/// A known profile with the constants of this GPU where the GPU tells them. Everything that was measured on the
+/// other GPU is still the other's, and the source says so: it is a start, no result.
+///
+/// # Errors
+/// When the GPU tells a number that cannot be.
+pub fn base_profile(
+    known: &Profile,
+    name: GpuKindName,
+    gpu: &GpuFacts,
+    idle: &GpuSample,
+    copies: &[TransferFit],
+) -> Result<Profile, UnitError> {
+    let mut profile = known.clone();
+    let kind = &mut profile.kind;
+    kind.name = name;
+    // MPS grants SMs in pairs.
+    if let Some(sms) = gpu.sms {
+        kind.units = SmUnits::new(sms / 2);
+    }
+    if let Some(clock) = gpu.max_sm_clock_mhz {
+        kind.max_clock = Megahertz::new(f64::from(clock))?;
+    }
+    if let Some(limit) = gpu.power_limit_w {
+        kind.power_cap = Watts::new(limit)?;
+    }
+    if let Some(power) = idle.power_w {
+        kind.idle_power = Watts::new(power)?;
+    }
+    kind.memory = gpu.memory_bytes.map(Bytes::new).or(kind.memory);
+    // Requests arrive in pageable memory.
+    let to_device = |fit: &&TransferFit| fit.direction == "to_device" && fit.memory == "pageable";
+    if let Some(fit) = copies.iter().find(to_device) {
+        kind.pcie_bytes_per_ms = fit.bytes_per_ms;
+    }
+    profile.source = format!(
+        "A start for `validate profile`, no measurement: constants of {} as it tells them, power while idle and \
+         copies measured with `validate facts`; every point is that of {}: {}",
+        gpu.name, known.kind.name, known.source
+    );
+    Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{GpuProbe, Recording};
+    use std::path::Path;
+
+    #[test]
+    fn the_constants_are_those_of_the_gpu() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nvml_h200.json");
+        let mut recording = Recording::read(Path::new(path)).unwrap();
+        let gpu = recording.gpus().unwrap().remove(0);
+        let idle = recording.sample(0).unwrap();
+        let copies = [TransferFit {
+            direction: "to_device".into(),
+            memory: "pageable".into(),
+            constant_ms: 0.01,
+            bytes_per_ms: 2.5e7,
+            worst_pct: 1.0,
+        }];
+        let known = igniter::profile::load("v100").unwrap();
+        let name = GpuKindName::new("h200").unwrap();
+        let base = base_profile(&known, name, &gpu, &idle, &copies).unwrap();
+        assert_eq!(base.kind.units, SmUnits::new(66));
+        let constants = [
+            base.kind.power_cap.get(),
+            base.kind.idle_power.get(),
+            base.kind.max_clock.get(),
+            base.kind.pcie_bytes_per_ms,
+        ];
+        assert_eq!(constants, [700.0, 75.5, 1980.0, 2.5e7]);
+        assert!(base.source.contains("no measurement") && base.source.contains("of v100"));
+        // It can be read again.
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in igniter::profile::profile_files(&base) {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        }
+        let again = igniter::profile::read_profile(folder.path()).unwrap();
+        assert_eq!(again.kind, base.kind);
+    }
+}

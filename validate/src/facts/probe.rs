@@ -1,0 +1,259 @@
+//! Runs the program that asks, with and without MPS.
+
+use super::{Facts, PROBE, fit_transfers};
+use crate::launch::{Device, MpsDaemon};
+use crate::life::{self, Interrupted};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long one question may take.
+const LIMIT: Duration = Duration::from_secs(90);
+/// How long a piece of work is repeated when overlap is measured.
+const WORK_S: f64 = 2.0;
+/// When all workers begin, after they were started: CUDA needs its time.
+const HEAD_START_S: f64 = 4.0;
+
+/// How many SMs a client with a percentage gets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShareRow {
+    /// The percentage, as `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE` has it.
+    pub sm_pct: f64,
+    /// What the device says it has.
+    pub attribute: Option<u32>,
+    /// What MPS says it gives.
+    pub affinity: Option<u32>,
+    /// On how many SMs blocks really ran.
+    pub touched: Option<u32>,
+}
+
+/// How two processes run beside each other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overlap {
+    /// With MPS and half of the SMs each, or without.
+    pub mps: bool,
+    /// Rounds of work in a second, of one process alone.
+    pub alone_per_s: f64,
+    /// The mean of both, beside each other. As fast as alone: they run at the same time. Half as fast: they
+    /// take turns.
+    pub together_per_s: f64,
+}
+
+/// One size of copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// `to_device` or `to_host`.
+    pub direction: String,
+    /// `pinned` or `pageable` memory of the host.
+    pub memory: String,
+    /// The size.
+    pub bytes: u64,
+    /// The median, in ms.
+    pub ms: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sms {
+    attribute: Option<u32>,
+    affinity: Option<u32>,
+    touched: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rounds {
+    rounds_per_s: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Transfers {
+    transfers: Vec<Transfer>,
+}
+
+/// Asks one GPU.
+#[derive(Debug)]
+pub struct Prober {
+    /// The interpreter.
+    pub python: PathBuf,
+    /// The GPU.
+    pub device: Device,
+    /// This program, which knows the hidden command of the guard.
+    pub guard: PathBuf,
+    /// Where the program that asks and the logs of MPS go.
+    pub dir: PathBuf,
+}
+
+impl Prober {
+    /// Asks everything. What fails is noted, and the rest is asked all the same.
+    ///
+    /// # Errors
+    /// When the program that asks cannot be written, or a signal ends the work.
+    pub fn ask_all(&self, percentages: &[f64]) -> Result<Facts, FactsError> {
+        std::fs::create_dir_all(&self.dir)?;
+        std::fs::write(self.script(), PROBE)?;
+        let mut facts = Facts {
+            shares: Vec::new(),
+            mps_error: None,
+            overlap: Vec::new(),
+            transfers: Vec::new(),
+            transfer_fits: Vec::new(),
+            failures: Vec::new(),
+        };
+        match self.ask::<Transfers>(&["transfers"], &BTreeMap::new())? {
+            Ok(answer) => facts.transfers = answer.transfers,
+            Err(reason) => facts.failures.push(format!("transfers: {reason}")),
+        }
+        facts.transfer_fits = fit_transfers(&facts.transfers);
+        match self.overlap(&BTreeMap::new(), false)? {
+            Ok(overlap) => facts.overlap.push(overlap),
+            Err(reason) => facts.failures.push(format!("overlap without MPS: {reason}")),
+        }
+        match MpsDaemon::start(&self.guard, &self.device.uuid, &self.dir) {
+            Err(error) => facts.mps_error = Some(error.to_string()),
+            Ok(daemon) => self.ask_mps(&daemon, percentages, &mut facts)?,
+        }
+        Ok(facts)
+    }
+
+    fn ask_mps(
+        &self,
+        daemon: &MpsDaemon,
+        percentages: &[f64],
+        facts: &mut Facts,
+    ) -> Result<(), FactsError> {
+        for &sm_pct in percentages {
+            let environment = client(daemon, sm_pct);
+            // `touched` runs a kernel; where that is refused, the plain numbers are better than nothing.
+            let answer = match self.ask::<Sms>(&["touched"], &environment)? {
+                Ok(answer) => Ok(answer),
+                Err(_) => self.ask::<Sms>(&["sms"], &environment)?,
+            };
+            match answer {
+                Ok(Sms { attribute, affinity, touched }) => {
+                    facts.shares.push(ShareRow { sm_pct, attribute, affinity, touched });
+                }
+                Err(reason) => {
+                    facts.failures.push(format!("{sm_pct} %: {reason}"));
+                    if facts.shares.is_empty() {
+                        facts.mps_error = Some(reason);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        match self.overlap(&client(daemon, 50.0), true)? {
+            Ok(overlap) => facts.overlap.push(overlap),
+            Err(reason) => facts.failures.push(format!("overlap with MPS: {reason}")),
+        }
+        Ok(())
+    }
+
+    fn overlap(
+        &self,
+        environment: &BTreeMap<String, String>,
+        mps: bool,
+    ) -> Result<Result<Overlap, String>, FactsError> {
+        let mut rates = Vec::new();
+        for workers in [1_u32, 2] {
+            let begin =
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+                    + HEAD_START_S;
+            let arguments = ["work".to_owned(), begin.to_string(), WORK_S.to_string()];
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let started: Vec<Child> = (0..workers)
+                .map(|_| self.start(&arguments, environment))
+                .collect::<io::Result<_>>()?;
+            let mut sum = 0.0;
+            for child in started {
+                match parse::<Rounds>(wait(child)?) {
+                    Ok(answer) => sum += answer.rounds_per_s,
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+            rates.push(sum / f64::from(workers));
+        }
+        Ok(Ok(Overlap { mps, alone_per_s: rates[0], together_per_s: rates[1] }))
+    }
+
+    fn script(&self) -> PathBuf {
+        self.dir.join("probe.py")
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Result<T, String>, FactsError> {
+        Ok(parse(wait(self.start(arguments, environment)?)?))
+    }
+
+    fn start(
+        &self,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> io::Result<Child> {
+        let mut command = Command::new(&self.python);
+        command.arg(self.script()).args(arguments);
+        if environment.is_empty() {
+            // Not a client of MPS, whatever is set around us: an empty folder holds no daemon.
+            command.env("CUDA_MPS_PIPE_DIRECTORY", self.dir.join("none"));
+            command.env("CUDA_VISIBLE_DEVICES", &self.device.uuid);
+        } else {
+            command.env_remove("CUDA_VISIBLE_DEVICES");
+        }
+        command.env_remove("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE").envs(environment);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+}
+
+/// Facts that cannot be found out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FactsError {
+    /// A file or process cannot be used.
+    #[error("cannot ask: {0}")]
+    Io(#[from] io::Error),
+    /// A signal ended the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+fn client(daemon: &MpsDaemon, sm_pct: f64) -> BTreeMap<String, String> {
+    let mut environment = daemon.environment().clone();
+    environment.insert("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE".to_owned(), sm_pct.to_string());
+    environment
+}
+
+/// Waits for a short program; it prints less than a pipe holds.
+fn wait(mut child: Child) -> Result<Output, FactsError> {
+    let deadline = Instant::now() + LIMIT;
+    while child.try_wait()?.is_none() {
+        let interrupted = life::sleep(Duration::from_millis(5)).err();
+        if interrupted.is_some() || Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            if let Some(interrupted) = interrupted {
+                return Err(interrupted.into());
+            }
+            break;
+        }
+    }
+    Ok(child.wait_with_output()?)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(output: Output) -> Result<T, String> {
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        return Err(format!("{}: {last}", output.status));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+/// The interpreter that is used where none is named.
+#[must_use]
+pub fn default_python() -> Option<PathBuf> {
+    crate::launch::in_path("python3")
+}

@@ -1,0 +1,207 @@
+//! The phases of a run.
+
+use super::shadow::Watch;
+use super::{Record, Recorded, Target};
+use crate::client::Answer;
+use crate::clock;
+use crate::load::{DRAIN_LIMIT, Stream, bursts, open_loop};
+use anyhow::bail;
+use igniter::units::{Milliseconds, Nanoseconds};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Between two phases, so that nothing of one reaches into the other.
+const LEAD: Nanoseconds = Nanoseconds::new(300_000_000);
+
+/// The load of one target.
+#[derive(Debug)]
+pub struct Load {
+    /// Where it goes.
+    pub target: Target,
+    /// The largest batch.
+    pub batch: u32,
+    /// The arrivals of the calibration; none: it is left out.
+    pub calibration: Vec<Nanoseconds>,
+    /// The arrivals of the measured run.
+    pub measured: Vec<Nanoseconds>,
+    /// The SLO, by which a standby is called.
+    pub slo: Milliseconds,
+}
+
+/// What a run calls while it lasts.
+pub struct LoadOptions<'a> {
+    /// How often each batch size is sent in the warm-up.
+    pub warm_ups: usize,
+    /// Told what is about to happen.
+    pub progress: &'a dyn Fn(&str),
+    /// Looked at about twenty times a second: why the run has to end, if it has to.
+    pub must_end: &'a mut dyn FnMut() -> Option<String>,
+    /// Called right before the measured run, with its start.
+    pub begins: &'a mut dyn FnMut(Nanoseconds) -> anyhow::Result<()>,
+}
+
+impl std::fmt::Debug for LoadOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadOptions").field("warm_ups", &self.warm_ups).finish_non_exhaustive()
+    }
+}
+
+/// Warms up, calibrates and measures. What was recorded until the run had to end early is returned too.
+///
+/// # Errors
+/// When servers do not even answer the warm-up, or the run has to end before it was measured.
+pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<Record> {
+    (options.progress)("warming up");
+    warm_up(loads, options)?;
+    let mut record = Record { workloads: Vec::new(), ..Record::default() };
+    record.workloads.resize_with(loads.len(), Recorded::default);
+    if loads.iter().any(|load| !load.calibration.is_empty()) {
+        (options.progress)("calibrating");
+        let times: Vec<&[Nanoseconds]> = loads.iter().map(|l| l.calibration.as_slice()).collect();
+        let done = phase(loads, &times, 'c', false, options)?;
+        if let Some(why) = done.ended_early {
+            bail!("{why} (during the calibration)");
+        }
+        for (workload, answers) in record.workloads.iter_mut().zip(done.answers) {
+            workload.calibration = answers;
+        }
+    }
+    (options.progress)("measuring");
+    let times: Vec<&[Nanoseconds]> = loads.iter().map(|l| l.measured.as_slice()).collect();
+    let done = phase(loads, &times, 'm', true, options)?;
+    record.start = done.start;
+    record.ended_early = done.ended_early;
+    for (i, answers) in done.answers.into_iter().enumerate() {
+        let workload = &mut record.workloads[i];
+        workload.measured = answers;
+        workload.planned = loads[i].measured.len();
+        workload.sent = done.sent[i];
+        workload.switched = done.switched[i];
+    }
+    Ok(record)
+}
+
+/// Sends every batch size a few times to every server: the first batches after a start take much longer.
+fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> {
+    let stop = AtomicBool::new(false);
+    let warm_ups = options.warm_ups;
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for load in loads {
+            let stop = &stop;
+            threads.push(scope.spawn(move || {
+                let sizes: Vec<u32> = (1..=load.batch).flat_map(|b| vec![b; warm_ups]).collect();
+                for server in 0..load.target.servers() {
+                    let (client, answers) =
+                        (load.target.client(server), load.target.answers(server));
+                    let stop = || stop.load(Ordering::Relaxed);
+                    let drained = bursts(client, &answers, 'w', &sizes, &stop);
+                    let failure = drained.answers.iter().find_map(|a| a.result.as_ref().err());
+                    if let Some(failure) = failure {
+                        bail!("{}: the warm-up failed: {failure}", load.target.workload());
+                    }
+                    if drained.missing > 0 {
+                        bail!("{}: the warm-up was not answered", load.target.workload());
+                    }
+                }
+                Ok(())
+            }));
+        }
+        let mut ended = None;
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            ended = ended.or_else(|| (options.must_end)());
+            stop.store(ended.is_some(), Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(20));
+        }
+        let outcomes = threads.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the warm-up panicked")))
+        });
+        let outcome: anyhow::Result<()> = outcomes.collect();
+        match ended {
+            Some(why) => bail!("{why} (during the warm-up)"),
+            None => outcome,
+        }
+    })
+}
+
+/// What came of a phase.
+struct Done {
+    start: Nanoseconds,
+    sent: Vec<usize>,
+    answers: Vec<Vec<(u8, Answer)>>,
+    switched: Vec<Option<Nanoseconds>>,
+    ended_early: Option<String>,
+}
+
+/// Sends all requests of a phase in open loop and waits for the answers.
+fn phase(
+    loads: &[Load],
+    times: &[&[Nanoseconds]],
+    letter: char,
+    measured: bool,
+    options: &mut LoadOptions<'_>,
+) -> anyhow::Result<Done> {
+    let start = clock::now() + LEAD;
+    if measured {
+        (options.begins)(start)?;
+    }
+    let stop = AtomicBool::new(false);
+    let streams: Vec<Stream<'_>> =
+        loads.iter().zip(times).map(|(l, times)| Stream { client: &l.target, times }).collect();
+    let mut done = Done {
+        start,
+        sent: Vec::new(),
+        answers: vec![Vec::new(); loads.len()],
+        switched: vec![None; loads.len()],
+        ended_early: None,
+    };
+    let mut watches: Vec<Watch> = loads.iter().map(|load| Watch::new(load.slo)).collect();
+    thread::scope(|scope| {
+        let sender =
+            scope.spawn(|| open_loop(&streams, letter, start, &|| stop.load(Ordering::Relaxed)));
+        let mut deadline = None;
+        loop {
+            for (i, load) in loads.iter().enumerate() {
+                let before = done.answers[i].len();
+                take(&load.target, &mut done.answers[i]);
+                if measured && load.target.can_switch() {
+                    let new = done.answers[i][before..].iter().map(|(_, answer)| answer);
+                    if watches[i].should_switch(new, clock::now()) {
+                        load.target.switch();
+                        done.switched[i] = Some(clock::now().saturating_sub(start));
+                    }
+                }
+            }
+            if done.ended_early.is_none() {
+                done.ended_early = (options.must_end)();
+                stop.store(done.ended_early.is_some(), Ordering::Relaxed);
+            }
+            if sender.is_finished() {
+                let limit = if done.ended_early.is_some() { LEAD } else { DRAIN_LIMIT };
+                let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
+                let answered: usize = done.answers.iter().map(Vec::len).sum();
+                let expected: usize = times.iter().map(|times| times.len()).sum();
+                if answered >= expected || clock::now() > deadline {
+                    break;
+                }
+            }
+            thread::sleep(Duration::from_millis(if sender.is_finished() { 5 } else { 50 }));
+        }
+        done.sent = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))?;
+        anyhow::Ok(())
+    })?;
+    // Where the run ended early, the last answers may have come in between.
+    for (load, answers) in loads.iter().zip(&mut done.answers) {
+        take(&load.target, answers);
+    }
+    Ok(done)
+}
+
+/// Takes the answers that are there.
+fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
+    for server in 0..target.servers() {
+        let number = u8::try_from(server).unwrap_or(u8::MAX);
+        answers.extend(target.answers(server).try_iter().map(|answer| (number, answer)));
+    }
+}
