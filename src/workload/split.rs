@@ -125,11 +125,11 @@ mod tests {
         let rate = RequestsPerSecond::new(300.0).unwrap();
         let build = || ArrivalSpec::Poisson.build(&name, rate, duration, 3).unwrap();
         let mut whole = Vec::new();
-        build().fill(usize::MAX, &mut whole);
+        build().fill(10_000, &mut whole);
         let mut parts = Vec::new();
         for own in 0..3 {
             let mut part = SplitArrivals::new(build(), &rates(&[100.0, 150.0, 50.0]), own);
-            part.fill(usize::MAX, &mut parts);
+            part.fill(10_000, &mut parts);
         }
         parts.sort();
         assert_eq!(parts, whole);
