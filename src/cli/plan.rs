@@ -6,10 +6,13 @@ use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
-use crate::plan::{PlanFile, explain, plan_json, write_igniter_plan};
+use crate::plan::{PlanFile, explain, lower_bound, plan_json, write_igniter_plan};
 use crate::run::{Overrides, Refined, Study};
 use anyhow::bail;
 use serde::Serialize;
+
+/// For more workloads a bound may take seconds: those of strategies that prove none are left to `igniter bound`.
+const MOST_BOUNDED: usize = 14;
 
 #[derive(Serialize)]
 struct Document {
@@ -46,7 +49,12 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     if args.explain && study.request().is_none() {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }
-    let planned = planner.plan(&study)?;
+    let mut planned = planner.plan(&study)?;
+    if let (None, Some(request)) = (&planned.plan.bound, study.request())
+        && study.workloads().len() <= MOST_BOUNDED
+    {
+        planned.plan.bound = Some(lower_bound(&request));
+    }
     let plan = &planned.plan;
     let violations: Vec<String> = match &planned.refined {
         // What half of the SLO promises is what a refined plan does not go by.

@@ -6,6 +6,7 @@ use crate::report::Stopwatch;
 use crate::run::{PlanOverrides, Refined, Study};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use std::cmp::Ordering;
 
 /// Replaces what the scenario's `[plan]` table says.
 #[derive(Debug, Clone, Args)]
@@ -141,7 +142,9 @@ impl Planner {
 
 /// What a bound says of a plan, in one line.
 pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
-    let Some(bound) = &plan.bound else { return "nothing is proven about other plans".to_owned() };
+    let Some(bound) = &plan.bound else {
+        return "this strategy proves nothing about other plans; igniter bound does".to_owned();
+    };
     let cost = bound.least_cost_per_hour.filter(|_| study.kinds().len() > 1);
     if let Some(least) = cost {
         let gap = plan.cost_gap_pct(&study.kinds()).unwrap_or(0.0);
@@ -149,10 +152,10 @@ pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
         return format!("{how}: no plan costs less than {:.2} $/h (gap {gap:.1} %)", least.get());
     }
     let gap = plan.gap_pct().unwrap_or(0.0);
-    let so = if bound.gpus == plan.gpus.len() {
-        "proven optimal".to_owned()
-    } else {
-        format!("gap {gap:.1} %")
+    let so = match plan.gpus.len().cmp(&bound.gpus) {
+        Ordering::Less => "fewer mean that this plan does not keep what it promises".to_owned(),
+        Ordering::Equal => "proven optimal".to_owned(),
+        Ordering::Greater => format!("gap {gap:.1} %"),
     };
     format!("bound: at least {} ({}); {so}", gpus(bound.gpus), method(bound))
 }

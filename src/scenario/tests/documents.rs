@@ -74,7 +74,7 @@ fn a_scenario_overrides_what_it_extends_key_by_key() {
     assert_eq!((b.workload.slo.get(), b.workload.rate.get()), (25.0, 50.0));
     assert_eq!(b.workload.model.as_str(), "vgg19");
     assert_eq!(b.arrival, ArrivalSpec::Poisson, "arrivals are replaced as a whole");
-    assert_eq!(a.batching.max_queue_delay.get(), 7.0);
+    assert!((a.batching.max_queue_delay.get() - 7.0).abs() < 1e-12);
     assert_eq!(a.batching.max_batch.unwrap().get(), 8);
     // The profile is found from the folder of the file that names it.
     let expected = folder.path().join("below/../profiles/mine");
@@ -156,7 +156,7 @@ fn values_are_set_by_their_paths() {
     let scenario = document.scenario().unwrap();
     assert_eq!(scenario.seed, 7);
     assert_eq!(scenario.engine.interference, crate::sim::Interference::Static);
-    assert_eq!(scenario.gpus[0].price_per_hour.unwrap().get(), 2.5);
+    assert!((scenario.gpus[0].price_per_hour.unwrap().get() - 2.5).abs() < 1e-12);
     // 11.5 · 2, 50 · 2; 10 / 2, 99 / 2
     assert_eq!(rates(&scenario), [23.0, 100.0]);
     let slos: Vec<f64> = scenario.workloads.iter().map(|w| w.workload.slo.get()).collect();
