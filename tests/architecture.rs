@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),

@@ -76,7 +76,15 @@ mod tests {
                 let n = samples as f64;
                 let mut parts: Vec<u64> = (0..samples)
                     .map(|i| coordinate.at(i))
-                    .map(|x| (x * n).floor() as u64)
+                    .map(|x| {
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            clippy::cast_sign_loss,
+                            reason = "a coordinate is from 0 to 1"
+                        )]
+                        let part = (x * n).floor() as u64;
+                        part
+                    })
                     .collect();
                 parts.sort_unstable();
                 assert_eq!(parts, (0..samples).collect::<Vec<_>>(), "{samples} samples");

@@ -1,4 +1,5 @@
 //! Every format, from made-up files and from samples of the real ones.
+#![expect(clippy::float_cmp, reason = "these numbers are exact")]
 
 use super::*;
 use crate::workload::ArrivalStatistics;

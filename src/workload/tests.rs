@@ -1,4 +1,5 @@
 //! Every random process: its rate, its burstiness, its distribution.
+#![expect(clippy::float_cmp, reason = "these numbers are exact")]
 
 use super::*;
 use crate::domain::WorkloadName;

@@ -113,6 +113,11 @@ fn the_engine_forms_the_batches_of_a_real_server() {
     }
     let seconds = std::env::var("IGNITER_TRITON_SECONDS")
         .map_or(4.0, |text| text.parse().expect("IGNITER_TRITON_SECONDS is a number of seconds"));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number of at least 1"
+    )]
     let pieces = (seconds / PIECE_S).round().max(1.0) as u64;
     let cases = cases(PIECE_S);
 

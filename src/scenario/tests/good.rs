@@ -1,4 +1,5 @@
 //! What a valid file means.
+#![expect(clippy::float_cmp, reason = "these numbers are exact")]
 
 use super::*;
 use crate::domain::WorkloadName;
