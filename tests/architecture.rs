@@ -146,6 +146,7 @@ const ALL: &[&str] = &[
     "scenario",
     "run",
     "sweep",
+    "trace",
     "report",
     "plot",
     "page",

@@ -49,6 +49,7 @@ pub fn base_profile(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use super::*;
     use crate::gpu::{GpuProbe, Recording};
