@@ -3,7 +3,14 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 igniter=${1:-}
-dir=${2:-results/bursts}
+dir=${2:-}
+keep=
+if [[ -z $dir ]]; then
+    # What is committed, beside a README of its own: made elsewhere, then put in its place.
+    keep=results
+    dir=$(mktemp -d)/bursts
+    trap 'rm -rf "$(dirname "$dir")"' EXIT
+fi
 if [[ -z $igniter ]]; then
     cargo build --release --locked
     igniter=${CARGO_TARGET_DIR:-target}/release/igniter
@@ -18,3 +25,12 @@ plot --kind pareto --only cv=1 --only load=0.6
 
 "$igniter" sweep scenarios/sweeps/bursts-delay.toml -o "$dir-delay" --resume --quiet
 "$igniter" plot "$dir-delay" --quiet --kind attainment --x delay --panels cv --only load=0.7 --name attainment-delay
+
+if [[ -n $keep ]]; then
+    for name in bursts bursts-delay; do
+        from=$(dirname "$dir")/$name
+        rm -rf "$keep/$name/figures"
+        cp -r "$from"/{points.csv,manifest.json,figures} "$keep/$name/"
+        sed -i "s#\"$from\"#\"$keep/$name\"#" "$keep/$name/manifest.json"
+    done
+fi

@@ -355,7 +355,7 @@ pub(super) struct SimulateArgs {
     /// The format of that file; parquet writes requests.parquet, with times in ns
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "requests")]
     pub requests_format: RequestsFormat,
-    /// Write what ran when, GPU by GPU, as a trace for https://ui.perfetto.dev (about 200 bytes for each
+    /// Write what ran when, GPU by GPU, as a trace for ui.perfetto.dev (about 200 bytes for each
     /// batch, arrival and state of a GPU)
     #[arg(long, value_name = "FILE")]
     pub trace_out: Option<PathBuf>,

@@ -17,7 +17,7 @@
 //! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
 //!
 //! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was
-//! made, [`explain`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
+//! made, [`explain()`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
 
 mod alone;
 mod bound;

@@ -2,7 +2,7 @@
 //!
 //! Two readers cover all formats: `rows`, with a time on each row, and `counts`, with the number of
 //! requests in each bin of time. Both give a [`Trace`]: arrival times with a key each (a function, a client),
-//! which [`Mapping`] makes workloads of. [`rescale`] makes new arrivals with the character of the old ones,
+//! which [`Mapping`] makes workloads of. [`rescale()`] makes new arrivals with the character of the old ones,
 //! as AlpaServe does. The form of this program is a CSV file with the columns `arrival_s` and `workload`,
 //! in order of time.
 

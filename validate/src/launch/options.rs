@@ -60,7 +60,7 @@ pub struct LaunchArgs {
     /// The image, with --launcher docker
     #[arg(long, value_name = "IMAGE", default_value = DEFAULT_IMAGE)]
     pub image: String,
-    /// The servers, with --launcher external (TOML: [[server]] workload, url, model)
+    /// The servers, with --launcher external (TOML: `[[server]]` workload, url, model)
     #[arg(long, value_name = "FILE")]
     pub servers: Option<PathBuf>,
     /// The first port; each server takes the next [default: free ones]

@@ -2,7 +2,7 @@
 //!
 //! A [`ProfileRun`] is one co-location (or one model alone), for which servers are started, warmed up, kept
 //! busy and stopped. Each finished run is one line of a journal, so that an interrupted campaign goes on where
-//! it was. [`assemble`] makes a profile folder of the journal.
+//! it was. [`assemble()`] makes a profile folder of the journal.
 
 mod assemble;
 mod grid;
