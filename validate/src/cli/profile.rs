@@ -4,7 +4,7 @@ use super::Outcome;
 use super::output::{Progress, print};
 use crate::launch::LaunchArgs;
 use crate::life;
-use crate::profile::{Grid, Journal, assemble, measure_run};
+use crate::profile::{Grid, Journal, assemble, measure_run, read_runs, units as units_of};
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
@@ -37,6 +37,10 @@ pub(super) struct ProfileCommand {
     /// Measure no pairs of models
     #[arg(long)]
     no_pairs: bool,
+    /// Also measure the runs that this CSV file lists (run,member,model,batch,sm_pct), with any number of
+    /// members, as `igniter design -o FILE` writes them
+    #[arg(long, value_name = "FILE")]
+    runs: Option<PathBuf>,
     /// How long each point is measured, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     seconds: f64,
@@ -56,7 +60,11 @@ pub(super) struct ProfileCommand {
 pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
     let base = load(&args.from)?;
     let grid = grid(args, &base)?;
-    let runs = grid.runs();
+    let mut runs = grid.runs();
+    if let Some(path) = &args.runs {
+        let listed = read_runs(path, &base)?;
+        runs.extend(listed.into_iter().filter(|run| !grid.runs().contains(run)));
+    }
     if args.dry_run {
         let lines = runs.iter().map(|run| {
             let member = |m: &crate::profile::RunMember| {
@@ -131,17 +139,11 @@ fn grid(args: &ProfileCommand, base: &igniter::profile::Profile) -> anyhow::Resu
     let units = base.kind.units;
     let mut shares: Vec<SmUnits> = Vec::new();
     for &share in &args.shares {
-        if !(share > 0.0 && share <= 100.0) {
+        let Some(rounded) = units_of(share, units) else {
             bail!("--shares {share}: allowed: above 0, at most 100");
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "at most 100 %"
-        )]
-        let rounded = (share / 100.0 * f64::from(units.get())).round().max(1.0) as u32;
-        if !shares.contains(&SmUnits::new(rounded)) {
-            shares.push(SmUnits::new(rounded));
+        };
+        if !shares.contains(&rounded) {
+            shares.push(rounded);
         }
     }
     Ok(Grid {

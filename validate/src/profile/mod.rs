@@ -7,11 +7,13 @@
 mod assemble;
 mod grid;
 mod journal;
+mod list;
 mod measure;
 mod monotone;
 
 pub use assemble::assemble;
 pub use grid::{Grid, ProfileRun, RunMember};
 pub use journal::{Journal, JournalError};
+pub use list::{read_runs, units};
 pub use measure::{MemberResult, RunResult, measure_run};
 pub use monotone::make_monotone;
