@@ -14,7 +14,7 @@
 //! 3. [`fit`] makes coefficients of them, [`predictor`] uses these; [`accuracy`] compares predictions
 //!    with measured co-locations.
 //! 4. [`scenario`] reads what is asked for; [`workload`] draws the arrivals.
-//! 5. [`plan`] makes a provisioning plan and judges it.
+//! 5. [`plan`] makes a provisioning plan and judges it, by [`rules`] that controllers share.
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
 //! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables, [`page`]
 //!    makes one HTML page of a folder of them.
@@ -50,6 +50,7 @@ pub mod predictor;
 pub mod profile;
 pub mod report;
 pub mod reproduce;
+pub mod rules;
 pub mod run;
 pub mod scenario;
 pub mod sim;

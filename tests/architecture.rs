@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("units", &[]),
     ("stats", &[]),
     ("domain", &["units"]),
@@ -23,11 +23,13 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("accuracy", &["units", "domain", "stats", "profile", "predictor"]),
     // How accurate fits are on data that they did not see, and what to measure next.
     ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
-    ("plan", &["units", "domain", "predictor"]),
+    // Published rules that strategies and controllers share.
+    ("rules", &["units"]),
+    ("plan", &["units", "domain", "rules", "predictor"]),
     ("workload", &["units", "domain"]),
     // Foreign traces, and what is made of them.
     ("trace", &["units", "domain", "workload"]),
-    ("sim", &["units", "stats", "domain", "predictor", "workload"]),
+    ("sim", &["units", "stats", "domain", "rules", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.
     (
@@ -139,6 +141,7 @@ const ALL: &[&str] = &[
     "predictor",
     "fit",
     "study",
+    "rules",
     "plan",
     "workload",
     "sim",

@@ -5,6 +5,7 @@ use super::plan::study;
 use super::{Outcome, output};
 use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
+use crate::rules::execution_budget;
 use crate::run::Study;
 use crate::workload::{ArrivalSpec, RateShape};
 use serde::Serialize;
@@ -92,7 +93,7 @@ fn document(study: &Study, plan: &Plan) -> Document {
             arrivals: arrivals(&entry.arrival),
             gpu: found.map(|(gpu, _)| gpu),
             load_pct: found.and_then(|(_, p)| load(p)),
-            half_slo_pct: latency.map(|ms| 100.0 * ms / (workload.slo.get() / 2.0)),
+            half_slo_pct: latency.map(|ms| 100.0 * ms / (execution_budget(workload.slo).get())),
         }
     });
     let workloads: Vec<WorkloadRow> = workloads.collect();

@@ -5,29 +5,19 @@
 //! its GPU. Trial runs follow each other: the batch is tuned until it stays (*SLAB*, at most 5 runs), then
 //! the share once (*UTIL*), at most 5 times over; then the batch at most 5 times more.
 //!
-//! ```text
-//! SLAB   s = (S − t)/S:  keep b if 0 < s < 10 %, else b ← ⌈b ± b |S − t|/t⌉ in 1 … 32, + if s ≥ 0
-//! UTIL   f = max(|S − t|/t, |h − R|/h):  keep r if both slacks lie in 0 … 10 %,
-//!        r ← r (1 + f) if either is missed, else r (1 − f), in 1 … 100 %
-//! ```
-//! S budget, t latency, h throughput, R rate.
+//! [`rules::gslice`](crate::rules::gslice) has both steps, which the controller of the engine shares.
 //!
 //! Differences: a trial run is a prediction of the co-location. GSLICE tunes but does not place, so the
 //! placement is FFD+'s. It is blind to interference and to the sum of shares; where the tuned shares of
-//! a GPU exceed it, all are scaled down together, in trial runs and in the plan. The artifact's slip that
-//! a slack of exactly zero gives 1 % is not copied.
+//! a GPU exceed it, all are scaled down together, in trial runs and in the plan.
 
 use super::ffd::first_fit;
 use super::shares::{Seat, ShareFitter, into_plan, total};
 use super::{PlanRequest, Strategy};
 use crate::domain::Plan;
 use crate::predictor::MemberPrediction;
+use crate::rules::gslice::{START_PCT, Seen, TURNS, tuned_batch, tuned_share};
 use crate::units::{BatchSize, SmUnits};
-
-const START_PCT: f64 = 30.0;
-const TURNS: usize = 5;
-/// A slack between nothing and this part is left alone.
-const SLACK: f64 = 0.1;
 
 /// The strategy `gslice`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +47,7 @@ fn tune(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], request: &PlanRequest<'_
         let before = shares.clone();
         let predicted = run(fitter, gpu, &shares);
         for ((seat, share), p) in gpu.iter().zip(&mut shares).zip(&predicted) {
-            *share = tuned_share(seat, *share, p);
+            *share = tuned_share(*share, seen(seat, p));
         }
         if before.iter().zip(&shares).all(|(a, b)| (a - b).abs() < 1e-9) {
             break;
@@ -77,7 +67,8 @@ fn tune_batches(
         let predicted = run(fitter, gpu, shares);
         let mut changed = false;
         for (seat, p) in gpu.iter_mut().zip(&predicted) {
-            let batch = tuned_batch(seat, p, request);
+            let most = request.predictor().max_batch(seat.sized.demand.model);
+            let batch = tuned_batch(seat.sized.batch, most, seen(seat, p));
             changed |= batch != seat.sized.batch;
             seat.sized.batch = batch;
         }
@@ -105,29 +96,12 @@ fn run(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], shares: &[f64]) -> Vec<Me
     fitter.predict(gpu).to_vec()
 }
 
-fn tuned_batch(seat: &Seat, p: &MemberPrediction, request: &PlanRequest<'_>) -> BatchSize {
-    let (budget, latency) = (seat.sized.demand.budget_ms, p.latency_ms());
-    let slack = (budget - latency) / budget;
-    if 0.0 < slack && slack < SLACK {
-        return seat.sized.batch;
-    }
-    let batch = seat.sized.batch.as_f64();
-    let most = request.predictor().max_batch(seat.sized.demand.model);
-    let step = batch * (budget - latency) / latency;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to most")]
-    let size = (batch + step).clamp(1.0, most.as_f64()).ceil() as u32;
-    BatchSize::new(size).expect("it is at least 1")
-}
-
-fn tuned_share(seat: &Seat, share: f64, p: &MemberPrediction) -> f64 {
+fn seen(seat: &Seat, p: &MemberPrediction) -> Seen {
     let demand = &seat.sized.demand;
-    let latency = (demand.budget_ms - p.latency_ms()) / p.latency_ms();
-    let throughput = (p.throughput_rps - demand.rate_rps) / p.throughput_rps;
-    let kept = |slack: f64| (0.0..SLACK).contains(&slack);
-    if kept(latency) && kept(throughput) {
-        return share;
+    Seen {
+        budget_ms: demand.budget_ms,
+        latency_ms: p.latency_ms(),
+        rate_rps: demand.rate_rps,
+        throughput_rps: p.throughput_rps,
     }
-    let factor = latency.abs().max(throughput.abs());
-    let missed = latency < 0.0 || throughput < 0.0;
-    (if missed { share * (1.0 + factor) } else { share * (1.0 - factor) }).clamp(1.0, 100.0)
 }

@@ -6,9 +6,9 @@
 //! `slos` holds half of each SLO (the execution budget), as the artifact's launcher expects; `resources`
 //! are SM shares in percent.
 
-use super::budget::{execution_budget, slo_of_budget};
 use super::file::units_of;
 use crate::domain::{CoLocation, GpuKind, ModelName, Placement, Plan, Workload};
+use crate::rules::{execution_budget, slo_of_budget};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmPercent};
 use serde::{Deserialize, Serialize};
 

@@ -21,7 +21,6 @@
 
 mod alone;
 mod bound;
-pub mod budget;
 mod check;
 pub mod dedicated;
 mod error;

@@ -1,9 +1,9 @@
 //! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
 
-use super::budget::{execution_budget, slo_of_budget};
 use super::{Margin, PlanOptions, PlanRequest, guard};
 use crate::domain::{Infeasible, ModelId, Workload, WorkloadFix};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use crate::rules::{execution_budget, slo_of_budget};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 
 /// Throughput may fall short of the rate by this part of it: rounding, not a missing image.

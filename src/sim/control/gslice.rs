@@ -5,26 +5,19 @@
 //! happens here at ticks: the batch is tuned at each tick until it stays (*SLAB*, at most 5 ticks), then the
 //! share at one (*UTIL*), and so on.
 //!
-//! ```text
-//! SLAB   s = (S − t)/S:  keep b if 0 < s < 10 %, else b ← ⌈b ± b |S − t|/t⌉ in 1 … most, + if s ≥ 0
-//! UTIL   f = max(|S − t|/t, |h − R|/h):  keep r if both slacks lie in 0 … 10 %,
-//!        r ← r (1 + f) if either is missed, else r (1 − f), in 1 … 100 %
-//! ```
-//! S half of the SLO, t mean time of a batch from load to feedback, h requests per second in such batches
-//! one after the other, R rate; all but R measured in the window. Each workload is tuned for itself, blind
-//! to interference and to the sum of the shares; what becomes of more than 100 % is an option.
+//! [`rules::gslice`](crate::rules::gslice) has both steps, which the strategy shares. The budget is half of the
+//! SLO, the latency the mean time of a batch from load to feedback, the throughput that of such batches one after
+//! the other; all but the rate are measured in the window. Each workload is tuned for itself, blind to
+//! interference and to the sum of the shares; what becomes of more than 100 % is an option.
 
 use super::{
     Change, CompletedBatch, Controller, GsliceSpec, Oversubscription, ServerView, Window,
     whole_units,
 };
 use crate::domain::ActionKind;
-use crate::units::Nanoseconds;
-
-const START_PCT: f64 = 30.0;
-const TURNS: u32 = 5;
-/// A slack between nothing and this part is left alone.
-const SLACK: f64 = 0.1;
+use crate::rules::execution_budget;
+use crate::rules::gslice::{START_PCT, Seen, TURNS, tuned_batch, tuned_share};
+use crate::units::{BatchSize, Nanoseconds};
 
 /// The tuner of one GPU.
 #[derive(Debug)]
@@ -36,13 +29,6 @@ pub(super) struct Gslice {
     wanted: Vec<f64>,
     /// How many ticks the batches have been tuned since the shares were.
     turns: u32,
-}
-
-/// What the window says of a server.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    service_ms: f64,
-    capacity_rps: f64,
 }
 
 impl Gslice {
@@ -80,10 +66,11 @@ impl Gslice {
             .collect()
     }
 
-    fn tune_batches(servers: &[ServerView], measured: &[Option<Measured>]) -> Vec<Change> {
+    fn tune_batches(servers: &[ServerView], measured: &[Option<Seen>]) -> Vec<Change> {
         let tuned = servers.iter().zip(measured).enumerate().filter_map(|(i, (server, seen))| {
             let seen = (*seen)?;
-            let batch = tuned_batch(server, seen);
+            let (now, most) = (size(server.batch), size(server.most));
+            let batch = tuned_batch(now, most, seen).get();
             (batch != server.batch).then(|| Change {
                 server: i,
                 share_pct: None,
@@ -92,27 +79,20 @@ impl Gslice {
                 delay: Nanoseconds::ZERO,
                 pauses: false,
                 kind: ActionKind::Batch,
-                reason: format!("{:.3} ms of {} ms", seen.service_ms, budget_ms(server)),
+                reason: format!("{:.3} ms of {} ms", seen.latency_ms, seen.budget_ms),
             })
         });
         tuned.collect()
     }
 
-    fn tune_shares(
-        &mut self,
-        servers: &[ServerView],
-        measured: &[Option<Measured>],
-    ) -> Vec<Change> {
+    fn tune_shares(&mut self, servers: &[ServerView], measured: &[Option<Seen>]) -> Vec<Change> {
         let mut reasons = vec!["others need more".to_owned(); servers.len()];
         for (i, (server, seen)) in servers.iter().zip(measured).enumerate() {
             let Some(seen) = *seen else { continue };
-            self.wanted[i] = tuned_share(server, self.wanted[i], seen);
+            self.wanted[i] = tuned_share(self.wanted[i], seen);
             reasons[i] = format!(
                 "{:.3} ms of {} ms, {:.0} of {} requests/s",
-                seen.service_ms,
-                budget_ms(server),
-                seen.capacity_rps,
-                server.rate
+                seen.latency_ms, seen.budget_ms, seen.throughput_rps, server.rate
             );
         }
         self.share_changes(servers, &reasons)
@@ -152,14 +132,17 @@ impl Controller for Gslice {
     }
 
     fn tick(&mut self, servers: &[ServerView]) -> Vec<Change> {
-        let measured: Vec<Option<Measured>> = self
+        let measured: Vec<Option<Seen>> = self
             .windows
             .iter()
             .zip(servers)
             .map(|(window, server)| {
-                let service_ms = window.service_ms().filter(|_| server.settled)?;
-                let capacity_rps = window.capacity_rps()? * f64::from(server.instances);
-                Some(Measured { service_ms, capacity_rps })
+                Some(Seen {
+                    budget_ms: execution_budget(server.slo).get(),
+                    latency_ms: window.service_ms().filter(|_| server.settled)?,
+                    rate_rps: server.rate.get(),
+                    throughput_rps: window.capacity_rps()? * f64::from(server.instances),
+                })
             })
             .collect();
         self.windows.iter_mut().for_each(Window::clear);
@@ -175,34 +158,8 @@ impl Controller for Gslice {
     }
 }
 
-/// Half of the SLO is for execution, the other for forming the batch.
-fn budget_ms(server: &ServerView) -> f64 {
-    server.slo.get() / 2.0
-}
-
-fn tuned_batch(server: &ServerView, seen: Measured) -> u32 {
-    let (budget, latency) = (budget_ms(server), seen.service_ms);
-    let slack = (budget - latency) / budget;
-    if 0.0 < slack && slack < SLACK {
-        return server.batch;
-    }
-    let batch = f64::from(server.batch);
-    let size = batch + batch * (budget - latency) / latency;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to most")]
-    let size = size.clamp(1.0, f64::from(server.most)).ceil() as u32;
-    size
-}
-
-fn tuned_share(server: &ServerView, share: f64, seen: Measured) -> f64 {
-    let latency = (budget_ms(server) - seen.service_ms) / seen.service_ms;
-    let throughput = (seen.capacity_rps - server.rate.get()) / seen.capacity_rps;
-    let kept = |slack: f64| (0.0..SLACK).contains(&slack);
-    if kept(latency) && kept(throughput) {
-        return share;
-    }
-    let factor = latency.abs().max(throughput.abs());
-    let missed = latency < 0.0 || throughput < 0.0;
-    (if missed { share * (1.0 + factor) } else { share * (1.0 - factor) }).clamp(1.0, 100.0)
+fn size(batch: u32) -> BatchSize {
+    BatchSize::new(batch).expect("a server has a batch size")
 }
 
 #[cfg(test)]
