@@ -1,7 +1,7 @@
 //! `igniter accuracy`
 
 use super::Outcome;
-use super::args::AccuracyArgs;
+use super::model_args::AccuracyArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
 use crate::plot::{self, AccuracyPoint};

@@ -1,7 +1,8 @@
 //! `igniter capacity`
 
-use super::args::{CapacityArgs, FindArg, JudgeArgs, ScenarioArgs};
+use super::args::ScenarioArgs;
 use super::results::in_pool;
+use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
 use crate::report::{Existing, Manifest, OutputDir, short};

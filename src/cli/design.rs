@@ -1,8 +1,8 @@
 //! `igniter design`
 
 use super::Outcome;
-use super::args::DesignArgs;
 use super::files::{check_writable, write_file};
+use super::model_args::DesignArgs;
 use super::output;
 use super::study::Measured;
 use crate::fit::{FitData, SoloUse, fit_contention};

@@ -1,8 +1,8 @@
 //! `igniter fit`
 
 use super::Outcome;
-use super::args::FitArgs;
 use super::files::{check_writable, write_file};
+use super::model_args::FitArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};

@@ -1,8 +1,8 @@
 //! `igniter frontier`
 
-use super::args::FrontierArgs;
 use super::capacity::{CELLS, candidate_cells, plain_cells, search};
 use super::results::in_pool;
+use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
 use crate::plot::{SweepMark, SweepSeries, pareto_figure, write_figures};
 use crate::report::{Existing, Manifest, OutputDir};

@@ -1,8 +1,8 @@
 //! `igniter import`
 
 use super::Outcome;
-use super::args::ImportArgs;
 use super::files::write_folder;
+use super::model_args::ImportArgs;
 use super::output;
 use crate::domain::GpuKindName;
 use crate::profile::{Imported, import_artifact, profile_files, write_colocated, write_solo_table};

@@ -1,8 +1,8 @@
 //! `igniter merge`
 
 use super::Outcome;
-use super::args::MergeArgs;
 use super::sweep::print_outcome;
+use super::sweep_args::MergeArgs;
 use crate::report::Manifest;
 use crate::sweep::{Shard, merge_shards};
 use anyhow::bail;

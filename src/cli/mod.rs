@@ -20,6 +20,7 @@ mod frontier;
 mod import;
 mod man;
 mod merge;
+mod model_args;
 mod output;
 mod plan;
 mod planning;
@@ -33,6 +34,7 @@ mod schema;
 mod simulate;
 mod study;
 mod sweep;
+mod sweep_args;
 mod trace;
 mod trace_args;
 

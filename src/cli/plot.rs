@@ -1,6 +1,6 @@
 //! `igniter plot`: figures from the files of a sweep alone.
 
-use super::args::{PlotArgs, PlotKind};
+use super::sweep_args::{PlotArgs, PlotKind};
 use super::{Outcome, output};
 use crate::plot::{
     Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,

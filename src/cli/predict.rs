@@ -1,7 +1,7 @@
 //! `igniter predict`
 
 use super::Outcome;
-use super::args::PredictArgs;
+use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
 use crate::predictor::{ErrorBounds, Member, Predictor};

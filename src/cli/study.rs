@@ -1,7 +1,7 @@
 //! `igniter study`
 
 use super::Outcome;
-use super::args::{MeasuredArgs, StudyArgs};
+use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
 use crate::plot::{self, PredictedMark, StudyPoint, StudySeries};
 use crate::profile::{

@@ -1,9 +1,9 @@
 //! `igniter sweep`
 
 use super::Outcome;
-use super::args::SweepArgs;
 use super::output;
 use super::progress::Progress;
+use super::sweep_args::SweepArgs;
 use crate::report::Manifest;
 use crate::sweep::{Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep};
 use serde::Serialize;

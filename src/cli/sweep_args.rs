@@ -1,0 +1,185 @@
+//! The flags of sweeps and searches.
+
+use super::args::{PrintArgs, ScenarioArgs, ThreadArgs};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Files, tables and job arrays: docs/sweeps.md")]
+pub(super) struct SweepArgs {
+    /// The sweep, a TOML file
+    pub sweep: PathBuf,
+    /// Write tables to this folder; a shard makes a folder of its own in it
+    #[arg(long, short, value_name = "DIR", required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
+    /// Do only shard I of N, with I from 0
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Do the shard of this task of a job array of N (Slurm, Kubernetes, PBS, LSF)
+    #[arg(long, value_name = "N", conflicts_with = "shard")]
+    pub shards: Option<u32>,
+    /// Continue what an earlier run left unfinished; what is finished stays as it is
+    #[arg(long)]
+    pub resume: bool,
+    /// Confirm more than ten million points
+    #[arg(long)]
+    pub yes: bool,
+    /// Check the sweep and say how large it is, without running it
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// Folders of shards, or the folder that holds them
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Write tables to this folder [default: the first folder, where it holds the shards]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+/// How candidates are judged.
+#[derive(Debug, Clone, Args)]
+pub(super) struct JudgeArgs {
+    /// The strategies, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
+    pub strategies: Vec<String>,
+    /// Percent of all requests that are to meet their SLO
+    #[arg(long, value_name = "PCT", default_value_t = 99.0)]
+    pub target: f64,
+    /// Judge by the workload that fares worst, not by all requests together
+    #[arg(long)]
+    pub worst: bool,
+    /// Plans may serve a workload on several GPUs (strategies that can: gpulets, optimal, …)
+    #[arg(long)]
+    pub replicas: bool,
+    /// How sure a verdict has to be, above 0 and below 1
+    #[arg(long, default_value_t = 0.95)]
+    pub confidence: f64,
+    /// Seeds of every candidate at least
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]
+    pub least: u16,
+    /// Seeds of every candidate at most; who is then still too close to call fails
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..))]
+    pub most: u16,
+}
+
+/// What `capacity` looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FindArg {
+    /// The highest factor of all rates; plans are made for these rates
+    Rate,
+    /// The lowest factor of all SLOs; plans are made for these SLOs
+    Slo,
+    /// The lowest cost, and so the fewest GPUs, of plans with more or less headroom of throughput
+    Gpus,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CapacityArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// What to look for
+    #[arg(long, value_enum, default_value_t = FindArg::Rate)]
+    pub find: FindArg,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Rates and SLOs: plan once, for the scenario as it is, and change only what is simulated
+    #[arg(long)]
+    pub keep_plan: bool,
+    /// The lowest factor (rate, SLO), or headroom in percent (GPUs), that is tried
+    #[arg(long)]
+    pub from: Option<f64>,
+    /// The highest one
+    #[arg(long)]
+    pub to: Option<f64>,
+    /// How close the ends of the last step are; for GPUs, the step from one headroom to the next
+    #[arg(long)]
+    pub precision: Option<f64>,
+    /// Write the table to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FrontierArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// The highest headroom of planned throughput that is tried, in percent
+    #[arg(long, default_value_t = 300.0)]
+    pub to: f64,
+    /// The step from one headroom to the next, in percent
+    #[arg(long, default_value_t = 10.0)]
+    pub step: f64,
+    /// Write table and figure to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+/// The kinds of figures of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlotKind {
+    /// SLO attainment over an axis, with confidence bands and the marker of the target
+    Attainment,
+    /// Cost over an axis
+    Cost,
+    /// A number over two axes, a panel for each strategy
+    Heatmap,
+    /// Cost against SLO attainment, with what is best for its cost
+    Pareto,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlotArgs {
+    /// The folder of a sweep
+    pub dir: PathBuf,
+    /// The kind of figure
+    #[arg(long, value_enum, default_value_t = PlotKind::Attainment)]
+    pub kind: PlotKind,
+    /// The column on the x axis, such as an axis of the sweep or gpu_count [default: the last axis]
+    #[arg(long)]
+    pub x: Option<String>,
+    /// The column that is shown [default: attainment_pct, or cost_per_hour]
+    #[arg(long)]
+    pub y: Option<String>,
+    /// Heat maps: the column on the y axis [default: the axis before the last]
+    #[arg(long)]
+    pub rows: Option<String>,
+    /// A panel for each value of this column
+    #[arg(long)]
+    pub panels: Option<String>,
+    /// Only points with this value in a column, such as cv=4; may be given several times
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub only: Vec<String>,
+    /// The target of the marker, in percent
+    #[arg(long, default_value_t = 99.0)]
+    pub target: f64,
+    /// A logarithmic x axis
+    #[arg(long)]
+    pub log: bool,
+    /// The name of the files, without an extension
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Write the figures to this folder [default: figures/ of the sweep]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
