@@ -57,7 +57,7 @@ pub struct WorkloadRun {
     pub exhausted: u64,
     /// Connections that were open at the end.
     pub connections: u32,
-    /// When its standby took over, in seconds since the start; `None` where it did not.
+    /// When its first standby took over, in seconds since the start; `None` where none did.
     #[serde(default)]
     pub switched_s: Option<f64>,
 }
@@ -92,6 +92,13 @@ pub struct RunInfo {
     pub workloads: Vec<WorkloadRun>,
     /// What happened during the run.
     pub warnings: Vec<Warning>,
+    /// Whether standbys could take over.
+    #[serde(default)]
+    pub shadow: bool,
+    /// For how much of the measured run some process of the machine waited for a processor, in percent;
+    /// `None` where the system does not say.
+    #[serde(default)]
+    pub cpu_wait_pct: Option<f64>,
 }
 
 /// The files of a run.

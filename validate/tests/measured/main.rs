@@ -12,6 +12,7 @@
 //! machines that run tests are busy; counts, files and exit codes are asserted exactly.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 
+mod late;
 mod perf_analyzer;
 
 use assert_cmd::cargo::cargo_bin;
