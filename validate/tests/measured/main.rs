@@ -14,6 +14,7 @@
 
 mod late;
 mod perf_analyzer;
+mod placements;
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
