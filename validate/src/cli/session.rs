@@ -119,7 +119,7 @@ impl Session<'_> {
             // It came before the start of the measured run: any other origin serves.
             let calibration = &record.workloads[i].calibration;
             let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
-            run.overhead = HostOverhead::calibrate(&rows, run.times_ms.as_deref());
+            run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms);
         }
         let warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
         let info = RunInfo {
@@ -214,11 +214,6 @@ impl Session<'_> {
         before: Option<&[ServerStatistics]>,
     ) -> WorkloadRun {
         let name = load.target.workload();
-        let spec = self.specs.iter().find(|spec| spec.workload == *name && spec.active);
-        let times_ms = spec.and_then(|spec| match &spec.source {
-            ModelSource::Emulated { times_ms, .. } => Some(times_ms.clone()),
-            _ => None,
-        });
         let statistics = before.and_then(|before| {
             let after = load.target.statistics().ok()?;
             let mut all = after.iter().zip(before).map(|(after, before)| after.since(before));
@@ -229,7 +224,7 @@ impl Session<'_> {
         WorkloadRun {
             workload: name.clone(),
             planned: recorded.planned as u64,
-            times_ms,
+            tables_ms: self.times(name),
             overhead: None,
             statistics,
             exhausted: InferClient::exhausted(&load.target),
@@ -242,6 +237,16 @@ impl Session<'_> {
                 .copied()
                 .map(Nanoseconds::as_seconds),
         }
+    }
+
+    /// The times of a workload's models where they are emulated, one table for each placement; else none.
+    fn times(&self, name: &WorkloadName) -> Vec<Vec<f64>> {
+        let own = self.specs.iter().filter(|spec| spec.workload == *name && spec.active);
+        let table = |spec: &ServerSpec| match &spec.source {
+            ModelSource::Emulated { times_ms, .. } => Some(times_ms.clone()),
+            _ => None,
+        };
+        own.filter_map(table).collect()
     }
 
     /// One entry for each workload of the scenario; those that the plan does not serve have nothing.

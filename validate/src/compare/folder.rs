@@ -47,8 +47,9 @@ pub struct WorkloadRun {
     pub workload: WorkloadName,
     /// How many requests were to be sent.
     pub planned: u64,
-    /// The times of an emulated model in ms, by batch size from 1.
-    pub times_ms: Option<Vec<f64>>,
+    /// The times of an emulated model in ms, by batch size from 1: one table for each placement.
+    #[serde(default)]
+    pub tables_ms: Vec<Vec<f64>>,
     /// What the host adds, where it was measured.
     pub overhead: Option<HostOverhead>,
     /// What the server counted during the run; of the standby's too.
@@ -69,7 +70,7 @@ impl WorkloadRun {
         Self {
             workload,
             planned: 0,
-            times_ms: None,
+            tables_ms: Vec::new(),
             overhead: None,
             statistics: None,
             exhausted: 0,

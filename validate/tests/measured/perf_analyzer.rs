@@ -10,7 +10,7 @@ use igniter::stats::{mean, percentile};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Ends the servers when it is dropped: `validate launch` does so at the end of its time, and when asked.
@@ -28,6 +28,9 @@ impl Drop for Servers {
 const SECONDS: u32 = 12;
 const ROUNDS: u32 = 2;
 const RATE: u32 = 100;
+/// With its usual four threads it is no open loop: requests wait for it until half of what it reports as
+/// latency is its own.
+const THREADS: &str = "16";
 
 const CONFIG: &str = "backend: \"python\"\nmax_batch_size: 16\n\
     input [{ name: \"IN\", data_type: TYPE_FP32, dims: [4] }]\n\
@@ -52,6 +55,8 @@ class TritonPythonModel:
 struct Seen {
     means: Vec<f64>,
     p99s: Vec<f64>,
+    /// Whether it said that it was late itself.
+    delayed: bool,
 }
 
 impl Seen {
@@ -104,7 +109,9 @@ fn perf_analyzer_sees_what_our_client_sees() {
             intended.add(ours.from_intended);
             sent.add(ours.from_sent);
             late_ms = late_ms.max(ours.late_p99_ms);
-            theirs.add(perf_analyzer(&program, &url, &model, process, folder.path()));
+            let (seen, delayed) = perf_analyzer(&program, &url, &model, process);
+            theirs.add(seen);
+            theirs.delayed |= delayed;
         }
         for (client, seen) in [
             ("ours, from the intended time", &intended),
@@ -114,9 +121,12 @@ fn perf_analyzer_sees_what_our_client_sees() {
             let [mean, p99] = seen.all();
             println!("| {process} | {client} | {mean:.2} | {p99:.2} |");
         }
-        println!("late sends of ours, P99: {late_ms:.2} ms");
-        // Both on a machine that was not idle: they saw different moments of it.
-        let limit = if late_ms <= LATE_MS { 1.05 } else { 2.5 };
+        println!(
+            "late sends of ours, P99: {late_ms:.2} ms; perf_analyzer late: {}",
+            theirs.delayed
+        );
+        // Where one was late, the machine was not idle, and each saw other moments of it.
+        let limit = if late_ms <= LATE_MS && !theirs.delayed { 1.05 } else { 4.0 };
         for (ours, theirs) in sent.all().into_iter().zip(theirs.all()) {
             let ratio = (ours / theirs).max(theirs / ours);
             assert!(ratio <= limit, "{process}: {ours} ms against {theirs} ms");
@@ -180,29 +190,21 @@ fn ours(scenario: &Path, list: &Path, out: &Path) -> Ours {
     }
 }
 
-/// Mean and P99 in ms, over three windows.
-fn perf_analyzer(program: &Path, url: &str, model: &str, process: &str, folder: &Path) -> [f64; 2] {
-    let table: PathBuf = folder.join("theirs.csv");
+/// Mean and P99 in ms, over three windows, and whether it says that it could not keep its schedule.
+fn perf_analyzer(program: &Path, url: &str, model: &str, process: &str) -> ([f64; 2], bool) {
     let window = (SECONDS * 1000 / 3).to_string();
     let output = Command::new(program)
         .args(["-m", model, "-u", url.trim_start_matches("http://"), "-i", "http", "--async"])
         .args(["--request-rate-range", &RATE.to_string(), "--request-distribution", process])
-        .args(["-p", &window, "-r", "3", "-s", "999", "--verbose-csv", "-f"])
-        .arg(&table)
+        .args(["--max-threads", THREADS, "-p", &window, "-r", "3", "-s", "999"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let text = fs::read_to_string(&table).unwrap_or_else(|_| panic!("no table: {said}"));
-    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-    let of = |name: &str| {
-        let column = lines[0].iter().position(|header| *header == name);
-        column.map(|column| lines[1][column].parse::<f64>().unwrap() / 1e3)
+    let us = |name: &str| -> f64 {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(name));
+        let number = line.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {said}"))
     };
-    // "Avg latency" where there is one; else the mean of the parts of the response.
-    let printed = said.lines().find_map(|line| {
-        let rest = line.trim().strip_prefix("Avg HTTP time: ")?;
-        rest.split(' ').next()?.parse::<f64>().ok()
-    });
-    let mean = printed.map(|us| us / 1e3).or_else(|| of("Avg latency"));
-    [mean.unwrap_or_else(|| panic!("no mean: {said}")), of("p99 latency").unwrap()]
+    let seen = [us("Avg latency: "), us("p99 latency: ")];
+    (seen.map(|us| us / 1e3), said.contains("not able to keep up"))
 }

@@ -38,6 +38,16 @@ fn gpu(placement: &str) -> String {
     )
 }
 
+/// A few seconds say much of the mean and little of the 99th percentile.
+fn check_mean(row: &Value) {
+    let (simulated, measured) = (&row["simulated"], &row["measured"]);
+    assert_eq!(simulated["requests"], measured["requests"], "{row}");
+    assert_eq!(measured["completed"], measured["requests"], "{row}");
+    let error = row["errors"]["mean_pct"].as_f64().unwrap().abs();
+    let limit = if super::was_idle(row) { 5.0 } else { 60.0 };
+    assert!(error <= limit, "mean {error} %: {row}");
+}
+
 /// The server of each request, in the order of their numbers.
 fn servers(folder: &Path) -> Vec<usize> {
     let rows = csv_rows(&folder.join("run/requests.csv"));
@@ -50,19 +60,19 @@ fn several_placements_share_a_workload_as_in_the_simulator() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let workload =
-        "model = \"vgg19\"\nslo_ms = 160\nrate_rps = 40\narrival = { process = \"poisson\" }\n";
+        "model = \"vgg19\"\nslo_ms = 160\nrate_rps = 30\narrival = { process = \"poisson\" }\n";
     let of = |batch: u32, sm: f64, served: f64| {
         gpu(&format!(
             "\"model\": \"vgg19\", \"batch\": {batch}, \"sm_pct\": {sm}, \"served_rps\": {served}"
         ))
     };
-    let gpus = [of(4, 50.0, 30.0), of(2, 25.0, 10.0)];
+    let gpus = [of(2, 25.0, 22.5), of(4, 15.0, 7.5)];
     let Some(row) = run(folder.path(), workload, &gpus, &[]) else { return };
     assert_eq!(row["replicas"], 2);
-    super::check(&row);
-    let rates = [30.0, 10.0].map(|rate| RequestsPerSecond::new(rate).unwrap());
+    check_mean(&row);
+    let rates = [22.5, 7.5].map(|rate| RequestsPerSecond::new(rate).unwrap());
     let servers = servers(folder.path());
-    assert!(servers.len() > 200);
+    assert!(servers.len() > 150);
     assert_eq!(servers, Turns::new(&rates).take(servers.len()).collect::<Vec<_>>());
     let info = fs::read_to_string(folder.path().join("run/run.json")).unwrap();
     let info: Value = serde_json::from_str(&info).unwrap();
@@ -74,10 +84,10 @@ fn standbys_take_over_in_both_arms() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     // A batch alone takes longer than the SLO: the first window already calls the standby.
-    let workload = "model = \"resnet50\"\nslo_ms = 5\nrate_rps = 60\n";
-    let gpus = [gpu("\"model\": \"resnet50\", \"batch\": 4, \"sm_pct\": 20.0")];
+    let workload = "model = \"resnet50\"\nslo_ms = 10\nrate_rps = 30\n";
+    let gpus = [gpu("\"model\": \"resnet50\", \"batch\": 4, \"sm_pct\": 10.0")];
     let Some(row) = run(folder.path(), workload, &gpus, &["--shadow"]) else { return };
-    super::check(&row);
+    check_mean(&row);
     assert_eq!(row["simulated_switch_s"], 1.0, "the end of the first window");
     assert!(row["measured_switch_s"].as_f64().unwrap() >= 1.0, "{row}");
     let servers = servers(folder.path());
