@@ -84,7 +84,7 @@ fn standbys_take_over_in_both_arms() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     // A batch alone takes longer than the SLO: the first window already calls the standby.
-    let workload = "model = \"resnet50\"\nslo_ms = 10\nrate_rps = 30\n";
+    let workload = "model = \"resnet50\"\nslo_ms = 6\nrate_rps = 30\n";
     let gpus = [gpu("\"model\": \"resnet50\", \"batch\": 4, \"sm_pct\": 10.0")];
     let Some(row) = run(folder.path(), workload, &gpus, &["--shadow"]) else { return };
     check_mean(&row);
