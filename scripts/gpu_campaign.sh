@@ -161,10 +161,10 @@ if [[ -e $out/done/facts ]]; then
         in_command=$(($(left) - 15))
         limit=$((for_profile < in_command ? for_profile : in_command))
         # shellcheck disable=SC2086 # the flags are words
-        points=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
-            { n++; if (NF > 1) groups++ } END { print n + 0, groups + 0 }')
-        read -r all groups <<<"$points"
-        planned=$((sessions * start_s + (all - groups) * (point_s + 1) + groups * (group_s + 1)))
+        planned=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
+            { n++; s += 1 + (NF > 1 ? group : point) } END { printf "%d %d\n", n, s + starts }' \
+            point="$point_s" group="$group_s" starts=$((sessions * start_s)) -)
+        read -r all planned <<<"$planned"
         measured=0
         [[ -e $out/profile/journal.jsonl ]] && measured=$(wc -l <"$out/profile/journal.jsonl")
         say "profile: $measured of $all points are done; all take about $planned s, and there are $limit s"

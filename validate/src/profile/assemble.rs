@@ -161,7 +161,7 @@ fn colocated(
                 batch: member.batch,
                 sm: member.units.to_percent(units).context("a share of nothing")?,
                 latency: Milliseconds::new(measured.latency_ms())?,
-                std: None,
+                std: measured.std_ms.map(Milliseconds::new).transpose()?,
             })
         });
         Ok(ColocatedRun { run, members: members.collect::<anyhow::Result<_>>()? })

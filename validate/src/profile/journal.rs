@@ -101,6 +101,7 @@ mod tests {
                 output_ms: 0.25,
                 batches: 9,
                 busy_pct: None,
+                std_ms: None,
             }],
             power_w: None,
             clock_mhz: Some(1530.0),
