@@ -8,8 +8,8 @@
 #
 # Variables: KIND (name of the GPU kind, default: from the GPU's name), MODELS (torchvision), MINUTES (25: for all
 # commands together; what does not fit is left out, the least valuable first), POINT_S and GROUP_S (2 and 5: seconds
-# of a point alone and of a co-location), SERVE_S (30), PYTHON, VALIDATE, IGNITER (programs), VALIDATE_TRITON (server),
-# PROFILE_FLAGS (more flags of `validate profile`).
+# of a point alone and of a co-location), SERVE_S (30), SERVE (the scenarios that are served, all four), PYTHON,
+# VALIDATE, IGNITER (programs), VALIDATE_TRITON (server), PROFILE_FLAGS (more flags of `validate profile`).
 #
 # Exit codes: 0 complete; 1 complete, but steps failed or were left out; 2 could not begin; 75 go on with the same
 # command; 130 interrupted.
@@ -27,6 +27,7 @@ minutes=${MINUTES:-25}
 point_s=${POINT_S:-2}
 group_s=${GROUP_S:-5}
 serve_s=${SERVE_S:-30}
+serve=${SERVE:-gpu-poisson gpu-constant gpu-poisson-120 gpu-constant-120}
 
 # One at a time: a campaign that was killed may have left a step that still ends. Its steps hold the lock too.
 exec 9>"$out/lock"
@@ -106,7 +107,7 @@ else
 fi
 serve_needs=$((serve_s + 15 + start_s))
 overhead_s=$((serve_s + 30))
-after_s=$((4 * serve_needs + 60))
+after_s=$(($(wc -w <<<"$serve") * serve_needs + 60))
 
 # 1. Facts, 2. MPS
 if [[ ! -e $out/machine.txt ]]; then
@@ -204,7 +205,7 @@ fi
 # 5. Serve a plan: evenly spaced and random arrivals, at the planned load and at 1.2 times that
 if [[ -e $out/done/fit && -z ${without_mps:-} ]]; then
     step scenarios 10 "$python" "$helper" scenarios "$out" "$most_rps"
-    for scenario in gpu-poisson gpu-constant gpu-poisson-120 gpu-constant-120; do
+    for scenario in $serve; do
         [[ -e $out/done/scenarios ]] || continue
         plan=$out/plans/${scenario%-120}.json
         mkdir -p "$out/plans"

@@ -106,6 +106,7 @@ mod tests {
             power_w: None,
             clock_mhz: Some(1530.0),
             throttle: None,
+            idle_w: None,
         };
         let mut journal = Journal::open(&path).unwrap();
         assert!(journal.find(&run("a")).is_none());

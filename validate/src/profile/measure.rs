@@ -29,6 +29,8 @@ const SETTLING: Duration = Duration::from_millis(400);
 const LEAST_BATCHES: u64 = 4;
 /// … but not beyond so many times the length that was asked for.
 const LONGEST: u32 = 4;
+/// How long the power without load is measured: the energy counter wants a second.
+const IDLE: Duration = Duration::from_millis(1200);
 /// How often counters are looked at in the length that was asked for.
 const LOOKS: u32 = 10;
 /// How often GPUs are sampled.
@@ -74,6 +76,9 @@ pub struct RunResult {
     /// All throttle bits that were set meanwhile; absent without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<u64>,
+    /// Power of the GPU with the servers on it but without load, in W; absent without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_w: Option<f64>,
 }
 
 /// How servers of a session are started and loaded.
@@ -101,6 +106,7 @@ pub struct Bench<'a> {
     scratch: TempDir,
     study: Study,
     emulated: Option<Box<dyn Predictor>>,
+    idle_w: Option<f64>,
     options: &'a BenchOptions<'a>,
 }
 
@@ -131,10 +137,28 @@ impl<'a> Bench<'a> {
             targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
         }
         let emulated = launch.emulated()?;
-        let bench =
-            Self { targets, deployment, _runtime: runtime, scratch, study, emulated, options };
+        let mut bench = Self {
+            targets,
+            deployment,
+            _runtime: runtime,
+            scratch,
+            study,
+            emulated,
+            idle_w: None,
+            options,
+        };
         bench.warm_up(servers)?;
+        bench.idle_w = bench.idle_power()?;
         Ok(bench)
+    }
+
+    /// A GPU with processes on it draws more than an empty one, whether they do anything or not: that is no model's
+    /// power.
+    fn idle_power(&self) -> anyhow::Result<Option<f64>> {
+        let Some(sampler) = self.sampler()? else { return Ok(None) };
+        life::sleep(IDLE)?;
+        let samples = sampler.stop()?;
+        Ok(samples.first().and_then(|sample| sample.mean_power_w))
     }
 
     /// The first batches of a server take many times longer.
@@ -260,6 +284,7 @@ impl<'a> Bench<'a> {
             power_w: sample.and_then(|s| s.mean_power_w),
             clock_mhz: sample.and_then(|s| s.mean_busy_clock_mhz),
             throttle: sample.map(|s| s.throttle),
+            idle_w: self.idle_w,
         })
     }
 
