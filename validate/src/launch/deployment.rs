@@ -55,6 +55,9 @@ pub struct Endpoint {
     /// Where an emulated model looks for other times than those it was started with, where we started it.
     #[serde(skip)]
     pub times_file: Option<PathBuf>,
+    /// Where a model of torchvision says how its execution divides into copies and kernels, where we started it.
+    #[serde(skip)]
+    pub stages_file: Option<PathBuf>,
 }
 
 /// Servers that run and are ready. Dropping it ends them: requests in flight are finished first, for at most

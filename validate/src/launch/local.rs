@@ -379,8 +379,14 @@ fn endpoint(
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());
     endpoint.seen_sm = seen_sm;
-    if let ModelSource::Emulated { .. } = place.spec.source {
-        endpoint.times_file = Some(place.instances().join("times_ms"));
+    match place.spec.source {
+        ModelSource::Emulated { .. } => {
+            endpoint.times_file = Some(place.instances().join("times_ms"));
+        }
+        ModelSource::Torchvision { .. } => {
+            endpoint.stages_file = Some(place.instances().join("stages"));
+        }
+        ModelSource::Ready(_) => {}
     }
     Ok(endpoint)
 }
@@ -461,6 +467,7 @@ pub(super) fn describe(
         seen_sm: None,
         pid: None,
         times_file: None,
+        stages_file: None,
     })
 }
 

@@ -73,6 +73,12 @@ impl MpsDaemon {
             [(PIPES.to_owned(), text(&pipes)), (LOGS.to_owned(), text(&logs))].into();
         let mut daemon_environment = environment.clone();
         daemon_environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device.to_owned());
+        // The daemon starts nvidia-cuda-mps-server, which may be in no folder of PATH but beside it.
+        let folders = control.parent().into_iter().map(Path::to_owned);
+        let known = std::env::var_os("PATH").unwrap_or_default();
+        if let Ok(path) = std::env::join_paths(folders.chain(std::env::split_paths(&known))) {
+            daemon_environment.insert("PATH".to_owned(), path.to_string_lossy().into_owned());
+        }
         let order = GuardOrder {
             command: vec![text(&control), "-f".to_owned()],
             environment: daemon_environment,
