@@ -49,7 +49,7 @@ impl ArrivalProcess for SplitArrivals {
 
 /// Whose turn it is.
 #[derive(Debug)]
-struct Turns {
+pub(super) struct Turns {
     weights: Vec<i64>,
     credit: Vec<i64>,
     total: i64,
@@ -57,7 +57,7 @@ struct Turns {
 
 impl Turns {
     /// Weights are whole millionths of a request/s, so that nothing is rounded on the way.
-    fn new(rates: &[RequestsPerSecond]) -> Self {
+    pub(super) fn new(rates: &[RequestsPerSecond]) -> Self {
         const MILLIONTHS: f64 = 1e6;
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
         let weight = |rate: &RequestsPerSecond| {
@@ -69,7 +69,7 @@ impl Turns {
         Self { credit: vec![0; weights.len()], weights, total }
     }
 
-    fn next(&mut self) -> usize {
+    pub(super) fn next(&mut self) -> usize {
         let mut chosen = 0;
         for (server, weight) in self.weights.iter().enumerate() {
             self.credit[server] += weight;

@@ -20,7 +20,7 @@ use igniter::report::{Existing, Manifest, OutputDir};
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use igniter::units::Nanoseconds;
-use igniter::workload::GeneratedArrivals;
+use igniter::workload::{ArrivalError, GeneratedArrivals};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -160,6 +160,11 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
 /// The scenario with what the command line changes of it.
 fn study(args: &RunCommand) -> anyhow::Result<Study> {
     let mut scenario = Scenario::load(&args.scenario)?;
+    // Said before any server starts.
+    if let Some(entry) = scenario.workloads.iter().find(|entry| entry.arrival.waits_for_answers()) {
+        return Err(ArrivalError::ClosedLoop { workload: entry.workload.name.clone() })
+            .with_context(|| args.scenario.display().to_string());
+    }
     let seconds =
         |value: Option<f64>, old: Nanoseconds| value.map_or(Ok(old), Nanoseconds::from_seconds);
     scenario.duration = seconds(args.duration_s, scenario.duration).context("--duration-s")?;
