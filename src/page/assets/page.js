@@ -132,9 +132,10 @@
     animation: !still, animationDuration: 200, color: COLOURS,
     textStyle: { fontFamily: "system-ui, 'DejaVu Sans', sans-serif" },
     aria: { enabled: true },
-    grid: { left: 62, right: 18, top: 62, bottom: 78 },
-    legend: { type: "scroll", top: 4, itemWidth: 26, textStyle: { color: INK } },
-    toolbox: { right: 4, top: 24, itemSize: 13, feature: { dataZoom: { title: { zoom: "Zoom to a rectangle", back: "Zoom back" }, brushStyle: { color: "rgba(0,114,178,.15)" } }, restore: { title: "Whole chart" } } },
+    grid: { left: 62, right: 18, top: 54, bottom: 78 },
+    // Beside the tools: what stands above a line of the chart is below both.
+    legend: { type: "scroll", top: 4, left: 62, right: 84, itemWidth: 26, textStyle: { color: INK } },
+    toolbox: { right: 4, top: 6, itemSize: 13, feature: { dataZoom: { title: { zoom: "Zoom to a rectangle", back: "Zoom back" }, brushStyle: { color: "rgba(0,114,178,.15)" } }, restore: { title: "Whole chart" } } },
   });
   const slider = (axis) => ({ type: "slider", [axis]: 0, height: 16, bottom: 6, brushSelect: false, filterMode: "none", labelFormatter: (v, s) => (s || shown(v)), showDetail: false });
   const inside = (axis) => ({ type: "inside", [axis]: 0, filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false });
@@ -177,30 +178,44 @@
     });
     const marks = [
       ...spec.up.map((m) => ({ xAxis: m.at, label: { formatter: m.words } })),
-      ...spec.across.map((m) => ({ yAxis: m.at, label: { formatter: m.words, position: "insideEndTop" } })),
+      ...spec.across.map((m) => ({ yAxis: m.at, label: { formatter: m.words, position: m.below ? "insideStartBottom" : "insideEndTop" } })),
     ];
     if (spec.alone) {
       const all = xs.concat(ys).filter((v) => v > 0);
       const [low, high] = [Math.min(...all), Math.max(...all)];
       marks.push([{ coord: [low, low], label: { formatter: "equal", position: "end" } }, { coord: [high, high] }]);
+      // Both lines of a band are straight on equal axes, logarithmic or not.
+      const side = (part) => marks.push([{ coord: [low, low * part], label: { show: false }, lineStyle: { color: SOFT, type: [2, 3] } }, { coord: [high, high * part] }]);
+      if (spec.band) { side(1 + spec.band); side(1 - spec.band); }
     }
     const series = spec.series.map((s, i) => ({
       name: s.name, type: spec.alone ? "scatter" : "line", data: s.points,
       symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
       step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[i % DASHES.length] },
       emphasis: { focus: "series" },
+      ...(s.said ? { tooltip: { valueFormatter: (v, i) => s.said[i] ?? shown(v) } } : {}),
     }));
+    // A band is an area stacked on a line that is not drawn.
+    const bands = spec.series.flatMap((s, i) => {
+      if (!s.band) return [];
+      const part = (data, more) => ({ name: s.name, type: "line", band: true, stack: `band ${i}`, stackStrategy: "all", data, symbol: "none", silent: true, tooltip: { show: false }, lineStyle: { opacity: 0 }, z: 1, ...more });
+      return [
+        part(s.band.map(([low], k) => [s.points[k][0], low]), {}),
+        part(s.band.map(([low, high], k) => [s.points[k][0], high - low]), { areaStyle: { color: COLOURS[i % COLOURS.length], opacity: 0.18 } }),
+      ];
+    });
+    series.forEach((s, i) => { s.color = COLOURS[i % COLOURS.length]; });
     if (series.length > 0 && marks.length > 0) {
       series[0].markLine = { silent: true, symbol: "none", animation: false, lineStyle: { color: INK, type: [4, 4] }, label: { color: INK }, data: marks };
     }
-    const shares = spec.y === "share of requests" ? { min: 0, max: 1 } : {};
+    const shares = spec.y.startsWith("share of ") ? { min: 0, max: 1 } : {};
     return {
       ...base(holder),
       tooltip: { trigger: spec.alone ? "item" : "axis", confine: true, valueFormatter: shown, axisPointer: { label: { formatter: (p) => shown(p.value) } } },
       xAxis: axis(spec.x, spec.logX, xs, 26, true),
       yAxis: { ...axis(spec.y, spec.logY, ys, 46, false), ...shares },
       dataZoom: [slider("xAxisIndex"), inside("xAxisIndex")],
-      series,
+      series: [...series, ...bands],
     };
   };
 
@@ -216,8 +231,14 @@
     }
     chart.setOption(option, true);
   };
+  const forget = (holder) => {
+    resizes.unobserve(holder);
+    drawn.get(holder)?.dispose();
+    drawn.delete(holder);
+  };
   const resizes = new ResizeObserver((entries) => {
-    for (const entry of entries) drawn.get(entry.target)?.resize();
+    // Without a width, a chart would be drawn in one that nobody sees.
+    for (const entry of entries) if (entry.contentRect.width > 0) drawn.get(entry.target)?.resize();
   });
   const waiting = new Map(data.charts.map((spec) => [document.getElementById(spec.id), spec]));
   const drawWaiting = (holder, more = {}) => {
@@ -256,9 +277,14 @@
 
   // -- explorer ------------------------------------------------------------------------------------
   const explorer = () => {
-    const tables = data.tables.filter((t) => t.rows.length > 1 && t.numeric.some(Boolean));
+    // The means of a sweep have an explorer of their own.
+    const tables = data.tables.filter((t) => t.rows.length > (data.sweep ? 50 : 1) && t.numeric.some(Boolean) && t.title !== data.sweep?.table);
     const section = document.getElementById("explorer");
-    if (tables.length === 0) { section.hidden = true; return; }
+    if (tables.length === 0) {
+      section.hidden = true;
+      document.querySelector('nav a[href="#explorer"]').parentElement.remove();
+      return;
+    }
     const controls = document.getElementById("explorer-controls");
     const holder = document.getElementById("explorer-chart");
     const caption = document.getElementById("explorer-caption");
@@ -343,6 +369,6 @@
 
   for (const spec of data.tables) enhance(spec);
   explorer();
-  // For tests and for people at the console.
-  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all };
+  // For sweep.js, for tests and for people at the console.
+  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, shown, distinct, collator, draw, forget, lines, bars, COLOURS, DASHES };
 })();
