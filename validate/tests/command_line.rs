@@ -83,3 +83,16 @@ fn a_proxy_of_the_environment_is_not_used() {
     let heard = proxy.accept().map(drop).unwrap_err();
     assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock, "nobody came to the proxy");
 }
+
+#[test]
+fn clients_that_wait_are_refused_before_any_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("waiting.toml");
+    let text = "version = 1\nduration_s = 5\n[[gpu]]\nkind = \"v100\"\n[[workload]]\nname = \"W1\"\nmodel = \"alexnet\"\n\
+                slo_ms = 50\nrate_rps = 100\narrival = { process = \"closed_loop\", clients = 4 }\n";
+    std::fs::write(&scenario, text).unwrap();
+    let words = contains("waiting.toml").and(contains("workload W1: closed_loop arrivals"));
+    let words = words.and(contains("not sent to real servers"));
+    let arguments = ["run", scenario.to_str().unwrap(), "-o", "/nowhere/out"];
+    validate().args(arguments).assert().code(2).stdout("").stderr(words);
+}

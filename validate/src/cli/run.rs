@@ -7,11 +7,12 @@ use super::session::{Measurement, Session};
 use crate::compare::{RunFolder, compare, write_comparison};
 use crate::launch::LaunchArgs;
 use crate::run::{keep_run, standby_specs};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::WorkloadName;
 use igniter::report::{Existing, Manifest, OutputDir};
 use igniter::run::Study;
+use igniter::workload::ArrivalError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,7 @@ pub(super) struct LoadArgs {
 
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
+    check_open_loop(&study).with_context(|| args.planned.scenario.display().to_string())?;
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
@@ -114,6 +116,15 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     write_comparison(&mut dir, &comparison)?;
     dir.finish(manifest)?;
     finish_comparison(&comparison, &args.output, &args.limits)
+}
+
+/// Refuses clients that wait for answers: ours sends at given times.
+fn check_open_loop(study: &Study) -> Result<(), ArrivalError> {
+    let waits = study.scenario().workloads.iter().find(|entry| entry.arrival.waits_for_answers());
+    match waits {
+        Some(entry) => Err(ArrivalError::ClosedLoop { workload: entry.workload.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The input files by workload.
