@@ -133,14 +133,15 @@ pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
 
 /// The distribution of the absolute error of each model.
 fn distribution(accuracy: &Accuracy) -> Lines {
-    let series = accuracy.by_model().filter(|(_, points)| !points.is_empty()).map(|(model, points)| {
-        let mut errors: Vec<f64> = points.iter().map(|point| point.error_pct.abs()).collect();
-        errors.sort_by(f64::total_cmp);
-        let n = errors.len() as f64;
-        let points: Vec<_> =
-            errors.iter().enumerate().map(|(i, error)| (*error, (i + 1) as f64 / n)).collect();
-        (model.to_owned(), thinned(&points, CDF_POINTS))
-    });
+    let series =
+        accuracy.by_model().filter(|(_, points)| !points.is_empty()).map(|(model, points)| {
+            let mut errors: Vec<f64> = points.iter().map(|point| point.error_pct.abs()).collect();
+            errors.sort_by(f64::total_cmp);
+            let n = errors.len() as f64;
+            let points: Vec<_> =
+                errors.iter().enumerate().map(|(i, error)| (*error, (i + 1) as f64 / n)).collect();
+            (model.to_owned(), thinned(&points, CDF_POINTS))
+        });
     Lines {
         series: series.collect(),
         axes: ("absolute error (%)", "share of predictions"),
@@ -164,8 +165,7 @@ fn table(accuracy: &Accuracy) -> Table {
     let mut rows = vec![row("predictor", &accuracy.predictor, &accuracy.errors)];
     rows.extend(accuracy.per_model.iter().map(|of| row("its model", &of.model, &of.errors)));
     rows.extend(accuracy.null_models.iter().map(|of| row("simpler", &of.name, &of.errors)));
-    let names =
-        ["what", "name", "latencies", "mean |error| (%)", "P95 (%)", "max (%)", "bias (%)"];
+    let names = ["what", "name", "latencies", "mean |error| (%)", "P95 (%)", "max (%)", "bias (%)"];
     let columns = names.map(str::to_owned).to_vec();
     Table { title: "Errors".to_owned(), columns, rows, note: None }
 }

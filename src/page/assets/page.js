@@ -110,9 +110,48 @@
       holder.prepend(controls);
     }
     holder.querySelector(".scroll").after(more);
-    addEventListener("beforeprint", () => { state.kept = state.limit; state.limit = 2000; show(); });
-    addEventListener("afterprint", () => { state.limit = state.kept; show(); });
+    addEventListener("beforeprint", () => {
+      state.kept = state.limit;
+      // What lies in files beside the page is no reason for hundreds of sheets.
+      state.limit = holder.closest("#tables") ? 60 : 2000;
+      show();
+      const rows = visible().length;
+      if (rows > state.limit) table.caption.textContent = `${spec.title} (the first ${state.limit} of ${rows} rows)`;
+      state.pieces = pieces(table, spec);
+      table.classList.toggle("screen", state.pieces.length > 0);
+      holder.append(...state.pieces);
+    });
+    addEventListener("afterprint", () => {
+      state.limit = state.kept;
+      for (const piece of state.pieces) piece.remove();
+      table.classList.remove("screen");
+      table.caption.textContent = spec.title;
+      show();
+    });
     show();
+  };
+
+  // A table that is wider than a sheet of paper, in pieces that each begin with its first column; a browser would
+  // shrink the whole page for it and cut it all the same. Widths are guessed: paper is laid out after this.
+  const PAPER_PT = 500, LETTER_PT = 4.3, PADDING_PT = 7;
+  const pieces = (table, spec) => {
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const longest = (text) => Math.max(...text.split(" ").map((word) => word.length));
+    const widths = spec.columns.map((name, c) => LETTER_PT * rows.reduce((most, row) => Math.max(most, spec.numeric[c] ? row[c].length : Math.min(60, longest(row[c]))), longest(name) + 1) + PADDING_PT);
+    const groups = [[]];
+    let used = widths[0];
+    for (let c = 1; c < widths.length; c++) {
+      if (used + widths[c] > PAPER_PT && groups.at(-1).length > 0) { groups.push([]); used = widths[0]; }
+      groups.at(-1).push(c);
+      used += widths[c];
+    }
+    if (groups.length < 2) return [];
+    return groups.map((group, i) => {
+      const kept = [0, ...group];
+      const head = kept.map((c) => element("th", { scope: "col", ...(spec.numeric[c] ? { class: "n" } : {}) }, spec.columns[c]));
+      const body = rows.map((row) => element("tr", {}, ...kept.map((c) => element("td", spec.numeric[c] ? { class: "n" } : {}, row[c]))));
+      return element("table", { class: "printed" }, element("caption", {}, `${table.caption.textContent}, part ${i + 1} of ${groups.length}`), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
+    });
   };
 
   // A list to choose from; with `all`, its first entry has the value "", the others "=…".
@@ -260,7 +299,9 @@
   addEventListener("beforeprint", () => {
     all({ animation: false });
     for (const [holder, chart] of drawn) {
-      chart.setOption({ animation: false });
+      // Paper has no use for what is there to be clicked at.
+      const zooms = chart.getOption().dataZoom;
+      chart.setOption({ animation: false, toolbox: { show: false }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: false } : {})), grid: { bottom: 50 } });
       const width = holder.closest(".charts") ? 330 : 690;
       chart.resize({ width, height: 235, animation: { duration: 0 } });
       // No frame comes before the page is printed.
@@ -271,6 +312,9 @@
   addEventListener("afterprint", () => {
     for (const [holder, chart] of drawn) {
       holder.querySelector("svg").removeAttribute("viewBox");
+      const zooms = chart.getOption().dataZoom;
+      const sliders = zooms.some((zoom) => zoom.type === "slider");
+      chart.setOption({ toolbox: { show: true }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: true } : {})), grid: { bottom: sliders ? 78 : 52 } });
       chart.resize({ width: "auto", height: "auto", animation: { duration: 0 } });
     }
   });

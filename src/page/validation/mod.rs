@@ -73,7 +73,8 @@ fn arms(run: &Validation, y: &'static str, of: fn(&WorkloadSummary) -> Option<f6
     let values = |arm: fn(&Row) -> &WorkloadSummary| -> Vec<Option<f64>> {
         run.rows.iter().map(|row| of(arm(row))).collect()
     };
-    let series = vec![(ARMS[0], values(|row| &row.simulated)), (ARMS[1], values(|row| &row.measured))];
+    let series =
+        vec![(ARMS[0], values(|row| &row.simulated)), (ARMS[1], values(|row| &row.measured))];
     bars(run, y, series)
 }
 
@@ -96,7 +97,8 @@ fn latencies(page: &mut Page, run: &Validation) {
         "Predicted time of a full batch, simulated mean and simulated P99, each against what was measured; one \
          point of each per workload. Between the dotted lines, both agree within 10 %.",
     );
-    let column = |of: fn(&Row) -> Option<f64>| -> Vec<Option<f64>> { run.rows.iter().map(of).collect() };
+    let column =
+        |of: fn(&Row) -> Option<f64>| -> Vec<Option<f64>> { run.rows.iter().map(of).collect() };
     let batches = bars(
         run,
         "time of a full batch (ms)",
@@ -106,7 +108,10 @@ fn latencies(page: &mut Page, run: &Validation) {
             (ARMS[1], column(|row| row.measured_batch_ms)),
         ],
     );
-    page.chart(Chart::Bars(batches), "Time of a full batch of each workload, predicted and measured.");
+    page.chart(
+        Chart::Bars(batches),
+        "Time of a full batch of each workload, predicted and measured.",
+    );
     page.chart(
         Chart::Bars(arms(run, "mean latency (ms)", |summary| summary.mean_ms)),
         "Mean latency of each workload, simulated and measured.",

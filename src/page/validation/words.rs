@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn warnings_say_all_that_they_hold() {
-        let late = json!({ "kind": "late_sends", "workload": "W1", "p99_ms": 3.25, "limit_ms": 1.0 });
+        let late =
+            json!({ "kind": "late_sends", "workload": "W1", "p99_ms": 3.25, "limit_ms": 1.0 });
         let words = warned(&late);
         assert!(words.starts_with("late sends (") && words.contains("workload W1"), "{words}");
         assert!(words.contains("p99_ms 3.25") && words.contains("limit_ms 1"), "{words}");
