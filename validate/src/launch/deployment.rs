@@ -50,6 +50,9 @@ pub struct Endpoint {
     pub seen_sm: Option<u32>,
     /// The process of the server, where we started it on this machine.
     pub pid: Option<u32>,
+    /// Where an emulated model looks for other times than those it was started with, where we started it.
+    #[serde(skip)]
+    pub times_file: Option<PathBuf>,
 }
 
 /// Servers that run and are ready. Dropping it ends them: requests in flight are finished first, for at most

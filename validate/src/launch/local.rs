@@ -4,12 +4,15 @@ use super::deployment::tail;
 use super::http::{Inquiry, dimension, tensors};
 use super::mps::{self, MpsDaemon};
 use super::share::{self, read_reports};
-use super::{Deployment, Device, Endpoint, LaunchError, Launcher, ServerSpec, repository};
+use super::{
+    Deployment, Device, Endpoint, LaunchError, Launcher, ModelSource, ServerSpec, repository,
+};
 use crate::guard::{GuardOrder, Guarded};
 use crate::life;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -202,28 +205,42 @@ pub(super) fn launch_all(
             deployment.add_daemon(daemon);
         }
     }
-    for (position, spec) in specs.iter().enumerate() {
-        let mps = spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
-        let (endpoint, server) = start(process, spec, position, &dir, mps)?;
-        deployment.add(endpoint, Some(server));
-        // One that was started before may have ended while this one loaded.
+    // As many load at the same time as there are cores; under MPS the first alone, for it makes the daemon start
+    // the GPU's MPS server.
+    let together = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let alone = usize::from(options.mps).min(specs.len());
+    let waves = specs[..alone].chunks(1).chain(specs[alone..].chunks(together));
+    let mut position = 0;
+    for wave in waves {
+        let mut loading = Vec::new();
+        for spec in wave {
+            let mps =
+                spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
+            let mut place = place_of(spec, position, &dir, mps)?;
+            let server = begin(process, &mut place, position)?;
+            loading.push((place, server, position));
+            position += 1;
+        }
+        for (place, server, position) in loading {
+            let (endpoint, server) = finish(process, place, server, position)?;
+            deployment.add(endpoint, Some(server));
+        }
+        // One that was started before may have ended while these loaded.
         deployment.check()?;
     }
     Ok(deployment)
 }
 
-/// Starts one server and waits until it is ready and has its share.
-fn start(
-    process: &impl ServerProcess,
-    spec: &ServerSpec,
+/// Where the files of a server are, with its repository.
+fn place_of<'a>(
+    spec: &'a ServerSpec,
     position: usize,
     dir: &Path,
     mps: BTreeMap<String, String>,
-) -> Result<(Endpoint, Guarded), LaunchError> {
-    let options = process.options();
+) -> Result<Place<'a>, LaunchError> {
     let standby = if spec.active { "" } else { "-standby" };
     let name = format!("{position}-{}{standby}", plain(spec.workload.as_str()));
-    let mut place = Place {
+    let place = Place {
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
@@ -233,12 +250,33 @@ fn start(
     let instances = place.instances();
     fs::create_dir_all(&instances).map_err(LaunchError::file(&instances))?;
     repository::write(spec, &place.repository())?;
+    Ok(place)
+}
+
+/// Starts one server, which then loads its model.
+fn begin(
+    process: &impl ServerProcess,
+    place: &mut Place<'_>,
+    position: usize,
+) -> Result<Guarded, LaunchError> {
+    let options = process.options();
+    place.port = choose_port(options, position, place.spec)?;
+    let order = process.order(place);
+    Guarded::start(&options.guard, &order).map_err(|source| LaunchError::Start {
+        what: format!("the server of {}", place.spec.workload),
+        source,
+    })
+}
+
+/// Waits until a server is ready and has its share.
+fn finish(
+    process: &impl ServerProcess,
+    mut place: Place<'_>,
+    mut server: Guarded,
+    position: usize,
+) -> Result<(Endpoint, Guarded), LaunchError> {
+    let options = process.options();
     for tried in 1.. {
-        place.port = choose_port(options, position, spec)?;
-        let order = process.order(&place);
-        let mut server = Guarded::start(&options.guard, &order).map_err(|source| {
-            LaunchError::Start { what: format!("the server of {}", spec.workload), source }
-        })?;
         match wait_until_ready(&mut server, &place, options) {
             Ok(()) => return Ok((endpoint(&place, &server, options)?, server)),
             // Somebody else took the port in between.
@@ -246,6 +284,7 @@ fn start(
                 if options.first_port.is_none() && port_was_taken(&tail) && tried < PORT_TRIES => {}
             Err(error) => return Err(error),
         }
+        server = begin(process, &mut place, position)?;
     }
     unreachable!("the last try returns")
 }
@@ -336,6 +375,9 @@ fn endpoint(
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());
     endpoint.seen_sm = seen_sm;
+    if let ModelSource::Emulated { .. } = place.spec.source {
+        endpoint.times_file = Some(place.instances().join("times_ms"));
+    }
     Ok(endpoint)
 }
 
@@ -414,6 +456,7 @@ pub(super) fn describe(
         trace_file: None,
         seen_sm: None,
         pid: None,
+        times_file: None,
     })
 }
 

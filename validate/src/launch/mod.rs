@@ -29,7 +29,7 @@ pub use error::LaunchError;
 pub use external::ExternalLauncher;
 pub use local::{LocalLauncher, ServerOptions};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
-pub use options::{LaunchArgs, plan_specs};
+pub use options::{LaunchArgs, batch_times, plan_specs};
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, ModelSource, ServerSpec};
 pub use triton::{find_triton, in_path};

@@ -1,22 +1,35 @@
-//! One run of a campaign.
+//! The servers of a session, and one run on them.
 
-use super::ProfileRun;
+use super::{ProfileRun, RunMember, Session};
 use crate::gpu::{GpuProbe, Nvml, Sampler};
-use crate::launch::{Device, LaunchArgs};
+use crate::launch::{Deployment, Device, LaunchArgs, batch_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
 use crate::run::{Target, TargetOptions};
 use anyhow::{Context, bail};
 use igniter::domain::{CoLocation, Placement, Plan, WorkloadName};
+use igniter::predictor::{Member, Predictor, contention};
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::units::Nanoseconds;
+use igniter::units::{Nanoseconds, SmUnits};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Until queues are full and clocks have settled, nothing counts.
+const SETTLING: Duration = Duration::from_millis(400);
+/// A run is prolonged until every member has finished so many full batches …
+const LEAST_BATCHES: u64 = 4;
+/// … but not beyond so many times the length that was asked for.
+const LONGEST: u32 = 4;
+/// How often GPUs are sampled.
+const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
 /// Mean times of the batches of one member, of exactly its batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,6 +42,10 @@ pub struct MemberResult {
     pub output_ms: f64,
     /// How many batches.
     pub batches: u64,
+    /// The part of the time in which a batch was at its model, in percent: the rest is the server's and the
+    /// client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_pct: Option<f64>,
 }
 
 impl MemberResult {
@@ -46,18 +63,231 @@ pub struct RunResult {
     pub members: Vec<MemberResult>,
     /// Mean power of the GPU, in W; absent without one.
     pub power_w: Option<f64>,
-    /// The lowest SM clock while kernels ran, in MHz; absent without a GPU.
+    /// The mean SM clock while kernels ran, in MHz; absent without a GPU.
     pub clock_mhz: Option<f64>,
+    /// All throttle bits that were set meanwhile; absent without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<u64>,
 }
 
-/// A scenario and a plan of exactly these members on one GPU.
-fn study_of(
-    profile: &str,
-    predictor: Option<&str>,
-    run: &ProfileRun,
-) -> anyhow::Result<(Study, Plan)> {
+/// How servers of a session are started and loaded.
+#[derive(Debug)]
+pub struct BenchOptions<'a> {
+    /// The profile to start from, as `--from` has it.
+    pub profile: &'a str,
+    /// The predictor of emulated models.
+    pub predictor: Option<&'a str>,
+    /// How servers are started.
+    pub launch: &'a LaunchArgs,
+    /// The GPUs; only the first is used.
+    pub devices: &'a [Device],
+    /// Whether tensors go through shared memory.
+    pub shared_memory: bool,
+}
+
+/// The servers of a session, ready.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    // In the order in which they end: connections, servers, files.
+    targets: Vec<Target>,
+    deployment: Deployment,
+    _runtime: Runtime,
+    scratch: TempDir,
+    study: Study,
+    emulated: Option<Box<dyn Predictor>>,
+    options: &'a BenchOptions<'a>,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts one server for each entry of a session.
+    ///
+    /// # Errors
+    /// When servers do not start or do not answer, or a signal asks to end.
+    pub fn start(options: &'a BenchOptions<'a>, servers: &[RunMember]) -> anyhow::Result<Self> {
+        let (study, plan) = study_of(options, servers)?;
+        let launch = options.launch;
+        let specs = launch.specs(&study, &plan, options.devices)?;
+        let mut launcher = launch.launcher(options.devices)?;
+        let scratch = tempfile::Builder::new().prefix("igniter-profile-").tempdir()?;
+        let deployment = launcher.launch(&specs, scratch.path())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start the client")?;
+        let target = TargetOptions {
+            seed: 1,
+            shared_memory: options.shared_memory,
+            ..TargetOptions::default()
+        };
+        let mut targets = Vec::new();
+        for endpoint in deployment.endpoints() {
+            targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
+        }
+        let emulated = launch.emulated()?;
+        let bench =
+            Self { targets, deployment, _runtime: runtime, scratch, study, emulated, options };
+        bench.warm_up(servers)?;
+        Ok(bench)
+    }
+
+    /// The first batches of a server take many times longer.
+    fn warm_up(&self, servers: &[RunMember]) -> anyhow::Result<()> {
+        for (target, member) in self.targets.iter().zip(servers) {
+            let batch = member.batch.get();
+            let (client, answers) = (target.client(0), target.answers(0));
+            let sizes = [1, batch, batch];
+            let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
+            let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
+            if let Some(failure) = failure {
+                bail!("{}: the warm-up failed: {failure}", target.endpoint().model);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the servers of a run busy with full batches, and reads what they counted for `duration`.
+    ///
+    /// # Errors
+    /// When a server does not answer, or a signal asks to end.
+    pub fn measure(
+        &self,
+        run: &ProfileRun,
+        positions: &[usize],
+        duration: Nanoseconds,
+    ) -> anyhow::Result<RunResult> {
+        let known = self.emulate(run, positions)?;
+        let targets: Vec<&Target> = positions.iter().map(|&i| &self.targets[i]).collect();
+        let stop = AtomicBool::new(false);
+        let measured = thread::scope(|scope| {
+            let loads: Vec<_> = targets
+                .iter()
+                .zip(&run.members)
+                .map(|(target, member)| {
+                    let stop = &stop;
+                    scope.spawn(move || keep_busy(target, member.batch.get(), stop))
+                })
+                .collect();
+            let measured = self.watch(&targets, run, duration);
+            stop.store(true, Ordering::Relaxed);
+            for load in loads {
+                let ended = load.join();
+                ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the load panicked")))?;
+            }
+            measured
+        });
+        if life::interrupted() {
+            return Err(life::Interrupted.into());
+        }
+        let mut result = measured?;
+        if let Some((power_w, clock_mhz)) = known {
+            result.power_w = Some(power_w);
+            result.clock_mhz = Some(clock_mhz);
+        }
+        Ok(result)
+    }
+
+    /// Tells emulated models who their neighbours are now; returns power and clock of the emulated GPU.
+    fn emulate(&self, run: &ProfileRun, positions: &[usize]) -> anyhow::Result<Option<(f64, f64)>> {
+        if self.options.launch.models != "emulated" {
+            return Ok(None);
+        }
+        let predictor =
+            self.emulated.as_ref().map_or_else(|| self.study.simulated(), |e| e.as_ref());
+        let members = members(run, predictor)?;
+        for (i, member) in run.members.iter().enumerate() {
+            let endpoint = self.targets[positions[i]].endpoint();
+            let Some(path) = &endpoint.times_file else { continue };
+            let times = batch_times(predictor, &members, i, member.batch);
+            let times: Vec<String> = times.iter().map(ToString::to_string).collect();
+            let part = path.with_extension("part");
+            std::fs::write(&part, times.join(","))?;
+            std::fs::rename(&part, path)?;
+        }
+        let prediction = predictor.predict(&members);
+        Ok(Some((prediction.power_w, prediction.clock_mhz)))
+    }
+
+    /// Waits while the servers are loaded, with two looks at what they counted.
+    fn watch(
+        &self,
+        targets: &[&Target],
+        run: &ProfileRun,
+        duration: Nanoseconds,
+    ) -> anyhow::Result<RunResult> {
+        life::sleep(SETTLING)?;
+        let counts = || -> anyhow::Result<Vec<(Instant, ServerStatistics)>> {
+            targets.iter().map(|target| Ok((Instant::now(), one(target.statistics()?)?))).collect()
+        };
+        let before = counts()?;
+        let sampler = self.sampler()?;
+        let asked = Duration::from_nanos(duration.get());
+        let begun = Instant::now();
+        life::sleep(asked)?;
+        let members = loop {
+            let after = counts()?;
+            let members: Vec<Option<MemberResult>> = (before.iter().zip(&after))
+                .zip(&run.members)
+                .map(|((before, after), member)| result(before, after, member.batch.get()))
+                .collect();
+            let enough = |m: &Option<MemberResult>| m.is_some_and(|m| m.batches >= LEAST_BATCHES);
+            if members.iter().all(enough) || begun.elapsed() > asked * LONGEST {
+                break members;
+            }
+            life::sleep(Duration::from_millis(100))?;
+        };
+        let samples = sampler.map(Sampler::stop).transpose()?;
+        let members = members.into_iter().zip(&run.members).map(|(result, member)| {
+            result.with_context(|| {
+                let (model, batch) = (&member.model, member.batch);
+                let seconds = begun.elapsed().as_secs();
+                format!("{model}: no batch of {batch} in {seconds} s; give more with --seconds")
+            })
+        });
+        let sample = samples.iter().flatten().next();
+        Ok(RunResult {
+            members: members.collect::<anyhow::Result<_>>()?,
+            power_w: sample.and_then(|s| s.mean_power_w),
+            clock_mhz: sample.and_then(|s| s.mean_busy_clock_mhz),
+            throttle: sample.map(|s| s.throttle),
+        })
+    }
+
+    fn sampler(&self) -> anyhow::Result<Option<Sampler>> {
+        let Some(device) = self.options.devices.first() else { return Ok(None) };
+        let Ok(nvml) = Nvml::load() else { return Ok(None) };
+        let probe: Box<dyn GpuProbe> = Box::new(nvml);
+        let file = self.scratch.path().join("gpus.csv");
+        let started = Sampler::start(probe, &[device.index], SAMPLE_PERIOD, Instant::now(), &file)?;
+        Ok(Some(started))
+    }
+
+    /// Whether all servers still run.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        Ok(self.deployment.check()?)
+    }
+
+    /// Ends the servers.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub fn stop(self) -> anyhow::Result<()> {
+        for target in self.targets {
+            target.close();
+        }
+        Ok(self.deployment.stop()?)
+    }
+}
+
+/// A scenario and a plan with one server for each member on one GPU. Together they may need more SMs than there
+/// are: those of one run do not.
+fn study_of(options: &BenchOptions<'_>, servers: &[RunMember]) -> anyhow::Result<(Study, Plan)> {
+    let profile = options.profile;
     let mut text = format!("version = 1\nduration_s = 10\n[[gpu]]\nkind = {profile:?}\n");
-    for (i, member) in run.members.iter().enumerate() {
+    for (i, member) in servers.iter().enumerate() {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -66,9 +296,12 @@ fn study_of(
         );
     }
     let scenario = Scenario::parse(&text, Path::new("profile.toml"))?;
-    let overrides = Overrides { predictor: predictor.map(str::to_owned), ..Overrides::default() };
-    let study = Study::new(scenario, &overrides)?;
-    let placements = run.members.iter().enumerate().map(|(i, member)| Placement {
+    // Real models and those of --emulate need no predictor, and a new GPU may not have what igniter's asks for.
+    let own_times = options.launch.models == "emulated" && options.launch.emulate.is_none();
+    let needed = (!own_times).then(|| contention::NAME.to_owned());
+    let predictor = options.predictor.map(str::to_owned).or(needed);
+    let study = Study::new(scenario, &Overrides { predictor, ..Overrides::default() })?;
+    let placements = servers.iter().enumerate().map(|(i, member)| Placement {
         workload: WorkloadName::new(&format!("m{i}")).expect("a short name"),
         model: member.model.clone(),
         batch: member.batch,
@@ -82,99 +315,75 @@ fn study_of(
     Ok((study, plan))
 }
 
-/// Starts the servers of a run, keeps all of them busy with full batches for `duration`, and reads what they
-/// counted.
-///
-/// # Errors
-/// When servers do not start or do not answer, or a signal asks to end.
-pub fn measure_run(
-    (profile, predictor): (&str, Option<&str>),
-    run: &ProfileRun,
-    args: &LaunchArgs,
-    devices: &[Device],
-    duration: Nanoseconds,
-) -> anyhow::Result<RunResult> {
-    let (study, plan) = study_of(profile, predictor, run)?;
-    let specs = args.specs(&study, &plan, devices)?;
-    let mut launcher = args.launcher(devices)?;
-    let scratch = tempfile::Builder::new().prefix("igniter-profile-").tempdir()?;
-    let deployment = launcher.launch(&specs, scratch.path())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .context("cannot start the client")?;
-    let options = TargetOptions { seed: 1, ..TargetOptions::default() };
-    let mut targets = Vec::new();
-    for endpoint in deployment.endpoints() {
-        targets.push(Target::open(runtime.handle(), &[endpoint], &options)?);
-    }
-    let sampler = match Nvml::load() {
-        Ok(nvml) if !devices.is_empty() => {
-            let probe: Box<dyn GpuProbe> = Box::new(nvml);
-            let (file, period) = (scratch.path().join("gpus.csv"), Duration::from_millis(50));
-            Some(Sampler::start(probe, &[devices[0].index], period, Instant::now(), &file)?)
-        }
-        _ => None,
+fn members(run: &ProfileRun, predictor: &dyn Predictor) -> anyhow::Result<Vec<Member>> {
+    let whole: SmUnits = predictor.kind().units;
+    let member = |member: &RunMember| {
+        let model = predictor.model_id(&member.model);
+        Ok(Member {
+            model: model.with_context(|| format!("no model {} is emulated", member.model))?,
+            batch: member.batch,
+            sm: member.units.to_percent(whole).context("a share of nothing")?,
+        })
     };
-    let results = load_all(&targets, run, duration);
-    let samples = sampler.map(Sampler::stop).transpose()?;
-    for target in targets {
-        target.close();
-    }
-    deployment.stop()?;
-    if life::interrupted() {
-        return Err(life::Interrupted.into());
-    }
-    let sample = samples.iter().flatten().next();
-    Ok(RunResult {
-        members: results?,
-        power_w: sample.and_then(|s| s.mean_power_w),
-        clock_mhz: sample.and_then(|s| s.least_busy_clock_mhz).map(f64::from),
-    })
+    run.members.iter().map(member).collect()
 }
 
-/// Loads all members at the same time.
-fn load_all(
-    targets: &[Target],
-    run: &ProfileRun,
-    duration: Nanoseconds,
-) -> anyhow::Result<Vec<MemberResult>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = targets
-            .iter()
-            .zip(&run.members)
-            .map(|(target, member)| scope.spawn(|| load_one(target, member.batch.get(), duration)))
-            .collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, anyhow::Result<MemberResult>>| {
-            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the load panicked")))
-        };
-        threads.into_iter().map(join).collect()
-    })
-}
-
-fn load_one(target: &Target, batch: u32, duration: Nanoseconds) -> anyhow::Result<MemberResult> {
-    let stop = || life::interrupted();
+/// One batch executes while the next one waits, complete.
+fn keep_busy(target: &Target, batch: u32, stop: &AtomicBool) -> anyhow::Result<()> {
+    let stop = || stop.load(Ordering::Relaxed) || life::interrupted();
     let (client, answers) = (target.client(0), target.answers(0));
-    let warm = bursts(client, &answers, 'w', &[1, batch, batch, batch], &stop);
-    if let Some(failure) = warm.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        bail!("{}: the warm-up failed: {failure}", target.endpoint().model);
-    }
-    let before = target.statistics()?;
-    // One batch executes while the next one waits, complete.
-    let drained = closed_loop(client, &answers, 'p', 2 * batch, duration, &stop);
-    let after = target.statistics()?;
+    let drained =
+        closed_loop(client, &answers, 'p', 2 * batch, Nanoseconds::new(u64::MAX / 2), &stop);
     if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
         bail!("{}: a request failed: {failure}", target.endpoint().model);
     }
-    let counted: ServerStatistics = after[0].since(&before[0]);
-    let full = counted.of_size(batch);
-    let Some(([input_ms, infer_ms, output_ms], batches)) = full else {
-        bail!(
-            "{}: no batch of {batch} in {} s; give more time with --seconds",
-            target.endpoint().model,
-            duration.as_seconds()
-        );
-    };
-    Ok(MemberResult { input_ms, infer_ms, output_ms, batches })
+    if drained.missing > 0 {
+        bail!("{}: requests were not answered", target.endpoint().model);
+    }
+    Ok(())
+}
+
+fn one(mut statistics: Vec<ServerStatistics>) -> anyhow::Result<ServerStatistics> {
+    statistics.pop().context("a target without a server")
+}
+
+/// The batches of one size between two looks.
+fn result(
+    (first, before): &(Instant, ServerStatistics),
+    (last, after): &(Instant, ServerStatistics),
+    batch: u32,
+) -> Option<MemberResult> {
+    let ([input_ms, infer_ms, output_ms], batches) = after.since(before).of_size(batch)?;
+    let result = MemberResult { input_ms, infer_ms, output_ms, batches, busy_pct: None };
+    let all_ms = last.duration_since(*first).as_secs_f64() * 1e3;
+    #[expect(clippy::cast_precision_loss, reason = "few batches")]
+    let busy_pct = (result.latency_ms() * batches as f64 / all_ms * 100.0).min(100.0);
+    Some(MemberResult { busy_pct: Some(busy_pct), ..result })
+}
+
+/// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `done` keeps a
+/// result at once; `go_on` says before each run whether there is time for it.
+///
+/// # Errors
+/// When servers do not start, answer or end, or a signal asks to end.
+pub fn measure_session(
+    options: &BenchOptions<'_>,
+    session: &Session,
+    duration: impl Fn(&ProfileRun) -> Nanoseconds,
+    mut go_on: impl FnMut(&ProfileRun) -> bool,
+    mut done: impl FnMut(&ProfileRun, RunResult) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut bench = Bench::start(options, &session.servers)?;
+    for (run, positions) in &session.runs {
+        if !go_on(run) {
+            break;
+        }
+        let measured = bench.measure(run, positions, duration(run));
+        if !life::interrupted() {
+            // A server that ended says more than a request that failed.
+            bench.check()?;
+        }
+        done(run, measured?)?;
+    }
+    bench.stop()
 }
