@@ -18,7 +18,7 @@ use super::search::packing::{Bin, Packer};
 use super::search::pricing::Pricing;
 use super::search::types::{Type, Types};
 use super::shares::{Seat, ShareFitter};
-use super::{PlanRequest, Replicas};
+use super::{Margin, PlanRequest, Replicas};
 use crate::domain::{BoundMethod, GpuBound};
 
 /// About so many workloads are packed to start the linear program.
@@ -28,7 +28,19 @@ const START: usize = 1_000;
 const START_ROUNDS: u64 = 50_000;
 
 /// The configuration LP is solved for at most this many types.
-pub(super) const MOST_TYPES: usize = 70;
+const MOST_TYPES: usize = 70;
+
+/// The same where members of co-locations feel each other only through sums: the dearest one is found much
+/// sooner then.
+const MOST_ADDITIVE_TYPES: usize = 300;
+
+/// How many types the configuration LP is solved for.
+pub(super) fn most_types(request: &PlanRequest<'_>) -> usize {
+    match request.options().margin {
+        Margin::Percent(_) if request.predictor().additive().is_some() => MOST_ADDITIVE_TYPES,
+        _ => MOST_TYPES,
+    }
+}
 
 /// The strongest lower bound that can be had in seconds: the configuration LP over the types of workloads,
 /// or the cutting-stock LP where there are many; the sum of shares where that is no weaker.
@@ -42,7 +54,7 @@ pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     if types.types.is_empty() {
         return by_shares;
     }
-    let by_lp = if types.types.len() <= MOST_TYPES {
+    let by_lp = if types.types.len() <= most_types(request) {
         exact_types(request, &types)
     } else {
         by_cutting_stock(request, &types)

@@ -12,7 +12,7 @@
 //! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
 //! that this machine finds in that time.
 
-use super::bound::{self, MOST_TYPES, by_cutting_stock, of_exact_types, share_sum};
+use super::bound::{self, by_cutting_stock, most_types, of_exact_types, share_sum};
 use super::exact::{self, MOST_WORKLOADS};
 use super::search::clock::Clock;
 use super::search::configuration_lp::{LpResult, Proof};
@@ -98,7 +98,7 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     let by_shares = share_sum(request, types);
     let count = types.types.len();
     let rounds = u64::from(request.options().search_rounds);
-    if count > MOST_PRICED_TYPES {
+    if count > MOST_PRICED_TYPES.max(most_types(request)) {
         let packed = in_chunks(request, &types.types, rounds, &clock, 1.0);
         return (packed, or_cut(request, types, by_shares));
     }
@@ -109,7 +109,7 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     if packed.len() <= by_shares.gpus {
         return (packed, by_shares);
     }
-    let proof = if count <= MOST_TYPES { Proof::Wanted } else { Proof::Waived };
+    let proof = if count <= most_types(request) { Proof::Wanted } else { Proof::Waived };
     let sample = if many { Some(bound::start(request, &types.types)) } else { None };
     let start = sample.as_ref().unwrap_or(&packed);
     let lp = bound::solve(request, &types.types, start, packed.len(), proof, &clock);
