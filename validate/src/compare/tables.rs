@@ -150,8 +150,8 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
     if let Some(waiting_pct) = run.info.cpu_wait_pct.filter(|&pct| pct > BUSY_PCT) {
         warnings.push(Warning::BusyMachine { waiting_pct, limit_pct: BUSY_PCT });
     }
-    for index in 0..run.study.workloads().len() {
-        let name = &run.study.workloads()[index].name;
+    for (index, (workload, switched)) in run.study.workloads().iter().zip(switched).enumerate() {
+        let name = &workload.name;
         let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
         let mut show =
             ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
@@ -162,7 +162,7 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
         };
         let arms = (&simulated, &measured);
         let mut row = row(run, index, batches, arms, &own, window);
-        row.simulated_switch_s = switched[index].map(Nanoseconds::as_seconds);
+        row.simulated_switch_s = switched.map(Nanoseconds::as_seconds);
         warnings.extend(warnings_of(run, index, &row, arms, &own, window));
         show.predicted_batch_ms = row.predicted_batch_ms;
         show.measured_batch_ms = row.measured_batch_ms;
