@@ -64,6 +64,9 @@ pub(super) struct LoadArgs {
     pub(super) shadow: bool,
 }
 
+/// What a guard says of a server that ended so: 128 and the number of the signal.
+const SEGMENTATION_FAULT: &str = "exit status: 139";
+
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
     check_open_loop(&study).with_context(|| args.planned.scenario.display().to_string())?;
@@ -107,7 +110,10 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     dir.finish(manifest.clone())?;
     if let Some(why) = &record.ended_early {
         let logs = keep_logs(&args.output, scratch.path());
-        let why = logs.iter().fold(why.clone(), |why, (from, to)| why.replace(from, to));
+        let mut why = logs.iter().fold(why.clone(), |why, (from, to)| why.replace(from, to));
+        if launch.traces && why.contains(SEGMENTATION_FAULT) {
+            why += "\nfix: Triton 24.10 with traces may end so at high rates; try --no-traces";
+        }
         bail!("{why}; what was recorded until then is in {}", args.output.display());
     }
     progress.at("comparing");
