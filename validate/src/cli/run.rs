@@ -64,6 +64,9 @@ pub(super) struct LoadArgs {
     pub(super) shadow: bool,
 }
 
+/// What a guard says of a server that ended so: 128 and the number of the signal.
+const SEGMENTATION_FAULT: &str = "exit status: 139";
+
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
     check_open_loop(&study).with_context(|| args.planned.scenario.display().to_string())?;
@@ -90,12 +93,12 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let mut launcher = launch.launcher(&devices, scratch.path())?;
     progress.at(&format!("starting {} servers", specs.len()));
     let launched = launcher.launch(&specs, scratch.path());
-    let deployment = launched.inspect_err(|_| keep_logs(&args.output, scratch.path()))?;
+    let deployment = launched.inspect_err(|_| drop(keep_logs(&args.output, scratch.path())))?;
     let name = launcher.name().to_owned();
     let session = Session { args, study: &study, plan: &plan, specs: &specs, inputs: &inputs };
     let measured = session.measure(deployment, &devices, scratch.path(), &progress);
     let Measurement { mut info, record, names, traces, samples_csv } =
-        measured.inspect_err(|_| keep_logs(&args.output, scratch.path()))?;
+        measured.inspect_err(|_| drop(keep_logs(&args.output, scratch.path())))?;
     info.launcher = name;
 
     progress.at("writing records");
@@ -106,7 +109,11 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     manifest.stop();
     dir.finish(manifest.clone())?;
     if let Some(why) = &record.ended_early {
-        keep_logs(&args.output, scratch.path());
+        let logs = keep_logs(&args.output, scratch.path());
+        let mut why = logs.iter().fold(why.clone(), |why, (from, to)| why.replace(from, to));
+        if launch.traces && why.contains(SEGMENTATION_FAULT) {
+            why += "\nfix: Triton 24.10 with traces may end so at high rates; try --no-traces";
+        }
         bail!("{why}; what was recorded until then is in {}", args.output.display());
     }
     progress.at("comparing");
@@ -143,22 +150,29 @@ fn inputs(args: &LoadArgs, study: &Study) -> anyhow::Result<BTreeMap<WorkloadNam
     Ok(inputs)
 }
 
-/// Keeps what the servers printed beside the output folder, for who wants to know what went wrong.
-fn keep_logs(output: &Path, scratch: &Path) {
+/// Keeps what the servers printed beside the output folder, for who wants to know what went wrong. Returns where
+/// each log was and where it is now.
+fn keep_logs(output: &Path, scratch: &Path) -> Vec<(String, String)> {
     let target = output.with_extension("logs");
-    let copy = |from: &Path, to: &Path| -> std::io::Result<()> {
-        std::fs::create_dir_all(to)?;
+    let mut kept = Vec::new();
+    let mut copy = |from: &Path| -> std::io::Result<()> {
+        std::fs::create_dir_all(&target)?;
         for entry in std::fs::read_dir(from)? {
             let entry = entry?;
             let log = entry.path().join("server.log");
             if log.is_file() {
-                std::fs::copy(log, to.join(entry.file_name()).with_extension("log"))?;
+                let mut name = entry.file_name();
+                name.push(".log");
+                let to = target.join(name);
+                std::fs::copy(&log, &to)?;
+                kept.push((log.display().to_string(), to.display().to_string()));
             }
         }
         Ok(())
     };
-    match copy(&scratch.join("servers"), &target) {
+    match copy(&scratch.join("servers")) {
         Ok(()) => eprintln!("validate: the servers' logs are in {}", target.display()),
         Err(error) => eprintln!("validate: cannot keep the servers' logs: {error}"),
     }
+    kept
 }

@@ -3,8 +3,10 @@
 //! Everything here is made from the files of a run's folder ([`RunFolder`]) alone, so that `validate compare`
 //! can make it again at any time.
 
+mod doubts;
 mod files;
 mod folder;
+mod full_batches;
 mod hosted;
 mod simulate;
 mod tables;

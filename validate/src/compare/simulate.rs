@@ -16,6 +16,9 @@ use igniter::sim::{
 use igniter::units::{Milliseconds, Nanoseconds};
 use igniter::workload::{ArrivalSpec, TraceSpec};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd;
 
 /// How the engine is set for a kind of model.
 ///
@@ -87,21 +90,27 @@ pub fn simulated_arm(
     let overheads: Vec<HostOverhead> =
         info.workloads.iter().map(|run| run.overhead.unwrap_or_default()).collect();
     let hosted = HostedPredictor::new(predictor, &workloads, overheads.clone());
-    let folder = tempfile::tempdir().context("cannot make a temporary folder for arrivals")?;
+    // Files without a name, for as long as the engine runs: nothing of them can stay.
+    let mut files: Vec<File> = Vec::new();
     // For each workload: when requests were sent, and when they were to be.
     let mut sent: Vec<Vec<(u64, u64)>> = Vec::new();
     let mut sim_workloads = Vec::new();
-    for (index, entry) in scenario.workloads.iter().enumerate() {
+    for entry in &scenario.workloads {
         let own = rows.iter().filter(|row| row.workload == entry.workload.name);
         let mut times: Vec<(u64, u64)> = own.map(|row| (row.sent_ns, row.intended_ns)).collect();
         times.sort_unstable();
-        let path = folder.path().join(format!("{index}.csv"));
         let mut text = String::from("sent_s\n");
         for (ns, _) in &times {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
         }
-        std::fs::write(&path, text).context("cannot write arrivals to a temporary file")?;
+        let file = tempfile::tempfile().and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            Ok(file)
+        });
+        let file = file.context("cannot write arrivals to a temporary file")?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        files.push(file);
         sent.push(times);
         sim_workloads.push(SimWorkload {
             workload: Workload {
@@ -133,6 +142,7 @@ pub fn simulated_arm(
         seed: scenario.seed,
     };
     let outcome = simulate(&input, |_| Keep::default())?;
+    drop(files);
     let mut switched = vec![None; workloads.len()];
     let actions = outcome.gpus.iter().flat_map(|gpu| &gpu.actions);
     for action in actions.filter(|action| action.kind == ActionKind::Standby) {

@@ -1,24 +1,16 @@
 //! The table of a comparison.
 
+use super::doubts::{warnings_of, warnings_of_run};
+use super::full_batches::{FullBatches, error_pct, full_batches, share};
 use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
-use crate::measure::{Arm, Measured, Warning, batches, measured_arm, spread_pct, window_means};
-use igniter::domain::{ModelName, Placement, WorkloadName};
+use crate::measure::{Arm, Measured, Warning, measured_arm};
+use igniter::domain::{ModelName, WorkloadName};
 use igniter::metrics::{Window, WorkloadSummary};
 use igniter::plot::ValidationWorkload;
-use igniter::predictor::{Member, Predictor};
 use igniter::report::StrategyResult;
 use igniter::stats::{bias_pct, mape_pct, mean, pearson, percentile};
-use igniter::units::{Nanoseconds, SmPercent};
+use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
-
-/// A client that was later than this at the 99th percentile gets a warning, in ms.
-const LATE_MS: f64 = 1.0;
-/// The run is cut into this many stretches to see whether it was steady.
-const STRETCHES: usize = 3;
-/// Their mean latencies may differ by this much more than in the simulation, in percent.
-const UNSTEADY_PCT: f64 = 10.0;
-/// For so much of the run may some process of the machine wait for a processor, in percent.
-const BUSY_PCT: f64 = 50.0;
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -146,12 +138,9 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
     let Simulated { arm: simulated, switched } =
         simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
     let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
-    let mut warnings = run.info.warnings.clone();
-    if let Some(waiting_pct) = run.info.cpu_wait_pct.filter(|&pct| pct > BUSY_PCT) {
-        warnings.push(Warning::BusyMachine { waiting_pct, limit_pct: BUSY_PCT });
-    }
-    for (index, (workload, switched)) in run.study.workloads().iter().zip(switched).enumerate() {
-        let name = &workload.name;
+    let mut warnings = warnings_of_run(&run.info);
+    for (index, switched) in switched.into_iter().enumerate() {
+        let name = &run.study.workloads()[index].name;
         let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
         let mut show =
             ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
@@ -189,58 +178,6 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
         arms: arms(run, window, [simulated, measured]),
         shown,
     })
-}
-
-/// The full batches of one placement.
-struct FullBatches<'a> {
-    gpu: usize,
-    placement: &'a Placement,
-    replicas: usize,
-    predicted_ms: f64,
-    predicted_capacity_rps: f64,
-    hosted_ms: f64,
-    measured_ms: Option<f64>,
-}
-
-/// The full batches of a workload, of the placement where they were predicted worst; `None` where the plan
-/// does not serve it.
-fn full_batches<'a>(
-    run: &'a RunFolder,
-    predictor: &dyn Predictor,
-    index: usize,
-    own: &[Measured],
-    window: Window,
-) -> Option<FullBatches<'a>> {
-    let name = &run.study.workloads()[index].name;
-    let placements: Vec<_> = run.plan.placements().filter(|(_, p)| p.workload == *name).collect();
-    let replicas = placements.len();
-    let overhead = run.info.workloads[index].overhead.unwrap_or_default();
-    let of = |(replica, (gpu, placement)): (usize, (usize, &'a Placement))| {
-        let (predicted_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
-        let size = placement.batch.get() as usize;
-        let served: Vec<Measured> =
-            own.iter().filter(|row| usize::from(row.server) == replica).cloned().collect();
-        let full: Vec<f64> = batches(&served)
-            .iter()
-            .filter(|batch| batch.size() == size)
-            .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
-            .map(|batch| batch.service_ms())
-            .collect();
-        FullBatches {
-            gpu,
-            placement,
-            replicas,
-            predicted_ms,
-            predicted_capacity_rps,
-            hosted_ms: predicted_ms + overhead.of_batch_ms(size),
-            measured_ms: mean(&full),
-        }
-    };
-    let error = |batches: &FullBatches<'_>| {
-        error_pct(Some(batches.hosted_ms), batches.measured_ms).map_or(-1.0, f64::abs)
-    };
-    // Of equals the last: so the first placement is looked at last.
-    placements.into_iter().enumerate().rev().map(of).max_by(|a, b| error(a).total_cmp(&error(b)))
 }
 
 fn row(
@@ -284,36 +221,6 @@ fn row(
         simulated_switch_s: None,
         measured_switch_s: info.switched_s,
     }
-}
-
-fn share(run: &RunFolder, placement: &Placement) -> SmPercent {
-    placement.sm.to_percent(run.study.kind().units).expect("the plan was checked when it was read")
-}
-
-/// Time and throughput of a full batch in the planned co-location.
-fn in_plan(
-    run: &RunFolder,
-    predictor: &dyn Predictor,
-    gpu: usize,
-    placement: &Placement,
-) -> (f64, f64) {
-    let placements = &run.plan.gpus[gpu].placements;
-    let members: Vec<Member> = placements
-        .iter()
-        .map(|p| Member {
-            model: predictor.model_id(&p.model).expect("the plan was checked when it was read"),
-            batch: p.batch,
-            sm: share(run, p),
-        })
-        .collect();
-    let own = placements.iter().position(|p| std::ptr::eq(p, placement)).unwrap_or(0);
-    let prediction = predictor.predict(&members).members[own];
-    (prediction.latency_ms(), prediction.throughput_rps)
-}
-
-fn error_pct(got: Option<f64>, measured: Option<f64>) -> Option<f64> {
-    let (got, measured) = (got?, measured?);
-    (measured > 0.0).then(|| (got / measured - 1.0) * 100.0)
 }
 
 fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
@@ -383,58 +290,4 @@ fn series(arm: &Arm, index: usize, window: Window) -> Vec<(f64, f64)> {
         }
     }
     series
-}
-
-fn warnings_of(
-    run: &RunFolder,
-    index: usize,
-    row: &Row,
-    (simulated, measured): (&Arm, &Arm),
-    own: &[Measured],
-    window: Window,
-) -> Vec<Warning> {
-    let info = &run.info.workloads[index];
-    let workload = || row.workload.clone();
-    let mut warnings = Vec::new();
-    if row.late_p99_ms > LATE_MS {
-        let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
-        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms });
-    }
-    if info.exhausted > 0 {
-        warnings.push(Warning::PoolExhausted { workload: workload(), times: info.exhausted });
-    }
-    let spread = |arm: &Arm| spread_pct(&window_means(&arm.latencies(index), window, STRETCHES));
-    if let (Some(spread_pct), Some(simulated_pct)) = (spread(measured), spread(simulated))
-        && spread_pct > simulated_pct + UNSTEADY_PCT
-    {
-        warnings.push(Warning::Unstable { workload: workload(), spread_pct, simulated_pct });
-    }
-    let batching = &run.study.scenario().workloads[index].batching;
-    let max_queue_delay_ms = batching.max_queue_delay.get();
-    if max_queue_delay_ms > 0.0 && !batching.variable_shape {
-        warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
-    }
-    let failed = own.iter().filter_map(|r| r.error.as_ref());
-    if let Some(first) = failed.clone().next() {
-        warnings.push(Warning::FailedRequests {
-            workload: workload(),
-            failed: failed.count() as u64,
-            requests: own.len() as u64,
-            first: first.clone(),
-        });
-    }
-    if own.iter().any(|r| r.output_bytes == Some(0)) {
-        warnings.push(Warning::EmptyTensors { workload: workload() });
-    }
-    if let Some(statistics) = &info.statistics {
-        let client = own.iter().filter(|r| r.error.is_none()).count() as u64;
-        if statistics.success != client {
-            let server = statistics.success;
-            warnings.push(Warning::CountsDiffer { workload: workload(), server, client });
-        }
-    }
-    if own.iter().all(|r| r.start_ns.is_none()) {
-        warnings.push(Warning::NoTrace { workload: workload() });
-    }
-    warnings
 }

@@ -93,7 +93,8 @@ fn a_server_that_dies_under_load_ends_the_run_with_its_records() {
     assert!(errors.contains("the server of W1 (model alexnet) ended"), "{errors}");
     assert!(errors.contains("what was recorded until then is in"), "{errors}");
     assert!(kept > 0, "{errors}");
-    assert!(run.out.with_extension("logs").join("0-W1.log").is_file());
+    let log = run.out.with_extension("logs").join("0-W1.log");
+    assert!(log.is_file() && errors.contains(log.to_str().unwrap()), "{errors}");
     run.assert_comparable();
 }
 
