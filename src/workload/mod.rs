@@ -40,7 +40,7 @@ pub use seed::{Purpose, Stream, stream};
 pub use shape::{RateShape, RateStep};
 pub use shaped::ShapedArrivals;
 pub use spec::{ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, TraceSpec};
-pub use split::SplitArrivals;
+pub use split::{SplitArrivals, Turns};
 pub use statistics::ArrivalStatistics;
 pub use trace::{TraceArrivals, TraceError, TraceFault};
 pub use weibull::{WeibullArrivals, inverse_shape};

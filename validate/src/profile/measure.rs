@@ -3,6 +3,7 @@
 use super::stages::Stages;
 use super::{ProfileRun, RunMember, Session};
 use crate::gpu::{GpuProbe, Nvml, Sampler};
+use crate::guard::Scratch;
 use crate::launch::{Deployment, Device, LaunchArgs, batch_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
@@ -20,7 +21,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// Until queues are full and clocks have settled, nothing counts.
@@ -103,7 +103,7 @@ pub struct Bench<'a> {
     targets: Vec<Target>,
     deployment: Deployment,
     _runtime: Runtime,
-    scratch: TempDir,
+    scratch: Scratch,
     study: Study,
     emulated: Option<Box<dyn Predictor>>,
     idle_w: Option<f64>,
@@ -119,8 +119,8 @@ impl<'a> Bench<'a> {
         let (study, plan) = study_of(options, servers)?;
         let launch = options.launch;
         let specs = launch.specs(&study, &plan, options.devices)?;
-        let mut launcher = launch.launcher(options.devices)?;
-        let scratch = tempfile::Builder::new().prefix("igniter-profile-").tempdir()?;
+        let scratch = launch.scratch("igniter-profile-")?;
+        let mut launcher = launch.launcher(options.devices, scratch.path())?;
         let deployment = launcher.launch(&specs, scratch.path())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -170,7 +170,7 @@ impl<'a> Bench<'a> {
             let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
             let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
             if let Some(failure) = failure {
-                bail!("{}: the warm-up failed: {failure}", target.endpoint().model);
+                bail!("{}: the warm-up failed: {failure}", target.endpoint(0).model);
             }
         }
         Ok(())
@@ -226,7 +226,7 @@ impl<'a> Bench<'a> {
             self.emulated.as_ref().map_or_else(|| self.study.simulated(), |e| e.as_ref());
         let members = members(run, predictor)?;
         for (i, member) in run.members.iter().enumerate() {
-            let endpoint = self.targets[positions[i]].endpoint();
+            let endpoint = self.targets[positions[i]].endpoint(0);
             let Some(path) = &endpoint.times_file else { continue };
             let times = batch_times(predictor, &members, i, member.batch);
             let times: Vec<String> = times.iter().map(ToString::to_string).collect();
@@ -311,7 +311,7 @@ impl<'a> Bench<'a> {
     /// When one does not end.
     pub fn stop(self) -> anyhow::Result<()> {
         for target in self.targets {
-            target.close();
+            target.close(true);
         }
         Ok(self.deployment.stop()?)
     }
@@ -370,10 +370,10 @@ fn keep_busy(target: &Target, batch: u32, stop: &AtomicBool) -> anyhow::Result<(
     let drained =
         closed_loop(client, &answers, 'p', 2 * batch, Nanoseconds::new(u64::MAX / 2), &stop);
     if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        bail!("{}: a request failed: {failure}", target.endpoint().model);
+        bail!("{}: a request failed: {failure}", target.endpoint(0).model);
     }
     if drained.missing > 0 {
-        bail!("{}: requests were not answered", target.endpoint().model);
+        bail!("{}: requests were not answered", target.endpoint(0).model);
     }
     Ok(())
 }
