@@ -387,7 +387,7 @@ struct Counts {
 
 impl Counts {
     fn of(target: &Target) -> anyhow::Result<Self> {
-        let stages = target.endpoint().stages_file.as_deref().map(Stages::read);
+        let stages = target.endpoint(0).stages_file.as_deref().map(Stages::read);
         let statistics = target.statistics()?.pop().context("a target without a server")?;
         Ok(Self { at: Instant::now(), statistics, stages: stages.unwrap_or_default() })
     }
