@@ -141,7 +141,7 @@ def scenarios(out, most):
             "cooldown_s = 1",
             "",
             "[[gpu]]",
-            f'kind = "{coefficients}"',
+            'kind = "../coefficients.json"',
             "",
             "[plan]",
             "headroom_pct = 40             # random arrivals need room, and 1.2 times the load too",

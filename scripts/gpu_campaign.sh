@@ -94,7 +94,7 @@ step() { # NAME SECONDS-THAT-IT-NEEDS COMMAND…
         failed+=("$name")
         return 1
     fi
-    say "$name: $took s (about $needs s planned)$([[ $code == 1 ]] && echo ', with findings')"
+    say "$name: $took s (about ${planned:-$needs} s planned)$([[ $code == 1 ]] && echo ', with findings')"
     echo "$code $took" >"$out/done/$name"
 }
 
@@ -143,6 +143,9 @@ else
 fi
 echo "$kind" >"$out/kind"
 say "GPU kind $kind, models $models; $(budget_left) s of $minutes min are left, $(left) s in this command"
+if [[ ! -e $out/done/facts ]]; then
+    say "plan: facts $facts_s s, serving $(wc -w <<<"$serve") x $serve_needs s, overhead $overhead_s s, the rest for the profile"
+fi
 step facts "$facts_s" "$validate" facts --kind "$kind" -o "$out/facts" "${facts_flags[@]}"
 if [[ -e $out/done/facts ]]; then
     from=$out/facts/base
@@ -162,19 +165,19 @@ if [[ -e $out/done/facts ]]; then
         in_command=$(($(left) - 15))
         limit=$((for_profile < in_command ? for_profile : in_command))
         # shellcheck disable=SC2086 # the flags are words
-        planned=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
+        estimate=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
             { n++; s += 1 + (NF > 1 ? group : point) } END { printf "%d %d\n", n, s + starts }' \
             point="$point_s" group="$group_s" starts=$((sessions * start_s)) -)
-        read -r all planned <<<"$planned"
+        read -r all estimate <<<"$estimate"
         measured=0
         [[ -e $out/profile/journal.jsonl ]] && measured=$(wc -l <"$out/profile/journal.jsonl")
-        say "profile: $measured of $all points are done; all take about $planned s, and there are $limit s"
+        say "profile: $measured of $all points are done; all take about $estimate s, and there are $limit s"
         if [[ $limit -lt 60 && $for_profile -ge 60 ]]; then
             later+=(profile)
         else
             [[ $limit -lt 60 ]] && limit=60
             # shellcheck disable=SC2086 # the flags are words
-            step profile 60 "$validate" profile --from "$from" --kind "$kind" --models "$models" --seconds "$point_s" \
+            planned=$estimate step profile 60 "$validate" profile --from "$from" --kind "$kind" --models "$models" --seconds "$point_s" \
                 --colocated-seconds "$group_s" --together "$together" --limit-s "$limit" -o "$out/profile" \
                 "${profile_flags[@]}" ${PROFILE_FLAGS:-} --quiet
             if [[ $(cut -d ' ' -f 1 "$out/done/profile" 2>/dev/null) == 1 ]]; then

@@ -61,7 +61,7 @@ pub fn assemble(
     idle.sort_by(f64::total_cmp);
     if let Some(&watts) = idle.get(idle.len() / 2) {
         profile.kind.idle_power = Watts::new(watts)?;
-        notes.push("idle power is that with servers on the GPU".to_owned());
+        notes.push("Idle power is that with servers on the GPU".to_owned());
     }
     let mut pairs = 0;
     for model in &mut profile.models {
@@ -71,11 +71,11 @@ pub fn assemble(
         }
     }
     if pairs > 0 {
-        notes.push("times, power and clock of self-pairs are measured".to_owned());
+        notes.push("Times, power and clock of self-pairs are measured".to_owned());
     }
     if let Some(points) = copies(base, &finished)? {
         profile.colocation = points;
-        notes.push("power and clock of colocation.csv are measured".to_owned());
+        notes.push("Power and clock of colocation.csv are measured".to_owned());
     }
     let (mut moved, mut largest_pct) = (0, 0.0_f64);
     for model in &mut profile.models {
