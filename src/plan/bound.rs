@@ -32,7 +32,7 @@ const MOST_TYPES: usize = 70;
 
 /// The same where members of co-locations feel each other only through sums: the dearest one is found much
 /// sooner then.
-const MOST_ADDITIVE_TYPES: usize = 300;
+const MOST_ADDITIVE_TYPES: usize = 150;
 
 /// How many types the configuration LP is solved for.
 pub(super) fn most_types(request: &PlanRequest<'_>) -> usize {

@@ -3,7 +3,7 @@
 //! | workloads | method | bound |
 //! |---|---|---|
 //! | at most 14 | exhaustive (`super::exact`) | the plan itself |
-//! | any number, of at most 300 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
+//! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
 //! | the same, with predictors that are not [`crate::predictor::Additive`]: to 70 types | the same | the LP's dual |
 //! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
 //! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock |
