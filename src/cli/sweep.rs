@@ -91,7 +91,7 @@ fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
 /// Says what became of a sweep or a merge.
 pub(super) fn print_outcome(
     outcome: &SweepOutcome,
-    print: super::args::PrintArgs,
+    print: super::common_args::PrintArgs,
 ) -> anyhow::Result<()> {
     if print.json {
         return output::print_json(outcome);

@@ -2,10 +2,12 @@
 
 use super::stream::ArrivalStream;
 use crate::domain::WorkloadId;
+use crate::sim::arrivals::Arrivals;
 use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::{Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
+use crate::workload::Clients;
 use std::ops::Range;
 
 /// How a lane forms batches.
@@ -29,6 +31,9 @@ pub(super) struct Ruled {
     pub(super) timer: Option<Nanoseconds>,
     /// How many requests the batcher has been told of that are in no batch yet.
     pub(super) told: usize,
+    /// Who sends the requests, where they wait for their answers. Then every request that was sent is one that the
+    /// batcher was told of.
+    pub(super) clients: Option<Box<Clients>>,
 }
 
 /// One server of a GPU.
@@ -60,18 +65,22 @@ impl Lane {
         let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
             run;
         let max = rules.max_batch();
-        let batching = if rules.is_greedy() {
+        let (process, clients) = match arrivals {
+            Arrivals::Open(process) => (Some(process), None),
+            Arrivals::Closed(clients) => (None, Some(clients)),
+        };
+        let batching = if rules.is_greedy() && clients.is_none() {
             Batching::Greedy { max, hungry: false }
         } else {
             let batcher = match startup {
                 Nanoseconds::ZERO => Batcher::new(rules),
                 _ => Batcher::without_instances(rules),
             };
-            Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0 }))
+            Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0, clients }))
         };
         Self {
             workload,
-            arrivals: ArrivalStream::new(arrivals),
+            arrivals: ArrivalStream::new(process),
             batching,
             ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
             slots,
@@ -87,12 +96,17 @@ impl Lane {
 
     /// Its counters at the end of the run.
     pub(super) fn outcome(&self) -> ServerOutcome {
+        let sent = match &self.batching {
+            Batching::Greedy { .. } => None,
+            Batching::Ruled(ruled) => ruled.clients.as_ref().map(|clients| clients.statistics()),
+        };
         ServerOutcome {
             workload: self.workload,
             arrived: self.arrivals.taken(),
             completed: self.completed,
             failed: 0,
             batches: self.batches,
+            sent,
         }
     }
 }

@@ -14,7 +14,7 @@ mod verdict;
 pub use files::write_comparison;
 pub use folder::{FolderError, ModelKind, RunFolder, RunInfo, WorkloadRun};
 pub use hosted::HostedPredictor;
-pub use simulate::{sim_setting, simulated_arm};
+pub use simulate::{Simulated, shadow_spec, sim_setting, simulated_arm};
 pub use tables::{Agreement, Comparison, Errors, Row, compare};
 pub use text::{comparison_text, report_markdown};
 pub use verdict::{Check, Limits};

@@ -3,11 +3,16 @@
 use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
 use anyhow::Context;
-use igniter::domain::{FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload};
+use igniter::domain::{
+    ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+};
 use igniter::metrics::Window;
 use igniter::predictor::Predictor;
 use igniter::scenario::Scenario;
-use igniter::sim::{EngineSpec, Interference, LoadOverlap, SimInput, SimWorkload, simulate};
+use igniter::sim::{
+    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, ShadowSpec, SimInput,
+    SimWorkload, simulate,
+};
 use igniter::units::{Milliseconds, Nanoseconds};
 use igniter::workload::{ArrivalSpec, TraceSpec};
 use std::fmt::Write as _;
@@ -29,6 +34,16 @@ pub fn sim_setting(scenario: &EngineSpec, models: ModelKind) -> EngineSpec {
     }
 }
 
+/// How standbys are sized and called: as the scenario's controller says where it is `shadow`, else as in the
+/// paper. The engine's controller takes the same, so that both arms follow one rule.
+#[must_use]
+pub fn shadow_spec(scenario: &Scenario) -> ShadowSpec {
+    match scenario.control.controller {
+        ControllerSpec::Shadow(spec) => spec,
+        ControllerSpec::None | ControllerSpec::Gslice(_) => ShadowSpec::default(),
+    }
+}
+
 /// Keeps all records.
 #[derive(Debug, Default)]
 struct Keep(Vec<RequestRecord>);
@@ -43,7 +58,16 @@ impl RecordSink for Keep {
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
 
-/// Simulates a plan with the arrivals of `rows`.
+/// What the engine makes of a run.
+#[derive(Debug)]
+pub struct Simulated {
+    /// Its records and their statistics.
+    pub arm: Arm,
+    /// For each workload of the scenario, when its first standby took over.
+    pub switched: Vec<Option<Nanoseconds>>,
+}
+
+/// Simulates a plan with the arrivals of `rows`, with standbys where the run had them.
 ///
 /// A request arrives when it was really sent; its latency counts from when it was to be sent, as that of the
 /// measured arm does. A client that was late therefore is no difference between the arms.
@@ -57,7 +81,7 @@ pub fn simulated_arm(
     window: Window,
     info: &RunInfo,
     rows: &[Measured],
-) -> anyhow::Result<Arm> {
+) -> anyhow::Result<Simulated> {
     let workloads: Vec<Workload> =
         scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
     let overheads: Vec<HostOverhead> =
@@ -96,17 +120,27 @@ pub fn simulated_arm(
         }
     }
     let last = sent.iter().flatten().map(|(ns, _)| ns + 1).max().unwrap_or(0);
+    let shadow =
+        Control { controller: ControllerSpec::Shadow(shadow_spec(scenario)), ..Control::default() };
     let input = SimInput {
         plan: &hosted_plan,
         workloads: &sim_workloads,
         predictor: &hosted,
         more_predictors: &[],
-        control: None,
+        control: info.shadow.then_some(&shadow),
         spec: sim_setting(&scenario.engine, info.models),
         duration: scenario.duration.max(Nanoseconds::new(last)),
         seed: scenario.seed,
     };
     let outcome = simulate(&input, |_| Keep::default())?;
+    let mut switched = vec![None; workloads.len()];
+    let actions = outcome.gpus.iter().flat_map(|gpu| &gpu.actions);
+    for action in actions.filter(|action| action.kind == ActionKind::Standby) {
+        if let Some(workload) = action.workload {
+            let first: &mut Option<Nanoseconds> = &mut switched[workload.index()];
+            *first = Some(first.map_or(action.effective, |first| first.min(action.effective)));
+        }
+    }
     let mut records: Vec<RequestRecord> =
         outcome.gpus.into_iter().flat_map(|gpu| gpu.sink.0).collect();
     // The k-th arrival of a workload is its k-th request in the order of sending.
@@ -125,5 +159,5 @@ pub fn simulated_arm(
         let outside = Milliseconds::new(outside).unwrap_or(Milliseconds::ZERO).to_nanoseconds();
         record.done += outside;
     }
-    Ok(Arm::new(plan, &workloads, window, records, &[]))
+    Ok(Simulated { arm: Arm::new(plan, &workloads, window, records, &[]), switched })
 }

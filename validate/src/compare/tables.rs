@@ -1,6 +1,6 @@
 //! The table of a comparison.
 
-use super::{Check, Limits, ModelKind, RunFolder, simulated_arm};
+use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
 use crate::measure::{Arm, Measured, Warning, batches, measured_arm, spread_pct, window_means};
 use igniter::domain::{ModelName, Placement, WorkloadName};
 use igniter::metrics::{Window, WorkloadSummary};
@@ -17,6 +17,8 @@ const LATE_MS: f64 = 1.0;
 const STRETCHES: usize = 3;
 /// Their mean latencies may differ by this much more than in the simulation, in percent.
 const UNSTEADY_PCT: f64 = 10.0;
+/// For so much of the run may some process of the machine wait for a processor, in percent.
+const BUSY_PCT: f64 = 50.0;
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,13 +37,16 @@ pub struct Errors {
     pub violation_points: Option<f64>,
 }
 
-/// One workload.
+/// One workload. Where several placements serve it, GPU, batch and share, and the times of full batches, are
+/// those of the placement whose full batches were predicted worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Its name.
     pub workload: WorkloadName,
     /// Its model.
     pub model: ModelName,
+    /// How many placements serve it.
+    pub replicas: usize,
     /// Its GPU in the plan.
     pub gpu: usize,
     /// Its largest batch.
@@ -75,6 +80,10 @@ pub struct Row {
     pub p99_from_sent_ms: Option<f64>,
     /// Mean latency counted in the same way, in ms.
     pub mean_from_sent_ms: Option<f64>,
+    /// When its first standby took over in the simulation, in seconds; `None` where none did.
+    pub simulated_switch_s: Option<f64>,
+    /// When one really took over.
+    pub measured_switch_s: Option<f64>,
 }
 
 /// How well one kind of number agrees with what was measured, over all workloads.
@@ -134,22 +143,26 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
     let measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
-    let simulated = simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
+    let Simulated { arm: simulated, switched } =
+        simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
     let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
     let mut warnings = run.info.warnings.clone();
+    if let Some(waiting_pct) = run.info.cpu_wait_pct.filter(|&pct| pct > BUSY_PCT) {
+        warnings.push(Warning::BusyMachine { waiting_pct, limit_pct: BUSY_PCT });
+    }
     for index in 0..run.study.workloads().len() {
         let name = &run.study.workloads()[index].name;
-        let found = run.plan.placements().find(|(_, p)| p.workload == *name);
         let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
         let mut show =
             ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
-        let Some((gpu, placement)) = found else {
+        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
+        let Some(batches) = full_batches(run, predictor, index, &own, window) else {
             shown.push(show);
             continue;
         };
-        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
         let arms = (&simulated, &measured);
-        let row = row(run, predictor, (index, gpu, placement), arms, &own, window);
+        let mut row = row(run, index, batches, arms, &own, window);
+        row.simulated_switch_s = switched[index].map(Nanoseconds::as_seconds);
         warnings.extend(warnings_of(run, index, &row, arms, &own, window));
         show.predicted_batch_ms = row.predicted_batch_ms;
         show.measured_batch_ms = row.measured_batch_ms;
@@ -178,26 +191,68 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
     })
 }
 
+/// The full batches of one placement.
+struct FullBatches<'a> {
+    gpu: usize,
+    placement: &'a Placement,
+    replicas: usize,
+    predicted_ms: f64,
+    predicted_capacity_rps: f64,
+    hosted_ms: f64,
+    measured_ms: Option<f64>,
+}
+
+/// The full batches of a workload, of the placement where they were predicted worst; `None` where the plan
+/// does not serve it.
+fn full_batches<'a>(
+    run: &'a RunFolder,
+    predictor: &dyn Predictor,
+    index: usize,
+    own: &[Measured],
+    window: Window,
+) -> Option<FullBatches<'a>> {
+    let name = &run.study.workloads()[index].name;
+    let placements: Vec<_> = run.plan.placements().filter(|(_, p)| p.workload == *name).collect();
+    let replicas = placements.len();
+    let overhead = run.info.workloads[index].overhead.unwrap_or_default();
+    let of = |(replica, (gpu, placement)): (usize, (usize, &'a Placement))| {
+        let (predicted_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
+        let size = placement.batch.get() as usize;
+        let served: Vec<Measured> =
+            own.iter().filter(|row| usize::from(row.server) == replica).cloned().collect();
+        let full: Vec<f64> = batches(&served)
+            .iter()
+            .filter(|batch| batch.size() == size)
+            .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
+            .map(|batch| batch.service_ms())
+            .collect();
+        FullBatches {
+            gpu,
+            placement,
+            replicas,
+            predicted_ms,
+            predicted_capacity_rps,
+            hosted_ms: predicted_ms + overhead.of_batch_ms(size),
+            measured_ms: mean(&full),
+        }
+    };
+    let error = |batches: &FullBatches<'_>| {
+        error_pct(Some(batches.hosted_ms), batches.measured_ms).map_or(-1.0, f64::abs)
+    };
+    // Of equals the last: so the first placement is looked at last.
+    placements.into_iter().enumerate().rev().map(of).max_by(|a, b| error(a).total_cmp(&error(b)))
+}
+
 fn row(
     run: &RunFolder,
-    predictor: &dyn Predictor,
-    (index, gpu, placement): (usize, usize, &Placement),
+    index: usize,
+    batches: FullBatches<'_>,
     (simulated, measured): (&Arm, &Arm),
     own: &[Measured],
     window: Window,
 ) -> Row {
     let info = &run.info.workloads[index];
-    let (predicted_batch_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
-    let rows_of_batch = placement.batch.get() as usize;
-    let overhead = info.overhead.unwrap_or_default();
-    let hosted_batch_ms = predicted_batch_ms + overhead.of_batch_ms(rows_of_batch);
-    let full: Vec<f64> = batches(own)
-        .iter()
-        .filter(|batch| batch.size() == rows_of_batch)
-        .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
-        .map(|batch| batch.service_ms())
-        .collect();
-    let measured_batch_ms = mean(&full);
+    let FullBatches { gpu, placement, replicas, .. } = batches;
     let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
     let [simulated, measured] = summaries;
     let inside = || own.iter().filter(|row| window.contains(Nanoseconds::new(row.intended_ns)));
@@ -209,15 +264,16 @@ fn row(
     Row {
         workload: placement.workload.clone(),
         model: placement.model.clone(),
+        replicas,
         gpu,
         batch: placement.batch.get(),
         sm_pct: share(run, placement).get(),
         slo_ms: measured.slo_ms,
-        predicted_batch_ms,
-        hosted_batch_ms,
-        measured_batch_ms,
-        batch_error_pct: error_pct(Some(hosted_batch_ms), measured_batch_ms),
-        predicted_capacity_rps,
+        predicted_batch_ms: batches.predicted_ms,
+        hosted_batch_ms: batches.hosted_ms,
+        measured_batch_ms: batches.measured_ms,
+        batch_error_pct: error_pct(Some(batches.hosted_ms), batches.measured_ms),
+        predicted_capacity_rps: batches.predicted_capacity_rps,
         errors: errors(&simulated, &measured),
         simulated,
         measured,
@@ -225,6 +281,8 @@ fn row(
         late_max_ms: late.last().copied().unwrap_or_default().as_ms(),
         p99_from_sent_ms: percentile(&from_sent, 0.99).map(|ns| ns as f64 / 1e6),
         mean_from_sent_ms: mean(&from_sent.iter().map(|&ns| ns as f64 / 1e6).collect::<Vec<_>>()),
+        simulated_switch_s: None,
+        measured_switch_s: info.switched_s,
     }
 }
 
@@ -248,7 +306,7 @@ fn in_plan(
             sm: share(run, p),
         })
         .collect();
-    let own = placements.iter().position(|p| p.workload == placement.workload).unwrap_or(0);
+    let own = placements.iter().position(|p| std::ptr::eq(p, placement)).unwrap_or(0);
     let prediction = predictor.predict(&members).members[own];
     (prediction.latency_ms(), prediction.throughput_rps)
 }
