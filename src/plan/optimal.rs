@@ -3,8 +3,9 @@
 //! | workloads | method | bound |
 //! |---|---|---|
 //! | at most 14 | exhaustive (`super::exact`) | the plan itself |
-//! | any number, of at most 70 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
-//! | of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
+//! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
+//! | the same, with predictors that are not [`crate::predictor::Additive`]: to 70 types | the same | the LP's dual |
+//! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
 //! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock |
 //!
 //! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so

@@ -116,7 +116,8 @@ impl<'p> Presences<'p> {
         known[members - 1]
     }
 
-    fn clock_ratio(&self, demand_w: f64) -> f64 {
+    /// The clock over its maximum at a power demand in W.
+    pub(super) fn clock_ratio(&self, demand_w: f64) -> f64 {
         if demand_w <= self.cap_w { 1.0 } else { self.predictor.clock_ratio(demand_w) }
     }
 
@@ -152,19 +153,25 @@ impl<'p> Presences<'p> {
         self.idle_w
     }
 
-    /// Whether an offer might meet its demand with a share among n members, where the others disturb it so
-    /// much and all together draw so much power. Rounding never makes it say no.
-    pub(super) fn may_work(
+    /// The least share from `units` on with which an offer might meet its demand among n members, where the
+    /// others disturb it so much and the clock is this part of its maximum; `None` when a whole GPU is too
+    /// little. Rounding never makes it say more.
+    pub(super) fn least_from(
         &self,
         offer: &Offer,
         units: u32,
         n: usize,
         others: f64,
-        power_w: f64,
-    ) -> bool {
+        clock_ratio: f64,
+    ) -> Option<u32> {
         let slower = 1.0 + offer.sensitivity * others;
-        let time = offer.scheduling_ms[n - 1] + self.at(offer, units).active_ms * slower;
-        time <= offer.limit_ms * self.clock_ratio(power_w) * (1.0 + UNCLEAR)
+        let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - offer.scheduling_ms[n - 1];
+        let row = &self.rows[offer.start..offer.start + self.percents.len()];
+        let works = |now: &Presence| now.active_ms * slower <= limit;
+        (units..)
+            .zip(&row[units as usize - 1..])
+            .find(|(_, now)| works(now))
+            .map(|(units, _)| units)
     }
 
     /// Grows shares from below to the least with which all meet their demands, within so many units.

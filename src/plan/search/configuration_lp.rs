@@ -27,7 +27,7 @@ const MOST_SETS: usize = 1_500_000;
 
 /// A set is worth adding when its price exceeds 1 by this much: first those that matter most, and less and
 /// less when there are no more of them.
-const PRICE_TOLERANCES: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-7];
+const PRICE_TOLERANCES: [f64; 4] = [1e-3, 1e-4, 1e-5, PRICE_TOLERANCE];
 
 /// The last of them.
 const PRICE_TOLERANCE: f64 = 1e-7;
@@ -222,7 +222,7 @@ mod tests {
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types: Vec<Type> = Types::of(&request).narrowed().split();
         let all = feasible_sets(&mut ShareFitter::new(&request), &types);
-        let pricing = Pricing::new(&request, &types);
+        let pricing = Pricing::by_weights(&request, &types);
         let mut listed: Vec<Vec<u16>> =
             pricing.list(usize::MAX).unwrap().into_iter().map(|set| set.types).collect();
         let mut expected: Vec<Vec<u16>> = all.iter().map(|set| set.types.clone()).collect();
@@ -240,9 +240,17 @@ mod tests {
             };
             let dearest = all.iter().map(value).fold(0.0, f64::max);
             // The quick search finds no dearer one, and where it finishes it finds that one.
-            let priced = pricing.price(&prices, 0.0, Effort::Exhaustive);
+            let priced = pricing.price(&prices, 0.0, Effort::Quick);
             assert!(priced.highest.is_none_or(|highest| (highest - dearest).abs() < 1e-9));
             assert!(priced.sets.iter().all(|set| value(set) <= dearest + 1e-9));
+            // The exhaustive one finds it among many, and nothing beyond it.
+            let exhaustive = Pricing::new(&request, &types);
+            assert!(exhaustive.can_be_exhaustive());
+            let found = exhaustive.price(&prices, dearest - 1e-9, Effort::Exhaustive).sets;
+            assert!(found.iter().any(|set| (value(set) - dearest).abs() < 1e-9));
+            assert!(found.iter().all(|set| expected.contains(&set.types)));
+            let none = exhaustive.price(&prices, dearest + 1e-9, Effort::Exhaustive);
+            assert!(none.sets.is_empty() && none.highest.is_some());
         }
     }
 

@@ -4,6 +4,8 @@
 //! with every combination of batch sizes that still works. A branch is cut where even the best filling of
 //! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
 //! least share that it can have among n members (`super::neighbours`).
+//!
+//! Where members feel each other only through sums, `super::relaxed` searches instead, to the end if asked.
 
 use super::super::shares::{ShareFitter, total};
 use super::super::{Margin, PlanRequest};
@@ -20,6 +22,9 @@ const MOST_STEPS: u64 = 300;
 
 /// The same where members feel each other only through sums: steps are quicker then.
 const MOST_QUICK_STEPS: u64 = 3_000;
+
+/// An exhaustive search looks at so many first types together, and ends with the first that find something.
+const ROOTS: usize = 32;
 
 /// How thorough a search is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,15 +64,21 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
             }
             _ => None,
         };
-        if relaxed.is_some() {
-            return Self { request, types, relaxed, weights: Vec::new(), whole };
+        if relaxed.is_none() {
+            return Self::by_weights(request, types);
         }
+        Self { request, types, relaxed, weights: Vec::new(), whole }
+    }
+
+    /// Without the exhaustive search that some predictors allow.
+    pub(in crate::plan) fn by_weights(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
+        let whole = ShareFitter::new(request).whole();
         let by_type = weights(request, types);
         let most = by_type.iter().map(Vec::len).max().unwrap_or(0);
         let weights = (0..most)
             .map(|n| by_type.iter().map(|of| of.get(n).copied().unwrap_or(whole + 1)).collect())
             .collect();
-        Self { request, types, relaxed, weights, whole }
+        Self { request, types, relaxed: None, weights, whole }
     }
 
     /// Whether an exhaustive search is one that ends.
@@ -142,24 +153,34 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         let knapsacks = relaxed.knapsacks(prices);
         let most = knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0);
         let steps = if effort == Effort::Quick { MOST_QUICK_STEPS } else { u64::MAX };
-        let results: Vec<(bool, f64, Option<FeasibleSet>)> = (0..most)
-            .into_par_iter()
-            .map_init(
-                || ShareFitter::new(self.request),
-                |fitter, root| {
-                    let mut search = relaxed::Search::new(relaxed, steps, enough);
-                    let mut works = |types: &[usize]| works(fitter, self.types, types);
-                    let finished =
-                        knapsacks.iter().all(|table| search.root(table, root, &mut works));
-                    let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
-                    let set = search.found.map(|types| FeasibleSet {
-                        types: types.iter().map(index).collect(),
-                        total: 0,
-                    });
-                    (finished, search.best, set)
-                },
-            )
-            .collect();
+        let mut results: Vec<(bool, f64, Option<FeasibleSet>)> = Vec::new();
+        let roots: Vec<usize> = (0..most).collect();
+        // What some roots find changes the prices, before others are searched in vain.
+        for roots in roots.chunks(if effort == Effort::Quick { most.max(1) } else { ROOTS }) {
+            let of_roots: Vec<_> = roots
+                .par_iter()
+                .map_init(
+                    || ShareFitter::new(self.request),
+                    |fitter, &root| {
+                        let mut search = relaxed::Search::new(relaxed, steps, enough);
+                        let mut works = |types: &[usize]| works(fitter, self.types, types);
+                        let finished =
+                            knapsacks.iter().all(|table| search.root(table, root, &mut works));
+                        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+                        let set = search.found.map(|types| FeasibleSet {
+                            types: types.iter().map(index).collect(),
+                            total: 0,
+                        });
+                        (finished, search.best, set)
+                    },
+                )
+                .collect();
+            results.extend(of_roots);
+            if results.iter().any(|(_, _, found)| found.is_some()) && results.len() < most {
+                results.push((false, enough, None));
+                break;
+            }
+        }
         Priced::of(results, enough)
     }
 }

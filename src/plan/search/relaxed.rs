@@ -175,20 +175,15 @@ impl<'p> Relaxed<'p> {
             for member in &mut *members {
                 let before = *member;
                 let others = disturbance - before.disturbance;
+                let ratio = self.presences.clock_ratio(power_w);
                 let mut changed = false;
                 for (offer, share) in self.offers[before.of].iter().zip(&mut member.shares) {
-                    if *share == DEAD {
-                        continue;
+                    if *share != DEAD {
+                        let least = self.presences.least_from(offer, *share, n, others, ratio);
+                        let least = least.unwrap_or(DEAD);
+                        changed |= *share != least;
+                        *share = least;
                     }
-                    let own = *share;
-                    while !self.presences.may_work(offer, *share, n, others, power_w) {
-                        *share += 1;
-                        if *share > self.whole {
-                            *share = DEAD;
-                            break;
-                        }
-                    }
-                    changed |= *share != own;
                 }
                 if changed {
                     if !self.note(member) {
@@ -221,7 +216,8 @@ pub(super) struct Knapsacks<'k> {
     among: &'k Among,
     members: usize,
     prices: &'k [f64],
-    /// Types by falling price for each unit of weight at the lowest level.
+    /// Types by falling weight at the lowest level: with the large ones first, few are left to try where
+    /// the knapsack is still loose.
     order: Vec<usize>,
     /// By level, made when it is first asked for.
     fills: Vec<OnceLock<Fill>>,
@@ -242,7 +238,10 @@ impl<'k> Knapsacks<'k> {
             .filter(|&t| prices[t] > 1e-9 && weights[t] <= relaxed.whole)
             .collect();
         let density = |t: usize| prices[t] / f64::from(weights[t]);
-        order.sort_by(|&a, &b| density(b).total_cmp(&density(a)).then(a.cmp(&b)));
+        order.sort_by(|&a, &b| {
+            let denser = || density(b).total_cmp(&density(a));
+            weights[b].cmp(&weights[a]).then_with(denser).then(a.cmp(&b))
+        });
         let fills = among.levels.iter().map(|_| OnceLock::new()).collect();
         Self { among, members, prices, order, fills, units: relaxed.whole as usize }
     }
