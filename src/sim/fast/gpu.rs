@@ -1,7 +1,8 @@
 //! The event loop of one GPU.
 
 use super::agenda::{Agenda, Moment, NEVER, What};
-use super::lane::{Batching, Execution, Flight, Front, Lane, Ruled, Slot};
+use super::executions::Executions;
+use super::lane::{Flight, Front, Lane, Slot};
 use super::states::States;
 use crate::domain::{BatchRecord, GpuInterval, RecordSink};
 use crate::sim::draw::Race;
@@ -21,14 +22,11 @@ pub(in crate::sim) struct GpuEngine<'a, S> {
     sink: S,
     agenda: Agenda,
     events: u64,
-    /// The batches that execute, in order of their start.
-    executions: Vec<Execution>,
-    /// Which of them ends first, and when.
-    first: usize,
+    executions: Executions,
+    /// When the first of them ends.
     first_end: Moment,
-    /// The present state in `states`, and since when it holds.
-    state: usize,
-    state_since: Nanoseconds,
+    /// The present state, and since when it holds.
+    interval: GpuInterval,
     last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
     formed: Vec<Batch>,
@@ -51,7 +49,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         });
         let slots = slots.collect();
         let mut states = States::new(run.speeds);
-        let state = states.find()?;
+        let idle = states.find()?;
+        let interval = GpuInterval {
+            gpu: setting.gpu,
+            start: Nanoseconds::ZERO,
+            end: Nanoseconds::ZERO,
+            running: 0,
+            busy_sm_pct: idle.busy_sm_pct,
+            power_w: idle.power_w,
+            clock_mhz: idle.clock_mhz,
+        };
         let mut engine = Self {
             setting,
             lanes,
@@ -60,11 +67,9 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             sink,
             agenda: Agenda::new(),
             events: 0,
-            executions: Vec::new(),
-            first: 0,
+            executions: Executions::default(),
             first_end: NEVER,
-            state,
-            state_since: Nanoseconds::ZERO,
+            interval,
             last_done: Nanoseconds::ZERO,
             formed: Vec::new(),
         };
@@ -94,7 +99,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                         }
                     }
                 }
-            } else if self.executions.is_empty() {
+            } else if self.first_end == NEVER {
                 break;
             } else {
                 self.end_execution()?;
@@ -111,8 +116,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// Puts the first arrival at a lane on the agenda, if anybody waits for it.
     fn await_first_arrival(&mut self, lane: usize) {
-        let Lane { batching, ready, .. } = &self.lanes[lane];
-        if *ready > 0 || matches!(batching, Batching::Ruled(_)) {
+        let Lane { ruled, ready, .. } = &self.lanes[lane];
+        if *ready > 0 || ruled.is_some() {
             self.await_arrival(lane);
         }
     }
@@ -136,12 +141,13 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
     /// ruled one, the first that its batcher does not know of.
     fn await_arrival(&mut self, lane: usize) {
-        let ahead = match &mut self.lanes[lane].batching {
-            Batching::Greedy { hungry, .. } => {
+        let Lane { ruled, hungry, .. } = &mut self.lanes[lane];
+        let ahead = match ruled {
+            None => {
                 *hungry = true;
                 0
             }
-            Batching::Ruled(ruled) => ruled.told,
+            Some(ruled) => ruled.told,
         };
         self.need(lane, ahead + 1);
         if let Some(time) = self.lanes[lane].arrivals.next(ahead) {
@@ -150,7 +156,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     fn arrive(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        if let Batching::Ruled(ruled) = &mut self.lanes[lane].batching {
+        if let Some(ruled) = &mut self.lanes[lane].ruled {
             ruled.told += 1;
             ruled.batcher.arrive(now, &mut self.formed);
             self.await_arrival(lane);
@@ -159,14 +165,14 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.load(lane, 1, now)?;
         if self.lanes[lane].ready > 0 {
             self.await_arrival(lane);
-        } else if let Batching::Greedy { hungry, .. } = &mut self.lanes[lane].batching {
-            *hungry = false;
+        } else {
+            self.lanes[lane].hungry = false;
         }
         Ok(())
     }
 
     fn timer(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        let Batching::Ruled(ruled) = &mut self.lanes[lane].batching else { return Ok(()) };
+        let Some(ruled) = &mut self.lanes[lane].ruled else { return Ok(()) };
         if ruled.timer != Some(now) {
             return Ok(());
         }
@@ -177,30 +183,32 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// An instance becomes ready for its next batch.
     fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> Step {
-        self.slots[slot].ready = true;
-        let lane = self.slots[slot].lane as usize;
-        self.lanes[lane].ready += 1;
-        let Lane { batching, race, .. } = &mut self.lanes[lane];
-        match batching {
-            Batching::Greedy { hungry: true, .. } => Ok(()),
-            &mut Batching::Greedy { max, hungry: false } => {
-                self.need(lane, max);
-                match self.lanes[lane].arrivals.waiting(now, max) {
-                    0 => {
-                        self.await_arrival(lane);
-                        Ok(())
-                    }
-                    rows => self.load(lane, rows, now),
-                }
+        let place = &mut self.slots[slot];
+        place.ready = true;
+        let index = place.lane as usize;
+        let lane = &mut self.lanes[index];
+        lane.ready += 1;
+        if let Some(ruled) = &mut lane.ruled {
+            if lane.race.as_mut().is_some_and(Race::batcher_first) {
+                ruled.batcher.instance_ready_late(now, &mut self.formed);
+            } else {
+                ruled.batcher.instance_ready(now, &mut self.formed);
             }
-            Batching::Ruled(ruled) => {
-                if race.as_mut().is_some_and(Race::batcher_first) {
-                    ruled.batcher.instance_ready_late(now, &mut self.formed);
-                } else {
-                    ruled.batcher.instance_ready(now, &mut self.formed);
-                }
-                self.load_formed(lane, now)
+            return self.load_formed(index, now);
+        }
+        if lane.hungry {
+            return Ok(());
+        }
+        if lane.arrivals.lacks(lane.max) {
+            self.refill(index, self.lanes[index].max);
+        }
+        let lane = &mut self.lanes[index];
+        match lane.arrivals.waiting(now, lane.max) {
+            0 => {
+                self.await_arrival(index);
+                Ok(())
             }
+            rows => self.load(index, rows, now),
         }
     }
 
@@ -209,14 +217,14 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let mut formed = std::mem::take(&mut self.formed);
         for batch in formed.drain(..) {
             let rows = batch.len();
-            if let Some(ruled) = self.ruled(lane) {
+            if let Some(ruled) = &mut self.lanes[lane].ruled {
                 ruled.told -= rows;
                 ruled.batcher.recycle(batch);
             }
             self.load(lane, rows, now)?;
         }
         self.formed = formed;
-        if let Some(ruled) = self.ruled(lane) {
+        if let Some(ruled) = &mut self.lanes[lane].ruled {
             let due = ruled.batcher.next_timer();
             if due != ruled.timer {
                 ruled.timer = due;
@@ -227,13 +235,6 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             }
         }
         Ok(())
-    }
-
-    fn ruled(&mut self, lane: usize) -> Option<&mut Ruled> {
-        match &mut self.lanes[lane].batching {
-            Batching::Ruled(ruled) => Some(ruled),
-            Batching::Greedy { .. } => None,
-        }
     }
 
     /// Gives the next `rows` requests to a ready instance, which starts to load them: the first that has
@@ -256,26 +257,25 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let slot = &mut self.slots[position];
         debug_assert!(slot.front == Front::Free, "an instance loads one batch at a time");
         slot.ready = false;
-        let load_rank = self.agenda.rank();
-        slot.flights[1 - slot.back] = Flight {
+        slot.next = Flight {
             first: lane.arrivals.take(rows),
-            rows: index(rows),
             number: lane.batches,
-            work,
             load_start: now,
             load_end,
-            load_rank,
-            feedback,
             exec_start: load_end,
             exec_end: load_end,
+            feedback,
+            rows: index(rows),
         };
+        slot.work = work;
+        slot.load_rank = self.agenda.rank();
         lane.batches += 1;
         lane.ready -= 1;
         if slot.busy {
             slot.front = Front::Behind;
         } else {
             slot.front = Front::Loading;
-            self.agenda.insert((load_end, load_rank), What::Loaded(index(position)));
+            self.agenda.insert((load_end, slot.load_rank), What::Loaded(index(position)));
         }
         Ok(())
     }
@@ -286,18 +286,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
         slot.busy = true;
-        slot.back = 1 - slot.back;
-        let flight = &mut slot.flights[slot.back];
-        flight.exec_start = now;
-        self.states.start(position, flight.rows);
-        let remaining = flight.work;
-        self.executions.push(Execution {
-            slot: position,
-            remaining,
-            exec_ns: 0.0,
-            since: now,
-            end: now,
-        });
+        slot.back = slot.next;
+        slot.back.exec_start = now;
+        self.states.start(position, slot.back.rows);
+        self.executions.start(position, slot.work, now);
         self.executions_changed(now)?;
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.instance_ready(position, now),
@@ -308,16 +300,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// Ends the execution that ends first.
     fn end_execution(&mut self) -> Step {
         let now = self.first_end.0;
-        let position = self.executions[self.first].slot;
-        // Vec::remove would call memmove for what is most often nothing.
-        for i in self.first + 1..self.executions.len() {
-            self.executions[i - 1] = self.executions[i];
-        }
-        self.executions.pop();
+        let position = self.executions.end_first();
         self.states.end(position);
         self.executions_changed(now)?;
-        let slot = &mut self.slots[position];
-        let flight = &mut slot.flights[slot.back];
+        let flight = &mut self.slots[position].back;
         flight.exec_end = now;
         let done = (now.saturating_add(flight.feedback), self.agenda.rank());
         self.agenda.insert(done, What::Done(index(position)));
@@ -329,7 +315,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let done = at.0;
         let slot = &mut self.slots[position];
         let lane = &mut self.lanes[slot.lane as usize];
-        let flight = &slot.flights[slot.back];
+        let flight = &slot.back;
         let record = BatchRecord {
             workload: lane.workload,
             gpu: self.setting.gpu,
@@ -345,8 +331,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.last_done = done;
         slot.busy = false;
         if slot.front == Front::Behind {
-            let front = &slot.flights[1 - slot.back];
-            let loaded = (front.load_end, front.load_rank);
+            let loaded = (slot.next.load_end, slot.load_rank);
             if loaded < at {
                 self.start(position, done)?;
             } else {
@@ -360,55 +345,29 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
-    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    /// Applies the speeds of the new set of executing batches.
     #[inline(always)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Step {
         self.close_interval(now);
-        self.state = self.states.find()?;
-        let speeds = self.states.exec_ns(self.state);
-        let (mut first, mut first_end) = (0, Nanoseconds::MAX);
-        for (i, execution) in self.executions.iter_mut().enumerate() {
-            let exec_ns = speeds[execution.slot];
-            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
-            // counts.
-            if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                if execution.exec_ns > 0.0 {
-                    let passed = (now - execution.since).as_f64() / execution.exec_ns;
-                    execution.remaining = (execution.remaining - passed).max(0.0);
-                }
-                execution.exec_ns = exec_ns;
-                execution.since = now;
-                execution.end =
-                    now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
-            }
-            // Among equals, the one that started first.
-            if execution.end < first_end {
-                (first, first_end) = (i, execution.end);
-            }
-        }
-        self.first = first;
+        let state = self.states.find()?;
+        self.interval.busy_sm_pct = state.busy_sm_pct;
+        self.interval.power_w = state.power_w;
+        self.interval.clock_mhz = state.clock_mhz;
+        self.interval.running = index(self.executions.len());
         let rank = self.agenda.rank();
-        self.first_end = if self.executions.is_empty() { NEVER } else { (first_end, rank) };
+        let first_end = self.executions.rescale(now, state.exec_ns);
+        self.first_end = first_end.map_or(NEVER, |end| (end, rank));
         Ok(())
     }
 
     /// Reports the state that held until `now`.
     #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
-        if now == self.state_since {
-            return;
+        if now > self.interval.start {
+            self.interval.end = now;
+            self.sink.gpu_interval(&self.interval);
+            self.interval.start = now;
         }
-        let draw = self.states.draw(self.state);
-        self.sink.gpu_interval(&GpuInterval {
-            gpu: self.setting.gpu,
-            start: self.state_since,
-            end: now,
-            running: draw.running,
-            busy_sm_pct: draw.busy_sm_pct,
-            power_w: draw.power_w,
-            clock_mhz: draw.clock_mhz,
-        });
-        self.state_since = now;
     }
 }
 
