@@ -147,7 +147,8 @@ impl Tally {
         let (done, requests) = (record.done, arrivals.len() as u64);
         let sum = self.latencies.add_batch(done, arrivals);
         if longest > slo {
-            let late = arrivals.iter().filter(|&&arrival| done - arrival > slo);
+            // Those that came first waited longest.
+            let late = arrivals.iter().take_while(|&&arrival| done - arrival > slo);
             self.violations += late.count() as u64;
         }
         self.done_in_window += requests;

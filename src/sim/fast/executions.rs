@@ -34,10 +34,11 @@ impl Executions {
     /// Takes out the one that ends first; returns its slot.
     #[inline]
     pub(super) fn end_first(&mut self) -> usize {
-        let slot = self.all[self.first].slot;
+        let behind = &mut self.all[self.first..];
+        let slot = behind[0].slot;
         // Vec::remove would call memmove for what is most often nothing.
-        for i in self.first + 1..self.all.len() {
-            self.all[i - 1] = self.all[i];
+        for i in 1..behind.len() {
+            behind[i - 1] = behind[i];
         }
         self.all.pop();
         slot

@@ -1,6 +1,6 @@
 //! The event loop of one GPU.
 
-use super::agenda::{Agenda, Moment, NEVER, What};
+use super::agenda::{Agenda, Moment, What};
 use super::executions::Executions;
 use super::lane::{Flight, Front, Lane, Slot};
 use super::states::States;
@@ -32,8 +32,8 @@ pub(in crate::sim) struct GpuEngine<'a, S> {
     formed: Vec<Batch>,
 }
 
-/// The error is boxed so that the result of a step fits into a register.
-type Step = Result<(), Box<BadPrediction>>;
+/// What follows from a step: an instance whose batch begins to execute at once.
+type Step = Result<Option<usize>, Box<BadPrediction>>;
 
 impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// A GPU at time 0, before the first arrival.
@@ -68,7 +68,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             agenda: Agenda::new(),
             events: 0,
             executions: Executions::default(),
-            first_end: NEVER,
+            first_end: Moment::NEVER,
             interval,
             last_done: Nanoseconds::ZERO,
             formed: Vec::new(),
@@ -76,7 +76,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         for lane in 0..engine.lanes.len() {
             let startup = engine.lanes[lane].startup;
             if startup > Nanoseconds::ZERO {
-                let at = (startup, engine.agenda.rank());
+                let at = Moment::new(startup, engine.agenda.rank());
                 engine.agenda.insert(at, What::Started(index(lane)));
             }
             engine.await_first_arrival(lane);
@@ -88,18 +88,18 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadPrediction>> {
         loop {
             if let Some((at, what)) = self.agenda.pop_before(self.first_end) {
-                match what {
-                    What::Arrival(lane) => self.arrive(lane as usize, at.0)?,
-                    What::Timer(lane) => self.timer(lane as usize, at.0)?,
-                    What::Loaded(slot) => self.start(slot as usize, at.0)?,
+                let starting = match what {
+                    What::Loaded(slot) => Some(slot as usize),
                     What::Done(slot) => self.complete(slot as usize, at)?,
-                    What::Started(lane) => {
-                        for slot in self.lanes[lane as usize].slots.clone() {
-                            self.instance_ready(slot, at.0)?;
-                        }
-                    }
+                    What::Arrival(lane) => self.arrive(lane as usize, at.time())?,
+                    What::Timer(lane) => self.timer(lane as usize, at.time())?,
+                    What::Started(lane) => self.started(lane as usize, at.time())?,
+                };
+                // The one place where a batch begins to execute, so that it is part of this loop.
+                if let Some(slot) = starting {
+                    self.start(slot, at.time())?;
                 }
-            } else if self.first_end == NEVER {
+            } else if self.first_end == Moment::NEVER {
                 break;
             } else {
                 self.end_execution()?;
@@ -140,6 +140,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
     /// ruled one, the first that its batcher does not know of.
+    #[inline(never)]
     fn await_arrival(&mut self, lane: usize) {
         let Lane { ruled, hungry, .. } = &mut self.lanes[lane];
         let ahead = match ruled {
@@ -155,6 +156,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
+    #[inline(never)]
     fn arrive(&mut self, lane: usize, now: Nanoseconds) -> Step {
         if let Some(ruled) = &mut self.lanes[lane].ruled {
             ruled.told += 1;
@@ -168,36 +170,41 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         } else {
             self.lanes[lane].hungry = false;
         }
-        Ok(())
+        Ok(None)
     }
 
+    #[inline(never)]
     fn timer(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        let Some(ruled) = &mut self.lanes[lane].ruled else { return Ok(()) };
+        let Some(ruled) = &mut self.lanes[lane].ruled else { return Ok(None) };
         if ruled.timer != Some(now) {
-            return Ok(());
+            return Ok(None);
         }
         ruled.timer = None;
         ruled.batcher.timer(now, &mut self.formed);
         self.load_formed(lane, now)
     }
 
+    #[inline(never)]
+    fn started(&mut self, lane: usize, now: Nanoseconds) -> Step {
+        for slot in self.lanes[lane].slots.clone() {
+            self.instance_ready(slot, now)?;
+        }
+        Ok(None)
+    }
+
     /// An instance becomes ready for its next batch.
+    #[inline(always)]
     fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> Step {
         let place = &mut self.slots[slot];
         place.ready = true;
         let index = place.lane as usize;
         let lane = &mut self.lanes[index];
         lane.ready += 1;
-        if let Some(ruled) = &mut lane.ruled {
-            if lane.race.as_mut().is_some_and(Race::batcher_first) {
-                ruled.batcher.instance_ready_late(now, &mut self.formed);
-            } else {
-                ruled.batcher.instance_ready(now, &mut self.formed);
-            }
-            return self.load_formed(index, now);
+        if lane.ruled.is_some() {
+            return self.instance_ready_by_rules(index, now);
         }
         if lane.hungry {
-            return Ok(());
+            return Ok(None);
         }
         if lane.arrivals.lacks(lane.max) {
             self.refill(index, self.lanes[index].max);
@@ -206,10 +213,23 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         match lane.arrivals.waiting(now, lane.max) {
             0 => {
                 self.await_arrival(index);
-                Ok(())
+                Ok(None)
             }
             rows => self.load(index, rows, now),
         }
+    }
+
+    #[inline(never)]
+    fn instance_ready_by_rules(&mut self, lane: usize, now: Nanoseconds) -> Step {
+        let Lane { ruled, race, .. } = &mut self.lanes[lane];
+        if let Some(ruled) = ruled {
+            if race.as_mut().is_some_and(Race::batcher_first) {
+                ruled.batcher.instance_ready_late(now, &mut self.formed);
+            } else {
+                ruled.batcher.instance_ready(now, &mut self.formed);
+            }
+        }
+        self.load_formed(lane, now)
     }
 
     /// Follows up on a call of a batcher: instances load what it has formed, and it gets its timer.
@@ -229,16 +249,17 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             if due != ruled.timer {
                 ruled.timer = due;
                 if let Some(due) = due {
-                    let at = (due, self.agenda.rank());
+                    let at = Moment::new(due, self.agenda.rank());
                     self.agenda.insert(at, What::Timer(index(lane)));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives the next `rows` requests to a ready instance, which starts to load them: the first that has
     /// nothing else to do, or else the first that executes.
+    #[inline(always)]
     fn load(&mut self, index_of_lane: usize, rows: usize, now: Nanoseconds) -> Step {
         let lane = &mut self.lanes[index_of_lane];
         let (load, feedback) = match lane.transfers[rows] {
@@ -275,13 +296,14 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             slot.front = Front::Behind;
         } else {
             slot.front = Front::Loading;
-            self.agenda.insert((load_end, slot.load_rank), What::Loaded(index(position)));
+            let at = Moment::new(load_end, slot.load_rank);
+            self.agenda.insert(at, What::Loaded(index(position)));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Starts the loaded batch of an instance that is not busy.
-    #[inline(never)]
+    #[inline(always)]
     fn start(&mut self, position: usize, now: Nanoseconds) -> Step {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
@@ -293,26 +315,26 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.executions_changed(now)?;
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.instance_ready(position, now),
-            LoadOverlap::Serial => Ok(()),
+            LoadOverlap::Serial => Ok(None),
         }
     }
 
     /// Ends the execution that ends first.
     fn end_execution(&mut self) -> Step {
-        let now = self.first_end.0;
+        let now = self.first_end.time();
         let position = self.executions.end_first();
         self.states.end(position);
         self.executions_changed(now)?;
         let flight = &mut self.slots[position].back;
         flight.exec_end = now;
-        let done = (now.saturating_add(flight.feedback), self.agenda.rank());
+        let done = Moment::new(now.saturating_add(flight.feedback), self.agenda.rank());
         self.agenda.insert(done, What::Done(index(position)));
-        Ok(())
+        Ok(None)
     }
 
     /// The results of a batch are on the host.
     fn complete(&mut self, position: usize, at: Moment) -> Step {
-        let done = at.0;
+        let done = at.time();
         let slot = &mut self.slots[position];
         let lane = &mut self.lanes[slot.lane as usize];
         let flight = &slot.back;
@@ -331,16 +353,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.last_done = done;
         slot.busy = false;
         if slot.front == Front::Behind {
-            let loaded = (slot.next.load_end, slot.load_rank);
+            let loaded = Moment::new(slot.next.load_end, slot.load_rank);
             if loaded < at {
-                self.start(position, done)?;
-            } else {
-                slot.front = Front::Loading;
-                self.agenda.insert(loaded, What::Loaded(index(position)));
+                return Ok(Some(position));
             }
+            slot.front = Front::Loading;
+            self.agenda.insert(loaded, What::Loaded(index(position)));
         }
         match self.setting.overlap {
-            LoadOverlap::Overlapped => Ok(()),
+            LoadOverlap::Overlapped => Ok(None),
+            // Nothing was loaded while the batch executed.
             LoadOverlap::Serial => self.instance_ready(position, done),
         }
     }
@@ -356,8 +378,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.interval.running = index(self.executions.len());
         let rank = self.agenda.rank();
         let first_end = self.executions.rescale(now, state.exec_ns);
-        self.first_end = first_end.map_or(NEVER, |end| (end, rank));
-        Ok(())
+        self.first_end = first_end.map_or(Moment::NEVER, |end| Moment::new(end, rank));
+        Ok(None)
     }
 
     /// Reports the state that held until `now`.

@@ -22,6 +22,9 @@ pub(super) struct States<'a> {
     slots: Vec<SlotSize>,
     /// The present set as one number, if it fits.
     number: u64,
+    /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
+    dense: Vec<u32>,
+    /// The same where there are many.
     index: Index,
     /// A row for each state: what the GPU draws, and the execution time of each slot in ns. The first number
     /// belongs to none, so that no row begins at 0.
@@ -54,8 +57,8 @@ pub(super) struct State<'s> {
 /// Where the row of a set begins.
 #[derive(Debug)]
 enum Index {
-    /// By mixed-radix number; 0 for sets that are not known.
-    Dense(Vec<u32>),
+    /// Not needed.
+    Dense,
     /// By mixed-radix number, of which there are too many: a hash table of `(number + 1, row)` with open addressing, in which 0
     /// stands for an empty place. Its length is a power of two.
     Numbers(Vec<(u64, u32)>),
@@ -75,10 +78,11 @@ impl<'a> States<'a> {
                 sets.and(Some(stride))
             })
             .collect();
+        let mut dense = Vec::new();
         let index = match (&strides, sets) {
             (Some(_), Some(sets @ ..=DENSE)) => {
-                let sets = usize::try_from(sets).expect("no more than the limit");
-                Index::Dense(vec![0; sets])
+                dense.resize(usize::try_from(sets).expect("no more than the limit"), 0);
+                Index::Dense
             }
             (Some(_), _) => Index::Numbers(vec![(0, 0); 64]),
             (None, _) => Index::Sizes(BTreeMap::new()),
@@ -88,7 +92,7 @@ impl<'a> States<'a> {
             strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
         let limit = REMEMBERED.min(NUMBERS / (DRAW + slots.len())).max(1);
         let (rows, sizes) = (vec![0.0], Vec::new());
-        Self { speeds, slots, number: 0, index, rows, limit, sizes }
+        Self { speeds, slots, number: 0, dense, index, rows, limit, sizes }
     }
 
     /// Load and feedback time of a batch of a server.
@@ -119,18 +123,11 @@ impl<'a> States<'a> {
     /// The present state.
     #[inline(always)]
     pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
-        let known = match &self.index {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a number below the length of a table"
-            )]
-            Index::Dense(table) => table[self.number as usize] as usize,
-            _ => 0,
-        };
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
         let row = if known > 0 { known } else { self.find_sparse()? };
-        let (draw, exec_ns) = self.rows[row..]
-            .split_first_chunk::<DRAW>()
-            .expect("a row is complete");
+        let (draw, exec_ns) =
+            self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
         let [busy_sm_pct, power_w, clock_mhz] = *draw;
         Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
     }
@@ -139,7 +136,7 @@ impl<'a> States<'a> {
     #[inline(never)]
     fn find_sparse(&mut self) -> Result<usize, Box<BadPrediction>> {
         let known = match &self.index {
-            Index::Dense(_) => None,
+            Index::Dense => None,
             Index::Numbers(table) => {
                 let (key, row) = table[place(table, self.number + 1)];
                 (key != 0).then_some(row)
@@ -174,7 +171,7 @@ impl<'a> States<'a> {
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
-            Index::Dense(table) => table[self.number as usize] = row,
+            Index::Dense => self.dense[self.number as usize] = row,
             Index::Numbers(table) => {
                 if 2 * remembered >= table.len() {
                     let old = std::mem::take(table);
@@ -201,8 +198,9 @@ impl<'a> States<'a> {
 
     fn forget(&mut self) {
         self.rows.truncate(1);
+        self.dense.fill(0);
         match &mut self.index {
-            Index::Dense(table) => table.fill(0),
+            Index::Dense => {}
             Index::Numbers(table) => table.fill((0, 0)),
             Index::Sizes(map) => map.clear(),
         }
@@ -249,7 +247,7 @@ mod tests {
         for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
             let mut states = States::new(speeds(max));
             let kind = match &states.index {
-                Index::Dense(_) => 4,
+                Index::Dense => 4,
                 Index::Numbers(_) => 40,
                 Index::Sizes(_) => usize::MAX,
             };
@@ -266,7 +264,9 @@ mod tests {
                 let sizes: Vec<u32> = states.slots.iter().map(|slot| slot.rows).collect();
                 let expected = states.speeds.compute(&sizes).unwrap();
                 let state = states.find().unwrap();
-                for ((&ns, &expected), size) in state.exec_ns.iter().zip(&expected.exec_ns).zip(sizes) {
+                for ((&ns, &expected), size) in
+                    state.exec_ns.iter().zip(&expected.exec_ns).zip(sizes)
+                {
                     assert!(size == 0 || ns.to_bits() == expected.to_bits());
                 }
                 let (power, expected) = (state.power_w, expected.power_w);
