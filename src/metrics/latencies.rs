@@ -42,7 +42,8 @@ impl Latencies {
             latency
         });
         match self {
-            Self::Exact(all) => all.extend(latencies),
+            // One by one: most batches are too small for what Vec::extend sets up.
+            Self::Exact(all) => latencies.for_each(|latency| all.push(latency)),
             Self::Histogram(histogram) => {
                 histogram.add_between(latencies, (done - last).get(), (done - first).get());
             }

@@ -1,7 +1,7 @@
 //! Order statistics of many integers.
 
 /// Integers are spread over at most this many buckets, as a power of two.
-const BUCKETS_LOG: u32 = 15;
+const BUCKETS_LOG: u32 = 14;
 const BUCKETS: usize = 1 << BUCKETS_LOG;
 /// Fewer integers than this are sorted.
 const MANY: usize = 1 << 12;
@@ -30,7 +30,7 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     let buckets_log = (data.len().ilog2() - 1).min(BUCKETS_LOG);
     let shift = bits.saturating_sub(buckets_log);
     // The mask spares the check of the bounds of an array.
-    #[expect(clippy::cast_possible_truncation, reason = "no more than 15 bits are left")]
+    #[expect(clippy::cast_possible_truncation, reason = "no more than 14 bits are left")]
     let bucket_of = |x: u64| (x >> shift) as usize & (BUCKETS - 1);
 
     let mut counts = Box::new([0_u32; BUCKETS]);
@@ -46,10 +46,10 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     }
     let mut sum = 0;
     // How many integers are in the buckets before each.
-    let before = &mut counts[..1 << buckets_log];
-    for count in &mut *before {
+    for count in &mut counts[..1 << buckets_log] {
         sum += std::mem::replace(count, sum);
     }
+    let before = &counts[..1 << buckets_log];
 
     // The last bucket with no more than that many before it; empty ones have as many as the next.
     let bucket_at = |position: usize| {
@@ -60,18 +60,24 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     let mut sorted = wanted.clone();
     sorted.sort_unstable();
     sorted.dedup();
-    // Integers of wanted buckets are copied to a place of their bucket, from 1 on.
-    let mut next = Box::new([0_u32; BUCKETS]);
-    let mut places: Vec<(usize, usize)> = Vec::with_capacity(sorted.len());
+    // The integers of wanted buckets are copied, each to the place of its bucket, from 1 on.
     let mut end = 1;
-    for &bucket in &sorted {
-        let until = before.get(bucket + 1).map_or(data.len(), |&count| count as usize);
-        let start = end;
-        end += until - before[bucket] as usize;
-        next[bucket] = u32::try_from(start).expect("fewer than 2^32 integers");
-        places.push((start, end));
+    let places: Vec<Place> = (sorted.iter())
+        .map(|&bucket| {
+            let first = before[bucket];
+            let until = before.get(bucket + 1).copied().unwrap_or(sum);
+            let start = end;
+            end += until - first;
+            Place { bucket, first, start, end }
+        })
+        .collect();
+    // From here on, where the next integer of a bucket goes, or 0.
+    let mut next = counts;
+    next.fill(0);
+    for place in &places {
+        next[place.bucket] = place.start;
     }
-    let mut kept = vec![0; end];
+    let mut kept = vec![0; end as usize];
     for &x in data {
         let next = &mut next[bucket_of(x)];
         if *next > 0 {
@@ -79,14 +85,24 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
             *next += 1;
         }
     }
-    for &(start, end) in &places {
-        kept[start..end].sort_unstable();
+    for place in &places {
+        kept[place.start as usize..place.end as usize].sort_unstable();
     }
     let at = |(&position, bucket): (&usize, usize)| {
-        let place = sorted.partition_point(|&other| other < bucket);
-        kept[places[place].0 + position - before[bucket] as usize]
+        let place = &places[places.partition_point(|place| place.bucket < bucket)];
+        kept[place.start as usize + position - place.first as usize]
     };
     positions.iter().zip(wanted).map(at).collect()
+}
+
+/// Where the integers of a wanted bucket are kept.
+#[derive(Debug)]
+struct Place {
+    bucket: usize,
+    /// How many integers are in the buckets before it.
+    first: u32,
+    start: u32,
+    end: u32,
 }
 
 #[cfg(test)]

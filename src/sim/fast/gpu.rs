@@ -367,9 +367,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
-    /// Applies the speeds of the new set of executing batches.
-    #[inline(always)]
-    fn executions_changed(&mut self, now: Nanoseconds) -> Step {
+    /// Applies the speeds of the new set of executing batches. A function of its own, for the sake of its
+    /// registers.
+    #[inline(never)]
+    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadPrediction>> {
         self.close_interval(now);
         let state = self.states.find()?;
         self.interval.busy_sm_pct = state.busy_sm_pct;
@@ -379,7 +380,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let rank = self.agenda.rank();
         let first_end = self.executions.rescale(now, state.exec_ns);
         self.first_end = first_end.map_or(Moment::NEVER, |end| Moment::new(end, rank));
-        Ok(None)
+        Ok(())
     }
 
     /// Reports the state that held until `now`.
@@ -394,6 +395,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 }
 
 /// A small number in the width in which it is stored.
+#[inline(always)]
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("fewer than 2^32 servers, instances and requests of a batch")
 }
