@@ -42,8 +42,7 @@ impl Latencies {
             latency
         });
         match self {
-            // One by one: most batches are too small for what Vec::extend sets up.
-            Self::Exact(all) => latencies.for_each(|latency| all.push(latency)),
+            Self::Exact(all) => all.extend(latencies),
             Self::Histogram(histogram) => {
                 histogram.add_between(latencies, (done - last).get(), (done - first).get());
             }

@@ -146,8 +146,10 @@ impl Tally {
     ) {
         let (done, requests) = (record.done, arrivals.len() as u64);
         let sum = self.latencies.add_batch(done, arrivals);
-        if longest > slo {
-            // Those that came first waited longest.
+        // Those that came first waited longest.
+        if arrivals.last().is_some_and(|&last| done - last > slo) {
+            self.violations += requests;
+        } else if longest > slo {
             let late = arrivals.iter().take_while(|&&arrival| done - arrival > slo);
             self.violations += late.count() as u64;
         }

@@ -4,7 +4,7 @@
 const BUCKETS_LOG: u32 = 14;
 const BUCKETS: usize = 1 << BUCKETS_LOG;
 /// Fewer integers than this are sorted.
-const MANY: usize = 1 << 12;
+const MANY: usize = 1 << 10;
 
 /// The integers that would stand at `positions` if `data` were sorted, in the order of `positions`.
 ///
@@ -73,7 +73,7 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
         .collect();
     // From here on, where the next integer of a bucket goes, or 0.
     let mut next = counts;
-    next.fill(0);
+    next[..1 << buckets_log].fill(0);
     for place in &places {
         next[place.bucket] = place.start;
     }
