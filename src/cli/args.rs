@@ -1,5 +1,6 @@
 //! The flags of every command.
 
+use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, StudyArgs};
 use super::planning::{PlanningArgs, RefineArgs};
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
@@ -76,49 +77,6 @@ pub(super) enum Command {
     },
 }
 
-/// How results are printed.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct PrintArgs {
-    /// Print one JSON document on stdout, and nothing else there
-    #[arg(long)]
-    pub json: bool,
-    /// No progress on stderr and no table on stdout; errors are still printed
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-/// Which performance model is used.
-#[derive(Debug, Clone, Args)]
-pub(super) struct PredictorArgs {
-    /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
-    #[arg(long, value_name = "KIND|PATH")]
-    pub profile: Option<String>,
-    /// The performance model: igniter, contention, gpulets, solo or solo_scaled [default: that of a
-    /// coefficients file, else igniter]
-    #[arg(long, value_name = "NAME")]
-    pub predictor: Option<String>,
-}
-
-/// How a scenario is run.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ScenarioArgs {
-    /// The scenario, a TOML file
-    pub scenario: PathBuf,
-    #[command(flatten)]
-    pub predictor: PredictorArgs,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    pub seed: Option<u64>,
-}
-
-/// How many threads work.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct ThreadArgs {
-    /// Worker threads; results do not depend on it [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-}
-
 /// The formats of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PlanFormat {
@@ -180,19 +138,6 @@ pub(super) struct SchemaArgs {
     /// Write it to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-}
-
-/// What stands for the real GPU.
-#[derive(Debug, Clone, Args)]
-pub(super) struct TruthArgs {
-    /// Simulate with another predictor than plans are made with: its name (it is fitted to the same
-    /// profile), or a coefficients file of `igniter fit` [default: the predictor of the plans]
-    #[arg(long, value_name = "NAME|FILE")]
-    pub truth: Option<String>,
-    /// Let the simulated GPU differ from its predictor: one error for each model, drawn from the seed and
-    /// from what the predictor says of its own uncertainty (igniter says nothing)
-    #[arg(long)]
-    pub prediction_error: bool,
 }
 
 /// The file format of a request log.

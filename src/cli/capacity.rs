@@ -1,6 +1,6 @@
 //! `igniter capacity`
 
-use super::args::ScenarioArgs;
+use super::common_args::ScenarioArgs;
 use super::results::in_pool;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};

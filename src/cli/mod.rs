@@ -12,6 +12,7 @@ mod args;
 mod bound;
 mod capacity;
 mod check;
+mod common_args;
 mod compare;
 mod design;
 mod files;

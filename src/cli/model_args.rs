@@ -1,6 +1,6 @@
 //! The flags of the commands that make, ask and check performance models.
 
-use super::args::{PredictorArgs, PrintArgs};
+use super::common_args::{PredictorArgs, PrintArgs};
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,7 +1,8 @@
 //! `igniter plan`
 
 use super::Outcome;
-use super::args::{PlanArgs, PlanFormat, ScenarioArgs, TruthArgs};
+use super::args::{PlanArgs, PlanFormat};
+use super::common_args::{ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};

@@ -1,6 +1,6 @@
 //! The output folder of `simulate` and `compare`, and the threads that they work on.
 
-use super::args::{ScenarioArgs, ThreadArgs};
+use super::common_args::{ScenarioArgs, ThreadArgs};
 use super::progress::Progress;
 use crate::page::{self, PAGE, Source};
 use crate::plot;

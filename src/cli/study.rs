@@ -8,6 +8,7 @@ use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
 };
 use crate::report::{Existing, Manifest, OutputDir};
+use crate::reproduce::predicted_mark;
 use crate::study::{
     ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
     coverage_curve, experiments,
@@ -121,7 +122,7 @@ fn write(
     let shown = study.scored.iter().filter(|set| SHOWN.contains(&set.recipe));
     let series: Vec<StudySeries> = shown.map(|set| series(set, seed)).collect();
     let mut figures = plot::study_figures(&series)?;
-    let marks: Vec<PredictedMark> = experiments.iter().map(mark).collect();
+    let marks: Vec<PredictedMark> = experiments.iter().map(predicted_mark).collect();
     figures.extend(plot::experiment_figures(&marks)?);
     plot::write_figures(dir, &figures)?;
     Ok(())
@@ -140,18 +141,6 @@ fn series(set: &ScoredSet, seed: u64) -> StudySeries {
         name: set.recipe.to_owned(),
         points: set.scored.iter().map(point).collect(),
         coverage: coverage_curve(&set.scored, seed),
-    }
-}
-
-fn mark(row: &ExperimentRow) -> PredictedMark {
-    PredictedMark {
-        experiment: row.experiment,
-        setting: row.setting.clone(),
-        predictor: row.predictor.to_owned(),
-        model: row.model.clone(),
-        predicted_ms: row.predicted_ms,
-        error_pct: row.two_sided_pct,
-        measured_ms: row.measured_ms,
     }
 }
 

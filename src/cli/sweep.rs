@@ -91,7 +91,7 @@ fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
 /// Says what became of a sweep or a merge.
 pub(super) fn print_outcome(
     outcome: &SweepOutcome,
-    print: super::args::PrintArgs,
+    print: super::common_args::PrintArgs,
 ) -> anyhow::Result<()> {
     if print.json {
         return output::print_json(outcome);
@@ -112,5 +112,6 @@ pub(super) fn print_outcome(
     let dir = outcome.output.display();
     text += &format!("\n\ntables   {dir}/rows.csv, {dir}/rows.parquet ({} rows)", outcome.rows);
     text += &format!("\nmeans    {dir}/points.csv");
+    text += &format!("\n\nto look at: igniter report {dir} -o {dir}.html");
     output::print(&text)
 }

@@ -1,6 +1,6 @@
 //! The flags of sweeps and searches.
 
-use super::args::{PrintArgs, ScenarioArgs, ThreadArgs};
+use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 

@@ -86,7 +86,7 @@ fn trace_rows(trace: &Trace) -> Vec<Row> {
     rows
 }
 
-fn show(format: &str, rows: &[Row], print: &super::args::PrintArgs) -> anyhow::Result<()> {
+fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> anyhow::Result<()> {
     if print.json {
         return output::print_json(&serde_json::json!({ "format": format, "workloads": rows }));
     }

@@ -1,6 +1,6 @@
 //! The flags of `igniter trace`.
 
-use super::args::PrintArgs;
+use super::common_args::PrintArgs;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

@@ -16,8 +16,10 @@ use libm::log;
 const SCALE: f64 = 0.012;
 /// Beyond this many standard deviations a residual counts less and less: e / √(1 + |e| / 3).
 const ROBUST: f64 = 3.0;
-/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W, δ in µs, ρ0, ρ1, π, s; s lies in [0, 1.3].
+/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W (for a cap of 300 W; a watt of a larger GPU disturbs less), δ in µs,
+/// ρ0, ρ1, π, s; s lies in [0, 1.3].
 const GAMMA: (f64, f64) = (3.0, 0.8);
+const GAMMA_CAP_W: f64 = 300.0;
 const DELTA: (f64, f64) = (5.0, 1.0);
 const RHO0: (f64, f64) = (0.05, 0.1);
 const RHO1: (f64, f64) = (0.33, 0.15);
@@ -88,7 +90,8 @@ pub(super) fn fit_interference(
     let first_pressure = first_constant + 3;
     let first_pair = first_pressure + present.len();
 
-    let mut priors = vec![GAMMA; present.len()];
+    let per_watt = GAMMA_CAP_W / solo.kind().power_cap.get();
+    let mut priors = vec![(GAMMA.0 * per_watt, GAMMA.1 * per_watt); present.len()];
     priors.extend([DELTA, RHO0, RHO1]);
     priors.extend(vec![PRESSURE; present.len()]);
     priors.extend(vec![STRENGTH; pairs.len()]);

@@ -43,6 +43,8 @@ pub(super) struct Lines {
     pub(super) steps: bool,
     /// Whether only the points are drawn, and the line on which both values are equal.
     pub(super) points_alone: bool,
+    /// With points alone: how far both values may differ between two dotted lines, in parts of the one across.
+    pub(super) band: Option<f64>,
     /// Lines up the chart, with what they say.
     pub(super) up: Vec<(f64, &'static str)>,
     /// Lines across the chart, with what they say.
@@ -76,7 +78,7 @@ impl Chart {
                 json!({
                     "id": id, "kind": "lines", "series": series.collect::<Vec<_>>(),
                     "x": lines.axes.0, "y": lines.axes.1, "logX": lines.log.0, "logY": lines.log.1,
-                    "steps": lines.steps, "alone": lines.points_alone,
+                    "steps": lines.steps, "alone": lines.points_alone, "band": lines.band,
                     "up": lines.up.iter().map(at).collect::<Vec<_>>(),
                     "across": lines.across.iter().map(at).collect::<Vec<_>>(),
                 })

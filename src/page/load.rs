@@ -1,6 +1,7 @@
 //! Reads a folder of results, whichever command wrote it.
 
-use super::{Cell, Document, EmbeddedFigure, Provenance, Source, Table};
+use super::{Accuracy, Cell, Document, EmbeddedFigure, Provenance, Source, Table, Validation};
+use super::{sweep, validation};
 use crate::report::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
 use std::io;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Cells of tables that a page takes; beyond, rows are left out and the page says so.
 const CELLS: usize = 120_000;
+/// Cells of the means of a sweep that a page takes: its explorer needs them all.
+const CELLS_OF_POINTS: usize = 600_000;
 /// Bytes of pictures that a page takes.
 const PICTURE_BYTES: usize = 1_200_000;
 /// Single values of a JSON file that a page shows.
@@ -78,13 +81,33 @@ pub fn read_source(dir: &Path) -> Result<Source, PageError> {
         source.comparison = Some(comparison);
     }
     let rich = source.comparison.is_some();
+    if !rich {
+        source.validation = Validation::read(dir).map_err(failed(dir))?;
+        source.accuracy = Accuracy::read(dir).map_err(failed(dir))?;
+        source.sweep = source.provenance.manifest.as_ref().and_then(|m| m.sweep.clone());
+    }
+    if let Some(facts) = &source.sweep {
+        source.title.clone_from(&facts.name);
+    }
+    if let Some(run) = &source.validation {
+        source.title.clone_from(&run.scenario);
+    }
+    // Figures of what charts show as well are left out.
+    let drawn = rich || source.validation.is_some() || source.accuracy.is_some();
     let (mut cells, mut pictures) = (0, 0);
     for file in &files {
         let path = dir.join(file);
         let lower = file.to_ascii_lowercase();
         if lower.ends_with(".csv") && !(rich && OF_COMPARISON.contains(&file.as_str())) {
-            let table = read_table(&path, file, CELLS - cells).map_err(failed(&path))?;
-            cells += table.rows.len() * table.columns.len();
+            if source.validation.is_some() && validation::SHOWN.contains(&file.as_str()) {
+                continue;
+            }
+            let points = source.sweep.is_some() && file == sweep::POINTS;
+            let most = if points { CELLS_OF_POINTS } else { CELLS - cells };
+            let table = read_table(&path, file, most).map_err(failed(&path))?;
+            if !points {
+                cells += table.rows.len() * table.columns.len();
+            }
             source.tables.push(table);
         } else if lower.ends_with(".json") && file != "manifest.json" && !rich {
             let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
@@ -92,7 +115,7 @@ pub fn read_source(dir: &Path) -> Result<Source, PageError> {
             if let Ok(value) = serde_json::from_str(&text) {
                 source.documents.push(document(file, &value));
             }
-        } else if lower.ends_with(".svg") && !rich {
+        } else if lower.ends_with(".svg") && !drawn {
             let svg = std::fs::read_to_string(&path).map_err(failed(&path))?;
             pictures += svg.len();
             if pictures <= PICTURE_BYTES {

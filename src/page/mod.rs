@@ -6,9 +6,11 @@
 //! policy lets no script run but the two that we put there.
 //!
 //! A page of a [`Comparison`](crate::report::Comparison) has a summary in words, the plans, charts, and a
-//! section for each workload; that of any other folder has its tables, figures and single numbers. A page
+//! section for each workload. That of a sweep has its explorer, that of a validation and that of measured
+//! accuracy their charts; that of any other folder has its tables, figures and single numbers. A page
 //! without a manifest depends on the results alone, byte for byte.
 
+mod accuracy;
 mod charts;
 mod comparison;
 mod figures;
@@ -18,14 +20,18 @@ mod plan;
 mod provenance;
 mod shell;
 mod source;
+mod sweep;
 mod table;
 mod tables;
+mod validation;
 mod words;
 mod workloads;
 
+pub use accuracy::Accuracy;
 pub use load::{PageError, read_source};
 pub use source::{Document, EmbeddedFigure, Provenance, Source};
 pub use table::{Cell, Table};
+pub use validation::Validation;
 
 use html::Html;
 use serde_json::{Value, json};
@@ -44,6 +50,8 @@ struct Page {
     charts: Vec<Value>,
     /// What tables hold.
     tables: Vec<Value>,
+    /// What the explorer of a sweep has to know; null without a sweep.
+    sweep: Value,
 }
 
 impl Page {
@@ -87,6 +95,15 @@ pub fn page(source: &Source) -> String {
     if let Some(comparison) = &source.comparison {
         comparison::write(&mut page, comparison);
     }
+    if let Some(facts) = &source.sweep {
+        sweep::write(&mut page, facts, &source.tables);
+    }
+    if let Some(run) = &source.validation {
+        validation::write(&mut page, run);
+    }
+    if let Some(accuracy) = &source.accuracy {
+        accuracy::write(&mut page, accuracy);
+    }
     tables::write(&mut page, source);
     figures::write(&mut page, source);
     page.section("explorer", "Explorer");
@@ -99,7 +116,7 @@ pub fn page(source: &Source) -> String {
     );
     page.end_section();
     provenance::write(&mut page, &source.provenance);
-    let data = json!({ "charts": page.charts, "tables": page.tables });
+    let data = json!({ "charts": page.charts, "tables": page.tables, "sweep": page.sweep });
     shell::document(&source.title, &lead, &page.contents, page.body.as_str(), &data)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("assets/page.css");
-const SCRIPT: &str = include_str!("assets/page.js");
+const SCRIPT: &str = concat!(include_str!("assets/page.js"), include_str!("assets/sweep.js"));
 /// Apache ECharts 6.1.0 (Apache License 2.0): see `assets/echarts/README.md`.
 const ECHARTS: &str = include_str!("assets/echarts/echarts.common.min.js");
 /// Its licence's notice, which goes where it goes.

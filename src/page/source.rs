@@ -1,7 +1,7 @@
 //! What a page is made of.
 
-use super::Table;
-use crate::report::{Comparison, FileHash, Manifest};
+use super::{Accuracy, Table, Validation};
+use crate::report::{Comparison, FileHash, Manifest, SweepFacts};
 
 /// A picture of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,12 @@ pub struct Source {
     pub title: String,
     /// What `compare` or `simulate` left, where they did.
     pub comparison: Option<Comparison>,
+    /// What a sweep was, where there was one; its means are among the tables.
+    pub sweep: Option<SweepFacts>,
+    /// What `validate` left, where it did.
+    pub validation: Option<Validation>,
+    /// What `accuracy` left, where it did.
+    pub accuracy: Option<Accuracy>,
     /// All other tables.
     pub tables: Vec<Table>,
     /// The single values of JSON files.

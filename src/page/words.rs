@@ -1,6 +1,6 @@
 //! The summary in words.
 
-use super::{Document, Source};
+use super::{Document, Source, sweep, validation};
 use crate::report::{Comparison, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
@@ -8,6 +8,9 @@ const NAMED: usize = 8;
 
 /// One sentence below the heading.
 pub(super) fn lead(source: &Source) -> String {
+    if let Some(run) = &source.validation {
+        return validation::lead(run);
+    }
     match &source.comparison {
         Some(c) => format!(
             "{} strateg{} on one scenario, simulated for {} s with seed {}.",
@@ -25,9 +28,11 @@ pub(super) fn lead(source: &Source) -> String {
 
 /// The summary, sentence by sentence.
 pub(super) fn summary(source: &Source) -> Vec<String> {
-    let mut sentences = match &source.comparison {
-        Some(comparison) => of_comparison(comparison),
-        None => of_tables(source),
+    let mut sentences = match (&source.comparison, &source.validation, &source.sweep) {
+        (Some(comparison), ..) => of_comparison(comparison),
+        (_, Some(run), _) => validation::summary(run),
+        (_, _, Some(facts)) => sweep::summary(facts, &source.tables),
+        _ => of_tables(source),
     };
     sentences.extend(source.left_out.iter().cloned());
     sentences

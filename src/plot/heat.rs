@@ -5,10 +5,10 @@ use super::style::{
     AXIS_LINE, INK, LABEL, MARGIN, NOTE, ONE_COLUMN, SHADE, TICK, TWO_COLUMNS, count, dots, inches,
     ink_on,
 };
-use super::sweep::{label_line, words};
+use super::sweep::label_line;
 use super::text::{BOLD, fitted, width};
 use super::{Figure, PlotError};
-use crate::report::short;
+use crate::report::{column_words as words, short};
 use plotters::style::RGBColor;
 
 /// One heat map.

@@ -9,6 +9,7 @@ use super::style::{
 };
 use super::text::{BOLD, fitted, shortened};
 use super::{Figure, PlotError};
+use crate::report::column_words as words;
 use plotters::prelude::{Color, Polygon};
 
 /// One point of a line, with its confidence interval.
@@ -229,26 +230,6 @@ fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
     }
     let low = values.fold(100.0, f64::min).max(0.0);
     Axis::between(low.min(99.0 - 1e-9), 100.0, nice_step((100.0 - low.min(98.0)) / 5.0))
-}
-
-/// A column's name for people.
-pub(super) fn words(column: &str) -> String {
-    match column {
-        "attainment_pct" => "SLO attainment (%)".to_owned(),
-        "worst_attainment_pct" => "Worst SLO attainment (%)".to_owned(),
-        "cost_per_hour" => "Cost ($/h)".to_owned(),
-        "gpu_count" => "GPUs".to_owned(),
-        "workloads_met" => "Workloads that meet their SLO".to_owned(),
-        "goodput_rps" => "Requests/s within SLO".to_owned(),
-        "power_w" => "Power (W)".to_owned(),
-        "utilisation" => "Share of time GPUs are busy".to_owned(),
-        "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
-        "load" => "Load (part of the planned rates)".to_owned(),
-        "slo_scale" => "SLO scale".to_owned(),
-        "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
-        "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// The height of one line of labels.

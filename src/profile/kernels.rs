@@ -1,8 +1,7 @@
 //! Kernel lists: what a model launches for one batch, as a profiler exports it.
 
 use super::csv_rows::{CsvRows, Row};
-use super::read::{batch, model_of, positive, share};
-use super::write::quoted;
+use super::fields::{batch, model_of, positive, quoted, share};
 use super::{KernelLaunch, Profile, ProfileError};
 use crate::units::{Bytes, Milliseconds};
 use std::path::Path;

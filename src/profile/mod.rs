@@ -19,6 +19,7 @@ mod check;
 mod colocated;
 mod csv_rows;
 mod error;
+mod fields;
 mod kernels;
 mod read;
 mod tables;

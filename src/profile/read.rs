@@ -3,11 +3,12 @@
 use super::check::check_profile;
 use super::colocated::parse_colocated;
 use super::csv_rows::{CsvRows, Row};
+use super::fields::{batch, model_of, positive, share};
 use super::kernels::parse_kernels;
 use super::tables::parse_solo_table;
 use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint, SoloTable};
 use crate::domain::{GpuKind, GpuKindName, ModelName};
-use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, SmUnits, Watts};
+use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -184,17 +185,6 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
     })
 }
 
-/// The model that a row names.
-pub(super) fn model_of<'p>(
-    row: &Row<'_>,
-    profile: &'p mut Profile,
-) -> Result<&'p mut ModelProfile, ProfileError> {
-    let known: Vec<String> = profile.models.iter().map(|m| m.name.to_string()).collect();
-    profile.models.iter_mut().find(|m| m.name.as_str() == row.text("model")).ok_or_else(|| {
-        row.error("model", format!("is no [[model]] of profile.toml; known: {}", known.join(", ")))
-    })
-}
-
 fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
     let max_clock = profile.kind.max_clock;
     for row in CsvRows::parse(path, text, SOLO, &[])?.rows() {
@@ -259,27 +249,6 @@ fn read_colocation(path: &Path, text: &str, profile: &mut Profile) -> Result<(),
         profile.colocation.push(point);
     }
     Ok(())
-}
-
-/// A batch size; profiles go up to 1024.
-pub(super) fn batch(row: &Row<'_>) -> Result<BatchSize, ProfileError> {
-    let size: u32 = row.parse("batch", "a whole number from 1 to 1024")?;
-    match BatchSize::new(size) {
-        Ok(batch) if size <= 1024 => Ok(batch),
-        _ => Err(row.error("batch", "must be a whole number from 1 to 1024")),
-    }
-}
-
-/// An SM share of at most a whole GPU.
-pub(super) fn share(row: &Row<'_>) -> Result<SmPercent, ProfileError> {
-    let sm: SmPercent = row.quantity("sm_pct")?;
-    if sm.get() <= 100.0 { Ok(sm) } else { Err(row.error("sm_pct", "must be at most 100")) }
-}
-
-/// A duration that cannot be zero.
-pub(super) fn positive(row: &Row<'_>, column: &str) -> Result<Milliseconds, ProfileError> {
-    let time: Milliseconds = row.quantity(column)?;
-    if time.get() > 0.0 { Ok(time) } else { Err(row.error(column, "must be above 0")) }
 }
 
 fn clock(row: &Row<'_>, column: &str, max: Megahertz) -> Result<Megahertz, ProfileError> {

@@ -2,8 +2,7 @@
 
 use super::ProfileError;
 use super::csv_rows::CsvRows;
-use super::read::{batch, positive, share};
-use super::write::quoted;
+use super::fields::{batch, positive, quoted, share};
 use crate::domain::ModelName;
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! A profile as the texts of its folder.
 
+use super::fields::quoted;
 use super::kernels::write_kernels;
 use super::read::{COLOCATION, RawGpu, RawModel, RawProfile, SELF_PAIRS, SOLO};
 use super::{Profile, write_colocated, write_solo_table};
@@ -104,13 +105,4 @@ fn colocation_csv(profile: &Profile) -> String {
         text += &format!("{},{},{},{}\n", p.co_located, p.power, p.clock, p.idle_per_kernel);
     }
     text
-}
-
-/// A CSV field, quoted where its text asks for it.
-pub(super) fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
 }

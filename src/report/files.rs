@@ -137,6 +137,15 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     })
 }
 
+/// Writes the tables of distributions and of latencies over time alone, `cdf.csv` and `latency_series.csv`.
+///
+/// # Errors
+/// When one of them cannot be written.
+pub fn write_latencies(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), OutputError> {
+    write_csv(dir, "cdf.csv", comparison.strategies.iter().flat_map(cdf_rows))?;
+    write_csv(dir, "latency_series.csv", comparison.strategies.iter().flat_map(latency_rows))
+}
+
 /// Writes `report.md`, with the figures that lie in the same directory.
 ///
 /// # Errors

@@ -21,13 +21,13 @@ mod trace;
 mod truth;
 
 pub use control::{ActionRow, WindowRow, failures_in_words};
-pub use files::{ReadError, read_comparison, write_report, write_tables};
+pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::report_markdown;
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use parquet::{Cells, ColumnType, ParquetTable};
-pub use points::{PointTable, PointsError};
+pub use points::{PointTable, PointsError, column_words};
 pub use request_log::{RequestFormat, RequestLog};
 pub use staging::discard_unfinished;
 pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};

@@ -199,3 +199,24 @@ impl PointTable {
         }
     }
 }
+
+/// The name of a column of a sweep for people, with its unit.
+#[must_use]
+pub fn column_words(column: &str) -> String {
+    match column {
+        "attainment_pct" => "SLO attainment (%)".to_owned(),
+        "worst_attainment_pct" => "Worst SLO attainment (%)".to_owned(),
+        "cost_per_hour" => "Cost ($/h)".to_owned(),
+        "gpu_count" => "GPUs".to_owned(),
+        "workloads_met" => "Workloads that meet their SLO".to_owned(),
+        "goodput_rps" => "Requests/s within SLO".to_owned(),
+        "power_w" => "Power (W)".to_owned(),
+        "utilisation" => "Share of time GPUs are busy".to_owned(),
+        "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
+        "load" => "Load (part of the planned rates)".to_owned(),
+        "slo_scale" => "SLO scale".to_owned(),
+        "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
+        "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
+        other => other.to_owned(),
+    }
+}

@@ -6,7 +6,7 @@ use crate::fit::{FitData, fit_predictor};
 use crate::plot::{Marks, Named, Points, PointsFigure, PredictedMark, experiment_figures};
 use crate::predictor::{Member, Predictor};
 use crate::profile::{self, Profile, SoloPoint, SoloTable};
-use crate::study::{StudyData, experiments as study_experiments};
+use crate::study::{ExperimentRow, StudyData, experiments as study_experiments};
 use crate::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
 
@@ -121,18 +121,7 @@ pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
     let solo = SoloTable::default();
     let data = StudyData { profile: &profile, solo: &solo, colocated: &profile.colocated };
     let rows = study_experiments(&data)?;
-    let marks: Vec<PredictedMark> = rows
-        .iter()
-        .map(|row| PredictedMark {
-            experiment: row.experiment,
-            setting: row.setting.clone(),
-            predictor: row.predictor.to_owned(),
-            model: row.model.clone(),
-            predicted_ms: row.predicted_ms,
-            error_pct: row.two_sided_pct,
-            measured_ms: row.measured_ms,
-        })
-        .collect();
+    let marks: Vec<PredictedMark> = rows.iter().map(predicted_mark).collect();
     let or_empty = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
     let rows = rows.iter().map(|row| {
         vec![
@@ -171,4 +160,17 @@ pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
             rows: rows.collect(),
         }],
     })
+}
+
+/// What a figure shows of a prediction of an experiment.
+pub(crate) fn predicted_mark(row: &ExperimentRow) -> PredictedMark {
+    PredictedMark {
+        experiment: row.experiment,
+        setting: row.setting.clone(),
+        predictor: row.predictor.to_owned(),
+        model: row.model.clone(),
+        predicted_ms: row.predicted_ms,
+        error_pct: row.two_sided_pct,
+        measured_ms: row.measured_ms,
+    }
 }

@@ -15,6 +15,7 @@ mod workloads;
 
 use crate::plot::{Figure, PlotError};
 use crate::run::RunError;
+pub(crate) use accuracy::predicted_mark;
 use context::Context;
 use std::fmt::Write;
 

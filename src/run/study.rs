@@ -1,42 +1,22 @@
 //! A scenario made ready to run.
 
-use super::prediction_error::{errors, with_errors};
-use super::source::load_truth;
-use super::{LoadedPredictor, RunError, load_predictor};
+use super::kind::{KindPredictors, KindSource, load_kind};
+use super::prediction_error::errors;
+use super::{Overrides, RunError};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
-    KindPlans, Margin, PlanOptions, PlanRequest, Replicas, Strategy, Violation,
-    check_plan_on_kinds, plan_on_kinds, read_plan,
+    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan,
 };
-use crate::predictor::{ErrorDraw, PerturbedPredictor, Predictor};
+use crate::predictor::Predictor;
 use crate::report::{
     Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
-use crate::scenario::{ProfileChoice, Scenario, ScenarioGpu};
+use crate::scenario::Scenario;
 use crate::sim::{SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// What a user can change of a scenario from the command line.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overrides {
-    /// Another seed.
-    pub seed: Option<u64>,
-    /// Another profile: a name, a folder, or a file of coefficients. It takes the place of all GPU kinds.
-    pub profile: Option<String>,
-    /// Another predictor than the default.
-    pub predictor: Option<String>,
-    /// Another predictor for the simulation than for plans: a name (fitted to the same profile), or a
-    /// file of coefficients.
-    pub truth: Option<String>,
-    /// Draw an error for each model, from the uncertainty of the predictor that is simulated with.
-    pub prediction_error: bool,
-    /// Other options for planners.
-    pub plan: PlanOverrides,
-}
 
 /// What a simulation leaves besides its summary.
 #[derive(Debug, Default)]
@@ -45,82 +25,6 @@ pub struct Logging<'d> {
     pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
     /// What happened from one time to another, for [`crate::report::write_trace`].
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
-}
-
-/// What a user can change of a scenario's `[plan]` table; `None` keeps what stands there.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct PlanOverrides {
-    /// `margin_pct`
-    pub margin: Option<Margin>,
-    /// `headroom_pct`
-    pub headroom_pct: Option<f64>,
-    /// `replicas`
-    pub replicas: Option<Replicas>,
-    /// `process_limit`
-    pub process_limit: Option<usize>,
-    /// `search_rounds`; takes the place of a time limit.
-    pub search_rounds: Option<u32>,
-    /// `time_limit_s`; takes the place of a number of rounds.
-    pub time_limit_s: Option<f64>,
-}
-
-impl PlanOverrides {
-    fn apply(&self, options: PlanOptions) -> PlanOptions {
-        let time_limit_s = match (self.search_rounds, self.time_limit_s) {
-            (_, Some(limit)) => Some(limit),
-            (Some(_), None) => None,
-            (None, None) => options.time_limit_s,
-        };
-        PlanOptions {
-            margin: self.margin.unwrap_or(options.margin),
-            throughput_headroom_pct: self.headroom_pct.unwrap_or(options.throughput_headroom_pct),
-            replicas: self.replicas.unwrap_or(options.replicas),
-            process_limit: self.process_limit.unwrap_or(options.process_limit),
-            search_rounds: self.search_rounds.unwrap_or(options.search_rounds),
-            time_limit_s,
-            seed: options.seed,
-        }
-    }
-}
-
-/// The predictors of a GPU kind; they may be shared with other studies.
-#[derive(Debug, Clone)]
-pub struct KindPredictors {
-    /// Makes the plans.
-    pub source: Arc<LoadedPredictor>,
-    /// What plans are simulated with, where that is not `source`.
-    pub truth: Option<Arc<LoadedPredictor>>,
-}
-
-/// A GPU kind of a study.
-#[derive(Debug)]
-struct KindSource {
-    predictors: KindPredictors,
-    /// What the simulation uses, with errors, where they are asked for.
-    perturbed: Option<PerturbedPredictor>,
-}
-
-impl KindSource {
-    fn new(predictors: KindPredictors, scenario: &Scenario) -> Result<Self, RunError> {
-        let simulated = predictors.truth.as_ref().unwrap_or(&predictors.source);
-        let perturbed = match scenario.prediction_error {
-            Some(draw) => Some(with_errors(simulated, draw, scenario.seed)?),
-            None => None,
-        };
-        Ok(Self { predictors, perturbed })
-    }
-
-    fn source(&self) -> &dyn Predictor {
-        self.predictors.source.predictor.as_ref()
-    }
-
-    fn simulated(&self) -> &dyn Predictor {
-        let KindPredictors { source, truth } = &self.predictors;
-        match &self.perturbed {
-            Some(perturbed) => perturbed,
-            None => truth.as_ref().unwrap_or(source).predictor.as_ref(),
-        }
-    }
 }
 
 /// A scenario with its predictors: everything is checked, nothing has run.
@@ -148,16 +52,7 @@ impl Study {
     /// # Errors
     /// When a profile or a predictor cannot be used, or no kind's profile has the model of a workload.
     pub fn new(mut scenario: Scenario, overrides: &Overrides) -> Result<Self, RunError> {
-        if let Some(seed) = overrides.seed {
-            scenario.seed = seed;
-        }
-        scenario.plan = overrides.plan.apply(scenario.plan);
-        if overrides.prediction_error {
-            scenario.prediction_error = Some(ErrorDraw::Uncertainty);
-        }
-        if let Some(profile) = &overrides.profile {
-            replace_kinds(&mut scenario, profile);
-        }
+        overrides.apply(&mut scenario);
         let kinds = (scenario.gpus.iter())
             .map(|gpu| load_kind(gpu, overrides))
             .collect::<Result<_, _>>()?;
@@ -441,7 +336,7 @@ impl Study {
         }
     }
 
-    fn collector(&self, gpu: crate::domain::GpuId) -> GpuCollector {
+    fn collector(&self, gpu: GpuId) -> GpuCollector {
         GpuCollector::new(gpu, &self.workloads, self.window)
             .with_percentiles(self.scenario.percentiles)
     }
@@ -471,26 +366,6 @@ impl Study {
             Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
         Comparison { truth: self.truth(), ..comparison }
     }
-}
-
-/// Puts one profile in the place of the GPU kinds of a scenario.
-pub fn replace_kinds(scenario: &mut Scenario, profile: &str) {
-    // A price belongs to the kind that it was written for.
-    let one = <[ScenarioGpu; 1]>::try_from(std::mem::take(&mut scenario.gpus));
-    let price_per_hour = one.ok().and_then(|[gpu]| gpu.price_per_hour);
-    let profile = ProfileChoice::Path(PathBuf::from(profile));
-    scenario.gpus = vec![ScenarioGpu { profile, price_per_hour }];
-}
-
-/// Fits or reads the predictors of one GPU kind.
-fn load_kind(gpu: &ScenarioGpu, overrides: &Overrides) -> Result<KindPredictors, RunError> {
-    let profile = gpu.profile.to_string();
-    let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
-    let truth = match &overrides.truth {
-        Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
-        None => None,
-    };
-    Ok(KindPredictors { source: Arc::new(source), truth })
 }
 
 /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.

@@ -44,6 +44,10 @@ fn replay_period(traced: &[TracedBatch], spec: &BatchingSpec, max: BatchSize) ->
     let mut freed: Vec<Nanoseconds> = traced.iter().map(|batch| time(batch.end_ns)).collect();
     freed.sort_unstable();
 
+    let mut in_order: Vec<&TracedBatch> = traced.iter().collect();
+    in_order.sort_by_key(|batch| batch.start_ns);
+    let started: Vec<usize> = in_order.iter().map(|batch| batch.requests.len()).collect();
+
     let mut batcher = Batcher::new(BatcherRules::new(spec, max).unwrap());
     let mut formed: Vec<Batch> = Vec::new();
     let mut busy = 0;
@@ -63,7 +67,8 @@ fn replay_period(traced: &[TracedBatch], spec: &BatchingSpec, max: BatchSize) ->
             // After a batch more or fewer than there really was, nobody may be busy.
             if busy > 0 {
                 busy -= 1;
-                batcher.instance_ready(now, &mut formed);
+                let really = started.get(formed.len()).copied();
+                instance_ready(&mut batcher, now, really, &mut formed);
             }
         }
         busy += formed.len() - before;
@@ -76,4 +81,25 @@ fn replay_period(traced: &[TracedBatch], spec: &BatchingSpec, max: BatchSize) ->
         requests
     };
     formed.into_iter().map(sorted).collect()
+}
+
+/// An instance is free again. Whether it takes its next batch before the batcher wakes is a race of two threads
+/// of the server: the batcher goes first where only that gives a batch as large as there really was.
+fn instance_ready(
+    batcher: &mut Batcher,
+    now: Nanoseconds,
+    really: Option<usize>,
+    formed: &mut Vec<Batch>,
+) {
+    let before = formed.len();
+    let mut batcher_first = batcher.clone();
+    let mut then_formed = Vec::new();
+    batcher_first.instance_ready_late(now, &mut then_formed);
+    batcher.instance_ready(now, formed);
+    let size = |batch: Option<&Batch>| batch.map(Batch::len);
+    if size(formed.get(before)) != really && size(then_formed.first()) == really {
+        formed.truncate(before);
+        formed.append(&mut then_formed);
+        *batcher = batcher_first;
+    }
 }

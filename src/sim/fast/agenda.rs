@@ -84,6 +84,12 @@ impl Agenda {
         self.insert(Moment::new(time, u64::from(lane)), What::Arrival(lane));
     }
 
+    /// The next arrival at a lane is no longer that which is on the agenda, if one is, but comes at this time.
+    pub(super) fn bring_forward(&mut self, time: Nanoseconds, lane: u32) {
+        self.entries.retain(|entry| entry.what != What::Arrival(lane));
+        self.insert_arrival(time, lane);
+    }
+
     /// Takes the first entry, if it comes before `limit`.
     #[inline]
     pub(super) fn pop_before(&mut self, limit: Moment) -> Option<(Moment, What)> {

@@ -132,10 +132,15 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     #[cold]
     fn refill(&mut self, lane: usize, count: usize) {
-        let Lane { arrivals, slots, .. } = &mut self.lanes[lane];
+        let keep = self.oldest(lane);
+        self.lanes[lane].arrivals.refill(count, keep);
+    }
+
+    /// The number of the oldest request of a lane that is in an instance, or else of the next one.
+    fn oldest(&self, lane: usize) -> u64 {
+        let Lane { arrivals, slots, .. } = &self.lanes[lane];
         let inside = self.slots[slots.clone()].iter().filter_map(Slot::oldest);
-        let keep = inside.min().unwrap_or(arrivals.taken());
-        arrivals.refill(count, keep);
+        inside.min().unwrap_or(arrivals.taken())
     }
 
     /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
@@ -148,7 +153,15 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
                 *hungry = true;
                 0
             }
-            Some(ruled) => ruled.told,
+            Some(ruled) => match &ruled.clients {
+                None => ruled.told,
+                Some(clients) => {
+                    if let Some(time) = clients.next() {
+                        self.agenda.insert_arrival(time, index(lane));
+                    }
+                    return;
+                }
+            },
         };
         self.need(lane, ahead + 1);
         if let Some(time) = self.lanes[lane].arrivals.next(ahead) {
@@ -158,6 +171,9 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     #[inline(never)]
     fn arrive(&mut self, lane: usize, now: Nanoseconds) -> Step {
+        if self.lanes[lane].ruled.as_ref().is_some_and(|ruled| ruled.clients.is_some()) {
+            self.send(lane, now);
+        }
         if let Some(ruled) = &mut self.lanes[lane].ruled {
             ruled.told += 1;
             ruled.batcher.arrive(now, &mut self.formed);
@@ -171,6 +187,33 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             self.lanes[lane].hungry = false;
         }
         Ok(None)
+    }
+
+    /// A client of a lane sends its request.
+    fn send(&mut self, lane: usize, now: Nanoseconds) {
+        if self.lanes[lane].arrivals.is_full() {
+            let keep = self.oldest(lane);
+            self.lanes[lane].arrivals.forget(keep);
+        }
+        let ruled = self.lanes[lane].ruled.as_mut();
+        let sent = ruled.and_then(|ruled| ruled.clients.as_mut()?.send());
+        debug_assert_eq!(sent, Some(now), "the first of those that are to come is on the agenda");
+        self.lanes[lane].arrivals.push(now);
+    }
+
+    /// Clients of a lane have their answers.
+    #[inline(never)]
+    fn answered(&mut self, lane: usize, rows: u32, at: Nanoseconds) {
+        let ruled = self.lanes[lane].ruled.as_mut();
+        let Some(clients) = ruled.and_then(|ruled| ruled.clients.as_mut()) else { return };
+        let before = clients.next();
+        (0..rows).for_each(|_| {
+            clients.answered(at);
+        });
+        let next = clients.next();
+        if let Some(time) = next.filter(|_| next != before) {
+            self.agenda.bring_forward(time, index(lane));
+        }
     }
 
     #[inline(never)]
@@ -352,6 +395,11 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         lane.completed += u64::from(flight.rows);
         self.last_done = done;
         slot.busy = false;
+        let (of, rows) = (slot.lane as usize, flight.rows);
+        if lane.ruled.is_some() {
+            self.answered(of, rows, record.done);
+        }
+        let slot = &mut self.slots[position];
         if slot.front == Front::Behind {
             let loaded = Moment::new(slot.next.load_end, slot.load_rank);
             if loaded < at {

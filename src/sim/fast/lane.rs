@@ -2,10 +2,12 @@
 
 use super::stream::ArrivalStream;
 use crate::domain::WorkloadId;
+use crate::sim::arrivals::Arrivals;
 use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::{Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
+use crate::workload::Clients;
 use std::ops::Range;
 
 /// A lane with the rules of its batcher in full.
@@ -16,6 +18,9 @@ pub(super) struct Ruled {
     pub(super) timer: Option<Nanoseconds>,
     /// How many requests the batcher has been told of that are in no batch yet.
     pub(super) told: usize,
+    /// Who sends the requests, where they wait for their answers. Then every request that was sent is one that the
+    /// batcher was told of.
+    pub(super) clients: Option<Box<Clients>>,
 }
 
 /// One server of a GPU.
@@ -56,16 +61,20 @@ impl Lane {
         let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
             run;
         let max = rules.max_batch();
-        let ruled = (!rules.is_greedy()).then(|| {
+        let (process, clients) = match arrivals {
+            Arrivals::Open(process) => (Some(process), None),
+            Arrivals::Closed(clients) => (None, Some(clients)),
+        };
+        let ruled = (!rules.is_greedy() || clients.is_some()).then(|| {
             let batcher = match startup {
                 Nanoseconds::ZERO => Batcher::new(rules),
                 _ => Batcher::without_instances(rules),
             };
-            Box::new(Ruled { batcher, timer: None, told: 0 })
+            Box::new(Ruled { batcher, timer: None, told: 0, clients })
         });
         Self {
             workload,
-            arrivals: ArrivalStream::new(arrivals),
+            arrivals: ArrivalStream::new(process),
             max,
             ruled,
             hungry: false,
@@ -83,12 +92,15 @@ impl Lane {
 
     /// Its counters at the end of the run.
     pub(super) fn outcome(&self) -> ServerOutcome {
+        let clients = self.ruled.as_ref().and_then(|ruled| ruled.clients.as_ref());
+        let sent = clients.map(|clients| clients.statistics());
         ServerOutcome {
             workload: self.workload,
             arrived: self.arrivals.taken(),
             completed: self.completed,
             failed: 0,
             batches: self.batches,
+            sent,
         }
     }
 }

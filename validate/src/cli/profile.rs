@@ -2,15 +2,26 @@
 
 use super::Outcome;
 use super::output::{Progress, print};
-use crate::launch::LaunchArgs;
+use crate::launch::{Device, LaunchArgs};
 use crate::life;
-use crate::profile::{Grid, Journal, assemble, measure_run, read_runs, units as units_of};
+use crate::profile::{
+    BenchOptions, Grid, Journal, ProfileRun, RunMember, RunResult, assemble, measure_session,
+    noise_table, read_runs, sessions, units as units_of,
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
-use igniter::profile::{load, profile_files};
+use igniter::profile::{Profile, load, profile_files};
 use igniter::units::{BatchSize, Nanoseconds, SmUnits};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Before any session was measured: how long starting and ending its servers may take, in seconds.
+const FIRST_SESSION_S: f64 = 20.0;
+/// How long ending the servers of a session takes, in seconds.
+const ENDING_S: f64 = 6.0;
+/// How many of the points that there was no time for are named.
+const NAMED: usize = 8;
 
 /// The flags of `validate profile`.
 #[derive(Debug, Args)]
@@ -37,6 +48,15 @@ pub(super) struct ProfileCommand {
     /// Measure no pairs of models
     #[arg(long)]
     no_pairs: bool,
+    /// Also measure pairs with unequal shares, triples and quadruples, and their members alone
+    #[arg(long)]
+    groups: bool,
+    /// Also measure 1, 2, … up to so many copies of one model beside each other: power and clock of a full GPU
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    copies: u32,
+    /// Measure one point alone and one pair again so many times, with new servers: the noise floor
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    repeats: u32,
     /// Also measure the runs that this CSV file lists (run,member,model,batch,sm_pct), with any number of
     /// members, as `igniter design -o FILE` writes them
     #[arg(long, value_name = "FILE")]
@@ -44,6 +64,20 @@ pub(super) struct ProfileCommand {
     /// How long each point is measured, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     seconds: f64,
+    /// The same for co-locations [default: --seconds]
+    #[arg(long, value_name = "SECONDS")]
+    colocated_seconds: Option<f64>,
+    /// Stop after so many seconds: what is then left is measured by the same command later; the profile is written
+    /// from what is there, and the exit code is 1
+    #[arg(long, value_name = "SECONDS")]
+    limit_s: Option<f64>,
+    /// How many servers may run at the same time: starting them takes longer than most points
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=48))]
+    together: u32,
+    /// Put inputs and outputs into shared memory: for large tensors, which a client could not send fast enough to
+    /// keep a GPU busy
+    #[arg(long)]
+    shared_memory: bool,
     /// The folder of the profile; a campaign that was interrupted goes on where it was
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -66,13 +100,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         runs.extend(listed.into_iter().filter(|run| !grid.runs().contains(run)));
     }
     if args.dry_run {
-        let lines = runs.iter().map(|run| {
-            let member = |m: &crate::profile::RunMember| {
-                let share = m.units.to_percent(base.kind.units).map_or(0.0, |share| share.get());
-                format!("{}:{}:{share}", m.model, m.batch)
-            };
-            run.members.iter().map(member).collect::<Vec<_>>().join(" ")
-        });
+        let lines = runs.iter().map(|run| described(run, &base));
         print(&lines.collect::<Vec<_>>().join("\n"))?;
         return Ok(Outcome::Done);
     }
@@ -81,48 +109,138 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let duration = Nanoseconds::from_seconds(args.seconds).context("--seconds")?;
     let devices = args.launch.devices()?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
     let mut journal = Journal::open(&args.output.join("journal.jsonl"))?;
-    let progress = Progress::new(args.quiet);
-    for (i, run) in runs.iter().enumerate() {
-        if journal.find(run).is_some() {
-            continue;
-        }
-        if life::interrupted() {
-            return Err(life::Interrupted.into());
-        }
-        let names: Vec<String> =
-            run.members.iter().map(|m| format!("{} b{}", m.model, m.batch)).collect();
-        progress.at(&format!("{} of {}: {}", i + 1, runs.len(), names.join(" + ")));
-        let source = (args.from.as_str(), args.predictor.as_deref());
-        let result = measure_run(source, run, &args.launch, &devices, duration)
-            .with_context(|| format!("point {} of {}", i + 1, runs.len()))?;
-        journal.add(run.clone(), result).context("cannot write the journal")?;
-    }
-    let source = format!(
-        "Measured with `validate profile` ({} models, {} s for each point) through Triton: solo points and \
-         co-locations. Constants of the GPU, kernels, idle times, L2 utilisation, self-pairs and co-location \
-         points, and without a GPU power and clock, are those of {}: {}",
-        args.launch.models, args.seconds, args.from, base.source
-    );
-    let profile = assemble(&base, kind, &source, &runs, &journal)?;
+    measure(args, &devices, &runs, &mut journal)?;
+    let left: Vec<&ProfileRun> = runs.iter().filter(|run| journal.find(run).is_none()).collect();
+    let (mut profile, notes) = assemble(&base, kind, &runs, &journal)?;
+    profile.source = source(args, &base, &notes);
     for (name, text) in profile_files(&profile) {
-        let mut file = tempfile::NamedTempFile::new_in(&args.output)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        let path = args.output.join(name);
-        file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        write(&args.output, name, &text)?;
+    }
+    if let Some(text) = noise_table(&base, &runs, &journal) {
+        write(&args.output, "noise.csv", &text)?;
     }
     if !args.quiet {
         let folder = args.output.display();
-        print(&format!("{} points; fit it with: igniter fit {folder}", runs.len()))?;
+        let done = runs.len() - left.len();
+        print(&format!("{done} of {} points; fit them with: igniter fit {folder}", runs.len()))?;
     }
-    Ok(Outcome::Done)
+    if !left.is_empty() {
+        let mut names: Vec<String> =
+            left.iter().take(NAMED).map(|run| described(run, &base)).collect();
+        if left.len() > NAMED {
+            names.push("…".to_owned());
+        }
+        eprintln!("validate: no time for {} points: {}", left.len(), names.join("; "));
+    }
+    Ok(Outcome::of(left.is_empty()))
 }
 
-fn grid(args: &ProfileCommand, base: &igniter::profile::Profile) -> anyhow::Result<Grid> {
+/// Measures what is not finished, while there is time.
+fn measure(
+    args: &ProfileCommand,
+    devices: &[Device],
+    runs: &[ProfileRun],
+    journal: &mut Journal,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let alone = Nanoseconds::from_seconds(args.seconds).context("--seconds")?;
+    let together = args.colocated_seconds.unwrap_or(args.seconds);
+    let together = Nanoseconds::from_seconds(together).context("--colocated-seconds")?;
+    let duration = |run: &ProfileRun| if run.members.len() > 1 { together } else { alone };
+    let limit = args.limit_s.map(Duration::try_from_secs_f64).transpose().context("--limit-s")?;
+    let time_for = |seconds: f64| {
+        limit.is_none_or(|limit| (began.elapsed() + Duration::from_secs_f64(seconds)) < limit)
+    };
+    let options = BenchOptions {
+        profile: &args.from,
+        predictor: args.predictor.as_deref(),
+        launch: &args.launch,
+        devices,
+        shared_memory: args.shared_memory,
+    };
+    let progress = Progress::new(args.quiet);
+    let todo: Vec<ProfileRun> =
+        runs.iter().filter(|run| journal.find(run).is_none()).cloned().collect();
+    let finished = runs.len() - todo.len();
+    let mut number = finished;
+    // What a session needs beside its runs: as long as the longest so far.
+    let mut starting_s = FIRST_SESSION_S;
+    for session in sessions(&todo, args.together as usize) {
+        if life::interrupted() {
+            return Err(life::Interrupted.into());
+        }
+        let first = session.runs.first().map_or(0.0, |(run, _)| duration(run).as_seconds());
+        if !time_for(starting_s + 1.5 * first) {
+            break;
+        }
+        let begun = Instant::now();
+        let mut measured_s = 0.0;
+        progress.at(&format!("starting {} servers", session.servers.len()));
+        let go_on = |run: &ProfileRun| time_for(1.5 * duration(run).as_seconds() + ENDING_S);
+        let done = |run: &ProfileRun, result: RunResult| {
+            number += 1;
+            let names: Vec<String> =
+                run.members.iter().map(|m| format!("{} b{}", m.model, m.batch)).collect();
+            progress.at(&format!("{number} of {}: {}", runs.len(), names.join(" + ")));
+            measured_s += duration(run).as_seconds();
+            journal.add(run.clone(), result).context("cannot write the journal")
+        };
+        measure_session(&options, &session, duration, go_on, done)
+            .with_context(|| format!("after {number} of {} points", runs.len()))?;
+        let beside = begun.elapsed().as_secs_f64() - measured_s;
+        starting_s = if number == finished { starting_s } else { starting_s.max(beside) };
+    }
+    Ok(())
+}
+
+/// Where the numbers of the profile come from.
+fn source(args: &ProfileCommand, base: &Profile, notes: &[String]) -> String {
+    let emulated = args.launch.emulate.as_ref().map(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        format!(" of an invented GPU ({name})")
+    });
+    let mut text = format!(
+        "Measured with `validate profile` ({} models{}, {} s for each point) through Triton: solo points and \
+         co-locations. ",
+        args.launch.models,
+        emulated.unwrap_or_default(),
+        args.seconds
+    );
+    for note in notes {
+        text += note;
+        text += ". ";
+    }
+    text += &format!(
+        "Constants of the GPU, kernels, idle times, L2 utilisation and what is not named above are those of the base \
+         {}: {}",
+        base.kind.name, base.source
+    );
+    text
+}
+
+/// A run as `igniter predict` takes it.
+fn described(run: &ProfileRun, base: &Profile) -> String {
+    let member = |m: &RunMember| {
+        let share = m.units.to_percent(base.kind.units).map_or(0.0, |share| share.get());
+        format!("{}:{}:{share}", m.model, m.batch)
+    };
+    run.members.iter().map(member).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a file that is whole or absent.
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    let path = folder.join(name);
+    file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+fn grid(args: &ProfileCommand, base: &Profile) -> anyhow::Result<Grid> {
     let known: Vec<&ModelName> = base.models.iter().map(|model| &model.name).collect();
     let mut models: Vec<ModelName> = Vec::new();
     for name in &args.model {
@@ -150,7 +268,10 @@ fn grid(args: &ProfileCommand, base: &igniter::profile::Profile) -> anyhow::Resu
         models,
         batches: batches.collect::<Result<_, _>>().context("--batches")?,
         shares,
-        half: SmUnits::new((units.get() / 2).max(1)),
+        whole: units,
         pairs: !args.no_pairs,
+        groups: args.groups,
+        copies: args.copies,
+        repeats: args.repeats,
     })
 }

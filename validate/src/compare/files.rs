@@ -3,9 +3,9 @@
 use super::tables::Comparison;
 use super::text::report_markdown;
 use igniter::plot::{validation_figures, write_figures};
-use igniter::report::OutputDir;
+use igniter::report::{OutputDir, write_latencies};
 
-/// Writes `comparison.json`, `comparison.csv`, figures and `report.md`.
+/// Writes `comparison.json`, `comparison.csv`, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
 ///
 /// # Errors
 /// When a figure cannot be drawn, or a file not be written.
@@ -19,6 +19,7 @@ pub fn write_comparison(dir: &mut OutputDir, comparison: &Comparison) -> anyhow:
         write_rows(&mut writer, comparison).map_err(std::io::Error::other)?;
         writer.flush()
     })?;
+    write_latencies(dir, &comparison.arms)?;
     let figures = validation_figures(&comparison.arms, &comparison.shown)?;
     let figures = write_figures(dir, &figures)?;
     let figures: Vec<(String, String)> =

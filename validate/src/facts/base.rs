@@ -2,7 +2,7 @@
 
 use super::TransferFit;
 use crate::gpu::{GpuFacts, GpuSample};
-use igniter::domain::GpuKindName;
+use igniter::domain::{GpuKind, GpuKindName};
 use igniter::profile::Profile;
 use igniter::units::{Bytes, Megahertz, SmUnits, UnitError, Watts};
 
@@ -19,7 +19,7 @@ pub fn base_profile(
     copies: &[TransferFit],
 ) -> Result<Profile, UnitError> {
     let mut profile = known.clone();
-    let kind = &mut profile.kind;
+    let (old, kind) = (&known.kind, &mut profile.kind);
     kind.name = name;
     // MPS grants SMs in pairs.
     if let Some(sms) = gpu.sms {
@@ -40,12 +40,42 @@ pub fn base_profile(
     if let Some(fit) = copies.iter().find(to_device) {
         kind.pcie_bytes_per_ms = fit.bytes_per_ms;
     }
+    let new = kind.clone();
+    rescale(&mut profile, old, &new)?;
     profile.source = format!(
         "A start for `validate profile`, no measurement: constants of {} as it tells them, power while idle and \
          copies measured with `validate facts`; every point is that of {}: {}",
         gpu.name, known.kind.name, known.source
     );
     Ok(profile)
+}
+
+/// Clocks and powers of the other GPU in the place that they have between idle and limit: what was its highest
+/// clock must be that of this one, or nothing could be fitted.
+fn rescale(profile: &mut Profile, old: &GpuKind, new: &GpuKind) -> Result<(), UnitError> {
+    let clock = |clock: Megahertz| {
+        if clock == old.max_clock {
+            return Ok(new.max_clock);
+        }
+        Megahertz::new(clock.get() / old.max_clock.get() * new.max_clock.get())
+    };
+    let dynamic = |kind: &GpuKind| (kind.power_cap.get() - kind.idle_power.get()).max(1.0);
+    let power = |power: Watts| {
+        let part = (power.get() - old.idle_power.get()) / dynamic(old);
+        Watts::new((new.idle_power.get() + part * dynamic(new)).max(0.0))
+    };
+    for model in &mut profile.models {
+        for point in &mut model.solo {
+            (point.clock, point.power) = (clock(point.clock)?, power(point.power)?);
+        }
+        if let Some(pair) = &mut model.self_pair {
+            (pair.clock, pair.power) = (clock(pair.clock)?, power(pair.power)?);
+        }
+    }
+    for point in &mut profile.colocation {
+        (point.clock, point.power) = (clock(point.clock)?, power(point.power)?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -72,6 +102,16 @@ mod tests {
         let name = GpuKindName::new("h200").unwrap();
         let base = base_profile(&known, name, &gpu, &idle, &copies).unwrap();
         assert_eq!(base.kind.units, SmUnits::new(66));
+        // What was at the highest clock of the V100 is at the highest clock of this GPU, and its power lies where it
+        // lay between idle (53.5 W) and limit (300 W); so everything can be fitted that could be.
+        let (old, new) = (&known.models[0].solo[0], &base.models[0].solo[0]);
+        assert_eq!((old.clock, new.clock), (known.kind.max_clock, base.kind.max_clock));
+        let part = (old.power.get() - 53.5) / (300.0 - 53.5);
+        assert!((new.power.get() - (75.5 + part * (700.0 - 75.5))).abs() < 1e-9);
+        let data = igniter::fit::FitData::of(&base);
+        for predictor in ["igniter", "contention"] {
+            igniter::fit::fit_predictor(predictor, &data).unwrap();
+        }
         let constants = [
             base.kind.power_cap.get(),
             base.kind.idle_power.get(),

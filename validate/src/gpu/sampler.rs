@@ -25,6 +25,8 @@ pub struct SampleSummary {
     pub mean_power_w: Option<f64>,
     /// The lowest SM clock while some kernel ran, in MHz.
     pub least_busy_clock_mhz: Option<u32>,
+    /// The mean SM clock while some kernel ran, in MHz.
+    pub mean_busy_clock_mhz: Option<f64>,
     /// The highest SM clock, in MHz.
     pub highest_clock_mhz: Option<u32>,
     /// Energy between the first and the last sample, in J.
@@ -150,6 +152,8 @@ struct Sum {
     first: Option<(f64, u64)>,
     last: Option<(f64, u64)>,
     least_busy_clock_mhz: Option<u32>,
+    busy_clock_mhz: f64,
+    busy_clocks: u32,
     highest_clock_mhz: Option<u32>,
     throttle: u64,
 }
@@ -165,6 +169,8 @@ impl Sum {
             first: None,
             last: None,
             least_busy_clock_mhz: None,
+            busy_clock_mhz: 0.0,
+            busy_clocks: 0,
             highest_clock_mhz: None,
             throttle: 0,
         }
@@ -190,6 +196,8 @@ impl Sum {
             if busy {
                 let least = self.least_busy_clock_mhz.map_or(clock, |least| least.min(clock));
                 self.least_busy_clock_mhz = Some(least);
+                self.busy_clock_mhz += f64::from(clock);
+                self.busy_clocks += 1;
             }
         }
         self.throttle |= sample.throttle.unwrap_or(0);
@@ -212,6 +220,8 @@ impl Sum {
                 .filter(|_| spent.is_some_and(|(s, _)| s >= 1.0))
                 .or(by_samples),
             least_busy_clock_mhz: self.least_busy_clock_mhz,
+            mean_busy_clock_mhz: (self.busy_clocks > 0)
+                .then(|| self.busy_clock_mhz / f64::from(self.busy_clocks)),
             highest_clock_mhz: self.highest_clock_mhz,
             energy_j: spent.map(|(_, energy)| energy),
             throttle: self.throttle,
@@ -247,6 +257,7 @@ mod tests {
         assert_eq!((summary.samples, summary.missed), (2, 1));
         // The clock of an idle GPU is nobody's trouble.
         assert_eq!(summary.least_busy_clock_mhz, Some(1755));
+        assert_eq!(summary.mean_busy_clock_mhz, Some(1755.0));
         assert_eq!(summary.throttle, 5);
         assert_ne!(summary.throttle & super::super::THROTTLED, 0);
     }

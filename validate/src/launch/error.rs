@@ -129,6 +129,14 @@ pub enum LaunchError {
         /// What to do.
         fix: String,
     },
+    /// The GPU that models are to emulate cannot be used.
+    #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
+    Emulated {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Something outlived its end.
     #[error("left behind: {what}")]
     LeftBehind {

@@ -1,15 +1,18 @@
 //! Servers as processes of this machine.
 
 use super::deployment::tail;
-use super::http::{Inquiry, dimension, tensors};
+use super::inquiry::{self, dimension, tensors};
 use super::mps::{self, MpsDaemon};
 use super::share::{self, read_reports};
-use super::{Deployment, Device, Endpoint, LaunchError, Launcher, ServerSpec, repository};
-use crate::guard::{GuardOrder, Guarded};
+use super::{
+    Deployment, Device, Endpoint, LaunchError, Launcher, ModelSource, ServerSpec, repository,
+};
+use crate::guard::{GuardOrder, Guarded, shared_memory_prefix};
 use crate::life;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -30,6 +33,8 @@ pub struct ServerOptions {
     pub exit_limit: Duration,
     /// This program, which knows the hidden command of the guard.
     pub guard: PathBuf,
+    /// The folder of a [`Scratch`](crate::guard::Scratch), for what must not outlive the servers.
+    pub scratch: PathBuf,
 }
 
 /// How often a server gets another port because somebody else took its own in between.
@@ -143,6 +148,8 @@ impl ServerProcess for LocalLauncher {
                 self.options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device);
         }
+        // What the server and its models leave there goes away with the folder.
+        environment.insert("TMPDIR".to_owned(), self.options.scratch.display().to_string());
         // Under MPS the daemon shows its one device to all clients.
         hidden_variables.retain(|name| !environment.contains_key(name));
         GuardOrder {
@@ -154,6 +161,7 @@ impl ServerProcess for LocalLauncher {
             farewell: None,
             cleaning: None,
             shared_memory: Some(place.shared_memory.clone()),
+            holds: Some(self.options.scratch.clone()),
         }
     }
 }
@@ -197,48 +205,83 @@ pub(super) fn launch_all(
             let visible =
                 options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             let folder = dir.join(format!("gpu{device}"));
-            let daemon = MpsDaemon::start(&options.guard, &visible, &folder)?;
+            let daemon = MpsDaemon::start(&options.guard, &visible, &folder, &options.scratch)?;
             clients.insert(device, daemon.environment().clone());
             deployment.add_daemon(daemon);
         }
     }
-    for (position, spec) in specs.iter().enumerate() {
-        let mps = spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
-        let (endpoint, server) = start(process, spec, position, &dir, mps)?;
-        deployment.add(endpoint, Some(server));
-        // One that was started before may have ended while this one loaded.
+    // As many load at the same time as there are cores; under MPS the first alone, for it makes the daemon start
+    // the GPU's MPS server.
+    let together = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let alone = usize::from(options.mps).min(specs.len());
+    let waves = specs[..alone].chunks(1).chain(specs[alone..].chunks(together));
+    let mut position = 0;
+    for wave in waves {
+        let mut loading = Vec::new();
+        for spec in wave {
+            let mps =
+                spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
+            let mut place = place_of(spec, position, &dir, mps)?;
+            let server = begin(process, &mut place, position)?;
+            loading.push((place, server, position));
+            position += 1;
+        }
+        for (place, server, position) in loading {
+            let (endpoint, server) = finish(process, place, server, position)?;
+            deployment.add(endpoint, Some(server));
+        }
+        // One that was started before may have ended while these loaded.
         deployment.check()?;
     }
     Ok(deployment)
 }
 
-/// Starts one server and waits until it is ready and has its share.
-fn start(
-    process: &impl ServerProcess,
-    spec: &ServerSpec,
+/// Where the files of a server are, with its repository.
+fn place_of<'a>(
+    spec: &'a ServerSpec,
     position: usize,
     dir: &Path,
     mps: BTreeMap<String, String>,
-) -> Result<(Endpoint, Guarded), LaunchError> {
-    let options = process.options();
+) -> Result<Place<'a>, LaunchError> {
     let standby = if spec.active { "" } else { "-standby" };
     let name = format!("{position}-{}{standby}", plain(spec.workload.as_str()));
-    let mut place = Place {
+    let place = Place {
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
-        shared_memory: format!("igniter-{}-{position}-", std::process::id()),
+        shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
         mps,
     };
     let instances = place.instances();
     fs::create_dir_all(&instances).map_err(LaunchError::file(&instances))?;
     repository::write(spec, &place.repository())?;
+    Ok(place)
+}
+
+/// Starts one server, which then loads its model.
+fn begin(
+    process: &impl ServerProcess,
+    place: &mut Place<'_>,
+    position: usize,
+) -> Result<Guarded, LaunchError> {
+    let options = process.options();
+    place.port = choose_port(options, position, place.spec)?;
+    let order = process.order(place);
+    Guarded::start(&options.guard, &order).map_err(|source| LaunchError::Start {
+        what: format!("the server of {}", place.spec.workload),
+        source,
+    })
+}
+
+/// Waits until a server is ready and has its share.
+fn finish(
+    process: &impl ServerProcess,
+    mut place: Place<'_>,
+    mut server: Guarded,
+    position: usize,
+) -> Result<(Endpoint, Guarded), LaunchError> {
+    let options = process.options();
     for tried in 1.. {
-        place.port = choose_port(options, position, spec)?;
-        let order = process.order(&place);
-        let mut server = Guarded::start(&options.guard, &order).map_err(|source| {
-            LaunchError::Start { what: format!("the server of {}", spec.workload), source }
-        })?;
         match wait_until_ready(&mut server, &place, options) {
             Ok(()) => return Ok((endpoint(&place, &server, options)?, server)),
             // Somebody else took the port in between.
@@ -246,6 +289,7 @@ fn start(
                 if options.first_port.is_none() && port_was_taken(&tail) && tried < PORT_TRIES => {}
             Err(error) => return Err(error),
         }
+        server = begin(process, &mut place, position)?;
     }
     unreachable!("the last try returns")
 }
@@ -274,7 +318,6 @@ fn wait_until_ready(
     place: &Place<'_>,
     options: &ServerOptions,
 ) -> Result<(), LaunchError> {
-    let inquiry = Inquiry::new();
     let started = Instant::now();
     let (workload, model) = (&place.spec.workload, &place.spec.model);
     loop {
@@ -287,7 +330,7 @@ fn wait_until_ready(
                 tail: why_it_ended(&place.log()),
             });
         }
-        let reason = match inquiry.ready(&url(place)) {
+        let reason = match inquiry::ready(&url(place)) {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         };
@@ -336,6 +379,15 @@ fn endpoint(
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());
     endpoint.seen_sm = seen_sm;
+    match place.spec.source {
+        ModelSource::Emulated { .. } => {
+            endpoint.times_file = Some(place.instances().join("times_ms"));
+        }
+        ModelSource::Torchvision { .. } => {
+            endpoint.stages_file = Some(place.instances().join("stages"));
+        }
+        ModelSource::Ready(_) => {}
+    }
     Ok(endpoint)
 }
 
@@ -377,8 +429,7 @@ pub(super) fn describe(
         reason,
         fix: fix.to_owned(),
     };
-    let config = Inquiry::new()
-        .json(&format!("{url}/v2/models/{served_as}/config"))
+    let config = inquiry::json(&format!("{url}/v2/models/{served_as}/config"))
         .map_err(|reason| unusable(reason, "check the address and the name of the model"))?;
     let found = dimension(&config["max_batch_size"]);
     let planned = i64::from(spec.max_batch().get());
@@ -406,6 +457,7 @@ pub(super) fn describe(
         model: spec.model.clone(),
         max_batch: spec.max_batch(),
         active: spec.active,
+        replica: spec.replica,
         url: url.to_owned(),
         served_as: served_as.to_owned(),
         inputs: tensors(&config, "input"),
@@ -414,6 +466,8 @@ pub(super) fn describe(
         trace_file: None,
         seen_sm: None,
         pid: None,
+        times_file: None,
+        stages_file: None,
     })
 }
 

@@ -6,12 +6,14 @@ use super::{
     ModelSource, ServerSpec, find_triton, in_path,
 };
 use crate::gpu::{GpuFacts, GpuProbe, Nvml, Recording};
+use crate::guard::Scratch;
 use clap::{Args, ValueEnum};
 use igniter::domain::Plan;
+use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
 use igniter::run::Study;
 use igniter::units::BatchSize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where servers run.
@@ -47,6 +49,10 @@ pub struct LaunchArgs {
     /// `torchvision-fp16`, or a folder of ready model repositories, one folder for each model
     #[arg(long, value_name = "WHAT", default_value = "emulated")]
     pub models: String,
+    /// Emulated models take their times from this coefficients file of `igniter fit`, a GPU that the predictor
+    /// does not know, instead of from the predictor itself
+    #[arg(long, value_name = "FILE")]
+    pub emulate: Option<PathBuf>,
     /// The GPUs that stand for those of the plan, in its order [default: all of this machine]
     #[arg(long, value_name = "INDEX", value_delimiter = ',')]
     pub gpus: Option<Vec<u32>>,
@@ -118,11 +124,24 @@ impl LaunchArgs {
         asked.iter().map(find).collect()
     }
 
-    /// The launcher that was asked for, with the GPUs that it may use.
+    /// A temporary folder for a launcher and its servers; it has to outlive them.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self, prefix: &str) -> Result<Scratch, LaunchError> {
+        Scratch::create(&this_program()?, prefix).map_err(LaunchError::file(&std::env::temp_dir()))
+    }
+
+    /// The launcher that was asked for, with the GPUs that it may use. `scratch` is the folder of
+    /// [`LaunchArgs::scratch`].
     ///
     /// # Errors
     /// When what it needs is not there.
-    pub fn launcher(&self, devices: &[Device]) -> Result<Box<dyn Launcher>, LaunchError> {
+    pub fn launcher(
+        &self,
+        devices: &[Device],
+        scratch: &Path,
+    ) -> Result<Box<dyn Launcher>, LaunchError> {
         if self.launcher == Where::External {
             let file = self.servers.as_deref().ok_or_else(|| LaunchError::ServerFile {
                 path: "--servers".into(),
@@ -137,8 +156,6 @@ impl LaunchArgs {
                 fix: "see `validate doctor`, or leave --mps out".to_owned(),
             });
         }
-        let guard = std::env::current_exe()
-            .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })?;
         let options = ServerOptions {
             devices: devices.to_vec(),
             mps: self.mps != Mps::Off && !devices.is_empty(),
@@ -146,7 +163,8 @@ impl LaunchArgs {
             start_limit: Duration::from_secs(self.start_limit_s),
             traces: self.traces,
             exit_limit: Duration::from_secs(5),
-            guard,
+            guard: this_program()?,
+            scratch: scratch.to_owned(),
         };
         if self.launcher == Where::Local {
             let triton = find_triton(self.triton.as_deref())?;
@@ -160,10 +178,26 @@ impl LaunchArgs {
         Ok(Box::new(DockerLauncher { docker, image: self.image.clone(), user, options }))
     }
 
+    /// The GPU that emulated models stand for, where it is another than the predictor's.
+    ///
+    /// # Errors
+    /// When its file cannot be used.
+    pub fn emulated(&self) -> Result<Option<Box<dyn Predictor>>, LaunchError> {
+        let Some(path) = &self.emulate else { return Ok(None) };
+        let refused = |reason| LaunchError::Emulated { path: path.clone(), reason };
+        if self.models != "emulated" {
+            return Err(refused(format!("models are {}, not emulated", self.models)));
+        }
+        match CoefficientsFile::read(path) {
+            Ok(file) => Ok(Some(file.predictor())),
+            Err(error) => Err(refused(error.to_string())),
+        }
+    }
+
     /// The servers of a plan: one for each placement, GPU by GPU.
     ///
     /// # Errors
-    /// When the plan needs more GPUs than there are.
+    /// When the plan needs more GPUs than there are, or `--emulate` is for another GPU kind.
     pub fn specs(
         &self,
         study: &Study,
@@ -180,7 +214,9 @@ impl LaunchArgs {
                 fix: "choose a smaller scenario, or a machine with more GPUs".to_owned(),
             });
         }
-        let mut specs = plan_specs(study, plan);
+        let emulated = self.emulated()?;
+        let predictor = emulated.as_ref().map_or_else(|| study.simulated(), |e| e.as_ref());
+        let mut specs = plan_specs(study, plan, predictor)?;
         for spec in &mut specs {
             spec.device = devices.get(spec.gpu).map(|device| device.index);
             spec.source = match self.models.as_str() {
@@ -194,6 +230,12 @@ impl LaunchArgs {
     }
 }
 
+/// This program, which has the hidden commands of guards.
+fn this_program() -> Result<PathBuf, LaunchError> {
+    std::env::current_exe()
+        .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })
+}
+
 /// The dimensions of an emulated model's input: small, so that one machine can carry client and servers.
 const EMULATED_INPUT: [u32; 1] = [4];
 
@@ -202,25 +244,38 @@ const EMULATED_INPUT: [u32; 1] = [4];
 /// A batch takes as long as the predictor says for it while the other members of its GPU run with their planned
 /// batch sizes: the paper's static worst case, as `[engine] interference = "static"` simulates it.
 ///
+/// # Errors
+/// When `predictor` is for a GPU with other allocation units, or does not know a model.
+///
 /// # Panics
 /// When the plan was not made or checked for this study.
-#[must_use]
-pub fn plan_specs(study: &Study, plan: &Plan) -> Vec<ServerSpec> {
-    let predictor = study.simulated();
-    let mut specs = Vec::new();
+pub fn plan_specs(
+    study: &Study,
+    plan: &Plan,
+    predictor: &dyn Predictor,
+) -> Result<Vec<ServerSpec>, LaunchError> {
+    let refused = |reason| LaunchError::Emulated { path: "--emulate".into(), reason };
+    let (units, own) = (predictor.kind().units.get(), study.kind().units.get());
+    if units != own {
+        let reason = format!("its GPU has {units} allocation units, that of the plan {own}");
+        return Err(refused(reason));
+    }
+    let mut specs: Vec<ServerSpec> = Vec::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
         let members: Vec<Member> = (co_location.placements.iter())
-            .map(|placement| Member {
-                model: predictor
-                    .model_id(&placement.model)
-                    .expect("the study knows the plan's models"),
-                batch: placement.batch,
-                sm: placement
-                    .sm
-                    .to_percent(study.kind().units)
-                    .expect("shares of plans are not empty"),
+            .map(|placement| {
+                let model = predictor.model_id(&placement.model);
+                let unknown = || refused(format!("it has no model {}", placement.model));
+                Ok(Member {
+                    model: model.ok_or_else(unknown)?,
+                    batch: placement.batch,
+                    sm: placement
+                        .sm
+                        .to_percent(study.kind().units)
+                        .expect("shares of plans are not empty"),
+                })
             })
-            .collect();
+            .collect::<Result<_, LaunchError>>()?;
         for (position, placement) in co_location.placements.iter().enumerate() {
             let batching = (study.scenario().workloads.iter())
                 .find(|entry| entry.workload.name == placement.workload)
@@ -240,14 +295,16 @@ pub fn plan_specs(study: &Study, plan: &Plan) -> Vec<ServerSpec> {
                 },
                 batching,
                 active: true,
+                replica: specs.iter().filter(|s| s.workload == placement.workload).count(),
             });
         }
     }
-    specs
+    Ok(specs)
 }
 
 /// The predicted latency of each batch size of one member, in ms, rounded to µs.
-fn batch_times(
+#[must_use]
+pub fn batch_times(
     predictor: &dyn Predictor,
     members: &[Member],
     position: usize,

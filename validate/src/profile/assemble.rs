@@ -1,81 +1,81 @@
 //! A profile folder from finished runs.
 
-use super::{Journal, ProfileRun, make_monotone};
-use anyhow::Context;
+use super::{Journal, MemberResult, ProfileRun, RunMember, RunResult, make_monotone};
+use anyhow::{Context, bail};
 use igniter::domain::GpuKindName;
-use igniter::profile::{ColocatedMember, ColocatedRun, Profile, SoloPoint};
-use igniter::units::{Megahertz, Milliseconds, SmUnits, Watts};
+use igniter::profile::{
+    ColocatedMember, ColocatedRun, ColocationPoint, ModelProfile, Profile, SelfPair, SoloPoint,
+    SoloRow,
+};
+use igniter::units::{Megahertz, Milliseconds, SmPercent, SmUnits, UnitError, Watts};
 
-/// Puts the finished runs in the place of what `base` measured.
+/// A curve of a model needs so many solo points.
+const LEAST_POINTS: usize = 4;
+/// A clock within so many parts of the highest is the highest: it is a mean of samples.
+const CLOCK_NOISE: f64 = 0.005;
+
+/// Puts the finished runs in the place of what `base` measured; returns what the source should also say.
 ///
-/// What serving cannot tell (kernels and idle time of a model, L2 utilisation, self-pairs and co-location
-/// points of kernels) stays that of `base`, and so do power and clock where there was no GPU to ask.
+/// What serving cannot tell (kernels and idle time of a model, L2 utilisation) stays that of `base`, and so do power
+/// and clock where there was no GPU to ask. Runs that are not finished are left out, and so are models without enough
+/// solo points.
 ///
 /// # Errors
-/// When a run is not finished, or a number is no time.
+/// When no model has enough solo points yet, or a number is no time.
 pub fn assemble(
     base: &Profile,
     kind: GpuKindName,
-    source: &str,
     runs: &[ProfileRun],
     journal: &Journal,
-) -> anyhow::Result<Profile> {
+) -> anyhow::Result<(Profile, Vec<String>)> {
+    let finished: Vec<(&ProfileRun, &RunResult)> = (runs.iter())
+        .filter(|run| run.repeat == 0)
+        .filter_map(|run| Some((run, journal.find(run)?)))
+        .collect();
     let mut profile = base.clone();
     profile.kind.name = kind;
-    source.clone_into(&mut profile.source);
     profile.colocated.clear();
     profile.solo_table.rows.clear();
-    let units = base.kind.units;
-    let percent = |share: SmUnits| share.to_percent(units).context("a share of nothing");
-    let mut number = 0;
-    profile.models.retain(|model| {
-        runs.iter().any(|run| run.members.iter().any(|member| member.model == model.name))
-    });
     for model in &mut profile.models {
         model.solo.clear();
     }
-    for run in runs {
-        let result = journal.find(run).context("a run is not finished")?;
+    for (run, result) in &finished {
         if let ([member], [measured]) = (run.members.as_slice(), result.members.as_slice()) {
-            let sm = percent(member.units)?;
-            let known = base.models.iter().find(|model| model.name == member.model);
-            let known = known.with_context(|| format!("the base has no model {}", member.model))?;
-            let same = |p: &&SoloPoint| p.batch == member.batch && p.sm == sm;
-            let point = known.solo.iter().find(same);
-            // Without a GPU: what the base says of the nearest point.
-            let distance = |p: &SoloPoint| {
-                let ratio = |a: f64, b: f64| (a / b).ln().abs();
-                ratio(p.sm.get(), sm.get())
-                    + ratio(f64::from(p.batch.get()), f64::from(member.batch.get()))
-            };
-            let nearest = known.solo.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
-            let nearest = nearest.context("the base has no solo points")?;
-            let solo = SoloPoint {
-                batch: member.batch,
-                sm,
-                gpu: Milliseconds::new(measured.infer_ms)?,
-                latency: Some(Milliseconds::new(measured.latency_ms())?),
-                power: result.power_w.map_or(Ok(nearest.power), Watts::new)?,
-                clock: result.clock_mhz.map_or(Ok(nearest.clock), Megahertz::new)?,
-                l2_pct: point.and_then(|point| point.l2_pct),
-            };
-            if let Some(model) = profile.models.iter_mut().find(|m| m.name == member.model) {
-                model.solo.push(solo);
-            }
-        } else {
-            let members = run.members.iter().zip(&result.members).map(|(member, measured)| {
-                Ok(ColocatedMember {
-                    model: member.model.clone(),
-                    batch: member.batch,
-                    sm: percent(member.units)?,
-                    latency: Milliseconds::new(measured.latency_ms())?,
-                    std: None,
-                })
-            });
-            let members = members.collect::<anyhow::Result<Vec<_>>>()?;
-            profile.colocated.push(ColocatedRun { run: number, members });
-            number += 1;
+            add_solo(&mut profile, base, (member, measured), result)?;
         }
+    }
+    profile.models.retain(|model| model.solo.len() >= LEAST_POINTS);
+    if profile.models.is_empty() {
+        bail!("no model has {LEAST_POINTS} solo points yet; go on with the same command");
+    }
+    let known = |run: &ProfileRun| {
+        let has = |m: &RunMember| profile.models.iter().any(|model| model.name == m.model);
+        run.members.iter().all(has)
+    };
+    let groups: Vec<_> =
+        finished.iter().filter(|(run, _)| run.members.len() > 1 && known(run)).copied().collect();
+    profile.colocated = colocated(&groups, base.kind.units)?;
+    profile.solo_table.rows.retain(|row| profile.models.iter().any(|m| m.name == row.model));
+    let mut notes = Vec::new();
+    let mut idle: Vec<f64> = finished.iter().filter_map(|(_, result)| result.idle_w).collect();
+    idle.sort_by(f64::total_cmp);
+    if let Some(&watts) = idle.get(idle.len() / 2) {
+        profile.kind.idle_power = Watts::new(watts)?;
+        notes.push("Idle power is that with servers on the GPU".to_owned());
+    }
+    let mut pairs = 0;
+    for model in &mut profile.models {
+        if let Some(pair) = self_pair(model, &finished, base)? {
+            model.self_pair = Some(pair);
+            pairs += 1;
+        }
+    }
+    if pairs > 0 {
+        notes.push("Times, power and clock of self-pairs are measured".to_owned());
+    }
+    if let Some(points) = copies(base, &finished)? {
+        profile.colocation = points;
+        notes.push("Power and clock of colocation.csv are measured".to_owned());
     }
     let (mut moved, mut largest_pct) = (0, 0.0_f64);
     for model in &mut profile.models {
@@ -84,11 +84,190 @@ pub fn assemble(
         largest_pct = largest_pct.max(pct);
     }
     if moved > 0 {
-        let noise = format!(
-            ". {moved} solo points contradicted each other by noise and were moved, by up to {largest_pct:.1} % \
+        notes.push(format!(
+            "{moved} solo points contradicted each other by noise and were moved, by up to {largest_pct:.1} % \
              (journal.jsonl has them as measured)"
-        );
-        profile.source.push_str(&noise);
+        ));
     }
-    Ok(profile)
+    Ok((profile, notes))
+}
+
+fn percent(share: SmUnits, base: &Profile) -> anyhow::Result<SmPercent> {
+    share.to_percent(base.kind.units).context("a share of nothing")
+}
+
+/// The clock of a run; that of a GPU which is not held back is its highest.
+fn clock(result: &RunResult, base: &Profile) -> Result<Option<Megahertz>, UnitError> {
+    let highest = base.kind.max_clock;
+    let clock = result.clock_mhz.map(|clock| {
+        if clock >= highest.get() * (1.0 - CLOCK_NOISE) {
+            Ok(highest)
+        } else {
+            Megahertz::new(clock)
+        }
+    });
+    clock.transpose()
+}
+
+/// One model alone: a point of its curve and a row of the table.
+fn add_solo(
+    profile: &mut Profile,
+    base: &Profile,
+    (member, measured): (&RunMember, &MemberResult),
+    result: &RunResult,
+) -> anyhow::Result<()> {
+    let sm = percent(member.units, base)?;
+    let known = base.models.iter().find(|model| model.name == member.model);
+    let known = known.with_context(|| format!("the base has no model {}", member.model))?;
+    // Shares of the other GPU may be others by rounding.
+    let step = 100.0 / f64::from(base.kind.units.get());
+    let same = |p: &&SoloPoint| p.batch == member.batch && (p.sm.get() - sm.get()).abs() < step;
+    let point = known.solo.iter().find(same);
+    // Without a GPU: what the base says of the nearest point.
+    let distance = |p: &SoloPoint| {
+        let ratio = |a: f64, b: f64| (a / b).ln().abs();
+        ratio(p.sm.get(), sm.get()) + ratio(f64::from(p.batch.get()), f64::from(member.batch.get()))
+    };
+    let nearest = known.solo.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    let nearest = nearest.context("the base has no solo points")?;
+    let latency = Milliseconds::new(measured.latency_ms())?;
+    let solo = SoloPoint {
+        batch: member.batch,
+        sm,
+        gpu: Milliseconds::new(measured.infer_ms)?,
+        latency: Some(latency),
+        power: result.power_w.map_or(Ok(nearest.power), Watts::new)?,
+        clock: clock(result, base)?.unwrap_or(nearest.clock),
+        l2_pct: point.and_then(|point| point.l2_pct),
+    };
+    if let Some(model) = profile.models.iter_mut().find(|m| m.name == member.model) {
+        model.solo.push(solo);
+    }
+    let (model, batch) = (member.model.clone(), member.batch);
+    profile.solo_table.rows.push(SoloRow {
+        model,
+        batch,
+        sm,
+        latency,
+        throughput_img_s: None,
+        l2_pct: None,
+        dram_pct: None,
+    });
+    Ok(())
+}
+
+fn colocated(
+    groups: &[(&ProfileRun, &RunResult)],
+    units: SmUnits,
+) -> anyhow::Result<Vec<ColocatedRun>> {
+    let one = |(run, (members, result)): (u64, &(&ProfileRun, &RunResult))| {
+        let members = members.members.iter().zip(&result.members).map(|(member, measured)| {
+            Ok(ColocatedMember {
+                model: member.model.clone(),
+                batch: member.batch,
+                sm: member.units.to_percent(units).context("a share of nothing")?,
+                latency: Milliseconds::new(measured.latency_ms())?,
+                std: measured.std_ms.map(Milliseconds::new).transpose()?,
+            })
+        });
+        Ok(ColocatedRun { run, members: members.collect::<anyhow::Result<_>>()? })
+    };
+    (0..).zip(groups).map(one).collect()
+}
+
+/// Two copies of a model with half of the GPU each, beside one alone. L2 utilisation stays that of the base.
+fn self_pair(
+    model: &ModelProfile,
+    finished: &[(&ProfileRun, &RunResult)],
+    base: &Profile,
+) -> anyhow::Result<Option<SelfPair>> {
+    let half = base.kind.units.get() / 2;
+    let of_model = |run: &ProfileRun, copies: usize| {
+        run.copies() == Some(copies)
+            && run.members[0].model == model.name
+            && run.members[0].units.get() == half
+    };
+    let Some((pair, together)) = finished.iter().find(|(run, _)| of_model(run, 2)) else {
+        return Ok(None);
+    };
+    let alone =
+        finished.iter().find(|(run, _)| of_model(run, 1) && run.members[0] == pair.members[0]);
+    let (Some((_, alone)), Some(power), Some(clock), Some(known)) =
+        (alone, together.power_w, clock(together, base)?, model.self_pair)
+    else {
+        return Ok(None);
+    };
+    let active = |result: &RunResult| {
+        #[expect(clippy::cast_precision_loss, reason = "two copies")]
+        let mean =
+            result.members.iter().map(|m| m.infer_ms).sum::<f64>() / result.members.len() as f64;
+        Milliseconds::new((mean - model.idle.get()).max(0.0))
+    };
+    Ok(Some(SelfPair {
+        active_alone: active(alone)?,
+        active_pair: active(together)?,
+        power: Watts::new(power)?,
+        clock,
+        l2_pct: known.l2_pct,
+    }))
+}
+
+/// Power and clock of 1, 2, 3 … copies, with the idle times of the base.
+fn copies(
+    base: &Profile,
+    finished: &[(&ProfileRun, &RunResult)],
+) -> anyhow::Result<Option<Vec<ColocationPoint>>> {
+    let most = finished.iter().filter_map(|(run, _)| Some((run.copies()?, run)));
+    let Some((most, longest)) = most.max_by_key(|(copies, _)| *copies) else { return Ok(None) };
+    if most < 3 {
+        return Ok(None);
+    }
+    let mut points = Vec::new();
+    for copies in 1..=most {
+        let same =
+            |run: &ProfileRun| run.copies() == Some(copies) && run.members[0] == longest.members[0];
+        let idle = base.colocation.iter().find(|p| p.co_located as usize == copies);
+        let found = finished.iter().find(|(run, _)| same(run));
+        let (Some((_, result)), Some(idle)) = (found, idle) else { return Ok(None) };
+        let (Some(power), Some(clock)) = (result.power_w, clock(result, base)?) else {
+            return Ok(None);
+        };
+        let power = Watts::new(power)?;
+        points.push(ColocationPoint { power, clock, ..*idle });
+    }
+    Ok(Some(points))
+}
+
+/// How much of a number is noise: every run that was repeated, as CSV.
+#[must_use]
+pub fn noise_table(base: &Profile, runs: &[ProfileRun], journal: &Journal) -> Option<String> {
+    let mut repeated: Vec<&[RunMember]> = Vec::new();
+    for run in runs.iter().filter(|run| run.repeat > 0) {
+        if !repeated.contains(&run.members.as_slice()) {
+            repeated.push(&run.members);
+        }
+    }
+    let mut text = "run,repeat,member,model,batch,sm_pct,latency_ms,power_w,clock_mhz\n".to_owned();
+    let mut rows = 0;
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
+    for (number_of_run, members) in repeated.iter().enumerate() {
+        for run in runs.iter().filter(|run| run.members == *members) {
+            let Some(result) = journal.find(run) else { continue };
+            for (i, (member, measured)) in members.iter().zip(&result.members).enumerate() {
+                let share =
+                    member.units.to_percent(base.kind.units).map_or(0.0, |share| share.get());
+                text += &format!(
+                    "{number_of_run},{},{i},{},{},{share},{:.6},{},{}\n",
+                    run.repeat,
+                    member.model,
+                    member.batch,
+                    measured.latency_ms(),
+                    number(result.power_w),
+                    number(result.clock_mhz),
+                );
+                rows += 1;
+            }
+        }
+    }
+    (rows > 0).then_some(text)
 }

@@ -87,7 +87,7 @@ mod tests {
     fn run(model: &str) -> ProfileRun {
         let model = ModelName::new(model).unwrap();
         let batch = BatchSize::new(4).unwrap();
-        ProfileRun { members: vec![RunMember { model, batch, units: SmUnits::new(10) }] }
+        ProfileRun::new(vec![RunMember { model, batch, units: SmUnits::new(10) }])
     }
 
     #[test]
@@ -100,9 +100,13 @@ mod tests {
                 infer_ms: 7.0,
                 output_ms: 0.25,
                 batches: 9,
+                busy_pct: None,
+                std_ms: None,
             }],
             power_w: None,
             clock_mhz: Some(1530.0),
+            throttle: None,
+            idle_w: None,
         };
         let mut journal = Journal::open(&path).unwrap();
         assert!(journal.find(&run("a")).is_none());

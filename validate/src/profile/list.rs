@@ -46,7 +46,7 @@ pub fn read_runs(path: &Path, base: &Profile) -> anyhow::Result<Vec<ProfileRun>>
         let member = RunMember { model: model.name.clone(), batch: size, units };
         match runs.last_mut() {
             Some((name, last)) if name == text(run) => last.members.push(member),
-            _ => runs.push((text(run).to_owned(), ProfileRun { members: vec![member] })),
+            _ => runs.push((text(run).to_owned(), ProfileRun::new(vec![member]))),
         }
         let members = &runs.last().expect("one was just added to").1.members;
         let total: u32 = members.iter().map(|member| member.units.get()).sum();

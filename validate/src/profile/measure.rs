@@ -1,24 +1,42 @@
-//! One run of a campaign.
+//! The servers of a session, and one run on them.
 
-use super::ProfileRun;
+use super::stages::Stages;
+use super::{ProfileRun, RunMember, Session};
 use crate::gpu::{GpuProbe, Nvml, Sampler};
-use crate::launch::{Device, LaunchArgs};
+use crate::guard::Scratch;
+use crate::launch::{Deployment, Device, LaunchArgs, batch_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
 use crate::run::{Target, TargetOptions};
 use anyhow::{Context, bail};
 use igniter::domain::{CoLocation, Placement, Plan, WorkloadName};
+use igniter::predictor::{Member, Predictor, contention};
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::units::Nanoseconds;
+use igniter::units::{Nanoseconds, SmUnits};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
-/// Mean times of the batches of one member, of exactly its batch size.
+/// Until queues are full and clocks have settled, nothing counts.
+const SETTLING: Duration = Duration::from_millis(400);
+/// A run is prolonged until every member has finished so many full batches …
+const LEAST_BATCHES: u64 = 4;
+/// … but not beyond so many times the length that was asked for.
+const LONGEST: u32 = 4;
+/// How long the power without load is measured: the energy counter wants a second.
+const IDLE: Duration = Duration::from_millis(1200);
+/// How often counters are looked at in the length that was asked for.
+const LOOKS: u32 = 10;
+/// How often GPUs are sampled.
+const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
+
+/// Times of the batches of one member, of exactly its batch size: means of tenths of the run, of which the median.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MemberResult {
     /// Bringing the inputs to the model, in ms.
@@ -29,6 +47,13 @@ pub struct MemberResult {
     pub output_ms: f64,
     /// How many batches.
     pub batches: u64,
+    /// The part of the time in which a batch was at its model, in percent: the rest is the server's and the
+    /// client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_pct: Option<f64>,
+    /// The standard deviation of the whole time between tenths of the run, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_ms: Option<f64>,
 }
 
 impl MemberResult {
@@ -46,18 +71,258 @@ pub struct RunResult {
     pub members: Vec<MemberResult>,
     /// Mean power of the GPU, in W; absent without one.
     pub power_w: Option<f64>,
-    /// The lowest SM clock while kernels ran, in MHz; absent without a GPU.
+    /// The mean SM clock while kernels ran, in MHz; absent without a GPU.
     pub clock_mhz: Option<f64>,
+    /// All throttle bits that were set meanwhile; absent without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<u64>,
+    /// Power of the GPU with the servers on it but without load, in W; absent without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_w: Option<f64>,
 }
 
-/// A scenario and a plan of exactly these members on one GPU.
-fn study_of(
-    profile: &str,
-    predictor: Option<&str>,
-    run: &ProfileRun,
-) -> anyhow::Result<(Study, Plan)> {
+/// How servers of a session are started and loaded.
+#[derive(Debug)]
+pub struct BenchOptions<'a> {
+    /// The profile to start from, as `--from` has it.
+    pub profile: &'a str,
+    /// The predictor of emulated models.
+    pub predictor: Option<&'a str>,
+    /// How servers are started.
+    pub launch: &'a LaunchArgs,
+    /// The GPUs; only the first is used.
+    pub devices: &'a [Device],
+    /// Whether tensors go through shared memory.
+    pub shared_memory: bool,
+}
+
+/// The servers of a session, ready.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    // In the order in which they end: connections, servers, files.
+    targets: Vec<Target>,
+    deployment: Deployment,
+    _runtime: Runtime,
+    scratch: Scratch,
+    study: Study,
+    emulated: Option<Box<dyn Predictor>>,
+    idle_w: Option<f64>,
+    options: &'a BenchOptions<'a>,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts one server for each entry of a session.
+    ///
+    /// # Errors
+    /// When servers do not start or do not answer, or a signal asks to end.
+    pub fn start(options: &'a BenchOptions<'a>, servers: &[RunMember]) -> anyhow::Result<Self> {
+        let (study, plan) = study_of(options, servers)?;
+        let launch = options.launch;
+        let specs = launch.specs(&study, &plan, options.devices)?;
+        let scratch = launch.scratch("igniter-profile-")?;
+        let mut launcher = launch.launcher(options.devices, scratch.path())?;
+        let deployment = launcher.launch(&specs, scratch.path())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start the client")?;
+        let target = TargetOptions {
+            seed: 1,
+            shared_memory: options.shared_memory,
+            ..TargetOptions::default()
+        };
+        let mut targets = Vec::new();
+        for endpoint in deployment.endpoints() {
+            targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
+        }
+        let emulated = launch.emulated()?;
+        let mut bench = Self {
+            targets,
+            deployment,
+            _runtime: runtime,
+            scratch,
+            study,
+            emulated,
+            idle_w: None,
+            options,
+        };
+        bench.warm_up(servers)?;
+        bench.idle_w = bench.idle_power()?;
+        Ok(bench)
+    }
+
+    /// A GPU with processes on it draws more than an empty one, whether they do anything or not: that is no model's
+    /// power.
+    fn idle_power(&self) -> anyhow::Result<Option<f64>> {
+        let Some(sampler) = self.sampler()? else { return Ok(None) };
+        life::sleep(IDLE)?;
+        let samples = sampler.stop()?;
+        Ok(samples.first().and_then(|sample| sample.mean_power_w))
+    }
+
+    /// The first batches of a server take many times longer.
+    fn warm_up(&self, servers: &[RunMember]) -> anyhow::Result<()> {
+        for (target, member) in self.targets.iter().zip(servers) {
+            let batch = member.batch.get();
+            let (client, answers) = (target.client(0), target.answers(0));
+            let sizes = [1, batch, batch];
+            let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
+            let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
+            if let Some(failure) = failure {
+                bail!("{}: the warm-up failed: {failure}", target.endpoint(0).model);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the servers of a run busy with full batches, and reads what they counted for `duration`.
+    ///
+    /// # Errors
+    /// When a server does not answer, or a signal asks to end.
+    pub fn measure(
+        &self,
+        run: &ProfileRun,
+        positions: &[usize],
+        duration: Nanoseconds,
+    ) -> anyhow::Result<RunResult> {
+        let known = self.emulate(run, positions)?;
+        let targets: Vec<&Target> = positions.iter().map(|&i| &self.targets[i]).collect();
+        let stop = AtomicBool::new(false);
+        let measured = thread::scope(|scope| {
+            let loads: Vec<_> = targets
+                .iter()
+                .zip(&run.members)
+                .map(|(target, member)| {
+                    let stop = &stop;
+                    scope.spawn(move || keep_busy(target, member.batch.get(), stop))
+                })
+                .collect();
+            let measured = self.watch(&targets, run, duration);
+            stop.store(true, Ordering::Relaxed);
+            for load in loads {
+                let ended = load.join();
+                ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the load panicked")))?;
+            }
+            measured
+        });
+        if life::interrupted() {
+            return Err(life::Interrupted.into());
+        }
+        let mut result = measured?;
+        if let Some((power_w, clock_mhz)) = known {
+            result.power_w = Some(power_w);
+            result.clock_mhz = Some(clock_mhz);
+        }
+        Ok(result)
+    }
+
+    /// Tells emulated models who their neighbours are now; returns power and clock of the emulated GPU.
+    fn emulate(&self, run: &ProfileRun, positions: &[usize]) -> anyhow::Result<Option<(f64, f64)>> {
+        if self.options.launch.models != "emulated" {
+            return Ok(None);
+        }
+        let predictor =
+            self.emulated.as_ref().map_or_else(|| self.study.simulated(), |e| e.as_ref());
+        let members = members(run, predictor)?;
+        for (i, member) in run.members.iter().enumerate() {
+            let endpoint = self.targets[positions[i]].endpoint(0);
+            let Some(path) = &endpoint.times_file else { continue };
+            let times = batch_times(predictor, &members, i, member.batch);
+            let times: Vec<String> = times.iter().map(ToString::to_string).collect();
+            let part = path.with_extension("part");
+            std::fs::write(&part, times.join(","))?;
+            std::fs::rename(&part, path)?;
+        }
+        let prediction = predictor.predict(&members);
+        Ok(Some((prediction.power_w, prediction.clock_mhz)))
+    }
+
+    /// Waits while the servers are loaded, with two looks at what they counted.
+    fn watch(
+        &self,
+        targets: &[&Target],
+        run: &ProfileRun,
+        duration: Nanoseconds,
+    ) -> anyhow::Result<RunResult> {
+        life::sleep(SETTLING)?;
+        let counts = || -> anyhow::Result<Vec<Counts>> {
+            targets.iter().map(|target| Counts::of(target)).collect()
+        };
+        let sampler = self.sampler()?;
+        let asked = Duration::from_nanos(duration.get());
+        let begun = Instant::now();
+        let mut looks = vec![counts()?];
+        let members = loop {
+            life::sleep(asked / LOOKS)?;
+            looks.push(counts()?);
+            if begun.elapsed() < asked {
+                continue;
+            }
+            let members: Vec<Option<MemberResult>> = (run.members.iter().enumerate())
+                .map(|(i, member)| {
+                    let looks: Vec<&Counts> = looks.iter().map(|look| &look[i]).collect();
+                    result(&looks, member.batch.get())
+                })
+                .collect();
+            let enough = |m: &Option<MemberResult>| m.is_some_and(|m| m.batches >= LEAST_BATCHES);
+            if members.iter().all(enough) || begun.elapsed() > asked * LONGEST {
+                break members;
+            }
+        };
+        let samples = sampler.map(Sampler::stop).transpose()?;
+        let members = members.into_iter().zip(&run.members).map(|(result, member)| {
+            result.with_context(|| {
+                let (model, batch) = (&member.model, member.batch);
+                let seconds = begun.elapsed().as_secs();
+                format!("{model}: no batch of {batch} in {seconds} s; give more with --seconds")
+            })
+        });
+        let sample = samples.iter().flatten().next();
+        Ok(RunResult {
+            members: members.collect::<anyhow::Result<_>>()?,
+            power_w: sample.and_then(|s| s.mean_power_w),
+            clock_mhz: sample.and_then(|s| s.mean_busy_clock_mhz),
+            throttle: sample.map(|s| s.throttle),
+            idle_w: self.idle_w,
+        })
+    }
+
+    fn sampler(&self) -> anyhow::Result<Option<Sampler>> {
+        let Some(device) = self.options.devices.first() else { return Ok(None) };
+        let Ok(nvml) = Nvml::load() else { return Ok(None) };
+        let probe: Box<dyn GpuProbe> = Box::new(nvml);
+        let file = self.scratch.path().join("gpus.csv");
+        let started = Sampler::start(probe, &[device.index], SAMPLE_PERIOD, Instant::now(), &file)?;
+        Ok(Some(started))
+    }
+
+    /// Whether all servers still run.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        Ok(self.deployment.check()?)
+    }
+
+    /// Ends the servers.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub fn stop(self) -> anyhow::Result<()> {
+        for target in self.targets {
+            target.close(true);
+        }
+        Ok(self.deployment.stop()?)
+    }
+}
+
+/// A scenario and a plan with one server for each member on one GPU. Together they may need more SMs than there
+/// are: those of one run do not.
+fn study_of(options: &BenchOptions<'_>, servers: &[RunMember]) -> anyhow::Result<(Study, Plan)> {
+    let profile = options.profile;
     let mut text = format!("version = 1\nduration_s = 10\n[[gpu]]\nkind = {profile:?}\n");
-    for (i, member) in run.members.iter().enumerate() {
+    for (i, member) in servers.iter().enumerate() {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -66,9 +331,12 @@ fn study_of(
         );
     }
     let scenario = Scenario::parse(&text, Path::new("profile.toml"))?;
-    let overrides = Overrides { predictor: predictor.map(str::to_owned), ..Overrides::default() };
-    let study = Study::new(scenario, &overrides)?;
-    let placements = run.members.iter().enumerate().map(|(i, member)| Placement {
+    // Real models and those of --emulate need no predictor, and a new GPU may not have what igniter's asks for.
+    let own_times = options.launch.models == "emulated" && options.launch.emulate.is_none();
+    let needed = (!own_times).then(|| contention::NAME.to_owned());
+    let predictor = options.predictor.map(str::to_owned).or(needed);
+    let study = Study::new(scenario, &Overrides { predictor, ..Overrides::default() })?;
+    let placements = servers.iter().enumerate().map(|(i, member)| Placement {
         workload: WorkloadName::new(&format!("m{i}")).expect("a short name"),
         model: member.model.clone(),
         batch: member.batch,
@@ -82,99 +350,134 @@ fn study_of(
     Ok((study, plan))
 }
 
-/// Starts the servers of a run, keeps all of them busy with full batches for `duration`, and reads what they
-/// counted.
+fn members(run: &ProfileRun, predictor: &dyn Predictor) -> anyhow::Result<Vec<Member>> {
+    let whole: SmUnits = predictor.kind().units;
+    let member = |member: &RunMember| {
+        let model = predictor.model_id(&member.model);
+        Ok(Member {
+            model: model.with_context(|| format!("no model {} is emulated", member.model))?,
+            batch: member.batch,
+            sm: member.units.to_percent(whole).context("a share of nothing")?,
+        })
+    };
+    run.members.iter().map(member).collect()
+}
+
+/// One batch executes while the next one waits, complete.
+fn keep_busy(target: &Target, batch: u32, stop: &AtomicBool) -> anyhow::Result<()> {
+    let stop = || stop.load(Ordering::Relaxed) || life::interrupted();
+    let (client, answers) = (target.client(0), target.answers(0));
+    let drained =
+        closed_loop(client, &answers, 'p', 2 * batch, Nanoseconds::new(u64::MAX / 2), &stop);
+    if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
+        bail!("{}: a request failed: {failure}", target.endpoint(0).model);
+    }
+    if drained.missing > 0 {
+        bail!("{}: requests were not answered", target.endpoint(0).model);
+    }
+    Ok(())
+}
+
+/// What a server has counted so far.
+struct Counts {
+    at: Instant,
+    statistics: ServerStatistics,
+    stages: Stages,
+}
+
+impl Counts {
+    fn of(target: &Target) -> anyhow::Result<Self> {
+        let stages = target.endpoint(0).stages_file.as_deref().map(Stages::read);
+        let statistics = target.statistics()?.pop().context("a target without a server")?;
+        Ok(Self { at: Instant::now(), statistics, stages: stages.unwrap_or_default() })
+    }
+}
+
+/// The batches of one size, from looks one after the other: of each stage the median of what passed between two of
+/// them, so that a hiccup of the machine does not count.
+fn result(looks: &[&Counts], batch: u32) -> Option<MemberResult> {
+    let (first, last) = (looks.first()?, looks.last()?);
+    let whole = last.statistics.since(&first.statistics);
+    let (mean, batches) = whole.of_size(batch)?;
+    let passed: Vec<([f64; 3], u64)> = looks
+        .windows(2)
+        .filter_map(|pair| pair[1].statistics.since(&pair[0].statistics).of_size(batch))
+        .collect();
+    let [input_ms, infer_ms, output_ms] = std::array::from_fn(|stage| {
+        let values = passed.iter().map(|(stages, count)| (stages[stage], *count));
+        median(values.collect()).unwrap_or(mean[stage])
+    });
+    let totals: Vec<f64> = passed.iter().map(|(stages, _)| stages.iter().sum()).collect();
+    let all_ms = last.at.duration_since(first.at).as_secs_f64() * 1e3;
+    #[expect(clippy::cast_precision_loss, reason = "few batches")]
+    let busy_pct = (mean.iter().sum::<f64>() * batches as f64 / all_ms * 100.0).min(100.0);
+    let mut result = MemberResult {
+        input_ms,
+        infer_ms,
+        output_ms,
+        batches,
+        busy_pct: Some(busy_pct),
+        std_ms: igniter::stats::standard_deviation(&totals),
+    };
+    if let Some([_, kernels, back]) = last.stages.since(&first.stages, batch) {
+        // What is left of Triton's execution is the way to the model: it belongs to bringing the inputs.
+        let part = |ms: f64| (ms / mean[1]).clamp(0.0, 1.0) * infer_ms;
+        let kernels = part(kernels);
+        let back = part(back).min(infer_ms - kernels);
+        result.infer_ms = kernels;
+        result.input_ms += infer_ms - kernels - back;
+        result.output_ms += back;
+    }
+    Some(result)
+}
+
+/// The value below and above which half of the weight is.
+fn median(mut values: Vec<(f64, u64)>) -> Option<f64> {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|(_, weight)| weight).sum::<u64>().div_ceil(2);
+    let mut sum = 0;
+    values.into_iter().find_map(|(value, weight)| {
+        sum += weight;
+        (sum >= half).then_some(value)
+    })
+}
+
+/// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `done` keeps a
+/// result at once; `go_on` says before each run whether there is time for it.
 ///
 /// # Errors
-/// When servers do not start or do not answer, or a signal asks to end.
-pub fn measure_run(
-    (profile, predictor): (&str, Option<&str>),
-    run: &ProfileRun,
-    args: &LaunchArgs,
-    devices: &[Device],
-    duration: Nanoseconds,
-) -> anyhow::Result<RunResult> {
-    let (study, plan) = study_of(profile, predictor, run)?;
-    let specs = args.specs(&study, &plan, devices)?;
-    let mut launcher = args.launcher(devices)?;
-    let scratch = tempfile::Builder::new().prefix("igniter-profile-").tempdir()?;
-    let deployment = launcher.launch(&specs, scratch.path())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .context("cannot start the client")?;
-    let options = TargetOptions { seed: 1, ..TargetOptions::default() };
-    let mut targets = Vec::new();
-    for endpoint in deployment.endpoints() {
-        targets.push(Target::open(runtime.handle(), &[endpoint], &options)?);
-    }
-    let sampler = match Nvml::load() {
-        Ok(nvml) if !devices.is_empty() => {
-            let probe: Box<dyn GpuProbe> = Box::new(nvml);
-            let (file, period) = (scratch.path().join("gpus.csv"), Duration::from_millis(50));
-            Some(Sampler::start(probe, &[devices[0].index], period, Instant::now(), &file)?)
+/// When servers do not start, answer or end, or a signal asks to end.
+pub fn measure_session(
+    options: &BenchOptions<'_>,
+    session: &Session,
+    duration: impl Fn(&ProfileRun) -> Nanoseconds,
+    mut go_on: impl FnMut(&ProfileRun) -> bool,
+    mut done: impl FnMut(&ProfileRun, RunResult) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut bench = Bench::start(options, &session.servers)?;
+    for (run, positions) in &session.runs {
+        if !go_on(run) {
+            break;
         }
-        _ => None,
-    };
-    let results = load_all(&targets, run, duration);
-    let samples = sampler.map(Sampler::stop).transpose()?;
-    for target in targets {
-        target.close();
+        let measured = bench.measure(run, positions, duration(run));
+        if !life::interrupted() {
+            // A server that ended says more than a request that failed.
+            bench.check()?;
+        }
+        done(run, measured?)?;
     }
-    deployment.stop()?;
-    if life::interrupted() {
-        return Err(life::Interrupted.into());
-    }
-    let sample = samples.iter().flatten().next();
-    Ok(RunResult {
-        members: results?,
-        power_w: sample.and_then(|s| s.mean_power_w),
-        clock_mhz: sample.and_then(|s| s.least_busy_clock_mhz).map(f64::from),
-    })
+    bench.stop()
 }
 
-/// Loads all members at the same time.
-fn load_all(
-    targets: &[Target],
-    run: &ProfileRun,
-    duration: Nanoseconds,
-) -> anyhow::Result<Vec<MemberResult>> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = targets
-            .iter()
-            .zip(&run.members)
-            .map(|(target, member)| scope.spawn(|| load_one(target, member.batch.get(), duration)))
-            .collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, anyhow::Result<MemberResult>>| {
-            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the load panicked")))
-        };
-        threads.into_iter().map(join).collect()
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::median;
 
-fn load_one(target: &Target, batch: u32, duration: Nanoseconds) -> anyhow::Result<MemberResult> {
-    let stop = || life::interrupted();
-    let (client, answers) = (target.client(0), target.answers(0));
-    let warm = bursts(client, &answers, 'w', &[1, batch, batch, batch], &stop);
-    if let Some(failure) = warm.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        bail!("{}: the warm-up failed: {failure}", target.endpoint().model);
+    #[test]
+    fn a_hiccup_does_not_move_the_median() {
+        // Ten batches of 5 ms, one of 90 ms, three of 4 ms: 7 of 14 are at most 5 ms.
+        assert_eq!(median(vec![(5.0, 10), (90.0, 1), (4.0, 3)]), Some(5.0));
+        assert_eq!(median(vec![(1.0, 1), (2.0, 1)]), Some(1.0));
+        assert_eq!(median(Vec::new()), None);
     }
-    let before = target.statistics()?;
-    // One batch executes while the next one waits, complete.
-    let drained = closed_loop(client, &answers, 'p', 2 * batch, duration, &stop);
-    let after = target.statistics()?;
-    if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        bail!("{}: a request failed: {failure}", target.endpoint().model);
-    }
-    let counted: ServerStatistics = after[0].since(&before[0]);
-    let full = counted.of_size(batch);
-    let Some(([input_ms, infer_ms, output_ms], batches)) = full else {
-        bail!(
-            "{}: no batch of {batch} in {} s; give more time with --seconds",
-            target.endpoint().model,
-            duration.as_seconds()
-        );
-    };
-    Ok(MemberResult { input_ms, infer_ms, output_ms, batches })
 }

@@ -1,7 +1,7 @@
 //! Measures a profile: models alone and beside each other, closed loop, through the real server.
 //!
-//! A [`ProfileRun`] is one co-location (or one model alone), for which servers are started, warmed up, kept
-//! busy and stopped. Each finished run is one line of a journal, so that an interrupted campaign goes on where
+//! A [`ProfileRun`] is one co-location (or one model alone). Servers are started for a [`Session`] of runs, warmed up,
+//! and kept busy run by run. Each finished run is one line of a journal, so that an interrupted campaign goes on where
 //! it was. [`assemble()`] makes a profile folder of the journal.
 
 mod assemble;
@@ -10,10 +10,13 @@ mod journal;
 mod list;
 mod measure;
 mod monotone;
+mod session;
+mod stages;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, noise_table};
 pub use grid::{Grid, ProfileRun, RunMember};
 pub use journal::{Journal, JournalError};
 pub use list::{read_runs, units};
-pub use measure::{MemberResult, RunResult, measure_run};
+pub use measure::{Bench, BenchOptions, MemberResult, RunResult, measure_session};
 pub use monotone::make_monotone;
+pub use session::{Session, sessions};

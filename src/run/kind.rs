@@ -1,0 +1,62 @@
+//! The predictors of a GPU kind: what plans, and what is simulated.
+
+use super::prediction_error::with_errors;
+use super::source::load_truth;
+use super::{LoadedPredictor, Overrides, RunError, load_predictor};
+use crate::predictor::{PerturbedPredictor, Predictor};
+use crate::scenario::{Scenario, ScenarioGpu};
+use std::sync::Arc;
+
+/// The predictors of a GPU kind; they may be shared with other studies.
+#[derive(Debug, Clone)]
+pub struct KindPredictors {
+    /// Makes the plans.
+    pub source: Arc<LoadedPredictor>,
+    /// What plans are simulated with, where that is not `source`.
+    pub truth: Option<Arc<LoadedPredictor>>,
+}
+
+/// A GPU kind of a study.
+#[derive(Debug)]
+pub(super) struct KindSource {
+    pub(super) predictors: KindPredictors,
+    /// What the simulation uses, with errors, where they are asked for.
+    pub(super) perturbed: Option<PerturbedPredictor>,
+}
+
+impl KindSource {
+    pub(super) fn new(predictors: KindPredictors, scenario: &Scenario) -> Result<Self, RunError> {
+        let simulated = predictors.truth.as_ref().unwrap_or(&predictors.source);
+        let perturbed = match scenario.prediction_error {
+            Some(draw) => Some(with_errors(simulated, draw, scenario.seed)?),
+            None => None,
+        };
+        Ok(Self { predictors, perturbed })
+    }
+
+    pub(super) fn source(&self) -> &dyn Predictor {
+        self.predictors.source.predictor.as_ref()
+    }
+
+    pub(super) fn simulated(&self) -> &dyn Predictor {
+        let KindPredictors { source, truth } = &self.predictors;
+        match &self.perturbed {
+            Some(perturbed) => perturbed,
+            None => truth.as_ref().unwrap_or(source).predictor.as_ref(),
+        }
+    }
+}
+
+/// Fits or reads the predictors of one GPU kind.
+pub(super) fn load_kind(
+    gpu: &ScenarioGpu,
+    overrides: &Overrides,
+) -> Result<KindPredictors, RunError> {
+    let profile = gpu.profile.to_string();
+    let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
+    let truth = match &overrides.truth {
+        Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
+        None => None,
+    };
+    Ok(KindPredictors { source: Arc::new(source), truth })
+}
