@@ -102,7 +102,7 @@ def write_runs(path, runs):
     lines = ["run,member,model,batch,sm_pct,latency_ms,std_ms"]
     for number, run in enumerate(runs):
         for i, row in enumerate(run):
-            values = [number, i, row["model"], row["batch"], row["sm_pct"], row["latency_ms"], ""]
+            values = [number, i, row["model"], row["batch"], row["sm_pct"], row["latency_ms"], row["std_ms"]]
             lines.append(",".join(map(str, values)))
     write(path, "\n".join(lines) + "\n")
 
@@ -141,7 +141,10 @@ def scenarios(out, most):
             "cooldown_s = 1",
             "",
             "[[gpu]]",
-            f'kind = "{coefficients}"',
+            'kind = "../coefficients.json"',
+            "",
+            "[plan]",
+            "headroom_pct = 40             # random arrivals need room, and 1.2 times the load too",
             "",
             "[engine]",
             "overlap_load = false          # Triton's Python backend copies and executes one after the other",

@@ -244,10 +244,11 @@ fn text(study: &Study, document: &Document) -> String {
     let seconds = |time: crate::units::Nanoseconds| time.as_seconds();
     let end = seconds(scenario.duration) - seconds(scenario.cooldown);
     let mut text = format!(
-        "{}: {} workloads, {} requests/s in all, on {} GPUs at {} $/h each\n\
+        "{}: {} workload{}, {} requests/s in all, on {} GPUs at {} $/h each\n\
          {} s of arrivals with seed {}, about {} requests; statistics from {} to {end} s\n",
         document.scenario,
         document.workloads.len(),
+        if document.workloads.len() == 1 { "" } else { "s" },
         document.requests_per_s,
         kind.name,
         kind.price_per_hour,

@@ -12,7 +12,7 @@ use serde::Serialize;
 struct Summary {
     kind: &'static str,
     files: Vec<String>,
-    note: &'static str,
+    note: String,
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
@@ -21,7 +21,7 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
         Imported::Profile(profile) => (
             "profile",
             profile_files(&profile).into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
-            "The artifact names no price: set price_per_hour in profile.toml.",
+            "The artifact names no price: set price_per_hour in profile.toml.".to_owned(),
         ),
         Imported::Tables { solo, colocated } => (
             "tables",
@@ -29,7 +29,14 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
                 ("solo_table.csv".to_owned(), write_solo_table(&solo)),
                 ("colocated.csv".to_owned(), write_colocated(&colocated)),
             ],
-            "Use them with `igniter accuracy --colocated … --solo …`.",
+            {
+                let at = |name: &str| args.output.join(name).display().to_string();
+                format!(
+                    "Use them with `igniter accuracy --colocated {} --solo {}`.",
+                    at("colocated.csv"),
+                    at("solo_table.csv")
+                )
+            },
         ),
     };
     write_folder(&args.output, &files)?;

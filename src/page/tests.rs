@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::report::{Existing, Manifest, OutputDir, write_tables};
+use std::path::Path;
 
 /// Names that would be markup, were they not escaped.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
@@ -21,6 +22,11 @@ fn data(html: &str) -> serde_json::Value {
     let start = html.find("id=\"data\">").unwrap() + "id=\"data\">".len();
     let end = start + html[start..].find("</script>").unwrap();
     serde_json::from_str(&html[start..end]).unwrap()
+}
+
+/// Whether an image stands in the markup of a page: the chart library, which comes after it, knows the word.
+fn has_image(html: &str) -> bool {
+    html[..html.find("<script type").unwrap()].contains("<img")
 }
 
 fn comparison() -> crate::report::Comparison {
@@ -123,4 +129,176 @@ fn only_our_two_scripts_may_run() {
     assert_eq!(policy.matches("'sha256-").count(), 2);
     assert!(policy.contains("default-src 'none'") && !policy.contains("http"));
     assert_eq!(html.matches("<script").count(), 3, "two that run, and the data");
+}
+
+/// Everything that could be markup, a string's end, or an end of line somewhere.
+const WORST: &str = "<img src=x onerror=alert(1)></script>\"'`\u{2028}&amp;";
+
+/// A folder of a sweep over an axis of numbers and one of words.
+fn sweep() -> tempfile::TempDir {
+    let mut manifest = Manifest::start(vec!["igniter".into(), "sweep".into(), WORST.into()]);
+    manifest.sweep = Some(crate::report::SweepFacts {
+        name: WORST.to_owned(),
+        id: "1".to_owned(),
+        shard: 0,
+        shards: 1,
+        total_points: 4,
+        points: 4,
+        runs: 16,
+        failed: 1,
+        rows: 16,
+        confidence: 0.95,
+        axes: vec!["load".to_owned(), WORST.to_owned()],
+        columns: Vec::new(),
+    });
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let head = "point,point_id,load,AXIS,strategy,predictor,truth,seeds,failed,attainment_pct,\
+                attainment_pct_low,attainment_pct_high,cost_per_hour,cost_per_hour_low,cost_per_hour_high";
+    csv.write_record(head.split(',').map(|name| if name == "AXIS" { WORST } else { name }))
+        .unwrap();
+    for (point, load, value, strategy, pct) in [
+        ("0", "0.5", WORST, WORST, "100"),
+        ("1", "1", WORST, WORST, "98.5"),
+        ("2", "0.5", "b", WORST, "99"),
+        ("3", "1", "b", WORST, "50"),
+        ("0", "0.5", WORST, "ffd", "40"),
+        ("1", "1", WORST, "ffd", "30"),
+        ("2", "0.5", "b", "ffd", "20"),
+        ("3", "1", "b", "ffd", ""),
+    ] {
+        let row =
+            [point, "id", load, value, strategy, "igniter", "igniter", "2", "0", pct, pct, pct];
+        csv.write_record(row.iter().chain(&["3.06", "3.06", "3.06"])).unwrap();
+    }
+    let csv = String::from_utf8(csv.into_inner().unwrap()).unwrap();
+    let manifest = serde_json::to_string(&manifest).unwrap();
+    folder(&[("points.csv", &csv), ("manifest.json", &manifest)])
+}
+
+#[test]
+fn a_sweep_has_its_explorer_and_what_each_column_is() {
+    let source = read_source(sweep().path()).unwrap();
+    let html = page(&source);
+    assert!(html.contains("<section id=\"sweep\">"));
+    assert!(html.contains("4 points and 16 runs") && html.contains("1 runs failed"));
+    // 100 and 99 of 100, 98.5, 99, 50: mean 86.875.
+    assert!(html.contains("at 2 of 4 points for 3.06 $/h on average; 86.9 % on average"), "{html}");
+    assert!(
+        html.contains("ffd keeps at least 99 % of all requests within their SLO at 0 of 3 points")
+    );
+    let sweep = &data(&html)["sweep"];
+    let column = |list: &str, i: usize| sweep[list][i]["column"].as_u64().unwrap();
+    assert_eq!([column("axes", 0), column("axes", 1), column("makers", 0)], [2, 3, 4]);
+    assert_eq!((column("metrics", 0), &sweep["metrics"][0]["high"]), (9, &11.into()));
+    assert_eq!(sweep["metrics"][0]["percent"], true);
+    assert_eq!(sweep["metrics"][1]["percent"], false);
+    assert_eq!(sweep["metrics"].as_array().unwrap().len(), 2);
+    assert_eq!(sweep["axes"][1]["words"], WORST);
+}
+
+#[test]
+fn no_name_of_a_sweep_is_markup() {
+    let html = page(&read_source(sweep().path()).unwrap());
+    assert!(!has_image(&html), "no element of a name");
+    assert_eq!(html.matches("</script>").count(), 3, "no script ends early");
+    let json = html.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    assert!(!json.contains('\u{2028}') && !json.contains('<'));
+}
+
+#[test]
+fn a_points_table_of_another_shape_is_a_table_alone() {
+    let dir = sweep();
+    std::fs::write(dir.path().join("points.csv"), "point,load\n0,1\n").unwrap();
+    let html = page(&read_source(dir.path()).unwrap());
+    assert!(!html.contains("<section id=\"sweep\">") && html.contains("<caption>points.csv"));
+}
+
+/// The committed run of `validate`, with samples of two GPUs, which its host did not have.
+fn validation() -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/validate-emulated");
+    let read = |name: &str| std::fs::read_to_string(from.join(name)).unwrap();
+    let samples = "time_s,gpu,power_w,sm_clock_mhz,busy_pct,memory_busy_pct,energy_j,temperature_c,\
+                   throttle,missed\n0.1,0,70.5,1980,30,5,1.0,40,0x0,0\n0.1,1,,,,,,,,1\n\
+                   0.2,0,71.5,1980,40,5,2.0,41,0x0,0\n0.2,1,65.0,,,,,,0x0,0\n";
+    let files =
+        ["comparison.json", "comparison.csv", "cdf.csv", "latency_series.csv", "requests.csv"];
+    let mut files: Vec<(&str, String)> = files.map(|name| (name, read(name))).to_vec();
+    files.push(("gpus.csv", samples.to_owned()));
+    files.push(("figures/p99.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>".to_owned()));
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    folder(&files)
+}
+
+#[test]
+fn a_validation_has_charts_of_both_arms_and_of_the_gpus() {
+    let html = page(&read_source(validation().path()).unwrap());
+    for id in ["verdict", "latencies", "gpus", "workloads"] {
+        assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
+    }
+    assert!(html.contains("simulation and measurement agree (9 of 9 checks passed)"));
+    assert!(html.contains("The models were emulated"));
+    let data = data(&html);
+    let charts = data["charts"].as_array().unwrap();
+    // Five of latencies, four of GPUs, two for each of three workloads.
+    assert_eq!(charts.len(), 5 + 4 + 2 * 3);
+    assert_eq!(charts[0]["band"], 0.1);
+    let power = charts.iter().find(|chart| chart["y"] == "power (W)").unwrap();
+    let names: Vec<&str> =
+        power["series"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["GPU 0", "GPU 1"]);
+    assert_eq!(power["series"][1]["points"], serde_json::json!([[0.2, 65]]));
+    let cdf = charts.iter().find(|chart| chart["y"] == "share of requests").unwrap();
+    let last =
+        |arm: usize| cdf["series"][arm]["points"].as_array().unwrap().last().unwrap()[1].clone();
+    assert_eq!([last(0), last(1)], [1, 1].map(serde_json::Value::from));
+    let titles: Vec<&str> =
+        data["tables"].as_array().unwrap().iter().map(|t| t["title"].as_str().unwrap()).collect();
+    assert!(titles.contains(&"Workloads") && titles.contains(&"comparison.csv"));
+    assert!(!titles.contains(&"requests.csv") && !has_image(&html), "charts show them");
+    assert!(html.len() < 3_000_000);
+}
+
+#[test]
+fn a_name_in_a_validation_is_text() {
+    let dir = validation();
+    for name in ["comparison.json", "cdf.csv", "latency_series.csv"] {
+        let path = dir.path().join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let hostile = "<img src=x onerror=alert(1)></script>";
+        std::fs::write(path, text.replace("W2", hostile).replace("resnet50", hostile)).unwrap();
+    }
+    let html = page(&read_source(dir.path()).unwrap());
+    assert!(!has_image(&html) && html.contains("<h3>&lt;img src=x onerror"));
+    assert_eq!(html.matches("</script>").count(), 3);
+    assert_eq!(data(&html)["charts"].as_array().unwrap().len(), 5 + 4 + 2 * 3, "its charts too");
+}
+
+#[test]
+fn a_damaged_table_of_a_validation_is_a_clear_error() {
+    let dir = validation();
+    std::fs::write(dir.path().join("cdf.csv"), "strategy,workload\na,b\n").unwrap();
+    let error = read_source(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("missing field"), "{error}");
+}
+
+#[test]
+fn an_accuracy_has_charts_of_its_errors() {
+    let errors = "\"n\":2,\"mape_pct\":5.5,\"p95_pct\":10,\"max_pct\":10,\"bias_pct\":-4.5";
+    let json = format!(
+        "{{\"predictor\":\"igniter\",{errors},\"slowdown_correlation\":null,\"per_model\":[{{\"model\":\
+         \"alexnet\",{errors}}}],\"null_models\":[{{\"name\":\"alone\",\"description\":\"{HOSTILE}\",{errors}}}]}}"
+    );
+    let csv = "run,member,model,batch,sm_pct,predicted_ms,measured_ms,error_pct\n\
+               1,0,alexnet,4,50,9,10,-10\n1,1,alexnet,4,50,10.1,10,1\n";
+    let dir = folder(&[("accuracy.json", &json), ("accuracy.csv", csv)]);
+    let html = page(&read_source(dir.path()).unwrap());
+    assert!(html.contains("<section id=\"accuracy\">") && !has_image(&html));
+    let data = data(&html);
+    let charts = data["charts"].as_array().unwrap();
+    assert_eq!(charts.len(), 3);
+    assert_eq!(charts[0]["series"][0]["points"], serde_json::json!([[10, 9], [10, 10.1]]));
+    // Errors of 1 % and 10 %: half are below the one, all below the other.
+    assert_eq!(charts[1]["series"][0]["points"], serde_json::json!([[1, 0.5], [10, 1]]));
+    assert_eq!(charts[2]["groups"], serde_json::json!(["igniter", "alone"]));
 }

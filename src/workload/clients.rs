@@ -51,7 +51,7 @@ impl Clients {
         let mut clients = Self { spec, random, thinking, end: duration, tally };
         let mut turns = (rates.len() > 1).then(|| Turns::new(rates));
         for client in 0..spec.clients {
-            if turns.as_mut().is_none_or(|turns| turns.next() == own) {
+            if turns.as_mut().is_none_or(|turns| turns.next() == Some(own)) {
                 let start = clients.start(client);
                 clients.think_until(start);
             }

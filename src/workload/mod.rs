@@ -44,7 +44,7 @@ pub use shaped::ShapedArrivals;
 pub use spec::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, Thinking, TraceSpec,
 };
-pub use split::SplitArrivals;
+pub use split::{SplitArrivals, Turns};
 pub use statistics::{ArrivalStatistics, ArrivalTally};
 pub use trace::{TraceArrivals, TraceError, TraceFault};
 pub use weibull::{WeibullArrivals, inverse_shape};

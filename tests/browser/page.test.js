@@ -3,9 +3,11 @@
 //   IGNITER      the program                       [default: target/debug/igniter]
 //   CHROMIUM     the browser                       [default: /usr/bin/chromium]
 //   SCREENSHOTS  a folder for pictures to look at  [default: none are kept]
+//
+// The test of paper draws the PDF with poppler's tools (apt-get install poppler-utils); without them it is skipped.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
@@ -60,6 +62,29 @@ const PAIRS = `run,member,model,batch,sm_pct,latency_ms
 2,1,ssd,2,60,12.1
 `;
 
+// Two axes, one with a name that looks like markup, two strategies, two seeds.
+const SWEEP = `
+version = 1
+name = "${HOSTILE}"
+scenario = "scenario.toml"
+strategies = ["igniter", "ffd"]
+[seeds]
+first = 1
+count = 2
+[[axis]]
+name = "load"
+path = "rate_scale"
+values = [0.5, 0.75, 1]
+[[axis]]
+name = "${HOSTILE}"
+path = "slo_scale"
+values = [1, 2]
+`;
+
+// What NVML could have said.
+const SAMPLES = "time_s,gpu,power_w,sm_clock_mhz,busy_pct,memory_busy_pct,energy_j,temperature_c,throttle,missed\n"
+  + Array.from({ length: 40 }, (_, i) => `${i * 1.5},0,${100 + (i % 7)},${1900 - (i % 5)},${50 + i},10,${i},40,0x0,0`).join("\n") + "\n";
+
 before(async () => {
   writeFileSync(join(work, "scenario.toml"), SCENARIO);
   writeFileSync(join(work, "pairs.csv"), PAIRS);
@@ -69,6 +94,18 @@ before(async () => {
   execFileSync(igniter, ["accuracy", "--colocated", join(work, "pairs.csv"), "-o", join(work, "accuracy"), "--quiet"]);
   execFileSync(igniter, ["report", join(work, "accuracy"), "-o", join(work, "accuracy.html"), "--quiet"]);
   execFileSync(igniter, ["report", join(work, "compare"), "-o", join(work, "compare.html"), "--quiet"]);
+  writeFileSync(join(work, "sweep.toml"), SWEEP);
+  execFileSync(igniter, ["sweep", join(work, "sweep.toml"), "-o", join(work, "sweep"), "--quiet"]);
+  execFileSync(igniter, ["plot", join(work, "sweep"), "--x", "load"]);
+  execFileSync(igniter, ["report", join(work, "sweep"), "-o", join(work, "sweep.html"), "--quiet"]);
+  // A run of `validate` that is kept, its second workload renamed.
+  cpSync(join(root, "results/validate-emulated"), join(work, "validate"), { recursive: true });
+  for (const file of ["comparison.json", "comparison.csv", "cdf.csv", "latency_series.csv"]) {
+    const path = join(work, "validate", file);
+    writeFileSync(path, readFileSync(path, "utf8").replaceAll("W2", HOSTILE));
+  }
+  writeFileSync(join(work, "validate", "gpus.csv"), SAMPLES);
+  execFileSync(igniter, ["report", join(work, "validate"), "-o", join(work, "validate.html"), "--quiet"]);
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
@@ -83,6 +120,8 @@ after(async () => {
 // Opens a page; `finish` fails the test on any message of the console, error, or request.
 async function open(file, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  // A machine with much else to do is no failure.
+  context.setDefaultTimeout(180_000);
   const page = await context.newPage();
   const wrong = [];
   page.on("console", (message) => wrong.push(`console: ${message.text()}`));
@@ -227,12 +266,184 @@ test("the explorer draws what is chosen", async () => {
 });
 
 test("a phone needs no sideways scrolling of the page", async () => {
-  const { page, finish } = await open("compare.html", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
+  for (const name of ["compare", "sweep", "validate", "accuracy"]) {
+    const { page, finish } = await open(`${name}.html`, { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
+    await drawnCharts(page);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 390, `${name}: ${width} px wide`);
+    await shoot(page, `phone-${name}`, { fullPage: true });
+    await finish();
+  }
+});
+
+test("a sweep: what is chosen is drawn, by keyboard alone", async () => {
+  const { page, finish } = await open("sweep.html");
+  assert.equal(await page.locator("h1").textContent(), HOSTILE);
+  const caption = page.locator("#sweep-caption");
+  assert.match(await caption.textContent(), /SLO attainment \(%\) over Load .*: 12 of 12 rows/);
   await drawnCharts(page);
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= 390, `${width} px wide`);
-  await shoot(page, "phone", { fullPage: true });
+  // A panel for each value of the second axis, each with two lines and their bands.
+  assert.deepEqual(await page.locator("#sweep-panels h3").allTextContents(), [`${HOSTILE} = 1`, `${HOSTILE} = 2`]);
+  const lines = () => page.$$eval("#sweep-panels .chart", (all) => all.map((c) => [...c.querySelectorAll("path")].filter((p) => p.getAttribute("fill") === "none" && ["#0072b2", "#e69f00"].includes(p.getAttribute("stroke"))).length));
+  assert.ok((await lines()).every((n) => n >= 2), `${await lines()} lines`);
+  const filled = (color) => page.$$eval("#sweep-panels .chart path", (all, color) => all.filter((p) => p.getAttribute("fill") === color && p.getAttribute("fill-opacity") === "0.18").length, color);
+  assert.ok(await filled("#0072b2") > 0, "a band");
+  await shoot(page, "sweep", { fullPage: true });
+  // A line goes when its box is cleared.
+  await page.locator("#sweep-legend input").nth(1).focus();
+  await page.keyboard.press("Space");
+  assert.match(await caption.textContent(), /: 6 of 12 rows/);
+  assert.equal(await page.locator("#sweep-legend input").nth(1).evaluate((box) => box === document.activeElement), true, "the focus stays");
+  await page.keyboard.press("Space");
+  // Tab to the choice of the panels, and take away the panels: the other axis is then held at a value.
+  await page.getByLabel("A panel for each").focus();
+  await page.keyboard.press("Home");
+  await page.waitForTimeout(300);
+  assert.match(await caption.textContent(), /= 1: 6 of 12 rows/);
+  await page.locator("#sweep-controls").getByLabel(`Only ${HOSTILE}`).selectOption({ label: "2" });
+  assert.match(await caption.textContent(), /= 2: 6 of 12 rows/);
+  const choice = (name) => page.locator("#sweep-controls").getByLabel(name);
+  await choice("Up (y)").selectOption({ label: "Cost ($/h)" });
+  assert.match(await caption.textContent(), /Cost \(\$\/h\) over/);
+  assert.equal(await page.getByLabel("Target (%)").count(), 0);
+  await choice("Across (x)").selectOption({ label: "strategy" });
+  await page.waitForTimeout(300);
+  assert.ok(await page.locator("#sweep-panels svg path").count() > 5);
   await finish();
+});
+
+test("a sweep: the numbers are those of the table", async () => {
+  const { page, finish } = await open("sweep.html");
+  const points = readFileSync(join(work, "sweep", "points.csv"), "utf8").trim().split("\n").map((line) => line.split(","));
+  const at = (name) => points[0].indexOf(name);
+  await page.locator("#sweep details summary").click();
+  const rows = await page.$$eval("#sweep-numbers tbody tr", (all) => all.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  assert.equal(rows.length, points.length - 1);
+  for (const [i, row] of rows.entries()) {
+    const point = points[i + 1];
+    assert.equal(row[0], point[at("strategy")]);
+    const shown = Number(row[3].split(" ")[0]), mean = Number(point[at("attainment_pct")]);
+    assert.ok(Math.abs(shown - mean) <= 0.001 * mean, `${row} of ${point}`);
+  }
+  // Where the target is met, strategy by strategy, changes with the target.
+  const met = () => page.$$eval("#sweep-target tbody td", (cells) => cells.map((cell) => cell.textContent).join("|"));
+  const strict = await met();
+  await page.getByLabel("Target (%)").fill("1");
+  await page.getByLabel("Target (%)").press("Enter");
+  assert.equal(await met(), "igniter|always|always|ffd|always|always");
+  assert.notEqual(strict, await met());
+  const loaded = await page.locator(".picture img").first().evaluate((img) => { img.loading = "eager"; return img.decode().then(() => img.naturalWidth); });
+  assert.ok(loaded > 100, "the figures of the folder");
+  await finish();
+});
+
+test("a validation: charts of both arms, of the GPUs, and of every workload", async () => {
+  const { page, finish } = await open("validate.html");
+  const charts = await drawnCharts(page);
+  assert.equal(charts.length, 5 + 4 + 2 * 3 + 1);
+  for (const chart of charts) assert.ok(chart.shapes > 5 && chart.words > 3 && chart.height > 100, JSON.stringify(chart));
+  assert.match(await page.locator("#summary").textContent(), /9 of 9 checks passed/);
+  assert.ok((await column(page, "Workloads", "workload")).includes(HOSTILE));
+  assert.ok((await page.locator("#workloads h3").allTextContents()).includes(HOSTILE));
+  await shoot(page, "validate", { fullPage: true });
+  await finish();
+});
+
+// Sheets of A4 less the margins of the page's style, in px of 1/96 inch.
+const SHEET = (210 - 2 * 14) / 25.4 * 96;
+
+test("on paper every chart lies within the sheet and has ink", async () => {
+  for (const file of ["compare.html", "sweep.html", "validate.html", "accuracy.html"]) {
+    const { page, finish } = await open(file, { viewport: { width: Math.floor(SHEET), height: 980 } });
+    await page.emulateMedia({ media: "print" });
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    // What is wider than the sheet makes the browser shrink the page and cut it.
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= SHEET, `${file} fits`);
+    const charts = page.locator(".chart:visible");
+    const n = await charts.count();
+    assert.ok(n >= 2, `${file}: ${n} charts`);
+    for (let i = 0; i < n; i++) {
+      const chart = charts.nth(i);
+      const name = `${file}: ${await chart.getAttribute("aria-label")}`;
+      const box = await chart.boundingBox();
+      assert.ok(box.x >= 0 && box.x + box.width <= SHEET && box.height > 150 && box.height < 980, `${name}: ${JSON.stringify(box)}`);
+      // Nothing that the chart draws is beyond its own edges, and something of it has colour.
+      const drawn = await chart.evaluate((holder) => {
+        const frame = holder.getBoundingClientRect();
+        const marks = [...holder.querySelectorAll("svg text, svg path")].filter((m) => m.getBoundingClientRect().width > 0);
+        const beyond = marks.filter((m) => { const b = m.getBoundingClientRect(); return m.tagName === "text" && (b.left < frame.left - 1 || b.right > frame.right + 1 || b.top < frame.top - 1 || b.bottom > frame.bottom + 1); });
+        return { marks: marks.length, beyond: beyond.map((m) => m.textContent) };
+      });
+      assert.ok(drawn.marks > 5, `${name}: ${drawn.marks} marks`);
+      assert.deepEqual(drawn.beyond, [], `${name}: words are cut`);
+    }
+    await finish();
+  }
+});
+
+// The pixels of a PPM file, as { width, height, at(x, y) → [r, g, b] }.
+function ppm(path) {
+  const bytes = readFileSync(path);
+  const [, width, height] = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(bytes.subarray(0, 40).toString("latin1")).map(Number);
+  const from = bytes.length - 3 * width * height;
+  return { width, height, at: (x, y) => bytes.subarray(from + 3 * (y * width + x), from + 3 * (y * width + x) + 3) };
+}
+
+// Coloured and dark points where a chart stands that has its caption at `word`: above it, 62 mm high and as wide as the
+// sheet or half of it.
+function inkAbove(sheet, { x: left, y: bottom }) {
+  const top = Math.round(bottom - 62 / 25.4 * 72);
+  let colour = 0, dark = 0;
+  if (top < 30) return { colour, dark };
+  for (let y = top; y < bottom - 4; y++) {
+    for (let x = Math.round(left); x < left + 230; x++) {
+      const [r, g, b] = sheet.at(Math.min(x, sheet.width - 1), y);
+      if (Math.max(r, g, b) - Math.min(r, g, b) > 60) colour++;
+      if (Math.max(r, g, b) < 120) dark++;
+    }
+  }
+  return { colour, dark };
+}
+
+const poppler = spawnSync("pdftoppm", ["-v"]).status === 0;
+
+test("the PDF has every chart in colour, and nothing in its margins", { skip: poppler ? false : "no pdftoppm: install poppler-utils" }, async () => {
+  for (const file of ["compare.html", "sweep.html", "validate.html", "accuracy.html"]) {
+    const { page, finish } = await open(file);
+    const captions = await page.$$eval("figure:has(.chart) figcaption", (all) => all.filter((c) => !c.closest("#explorer")).map((c) => c.textContent));
+    const pdf = join(work, "print.pdf"), pages = join(work, "print");
+    writeFileSync(pdf, await page.pdf({ format: "A4" }));
+    if (process.env.SCREENSHOTS) cpSync(pdf, join(process.env.SCREENSHOTS, `${file}.pdf`));
+    rmSync(pages, { recursive: true, force: true });
+    mkdirSync(pages);
+    execFileSync("pdftoppm", ["-r", "72", pdf, join(pages, "page")]);
+    // Where each word stands, in points, page by page.
+    const words = execFileSync("pdftotext", ["-bbox", pdf, "-"], { encoding: "utf8", maxBuffer: 1e8 })
+      .split("<page ").slice(1).map((text) => [...text.matchAll(/<word xMin="([\d.]+)" yMin="([\d.]+)"[^>]*>([^<]*)</g)].map(([, x, y, word]) => ({ x: Number(x), y: Number(y), word: word.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&").replaceAll("&quot;", '"').replaceAll("&apos;", "'").replaceAll("&#39;", "'") })));
+    const sheets = readdirSync(pages).sort().map((name) => ppm(join(pages, name)));
+    assert.equal(sheets.length, words.length);
+    for (const [i, sheet] of sheets.entries()) {
+      for (let y = 0; y < sheet.height; y++) {
+        for (const x of [...Array(36).keys(), ...Array.from({ length: 36 }, (_, k) => sheet.width - 1 - k)]) {
+          assert.ok(sheet.at(x, y).every((v) => v > 200), `${file}, page ${i + 1}: ink in the margin at ${x}, ${y}`);
+        }
+      }
+    }
+    const used = new Set();
+    for (const caption of captions) {
+      // The first line of a caption, whatever is taken for a space.
+      const wanted = caption.replaceAll(/\s+/g, "").slice(0, 25);
+      const found = words.flatMap((list, i) => list.map((word, k) => ({ ...word, i, k, text: list.slice(k, k + 12).map((w) => w.word).join("") })))
+        .filter((word) => word.text.startsWith(wanted) && !used.has(`${word.i} ${word.k}`));
+      assert.ok(found.length > 0, `${file}: ${wanted}`);
+      // A table may say the same: the chart is where there is colour above.
+      const ink = found.map((word) => inkAbove(sheets[word.i], word));
+      const at = ink.findIndex(({ colour, dark }) => colour > 40 && dark > 40);
+      assert.ok(at >= 0, `${file}: ${wanted}: ${JSON.stringify(ink)}`);
+      used.add(`${found[at].i} ${found[at].k}`);
+    }
+    await finish();
+  }
 });
 
 test("print has every chart, all rows, and no controls", async () => {
@@ -257,7 +468,7 @@ test("nothing moves where less motion is asked for", async () => {
 });
 
 test("what a checker of accessibility finds", async () => {
-  for (const file of ["compare.html", "accuracy.html"]) {
+  for (const file of ["compare.html", "accuracy.html", "sweep.html", "validate.html"]) {
     const { page, finish } = await open(file);
     await drawnCharts(page);
     await page.evaluate(axe.source);
@@ -277,13 +488,13 @@ test("without scripts all is readable", async () => {
   await page.context().close();
 });
 
-test("results of accuracy: table, values, figure, explorer", async () => {
+test("results of accuracy: charts, tables, values, explorer", async () => {
   const { page, finish } = await open("accuracy.html");
   const rows = await column(page, "accuracy.csv", "model");
   assert.equal(rows.length, 4);
-  assert.equal(await page.locator(".picture img").count(), 1);
-  const loaded = await page.locator(".picture img").evaluate((img) => { img.loading = "eager"; return img.decode().then(() => img.naturalWidth); });
-  assert.ok(loaded > 100);
+  const charts = await drawnCharts(page);
+  assert.equal(charts.length, 3 + 1);
+  assert.ok(charts.every((chart) => chart.shapes > 5), JSON.stringify(charts));
   assert.ok((await column(page, "accuracy.json", "key")).some((key) => key.includes("mape")));
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   await page.waitForTimeout(500);

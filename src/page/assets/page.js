@@ -110,9 +110,52 @@
       holder.prepend(controls);
     }
     holder.querySelector(".scroll").after(more);
-    addEventListener("beforeprint", () => { state.kept = state.limit; state.limit = 2000; show(); });
-    addEventListener("afterprint", () => { state.limit = state.kept; show(); });
+    addEventListener("beforeprint", () => {
+      state.kept = state.limit;
+      // What lies in files beside the page is no reason for hundreds of sheets.
+      state.limit = holder.closest("#tables") ? 60 : 2000;
+      show();
+      const rows = visible().length;
+      if (rows > state.limit) table.caption.textContent = `${spec.title} (the first ${state.limit} of ${rows} rows)`;
+      state.pieces = pieces(table, spec);
+      table.classList.toggle("screen", state.pieces.length > 0);
+      holder.append(...state.pieces);
+    });
+    addEventListener("afterprint", () => {
+      state.limit = state.kept;
+      for (const piece of state.pieces) piece.remove();
+      table.classList.remove("screen");
+      table.caption.textContent = spec.title;
+      show();
+    });
     show();
+  };
+
+  // A table that is wider than a sheet of paper, in pieces that each begin with the columns that name a row; a browser would
+  // shrink the whole page for it and cut it all the same. Widths are guessed: paper is laid out after this.
+  const PAPER_PT = 500, LETTER_PT = 4.3, PADDING_PT = 7;
+  const pieces = (table, spec) => {
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const longest = (text) => Math.max(...text.split(" ").map((word) => word.length));
+    const widths = spec.columns.map((name, c) => LETTER_PT * rows.reduce((most, row) => Math.max(most, spec.numeric[c] ? row[c].length : Math.min(60, longest(row[c]))), longest(name) + 1) + PADDING_PT);
+    const names = [0, 1, 2, 3].filter((c) => c === 0 || (c < widths.length && !spec.numeric[c]));
+    while (names.length > 1 && names.reduce((sum, c) => sum + widths[c], 0) > PAPER_PT / 2) names.pop();
+    const start = names.reduce((sum, c) => sum + widths[c], 0);
+    const groups = [[]];
+    let used = start;
+    for (let c = 1; c < widths.length; c++) {
+      if (names.includes(c)) continue;
+      if (used + widths[c] > PAPER_PT && groups.at(-1).length > 0) { groups.push([]); used = start; }
+      groups.at(-1).push(c);
+      used += widths[c];
+    }
+    if (groups.length < 2) return [];
+    return groups.map((group, i) => {
+      const kept = [...names, ...group];
+      const head = kept.map((c) => element("th", { scope: "col", ...(spec.numeric[c] ? { class: "n" } : {}) }, spec.columns[c]));
+      const body = rows.map((row) => element("tr", {}, ...kept.map((c) => element("td", spec.numeric[c] ? { class: "n" } : {}, row[c]))));
+      return element("table", { class: "printed" }, element("caption", {}, `${table.caption.textContent}, part ${i + 1} of ${groups.length}`), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
+    });
   };
 
   // A list to choose from; with `all`, its first entry has the value "", the others "=…".
@@ -128,13 +171,15 @@
   // -- charts --------------------------------------------------------------------------------------
   const title = (name, gap) => ({ name, nameLocation: "middle", nameGap: gap, nameTextStyle: { color: INK, fontSize: 12 } });
   const look = { axisLabel: { color: INK, hideOverlap: true }, axisLine: { show: true, lineStyle: { color: SOFT } }, splitLine: { lineStyle: { color: GRID } } };
+  const LEGEND = { type: "scroll", top: 4, left: 62, right: 84, itemWidth: 26, textStyle: { color: INK }, formatter: (name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name) };
   const base = (holder) => ({
     animation: !still, animationDuration: 200, color: COLOURS,
     textStyle: { fontFamily: "system-ui, 'DejaVu Sans', sans-serif" },
-    aria: { enabled: true },
+    // The caption; the numbers are in tables.
+    aria: { enabled: true, label: { description: holder.getAttribute("aria-label") } },
     grid: { left: 62, right: 18, top: 54, bottom: 78 },
     // Beside the tools: what stands above a line of the chart is below both.
-    legend: { type: "scroll", top: 4, left: 62, right: 84, itemWidth: 26, textStyle: { color: INK } },
+    legend: LEGEND,
     toolbox: { right: 4, top: 6, itemSize: 13, feature: { dataZoom: { title: { zoom: "Zoom to a rectangle", back: "Zoom back" }, brushStyle: { color: "rgba(0,114,178,.15)" } }, restore: { title: "Whole chart" } } },
   });
   const slider = (axis) => ({ type: "slider", [axis]: 0, height: 16, bottom: 6, brushSelect: false, filterMode: "none", labelFormatter: (v, s) => (s || shown(v)), showDetail: false });
@@ -146,7 +191,8 @@
     if (!log || kept.length === 0) return {};
     return { min: Math.min(...kept) / 1.3, max: Math.max(...kept) * 1.3 };
   };
-  const logLabel = { axisLabel: { color: INK, hideOverlap: true, formatter: (v) => { const p = Math.log10(v); return Math.abs(p - Math.round(p)) < 1e-6 || v < 0 ? shown(Number(v.toPrecision(3))) : shown(Number(v.toPrecision(2))); } } };
+  const plain = (v) => (v >= 0.0001 && v < 1e7 ? String(v) : shown(v));
+  const logLabel = { axisLabel: { color: INK, hideOverlap: true, formatter: (v) => { const p = Math.log10(v); return Math.abs(p - Math.round(p)) < 1e-6 || v < 0 ? plain(Number(v.toPrecision(3))) : plain(Number(v.toPrecision(2))); } } };
 
   const bars = (spec, holder) => {
     const values = spec.series.flatMap((s) => s.values).concat(spec.marks ? spec.marks.values : []);
@@ -174,7 +220,7 @@
     const xs = spec.series.flatMap((s) => s.points.map((p) => p[0])).concat(spec.up.map((m) => m.at));
     const ys = spec.series.flatMap((s) => s.points.map((p) => p[1])).concat(spec.across.map((m) => m.at));
     const axis = (name, log, values, gap, scale) => ({
-      type: log ? "log" : "value", scale, ...title(name, gap), ...look, ...(log ? logLabel : {}), ...ends(values, log),
+      type: log ? "log" : "value", scale, ...title(name, gap), ...look, ...(log ? logLabel : {}), ...ends(spec.alone ? xs.concat(ys) : values, log),
     });
     const marks = [
       ...spec.up.map((m) => ({ xAxis: m.at, label: { formatter: m.words } })),
@@ -260,8 +306,19 @@
   addEventListener("beforeprint", () => {
     all({ animation: false });
     for (const [holder, chart] of drawn) {
-      chart.setOption({ animation: false });
+      // Paper has no use for what is there to be clicked at.
+      const { dataZoom: zooms, legend: [legend], series, xAxis: [across] } = chart.getOption();
       const width = holder.closest(".charts") ? 330 : 690;
+      const option = { animation: false, toolbox: { show: false }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: false } : {})), grid: { bottom: 50 } };
+      if (across.type === "category") option.xAxis = { axisLabel: { width: (width - 90) / across.data.length - 4 } };
+      if (legend && legend.show !== false) {
+        // Every name, in as many rows as they need.
+        const names = [...new Set(series.map((s) => s.name))];
+        const rows = Math.ceil(1.15 * names.reduce((sum, name) => sum + 42 + 7 * name.length, 0) / (width - 70));
+        option.legend = { ...LEGEND, type: "plain", right: 4 };
+        option.grid.top = Math.min(110, 34 + 20 * rows);
+      }
+      chart.setOption(option, { replaceMerge: option.legend ? ["legend"] : [] });
       chart.resize({ width, height: 235, animation: { duration: 0 } });
       // No frame comes before the page is printed.
       chart.getZr().refreshImmediately();
@@ -271,6 +328,14 @@
   addEventListener("afterprint", () => {
     for (const [holder, chart] of drawn) {
       holder.querySelector("svg").removeAttribute("viewBox");
+      const { dataZoom: zooms, legend: [legend], xAxis: [across] } = chart.getOption();
+      const option = { toolbox: { show: true }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: true } : {})), grid: { bottom: zooms.some((zoom) => zoom.type === "slider") ? 78 : 52 } };
+      if (across.type === "category") option.xAxis = { axisLabel: { width: Math.max(30, (holder.clientWidth - 90) / across.data.length - 4) } };
+      if (legend && legend.show !== false) {
+        option.legend = LEGEND;
+        option.grid.top = 54;
+      }
+      chart.setOption(option, { replaceMerge: option.legend ? ["legend"] : [] });
       chart.resize({ width: "auto", height: "auto", animation: { duration: 0 } });
     }
   });

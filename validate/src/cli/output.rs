@@ -76,7 +76,12 @@ pub(super) fn finish_comparison(
         print(&serde_json::to_string_pretty(comparison)?)?;
     } else if !args.quiet {
         let report = folder.join("report.md");
-        print(&format!("{}\n\nreport   {}", comparison_text(comparison), report.display()))?;
+        print(&format!(
+            "{}\n\nreport   {}\nto look at: igniter report {folder} -o {folder}.html",
+            comparison_text(comparison),
+            report.display(),
+            folder = folder.display()
+        ))?;
     }
     Ok(Outcome::of(comparison.passed))
 }
