@@ -9,7 +9,7 @@
 use igniter::domain::{CoLocation, Infeasible, Placement, Plan, PredictedService};
 use igniter::plan::{PlanRequest, Strategy, strategy};
 use igniter::predictor::Member;
-use igniter::report::{Colours, comparison_text};
+use igniter::report::{Screen, comparison_text};
 use igniter::run::{Overrides, Study};
 use igniter::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 use std::path::Path;
@@ -85,6 +85,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         results.push(study.simulate(plan)?);
     }
-    print!("{}", comparison_text(&study.comparison(results), Colours::Off));
+    print!("{}", comparison_text(&study.comparison(results), Screen::PLAIN));
     Ok(())
 }

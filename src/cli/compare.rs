@@ -40,7 +40,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     if args.print.json {
         output::print_json(&comparison)?;
     } else if !args.print.quiet {
-        let mut text = comparison_text(&comparison, output::colours());
+        let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
         if let Some(path) = &args.output {
             text += &format!(
@@ -107,5 +107,6 @@ fn overview(comparison: &Comparison, seconds: &[f64]) -> String {
             },
         ]
     });
-    output::table(&header, rows)
+    // A narrow terminal does without the time first, the strategy and its misses stay.
+    output::fitted_table(&header, rows, &[8, 2, 7, 4, 6])
 }

@@ -1,5 +1,6 @@
 //! Printing: results to stdout, everything else to stderr.
 
+use crate::report::{Colours, Screen, fitted_lines};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -39,18 +40,36 @@ pub(super) fn described(error: &anyhow::Error) -> String {
     })
 }
 
-/// Whether tables on stdout may be coloured: on a terminal, unless NO_COLOR is set.
-pub(super) fn colours() -> crate::report::Colours {
+/// What tables on stdout may use: colours on a terminal, unless NO_COLOR is set, and its width.
+pub(super) fn screen() -> Screen {
+    if !io::stdout().is_terminal() {
+        return Screen::PLAIN;
+    }
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted && io::stdout().is_terminal() {
-        crate::report::Colours::On
-    } else {
-        crate::report::Colours::Off
+    let asked = std::env::var("COLUMNS").ok().and_then(|value| value.parse().ok());
+    let columns = asked.or_else(|| Some(usize::from(console::Term::stdout().size_checked()?.1)));
+    Screen {
+        colours: if wanted { Colours::On } else { Colours::Off },
+        columns: columns.filter(|columns| *columns > 0),
     }
 }
 
 /// A plain table: a header and rows of equally many cells.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let lines = fitted_lines(&mut made(header, rows), &[], None);
+    lines.join("\n")
+}
+
+/// The same, without the columns in `spared` where it is too wide for the terminal.
+pub(super) fn fitted_table(
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    spared: &[usize],
+) -> String {
+    fitted_lines(&mut made(header, rows), spared, screen().columns).join("\n")
+}
+
+fn made(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.to_vec());
@@ -61,5 +80,5 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
-    table.trim_fmt()
+    table
 }

@@ -93,7 +93,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             wall_s,
         })?;
     } else if !args.print.quiet {
-        let mut text = comparison_text(&comparison, output::colours());
+        let mut text = comparison_text(&comparison, output::screen());
         if let Some(path) = &args.output {
             text += &format!(
                 "\nreport   {}\nfigures  {}\ntables   {}",

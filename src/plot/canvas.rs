@@ -229,6 +229,8 @@ pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let tree = parse(svg)?;
     let size = tree.size().to_int_size();
     let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or(PlotError::Empty)?;
+    // Paper is white up to its edges, whatever the last fraction of a dot is.
+    pixels.fill(tiny_skia::Color::WHITE);
     resvg::render(&tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| PlotError::Png(error.to_string()))
 }

@@ -185,7 +185,22 @@ impl Legend {
         key + dots(width(words, LABEL))
     }
 
+    /// As few lines as need be, about equally long: no entry stands alone below a full line.
     fn lines(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+        let mut lines = self.flow(limit);
+        let mut narrower = limit - Self::GAP;
+        while lines.len() > 1 && narrower > limit / 3 {
+            let tried = self.flow(narrower);
+            if tried.len() > lines.len() {
+                break;
+            }
+            lines = tried;
+            narrower -= Self::GAP / 2;
+        }
+        lines
+    }
+
+    fn flow(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
         let total: i32 = self.entries.iter().map(|entry| Self::width(entry) + Self::GAP).sum();
         let breaks: &[usize] = if total <= limit + Self::GAP { &[] } else { &self.breaks };
         let mut lines: Vec<Vec<_>> = Vec::new();

@@ -59,10 +59,10 @@ pub(super) fn colour(index: usize) -> RGBColor {
     RGBColor(fade(r), fade(g), fade(b))
 }
 
-/// Black or white, whichever reads better on a background.
+/// Black or white, whichever reads better on a background: on all colours of the palette but blue, black does.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
     let luminance = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
-    if luminance > 125.0 { INK } else { RGBColor(0xff, 0xff, 0xff) }
+    if luminance > 100.0 { INK } else { RGBColor(0xff, 0xff, 0xff) }
 }
 
 /// The dashes of the i-th line, as (drawn, blank) dots: lines stay distinct without colour.

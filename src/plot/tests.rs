@@ -561,3 +561,18 @@ fn rows_are_balanced() {
     assert!(rows_of(0, 8).is_empty());
     assert_eq!(file_stem("ffd++/../x"), "ffd------x");
 }
+
+#[test]
+fn pictures_are_white_up_to_their_edges() {
+    let figures = comparison_figures(&overloaded()).unwrap();
+    let bytes = figures[0].png().unwrap();
+    let pixels = resvg::tiny_skia::Pixmap::decode_png(&bytes).unwrap();
+    assert!(pixels.pixels().iter().all(|pixel| pixel.alpha() == u8::MAX), "nothing shines through");
+    let (w, h) = (pixels.width(), pixels.height());
+    let white = |x, y| {
+        let pixel = pixels.pixel(x, y).unwrap();
+        pixel.red() > 250 && pixel.green() > 250 && pixel.blue() > 250
+    };
+    assert!((0..w).all(|x| white(x, 0) && white(x, h - 1)), "above and below");
+    assert!((0..h).all(|y| white(0, y) && white(w - 1, y)), "left and right");
+}

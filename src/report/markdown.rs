@@ -269,8 +269,9 @@ fn gpus(text: &mut String, result: &StrategyResult) {
     text.push('\n');
 }
 
-/// Makes text literal in Markdown, also inside a table and inside an image caption.
-fn escape(text: &str) -> String {
+/// Makes text literal in Markdown, also inside a table and inside an image caption: no markup, no end of a line.
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -281,6 +282,7 @@ fn escape(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(c);
             }
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => escaped.push(' '),
             _ => escaped.push(c),
         }
     }
@@ -307,6 +309,16 @@ mod tests {
             )
         );
         assert!(!text.contains("<b>"), "names are escaped");
+    }
+
+    #[test]
+    fn nothing_in_a_name_is_markup() {
+        let name = "<img src=x onerror=a()>\u{2028}\n| `b` [c](d) **e** \\ & \"f\"</script>";
+        let text = escape(name);
+        assert!(!text.contains(['<', '>', '\u{2028}', '\n']));
+        let bare = text.replace("\\\\", "").replace("\\|", "").replace("\\`", "");
+        let bare = bare.replace("\\[", "").replace("\\]", "").replace("\\*", "");
+        assert!(!bare.contains(['|', '`', '[', ']', '*']), "{bare}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::numbers::{short, short_option, trimmed};
 use super::tables::{Comparison, StrategyResult};
 use crate::metrics::{Verdict, WorkloadSummary};
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, Table};
 
 /// Whether text may hold terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,44 @@ pub enum Colours {
     Off,
     /// ANSI escape codes, for terminals.
     On,
+}
+
+/// Where text is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// Whether it has colours.
+    pub colours: Colours,
+    /// How many characters a line may have; `None` for files and pipes, which have no edge.
+    pub columns: Option<usize>,
+}
+
+impl Screen {
+    /// A file or a pipe.
+    pub const PLAIN: Self = Self { colours: Colours::Off, columns: None };
+}
+
+/// Columns that a narrow terminal does without, the least needed one first.
+const SPARED: [usize; 8] = [11, 6, 10, 2, 3, 4, 7, 1];
+
+/// The lines of a table that fit between the edges of a screen: of a table that is too wide, the columns in `spared`
+/// are left out one after the other.
+#[must_use]
+pub fn fitted_lines(table: &mut Table, spared: &[usize], columns: Option<usize>) -> Vec<String> {
+    let lines = |table: &Table| -> Vec<String> {
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
+    };
+    let mut shown = lines(table);
+    for index in spared {
+        let widest = shown.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        if columns.is_none_or(|columns| widest <= columns) {
+            break;
+        }
+        if let Some(column) = table.column_mut(*index) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+        shown = lines(table);
+    }
+    shown
 }
 
 /// Longest name that is shown whole.
@@ -29,16 +67,17 @@ const RESET: &str = "\u{1b}[0m";
 
 /// The tables of all strategies, one below the other, below what they were simulated with.
 #[must_use]
-pub fn comparison_text(comparison: &Comparison, colours: Colours) -> String {
+pub fn comparison_text(comparison: &Comparison, screen: Screen) -> String {
     let parts: Vec<String> =
-        comparison.strategies.iter().map(|result| strategy_text(result, colours)).collect();
+        comparison.strategies.iter().map(|result| strategy_text(result, screen)).collect();
     let header = comparison.truth.as_ref().map_or_else(String::new, |t| t.sentence() + "\n\n");
     header + &parts.join("\n")
 }
 
 /// One headline and one line per workload.
 #[must_use]
-pub fn strategy_text(result: &StrategyResult, colours: Colours) -> String {
+pub fn strategy_text(result: &StrategyResult, screen: Screen) -> String {
+    let colours = screen.colours;
     let mut text = match colours {
         Colours::Off => format!("{}\n", result.headline()),
         Colours::On => format!("{BOLD}{}{RESET}\n", result.headline()),
@@ -58,8 +97,8 @@ pub fn strategy_text(result: &StrategyResult, colours: Colours) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for line in table.lines() {
-        text.push_str(&coloured(line.trim_end(), colours));
+    for line in fitted_lines(&mut table, &SPARED, screen.columns) {
+        text.push_str(&coloured(&line, colours));
         text.push('\n');
     }
     for workload in &result.workloads {
@@ -158,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_table_is_plain_and_aligned() {
-        let text = comparison_text(&small_comparison(), Colours::Off);
+        let text = comparison_text(&small_comparison(), Screen::PLAIN);
         let expected = "\
 igniter: 1 GPU, 3.06 $/h, 0 of 2 workloads miss their SLO (P99)
   workload  GPU  model    batch  SM %  SLO ms  pred. ms  mean ms  P99 ms  viol. %  req/s  P99/SLO
@@ -175,13 +214,31 @@ ffd: 1 GPU, 3.06 $/h, 1 of 2 workloads miss their SLO (P99)
 
     #[test]
     fn colours_only_add_escape_codes() {
-        let plain = comparison_text(&small_comparison(), Colours::Off);
-        let mut colourful = comparison_text(&small_comparison(), Colours::On);
+        let plain = comparison_text(&small_comparison(), Screen::PLAIN);
+        let mut colourful =
+            comparison_text(&small_comparison(), Screen { colours: Colours::On, columns: None });
         assert!(colourful.contains(RED) && colourful.contains(GREEN));
         for code in [RED, GREEN, BOLD, RESET] {
             colourful = colourful.replace(code, "");
         }
         assert_eq!(colourful, plain);
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_fewer_columns_and_no_broken_lines() {
+        for columns in [100, 80, 60, 40] {
+            let screen = Screen { colours: Colours::Off, columns: Some(columns) };
+            let text = comparison_text(&small_comparison(), screen);
+            let table: Vec<&str> = text.lines().filter(|line| line.starts_with("  W1 ")).collect();
+            assert_eq!(table.len(), 2, "{text}");
+            for line in table {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+                assert!(
+                    line.ends_with("ok") || line.ends_with("MISS"),
+                    "the verdict stays: {line}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -123,9 +123,9 @@ pub(super) fn shadow(_: &Context) -> Result<Made, ReproduceError> {
             .to_owned(),
         series: series(&with.0),
         panels: vec![
-            panel("P99 / SLO, none", &without, &p99_of_slo),
-            panel("P99 / SLO, shadow", &with, &p99_of_slo),
-            panel("SM share (%), shadow", &with, &|_, w| Some(w.sm_pct)),
+            panel("P99 / SLO, no controller", &without, &p99_of_slo),
+            panel("P99 / SLO, shadow processes", &with, &p99_of_slo),
+            panel("SM share (%), shadow processes", &with, &|_, w| Some(w.sm_pct)),
         ],
         axes: ("Time (s)".to_owned(), String::new()),
         log: (false, false),

@@ -1,7 +1,7 @@
 //! The comparison as text: for a terminal, and as a report.
 
 use super::tables::{Comparison, Row};
-use igniter::report::short;
+use igniter::report::{markdown_escape as escape, short};
 use std::fmt::Write as _;
 
 fn number(value: Option<f64>) -> String {
@@ -180,17 +180,18 @@ pub fn comparison_text(comparison: &Comparison) -> String {
 /// The comparison as a report; `figures` are file names without extension, with captions.
 #[must_use]
 pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) -> String {
-    let mut text = format!("# {}: predicted, simulated, measured\n\n", comparison.scenario);
-    text += &headline(comparison);
+    let mut text =
+        format!("# {}: predicted, simulated, measured\n\n", escape(&comparison.scenario));
+    text += &escape(&headline(comparison));
     text += ".\n\n";
-    let _ = writeln!(text, "**{}**\n", verdict(comparison).replace("\n  ", "; "));
+    let _ = writeln!(text, "**{}**\n", escape(&verdict(comparison).replace("\n  ", "; ")));
     for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
         let _ = writeln!(text, "| {} |", header.join(" | "));
         let rule: Vec<&str> =
             header.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }).collect();
         let _ = writeln!(text, "| {} |", rule.join(" | "));
         for row in &comparison.rows {
-            let cells: Vec<String> = of(row).iter().map(|cell| cell.replace('|', "\\|")).collect();
+            let cells: Vec<String> = of(row).iter().map(|cell| escape(cell)).collect();
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
         text.push('\n');
@@ -218,7 +219,7 @@ pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) ->
     } else {
         text += "## Warnings\n\n";
         for warning in &comparison.warnings {
-            let _ = writeln!(text, "- {warning}: {}", warning.advice());
+            let _ = writeln!(text, "- {}: {}", escape(&warning.to_string()), warning.advice());
         }
         text.push('\n');
     }
