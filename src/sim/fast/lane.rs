@@ -10,19 +10,6 @@ use crate::units::Nanoseconds;
 use crate::workload::Clients;
 use std::ops::Range;
 
-/// How a lane forms batches.
-#[derive(Debug)]
-pub(super) enum Batching {
-    /// Greedy FIFO chunking, which is what the rules amount to without a queue delay and with the largest
-    /// batch as the only preferred size: a ready instance takes what is there, up to `max`.
-    ///
-    /// Nobody has to know of an arrival, unless the lane is `hungry`: an instance is ready, and nothing
-    /// was there. Then the next arrival is on the agenda.
-    Greedy { max: usize, hungry: bool },
-    /// The rules in full. Every arrival is on the agenda.
-    Ruled(Box<Ruled>),
-}
-
 /// A lane with the rules of its batcher in full.
 #[derive(Debug)]
 pub(super) struct Ruled {
@@ -41,7 +28,16 @@ pub(super) struct Ruled {
 pub(super) struct Lane {
     pub(super) workload: WorkloadId,
     pub(super) arrivals: ArrivalStream,
-    pub(super) batching: Batching,
+    /// The largest batch.
+    pub(super) max: usize,
+    /// The rules of its batcher in full, where it needs them: then every arrival is on the agenda.
+    ///
+    /// Without a queue delay, and with the largest batch as the only preferred size, they amount to greedy
+    /// FIFO chunking: a ready instance takes what is there, up to `max`. Nobody has to know of an arrival
+    /// then, unless the lane is `hungry`.
+    pub(super) ruled: Option<Box<Ruled>>,
+    /// Greedy, with an instance that is ready and found nothing: the next arrival is on the agenda.
+    pub(super) hungry: bool,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
     /// How many of its instances are ready for a batch.
@@ -69,19 +65,19 @@ impl Lane {
             Arrivals::Open(process) => (Some(process), None),
             Arrivals::Closed(clients) => (None, Some(clients)),
         };
-        let batching = if rules.is_greedy() && clients.is_none() {
-            Batching::Greedy { max, hungry: false }
-        } else {
+        let ruled = (!rules.is_greedy() || clients.is_some()).then(|| {
             let batcher = match startup {
                 Nanoseconds::ZERO => Batcher::new(rules),
                 _ => Batcher::without_instances(rules),
             };
-            Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0, clients }))
-        };
+            Box::new(Ruled { batcher, timer: None, told: 0, clients })
+        });
         Self {
             workload,
             arrivals: ArrivalStream::new(process),
-            batching,
+            max,
+            ruled,
+            hungry: false,
             ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
             slots,
             completed: 0,
@@ -96,10 +92,8 @@ impl Lane {
 
     /// Its counters at the end of the run.
     pub(super) fn outcome(&self) -> ServerOutcome {
-        let sent = match &self.batching {
-            Batching::Greedy { .. } => None,
-            Batching::Ruled(ruled) => ruled.clients.as_ref().map(|clients| clients.statistics()),
-        };
+        let clients = self.ruled.as_ref().and_then(|ruled| ruled.clients.as_ref());
+        let sent = clients.map(|clients| clients.statistics());
         ServerOutcome {
             workload: self.workload,
             arrived: self.arrivals.taken(),
@@ -116,18 +110,14 @@ impl Lane {
 pub(super) struct Flight {
     /// The number of its first request among the arrivals of its lane.
     pub(super) first: u64,
-    pub(super) rows: u32,
     /// Its number among the batches of its lane.
     pub(super) number: u64,
-    /// Its work as a multiple of the predicted execution time.
-    pub(super) work: f64,
     pub(super) load_start: Nanoseconds,
     pub(super) load_end: Nanoseconds,
-    /// The rank of the end of its load.
-    pub(super) load_rank: u64,
-    pub(super) feedback: Nanoseconds,
     pub(super) exec_start: Nanoseconds,
     pub(super) exec_end: Nanoseconds,
+    pub(super) feedback: Nanoseconds,
+    pub(super) rows: u32,
 }
 
 /// The batch that an instance loads while another one executes.
@@ -148,38 +138,31 @@ pub(super) struct Slot {
     pub(super) lane: u32,
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
-    pub(super) front: Front,
     /// Whether a batch executes or its results are copied back.
     pub(super) busy: bool,
-    /// Two batches that swap roles: that in front is the one at `1 - back`.
-    pub(super) flights: [Flight; 2],
-    pub(super) back: usize,
+    pub(super) front: Front,
+    /// The batch that executes.
+    pub(super) back: Flight,
+    /// The batch in front.
+    pub(super) next: Flight,
+    /// Its work as a multiple of the predicted execution time.
+    pub(super) work: f64,
+    /// The rank of the end of its load.
+    pub(super) load_rank: u64,
 }
 
 impl Slot {
     pub(super) fn new(lane: u32, ready: bool) -> Self {
-        let flights = [Flight::default(); 2];
-        Self { lane, ready, front: Front::Free, busy: false, flights, back: 0 }
+        let (back, next) = (Flight::default(), Flight::default());
+        Self { lane, ready, busy: false, front: Front::Free, back, next, work: 0.0, load_rank: 0 }
     }
 
     /// The number of the first request that is still in it.
     pub(super) fn oldest(&self) -> Option<u64> {
         match (self.busy, self.front) {
-            (true, _) => Some(self.flights[self.back].first),
+            (true, _) => Some(self.back.first),
             (false, Front::Free) => None,
-            (false, _) => Some(self.flights[1 - self.back].first),
+            (false, _) => Some(self.next.first),
         }
     }
-}
-
-/// A batch that executes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Execution {
-    pub(super) slot: usize,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    pub(super) remaining: f64,
-    /// The time of the predicted work at the present speed.
-    pub(super) exec_ns: f64,
-    pub(super) since: Nanoseconds,
-    pub(super) end: Nanoseconds,
 }

@@ -72,6 +72,7 @@ impl ArrivalStream {
     }
 
     /// How many of the next `limit` arrivals are there at `now`.
+    #[inline(always)]
     pub(super) fn waiting(&self, now: Nanoseconds, limit: usize) -> usize {
         let next = &self.times[self.head..];
         let next = &next[..next.len().min(limit)];

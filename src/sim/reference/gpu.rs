@@ -135,7 +135,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, speeds, extras } = run;
+        let GpuRun { servers, mut speeds, extras } = run;
         let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
         let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
