@@ -203,3 +203,52 @@ pub(super) fn predicted_service(
         throughput: RequestsPerSecond::new(predicted.throughput_rps).ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PlanRequest;
+    use super::super::search::types::Types;
+    use super::*;
+    use crate::domain::{ModelName, Workload, WorkloadName};
+
+    #[test]
+    fn tables_grow_shares_as_the_predictor_does() {
+        let predictor = crate::fit::fit_igniter(&crate::profile::load("v100").unwrap()).unwrap().0;
+        let models = ["alexnet", "resnet50", "vgg19", "ssd"];
+        let workload = |i: u32| Workload {
+            name: WorkloadName::new(&format!("W{i}")).unwrap(),
+            model: ModelName::new(models[i as usize % 4]).unwrap(),
+            slo: Milliseconds::new(20.0 + f64::from(i * 7 % 30)).unwrap(),
+            rate: RequestsPerSecond::new(60.0 + f64::from(i * 37 % 300)).unwrap(),
+        };
+        let workloads: Vec<Workload> = (0..20).map(workload).collect();
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let types = Types::of(&request).types;
+        let mut by_tables = ShareFitter::new(&request);
+        assert!(by_tables.presences.is_some());
+        let mut by_predictor = ShareFitter { presences: None, ..ShareFitter::new(&request) };
+        let (mut fitted, mut refused) = (0, 0);
+        for a in 0..types.len() {
+            for b in 0..types.len() {
+                for (c, batch) in [(0, 0), (b / 2, 1), (a.max(b), 2)] {
+                    let seat = |of: usize| {
+                        let options = &types[of].options;
+                        let sized = options[batch % options.len()];
+                        Seat { workload: of, sized, share: sized.least }
+                    };
+                    let mut seats = [seat(a), seat(b), seat(c)];
+                    let mut expected = seats;
+                    let fits = by_tables.grow_to(&mut seats, by_tables.whole());
+                    assert_eq!(fits, by_predictor.grow_to(&mut expected, by_predictor.whole()));
+                    if fits {
+                        assert_eq!(seats, expected);
+                        fitted += 1;
+                    } else {
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(fitted > 50 && refused > 50, "{fitted} fit, {refused} do not");
+    }
+}
