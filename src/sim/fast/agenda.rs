@@ -18,7 +18,6 @@ impl Moment {
 
     #[inline]
     pub(super) fn time(self) -> Nanoseconds {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
         Nanoseconds::new((self.0 >> 64) as u64)
     }
 }
