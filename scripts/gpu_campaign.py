@@ -201,7 +201,7 @@ def truth_rows(truth, groups):
 def selftest(out, truth):
     """The emulated GPU is known: parameters side by side, and predictions against what it would do."""
     fitted, known = (read_json(path) for path in (out / "coefficients.json", truth))
-    models = [m["solo"]["name"] for m in known["coefficients"]["models"]]
+    models = [m["solo"]["name"] for m in fitted["coefficients"]["models"]]
     header = "run,member,model,batch,sm_pct,latency_ms,std_ms"
     alone = [[(m, b, s)] for m in models for b in (1, 2, 4, 8, 16, 32) for s in (10, 20, 35, 50, 100)]
     # A fixed choice of what may share a GPU: sizes 2 to 4, batches 2 to 16, shares that add up to 60 to 100 %.
@@ -225,7 +225,9 @@ def selftest(out, truth):
                 document["predictions"][f"{name}, fitted to {label}"] = keep
     found = parameters(fitted)
     for (name, unit), value in parameters(known).items():
-        got = found.get((name, unit))
+        if (name, unit) not in found:
+            continue
+        got = found[name, unit]
         error = None if got is None or value == 0 else (got / value - 1) * 100
         row = {"term": name, "unit": unit, "emulated": value, "found": got, "error_pct": error}
         document["parameters"].append(row)

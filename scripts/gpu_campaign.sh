@@ -9,7 +9,8 @@
 # Variables: KIND (name of the GPU kind, default: from the GPU's name), MODELS (torchvision), MINUTES (25: for all
 # commands together; what does not fit is left out, the least valuable first), POINT_S and GROUP_S (2 and 5: seconds
 # of a point alone and of a co-location), SERVE_S (30), SERVE (the scenarios that are served, all four), PYTHON,
-# VALIDATE, IGNITER (programs), VALIDATE_TRITON (server), PROFILE_FLAGS (more flags of `validate profile`).
+# VALIDATE, IGNITER (programs), VALIDATE_TRITON (server), PROFILE_FLAGS (more flags of `validate profile`),
+# LARGER (what is measured beyond pairs: --groups --copies 5 --repeats 3).
 #
 # Exit codes: 0 complete; 1 complete, but steps failed or were left out; 2 could not begin; 75 go on with the same
 # command; 130 interrupted.
@@ -89,6 +90,10 @@ step() { # NAME SECONDS-THAT-IT-NEEDS COMMAND…
     if [[ $code == 130 || $code == 143 ]]; then
         say "$name: interrupted after $took s"
         exit 130
+    elif [[ $code == 124 && $(budget_left) -ge $needs ]]; then
+        say "$name: not finished in the $took s that this command had"
+        later+=("$name")
+        return 1
     elif [[ $code -gt 1 ]]; then
         say "$name: failed with code $code after $took s: $(tail -n 1 "$out/logs/$name.err")"
         failed+=("$name")
@@ -155,7 +160,8 @@ if [[ -e $out/done/facts ]]; then
         say "no shares, hence no co-locations: $without_mps"
         profile_flags+=(--mps off --shares 100 --no-pairs --batches "1,2,4,8,16,32")
     else
-        profile_flags+=(--groups --copies 5 --repeats 3)
+        # shellcheck disable=SC2206 # the flags are words
+        profile_flags+=(${LARGER:---groups --copies 5 --repeats 3})
     fi
 
     # 3. Solo grid, pairs and more: the journal keeps every point. It takes what later steps leave, and measures

@@ -15,7 +15,7 @@ use super::optimal::search;
 use super::search::types::{Type, Types, seats};
 use super::shares::into_plan;
 use super::sizing::{Demand, Sizer};
-use super::{PlanRequest, Replicas};
+use super::PlanRequest;
 use crate::domain::{Infeasible, Plan};
 
 /// The smaller part of a workload that is divided in two, in percent of its rate.
