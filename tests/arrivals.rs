@@ -37,7 +37,7 @@ arrival = { process = \"closed_loop\", clients = 8, think_ms = 20 }
 fn achieved_rates_are_written_beside_the_results() {
     let root = TempDir::new().unwrap();
     let scenario = file(root.path(), "open.toml", SCENARIO);
-    let inspected = igniter().args(["trace", "inspect", "--json"]).arg(&scenario).output().unwrap();
+    let inspected = igniter().args(["trace", "inspect", "--json"]).arg(scenario).output().unwrap();
     let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let scenario = file(root.path(), "closed.toml", &format!("{SCENARIO}{CLOSED}"));
     let out = root.path().join("out");
