@@ -102,7 +102,7 @@ def write_runs(path, runs):
     lines = ["run,member,model,batch,sm_pct,latency_ms,std_ms"]
     for number, run in enumerate(runs):
         for i, row in enumerate(run):
-            values = [number, i, row["model"], row["batch"], row["sm_pct"], row["latency_ms"], ""]
+            values = [number, i, row["model"], row["batch"], row["sm_pct"], row["latency_ms"], row["std_ms"]]
             lines.append(",".join(map(str, values)))
     write(path, "\n".join(lines) + "\n")
 
@@ -141,7 +141,10 @@ def scenarios(out, most):
             "cooldown_s = 1",
             "",
             "[[gpu]]",
-            f'kind = "{coefficients}"',
+            'kind = "../coefficients.json"',
+            "",
+            "[plan]",
+            "headroom_pct = 40             # random arrivals need room, and 1.2 times the load too",
             "",
             "[engine]",
             "overlap_load = false          # Triton's Python backend copies and executes one after the other",
@@ -198,7 +201,7 @@ def truth_rows(truth, groups):
 def selftest(out, truth):
     """The emulated GPU is known: parameters side by side, and predictions against what it would do."""
     fitted, known = (read_json(path) for path in (out / "coefficients.json", truth))
-    models = [m["solo"]["name"] for m in known["coefficients"]["models"]]
+    models = [m["solo"]["name"] for m in fitted["coefficients"]["models"]]
     header = "run,member,model,batch,sm_pct,latency_ms,std_ms"
     alone = [[(m, b, s)] for m in models for b in (1, 2, 4, 8, 16, 32) for s in (10, 20, 35, 50, 100)]
     # A fixed choice of what may share a GPU: sizes 2 to 4, batches 2 to 16, shares that add up to 60 to 100 %.
@@ -222,7 +225,9 @@ def selftest(out, truth):
                 document["predictions"][f"{name}, fitted to {label}"] = keep
     found = parameters(fitted)
     for (name, unit), value in parameters(known).items():
-        got = found.get((name, unit))
+        if (name, unit) not in found:
+            continue
+        got = found[name, unit]
         error = None if got is None or value == 0 else (got / value - 1) * 100
         row = {"term": name, "unit": unit, "emulated": value, "found": got, "error_pct": error}
         document["parameters"].append(row)

@@ -8,8 +8,9 @@
 #
 # Variables: KIND (name of the GPU kind, default: from the GPU's name), MODELS (torchvision), MINUTES (25: for all
 # commands together; what does not fit is left out, the least valuable first), POINT_S and GROUP_S (2 and 5: seconds
-# of a point alone and of a co-location), SERVE_S (30), PYTHON, VALIDATE, IGNITER (programs), VALIDATE_TRITON (server),
-# PROFILE_FLAGS (more flags of `validate profile`).
+# of a point alone and of a co-location), SERVE_S (30), SERVE (the scenarios that are served, all four), PYTHON,
+# VALIDATE, IGNITER (programs), VALIDATE_TRITON (server), PROFILE_FLAGS (more flags of `validate profile`),
+# LARGER (what is measured beyond pairs: --groups --copies 5 --repeats 3).
 #
 # Exit codes: 0 complete; 1 complete, but steps failed or were left out; 2 could not begin; 75 go on with the same
 # command; 130 interrupted.
@@ -27,6 +28,7 @@ minutes=${MINUTES:-25}
 point_s=${POINT_S:-2}
 group_s=${GROUP_S:-5}
 serve_s=${SERVE_S:-30}
+serve=${SERVE:-gpu-poisson gpu-constant gpu-poisson-120 gpu-constant-120}
 
 # One at a time: a campaign that was killed may have left a step that still ends. Its steps hold the lock too.
 exec 9>"$out/lock"
@@ -88,12 +90,16 @@ step() { # NAME SECONDS-THAT-IT-NEEDS COMMAND…
     if [[ $code == 130 || $code == 143 ]]; then
         say "$name: interrupted after $took s"
         exit 130
+    elif [[ $code == 124 && $(budget_left) -ge $needs ]]; then
+        say "$name: not finished in the $took s that this command had"
+        later+=("$name")
+        return 1
     elif [[ $code -gt 1 ]]; then
         say "$name: failed with code $code after $took s: $(tail -n 1 "$out/logs/$name.err")"
         failed+=("$name")
         return 1
     fi
-    say "$name: $took s (about $needs s planned)$([[ $code == 1 ]] && echo ', with findings')"
+    say "$name: $took s (about ${planned:-$needs} s planned)$([[ $code == 1 ]] && echo ', with findings')"
     echo "$code $took" >"$out/done/$name"
 }
 
@@ -106,7 +112,7 @@ else
 fi
 serve_needs=$((serve_s + 15 + start_s))
 overhead_s=$((serve_s + 30))
-after_s=$((4 * serve_needs + 60))
+after_s=$(($(wc -w <<<"$serve") * serve_needs + 60))
 
 # 1. Facts, 2. MPS
 if [[ ! -e $out/machine.txt ]]; then
@@ -142,6 +148,9 @@ else
 fi
 echo "$kind" >"$out/kind"
 say "GPU kind $kind, models $models; $(budget_left) s of $minutes min are left, $(left) s in this command"
+if [[ ! -e $out/done/facts ]]; then
+    say "plan: facts $facts_s s, serving $(wc -w <<<"$serve") x $serve_needs s, overhead $overhead_s s, the rest for the profile"
+fi
 step facts "$facts_s" "$validate" facts --kind "$kind" -o "$out/facts" "${facts_flags[@]}"
 if [[ -e $out/done/facts ]]; then
     from=$out/facts/base
@@ -151,7 +160,8 @@ if [[ -e $out/done/facts ]]; then
         say "no shares, hence no co-locations: $without_mps"
         profile_flags+=(--mps off --shares 100 --no-pairs --batches "1,2,4,8,16,32")
     else
-        profile_flags+=(--groups --copies 5 --repeats 3)
+        # shellcheck disable=SC2206 # the flags are words
+        profile_flags+=(${LARGER:---groups --copies 5 --repeats 3})
     fi
 
     # 3. Solo grid, pairs and more: the journal keeps every point. It takes what later steps leave, and measures
@@ -161,19 +171,19 @@ if [[ -e $out/done/facts ]]; then
         in_command=$(($(left) - 15))
         limit=$((for_profile < in_command ? for_profile : in_command))
         # shellcheck disable=SC2086 # the flags are words
-        points=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
-            { n++; if (NF > 1) groups++ } END { print n + 0, groups + 0 }')
-        read -r all groups <<<"$points"
-        planned=$((sessions * start_s + (all - groups) * (point_s + 1) + groups * (group_s + 1)))
+        estimate=$("$validate" profile --from "$from" --output "$out/profile" --dry-run "${profile_flags[@]}" ${PROFILE_FLAGS:-} | awk '
+            { n++; s += 1 + (NF > 1 ? group : point) } END { printf "%d %d\n", n, s + starts }' \
+            point="$point_s" group="$group_s" starts=$((sessions * start_s)) -)
+        read -r all estimate <<<"$estimate"
         measured=0
         [[ -e $out/profile/journal.jsonl ]] && measured=$(wc -l <"$out/profile/journal.jsonl")
-        say "profile: $measured of $all points are done; all take about $planned s, and there are $limit s"
+        say "profile: $measured of $all points are done; all take about $estimate s, and there are $limit s"
         if [[ $limit -lt 60 && $for_profile -ge 60 ]]; then
             later+=(profile)
         else
             [[ $limit -lt 60 ]] && limit=60
             # shellcheck disable=SC2086 # the flags are words
-            step profile 60 "$validate" profile --from "$from" --kind "$kind" --models "$models" --seconds "$point_s" \
+            planned=$estimate step profile 60 "$validate" profile --from "$from" --kind "$kind" --models "$models" --seconds "$point_s" \
                 --colocated-seconds "$group_s" --together "$together" --limit-s "$limit" -o "$out/profile" \
                 "${profile_flags[@]}" ${PROFILE_FLAGS:-} --quiet
             if [[ $(cut -d ' ' -f 1 "$out/done/profile" 2>/dev/null) == 1 ]]; then
@@ -204,7 +214,7 @@ fi
 # 5. Serve a plan: evenly spaced and random arrivals, at the planned load and at 1.2 times that
 if [[ -e $out/done/fit && -z ${without_mps:-} ]]; then
     step scenarios 10 "$python" "$helper" scenarios "$out" "$most_rps"
-    for scenario in gpu-poisson gpu-constant gpu-poisson-120 gpu-constant-120; do
+    for scenario in $serve; do
         [[ -e $out/done/scenarios ]] || continue
         plan=$out/plans/${scenario%-120}.json
         mkdir -p "$out/plans"

@@ -16,7 +16,7 @@ use igniter::sim::{
     SimOutcome, SimWorkload, reference, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
-use igniter::workload::ArrivalSpec;
+use igniter::workload::{ArrivalSpec, ClosedLoopSpec, Thinking};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::path::Path;
@@ -124,12 +124,24 @@ fn any_costs() -> impl Strategy<Value = ServerSpec> {
     })
 }
 
+/// Clients whose think times are of the same grid as the times of models, or any. They think, as models may take no
+/// time at all.
+fn any_clients() -> impl Strategy<Value = ArrivalSpec> {
+    let think = prop_oneof![select(vec![1_000_000, 4_000_000]), 500_000..20_000_000_u64];
+    let thinking = select(Thinking::ALL.to_vec());
+    (1..20_u32, think, thinking).prop_map(|(clients, think, thinking)| {
+        let think = Nanoseconds::new(think);
+        ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, think, thinking })
+    })
+}
+
 fn any_server() -> impl Strategy<Value = FakeServer> {
     let arrival = prop_oneof![
         2 => Just(ArrivalSpec::Constant),
         2 => Just(ArrivalSpec::Poisson),
         // From cv = 3 on, many requests arrive in the same nanosecond.
         1 => (0.2..5.0_f64).prop_map(|cv| ArrivalSpec::Gamma { cv }),
+        2 => any_clients(),
     ];
     let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
     (0..3_usize, any_batching(), 1..100_u32, rate, arrival, any_costs()).prop_map(
@@ -205,10 +217,20 @@ fn both_engines_agree_on_long_runs() {
         server
     };
     let scenario =
-        FakeScenario::new(FakePredictor::new(models, 0.1), &[(0..5).map(server).collect()]);
+        FakeScenario::new(FakePredictor::new(models.clone(), 0.1), &[(0..5).map(server).collect()]);
+    let closed = |i: usize| {
+        let think = Nanoseconds::new([0, 5_000_000, 0, 30_000_000, 0][i]);
+        let thinking = Thinking::ALL[i / 3];
+        let spec = ClosedLoopSpec { clients: [1, 100, 20, 600, 3][i], think, thinking };
+        let arrival = if i == 4 { ArrivalSpec::Poisson } else { ArrivalSpec::ClosedLoop(spec) };
+        FakeServer { arrival, ..server(i) }
+    };
+    let closed =
+        FakeScenario::new(FakePredictor::new(models, 0.1), &[(0..5).map(closed).collect()]);
     for overlap in [LoadOverlap::Overlapped, LoadOverlap::Serial] {
         let spec = EngineSpec { overlap, ..EngineSpec::default() };
         assert!(compare(&scenario.input(spec, 4.0, 1)).unwrap() > 20_000);
+        assert!(compare(&closed.input(spec, 4.0, 1)).unwrap() > 10_000);
     }
 }
 
@@ -244,6 +266,40 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 compare(&input).unwrap_or_else(|d| panic!("{name}, {strategy_name}: {d}"));
             assert!(records > 5_000, "{name}, {strategy_name}: {records} records");
         }
+    }
+}
+
+/// One client, batches of one in 1 + 2 + 1 ms and 6 ms of thinking: a request each 10 ms. With a hundred clients that
+/// do not think, all batches are full, and the longest latency is that of a hundred requests before and with one's own.
+#[test]
+fn clients_wait_for_their_answers() {
+    let model = FakeModel { load: 1.0, fixed: 2.0, per_request: 0.0, feedback: 1.0 };
+    let run = |clients: u32, think_ms: u64, batch: u32| {
+        let think = Nanoseconds::new(think_ms * 1_000_000);
+        let spec = ClosedLoopSpec { clients, think, thinking: Thinking::Constant };
+        let server = FakeServer::new(0, batch, 1.0, ArrivalSpec::ClosedLoop(spec));
+        let scenario = FakeScenario::new(FakePredictor::new(vec![model], 0.0), &[vec![server]]);
+        let input = scenario.input(EngineSpec::default(), 1.0, 1);
+        compare(&input).unwrap();
+        let mut outcome = simulate(&input, |_| Everything::default()).unwrap();
+        let gpu = outcome.gpus.remove(0);
+        let sent = gpu.servers[0].sent.unwrap();
+        assert_eq!(sent.requests, gpu.servers[0].arrived);
+        (gpu.sink.records, sent)
+    };
+    let (one, sent) = run(1, 6, 1);
+    let arrivals: Vec<u64> = one.iter().map(|r| r.arrival.get()).collect();
+    assert_eq!(arrivals, (0..100).map(|i| i * 10_000_000).collect::<Vec<u64>>());
+    assert_eq!((sent.rate_rps, sent.gap_cv, sent.longest_gap_s), (100.0, Some(0.0), Some(0.01)));
+    let (many, sent) = run(100, 0, 4);
+    // A batch of 4 each 3 ms (execution and feedback), loads overlapped: 1333 requests/s, and a request waits for the
+    // 24 other batches: 25 · 3 ms.
+    assert!((sent.rate_rps - 1333.3).abs() < 101.0, "{sent:?}");
+    let settled = many.iter().filter(|r| (200..800).contains(&(r.arrival.get() / 1_000_000)));
+    assert!(settled.clone().count() > 700);
+    for record in settled {
+        assert_eq!(record.batch_size, 4);
+        assert!((record.latency().as_ms() - 75.0).abs() < 0.01, "{record:?}");
     }
 }
 

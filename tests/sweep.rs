@@ -203,7 +203,16 @@ fn mistakes_in_a_sweep_are_named() {
     let rate = |text: &str| axis(&format!("path = \"rate_scale\"\n{text}"));
     let cases = [
         (axis("path = \"workload.W9.slo_ms\"\nvalues = [1]"), "there is no workload W9"),
-        (axis("path = \"duration\"\nvalues = [1]"), "duration"),
+        (axis("path = \"duration\"\nvalues = [1]"), "axis[0] duration: does not fit"),
+        (axis("path = \"duration\"\nvalues = [1]"), "did you mean `duration_s`?"),
+        (
+            rate("values = [1]\n[[axis]]\npath = \"workload.W1.slo\"\nvalues = [9]"),
+            "axis[1] workload.W1.slo: does not fit",
+        ),
+        (
+            format!("{}\n[set]\nwarmup = 0\n", rate("values = [1]")),
+            "[set] warmup: does not fit the scenario",
+        ),
         (rate("values = []"), "axis[0].values: is empty"),
         (rate("range = { from = 0, to = 1, step = 0 }"), "from 0 to 1 in steps of 0"),
         (rate("range = { from = 2, to = 1, step = 0.1 }"), "leads from the first to the last"),

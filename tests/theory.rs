@@ -12,7 +12,7 @@ mod fake;
 use fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::sim::{EngineSpec, Interference, LoadOverlap, ServiceTime, simulate};
 use igniter::units::Nanoseconds;
-use igniter::workload::ArrivalSpec;
+use igniter::workload::{ArrivalSpec, ClosedLoopSpec, Thinking};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 const SEEDS: u64 = 12;
@@ -267,4 +267,47 @@ fn littles_law() {
     assert_mean("number seen", &pick(&runs, |m| m.seen), BULK.lambda * latency, 0.03);
     // And mean batch sizes are between 1 and 8, by request.
     assert!(runs.iter().all(|m| (1.0..8.0).contains(&m.batch)));
+}
+
+/// The machine repairman: `clients` think for an exponential time of mean `think` ms, and are served one after
+/// another in exponential times of mean 1 ms. The number in service has p(n) = p(0) N! / (N − n)! (S / Z)ⁿ; the server
+/// is busy 1 − p(0) of the time, which is also the throughput in requests/ms; latency N / X − Z (Little's law for
+/// the whole loop).
+fn machine_repairman(clients: u32, think: f64) -> (f64, f64) {
+    let ratios = (0..clients).map(|n| f64::from(clients - n) / think);
+    let weights: Vec<f64> = std::iter::once(1.0)
+        .chain(ratios.scan(1.0, |weight, ratio| {
+            *weight *= ratio;
+            Some(*weight)
+        }))
+        .collect();
+    let busy = 1.0 - 1.0 / weights.iter().sum::<f64>();
+    (busy, f64::from(clients) / busy - think)
+}
+
+#[test]
+fn closed_loop() {
+    // By hand, with two clients, S = 1 ms and Z = 2 ms: weights 1, 2/2, 2/2 · 1/2: busy 1 − 1/2.5 = 0.6, and
+    // 2/0.6 − 2 = 4/3 ms.
+    let (busy, latency) = machine_repairman(2, 2.0);
+    assert!((busy - 0.6).abs() < 1e-12 && (latency - 4.0 / 3.0).abs() < 1e-12);
+    for (clients, think) in [(2, 2.0), (10, 8.0), (10, 30.0)] {
+        let model = FakeModel { fixed: 1.0, ..FakeModel::default() };
+        let think_ns = Nanoseconds::from_f64(think * 1e6);
+        let spec = ClosedLoopSpec { clients, think: think_ns, thinking: Thinking::Exponential };
+        let server = FakeServer::new(0, 1, 1.0, ArrivalSpec::ClosedLoop(spec));
+        let scenario = FakeScenario::new(FakePredictor::new(vec![model], 0.0), &[vec![server]]);
+        let spec = EngineSpec { service: ServiceTime::Exponential, ..EngineSpec::default() };
+        let run = |seed| {
+            let input = scenario.input(spec, 60.0, seed);
+            let outcome = simulate(&input, |_| Everything::default()).unwrap();
+            let sent = outcome.gpus[0].servers[0].sent.unwrap();
+            (means(&outcome.gpus[0].sink), sent.rate_rps / 1e3)
+        };
+        let (runs, rates): (Vec<Means>, Vec<f64>) = (0..SEEDS).map(run).unzip();
+        let (busy, latency) = machine_repairman(clients, think);
+        assert_mean("closed loop, busy", &pick(&runs, |m| m.utilisation), busy, 0.02);
+        assert_mean("closed loop, rate", &rates, busy, 0.02);
+        assert_mean("closed loop, latency", &pick(&runs, |m| m.latency_ms), latency, 0.02);
+    }
 }

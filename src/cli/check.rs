@@ -7,6 +7,7 @@ use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
 use crate::rules::execution_budget;
 use crate::run::Study;
+use crate::units::Nanoseconds;
 use crate::workload::{ArrivalSpec, RateShape};
 use serde::Serialize;
 
@@ -142,7 +143,15 @@ fn notes(study: &Study, rows: &[WorkloadRow]) -> Vec<String> {
             rows.len()
         ));
     }
-    let own = entries.iter().filter(|entry| entry.arrival.has_own_rate()).count();
+    let closed = |arrival: &ArrivalSpec| matches!(arrival, ArrivalSpec::ClosedLoop(_));
+    let waiting = entries.iter().filter(|entry| closed(&entry.arrival)).count();
+    if waiting > 0 {
+        notes.push(format!(
+            "{waiting} workloads have clients that wait for their answers, and so the rate that the servers allow; the \
+             plan uses their rate_rps, so compare it with the rate that a simulation reports"
+        ));
+    }
+    let own = entries.iter().filter(|e| e.arrival.has_own_rate() && !closed(&e.arrival)).count();
     if own > 0 {
         notes.push(format!(
             "{own} workloads take their arrivals from files; the plan uses their rate_rps, so check with \
@@ -219,6 +228,13 @@ fn arrivals(arrival: &ArrivalSpec) -> String {
             parts.join(" + ")
         }
         ArrivalSpec::Phases { phases } => format!("{} phases", phases.len()),
+        ArrivalSpec::ClosedLoop(spec) => match (spec.think, spec.thinking) {
+            (Nanoseconds::ZERO, _) => format!("{} clients in a closed loop", spec.clients),
+            (think, thinking) => {
+                let (ms, how) = (think.as_ms(), thinking.as_str());
+                format!("{} clients that think {ms} ms ({how})", spec.clients)
+            }
+        },
     }
 }
 

@@ -31,7 +31,10 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     for (strategy, seconds) in strategies.iter().zip(&seconds) {
         folder.note_planning(strategy.name(), *seconds);
     }
-    let comparison = study.comparison(results);
+    let mut comparison = study.comparison(results);
+    if args.output.is_some() {
+        comparison = in_pool(args.threads, || study.with_arrivals(comparison))??;
+    }
     folder.finish(&comparison, &progress)?;
     drop(progress);
     if args.print.json {

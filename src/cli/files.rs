@@ -27,11 +27,6 @@ pub(super) fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     write_file_with(path, |out| out.write_all(text.as_bytes()))
 }
 
-/// As [`write_file`], for a file that is not text.
-pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_file_with(path, |out| out.write_all(bytes))
-}
-
 /// As [`write_file`], with content that is written piece by piece.
 pub(super) fn write_file_with(
     path: &Path,

@@ -70,7 +70,10 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         write_file_with(path, |out| write_trace(out, &plan, study.workloads(), &traces))?;
     }
     progress.step();
-    let comparison = study.comparison(vec![result]);
+    let mut comparison = study.comparison(vec![result]);
+    if args.output.is_some() {
+        comparison = in_pool(args.threads, || study.with_arrivals(comparison))??;
+    }
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let result = &comparison.strategies[0];

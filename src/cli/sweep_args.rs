@@ -79,6 +79,7 @@ pub(super) enum FindArg {
     /// The lowest factor of all SLOs; plans are made for these SLOs
     Slo,
     /// The lowest cost, and so the fewest GPUs, of plans with more or less headroom of throughput
+    #[value(alias = "cost")]
     Gpus,
 }
 

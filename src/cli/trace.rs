@@ -1,23 +1,25 @@
 //! `igniter trace`: foreign traces, and the arrivals of scenarios.
 
 use super::Outcome;
-use super::files::{check_writable, write_bytes};
+use super::files::{check_writable, write_file_with};
 use super::output;
 use super::trace_args::{
     ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
     TraceCommand,
 };
-use crate::scenario::Scenario;
+use crate::domain::Workload;
+use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::trace::{
     Format, GammaFit, Mapping, Reading, Rescale, Trace, WindowFit, fit_gaps, fit_windows, read,
-    rescale, write_csv,
+    rescale, write_csv, write_merged,
 };
 use crate::units::Nanoseconds;
-use crate::workload::ArrivalStatistics;
+use crate::workload::{ArrivalStatistics, ArrivalTally};
 use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 pub(super) fn run(args: &TraceArgs) -> anyhow::Result<Outcome> {
@@ -230,7 +232,7 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     if trace.arrivals.is_empty() {
         bail!("{}: nothing is left; raise --rate-scale, or widen --window", args.file.display());
     }
-    write(&trace, &args.output)?;
+    write_zipped(&args.output, |out| write_csv(&trace, out))?;
     show(format.word(), &trace_rows(&trace), &args.print)
 }
 
@@ -238,34 +240,44 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
     check_writable(&args.output)?;
     let mut scenario = Scenario::load(&args.scenario)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
-    let mut trace = Trace { length: scenario.duration, ..Trace::default() };
-    let mut rows = Vec::new();
-    for (key, entry) in (0..).zip(&scenario.workloads) {
-        let workload = &entry.workload;
-        let mut process =
-            entry.arrival.build(&workload.name, workload.rate, scenario.duration, scenario.seed)?;
-        trace.arrivals.extend(std::iter::from_fn(|| process.next_arrival()).map(|t| (t, key)));
-        trace.keys.push(workload.name.to_string());
-        let asked_rps = (!entry.arrival.has_own_rate()).then(|| workload.rate.get());
-        let statistics = ArrivalStatistics::of_times(trace.of_key(key), scenario.duration);
-        rows.push(Row { workload: workload.name.to_string(), asked_rps, statistics });
+    let mut processes = Vec::new();
+    for entry in &scenario.workloads {
+        let Workload { name, rate, .. } = &entry.workload;
+        let process = entry.arrival.build(name, *rate, scenario.duration, scenario.seed)?;
+        processes.push((name.as_str(), process));
     }
-    trace.arrivals.sort();
-    write(&trace, &args.output)?;
+    let faults: Vec<_> = processes.iter().flat_map(|(_, process)| process.faults()).collect();
+    let mut tallies = vec![ArrivalTally::new(scenario.duration); processes.len()];
+    write_zipped(&args.output, |out| {
+        write_merged(&mut processes, out, &mut |time, key| tallies[key].add(time))?;
+        match faults.iter().find_map(|fault| fault.get()) {
+            Some(fault) => Err(std::io::Error::other(fault.to_string())),
+            None => Ok(()),
+        }
+    })?;
+    let row = |(entry, tally): (&ScenarioWorkload, &ArrivalTally)| Row {
+        workload: entry.workload.name.to_string(),
+        asked_rps: (!entry.arrival.has_own_rate()).then(|| entry.workload.rate.get()),
+        statistics: tally.statistics(),
+    };
+    let rows: Vec<Row> = scenario.workloads.iter().zip(&tallies).map(row).collect();
     show("scenario", &rows, &args.print)
 }
 
-fn write(trace: &Trace, path: &Path) -> anyhow::Result<()> {
-    let mut bytes = Vec::new();
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        // Without a time or a name in its header the file is the same each time.
-        let mut zipped = GzEncoder::new(&mut bytes, Compression::default());
-        write_csv(trace, &mut zipped)?;
-        zipped.finish()?;
-    } else {
-        write_csv(trace, &mut bytes)?;
+/// Writes a file, gzipped if its name ends so.
+fn write_zipped(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    if path.extension().is_none_or(|extension| extension != "gz") {
+        return write_file_with(path, content);
     }
-    write_bytes(path, &bytes)
+    write_file_with(path, |out| {
+        // Without a time or a name in its header the file is the same each time.
+        let mut zipped = BufWriter::new(GzEncoder::new(out, Compression::default()));
+        content(&mut zipped)?;
+        zipped.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish().map(drop)
+    })
 }
 
 /// The fits of one workload.

@@ -1,6 +1,6 @@
 //! The sink of one GPU, and the merge over all of them.
 
-use super::gpu_account::GpuAccount;
+use super::gpu_account::{GpuAccount, Weighted};
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
@@ -25,14 +25,21 @@ const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 pub struct GpuCollector {
     gpu: GpuId,
     window: Window,
-    slos: Vec<Nanoseconds>,
-    /// The tally of each workload: 1 + its position in `tallies`, or 0 before its first request. A GPU
-    /// serves few of the workloads of a large scenario.
-    positions: Vec<u32>,
+    workloads: Vec<Place>,
     percentiles: Percentiles,
     tallies: Vec<Tally>,
     account: GpuAccount,
     series: SeriesBuilder,
+    /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
+    inside: (Nanoseconds, Nanoseconds),
+}
+
+/// A workload of the scenario. A GPU serves few of those of a large scenario.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    slo: Nanoseconds,
+    /// 1 + the position of its tally, or 0 before its first request.
+    tally: u32,
 }
 
 impl GpuCollector {
@@ -45,12 +52,15 @@ impl GpuCollector {
         Self {
             gpu,
             window,
-            slos: workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect(),
-            positions: vec![0; workloads.len()],
+            workloads: workloads
+                .iter()
+                .map(|workload| Place { slo: workload.slo.to_nanoseconds(), tally: 0 })
+                .collect(),
             percentiles: Percentiles::Exact,
             tallies: Vec::new(),
             account: GpuAccount::default(),
             series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
+            inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
         }
     }
 
@@ -66,41 +76,70 @@ impl GpuCollector {
     /// # Panics
     /// When the workload is not one of those given to [`GpuCollector::new`].
     pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
-        let (window, slo) = (self.window, self.slos[workload.index()]);
-        self.tally(workload).unfinished(arrival, stopped, &window, slo);
+        let window = self.window;
+        let (tally, slo) = self.tally(workload);
+        tally.unfinished(arrival, stopped, &window, slo);
     }
 
-    #[inline]
-    fn tally(&mut self, workload: WorkloadId) -> &mut Tally {
-        let position = &mut self.positions[workload.index()];
-        if *position == 0 {
-            self.tallies.push(Tally::new(self.percentiles));
-            *position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
+    /// The tally of a workload, and its SLO.
+    #[inline(always)]
+    fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
+        let Place { slo, tally } = self.workloads[workload.index()];
+        let position = if tally > 0 { tally } else { self.new_tally(workload) };
+        (&mut self.tallies[position as usize - 1], slo)
+    }
+
+    #[cold]
+    fn new_tally(&mut self, workload: WorkloadId) -> u32 {
+        self.tallies.push(Tally::new(self.percentiles));
+        let position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
+        self.workloads[workload.index()].tally = position;
+        position
+    }
+
+    /// An interval that is not inside of a bin and of the window.
+    #[inline(never)]
+    fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
+        let inside = self.window.overlap(interval.start, interval.end);
+        if inside > Nanoseconds::ZERO {
+            self.account.add(interval, &Weighted::new(interval, inside));
         }
-        &mut self.tallies[*position as usize - 1]
+        self.series.interval(interval);
+        let (from, to) = self.series.bin();
+        self.inside = (from.max(self.window.start()), to.min(self.window.end()));
     }
 }
 
 impl RecordSink for GpuCollector {
     fn request(&mut self, record: &RequestRecord) {
-        let (window, slo) = (self.window, self.slos[record.workload.index()]);
-        self.tally(record.workload).request(record, &window, slo);
+        let window = self.window;
+        let (tally, slo) = self.tally(record.workload);
+        tally.request(record, &window, slo);
     }
 
+    #[inline]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
-        let (window, slo) = (self.window, self.slos[batch.workload.index()]);
-        self.tally(batch.workload).batch(batch, arrivals, &window, slo);
+        let window = self.window;
+        let (tally, slo) = self.tally(batch.workload);
+        tally.batch(batch, arrivals, &window, slo);
     }
 
     fn failed(&mut self, request: &FailedRequest) {
         let window = self.window;
-        self.tally(request.workload).failed(request, &window);
+        self.tally(request.workload).0.failed(request, &window);
     }
 
     #[inline(always)]
     fn gpu_interval(&mut self, interval: &GpuInterval) {
-        self.account.interval(interval, &self.window);
-        self.series.interval(interval);
+        let GpuInterval { start, end, .. } = *interval;
+        let (from, to) = self.inside;
+        if from <= start && start < end && end <= to {
+            let weighted = Weighted::new(interval, end - start);
+            self.account.add(interval, &weighted);
+            self.series.add(&weighted);
+        } else {
+            self.interval_at_an_edge(interval);
+        }
     }
 }
 
@@ -124,10 +163,10 @@ pub fn summarise(
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
-        assert_eq!(collector.positions.len(), tallies.len(), "a collector of these workloads");
+        assert_eq!(collector.workloads.len(), tallies.len(), "a collector of these workloads");
         let mut collected = collector.tallies;
-        for (sum, position) in tallies.iter_mut().zip(collector.positions) {
-            if let Some(position) = position.checked_sub(1) {
+        for (sum, place) in tallies.iter_mut().zip(collector.workloads) {
+            if let Some(position) = place.tally.checked_sub(1) {
                 let tally = &mut collected[position as usize];
                 sum.merge(std::mem::replace(tally, Tally::new(Percentiles::Exact)));
             }

@@ -1,7 +1,34 @@
 //! Time-weighted sums of one GPU's states.
 
-use super::Window;
 use crate::domain::GpuInterval;
+use crate::units::Nanoseconds;
+
+/// The state of a GPU times how long it held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weighted {
+    pub(super) ns: Nanoseconds,
+    pub(super) weight: f64,
+    pub(super) executing: bool,
+    pub(super) busy_sm_pct: f64,
+    pub(super) power_w: f64,
+    pub(super) clock_mhz: f64,
+}
+
+impl Weighted {
+    /// A part of an interval.
+    #[inline(always)]
+    pub(super) fn new(interval: &GpuInterval, ns: Nanoseconds) -> Self {
+        let weight = ns.as_f64();
+        Self {
+            ns,
+            weight,
+            executing: interval.running > 0,
+            busy_sm_pct: interval.busy_sm_pct * weight,
+            power_w: interval.power_w * weight,
+            clock_mhz: interval.clock_mhz * weight,
+        }
+    }
+}
 
 /// Sums over the part of the window that intervals covered.
 #[derive(Debug, Clone)]
@@ -31,19 +58,13 @@ impl Default for GpuAccount {
 
 impl GpuAccount {
     #[inline(always)]
-    pub(super) fn interval(&mut self, interval: &GpuInterval, window: &Window) {
-        let ns = window.overlap(interval.start, interval.end);
-        if ns.get() == 0 {
-            return;
-        }
-        let weight = ns.as_f64();
-        self.observed_ns += ns.get();
-        if interval.running > 0 {
-            self.executing_ns += ns.get();
-        }
-        self.busy_sm_pct_ns += interval.busy_sm_pct * weight;
-        self.power_w_ns += interval.power_w * weight;
-        self.clock_mhz_ns += interval.clock_mhz * weight;
+    pub(super) fn add(&mut self, interval: &GpuInterval, weighted: &Weighted) {
+        let ns = weighted.ns.get();
+        self.observed_ns += ns;
+        self.executing_ns += if weighted.executing { ns } else { 0 };
+        self.busy_sm_pct_ns += weighted.busy_sm_pct;
+        self.power_w_ns += weighted.power_w;
+        self.clock_mhz_ns += weighted.clock_mhz;
         // Not f64::max and min: there is no NaN to care for.
         if interval.power_w > self.peak_power_w {
             self.peak_power_w = interval.power_w;

@@ -1,6 +1,7 @@
 //! The latencies of a workload: each one, or their histogram.
 
 use crate::stats::order_statistics;
+use crate::units::Nanoseconds;
 
 /// How latencies are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +29,25 @@ impl Latencies {
             Percentiles::Exact => Self::Exact(Vec::new()),
             Percentiles::Histogram => Self::Histogram(Histogram::default()),
         }
+    }
+
+    /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
+    #[inline(always)]
+    pub(super) fn add_batch(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
+        let (Some(&first), Some(&last)) = (arrivals.first(), arrivals.last()) else { return 0 };
+        let mut sum = 0;
+        let latencies = arrivals.iter().map(|&arrival| {
+            let latency = (done - arrival).get();
+            sum += latency;
+            latency
+        });
+        match self {
+            Self::Exact(all) => all.extend(latencies),
+            Self::Histogram(histogram) => {
+                histogram.add_between(latencies, (done - last).get(), (done - first).get());
+            }
+        }
+        sum
     }
 
     #[inline]
@@ -92,10 +112,43 @@ impl Default for Histogram {
 
 impl Histogram {
     #[inline]
-    fn add(&mut self, value: u64) {
+    fn bucket(value: u64) -> usize {
         let octave = (value | 1 << PRECISION).ilog2() - PRECISION;
         #[expect(clippy::cast_possible_truncation, reason = "below 55 * 1024")]
         let bucket = (u64::from(octave << PRECISION) + (value >> octave)) as usize;
+        bucket
+    }
+
+    /// Adds values, of which this is the least and that the greatest.
+    #[inline(always)]
+    fn add_between(
+        &mut self,
+        values: impl ExactSizeIterator<Item = u64>,
+        least: u64,
+        greatest: u64,
+    ) {
+        self.count += values.len() as u64;
+        self.least = self.least.min(least);
+        self.greatest = self.greatest.max(greatest);
+        for value in values {
+            let bucket = Self::bucket(value);
+            match self.counts.get_mut(bucket) {
+                Some(count) => *count += 1,
+                None => self.add_first(bucket),
+            }
+        }
+    }
+
+    /// The first value of a bucket beyond those that are there.
+    #[cold]
+    fn add_first(&mut self, bucket: usize) {
+        self.counts.resize(bucket + 1, 0);
+        self.counts[bucket] = 1;
+    }
+
+    #[inline]
+    fn add(&mut self, value: u64) {
+        let bucket = Self::bucket(value);
         if bucket >= self.counts.len() {
             self.counts.resize(bucket + 1, 0);
         }

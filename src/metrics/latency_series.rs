@@ -57,9 +57,15 @@ struct Sums {
     highest_ns: u64,
 }
 
-/// Bins under construction; empty until the first completion.
+/// Bins under construction; none until the first completion.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LatencyBins(Vec<Sums>);
+pub(super) struct LatencyBins {
+    bins: Vec<Sums>,
+    /// The bin of the last completion: most often also that of the next.
+    current: usize,
+    /// Its start and its end.
+    inside: (Nanoseconds, Nanoseconds),
+}
 
 impl LatencyBins {
     /// Adds requests that were completed together; `latency_ns` is the sum of their latencies.
@@ -73,23 +79,35 @@ impl LatencyBins {
         latency_ns: u128,
         highest: Nanoseconds,
     ) {
-        if self.0.is_empty() {
-            self.0.resize(LATENCY_BINS, Sums::default());
+        let (from, to) = self.inside;
+        if !(from <= done && done < to) {
+            self.move_to(done, duration);
         }
-        let index = usize::try_from(done.get() / width(duration)).unwrap_or(usize::MAX);
-        let index = index.min(LATENCY_BINS - 1);
-        let bin = &mut self.0[index];
+        let bin = &mut self.bins[self.current];
         bin.completed += completed;
         bin.latency_ns += latency_ns;
         bin.highest_ns = bin.highest_ns.max(highest.get());
     }
 
+    /// Looks for the bin of a completion.
+    #[cold]
+    fn move_to(&mut self, done: Nanoseconds, duration: Nanoseconds) {
+        if self.bins.is_empty() {
+            self.bins.resize(LATENCY_BINS, Sums::default());
+        }
+        let (width, last) = (width(duration), LATENCY_BINS - 1);
+        self.current = usize::try_from(done.get() / width).unwrap_or(last).min(last);
+        let from = width.saturating_mul(self.current as u64);
+        let to = if self.current < last { from.saturating_add(width) } else { u64::MAX };
+        self.inside = (Nanoseconds::new(from), Nanoseconds::new(to));
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
-        if self.0.is_empty() {
-            self.0.clone_from(&other.0);
+        if self.bins.is_empty() {
+            self.bins.clone_from(&other.bins);
             return;
         }
-        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+        for (sum, more) in self.bins.iter_mut().zip(&other.bins) {
             sum.completed += more.completed;
             sum.latency_ns += more.latency_ns;
             sum.highest_ns = sum.highest_ns.max(more.highest_ns);
@@ -101,7 +119,7 @@ impl LatencyBins {
             let start = width(duration).saturating_mul(index as u64);
             if index == LATENCY_BINS { duration } else { Nanoseconds::new(start) }.as_seconds()
         };
-        let bins = self.0.iter().enumerate().filter(|(_, sums)| sums.completed > 0);
+        let bins = self.bins.iter().enumerate().filter(|(_, sums)| sums.completed > 0);
         bins.map(|(index, sums)| LatencyBin {
             start_s: edge(index),
             end_s: edge(index + 1),

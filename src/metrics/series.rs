@@ -1,5 +1,6 @@
 //! The states of one GPU over time, averaged in bins of equal length.
 
+use super::gpu_account::Weighted;
 use crate::domain::GpuInterval;
 use crate::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
@@ -41,16 +42,13 @@ struct Sums {
 }
 
 impl Sums {
-    #[inline]
-    fn add(&mut self, interval: &GpuInterval, overlap_ns: u64) {
-        let overlap = Nanoseconds::new(overlap_ns).as_f64();
-        self.observed_ns += overlap;
-        self.power += interval.power_w * overlap;
-        self.busy_sm += interval.busy_sm_pct * overlap;
-        self.clock += interval.clock_mhz * overlap;
-        if interval.running > 0 {
-            self.executing += overlap;
-        }
+    #[inline(always)]
+    fn add(&mut self, weighted: &Weighted) {
+        self.observed_ns += weighted.weight;
+        self.power += weighted.power_w;
+        self.busy_sm += weighted.busy_sm_pct;
+        self.clock += weighted.clock_mhz;
+        self.executing += if weighted.executing { weighted.weight } else { 0.0 };
     }
 }
 
@@ -59,7 +57,7 @@ impl Sums {
 pub(super) struct SeriesBuilder {
     duration_ns: u64,
     bins: Vec<Sums>,
-    /// The bin of the last interval's end, with its edges: most often also that of the next interval.
+    /// The bin of the last interval's end, with its edges.
     current: (usize, u64, u64),
 }
 
@@ -75,18 +73,16 @@ impl SeriesBuilder {
         u64::try_from(edge).expect("an edge lies within the run")
     }
 
+    /// The edges of the bin of the last interval's end: most often also that of the next interval.
+    pub(super) fn bin(&self) -> (Nanoseconds, Nanoseconds) {
+        let (_, from, to) = self.current;
+        (Nanoseconds::new(from), Nanoseconds::new(to))
+    }
+
+    /// Adds an interval that lies in [`SeriesBuilder::bin`].
     #[inline(always)]
-    pub(super) fn interval(&mut self, interval: &GpuInterval) {
-        let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
-        if self.bins.is_empty() || start >= end {
-            return;
-        }
-        let (index, from, to) = self.current;
-        if from <= start && end <= to {
-            self.bins[index].add(interval, end - start);
-        } else {
-            self.spread(interval, start, end);
-        }
+    pub(super) fn add(&mut self, weighted: &Weighted) {
+        self.bins[self.current.0].add(weighted);
     }
 
     /// Forgets which bin the last interval was in.
@@ -95,7 +91,20 @@ impl SeriesBuilder {
         self.current = (0, 0, 0);
     }
 
-    /// Splits an interval at the edges of bins.
+    /// Adds an interval, split at the edges of bins.
+    pub(super) fn interval(&mut self, interval: &GpuInterval) {
+        let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
+        if self.bins.is_empty() || start >= end {
+            return;
+        }
+        let (_, from, to) = self.current;
+        if from <= start && end <= to {
+            self.add(&Weighted::new(interval, Nanoseconds::new(end - start)));
+        } else {
+            self.spread(interval, start, end);
+        }
+    }
+
     #[cold]
     fn spread(&mut self, interval: &GpuInterval, start: u64, end: u64) {
         let guess = u128::from(start) * self.bins.len() as u128 / u128::from(self.duration_ns);
@@ -105,7 +114,8 @@ impl SeriesBuilder {
         }
         while index < self.bins.len() && self.edge(index) < end {
             let (from, to) = (self.edge(index), self.edge(index + 1));
-            self.bins[index].add(interval, end.min(to).saturating_sub(start.max(from)));
+            let inside = end.min(to).saturating_sub(start.max(from));
+            self.bins[index].add(&Weighted::new(interval, Nanoseconds::new(inside)));
             self.current = (index, from, to);
             index += 1;
         }

@@ -45,6 +45,9 @@ impl BatchSizes {
     }
 }
 
+/// Latencies below this, of fewer than 2³² requests, have a sum below 2⁶⁴ ns.
+const SHORT: Nanoseconds = Nanoseconds::new(1 << 32);
+
 /// Exact sums over the requests of one workload. Merging is associative and order-free but for the
 /// order of the latencies.
 #[derive(Debug, Clone)]
@@ -112,7 +115,61 @@ impl Tally {
     }
 
     /// The same as [`Tally::request`] for each request of a batch.
+    #[inline(always)]
     pub(super) fn batch(
+        &mut self,
+        record: &BatchRecord,
+        arrivals: &[Nanoseconds],
+        window: &Window,
+        slo: Nanoseconds,
+    ) {
+        let Some(&first) = arrivals.first() else { return };
+        let done = record.done;
+        let longest = done - first;
+        // Most batches lie in the window as a whole, and sums over one without very long latencies fit
+        // into 64 bits.
+        if window.start() <= first && done < window.end() && longest < SHORT {
+            self.batch_inside(record, arrivals, longest, window, slo);
+        } else {
+            self.batch_at_an_edge(record, arrivals, window, slo);
+        }
+    }
+
+    #[inline(always)]
+    fn batch_inside(
+        &mut self,
+        record: &BatchRecord,
+        arrivals: &[Nanoseconds],
+        longest: Nanoseconds,
+        window: &Window,
+        slo: Nanoseconds,
+    ) {
+        let (done, requests) = (record.done, arrivals.len() as u64);
+        let sum = self.latencies.add_batch(done, arrivals);
+        // Those that came first waited longest.
+        if arrivals.last().is_some_and(|&last| done - last > slo) {
+            self.violations += requests;
+        } else if longest > slo {
+            let late = arrivals.iter().take_while(|&&arrival| done - arrival > slo);
+            self.violations += late.count() as u64;
+        }
+        self.done_in_window += requests;
+        self.over_time.add(done, window.duration(), requests, u128::from(sum), longest);
+        let load = requests * (record.load_end - record.load_start).get();
+        let exec = requests * (record.exec_end - record.exec_start).get();
+        let feedback = requests * (done - record.exec_end).get();
+        self.latency_ns += u128::from(sum);
+        self.load_ns += u128::from(load);
+        self.exec_ns += u128::from(exec);
+        self.feedback_ns += u128::from(feedback);
+        // Waiting is the rest.
+        self.queue_ns += u128::from(sum - (load + exec + feedback));
+        let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
+        self.by_batch_size.add(size, requests);
+    }
+
+    #[inline(never)]
+    fn batch_at_an_edge(
         &mut self,
         record: &BatchRecord,
         arrivals: &[Nanoseconds],

@@ -6,7 +6,6 @@
 //! the headroom, the process limit, and one placement for each workload unless replicas are allowed.
 //! Workloads that no GPU can serve are left out.
 
-use super::replicas::divided_share_sum;
 use super::search::clock::{Clock, Limit};
 use super::search::configuration_lp::{self, LpResult, Proof};
 use super::search::cutting_stock;
@@ -18,7 +17,8 @@ use super::search::packing::{Bin, Packer};
 use super::search::pricing::Pricing;
 use super::search::types::{Type, Types};
 use super::shares::{Seat, ShareFitter};
-use super::{PlanRequest, Replicas};
+use super::sizing::Sizer;
+use super::{Margin, PlanRequest, Replicas};
 use crate::domain::{BoundMethod, GpuBound};
 
 /// About so many workloads are packed to start the linear program.
@@ -28,7 +28,19 @@ const START: usize = 1_000;
 const START_ROUNDS: u64 = 50_000;
 
 /// The configuration LP is solved for at most this many types.
-pub(super) const MOST_TYPES: usize = 70;
+const MOST_TYPES: usize = 70;
+
+/// The same where members of co-locations feel each other only through sums: the dearest one is found much
+/// sooner then.
+const MOST_ADDITIVE_TYPES: usize = 150;
+
+/// How many types the configuration LP is solved for.
+pub(super) fn most_types(request: &PlanRequest<'_>) -> usize {
+    match request.options().margin {
+        Margin::Percent(_) if request.predictor().additive().is_some() => MOST_ADDITIVE_TYPES,
+        _ => MOST_TYPES,
+    }
+}
 
 /// The strongest lower bound that can be had in seconds: the configuration LP over the types of workloads,
 /// or the cutting-stock LP where there are many; the sum of shares where that is no weaker.
@@ -42,7 +54,7 @@ pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     if types.types.is_empty() {
         return by_shares;
     }
-    let by_lp = if types.types.len() <= MOST_TYPES {
+    let by_lp = if types.types.len() <= most_types(request) {
         exact_types(request, &types)
     } else {
         by_cutting_stock(request, &types)
@@ -61,45 +73,62 @@ pub(super) fn round_up(fractional: f64) -> usize {
     gpus
 }
 
-/// The least shares added up, and the process limit.
-pub(super) fn share_sum(request: &PlanRequest<'_>, types: &Types) -> GpuBound {
-    let whole = f64::from(request.predictor().kind().units.get());
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
-    let (shares, processes) = {
-        let units: f64 = types.types.iter().map(|t| f64::from(t.least()) * t.count() as f64).sum();
-        (units / whole, types.count() as f64 / request.options().process_limit as f64)
-    };
-    let fractional = shares.max(processes);
-    let note = if shares >= processes {
-        "the least shares of all workloads, each alone on a GPU, added up"
-    } else {
-        "the number of workloads over the process limit"
-    };
+/// A bound on GPUs alone.
+fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String) -> GpuBound {
     GpuBound {
-        gpus: round_up(fractional),
-        fractional_gpus: fractional,
-        method: BoundMethod::ShareSum,
-        least_total_sm: None,
-        least_cost_per_hour: None,
-        note: note.to_owned(),
-    }
-}
-
-fn lp_bound(fractional: f64, note: String) -> GpuBound {
-    GpuBound {
-        gpus: round_up(fractional),
-        fractional_gpus: fractional,
-        method: BoundMethod::ConfigurationLp,
+        gpus: round_up(fractional_gpus),
+        fractional_gpus,
+        method,
         least_total_sm: None,
         least_cost_per_hour: None,
         note,
     }
 }
 
+/// The least shares added up, and the process limit.
+pub(super) fn share_sum(request: &PlanRequest<'_>, types: &Types) -> GpuBound {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
+    let units = types.types.iter().map(|t| f64::from(t.least()) * t.count() as f64).sum();
+    let shares = "the least shares of all workloads, each alone on a GPU, added up";
+    by_units_or_processes(request, units, types.count(), shares)
+}
+
+/// The bound for any number of replicas with any parts, and the process limit.
+pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
+    debug_assert_eq!(request.options().replicas, Replicas::Allowed);
+    let mut sizer = Sizer::new(request);
+    let shares: Vec<f64> = request
+        .workloads()
+        .iter()
+        .filter_map(|w| sizer.least_divided_share(&request.demand(w)))
+        .collect();
+    let note = "for each workload the least share for its rate of any number of replicas, each alone on \
+                a GPU, added up";
+    by_units_or_processes(request, shares.iter().sum(), shares.len(), note)
+}
+
+/// The stronger of two bounds: so many units in all, or so many processes.
+fn by_units_or_processes(
+    request: &PlanRequest<'_>,
+    units: f64,
+    processes: usize,
+    units_note: &str,
+) -> GpuBound {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
+    let by_processes = processes as f64 / request.options().process_limit as f64;
+    let by_units = units / f64::from(request.predictor().kind().units.get());
+    let (fractional, note) = if by_units >= by_processes {
+        (by_units, units_note)
+    } else {
+        (by_processes, "the number of workloads over the process limit")
+    };
+    gpu_bound(BoundMethod::ShareSum, fractional, note.to_owned())
+}
+
 /// The bound that a solved configuration LP over exact types proves.
 pub(super) fn of_exact_types(lp: &LpResult, types: usize) -> GpuBound {
     let note = format!("dual prices of {types} types, which no feasible co-location exceeds");
-    lp_bound(lp.bound, note)
+    gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note)
 }
 
 fn exact_types(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
@@ -151,14 +180,7 @@ pub(super) fn by_cutting_stock(request: &PlanRequest<'_>, types: &Types) -> Opti
     }
     let whole = request.predictor().kind().units.get();
     let fractional = cutting_stock::bound(&of_workloads, whole)?;
-    Some(GpuBound {
-        gpus: round_up(fractional),
-        fractional_gpus: fractional,
-        method: BoundMethod::CuttingStock,
-        least_total_sm: None,
-        least_cost_per_hour: None,
-        note: "dual prices that no filling of a GPU with n workloads exceeds, each with its least share \
-               beside n - 1 of the mildest neighbours"
-            .to_owned(),
-    })
+    let note = "dual prices that no filling of a GPU with n workloads exceeds, each with its least share \
+                beside n - 1 of the mildest neighbours";
+    Some(gpu_bound(BoundMethod::CuttingStock, fractional, note.to_owned()))
 }

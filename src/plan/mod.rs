@@ -40,6 +40,7 @@ mod needs;
 pub mod nexus;
 pub mod optimal;
 mod options;
+mod presences;
 mod replicas;
 mod search;
 mod shares;

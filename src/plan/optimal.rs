@@ -3,8 +3,9 @@
 //! | workloads | method | bound |
 //! |---|---|---|
 //! | at most 14 | exhaustive (`super::exact`) | the plan itself |
-//! | any number, of at most 70 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
-//! | of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
+//! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
+//! | the same, with predictors that are not [`crate::predictor::Additive`]: to 70 types | the same | the LP's dual |
+//! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
 //! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock |
 //!
 //! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so
@@ -12,7 +13,7 @@
 //! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
 //! that this machine finds in that time.
 
-use super::bound::{self, MOST_TYPES, by_cutting_stock, of_exact_types, share_sum};
+use super::bound::{self, by_cutting_stock, most_types, of_exact_types, share_sum};
 use super::exact::{self, MOST_WORKLOADS};
 use super::search::clock::Clock;
 use super::search::configuration_lp::{LpResult, Proof};
@@ -98,7 +99,7 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     let by_shares = share_sum(request, types);
     let count = types.types.len();
     let rounds = u64::from(request.options().search_rounds);
-    if count > MOST_PRICED_TYPES {
+    if count > MOST_PRICED_TYPES.max(most_types(request)) {
         let packed = in_chunks(request, &types.types, rounds, &clock, 1.0);
         return (packed, or_cut(request, types, by_shares));
     }
@@ -109,7 +110,7 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     if packed.len() <= by_shares.gpus {
         return (packed, by_shares);
     }
-    let proof = if count <= MOST_TYPES { Proof::Wanted } else { Proof::Waived };
+    let proof = if count <= most_types(request) { Proof::Wanted } else { Proof::Waived };
     let sample = if many { Some(bound::start(request, &types.types)) } else { None };
     let start = sample.as_ref().unwrap_or(&packed);
     let lp = bound::solve(request, &types.types, start, packed.len(), proof, &clock);

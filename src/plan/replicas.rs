@@ -9,14 +9,14 @@
 //! The bound holds for any number of replicas with any parts: a replica with share r serves at most what
 //! it serves alone, so a rate R costs at least R · min r / h(r) of a GPU.
 
-use super::bound::round_up;
+use super::PlanRequest;
+use super::bound::divided_share_sum;
 use super::exact::{self, MOST_WORKLOADS, Solved};
 use super::optimal::search;
 use super::search::types::{Type, Types, seats};
 use super::shares::into_plan;
 use super::sizing::{Demand, Sizer};
-use super::{PlanRequest, Replicas};
-use crate::domain::{BoundMethod, GpuBound, Infeasible, Plan};
+use crate::domain::{Infeasible, Plan};
 
 /// The smaller part of a workload that is divided in two, in percent of its rate.
 const PARTS_PCT: [f64; 10] = [5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0];
@@ -101,29 +101,4 @@ fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Dem
         demands = divided;
     }
     best
-}
-
-/// The bound for any number of replicas, and the process limit.
-pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
-    debug_assert_eq!(request.options().replicas, Replicas::Allowed);
-    let mut sizer = Sizer::new(request);
-    let shares: Vec<f64> = request
-        .workloads()
-        .iter()
-        .filter_map(|w| sizer.least_divided_share(&request.demand(w)))
-        .collect();
-    let whole = f64::from(request.predictor().kind().units.get());
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
-    let processes = shares.len() as f64 / request.options().process_limit as f64;
-    let fractional = (shares.iter().sum::<f64>() / whole).max(processes);
-    GpuBound {
-        gpus: round_up(fractional),
-        fractional_gpus: fractional,
-        method: BoundMethod::ShareSum,
-        least_total_sm: None,
-        least_cost_per_hour: None,
-        note: "for each workload the least share for its rate of any number of replicas, each alone on \
-               a GPU, added up; and the process limit"
-            .to_owned(),
-    }
 }

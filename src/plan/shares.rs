@@ -1,7 +1,8 @@
 //! The least SM shares with which a set of workloads meets its demands on one GPU.
 
+use super::presences::{Grown, Presences};
 use super::sizing::{Demand, Sized};
-use super::{PlanOptions, guard};
+use super::{Margin, PlanOptions, guard};
 use crate::domain::{Infeasible, Placement, Plan, PredictedService};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use crate::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
@@ -23,6 +24,8 @@ pub(super) struct ShareFitter<'p> {
     percents: Vec<SmPercent>,
     members: Vec<Member>,
     out: CoLocationPrediction,
+    /// For predictors that can be taken apart.
+    presences: Option<Presences<'p>>,
 }
 
 impl<'p> ShareFitter<'p> {
@@ -38,6 +41,11 @@ impl<'p> ShareFitter<'p> {
             percents: (1..=kind.units.get()).filter_map(percent).collect(),
             members: Vec::new(),
             out: CoLocationPrediction::default(),
+            // The predictor's own margin depends on the whole co-location.
+            presences: match request.options().margin {
+                Margin::Percent(_) => predictor.additive().map(Presences::new),
+                Margin::Predictor => None,
+            },
         }
     }
 
@@ -74,6 +82,13 @@ impl<'p> ShareFitter<'p> {
         let mut used = total(seats).get();
         if used > most || !self.has_room(seats) {
             return false;
+        }
+        if let Some(presences) = &mut self.presences {
+            match presences.grow(seats, most) {
+                Grown::Met => return true,
+                Grown::TooMuch => return false,
+                Grown::Unclear => used = total(seats).get(),
+            }
         }
         loop {
             self.predict(seats);

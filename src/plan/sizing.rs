@@ -7,7 +7,7 @@ use crate::rules::{execution_budget, slo_of_budget};
 use crate::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 
 /// Throughput may fall short of the rate by this part of it: rounding, not a missing image.
-const RATE_TOLERANCE: f64 = 1e-9;
+pub(super) const RATE_TOLERANCE: f64 = 1e-9;
 
 /// What a workload asks of its placement.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -182,6 +182,7 @@ pub(crate) fn synthetic(
             workloads: summaries,
             actions: Vec::new(),
             adaptation: Vec::new(),
+            arrivals: Vec::new(),
             latency_series: Vec::new(),
             batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),

@@ -1,6 +1,6 @@
 //! The contract between predictors and the stages that use them.
 
-use super::Uncertainty;
+use super::{Additive, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes, SmPercent};
 use std::fmt::Debug;
@@ -93,10 +93,10 @@ pub trait Predictor: Debug + Send + Sync {
         None
     }
 
-    /// Whether neighbours act on a member only through sums over them: of the power that they draw, and of how
-    /// much each slows the member. Planners prove stronger bounds where that is so.
-    fn neighbours_add_up(&self) -> bool {
-        false
+    /// The predictor as one whose members feel each other only through sums, where it is one. Planners
+    /// are faster and prove stronger bounds where that is so.
+    fn additive(&self) -> Option<&dyn Additive> {
+        None
     }
 
     /// Looks a model up by name.

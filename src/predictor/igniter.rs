@@ -18,7 +18,7 @@
 //! Beyond the paper, the clock never falls below a tenth of F (an extrapolated power can ask for less
 //! than nothing), so predictions stay finite and positive.
 
-use super::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use super::{Additive, CoLocationPrediction, Member, MemberPrediction, Predictor, Presence};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes, Milliseconds};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,17 @@ impl IgniterPredictor {
         &self.models
     }
 
+    /// D_sch, in ms for each kernel.
+    fn extra_idle_ms_per_kernel(&self, members: usize) -> f64 {
+        if members > 1 {
+            #[expect(clippy::cast_precision_loss, reason = "a handful of members")]
+            let n = members as f64;
+            self.hardware.alpha_sch_ms_per_kernel * n + self.hardware.beta_sch_ms_per_kernel
+        } else {
+            0.0
+        }
+    }
+
     /// The clock at a power demand, in MHz.
     fn clock(&self, demand_w: f64) -> f64 {
         let max = self.kind.max_clock.get();
@@ -139,8 +150,8 @@ impl Predictor for IgniterPredictor {
         self.models[model.index()].memory_bytes
     }
 
-    fn neighbours_add_up(&self) -> bool {
-        true
+    fn additive(&self) -> Option<&dyn Additive> {
+        Some(self)
     }
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
@@ -165,13 +176,7 @@ impl Predictor for IgniterPredictor {
         }
         let clock = self.clock(demand);
         let clock_ratio = clock / self.kind.max_clock.get();
-        let extra_idle = if members.len() > 1 {
-            #[expect(clippy::cast_precision_loss, reason = "a handful of members")]
-            let n = members.len() as f64;
-            self.hardware.alpha_sch_ms_per_kernel * n + self.hardware.beta_sch_ms_per_kernel
-        } else {
-            0.0
-        };
+        let extra_idle = self.extra_idle_ms_per_kernel(members.len());
         for (member, prediction) in members.iter().zip(&mut out.members) {
             let model = &self.models[member.model.index()];
             let batch = member.batch.as_f64();
@@ -191,6 +196,34 @@ impl Predictor for IgniterPredictor {
         out.power_demand_w = demand;
         out.power_w = demand.min(self.kind.power_cap.get()).max(0.0);
         out.clock_mhz = clock;
+    }
+}
+
+impl Additive for IgniterPredictor {
+    fn presence(&self, member: &Member) -> Presence {
+        let model = &self.models[member.model.index()];
+        let batch = member.batch.as_f64();
+        let active_ms = active_time(&model.k, batch, member.sm.get());
+        let images_per_s = batch / active_ms * 1000.0;
+        Presence {
+            active_ms,
+            disturbance: model.l2[0] * images_per_s + model.l2[1],
+            power_w: model.power[0] * images_per_s + model.power[1],
+        }
+    }
+
+    fn scheduling_ms(&self, model: ModelId, members: usize) -> f64 {
+        let model = &self.models[model.index()];
+        let extra_idle = self.extra_idle_ms_per_kernel(members);
+        model.idle_ms.get() + extra_idle * f64::from(model.kernels)
+    }
+
+    fn sensitivity(&self, model: ModelId) -> f64 {
+        self.models[model.index()].alpha_cache
+    }
+
+    fn clock_ratio(&self, demand_w: f64) -> f64 {
+        self.clock(demand_w) / self.kind.max_clock.get()
     }
 }
 
@@ -271,6 +304,29 @@ mod tests {
         close(out.members[0].gpu_ms, 5.5);
         close(out.members[1].gpu_ms, 14.5);
         close(out.power_demand_w, 125.0);
+    }
+
+    #[test]
+    fn the_sums_say_the_same() {
+        let predictor = predictor();
+        for members in [
+            vec![member(2, 50.0)],
+            vec![member(2, 50.0), member(3, 25.0)],
+            vec![member(2, 100.0), member(5, 70.0), member(1, 2.5), member(9, 90.0)],
+        ] {
+            let presences: Vec<Presence> = members.iter().map(|m| predictor.presence(m)).collect();
+            let idle = predictor.kind().idle_power.get();
+            let power = idle + presences.iter().map(|p| p.power_w).sum::<f64>();
+            let all = presences.iter().map(|p| p.disturbance).sum::<f64>();
+            let expected = predictor.predict(&members);
+            close(power, expected.power_demand_w);
+            for ((member, own), expected) in members.iter().zip(&presences).zip(expected.members) {
+                let scheduling = predictor.scheduling_ms(member.model, members.len());
+                let slower = 1.0 + predictor.sensitivity(member.model) * (all - own.disturbance);
+                let gpu_ms = (scheduling + own.active_ms * slower) / predictor.clock_ratio(power);
+                close(gpu_ms, expected.gpu_ms);
+            }
+        }
     }
 
     #[test]

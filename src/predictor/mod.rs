@@ -16,6 +16,7 @@
 //! exponentials and logarithms come from the `libm` crate, since those of the system's library differ
 //! in the last bit from one machine to the next.
 
+mod additive;
 pub mod contention;
 mod contract;
 pub mod gpulets;
@@ -25,6 +26,7 @@ mod perturbed;
 pub mod solo;
 mod uncertainty;
 
+pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

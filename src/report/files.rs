@@ -3,7 +3,7 @@
 use super::control::{ActionRow, WindowRow};
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
-use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
+use super::tables::{ArrivalRow, Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::domain::WorkloadName;
 use crate::metrics::{
     BatchCount, BatchHistogram, CdfPoint, FailedCounts, GpuSeries, GpuSummary, LatencyBin,
@@ -95,7 +95,7 @@ struct BatchRow {
     requests: u64,
 }
 
-/// Writes `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
+/// Writes `arrivals.csv` where it was asked for, `summary.csv`, `gpus.csv`, `plan.csv`, `cdf.csv`, `gpu_series.csv`, `latency_series.csv`,
 /// `batches.csv` and `summary.json`, `failures.csv` where requests failed, and
 /// `actions.csv` and `adaptation.csv` where there is a controller or a fault.
 ///
@@ -127,6 +127,9 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     let has = |any: fn(&StrategyResult) -> bool| comparison.strategies.iter().any(any);
     if has(|result| !result.actions.is_empty()) {
         write_csv(dir, "actions.csv", comparison.strategies.iter().flat_map(action_rows))?;
+    }
+    if has(|result| !result.arrivals.is_empty()) {
+        write_csv(dir, "arrivals.csv", comparison.strategies.iter().flat_map(arrival_rows))?;
     }
     if has(|result| !result.adaptation.is_empty()) {
         write_csv(dir, "adaptation.csv", comparison.strategies.iter().flat_map(window_rows))?;
@@ -262,6 +265,10 @@ fn unknown(strategy: &str) -> io::Error {
 fn summary_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, WorkloadSummary)> {
     let row = |w: &WorkloadSummary| WorkloadSummary { failed: None, ..w.clone() };
     result.workloads.iter().map(move |w| (Key { strategy: &result.strategy }, row(w)))
+}
+
+fn arrival_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, &ArrivalRow)> {
+    result.arrivals.iter().map(|row| (Key { strategy: &result.strategy }, row))
 }
 
 fn action_rows(result: &StrategyResult) -> impl Iterator<Item = (Key<'_>, &ActionRow)> {

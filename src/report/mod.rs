@@ -30,7 +30,7 @@ pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError, column_words};
 pub use request_log::{RequestFormat, RequestLog};
 pub use staging::discard_unfinished;
-pub use tables::{Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
+pub use tables::{ArrivalRow, Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};
 pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};

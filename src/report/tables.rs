@@ -35,6 +35,30 @@ pub struct PlanRow {
     pub slo_ms: f64,
 }
 
+/// What arrived for one workload in the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArrivalRow {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// The GPU whose server the clients of a closed loop send to; none for other arrivals, which are the same for all
+    /// strategies.
+    pub gpu: Option<usize>,
+    /// The rate that was asked for, in requests/s; none where that is a file's, or a matter of answers.
+    pub asked_rps: Option<f64>,
+    /// How many requests.
+    pub requests: u64,
+    /// Requests/s of the run.
+    pub rate_rps: f64,
+    /// The coefficient of variation of the gaps between them; none with fewer than two gaps.
+    pub gap_cv: Option<f64>,
+    /// The most in a second.
+    pub peak_rps: u64,
+    /// The variance of the requests in a second over their mean.
+    pub dispersion: Option<f64>,
+    /// The longest gap, in s.
+    pub longest_gap_s: Option<f64>,
+}
+
 /// A workload that a strategy could not place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InfeasibleRow {
@@ -87,6 +111,9 @@ pub struct StrategyResult {
     /// Each workload in each window of its controller. Kept in a CSV file of its own.
     #[serde(skip)]
     pub adaptation: Vec<WindowRow>,
+    /// What arrived. Kept in a CSV file of its own; empty until asked for.
+    #[serde(skip)]
+    pub arrivals: Vec<ArrivalRow>,
 }
 
 impl StrategyResult {
@@ -142,6 +169,7 @@ impl StrategyResult {
             batches: metrics.batches,
             actions: Vec::new(),
             adaptation: Vec::new(),
+            arrivals: Vec::new(),
         }
     }
 

@@ -274,12 +274,15 @@ impl Study {
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut servers = Vec::new();
         for gpu in outcome.gpus {
+            servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
             collectors.push(gpu.sink);
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
         }
-        Ok(self.result(plan, collectors).with_control(&actions, &windows, &self.workloads))
+        let result = self.with_clients(self.result(plan, collectors), &servers);
+        Ok(result.with_control(&actions, &windows, &self.workloads))
     }
 
     /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
@@ -307,7 +310,9 @@ impl Study {
         let outcome = simulate(&self.input(plan, &simulated), take)?;
         let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
         let (mut actions, mut windows) = (Vec::new(), Vec::new());
+        let mut servers = Vec::new();
         for gpu in outcome.gpus {
+            servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
             let (collector, (log, trace)) = gpu.sink;
             collectors.push(collector);
             logs.extend(log);
@@ -318,7 +323,7 @@ impl Study {
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, &self.workloads, dir, format)?;
         }
-        let result = self.result(plan, collectors);
+        let result = self.with_clients(self.result(plan, collectors), &servers);
         Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 

@@ -2,17 +2,18 @@
 
 use super::Defaults;
 use super::reader::{Need, Problems, Read, Rule, Table, quoted};
-use super::rules::{Least, NumberRule};
+use super::rules::{Least, NumberRule, WholeRule};
 use super::suggest::nearest;
-use crate::units::Nanoseconds;
+use crate::units::{Milliseconds, Nanoseconds};
 use crate::workload::{
-    ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
+    ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
+    Thinking, TraceSpec,
 };
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 /// Every process with the keys that it has beside `process`.
-pub(super) const PROCESSES: [(&str, &[&str]); 15] = [
+pub(super) const PROCESSES: [(&str, &[&str]); 16] = [
     ("constant", &[]),
     ("poisson", &[]),
     ("gamma", &["cv"]),
@@ -28,6 +29,7 @@ pub(super) const PROCESSES: [(&str, &[&str]); 15] = [
     ("trace", &["path", "column", "workload", "start_s", "rate_scale"]),
     ("sum", &["parts"]),
     ("phases", &["phases"]),
+    ("closed_loop", &["clients", "think_ms", "thinking"]),
 ];
 const fn number(least: Least, most: f64, unit: &'static str, fix: &'static str) -> NumberRule {
     NumberRule { least, most, unit, fix }
@@ -73,6 +75,17 @@ pub(super) const FILE_SCALE: NumberRule = number(
     1e6,
     "",
     "give how many times faster than in the file requests shall arrive, such as rate_scale = 2",
+);
+const CLIENTS: WholeRule = WholeRule {
+    least: 1,
+    most: 1_000_000,
+    fix: "give how many clients send one request at a time, such as clients = 16",
+};
+const THINK: NumberRule = number(
+    Least::From(0.0),
+    3.6e6,
+    "ms",
+    "give how long a client waits between an answer and its next request, such as think_ms = 50",
 );
 const TABLE: Rule<'_> = Rule {
     allowed: "a table with the key `process`",
@@ -185,6 +198,7 @@ fn read_process(
             Some("trace") => read_trace(t, problems, folder),
             Some("sum") => read_parts(t, problems, folder),
             Some("phases") => read_phases(t, problems, folder),
+            Some("closed_loop") => read_closed_loop(t, problems),
             other => {
                 let fix = match other.and_then(|word| nearest(word, &words)) {
                     Some(near) => format!("did you mean \"{near}\"?"),
@@ -342,6 +356,36 @@ fn read_phases(
             Some(ArrivalPhase { duration: duration?, rate_scale: rate_scale?, arrival: arrival? })
         })?;
     Some(ArrivalSpec::Phases { phases })
+}
+
+fn read_closed_loop(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ArrivalSpec> {
+    let clients = CLIENTS.read(table, problems, "clients", Need::Required).given();
+    let think = THINK.read(table, problems, "think_ms", Need::Optional);
+    let think = think.convert(|ms| Some(Milliseconds::new(ms).ok()?.to_nanoseconds()));
+    let words = Thinking::ALL.map(|thinking| (thinking.as_str(), thinking));
+    let thinking = table.choice(problems, "thinking", &words);
+    Some(ArrivalSpec::ClosedLoop(ClosedLoopSpec {
+        clients: u32::try_from(clients?).ok()?,
+        think: think.or(Nanoseconds::ZERO)?,
+        thinking: thinking.or(Thinking::default())?,
+    }))
+}
+
+/// Refuses clients that are a part of something: they wait for answers, and go by no clock but their own.
+pub(super) fn check_closed_loop(
+    arrival: &Read<ArrivalSpec>,
+    in_phases: bool,
+    problems: &mut Problems<'_>,
+) {
+    let Read::Given(spec, place) = arrival else { return };
+    let rule = Rule {
+        allowed: "closed_loop as the whole arrival of a workload, in a scenario without [[phase]]",
+        fix: "give the workload an open process such as poisson, or take closed_loop out of the other process",
+    };
+    let alone = matches!(spec, ArrivalSpec::ClosedLoop(_)) && !in_phases;
+    if spec.waits_for_answers() && !alone {
+        problems.add(place, "closed_loop as a part of another process", rule);
+    }
 }
 
 /// Reads an array of tables; every one is looked at, so that every bad one is reported.

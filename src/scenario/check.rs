@@ -1,5 +1,6 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
+use super::arrival::check_closed_loop;
 use super::raw::{self, RawGpu, RawPhase, RawScenario, RawWorkload};
 use super::reader::{Problems, Read, Rule};
 use super::rules::NumberRule;
@@ -30,6 +31,8 @@ pub(super) fn check(
     let times = check_times(raw.duration, raw.warmup, raw.cooldown, problems);
     let gpus = check_gpus(raw.gpus, problems);
     check_trace(&raw.arrival, problems, exists);
+    let in_phases = !raw.phases.is_empty();
+    check_closed_loop(&raw.arrival, in_phases, problems);
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
@@ -41,6 +44,7 @@ pub(super) fn check(
         .into_iter()
         .flat_map(|workload| {
             check_trace(&workload.arrival, problems, exists);
+            check_closed_loop(&workload.arrival, in_phases, problems);
             let slo = scaled(workload.slo, &raw.slo_scale, &raw::SLO, Milliseconds::get, problems);
             let rate = scaled(
                 workload.rate,
@@ -54,7 +58,7 @@ pub(super) fn check(
             let arrival = workload.arrival.overriding(raw.arrival.clone());
             let arrival = arrival
                 .or(defaults.arrival.clone())
-                .map(|arrival| in_phases(arrival, &raw.phases).scaled(rate_scale));
+                .map(|arrival| with_phases(arrival, &raw.phases).scaled(rate_scale));
             let names = names(workload.name, &workload.count, problems);
             let first = || {
                 Some(ScenarioWorkload {
@@ -109,7 +113,7 @@ pub(super) fn check(
 ///
 /// Where the phases only change rates, the process stays one and the same and runs on a clock that goes faster or
 /// slower; else each phase has a process of its own.
-fn in_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
+fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
     if phases.is_empty() {
         return arrival;
     }

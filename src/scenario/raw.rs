@@ -258,7 +258,9 @@ fn read_phases(
         let t = &mut table;
         let duration = arrival::read_seconds(&arrival::LENGTH, t, problems, "duration_s");
         let rate_scale = arrival::FACTOR.read(t, problems, "rate_scale", Need::Optional).or(1.0);
-        let arrival = arrival::read(t, problems, folder).convert(|arrival| Some(Some(arrival)));
+        let arrival = arrival::read(t, problems, folder);
+        arrival::check_closed_loop(&arrival, true, problems);
+        let arrival = arrival.convert(|arrival| Some(Some(arrival)));
         table.finish(problems, |_| None);
         Some(RawPhase { duration: duration?, rate_scale: rate_scale?, arrival: arrival.or(None)? })
     };

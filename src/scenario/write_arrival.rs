@@ -2,7 +2,7 @@
 
 use super::write::{number, quote};
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalSpec, RateShape, TraceSpec};
+use crate::workload::{ArrivalSpec, ClosedLoopSpec, RateShape, TraceSpec};
 
 /// The table of arrivals on one line.
 pub(super) fn arrival_table(arrival: &ArrivalSpec) -> String {
@@ -47,6 +47,14 @@ fn keys(arrival: &ArrivalSpec) -> String {
             });
             process("phases", [("phases", list(phases))])
         }
+        ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, think, thinking }) => process(
+            "closed_loop",
+            [
+                ("clients", clients.to_string()),
+                ("think_ms", number(think.as_ms())),
+                ("thinking", quote(thinking.as_str())),
+            ],
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
 use crate::domain::{Action, GpuId, Plan, RecordSink, ServerWindow, Workload, WorkloadId};
 use crate::predictor::Predictor;
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalError, ArrivalSpec};
+use crate::workload::{ArrivalError, ArrivalSpec, ArrivalStatistics};
 use rayon::prelude::*;
 
 /// A run may expect at most this many requests: 2³². Each may have to wait in memory.
@@ -84,7 +84,7 @@ pub struct GpuOutcome<S> {
 }
 
 /// Counters of one server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerOutcome {
     /// The workload that it serves.
     pub workload: WorkloadId,
@@ -96,6 +96,8 @@ pub struct ServerOutcome {
     pub failed: u64,
     /// Batches that were formed.
     pub batches: u64,
+    /// What its clients sent, where they are in a closed loop; other arrivals are known without a run.
+    pub sent: Option<ArrivalStatistics>,
 }
 
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.

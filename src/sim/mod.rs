@@ -10,6 +10,7 @@
 //! - [`EngineSpec`], [`BatchingSpec`]: what a user can ask for, with the defaults
 //! - [`Batcher`]: the batching rules, usable on their own
 
+mod arrivals;
 mod batcher;
 mod batcher_rules;
 mod control;

@@ -1,8 +1,9 @@
 //! Checks a run and opens its arrivals: what both engines start from.
 //!
 //! A workload may have several placements, each with the part of the rate that it serves: its requests are
-//! then dealt out in that proportion ([`SplitArrivals`]).
+//! then dealt out in that proportion ([`SplitArrivals`](crate::workload::SplitArrivals)), or its clients are.
 
+use super::arrivals::Arrivals;
 use super::batcher_rules::BatcherRules;
 use super::draw::{Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
@@ -12,7 +13,7 @@ use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::predictor::Predictor;
 use crate::units::{Nanoseconds, RequestsPerSecond};
-use crate::workload::{ArrivalProcess, Purpose, SplitArrivals, Stream, TraceFault, stream};
+use crate::workload::{Purpose, Stream, TraceFault, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -38,7 +39,7 @@ pub(super) struct GpuRun<'a> {
 #[derive(Debug)]
 pub(super) struct ServerRun {
     pub(super) workload: WorkloadId,
-    pub(super) arrivals: Box<dyn ArrivalProcess>,
+    pub(super) arrivals: Arrivals,
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
@@ -146,7 +147,7 @@ fn predictor_of<'a>(
 
 fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
     let rates = input.workloads.iter().zip(replicas).filter(|(entry, replicas)| {
-        // A trace is as long as it is; its rate only serves planning.
+        // A trace is as long as it is, and clients wait; the rate only serves planning.
         !replicas.is_empty() && !entry.arrival.has_own_rate()
     });
     let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
@@ -172,7 +173,8 @@ fn prepare_gpu<'a>(
     let mut slots = 0;
     for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
-        let SimWorkload { workload, arrival, batching, server } = &input.workloads[index];
+        let entry = &input.workloads[index];
+        let SimWorkload { workload, batching, server, .. } = entry;
         let name = &workload.name;
         let rules = BatcherRules::new(batching, placement.batch)
             .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
@@ -190,11 +192,9 @@ fn prepare_gpu<'a>(
             .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
         let own = replicas[index].iter().position(|r| (r.gpu, r.place) == (gpu, place));
         let own = own.expect("every placement is listed");
-        let whole = arrival.build(name, workload.rate, input.duration, input.seed)?;
         let rates: Vec<RequestsPerSecond> =
             replicas[index].iter().filter_map(|replica| replica.served).collect();
-        let arrivals: Box<dyn ArrivalProcess> =
-            if rates.len() > 1 { Box::new(SplitArrivals::new(whole, &rates, own)) } else { whole };
+        let arrivals = Arrivals::new(entry, &rates, own, input.duration, input.seed)?;
         // Each replica draws from a part of the stream that no other reaches.
         let random = |purpose| {
             let mut random: Stream = stream(input.seed, name, purpose);

@@ -56,6 +56,18 @@ pub(super) struct Speeds<'a> {
     slot_server: Vec<usize>,
     /// Whether shares of more than 100 % in sum are scaled down while they execute together.
     overlap: bool,
+    scratch: Scratch,
+}
+
+/// Buffers that are filled anew for each state.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// How many instances of each server execute.
+    executing: Vec<u32>,
+    /// Slot and size of each batch.
+    running: Vec<(usize, usize)>,
+    members: Vec<Member>,
+    prediction: CoLocationPrediction,
 }
 
 impl<'a> Speeds<'a> {
@@ -69,7 +81,8 @@ impl<'a> Speeds<'a> {
             .enumerate()
             .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
             .collect();
-        Self { predictor, interference, servers, slot_server, overlap: false }
+        let scratch = Scratch::default();
+        Self { predictor, interference, servers, slot_server, overlap: false, scratch }
     }
 
     /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
@@ -136,33 +149,42 @@ impl<'a> Speeds<'a> {
     }
 
     /// Asks the predictor for the state in which the slots execute batches of these sizes.
-    pub(super) fn compute(&self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
-        let mut executing = vec![0_u32; self.servers.len()];
-        let running: Vec<(usize, usize)> = sizes
-            .iter()
-            .enumerate()
-            .filter(|(_, size)| **size > 0)
-            .map(|(slot, size)| (slot, *size as usize))
-            .collect();
-        for (slot, _) in &running {
-            executing[self.slot_server[*slot]] += 1;
+    pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let state = self.compute_with(&mut scratch, sizes);
+        self.scratch = scratch;
+        state
+    }
+
+    fn compute_with(
+        &self,
+        scratch: &mut Scratch,
+        sizes: &[u32],
+    ) -> Result<SetState, BadPrediction> {
+        let Scratch { executing, running, members, prediction: now } = scratch;
+        executing.clear();
+        executing.resize(self.servers.len(), 0);
+        running.clear();
+        for (slot, &size) in sizes.iter().enumerate() {
+            if size > 0 {
+                running.push((slot, size as usize));
+                executing[self.slot_server[slot]] += 1;
+            }
         }
-        let busy = self.servers.iter().zip(&executing).filter(|(_, executing)| **executing > 0);
+        let busy = self.servers.iter().zip(&*executing).filter(|(_, executing)| **executing > 0);
         let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
         let scale = if self.overlap && busy_sm_pct > 100.0 { 100.0 / busy_sm_pct } else { 1.0 };
-        let members: Vec<Member> = running
-            .iter()
-            .map(|(slot, rows)| {
-                let server = self.slot_server[*slot];
-                let mut member = self.member(server, *rows, executing[server]);
-                if scale < 1.0 {
-                    member.sm = SmPercent::new(member.sm.get() * scale)
-                        .expect("a part of a positive share is positive");
-                }
-                member
-            })
-            .collect();
-        let now = self.predictor.predict(&members);
+        members.clear();
+        for &(slot, rows) in &*running {
+            let server = self.slot_server[slot];
+            let mut member = self.member(server, rows, executing[server]);
+            if scale < 1.0 {
+                member.sm = SmPercent::new(member.sm.get() * scale)
+                    .expect("a part of a positive share is positive");
+            }
+            members.push(member);
+        }
+        self.predictor.predict_into(members, now);
 
         let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
         for (i, (slot, rows)) in running.iter().enumerate() {
@@ -178,7 +200,7 @@ impl<'a> Speeds<'a> {
             }
             exec_ns[*slot] = ms * 1e6;
         }
-        let CoLocationPrediction { power_w, clock_mhz, .. } = now;
+        let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
         for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(BadPrediction { server: None, batch: 0, what, value });

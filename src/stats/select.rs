@@ -1,9 +1,10 @@
 //! Order statistics of many integers.
 
-/// Integers are spread over at most this many buckets.
+/// Integers are spread over at most this many buckets, as a power of two.
 const BUCKETS_LOG: u32 = 14;
+const BUCKETS: usize = 1 << BUCKETS_LOG;
 /// Fewer integers than this are sorted.
-const MANY: usize = 1 << 12;
+const MANY: usize = 1 << 10;
 
 /// The integers that would stand at `positions` if `data` were sorted, in the order of `positions`.
 ///
@@ -19,41 +20,89 @@ const MANY: usize = 1 << 12;
 /// When a position is not below the length of the data.
 #[must_use]
 pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
-    if data.len() < MANY {
+    if data.len() < MANY || u32::try_from(data.len() + 1).is_err() {
         let mut sorted = data.to_vec();
         sorted.sort_unstable();
         return positions.iter().map(|&position| sorted[position]).collect();
     }
-    let (least, greatest) = data.iter().fold((u64::MAX, 0), |(a, b), &x| (a.min(x), b.max(x)));
-    let bits = (greatest - least).checked_ilog2().map_or(0, |log| log + 1);
-    let shift = bits.saturating_sub(BUCKETS_LOG);
-    const MASK: usize = (1 << BUCKETS_LOG) - 1;
+    let bits = data.iter().fold(0, |bits, &x| bits | x).checked_ilog2().map_or(0, |log| log + 1);
+    // Two integers for each bucket, if they were spread evenly.
+    let buckets_log = (data.len().ilog2() - 1).min(BUCKETS_LOG);
+    let shift = bits.saturating_sub(buckets_log);
+    // The mask spares the check of the bounds of an array.
     #[expect(clippy::cast_possible_truncation, reason = "no more than 14 bits are left")]
-    let bucket_of = |x: u64| ((x - least) >> shift) as usize & MASK;
+    let bucket_of = |x: u64| (x >> shift) as usize & (BUCKETS - 1);
 
-    let mut before = vec![0_usize; MASK + 1];
-    for &x in data {
-        before[bucket_of(x)] += 1;
+    let mut counts = Box::new([0_u32; BUCKETS]);
+    let (blocks, rest) = data.as_chunks::<4>();
+    for &[a, b, c, d] in blocks {
+        counts[bucket_of(a)] += 1;
+        counts[bucket_of(b)] += 1;
+        counts[bucket_of(c)] += 1;
+        counts[bucket_of(d)] += 1;
+    }
+    for &x in rest {
+        counts[bucket_of(x)] += 1;
     }
     let mut sum = 0;
-    for count in &mut before {
+    // How many integers are in the buckets before each.
+    for count in &mut counts[..1 << buckets_log] {
         sum += std::mem::replace(count, sum);
     }
+    let before = &counts[..1 << buckets_log];
+
     // The last bucket with no more than that many before it; empty ones have as many as the next.
-    let bucket_at = |position| before.partition_point(|&count| count <= position) - 1;
-    let mut wanted = vec![false; MASK + 1];
-    for &position in positions {
+    let bucket_at = |position: usize| {
         assert!(position < data.len(), "position {position} of {}", data.len());
-        wanted[bucket_at(position)] = true;
-    }
-    let mut kept: Vec<u64> = data.iter().copied().filter(|&x| wanted[bucket_of(x)]).collect();
-    kept.sort_unstable();
-    let kept_before = |bucket| kept.partition_point(|&x| bucket_of(x) < bucket);
-    let at = |&position: &usize| {
-        let bucket = bucket_at(position);
-        kept[kept_before(bucket) + position - before[bucket]]
+        before.partition_point(|&count| count as usize <= position) - 1
     };
-    positions.iter().map(at).collect()
+    let wanted: Vec<usize> = positions.iter().map(|&position| bucket_at(position)).collect();
+    let mut sorted = wanted.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    // The integers of wanted buckets are copied, each to the place of its bucket, from 1 on.
+    let mut end = 1;
+    let places: Vec<Place> = (sorted.iter())
+        .map(|&bucket| {
+            let first = before[bucket];
+            let until = before.get(bucket + 1).copied().unwrap_or(sum);
+            let start = end;
+            end += until - first;
+            Place { bucket, first, start, end }
+        })
+        .collect();
+    // From here on, where the next integer of a bucket goes, or 0.
+    let mut next = counts;
+    next[..1 << buckets_log].fill(0);
+    for place in &places {
+        next[place.bucket] = place.start;
+    }
+    let mut kept = vec![0; end as usize];
+    for &x in data {
+        let next = &mut next[bucket_of(x)];
+        if *next > 0 {
+            kept[*next as usize] = x;
+            *next += 1;
+        }
+    }
+    for place in &places {
+        kept[place.start as usize..place.end as usize].sort_unstable();
+    }
+    let at = |(&position, bucket): (&usize, usize)| {
+        let place = &places[places.partition_point(|place| place.bucket < bucket)];
+        kept[place.start as usize + position - place.first as usize]
+    };
+    positions.iter().zip(wanted).map(at).collect()
+}
+
+/// Where the integers of a wanted bucket are kept.
+#[derive(Debug)]
+struct Place {
+    bucket: usize,
+    /// How many integers are in the buckets before it.
+    first: u32,
+    start: u32,
+    end: u32,
 }
 
 #[cfg(test)]

@@ -43,10 +43,12 @@ pub enum SweepError {
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The first point of the sweep is no valid scenario for a reason that all points share.
-    #[error("{}: the sweep's fields do not fit the scenario: {source}", .path.display())]
+    #[error("{}: {place} not fit the scenario: {source}", .path.display())]
     FirstPoint {
         /// The sweep file.
         path: PathBuf,
+        /// The field that it comes from, where it is one, with a verb.
+        place: String,
         /// Why.
         source: Box<ScenarioError>,
     },

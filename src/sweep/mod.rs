@@ -13,6 +13,7 @@ mod drive;
 mod error;
 mod file;
 mod finish;
+mod first;
 mod folder;
 mod grid;
 mod latin;

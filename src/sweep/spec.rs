@@ -3,6 +3,7 @@
 use super::SweepError;
 use super::cache::Cache;
 use super::file::RawSweep;
+use super::first::first_point;
 use super::grid::{Grid, Point};
 use super::read::{Complaint, grid};
 use super::seeds::Seeds;
@@ -65,10 +66,7 @@ impl Sweep {
             return Err(complain.about("version", &what, "1", "write version = 1"));
         }
         let scenario = path.parent().unwrap_or(Path::new("")).join(&raw.scenario);
-        let mut document = Document::load(&scenario)?;
-        for (field, value) in &raw.set {
-            document.set(field, value.clone()).map_err(|error| first_point(path, error.into()))?;
-        }
+        let scenario = Document::load(&scenario)?;
         let grid = grid(&raw.axis, complain)?;
         let Some(points) = grid.len() else {
             return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
@@ -93,6 +91,7 @@ impl Sweep {
         };
         let predictors = optional(names("predictors", &raw.predictors, &[])?);
         let truths = optional(names("truths", &raw.truths, &[])?);
+        let (document, first) = first_point(path, &scenario, raw.set.clone(), &grid)?;
         let default_seed = document.scenario().map_or(1, |scenario| scenario.seed);
         let mut sweep = Self {
             path: path.to_owned(),
@@ -105,11 +104,7 @@ impl Sweep {
             seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
             points,
             cache: Cache::default(),
-            first: adjusted(
-                first_scenario(path, &document, &grid)?,
-                raw.profile.as_deref(),
-                raw.prediction_error,
-            ),
+            first: adjusted(first, raw.profile.as_deref(), raw.prediction_error),
             document,
             grid,
             inputs: Vec::new(),
@@ -295,17 +290,6 @@ fn distinct(
     Ok(list.to_vec())
 }
 
-/// Makes the first point, so that what is wrong with all points is said before any of them runs.
-fn first_scenario(path: &Path, document: &Document, grid: &Grid) -> Result<Scenario, SweepError> {
-    let mut document = document.clone();
-    for (field, value) in grid.fields().zip(&grid.point(0).values) {
-        document
-            .set(&field.path, value.clone())
-            .map_err(|error| first_point(path, error.into()))?;
-    }
-    document.scenario().map_err(|error| first_point(path, error.into()))
-}
-
 /// The scenario with what the sweep says beside fields.
 fn adjusted(mut scenario: Scenario, profile: Option<&str>, prediction_error: bool) -> Scenario {
     if let Some(profile) = profile {
@@ -315,13 +299,4 @@ fn adjusted(mut scenario: Scenario, profile: Option<&str>, prediction_error: boo
         scenario.prediction_error = Some(ErrorDraw::Uncertainty);
     }
     scenario
-}
-
-fn first_point(path: &Path, error: SweepError) -> SweepError {
-    match error {
-        SweepError::Scenario(source) => {
-            SweepError::FirstPoint { path: path.to_owned(), source: Box::new(source) }
-        }
-        other => other,
-    }
 }

@@ -23,7 +23,7 @@ pub use fit::{GammaFit, WindowFit, fit_gaps, fit_windows};
 pub use format::{Format, Reading, read};
 pub use mapping::Mapping;
 pub use rescale::{Rescale, rescale};
-pub use write::write_csv;
+pub use write::{write_csv, write_merged};
 
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;

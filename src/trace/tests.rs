@@ -274,3 +274,35 @@ fn a_servegen_client_has_the_rates_of_its_file() {
     }
     assert_eq!(trace.part(window, Some(window)).arrivals.len(), 0);
 }
+
+#[test]
+fn processes_are_merged_as_they_go() {
+    use crate::domain::WorkloadName;
+    use crate::units::RequestsPerSecond;
+    use crate::workload::{ArrivalProcess, ArrivalSpec};
+    let length = Nanoseconds::new(10_000_000_000);
+    // The first two send their requests at the same times.
+    let specs = [
+        ("a", 100.0, ArrivalSpec::Constant),
+        ("b, quoted", 100.0, ArrivalSpec::Constant),
+        ("c", 50.0, ArrivalSpec::Gamma { cv: 4.0 }),
+    ];
+    let build = |(name, rate, spec): &(&'static str, f64, ArrivalSpec)| {
+        let rate = RequestsPerSecond::new(*rate).unwrap();
+        (*name, spec.build(&WorkloadName::new(name).unwrap(), rate, length, 1).unwrap())
+    };
+    let mut trace = Trace { length, ..Trace::default() };
+    for (key, spec) in (0..).zip(&specs) {
+        let (name, mut process) = build(spec);
+        trace.keys.push(name.to_owned());
+        trace.arrivals.extend(std::iter::from_fn(|| process.next_arrival()).map(|t| (t, key)));
+    }
+    trace.arrivals.sort();
+    let (mut whole, mut merged, mut counts) = (Vec::new(), Vec::new(), [0; 3]);
+    write_csv(&trace, &mut whole).unwrap();
+    let mut processes: Vec<(&str, Box<dyn ArrivalProcess>)> = specs.iter().map(build).collect();
+    write_merged(&mut processes, &mut merged, &mut |_, key| counts[key] += 1).unwrap();
+    assert!(whole == merged);
+    assert_eq!(counts[..2], [1000, 1000]);
+    assert_eq!(counts[2], trace.of_key(2).count());
+}

@@ -50,18 +50,24 @@ impl Nanoseconds {
     /// Rounds a non-negative number of nanoseconds to the nearest integer, saturating at the ends.
     #[must_use]
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates; that is the documented behaviour"
-    )]
     pub fn from_f64(ns: f64) -> Self {
         // Floats from 0 to 2^52 are ordered as their bits are; negative ones and NaN come above.
         if ns.to_bits() < Self::INTEGERS.to_bits() {
             Self::from_small_f64(ns)
         } else {
-            Self(ns.round() as u64)
+            Self::from_unusual_f64(ns)
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates; that is the documented behaviour"
+    )]
+    fn from_unusual_f64(ns: f64) -> Self {
+        Self(ns.round() as u64)
     }
 
     /// From here on every float is an integer: 2⁵².

@@ -67,6 +67,16 @@ pub enum ArrivalError {
         /// The kind of process.
         process: &'static str,
     },
+    /// Closed-loop arrivals are not known before they are answered.
+    #[error(
+        "workload {workload}: closed_loop arrivals depend on when their answers come, so they can only be \
+         simulated (`igniter simulate`, `compare`, `sweep`) and only on their own: not written as a trace, not \
+         sent to real servers, not part of another process; use an open process such as poisson here"
+    )]
+    ClosedLoop {
+        /// The workload.
+        workload: WorkloadName,
+    },
     /// The trace file is missing or wrong.
     #[error("workload {workload}: {source}")]
     Trace {

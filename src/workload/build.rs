@@ -20,7 +20,7 @@ impl ArrivalSpec {
     /// combined process from a stream of its own. A trace is read and checked as a whole.
     ///
     /// # Errors
-    /// When the rate is 0 (traces do not need one), the coefficient of variation is outside
+    /// For closed-loop arrivals, which are no process, and when the rate is 0 (traces do not need one), the coefficient of variation is outside
     /// [`GammaArrivals::CV_RANGE`] or [`WeibullArrivals::CV_RANGE`], the states of an MMPP make no process,
     /// or a file is missing or wrong.
     pub fn build(
@@ -120,6 +120,9 @@ impl Builder<'_> {
                     start += length;
                 }
                 Box::new(PhaseArrivals::new(made))
+            }
+            ArrivalSpec::ClosedLoop(_) => {
+                return Err(ArrivalError::ClosedLoop { workload: self.workload.clone() });
             }
         })
     }

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod build;
+mod clients;
 mod combined;
 mod constant;
 mod gamma;
@@ -28,6 +29,7 @@ mod trace;
 mod weibull;
 
 pub use arrival::{ArrivalError, ArrivalProcess};
+pub use clients::Clients;
 pub use combined::{PhaseArrivals, SumArrivals};
 pub use constant::ConstantArrivals;
 pub use gamma::GammaArrivals;
@@ -39,8 +41,10 @@ pub use poisson::PoissonArrivals;
 pub use seed::{Purpose, Stream, stream};
 pub use shape::{RateShape, RateStep};
 pub use shaped::ShapedArrivals;
-pub use spec::{ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, TraceSpec};
-pub use split::SplitArrivals;
-pub use statistics::ArrivalStatistics;
+pub use spec::{
+    ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, Thinking, TraceSpec,
+};
+pub use split::{SplitArrivals, Turns};
+pub use statistics::{ArrivalStatistics, ArrivalTally};
 pub use trace::{TraceArrivals, TraceError, TraceFault};
 pub use weibull::{WeibullArrivals, inverse_shape};

@@ -36,7 +36,8 @@ impl ArrivalProcess for PoissonArrivals {
         for chunk in times[start..].chunks_mut(CHUNK) {
             let gaps = &mut gaps[..chunk.len()];
             gaps.fill_with(|| Exp1.sample(&mut random));
-            if self.mean_gap_ns < LONGEST_MEAN {
+            let small = self.mean_gap_ns < LONGEST_MEAN;
+            if small {
                 for (time, gap) in chunk.iter_mut().zip(&*gaps) {
                     *time = Nanoseconds::from_small_f64(gap * self.mean_gap_ns);
                 }
@@ -45,9 +46,16 @@ impl ArrivalProcess for PoissonArrivals {
                     *time = Nanoseconds::from_f64(gap * self.mean_gap_ns);
                 }
             }
-            for time in chunk {
-                last = last.saturating_add(*time);
-                *time = last;
+            if small && last < FAR {
+                for time in chunk {
+                    last += *time;
+                    *time = last;
+                }
+            } else {
+                for time in chunk {
+                    last = last.saturating_add(*time);
+                    *time = last;
+                }
             }
         }
         (self.random, self.last) = (random, last);
@@ -63,3 +71,6 @@ const CHUNK: usize = 64;
 
 /// Below this mean, in ns, no gap reaches 2⁵² ns: a draw is an infinity, or below 7.7 + 53 ln 2 = 44.5.
 const LONGEST_MEAN: f64 = 1e14;
+
+/// Below this, a chunk of such gaps can be added, with two infinities among them.
+const FAR: Nanoseconds = Nanoseconds::new(1 << 62);

@@ -28,6 +28,8 @@ pub enum Purpose {
     Race,
     /// How far the predictor is off.
     Prediction,
+    /// How long clients think.
+    Thinking,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Noise => "noise",
             Self::Race => "race",
             Self::Prediction => "prediction",
+            Self::Thinking => "thinking",
         }
     }
 }

@@ -57,6 +57,44 @@ pub enum ArrivalSpec {
         /// One or more; the last one goes on until the end of the run.
         phases: Vec<ArrivalPhase>,
     },
+    /// Clients that wait for their answers. The workload's rate then only serves planning. It is no process on
+    /// its own, as it depends on who answers when: see [`Clients`](super::Clients).
+    ClosedLoop(ClosedLoopSpec),
+}
+
+/// Clients of which each sends a request, waits for its answer, thinks, and sends the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedLoopSpec {
+    /// How many (≥ 1).
+    pub clients: u32,
+    /// How long each thinks on average.
+    pub think: Nanoseconds,
+    /// How that varies.
+    pub thinking: Thinking,
+}
+
+/// The distribution of think times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Thinking {
+    /// Always the same.
+    #[default]
+    Constant,
+    /// Exponential, as in the classic models of interactive systems.
+    Exponential,
+}
+
+impl Thinking {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Constant, Self::Exponential];
+
+    /// The word in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Exponential => "exponential",
+        }
+    }
 }
 
 /// A state of [`ArrivalSpec::Mmpp`].
@@ -118,11 +156,11 @@ impl TraceSpec {
 }
 
 impl ArrivalSpec {
-    /// Whether its rate is that of a file, not the workload's.
+    /// Whether its rate is that of a file, or of answers, and not the workload's.
     #[must_use]
     pub fn has_own_rate(&self) -> bool {
         match self {
-            Self::Trace(_) | Self::Rates { .. } => true,
+            Self::Trace(_) | Self::Rates { .. } | Self::ClosedLoop(_) => true,
             Self::Shaped { gaps, .. } => gaps.has_own_rate(),
             Self::Sum { parts } => parts.iter().any(|part| part.arrival.has_own_rate()),
             Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.has_own_rate()),
@@ -135,8 +173,26 @@ impl ArrivalSpec {
         }
     }
 
-    /// The same with all rates that are its own (those of files) multiplied by a factor: what a scenario's
-    /// `rate_scale` does beside the workload's rate.
+    /// Whether it is a closed loop, or has one in it.
+    #[must_use]
+    pub fn waits_for_answers(&self) -> bool {
+        match self {
+            Self::ClosedLoop(_) => true,
+            Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => gaps.waits_for_answers(),
+            Self::Sum { parts } => parts.iter().any(|part| part.arrival.waits_for_answers()),
+            Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.waits_for_answers()),
+            Self::Constant
+            | Self::Poisson
+            | Self::Gamma { .. }
+            | Self::Weibull { .. }
+            | Self::Normalised
+            | Self::Mmpp { .. }
+            | Self::Trace(_) => false,
+        }
+    }
+
+    /// The same with all rates that are its own (those of files) and the number of clients multiplied by a factor:
+    /// what a scenario's `rate_scale` does beside the workload's rate. There is one client at least.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         self.scale(factor);
@@ -147,6 +203,16 @@ impl ArrivalSpec {
         match self {
             Self::Trace(TraceSpec { rate_scale, .. }) | Self::Rates { rate_scale, .. } => {
                 *rate_scale *= factor;
+            }
+            Self::ClosedLoop(ClosedLoopSpec { clients, .. }) => {
+                let scaled = (f64::from(*clients) * factor).round().clamp(1.0, f64::from(u32::MAX));
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a whole number in range"
+                )]
+                let scaled = scaled as u32;
+                *clients = scaled;
             }
             Self::Shaped { gaps, .. } => gaps.scale(factor),
             Self::Sum { parts } => parts.iter_mut().for_each(|part| part.arrival.scale(factor)),
@@ -177,7 +243,8 @@ impl ArrivalSpec {
             | Self::Gamma { .. }
             | Self::Weibull { .. }
             | Self::Normalised
-            | Self::Mmpp { .. } => Vec::new(),
+            | Self::Mmpp { .. }
+            | Self::ClosedLoop(_) => Vec::new(),
         }
     }
 }

@@ -5,13 +5,9 @@ use crate::units::{Nanoseconds, RequestsPerSecond};
 
 /// The arrivals of one of several servers that serve a stream together.
 ///
-/// Requests are dealt out by smooth weighted round robin, as load balancers do it (nginx, "Upstream: smooth
-/// weighted round-robin balancing"): each server gains its weight with every request, the one with most
-/// takes the request and pays the sum of all weights. After any n requests a server with weight w of W has
-/// had n w / W of them, give or take less than one for each server, and they are spread evenly.
-///
-/// It depends on nothing but the weights and the number of the request, so each server can draw the whole
-/// stream and keep what is its own: servers on different GPUs need not know of each other.
+/// Requests are dealt out in [`Turns`]. They depend on nothing but the weights and the number of the request, so
+/// each server can draw the whole stream and keep what is its own: servers on different GPUs need not know of
+/// each other.
 #[derive(Debug)]
 pub struct SplitArrivals {
     whole: Box<dyn ArrivalProcess>,
@@ -36,7 +32,7 @@ impl ArrivalProcess for SplitArrivals {
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         loop {
             let arrival = self.whole.next_arrival()?;
-            if self.turns.next() == self.own {
+            if self.turns.next() == Some(self.own) {
                 return Some(arrival);
             }
         }
@@ -47,17 +43,24 @@ impl ArrivalProcess for SplitArrivals {
     }
 }
 
-/// Whose turn it is.
-#[derive(Debug)]
-struct Turns {
+/// Which of several servers takes the first request, the second, and so on without end.
+///
+/// Smooth weighted round robin, as load balancers do it (nginx, "Upstream: smooth weighted round-robin
+/// balancing"): each server gains its weight with every request, the one with most takes the request and pays
+/// the sum of all weights. After any n requests a server with weight w of W has had n w / W of them, give or
+/// take less than one for each server, and they are spread evenly.
+#[derive(Debug, Clone)]
+pub struct Turns {
     weights: Vec<i64>,
     credit: Vec<i64>,
     total: i64,
 }
 
 impl Turns {
-    /// Weights are whole millionths of a request/s, so that nothing is rounded on the way.
-    fn new(rates: &[RequestsPerSecond]) -> Self {
+    /// The turns of servers with these rates; at least one. Weights are whole millionths of a request/s, so
+    /// that nothing is rounded on the way. Where all rates are 0, the first server takes everything.
+    #[must_use]
+    pub fn new(rates: &[RequestsPerSecond]) -> Self {
         const MILLIONTHS: f64 = 1e6;
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
         let weight = |rate: &RequestsPerSecond| {
@@ -68,8 +71,12 @@ impl Turns {
         let total = weights.iter().sum();
         Self { credit: vec![0; weights.len()], weights, total }
     }
+}
 
-    fn next(&mut self) -> usize {
+impl Iterator for Turns {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
         let mut chosen = 0;
         for (server, weight) in self.weights.iter().enumerate() {
             self.credit[server] += weight;
@@ -78,7 +85,7 @@ impl Turns {
             }
         }
         self.credit[chosen] -= self.total;
-        chosen
+        Some(chosen)
     }
 }
 
@@ -93,8 +100,7 @@ mod tests {
     }
 
     fn turns(of: &[f64], count: usize) -> Vec<usize> {
-        let mut turns = Turns::new(&rates(of));
-        (0..count).map(|_| turns.next()).collect()
+        Turns::new(&rates(of)).take(count).collect()
     }
 
     #[test]

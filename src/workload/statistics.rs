@@ -56,40 +56,75 @@ impl ArrivalStatistics {
     }
 
     /// Looks at times in order, of a run of the given length; later ones are left out.
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     pub fn of_times(times: impl Iterator<Item = Nanoseconds>, duration: Nanoseconds) -> Self {
-        let (mut gaps, mut counts) = (Moments::default(), Moments::default());
-        let (mut requests, mut longest, mut last) = (0_u64, None, None::<Nanoseconds>);
-        let (mut window, mut in_window, mut peak) = (0_u64, 0_u64, 0_u64);
-        let windows = duration.get() / WINDOW;
-        let mut close = |window: &mut u64, count: &mut u64, until: u64| {
-            peak = peak.max(*count);
-            while *window < until {
-                // The last window may be cut short by the end of the run.
-                if *window < windows {
-                    counts.add(*count as f64);
-                }
-                *count = 0;
-                *window += 1;
-            }
-        };
-        for time in times.take_while(|time| *time < duration) {
-            requests += 1;
-            if let Some(last) = last {
-                let gap = time.saturating_sub(last);
-                gaps.add(gap.as_f64());
-                longest = longest.max(Some(gap));
-            }
-            last = Some(time);
-            close(&mut window, &mut in_window, time.get() / WINDOW);
-            in_window += 1;
+        let mut tally = ArrivalTally::new(duration);
+        times.take_while(|time| *time < duration).for_each(|time| tally.add(time));
+        tally.statistics()
+    }
+}
+
+/// Arrivals that are counted one after another.
+#[derive(Debug, Clone)]
+pub struct ArrivalTally {
+    duration: Nanoseconds,
+    gaps: Moments,
+    counts: Moments,
+    requests: u64,
+    longest: Option<Nanoseconds>,
+    last: Option<Nanoseconds>,
+    /// The present window, and what it holds so far.
+    window: u64,
+    in_window: u64,
+    peak: u64,
+}
+
+impl ArrivalTally {
+    /// None so far, in a run of the given length.
+    #[must_use]
+    pub fn new(duration: Nanoseconds) -> Self {
+        let (gaps, counts) = (Moments::default(), Moments::default());
+        let (requests, longest, last) = (0, None, None);
+        let (window, in_window, peak) = (0, 0, 0);
+        Self { duration, gaps, counts, requests, longest, last, window, in_window, peak }
+    }
+
+    /// Counts an arrival that is before the end of the run, and not before the one before.
+    pub fn add(&mut self, time: Nanoseconds) {
+        self.requests += 1;
+        if let Some(last) = self.last {
+            let gap = time.saturating_sub(last);
+            self.gaps.add(gap.as_f64());
+            self.longest = self.longest.max(Some(gap));
         }
-        let until = windows.max(window + 1);
-        close(&mut window, &mut in_window, until);
-        let duration_s = duration.as_seconds();
+        self.last = Some(time);
+        self.close(time.get() / WINDOW);
+        self.in_window += 1;
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
+    fn close(&mut self, until: u64) {
+        self.peak = self.peak.max(self.in_window);
+        while self.window < until {
+            // The last window may be cut short by the end of the run.
+            if self.window < self.duration.get() / WINDOW {
+                self.counts.add(self.in_window as f64);
+            }
+            self.in_window = 0;
+            self.window += 1;
+        }
+    }
+
+    /// What they amount to.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
+    pub fn statistics(&self) -> ArrivalStatistics {
+        let mut closed = self.clone();
+        closed.close((self.duration.get() / WINDOW).max(self.window + 1));
+        let Self { gaps, counts, requests, longest, peak, .. } = closed;
+        let duration_s = self.duration.as_seconds();
         let gap_cv = gaps.variance().filter(|_| gaps.mean > 0.0).map(|v| v.sqrt() / gaps.mean);
         let dispersion = counts.variance().filter(|_| counts.mean > 0.0).map(|v| v / counts.mean);
-        Self {
+        ArrivalStatistics {
             requests,
             duration_s,
             rate_rps: if duration_s > 0.0 { requests as f64 / duration_s } else { 0.0 },

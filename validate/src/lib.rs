@@ -4,7 +4,7 @@
 //! - [`doctor`] says what a machine lacks.
 //! - [`facts`] finds out what MPS grants and how long copies take.
 //! - [`launch`] starts one Triton server for each placement of a plan and ends it again.
-//! - [`client`] sends requests over HTTP, [`load`] sends them at their times.
+//! - [`client`] sends requests over HTTP, [`load`] sends them at their times; [`http`] asks servers all else.
 //! - [`data`] holds what is sent.
 //! - [`measure`] makes records of what happened; [`compare`] puts predicted, simulated and measured side by
 //!   side.
@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod facts;
 pub mod gpu;
 pub mod guard;
+pub mod http;
 pub mod launch;
 pub mod life;
 pub mod load;

@@ -2,7 +2,7 @@
 //!
 //! The first signal asks: whoever waits or works looks at [`interrupted`] at least every tenth of a second,
 //! ends what it started, keeps what was recorded so far and returns. The second signal ends this process at
-//! once; the guards of the servers ([`crate::guard`]) then end those.
+//! once, without the files that were not finished; the guards of the servers ([`crate::guard`]) then end those.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ pub struct Interrupted;
 pub fn watch() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            igniter::report::discard_unfinished();
             std::process::exit(i32::from(INTERRUPTED_CODE));
         }
         eprintln!("validate: interrupted; ending what was started (again: at once)");

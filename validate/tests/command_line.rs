@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use std::net::TcpListener;
 
 fn validate() -> Command {
     Command::new(env!("CARGO_BIN_EXE_validate"))
@@ -53,4 +54,45 @@ fn the_doctor_describes_the_gpu_of_a_recording() {
     validate().args(["doctor", "--quick", "--gpu-recording", recording]).assert().stdout(found);
     let gone = validate().args(["doctor", "--quick", "--gpu-recording", "/nowhere"]).assert();
     gone.stdout(contains("the recording /nowhere"));
+}
+
+/// Servers are on the loopback interface, or where a file says: no proxy is to hear of them.
+#[test]
+fn a_proxy_of_the_environment_is_not_used() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, servers) = (folder.path().join("one.toml"), folder.path().join("servers.toml"));
+    let text = "version = 1\nduration_s = 5\n[[gpu]]\nkind = \"v100\"\n[[workload]]\nname = \"W1\"\n\
+                model = \"alexnet\"\nslo_ms = 15\nrate_rps = 100\n";
+    std::fs::write(&scenario, text).unwrap();
+    std::fs::write(&servers, format!("[[server]]\nworkload = \"W1\"\nurl = \"http://{closed}\"\n"))
+        .unwrap();
+    let mut command = validate();
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, format!("http://{}", proxy.local_addr().unwrap()));
+    }
+    command.arg("run").arg(&scenario).args(["--launcher", "external", "--servers"]).arg(&servers);
+    let said = contains(format!("http://{closed}, the server of W1: it is not ready"));
+    let refused = contains("refused").or(contains("Refused"));
+    command.arg("-o").arg(folder.path().join("out")).assert().code(2).stderr(said.and(refused));
+    let heard = proxy.accept().map(drop).unwrap_err();
+    assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock, "nobody came to the proxy");
+}
+
+#[test]
+fn clients_that_wait_are_refused_before_any_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("waiting.toml");
+    let text = "version = 1\nduration_s = 5\n[[gpu]]\nkind = \"v100\"\n[[workload]]\nname = \"W1\"\nmodel = \"alexnet\"\n\
+                slo_ms = 50\nrate_rps = 100\narrival = { process = \"closed_loop\", clients = 4 }\n";
+    std::fs::write(&scenario, text).unwrap();
+    let words = contains("waiting.toml").and(contains("workload W1: closed_loop arrivals"));
+    let words = words.and(contains("not sent to real servers"));
+    let arguments = ["run", scenario.to_str().unwrap(), "-o", "/nowhere/out"];
+    validate().args(arguments).assert().code(2).stdout("").stderr(words);
 }

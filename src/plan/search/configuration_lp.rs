@@ -16,7 +16,7 @@
 use super::super::bound::round_up;
 use super::clock::Clock;
 use super::enumerate::FeasibleSet;
-use super::pricing::{Priced, Pricing};
+use super::pricing::{Effort, Priced, Pricing};
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
 
 /// Rounds of row generation after which the best bound so far has to do.
@@ -25,7 +25,11 @@ const MOST_ROUNDS: usize = 400;
 /// Feasible co-locations that are listed at most to prove a bound.
 const MOST_SETS: usize = 1_500_000;
 
-/// A set is worth adding when its price exceeds 1 by this much.
+/// A set is worth adding when its price exceeds 1 by this much: first those that matter most, and less and
+/// less when there are no more of them.
+const PRICE_TOLERANCES: [f64; 4] = [1e-3, 1e-4, 1e-5, PRICE_TOLERANCE];
+
+/// The last of them.
 const PRICE_TOLERANCE: f64 = 1e-7;
 
 /// Whether the linear program is solved to the end.
@@ -67,27 +71,45 @@ pub(in crate::plan) fn solve(
     sets.dedup_by(|a, b| a.types == b.types);
     let mut bound = 0.0_f64;
     let mut all: Option<Vec<FeasibleSet>> = None;
+    let mut tolerances = PRICE_TOLERANCES.into_iter();
+    let mut enough = 1.0 + tolerances.next().unwrap_or(PRICE_TOLERANCE);
     for _ in 0..MOST_ROUNDS {
         if clock.is_over() {
             break;
         }
         let prices = dual(&sets, &counts)?;
         let value: f64 = counts.iter().zip(&prices).map(|(n, price)| n * price).sum();
-        let priced = match &all {
-            Some(all) => dearest(all, &prices),
-            None => pricing.price(&prices, 1.0 + PRICE_TOLERANCE),
-        };
-        if let Some(highest) = priced.highest {
-            bound = bound.max(value / highest);
+        // As long as a quick search finds something, it will do.
+        let mut new = Vec::new();
+        for effort in [Effort::Quick, Effort::Exhaustive] {
+            let priced = match &all {
+                Some(all) => dearest(all, &prices),
+                None if effort == Effort::Exhaustive
+                    && (proof == Proof::Waived || !pricing.can_be_exhaustive()) =>
+                {
+                    break;
+                }
+                None => pricing.price(&prices, enough, effort),
+            };
+            if let Some(highest) = priced.highest {
+                bound = bound.max(value / highest);
+            }
+            new = priced.sets;
+            new.retain(|set| !sets.contains(set));
+            if !new.is_empty() || priced.highest.is_some() {
+                break;
+            }
         }
-        let new: Vec<FeasibleSet> =
-            priced.sets.into_iter().filter(|set| !sets.contains(set)).collect();
         // No more sets can raise a bound that, rounded up, is the plan or the program's value itself.
         if round_up(bound) >= upper.min(round_up(value)) {
             break;
         }
         if new.is_empty() {
-            if priced.highest.is_some() || proof == Proof::Waived {
+            if let Some(smaller) = tolerances.next() {
+                enough = 1.0 + smaller;
+                continue;
+            }
+            if all.is_some() || pricing.can_be_exhaustive() || proof == Proof::Waived {
                 break;
             }
             match pricing.list(MOST_SETS) {
@@ -200,7 +222,7 @@ mod tests {
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types: Vec<Type> = Types::of(&request).narrowed().split();
         let all = feasible_sets(&mut ShareFitter::new(&request), &types);
-        let pricing = Pricing::new(&request, &types);
+        let pricing = Pricing::by_weights(&request, &types);
         let mut listed: Vec<Vec<u16>> =
             pricing.list(usize::MAX).unwrap().into_iter().map(|set| set.types).collect();
         let mut expected: Vec<Vec<u16>> = all.iter().map(|set| set.types.clone()).collect();
@@ -218,9 +240,17 @@ mod tests {
             };
             let dearest = all.iter().map(value).fold(0.0, f64::max);
             // The quick search finds no dearer one, and where it finishes it finds that one.
-            let priced = pricing.price(&prices, 0.0);
+            let priced = pricing.price(&prices, 0.0, Effort::Quick);
             assert!(priced.highest.is_none_or(|highest| (highest - dearest).abs() < 1e-9));
             assert!(priced.sets.iter().all(|set| value(set) <= dearest + 1e-9));
+            // The exhaustive one finds it among many, and nothing beyond it.
+            let exhaustive = Pricing::new(&request, &types);
+            assert!(exhaustive.can_be_exhaustive());
+            let found = exhaustive.price(&prices, dearest - 1e-9, Effort::Exhaustive).sets;
+            assert!(found.iter().any(|set| (value(set) - dearest).abs() < 1e-9));
+            assert!(found.iter().all(|set| expected.contains(&set.types)));
+            let none = exhaustive.price(&prices, dearest + 1e-9, Effort::Exhaustive);
+            assert!(none.sets.is_empty() && none.highest.is_some());
         }
     }
 

@@ -15,4 +15,5 @@ pub(super) mod neighbours;
 pub(super) mod packing;
 pub(super) mod partition;
 pub(super) mod pricing;
+pub(super) mod relaxed;
 pub(super) mod types;

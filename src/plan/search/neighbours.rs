@@ -25,7 +25,7 @@ fn most_neighbours(types: usize) -> usize {
 pub(in crate::plan) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>> {
     let fronts = fronts(request, types);
     let lightest = types.iter().map(Type::least).min().unwrap_or(1);
-    let adds_up = request.predictor().neighbours_add_up();
+    let adds_up = request.predictor().additive().is_some();
     let most = if adds_up { most_neighbours(types.len()) } else { 0 };
     let groups: Vec<Vec<Vec<Vec<Seat>>>> = fronts
         .iter()

@@ -4,11 +4,14 @@
 //! with every combination of batch sizes that still works. A branch is cut where even the best filling of
 //! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
 //! least share that it can have among n members (`super::neighbours`).
+//!
+//! Where members feel each other only through sums, `super::relaxed` searches instead, to the end if asked.
 
-use super::super::PlanRequest;
 use super::super::shares::{ShareFitter, total};
+use super::super::{Margin, PlanRequest};
 use super::enumerate::{FeasibleSet, Way, extend};
 use super::neighbours::weights;
+use super::relaxed::{self, Relaxed};
 use super::types::Type;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +20,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// is found sooner by listing all ([`Pricing::list`]).
 const MOST_STEPS: u64 = 300;
 
+/// The same where members feel each other only through sums: steps are quicker then.
+const MOST_QUICK_STEPS: u64 = 3_000;
+
+/// An exhaustive search looks at so many first types together, and ends with the first that find something.
+const ROOTS: usize = 32;
+
+/// How thorough a search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plan) enum Effort {
+    /// It gives up after some steps.
+    Quick,
+    /// It goes on to the end where that can be reached.
+    Exhaustive,
+}
+
 /// What is known of the types once and for all.
 pub(in crate::plan) struct Pricing<'r, 'p, 't> {
     request: &'r PlanRequest<'p>,
     types: &'t [Type],
+    /// Where members feel each other only through sums.
+    relaxed: Option<Relaxed<'p>>,
     /// `weights[n − 1][t]`: least share of a type among n members, in units; more than a GPU where it
     /// cannot be.
     weights: Vec<Vec<u32>>,
@@ -38,12 +58,32 @@ pub(in crate::plan) struct Priced {
 impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
     pub(in crate::plan) fn new(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
         let whole = ShareFitter::new(request).whole();
+        let relaxed = match (request.predictor().additive(), request.options().margin) {
+            (Some(additive), Margin::Percent(_)) => {
+                Relaxed::new(additive, types, request.options().process_limit)
+            }
+            _ => None,
+        };
+        if relaxed.is_none() {
+            return Self::by_weights(request, types);
+        }
+        Self { request, types, relaxed, weights: Vec::new(), whole }
+    }
+
+    /// Without the exhaustive search that some predictors allow.
+    pub(in crate::plan) fn by_weights(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
+        let whole = ShareFitter::new(request).whole();
         let by_type = weights(request, types);
         let most = by_type.iter().map(Vec::len).max().unwrap_or(0);
         let weights = (0..most)
             .map(|n| by_type.iter().map(|of| of.get(n).copied().unwrap_or(whole + 1)).collect())
             .collect();
-        Self { request, types, weights, whole }
+        Self { request, types, relaxed: None, weights, whole }
+    }
+
+    /// Whether an exhaustive search is one that ends.
+    pub(in crate::plan) fn can_be_exhaustive(&self) -> bool {
+        self.relaxed.is_some()
     }
 
     /// All feasible co-locations, or `None` when they are more than about `most`.
@@ -74,7 +114,10 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
     }
 
     /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
-    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64) -> Priced {
+    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+        if let Some(relaxed) = &self.relaxed {
+            return self.price_relaxed(relaxed, prices, enough, effort);
+        }
         let tables: Vec<Table> = (1..=self.weights.len())
             .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
             .collect();
@@ -97,7 +140,65 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                 },
             )
             .collect();
-        let mut priced = Priced { highest: Some(enough), sets: Vec::new() };
+        Priced::of(results, enough)
+    }
+
+    fn price_relaxed(
+        &self,
+        relaxed: &Relaxed<'_>,
+        prices: &[f64],
+        enough: f64,
+        effort: Effort,
+    ) -> Priced {
+        let knapsacks = relaxed.knapsacks(prices);
+        let most = knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0);
+        let steps = if effort == Effort::Quick { MOST_QUICK_STEPS } else { u64::MAX };
+        let mut results: Vec<(bool, f64, Option<FeasibleSet>)> = Vec::new();
+        let roots: Vec<usize> = (0..most).collect();
+        // What some roots find changes the prices, before others are searched in vain.
+        for roots in roots.chunks(if effort == Effort::Quick { most.max(1) } else { ROOTS }) {
+            let of_roots: Vec<_> = roots
+                .par_iter()
+                .map_init(
+                    || ShareFitter::new(self.request),
+                    |fitter, &root| {
+                        let mut search = relaxed::Search::new(relaxed, steps, enough);
+                        let mut works = |types: &[usize]| works(fitter, self.types, types);
+                        let finished =
+                            knapsacks.iter().all(|table| search.root(table, root, &mut works));
+                        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+                        let set = search.found.map(|types| FeasibleSet {
+                            types: types.iter().map(index).collect(),
+                            total: 0,
+                        });
+                        (finished, search.best, set)
+                    },
+                )
+                .collect();
+            results.extend(of_roots);
+            if results.iter().any(|(_, _, found)| found.is_some()) && results.len() < most {
+                results.push((false, enough, None));
+                break;
+            }
+        }
+        Priced::of(results, enough)
+    }
+}
+
+/// Whether types can share a GPU, with any of their batch sizes.
+fn works(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[usize]) -> bool {
+    let mut ways = vec![Way::default()];
+    for (place, &next) in set.iter().enumerate() {
+        let rest: u32 = set[place + 1..].iter().map(|&t| types[t].least()).sum();
+        ways = extend(fitter, types, &ways, next, fitter.whole().saturating_sub(rest));
+    }
+    !ways.is_empty()
+}
+
+impl Priced {
+    /// From whether each part of a search finished, its best price, and what costs so much.
+    fn of(results: Vec<(bool, f64, Option<FeasibleSet>)>, enough: f64) -> Self {
+        let mut priced = Self { highest: Some(enough), sets: Vec::new() };
         for (finished, best, set) in results {
             priced.highest = priced.highest.filter(|_| finished).map(|highest| highest.max(best));
             priced.sets.extend(set);

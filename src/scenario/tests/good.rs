@@ -11,7 +11,8 @@ use crate::sim::{
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
 use crate::workload::{
-    ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
+    ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
+    Thinking, TraceSpec,
 };
 
 fn batch(size: u32) -> BatchSize {
@@ -205,6 +206,20 @@ fn every_process_is_understood() {
     let shaped = |shape| ArrivalSpec::Shaped { gaps: Box::new(ArrivalSpec::Poisson), shape };
     assert_eq!(arrival("{ process = 'weibull', cv = 2 }"), ArrivalSpec::Weibull { cv: 2.0 });
     assert_eq!(arrival("{ process = 'normalised' }"), ArrivalSpec::Normalised);
+    let closed = |clients, think, thinking| {
+        let think = Nanoseconds::new(think);
+        ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, think, thinking })
+    };
+    assert_eq!(
+        arrival("{ process = 'closed_loop', clients = 16 }"),
+        closed(16, 0, Thinking::Constant)
+    );
+    assert_eq!(
+        arrival(
+            "{ process = 'closed_loop', clients = 1, think_ms = 2.5, thinking = 'exponential' }"
+        ),
+        closed(1, 2_500_000, Thinking::Exponential)
+    );
     let states = "[{ rate = 1, mean_s = 10 }, { rate = 0, mean_s = 0.5 }]";
     let state = |rate, mean| MmppState { rate, mean: s(mean) };
     assert_eq!(

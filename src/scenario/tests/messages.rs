@@ -32,7 +32,7 @@ scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, mod
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
 scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload a name of its own
 scenarios/small.toml:17: workload[1].slo_ms: given -5; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
-scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "weibull" | "normalised" | "mmpp" | "diurnal" | "spike" | "ramp" | "drain" | "steps" | "rates" | "trace" | "sum" | "phases"; fix: did you mean "poisson"?
+scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "weibull" | "normalised" | "mmpp" | "diurnal" | "spike" | "ramp" | "drain" | "steps" | "rates" | "trace" | "sum" | "phases" | "closed_loop"; fix: did you mean "poisson"?
 8 problems in scenarios/small.toml"#;
     assert_eq!(format!("\n{}", parse(text).unwrap_err()), expected);
 }
@@ -273,4 +273,28 @@ fn hostile_values_stay_on_one_short_line() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].len() < 400 && !found[0].contains('\n'), "{found:?}");
     }
+}
+
+#[test]
+fn clients_wait_for_answers_only_on_their_own() {
+    let rate = "rate_rps = 1200";
+    let with_arrival = |arrival: &str| format!("{rate}\narrival = {arrival}");
+    let closed = "{ process = 'closed_loop', clients = 4 }";
+    for nested in [
+        format!("{{ process = 'drain', start_s = 1, end_s = 2, gaps = {closed} }}"),
+        format!("{{ process = 'sum', parts = [{{ arrival = {closed} }}] }}"),
+        format!("{{ process = 'phases', phases = [{{ duration_s = 1, arrival = {closed} }}] }}"),
+    ] {
+        let words =
+            ["12: workload[0].arrival", "closed_loop as a part of another", "such as poisson"];
+        refused(rate, &with_arrival(&nested), &words);
+    }
+    let phased = format!("{}\n[[phase]]\nduration_s = 1", with_arrival(closed));
+    refused(rate, &phased, &["12: workload[0].arrival", "in a scenario without [[phase]]"]);
+    let phase = format!("{rate}\n[[phase]]\nduration_s = 1\narrival = {closed}");
+    refused(rate, &phase, &["14: phase[0].arrival", "in a scenario without [[phase]]"]);
+    let words = ["12: workload[0].arrival.clients", "a whole number from 1 to 1000000"];
+    refused(rate, &with_arrival("{ process = 'closed_loop', clients = 0 }"), &words);
+    let words = ["12: workload[0].arrival.clients: missing", "clients = 16"];
+    refused(rate, &with_arrival("{ process = 'closed_loop' }"), &words);
 }

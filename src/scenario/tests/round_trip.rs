@@ -13,7 +13,8 @@ use crate::sim::{
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::{
-    ArrivalPart, ArrivalPhase, ArrivalSpec, MmppState, RateShape, RateStep, TraceSpec,
+    ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
+    Thinking, TraceSpec,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -35,7 +36,7 @@ fn arrival() -> impl Strategy<Value = ArrivalSpec> {
         }),
         trace(),
     ];
-    plain.prop_recursive(3, 12, 4, |inner| {
+    let nested = plain.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             (inner.clone(), shape())
                 .prop_map(|(gaps, shape)| ArrivalSpec::Shaped { gaps: gaps.into(), shape }),
@@ -57,6 +58,15 @@ fn arrival() -> impl Strategy<Value = ArrivalSpec> {
                 ArrivalSpec::Phases { phases: phases.into_iter().map(phase).collect() }
             }),
         ]
+    });
+    prop_oneof![9 => nested, 1 => closed_loop()]
+}
+
+fn closed_loop() -> impl Strategy<Value = ArrivalSpec> {
+    let think = (0..=3_600_000_000_000_u64).prop_map(Nanoseconds::new);
+    let thinking = proptest::sample::select(Thinking::ALL.to_vec());
+    (1..=1_000_000_u32, think, thinking).prop_map(|(clients, think, thinking)| {
+        ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, think, thinking })
     })
 }
 

@@ -2,11 +2,25 @@
 
 use crate::units::Nanoseconds;
 
-/// A place in the order of what happens: the time, and the rank among equal times.
-pub(super) type Moment = (Nanoseconds, u64);
+/// A place in the order of what happens: the time, and the rank among equal times. It is one number, which
+/// compares at less cost than two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u128);
 
-/// After everything that happens.
-pub(super) const NEVER: Moment = (Nanoseconds::MAX, u64::MAX);
+impl Moment {
+    /// After everything that happens.
+    pub(super) const NEVER: Self = Self(u128::MAX);
+
+    #[inline]
+    pub(super) fn new(time: Nanoseconds, rank: u64) -> Self {
+        Self((u128::from(time.get()) << 64) | u128::from(rank))
+    }
+
+    #[inline]
+    pub(super) fn time(self) -> Nanoseconds {
+        Nanoseconds::new((self.0 >> 64) as u64)
+    }
+}
 
 /// Ranks below this are the numbers of servers at which requests arrive; from here on, they count what
 /// was put on the agenda. So arrivals come first, as in the reference engine.
@@ -66,7 +80,13 @@ impl Agenda {
 
     /// As [`Agenda::insert`], for the next arrival at a lane.
     pub(super) fn insert_arrival(&mut self, time: Nanoseconds, lane: u32) {
-        self.insert((time, u64::from(lane)), What::Arrival(lane));
+        self.insert(Moment::new(time, u64::from(lane)), What::Arrival(lane));
+    }
+
+    /// The next arrival at a lane is no longer that which is on the agenda, if one is, but comes at this time.
+    pub(super) fn bring_forward(&mut self, time: Nanoseconds, lane: u32) {
+        self.entries.retain(|entry| entry.what != What::Arrival(lane));
+        self.insert_arrival(time, lane);
     }
 
     /// Takes the first entry, if it comes before `limit`.
@@ -88,18 +108,18 @@ mod tests {
     #[test]
     fn entries_come_in_order_of_time_and_rank_and_arrivals_first() {
         let mut agenda = Agenda::new();
-        let at = Nanoseconds::new;
+        let at = |ns, rank| Moment::new(Nanoseconds::new(ns), rank);
         let (early, late) = (agenda.rank(), agenda.rank());
-        agenda.insert((at(5), late), What::Done(1));
-        agenda.insert((at(7), early), What::Timer(0));
-        agenda.insert((at(5), early), What::Loaded(2));
-        agenda.insert_arrival(at(5), 9);
-        agenda.insert_arrival(at(5), 3);
-        let limit = (at(5), late);
+        agenda.insert(at(5, late), What::Done(1));
+        agenda.insert(at(7, early), What::Timer(0));
+        agenda.insert(at(5, early), What::Loaded(2));
+        agenda.insert_arrival(Nanoseconds::new(5), 9);
+        agenda.insert_arrival(Nanoseconds::new(5), 3);
+        let limit = at(5, late);
         let order: Vec<What> =
             std::iter::from_fn(|| agenda.pop_before(limit)).map(|(_, what)| what).collect();
         assert_eq!(order, [What::Arrival(3), What::Arrival(9), What::Loaded(2), What::Done(1)]);
-        assert_eq!(agenda.pop_before(NEVER).map(|(at, _)| at), Some((at(7), early)));
-        assert_eq!(agenda.pop_before(NEVER), None);
+        assert_eq!(agenda.pop_before(Moment::NEVER).map(|(at, _)| at), Some(at(7, early)));
+        assert_eq!(agenda.pop_before(Moment::NEVER), None);
     }
 }

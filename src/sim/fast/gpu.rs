@@ -1,7 +1,8 @@
 //! The event loop of one GPU.
 
-use super::agenda::{Agenda, Moment, NEVER, What};
-use super::lane::{Batching, Execution, Flight, Front, Lane, Ruled, Slot};
+use super::agenda::{Agenda, Moment, What};
+use super::executions::Executions;
+use super::lane::{Flight, Front, Lane, Slot};
 use super::states::States;
 use crate::domain::{BatchRecord, GpuInterval, RecordSink};
 use crate::sim::draw::Race;
@@ -21,21 +22,18 @@ pub(in crate::sim) struct GpuEngine<'a, S> {
     sink: S,
     agenda: Agenda,
     events: u64,
-    /// The batches that execute, in order of their start.
-    executions: Vec<Execution>,
-    /// Which of them ends first, and when.
-    first: usize,
+    executions: Executions,
+    /// When the first of them ends.
     first_end: Moment,
-    /// The present state in `states`, and since when it holds.
-    state: usize,
-    state_since: Nanoseconds,
+    /// The present state, and since when it holds.
+    interval: GpuInterval,
     last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
     formed: Vec<Batch>,
 }
 
-/// The error is boxed so that the result of a step fits into a register.
-type Step = Result<(), Box<BadPrediction>>;
+/// What follows from a step: an instance whose batch begins to execute at once.
+type Step = Result<Option<usize>, Box<BadPrediction>>;
 
 impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// A GPU at time 0, before the first arrival.
@@ -51,7 +49,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         });
         let slots = slots.collect();
         let mut states = States::new(run.speeds);
-        let state = states.find()?;
+        let idle = states.find()?;
+        let interval = GpuInterval {
+            gpu: setting.gpu,
+            start: Nanoseconds::ZERO,
+            end: Nanoseconds::ZERO,
+            running: 0,
+            busy_sm_pct: idle.busy_sm_pct,
+            power_w: idle.power_w,
+            clock_mhz: idle.clock_mhz,
+        };
         let mut engine = Self {
             setting,
             lanes,
@@ -60,18 +67,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             sink,
             agenda: Agenda::new(),
             events: 0,
-            executions: Vec::new(),
-            first: 0,
-            first_end: NEVER,
-            state,
-            state_since: Nanoseconds::ZERO,
+            executions: Executions::default(),
+            first_end: Moment::NEVER,
+            interval,
             last_done: Nanoseconds::ZERO,
             formed: Vec::new(),
         };
         for lane in 0..engine.lanes.len() {
             let startup = engine.lanes[lane].startup;
             if startup > Nanoseconds::ZERO {
-                let at = (startup, engine.agenda.rank());
+                let at = Moment::new(startup, engine.agenda.rank());
                 engine.agenda.insert(at, What::Started(index(lane)));
             }
             engine.await_first_arrival(lane);
@@ -83,18 +88,18 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     pub(in crate::sim) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadPrediction>> {
         loop {
             if let Some((at, what)) = self.agenda.pop_before(self.first_end) {
-                match what {
-                    What::Arrival(lane) => self.arrive(lane as usize, at.0)?,
-                    What::Timer(lane) => self.timer(lane as usize, at.0)?,
-                    What::Loaded(slot) => self.start(slot as usize, at.0)?,
+                let starting = match what {
+                    What::Loaded(slot) => Some(slot as usize),
                     What::Done(slot) => self.complete(slot as usize, at)?,
-                    What::Started(lane) => {
-                        for slot in self.lanes[lane as usize].slots.clone() {
-                            self.instance_ready(slot, at.0)?;
-                        }
-                    }
+                    What::Arrival(lane) => self.arrive(lane as usize, at.time())?,
+                    What::Timer(lane) => self.timer(lane as usize, at.time())?,
+                    What::Started(lane) => self.started(lane as usize, at.time())?,
+                };
+                // The one place where a batch begins to execute, so that it is part of this loop.
+                if let Some(slot) = starting {
+                    self.start(slot, at.time())?;
                 }
-            } else if self.executions.is_empty() {
+            } else if self.first_end == Moment::NEVER {
                 break;
             } else {
                 self.end_execution()?;
@@ -111,8 +116,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// Puts the first arrival at a lane on the agenda, if anybody waits for it.
     fn await_first_arrival(&mut self, lane: usize) {
-        let Lane { batching, ready, .. } = &self.lanes[lane];
-        if *ready > 0 || matches!(batching, Batching::Ruled(_)) {
+        let Lane { ruled, ready, .. } = &self.lanes[lane];
+        if *ready > 0 || ruled.is_some() {
             self.await_arrival(lane);
         }
     }
@@ -127,21 +132,36 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     #[cold]
     fn refill(&mut self, lane: usize, count: usize) {
-        let Lane { arrivals, slots, .. } = &mut self.lanes[lane];
+        let keep = self.oldest(lane);
+        self.lanes[lane].arrivals.refill(count, keep);
+    }
+
+    /// The number of the oldest request of a lane that is in an instance, or else of the next one.
+    fn oldest(&self, lane: usize) -> u64 {
+        let Lane { arrivals, slots, .. } = &self.lanes[lane];
         let inside = self.slots[slots.clone()].iter().filter_map(Slot::oldest);
-        let keep = inside.min().unwrap_or(arrivals.taken());
-        arrivals.refill(count, keep);
+        inside.min().unwrap_or(arrivals.taken())
     }
 
     /// Puts the next arrival at a lane on the agenda: of a greedy lane, the first that is in no batch; of a
     /// ruled one, the first that its batcher does not know of.
+    #[inline(never)]
     fn await_arrival(&mut self, lane: usize) {
-        let ahead = match &mut self.lanes[lane].batching {
-            Batching::Greedy { hungry, .. } => {
+        let Lane { ruled, hungry, .. } = &mut self.lanes[lane];
+        let ahead = match ruled {
+            None => {
                 *hungry = true;
                 0
             }
-            Batching::Ruled(ruled) => ruled.told,
+            Some(ruled) => match &ruled.clients {
+                None => ruled.told,
+                Some(clients) => {
+                    if let Some(time) = clients.next() {
+                        self.agenda.insert_arrival(time, index(lane));
+                    }
+                    return;
+                }
+            },
         };
         self.need(lane, ahead + 1);
         if let Some(time) = self.lanes[lane].arrivals.next(ahead) {
@@ -149,8 +169,12 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
     }
 
+    #[inline(never)]
     fn arrive(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        if let Batching::Ruled(ruled) = &mut self.lanes[lane].batching {
+        if self.lanes[lane].ruled.as_ref().is_some_and(|ruled| ruled.clients.is_some()) {
+            self.send(lane, now);
+        }
+        if let Some(ruled) = &mut self.lanes[lane].ruled {
             ruled.told += 1;
             ruled.batcher.arrive(now, &mut self.formed);
             self.await_arrival(lane);
@@ -159,49 +183,96 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.load(lane, 1, now)?;
         if self.lanes[lane].ready > 0 {
             self.await_arrival(lane);
-        } else if let Batching::Greedy { hungry, .. } = &mut self.lanes[lane].batching {
-            *hungry = false;
+        } else {
+            self.lanes[lane].hungry = false;
         }
-        Ok(())
+        Ok(None)
     }
 
+    /// A client of a lane sends its request.
+    fn send(&mut self, lane: usize, now: Nanoseconds) {
+        if self.lanes[lane].arrivals.is_full() {
+            let keep = self.oldest(lane);
+            self.lanes[lane].arrivals.forget(keep);
+        }
+        let ruled = self.lanes[lane].ruled.as_mut();
+        let sent = ruled.and_then(|ruled| ruled.clients.as_mut()?.send());
+        debug_assert_eq!(sent, Some(now), "the first of those that are to come is on the agenda");
+        self.lanes[lane].arrivals.push(now);
+    }
+
+    /// Clients of a lane have their answers.
+    #[inline(never)]
+    fn answered(&mut self, lane: usize, rows: u32, at: Nanoseconds) {
+        let ruled = self.lanes[lane].ruled.as_mut();
+        let Some(clients) = ruled.and_then(|ruled| ruled.clients.as_mut()) else { return };
+        let before = clients.next();
+        (0..rows).for_each(|_| {
+            clients.answered(at);
+        });
+        let next = clients.next();
+        if let Some(time) = next.filter(|_| next != before) {
+            self.agenda.bring_forward(time, index(lane));
+        }
+    }
+
+    #[inline(never)]
     fn timer(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        let Batching::Ruled(ruled) = &mut self.lanes[lane].batching else { return Ok(()) };
+        let Some(ruled) = &mut self.lanes[lane].ruled else { return Ok(None) };
         if ruled.timer != Some(now) {
-            return Ok(());
+            return Ok(None);
         }
         ruled.timer = None;
         ruled.batcher.timer(now, &mut self.formed);
         self.load_formed(lane, now)
     }
 
+    #[inline(never)]
+    fn started(&mut self, lane: usize, now: Nanoseconds) -> Step {
+        for slot in self.lanes[lane].slots.clone() {
+            self.instance_ready(slot, now)?;
+        }
+        Ok(None)
+    }
+
     /// An instance becomes ready for its next batch.
+    #[inline(always)]
     fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> Step {
-        self.slots[slot].ready = true;
-        let lane = self.slots[slot].lane as usize;
-        self.lanes[lane].ready += 1;
-        let Lane { batching, race, .. } = &mut self.lanes[lane];
-        match batching {
-            Batching::Greedy { hungry: true, .. } => Ok(()),
-            &mut Batching::Greedy { max, hungry: false } => {
-                self.need(lane, max);
-                match self.lanes[lane].arrivals.waiting(now, max) {
-                    0 => {
-                        self.await_arrival(lane);
-                        Ok(())
-                    }
-                    rows => self.load(lane, rows, now),
-                }
+        let place = &mut self.slots[slot];
+        place.ready = true;
+        let index = place.lane as usize;
+        let lane = &mut self.lanes[index];
+        lane.ready += 1;
+        if lane.ruled.is_some() {
+            return self.instance_ready_by_rules(index, now);
+        }
+        if lane.hungry {
+            return Ok(None);
+        }
+        if lane.arrivals.lacks(lane.max) {
+            self.refill(index, self.lanes[index].max);
+        }
+        let lane = &mut self.lanes[index];
+        match lane.arrivals.waiting(now, lane.max) {
+            0 => {
+                self.await_arrival(index);
+                Ok(None)
             }
-            Batching::Ruled(ruled) => {
-                if race.as_mut().is_some_and(Race::batcher_first) {
-                    ruled.batcher.instance_ready_late(now, &mut self.formed);
-                } else {
-                    ruled.batcher.instance_ready(now, &mut self.formed);
-                }
-                self.load_formed(lane, now)
+            rows => self.load(index, rows, now),
+        }
+    }
+
+    #[inline(never)]
+    fn instance_ready_by_rules(&mut self, lane: usize, now: Nanoseconds) -> Step {
+        let Lane { ruled, race, .. } = &mut self.lanes[lane];
+        if let Some(ruled) = ruled {
+            if race.as_mut().is_some_and(Race::batcher_first) {
+                ruled.batcher.instance_ready_late(now, &mut self.formed);
+            } else {
+                ruled.batcher.instance_ready(now, &mut self.formed);
             }
         }
+        self.load_formed(lane, now)
     }
 
     /// Follows up on a call of a batcher: instances load what it has formed, and it gets its timer.
@@ -209,35 +280,29 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let mut formed = std::mem::take(&mut self.formed);
         for batch in formed.drain(..) {
             let rows = batch.len();
-            if let Some(ruled) = self.ruled(lane) {
+            if let Some(ruled) = &mut self.lanes[lane].ruled {
                 ruled.told -= rows;
                 ruled.batcher.recycle(batch);
             }
             self.load(lane, rows, now)?;
         }
         self.formed = formed;
-        if let Some(ruled) = self.ruled(lane) {
+        if let Some(ruled) = &mut self.lanes[lane].ruled {
             let due = ruled.batcher.next_timer();
             if due != ruled.timer {
                 ruled.timer = due;
                 if let Some(due) = due {
-                    let at = (due, self.agenda.rank());
+                    let at = Moment::new(due, self.agenda.rank());
                     self.agenda.insert(at, What::Timer(index(lane)));
                 }
             }
         }
-        Ok(())
-    }
-
-    fn ruled(&mut self, lane: usize) -> Option<&mut Ruled> {
-        match &mut self.lanes[lane].batching {
-            Batching::Ruled(ruled) => Some(ruled),
-            Batching::Greedy { .. } => None,
-        }
+        Ok(None)
     }
 
     /// Gives the next `rows` requests to a ready instance, which starts to load them: the first that has
     /// nothing else to do, or else the first that executes.
+    #[inline(always)]
     fn load(&mut self, index_of_lane: usize, rows: usize, now: Nanoseconds) -> Step {
         let lane = &mut self.lanes[index_of_lane];
         let (load, feedback) = match lane.transfers[rows] {
@@ -256,80 +321,66 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let slot = &mut self.slots[position];
         debug_assert!(slot.front == Front::Free, "an instance loads one batch at a time");
         slot.ready = false;
-        let load_rank = self.agenda.rank();
-        slot.flights[1 - slot.back] = Flight {
+        slot.next = Flight {
             first: lane.arrivals.take(rows),
-            rows: index(rows),
             number: lane.batches,
-            work,
             load_start: now,
             load_end,
-            load_rank,
-            feedback,
             exec_start: load_end,
             exec_end: load_end,
+            feedback,
+            rows: index(rows),
         };
+        slot.work = work;
+        slot.load_rank = self.agenda.rank();
         lane.batches += 1;
         lane.ready -= 1;
         if slot.busy {
             slot.front = Front::Behind;
         } else {
             slot.front = Front::Loading;
-            self.agenda.insert((load_end, load_rank), What::Loaded(index(position)));
+            let at = Moment::new(load_end, slot.load_rank);
+            self.agenda.insert(at, What::Loaded(index(position)));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Starts the loaded batch of an instance that is not busy.
-    #[inline(never)]
+    #[inline(always)]
     fn start(&mut self, position: usize, now: Nanoseconds) -> Step {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
         slot.busy = true;
-        slot.back = 1 - slot.back;
-        let flight = &mut slot.flights[slot.back];
-        flight.exec_start = now;
-        self.states.start(position, flight.rows);
-        let remaining = flight.work;
-        self.executions.push(Execution {
-            slot: position,
-            remaining,
-            exec_ns: 0.0,
-            since: now,
-            end: now,
-        });
+        slot.back = slot.next;
+        slot.back.exec_start = now;
+        self.states.start(position, slot.back.rows);
+        self.executions.start(position, slot.work, now);
         self.executions_changed(now)?;
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.instance_ready(position, now),
-            LoadOverlap::Serial => Ok(()),
+            LoadOverlap::Serial => Ok(None),
         }
     }
 
     /// Ends the execution that ends first.
     fn end_execution(&mut self) -> Step {
-        let now = self.first_end.0;
-        let position = self.executions[self.first].slot;
-        // Vec::remove would call memmove for what is most often nothing.
-        for i in self.first + 1..self.executions.len() {
-            self.executions[i - 1] = self.executions[i];
-        }
-        self.executions.pop();
+        let now = self.first_end.time();
+        let position = self.executions.end_first();
         self.states.end(position);
         self.executions_changed(now)?;
-        let slot = &mut self.slots[position];
-        let flight = &mut slot.flights[slot.back];
+        let flight = &mut self.slots[position].back;
         flight.exec_end = now;
-        let done = (now.saturating_add(flight.feedback), self.agenda.rank());
+        let done = Moment::new(now.saturating_add(flight.feedback), self.agenda.rank());
         self.agenda.insert(done, What::Done(index(position)));
-        Ok(())
+        Ok(None)
     }
 
     /// The results of a batch are on the host.
     fn complete(&mut self, position: usize, at: Moment) -> Step {
-        let done = at.0;
+        let done = at.time();
         let slot = &mut self.slots[position];
         let lane = &mut self.lanes[slot.lane as usize];
-        let flight = &slot.flights[slot.back];
+        let flight = &slot.back;
         let record = BatchRecord {
             workload: lane.workload,
             gpu: self.setting.gpu,
@@ -344,75 +395,55 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         lane.completed += u64::from(flight.rows);
         self.last_done = done;
         slot.busy = false;
+        let (of, rows) = (slot.lane as usize, flight.rows);
+        if lane.ruled.is_some() {
+            self.answered(of, rows, record.done);
+        }
+        let slot = &mut self.slots[position];
         if slot.front == Front::Behind {
-            let front = &slot.flights[1 - slot.back];
-            let loaded = (front.load_end, front.load_rank);
+            let loaded = Moment::new(slot.next.load_end, slot.load_rank);
             if loaded < at {
-                self.start(position, done)?;
-            } else {
-                slot.front = Front::Loading;
-                self.agenda.insert(loaded, What::Loaded(index(position)));
+                return Ok(Some(position));
             }
+            slot.front = Front::Loading;
+            self.agenda.insert(loaded, What::Loaded(index(position)));
         }
         match self.setting.overlap {
-            LoadOverlap::Overlapped => Ok(()),
+            LoadOverlap::Overlapped => Ok(None),
+            // Nothing was loaded while the batch executed.
             LoadOverlap::Serial => self.instance_ready(position, done),
         }
     }
 
-    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
-    #[inline(always)]
-    fn executions_changed(&mut self, now: Nanoseconds) -> Step {
+    /// Applies the speeds of the new set of executing batches. A function of its own, for the sake of its
+    /// registers.
+    #[inline(never)]
+    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadPrediction>> {
         self.close_interval(now);
-        self.state = self.states.find()?;
-        let speeds = self.states.exec_ns(self.state);
-        let (mut first, mut first_end) = (0, Nanoseconds::MAX);
-        for (i, execution) in self.executions.iter_mut().enumerate() {
-            let exec_ns = speeds[execution.slot];
-            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
-            // counts.
-            if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                if execution.exec_ns > 0.0 {
-                    let passed = (now - execution.since).as_f64() / execution.exec_ns;
-                    execution.remaining = (execution.remaining - passed).max(0.0);
-                }
-                execution.exec_ns = exec_ns;
-                execution.since = now;
-                execution.end =
-                    now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
-            }
-            // Among equals, the one that started first.
-            if execution.end < first_end {
-                (first, first_end) = (i, execution.end);
-            }
-        }
-        self.first = first;
+        let state = self.states.find()?;
+        self.interval.busy_sm_pct = state.busy_sm_pct;
+        self.interval.power_w = state.power_w;
+        self.interval.clock_mhz = state.clock_mhz;
+        self.interval.running = index(self.executions.len());
         let rank = self.agenda.rank();
-        self.first_end = if self.executions.is_empty() { NEVER } else { (first_end, rank) };
+        let first_end = self.executions.rescale(now, state.exec_ns);
+        self.first_end = first_end.map_or(Moment::NEVER, |end| Moment::new(end, rank));
         Ok(())
     }
 
     /// Reports the state that held until `now`.
     #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
-        if now == self.state_since {
-            return;
+        if now > self.interval.start {
+            self.interval.end = now;
+            self.sink.gpu_interval(&self.interval);
+            self.interval.start = now;
         }
-        let draw = self.states.draw(self.state);
-        self.sink.gpu_interval(&GpuInterval {
-            gpu: self.setting.gpu,
-            start: self.state_since,
-            end: now,
-            running: draw.running,
-            busy_sm_pct: draw.busy_sm_pct,
-            power_w: draw.power_w,
-            clock_mhz: draw.clock_mhz,
-        });
-        self.state_since = now;
     }
 }
 
 /// A small number in the width in which it is stored.
+#[inline(always)]
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("fewer than 2^32 servers, instances and requests of a batch")
 }

@@ -2,24 +2,13 @@
 
 use super::stream::ArrivalStream;
 use crate::domain::WorkloadId;
+use crate::sim::arrivals::Arrivals;
 use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::{Batcher, ServerOutcome};
 use crate::units::Nanoseconds;
+use crate::workload::Clients;
 use std::ops::Range;
-
-/// How a lane forms batches.
-#[derive(Debug)]
-pub(super) enum Batching {
-    /// Greedy FIFO chunking, which is what the rules amount to without a queue delay and with the largest
-    /// batch as the only preferred size: a ready instance takes what is there, up to `max`.
-    ///
-    /// Nobody has to know of an arrival, unless the lane is `hungry`: an instance is ready, and nothing
-    /// was there. Then the next arrival is on the agenda.
-    Greedy { max: usize, hungry: bool },
-    /// The rules in full. Every arrival is on the agenda.
-    Ruled(Box<Ruled>),
-}
 
 /// A lane with the rules of its batcher in full.
 #[derive(Debug)]
@@ -29,6 +18,9 @@ pub(super) struct Ruled {
     pub(super) timer: Option<Nanoseconds>,
     /// How many requests the batcher has been told of that are in no batch yet.
     pub(super) told: usize,
+    /// Who sends the requests, where they wait for their answers. Then every request that was sent is one that the
+    /// batcher was told of.
+    pub(super) clients: Option<Box<Clients>>,
 }
 
 /// One server of a GPU.
@@ -36,7 +28,16 @@ pub(super) struct Ruled {
 pub(super) struct Lane {
     pub(super) workload: WorkloadId,
     pub(super) arrivals: ArrivalStream,
-    pub(super) batching: Batching,
+    /// The largest batch.
+    pub(super) max: usize,
+    /// The rules of its batcher in full, where it needs them: then every arrival is on the agenda.
+    ///
+    /// Without a queue delay, and with the largest batch as the only preferred size, they amount to greedy
+    /// FIFO chunking: a ready instance takes what is there, up to `max`. Nobody has to know of an arrival
+    /// then, unless the lane is `hungry`.
+    pub(super) ruled: Option<Box<Ruled>>,
+    /// Greedy, with an instance that is ready and found nothing: the next arrival is on the agenda.
+    pub(super) hungry: bool,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
     /// How many of its instances are ready for a batch.
@@ -60,19 +61,23 @@ impl Lane {
         let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
             run;
         let max = rules.max_batch();
-        let batching = if rules.is_greedy() {
-            Batching::Greedy { max, hungry: false }
-        } else {
+        let (process, clients) = match arrivals {
+            Arrivals::Open(process) => (Some(process), None),
+            Arrivals::Closed(clients) => (None, Some(clients)),
+        };
+        let ruled = (!rules.is_greedy() || clients.is_some()).then(|| {
             let batcher = match startup {
                 Nanoseconds::ZERO => Batcher::new(rules),
                 _ => Batcher::without_instances(rules),
             };
-            Batching::Ruled(Box::new(Ruled { batcher, timer: None, told: 0 }))
-        };
+            Box::new(Ruled { batcher, timer: None, told: 0, clients })
+        });
         Self {
             workload,
-            arrivals: ArrivalStream::new(arrivals),
-            batching,
+            arrivals: ArrivalStream::new(process),
+            max,
+            ruled,
+            hungry: false,
             ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
             slots,
             completed: 0,
@@ -87,12 +92,15 @@ impl Lane {
 
     /// Its counters at the end of the run.
     pub(super) fn outcome(&self) -> ServerOutcome {
+        let clients = self.ruled.as_ref().and_then(|ruled| ruled.clients.as_ref());
+        let sent = clients.map(|clients| clients.statistics());
         ServerOutcome {
             workload: self.workload,
             arrived: self.arrivals.taken(),
             completed: self.completed,
             failed: 0,
             batches: self.batches,
+            sent,
         }
     }
 }
@@ -102,18 +110,14 @@ impl Lane {
 pub(super) struct Flight {
     /// The number of its first request among the arrivals of its lane.
     pub(super) first: u64,
-    pub(super) rows: u32,
     /// Its number among the batches of its lane.
     pub(super) number: u64,
-    /// Its work as a multiple of the predicted execution time.
-    pub(super) work: f64,
     pub(super) load_start: Nanoseconds,
     pub(super) load_end: Nanoseconds,
-    /// The rank of the end of its load.
-    pub(super) load_rank: u64,
-    pub(super) feedback: Nanoseconds,
     pub(super) exec_start: Nanoseconds,
     pub(super) exec_end: Nanoseconds,
+    pub(super) feedback: Nanoseconds,
+    pub(super) rows: u32,
 }
 
 /// The batch that an instance loads while another one executes.
@@ -134,38 +138,31 @@ pub(super) struct Slot {
     pub(super) lane: u32,
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
-    pub(super) front: Front,
     /// Whether a batch executes or its results are copied back.
     pub(super) busy: bool,
-    /// Two batches that swap roles: that in front is the one at `1 - back`.
-    pub(super) flights: [Flight; 2],
-    pub(super) back: usize,
+    pub(super) front: Front,
+    /// The batch that executes.
+    pub(super) back: Flight,
+    /// The batch in front.
+    pub(super) next: Flight,
+    /// Its work as a multiple of the predicted execution time.
+    pub(super) work: f64,
+    /// The rank of the end of its load.
+    pub(super) load_rank: u64,
 }
 
 impl Slot {
     pub(super) fn new(lane: u32, ready: bool) -> Self {
-        let flights = [Flight::default(); 2];
-        Self { lane, ready, front: Front::Free, busy: false, flights, back: 0 }
+        let (back, next) = (Flight::default(), Flight::default());
+        Self { lane, ready, busy: false, front: Front::Free, back, next, work: 0.0, load_rank: 0 }
     }
 
     /// The number of the first request that is still in it.
     pub(super) fn oldest(&self) -> Option<u64> {
         match (self.busy, self.front) {
-            (true, _) => Some(self.flights[self.back].first),
+            (true, _) => Some(self.back.first),
             (false, Front::Free) => None,
-            (false, _) => Some(self.flights[1 - self.back].first),
+            (false, _) => Some(self.next.first),
         }
     }
-}
-
-/// A batch that executes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Execution {
-    pub(super) slot: usize,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    pub(super) remaining: f64,
-    /// The time of the predicted work at the present speed.
-    pub(super) exec_ns: f64,
-    pub(super) since: Nanoseconds,
-    pub(super) end: Nanoseconds,
 }

@@ -11,6 +11,7 @@
 //! - Requests are accounted batch by batch, when a batch is done.
 
 mod agenda;
+mod executions;
 mod gpu;
 mod lane;
 mod states;

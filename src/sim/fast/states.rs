@@ -4,46 +4,64 @@ use crate::sim::speed::{BadPrediction, SetState, Speeds};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 
-/// How many states are remembered. More are computed anew, so that memory does not grow with the length
-/// of a run.
+/// How many states are remembered, and how many numbers they may take. More are computed anew, so that
+/// memory does not grow with the length of a run.
 const REMEMBERED: usize = 1 << 16;
+const NUMBERS: usize = 1 << 24;
 
 /// The most sets that each get a place of their own: 256 KiB.
 const DENSE: u64 = 1 << 16;
 
-/// What the GPU does in a state, besides the speeds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Draw {
-    pub(super) running: u32,
-    pub(super) busy_sm_pct: f64,
-    pub(super) power_w: f64,
-    pub(super) clock_mhz: f64,
-}
+/// How many numbers of a row come before the execution times: SM share in use, power, clock.
+const DRAW: usize = 3;
 
 /// The states that occurred, and the present set of executing batches.
 #[derive(Debug)]
 pub(super) struct States<'a> {
     speeds: Speeds<'a>,
-    /// The batch size of each slot; 0 where none executes.
-    sizes: Vec<u32>,
-    /// The same as one number, if it fits.
+    slots: Vec<SlotSize>,
+    /// The present set as one number, if it fits.
     number: u64,
+    /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
+    dense: Vec<u32>,
+    /// The same where there are many.
     index: Index,
-    /// A row of `sizes.len()` execution times in ns for each state.
-    exec_ns: Vec<f64>,
-    draws: Vec<Draw>,
+    /// A row for each state: what the GPU draws, and the execution time of each slot in ns. The first number
+    /// belongs to none, so that no row begins at 0.
+    rows: Vec<f64>,
     /// How many states are remembered.
     limit: usize,
+    /// Scratch space for sizes.
+    sizes: Vec<u32>,
 }
 
-/// Where the state of a set is.
+/// The batch that executes in a slot.
+#[derive(Debug, Clone, Copy)]
+struct SlotSize {
+    /// 0 where none executes.
+    rows: u32,
+    /// What a request more adds to the number of a set; 0 if numbers are too small.
+    stride: u64,
+}
+
+/// What the GPU does in a state, besides the speeds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State<'s> {
+    pub(super) busy_sm_pct: f64,
+    pub(super) power_w: f64,
+    pub(super) clock_mhz: f64,
+    /// The execution times by slot in ns, above 0 where one executes.
+    pub(super) exec_ns: &'s [f64],
+}
+
+/// Where the row of a set begins.
 #[derive(Debug)]
 enum Index {
-    /// By mixed-radix number: 1 + the position at the place of each number, or 0.
-    Dense { strides: Vec<u64>, table: Vec<u32> },
-    /// By mixed-radix number, of which there are too many: a hash table of `(number + 1, position)` with open addressing, in which 0
+    /// Not needed.
+    Dense,
+    /// By mixed-radix number, of which there are too many: a hash table of `(number + 1, row)` with open addressing, in which 0
     /// stands for an empty place. Its length is a power of two.
-    Numbers { strides: Vec<u64>, table: Vec<(u64, u32)> },
+    Numbers(Vec<(u64, u32)>),
     /// By sizes, for GPUs with more sets than a number has values.
     Sizes(BTreeMap<Box<[u32]>, u32>),
 }
@@ -60,17 +78,21 @@ impl<'a> States<'a> {
                 sets.and(Some(stride))
             })
             .collect();
-        let index = match (strides, sets) {
-            (Some(strides), Some(sets @ ..=DENSE)) => {
-                let sets = usize::try_from(sets).expect("no more than the limit");
-                Index::Dense { strides, table: vec![0; sets] }
+        let mut dense = Vec::new();
+        let index = match (&strides, sets) {
+            (Some(_), Some(sets @ ..=DENSE)) => {
+                dense.resize(usize::try_from(sets).expect("no more than the limit"), 0);
+                Index::Dense
             }
-            (Some(strides), _) => Index::Numbers { strides, table: vec![(0, 0); 64] },
+            (Some(_), _) => Index::Numbers(vec![(0, 0); 64]),
             (None, _) => Index::Sizes(BTreeMap::new()),
         };
-        let sizes = vec![0; speeds.slots()];
-        let (exec_ns, draws) = (Vec::new(), Vec::new());
-        Self { speeds, sizes, number: 0, index, exec_ns, draws, limit: REMEMBERED }
+        let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
+        let slots: Vec<_> =
+            strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
+        let limit = REMEMBERED.min(NUMBERS / (DRAW + slots.len())).max(1);
+        let (rows, sizes) = (vec![0.0], Vec::new());
+        Self { speeds, slots, number: 0, dense, index, rows, limit, sizes }
     }
 
     /// Load and feedback time of a batch of a server.
@@ -83,110 +105,104 @@ impl<'a> States<'a> {
     }
 
     /// A batch of `rows` begins to execute in an idle slot.
+    #[inline]
     pub(super) fn start(&mut self, slot: usize, rows: u32) {
-        self.sizes[slot] = rows;
-        self.number += self.index.stride(slot) * u64::from(rows);
+        let slot = &mut self.slots[slot];
+        slot.rows = rows;
+        self.number += slot.stride * u64::from(rows);
     }
 
     /// The batch of a slot ends.
-    pub(super) fn end(&mut self, slot: usize) {
-        let rows = std::mem::take(&mut self.sizes[slot]);
-        self.number -= self.index.stride(slot) * u64::from(rows);
-    }
-
-    /// The position of the present state.
     #[inline]
-    pub(super) fn find(&mut self) -> Result<usize, Box<BadPrediction>> {
-        if let Index::Dense { table, .. } = &self.index {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a number below the length of a table"
-            )]
-            let entry = table[self.number as usize];
-            if entry > 0 {
-                return Ok(entry as usize - 1);
-            }
-        }
-        self.find_sparse()
+    pub(super) fn end(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        let rows = std::mem::take(&mut slot.rows);
+        self.number -= slot.stride * u64::from(rows);
     }
 
+    /// The present state.
+    #[inline(always)]
+    pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
+        let row = if known > 0 { known } else { self.find_sparse()? };
+        let (draw, exec_ns) =
+            self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
+        let [busy_sm_pct, power_w, clock_mhz] = *draw;
+        Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
+    }
+
+    /// Where the row of the present state begins.
+    #[inline(never)]
     fn find_sparse(&mut self) -> Result<usize, Box<BadPrediction>> {
         let known = match &self.index {
-            Index::Dense { .. } => None,
-            Index::Numbers { table, .. } => {
-                let (key, position) = table[place(table, self.number + 1)];
-                (key != 0).then_some(position)
+            Index::Dense => None,
+            Index::Numbers(table) => {
+                let (key, row) = table[place(table, self.number + 1)];
+                (key != 0).then_some(row)
             }
-            Index::Sizes(map) => map.get(self.sizes.as_slice()).copied(),
+            Index::Sizes(map) => {
+                self.sizes.clear();
+                self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
+                map.get(self.sizes.as_slice()).copied()
+            }
         };
         match known {
-            Some(position) => Ok(position as usize),
+            Some(row) => Ok(row as usize),
             None => self.add(),
         }
-    }
-
-    /// The execution times of a state by slot, in ns.
-    pub(super) fn exec_ns(&self, position: usize) -> &[f64] {
-        let slots = self.sizes.len();
-        &self.exec_ns[position * slots..(position + 1) * slots]
-    }
-
-    /// What the GPU draws in a state.
-    pub(super) fn draw(&self, position: usize) -> Draw {
-        self.draws[position]
     }
 
     /// Computes the present state.
     #[cold]
     fn add(&mut self) -> Result<usize, Box<BadPrediction>> {
+        self.sizes.clear();
+        self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
         let state = self.speeds.compute(&self.sizes)?;
-        if self.draws.len() == self.limit {
+        if self.remembered() == self.limit {
             self.forget();
         }
-        let SetState { exec_ns, running, busy_sm_pct, power_w, clock_mhz } = state;
-        let position = self.draws.len();
-        self.exec_ns.extend_from_slice(&exec_ns);
-        self.draws.push(Draw { running, busy_sm_pct, power_w, clock_mhz });
-        let entry = u32::try_from(position).expect("no more than the limit");
+        let remembered = self.remembered();
+        let SetState { exec_ns, running: _, busy_sm_pct, power_w, clock_mhz } = state;
+        let begin = self.rows.len();
+        self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
+        // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
+        self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
+        let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
-            Index::Dense { table, .. } => table[self.number as usize] = entry + 1,
-            Index::Numbers { table, .. } => {
-                if 2 * position >= table.len() {
+            Index::Dense => self.dense[self.number as usize] = row,
+            Index::Numbers(table) => {
+                if 2 * remembered >= table.len() {
                     let old = std::mem::take(table);
                     table.resize(2 * old.len(), (0, 0));
-                    for (key, position) in old.into_iter().filter(|&(key, _)| key != 0) {
+                    for (key, row) in old.into_iter().filter(|&(key, _)| key != 0) {
                         let place = place(table, key);
-                        table[place] = (key, position);
+                        table[place] = (key, row);
                     }
                 }
                 let place = place(table, self.number + 1);
-                table[place] = (self.number + 1, entry);
+                table[place] = (self.number + 1, row);
             }
             Index::Sizes(map) => {
-                map.insert(self.sizes.as_slice().into(), entry);
+                map.insert(self.sizes.as_slice().into(), row);
             }
         }
-        Ok(position)
+        Ok(begin)
+    }
+
+    /// How many states are remembered.
+    fn remembered(&self) -> usize {
+        (self.rows.len() - 1) / (DRAW + self.slots.len())
     }
 
     fn forget(&mut self) {
-        self.exec_ns.clear();
-        self.draws.clear();
+        self.rows.truncate(1);
+        self.dense.fill(0);
         match &mut self.index {
-            Index::Dense { table, .. } => table.fill(0),
-            Index::Numbers { table, .. } => table.fill((0, 0)),
+            Index::Dense => {}
+            Index::Numbers(table) => table.fill((0, 0)),
             Index::Sizes(map) => map.clear(),
-        }
-    }
-}
-
-impl Index {
-    /// What a request more in a slot adds to the number of a set.
-    fn stride(&self, slot: usize) -> u64 {
-        match self {
-            Self::Dense { strides, .. } | Self::Numbers { strides, .. } => strides[slot],
-            Self::Sizes(_) => 0,
         }
     }
 }
@@ -231,8 +247,8 @@ mod tests {
         for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
             let mut states = States::new(speeds(max));
             let kind = match &states.index {
-                Index::Dense { .. } => 4,
-                Index::Numbers { .. } => 40,
+                Index::Dense => 4,
+                Index::Numbers(_) => 40,
                 Index::Sizes(_) => usize::MAX,
             };
             assert_eq!(kind, max);
@@ -240,16 +256,22 @@ mod tests {
             // A walk over many sets that comes back to each of them.
             for step in 0..600_usize {
                 let slot = step * step % 5;
-                if states.sizes[slot] > 0 {
+                if states.slots[slot].rows > 0 {
                     states.end(slot);
                 } else {
                     states.start(slot, u32::try_from(1 + step % 4).unwrap());
                 }
-                let position = states.find().unwrap();
-                let expected = states.speeds.compute(&states.sizes).unwrap();
-                assert_eq!(states.exec_ns(position), &*expected.exec_ns);
-                assert_eq!(states.draw(position).running, expected.running);
-                assert!(states.draws.len() <= limit);
+                let sizes: Vec<u32> = states.slots.iter().map(|slot| slot.rows).collect();
+                let expected = states.speeds.compute(&sizes).unwrap();
+                let state = states.find().unwrap();
+                for ((&ns, &expected), size) in
+                    state.exec_ns.iter().zip(&expected.exec_ns).zip(sizes)
+                {
+                    assert!(size == 0 || ns.to_bits() == expected.to_bits());
+                }
+                let (power, expected) = (state.power_w, expected.power_w);
+                assert_eq!(power.to_bits(), expected.to_bits());
+                assert!(states.remembered() <= limit);
             }
         }
     }

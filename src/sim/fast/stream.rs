@@ -10,7 +10,8 @@ const BLOCK: usize = 256;
 /// that are in an instance, and less than two blocks that are to come, are kept.
 #[derive(Debug)]
 pub(super) struct ArrivalStream {
-    process: Box<dyn ArrivalProcess>,
+    /// None, where others say who arrives.
+    process: Option<Box<dyn ArrivalProcess>>,
     ended: bool,
     times: Vec<Nanoseconds>,
     /// The number of the first of `times` among all arrivals.
@@ -20,8 +21,30 @@ pub(super) struct ArrivalStream {
 }
 
 impl ArrivalStream {
-    pub(super) fn new(process: Box<dyn ArrivalProcess>) -> Self {
-        Self { process, ended: false, times: Vec::new(), base: 0, head: 0 }
+    /// Without a process, arrivals are [pushed](Self::push) when they happen.
+    pub(super) fn new(process: Option<Box<dyn ArrivalProcess>>) -> Self {
+        Self { ended: process.is_none(), process, times: Vec::new(), base: 0, head: 0 }
+    }
+
+    /// A request arrives.
+    pub(super) fn push(&mut self, arrival: Nanoseconds) {
+        self.times.push(arrival);
+    }
+
+    /// Whether the next [push](Self::push) needs more memory, so that those that are no longer needed should be
+    /// forgotten before.
+    pub(super) fn is_full(&self) -> bool {
+        self.times.len() == self.times.capacity()
+    }
+
+    /// Arrivals before the number `keep` are no longer needed.
+    pub(super) fn forget(&mut self, keep: u64) {
+        let unused = usize::try_from(keep - self.base).expect("a position in memory");
+        self.times.drain(..unused);
+        self.base = keep;
+        self.head -= unused;
+        // As many again as are needed: to forget then costs each arrival the same.
+        self.times.reserve(self.times.len().max(BLOCK));
     }
 
     /// Whether fewer than `count` arrivals without a batch are here, although there may be more.
@@ -37,7 +60,9 @@ impl ArrivalStream {
         self.base = keep;
         self.head -= unused;
         let wanted = self.times.len() + count.max(BLOCK);
-        self.process.fill(count.max(BLOCK), &mut self.times);
+        if let Some(process) = &mut self.process {
+            process.fill(count.max(BLOCK), &mut self.times);
+        }
         self.ended = self.times.len() < wanted;
     }
 
@@ -47,6 +72,7 @@ impl ArrivalStream {
     }
 
     /// How many of the next `limit` arrivals are there at `now`.
+    #[inline(always)]
     pub(super) fn waiting(&self, now: Nanoseconds, limit: usize) -> usize {
         let next = &self.times[self.head..];
         let next = &next[..next.len().min(limit)];

@@ -24,7 +24,7 @@ struct Entry<E> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// An arrival at a server, of which only one can be pushed at a time.
+    /// An arrival at a server. Several at one time are one like the other.
     Arrival(usize),
     /// Anything else, numbered.
     Other(u64),

@@ -5,6 +5,7 @@ use super::link::Link;
 use super::server::Server;
 use super::steering::Steering;
 use crate::domain::{FailedRequest, Failure, GpuId, GpuInterval, RecordSink};
+use crate::sim::arrivals::Arrivals;
 use crate::sim::draw::Race;
 use crate::sim::prepare::{GpuRun, GpuSetting};
 use crate::sim::speed::{BadPrediction, SetState, Speeds};
@@ -134,7 +135,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, speeds, extras } = run;
+        let GpuRun { servers, mut speeds, extras } = run;
         let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
         let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
@@ -165,7 +166,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             if startup > Nanoseconds::ZERO {
                 simulation.events.push(startup, Event::Started { server, life });
             }
-            simulation.schedule_arrival(server);
+            simulation.schedule_first(server);
         }
         if let Some(extras) = extras {
             simulation.steer(extras)?;
@@ -236,14 +237,34 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.servers[server].life == life
     }
 
-    fn schedule_arrival(&mut self, server: usize) {
-        if let Some(time) = self.servers[server].arrivals.next_arrival() {
-            self.events.push_arrival(time, server, Event::Arrival { server });
+    /// Puts what is known of the arrivals at a server in the queue.
+    fn schedule_first(&mut self, server: usize) {
+        match &mut self.servers[server].arrivals {
+            Arrivals::Open(process) => {
+                if let Some(time) = process.next_arrival() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
+            Arrivals::Closed(clients) => {
+                for time in clients.coming() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
         }
     }
 
     fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
-        self.schedule_arrival(server);
+        match &mut self.servers[server].arrivals {
+            Arrivals::Open(process) => {
+                if let Some(time) = process.next_arrival() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
+            Arrivals::Closed(clients) => {
+                let sent = clients.send();
+                debug_assert_eq!(sent, Some(now), "clients send in order of time");
+            }
+        }
         self.servers[server].arrived += 1;
         if self.servers[server].outages > 0 {
             self.servers[server].failed += 1;
@@ -306,6 +327,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let workload = self.servers[server].workload;
         self.steering.note_failure(server);
         self.sink.failed(&FailedRequest { workload, gpu: self.gpu, arrival, at, failure });
+        if let Arrivals::Closed(clients) = &mut self.servers[server].arrivals
+            && let Some(time) = clients.failed(at)
+        {
+            self.events.push_arrival(time, server, Event::Arrival { server });
+        }
     }
 
     /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
@@ -461,6 +487,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let answered = now.saturating_add(server.request_overhead);
         for record in flight.records(server.workload, self.gpu, answered) {
             self.sink.request(&record);
+        }
+        if let Arrivals::Closed(clients) = &mut server.arrivals {
+            for time in flight.batch.iter().filter_map(|_| clients.answered(answered)) {
+                self.events.push_arrival(time, index, Event::Arrival { server: index });
+            }
         }
         self.steering.note_batch(index, &flight, now, answered);
         server.completed += u64::from(flight.rows());

@@ -1,12 +1,12 @@
 //! One server of a GPU: a batcher and the pipelines of its instances.
 
 use crate::domain::{GpuId, RequestRecord, WorkloadId};
+use crate::sim::arrivals::Arrivals;
 use crate::sim::draw::{Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::speed::{BadPrediction, Speeds};
 use crate::sim::{Batch, Batcher, BatcherRules, ServerOutcome};
 use crate::units::{BatchSize, Nanoseconds};
-use crate::workload::ArrivalProcess;
 
 /// A batch on its way through an instance. Times are set as the stages are reached.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Instance {
 #[derive(Debug)]
 pub(in crate::sim) struct Server {
     pub(super) workload: WorkloadId,
-    pub(super) arrivals: Box<dyn ArrivalProcess>,
+    pub(super) arrivals: Arrivals,
     pub(in crate::sim) batcher: Batcher,
     pub(super) instances: Vec<Instance>,
     /// The slot of its first instance.
@@ -222,6 +222,7 @@ impl Server {
             completed: self.completed,
             failed: self.failed,
             batches: self.batches,
+            sent: self.arrivals.statistics(),
         }
     }
 

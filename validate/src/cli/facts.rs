@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::facts::{Facts, Prober, base_profile, default_python, share_table, transfer_table};
 use crate::gpu::{GpuProbe, Nvml, Recording};
+use crate::guard::Scratch;
 use crate::launch::Device;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -67,11 +68,12 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         }
         None => steps(gpu.sms.unwrap_or(100)),
     };
-    let scratch = tempfile::tempdir()?;
+    let guard = std::env::current_exe()?;
+    let scratch = Scratch::create(&guard, "igniter-facts-")?;
     let facts = Prober {
         python,
         device: Device { index: gpu.index, uuid: gpu.uuid.clone(), sms: gpu.sms },
-        guard: std::env::current_exe()?,
+        guard,
         dir: scratch.path().to_owned(),
     }
     .ask_all(&percentages)?;

@@ -13,11 +13,13 @@ mod doctor;
 mod facts;
 mod launch;
 mod output;
+mod planned;
 mod profile;
 mod run;
+mod session;
 
 use crate::guard::{self, GuardOrder};
-use crate::life;
+use crate::life::{self, Interrupted};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -54,6 +56,14 @@ enum Command {
         /// What to run, as JSON
         order: String,
     },
+    /// Makes a temporary folder for this program and removes it when this program ends
+    #[command(hide = true)]
+    KeepFolder {
+        /// How its name begins
+        prefix: String,
+        /// The process whose folder it is
+        process: u32,
+    },
 }
 
 /// How a command ended.
@@ -86,8 +96,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    if let Command::Guard { order } = &cli.command {
-        return run_guard(order);
+    match &cli.command {
+        Command::Guard { order } => return run_guard(order),
+        Command::KeepFolder { prefix, process } => {
+            return hidden(guard::keep_folder(prefix, *process).map(|()| 0));
+        }
+        _ => {}
     }
     if let Err(error) = life::watch() {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
@@ -96,7 +110,13 @@ pub fn main() -> ExitCode {
     match dispatch(cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
-        Err(_) if life::interrupted() => ExitCode::from(life::INTERRUPTED_CODE),
+        Err(error) if life::interrupted() => {
+            // That it was interrupted was said when the signal came.
+            if error.to_string() != Interrupted.to_string() {
+                eprintln!("validate: {error:#}");
+            }
+            ExitCode::from(life::INTERRUPTED_CODE)
+        }
         Err(error) => {
             eprintln!("validate: {error:#}");
             ExitCode::from(2)
@@ -113,19 +133,21 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Profile(args) => profile::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Launch(args) => launch::run(&args),
-        Command::Guard { .. } => unreachable!("it was run before"),
+        Command::Guard { .. } | Command::KeepFolder { .. } => unreachable!("they were run before"),
     }
 }
 
 /// A guard has its own ways with signals.
 fn run_guard(order: &str) -> ExitCode {
-    let done = serde_json::from_str::<GuardOrder>(order)
-        .map_err(anyhow::Error::from)
-        .and_then(|order| Ok(guard::run(&order)?));
+    let order = serde_json::from_str::<GuardOrder>(order).map_err(std::io::Error::other);
+    hidden(order.and_then(|order| guard::run(&order)))
+}
+
+fn hidden(done: std::io::Result<u8>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{error}");
             ExitCode::from(2)
         }
     }

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const FIRST_SESSION_S: f64 = 20.0;
 /// How long ending the servers of a session takes, in seconds.
 const ENDING_S: f64 = 6.0;
+/// How many of the points that there was no time for are named.
+const NAMED: usize = 8;
 
 /// The flags of `validate profile`.
 #[derive(Debug, Args)]
@@ -127,7 +129,11 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         print(&format!("{done} of {} points; fit them with: igniter fit {folder}", runs.len()))?;
     }
     if !left.is_empty() {
-        let names: Vec<String> = left.iter().map(|run| described(run, &base)).collect();
+        let mut names: Vec<String> =
+            left.iter().take(NAMED).map(|run| described(run, &base)).collect();
+        if left.len() > NAMED {
+            names.push("…".to_owned());
+        }
         eprintln!("validate: no time for {} points: {}", left.len(), names.join("; "));
     }
     Ok(Outcome::of(left.is_empty()))
@@ -209,8 +215,9 @@ fn source(args: &ProfileCommand, base: &Profile, notes: &[String]) -> String {
         text += ". ";
     }
     text += &format!(
-        "Constants of the GPU, kernels, idle times, L2 utilisation and what is not named above are those of {}: {}",
-        args.from, base.source
+        "Constants of the GPU, kernels, idle times, L2 utilisation and what is not named above are those of the base \
+         {}: {}",
+        base.kind.name, base.source
     );
     text
 }

@@ -1,7 +1,10 @@
 //! Everything that is not an inference: metadata, statistics, shared memory.
 
+use crate::http::{self, Reply};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A question that a server does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,18 +40,13 @@ pub struct ModelInfo {
 #[derive(Debug, Clone)]
 pub struct Server {
     url: String,
-    agent: ureq::Agent,
 }
 
 impl Server {
     /// A server at `http://HOST:PORT`.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(10)))
-            .http_status_as_error(false)
-            .build();
-        Self { url: url.trim_end_matches('/').to_owned(), agent: config.into() }
+        Self { url: url.trim_end_matches('/').to_owned() }
     }
 
     /// The server's own name and version, as one JSON document.
@@ -100,7 +98,7 @@ impl Server {
     ) -> Result<(), ControlError> {
         let path = format!("/v2/systemsharedmemory/region/{name}/register");
         let body = serde_json::json!({ "key": key, "offset": 0, "byte_size": bytes });
-        self.post(&path, &body)
+        self.post(&path, &body).map(drop)
     }
 
     /// Lets the server forget a region.
@@ -109,31 +107,38 @@ impl Server {
     /// When the server does not answer.
     pub fn unregister_shared_memory(&self, name: &str) -> Result<(), ControlError> {
         let path = format!("/v2/systemsharedmemory/region/{name}/unregister");
-        self.post(&path, &serde_json::json!({}))
+        self.post(&path, &serde_json::json!({})).map(drop)
+    }
+
+    /// One request with a JSON body, and the JSON document that answers it. For trials, not for load.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn infer(
+        &self,
+        model: &str,
+        request: &serde_json::Value,
+    ) -> Result<serde_json::Value, ControlError> {
+        let path = format!("/v2/models/{model}/infer");
+        self.post(&path, request)?.json().map_err(|error| self.failed(&path, error))
     }
 
     fn get(&self, path: &str) -> Result<serde_json::Value, ControlError> {
-        let answer = self.agent.get(format!("{}{path}", self.url)).call();
-        let mut answer = answer.map_err(|error| self.failed(path, error))?;
-        let status = answer.status();
-        let text = answer.body_mut().read_to_string();
-        let text = text.map_err(|error| self.failed(path, error))?;
-        if !status.is_success() {
-            return Err(self.failed(path, format!("status {status}: {text}")));
-        }
-        serde_json::from_str(&text).map_err(|error| self.failed(path, error))
+        let reply = http::get(&format!("{}{path}", self.url), LIMIT);
+        self.succeeded(path, reply)?.json().map_err(|error| self.failed(path, error))
     }
 
-    fn post(&self, path: &str, body: &serde_json::Value) -> Result<(), ControlError> {
-        let request = self.agent.post(format!("{}{path}", self.url));
-        let mut answer =
-            request.send(body.to_string()).map_err(|error| self.failed(path, error))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
+    fn post(&self, path: &str, body: &serde_json::Value) -> Result<Reply, ControlError> {
+        let reply = http::post(&format!("{}{path}", self.url), body, LIMIT);
+        self.succeeded(path, reply)
+    }
+
+    fn succeeded(&self, path: &str, reply: Result<Reply, String>) -> Result<Reply, ControlError> {
+        let reply = reply.map_err(|error| self.failed(path, error))?;
+        if reply.is_success() {
+            return Ok(reply);
         }
-        let text = answer.body_mut().read_to_string().unwrap_or_default();
-        Err(self.failed(path, format!("status {status}: {text}")))
+        Err(self.failed(path, format!("status {}: {}", reply.status, reply.text)))
     }
 
     fn failed(&self, path: &str, why: impl ToString) -> ControlError {

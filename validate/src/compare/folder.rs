@@ -47,8 +47,9 @@ pub struct WorkloadRun {
     pub workload: WorkloadName,
     /// How many requests were to be sent.
     pub planned: u64,
-    /// The times of an emulated model in ms, by batch size from 1.
-    pub times_ms: Option<Vec<f64>>,
+    /// The times of an emulated model in ms, by batch size from 1: one table for each placement.
+    #[serde(default)]
+    pub tables_ms: Vec<Vec<f64>>,
     /// What the host adds, where it was measured.
     pub overhead: Option<HostOverhead>,
     /// What the server counted during the run; of the standby's too.
@@ -57,7 +58,7 @@ pub struct WorkloadRun {
     pub exhausted: u64,
     /// Connections that were open at the end.
     pub connections: u32,
-    /// When its standby took over, in seconds since the start; `None` where it did not.
+    /// When its first standby took over, in seconds since the start; `None` where none did.
     #[serde(default)]
     pub switched_s: Option<f64>,
 }
@@ -69,7 +70,7 @@ impl WorkloadRun {
         Self {
             workload,
             planned: 0,
-            times_ms: None,
+            tables_ms: Vec::new(),
             overhead: None,
             statistics: None,
             exhausted: 0,
@@ -92,6 +93,13 @@ pub struct RunInfo {
     pub workloads: Vec<WorkloadRun>,
     /// What happened during the run.
     pub warnings: Vec<Warning>,
+    /// Whether standbys could take over.
+    #[serde(default)]
+    pub shadow: bool,
+    /// For how much of the measured run some process of the machine waited for a processor, in percent;
+    /// `None` where the system does not say.
+    #[serde(default)]
+    pub cpu_wait_pct: Option<f64>,
 }
 
 /// The files of a run.

@@ -3,8 +3,10 @@
 //! Everything here is made from the files of a run's folder ([`RunFolder`]) alone, so that `validate compare`
 //! can make it again at any time.
 
+mod doubts;
 mod files;
 mod folder;
+mod full_batches;
 mod hosted;
 mod simulate;
 mod tables;
@@ -14,7 +16,7 @@ mod verdict;
 pub use files::write_comparison;
 pub use folder::{FolderError, ModelKind, RunFolder, RunInfo, WorkloadRun};
 pub use hosted::HostedPredictor;
-pub use simulate::{sim_setting, simulated_arm};
+pub use simulate::{Simulated, shadow_spec, sim_setting, simulated_arm};
 pub use tables::{Agreement, Comparison, Errors, Row, compare};
 pub use text::{comparison_text, report_markdown};
 pub use verdict::{Check, Limits};

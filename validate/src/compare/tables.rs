@@ -1,22 +1,16 @@
 //! The table of a comparison.
 
-use super::{Check, Limits, ModelKind, RunFolder, simulated_arm};
-use crate::measure::{Arm, Measured, Warning, batches, measured_arm, spread_pct, window_means};
-use igniter::domain::{ModelName, Placement, WorkloadName};
+use super::doubts::{warnings_of, warnings_of_run};
+use super::full_batches::{FullBatches, error_pct, full_batches, share};
+use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
+use crate::measure::{Arm, Measured, Warning, measured_arm};
+use igniter::domain::{ModelName, WorkloadName};
 use igniter::metrics::{Window, WorkloadSummary};
 use igniter::plot::ValidationWorkload;
-use igniter::predictor::{Member, Predictor};
 use igniter::report::StrategyResult;
 use igniter::stats::{bias_pct, mape_pct, mean, pearson, percentile};
-use igniter::units::{Nanoseconds, SmPercent};
+use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
-
-/// A client that was later than this at the 99th percentile gets a warning, in ms.
-const LATE_MS: f64 = 1.0;
-/// The run is cut into this many stretches to see whether it was steady.
-const STRETCHES: usize = 3;
-/// Their mean latencies may differ by this much more than in the simulation, in percent.
-const UNSTEADY_PCT: f64 = 10.0;
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,13 +29,16 @@ pub struct Errors {
     pub violation_points: Option<f64>,
 }
 
-/// One workload.
+/// One workload. Where several placements serve it, GPU, batch and share, and the times of full batches, are
+/// those of the placement whose full batches were predicted worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Its name.
     pub workload: WorkloadName,
     /// Its model.
     pub model: ModelName,
+    /// How many placements serve it.
+    pub replicas: usize,
     /// Its GPU in the plan.
     pub gpu: usize,
     /// Its largest batch.
@@ -75,6 +72,10 @@ pub struct Row {
     pub p99_from_sent_ms: Option<f64>,
     /// Mean latency counted in the same way, in ms.
     pub mean_from_sent_ms: Option<f64>,
+    /// When its first standby took over in the simulation, in seconds; `None` where none did.
+    pub simulated_switch_s: Option<f64>,
+    /// When one really took over.
+    pub measured_switch_s: Option<f64>,
 }
 
 /// How well one kind of number agrees with what was measured, over all workloads.
@@ -134,22 +135,23 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
     let measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
-    let simulated = simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
+    let Simulated { arm: simulated, switched } =
+        simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
     let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
-    let mut warnings = run.info.warnings.clone();
-    for index in 0..run.study.workloads().len() {
+    let mut warnings = warnings_of_run(&run.info);
+    for (index, switched) in switched.into_iter().enumerate() {
         let name = &run.study.workloads()[index].name;
-        let found = run.plan.placements().find(|(_, p)| p.workload == *name);
         let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
         let mut show =
             ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
-        let Some((gpu, placement)) = found else {
+        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
+        let Some(batches) = full_batches(run, predictor, index, &own, window) else {
             shown.push(show);
             continue;
         };
-        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
         let arms = (&simulated, &measured);
-        let row = row(run, predictor, (index, gpu, placement), arms, &own, window);
+        let mut row = row(run, index, batches, arms, &own, window);
+        row.simulated_switch_s = switched.map(Nanoseconds::as_seconds);
         warnings.extend(warnings_of(run, index, &row, arms, &own, window));
         show.predicted_batch_ms = row.predicted_batch_ms;
         show.measured_batch_ms = row.measured_batch_ms;
@@ -180,24 +182,14 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
 
 fn row(
     run: &RunFolder,
-    predictor: &dyn Predictor,
-    (index, gpu, placement): (usize, usize, &Placement),
+    index: usize,
+    batches: FullBatches<'_>,
     (simulated, measured): (&Arm, &Arm),
     own: &[Measured],
     window: Window,
 ) -> Row {
     let info = &run.info.workloads[index];
-    let (predicted_batch_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
-    let rows_of_batch = placement.batch.get() as usize;
-    let overhead = info.overhead.unwrap_or_default();
-    let hosted_batch_ms = predicted_batch_ms + overhead.of_batch_ms(rows_of_batch);
-    let full: Vec<f64> = batches(own)
-        .iter()
-        .filter(|batch| batch.size() == rows_of_batch)
-        .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
-        .map(|batch| batch.service_ms())
-        .collect();
-    let measured_batch_ms = mean(&full);
+    let FullBatches { gpu, placement, replicas, .. } = batches;
     let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
     let [simulated, measured] = summaries;
     let inside = || own.iter().filter(|row| window.contains(Nanoseconds::new(row.intended_ns)));
@@ -209,15 +201,16 @@ fn row(
     Row {
         workload: placement.workload.clone(),
         model: placement.model.clone(),
+        replicas,
         gpu,
         batch: placement.batch.get(),
         sm_pct: share(run, placement).get(),
         slo_ms: measured.slo_ms,
-        predicted_batch_ms,
-        hosted_batch_ms,
-        measured_batch_ms,
-        batch_error_pct: error_pct(Some(hosted_batch_ms), measured_batch_ms),
-        predicted_capacity_rps,
+        predicted_batch_ms: batches.predicted_ms,
+        hosted_batch_ms: batches.hosted_ms,
+        measured_batch_ms: batches.measured_ms,
+        batch_error_pct: error_pct(Some(batches.hosted_ms), batches.measured_ms),
+        predicted_capacity_rps: batches.predicted_capacity_rps,
         errors: errors(&simulated, &measured),
         simulated,
         measured,
@@ -225,37 +218,9 @@ fn row(
         late_max_ms: late.last().copied().unwrap_or_default().as_ms(),
         p99_from_sent_ms: percentile(&from_sent, 0.99).map(|ns| ns as f64 / 1e6),
         mean_from_sent_ms: mean(&from_sent.iter().map(|&ns| ns as f64 / 1e6).collect::<Vec<_>>()),
+        simulated_switch_s: None,
+        measured_switch_s: info.switched_s,
     }
-}
-
-fn share(run: &RunFolder, placement: &Placement) -> SmPercent {
-    placement.sm.to_percent(run.study.kind().units).expect("the plan was checked when it was read")
-}
-
-/// Time and throughput of a full batch in the planned co-location.
-fn in_plan(
-    run: &RunFolder,
-    predictor: &dyn Predictor,
-    gpu: usize,
-    placement: &Placement,
-) -> (f64, f64) {
-    let placements = &run.plan.gpus[gpu].placements;
-    let members: Vec<Member> = placements
-        .iter()
-        .map(|p| Member {
-            model: predictor.model_id(&p.model).expect("the plan was checked when it was read"),
-            batch: p.batch,
-            sm: share(run, p),
-        })
-        .collect();
-    let own = placements.iter().position(|p| p.workload == placement.workload).unwrap_or(0);
-    let prediction = predictor.predict(&members).members[own];
-    (prediction.latency_ms(), prediction.throughput_rps)
-}
-
-fn error_pct(got: Option<f64>, measured: Option<f64>) -> Option<f64> {
-    let (got, measured) = (got?, measured?);
-    (measured > 0.0).then(|| (got / measured - 1.0) * 100.0)
 }
 
 fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
@@ -325,58 +290,4 @@ fn series(arm: &Arm, index: usize, window: Window) -> Vec<(f64, f64)> {
         }
     }
     series
-}
-
-fn warnings_of(
-    run: &RunFolder,
-    index: usize,
-    row: &Row,
-    (simulated, measured): (&Arm, &Arm),
-    own: &[Measured],
-    window: Window,
-) -> Vec<Warning> {
-    let info = &run.info.workloads[index];
-    let workload = || row.workload.clone();
-    let mut warnings = Vec::new();
-    if row.late_p99_ms > LATE_MS {
-        let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
-        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms });
-    }
-    if info.exhausted > 0 {
-        warnings.push(Warning::PoolExhausted { workload: workload(), times: info.exhausted });
-    }
-    let spread = |arm: &Arm| spread_pct(&window_means(&arm.latencies(index), window, STRETCHES));
-    if let (Some(spread_pct), Some(simulated_pct)) = (spread(measured), spread(simulated))
-        && spread_pct > simulated_pct + UNSTEADY_PCT
-    {
-        warnings.push(Warning::Unstable { workload: workload(), spread_pct, simulated_pct });
-    }
-    let batching = &run.study.scenario().workloads[index].batching;
-    let max_queue_delay_ms = batching.max_queue_delay.get();
-    if max_queue_delay_ms > 0.0 && !batching.variable_shape {
-        warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
-    }
-    let failed = own.iter().filter_map(|r| r.error.as_ref());
-    if let Some(first) = failed.clone().next() {
-        warnings.push(Warning::FailedRequests {
-            workload: workload(),
-            failed: failed.count() as u64,
-            requests: own.len() as u64,
-            first: first.clone(),
-        });
-    }
-    if own.iter().any(|r| r.output_bytes == Some(0)) {
-        warnings.push(Warning::EmptyTensors { workload: workload() });
-    }
-    if let Some(statistics) = &info.statistics {
-        let client = own.iter().filter(|r| r.error.is_none()).count() as u64;
-        if statistics.success != client {
-            let server = statistics.success;
-            warnings.push(Warning::CountsDiffer { workload: workload(), server, client });
-        }
-    }
-    if own.iter().all(|r| r.start_ns.is_none()) {
-        warnings.push(Warning::NoTrace { workload: workload() });
-    }
-    warnings
 }

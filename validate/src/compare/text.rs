@@ -94,6 +94,24 @@ fn headline(comparison: &Comparison) -> String {
     )
 }
 
+/// Which standbys took over, and when.
+fn switches(comparison: &Comparison) -> Vec<String> {
+    let when = |seconds: Option<f64>| {
+        seconds.map_or_else(|| "never".to_owned(), |seconds| format!("at {} s", short(seconds)))
+    };
+    let line = |row: &Row| {
+        let (simulated, measured) = (row.simulated_switch_s, row.measured_switch_s);
+        (simulated.is_some() || measured.is_some()).then(|| {
+            let (simulated, measured) = (when(simulated), when(measured));
+            format!(
+                "{}: the standby takes over: simulated {simulated}, measured {measured}",
+                row.workload
+            )
+        })
+    };
+    comparison.rows.iter().filter_map(line).collect()
+}
+
 fn verdict(comparison: &Comparison) -> String {
     let failed: Vec<&super::Check> = comparison.checks.iter().filter(|c| !c.passed).collect();
     let fatal = comparison.warnings.iter().filter(|warning| warning.is_fatal()).count();
@@ -113,6 +131,9 @@ fn verdict(comparison: &Comparison) -> String {
             signed(check.error_pct),
             short(check.limit_pct)
         );
+    }
+    if comparison.warnings.iter().any(crate::measure::Warning::is_of_the_machine) {
+        text += "\n  the machine was too busy to tell whether they would agree; see the warnings";
     }
     if fatal > 0 {
         text += "\n  the measurement itself cannot be judged; see the warnings";
@@ -136,6 +157,9 @@ pub fn comparison_text(comparison: &Comparison) -> String {
         }
         text += &table.trim_fmt();
         text += "\n\n";
+    }
+    for line in switches(comparison) {
+        let _ = writeln!(text, "{line}");
     }
     for agreement in &comparison.agreement {
         let _ = writeln!(
@@ -187,6 +211,9 @@ pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) ->
         );
     }
     text.push('\n');
+    for line in switches(comparison) {
+        let _ = writeln!(text, "- {line}");
+    }
     if comparison.warnings.is_empty() {
         text += "No warnings.\n\n";
     } else {

@@ -2,6 +2,7 @@
 
 use super::{Check, Need, Patient};
 use crate::gpu::{GpuFacts, GpuProbe, Machine, THROTTLED, throttle_reasons};
+use crate::guard::Scratch;
 use crate::launch::{MPS_CONTROL, MpsDaemon, find_control};
 use std::path::Path;
 
@@ -162,8 +163,9 @@ fn check_mps(patient: &Patient, need: Need, gpus: &[GpuFacts], checks: &mut Vec<
         ));
     }
     let Some(gpu) = gpus.first().filter(|_| patient.start) else { return };
-    let started = tempfile::tempdir().map_err(|error| error.to_string()).and_then(|logs| {
-        MpsDaemon::start(&patient.guard, &gpu.uuid, logs.path())
+    let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
+    let started = scratch.map_err(|error| error.to_string()).and_then(|folder| {
+        MpsDaemon::start(&patient.guard, &gpu.uuid, folder.path(), folder.path())
             .map(drop)
             .map_err(|error| error.to_string())
     });

@@ -1,6 +1,8 @@
 //! Triton: a program or an image, and whether a server with a Python model really answers.
 
 use super::{Check, Need, Patient, Status};
+use crate::client::{ControlError, Server};
+use crate::guard::Scratch;
 use crate::launch::{
     Endpoint, Launcher, LocalLauncher, ModelSource, ServerOptions, ServerSpec, find_triton,
     in_path, read_reports,
@@ -8,7 +10,7 @@ use crate::launch::{
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::sim::BatchingSpec;
 use igniter::units::{BatchSize, SmPercent};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -37,7 +39,8 @@ pub(super) fn check(patient: &Patient, need: Need, checks: &mut Vec<Check>) {
 
 /// Starts a server with an emulated model, asks it once, and ends it.
 fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<Check>) {
-    let tried = tempfile::tempdir().map_err(|error| error.to_string()).and_then(|folder| {
+    let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
+    let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
         let server = try_server(patient, program, folder.path())?;
         Ok((server, read_reports(&folder.path().join("servers/0-doctor/instances"))))
     });
@@ -90,6 +93,7 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
         batching: BatchingSpec::default(),
         source: ModelSource::Emulated { times_ms: vec![1.0], input_dims: vec![4] },
         active: true,
+        replica: 0,
     };
     let options = ServerOptions {
         devices: Vec::new(),
@@ -99,6 +103,7 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
         traces: false,
         exit_limit: Duration::from_secs(5),
         guard: patient.guard.clone(),
+        scratch: folder.to_owned(),
     };
     let mut launcher = LocalLauncher { triton: program.to_owned(), options };
     let started = Instant::now();
@@ -111,24 +116,18 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
 
 /// One request; returns the version of the server.
 fn ask(endpoint: &Endpoint) -> Result<String, String> {
-    let said = |error: ureq::Error| error.to_string();
+    let said = |error: ControlError| error.to_string();
     let input = json!({"inputs": [
         {"name": "IN", "datatype": "FP32", "shape": [1, 4], "data": [41.0, 0.0, 0.0, 0.0]}
     ]});
-    let url = format!("{}/v2/models/{}/infer", endpoint.url, endpoint.served_as);
-    let answer: Value = ureq::post(&url)
-        .send_json(input)
-        .and_then(|mut answer| answer.body_mut().read_json())
-        .map_err(said)?;
+    let server = Server::new(&endpoint.url);
+    let answer = server.infer(&endpoint.served_as, &input).map_err(said)?;
     let number = answer["outputs"][0]["data"][0].as_f64();
     if number != Some(42.0) {
         return Err(format!("the model should answer 42, not {answer}"));
     }
-    let server: Value = ureq::get(format!("{}/v2", endpoint.url))
-        .call()
-        .and_then(|mut a| a.body_mut().read_json())
-        .map_err(said)?;
-    Ok(server["version"].as_str().unwrap_or("of no version").to_owned())
+    let about = server.metadata().map_err(said)?;
+    Ok(about["version"].as_str().unwrap_or("of no version").to_owned())
 }
 
 fn check_docker(image: &str) -> Check {

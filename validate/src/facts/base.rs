@@ -102,6 +102,16 @@ mod tests {
         let name = GpuKindName::new("h200").unwrap();
         let base = base_profile(&known, name, &gpu, &idle, &copies).unwrap();
         assert_eq!(base.kind.units, SmUnits::new(66));
+        // What was at the highest clock of the V100 is at the highest clock of this GPU, and its power lies where it
+        // lay between idle (53.5 W) and limit (300 W); so everything can be fitted that could be.
+        let (old, new) = (&known.models[0].solo[0], &base.models[0].solo[0]);
+        assert_eq!((old.clock, new.clock), (known.kind.max_clock, base.kind.max_clock));
+        let part = (old.power.get() - 53.5) / (300.0 - 53.5);
+        assert!((new.power.get() - (75.5 + part * (700.0 - 75.5))).abs() < 1e-9);
+        let data = igniter::fit::FitData::of(&base);
+        for predictor in ["igniter", "contention"] {
+            igniter::fit::fit_predictor(predictor, &data).unwrap();
+        }
         let constants = [
             base.kind.power_cap.get(),
             base.kind.idle_power.get(),

@@ -81,7 +81,8 @@ pub struct Prober {
     pub device: Device,
     /// This program, which knows the hidden command of the guard.
     pub guard: PathBuf,
-    /// Where the program that asks and the logs of MPS go.
+    /// Where the program that asks, and the logs and pipes of MPS go: the folder of a
+    /// [`Scratch`](crate::guard::Scratch).
     pub dir: PathBuf,
 }
 
@@ -110,7 +111,7 @@ impl Prober {
             Ok(overlap) => facts.overlap.push(overlap),
             Err(reason) => facts.failures.push(format!("overlap without MPS: {reason}")),
         }
-        match MpsDaemon::start(&self.guard, &self.device.uuid, &self.dir) {
+        match MpsDaemon::start(&self.guard, &self.device.uuid, &self.dir, &self.dir) {
             Err(error) => facts.mps_error = Some(error.to_string()),
             Ok(daemon) => self.ask_mps(&daemon, percentages, &mut facts)?,
         }

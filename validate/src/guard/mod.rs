@@ -5,12 +5,19 @@
 //! end only we hold. When we close it, or die in whatever way, the guard ends what it guards: first by asking,
 //! then, after a time of grace, by force, with the whole process group; then it removes what that left in
 //! shared memory. Where even the guard is killed, the system itself ends the process (`setpriv --pdeathsig`).
+//!
+//! A temporary folder has a keeper of the same kind ([`Scratch`]): it removes the folder when we are gone and
+//! the guards of all processes that use it are too, each of which holds a shared lock on the folder.
 
 mod handle;
+mod keep;
 mod run;
+mod scratch;
 
 pub use handle::Guarded;
+pub use keep::keep_folder;
 pub use run::run;
+pub use scratch::Scratch;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,6 +42,14 @@ pub struct GuardOrder {
     pub cleaning: Option<Vec<String>>,
     /// Shared memory whose name begins so belongs to it and is removed once it ended.
     pub shared_memory: Option<String>,
+    /// A folder that stays until the process has ended: see [`Scratch`].
+    pub holds: Option<PathBuf>,
+}
+
+/// How the names of all shared memory begin that belongs to a process of this program.
+#[must_use]
+pub fn shared_memory_prefix(process: u32) -> String {
+    format!("igniter-{process}-")
 }
 
 /// A command that asks a process to end.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a command that asks or cleans may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15);
-const SHARED_MEMORY: &str = "/dev/shm";
+pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Starts what the order says, prints its process id on stdout, and ends it when stdin does. Returns its exit
 /// code (128 + the signal that ended it).
@@ -23,6 +23,10 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// # Errors
 /// When it cannot be started.
 pub fn run(order: &GuardOrder) -> io::Result<u8> {
+    let held = order.holds.as_deref().map(File::open).transpose()?;
+    if let Some(folder) = &held {
+        folder.lock_shared()?;
+    }
     let log = OpenOptions::new().create(true).append(true).open(&order.log)?;
     let (asked, ask) = channel();
     // A signal to the guard is a wish to end, as the end of stdin is.
@@ -42,6 +46,7 @@ pub fn run(order: &GuardOrder) -> io::Result<u8> {
     });
     let status = wait(&mut child, &ask, order)?;
     clean(order, &child);
+    drop(held);
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
@@ -147,7 +152,7 @@ fn run_command(command: &[String], input: &str, order: &GuardOrder) {
     let _ = child.wait();
 }
 
-fn remove_starting_with(folder: &Path, prefix: &str) {
+pub(super) fn remove_starting_with(folder: &Path, prefix: &str) {
     // An empty prefix would be everybody's.
     if prefix.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! Servers that run.
 
 use super::LaunchError;
-use super::http::Inquiry;
+use super::inquiry;
 use super::mps::MpsDaemon;
 use crate::guard::Guarded;
 use igniter::domain::{ModelName, WorkloadName};
@@ -34,6 +34,8 @@ pub struct Endpoint {
     pub max_batch: BatchSize,
     /// `false` for a standby.
     pub active: bool,
+    /// Which of the workload's placements it is, or stands by for, from 0 in the order of the plan.
+    pub replica: usize,
     /// The server, as in `http://127.0.0.1:8000`.
     pub url: String,
     /// What the server calls the model.
@@ -53,6 +55,9 @@ pub struct Endpoint {
     /// Where an emulated model looks for other times than those it was started with, where we started it.
     #[serde(skip)]
     pub times_file: Option<PathBuf>,
+    /// Where a model of torchvision says how its execution divides into copies and kernels, where we started it.
+    #[serde(skip)]
+    pub stages_file: Option<PathBuf>,
 }
 
 /// Servers that run and are ready. Dropping it ends them: requests in flight are finished first, for at most
@@ -119,9 +124,8 @@ impl Deployment {
     /// The first that ended or does not answer.
     pub fn probe(&mut self) -> Result<(), LaunchError> {
         self.check()?;
-        let inquiry = Inquiry::new();
         for endpoint in &self.endpoints {
-            inquiry.ready(&endpoint.url).map_err(|reason| LaunchError::Silent {
+            inquiry::ready(&endpoint.url).map_err(|reason| LaunchError::Silent {
                 workload: endpoint.workload.clone(),
                 model: endpoint.model.clone(),
                 reason,

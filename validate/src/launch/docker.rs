@@ -65,6 +65,7 @@ impl ServerProcess for DockerLauncher {
             // What `--rm` does not reach when the client was killed.
             cleaning: Some(vec![docker, "rm".to_owned(), "--force".to_owned(), name]),
             shared_memory: Some(place.shared_memory.clone()),
+            holds: Some(self.options.scratch.clone()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Servers that others run: on Kubernetes, on another host, or by hand.
 
-use super::http::Inquiry;
+use super::inquiry;
 use super::local::describe;
 use super::{Deployment, LaunchError, Launcher, ServerSpec};
 use serde::Deserialize;
@@ -87,7 +87,7 @@ impl Launcher for ExternalLauncher {
             };
             let entry = free.remove(position);
             let url = entry.url.trim_end_matches('/');
-            Inquiry::new().ready(url).map_err(|reason| LaunchError::Unusable {
+            inquiry::ready(url).map_err(|reason| LaunchError::Unusable {
                 url: url.to_owned(),
                 workload: spec.workload.clone(),
                 reason: format!("it is not ready: {reason}"),

@@ -1,13 +1,13 @@
 //! Servers as processes of this machine.
 
 use super::deployment::tail;
-use super::http::{Inquiry, dimension, tensors};
+use super::inquiry::{self, dimension, tensors};
 use super::mps::{self, MpsDaemon};
 use super::share::{self, read_reports};
 use super::{
     Deployment, Device, Endpoint, LaunchError, Launcher, ModelSource, ServerSpec, repository,
 };
-use crate::guard::{GuardOrder, Guarded};
+use crate::guard::{GuardOrder, Guarded, shared_memory_prefix};
 use crate::life;
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +33,8 @@ pub struct ServerOptions {
     pub exit_limit: Duration,
     /// This program, which knows the hidden command of the guard.
     pub guard: PathBuf,
+    /// The folder of a [`Scratch`](crate::guard::Scratch), for what must not outlive the servers.
+    pub scratch: PathBuf,
 }
 
 /// How often a server gets another port because somebody else took its own in between.
@@ -146,6 +148,8 @@ impl ServerProcess for LocalLauncher {
                 self.options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device);
         }
+        // What the server and its models leave there goes away with the folder.
+        environment.insert("TMPDIR".to_owned(), self.options.scratch.display().to_string());
         // Under MPS the daemon shows its one device to all clients.
         hidden_variables.retain(|name| !environment.contains_key(name));
         GuardOrder {
@@ -157,6 +161,7 @@ impl ServerProcess for LocalLauncher {
             farewell: None,
             cleaning: None,
             shared_memory: Some(place.shared_memory.clone()),
+            holds: Some(self.options.scratch.clone()),
         }
     }
 }
@@ -200,7 +205,7 @@ pub(super) fn launch_all(
             let visible =
                 options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             let folder = dir.join(format!("gpu{device}"));
-            let daemon = MpsDaemon::start(&options.guard, &visible, &folder)?;
+            let daemon = MpsDaemon::start(&options.guard, &visible, &folder, &options.scratch)?;
             clients.insert(device, daemon.environment().clone());
             deployment.add_daemon(daemon);
         }
@@ -244,7 +249,7 @@ fn place_of<'a>(
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
-        shared_memory: format!("igniter-{}-{position}-", std::process::id()),
+        shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
         mps,
     };
     let instances = place.instances();
@@ -313,7 +318,6 @@ fn wait_until_ready(
     place: &Place<'_>,
     options: &ServerOptions,
 ) -> Result<(), LaunchError> {
-    let inquiry = Inquiry::new();
     let started = Instant::now();
     let (workload, model) = (&place.spec.workload, &place.spec.model);
     loop {
@@ -326,7 +330,7 @@ fn wait_until_ready(
                 tail: why_it_ended(&place.log()),
             });
         }
-        let reason = match inquiry.ready(&url(place)) {
+        let reason = match inquiry::ready(&url(place)) {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         };
@@ -375,8 +379,14 @@ fn endpoint(
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());
     endpoint.seen_sm = seen_sm;
-    if let ModelSource::Emulated { .. } = place.spec.source {
-        endpoint.times_file = Some(place.instances().join("times_ms"));
+    match place.spec.source {
+        ModelSource::Emulated { .. } => {
+            endpoint.times_file = Some(place.instances().join("times_ms"));
+        }
+        ModelSource::Torchvision { .. } => {
+            endpoint.stages_file = Some(place.instances().join("stages"));
+        }
+        ModelSource::Ready(_) => {}
     }
     Ok(endpoint)
 }
@@ -419,8 +429,7 @@ pub(super) fn describe(
         reason,
         fix: fix.to_owned(),
     };
-    let config = Inquiry::new()
-        .json(&format!("{url}/v2/models/{served_as}/config"))
+    let config = inquiry::json(&format!("{url}/v2/models/{served_as}/config"))
         .map_err(|reason| unusable(reason, "check the address and the name of the model"))?;
     let found = dimension(&config["max_batch_size"]);
     let planned = i64::from(spec.max_batch().get());
@@ -448,6 +457,7 @@ pub(super) fn describe(
         model: spec.model.clone(),
         max_batch: spec.max_batch(),
         active: spec.active,
+        replica: spec.replica,
         url: url.to_owned(),
         served_as: served_as.to_owned(),
         inputs: tensors(&config, "input"),
@@ -457,6 +467,7 @@ pub(super) fn describe(
         seen_sm: None,
         pid: None,
         times_file: None,
+        stages_file: None,
     })
 }
 

@@ -13,7 +13,7 @@ mod deployment;
 mod docker;
 mod error;
 mod external;
-mod http;
+mod inquiry;
 mod local;
 mod mps;
 mod options;
@@ -77,6 +77,7 @@ pub(crate) mod tests {
             },
             source: ModelSource::Emulated { times_ms: vec![1.0; 8], input_dims: vec![4] },
             active: true,
+            replica: 0,
         }
     }
 
@@ -89,6 +90,7 @@ pub(crate) mod tests {
             traces: true,
             exit_limit: Duration::from_secs(5),
             guard: "validate".into(),
+            scratch: "/tmp/igniter-run-x".into(),
         }
     }
 }

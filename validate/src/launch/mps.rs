@@ -43,11 +43,17 @@ pub struct MpsDaemon {
 
 impl MpsDaemon {
     /// Starts the daemon of one device in the foreground, behind a guard. `device` is what
-    /// `CUDA_VISIBLE_DEVICES` is to say (best a UUID); `dir` gets the logs.
+    /// `CUDA_VISIBLE_DEVICES` is to say (best a UUID); `dir` gets the logs, and `scratch` (the folder of a
+    /// [`Scratch`](crate::guard::Scratch)) the pipes.
     ///
     /// # Errors
     /// When there is no control program, or the daemon does not answer.
-    pub fn start(program: &Path, device: &str, dir: &Path) -> Result<Self, LaunchError> {
+    pub fn start(
+        program: &Path,
+        device: &str,
+        dir: &Path,
+        scratch: &Path,
+    ) -> Result<Self, LaunchError> {
         let control = find_control().ok_or_else(|| LaunchError::Mps {
             reason: format!("there is no {CONTROL}"),
             fix: "install the driver's compute utilities, or run without shares with --mps off"
@@ -55,16 +61,24 @@ impl MpsDaemon {
         })?;
         // The pipes are sockets, whose paths may have 107 bytes at most: not below `dir`, which may be deep.
         let pipes = tempfile::Builder::new()
-            .prefix("igniter-mps-")
-            .tempdir()
-            .map_err(LaunchError::file(&std::env::temp_dir()))?;
+            .prefix("mps-")
+            .tempdir_in(scratch)
+            .map_err(LaunchError::file(scratch))?
+            // It goes with the folder that it is in.
+            .keep();
         let logs = dir.join("mps");
         std::fs::create_dir_all(&logs).map_err(LaunchError::file(&logs))?;
         let text = |path: &Path| path.display().to_string();
         let environment: BTreeMap<String, String> =
-            [(PIPES.to_owned(), text(pipes.path())), (LOGS.to_owned(), text(&logs))].into();
+            [(PIPES.to_owned(), text(&pipes)), (LOGS.to_owned(), text(&logs))].into();
         let mut daemon_environment = environment.clone();
         daemon_environment.insert("CUDA_VISIBLE_DEVICES".to_owned(), device.to_owned());
+        // The daemon starts nvidia-cuda-mps-server, which may be in no folder of PATH but beside it.
+        let folders = control.parent().into_iter().map(Path::to_owned);
+        let known = std::env::var_os("PATH").unwrap_or_default();
+        if let Ok(path) = std::env::join_paths(folders.chain(std::env::split_paths(&known))) {
+            daemon_environment.insert("PATH".to_owned(), path.to_string_lossy().into_owned());
+        }
         let order = GuardOrder {
             command: vec![text(&control), "-f".to_owned()],
             environment: daemon_environment,
@@ -73,13 +87,12 @@ impl MpsDaemon {
             log: logs.join("daemon.log"),
             grace_ms: 10_000,
             farewell: Some(Farewell { command: vec![text(&control)], input: "quit\n".to_owned() }),
-            cleaning: Some(vec!["rm".to_owned(), "-rf".to_owned(), text(pipes.path())]),
+            cleaning: None,
             shared_memory: None,
+            holds: Some(scratch.to_owned()),
         };
         let process = Guarded::start(program, &order)
             .map_err(|source| LaunchError::Start { what: "the MPS daemon".to_owned(), source })?;
-        // From here on the guard removes the folder.
-        let pipes = pipes.keep();
         let mut daemon = Self { process, environment };
         daemon.wait_until_it_answers(&pipes)?;
         Ok(daemon)

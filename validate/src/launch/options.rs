@@ -6,13 +6,14 @@ use super::{
     ModelSource, ServerSpec, find_triton, in_path,
 };
 use crate::gpu::{GpuFacts, GpuProbe, Nvml, Recording};
+use crate::guard::Scratch;
 use clap::{Args, ValueEnum};
 use igniter::domain::Plan;
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
 use igniter::run::Study;
 use igniter::units::BatchSize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where servers run.
@@ -123,11 +124,24 @@ impl LaunchArgs {
         asked.iter().map(find).collect()
     }
 
-    /// The launcher that was asked for, with the GPUs that it may use.
+    /// A temporary folder for a launcher and its servers; it has to outlive them.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self, prefix: &str) -> Result<Scratch, LaunchError> {
+        Scratch::create(&this_program()?, prefix).map_err(LaunchError::file(&std::env::temp_dir()))
+    }
+
+    /// The launcher that was asked for, with the GPUs that it may use. `scratch` is the folder of
+    /// [`LaunchArgs::scratch`].
     ///
     /// # Errors
     /// When what it needs is not there.
-    pub fn launcher(&self, devices: &[Device]) -> Result<Box<dyn Launcher>, LaunchError> {
+    pub fn launcher(
+        &self,
+        devices: &[Device],
+        scratch: &Path,
+    ) -> Result<Box<dyn Launcher>, LaunchError> {
         if self.launcher == Where::External {
             let file = self.servers.as_deref().ok_or_else(|| LaunchError::ServerFile {
                 path: "--servers".into(),
@@ -142,8 +156,6 @@ impl LaunchArgs {
                 fix: "see `validate doctor`, or leave --mps out".to_owned(),
             });
         }
-        let guard = std::env::current_exe()
-            .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })?;
         let options = ServerOptions {
             devices: devices.to_vec(),
             mps: self.mps != Mps::Off && !devices.is_empty(),
@@ -151,7 +163,8 @@ impl LaunchArgs {
             start_limit: Duration::from_secs(self.start_limit_s),
             traces: self.traces,
             exit_limit: Duration::from_secs(5),
-            guard,
+            guard: this_program()?,
+            scratch: scratch.to_owned(),
         };
         if self.launcher == Where::Local {
             let triton = find_triton(self.triton.as_deref())?;
@@ -217,6 +230,12 @@ impl LaunchArgs {
     }
 }
 
+/// This program, which has the hidden commands of guards.
+fn this_program() -> Result<PathBuf, LaunchError> {
+    std::env::current_exe()
+        .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })
+}
+
 /// The dimensions of an emulated model's input: small, so that one machine can carry client and servers.
 const EMULATED_INPUT: [u32; 1] = [4];
 
@@ -241,7 +260,7 @@ pub fn plan_specs(
         let reason = format!("its GPU has {units} allocation units, that of the plan {own}");
         return Err(refused(reason));
     }
-    let mut specs = Vec::new();
+    let mut specs: Vec<ServerSpec> = Vec::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
         let members: Vec<Member> = (co_location.placements.iter())
             .map(|placement| {
@@ -276,6 +295,7 @@ pub fn plan_specs(
                 },
                 batching,
                 active: true,
+                replica: specs.iter().filter(|s| s.workload == placement.workload).count(),
             });
         }
     }

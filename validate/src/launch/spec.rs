@@ -58,6 +58,8 @@ pub struct ServerSpec {
     pub source: ModelSource,
     /// `false` for a standby: iGniter's shadow process, which is ready but gets no requests yet.
     pub active: bool,
+    /// Which of the workload's placements it is, or stands by for, from 0 in the order of the plan.
+    pub replica: usize,
 }
 
 impl ServerSpec {

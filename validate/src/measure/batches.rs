@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 /// A batch as the server's trace shows it; times in ns since the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServedBatch {
+    /// The server that executed it.
+    pub server: u8,
     /// Its requests, by their place among the rows.
     pub rows: Vec<usize>,
     /// When the first of them came to the scheduler.
@@ -46,6 +48,7 @@ pub fn batches(rows: &[Measured]) -> Vec<ServedBatch> {
             continue;
         };
         let batch = batches.entry((row.server, start_ns)).or_insert_with(|| ServedBatch {
+            server: row.server,
             rows: Vec::new(),
             queued_ns,
             start_ns,

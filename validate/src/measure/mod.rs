@@ -5,6 +5,7 @@
 //! the same that the simulator emits, and go through the same [`igniter::metrics`].
 
 mod batches;
+mod host;
 mod overhead;
 mod records;
 mod requests;
@@ -14,6 +15,7 @@ mod trace;
 mod warning;
 
 pub use batches::{ServedBatch, batches};
+pub use host::CpuPressure;
 pub use overhead::HostOverhead;
 pub use records::{Arm, measured_arm, spread_pct};
 pub use requests::{Measured, RequestsError, read_requests, write_requests};

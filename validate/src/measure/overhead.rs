@@ -25,20 +25,22 @@ impl HostOverhead {
 
     /// Reads it off the rows of a calibration; `None` where they have no stamps.
     ///
-    /// `times_ms` are the times that the model itself takes, by batch size from 1, where they are known
-    /// exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other model only
-    /// the time between two batches counts, and what comes outside of the instance.
+    /// `times_ms` are the times that the model itself takes on each server, by batch size from 1, where they
+    /// are known exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other
+    /// model (there are none) only the time between two batches counts, and what comes outside of the instance.
     #[must_use]
-    pub fn calibrate(rows: &[Measured], times_ms: Option<&[f64]>) -> Option<Self> {
+    pub fn calibrate(rows: &[Measured], times_ms: &[Vec<f64>]) -> Option<Self> {
         let batches = batches(rows);
         // The time from the end of a batch to the start of one that waited for it.
-        let waited = batches.windows(2).filter(|pair| pair[1].queued_ns < pair[0].end_ns);
+        let waited = batches
+            .windows(2)
+            .filter(|pair| pair[0].server == pair[1].server && pair[1].queued_ns < pair[0].end_ns);
         let gaps = waited.map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) as f64 / 1e6);
         let gap = trimmed_mean(gaps.collect()).unwrap_or(0.0);
         let excess: Vec<(f64, f64)> = batches
             .iter()
             .filter_map(|batch| {
-                let table = times_ms?.get(batch.size() - 1)?;
+                let table = times_ms.get(usize::from(batch.server))?.get(batch.size() - 1)?;
                 Some((batch.size() as f64, batch.service_ms() - table))
             })
             .collect();
@@ -116,7 +118,7 @@ mod tests {
             row(2, [12, 24, 41]),
             row(3, [90, 100, 112]),
         ];
-        let overhead = HostOverhead::calibrate(&rows, Some(&[10.0, 14.0])).unwrap();
+        let overhead = HostOverhead::calibrate(&rows, &[vec![10.0, 14.0]]).unwrap();
         let expected = HostOverhead { per_batch_ms: 3.0, per_row_ms: 1.0, per_request_ms: 1.0 };
         for (got, expected) in [
             (overhead.per_batch_ms, expected.per_batch_ms),
@@ -126,9 +128,19 @@ mod tests {
         ] {
             assert!((got - expected).abs() < 1e-9, "{overhead:?}");
         }
+        // On a second server twice as slow, whose first batch would not have waited for the last of the other,
+        // nothing changes but that.
+        let other = |mut row: Measured| {
+            row.server = 1;
+            row
+        };
+        let two = [rows.to_vec(), vec![other(row(4, [111, 112, 134]))]].concat();
+        let tables = [vec![10.0, 14.0], vec![20.0, 28.0]];
+        let overhead = HostOverhead::calibrate(&two, &tables).unwrap();
+        assert!((overhead.per_batch_ms - 3.0).abs() < 1e-9, "{overhead:?}");
         // Of a model whose own times are not known, only what is not execution counts.
-        let unknown = HostOverhead::calibrate(&rows, None).unwrap();
+        let unknown = HostOverhead::calibrate(&rows, &[]).unwrap();
         assert!((unknown.per_batch_ms - 2.0).abs() < 1e-9 && unknown.per_row_ms == 0.0);
-        assert_eq!(HostOverhead::calibrate(&[], None), None);
+        assert_eq!(HostOverhead::calibrate(&[], &[]), None);
     }
 }

@@ -15,7 +15,7 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// Sums records up. `unfinished` are requests that were not answered.
+    /// Sums records up. `unfinished` are requests that were not answered, with the GPU that had them.
     ///
     /// # Panics
     /// When a record is of a GPU or workload that the plan lacks.
@@ -25,7 +25,7 @@ impl Arm {
         workloads: &[Workload],
         window: Window,
         mut records: Vec<RequestRecord>,
-        unfinished: &[(WorkloadId, Nanoseconds)],
+        unfinished: &[(WorkloadId, GpuId, Nanoseconds)],
     ) -> Self {
         records.sort_by_key(|record| (record.done, record.workload, record.arrival));
         let stopped = records.last().map_or(window.duration(), |last| last.done);
@@ -35,10 +35,8 @@ impl Arm {
             for record in records.iter().filter(|record| record.gpu == gpu) {
                 collector.request(record);
             }
-            for (workload, arrival) in unfinished {
-                if gpu_of(plan, &workloads[workload.index()]) == Some(gpu) {
-                    collector.unfinished(*workload, *arrival, stopped.max(window.duration()));
-                }
+            for (workload, _, arrival) in unfinished.iter().filter(|(_, on, _)| *on == gpu) {
+                collector.unfinished(*workload, *arrival, stopped.max(window.duration()));
             }
             collector
         });
@@ -57,10 +55,10 @@ impl Arm {
     }
 }
 
-/// The GPU that serves a workload.
-fn gpu_of(plan: &Plan, workload: &Workload) -> Option<GpuId> {
-    let found = plan.placements().find(|(_, p)| p.workload == workload.name);
-    found.map(|(gpu, _)| GpuId::new(gpu))
+/// The GPUs that serve a workload, in the order of its placements.
+fn gpus_of(plan: &Plan, workload: &Workload) -> Vec<GpuId> {
+    let own = plan.placements().filter(|(_, p)| p.workload == workload.name);
+    own.map(|(gpu, _)| GpuId::new(gpu)).collect()
 }
 
 /// The measured arm. Latency counts from the intended time.
@@ -74,7 +72,10 @@ pub fn measured_arm(plan: &Plan, workloads: &[Workload], window: Window, rows: &
         let id = WorkloadId::new(index);
         let own: Vec<Measured> =
             rows.iter().filter(|row| row.workload == workload.name).cloned().collect();
-        let Some(gpu) = gpu_of(plan, workload) else { continue };
+        let gpus = gpus_of(plan, workload);
+        if gpus.is_empty() {
+            continue;
+        }
         let mut batch_of = vec![None; own.len()];
         for (number, batch) in batches(&own).into_iter().enumerate() {
             for &row in &batch.rows {
@@ -83,8 +84,10 @@ pub fn measured_arm(plan: &Plan, workloads: &[Workload], window: Window, rows: &
         }
         for (row, batch) in own.iter().zip(batch_of) {
             let arrival = Nanoseconds::new(row.intended_ns);
+            // A standby is on the GPU of the server that it stands by for.
+            let gpu = gpus[usize::from(row.server) % gpus.len()];
             if row.error.is_some() {
-                unfinished.push((id, arrival));
+                unfinished.push((id, gpu, arrival));
                 continue;
             }
             let done = Nanoseconds::new(row.done_ns).max(arrival);

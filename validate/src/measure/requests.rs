@@ -24,7 +24,8 @@ pub struct Measured {
     pub workload: WorkloadName,
     /// Its number, from 0.
     pub request: u32,
-    /// 0 for the workload's server, 1 for its standby.
+    /// The server that it went to: of a workload with n placements, 0 to n − 1 are those of the plan in its
+    /// order, n to 2n − 1 their standbys.
     pub server: u8,
     /// When it was to be sent.
     pub intended_ns: u64,

@@ -18,6 +18,13 @@ pub enum Warning {
         /// What is tolerated, in ms.
         limit_ms: f64,
     },
+    /// The machine had too few processors for all that wanted to run.
+    BusyMachine {
+        /// For how much of the run some process waited for a processor, in percent.
+        waiting_pct: f64,
+        /// What is tolerated, in percent.
+        limit_pct: f64,
+    },
     /// No connection was free when a request was due.
     PoolExhausted {
         /// Whose.
@@ -102,6 +109,9 @@ impl Warning {
             Self::LateSends { .. } => {
                 "latencies count from the intended times and are too long by this; run on an idle machine or with lower rates"
             }
+            Self::BusyMachine { .. } => {
+                "client and servers had to wait for processors, which no arm predicts; end other programs, or use a machine with more cores"
+            }
             Self::PoolExhausted { .. } => {
                 "the server fell behind; raise --connections if it should not have"
             }
@@ -129,6 +139,12 @@ impl Warning {
         }
     }
 
+    /// Whether the machine that measured was the trouble, and not what was measured.
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::LateSends { .. } | Self::BusyMachine { .. })
+    }
+
     /// Whether a measurement with this cannot be judged at all.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
@@ -142,6 +158,10 @@ impl fmt::Display for Warning {
             Self::LateSends { workload, p99_ms, limit_ms } => write!(
                 f,
                 "{workload}: 1 % of the requests were sent {p99_ms:.2} ms late or later (tolerated: {limit_ms} ms)"
+            ),
+            Self::BusyMachine { waiting_pct, limit_pct } => write!(
+                f,
+                "for {waiting_pct:.0} % of the run some process waited for a processor (tolerated: {limit_pct} %)"
             ),
             Self::PoolExhausted { workload, times } => {
                 write!(f, "{workload}: {times} requests found no free connection")

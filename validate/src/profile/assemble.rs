@@ -57,6 +57,12 @@ pub fn assemble(
     profile.colocated = colocated(&groups, base.kind.units)?;
     profile.solo_table.rows.retain(|row| profile.models.iter().any(|m| m.name == row.model));
     let mut notes = Vec::new();
+    let mut idle: Vec<f64> = finished.iter().filter_map(|(_, result)| result.idle_w).collect();
+    idle.sort_by(f64::total_cmp);
+    if let Some(&watts) = idle.get(idle.len() / 2) {
+        profile.kind.idle_power = Watts::new(watts)?;
+        notes.push("Idle power is that with servers on the GPU".to_owned());
+    }
     let mut pairs = 0;
     for model in &mut profile.models {
         if let Some(pair) = self_pair(model, &finished, base)? {
@@ -65,11 +71,11 @@ pub fn assemble(
         }
     }
     if pairs > 0 {
-        notes.push("times, power and clock of self-pairs are measured".to_owned());
+        notes.push("Times, power and clock of self-pairs are measured".to_owned());
     }
     if let Some(points) = copies(base, &finished)? {
         profile.colocation = points;
-        notes.push("power and clock of colocation.csv are measured".to_owned());
+        notes.push("Power and clock of colocation.csv are measured".to_owned());
     }
     let (mut moved, mut largest_pct) = (0, 0.0_f64);
     for model in &mut profile.models {
@@ -161,7 +167,7 @@ fn colocated(
                 batch: member.batch,
                 sm: member.units.to_percent(units).context("a share of nothing")?,
                 latency: Milliseconds::new(measured.latency_ms())?,
-                std: None,
+                std: measured.std_ms.map(Milliseconds::new).transpose()?,
             })
         });
         Ok(ColocatedRun { run, members: members.collect::<anyhow::Result<_>>()? })

@@ -101,10 +101,12 @@ mod tests {
                 output_ms: 0.25,
                 batches: 9,
                 busy_pct: None,
+                std_ms: None,
             }],
             power_w: None,
             clock_mhz: Some(1530.0),
             throttle: None,
+            idle_w: None,
         };
         let mut journal = Journal::open(&path).unwrap();
         assert!(journal.find(&run("a")).is_none());

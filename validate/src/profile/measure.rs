@@ -1,7 +1,9 @@
 //! The servers of a session, and one run on them.
 
+use super::stages::Stages;
 use super::{ProfileRun, RunMember, Session};
 use crate::gpu::{GpuProbe, Nvml, Sampler};
+use crate::guard::Scratch;
 use crate::launch::{Deployment, Device, LaunchArgs, batch_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
@@ -19,7 +21,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// Until queues are full and clocks have settled, nothing counts.
@@ -28,10 +29,14 @@ const SETTLING: Duration = Duration::from_millis(400);
 const LEAST_BATCHES: u64 = 4;
 /// … but not beyond so many times the length that was asked for.
 const LONGEST: u32 = 4;
+/// How long the power without load is measured: the energy counter wants a second.
+const IDLE: Duration = Duration::from_millis(1200);
+/// How often counters are looked at in the length that was asked for.
+const LOOKS: u32 = 10;
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
-/// Mean times of the batches of one member, of exactly its batch size.
+/// Times of the batches of one member, of exactly its batch size: means of tenths of the run, of which the median.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MemberResult {
     /// Bringing the inputs to the model, in ms.
@@ -46,6 +51,9 @@ pub struct MemberResult {
     /// client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_pct: Option<f64>,
+    /// The standard deviation of the whole time between tenths of the run, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_ms: Option<f64>,
 }
 
 impl MemberResult {
@@ -68,6 +76,9 @@ pub struct RunResult {
     /// All throttle bits that were set meanwhile; absent without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<u64>,
+    /// Power of the GPU with the servers on it but without load, in W; absent without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_w: Option<f64>,
 }
 
 /// How servers of a session are started and loaded.
@@ -92,9 +103,10 @@ pub struct Bench<'a> {
     targets: Vec<Target>,
     deployment: Deployment,
     _runtime: Runtime,
-    scratch: TempDir,
+    scratch: Scratch,
     study: Study,
     emulated: Option<Box<dyn Predictor>>,
+    idle_w: Option<f64>,
     options: &'a BenchOptions<'a>,
 }
 
@@ -107,8 +119,8 @@ impl<'a> Bench<'a> {
         let (study, plan) = study_of(options, servers)?;
         let launch = options.launch;
         let specs = launch.specs(&study, &plan, options.devices)?;
-        let mut launcher = launch.launcher(options.devices)?;
-        let scratch = tempfile::Builder::new().prefix("igniter-profile-").tempdir()?;
+        let scratch = launch.scratch("igniter-profile-")?;
+        let mut launcher = launch.launcher(options.devices, scratch.path())?;
         let deployment = launcher.launch(&specs, scratch.path())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -125,10 +137,28 @@ impl<'a> Bench<'a> {
             targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
         }
         let emulated = launch.emulated()?;
-        let bench =
-            Self { targets, deployment, _runtime: runtime, scratch, study, emulated, options };
+        let mut bench = Self {
+            targets,
+            deployment,
+            _runtime: runtime,
+            scratch,
+            study,
+            emulated,
+            idle_w: None,
+            options,
+        };
         bench.warm_up(servers)?;
+        bench.idle_w = bench.idle_power()?;
         Ok(bench)
+    }
+
+    /// A GPU with processes on it draws more than an empty one, whether they do anything or not: that is no model's
+    /// power.
+    fn idle_power(&self) -> anyhow::Result<Option<f64>> {
+        let Some(sampler) = self.sampler()? else { return Ok(None) };
+        life::sleep(IDLE)?;
+        let samples = sampler.stop()?;
+        Ok(samples.first().and_then(|sample| sample.mean_power_w))
     }
 
     /// The first batches of a server take many times longer.
@@ -140,7 +170,7 @@ impl<'a> Bench<'a> {
             let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
             let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
             if let Some(failure) = failure {
-                bail!("{}: the warm-up failed: {failure}", target.endpoint().model);
+                bail!("{}: the warm-up failed: {failure}", target.endpoint(0).model);
             }
         }
         Ok(())
@@ -196,7 +226,7 @@ impl<'a> Bench<'a> {
             self.emulated.as_ref().map_or_else(|| self.study.simulated(), |e| e.as_ref());
         let members = members(run, predictor)?;
         for (i, member) in run.members.iter().enumerate() {
-            let endpoint = self.targets[positions[i]].endpoint();
+            let endpoint = self.targets[positions[i]].endpoint(0);
             let Some(path) = &endpoint.times_file else { continue };
             let times = batch_times(predictor, &members, i, member.batch);
             let times: Vec<String> = times.iter().map(ToString::to_string).collect();
@@ -216,25 +246,29 @@ impl<'a> Bench<'a> {
         duration: Nanoseconds,
     ) -> anyhow::Result<RunResult> {
         life::sleep(SETTLING)?;
-        let counts = || -> anyhow::Result<Vec<(Instant, ServerStatistics)>> {
-            targets.iter().map(|target| Ok((Instant::now(), one(target.statistics()?)?))).collect()
+        let counts = || -> anyhow::Result<Vec<Counts>> {
+            targets.iter().map(|target| Counts::of(target)).collect()
         };
-        let before = counts()?;
         let sampler = self.sampler()?;
         let asked = Duration::from_nanos(duration.get());
         let begun = Instant::now();
-        life::sleep(asked)?;
+        let mut looks = vec![counts()?];
         let members = loop {
-            let after = counts()?;
-            let members: Vec<Option<MemberResult>> = (before.iter().zip(&after))
-                .zip(&run.members)
-                .map(|((before, after), member)| result(before, after, member.batch.get()))
+            life::sleep(asked / LOOKS)?;
+            looks.push(counts()?);
+            if begun.elapsed() < asked {
+                continue;
+            }
+            let members: Vec<Option<MemberResult>> = (run.members.iter().enumerate())
+                .map(|(i, member)| {
+                    let looks: Vec<&Counts> = looks.iter().map(|look| &look[i]).collect();
+                    result(&looks, member.batch.get())
+                })
                 .collect();
             let enough = |m: &Option<MemberResult>| m.is_some_and(|m| m.batches >= LEAST_BATCHES);
             if members.iter().all(enough) || begun.elapsed() > asked * LONGEST {
                 break members;
             }
-            life::sleep(Duration::from_millis(100))?;
         };
         let samples = sampler.map(Sampler::stop).transpose()?;
         let members = members.into_iter().zip(&run.members).map(|(result, member)| {
@@ -250,6 +284,7 @@ impl<'a> Bench<'a> {
             power_w: sample.and_then(|s| s.mean_power_w),
             clock_mhz: sample.and_then(|s| s.mean_busy_clock_mhz),
             throttle: sample.map(|s| s.throttle),
+            idle_w: self.idle_w,
         })
     }
 
@@ -276,7 +311,7 @@ impl<'a> Bench<'a> {
     /// When one does not end.
     pub fn stop(self) -> anyhow::Result<()> {
         for target in self.targets {
-            target.close();
+            target.close(true);
         }
         Ok(self.deployment.stop()?)
     }
@@ -335,30 +370,76 @@ fn keep_busy(target: &Target, batch: u32, stop: &AtomicBool) -> anyhow::Result<(
     let drained =
         closed_loop(client, &answers, 'p', 2 * batch, Nanoseconds::new(u64::MAX / 2), &stop);
     if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        bail!("{}: a request failed: {failure}", target.endpoint().model);
+        bail!("{}: a request failed: {failure}", target.endpoint(0).model);
     }
     if drained.missing > 0 {
-        bail!("{}: requests were not answered", target.endpoint().model);
+        bail!("{}: requests were not answered", target.endpoint(0).model);
     }
     Ok(())
 }
 
-fn one(mut statistics: Vec<ServerStatistics>) -> anyhow::Result<ServerStatistics> {
-    statistics.pop().context("a target without a server")
+/// What a server has counted so far.
+struct Counts {
+    at: Instant,
+    statistics: ServerStatistics,
+    stages: Stages,
 }
 
-/// The batches of one size between two looks.
-fn result(
-    (first, before): &(Instant, ServerStatistics),
-    (last, after): &(Instant, ServerStatistics),
-    batch: u32,
-) -> Option<MemberResult> {
-    let ([input_ms, infer_ms, output_ms], batches) = after.since(before).of_size(batch)?;
-    let result = MemberResult { input_ms, infer_ms, output_ms, batches, busy_pct: None };
-    let all_ms = last.duration_since(*first).as_secs_f64() * 1e3;
+impl Counts {
+    fn of(target: &Target) -> anyhow::Result<Self> {
+        let stages = target.endpoint(0).stages_file.as_deref().map(Stages::read);
+        let statistics = target.statistics()?.pop().context("a target without a server")?;
+        Ok(Self { at: Instant::now(), statistics, stages: stages.unwrap_or_default() })
+    }
+}
+
+/// The batches of one size, from looks one after the other: of each stage the median of what passed between two of
+/// them, so that a hiccup of the machine does not count.
+fn result(looks: &[&Counts], batch: u32) -> Option<MemberResult> {
+    let (first, last) = (looks.first()?, looks.last()?);
+    let whole = last.statistics.since(&first.statistics);
+    let (mean, batches) = whole.of_size(batch)?;
+    let passed: Vec<([f64; 3], u64)> = looks
+        .windows(2)
+        .filter_map(|pair| pair[1].statistics.since(&pair[0].statistics).of_size(batch))
+        .collect();
+    let [input_ms, infer_ms, output_ms] = std::array::from_fn(|stage| {
+        let values = passed.iter().map(|(stages, count)| (stages[stage], *count));
+        median(values.collect()).unwrap_or(mean[stage])
+    });
+    let totals: Vec<f64> = passed.iter().map(|(stages, _)| stages.iter().sum()).collect();
+    let all_ms = last.at.duration_since(first.at).as_secs_f64() * 1e3;
     #[expect(clippy::cast_precision_loss, reason = "few batches")]
-    let busy_pct = (result.latency_ms() * batches as f64 / all_ms * 100.0).min(100.0);
-    Some(MemberResult { busy_pct: Some(busy_pct), ..result })
+    let busy_pct = (mean.iter().sum::<f64>() * batches as f64 / all_ms * 100.0).min(100.0);
+    let mut result = MemberResult {
+        input_ms,
+        infer_ms,
+        output_ms,
+        batches,
+        busy_pct: Some(busy_pct),
+        std_ms: igniter::stats::standard_deviation(&totals),
+    };
+    if let Some([_, kernels, back]) = last.stages.since(&first.stages, batch) {
+        // What is left of Triton's execution is the way to the model: it belongs to bringing the inputs.
+        let part = |ms: f64| (ms / mean[1]).clamp(0.0, 1.0) * infer_ms;
+        let kernels = part(kernels);
+        let back = part(back).min(infer_ms - kernels);
+        result.infer_ms = kernels;
+        result.input_ms += infer_ms - kernels - back;
+        result.output_ms += back;
+    }
+    Some(result)
+}
+
+/// The value below and above which half of the weight is.
+fn median(mut values: Vec<(f64, u64)>) -> Option<f64> {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|(_, weight)| weight).sum::<u64>().div_ceil(2);
+    let mut sum = 0;
+    values.into_iter().find_map(|(value, weight)| {
+        sum += weight;
+        (sum >= half).then_some(value)
+    })
 }
 
 /// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `done` keeps a
@@ -386,4 +467,17 @@ pub fn measure_session(
         done(run, measured?)?;
     }
     bench.stop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn a_hiccup_does_not_move_the_median() {
+        // Ten batches of 5 ms, one of 90 ms, three of 4 ms: 7 of 14 are at most 5 ms.
+        assert_eq!(median(vec![(5.0, 10), (90.0, 1), (4.0, 3)]), Some(5.0));
+        assert_eq!(median(vec![(1.0, 1), (2.0, 1)]), Some(1.0));
+        assert_eq!(median(Vec::new()), None);
+    }
 }

@@ -11,6 +11,7 @@ mod list;
 mod measure;
 mod monotone;
 mod session;
+mod stages;
 
 pub use assemble::{assemble, noise_table};
 pub use grid::{Grid, ProfileRun, RunMember};

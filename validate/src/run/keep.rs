@@ -11,7 +11,7 @@ use igniter::report::{OutputDir, OutputError};
 use igniter::run::Study;
 use std::collections::BTreeMap;
 
-/// What the servers of one workload recorded: of the active one first.
+/// What the servers of one workload recorded, by their numbers.
 pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
 
 /// Writes the files that a comparison starts from. `names` and `traces` are in the order of the record.

@@ -28,8 +28,8 @@ pub struct Recorded {
     pub planned: usize,
     /// Requests that were sent.
     pub sent: usize,
-    /// When the standby took over, since the start.
-    pub switched: Option<Nanoseconds>,
+    /// When standbys took over, since the start; one entry for each placement.
+    pub switched: Vec<Option<Nanoseconds>>,
 }
 
 /// What was recorded of a run.

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 /// Between two phases, so that nothing of one reaches into the other.
 const LEAD: Nanoseconds = Nanoseconds::new(300_000_000);
+/// When a workload's requests stay unanswered for so long, somebody looks whether its servers still live.
+const STALL: Nanoseconds = Nanoseconds::new(5_000_000_000);
 
 /// The load of one target.
 #[derive(Debug)]
 pub struct Load {
     /// Where it goes.
     pub target: Target,
-    /// The largest batch.
-    pub batch: u32,
     /// The arrivals of the calibration; none: it is left out.
     pub calibration: Vec<Nanoseconds>,
     /// The arrivals of the measured run.
@@ -39,6 +39,11 @@ pub struct LoadOptions<'a> {
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
     /// Called right before the measured run, with its start.
     pub begins: &'a mut dyn FnMut(Nanoseconds) -> anyhow::Result<()>,
+    /// Called when a workload has had no answer for some seconds: why the run has to end, if it has to. May
+    /// take as long as it needs to ask the servers.
+    pub stalled: &'a mut dyn FnMut() -> Option<String>,
+    /// How long a window is at whose end standbys may take over.
+    pub period: Nanoseconds,
 }
 
 impl std::fmt::Debug for LoadOptions<'_> {
@@ -77,7 +82,7 @@ pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result
         workload.measured = answers;
         workload.planned = loads[i].measured.len();
         workload.sent = done.sent[i];
-        workload.switched = done.switched[i];
+        workload.switched.clone_from(&done.switched[i]);
     }
     Ok(record)
 }
@@ -91,8 +96,9 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
         for load in loads {
             let stop = &stop;
             threads.push(scope.spawn(move || {
-                let sizes: Vec<u32> = (1..=load.batch).flat_map(|b| vec![b; warm_ups]).collect();
-                for server in 0..load.target.servers() {
+                for server in load.target.servers() {
+                    let largest = load.target.endpoint(server).max_batch.get();
+                    let sizes: Vec<u32> = (1..=largest).flat_map(|b| vec![b; warm_ups]).collect();
                     let (client, answers) =
                         (load.target.client(server), load.target.answers(server));
                     let stop = || stop.load(Ordering::Relaxed);
@@ -130,7 +136,7 @@ struct Done {
     start: Nanoseconds,
     sent: Vec<usize>,
     answers: Vec<Vec<(u8, Answer)>>,
-    switched: Vec<Option<Nanoseconds>>,
+    switched: Vec<Vec<Option<Nanoseconds>>>,
     ended_early: Option<String>,
 }
 
@@ -153,10 +159,15 @@ fn phase(
         start,
         sent: Vec::new(),
         answers: vec![Vec::new(); loads.len()],
-        switched: vec![None; loads.len()],
+        switched: loads.iter().map(|load| vec![None; load.target.replicas()]).collect(),
         ended_early: None,
     };
-    let mut watches: Vec<Watch> = loads.iter().map(|load| Watch::new(load.slo)).collect();
+    let watch = |load: &Load| {
+        let one = |_| Watch::new(load.slo, options.period, start);
+        (0..load.target.replicas()).map(one).collect()
+    };
+    let mut watches: Vec<Vec<Watch>> = loads.iter().map(watch).collect();
+    let mut stall = Stall::new(loads.len(), start);
     thread::scope(|scope| {
         let sender =
             scope.spawn(|| open_loop(&streams, letter, start, &|| stop.load(Ordering::Relaxed)));
@@ -165,18 +176,24 @@ fn phase(
             for (i, load) in loads.iter().enumerate() {
                 let before = done.answers[i].len();
                 take(&load.target, &mut done.answers[i]);
-                if measured && load.target.can_switch() {
-                    let new = done.answers[i][before..].iter().map(|(_, answer)| answer);
-                    if watches[i].should_switch(new, clock::now()) {
-                        load.target.switch();
-                        done.switched[i] = Some(clock::now().saturating_sub(start));
+                for (replica, watch) in watches[i].iter_mut().enumerate() {
+                    if measured && load.target.can_switch(replica) {
+                        let new = done.answers[i][before..].iter();
+                        let own = new.filter(|(server, _)| usize::from(*server) == replica);
+                        if watch.should_switch(own.map(|(_, answer)| answer), clock::now()) {
+                            load.target.switch(replica);
+                            done.switched[i][replica] = Some(clock::now().saturating_sub(start));
+                        }
                     }
+                }
+                if stall.found(i, done.answers[i].len(), times[i]) && done.ended_early.is_none() {
+                    done.ended_early = (options.stalled)();
                 }
             }
             if done.ended_early.is_none() {
                 done.ended_early = (options.must_end)();
-                stop.store(done.ended_early.is_some(), Ordering::Relaxed);
             }
+            stop.store(done.ended_early.is_some(), Ordering::Relaxed);
             if sender.is_finished() {
                 let limit = if done.ended_early.is_some() { LEAD } else { DRAIN_LIMIT };
                 let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
@@ -198,9 +215,38 @@ fn phase(
     Ok(done)
 }
 
+/// Finds out which workloads wait for answers and get none.
+struct Stall {
+    start: Nanoseconds,
+    /// For each workload: how many answers there were, and when one came last, or somebody looked.
+    seen: Vec<(usize, Nanoseconds)>,
+}
+
+impl Stall {
+    fn new(workloads: usize, start: Nanoseconds) -> Self {
+        Self { start, seen: vec![(0, start); workloads] }
+    }
+
+    /// Whether requests of a workload have been due for [`STALL`] since its last answer. Once in that time.
+    fn found(&mut self, workload: usize, answered: usize, times: &[Nanoseconds]) -> bool {
+        let now = clock::now();
+        let (seen, last) = &mut self.seen[workload];
+        // Requests come in the order of their times, answers nearly so.
+        let waits = times.get(answered).is_some_and(|&next| self.start + next + STALL < now);
+        if answered > *seen {
+            (*seen, *last) = (answered, now);
+        }
+        let found = waits && now.saturating_sub(*last) > STALL;
+        if found {
+            *last = now;
+        }
+        found
+    }
+}
+
 /// Takes the answers that are there.
 fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
-    for server in 0..target.servers() {
+    for server in target.servers() {
         let number = u8::try_from(server).unwrap_or(u8::MAX);
         answers.extend(target.answers(server).try_iter().map(|answer| (number, answer)));
     }

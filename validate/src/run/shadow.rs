@@ -2,21 +2,14 @@
 //! P99 exceeds the SLO.
 
 use crate::client::Answer;
+use crate::compare::shadow_spec;
 use crate::launch::{Device, LaunchArgs, LaunchError, ServerSpec};
 use igniter::domain::Plan;
 use igniter::run::Study;
 use igniter::stats::percentile;
 use igniter::units::{Milliseconds, Nanoseconds, SmUnits};
-use std::collections::VecDeque;
 
-/// How many more SMs a standby gets, in percent of the GPU, as far as they are free.
-const MORE_PCT: u32 = 10;
-/// The stretch over which P99 is observed.
-const STRETCH: Nanoseconds = Nanoseconds::new(2_000_000_000);
-/// Fewer answers than this say nothing of a P99.
-const LEAST: usize = 100;
-
-/// The standby of each placement of a plan.
+/// The standby of each placement of a plan, where there are free SMs for one that is larger.
 ///
 /// # Errors
 /// As [`LaunchArgs::specs`].
@@ -27,49 +20,65 @@ pub fn standby_specs(
     devices: &[Device],
 ) -> Result<Vec<ServerSpec>, LaunchError> {
     let units = study.kind().units.get();
+    let more = more_units(shadow_spec(study.scenario()).extra_pct, units);
     let mut standbys = Vec::new();
+    let mut number = 0;
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
-        let free = units.saturating_sub(co_location.total_sm().get());
+        let extra = more.min(units.saturating_sub(co_location.total_sm().get()));
         for position in 0..co_location.placements.len() {
-            let mut larger = plan.clone();
-            let placement = &mut larger.gpus[gpu].placements[position];
-            placement.sm = placement.sm + SmUnits::new((units * MORE_PCT / 100).min(free));
-            let name = placement.workload.clone();
-            let specs = args.specs(study, &larger, devices)?;
-            let own = specs.into_iter().find(|spec| spec.workload == name && spec.gpu == gpu);
-            standbys.extend(own.map(|spec| ServerSpec { active: false, ..spec }));
+            if extra > 0 {
+                let mut larger = plan.clone();
+                let placement = &mut larger.gpus[gpu].placements[position];
+                placement.sm = placement.sm + SmUnits::new(extra);
+                let own = args.specs(study, &larger, devices)?.swap_remove(number);
+                standbys.push(ServerSpec { active: false, ..own });
+            }
+            number += 1;
         }
     }
     Ok(standbys)
 }
 
-/// Watches the latencies of one workload.
+/// The largest whole number of allocation units in a part of a GPU.
+fn more_units(extra_pct: f64, units: u32) -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    let whole = (extra_pct / 100.0 * f64::from(units) + 1e-9).floor() as u32;
+    whole
+}
+
+/// Watches the latencies of one server in windows that follow each other, as the engine's controller does.
 #[derive(Debug)]
 pub(super) struct Watch {
     slo: Nanoseconds,
-    /// When answers came, with their latencies.
-    recent: VecDeque<(Nanoseconds, Nanoseconds)>,
+    period: Nanoseconds,
+    /// When the window ends.
+    end: Nanoseconds,
+    /// When answers came, with their latencies; none of an earlier window.
+    recent: Vec<(Nanoseconds, Nanoseconds)>,
 }
 
 impl Watch {
-    pub(super) fn new(slo: Milliseconds) -> Self {
-        Self { slo: slo.to_nanoseconds(), recent: VecDeque::new() }
+    /// The first window begins at `start`.
+    pub(super) fn new(slo: Milliseconds, period: Nanoseconds, start: Nanoseconds) -> Self {
+        Self { slo: slo.to_nanoseconds(), period, end: start + period, recent: Vec::new() }
     }
 
-    /// Takes new answers and says whether the P99 of the last two seconds exceeds the SLO.
+    /// Takes new answers; says whether the P99 of a window that has ended by `now` exceeds the SLO.
     pub(super) fn should_switch<'a>(
         &mut self,
         answers: impl Iterator<Item = &'a Answer>,
         now: Nanoseconds,
     ) -> bool {
         self.recent.extend(answers.map(|a| (a.done, a.done.saturating_sub(a.intended))));
-        self.recent.retain(|(done, _)| *done + STRETCH >= now);
-        if self.recent.len() < LEAST {
-            return false;
+        let mut late = false;
+        while now >= self.end {
+            let ended = self.recent.extract_if(.., |(done, _)| *done < self.end);
+            let mut latencies: Vec<Nanoseconds> = ended.map(|(_, latency)| latency).collect();
+            latencies.sort_unstable();
+            late |= percentile(&latencies, 0.99).is_some_and(|p99| p99 > self.slo);
+            self.end += self.period;
         }
-        let mut latencies: Vec<Nanoseconds> = self.recent.iter().map(|(_, l)| *l).collect();
-        latencies.sort_unstable();
-        percentile(&latencies, 0.99).is_some_and(|p99| p99 > self.slo)
+        late
     }
 }
 
@@ -79,7 +88,7 @@ mod tests {
     use crate::client::Tag;
 
     #[test]
-    fn a_standby_is_called_when_p99_is_over_the_slo_and_not_for_one_straggler() {
+    fn a_standby_is_called_when_the_p99_of_a_window_is_over_the_slo() {
         let ms = |ms: u64| Nanoseconds::new(ms * 1_000_000);
         let answer = |done: u64, latency: u64| Answer {
             tag: Tag { phase: 'm', index: 0 },
@@ -91,15 +100,25 @@ mod tests {
             connection: 0,
             result: Ok(4),
         };
-        let mut watch = Watch::new(Milliseconds::new(10.0).unwrap());
+        let second = Nanoseconds::new(1_000_000_000);
+        let mut watch = Watch::new(Milliseconds::new(10.0).unwrap(), second, second);
+        // The window is [1 s, 2 s). Of 200 answers one may be late, of 202 three may not.
         let good: Vec<Answer> = (0..199).map(|i| answer(1_000 + i, 10)).collect();
-        assert!(!watch.should_switch(good[..90].iter(), ms(1_100)), "too few to say");
         let straggler = answer(1_200, 500);
-        assert!(!watch.should_switch(good[90..].iter().chain([&straggler]), ms(1_200)));
-        // 3 of 202 are more than 1 %.
-        let more = [answer(1_210, 11), answer(1_211, 11)];
-        assert!(watch.should_switch(more.iter(), ms(1_211)));
-        // What is older than two seconds does not count.
-        assert!(!watch.should_switch(std::iter::empty(), ms(3_500)));
+        let later = answer(2_001, 11);
+        let first = good.iter().chain([&straggler, &later]);
+        assert!(!watch.should_switch(first, ms(1_999)), "the window has not ended");
+        assert!(!watch.should_switch(std::iter::empty(), ms(2_010)), "one straggler");
+        assert!(watch.should_switch(std::iter::empty(), ms(3_000)), "the only answer was late");
+        let more: Vec<Answer> = (0..3).map(|i| answer(3_300 + i, 11)).collect();
+        let good: Vec<Answer> = (0..199).map(|i| answer(3_000 + i, 10)).collect();
+        assert!(watch.should_switch(good.iter().chain(&more), ms(4_020)));
+        assert!(!watch.should_switch(std::iter::empty(), ms(9_000)), "nothing came since");
+    }
+
+    #[test]
+    fn a_standby_gets_whole_units() {
+        // 10 % of the 40 units of a V100 are 4; of the 66 of an H100 6.6.
+        assert_eq!([more_units(10.0, 40), more_units(10.0, 66), more_units(0.0, 40)], [4, 6, 0]);
     }
 }

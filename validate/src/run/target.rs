@@ -5,6 +5,7 @@ use crate::client::{
     Tag,
 };
 use crate::data::{Sample, output_bytes, random_sample, read_samples};
+use crate::guard::shared_memory_prefix;
 use crate::launch::Endpoint;
 use crate::measure::ServerStatistics;
 use anyhow::Context;
@@ -27,6 +28,9 @@ pub struct TargetOptions {
     pub shared_memory: bool,
     /// The seed of random inputs.
     pub seed: u64,
+    /// Which of the workload's placements takes which request, by the request's number; beyond the end, and
+    /// where there is one alone, the first.
+    pub turns: Vec<u8>,
 }
 
 /// One server of a workload.
@@ -40,16 +44,27 @@ struct Member {
     endpoint: Endpoint,
 }
 
-/// The server of a workload, and its standby where there is one.
+/// The servers of a workload: one for each of its placements, and standbys where there are any.
+///
+/// They are numbered: of n placements, 0 to n − 1 are the servers of the plan in its order, and n + i is the
+/// standby of i.
 #[derive(Debug)]
 pub struct Target {
     workload: WorkloadName,
-    members: Vec<Member>,
+    replicas: Vec<Replica>,
+    turns: Vec<u8>,
+}
+
+/// A placement.
+#[derive(Debug)]
+struct Replica {
+    active: Member,
+    standby: Option<Member>,
     switched: AtomicBool,
 }
 
 impl Target {
-    /// Opens connections to the servers of one workload: the active one first.
+    /// Opens connections to the servers of one workload, given in any order.
     ///
     /// # Errors
     /// When a server does not answer, or inputs do not fit its model.
@@ -59,11 +74,20 @@ impl Target {
         options: &TargetOptions,
     ) -> anyhow::Result<Self> {
         let workload = endpoints.first().context("a workload without a server")?.workload.clone();
-        let mut members = Vec::new();
-        for (number, endpoint) in endpoints.iter().enumerate() {
-            members.push(Member::open(runtime, endpoint, options, number)?);
+        let find = |active: bool, replica: usize| {
+            endpoints.iter().position(|e| e.active == active && e.replica == replica)
+        };
+        let open = |number: usize| Member::open(runtime, endpoints[number], options, number);
+        let mut replicas = Vec::new();
+        while let Some(active) = find(true, replicas.len()) {
+            let standby = find(false, replicas.len());
+            replicas.push(Replica {
+                active: open(active)?,
+                standby: standby.map(open).transpose()?,
+                switched: AtomicBool::new(false),
+            });
         }
-        Ok(Self { workload, members, switched: AtomicBool::new(false) })
+        Ok(Self { workload, replicas, turns: options.turns.clone() })
     }
 
     /// Whom it serves.
@@ -72,40 +96,60 @@ impl Target {
         &self.workload
     }
 
-    /// The server that gets requests at first.
+    /// How many placements there are.
     #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.members[0].endpoint
+    pub fn replicas(&self) -> usize {
+        self.replicas.len()
     }
 
-    /// How many servers there are.
+    /// The numbers of the servers that there are.
+    pub fn servers(&self) -> impl Iterator<Item = usize> {
+        (0..2 * self.replicas.len()).filter(|&server| self.member(server).is_some())
+    }
+
+    fn member(&self, server: usize) -> Option<&Member> {
+        match server.checked_sub(self.replicas.len()) {
+            None => Some(&self.replicas[server].active),
+            Some(replica) => self.replicas.get(replica)?.standby.as_ref(),
+        }
+    }
+
+    fn members(&self) -> impl Iterator<Item = &Member> {
+        self.servers().filter_map(|server| self.member(server))
+    }
+
+    /// One of its servers.
+    ///
+    /// # Panics
+    /// When there is none of this number; so do [`Target::client`] and [`Target::answers`].
     #[must_use]
-    pub fn servers(&self) -> usize {
-        self.members.len()
+    pub fn endpoint(&self, server: usize) -> &Endpoint {
+        &self.member(server).expect("a server of this number").endpoint
     }
 
     /// The client of one server.
     #[must_use]
     pub fn client(&self, server: usize) -> &HttpClient {
-        &self.members[server].client
+        &self.member(server).expect("a server of this number").client
     }
 
     /// The answers of one server, for one thread at a time.
     pub fn answers(&self, server: usize) -> MutexGuard<'_, Receiver<Answer>> {
-        let answers = &self.members[server].answers;
+        let answers = &self.member(server).expect("a server of this number").answers;
         // A channel is whole whoever panicked while holding it.
         answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on requests go to the standby.
-    pub fn switch(&self) {
-        self.switched.store(true, Ordering::Relaxed);
+    /// From now on the requests of a placement go to its standby.
+    pub fn switch(&self, replica: usize) {
+        self.replicas[replica].switched.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there is a standby that could take over.
+    /// Whether a placement has a standby that could take over.
     #[must_use]
-    pub fn can_switch(&self) -> bool {
-        self.members.len() > 1 && !self.switched.load(Ordering::Relaxed)
+    pub fn can_switch(&self, replica: usize) -> bool {
+        let Replica { standby, switched, .. } = &self.replicas[replica];
+        standby.is_some() && !switched.load(Ordering::Relaxed)
     }
 
     /// The sum of what all its servers counted.
@@ -117,27 +161,28 @@ impl Target {
             let answer = member.server.statistics(&member.model)?;
             Ok(ServerStatistics::read(&answer))
         };
-        self.members.iter().map(read).collect()
+        self.members().map(read).collect()
     }
 
     /// Connections opened so far.
     #[must_use]
     pub fn connections(&self) -> u32 {
-        self.members.iter().map(|member| member.client.connections()).sum()
+        self.members().map(|member| member.client.connections()).sum()
     }
 
     /// The first server's name and version.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
-        let answer = self.members[0].server.metadata().ok()?;
+        let answer = self.replicas.first()?.active.server.metadata().ok()?;
         Some(format!("{} {}", answer["name"].as_str()?, answer["version"].as_str()?))
     }
 
-    /// Ends connections, and lets the servers forget shared memory.
-    pub fn close(self) {
-        for member in self.members {
+    /// Ends connections, and lets the servers forget shared memory, unless they may not answer any more.
+    pub fn close(self, servers_answer: bool) {
+        let all = self.replicas.into_iter().flat_map(|r| [Some(r.active), r.standby]);
+        for member in all.flatten() {
             member.client.close();
-            if let Some(memory) = member.memory {
+            if let Some(memory) = member.memory.filter(|_| servers_answer) {
                 // A server that is gone has forgotten it.
                 let _ = memory.unregister();
             }
@@ -147,12 +192,14 @@ impl Target {
 
 impl InferClient for Target {
     fn send(&self, tag: Tag, intended: Nanoseconds) {
-        let server = usize::from(self.switched.load(Ordering::Relaxed));
-        self.members[server].client.send(tag, intended);
+        let turn = self.turns.get(tag.index as usize).copied().map_or(0, usize::from);
+        let Replica { active, standby, switched } = &self.replicas[turn];
+        let standby = standby.as_ref().filter(|_| switched.load(Ordering::Relaxed));
+        standby.unwrap_or(active).client.send(tag, intended);
     }
 
     fn exhausted(&self) -> u64 {
-        self.members.iter().map(|member| member.client.exhausted()).sum()
+        self.members().map(|member| member.client.exhausted()).sum()
     }
 }
 
@@ -168,7 +215,11 @@ impl Member {
         let samples = samples(&model, options)?;
         let host = endpoint.url.trim_start_matches("http://").trim_end_matches('/');
         let (memory, templates) = if options.shared_memory {
-            let name = format!("igniter-{}-{}-{number}", std::process::id(), endpoint.workload);
+            let name = format!(
+                "{}{}-{number}",
+                shared_memory_prefix(std::process::id()),
+                endpoint.workload
+            );
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =
                 SharedMemory::register(&server, host, &model, &name, &samples, &outputs)?;

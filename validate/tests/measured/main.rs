@@ -12,7 +12,9 @@
 //! machines that run tests are busy; counts, files and exit codes are asserted exactly.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 
+mod late;
 mod perf_analyzer;
+mod placements;
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
@@ -104,14 +106,19 @@ fn a_plan_of_three_workloads_runs_and_agrees_with_its_simulation() {
     }
 }
 
+/// Whether the client was never late by much: a stall of the machine that made it late stalled the servers too.
+fn was_idle(row: &Value) -> bool {
+    let of = |key: &str| row[key].as_f64().unwrap();
+    of("late_p99_ms") <= LATE_MS && of("late_max_ms") <= 5.0 * LATE_MS
+}
+
 /// Counts and rates exactly; times by how idle the machine was.
 fn check(row: &Value) {
     let (simulated, measured) = (&row["simulated"], &row["measured"]);
     assert_eq!(simulated["requests"], measured["requests"], "{row}");
     assert_eq!(measured["completed"], measured["requests"], "{row}");
     let late_ms = row["late_p99_ms"].as_f64().unwrap();
-    // A stall of the machine that made the client late once stalled the servers too.
-    let idle = late_ms <= LATE_MS && row["late_max_ms"].as_f64().unwrap() <= 5.0 * LATE_MS;
+    let idle = was_idle(row);
     let error = |key: &str| row["errors"][key].as_f64().unwrap().abs();
     let limits = if idle { (5.0, 10.0) } else { (60.0, 80.0) };
     let (mean, p99) = (error("mean_pct"), error("p99_pct"));

@@ -1,9 +1,14 @@
-//! Our client and NVIDIA's, on the same server with the same arrivals.
+//! Our client and NVIDIA's, on the same server at the same rates, in turns.
+//!
+//! The model takes 20 ms for a batch of any size, and batches are never full. So a request waits for at most one
+//! batch, and its P99 hardly depends on which random arrivals a run happens to have: perf_analyzer draws other
+//! Poisson arrivals than ours.
 
-use super::{LATE_MS, alone, json, root, triton, validate};
+use super::{LATE_MS, alone, csv_rows, json, root, triton, validate};
 use assert_cmd::cargo::cargo_bin;
+use igniter::stats::{mean, percentile};
 use serde_json::Value;
-use std::fmt::Write as _;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -19,9 +24,51 @@ impl Drop for Servers {
     }
 }
 
-/// Seconds of one pass of the arrivals; perf_analyzer repeats them.
-const SECONDS: f64 = 24.0;
-const RATE: f64 = 60.0;
+/// Seconds of each run, and how often each client runs at each arrival process.
+const SECONDS: u32 = 12;
+const ROUNDS: u32 = 2;
+const RATE: u32 = 100;
+/// With its usual four threads it is no open loop: requests wait for it until half of what it reports as
+/// latency is its own.
+const THREADS: &str = "16";
+
+const CONFIG: &str = "backend: \"python\"\nmax_batch_size: 16\n\
+    input [{ name: \"IN\", data_type: TYPE_FP32, dims: [4] }]\n\
+    output [{ name: \"OUT\", data_type: TYPE_FP32, dims: [1] }]\n\
+    instance_group [{ kind: KIND_CPU }]\ndynamic_batching {}\n";
+const MODEL: &str = r#"import time
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        end = time.perf_counter() + 0.02
+        answer = pb_utils.Tensor("OUT", np.zeros((1, 1), np.float32))
+        answers = [pb_utils.InferenceResponse([answer]) for _ in requests]
+        time.sleep(max(end - time.perf_counter(), 0))
+        return answers
+"#;
+
+/// What one client saw, in ms.
+#[derive(Default)]
+struct Seen {
+    means: Vec<f64>,
+    p99s: Vec<f64>,
+    /// Whether it said that it was late itself.
+    delayed: bool,
+}
+
+impl Seen {
+    fn add(&mut self, [mean, p99]: [f64; 2]) {
+        self.means.push(mean);
+        self.p99s.push(p99);
+    }
+
+    fn all(&self) -> [f64; 2] {
+        [mean(&self.means).unwrap(), mean(&self.p99s).unwrap()]
+    }
+}
 
 #[test]
 fn perf_analyzer_sees_what_our_client_sees() {
@@ -33,42 +80,54 @@ fn perf_analyzer_sees_what_our_client_sees() {
     }
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let scenario = |name: &str, arrival: &str| {
+    let models = folder.path().join("models");
+    fs::create_dir_all(models.join("alexnet/1")).unwrap();
+    fs::write(models.join("alexnet/config.pbtxt"), CONFIG).unwrap();
+    fs::write(models.join("alexnet/1/model.py"), MODEL).unwrap();
+    let scenario = |process: &str| {
         let text = format!(
-            "version = 1\nname = \"{name}\"\nduration_s = {SECONDS}\nwarmup_s = 0\ncooldown_s = 0\n\
-             [[gpu]]\nkind = \"v100\"\n[[workload]]\nname = \"W1\"\nmodel = \"alexnet\"\nslo_ms = 60\n\
-             rate_rps = {RATE}\narrival = {arrival}\n"
+            "version = 1\nname = \"{process}\"\nduration_s = {SECONDS}\nwarmup_s = 0\ncooldown_s = 0\n\
+             [[gpu]]\nkind = \"v100\"\n[batching]\nmax_batch = 16\n[[workload]]\nname = \"W1\"\n\
+             model = \"alexnet\"\nslo_ms = 60\nrate_rps = {RATE}\narrival = {{ process = \"{process}\" }}\n"
         );
-        let path = folder.path().join(format!("{name}.toml"));
-        std::fs::write(&path, text).unwrap();
+        let path = folder.path().join(format!("{process}.toml"));
+        fs::write(&path, text).unwrap();
         path
     };
-    let constant = scenario("constant", "{ process = \"constant\" }");
-    let (servers, url, model) = launch(&triton, &constant, folder.path());
+    let (servers, url, model) = launch(&triton, &scenario("constant"), &models, folder.path());
     let list = folder.path().join("servers.toml");
     let text = format!("[[server]]\nworkload = \"W1\"\nurl = \"{url}\"\nmodel = \"{model}\"\n");
-    std::fs::write(&list, text).unwrap();
+    fs::write(&list, text).unwrap();
 
-    println!("| arrivals | client | mean ms | P99 ms | late P99 ms |\n|---|---|---|---|---|");
+    println!("| arrivals | client | mean ms | P99 ms |\n|---|---|---:|---:|");
     for process in ["constant", "poisson"] {
-        let file = scenario(process, &format!("{{ process = \"{process}\" }}"));
-        let out = folder.path().join(process);
-        let ours = ours(&file, &list, &out);
-        let gaps = gaps(&out.join("requests.csv"));
-        let theirs = theirs(&program, &url, &model, &gaps, folder.path());
-        let late_ms = ours["late_p99_ms"].as_f64().unwrap();
-        let of = |key: &str| ours[key].as_f64().unwrap();
-        // perf_analyzer counts from when it really sent a request; ours knows both.
-        let (mean, p99) = (of("mean_from_sent_ms"), of("p99_from_sent_ms"));
-        let intended = |key: &str| ours["measured"][key].as_f64().unwrap();
-        let (whole_mean, whole_p99) = (intended("mean_ms"), intended("p99_ms"));
+        let file = scenario(process);
+        let (mut intended, mut sent, mut theirs) = <(Seen, Seen, Seen)>::default();
+        let mut late_ms: f64 = 0.0;
+        for round in 0..ROUNDS {
+            let ours = ours(&file, &list, &folder.path().join(format!("{process}{round}")));
+            intended.add(ours.from_intended);
+            sent.add(ours.from_sent);
+            late_ms = late_ms.max(ours.late_p99_ms);
+            let (seen, delayed) = perf_analyzer(&program, &url, &model, process);
+            theirs.add(seen);
+            theirs.delayed |= delayed;
+        }
+        for (client, seen) in [
+            ("ours, from the intended time", &intended),
+            ("ours, from sending", &sent),
+            ("perf_analyzer, from sending", &theirs),
+        ] {
+            let [mean, p99] = seen.all();
+            println!("| {process} | {client} | {mean:.2} | {p99:.2} |");
+        }
         println!(
-            "| {process} | ours, from the intended time | {whole_mean:.2} | {whole_p99:.2} | {late_ms:.2} |"
+            "late sends of ours, P99: {late_ms:.2} ms; perf_analyzer late: {}",
+            theirs.delayed
         );
-        println!("| {process} | ours, from sending | {mean:.2} | {p99:.2} | {late_ms:.2} |");
-        println!("| {process} | perf_analyzer | {:.2} | {:.2} | – |", theirs[0], theirs[1]);
-        let limit = if late_ms <= LATE_MS { 1.05 } else { 2.5 };
-        for (ours, theirs) in [(mean, theirs[0]), (p99, theirs[1])] {
+        // Where one was late, the machine was not idle, and each saw other moments of it.
+        let limit = if late_ms <= LATE_MS && !theirs.delayed { 1.05 } else { 4.0 };
+        for (ours, theirs) in sent.all().into_iter().zip(theirs.all()) {
             let ratio = (ours / theirs).max(theirs / ours);
             assert!(ratio <= limit, "{process}: {ours} ms against {theirs} ms");
         }
@@ -77,10 +136,15 @@ fn perf_analyzer_sees_what_our_client_sees() {
 }
 
 /// A server of the scenario's one workload.
-fn launch(triton: &Path, scenario: &Path, folder: &Path) -> (Servers, String, String) {
+fn launch(
+    triton: &Path,
+    scenario: &Path,
+    models: &Path,
+    folder: &Path,
+) -> (Servers, String, String) {
     let mut command = Command::new(cargo_bin("validate"));
-    command.arg("launch").arg(scenario).arg("--triton").arg(triton);
-    command.args(["--for", "300", "--json", "-o"]).arg(folder.join("servers"));
+    command.arg("launch").arg(scenario).arg("--triton").arg(triton).arg("--models").arg(models);
+    command.args(["--for", "400", "--json", "-o"]).arg(folder.join("servers"));
     let mut servers = Servers(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut text = String::new();
     for line in BufReader::new(servers.0.stdout.take().unwrap()).lines() {
@@ -96,61 +160,51 @@ fn launch(triton: &Path, scenario: &Path, folder: &Path) -> (Servers, String, St
     (servers, of("url"), of("served_as"))
 }
 
-fn ours(scenario: &Path, list: &Path, out: &Path) -> Value {
-    let arguments = [
-        "run",
-        scenario.to_str().unwrap(),
-        "--launcher",
-        "external",
-        "--servers",
-        list.to_str().unwrap(),
-        "--calibration-s",
-        "0",
-        "-o",
-        out.to_str().unwrap(),
-        "--json",
-    ];
-    json(&validate(&arguments))["rows"][0].clone()
+/// Mean and P99 of one run, in ms, by both definitions, and how late requests were sent.
+struct Ours {
+    from_intended: [f64; 2],
+    from_sent: [f64; 2],
+    late_p99_ms: f64,
 }
 
-/// The gaps between our requests, in µs, one on each line.
-fn gaps(requests: &Path) -> String {
-    let rows = super::csv_rows(requests);
-    let column = rows[0].iter().position(|name| name == "intended_ns").unwrap();
-    let times: Vec<u64> = rows[1..].iter().map(|row| row[column].parse().unwrap()).collect();
-    let mut text = String::new();
-    for pair in times.windows(2) {
-        writeln!(text, "{}", (pair[1] - pair[0]) / 1000).unwrap();
+fn ours(scenario: &Path, list: &Path, out: &Path) -> Ours {
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (scenario, list, folder) = (text(scenario), text(list), text(out));
+    let mut arguments = vec!["run", &scenario, "--launcher", "external", "--servers", &list];
+    arguments.extend(["--calibration-s", "0", "-o", &folder, "--json"]);
+    let row = json(&validate(&arguments))["rows"][0].clone();
+    let rows = csv_rows(&out.join("requests.csv"));
+    let column = |name: &str| rows[0].iter().position(|header| header == name).unwrap();
+    let (intended, sent, done) = (column("intended_ns"), column("sent_ns"), column("done_ns"));
+    let summary = |from: usize| {
+        let at = |row: &[String], column: usize| row[column].parse::<f64>().unwrap();
+        let ms = rows[1..].iter().map(|row| (at(row, done) - at(row, from)) / 1e6);
+        let mut ms: Vec<f64> = ms.collect();
+        ms.sort_by(f64::total_cmp);
+        [mean(&ms).unwrap(), percentile(&ms, 0.99).unwrap()]
+    };
+    Ours {
+        from_intended: summary(intended),
+        from_sent: summary(sent),
+        late_p99_ms: row["late_p99_ms"].as_f64().unwrap(),
     }
-    text
 }
 
-/// Mean and P99 in ms, of one pass of the arrivals in three windows.
-fn theirs(program: &Path, url: &str, model: &str, gaps: &str, folder: &Path) -> [f64; 2] {
-    let (intervals, table) = (folder.join("gaps.txt"), folder.join("theirs.csv"));
-    std::fs::write(&intervals, gaps).unwrap();
-    // It waits 1.2 times this for each window.
-    let window = format!("{:.0}", SECONDS / 3.0 / 1.2 * 1e3);
+/// Mean and P99 in ms, over three windows, and whether it says that it could not keep its schedule.
+fn perf_analyzer(program: &Path, url: &str, model: &str, process: &str) -> ([f64; 2], bool) {
+    let window = (SECONDS * 1000 / 3).to_string();
     let output = Command::new(program)
         .args(["-m", model, "-u", url.trim_start_matches("http://"), "-i", "http", "--async"])
-        .args(["-p", &window, "-r", "3", "-s", "999", "--verbose-csv"])
-        .arg("--request-intervals")
-        .arg(intervals)
-        .arg("-f")
-        .arg(&table)
+        .args(["--request-rate-range", &RATE.to_string(), "--request-distribution", process])
+        .args(["--max-threads", THREADS, "-p", &window, "-r", "3", "-s", "999"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let text = std::fs::read_to_string(&table).unwrap_or_else(|_| panic!("no table: {said}"));
-    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-    let of = |name: &str| {
-        let column = lines[0].iter().position(|header| *header == name).unwrap();
-        lines[1][column].parse::<f64>().unwrap() / 1e3
+    let us = |name: &str| -> f64 {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(name));
+        let number = line.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {said}"))
     };
-    // "Avg latency" where there is one; else the mean of the parts of the response.
-    let mean = said.lines().find_map(|line| {
-        let rest = line.trim().strip_prefix("Avg HTTP time: ")?;
-        rest.split(' ').next()?.parse::<f64>().ok()
-    });
-    [mean.map_or_else(|| of("Avg latency"), |us| us / 1e3), of("p99 latency")]
+    let seen = [us("Avg latency: "), us("p99 latency: ")];
+    (seen.map(|us| us / 1e3), said.contains("not able to keep up"))
 }

@@ -1,7 +1,6 @@
 //! Signals at any moment.
 
 use crate::support::{ONE, Setting, shared_memory_of};
-use std::path::Path;
 use std::time::Duration;
 
 /// How many runs are interrupted, each at another moment with another signal.
@@ -11,7 +10,6 @@ const RUNS: u64 = 20;
 fn nothing_is_left_whenever_a_run_is_interrupted() {
     let Some(setting) = Setting::new("interrupted") else { return };
     let one = setting.write("one.toml", ONE);
-    let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
     for run in 0..RUNS {
         // Spread evenly and visited in a mixed order (7 and 20 have no common factor): some lie in the start
         // of three servers, the others anywhere in a whole run of one: start, warm-up, calibration, load,
@@ -20,19 +18,7 @@ fn nothing_is_left_whenever_a_run_is_interrupted() {
         let whole = run % 8 >= 4;
         let mut running = if whole {
             let out = setting.path(&format!("run{run}"));
-            setting.validate(&[
-                "run",
-                one.to_str().unwrap(),
-                "--triton",
-                triton.to_str().unwrap(),
-                "-o",
-                out.to_str().unwrap(),
-                "--duration-s",
-                "4",
-                "--calibration-s",
-                "1",
-                "--quiet",
-            ])
+            setting.run(&one, &out, &["--duration-s", "4", "--calibration-s", "1", "--quiet"])
         } else {
             setting.launch(&[])
         };

@@ -6,6 +6,7 @@
 
 mod breakage;
 mod interruption;
+mod midrun;
 mod shares;
 mod support;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use validate::client::Server;
 
 const SCENARIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/motivating-3.toml");
 
@@ -31,6 +32,7 @@ impl Setting {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("tmp")).unwrap();
         let mark = format!("IGNITER_TEST_MARK={name}-{}", std::process::id());
         Some(Self { folder, triton, mark, environment: Vec::new() })
     }
@@ -66,11 +68,28 @@ impl Setting {
         self.validate(&arguments)
     }
 
+    /// A whole run, with these flags too.
+    pub(crate) fn run(&self, scenario: &Path, out: &Path, flags: &[&str]) -> Running {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let (scenario, out, triton) = (text(scenario), text(out), text(&self.triton));
+        let mut arguments = vec!["run", &scenario, "--triton", &triton, "-o", &out];
+        arguments.extend(flags);
+        self.validate(&arguments)
+    }
+
+    /// The folder in which the program makes its temporary ones.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.path("tmp")
+    }
+
     pub(crate) fn validate(&self, arguments: &[&str]) -> Running {
         let (name, value) = self.mark.split_once('=').unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_validate"));
         command.args(arguments);
-        command.env(name, value).envs(self.environment.iter().cloned());
+        command
+            .env(name, value)
+            .env("TMPDIR", self.temporary())
+            .envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { process: command.spawn().unwrap() }
     }
@@ -84,19 +103,22 @@ impl Setting {
             if environment.split(|&byte| byte == 0).any(|text| text == self.mark.as_bytes()) {
                 let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
                 let command = String::from_utf8_lossy(&command).replace('\0', " ");
-                found.push((pid, command.chars().take(120).collect()));
+                found.push((pid, command.chars().take(200).collect()));
             }
         }
         found
     }
 
-    /// Waits for what is on its way out, and fails where a process or shared memory stays.
+    /// Waits for what is on its way out, and fails where a process or a temporary folder stays.
     pub(crate) fn assert_nothing_left(&self) {
         let deadline = Instant::now() + Duration::from_secs(40);
         while !self.processes().is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(self.processes(), [], "processes are left");
+        let entries = fs::read_dir(self.temporary()).unwrap();
+        let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "temporary folders are left: {left:?}");
     }
 }
 
@@ -179,10 +201,9 @@ pub(crate) fn shared_memory_of(pid: u32) -> Vec<String> {
 
 /// One request.
 pub(crate) fn infer(server: &Value, first: f32) -> Value {
-    let text = |key: &str| server[key].as_str().unwrap().to_owned();
-    let url = format!("{}/v2/models/{}/infer", text("url"), text("served_as"));
     let input = serde_json::json!({"inputs": [
         {"name": "IN", "datatype": "FP32", "shape": [1, 4], "data": [first, 0.0, 0.0, 0.0]}
     ]});
-    ureq::post(&url).send_json(input).unwrap().body_mut().read_json().unwrap()
+    let text = |key: &str| server[key].as_str().unwrap();
+    Server::new(text("url")).infer(text("served_as"), &input).unwrap()
 }

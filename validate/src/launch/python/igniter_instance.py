@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import sys
+import time
 
 # The interpreter that Triton embeds does not read PYTHONPATH.
 sys.path.extend(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
@@ -85,3 +86,26 @@ def report(args, more=None):
         with open(path + ".part", "w") as file:
             file.write(line)
         os.rename(path + ".part", path)
+
+
+class Stages:
+    """What Triton counts as execution, in parts: copies to the GPU, kernels, copies back. Sums by batch size, in a
+    file that is replaced a few times a second."""
+
+    PERIOD_S = 0.1
+
+    def __init__(self):
+        folder = os.environ.get("IGNITER_INSTANCES")
+        self.path = os.path.join(folder, "stages") if folder else None
+        self.sums = {}
+        self.written = 0.0
+
+    def add(self, rows, milliseconds):
+        count, *sums = self.sums.get(rows, (0, 0.0, 0.0, 0.0))
+        self.sums[rows] = (count + 1, *(a + b for a, b in zip(sums, milliseconds)))
+        now = time.monotonic()
+        if self.path and now - self.written > self.PERIOD_S:
+            self.written = now
+            with open(self.path + ".part", "w") as file:
+                json.dump([[rows, *sums] for rows, sums in sorted(self.sums.items())], file)
+            os.rename(self.path + ".part", self.path)

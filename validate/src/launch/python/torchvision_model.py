@@ -10,6 +10,7 @@ older Tritons deliver empty tensors. Parameters: network, half (true/false), see
 
 import json
 import os
+import time
 
 import igniter_instance  # first: it says where the others are
 import torch
@@ -47,46 +48,111 @@ class TritonPythonModel:
         parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
         torch.set_num_threads(1)
         torch.manual_seed(int(parameters["seed"]))
-        on_gpu = os.environ.get("IGNITER_CUDA") == "1"
+        self.on_gpu = os.environ.get("IGNITER_CUDA") == "1"
         # The launcher shows each server one device only.
-        self.device = torch.device("cuda:0" if on_gpu else "cpu")
+        self.device = torch.device("cuda:0" if self.on_gpu else "cpu")
         self.type = torch.float16 if parameters["half"] == "true" else torch.float32
         network = NETWORKS[parameters["network"]]()
         self.network = network.eval().to(self.device, self.type)
+        shape = [int(size) for size in config["input"][0]["dims"]]
+        largest = config["max_batch_size"]
         more = {}
-        if on_gpu:
-            torch.backends.cudnn.benchmark = True
+        if self.on_gpu:
+            # Kernels by cuDNN's rules, not by a race beside whoever else runs: the same in every server.
+            torch.backends.cudnn.benchmark = False
             properties = torch.cuda.get_device_properties(self.device)
             more["sm_torch"] = properties.multi_processor_count
             self.stream = torch.cuda.Stream()
+            self.images = torch.zeros([largest, *shape], dtype=self.type, device=self.device)
+            self.graphs = {}
+            more["graphs"] = self.prepare(largest)
         else:
-            self.stream = None
-        shape = config["input"][0]["dims"]
-        # Every batch size once: kernels are chosen and memory is taken now, not under load.
-        for batch in range(config["max_batch_size"], 0, -1):
-            images = torch.zeros([batch, *map(int, shape)], dtype=self.type)
-            for _ in range(3):
-                self.run([images])
+            with torch.inference_mode():
+                for batch in (1, largest):
+                    self.network(torch.zeros([batch, *shape], dtype=self.type))
+        self.stages = igniter_instance.Stages()
         igniter_instance.report(args, more)
 
+    def prepare(self, largest):
+        """Every batch size once: kernels are chosen and memory is taken now, not under load.
+
+        The kernels of a batch are recorded and later launched at once. Otherwise small batches take as long as
+        Python needs to launch their kernels, whatever SMs there are: no property of the GPU. Returns why that
+        cannot be done here, or "recorded".
+        """
+        said = "recorded"
+        pool = None
+        with torch.inference_mode(), torch.cuda.stream(self.stream):
+            for batch in range(largest, 0, -1):
+                images = self.images[:batch]
+                for _ in range(2):
+                    self.network(images)
+                if said != "recorded":
+                    continue
+                self.stream.synchronize()
+                try:
+                    graph = torch.cuda.CUDAGraph()
+                    # Other processes may use CUDA meanwhile, other threads of this one do not.
+                    with torch.cuda.graph(graph, pool=pool, stream=self.stream):
+                        answers = self.network(images)
+                except RuntimeError as error:
+                    said = f"not recorded: {str(error).splitlines()[0]}"
+                    self.graphs = {}
+                    continue
+                pool = graph.pool()
+                self.graphs[batch] = (graph, answers)
+            self.stream.synchronize()
+        return said
+
     def run(self, inputs):
+        rows = sum(one.shape[0] for one in inputs)
+        marks = []
         with torch.inference_mode():
-            if self.stream is None:
-                return self.network(torch.cat(inputs).to(self.type))
-            with torch.cuda.stream(self.stream):
-                on_device = [one.to(self.device, non_blocking=True) for one in inputs]
-                images = on_device[0] if len(on_device) == 1 else torch.cat(on_device)
-                answers = self.network(images.to(self.type)).cpu()
+            if self.on_gpu:
+                answers = self.run_on_gpu(inputs, rows, marks)
+                times = [first.elapsed_time(then) for first, then in zip(marks, marks[1:])]
+            else:
+                marks.append(time.perf_counter())
+                images = torch.cat(inputs).to(self.type)
+                marks.append(time.perf_counter())
+                answers = self.network(images)
+                marks.append(time.perf_counter())
+                answers = answers.to(torch.float32)
+                marks.append(time.perf_counter())
+                times = [(then - first) * 1e3 for first, then in zip(marks, marks[1:])]
+        self.stages.add(rows, times)
+        return answers
+
+    def run_on_gpu(self, inputs, rows, marks):
+        def mark():
+            marks.append(torch.cuda.Event(enable_timing=True))
+            marks[-1].record(self.stream)
+
+        with torch.cuda.stream(self.stream):
+            mark()
+            row = 0
+            for one in inputs:
+                self.images[row : row + one.shape[0]].copy_(one, non_blocking=True)
+                row += one.shape[0]
+            mark()
+            if rows in self.graphs:
+                graph, answers = self.graphs[rows]
+                graph.replay()
+            else:
+                answers = self.network(self.images[:rows])
+            mark()
+            answers = answers.to(torch.float32).cpu()
+            mark()
             # Otherwise execution leaks into the time of the answer.
             self.stream.synchronize()
-            return answers
+        return answers
 
     def execute(self, requests):
         inputs = [
             from_dlpack(pb_utils.get_input_tensor_by_name(request, "IN").to_dlpack())
             for request in requests
         ]
-        answers = self.run(inputs).to(torch.float32)
+        answers = self.run(inputs)
         parts = torch.split(answers, [one.shape[0] for one in inputs])
         return [
             pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack("OUT", part.contiguous())])

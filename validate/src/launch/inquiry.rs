@@ -1,47 +1,27 @@
 //! What is asked of a server before and beside the load: readiness, configuration, metadata.
 
 use super::TensorSpec;
+use crate::http;
 use serde_json::Value;
 use std::time::Duration;
-use ureq::Agent;
 
-/// Questions to servers, on connections of their own.
-#[derive(Debug, Clone)]
-pub(super) struct Inquiry {
-    agent: Agent,
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Whether the server and all of its models are ready; if not, why.
+pub(super) fn ready(url: &str) -> Result<(), String> {
+    let reply = http::get(&format!("{url}/v2/health/ready"), LIMIT)?;
+    if reply.status == 200 { Ok(()) } else { Err(format!("HTTP status {}", reply.status)) }
 }
 
-impl Inquiry {
-    pub(super) fn new() -> Self {
-        let config = Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(5)))
-            .http_status_as_error(false)
-            .proxy(None)
-            .build();
-        Self { agent: config.into() }
+/// A JSON document of the server.
+pub(super) fn json(url: &str) -> Result<Value, String> {
+    let reply = http::get(url, LIMIT)?;
+    let document = reply.json()?;
+    if reply.status == 200 {
+        return Ok(document);
     }
-
-    /// Whether the server and all of its models are ready; if not, why.
-    pub(super) fn ready(&self, url: &str) -> Result<(), String> {
-        let answer = self.agent.get(format!("{url}/v2/health/ready")).call();
-        match answer {
-            Ok(answer) if answer.status() == 200 => Ok(()),
-            Ok(answer) => Err(format!("HTTP status {}", answer.status())),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// A JSON document of the server.
-    pub(super) fn json(&self, url: &str) -> Result<Value, String> {
-        let mut answer = self.agent.get(url).call().map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let document: Value = answer.body_mut().read_json().map_err(|error| error.to_string())?;
-        if status == 200 {
-            Ok(document)
-        } else {
-            Err(document["error"].as_str().map_or_else(|| status.to_string(), str::to_owned))
-        }
-    }
+    let said = document["error"].as_str().map(str::to_owned);
+    Err(said.unwrap_or_else(|| format!("HTTP status {}", reply.status)))
 }
 
 /// The tensors of a model configuration: the field `input` or `output`.

@@ -1,0 +1,73 @@
+//! The first point of a sweep, made before anything runs: what is wrong with all points is said then, with the field
+//! of the sweep file that it comes from.
+
+use super::SweepError;
+use super::grid::Grid;
+use crate::scenario::{Document, Scenario, ScenarioError};
+use std::path::Path;
+use toml::Value;
+
+/// A field of the scenario that the sweep sets.
+struct Given {
+    /// Where in the sweep file, in words.
+    place: String,
+    path: String,
+    value: Value,
+}
+
+/// The scenario with `[set]`, and that of the first point.
+pub(super) fn first_point(
+    path: &Path,
+    scenario: &Document,
+    set: impl IntoIterator<Item = (String, Value)>,
+    grid: &Grid,
+) -> Result<(Document, Scenario), SweepError> {
+    let set = set.into_iter().map(|(field, value)| Given {
+        place: format!("[set] {field}"),
+        path: field,
+        value,
+    });
+    let set: Vec<Given> = set.collect();
+    let first = grid.point(0);
+    let of_axes =
+        (0..).zip(&grid.axes).flat_map(|(i, axis)| axis.fields.iter().map(move |f| (i, f)));
+    let axes = of_axes.zip(&first.values).map(|((i, field), value): ((usize, _), _)| Given {
+        place: format!("axis[{i}] {}", field.path),
+        path: field.path.clone(),
+        value: value.clone(),
+    });
+    let axes: Vec<Given> = axes.collect();
+    let wrong = |place: Option<&str>, source: ScenarioError| SweepError::FirstPoint {
+        path: path.to_owned(),
+        place: place.map_or_else(|| "the sweep's fields do".to_owned(), |p| format!("{p}: does")),
+        source: Box::new(source),
+    };
+    let mut document = scenario.clone();
+    for given in &set {
+        let done = document.set(&given.path, given.value.clone());
+        done.map_err(|source| wrong(Some(&given.place), source))?;
+    }
+    let mut whole = document.clone();
+    for given in &axes {
+        let done = whole.set(&given.path, given.value.clone());
+        done.map_err(|source| wrong(Some(&given.place), source))?;
+    }
+    let first = whole.scenario().map_err(|source| {
+        let all: Vec<&Given> = set.iter().chain(&axes).collect();
+        wrong(culprit(scenario, &all).map(|given| given.place.as_str()), source)
+    })?;
+    Ok((document, first))
+}
+
+/// The one field without which the others would make a scenario; none, if that is true of none or of several.
+fn culprit<'g>(scenario: &Document, all: &[&'g Given]) -> Option<&'g Given> {
+    let sound_without = |left_out: usize| {
+        let mut document = scenario.clone();
+        let others = all.iter().enumerate().filter(|(i, _)| *i != left_out);
+        let set = |(_, given): (usize, &&Given)| document.set(&given.path, given.value.clone());
+        others.map(set).all(|done| done.is_ok()) && document.scenario().is_ok()
+    };
+    let mut guilty = (0..all.len()).filter(|&i| sound_without(i));
+    let one = guilty.next()?;
+    guilty.next().is_none().then_some(all[one])
+}

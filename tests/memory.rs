@@ -1,0 +1,80 @@
+//! Memory does not depend on the length of a trace: it is written and replayed as it goes by.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use igniter::domain::WorkloadName;
+use igniter::plan::strategy;
+use igniter::run::{Overrides, Study};
+use igniter::scenario::Scenario;
+use igniter::trace::write_merged;
+use igniter::units::{Nanoseconds, RequestsPerSecond};
+use igniter::workload::ArrivalSpec;
+use peak_alloc::PeakAlloc;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// The most memory that `work` needs above what there is, in bytes.
+fn peak_of(work: impl FnOnce()) -> usize {
+    let before = HEAP.current_usage();
+    HEAP.reset_peak_usage();
+    work();
+    HEAP.peak_usage().saturating_sub(before)
+}
+
+/// Two workloads with 200 requests/s each, bursty, for so long.
+fn write_trace(path: &Path, seconds: u64) -> u64 {
+    let rate = RequestsPerSecond::new(200.0).unwrap();
+    let length = Nanoseconds::new(seconds * 1_000_000_000);
+    let build = |name: &'static str| {
+        let spec = ArrivalSpec::Gamma { cv: 4.0 };
+        (name, spec.build(&WorkloadName::new(name).unwrap(), rate, length, 1).unwrap())
+    };
+    let mut out = BufWriter::new(std::fs::File::create(path).unwrap());
+    let mut requests = 0;
+    write_merged(&mut ["W1", "W2"].map(build), &mut out, &mut |_, _| requests += 1).unwrap();
+    out.flush().unwrap();
+    requests
+}
+
+fn replay(folder: &Path, seconds: u64) {
+    let workload = |name: &str, model: &str| {
+        format!(
+            "[[workload]]\nname = '{name}'\nmodel = '{model}'\nslo_ms = 100\nrate_rps = 200\n\
+             arrival = {{ process = 'trace', path = 'trace.csv', workload = '{name}' }}\n"
+        )
+    };
+    let text = format!(
+        "version = 1\nduration_s = {seconds}\npercentiles = 'histogram'\n[[gpu]]\nkind = 'v100'\n{}{}",
+        workload("W1", "alexnet"),
+        workload("W2", "resnet50"),
+    );
+    let scenario = Scenario::parse(&text, &folder.join("replay.toml")).unwrap();
+    let study = Study::new(scenario, &Overrides::default()).unwrap();
+    let plan = study.plan(strategy("igniter").unwrap().as_ref());
+    let result = study.simulate(&plan).unwrap();
+    assert!(result.workloads.iter().all(|workload| workload.completed > 100 * seconds));
+}
+
+#[test]
+fn a_longer_trace_needs_no_more_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.csv");
+    // Once before, for what is made once and stays.
+    write_trace(&path, 10);
+    replay(folder.path(), 10);
+    // The shorter trace has more requests of each workload than are kept in memory.
+    let peaks = [1_000, 4_000].map(|seconds| {
+        let mut requests = 0;
+        let writing = peak_of(|| requests = write_trace(&path, seconds));
+        assert!(requests > 300 * seconds, "{requests} requests");
+        (writing, peak_of(|| replay(folder.path(), seconds)))
+    });
+    println!("bytes to write and to replay: {peaks:?}");
+    let [(short_writing, short), (long_writing, long)] = peaks;
+    assert!(long_writing <= short_writing + 4_096, "{short_writing} and {long_writing} bytes");
+    // A tenth for luck in what the threads do at the same time; what is four times as long would need far more.
+    assert!(long <= short + short / 10, "{short} and {long} bytes");
+}

@@ -1,0 +1,73 @@
+//! Which plan of which scenario: the flags of every command that starts the servers of a plan.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use igniter::domain::Plan;
+use igniter::plan::strategy;
+use igniter::run::{Overrides, Study};
+use igniter::scenario::Scenario;
+use igniter::units::Nanoseconds;
+use std::path::PathBuf;
+
+/// A scenario, and a plan for it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PlannedArgs {
+    /// The scenario, a TOML file
+    pub(super) scenario: PathBuf,
+    /// The plan, of `igniter plan` or of the iGniter artifact [default: make one with --strategy]
+    #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
+    plan: Option<PathBuf>,
+    /// Make the plan with this strategy
+    #[arg(long, short, default_value = "igniter")]
+    strategy: String,
+    /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
+    #[arg(long, value_name = "KIND|PATH")]
+    profile: Option<String>,
+    /// The performance model [default: that of a coefficients file, else igniter]
+    #[arg(long, value_name = "NAME")]
+    predictor: Option<String>,
+    /// Replace the scenario's seed
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What replaces the scenario's times.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct TimeArgs {
+    /// Replace the scenario's duration, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    duration_s: Option<f64>,
+    /// Replace the scenario's warm-up, which is cut from the statistics at the start, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    warmup_s: Option<f64>,
+    /// Replace the scenario's cool-down, which is cut at the end, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    cooldown_s: Option<f64>,
+}
+
+impl PlannedArgs {
+    /// The scenario with what the command line changes of it, and the plan.
+    pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
+        let mut scenario = Scenario::load(&self.scenario)?;
+        let seconds =
+            |value: Option<f64>, old: Nanoseconds| value.map_or(Ok(old), Nanoseconds::from_seconds);
+        scenario.duration = seconds(times.duration_s, scenario.duration).context("--duration-s")?;
+        scenario.warmup = seconds(times.warmup_s, scenario.warmup).context("--warmup-s")?;
+        scenario.cooldown = seconds(times.cooldown_s, scenario.cooldown).context("--cooldown-s")?;
+        let overrides = Overrides {
+            seed: self.seed,
+            profile: self.profile.clone(),
+            predictor: self.predictor.clone(),
+            ..Overrides::default()
+        };
+        let study = Study::new(scenario, &overrides)?;
+        let plan = match &self.plan {
+            Some(path) => study.read_plan(path)?,
+            None => study.plan(strategy(&self.strategy)?.as_ref()),
+        };
+        if plan.placements().next().is_none() {
+            bail!("the plan places no workload; no server would be started");
+        }
+        Ok((study, plan))
+    }
+}

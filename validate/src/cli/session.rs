@@ -1,0 +1,315 @@
+//! The servers of a run under load: what is sent to them, and what comes of it.
+
+use super::output::Progress;
+use super::run::RunCommand;
+use crate::client::{HttpOptions, InferClient};
+use crate::compare::{ModelKind, RunInfo, WorkloadRun, shadow_spec};
+use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
+use crate::launch::{Deployment, Device, Endpoint, ModelSource, ServerSpec};
+use crate::measure::{CpuPressure, HostOverhead, Measured, ServerStatistics, Warning, read_trace};
+use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
+use crate::{clock, life};
+use anyhow::Context;
+use igniter::domain::{Plan, WorkloadName};
+use igniter::run::Study;
+use igniter::units::{Nanoseconds, RequestsPerSecond};
+use igniter::workload::{GeneratedArrivals, Turns};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The seed of the calibration's arrivals is the scenario's with these bits changed.
+const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
+/// How often GPUs are sampled.
+const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
+
+/// What a run works on.
+pub(super) struct Session<'a> {
+    pub(super) args: &'a RunCommand,
+    pub(super) study: &'a Study,
+    pub(super) plan: &'a Plan,
+    pub(super) specs: &'a [ServerSpec],
+    pub(super) inputs: &'a BTreeMap<WorkloadName, PathBuf>,
+}
+
+/// What came of it.
+pub(super) struct Measurement {
+    pub(super) info: RunInfo,
+    pub(super) record: Record,
+    pub(super) names: Vec<WorkloadName>,
+    pub(super) traces: Vec<Traces>,
+    pub(super) samples_csv: Option<String>,
+}
+
+impl Session<'_> {
+    /// Loads servers that are ready, and ends them.
+    pub(super) fn measure(
+        &self,
+        deployment: Deployment,
+        devices: &[Device],
+        scratch: &Path,
+        progress: &Progress,
+    ) -> anyhow::Result<Measurement> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("client")
+            .enable_all()
+            .build()
+            .context("cannot start the client")?;
+        let loads = self.loads(runtime.handle(), deployment.endpoints())?;
+        let endpoints = deployment.endpoints().to_vec();
+        let deployment = RefCell::new(deployment);
+        let server = loads.first().and_then(|load| load.target.server_name());
+        let (mut before, mut pressure) = (Vec::new(), None);
+        let mut sampler = None;
+        let samples = scratch.join("gpus.csv");
+        let mut begins = |start: Nanoseconds| {
+            for load in &loads {
+                before.push(load.target.statistics().ok());
+            }
+            pressure = CpuPressure::now();
+            if let Some(probe) = self.probe(devices) {
+                let origin = Instant::now() + Duration::from_nanos((start - clock::now()).get());
+                let indices: Vec<u32> = devices.iter().map(|device| device.index).collect();
+                let started = Sampler::start(probe, &indices, SAMPLE_PERIOD, origin, &samples);
+                sampler = Some(started.context("cannot sample the GPUs")?);
+            }
+            Ok(())
+        };
+        let mut must_end = || {
+            if life::interrupted() {
+                return Some("interrupted".to_owned());
+            }
+            deployment.borrow_mut().check().err().map(|error| error.to_string())
+        };
+        let mut stalled = || deployment.borrow_mut().probe().err().map(|error| error.to_string());
+        let mut options = LoadOptions {
+            warm_ups: self.args.load.warm_ups,
+            progress: &|what| progress.at(what),
+            must_end: &mut must_end,
+            begins: &mut begins,
+            stalled: &mut stalled,
+            period: shadow_spec(self.study.scenario()).period,
+        };
+        let record = run_load(&loads, &mut options)?;
+        let pressure = pressure.zip(CpuPressure::now());
+        let summaries =
+            sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
+        let servers_answer = record.ended_early.is_none() || life::interrupted();
+        let samples_csv = std::fs::read_to_string(&samples).ok();
+        let names: Vec<WorkloadName> = loads.iter().map(|l| l.target.workload().clone()).collect();
+        let mut workloads = Vec::new();
+        for (i, load) in loads.iter().enumerate() {
+            let before = before.get(i).and_then(Option::as_deref).filter(|_| servers_answer);
+            workloads.push(self.workload_run(load, &record, i, before));
+        }
+        for load in loads {
+            load.target.close(servers_answer);
+        }
+        progress.at("stopping servers");
+        let files: Vec<Vec<Option<PathBuf>>> =
+            names.iter().map(|name| trace_files(&endpoints, name)).collect();
+        let stopped = deployment.into_inner().stop();
+        if record.ended_early.is_none() {
+            stopped?;
+        }
+        let traces = read_traces(&files, record.ended_early.is_some())?;
+        for (i, run) in workloads.iter_mut().enumerate() {
+            // It came before the start of the measured run: any other origin serves.
+            let calibration = &record.workloads[i].calibration;
+            let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
+            run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms);
+        }
+        let warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
+        let info = RunInfo {
+            launcher: String::new(),
+            models: self.model_kind(),
+            server,
+            workloads: self.in_scenario_order(workloads),
+            warnings,
+            shadow: self.args.load.shadow,
+            cpu_wait_pct: pressure.map(|(before, after)| after.since_pct(before)),
+        };
+        Ok(Measurement { info, record, names, traces, samples_csv })
+    }
+
+    fn model_kind(&self) -> ModelKind {
+        match self.specs.first().map(|spec| &spec.source) {
+            Some(ModelSource::Torchvision { .. }) => ModelKind::Torchvision,
+            Some(ModelSource::Ready(_)) => ModelKind::Ready,
+            _ => ModelKind::Emulated,
+        }
+    }
+
+    /// The targets of all placed workloads, with their arrivals.
+    fn loads(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        endpoints: &[Endpoint],
+    ) -> anyhow::Result<Vec<Load>> {
+        let scenario = self.study.scenario();
+        let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
+        let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
+        let mut loads = Vec::new();
+        for entry in &scenario.workloads {
+            let workload = &entry.workload;
+            let own = of_workload(endpoints, &workload.name);
+            if own.is_empty() {
+                continue;
+            }
+            // Those of Little's law for latencies of twice the SLO, and two batches.
+            let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
+            let batch = own.iter().map(|endpoint| endpoint.max_batch.get()).max().unwrap_or(1);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
+            let connections = self.args.load.connections.unwrap_or(connections);
+            let arrivals = |duration: Nanoseconds, seed: u64| {
+                let process = entry.arrival.build(&workload.name, workload.rate, duration, seed);
+                process.map(|mut p| GeneratedArrivals::collect(p.as_mut(), duration).times)
+            };
+            let calibration = arrivals(calibration, scenario.seed ^ OTHER_SEED)?;
+            let measured = arrivals(scenario.duration, scenario.seed)?;
+            let options = TargetOptions {
+                http: HttpOptions { connections, ..HttpOptions::default() },
+                input: self.inputs.get(&workload.name).cloned(),
+                shared_memory: self.args.load.shared_memory,
+                seed: scenario.seed,
+                turns: self.turns(&workload.name, calibration.len().max(measured.len())),
+            };
+            loads.push(Load {
+                target: Target::open(runtime, &own, &options)
+                    .with_context(|| format!("workload {}", workload.name))?,
+                calibration,
+                measured,
+                slo: workload.slo,
+            });
+        }
+        Ok(loads)
+    }
+
+    /// Which placement of a workload takes which request: as the simulator deals them out.
+    fn turns(&self, name: &WorkloadName, requests: usize) -> Vec<u8> {
+        let own = self.plan.placements().filter(|(_, p)| p.workload == *name);
+        let rates: Vec<RequestsPerSecond> = own.filter_map(|(_, p)| p.served).collect();
+        if rates.len() < 2 {
+            return Vec::new();
+        }
+        let number = |turn| u8::try_from(turn).expect("fewer than 2^8 servers of one workload");
+        Turns::new(&rates).take(requests).map(number).collect()
+    }
+
+    fn probe(&self, devices: &[Device]) -> Option<Box<dyn GpuProbe>> {
+        if devices.is_empty() {
+            return None;
+        }
+        Nvml::load().ok().map(|nvml| Box::new(nvml) as Box<dyn GpuProbe>)
+    }
+
+    fn workload_run(
+        &self,
+        load: &Load,
+        record: &Record,
+        index: usize,
+        before: Option<&[ServerStatistics]>,
+    ) -> WorkloadRun {
+        let name = load.target.workload();
+        let statistics = before.and_then(|before| {
+            let after = load.target.statistics().ok()?;
+            let mut all = after.iter().zip(before).map(|(after, before)| after.since(before));
+            let first = all.next()?;
+            Some(all.fold(first, ServerStatistics::plus))
+        });
+        let recorded = &record.workloads[index];
+        WorkloadRun {
+            workload: name.clone(),
+            planned: recorded.planned as u64,
+            tables_ms: self.times(name),
+            overhead: None,
+            statistics,
+            exhausted: InferClient::exhausted(&load.target),
+            connections: load.target.connections(),
+            switched_s: recorded
+                .switched
+                .iter()
+                .flatten()
+                .min()
+                .copied()
+                .map(Nanoseconds::as_seconds),
+        }
+    }
+
+    /// The times of a workload's models where they are emulated, one table for each placement; else none.
+    fn times(&self, name: &WorkloadName) -> Vec<Vec<f64>> {
+        let own = self.specs.iter().filter(|spec| spec.workload == *name && spec.active);
+        let table = |spec: &ServerSpec| match &spec.source {
+            ModelSource::Emulated { times_ms, .. } => Some(times_ms.clone()),
+            _ => None,
+        };
+        own.filter_map(table).collect()
+    }
+
+    /// One entry for each workload of the scenario; those that the plan does not serve have nothing.
+    fn in_scenario_order(&self, runs: Vec<WorkloadRun>) -> Vec<WorkloadRun> {
+        let find = |name: &WorkloadName| runs.iter().find(|run| run.workload == *name).cloned();
+        let workloads = self.study.workloads().iter();
+        workloads
+            .map(|w| find(&w.name).unwrap_or_else(|| WorkloadRun::unserved(w.name.clone())))
+            .collect()
+    }
+
+    fn warnings(&self, record: &Record, samples: &[SampleSummary]) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let (sent, planned) = (record.workloads.iter())
+            .fold((0, 0), |(sent, planned), w| (sent + w.sent as u64, planned + w.planned as u64));
+        if sent < planned {
+            warnings.push(Warning::Incomplete { sent, planned });
+        }
+        for (recorded, name) in record.workloads.iter().zip(self.placed()) {
+            if recorded.measured.len() < recorded.sent {
+                let requests = (recorded.sent - recorded.measured.len()) as u64;
+                warnings.push(Warning::Unanswered { workload: name, requests });
+            }
+        }
+        let numbers = self.specs.iter().filter_map(|spec| Some((spec.device?, spec.gpu)));
+        warnings.extend(throttled(samples, &numbers.collect()));
+        warnings
+    }
+
+    /// The workloads that the plan serves, in the scenario's order.
+    fn placed(&self) -> Vec<WorkloadName> {
+        let served = |name: &WorkloadName| self.plan.placements().any(|(_, p)| p.workload == *name);
+        let names = self.study.workloads().iter().map(|w| w.name.clone());
+        names.filter(|name| served(name)).collect()
+    }
+}
+
+/// The servers of a workload.
+fn of_workload<'e>(endpoints: &'e [Endpoint], name: &WorkloadName) -> Vec<&'e Endpoint> {
+    endpoints.iter().filter(|endpoint| endpoint.workload == *name).collect()
+}
+
+/// Where the servers of a workload write their traces, by their numbers as in [`Target`].
+fn trace_files(endpoints: &[Endpoint], name: &WorkloadName) -> Vec<Option<PathBuf>> {
+    let own = of_workload(endpoints, name);
+    let replicas = own.iter().filter(|endpoint| endpoint.active).count();
+    let mut files = vec![None; 2 * replicas];
+    for endpoint in own {
+        let number = endpoint.replica + if endpoint.active { 0 } else { replicas };
+        files[number].clone_from(&endpoint.trace_file);
+    }
+    files
+}
+
+/// The traces of each workload's servers; after a run that ended early they may be missing.
+fn read_traces(files: &[Vec<Option<PathBuf>>], ended_early: bool) -> anyhow::Result<Vec<Traces>> {
+    let read = |file: &Option<PathBuf>| match file {
+        None => Ok(BTreeMap::new()),
+        Some(file) => match read_trace(file) {
+            Err(_) if ended_early => Ok(BTreeMap::new()),
+            other => other,
+        },
+    };
+    let of_workload = |files: &Vec<Option<PathBuf>>| files.iter().map(read).collect();
+    Ok(files.iter().map(of_workload).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,78 @@
+//! What may spoil a comparison.
+
+use super::{Row, RunFolder, RunInfo};
+use crate::measure::{Arm, Measured, Warning, spread_pct, window_means};
+use igniter::metrics::Window;
+
+/// A client that was later than this at the 99th percentile gets a warning, in ms.
+const LATE_MS: f64 = 1.0;
+/// The run is cut into this many stretches to see whether it was steady.
+const STRETCHES: usize = 3;
+/// Their mean latencies may differ by this much more than in the simulation, in percent.
+const UNSTEADY_PCT: f64 = 10.0;
+/// For so much of the run may some process of the machine wait for a processor, in percent.
+const BUSY_PCT: f64 = 30.0;
+
+/// What may spoil a whole run: what was noted while it lasted, and too few processors.
+pub(super) fn warnings_of_run(info: &RunInfo) -> Vec<Warning> {
+    let mut warnings = info.warnings.clone();
+    if let Some(waiting_pct) = info.cpu_wait_pct.filter(|&pct| pct > BUSY_PCT) {
+        warnings.push(Warning::BusyMachine { waiting_pct, limit_pct: BUSY_PCT });
+    }
+    warnings
+}
+
+/// What may spoil the measurement of one workload.
+pub(super) fn warnings_of(
+    run: &RunFolder,
+    index: usize,
+    row: &Row,
+    (simulated, measured): (&Arm, &Arm),
+    own: &[Measured],
+    window: Window,
+) -> Vec<Warning> {
+    let info = &run.info.workloads[index];
+    let workload = || row.workload.clone();
+    let mut warnings = Vec::new();
+    if row.late_p99_ms > LATE_MS {
+        let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
+        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms });
+    }
+    if info.exhausted > 0 {
+        warnings.push(Warning::PoolExhausted { workload: workload(), times: info.exhausted });
+    }
+    let spread = |arm: &Arm| spread_pct(&window_means(&arm.latencies(index), window, STRETCHES));
+    if let (Some(spread_pct), Some(simulated_pct)) = (spread(measured), spread(simulated))
+        && spread_pct > simulated_pct + UNSTEADY_PCT
+    {
+        warnings.push(Warning::Unstable { workload: workload(), spread_pct, simulated_pct });
+    }
+    let batching = &run.study.scenario().workloads[index].batching;
+    let max_queue_delay_ms = batching.max_queue_delay.get();
+    if max_queue_delay_ms > 0.0 && !batching.variable_shape {
+        warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
+    }
+    let failed = own.iter().filter_map(|r| r.error.as_ref());
+    if let Some(first) = failed.clone().next() {
+        warnings.push(Warning::FailedRequests {
+            workload: workload(),
+            failed: failed.count() as u64,
+            requests: own.len() as u64,
+            first: first.clone(),
+        });
+    }
+    if own.iter().any(|r| r.output_bytes == Some(0)) {
+        warnings.push(Warning::EmptyTensors { workload: workload() });
+    }
+    if let Some(statistics) = &info.statistics {
+        let client = own.iter().filter(|r| r.error.is_none()).count() as u64;
+        if statistics.success != client {
+            let server = statistics.success;
+            warnings.push(Warning::CountsDiffer { workload: workload(), server, client });
+        }
+    }
+    if own.iter().all(|r| r.start_ns.is_none()) {
+        warnings.push(Warning::NoTrace { workload: workload() });
+    }
+    warnings
+}

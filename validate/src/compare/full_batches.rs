@@ -1,0 +1,92 @@
+//! How long full batches take: as the predictor has it, and as the servers had it.
+
+use super::RunFolder;
+use crate::measure::{Measured, batches};
+use igniter::domain::Placement;
+use igniter::metrics::Window;
+use igniter::predictor::{Member, Predictor};
+use igniter::stats::mean;
+use igniter::units::{Nanoseconds, SmPercent};
+
+/// The full batches of one placement.
+pub(super) struct FullBatches<'a> {
+    pub(super) gpu: usize,
+    pub(super) placement: &'a Placement,
+    pub(super) replicas: usize,
+    pub(super) predicted_ms: f64,
+    pub(super) predicted_capacity_rps: f64,
+    pub(super) hosted_ms: f64,
+    pub(super) measured_ms: Option<f64>,
+}
+
+/// The full batches of a workload, of the placement where they were predicted worst; `None` where the plan
+/// does not serve it.
+pub(super) fn full_batches<'a>(
+    run: &'a RunFolder,
+    predictor: &dyn Predictor,
+    index: usize,
+    own: &[Measured],
+    window: Window,
+) -> Option<FullBatches<'a>> {
+    let name = &run.study.workloads()[index].name;
+    let placements: Vec<_> = run.plan.placements().filter(|(_, p)| p.workload == *name).collect();
+    let replicas = placements.len();
+    let overhead = run.info.workloads[index].overhead.unwrap_or_default();
+    let of = |(replica, (gpu, placement)): (usize, (usize, &'a Placement))| {
+        let (predicted_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
+        let size = placement.batch.get() as usize;
+        let served: Vec<Measured> =
+            own.iter().filter(|row| usize::from(row.server) == replica).cloned().collect();
+        let full: Vec<f64> = batches(&served)
+            .iter()
+            .filter(|batch| batch.size() == size)
+            .filter(|batch| window.contains(Nanoseconds::new(batch.start_ns)))
+            .map(|batch| batch.service_ms())
+            .collect();
+        FullBatches {
+            gpu,
+            placement,
+            replicas,
+            predicted_ms,
+            predicted_capacity_rps,
+            hosted_ms: predicted_ms + overhead.of_batch_ms(size),
+            measured_ms: mean(&full),
+        }
+    };
+    let error = |batches: &FullBatches<'_>| {
+        error_pct(Some(batches.hosted_ms), batches.measured_ms).map_or(-1.0, f64::abs)
+    };
+    // Of equals the last: so the first placement is looked at last.
+    placements.into_iter().enumerate().rev().map(of).max_by(|a, b| error(a).total_cmp(&error(b)))
+}
+
+pub(super) fn share(run: &RunFolder, placement: &Placement) -> SmPercent {
+    placement.sm.to_percent(run.study.kind().units).expect("the plan was checked when it was read")
+}
+
+/// Time and throughput of a full batch in the planned co-location.
+fn in_plan(
+    run: &RunFolder,
+    predictor: &dyn Predictor,
+    gpu: usize,
+    placement: &Placement,
+) -> (f64, f64) {
+    let placements = &run.plan.gpus[gpu].placements;
+    let members: Vec<Member> = placements
+        .iter()
+        .map(|p| Member {
+            model: predictor.model_id(&p.model).expect("the plan was checked when it was read"),
+            batch: p.batch,
+            sm: share(run, p),
+        })
+        .collect();
+    let own = placements.iter().position(|p| std::ptr::eq(p, placement)).unwrap_or(0);
+    let prediction = predictor.predict(&members).members[own];
+    (prediction.latency_ms(), prediction.throughput_rps)
+}
+
+/// By how many percent a number is above what was measured.
+pub(super) fn error_pct(got: Option<f64>, measured: Option<f64>) -> Option<f64> {
+    let (got, measured) = (got?, measured?);
+    (measured > 0.0).then(|| (got / measured - 1.0) * 100.0)
+}

@@ -1,0 +1,122 @@
+//! The keeper of a temporary folder: the hidden command.
+
+use super::run::remove_starting_with;
+use nix::unistd::Uid;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long guards may hold the folder after the program ended: theirs is the time of grace of a server.
+const HELD_LIMIT: Duration = Duration::from_secs(50);
+/// How long a file that is just being made may keep the folder from being removed.
+const REMOVE_LIMIT: Duration = Duration::from_secs(5);
+/// What Triton's Python backend makes in `/tmp`, whatever `TMPDIR` says, and leaves there when the server is
+/// killed, or told to end while it still loads.
+const BACKEND_FOLDER: &str = "python_env_";
+
+/// Makes a temporary folder, prints its path on stdout, and removes it when stdin ends and no guard holds it
+/// any more; with it goes the shared memory of `process`, and what killed servers left in `/tmp`.
+///
+/// # Errors
+/// When the folder cannot be made, or a signal handler not be set.
+pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
+    // Whoever signals everybody ends the program too; its folder is needed until then.
+    ctrlc::set_handler(|| {}).map_err(io::Error::other)?;
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir()?.keep();
+    let told = writeln!(io::stdout(), "{}", folder.display()).and_then(|()| io::stdout().flush());
+    if told.is_ok() {
+        let mut rest = Vec::new();
+        // Whatever ends the reading, nobody is there any more.
+        let _ = io::stdin().read_to_end(&mut rest);
+    }
+    wait_until_free(&folder);
+    remove(&folder);
+    remove_starting_with(
+        Path::new(super::run::SHARED_MEMORY),
+        &super::shared_memory_prefix(process),
+    );
+    for folder in unused_backend_folders(Path::new("/tmp")) {
+        // Only ever an empty one.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+/// Every guard whose process uses the folder holds a shared lock on it.
+fn wait_until_free(folder: &Path) {
+    let Ok(handle) = File::open(folder) else { return };
+    let deadline = Instant::now() + HELD_LIMIT;
+    while matches!(handle.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn remove(folder: &Path) {
+    let deadline = Instant::now() + REMOVE_LIMIT;
+    while let Err(error) = fs::remove_dir_all(folder) {
+        if error.kind() == io::ErrorKind::NotFound || Instant::now() > deadline {
+            return;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Folders of Python backends that nobody uses: ours, while no Triton server of ours runs. Those are listed
+/// first, so that none of a server that starts meanwhile is among them.
+fn unused_backend_folders(folder: &Path) -> Vec<PathBuf> {
+    let me = Uid::current().as_raw();
+    let ours = |path: &Path| fs::symlink_metadata(path).is_ok_and(|file| file.uid() == me);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(BACKEND_FOLDER))
+        .map(|entry| entry.path())
+        .filter(|path| ours(path))
+        .collect();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut servers = processes.map(|entry| entry.path()).filter(|process| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim_end() == "tritonserver")
+    });
+    if servers.any(|server| ours(&server)) { Vec::new() } else { found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_folder_goes_once_nobody_holds_it() {
+        let folder = tempfile::tempdir().unwrap().keep();
+        fs::create_dir(folder.join("servers")).unwrap();
+        fs::write(folder.join("servers/server.log"), "text").unwrap();
+        let held = File::open(&folder).unwrap();
+        held.lock_shared().unwrap();
+        thread::scope(|scope| {
+            let keeper = scope.spawn(|| {
+                wait_until_free(&folder);
+                remove(&folder);
+            });
+            thread::sleep(Duration::from_millis(100));
+            assert!(folder.join("servers/server.log").exists() && !keeper.is_finished());
+            drop(held);
+        });
+        assert!(!folder.exists());
+        // One that is gone is no trouble.
+        wait_until_free(&folder);
+        remove(&folder);
+    }
+
+    #[test]
+    fn only_folders_of_backends_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["python_env_a1B2c3", "python_environment", "else"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        // While a server of ours runs, as beside other tests, there are none.
+        let found = unused_backend_folders(folder.path());
+        assert!(found.is_empty() || found == [folder.path().join("python_env_a1B2c3")]);
+    }
+}

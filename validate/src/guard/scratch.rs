@@ -1,0 +1,73 @@
+//! A temporary folder that goes away however this process ends.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long its keeper may take: longer than the slowest guard of a server that it waits for.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A temporary folder, and the process that removes it with all that is in it once we drop this, or are gone
+/// in whatever way, and no guard of a server needs it any more.
+#[derive(Debug)]
+pub struct Scratch {
+    keeper: Child,
+    /// The pipe whose end tells the keeper that we are done.
+    leash: Option<ChildStdin>,
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes a folder whose name begins with `prefix`; `program` is this program, which knows the hidden
+    /// command of the keeper.
+    ///
+    /// # Errors
+    /// When the keeper cannot be started, or the folder not be made.
+    pub fn create(program: &Path, prefix: &str) -> io::Result<Self> {
+        let mut keeper = Command::new(program)
+            .args(["keep-folder", prefix, &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C in the terminal is for us.
+            .process_group(0)
+            .spawn()?;
+        let leash = keeper.stdin.take();
+        let mut said = String::new();
+        if let Some(stdout) = keeper.stdout.take() {
+            BufReader::new(stdout).read_line(&mut said)?;
+        }
+        let Some(path) = said.strip_suffix('\n').map(PathBuf::from) else {
+            let output = keeper.wait_with_output()?;
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(io::Error::other(format!("no temporary folder: {why}")));
+        };
+        Ok(Self { keeper, leash, path })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.leash = None;
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            match self.keeper.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(2)),
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        // Where somebody killed the keeper.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

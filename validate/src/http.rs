@@ -1,0 +1,130 @@
+//! Questions to servers over HTTP: readiness, configuration, statistics, shared memory.
+//!
+//! One client for all of them. It uses no proxy, whatever the environment says: servers are on the loopback
+//! interface, or wherever a file of servers says. It keeps no connection open either: a Triton server that is
+//! asked to end waits for its connections.
+//!
+//! The load does not go through here. There the moment at which the first byte of a request is written has to
+//! be known and chosen to the microsecond, and the pool of connections has to be opened at once; a library
+//! that queues requests for tasks of its own can promise neither. [`crate::client::HttpClient`] therefore
+//! writes to its own sockets.
+
+use reqwest::blocking::{Client, Response};
+use reqwest::redirect;
+use serde_json::Value;
+use std::error::Error;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// What a server said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status, such as 200.
+    pub status: u16,
+    /// The body.
+    pub text: String,
+}
+
+impl Reply {
+    /// Whether the server did what it was asked.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn json(&self) -> Result<Value, String> {
+        serde_json::from_str(&self.text).map_err(|error| error.to_string())
+    }
+}
+
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+    Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|error| chain(&error))
+});
+
+/// Asks for `url` and waits for the whole answer, at most for `limit`. Blocks; not for asynchronous code.
+///
+/// # Errors
+/// When there is no answer: why, in words.
+pub fn get(url: &str, limit: Duration) -> Result<Reply, String> {
+    let client = CLIENT.as_ref().map_err(Clone::clone)?;
+    read(client.get(url).timeout(limit).send())
+}
+
+/// Sends a JSON document to `url` and waits for the answer as [`get`] does.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(url: &str, document: &Value, limit: Duration) -> Result<Reply, String> {
+    let client = CLIENT.as_ref().map_err(Clone::clone)?;
+    read(client.post(url).json(document).timeout(limit).send())
+}
+
+fn read(answer: reqwest::Result<Response>) -> Result<Reply, String> {
+    let answer = answer.map_err(|error| chain(&error))?;
+    let status = answer.status().as_u16();
+    let text = answer.text().map_err(|error| chain(&error))?;
+    Ok(Reply { status, text })
+}
+
+/// An error with its causes; the address is said by who asked.
+fn chain(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = if text.is_empty() { cause.to_string() } else { format!("{text}: {cause}") };
+        next = cause.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn an_answer_with_any_status_is_an_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v2", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut asked = String::new();
+            BufReader::new(&stream).read_line(&mut asked).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 400 Bad\r\nContent-Length: 13\r\n\r\n{\"error\":\"x\"}")
+                .unwrap();
+            asked
+        });
+        let reply = get(&url, LIMIT).unwrap();
+        assert_eq!(server.join().unwrap(), "GET /v2 HTTP/1.1\r\n");
+        assert_eq!((reply.status, reply.is_success()), (400, false));
+        assert_eq!(reply.json().unwrap()["error"], "x");
+        assert!(Reply { text: "<html>".to_owned(), ..reply }.json().is_err());
+    }
+
+    #[test]
+    fn why_there_is_no_answer_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        assert_eq!(get(&url, Duration::from_millis(50)).unwrap_err(), "no answer in time");
+        drop(listener);
+        let refused = post(&url, &Value::Null, LIMIT).unwrap_err();
+        assert!(refused.to_lowercase().contains("refused"), "{refused}");
+    }
+}

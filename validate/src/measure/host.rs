@@ -1,0 +1,54 @@
+//! Whether the machine had enough processors for client and servers.
+
+use crate::clock;
+use igniter::units::Nanoseconds;
+use std::fs;
+
+/// A look at Linux' pressure stall information of the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuPressure {
+    at: Nanoseconds,
+    waited_us: u64,
+}
+
+impl CpuPressure {
+    /// What the system says now; `None` where it does not count.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+        Some(Self { at: clock::now(), waited_us: waited_us(&text)? })
+    }
+
+    /// For how much of the time since an earlier look some process, of whomever, could have run and had no
+    /// processor, in percent.
+    #[must_use]
+    pub fn since_pct(self, earlier: Self) -> f64 {
+        let time_us = self.at.saturating_sub(earlier.at).get() as f64 / 1e3;
+        let waited_us = self.waited_us.saturating_sub(earlier.waited_us) as f64;
+        if time_us > 0.0 { (waited_us / time_us * 100.0).min(100.0) } else { 0.0 }
+    }
+}
+
+/// The total of the line `some`, in µs.
+fn waited_us(text: &str) -> Option<u64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    some.split(' ').find_map(|word| word.strip_prefix("total=")?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pressure_by_hand() {
+        let text = "some avg10=98.38 avg60=98.28 avg300=90.24 total=5000\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        let at =
+            |ms: u64, waited_us| CpuPressure { at: Nanoseconds::new(ms * 1_000_000), waited_us };
+        assert_eq!(waited_us(text), Some(5000));
+        assert_eq!(waited_us("full total=7"), None);
+        // 5 ms of 20 ms
+        assert!((at(30, 6000).since_pct(at(10, 1000)) - 25.0).abs() < 1e-12);
+        assert!(at(10, 6000).since_pct(at(10, 1000)).abs() < 1e-12, "no time, no pressure");
+    }
+}

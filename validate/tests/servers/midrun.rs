@@ -1,0 +1,151 @@
+//! Runs that end while requests are on their way: what is said, kept and left.
+
+use crate::support::{ONE, Running, Setting, shared_memory_of, signal_to};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use validate::client::Server;
+
+/// A run that lasts until something ends it; requests have been answered. The client has regions in shared
+/// memory of its own.
+struct LongRun {
+    setting: Setting,
+    running: Running,
+    out: PathBuf,
+}
+
+impl LongRun {
+    fn start(name: &str) -> Option<Self> {
+        let setting = Setting::new(name)?;
+        let one = setting.write("one.toml", ONE);
+        let out = setting.path("run");
+        let flags = ["--duration-s", "300", "--calibration-s", "0", "--shared-memory", "--quiet"];
+        let running = setting.run(&one, &out, &flags);
+        let run = Self { setting, running, out };
+        let deadline = Instant::now() + Duration::from_secs(90);
+        // 100 requests come each second; the warm-up has fewer.
+        while run.answered().is_none_or(|answered| answered < 150) {
+            assert!(Instant::now() < deadline, "it does not begin to measure");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(run)
+    }
+
+    /// How many requests its server has answered, once there is one.
+    fn answered(&self) -> Option<u64> {
+        let folder = fs::read_dir(self.setting.temporary()).ok()?.next()?.ok()?.path();
+        let log = fs::read_to_string(folder.join("servers/0-W1/server.log")).ok()?;
+        let (_, address) = log.split_once("Started HTTPService at ")?;
+        let address = address.split(['"', '\n']).next()?.trim();
+        let statistics = Server::new(&format!("http://{address}")).statistics("alexnet").ok()?;
+        statistics["inference_count"].as_u64()
+    }
+
+    /// The process of the server itself, without the guard.
+    fn server(&self) -> u32 {
+        let found = self.setting.processes().into_iter().find(|(_, command)| {
+            let program = command.split(' ').next().unwrap_or_default();
+            program.ends_with("/bin/tritonserver")
+        });
+        found.expect("its server runs").0
+    }
+
+    /// Waits for its end: exit code, messages, and how many requests were kept. Nothing may be left.
+    fn end(&mut self) -> (Option<i32>, String, usize) {
+        let (code, errors) = self.running.wait();
+        self.setting.assert_nothing_left();
+        assert_eq!(shared_memory_of(self.running.pid()), Vec::<String>::new());
+        let kept = fs::read_to_string(self.out.join("requests.csv")).unwrap_or_default();
+        (code, errors, kept.lines().count().saturating_sub(1))
+    }
+
+    /// The run as it was kept can be looked at, but not judged.
+    fn assert_comparable(&self) {
+        let arguments = ["compare", self.out.to_str().unwrap(), "--json"];
+        let mut compared = self.setting.validate(&arguments);
+        let document = compared.document();
+        assert_eq!(compared.wait().0, Some(1));
+        let warnings = document["warnings"].as_array().unwrap();
+        assert!(warnings.iter().any(|warning| warning["kind"] == "incomplete"), "{warnings:?}");
+        assert_eq!(document["passed"], false);
+    }
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_recorded_and_says_so() {
+    let Some(mut run) = LongRun::start("midrun-interrupted") else { return };
+    run.running.signal("INT");
+    let (code, errors, kept) = run.end();
+    assert_eq!(code, Some(130), "{errors}");
+    let said = format!("interrupted; what was recorded until then is in {}", run.out.display());
+    assert!(errors.contains(&said), "{errors}");
+    assert!(kept > 0, "{errors}");
+    run.assert_comparable();
+}
+
+#[test]
+fn a_server_that_dies_under_load_ends_the_run_with_its_records() {
+    let Some(mut run) = LongRun::start("midrun-dies") else { return };
+    signal_to(run.server(), "KILL");
+    let (code, errors, kept) = run.end();
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("the server of W1 (model alexnet) ended"), "{errors}");
+    assert!(errors.contains("what was recorded until then is in"), "{errors}");
+    assert!(kept > 0, "{errors}");
+    let log = run.out.with_extension("logs").join("0-W1.log");
+    assert!(log.is_file() && errors.contains(log.to_str().unwrap()), "{errors}");
+    run.assert_comparable();
+}
+
+#[test]
+fn a_server_that_hangs_under_load_is_found_out_and_ended() {
+    let Some(mut run) = LongRun::start("midrun-hangs") else { return };
+    signal_to(run.server(), "STOP");
+    let (code, errors, kept) = run.end();
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("the server of W1 (model alexnet) does not answer"), "{errors}");
+    assert!(errors.contains("what was recorded until then is in"), "{errors}");
+    assert!(kept > 0, "{errors}");
+    run.assert_comparable();
+}
+
+/// Ways out that let this program say nothing more: its helpers do the rest.
+#[test]
+fn nothing_is_left_when_the_program_cannot_clean_up() {
+    let Some(mut killed) = LongRun::start("midrun-killed") else { return };
+    killed.running.signal("KILL");
+    assert_eq!(killed.end().0, None);
+
+    // A second signal ends it at once.
+    let Some(mut twice) = LongRun::start("midrun-twice") else { return };
+    signal_to(twice.server(), "STOP");
+    twice.running.signal("INT");
+    std::thread::sleep(Duration::from_millis(300));
+    twice.running.signal("INT");
+    let (code, errors, _) = twice.end();
+    assert_eq!(code, Some(130), "{errors}");
+    let unfinished = fs::read_dir(&twice.out).map_or(0, |entries| entries.count());
+    assert_eq!(unfinished, 0, "nothing half-written");
+}
+
+#[test]
+fn a_disk_that_fills_up_under_load_is_named() {
+    let Some(setting) = Setting::new("midrun-full") else { return };
+    let disk = setting.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=16k", "tmpfs"];
+    if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    }
+    let one = setting.write("one.toml", ONE);
+    let flags = ["--duration-s", "3", "--calibration-s", "0", "--quiet"];
+    let mut running = setting.run(&one, &disk.join("run"), &flags);
+    let (code, errors) = running.wait();
+    setting.assert_nothing_left();
+    let left = fs::read_dir(&disk).unwrap().count();
+    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    assert_eq!((code, left), (Some(2), 0), "{errors}");
+    assert!(errors.contains("free some space or choose another disk"), "{errors}");
+}
