@@ -39,7 +39,7 @@ fn achieved_rates_are_written_beside_the_results() {
     let scenario = file(root.path(), "open.toml", SCENARIO);
     let inspected = igniter().args(["trace", "inspect", "--json"]).arg(&scenario).output().unwrap();
     let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
-    let scenario = file(root.path(), "closed.toml", &format!("{SCENARIO}{CLOSED}"));
+    let scenario = file(root.path(), "closed.toml", format!("{SCENARIO}{CLOSED}"));
     let out = root.path().join("out");
     igniter().arg("compare").arg(&scenario).arg("--quiet").arg("-o").arg(&out).assert().success();
     let mut reader = csv::Reader::from_path(out.join("arrivals.csv")).unwrap();

@@ -9,13 +9,13 @@
 //! The bound holds for any number of replicas with any parts: a replica with share r serves at most what
 //! it serves alone, so a rate R costs at least R · min r / h(r) of a GPU.
 
+use super::PlanRequest;
 use super::bound::divided_share_sum;
 use super::exact::{self, MOST_WORKLOADS, Solved};
 use super::optimal::search;
 use super::search::types::{Type, Types, seats};
 use super::shares::into_plan;
 use super::sizing::{Demand, Sizer};
-use super::PlanRequest;
 use crate::domain::{Infeasible, Plan};
 
 /// The smaller part of a workload that is divided in two, in percent of its rate.
