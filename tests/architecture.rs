@@ -42,6 +42,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "workload::ArrivalSpec",
             "workload::ClosedLoopSpec",
             "workload::MmppState",
+            "workload::Thinking",
             "workload::RateShape",
             "workload::RateStep",
             "workload::Thinking",
