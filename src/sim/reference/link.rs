@@ -46,13 +46,16 @@ impl Link {
         (server, instance)
     }
 
-    /// Drops all copies of a server; returns whether there were any.
+    /// Drops all copies of a server; returns whether there were any, so that the end that was awaited no longer
+    /// holds.
     pub(super) fn drop_server(&mut self, server: usize, now: Nanoseconds) -> bool {
-        let before = self.copies.len();
+        if self.copies.iter().all(|copy| copy.server != server) {
+            return false;
+        }
         self.advance(now);
         self.copies.retain(|copy| copy.server != server);
         self.share_out(now);
-        self.copies.len() < before
+        true
     }
 
     /// When the next copy ends, and the generation for which this holds.
@@ -115,5 +118,17 @@ mod tests {
         assert!(link.drop_server(1, at(100)) && !link.drop_server(1, at(100)));
         // 50 of the 100 are left.
         assert_eq!(link.next_end().unwrap().0, at(150));
+    }
+
+    #[test]
+    fn a_server_without_copies_leaves_the_others_alone() {
+        let at = Nanoseconds::new;
+        let mut link = Link::default();
+        link.begin(0, 0, at(100), at(0));
+        let (_, awaited) = link.next_end().unwrap();
+        assert!(!link.drop_server(1, at(40)));
+        assert!(link.is_current(awaited), "its end is still awaited");
+        assert!(link.drop_server(0, at(40)));
+        assert_eq!(link.next_end(), None);
     }
 }
