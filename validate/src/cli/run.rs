@@ -58,7 +58,7 @@ pub(super) struct LoadArgs {
     #[arg(long)]
     pub(super) no_traces: bool,
     /// Start a standby for each workload, with 10 % more SMs as far as they are free, which takes over when
-    /// the P99 of a second exceeds the SLO: iGniter's shadow processes. The scenario's [controller] of kind
+    /// the P99 of a second exceeds the SLO: iGniter's shadow processes. The scenario's `[controller]` table of kind
     /// shadow says otherwise
     #[arg(long)]
     pub(super) shadow: bool,
