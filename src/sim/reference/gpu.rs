@@ -1,5 +1,6 @@
 //! The event loop of one GPU.
 
+use super::event::{Direction, Event, Execution};
 use super::event_queue::EventQueue;
 use super::link::Link;
 use super::server::Server;
@@ -13,87 +14,6 @@ use crate::sim::{Batch, GpuOutcome, LoadOverlap, PcieLink};
 use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// What can happen.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
-    /// A request arrives.
-    Arrival {
-        server: usize,
-    },
-    /// A batcher may have to act without an arrival.
-    BatcherTimer {
-        server: usize,
-    },
-    /// The instances of a server have started.
-    Started {
-        server: usize,
-        life: u32,
-    },
-    /// The host has prepared a batch; its copy to the GPU begins on the shared link.
-    CopyIn {
-        server: usize,
-        instance: usize,
-        life: u32,
-        alone: Nanoseconds,
-    },
-    /// The first copy in a direction of the shared link to end does so, unless the link has changed since.
-    CopyEnd {
-        direction: Direction,
-        generation: u64,
-    },
-    /// A batch is on the GPU.
-    Loaded {
-        server: usize,
-        instance: usize,
-        life: u32,
-    },
-    /// The first execution to end does so, unless the prediction has changed since.
-    ExecutionEnd {
-        generation: u64,
-    },
-    /// The results of a batch are on the host.
-    Done {
-        server: usize,
-        instance: usize,
-        life: u32,
-    },
-    /// A window of the controller ends.
-    Tick,
-    /// What a controller asked for takes effect.
-    Change {
-        index: usize,
-        life: u32,
-    },
-    /// A fault begins, or ends.
-    FaultBegins {
-        index: usize,
-    },
-    FaultEnds {
-        index: usize,
-    },
-}
-
-/// A direction of the PCIe link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    In,
-    Out,
-}
-
-/// A batch that executes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Execution {
-    pub(super) server: usize,
-    instance: usize,
-    slot: usize,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    remaining: f64,
-    /// The time of the predicted work at the present speed.
-    exec_ns: f64,
-    since: Nanoseconds,
-    end: Nanoseconds,
-}
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -366,48 +286,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         Ok(())
     }
 
-    fn begin_copy(
-        &mut self,
-        direction: Direction,
-        server: usize,
-        instance: usize,
-        alone: Nanoseconds,
-        now: Nanoseconds,
-    ) {
-        if let Some(links) = &mut self.links {
-            links[direction as usize].begin(server, instance, alone, now);
-            self.await_copy(direction);
-        }
-    }
-
-    /// Puts the end of the copy that ends first in the queue.
-    pub(super) fn await_copy(&mut self, direction: Direction) {
-        let link = self.links.as_ref().map(|links| &links[direction as usize]);
-        if let Some((end, generation)) = link.and_then(Link::next_end) {
-            self.events.push(end, Event::CopyEnd { direction, generation });
-        }
-    }
-
-    fn end_copy(
-        &mut self,
-        direction: Direction,
-        generation: u64,
-        now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
-        let Some(links) = &mut self.links else { return Ok(()) };
-        let link = &mut links[direction as usize];
-        if !link.is_current(generation) {
-            return Ok(());
-        }
-        let (server, instance) = link.end_first(now);
-        self.await_copy(direction);
-        match direction {
-            Direction::In => self.loaded(server, instance, now),
-            Direction::Out => self.complete(server, instance, now),
-        }
-    }
-
-    fn loaded(
+    pub(super) fn loaded(
         &mut self,
         server: usize,
         instance: usize,
@@ -475,7 +354,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         Ok(())
     }
 
-    fn complete(
+    pub(super) fn complete(
         &mut self,
         index: usize,
         instance: usize,

@@ -4,6 +4,8 @@
 //! to the last bit, for every input that the fast one takes. It alone knows queue policies, a shared PCIe
 //! link, controllers and faults. Use [`super::simulate`] for work.
 
+mod copies;
+mod event;
 mod event_queue;
 mod gpu;
 mod link;

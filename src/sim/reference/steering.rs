@@ -1,6 +1,7 @@
 //! What changes a GPU while it works: its controller, and faults.
 
-use super::gpu::{Direction, Event, GpuSimulation};
+use super::event::{Direction, Event};
+use super::gpu::GpuSimulation;
 use super::link::Link;
 use super::server::{Flight, Server};
 use crate::domain::{Action, ActionKind, Failure, RecordSink, ServerWindow};
