@@ -330,8 +330,10 @@ impl Search {
                 numbers = Some(run.outcome.map_err(SweepError::Search)?);
             }
             let interval = confidence_interval(&values, self.judge.confidence);
-            (low, high) =
-                interval.map_or((0.0, 100.0), |i| (i.mean - i.half_width, i.mean + i.half_width));
+            (low, high) = interval.map_or((0.0, 100.0), |i| {
+                // Student's t does not know that a share ends at 0 and 100 %.
+                ((i.mean - i.half_width).max(0.0), (i.mean + i.half_width).min(100.0))
+            });
             let decided = low >= self.judge.target_pct || high < self.judge.target_pct;
             if decided || values.len() as u64 >= self.judge.most {
                 break;
@@ -450,7 +452,10 @@ mod tests {
             workload.arrival = crate::workload::ArrivalSpec::Gamma { cv: 9.0 };
         }
         let answer = hopeless.capacity(&names, Find::Gpus, range, false).unwrap();
-        assert!(answer[0].best.is_none() && answer[0].next.is_some());
+        let next = answer[0].next.as_ref().unwrap();
+        assert!(answer[0].best.is_none() && next.low_pct < next.high_pct);
+        // Of two seeds, Student's interval is wider than all there is.
+        assert!(next.low_pct >= 0.0 && next.high_pct <= 100.0, "{next:?}");
     }
 
     #[test]
