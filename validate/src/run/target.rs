@@ -152,7 +152,7 @@ impl Target {
         standby.is_some() && !switched.load(Ordering::Relaxed)
     }
 
-    /// The sum of what all its servers counted.
+    /// What each of its servers has counted, in their order.
     ///
     /// # Errors
     /// When one does not answer.
