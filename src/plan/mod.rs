@@ -57,3 +57,6 @@ pub use kinds::{KindPlans, plan_on_kinds};
 pub use needs::{Needs, Requirement, plan_for_needs};
 pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
 pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};
+
+#[cfg(test)]
+mod tests;

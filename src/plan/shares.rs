@@ -208,20 +208,13 @@ pub(super) fn predicted_service(
 mod tests {
     use super::super::PlanRequest;
     use super::super::search::types::Types;
+    use super::super::tests::{v100, workloads};
     use super::*;
-    use crate::domain::{ModelName, Workload, WorkloadName};
 
     #[test]
     fn tables_grow_shares_as_the_predictor_does() {
-        let predictor = crate::fit::fit_igniter(&crate::profile::load("v100").unwrap()).unwrap().0;
-        let models = ["alexnet", "resnet50", "vgg19", "ssd"];
-        let workload = |i: u32| Workload {
-            name: WorkloadName::new(&format!("W{i}")).unwrap(),
-            model: ModelName::new(models[i as usize % 4]).unwrap(),
-            slo: Milliseconds::new(20.0 + f64::from(i * 7 % 30)).unwrap(),
-            rate: RequestsPerSecond::new(60.0 + f64::from(i * 37 % 300)).unwrap(),
-        };
-        let workloads: Vec<Workload> = (0..20).map(workload).collect();
+        let predictor = v100();
+        let workloads = workloads(20, 20.0, 60.0);
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types = Types::of(&request).types;
         let mut by_tables = ShareFitter::new(&request);

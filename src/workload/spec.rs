@@ -159,36 +159,31 @@ impl ArrivalSpec {
     /// Whether its rate is that of a file, or of answers, and not the workload's.
     #[must_use]
     pub fn has_own_rate(&self) -> bool {
-        match self {
-            Self::Trace(_) | Self::Rates { .. } | Self::ClosedLoop(_) => true,
-            Self::Shaped { gaps, .. } => gaps.has_own_rate(),
-            Self::Sum { parts } => parts.iter().any(|part| part.arrival.has_own_rate()),
-            Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.has_own_rate()),
-            Self::Constant
-            | Self::Poisson
-            | Self::Gamma { .. }
-            | Self::Weibull { .. }
-            | Self::Normalised
-            | Self::Mmpp { .. } => false,
-        }
+        self.any(&|spec| matches!(spec, Self::Trace(_) | Self::Rates { .. } | Self::ClosedLoop(_)))
     }
 
     /// Whether it is a closed loop, or has one in it.
     #[must_use]
     pub fn waits_for_answers(&self) -> bool {
-        match self {
-            Self::ClosedLoop(_) => true,
-            Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => gaps.waits_for_answers(),
-            Self::Sum { parts } => parts.iter().any(|part| part.arrival.waits_for_answers()),
-            Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.waits_for_answers()),
-            Self::Constant
-            | Self::Poisson
-            | Self::Gamma { .. }
-            | Self::Weibull { .. }
-            | Self::Normalised
-            | Self::Mmpp { .. }
-            | Self::Trace(_) => false,
-        }
+        self.any(&|spec| matches!(spec, Self::ClosedLoop(_)))
+    }
+
+    /// Whether something is true of it, or of one of those that it is made of.
+    fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
+        is(self)
+            || match self {
+                Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => gaps.any(is),
+                Self::Sum { parts } => parts.iter().any(|part| part.arrival.any(is)),
+                Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.any(is)),
+                Self::Constant
+                | Self::Poisson
+                | Self::Gamma { .. }
+                | Self::Weibull { .. }
+                | Self::Normalised
+                | Self::Mmpp { .. }
+                | Self::ClosedLoop(_)
+                | Self::Trace(_) => false,
+            }
     }
 
     /// The same with all rates that are its own (those of files) and the number of clients multiplied by a factor:

@@ -201,24 +201,16 @@ fn copies(set: &FeasibleSet) -> Vec<(usize, f64)> {
 #[cfg(test)]
 mod tests {
     use super::super::super::PlanRequest;
+    use super::super::super::tests::{v100, workloads};
     use super::super::enumerate::feasible_sets;
     use super::super::types::{Type, Types};
     use super::*;
-    use crate::domain::{ModelName, Workload, WorkloadName};
     use crate::plan::shares::ShareFitter;
-    use crate::units::{Milliseconds, RequestsPerSecond};
 
     #[test]
     fn no_listed_co_location_costs_more_than_the_dearest_found() {
-        let predictor = crate::fit::fit_igniter(&crate::profile::load("v100").unwrap()).unwrap().0;
-        let models = ["alexnet", "resnet50", "vgg19", "ssd"];
-        let workload = |i: u32| Workload {
-            name: WorkloadName::new(&format!("W{i}")).unwrap(),
-            model: ModelName::new(models[i as usize % 4]).unwrap(),
-            slo: Milliseconds::new(20.0 + f64::from(i * 7 % 30)).unwrap(),
-            rate: RequestsPerSecond::new(60.0 + f64::from(i * 37 % 300)).unwrap(),
-        };
-        let workloads: Vec<Workload> = (0..14).map(workload).collect();
+        let predictor = v100();
+        let workloads = workloads(14, 20.0, 60.0);
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types: Vec<Type> = Types::of(&request).narrowed().split();
         let all = feasible_sets(&mut ShareFitter::new(&request), &types);

@@ -129,22 +129,14 @@ fn shares_among(
 mod tests {
     use super::super::super::search::greedy::pack;
     use super::super::super::search::packing::Packer;
+    use super::super::super::tests::{v100, workloads};
     use super::super::types::Types;
     use super::*;
-    use crate::domain::{ModelName, Workload, WorkloadName};
-    use crate::units::{Milliseconds, RequestsPerSecond};
 
     #[test]
     fn nobody_in_a_packing_has_less_than_its_weight() {
-        let predictor = crate::fit::fit_igniter(&crate::profile::load("v100").unwrap()).unwrap().0;
-        let models = ["alexnet", "resnet50", "vgg19", "ssd"];
-        let workload = |i: u32| Workload {
-            name: WorkloadName::new(&format!("W{i}")).unwrap(),
-            model: ModelName::new(models[i as usize % 4]).unwrap(),
-            slo: Milliseconds::new(25.0 + f64::from(i * 7 % 30)).unwrap(),
-            rate: RequestsPerSecond::new(20.0 + f64::from(i * 37 % 300)).unwrap(),
-        };
-        let workloads: Vec<Workload> = (0..120).map(workload).collect();
+        let predictor = v100();
+        let workloads = workloads(120, 25.0, 20.0);
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let types = Types::of(&request).narrowed();
         let weights = weights(&request, &types.types);
