@@ -4,7 +4,7 @@
 //! batch, and its P99 hardly depends on which random arrivals a run happens to have: perf_analyzer draws other
 //! Poisson arrivals than ours.
 
-use super::{LATE_MS, alone, csv_rows, json, root, triton, validate};
+use super::{alone, csv_rows, idle_machine, json, root, triton, validate};
 use assert_cmd::cargo::cargo_bin;
 use igniter::stats::{mean, percentile};
 use serde_json::Value;
@@ -125,8 +125,7 @@ fn perf_analyzer_sees_what_our_client_sees() {
             "late sends of ours, P99: {late_ms:.2} ms; perf_analyzer late: {}",
             theirs.delayed
         );
-        // Where one was late, the machine was not idle, and each saw other moments of it.
-        let limit = if late_ms <= LATE_MS && !theirs.delayed { 1.05 } else { 4.0 };
+        let limit = if idle_machine() { 1.05 } else { 4.0 };
         for (ours, theirs) in sent.all().into_iter().zip(theirs.all()) {
             let ratio = (ours / theirs).max(theirs / ours);
             assert!(ratio <= limit, "{process}: {ours} ms against {theirs} ms");
