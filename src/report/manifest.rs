@@ -9,6 +9,7 @@ use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -143,6 +144,40 @@ impl Manifest {
         });
     }
 
+    /// Notes a file that was read, by its path as given, or all files of a folder. They may be larger than
+    /// memory.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn input_path(&mut self, path: &Path) -> std::io::Result<()> {
+        if !path.is_dir() {
+            return self.input_file(path);
+        }
+        let mut files = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+        files.sort();
+        files.iter().filter(|file| file.is_file()).try_for_each(|file| self.input_file(file))
+    }
+
+    fn input_file(&mut self, path: &Path) -> std::io::Result<()> {
+        let mut reader = BufReader::with_capacity(1 << 16, std::fs::File::open(path)?);
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        loop {
+            let piece = reader.fill_buf()?;
+            let length = piece.len();
+            if length == 0 {
+                break;
+            }
+            hash.update(piece);
+            bytes += length as u64;
+            reader.consume(length);
+        }
+        let sha256 = hex(&hash.finalize());
+        self.inputs.push(FileHash { path: path.display().to_string(), bytes, sha256 });
+        Ok(())
+    }
+
     /// Stops the clock: `wall_s` is the time since [`Manifest::start`].
     pub fn stop(&mut self) {
         if let Some(clock) = self.clock {
@@ -210,6 +245,12 @@ mod tests {
     fn a_manifest_reads_back() {
         let mut manifest = Manifest::start(vec!["igniter".into(), "-o".into(), "a b".into()]);
         manifest.input(Path::new("x.toml"), b"abc");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let large = vec![b'x'; 200_000];
+        std::fs::write(file.path(), &large).unwrap();
+        manifest.input_path(file.path()).unwrap();
+        manifest.input(file.path(), &large);
+        assert_eq!(manifest.inputs[1], manifest.inputs[2]);
         manifest.stop();
         let text = serde_json::to_string(&manifest).unwrap();
         let back: Manifest = serde_json::from_str(&text).unwrap();

@@ -2,7 +2,7 @@
 
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
-use super::{Overrides, RunError};
+use super::{Overrides, RunError, Sources};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
@@ -10,9 +10,9 @@ use crate::plan::{
 };
 use crate::predictor::Predictor;
 use crate::report::{
-    Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
+    Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{Document, Scenario};
 use crate::sim::{SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
@@ -31,6 +31,8 @@ pub struct Logging<'d> {
 #[derive(Debug)]
 pub struct Study {
     scenario: Scenario,
+    /// The files that the scenario was read from.
+    files: Vec<PathBuf>,
     kinds: Vec<KindSource>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
@@ -44,7 +46,8 @@ impl Study {
     /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
-        Self::new(Scenario::load(path)?, overrides)
+        let document = Document::load(path)?;
+        Ok(Self::new(document.scenario()?, overrides)?.read_from(document.files()))
     }
 
     /// As [`Study::load`], from a scenario that was read already.
@@ -90,7 +93,8 @@ impl Study {
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
-        let study = Self { scenario, kinds, workloads, sim_workloads, window };
+        let files = Vec::new();
+        let study = Self { scenario, files, kinds, workloads, sim_workloads, window };
         study.check_models()?;
         Ok(study)
     }
@@ -120,6 +124,13 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// The same study, whose scenario was read from these files.
+    #[must_use]
+    pub fn read_from(mut self, files: &[PathBuf]) -> Self {
+        self.files = files.to_vec();
+        self
     }
 
     /// The scenario, with overrides applied.
@@ -171,20 +182,30 @@ impl Study {
         })
     }
 
-    /// The texts that the predictors were made from, each once, with the names under which a manifest
-    /// lists them.
+    /// The files and texts that it was made from.
     #[must_use]
-    pub fn inputs(&self) -> Vec<&(PathBuf, String)> {
-        let mut inputs: Vec<&(PathBuf, String)> = Vec::new();
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources { files: self.files.clone(), texts: Vec::new() };
+        sources.add_arrivals(&self.scenario);
         for kind in &self.kinds {
             let of_truth = kind.predictors.truth.iter().flat_map(|truth| &truth.inputs);
-            for input in kind.predictors.source.inputs.iter().chain(of_truth) {
-                if !inputs.contains(&input) {
-                    inputs.push(input);
-                }
+            for text in kind.predictors.source.inputs.iter().chain(of_truth) {
+                sources.add_text(text);
             }
         }
-        inputs
+        sources
+    }
+
+    /// Notes in the manifest of results what they were made from, and by which seed.
+    ///
+    /// # Errors
+    /// When a file that was read can no longer be read.
+    pub fn note(&self, manifest: &mut Manifest) -> std::io::Result<()> {
+        manifest.seed = Some(self.scenario.seed);
+        manifest.scenario = Some(self.scenario.to_toml());
+        manifest.truth = self.truth();
+        manifest.time_limited = self.scenario.plan.time_limit_s.is_some();
+        self.sources().note(manifest)
     }
 
     /// The workloads, in the scenario's order.
