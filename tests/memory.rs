@@ -67,7 +67,7 @@ fn simulate_many_states(seconds: u64) {
     let workload = |i: u32| {
         format!(
             "[[workload]]\nname = 'W{i}'\nmodel = 'alexnet'\nslo_ms = 100\nrate_rps = 250\n\
-             timeout_ms = 1000\narrival = {{ process = 'gamma', cv = 4 }}\n"
+             batching = {{ timeout_ms = 1000 }}\narrival = {{ process = 'gamma', cv = 4 }}\n"
         )
     };
     let workloads: String = (0..6).map(workload).collect();
@@ -86,7 +86,7 @@ fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     simulate_many_states(10);
     // The shorter run meets more states than are remembered.
-    let [short, long] = [300, 1_200].map(|seconds| peak_of(|| simulate_many_states(seconds)));
+    let [short, long] = [200, 600].map(|seconds| peak_of(|| simulate_many_states(seconds)));
     println!("bytes: {short} and {long}");
     assert!(long <= short + short / 10, "{short} and {long} bytes");
 }
