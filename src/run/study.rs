@@ -281,17 +281,35 @@ impl Study {
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
     pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
         let plan = read_plan(path, &self.kinds(), &self.workloads)?;
-        let mut violations = self.check(&plan);
-        violations.retain(Violation::is_structural);
-        if violations.is_empty() { Ok(plan) } else { Err(RunError::Illegal { violations }) }
+        self.legal(&plan)?;
+        Ok(plan)
+    }
+
+    /// Refuses a plan that cannot run; returns all that is wrong with one that can.
+    fn legal(&self, plan: &Plan) -> Result<Vec<Violation>, RunError> {
+        let violations = self.check(plan);
+        if !violations.iter().any(Violation::is_structural) {
+            return Ok(violations);
+        }
+        let violations = violations.into_iter().filter(Violation::is_structural).collect();
+        Err(RunError::Illegal { strategy: plan.strategy.clone(), violations })
+    }
+
+    /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
+    fn predicted_violations(&self, plan: &Plan) -> Result<usize, RunError> {
+        let violations = self.legal(plan)?;
+        let workloads: BTreeSet<&str> =
+            violations.iter().filter_map(Violation::broken_promise).collect();
+        Ok(workloads.len())
     }
 
     /// Simulates a plan and summarises it. Runs on the ambient rayon pool; the result does not depend on
     /// its size.
     ///
     /// # Errors
-    /// When the engine refuses the plan or the arrivals.
+    /// When the plan cannot run (its shares exceed a GPU, say), or the engine refuses the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
+        let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
@@ -302,7 +320,8 @@ impl Study {
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
         }
-        let result = self.with_clients(self.result(plan, collectors), &servers);
+        let result = self.result(plan, collectors, predicted_violations);
+        let result = self.with_clients(result, &servers);
         Ok(result.with_control(&actions, &windows, &self.workloads))
     }
 
@@ -315,6 +334,7 @@ impl Study {
         plan: &Plan,
         logging: Logging<'_>,
     ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
+        let predicted_violations = self.predicted_violations(plan)?;
         // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
         let log = |gpu| match &logging.requests {
             Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
@@ -344,7 +364,8 @@ impl Study {
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, &self.workloads, dir, format)?;
         }
-        let result = self.with_clients(self.result(plan, collectors), &servers);
+        let result = self.result(plan, collectors, predicted_violations);
+        let result = self.with_clients(result, &servers);
         Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 
@@ -367,11 +388,16 @@ impl Study {
             .with_percentiles(self.scenario.percentiles)
     }
 
-    fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {
+    fn result(
+        &self,
+        plan: &Plan,
+        collectors: Vec<GpuCollector>,
+        predicted_violations: usize,
+    ) -> StrategyResult {
         let metrics = summarise(plan, &self.workloads, self.window, collectors);
         let kinds: Vec<GpuKind> = self.kinds().into_iter().cloned().collect();
         let result = StrategyResult::new(plan, &kinds, &self.workloads, metrics);
-        StrategyResult { predicted_violations: predicted_violations(&self.check(plan)), ..result }
+        StrategyResult { predicted_violations, ..result }
     }
 
     /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
@@ -380,6 +406,7 @@ impl Study {
     /// # Errors
     /// As [`Study::simulate`].
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
+        self.legal(plan)?;
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
@@ -392,11 +419,4 @@ impl Study {
             Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
         Comparison { truth: self.truth(), ..comparison }
     }
-}
-
-/// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
-fn predicted_violations(violations: &[Violation]) -> usize {
-    let workloads: BTreeSet<&str> =
-        violations.iter().filter_map(Violation::broken_promise).collect();
-    workloads.len()
 }
