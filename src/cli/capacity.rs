@@ -42,7 +42,7 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
@@ -60,7 +60,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     if let Some(dir) = dir {
         write(dir, manifest, &found, args)?;
     }
-    if args.print.json {
+    if args.result.print.json {
         output::print_json(&Document {
             scenario: &search.scenario().name,
             find,
@@ -68,7 +68,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
             confidence: args.judge.confidence,
             strategies: &found,
         })?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&text(&found, find, range, args))?;
     }
     Ok(Outcome::of(found.iter().all(|capacity| capacity.best.is_some())))

@@ -1,5 +1,6 @@
 //! Single files and new folders, written whole or not at all.
 
+use crate::trace::WriteError;
 use anyhow::{Context, bail};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -32,16 +33,29 @@ pub(super) fn write_file_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
+    write_file_of(path, |out| Ok(content(out)?))
+}
+
+/// As [`write_file_with`], with content that may itself turn out wrong on the way. Then nothing is written, and the
+/// error is the content's.
+pub(super) fn write_file_of(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
+) -> anyhow::Result<()> {
     let write = || {
         let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(parent(path))?);
         content(&mut out)?;
         let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         readable(file.path(), 0o644)?;
-        file.persist(path)?;
-        anyhow::Ok(())
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    match write() {
+        Ok(()) => Ok(()),
+        Err(WriteError::Import(error)) => Err(error.into()),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
 }
 
 /// Writes a new folder of files under a temporary name and renames it.

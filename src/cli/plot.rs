@@ -25,14 +25,14 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         PlotKind::Heatmap => heat(&table, args)?,
         PlotKind::Pareto => pareto(&table, args)?,
     };
-    let path = args.output.clone().unwrap_or_else(|| args.dir.clone());
+    let path = args.result.output.clone().unwrap_or_else(|| args.dir.clone());
     let mut dir = OutputDir::open(&path, Existing::Keep)?;
     let files = write_figures(&mut dir, &[figure])?;
     finish(dir, manifest, args)?;
-    if args.print.json {
+    if args.result.print.json {
         let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
         output::print_json(&names)?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         for file in files {
             let stem = path.join(&file.stem);
             output::print(&format!("{}.svg, .png: {}", stem.display(), file.caption))?;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
 /// A folder of a sweep keeps its manifest, which now lists the figures as well.
 fn finish(dir: OutputDir, mut manifest: Manifest, args: &PlotArgs) -> anyhow::Result<()> {
     let file = args.dir.join("manifest.json");
-    if args.output.is_none() {
+    if args.result.output.is_none() {
         manifest = Manifest::read(&file)?;
     } else {
         let points = args.dir.join("points.csv");

@@ -6,6 +6,7 @@ mod kind;
 mod overrides;
 mod prediction_error;
 mod refine;
+mod solo;
 mod source;
 mod study;
 
@@ -13,5 +14,6 @@ pub use error::RunError;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};
 pub use refine::{Refined, RefinedNeed};
+pub use solo::solo_latency_ms;
 pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
 pub use study::{Logging, Study};

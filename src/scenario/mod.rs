@@ -35,7 +35,8 @@
 //! | `[[workload]]` | one or more | required |
 //! | `workload.name` | unique | required |
 //! | `workload.model` | a model of the profile | required |
-//! | `workload.slo_ms` | 0.01 to 3.6·10⁶, the whole SLO | required |
+//! | `workload.slo_ms` | 0.01 to 3.6·10⁶, the whole SLO | required, or `slo_x_solo` |
+//! | `workload.slo_x_solo` | 0.01 to 10⁴: the SLO as a multiple of the latency of one request alone on the whole GPU | – |
 //! | `workload.rate_rps` | 0.001 to 10⁶ | required |
 //! | `workload.arrival` | `{ process = "constant" }`, `"poisson"`, `"gamma"` with `cv` 0.01–100, `"trace"` with `path` and `column` | constant; column `arrival_s` |
 //! | `workload.batching` | overrides the default table key by key | – |
@@ -171,6 +172,9 @@ pub enum ProfileChoice {
 pub struct ScenarioWorkload {
     /// Model, SLO and rate.
     pub workload: Workload,
+    /// The SLO as a multiple of the solo latency, where it was given so. The SLO in `workload` is then an hour until a
+    /// [`Study`](crate::run::Study), which knows the GPU, puts the right one there and removes this.
+    pub slo_x_solo: Option<f64>,
     /// How its requests arrive. The path of a trace is as seen from where the program runs.
     pub arrival: ArrivalSpec,
     /// How its server forms batches.
