@@ -43,7 +43,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
     search.note(&mut manifest)?;
-    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
@@ -61,7 +61,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     if let Some(dir) = dir {
         write(dir, manifest, &found)?;
     }
-    if args.print.json {
+    if args.result.print.json {
         output::print_json(&Document {
             scenario: &search.scenario().name,
             find,
@@ -69,7 +69,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
             confidence: args.judge.confidence,
             strategies: &found,
         })?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&text(&found, find, range, args))?;
     }
     Ok(Outcome::of(found.iter().all(|capacity| capacity.best.is_some())))

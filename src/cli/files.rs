@@ -1,6 +1,7 @@
 //! Single files and new folders, written whole or not at all.
 
 use crate::report::Staging;
+use crate::trace::WriteError;
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -34,6 +35,15 @@ pub(super) fn write_file_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
+    write_file_of(path, |out| Ok(content(out)?))
+}
+
+/// As [`write_file_with`], with content that may itself turn out wrong on the way. Then nothing is written, and the
+/// error is the content's.
+pub(super) fn write_file_of(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
+) -> anyhow::Result<()> {
     let write = || {
         let staging = Staging::new(parent(path), &[])?;
         let staged = staging.path().join("file");
@@ -41,9 +51,13 @@ pub(super) fn write_file_with(
         content(&mut out)?;
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(&staged, path)?;
-        anyhow::Ok(())
+        Ok(())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    match write() {
+        Ok(()) => Ok(()),
+        Err(WriteError::Import(error)) => Err(error.into()),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
 }
 
 /// Writes a new folder of files under a temporary name and renames it.

@@ -20,7 +20,7 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
     search.note(&mut manifest)?;
-    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
@@ -28,11 +28,11 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     if let Some(dir) = dir {
         write(dir, manifest, &found, &front, args)?;
     }
-    if args.print.json {
+    if args.result.print.json {
         let row =
             |(candidate, on_the_front): (_, &bool)| Row { candidate, on_the_front: *on_the_front };
         output::print_json(&found.iter().zip(&front).map(row).collect::<Vec<_>>())?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&text(&found, &front))?;
     }
     Ok(Outcome::of(found.iter().any(|candidate| candidate.met)))

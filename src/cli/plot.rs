@@ -26,15 +26,16 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         PlotKind::Heatmap => heat(&table, args)?,
         PlotKind::Pareto => pareto(&table, args)?,
     };
-    let path = args.output.clone().unwrap_or_else(|| args.dir.clone());
-    let same = args.output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
+    let output = args.result.output.as_ref();
+    let path = output.unwrap_or(&args.dir).clone();
+    let same = output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
     let mut dir = OutputDir::open(&path, Existing::Keep)?;
     let files = write_figures(&mut dir, &[figure])?;
     finish(dir, manifest, args, same)?;
-    if args.print.json {
+    if args.result.print.json {
         let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
         output::print_json(&names)?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         for file in files {
             let stem = path.join(&file.stem);
             output::print(&format!("{}.svg, .png: {}", stem.display(), file.caption))?;

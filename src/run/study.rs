@@ -2,7 +2,7 @@
 
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
-use super::{Overrides, RunError, Sources};
+use super::{Overrides, RunError, Sources, solo};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
@@ -65,12 +65,15 @@ impl Study {
     /// A study with predictors that were made already, one for each GPU kind of the scenario.
     ///
     /// # Errors
-    /// When no kind's profile has the model of a workload, two kinds are the same, the times of the scenario
-    /// leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
+    /// When no kind's profile has the model of a workload (with `slo_x_solo`: the first kind's has not), two kinds are the
+    /// same, the times of the scenario leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
     pub fn with_predictors(
-        scenario: Scenario,
+        mut scenario: Scenario,
         predictors: Vec<KindPredictors>,
     ) -> Result<Self, RunError> {
+        if let Some(first) = predictors.first() {
+            solo::resolve(&mut scenario, first.source.predictor.as_ref())?;
+        }
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         let mut kinds: Vec<KindSource> = Vec::new();
@@ -133,7 +136,7 @@ impl Study {
         self
     }
 
-    /// The scenario, with overrides applied.
+    /// The scenario, with overrides applied, and with SLOs in ms.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario

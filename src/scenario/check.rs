@@ -1,7 +1,7 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
 use super::arrival::{CLIENTS, FILE_SCALE, MOST_CLIENTS, check_closed_loop};
-use super::raw::{self, RawGpu, RawPhase, RawScenario, RawWorkload};
+use super::raw::{self, RawGpu, RawPhase, RawScenario, RawSlo, RawWorkload};
 use super::reader::{Problems, Read, Rule};
 use super::rules::NumberRule;
 use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
@@ -52,7 +52,7 @@ pub(super) fn check(
             if let Some(arrival) = as_given(&workload.arrival) {
                 check_scaled(arrival, &raw.rate_scale, problems);
             }
-            let slo = scaled(workload.slo, &raw.slo_scale, &raw::SLO, Milliseconds::get, problems);
+            let (slo, slo_x_solo) = check_slo(workload.slo, &raw.slo_scale, problems);
             let rate = scaled(
                 workload.rate,
                 &raw.rate_scale,
@@ -72,9 +72,10 @@ pub(super) fn check(
                     workload: Workload {
                         name: names.first()?.clone(),
                         model: workload.model.given()?,
-                        slo: Milliseconds::new(slo?).ok()?,
+                        slo: slo?,
                         rate: RequestsPerSecond::new(rate?).ok()?,
                     },
+                    slo_x_solo,
                     arrival: arrival?,
                     batching: batching?,
                     server: serving?,
@@ -135,6 +136,30 @@ fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
         arrival: phase.arrival.clone().unwrap_or_else(|| arrival.clone()),
     });
     ArrivalSpec::Phases { phases: phases.collect() }
+}
+
+/// The SLO of a workload and, where it is a multiple of the solo latency, that.
+fn check_slo(
+    slo: Read<RawSlo>,
+    scale: &Read<f64>,
+    problems: &mut Problems<'_>,
+) -> (Option<Milliseconds>, Option<f64>) {
+    match slo {
+        Read::Given(RawSlo::XSolo(factor), place) => {
+            let factor = Read::Given(factor, place);
+            let factor = scaled(factor, scale, &raw::SLO_X_SOLO, |factor| factor, problems);
+            // How many milliseconds that is, is known with the GPU.
+            (factor.and(Milliseconds::new(raw::SLO.most).ok()), factor)
+        }
+        slo => {
+            let ms = slo.convert(|slo| match slo {
+                RawSlo::Given(ms) => Some(ms),
+                RawSlo::XSolo(_) => None,
+            });
+            let ms = scaled(ms, scale, &raw::SLO, |ms| ms, problems);
+            (ms.and_then(|ms| Milliseconds::new(ms).ok()), None)
+        }
+    }
 }
 
 /// A number times the scale of the whole scenario, which must not lead out of the range of its key.

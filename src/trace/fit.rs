@@ -30,37 +30,52 @@ pub struct WindowFit {
 /// What AlpaServe adds to each gap, in seconds: a gap of 0 has no logarithm.
 const TINY: f64 = 1e-6;
 
-/// The gamma distribution that makes these gaps (in seconds) most likely; a microsecond is added to each.
-/// `None` with fewer than two.
-///
-/// The shape solves `ln k − ψ(k) = ln(mean) − mean(ln)`; its approximation by Minka is improved with Newton's
-/// method.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "far fewer gaps than 2^53")]
-pub fn fit_gaps(gaps: &[f64]) -> Option<GammaFit> {
-    if gaps.len() < 2 {
-        return None;
+/// What a gamma distribution of gaps is fitted to, added up while gaps go by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GapSums {
+    gaps: usize,
+    sum: f64,
+    logs: f64,
+}
+
+impl GapSums {
+    /// Adds a gap in seconds, and a microsecond to it.
+    pub fn add(&mut self, gap: f64) {
+        self.gaps += 1;
+        self.sum += gap + TINY;
+        self.logs += libm::log(gap + TINY);
     }
-    let n = gaps.len() as f64;
-    let mean = gaps.iter().map(|gap| gap + TINY).sum::<f64>() / n;
-    let mean_log = gaps.iter().map(|gap| libm::log(gap + TINY)).sum::<f64>() / n;
-    // Even gaps have no spread that could be fitted; this is a CV of 0.01.
-    let target = (libm::log(mean) - mean_log).max(5e-5);
-    let mut shape =
-        (3.0 - target + ((target - 3.0).powi(2) + 24.0 * target).sqrt()) / (12.0 * target);
-    for _ in 0..50 {
-        let error = libm::log(shape) - digamma(shape) - target;
-        // The derivative of ψ, as a difference: Newton's method forgives much.
-        let h = shape * 1e-5;
-        let trigamma = (digamma(shape + h) - digamma(shape - h)) / (2.0 * h);
-        let step = error / (1.0 / shape - trigamma);
-        let next = shape - step;
-        shape = if next > 0.0 { next } else { shape / 2.0 };
-        if step.abs() < 1e-10 * shape {
-            break;
+
+    /// The gamma distribution that makes these gaps most likely. `None` with fewer than two.
+    ///
+    /// The shape solves `ln k − ψ(k) = ln(mean) − mean(ln)`; its approximation by Minka is improved with Newton's
+    /// method.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer gaps than 2^53")]
+    pub fn fit(&self) -> Option<GammaFit> {
+        if self.gaps < 2 {
+            return None;
         }
+        let n = self.gaps as f64;
+        let (mean, mean_log) = (self.sum / n, self.logs / n);
+        // Even gaps have no spread that could be fitted; this is a CV of 0.01.
+        let target = (libm::log(mean) - mean_log).max(5e-5);
+        let mut shape =
+            (3.0 - target + ((target - 3.0).powi(2) + 24.0 * target).sqrt()) / (12.0 * target);
+        for _ in 0..50 {
+            let error = libm::log(shape) - digamma(shape) - target;
+            // The derivative of ψ, as a difference: Newton's method forgives much.
+            let h = shape * 1e-5;
+            let trigamma = (digamma(shape + h) - digamma(shape - h)) / (2.0 * h);
+            let step = error / (1.0 / shape - trigamma);
+            let next = shape - step;
+            shape = if next > 0.0 { next } else { shape / 2.0 };
+            if step.abs() < 1e-10 * shape {
+                break;
+            }
+        }
+        Some(GammaFit { gaps: self.gaps, rate_rps: 1.0 / mean, cv: 1.0 / shape.sqrt(), shape })
     }
-    Some(GammaFit { gaps: gaps.len(), rate_rps: 1.0 / mean, cv: 1.0 / shape.sqrt(), shape })
 }
 
 /// ψ(x) for x > 0: the asymptotic series from 12 on, and ψ(x) = ψ(x + 1) − 1/x below. With `libm`, as the logarithm of
@@ -80,38 +95,54 @@ fn digamma(x: f64) -> f64 {
     result + libm::log(z) - 0.5 * inverse - series
 }
 
-/// Fits the gaps of each window of times in order; empty windows are listed too.
-#[must_use]
-pub fn fit_windows(
-    times: &[Nanoseconds],
+/// Fits the gaps of each window of times that go by in order; empty windows are listed too.
+#[derive(Debug, Clone)]
+pub struct WindowedFit {
     window: Nanoseconds,
-    length: Nanoseconds,
-) -> Vec<WindowFit> {
-    let mut fits = Vec::new();
-    windows(times, window, length, |start_s, _, inside| {
-        let fit = fit_gaps(&gaps(inside));
-        fits.push(WindowFit { start_s, requests: inside.len(), fit });
-    });
-    fits
+    /// The windows that are over.
+    fits: Vec<WindowFit>,
+    /// What the present one holds so far.
+    start: Nanoseconds,
+    requests: usize,
+    last: Option<Nanoseconds>,
+    gaps: GapSums,
 }
 
-/// Calls with start and length of each window, in seconds, and the times in it.
-pub(super) fn windows(
-    times: &[Nanoseconds],
-    window: Nanoseconds,
-    length: Nanoseconds,
-    mut each: impl FnMut(f64, f64, &[Nanoseconds]),
-) {
-    let (mut start, mut rest) = (Nanoseconds::ZERO, times);
-    while start < length && window > Nanoseconds::ZERO {
-        let end = start.saturating_add(window);
-        let (inside, after) = rest.split_at(rest.partition_point(|time| *time < end));
-        each(start.as_seconds(), end.min(length).saturating_sub(start).as_seconds(), inside);
-        (start, rest) = (end, after);
+impl WindowedFit {
+    /// No arrivals so far. With windows of no length there are none.
+    #[must_use]
+    pub fn new(window: Nanoseconds) -> Self {
+        let (fits, start, requests) = (Vec::new(), Nanoseconds::ZERO, 0);
+        Self { window, fits, start, requests, last: None, gaps: GapSums::default() }
     }
-}
 
-/// The gaps between times in order, in seconds.
-pub(super) fn gaps(times: &[Nanoseconds]) -> Vec<f64> {
-    times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect()
+    /// Counts an arrival that is not before the one before.
+    pub fn add(&mut self, time: Nanoseconds) {
+        if self.window == Nanoseconds::ZERO {
+            return;
+        }
+        while self.start < time && self.start.saturating_add(self.window) <= time {
+            self.close();
+        }
+        if let Some(last) = self.last.replace(time) {
+            self.gaps.add(time.saturating_sub(last).as_seconds());
+        }
+        self.requests += 1;
+    }
+
+    fn close(&mut self) {
+        let (start_s, requests) = (self.start.as_seconds(), self.requests);
+        self.fits.push(WindowFit { start_s, requests, fit: self.gaps.fit() });
+        self.start = self.start.saturating_add(self.window);
+        (self.requests, self.last, self.gaps) = (0, None, GapSums::default());
+    }
+
+    /// The windows of a trace of the given length.
+    #[must_use]
+    pub fn finish(mut self, length: Nanoseconds) -> Vec<WindowFit> {
+        while self.window > Nanoseconds::ZERO && self.start < length {
+            self.close();
+        }
+        self.fits
+    }
 }

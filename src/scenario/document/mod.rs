@@ -12,7 +12,7 @@ pub(super) use node::Origin;
 use super::reader::{Place, Problems, Rule};
 use super::suggest::nearest;
 use super::{Scenario, ScenarioError, source};
-use node::{Content, Entries, Layer, Node, origins, overlay, resolve_paths, to_text};
+use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -84,7 +84,7 @@ impl Document {
     /// `engine.interference`, `batching.max_queue_delay_ms`. A workload is named: `workload.W1.rate_rps`, or
     /// `workload.*.rate_rps` for all; so is a GPU: `gpu.v100.price_per_hour`, or
     /// `gpu.price_per_hour` for all. `arrival` and keys of it, such as `arrival.cv`, mean the arrivals of all
-    /// workloads.
+    /// workloads. Setting one of `slo_ms` and `slo_x_solo` removes the other.
     ///
     /// # Errors
     /// When the path leads nowhere.
@@ -242,6 +242,7 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String
     match keys {
         [] => Ok(()),
         [key] => {
+            make_way(table, key);
             table.insert((*key).to_owned(), value.clone());
             Ok(())
         }

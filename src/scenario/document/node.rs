@@ -174,9 +174,24 @@ pub(super) fn origins(entries: &Entries) -> BTreeMap<String, Origin> {
     origins
 }
 
+/// Keys of which a table has only one: they say the same in different words.
+const ONE_OF: [[&str; 2]; 1] = [["slo_ms", "slo_x_solo"]];
+
+/// Removes what the key says in other words.
+pub(super) fn make_way(table: &mut Entries, key: &str) {
+    for [one, other] in ONE_OF {
+        for (key_of_two, its_other) in [(one, other), (other, one)] {
+            if key == key_of_two {
+                table.remove(its_other);
+            }
+        }
+    }
+}
+
 /// Lays a table over another: tables are merged key by key, workloads by their names (new ones come
 /// after the others), and every other value replaces the one below it.
 pub(super) fn overlay(base: &mut Entries, over: Entries) {
+    over.keys().for_each(|key| make_way(base, key));
     for (key, node) in over {
         match base.get_mut(&key) {
             Some(below) if key == "workload" => overlay_workloads(below, node),
