@@ -1,8 +1,9 @@
 //! `validate launch`: the servers of a plan, kept until somebody says stop.
 
 use super::Outcome;
+use super::output::warn_of_cpu;
 use super::planned::{PlannedArgs, TimeArgs};
-use crate::launch::LaunchArgs;
+use crate::launch::{Devices, LaunchArgs};
 use crate::life;
 use anyhow::Context as _;
 use clap::Args;
@@ -30,7 +31,8 @@ pub(super) struct LaunchCommand {
 pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&TimeArgs::default())?;
     let time = args.seconds.map(Duration::try_from_secs_f64).transpose().context("--for")?;
-    let devices = args.launch.devices()?;
+    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     let specs = args.launch.specs(&study, &plan, &devices)?;
     // Goes when this function ends, after the servers, which are dropped first.
     let scratch = args.launch.scratch("igniter-launch-")?;

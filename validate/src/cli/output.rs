@@ -55,6 +55,13 @@ impl Progress {
     }
 }
 
+/// Says where models run that could have used a GPU.
+pub(super) fn warn_of_cpu(reason: Option<&str>) {
+    if let Some(reason) = reason {
+        eprintln!("validate: no GPU: {reason}; the models run on the CPU");
+    }
+}
+
 /// Prints text on stdout. A reader that went away, as `| head` does, has read enough.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -1,8 +1,8 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, print};
-use crate::launch::{Device, LaunchArgs};
+use super::output::{Progress, print, warn_of_cpu};
+use crate::launch::{Device, Devices, LaunchArgs};
 use crate::life;
 use crate::profile::{
     BenchOptions, Grid, Journal, ProfileRun, RunMember, RunResult, assemble, measure_session,
@@ -109,14 +109,15 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let devices = args.launch.devices()?;
+    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
     let mut journal = Journal::open(&args.output.join("journal.jsonl"))?;
     measure(args, &devices, &runs, &mut journal)?;
     let left: Vec<&ProfileRun> = runs.iter().filter(|run| journal.find(run).is_none()).collect();
     let (mut profile, notes) = assemble(&base, kind, &runs, &journal)?;
-    profile.source = source(args, &base, &notes);
+    profile.source = source(args, on_cpu.as_deref(), &base, &notes);
     for (name, text) in profile_files(&profile) {
         write(&args.output, name, &text)?;
     }
@@ -198,7 +199,7 @@ fn measure(
 }
 
 /// Where the numbers of the profile come from.
-fn source(args: &ProfileCommand, base: &Profile, notes: &[String]) -> String {
+fn source(args: &ProfileCommand, on_cpu: Option<&str>, base: &Profile, notes: &[String]) -> String {
     let emulated = args.launch.emulate.as_ref().map(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         format!(" of an invented GPU ({name})")
@@ -210,6 +211,9 @@ fn source(args: &ProfileCommand, base: &Profile, notes: &[String]) -> String {
         emulated.unwrap_or_default(),
         args.seconds
     );
+    if let Some(reason) = on_cpu {
+        text += &format!("They ran on the CPU: no GPU ({reason}). ");
+    }
     for note in notes {
         text += note;
         text += ". ";

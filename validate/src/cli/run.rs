@@ -1,11 +1,12 @@
 //! `validate run`: a plan on real servers, measured and compared.
 
 use super::Outcome;
-use super::output::{LimitArgs, Progress, finish_comparison};
+use super::output::{LimitArgs, Progress, finish_comparison, warn_of_cpu};
 use super::planned::{PlannedArgs, TimeArgs};
 use super::session::{Measurement, Session};
 use crate::compare::{RunFolder, compare, write_comparison};
-use crate::launch::LaunchArgs;
+use crate::launch::{Devices, LaunchArgs};
+use crate::measure::Warning;
 use crate::run::{keep_run, standby_specs};
 use anyhow::{Context, bail};
 use clap::Args;
@@ -83,7 +84,8 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
-    let devices = launch.devices()?;
+    let Devices { list: devices, on_cpu } = launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     let mut specs = launch.specs(&study, &plan, &devices)?;
     if args.load.shadow {
         specs.extend(standby_specs(&launch, &study, &plan, &devices)?);
@@ -100,6 +102,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let Measurement { mut info, record, names, traces, samples_csv } =
         measured.inspect_err(|_| drop(keep_logs(&args.output, scratch.path())))?;
     info.launcher = name;
+    info.warnings.extend(on_cpu.map(|reason| Warning::OnCpu { reason }));
 
     progress.at("writing records");
     keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;

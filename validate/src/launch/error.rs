@@ -129,6 +129,14 @@ pub enum LaunchError {
         /// What to do.
         fix: String,
     },
+    /// A GPU that is asked for, or that the machine has, cannot be used.
+    #[error("GPU: {reason}; fix: {fix}")]
+    Gpu {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        fix: String,
+    },
     /// The GPU that models are to emulate cannot be used.
     #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
     Emulated {

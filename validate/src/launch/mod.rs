@@ -10,6 +10,7 @@
 //! | [`ExternalLauncher`] | wherever others run them |
 
 mod deployment;
+mod devices;
 mod docker;
 mod error;
 mod external;
@@ -21,17 +22,20 @@ mod pbtxt;
 mod repository;
 mod share;
 mod spec;
+mod specs;
 mod triton;
 
 pub use deployment::{Deployment, Endpoint, TensorSpec};
+pub use devices::Devices;
 pub use docker::{DEFAULT_IMAGE, DockerLauncher};
 pub use error::LaunchError;
 pub use external::ExternalLauncher;
 pub use local::{LocalLauncher, ServerOptions};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
-pub use options::{LaunchArgs, batch_times, plan_specs};
+pub use options::{LaunchArgs, Mps, Where};
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, ModelSource, ServerSpec};
+pub use specs::{batch_times, plan_specs};
 pub use triton::{find_triton, in_path};
 
 use std::fmt::Debug;

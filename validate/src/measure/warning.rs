@@ -48,6 +48,11 @@ pub enum Warning {
         /// The delay that makes it so, in ms.
         max_queue_delay_ms: f64,
     },
+    /// Models that could use a GPU ran on the CPU, which no arm predicts.
+    OnCpu {
+        /// Why.
+        reason: String,
+    },
     /// The GPU ran slower than its clock allows.
     ThrottledClock {
         /// Which, in the plan.
@@ -121,6 +126,9 @@ impl Warning {
             Self::BatchRace { .. } => {
                 "with a queue delay and fixed input sizes two threads of Triton race for late requests; set max_queue_delay_ms = 0 to leave this out"
             }
+            Self::OnCpu { .. } => {
+                "the predictor is of a GPU; run `validate doctor` to see what the machine lacks"
+            }
             Self::ThrottledClock { .. } => {
                 "the clock fell for heat or power; cool the GPU, lock its clock, or compare with the predictor's own clock"
             }
@@ -176,6 +184,7 @@ impl fmt::Display for Warning {
                     "{workload}: max_queue_delay_ms = {max_queue_delay_ms} with fixed input sizes"
                 )
             }
+            Self::OnCpu { reason } => write!(f, "the models ran on the CPU: no GPU ({reason})"),
             Self::ThrottledClock { gpu, reasons } => {
                 write!(f, "GPU {gpu}: the clock was lowered ({reasons})")
             }
