@@ -1,9 +1,9 @@
 //! `validate launch`: the servers of a plan, kept until somebody says stop.
 
 use super::Outcome;
-use super::output::warn_of_cpu;
+use super::output::{print, warn_of_cpu};
 use super::planned::{PlannedArgs, TimeArgs};
-use crate::launch::{Devices, LaunchArgs};
+use crate::launch::{Devices, Endpoint, LaunchArgs};
 use crate::life;
 use anyhow::Context as _;
 use clap::Args;
@@ -40,21 +40,11 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let dir = args.output.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(dir).with_context(|| format!("cannot use {}", dir.display()))?;
     let mut deployment = launcher.launch(&specs, dir)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(deployment.endpoints())?);
+    print(&if args.json {
+        serde_json::to_string_pretty(deployment.endpoints())?
     } else {
-        for endpoint in deployment.endpoints() {
-            println!(
-                "{}  GPU {}  {}/v2/models/{}  batch {}{}",
-                endpoint.workload,
-                endpoint.gpu,
-                endpoint.url,
-                endpoint.served_as,
-                endpoint.max_batch,
-                endpoint.seen_sm.map_or_else(String::new, |sms| format!("  {sms} SMs")),
-            );
-        }
-    }
+        deployment.endpoints().iter().map(described).collect::<Vec<_>>().join("\n")
+    })?;
     let started = Instant::now();
     let ended = loop {
         if time.is_some_and(|time| started.elapsed() >= time) {
@@ -71,4 +61,16 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
         Err(interrupted) if time.is_some() => Err(interrupted.into()),
         _ => Ok(Outcome::Done),
     }
+}
+
+fn described(endpoint: &Endpoint) -> String {
+    format!(
+        "{}  GPU {}  {}/v2/models/{}  batch {}{}",
+        endpoint.workload,
+        endpoint.gpu,
+        endpoint.url,
+        endpoint.served_as,
+        endpoint.max_batch,
+        endpoint.seen_sm.map_or_else(String::new, |sms| format!("  {sms} SMs")),
+    )
 }

@@ -1,9 +1,8 @@
 //! How servers are started, as users say it.
 
-use super::local::ServerOptions;
 use super::{
     DEFAULT_IMAGE, Device, DockerLauncher, ExternalLauncher, LaunchError, Launcher, LocalLauncher,
-    find_triton, in_path,
+    ServerOptions, find_triton, in_path,
 };
 use crate::guard::Scratch;
 use clap::{Args, ValueEnum};
