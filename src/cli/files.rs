@@ -1,6 +1,8 @@
 //! Single files and new folders, written whole or not at all.
 
+use crate::report::Staging;
 use anyhow::{Context, bail};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -33,12 +35,12 @@ pub(super) fn write_file_with(
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
     let write = || {
-        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(parent(path))?);
+        let staging = Staging::new(parent(path), &[])?;
+        let staged = staging.path().join("file");
+        let mut out = BufWriter::new(File::create(&staged)?);
         content(&mut out)?;
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        readable(file.path(), 0o644)?;
-        file.persist(path)?;
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&staged, path)?;
         anyhow::Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
@@ -50,23 +52,16 @@ pub(super) fn write_folder(path: &Path, files: &[(String, String)]) -> anyhow::R
         bail!("cannot write {}: it exists; remove it or name another folder", path.display());
     }
     let write = || {
-        let folder = tempfile::Builder::new().prefix(".igniter-").tempdir_in(parent(path))?;
+        let staging = Staging::new(parent(path), &[])?;
+        let folder = staging.path().join("folder");
+        std::fs::create_dir(&folder)?;
         for (name, text) in files {
-            let file = folder.path().join(name);
+            let file = folder.join(name);
             std::fs::write(&file, text)?;
-            std::fs::File::open(&file)?.sync_all()?;
+            File::open(&file)?.sync_all()?;
         }
-        readable(folder.path(), 0o755)?;
-        std::fs::rename(folder.path(), path)?;
-        // Renamed away: nothing is left for the guard to remove.
-        let _ = folder.keep();
+        std::fs::rename(&folder, path)?;
         anyhow::Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Temporary files are private to their owner; results are not, as far as the umask allows.
-fn readable(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }

@@ -11,6 +11,7 @@ use anyhow::{bail, ensure};
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
+    check(args)?;
     let mut table = PointTable::read(&args.dir)?;
     for only in &args.only {
         let Some((column, value)) = only.split_once('=') else {
@@ -26,9 +27,10 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         PlotKind::Pareto => pareto(&table, args)?,
     };
     let path = args.output.clone().unwrap_or_else(|| args.dir.clone());
+    let same = args.output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
     let mut dir = OutputDir::open(&path, Existing::Keep)?;
     let files = write_figures(&mut dir, &[figure])?;
-    finish(dir, manifest, args)?;
+    finish(dir, manifest, args, same)?;
     if args.print.json {
         let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
         output::print_json(&names)?;
@@ -41,10 +43,25 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+fn check(args: &PlotArgs) -> anyhow::Result<()> {
+    let target = args.target;
+    ensure!(target > 0.0 && target <= 100.0, "--target {target}: allowed: above 0, at most 100");
+    if let Some(name) = &args.name {
+        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
+        ensure!(plain, "--name {name:?}: allowed: a file name without folders, such as load");
+    }
+    Ok(())
+}
+
 /// A folder of a sweep keeps its manifest, which now lists the figures as well.
-fn finish(dir: OutputDir, mut manifest: Manifest, args: &PlotArgs) -> anyhow::Result<()> {
+fn finish(
+    dir: OutputDir,
+    mut manifest: Manifest,
+    args: &PlotArgs,
+    same_folder: bool,
+) -> anyhow::Result<()> {
     let file = args.dir.join("manifest.json");
-    if args.output.is_none() {
+    if same_folder {
         manifest = Manifest::read(&file)?;
     } else {
         let points = args.dir.join("points.csv");

@@ -4,11 +4,12 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
-use super::output_dir::hex;
 use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,32 @@ pub struct FileHash {
     pub bytes: u64,
     /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
+}
+
+impl FileHash {
+    /// Whether the file in this directory still has this content.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn holds_in(&self, dir: &Path) -> io::Result<bool> {
+        let mut file = BufReader::with_capacity(1 << 16, File::open(dir.join(&self.path))?);
+        let mut hash = Sha256::new();
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                break;
+            }
+            hash.update(part);
+            let read = part.len();
+            file.consume(read);
+        }
+        Ok(hex(&hash.finalize()) == self.sha256)
+    }
+}
+
+/// Bytes as lower-case hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The machine that a run was made on.
@@ -150,11 +177,36 @@ impl Manifest {
         }
     }
 
+    /// The program and the subcommand that made these results, such as `igniter sweep`.
+    pub(super) fn command_name(&self) -> String {
+        let mut words = self.command.iter();
+        let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+        let mut name = program.to_string_lossy().into_owned();
+        for word in words.take_while(|word| !word.starts_with('-')).take(1) {
+            name = format!("{name} {word}");
+        }
+        name
+    }
+
+    /// Whether these results took long to make, or servers: those of a sweep, or of `validate`.
+    pub(super) fn is_precious(&self) -> bool {
+        self.sweep.is_some() || self.command_name().starts_with("validate ")
+    }
+
+    /// Whether files of these names were written and are still as they were.
+    #[must_use]
+    pub fn intact(&self, dir: &Path, names: &[&str]) -> bool {
+        names.iter().all(|name| {
+            let noted = self.outputs.iter().find(|file| file.path == *name);
+            noted.is_some_and(|file| file.holds_in(dir).unwrap_or(false))
+        })
+    }
+
     /// Reads the manifest of an earlier run.
     ///
     /// # Errors
     /// When the file cannot be read, or is no manifest.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 const TRACE_FILE: Rule<'_> = Rule {
     allowed: "a trace whose file exists",
-    fix: "correct `path` (it is relative to the scenario file), or put the file there",
+    fix: "correct `path` (it is relative to the file that names it), or put the file there",
 };
 const OTHER_KIND: Rule<'_> = Rule {
     allowed: "one [[gpu]] for each GPU kind",

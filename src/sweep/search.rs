@@ -13,6 +13,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// More headrooms than this are a step that was not meant.
+const MOST_HEADROOMS: u64 = 10_000;
+
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judge {
@@ -258,9 +261,11 @@ impl Search {
         to: f64,
         step: f64,
     ) -> Result<Vec<Candidate>, SweepError> {
-        let Some(headrooms) = super::decimal::DecimalRange::new(from, to, step) else {
+        let headrooms = super::decimal::DecimalRange::new(from, to, step);
+        let Some(headrooms) = headrooms.filter(|range| range.len() <= MOST_HEADROOMS) else {
             return Err(SweepError::Search(format!(
-                "headroom from {from} to {to} in steps of {step}: allowed: a step above 0 that leads there"
+                "headroom from {from} to {to} in steps of {step} (--step of frontier, --precision of capacity): \
+                 allowed: a step above 0 that leads there, and at most {MOST_HEADROOMS} steps"
             )));
         };
         let all: Vec<(&String, f64)> = strategies

@@ -47,6 +47,8 @@ pub struct Document {
     /// The text of that file, as long as nothing else is to be minded.
     alone: Option<String>,
     entries: Entries,
+    /// Where relative paths in values that are set start.
+    set_from: PathBuf,
 }
 
 impl Document {
@@ -59,13 +61,20 @@ impl Document {
         let mut files = Vec::new();
         let (entries, text) = read(path, &mut files, &mut Vec::new())?;
         let alone = (files.len() == 1).then_some(text);
-        Ok(Self { files, alone, entries })
+        Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
 
     /// The files that it was read from, the one that was asked for first.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// The same, where relative paths in values that are set start at a folder: that of the file which sets them.
+    #[must_use]
+    pub fn set_from(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.set_from);
+        self
     }
 
     /// Sets one value, in place of any that is there. Whether the value is allowed is only checked by
@@ -80,7 +89,6 @@ impl Document {
     /// # Errors
     /// When the path leads nowhere.
     pub fn set(&mut self, path: &str, value: impl Into<toml::Value>) -> Result<(), ScenarioError> {
-        let node = Node::set(&value.into());
         let parts = path::parts(path).ok_or_else(|| {
             self.no_field(
                 path,
@@ -88,6 +96,10 @@ impl Document {
                 "keys with dots between them, such as seed or workload.W1.rate_rps",
             )
         })?;
+        let node = match parts.last() {
+            Some(key) => Node::set(key, &value.into(), &self.set_from),
+            None => return Err(self.no_field(path, "this is no path", "a key, such as seed")),
+        };
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
             ["workload" | "gpu"] | ["workload", _] => Err(self.no_field(

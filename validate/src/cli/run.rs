@@ -81,7 +81,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     for (name, text) in study.inputs() {
         manifest.input(name, text.as_bytes());
     }
-    let mut dir = OutputDir::open(&args.output, Existing::Replace)?;
+    let mut dir = OutputDir::open(&args.output, Existing::ReplacePrecious)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
