@@ -12,9 +12,13 @@ use igniter::workload::ArrivalSpec;
 use peak_alloc::PeakAlloc;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
+
+/// Memory is that of the whole program, so one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The most memory that `work` needs above what there is, in bytes.
 fn peak_of(work: impl FnOnce()) -> usize {
@@ -58,8 +62,38 @@ fn replay(folder: &Path, seconds: u64) {
     assert!(result.workloads.iter().all(|workload| workload.completed > 100 * seconds));
 }
 
+/// Six workloads whose batches are of many sizes, on the clear engine (which a timeout asks for).
+fn simulate_many_states(seconds: u64) {
+    let workload = |i: u32| {
+        format!(
+            "[[workload]]\nname = 'W{i}'\nmodel = 'alexnet'\nslo_ms = 100\nrate_rps = 250\n\
+             batching = {{ timeout_ms = 1000 }}\narrival = {{ process = 'gamma', cv = 4 }}\n"
+        )
+    };
+    let workloads: String = (0..6).map(workload).collect();
+    let text = format!(
+        "version = 1\nduration_s = {seconds}\npercentiles = 'histogram'\n[[gpu]]\nkind = 'v100'\n{workloads}"
+    );
+    let scenario = Scenario::parse(&text, Path::new("states.toml")).unwrap();
+    let study = Study::new(scenario, &Overrides::default()).unwrap();
+    let plan = study.plan(strategy("igniter").unwrap().as_ref());
+    assert_eq!(plan.gpus.len(), 1);
+    study.simulate(&plan).unwrap();
+}
+
+#[test]
+fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    simulate_many_states(10);
+    // The shorter run meets more states than are remembered.
+    let [short, long] = [200, 600].map(|seconds| peak_of(|| simulate_many_states(seconds)));
+    println!("bytes: {short} and {long}");
+    assert!(long <= short + short / 10, "{short} and {long} bytes");
+}
+
 #[test]
 fn a_longer_trace_needs_no_more_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.csv");
     // Once before, for what is made once and stays.

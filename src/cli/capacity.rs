@@ -40,8 +40,9 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
 }
 
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
+    search.note(&mut manifest)?;
     let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let (find, from, to, precision) = match args.find {
@@ -58,7 +59,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {
-        write(dir, manifest, &found, args)?;
+        write(dir, manifest, &found)?;
     }
     if args.print.json {
         output::print_json(&Document {
@@ -124,12 +125,7 @@ pub(super) fn candidate_cells(candidate: &Candidate) -> Vec<String> {
     ]
 }
 
-fn write(
-    mut dir: OutputDir,
-    mut manifest: Manifest,
-    found: &[Capacity],
-    args: &CapacityArgs,
-) -> anyhow::Result<()> {
+fn write(mut dir: OutputDir, mut manifest: Manifest, found: &[Capacity]) -> anyhow::Result<()> {
     dir.write("capacity.csv", |file| {
         let mut out = csv::Writer::from_writer(file);
         out.write_record(["strategy", "answer", "at_the_end", "judged"].into_iter().chain(CELLS))?;
@@ -146,8 +142,6 @@ fn write(
         }
         out.flush()
     })?;
-    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
-    manifest.seed = args.scenario.seed;
     manifest.stop();
     Ok(dir.finish(manifest)?)
 }

@@ -17,8 +17,9 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
+    search.note(&mut manifest)?;
     let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let names = &args.judge.strategies;
@@ -89,8 +90,6 @@ fn write(
         .collect();
     let figure = pareto_figure("frontier", &series, args.judge.target)?;
     write_figures(&mut dir, &[figure])?;
-    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
-    manifest.seed = args.scenario.seed;
     manifest.stop();
     Ok(dir.finish(manifest)?)
 }

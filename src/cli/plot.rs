@@ -111,7 +111,9 @@ fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Re
         panels.push(LinePanel { title, series: series(&part, x, y)? });
     }
     let target = (y.ends_with("attainment_pct")).then_some(args.target);
-    Ok(line_figure(&name(args, stem), &panels, (x, y), target, args.log)?)
+    let shown: Vec<&str> = [x].into_iter().chain(args.panels.as_deref()).collect();
+    let averaged = table.averaged(&shown)?;
+    Ok(line_figure(&name(args, stem), &panels, (x, y), &averaged, target, args.log)?)
 }
 
 /// One line for each strategy; points that share an x value are averaged, their interval is the widest.
@@ -171,7 +173,8 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         }
         panels.push(HeatPanel { title: arm, cells });
     }
-    Ok(heat_figure(&name(args, "heatmap"), &panels, (x, &columns), (rows, &lines), y)?)
+    let averaged = table.averaged(&[x, rows])?;
+    Ok(heat_figure(&name(args, "heatmap"), &panels, (x, &columns), (rows, &lines), y, &averaged)?)
 }
 
 fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {

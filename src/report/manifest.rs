@@ -25,13 +25,13 @@ pub struct FileHash {
 }
 
 impl FileHash {
-    /// Whether the file in this directory still has this content.
+    /// That of a file, which may be larger than memory.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn holds_in(&self, dir: &Path) -> io::Result<bool> {
-        let mut file = BufReader::with_capacity(1 << 16, File::open(dir.join(&self.path))?);
-        let mut hash = Sha256::new();
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
         loop {
             let part = file.fill_buf()?;
             if part.is_empty() {
@@ -39,9 +39,18 @@ impl FileHash {
             }
             hash.update(part);
             let read = part.len();
+            bytes += read as u64;
             file.consume(read);
         }
-        Ok(hex(&hash.finalize()) == self.sha256)
+        Ok(Self { path: path.display().to_string(), bytes, sha256: hex(&hash.finalize()) })
+    }
+
+    /// Whether the file in this directory still has this content.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn holds_in(&self, dir: &Path) -> io::Result<bool> {
+        Ok(Self::of(&dir.join(&self.path))?.sha256 == self.sha256)
     }
 }
 
@@ -170,6 +179,26 @@ impl Manifest {
         });
     }
 
+    /// Notes a file that was read, by its path as given, or all files of a folder. They may be larger than
+    /// memory.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn input_path(&mut self, path: &Path) -> io::Result<()> {
+        if !path.is_dir() {
+            self.inputs.push(FileHash::of(path)?);
+            return Ok(());
+        }
+        let mut files = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+        files.sort();
+        for file in files.iter().filter(|file| file.is_file()) {
+            self.inputs.push(FileHash::of(file)?);
+        }
+        Ok(())
+    }
+
     /// Stops the clock: `wall_s` is the time since [`Manifest::start`].
     pub fn stop(&mut self) {
         if let Some(clock) = self.clock {
@@ -262,6 +291,12 @@ mod tests {
     fn a_manifest_reads_back() {
         let mut manifest = Manifest::start(vec!["igniter".into(), "-o".into(), "a b".into()]);
         manifest.input(Path::new("x.toml"), b"abc");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let large = vec![b'x'; 200_000];
+        std::fs::write(file.path(), &large).unwrap();
+        manifest.input_path(file.path()).unwrap();
+        manifest.input(file.path(), &large);
+        assert_eq!(manifest.inputs[1], manifest.inputs[2]);
         manifest.stop();
         let text = serde_json::to_string(&manifest).unwrap();
         let back: Manifest = serde_json::from_str(&text).unwrap();

@@ -28,7 +28,7 @@ pub use markdown::{escape as markdown_escape, report_markdown};
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use parquet::{Cells, ColumnType, ParquetTable};
-pub use points::{PointTable, PointsError, column_words};
+pub use points::{PointTable, PointsError, arm_name, column_words};
 pub use request_log::{RequestFormat, RequestLog};
 pub(crate) use staging::Staging;
 pub use staging::discard_unfinished;

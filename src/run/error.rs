@@ -96,8 +96,10 @@ pub enum RunError {
         predictor: &'static str,
     },
     /// A plan that cannot run.
-    #[error("the plan cannot run:{}", listed(violations))]
+    #[error("the plan of {strategy} cannot run:{}", listed(violations))]
     Illegal {
+        /// Who made it.
+        strategy: String,
         /// What is wrong with it.
         violations: Vec<Violation>,
     },

@@ -7,6 +7,7 @@ mod overrides;
 mod prediction_error;
 mod refine;
 mod source;
+mod sources;
 mod study;
 
 pub use error::RunError;
@@ -14,4 +15,5 @@ pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};
 pub use refine::{Refined, RefinedNeed};
 pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
+pub use sources::Sources;
 pub use study::{Logging, Study};

@@ -5,7 +5,8 @@ use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
 use crate::plan::{Replicas, strategy};
-use crate::run::{KindPredictors, Overrides, RunError, Study};
+use crate::report::Manifest;
+use crate::run::{KindPredictors, Overrides, RunError, Sources, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
@@ -122,6 +123,7 @@ pub struct Capacity {
 pub struct Search {
     scenario: Scenario,
     kinds: Vec<KindPredictors>,
+    sources: Sources,
     judge: Judge,
 }
 
@@ -133,7 +135,8 @@ impl Search {
     pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
         judge.check()?;
         let study = Study::load(path, overrides)?;
-        Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
+        let (kinds, sources) = (study.shared_predictors(), study.sources());
+        Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge })
     }
 
     /// The same search, where plans may (or may not) serve a workload on several GPUs.
@@ -141,6 +144,17 @@ impl Search {
     pub fn with_replicas(mut self, replicas: Replicas) -> Self {
         self.scenario.plan.replicas = replicas;
         self
+    }
+
+    /// Notes in the manifest of its results what they were made from, and the first of their seeds.
+    ///
+    /// # Errors
+    /// When a file that was read can no longer be read.
+    pub fn note(&self, manifest: &mut Manifest) -> std::io::Result<()> {
+        manifest.seed = Some(self.scenario.seed);
+        manifest.scenario = Some(self.scenario.to_toml());
+        manifest.time_limited = self.scenario.plan.time_limit_s.is_some();
+        self.sources.note(manifest)
     }
 
     /// The scenario.

@@ -2,7 +2,6 @@
 
 use crate::units::Nanoseconds;
 use serde::Serialize;
-use statrs::function::gamma::digamma;
 
 /// A gamma distribution of gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -64,6 +63,23 @@ pub fn fit_gaps(gaps: &[f64]) -> Option<GammaFit> {
     Some(GammaFit { gaps: gaps.len(), rate_rps: 1.0 / mean, cv: 1.0 / shape.sqrt(), shape })
 }
 
+/// ψ(x) for x > 0: the asymptotic series from 12 on, and ψ(x) = ψ(x + 1) − 1/x below. With `libm`, as the logarithm of
+/// the system's library differs in its last digit from machine to machine.
+fn digamma(x: f64) -> f64 {
+    let (mut result, mut z) = (0.0, x);
+    while z < 12.0 {
+        result -= 1.0 / z;
+        z += 1.0;
+    }
+    let inverse = 1.0 / z;
+    let square = inverse * inverse;
+    let series = square
+        * (1.0 / 12.0
+            - square
+                * (1.0 / 120.0 - square * (1.0 / 252.0 - square * (1.0 / 240.0 - square / 132.0))));
+    result + libm::log(z) - 0.5 * inverse - series
+}
+
 /// Fits the gaps of each window of times in order; empty windows are listed too.
 #[must_use]
 pub fn fit_windows(
@@ -72,16 +88,30 @@ pub fn fit_windows(
     length: Nanoseconds,
 ) -> Vec<WindowFit> {
     let mut fits = Vec::new();
-    let mut start = Nanoseconds::ZERO;
-    let mut rest = times;
+    windows(times, window, length, |start_s, _, inside| {
+        let fit = fit_gaps(&gaps(inside));
+        fits.push(WindowFit { start_s, requests: inside.len(), fit });
+    });
+    fits
+}
+
+/// Calls with start and length of each window, in seconds, and the times in it.
+pub(super) fn windows(
+    times: &[Nanoseconds],
+    window: Nanoseconds,
+    length: Nanoseconds,
+    mut each: impl FnMut(f64, f64, &[Nanoseconds]),
+) {
+    let (mut start, mut rest) = (Nanoseconds::ZERO, times);
     while start < length && window > Nanoseconds::ZERO {
         let end = start.saturating_add(window);
         let (inside, after) = rest.split_at(rest.partition_point(|time| *time < end));
-        let gaps: Vec<f64> =
-            inside.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect();
-        let fit = fit_gaps(&gaps);
-        fits.push(WindowFit { start_s: start.as_seconds(), requests: inside.len(), fit });
+        each(start.as_seconds(), end.min(length).saturating_sub(start).as_seconds(), inside);
         (start, rest) = (end, after);
     }
-    fits
+}
+
+/// The gaps between times in order, in seconds.
+pub(super) fn gaps(times: &[Nanoseconds]) -> Vec<f64> {
+    times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect()
 }

@@ -1,6 +1,7 @@
 //! New arrivals with the character of a trace.
 
-use super::{Collector, Trace, fit_gaps};
+use super::fit::{fit_gaps, gaps, windows};
+use super::{Collector, Trace};
 use crate::domain::WorkloadName;
 use crate::units::{Nanoseconds, RequestsPerSecond};
 use crate::workload::{ArrivalProcess, GammaArrivals, Purpose, Stream, stream};
@@ -45,8 +46,9 @@ pub fn rescale(trace: &Trace, how: &Rescale) -> Trace {
                 let key = collector.key(name);
                 let times: Vec<Nanoseconds> = trace.of_key(key).collect();
                 let mut random = random(seed, &format!("key {key}"));
-                windows(&times, window, trace.length, |start, length, gaps| {
-                    let Some(fit) = fit_gaps(gaps) else { return };
+                windows(&times, window, trace.length, |start, length, inside| {
+                    let gaps = gaps(inside);
+                    let Some(fit) = fit_gaps(&gaps) else { return };
                     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
                     let counted = gaps.len() as f64 / length;
                     let rate = if fit.rate_rps > 5.0 * counted { counted } else { fit.rate_rps };
@@ -64,24 +66,6 @@ pub fn rescale(trace: &Trace, how: &Rescale) -> Trace {
             }
             collector.finish(0.0, Some(trace.length.as_seconds()))
         }
-    }
-}
-
-/// Calls with start, length and gaps of each window, in seconds.
-fn windows(
-    times: &[Nanoseconds],
-    window: Nanoseconds,
-    length: Nanoseconds,
-    mut each: impl FnMut(f64, f64, &[f64]),
-) {
-    let (mut start, mut rest) = (Nanoseconds::ZERO, times);
-    while start < length && window > Nanoseconds::ZERO {
-        let end = start.saturating_add(window);
-        let (inside, after) = rest.split_at(rest.partition_point(|time| *time < end));
-        let gaps: Vec<f64> =
-            inside.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect();
-        each(start.as_seconds(), end.min(length).saturating_sub(start).as_seconds(), &gaps);
-        (start, rest) = (end, after);
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn number(file: &Source<'_, '_>, text: &str, line: u64) -> Result<f64
     number.ok_or_else(|| file.wrong(line, format!("{text:?} is no finite number")))
 }
 
-/// Seconds since 1970.
+/// Seconds since 2020.
 fn date_time(text: &str) -> Option<f64> {
     let stamp: Timestamp = match text.parse() {
         Ok(stamp) => stamp,

@@ -273,6 +273,15 @@ fn a_servegen_client_has_the_rates_of_its_file() {
         assert!((found.gap_cv.unwrap() / cv - 1.0).abs() < 0.06, "{found:?}");
     }
     assert_eq!(trace.part(window, Some(window)).arrivals.len(), 0);
+    for (row, what) in [
+        ("600,1,9,Gamma,-4,9", "the shape must be above 0, not -4"),
+        ("600,1,9,Weibull,0,9", "the shape must be above 0, not 0"),
+        ("600,-1,9,Gamma,4,9", "the rate must be 0 or more, not -1"),
+    ] {
+        let error = read_text(&format!("0,1,9,Gamma,4,9\n{row}\n"), &reading()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(":2: ") && error.contains(what), "{error}");
+    }
 }
 
 #[test]

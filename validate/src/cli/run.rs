@@ -75,12 +75,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
-    manifest.seed = Some(study.scenario().seed);
-    manifest.scenario = Some(study.scenario().to_toml());
-    manifest.input(&args.planned.scenario, &std::fs::read(&args.planned.scenario)?);
-    for (name, text) in study.inputs() {
-        manifest.input(name, text.as_bytes());
-    }
+    args.planned.note(&study, &mut manifest)?;
     let mut dir = OutputDir::open(&args.output, Existing::ReplacePrecious)?;
 
     let mut launch = args.launch.clone();
