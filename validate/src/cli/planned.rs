@@ -63,6 +63,16 @@ impl PlannedArgs {
             ..Overrides::default()
         };
         let study = Study::new(scenario, &overrides)?.read_from(document.files());
+        let kinds = study.kinds();
+        if kinds.len() > 1 {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+            bail!(
+                "{}: [[gpu]]: given {}; allowed: one kind, that of this machine; fix: keep one [[gpu]] table, or choose \
+                 with --profile",
+                self.scenario.display(),
+                names.join(", ")
+            );
+        }
         let plan = match &self.plan {
             Some(path) => study.read_plan(path)?,
             None => study.plan(strategy(&self.strategy)?.as_ref()),
