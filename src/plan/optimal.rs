@@ -6,14 +6,14 @@
 //! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
 //! | the same, with predictors that are not [`crate::predictor::Additive`]: to 70 types | the same | the LP's dual |
 //! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
-//! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock; from 5,000 on also the LP's dual over optimistic classes |
+//! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock; `lower_bound` proves more for a few thousand |
 //!
 //! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so
 //! that all members meet latency and rate as predicted. The same seed and number of rounds give the same
 //! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
 //! that this machine finds in that time.
 
-use super::bound::{self, by_classes, by_cutting_stock, most_types, of_exact_types, share_sum};
+use super::bound::{self, by_cutting_stock, most_types, of_exact_types, share_sum};
 use super::exact::{self, MOST_WORKLOADS};
 use super::search::clock::Clock;
 use super::search::configuration_lp::{LpResult, Proof};
@@ -101,8 +101,7 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     let rounds = u64::from(request.options().search_rounds);
     if count > MOST_PRICED_TYPES.max(most_types(request)) {
         let packed = in_chunks(request, &types.types, rounds, &clock, 1.0);
-        let bound = or_classes(request, types, &packed, by_shares, &clock);
-        return (packed, bound);
+        return (packed, or_cut(request, types, by_shares));
     }
     // Of many workloads of few types, a sample shows the linear program where to start.
     let many = types.count() > MOST_SEARCHED;
@@ -132,25 +131,6 @@ pub(super) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
 /// The stronger of two bounds.
 fn stronger(a: GpuBound, b: GpuBound) -> GpuBound {
     if a.gpus >= b.gpus { a } else { b }
-}
-
-/// The strongest of the bounds of cutting stock, of optimistic classes, and another. Classes take seconds, which only
-/// packings of many workloads take too.
-fn or_classes(
-    request: &PlanRequest<'_>,
-    types: &Types,
-    packed: &[Bin],
-    other: GpuBound,
-    clock: &Clock,
-) -> GpuBound {
-    let by_cut = or_cut(request, types, other);
-    if types.count() < MOST_SEARCHED || by_cut.gpus >= packed.len() {
-        return by_cut;
-    }
-    match by_classes(request, types, packed, packed.len(), clock) {
-        Some(by_classes) => stronger(by_classes, by_cut),
-        None => by_cut,
-    }
 }
 
 /// The cutting-stock bound, or another where that one is stronger.
