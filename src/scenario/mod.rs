@@ -20,9 +20,10 @@
 //! | `engine.overlap_load` | `true`, `false` | `true` |
 //! | `engine.service` | `deterministic`, `exponential` | `deterministic` |
 //! | `engine.pcie` | `private`, `shared` (concurrent copies share the link) | `private` |
-//! | `engine.noise_cv` | 0 to 10: coefficient of variation of log-normal noise on execution times | 0 |
+//! | `engine.noise_cv` | 0 to 10: coefficient of variation of log-normal noise on execution times; `profile`: what the profile says of the model | 0 |
 //! | `engine.batch_overhead_ms`, `.row_overhead_ms` | 0 to 10⁴: host time on the instance for each batch, and for each request in it | 0 |
 //! | `engine.request_overhead_ms` | 0 to 10⁴: host time for each request outside of the instance | 0 |
+//! | `engine.batch_overhead_cv`, `.request_overhead_cv` | 0 to 10: how much the host's times vary, log-normal | 0 |
 //! | `engine.startup_s` | 0 to 10⁶: when a server accepts work | 0 |
 //! | `plan.margin_pct` | 0 to 99, or `"predictor"` | 0 |
 //! | `plan.headroom_pct` | 0 to 10⁴ | 0 |

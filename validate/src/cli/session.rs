@@ -6,7 +6,9 @@ use crate::client::{HttpOptions, InferClient};
 use crate::compare::{ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{Deployment, Device, Endpoint, ModelSource, ServerSpec};
-use crate::measure::{CpuPressure, HostOverhead, Measured, ServerStatistics, Warning, read_trace};
+use crate::measure::{
+    CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
+};
 use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
 use crate::{clock, life};
 use anyhow::Context;
@@ -61,7 +63,7 @@ impl Session<'_> {
         let endpoints = deployment.endpoints().to_vec();
         let deployment = RefCell::new(deployment);
         let server = loads.first().and_then(|load| load.target.server_name());
-        let (mut before, mut pressure) = (Vec::new(), None);
+        let (mut before, mut pressure, mut times) = (Vec::new(), None, None);
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
         let mut begins = |start: Nanoseconds| {
@@ -69,6 +71,7 @@ impl Session<'_> {
                 before.push(load.target.statistics().ok());
             }
             pressure = CpuPressure::now();
+            times = CpuTimes::now();
             if let Some(probe) = self.probe(devices) {
                 let origin = Instant::now() + Duration::from_nanos((start - clock::now()).get());
                 let indices: Vec<u32> = devices.iter().map(|device| device.index).collect();
@@ -94,6 +97,7 @@ impl Session<'_> {
         };
         let record = run_load(&loads, &mut options)?;
         let pressure = pressure.zip(CpuPressure::now());
+        let times = times.zip(CpuTimes::now());
         let summaries =
             sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
         let servers_answer = record.ended_early.is_none() || life::interrupted();
@@ -130,6 +134,7 @@ impl Session<'_> {
             warnings,
             shadow: self.args.load.shadow,
             cpu_wait_pct: pressure.map(|(before, after)| after.since_pct(before)),
+            cpu_stolen_pct: times.map(|(before, after)| after.stolen_since_pct(before)),
         };
         Ok(Measurement { info, record, names, traces, samples_csv })
     }

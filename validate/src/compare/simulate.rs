@@ -10,8 +10,8 @@ use igniter::metrics::Window;
 use igniter::predictor::Predictor;
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, ShadowSpec, SimInput,
-    SimWorkload, simulate,
+    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ShadowSpec,
+    SimInput, SimWorkload, simulate,
 };
 use igniter::units::{Milliseconds, Nanoseconds};
 use igniter::workload::{ArrivalSpec, TraceSpec};
@@ -119,7 +119,15 @@ pub fn simulated_arm(
             },
             arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
             batching: entry.batching.clone(),
-            server: entry.server,
+            server: ServerSpec {
+                // The engine gets the models by other names than the profile has.
+                noise: entry
+                    .server
+                    .noise
+                    .cv(predictor.kind(), &entry.workload.model)
+                    .map_or(entry.server.noise, Noise::Cv),
+                ..entry.server
+            },
         });
     }
     let mut hosted_plan = plan.clone();

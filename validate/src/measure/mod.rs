@@ -15,7 +15,7 @@ mod trace;
 mod warning;
 
 pub use batches::{ServedBatch, batches};
-pub use host::CpuPressure;
+pub use host::{CpuPressure, CpuTimes};
 pub use overhead::HostOverhead;
 pub use records::{Arm, measured_arm, spread_pct};
 pub use requests::{Measured, RequestsError, read_requests, write_requests};

@@ -10,6 +10,7 @@ mod journal;
 mod list;
 mod measure;
 mod monotone;
+mod noise;
 mod session;
 mod stages;
 
