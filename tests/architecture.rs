@@ -62,6 +62,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "sim::GsliceSpec",
             "sim::Interference",
             "sim::LoadOverlap",
+            "sim::Noise",
             "sim::Oversubscription",
             "sim::PcieLink",
             "sim::ServerSpec",

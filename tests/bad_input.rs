@@ -180,7 +180,7 @@ fn profile_copy(root: &Path) -> std::path::PathBuf {
 
 #[test]
 fn profiles_with_bad_rows_are_rejected_with_file_and_line() {
-    let cases: [(&str, &str, &str, &str); 11] = [
+    let cases: [(&str, &str, &str, &str); 13] = [
         ("solo.csv", "3.6228730652962535", "nan", "solo.csv:2: gpu_ms"),
         ("solo.csv", "3.6228730652962535", "-1", "solo.csv:2: gpu_ms"),
         ("solo.csv", "3.6228730652962535", "", "solo.csv:2: gpu_ms"),
@@ -192,6 +192,13 @@ fn profiles_with_bad_rows_are_rejected_with_file_and_line() {
         ("colocation.csv", "2,184", "7,184", "colocation.csv:3: co_located"),
         ("profile.toml", "kernels = 20", "kernel = 20", "profile.toml:"),
         ("profile.toml", "units = 40", "units = 0", "gpu.units = 0"),
+        (
+            "profile.toml",
+            "kernels = 20",
+            "kernels = 20\nnoise_cv = -0.1",
+            "alexnet: noise_cv = -0.1: ",
+        ),
+        ("profile.toml", "kernels = 20", "kernels = 20\nnoise_cv = nan", "must be from 0 to 10"),
     ];
     for (name, from, to, needle) in cases {
         let root = TempDir::new().unwrap();
@@ -207,6 +214,15 @@ fn profiles_with_bad_rows_are_rejected_with_file_and_line() {
             .stdout("")
             .stderr(predicate::str::contains(needle));
     }
+}
+
+#[test]
+fn noise_that_nobody_measured() {
+    let asked = |text: &str| text.replace("[[gpu]]", "[engine]\nnoise_cv = \"profile\"\n\n[[gpu]]");
+    let needles = ["W1", "v100", "alexnet", "profile.toml", "noise_cv = 0.03", "[engine]"];
+    refused(asked(SHORT), &needles);
+    let wrong = SHORT.replace("[[gpu]]", "[engine]\nnoise_cv = \"measured\"\n\n[[gpu]]");
+    refused(wrong, &["engine.noise_cv: given \"measured\"", "from 0 to 10 or \"profile\""]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, strategy};
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ServiceTime, SimInput,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ServiceTime, SimInput,
     SimOutcome, SimWorkload, reference, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
@@ -115,11 +115,12 @@ fn any_costs() -> impl Strategy<Value = ServerSpec> {
     (noise, ms(), ms(), ms(), startup).prop_map(|(noise_cv, batch, row, request, startup)| {
         let ms = |ms| Milliseconds::new(ms).unwrap();
         ServerSpec {
-            noise_cv,
+            noise: Noise::Cv(noise_cv),
             batch_overhead: ms(batch),
             row_overhead: ms(row / 4.0),
             request_overhead: ms(request),
             startup: Nanoseconds::new(startup),
+            ..ServerSpec::default()
         }
     })
 }

@@ -1,7 +1,8 @@
 //! The constants of a type of GPU.
 
-use super::GpuKindName;
+use super::{GpuKindName, ModelName};
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
+use std::collections::BTreeMap;
 
 /// A type of GPU with the constants that predictors, planners and the engine need.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct GpuKind {
     pub memory: Option<Bytes>,
     /// The price of one GPU (with its host) for an hour.
     pub price_per_hour: Dollars,
+    /// How much execution times of a model vary on it: their coefficient of variation, where measured.
+    pub noise_cv: BTreeMap<ModelName, f64>,
 }
 
 impl GpuKind {

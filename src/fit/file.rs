@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::stats;
 use crate::units::{Bytes, Dollars, Megahertz, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Relative errors of a fitted curve on the points it was fitted to.
@@ -138,6 +139,9 @@ pub struct KindFile {
     pcie_bytes_per_ms: f64,
     memory_bytes: Option<Bytes>,
     price_per_hour: Dollars,
+    /// How much execution times of models vary, where measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    noise_cv: BTreeMap<ModelName, f64>,
 }
 
 /// One model of iGniter's predictor.
@@ -163,6 +167,7 @@ impl KindFile {
             pcie_bytes_per_ms: kind.pcie_bytes_per_ms,
             memory_bytes: kind.memory,
             price_per_hour: kind.price_per_hour,
+            noise_cv: kind.noise_cv.clone(),
         }
     }
 
@@ -176,6 +181,7 @@ impl KindFile {
             pcie_bytes_per_ms: self.pcie_bytes_per_ms,
             memory: self.memory_bytes,
             price_per_hour: self.price_per_hour,
+            noise_cv: self.noise_cv.clone(),
         }
     }
 }
@@ -300,6 +306,10 @@ impl CoefficientsFile {
         let kind = self.kind();
         if !(kind.pcie_bytes_per_ms.is_finite() && kind.pcie_bytes_per_ms > 0.0) {
             return Err("kind.pcie_bytes_per_ms must be finite and > 0".to_owned());
+        }
+        if let Some((model, cv)) = kind.noise_cv.iter().find(|(_, cv)| !(0.0..=10.0).contains(*cv))
+        {
+            return Err(format!("kind.noise_cv.{model} = {cv}: must be from 0 to 10"));
         }
         if kind.units.get() == 0 {
             return Err("kind.units must be at least 1".to_owned());

@@ -245,6 +245,7 @@ mod tests {
             pcie_bytes_per_ms: 1000.0,
             memory: None,
             price_per_hour: Dollars::ZERO,
+            noise_cv: std::collections::BTreeMap::new(),
         };
         let hardware = HardwareCoefficients {
             alpha_f_mhz_per_w: -2.0,

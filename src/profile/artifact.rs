@@ -183,6 +183,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             input_bytes: objects.field::<Bytes>(name, "inputdata")?,
             output_bytes: objects.field::<Bytes>(name, "outputdata")?,
             memory_bytes: None,
+            noise_cv: None,
         });
         let latency: Grid = objects.field(name, "gpulatency")?;
         let power: Grid = objects.field(name, "power")?;

@@ -10,6 +10,7 @@ use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Solo
 use crate::domain::{GpuKind, GpuKindName, ModelName};
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// `profile.toml` as it is written.
@@ -47,6 +48,8 @@ pub(super) struct RawModel {
     pub output_bytes: Bytes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_cv: Option<f64>,
 }
 
 pub(super) const SOLO: &[&str] =
@@ -146,12 +149,23 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         return bad("lists no [[model]]; a profile needs at least one".to_owned());
     }
     let mut models: Vec<ModelProfile> = Vec::with_capacity(raw.models.len());
+    let mut noise_cv = BTreeMap::new();
     for model in raw.models {
         if models.iter().any(|known| known.name == model.name) {
             return bad(format!("model {} is listed twice", model.name));
         }
         if model.kernels == 0 {
             return bad(format!("model {}: kernels must be at least 1", model.name));
+        }
+        if let Some(cv) = model.noise_cv {
+            if !(0.0..=10.0).contains(&cv) {
+                return bad(format!(
+                    "model {}: noise_cv = {cv}: must be from 0 to 10: the standard deviation of the time of a \
+                     batch over its mean, such as 0.03; leave it out where it was not measured",
+                    model.name
+                ));
+            }
+            noise_cv.insert(model.name.clone(), cv);
         }
         models.push(ModelProfile {
             name: model.name,
@@ -174,6 +188,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         pcie_bytes_per_ms: bandwidth,
         memory: raw.gpu.memory_bytes,
         price_per_hour: raw.gpu.price_per_hour,
+        noise_cv,
     };
     Ok(Profile {
         kind,

@@ -55,6 +55,7 @@ fn profile_toml(profile: &Profile) -> String {
                 input_bytes: model.input,
                 output_bytes: model.output,
                 memory_bytes: model.memory,
+                noise_cv: kind.noise_cv.get(&model.name).copied(),
             })
             .collect(),
     };

@@ -322,6 +322,7 @@ pub(crate) mod tests {
             pcie_bytes_per_ms: 1e7,
             memory: None,
             price_per_hour: Dollars::new(3.06).unwrap(),
+            noise_cv: std::collections::BTreeMap::new(),
         };
         let workloads = [workload("W1", 15.0), workload("W|2 <b>", 40.0)];
         let placement = |who: &str, units: u32| Placement {

@@ -125,6 +125,20 @@ pub enum RunError {
         /// The predictor of the simulation.
         predictor: &'static str,
     },
+    /// Noise is to be as measured, but none was measured.
+    #[error(
+        "workload {workload}: noise_cv = \"profile\", but the profile {profile} has no noise_cv for model {model}: measure it \
+         with `validate profile`, write noise_cv = 0.03 (or what you know) below that [[model]] of its profile.toml, \
+         or give noise_cv as a number in [engine] or the workload's engine table"
+    )]
+    NoNoise {
+        /// The workload.
+        workload: String,
+        /// Its model.
+        model: String,
+        /// The profile.
+        profile: String,
+    },
     /// A plan that cannot run.
     #[error("the plan of {strategy} cannot run:{}", listed(violations))]
     Illegal {

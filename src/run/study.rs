@@ -101,6 +101,7 @@ impl Study {
         let files = Vec::new();
         let study = Self { scenario, files, kinds, workloads, sim_workloads, window };
         study.check_models()?;
+        study.check_noise()?;
         Ok(study)
     }
 
@@ -136,6 +137,30 @@ impl Study {
     pub fn read_from(mut self, files: &[PathBuf]) -> Self {
         self.files = files.to_vec();
         self
+    }
+
+    /// Where the noise of a workload is to be that of the profile, each kind that can run its model must have it.
+    fn check_noise(&self) -> Result<(), RunError> {
+        for (kind, gpu) in self.kinds.iter().zip(&self.scenario.gpus) {
+            let simulated = kind.simulated();
+            for entry in &self.scenario.workloads {
+                let model = &entry.workload.model;
+                if simulated.model_id(model).is_some()
+                    && entry.server.noise.cv(simulated.kind(), model).is_none()
+                {
+                    let profile = match (&kind.predictors.truth, gpu.profile.to_string()) {
+                        (Some(_), name) => format!("{name} (or what --truth names)"),
+                        (None, name) => name,
+                    };
+                    return Err(RunError::NoNoise {
+                        workload: entry.workload.name.to_string(),
+                        model: model.to_string(),
+                        profile,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The scenario, with overrides applied, and with SLOs in ms.

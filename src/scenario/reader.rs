@@ -111,6 +111,7 @@ pub(super) enum SeenKind {
     Number { least: f64, above: bool, most: f64 },
     Whole { least: u64, most: u64 },
     Words(Vec<&'static str>),
+    NumberOr { least: f64, most: f64, word: &'static str },
     Other,
 }
 

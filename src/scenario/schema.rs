@@ -165,6 +165,9 @@ fn value(key: &Seen) -> Value {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
         SeenKind::Words(words) => json!({ "enum": words }),
+        SeenKind::NumberOr { least, most, word } => json!({
+            "anyOf": [{ "type": "number", "minimum": least, "maximum": most }, { "const": word }]
+        }),
         SeenKind::Other => {
             let path = format!("{}.{}", key.table, key.key);
             let table = table_name(path.trim_start_matches('.'));

@@ -3,13 +3,14 @@
 use super::batching::TIMEOUT_ACTIONS;
 use super::control::OVERSUBSCRIPTIONS;
 use super::raw::{INTERFERENCES, LINKS, PERCENTILES, SERVICES};
+use super::server::NOISE_OF_PROFILE;
 use super::write_arrival::arrival_table;
 use super::{ProfileChoice, Scenario, ScenarioWorkload};
 use crate::plan::{Margin, Replicas};
 use crate::predictor::ErrorDraw;
 use crate::sim::{
-    BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, ServerSpec,
-    ShadowSpec,
+    BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, Noise,
+    ServerSpec, ShadowSpec,
 };
 use crate::units::Nanoseconds;
 use std::fmt::{self, Write};
@@ -136,14 +137,31 @@ fn fault(fault: &Fault, out: &mut String) -> fmt::Result {
 }
 
 fn server_table(server: &ServerSpec) -> String {
-    let ServerSpec { noise_cv, batch_overhead, row_overhead, request_overhead, startup } = server;
+    let ServerSpec {
+        noise,
+        batch_overhead,
+        row_overhead,
+        request_overhead,
+        batch_overhead_cv,
+        request_overhead_cv,
+        startup,
+    } = server;
+    let noise_cv = match noise {
+        Noise::Cv(cv) => number(*cv),
+        Noise::Profile => quote(NOISE_OF_PROFILE),
+    };
+    // Only where host times vary, so that other scenarios read as they always did.
+    let cv = |key: &str, cv: f64| {
+        if cv > 0.0 { format!("{key} = {}, ", number(cv)) } else { String::new() }
+    };
     format!(
-        "{{ noise_cv = {}, batch_overhead_ms = {}, row_overhead_ms = {}, request_overhead_ms = {}, \
-         startup_s = {} }}",
-        number(*noise_cv),
+        "{{ noise_cv = {noise_cv}, batch_overhead_ms = {}, row_overhead_ms = {}, request_overhead_ms = {}, \
+         {}{}startup_s = {} }}",
         number(batch_overhead.get()),
         number(row_overhead.get()),
         number(request_overhead.get()),
+        cv("batch_overhead_cv", *batch_overhead_cv),
+        cv("request_overhead_cv", *request_overhead_cv),
         number(startup.as_seconds()),
     )
 }

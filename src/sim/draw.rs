@@ -1,5 +1,6 @@
 //! What is left to chance on a server: how much work a batch is, and who wakes first.
 
+use crate::units::Nanoseconds;
 use crate::workload::Stream;
 use rand::RngExt;
 use rand_distr::{Distribution, Exp1, StandardNormal};
@@ -24,13 +25,7 @@ struct LogNormal {
 impl WorkDraw {
     /// `noise` is a coefficient of variation above 0, with the stream to draw from.
     pub(super) fn new(exponential: Option<Stream>, noise: Option<(f64, Stream)>) -> Self {
-        let noise = noise.map(|(cv, random)| {
-            // A log-normal variable has mean exp(μ + σ²/2) and cv² = exp(σ²) − 1. `libm` gives the
-            // same bits on every machine.
-            let variance = libm::log1p(cv * cv);
-            LogNormal { mu: -variance / 2.0, sigma: variance.sqrt(), random }
-        });
-        Self { exponential, noise }
+        Self { exponential, noise: noise.map(|(cv, random)| LogNormal::new(cv, random)) }
     }
 
     /// The work of the next batch.
@@ -45,9 +40,54 @@ impl WorkDraw {
 }
 
 impl LogNormal {
+    /// `cv` is a coefficient of variation above 0.
+    fn new(cv: f64, random: Stream) -> Self {
+        // A log-normal variable has mean exp(μ + σ²/2) and cv² = exp(σ²) − 1. `libm` gives the
+        // same bits on every machine.
+        let variance = libm::log1p(cv * cv);
+        Self { mu: -variance / 2.0, sigma: variance.sqrt(), random }
+    }
+
     fn sample(&mut self) -> f64 {
         let normal: f64 = StandardNormal.sample(&mut self.random);
         libm::exp(self.mu + self.sigma * normal)
+    }
+}
+
+/// How much host times vary: on the instance from batch to batch, and outside of it.
+#[derive(Debug, Default)]
+pub(super) struct HostDraw {
+    batch: Option<LogNormal>,
+    request: Option<LogNormal>,
+}
+
+impl HostDraw {
+    /// Each is a coefficient of variation, 0 for none, with the stream to draw from.
+    pub(super) fn new(batch: (f64, Stream), request: (f64, Stream)) -> Self {
+        let draw = |(cv, random)| (cv > 0.0).then(|| LogNormal::new(cv, random));
+        Self { batch: draw(batch), request: draw(request) }
+    }
+
+    /// Whether anything varies.
+    pub(super) fn varies(&self) -> bool {
+        self.batch.is_some() || self.request.is_some()
+    }
+
+    /// The host time of the next batch on its instance; `mean` where it does not vary.
+    pub(super) fn of_batch(&mut self, mean: Nanoseconds) -> Nanoseconds {
+        Self::times(&mut self.batch, mean)
+    }
+
+    /// The host time of its requests outside of the instance.
+    pub(super) fn of_requests(&mut self, mean: Nanoseconds) -> Nanoseconds {
+        Self::times(&mut self.request, mean)
+    }
+
+    fn times(factor: &mut Option<LogNormal>, mean: Nanoseconds) -> Nanoseconds {
+        match factor {
+            None => mean,
+            Some(factor) => Nanoseconds::from_f64(mean.as_f64() * factor.sample()),
+        }
     }
 }
 

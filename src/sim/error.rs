@@ -71,6 +71,19 @@ pub enum SimError {
         /// The workload.
         workload: WorkloadName,
     },
+    /// Noise is to be as measured, but none was measured.
+    #[error(
+        "workload {workload}: its noise is to be that of the profile, but that of {kind} says nothing about {model}: \
+         give it a noise_cv there, or the workload a number"
+    )]
+    NoNoise {
+        /// The workload.
+        workload: WorkloadName,
+        /// Its model.
+        model: ModelName,
+        /// The GPU kind.
+        kind: GpuKindName,
+    },
     /// The batching options contradict each other.
     #[error("workload {workload}: {source}")]
     Batching {

@@ -1,6 +1,8 @@
-//! What only the clear engine can do: queue policies, a shared PCIe link, controllers and faults.
+//! What only the clear engine can do: queue policies, varying host times, a shared PCIe link, controllers and
+//! faults.
 
 use super::control::{Controller, controller};
+use super::draw::HostDraw;
 use super::engine::SimInput;
 use super::faults::{GpuFault, faults_of};
 use super::prepare::ServerRun;
@@ -11,6 +13,8 @@ use crate::units::{Milliseconds, RequestsPerSecond};
 #[derive(Debug)]
 pub(super) struct Extras {
     pub(super) pcie: PcieLink,
+    /// How the host times of each server vary.
+    pub(super) hosts: Vec<HostDraw>,
     pub(super) controller: Option<Box<dyn Controller>>,
     /// In order of time.
     pub(super) faults: Vec<GpuFault>,
@@ -28,10 +32,12 @@ impl Extras {
         input: &SimInput<'_>,
         gpu: usize,
         servers: &[ServerRun],
+        hosts: Vec<HostDraw>,
     ) -> Result<Option<Self>, SimError> {
         let policies = servers.iter().any(|server| !server.rules.prefetches());
         let control = input.control.filter(|control| !control.is_idle());
-        if control.is_none() && !policies && input.spec.pcie == PcieLink::Private {
+        let varying = hosts.iter().any(HostDraw::varies);
+        if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {
             return Ok(None);
         }
         let co_location = &input.plan.gpus[gpu];
@@ -44,6 +50,7 @@ impl Extras {
         let spec = control.map_or(ControllerSpec::None, |control| control.controller);
         Ok(Some(Self {
             pcie: input.spec.pcie,
+            hosts,
             controller: controller(spec, servers.len(), units),
             faults: match control {
                 Some(control) => faults_of(&control.faults, input, gpu, co_location)?,

@@ -4,8 +4,8 @@
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::{
     BatchingSpec, Control, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, GpuOutcome,
-    GsliceSpec, Interference, LoadOverlap, Oversubscription, PcieLink, ServerSpec, ServiceTime,
-    ShadowSpec, SimError, SimInput, TimeoutAction, simulate,
+    GsliceSpec, Interference, LoadOverlap, Noise, Oversubscription, PcieLink, ServerSpec,
+    ServiceTime, ShadowSpec, SimError, SimInput, TimeoutAction, simulate,
 };
 use crate::domain::{ActionKind, Failure, RequestRecord, WorkloadId, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds};
@@ -79,6 +79,89 @@ fn host_time_and_start_up_by_hand() {
         assert_eq!(times, [5.0, 9.5, 9.5, 13.5, 16.5].map(ns));
         assert_eq!(outcome.end, ns(14.5));
     }
+}
+
+#[test]
+fn host_times_vary_around_their_means_and_copies_do_not() {
+    // Requests 50 ms apart, alone on their way: host 2 + 0.5, copy 3, execution 4, copy back 1, answer 3.
+    let server = ServerSpec {
+        batch_overhead: ms(2.0),
+        row_overhead: ms(0.5),
+        request_overhead: ms(3.0),
+        batch_overhead_cv: 0.5,
+        request_overhead_cv: 1.0,
+        ..ServerSpec::default()
+    };
+    let mut varying = scenario(&[model(3.0, 4.0, 1.0)], 20.0);
+    varying.workloads[0].server = server;
+    let mut fixed = scenario(&[model(3.0, 4.0, 1.0)], 20.0);
+    fixed.workloads[0].server =
+        ServerSpec { batch_overhead_cv: 0.0, request_overhead_cv: 0.0, ..server };
+    for pcie in [PcieLink::Private, PcieLink::Shared] {
+        let spec = EngineSpec { pcie, ..serial() };
+        let records = of(&run(&varying, spec, 200_000.0), 0);
+        assert_eq!(records, of(&run(&varying, spec, 200_000.0), 0), "drawn from the seed");
+        let host: Vec<f64> =
+            records.iter().map(|r| (r.load_end - r.load_start).as_ms() - 3.0).collect();
+        let answer: Vec<f64> =
+            records.iter().map(|r| (r.done - r.exec_end).as_ms() - 1.0).collect();
+        let statistics = |values: &[f64]| {
+            let mean = crate::stats::mean(values).unwrap();
+            (mean, crate::stats::standard_deviation(values).unwrap() / mean)
+        };
+        // 4000 requests: a mean within four standard errors, 4 · cv/√4000 = 3 % and 6 %, and the cv within a tenth
+        // and a fifth, as its tail is long.
+        assert_eq!(records.len(), 4000);
+        let ((mean, cv), (mean_answer, cv_answer)) = (statistics(&host), statistics(&answer));
+        assert!((mean / 2.5 - 1.0).abs() < 0.03 && (cv / 0.5 - 1.0).abs() < 0.1, "{mean} {cv}");
+        assert!((mean_answer / 3.0 - 1.0).abs() < 0.06, "{mean_answer}");
+        assert!((cv_answer - 1.0).abs() < 0.2, "{cv_answer}");
+        assert!(host.iter().chain(&answer).all(|&ms| ms > 0.0));
+        assert!(records.iter().all(|r| r.exec_end - r.exec_start == ns(4.0)));
+        let fixed = of(&run(&fixed, spec, 1_000.0), 0);
+        assert!(fixed.iter().all(|r| r.load_end - r.load_start == ns(5.5)));
+        assert!(fixed.iter().all(|r| r.done - r.exec_end == ns(4.0)));
+    }
+}
+
+#[test]
+fn host_times_of_one_workload_change_no_other() {
+    let ran = |cv: f64| {
+        let mut two = scenario(&[model(1.0, 4.0, 1.0), model(1.0, 5.0, 1.0)], 50.0);
+        two.workloads[0].server =
+            ServerSpec { batch_overhead: ms(1.0), batch_overhead_cv: cv, ..ServerSpec::default() };
+        two.workloads[1].server.noise = Noise::Cv(0.2);
+        run(&two, EngineSpec { interference: Interference::None, ..serial() }, 1_000.0)
+    };
+    let (quiet, varying) = (ran(0.0), ran(0.8));
+    assert_eq!(of(&quiet, 1), of(&varying, 1));
+    assert_ne!(of(&quiet, 0), of(&varying, 0));
+}
+
+#[test]
+fn noise_of_the_profile_is_that_of_the_model_on_the_kind() {
+    let with = |noise: [Noise; 2], measured: &[(usize, f64)]| {
+        let mut scenario = scenario(&[model(1.0, 4.0, 1.0), model(1.0, 5.0, 1.0)], 50.0);
+        for (workload, noise) in scenario.workloads.iter_mut().zip(noise) {
+            workload.server.noise = noise;
+        }
+        for (model, cv) in measured {
+            scenario.predictor.measured_noise(*model, *cv);
+        }
+        scenario
+    };
+    let ran = |scenario: &FakeScenario| run(scenario, serial(), 500.0).sink;
+    let measured = [(0, 0.1), (1, 0.3)];
+    let of_profile = ran(&with([Noise::Profile; 2], &measured));
+    assert_eq!(of_profile, ran(&with([Noise::Cv(0.1), Noise::Cv(0.3)], &[])));
+    assert_ne!(of_profile, ran(&with([Noise::Cv(0.3), Noise::Cv(0.1)], &measured)));
+    // What was measured means nothing to those who do not ask for it.
+    assert_eq!(ran(&with([Noise::NONE; 2], &measured)), ran(&with([Noise::NONE; 2], &[])));
+    let missing = with([Noise::Profile; 2], &measured[..1]);
+    let input = missing.input(serial(), 0.5, 1);
+    let error = simulate(&input, |_| Everything::default()).unwrap_err();
+    assert!(matches!(error, SimError::NoNoise { .. }), "{error}");
+    assert!(error.to_string().contains("W1") && error.to_string().contains("m1"), "{error}");
 }
 
 #[test]
@@ -337,8 +420,11 @@ fn any_server() -> impl Strategy<Value = FakeServer> {
     );
     let costs =
         (0.0..0.5_f64, 0.0..1.0_f64, 0.0..50.0_f64).prop_map(|(cv, host, startup)| ServerSpec {
-            noise_cv: cv,
+            noise: Noise::Cv(cv),
             batch_overhead: ms(host),
+            batch_overhead_cv: host / 2.0,
+            request_overhead: ms(host),
+            request_overhead_cv: cv,
             startup: ns(startup),
             ..ServerSpec::default()
         });

@@ -45,6 +45,6 @@ pub use engine::{
 };
 pub use error::SimError;
 pub use spec::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, PcieLink, ServerSpec, ServiceTime,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime,
     TimeoutAction,
 };

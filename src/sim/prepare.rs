@@ -5,7 +5,7 @@
 
 use super::arrivals::Arrivals;
 use super::batcher_rules::BatcherRules;
-use super::draw::{Race, WorkDraw};
+use super::draw::{HostDraw, Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
 use super::extras::Extras;
 use super::speed::{PlannedServer, Speeds};
@@ -171,6 +171,7 @@ fn prepare_gpu<'a>(
     let predictor = predictor_of(input, gpu, co_location)?;
     let mut servers = Vec::new();
     let mut planned = Vec::new();
+    let mut hosts = Vec::new();
     let mut slots = 0;
     for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
@@ -207,7 +208,18 @@ fn prepare_gpu<'a>(
             ServiceTime::Deterministic => None,
             ServiceTime::Exponential => Some(random(Purpose::Service)),
         };
-        let noise = (server.noise_cv > 0.0).then(|| (server.noise_cv, random(Purpose::Noise)));
+        let noise_cv = server.noise.cv(predictor.kind(), &placement.model).ok_or_else(|| {
+            SimError::NoNoise {
+                workload: name.clone(),
+                model: placement.model.clone(),
+                kind: predictor.kind().name.clone(),
+            }
+        })?;
+        let noise = (noise_cv > 0.0).then(|| (noise_cv, random(Purpose::Noise)));
+        hosts.push(HostDraw::new(
+            (server.batch_overhead_cv, random(Purpose::BatchOverhead)),
+            (server.request_overhead_cv, random(Purpose::RequestOverhead)),
+        ));
         let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
@@ -232,7 +244,7 @@ fn prepare_gpu<'a>(
         });
     }
     let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
-    let extras = Extras::new(input, gpu, &servers)?;
+    let extras = Extras::new(input, gpu, &servers, hosts)?;
     if extras.as_ref().is_some_and(|extras| extras.overlap) {
         speeds.allow_overlap();
     }

@@ -1,5 +1,6 @@
 //! What a user can ask of the engine. The `Default` impls are the only source of defaults.
 
+use crate::domain::{GpuKind, ModelName};
 use crate::units::{BatchSize, Milliseconds, Nanoseconds};
 
 /// How the members of a co-location slow each other.
@@ -61,11 +62,37 @@ pub struct EngineSpec {
     pub pcie: PcieLink,
 }
 
+/// How much the execution times of a server vary around the predicted ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Noise {
+    /// With this coefficient of variation; 0: not at all.
+    Cv(f64),
+    /// As much as was measured for the model on the GPU kind of the placement ([`GpuKind::noise_cv`]).
+    ///
+    /// [`GpuKind::noise_cv`]: crate::domain::GpuKind::noise_cv
+    Profile,
+}
+
+impl Noise {
+    /// Every execution takes exactly the predicted time.
+    pub const NONE: Self = Self::Cv(0.0);
+
+    /// The coefficient of variation for a model on a GPU kind; `None` where it is to be the measured one and none
+    /// was measured.
+    #[must_use]
+    pub fn cv(self, kind: &GpuKind, model: &ModelName) -> Option<f64> {
+        match self {
+            Self::Cv(cv) => Some(cv),
+            Self::Profile => kind.noise_cv.get(model).copied(),
+        }
+    }
+}
+
 /// What a workload's server costs beside what the predictor says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerSpec {
-    /// Coefficient of variation of a log-normal factor of mean 1 on each execution time; 0: none.
-    pub noise_cv: f64,
+    /// A log-normal factor of mean 1 on each execution time.
+    pub noise: Noise,
     /// Host time for each batch, on the instance, before its input is copied.
     pub batch_overhead: Milliseconds,
     /// The same for each request of the batch.
@@ -73,6 +100,11 @@ pub struct ServerSpec {
     /// Host time for each request, outside of the instance (protocol, queue hand-over, answer): it adds to
     /// the latency and keeps nobody else waiting.
     pub request_overhead: Milliseconds,
+    /// How much the host time on the instance varies from batch to batch: the coefficient of variation of a
+    /// log-normal factor of mean 1; 0: not at all.
+    pub batch_overhead_cv: f64,
+    /// The same for the host time outside of it, drawn for each batch: its requests are answered together.
+    pub request_overhead_cv: f64,
     /// When its instances accept work; requests that arrive before wait in its queue.
     pub startup: Nanoseconds,
 }
@@ -80,10 +112,12 @@ pub struct ServerSpec {
 impl Default for ServerSpec {
     fn default() -> Self {
         Self {
-            noise_cv: 0.0,
+            noise: Noise::NONE,
             batch_overhead: Milliseconds::ZERO,
             row_overhead: Milliseconds::ZERO,
             request_overhead: Milliseconds::ZERO,
+            batch_overhead_cv: 0.0,
+            request_overhead_cv: 0.0,
             startup: Nanoseconds::ZERO,
         }
     }

@@ -24,6 +24,10 @@ pub enum Purpose {
     Service,
     /// Noise on execution times.
     Noise,
+    /// What the host takes for a batch on its instance.
+    BatchOverhead,
+    /// What it takes for requests outside of the instance.
+    RequestOverhead,
     /// Which of two threads wakes first.
     Race,
     /// How far the predictor is off.
@@ -38,6 +42,8 @@ impl Purpose {
             Self::Arrivals => "arrivals",
             Self::Service => "service",
             Self::Noise => "noise",
+            Self::BatchOverhead => "batch-overhead",
+            Self::RequestOverhead => "request-overhead",
             Self::Race => "race",
             Self::Prediction => "prediction",
             Self::Thinking => "thinking",

@@ -48,9 +48,15 @@ impl FakePredictor {
             pcie_bytes_per_ms: 1e7,
             memory: None,
             price_per_hour: Dollars::new(1.0).unwrap(),
+            noise_cv: std::collections::BTreeMap::new(),
         };
         let names = (0..models.len()).map(|i| ModelName::new(&format!("m{i}")).unwrap()).collect();
         Self { kind, names, models, slowdown, by_share: false }
+    }
+
+    /// Says how much the execution times of a model were measured to vary.
+    pub(crate) fn measured_noise(&mut self, model: usize, cv: f64) {
+        self.kind.noise_cv.insert(self.names[model].clone(), cv);
     }
 }
 

@@ -3,7 +3,9 @@
 use super::client::Sent;
 use super::simulated::Simulated;
 use super::trace::TracedBatch;
-use igniter::stats::{mean, percentile};
+use igniter::sim::ServerSpec;
+use igniter::stats::{mean, percentile, standard_deviation};
+use igniter::units::Milliseconds;
 use std::collections::BTreeSet;
 
 /// What the host of a real server adds to the execution times of its model.
@@ -15,13 +17,25 @@ pub(crate) struct HostOverhead {
     pub(crate) per_row_ms: f64,
     /// Each request spends this outside of the instance: on its way in and out.
     pub(crate) per_request_ms: f64,
+    /// How much the time on the instance varies from batch to batch: the coefficient of variation of a log-normal
+    /// factor.
+    pub(crate) batch_cv: f64,
+    /// The same for the time outside of it.
+    pub(crate) request_cv: f64,
 }
 
 impl HostOverhead {
-    /// How long a batch of each size keeps an instance.
-    pub(crate) fn occupied_ms(self, table_ms: &[f64]) -> Vec<f64> {
-        let extra = |rows: usize| self.per_batch_ms + self.per_row_ms * rows as f64;
-        table_ms.iter().enumerate().map(|(i, ms)| ms + extra(i + 1)).collect()
+    /// The same as the engine's options.
+    pub(crate) fn server(self) -> ServerSpec {
+        let ms = |ms: f64| Milliseconds::new(ms.max(0.0)).unwrap();
+        ServerSpec {
+            batch_overhead: ms(self.per_batch_ms),
+            row_overhead: ms(self.per_row_ms),
+            request_overhead: ms(self.per_request_ms),
+            batch_overhead_cv: self.batch_cv,
+            request_overhead_cv: self.request_cv,
+            ..ServerSpec::default()
+        }
     }
 
     /// Reads it off the pieces of a case with long queues on one instance.
@@ -43,12 +57,17 @@ impl HostOverhead {
         };
         let spread = product(&rows, mean_rows, &rows, mean_rows);
         let per_row_ms = product(&rows, mean_rows, &ms, mean_ms) / spread;
+        let per_batch_ms = mean_ms - per_row_ms * mean_rows;
+        let line = rows.iter().map(|rows| per_batch_ms + per_row_ms * rows);
+        let parts: Vec<f64> = ms.iter().zip(line).map(|(ms, line)| ms / line).collect();
         // Outside of it: what the client saw of a request and the server's scheduler did not.
         let outside = pieces.iter().flat_map(|piece| piece.outside_ms());
         let outside = without_hiccups(outside.collect(), |ms| *ms);
         Self {
-            per_batch_ms: mean_ms - per_row_ms * mean_rows,
+            per_batch_ms,
             per_row_ms,
+            batch_cv: cv(&parts),
+            request_cv: cv(&outside),
             per_request_ms: mean(&outside).unwrap(),
         }
     }
@@ -102,6 +121,11 @@ fn without_hiccups<T>(mut data: Vec<T>, value: impl Fn(&T) -> f64) -> Vec<T> {
     data
 }
 
+/// The standard deviation over the mean.
+fn cv(values: &[f64]) -> f64 {
+    standard_deviation(values).unwrap() / mean(values).unwrap()
+}
+
 /// The statistics of one arm.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Summary {
@@ -143,18 +167,18 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Compares pieces of a case with what the engine, and its batcher alone, make of each.
+    /// Compares pieces of a case with what the engine, in some draws of the host's times, and its batcher alone make
+    /// of each.
     pub(crate) fn new(
         pieces: &[&Piece],
-        simulated: &[Simulated],
+        simulated: &[Vec<Simulated>],
         replayed: &[Vec<Vec<usize>>],
-        host: HostOverhead,
     ) -> Self {
         let requests = pieces.iter().map(|piece| piece.sent.len()).sum();
         let real_ms: Vec<f64> = pieces.iter().flat_map(|piece| piece.latencies_ms()).collect();
-        let simulated_ms: Vec<f64> = (simulated.iter().flat_map(|piece| &piece.latencies_ms))
-            .map(|ms| ms + host.per_request_ms)
-            .collect();
+        let draws = simulated.first().map_or(1, Vec::len);
+        let simulated_ms: Vec<f64> =
+            simulated.iter().flatten().flat_map(|draw| draw.latencies_ms.clone()).collect();
         let sent = pieces.iter().flat_map(|piece| &piece.sent);
         let mut lag: Vec<_> = sent.map(|request| request.sent - request.intended).collect();
         lag.sort_unstable();
@@ -167,19 +191,22 @@ impl Comparison {
             });
             same.sum::<usize>() as f64 / requests as f64
         };
+        let of_draw = |draw: usize| -> Vec<&[Vec<usize>]> {
+            simulated.iter().map(|piece| piece[draw].batches.as_slice()).collect()
+        };
         let real_sizes: Vec<usize> = (pieces.iter().flat_map(|piece| &piece.traced))
             .map(|batch| batch.requests.len())
             .collect();
         let simulated_sizes: Vec<usize> =
-            simulated.iter().flat_map(|piece| &piece.batches).map(Vec::len).collect();
+            simulated.iter().flatten().flat_map(|draw| &draw.batches).map(Vec::len).collect();
         let real_shares = shares(&real_sizes, requests);
-        let simulated_shares = shares(&simulated_sizes, requests);
+        let simulated_shares = shares(&simulated_sizes, requests * draws);
         let differences = real_shares.iter().zip(&simulated_shares).map(|(a, b)| (a - b).abs());
         Self {
             requests,
             real: Summary::new(&real_ms, real_sizes.len()),
             simulated: Summary::new(&simulated_ms, simulated_sizes.len()),
-            same_batch: same(simulated.iter().map(|piece| piece.batches.as_slice()).collect()),
+            same_batch: (0..draws).map(|draw| same(of_draw(draw))).sum::<f64>() / draws as f64,
             same_replayed: same(replayed.iter().map(Vec::as_slice).collect()),
             size_distance: differences.sum::<f64>() / 2.0,
             lag_p99_ms: percentile(&lag, 0.99).unwrap().as_ms(),

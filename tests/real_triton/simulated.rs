@@ -3,10 +3,14 @@
 use crate::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::domain::{GpuKind, ModelId, ModelName};
 use igniter::predictor::{CoLocationPrediction, Member, Predictor};
-use igniter::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, SimInput, simulate};
+use igniter::sim::{
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, SimInput, simulate,
+};
 use igniter::units::{BatchSize, Bytes, Milliseconds, Nanoseconds};
-use igniter::workload::{ArrivalSpec, GeneratedArrivals};
+use igniter::workload::{ArrivalSpec, GeneratedArrivals, TraceSpec};
 use std::collections::BTreeMap;
+use std::io::Write;
+use tempfile::NamedTempFile;
 
 /// One model on one server, with its load.
 #[derive(Debug, Clone)]
@@ -40,17 +44,26 @@ impl Setting {
         GeneratedArrivals::collect(process.as_mut(), duration).times
     }
 
-    /// Runs the engine; `occupied_ms` is how long a batch of each size keeps an instance.
-    pub(crate) fn simulate(&self, occupied_ms: &[f64], piece: u64) -> Simulated {
-        let scenario = self.scenario();
-        let table =
-            TablePredictor { inner: &scenario.predictor, occupied_ms: occupied_ms.to_vec() };
+    /// Runs the engine with these arrivals; `draw` is the seed of the host's times.
+    pub(crate) fn simulate(
+        &self,
+        times: &[Nanoseconds],
+        table_ms: &[f64],
+        host: ServerSpec,
+        draw: u64,
+    ) -> Simulated {
+        let mut scenario = self.scenario();
+        let trace = trace_of(times);
+        let workload = &mut scenario.workloads[0];
+        workload.arrival = ArrivalSpec::Trace(TraceSpec::new(trace.path(), "sent_s"));
+        workload.server = host;
+        let table = TablePredictor { inner: &scenario.predictor, table_ms: table_ms.to_vec() };
         let spec = EngineSpec {
             interference: Interference::None,
             overlap: LoadOverlap::Serial,
             ..EngineSpec::default()
         };
-        let input = SimInput { predictor: &table, ..scenario.input(spec, self.seconds, piece) };
+        let input = SimInput { predictor: &table, ..scenario.input(spec, self.seconds, draw) };
         let mut outcome = simulate(&input, |_| Everything::default()).unwrap();
         let mut records = outcome.gpus.remove(0).sink.records;
         // Arrivals are taken in order, whichever instance serves them.
@@ -90,12 +103,22 @@ impl Setting {
     }
 }
 
+/// Arrivals as a file.
+fn trace_of(times: &[Nanoseconds]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    writeln!(file, "sent_s").unwrap();
+    for time in times {
+        writeln!(file, "{}.{:09}", time.get() / 1_000_000_000, time.get() % 1_000_000_000).unwrap();
+    }
+    file
+}
+
 /// The fake predictor of the engine's tests, but for its execution times.
 #[derive(Debug)]
 struct TablePredictor<'a> {
     inner: &'a FakePredictor,
     /// By batch size, from 1.
-    occupied_ms: Vec<f64>,
+    table_ms: Vec<f64>,
 }
 
 impl Predictor for TablePredictor<'_> {
@@ -122,7 +145,7 @@ impl Predictor for TablePredictor<'_> {
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         self.inner.predict_into(members, out);
         for (member, prediction) in members.iter().zip(&mut out.members) {
-            prediction.gpu_ms = self.occupied_ms[member.batch.get() as usize - 1];
+            prediction.gpu_ms = self.table_ms[member.batch.get() as usize - 1];
         }
     }
 }

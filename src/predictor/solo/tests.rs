@@ -16,6 +16,7 @@ pub(in crate::predictor) fn toy_kind() -> GpuKind {
         pcie_bytes_per_ms: 1000.0,
         memory: None,
         price_per_hour: Dollars::ZERO,
+        noise_cv: std::collections::BTreeMap::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::metrics::Percentiles;
 use crate::scenario::{Defaults, ProfileChoice};
 use crate::sim::{
     BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
-    LoadOverlap, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
+    LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
 use crate::workload::{
@@ -58,6 +58,8 @@ fn every_key_is_understood() {
         batch_overhead_ms = 1.5
         row_overhead_ms = 0.125
         request_overhead_ms = 0.25
+        batch_overhead_cv = 0.75
+        request_overhead_cv = 1.25
         startup_s = 0.5
         [controller]
         kind = "shadow"
@@ -157,14 +159,16 @@ fn every_key_is_understood() {
     };
     assert_eq!(a.batching, own, "overridden key by key");
     let servers = ServerSpec {
-        noise_cv: 0.05,
+        noise: Noise::Cv(0.05),
         batch_overhead: Milliseconds::new(1.5).unwrap(),
         row_overhead: Milliseconds::new(0.125).unwrap(),
         request_overhead: Milliseconds::new(0.25).unwrap(),
+        batch_overhead_cv: 0.75,
+        request_overhead_cv: 1.25,
         startup: s(0.5),
     };
     assert_eq!(b.server, servers);
-    assert_eq!(a.server, ServerSpec { noise_cv: 0.5, startup: s(1.0), ..servers });
+    assert_eq!(a.server, ServerSpec { noise: Noise::Cv(0.5), startup: s(1.0), ..servers });
     assert_eq!(a.arrival, ArrivalSpec::Gamma { cv: 4.0 });
     let trace = TraceSpec::new("scenarios/../traces/day.csv", "t");
     assert_eq!(b.arrival, ArrivalSpec::Trace(trace));

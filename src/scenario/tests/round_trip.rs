@@ -8,8 +8,8 @@ use crate::predictor::ErrorDraw;
 use crate::scenario::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use crate::sim::{
     BatchingSpec, Control, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, GsliceSpec,
-    Interference, LoadOverlap, Oversubscription, PcieLink, ServerSpec, ServiceTime, ShadowSpec,
-    TimeoutAction,
+    Interference, LoadOverlap, Noise, Oversubscription, PcieLink, ServerSpec, ServiceTime,
+    ShadowSpec, TimeoutAction,
 };
 use crate::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::{
@@ -139,11 +139,22 @@ fn batching() -> impl Strategy<Value = BatchingSpec> {
 
 fn server() -> impl Strategy<Value = ServerSpec> {
     let overheads = [0.0..=1e4, 0.0..=1e4, 0.0..=1e4];
-    (0.0..=10.0, overheads, 0..1_000_000_000_000_000_u64).prop_map(|(noise_cv, ms, startup)| {
+    let noise = prop_oneof![(0.0..=10.0).prop_map(Noise::Cv), Just(Noise::Profile)];
+    let cvs = [0.0..=10.0, 0.0..=10.0];
+    (noise, overheads, cvs, 0..1_000_000_000_000_000_u64).prop_map(|(noise, ms, cvs, startup)| {
         let [batch_overhead, row_overhead, request_overhead] =
             ms.map(|ms| Milliseconds::new(ms).unwrap());
         let startup = Nanoseconds::new(startup);
-        ServerSpec { noise_cv, batch_overhead, row_overhead, request_overhead, startup }
+        let [batch_overhead_cv, request_overhead_cv] = cvs;
+        ServerSpec {
+            noise,
+            batch_overhead,
+            row_overhead,
+            request_overhead,
+            batch_overhead_cv,
+            request_overhead_cv,
+            startup,
+        }
     })
 }
 

@@ -58,9 +58,13 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, extras } = run;
+        let GpuRun { servers, mut speeds, mut extras } = run;
         let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
-        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let hosts = extras.as_mut().map(|extras| std::mem::take(&mut extras.hosts));
+        for (server, host) in servers.iter_mut().zip(hosts.unwrap_or_default()) {
+            server.host = host;
+        }
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
         let mut simulation = Self {
@@ -263,12 +267,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let life = server.life;
         for batch in self.taken.drain(..) {
-            let rows = batch.len();
-            let (instance, loaded) = server.load(batch, now, index, &self.speeds)?;
+            let (instance, copy_start, loaded) = server.load(batch, now, index, &self.speeds)?;
             if self.links.is_none() {
                 self.events.push(loaded, Event::Loaded { server: index, instance, life });
             } else {
-                let copy_start = now.saturating_add(self.speeds.host_time(index, rows));
                 let alone = loaded.saturating_sub(copy_start);
                 let event = Event::CopyIn { server: index, instance, life, alone };
                 self.events.push(copy_start, event);
@@ -366,7 +368,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
-        let answered = now.saturating_add(server.request_overhead);
+        let answered = now.saturating_add(server.host.of_requests(server.request_overhead));
         for record in flight.records(server.workload, self.gpu, answered) {
             self.sink.request(&record);
         }

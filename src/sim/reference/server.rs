@@ -2,7 +2,7 @@
 
 use crate::domain::{GpuId, RequestRecord, WorkloadId};
 use crate::sim::arrivals::Arrivals;
-use crate::sim::draw::{Race, WorkDraw};
+use crate::sim::draw::{HostDraw, Race, WorkDraw};
 use crate::sim::prepare::ServerRun;
 use crate::sim::speed::{BadPrediction, Speeds};
 use crate::sim::{Batch, Batcher, BatcherRules, ServerOutcome};
@@ -96,6 +96,8 @@ pub(in crate::sim) struct Server {
     work: WorkDraw,
     /// The completion race, where it is run.
     pub(super) race: Option<Race>,
+    /// How its host times vary.
+    pub(super) host: HostDraw,
     /// What each request takes outside of the instances.
     pub(super) request_overhead: Nanoseconds,
     /// When its instances accept work.
@@ -134,6 +136,7 @@ impl Server {
             failed: 0,
             work,
             race,
+            host: HostDraw::default(),
             request_overhead,
             startup,
             transfers: Vec::new(),
@@ -141,15 +144,15 @@ impl Server {
     }
 
     /// Gives a batch to a ready instance and starts to load it: the first that has nothing else to
-    /// do, or else the first that executes (Triton leaves the choice open). Returns the instance and
-    /// the end of the copy.
+    /// do, or else the first that executes (Triton leaves the choice open). Returns the instance, and
+    /// start and end of the copy.
     pub(super) fn load(
         &mut self,
         batch: Batch,
         now: Nanoseconds,
         index: usize,
         speeds: &Speeds<'_>,
-    ) -> Result<(usize, Nanoseconds), BadPrediction> {
+    ) -> Result<(usize, Nanoseconds, Nanoseconds), BadPrediction> {
         let rows = batch.len();
         if self.transfers.len() <= rows {
             self.transfers.resize(rows + 1, None);
@@ -159,7 +162,10 @@ impl Server {
             None => *self.transfers[rows].insert(speeds.transfers(index, rows)?),
         };
         let work = self.work.next();
-        let load_end = now.saturating_add(load);
+        let mean_host = speeds.host_time(index, rows);
+        let host = self.host.of_batch(mean_host);
+        let copy_start = now.saturating_add(host);
+        let load_end = now.saturating_add(load.saturating_add(host).saturating_sub(mean_host));
         let ready = (0..self.instances.len()).filter(|&i| self.instances[i].ready);
         let position = ready
             .min_by_key(|&i| self.instances[i].back.is_some())
@@ -179,7 +185,7 @@ impl Server {
             exec_end: load_end,
         });
         self.batches += 1;
-        Ok((position, load_end))
+        Ok((position, copy_start, load_end))
     }
 
     /// Forgets the copy times, which depend on the shares of the co-location.

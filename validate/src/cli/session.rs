@@ -7,7 +7,7 @@ use crate::compare::{ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{Deployment, Device, Endpoint, InstanceReport, ModelSource, Mps, ServerSpec};
 use crate::measure::{
-    Batcher, CpuPressure, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
+    Batcher, CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
 };
 use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
 use crate::{clock, life};
@@ -64,14 +64,15 @@ impl Session<'_> {
         let endpoints = deployment.endpoints().to_vec();
         let deployment = RefCell::new(deployment);
         let server = loads.first().and_then(|load| load.target.server_name());
-        let (mut before, mut pressure): (Vec<Option<Vec<ServerStatistics>>>, _) =
-            (Vec::new(), None);
+        let (mut before, mut pressure, mut times): (Vec<Option<Vec<ServerStatistics>>>, _, _) =
+            (Vec::new(), None, None);
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
         let mut probe = self.probe(devices);
         let mut prepares = || before = loads.iter().map(|l| l.target.statistics().ok()).collect();
         let mut begins = |start: Nanoseconds| {
             pressure = CpuPressure::now();
+            times = CpuTimes::now();
             if let Some(probe) = probe.take() {
                 let lead = start.saturating_sub(clock::now());
                 let origin = Instant::now() + Duration::from_nanos(lead.get());
@@ -99,6 +100,7 @@ impl Session<'_> {
         };
         let record = run_load(&loads, &mut options)?;
         let pressure = pressure.zip(CpuPressure::now());
+        let times = times.zip(CpuTimes::now());
         let summaries =
             sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
         let servers_answer = record.ended_early.is_none() || life::interrupted();
@@ -141,6 +143,7 @@ impl Session<'_> {
             warnings,
             shadow: self.args.load.shadow,
             cpu_wait_pct: pressure.map(|(before, after)| after.since_pct(before)),
+            cpu_stolen_pct: times.map(|(before, after)| after.stolen_since_pct(before)),
         };
         Ok(Measurement { info, record, names, traces, samples_csv })
     }

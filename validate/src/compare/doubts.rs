@@ -36,7 +36,8 @@ pub(super) fn warnings_of(
     let mut warnings = Vec::new();
     if row.late_p99_ms > LATE_MS {
         let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
-        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms });
+        let stolen_pct = run.info.cpu_stolen_pct;
+        warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms, stolen_pct });
     }
     if info.exhausted > 0 {
         warnings.push(Warning::PoolExhausted { workload: workload(), times: info.exhausted });

@@ -105,6 +105,10 @@ pub struct RunInfo {
     /// `None` where the system does not say.
     #[serde(default)]
     pub cpu_wait_pct: Option<f64>,
+    /// How much of the processors' time the host of a virtual machine took for others during the measured run, in
+    /// percent; `None` where the system does not say.
+    #[serde(default)]
+    pub cpu_stolen_pct: Option<f64>,
 }
 
 /// The files of a run.

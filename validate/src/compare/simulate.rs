@@ -10,7 +10,7 @@ use igniter::metrics::Window;
 use igniter::predictor::Predictor;
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ShadowSpec,
+    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ShadowSpec,
     SimInput, SimWorkload, simulate,
 };
 use igniter::units::{Milliseconds, Nanoseconds};
@@ -139,7 +139,15 @@ pub fn simulated_arm(
             arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
             batching: entry.batching.clone(),
             // What a server adds was measured; the scenario's assumption of it would count twice.
-            server: ServerSpec { noise_cv: entry.server.noise_cv, ..ServerSpec::default() },
+            server: ServerSpec {
+                // The engine gets the models by other names than the profile has.
+                noise: entry
+                    .server
+                    .noise
+                    .cv(predictor.kind(), &entry.workload.model)
+                    .map_or(entry.server.noise, Noise::Cv),
+                ..ServerSpec::default()
+            },
         });
     }
     let mut hosted_plan = plan.clone();
@@ -255,6 +263,7 @@ mod tests {
             warnings: Vec::new(),
             shadow: false,
             cpu_wait_pct: None,
+            cpu_stolen_pct: None,
         };
         let measured = measured_arm(&plan, study.workloads(), window, rows);
         let arm =

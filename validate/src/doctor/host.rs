@@ -1,6 +1,6 @@
 //! Ports, shared memory, limits and processors of the host.
 
-use super::Check;
+use super::{Check, timer};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use std::fs;
@@ -17,6 +17,7 @@ pub(super) fn check(checks: &mut Vec<Check>) {
     checks.push(processors());
     checks.extend(governor());
     checks.push(load());
+    checks.push(timer::check());
     checks.push(temporary_folder());
     checks.push(death_signal());
 }

@@ -6,6 +6,7 @@
 mod check;
 mod gpus;
 mod host;
+mod timer;
 mod triton;
 
 pub use check::{Check, Diagnosis, Need, Status};

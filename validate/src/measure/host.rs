@@ -35,9 +35,60 @@ fn waited_us(text: &str) -> Option<u64> {
     some.split(' ').find_map(|word| word.strip_prefix("total=")?.parse().ok())
 }
 
+/// A look at what became of the time of the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuTimes {
+    /// What the host of a virtual machine took from it, in ticks of all processors together.
+    stolen: u64,
+    /// Everything.
+    all: u64,
+}
+
+impl CpuTimes {
+    /// What the system says now; `None` where it does not count.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        Self::read(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// The line of all processors: user, nice, system, idle, iowait, irq, softirq, steal, and two that are parts
+    /// of the first ones.
+    fn read(text: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let ticks: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        let [counted @ .., stolen] = ticks.get(..8)? else { return None };
+        Some(Self { stolen: *stolen, all: counted.iter().sum::<u64>() + stolen })
+    }
+
+    /// How much of the processors' time the host took for others since an earlier look, in percent.
+    #[must_use]
+    pub fn stolen_since_pct(self, earlier: Self) -> f64 {
+        let all = self.all.saturating_sub(earlier.all) as f64;
+        let stolen = self.stolen.saturating_sub(earlier.stolen) as f64;
+        if all > 0.0 { (stolen / all * 100.0).min(100.0) } else { 0.0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stolen_time_by_hand() {
+        let before =
+            CpuTimes::read("cpu  10 0 5 80 1 0 1 3 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n").unwrap();
+        assert_eq!(before, CpuTimes { stolen: 3, all: 100 });
+        // 200 ticks more, of which 50 were stolen; those of guests are counted as user time already.
+        let after = CpuTimes::read("cpu  60 0 5 180 1 0 1 53 9 9\n").unwrap();
+        assert!((after.stolen_since_pct(before) - 25.0).abs() < 1e-12);
+        assert!(before.stolen_since_pct(after).abs() < 1e-12);
+        assert_eq!(
+            CpuTimes::read("cpu  10 0 5 80 1 0 1\n"),
+            None,
+            "a kernel that does not count it"
+        );
+        assert_eq!(CpuTimes::read("intr 5\n"), None);
+    }
 
     #[test]
     fn pressure_by_hand() {

@@ -15,7 +15,7 @@ mod trace;
 mod warning;
 
 pub use batches::{ServedBatch, batches};
-pub use host::CpuPressure;
+pub use host::{CpuPressure, CpuTimes};
 pub use overhead::{Batcher, HostOverhead};
 pub use records::{Arm, measured_arm, spread_pct};
 pub use requests::{Measured, NO_ANSWER, RequestsError, read_requests, write_requests};

@@ -17,6 +17,10 @@ pub enum Warning {
         p99_ms: f64,
         /// What is tolerated, in ms.
         limit_ms: f64,
+        /// How much of the processors' time the host of a virtual machine took for others meanwhile, in percent,
+        /// where the system says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stolen_pct: Option<f64>,
     },
     /// The machine had too few processors for all that wanted to run.
     BusyMachine {
@@ -184,10 +188,21 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LateSends { workload, p99_ms, limit_ms } => write!(
-                f,
-                "{workload}: 1 % of the requests were sent {p99_ms:.2} ms late or later (tolerated: {limit_ms} ms)"
-            ),
+            Self::LateSends { workload, p99_ms, limit_ms, stolen_pct } => {
+                write!(
+                    f,
+                    "{workload}: 1 % of the requests were sent {p99_ms:.2} ms late or later (tolerated: {limit_ms} ms)"
+                )?;
+                match stolen_pct {
+                    Some(pct) => {
+                        write!(
+                            f,
+                            "; the machine's host took {pct:.1} % of the processors' time for others"
+                        )
+                    }
+                    None => Ok(()),
+                }
+            }
             Self::BusyMachine { waiting_pct, limit_pct } => write!(
                 f,
                 "for {waiting_pct:.0} % of the run some process waited for a processor (tolerated: {limit_pct} %)"

@@ -1,16 +1,20 @@
 //! A profile folder from finished runs.
 
+use super::noise::median;
 use super::{Journal, MemberResult, ProfileRun, RunMember, RunResult, make_monotone};
 use anyhow::{Context, bail};
-use igniter::domain::GpuKindName;
+use igniter::domain::{GpuKindName, ModelName};
 use igniter::profile::{
     ColocatedMember, ColocatedRun, ColocationPoint, ModelProfile, Profile, SelfPair, SoloPoint,
     SoloRow,
 };
 use igniter::units::{Megahertz, Milliseconds, SmPercent, SmUnits, UnitError, Watts};
+use std::collections::BTreeMap;
 
 /// A curve of a model needs so many solo points.
 const LEAST_POINTS: usize = 4;
+/// The noise of a model is the median over at least so many solo points.
+const LEAST_NOISE_POINTS: usize = 3;
 /// A clock within so many parts of the highest is the highest: it is a mean of samples.
 const CLOCK_NOISE: f64 = 0.005;
 
@@ -36,6 +40,8 @@ pub fn assemble(
     profile.kind.name = kind;
     profile.colocated.clear();
     profile.solo_table.rows.clear();
+    // That of the base is of another machine.
+    profile.kind.noise_cv.clear();
     for model in &mut profile.models {
         model.solo.clear();
     }
@@ -77,6 +83,13 @@ pub fn assemble(
         profile.colocation = points;
         notes.push("Power and clock of colocation.csv are measured".to_owned());
     }
+    profile.kind.noise_cv = noise(&profile, &finished);
+    if !profile.kind.noise_cv.is_empty() {
+        notes.push(
+            "noise_cv is the median over the solo points of a model of how much the execution of a batch varies"
+                .to_owned(),
+        );
+    }
     let (mut moved, mut largest_pct) = (0, 0.0_f64);
     for model in &mut profile.models {
         let (points, pct) = make_monotone(&mut model.solo)?;
@@ -90,6 +103,24 @@ pub fn assemble(
         ));
     }
     Ok((profile, notes))
+}
+
+/// How much the execution times of each model vary, where enough of its solo points tell.
+fn noise(profile: &Profile, finished: &[(&ProfileRun, &RunResult)]) -> BTreeMap<ModelName, f64> {
+    let of_model = |model: &ModelProfile| {
+        let mut points: Vec<f64> = finished
+            .iter()
+            .filter_map(|(run, result)| match (run.members.as_slice(), result.members.as_slice()) {
+                ([member], [measured]) if member.model == model.name => measured.noise_cv,
+                _ => None,
+            })
+            .collect();
+        let enough = points.len() >= LEAST_NOISE_POINTS;
+        let cv = median(&mut points).filter(|_| enough)?;
+        // More digits than these were not measured.
+        Some((model.name.clone(), (cv * 1e4).round() / 1e4))
+    };
+    profile.models.iter().filter_map(of_model).collect()
 }
 
 fn percent(share: SmUnits, base: &Profile) -> anyhow::Result<SmPercent> {

@@ -244,6 +244,7 @@ mod tests {
                 batches: 9,
                 busy_pct: None,
                 std_ms: None,
+                noise_cv: None,
             }],
             power_w: None,
             clock_mhz: Some(1530.0),

@@ -1,6 +1,7 @@
 //! The servers of a session, and one run on them.
 
 use super::failure::StartError;
+use super::noise::noise_cv;
 use super::plan::{members, study_of};
 use super::stages::Stages;
 use super::{ProfileRun, RunMember};
@@ -30,8 +31,12 @@ const LEAST_BATCHES: u64 = 4;
 const LONGEST: u32 = 4;
 /// How long the power without load is measured: the energy counter wants a second.
 const IDLE: Duration = Duration::from_millis(1200);
-/// How often counters are looked at in the length that was asked for.
-const LOOKS: u32 = 10;
+/// Into how many parts the length that was asked for is cut, of which the median counts.
+const PARTS: u32 = 10;
+/// In each part, counters are looked at up to so many times …
+const LOOKS_OF_PART: u32 = 10;
+/// … but not more often than this: an answer costs the server time.
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -53,6 +58,9 @@ pub struct MemberResult {
     /// The standard deviation of the whole time between tenths of the run, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std_ms: Option<f64>,
+    /// How much the execution time of a batch varies: its coefficient of variation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_cv: Option<f64>,
 }
 
 impl MemberResult {
@@ -277,17 +285,22 @@ impl<'a> Bench<'a> {
         let sampler = self.sampler()?;
         let asked = Duration::from_nanos(duration.get());
         let begun = Instant::now();
+        let part = asked / PARTS;
+        let of_part = part.as_millis() / LOOK_PERIOD.as_millis();
+        let of_part = u32::try_from(of_part).unwrap_or(LOOKS_OF_PART).clamp(1, LOOKS_OF_PART);
         let mut looks = vec![counts()?];
         let members = loop {
-            life::sleep(asked / LOOKS)?;
-            looks.push(counts()?);
+            for _ in 0..of_part {
+                life::sleep(part / of_part)?;
+                looks.push(counts()?);
+            }
             if begun.elapsed() < asked {
                 continue;
             }
             let members: Vec<Option<MemberResult>> = (run.members.iter().enumerate())
                 .map(|(i, member)| {
                     let looks: Vec<&Counts> = looks.iter().map(|look| &look[i]).collect();
-                    result(&looks, member.batch.get())
+                    result(&looks, of_part as usize, member.batch.get())
                 })
                 .collect();
             let enough = |m: &Option<MemberResult>| m.is_some_and(|m| m.batches >= LEAST_BATCHES);
@@ -400,16 +413,21 @@ impl Counts {
     }
 }
 
-/// The batches of one size, from looks one after the other: of each stage the median of what passed between two of
-/// them, so that a hiccup of the machine does not count.
-fn result(looks: &[&Counts], batch: u32) -> Option<MemberResult> {
+/// The batches of one size, from looks one after the other, `of_part` of them in each part of the run: of each stage
+/// the median of the parts, so that a hiccup of the machine does not count.
+fn result(looks: &[&Counts], of_part: usize, batch: u32) -> Option<MemberResult> {
     let (first, last) = (looks.first()?, looks.last()?);
     let whole = last.statistics.since(&first.statistics);
     let (mean, batches) = whole.of_size(batch)?;
-    let passed: Vec<([f64; 3], u64)> = looks
-        .windows(2)
-        .filter_map(|pair| pair[1].statistics.since(&pair[0].statistics).of_size(batch))
-        .collect();
+    let between = |looks: &[&Counts]| -> Vec<([f64; 3], u64)> {
+        let pairs = looks.windows(2);
+        let passed = pairs.map(|pair| pair[1].statistics.since(&pair[0].statistics));
+        passed.filter_map(|passed| passed.of_size(batch)).collect()
+    };
+    let parts: Vec<&Counts> = looks.iter().copied().step_by(of_part).collect();
+    let passed = between(&parts);
+    let executions: Vec<(f64, u64)> =
+        between(looks).into_iter().map(|(stages, count)| (stages[1], count)).collect();
     let [input_ms, infer_ms, output_ms] = std::array::from_fn(|stage| {
         let values = passed.iter().map(|(stages, count)| (stages[stage], *count));
         median(values.collect()).unwrap_or(mean[stage])
@@ -425,6 +443,7 @@ fn result(looks: &[&Counts], batch: u32) -> Option<MemberResult> {
         batches,
         busy_pct: Some(busy_pct),
         std_ms: igniter::stats::standard_deviation(&totals),
+        noise_cv: noise_cv(&executions),
     };
     if let Some([_, kernels, back]) = last.stages.since(&first.stages, batch) {
         // What is left of Triton's execution is the way to the model: it belongs to bringing the inputs.

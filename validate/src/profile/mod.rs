@@ -12,6 +12,7 @@ mod journal;
 mod list;
 mod measure;
 mod monotone;
+mod noise;
 mod plan;
 mod session;
 mod stages;
