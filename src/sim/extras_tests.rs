@@ -339,7 +339,7 @@ fn changes_that_take_longer_than_a_period_are_asked_for_once() {
     let outcome = run_with(&scenario, serial(), 6000.0, &control);
     let shares: Vec<_> = outcome.actions.iter().map(|a| (a.effective, a.to)).collect();
     assert_eq!(shares, [(ns(2500.0), Some(60.0)), (ns(3500.0), Some(40.0))]);
-    assert_eq!(most_shared(&outcome, &[50.0, 35.0]), 100.0);
+    assert!((most_shared(&outcome, &[50.0, 35.0]) - 100.0).abs() < 1e-9);
 
     for oversubscription in [Oversubscription::Scale, Oversubscription::Overlap] {
         let gslice = GsliceSpec {
