@@ -64,6 +64,8 @@ fn of_phases(phases: &[ArrivalPhase], rate_rps: f64, end_ns: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "these numbers are exact")]
+
     use super::super::{ArrivalPart, RateShape, RateStep, Thinking, TraceSpec};
     use super::*;
 
