@@ -375,11 +375,12 @@ def power_text(out):
 
 
 def profile_text(out):
-    entries = [json.loads(line) for line in (out / "profile/journal.jsonl").read_text().splitlines()]
+    # The first line says what was measured.
+    lines = (out / "profile/journal.jsonl").read_text().splitlines()[1:]
+    entries = [json.loads(line) for line in lines]
     sizes = {}
     busy = []
-    # The first line says what was measured.
-    for entry in entries[1:]:
+    for entry in entries:
         if not entry["run"].get("repeat"):
             size = len(entry["run"]["members"])
             sizes[size] = sizes.get(size, 0) + 1

@@ -75,3 +75,31 @@ fn achieved_rates_are_written_beside_the_results() {
         assert!(closed["asked_rps"].is_empty() && !closed["gpu"].is_empty(), "{closed:?}");
     }
 }
+
+#[test]
+fn a_simulation_says_what_arrived() {
+    let root = TempDir::new().unwrap();
+    let scenario = file(root.path(), "closed.toml", format!("{SCENARIO}{CLOSED}"));
+    let inspected = file(root.path(), "open.toml", SCENARIO);
+    let inspected = igniter().args(["trace", "inspect", "--json"]).arg(inspected).output().unwrap();
+    let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    let found = igniter().arg("simulate").arg(&scenario).arg("--json").output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    let rows = found["arrivals"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    // Counted on the way through the engine, and the same as drawn on their own.
+    for (row, known) in rows.iter().zip(inspected["workloads"].as_array().unwrap()) {
+        for key in ["workload", "asked_rps", "requests", "rate_rps", "gap_cv", "dispersion"] {
+            assert_eq!(row[key], known[key], "{key}");
+        }
+    }
+    let text = igniter().arg("simulate").arg(&scenario).output().unwrap().stdout;
+    let text = String::from_utf8(text).unwrap();
+    let line = |start: &str| text.lines().find(|line| line.trim().starts_with(start)).unwrap();
+    assert!(line("workload").contains("in/s  gap CV"), "{text}");
+    let cv = rows[1]["gap_cv"].as_f64().unwrap();
+    assert!(line("bursty").contains(&format!(" {cv:.2} ")), "{cv}: {text}");
+    // A comparison has one set of arrivals for all its tables.
+    let text = igniter().arg("compare").arg(&scenario).output().unwrap().stdout;
+    assert!(!String::from_utf8(text).unwrap().contains("gap CV"));
+}

@@ -261,6 +261,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
                 control: None,
                 duration: scenario.duration.min(Nanoseconds::new(12_000_000_000)),
                 seed: scenario.seed,
+                count_arrivals: false,
             };
             let records =
                 compare(&input).unwrap_or_else(|d| panic!("{name}, {strategy_name}: {d}"));

@@ -134,6 +134,7 @@ proptest! {
                 control: None,
                 duration: scenario.duration,
                 seed: scenario.seed,
+                count_arrivals: false,
             };
             let outcome = simulate(&input, |_: GpuId| Checker::default()).unwrap();
             prop_assert_eq!(outcome.unserved.len(), plan.infeasible.len());

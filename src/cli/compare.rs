@@ -8,6 +8,7 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::report::{Comparison, StrategyResult, comparison_text, short};
+use crate::run::Logging;
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
@@ -21,7 +22,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             .map(|strategy| {
                 progress.at(format!("planning and simulating {}", strategy.name()));
                 let planned = strategy.plan(&study)?;
-                let result = study.simulate(&planned.plan)?;
+                let arrivals = args.output.is_some();
+                let logging = Logging { arrivals, ..Logging::default() };
+                let (result, _) = study.simulate_logged(&planned.plan, logging)?;
                 progress.step();
                 anyhow::Ok((result, planned.seconds))
             })
@@ -31,10 +34,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     for (strategy, seconds) in strategies.iter().zip(&seconds) {
         folder.note_planning(strategy.name(), *seconds);
     }
-    let mut comparison = study.comparison(results);
-    if args.output.is_some() {
-        comparison = in_pool(args.threads, || study.with_arrivals(comparison))??;
-    }
+    let comparison = study.comparison(results);
     folder.finish(&comparison, &progress)?;
     drop(progress);
     if args.print.json {

@@ -88,7 +88,12 @@ fn write(
             SweepSeries { name: name.clone(), marks: own.map(mark).collect() }
         })
         .collect();
-    let figure = pareto_figure("frontier", &series, args.judge.target)?;
+    let figure = pareto_figure(
+        "frontier",
+        &series,
+        ("cost_per_hour", "attainment_pct"),
+        Some(args.judge.target),
+    )?;
     write_figures(&mut dir, &[figure])?;
     manifest.stop();
     Ok(dir.finish(manifest)?)

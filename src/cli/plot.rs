@@ -148,7 +148,15 @@ fn series(table: &PointTable, x: &str, y: &str) -> anyhow::Result<Vec<SweepSerie
 
 fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
     let x = axis(args.x.as_deref(), table, 0, "--x")?;
-    let rows = axis(args.rows.as_deref(), table, 1, "--rows")?;
+    // The last axis that is not on the x axis already.
+    let rows = match &args.rows {
+        Some(rows) => axis(Some(rows), table, 0, "--rows")?,
+        None => match table.axes().iter().rev().find(|axis| *axis != x) {
+            Some(rows) => rows,
+            None => bail!("the sweep has no axis beside {x}; say which column with --rows"),
+        },
+    };
+    ensure!(rows != x, "the columns and the rows of a heat map are both {x}; name another --rows");
     let y = args.y.as_deref().unwrap_or("attainment_pct");
     let (columns, lines) = (table.distinct(x)?, table.distinct(rows)?);
     ensure!(
@@ -180,15 +188,17 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
 
 fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
     let mut all = Vec::new();
+    let x_name = args.x.as_deref().unwrap_or("cost_per_hour");
+    let y_name = args.y.as_deref().unwrap_or("attainment_pct");
     for arm in table.arms() {
         let own = table.arm(&arm);
-        let x = own.numbers(args.x.as_deref().unwrap_or("cost_per_hour"))?;
-        let y = own.numbers(args.y.as_deref().unwrap_or("attainment_pct"))?;
+        let (x, y) = (own.numbers(x_name)?, own.numbers(y_name)?);
         let marks = x.into_iter().zip(y).filter_map(|(x, y)| {
             let (x, y) = (x?, y?);
             Some(SweepMark { x, y, low: y, high: y })
         });
         all.push(SweepSeries { name: arm, marks: marks.collect() });
     }
-    Ok(pareto_figure(&name(args, "pareto"), &all, args.target)?)
+    let target = y_name.ends_with("attainment_pct").then_some(args.target);
+    Ok(pareto_figure(&name(args, "pareto"), &all, (x_name, y_name), target)?)
 }

@@ -9,7 +9,9 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::report::{ActionRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
+use crate::report::{
+    ActionRow, ArrivalRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace,
+};
 use crate::run::Logging;
 use crate::units::Nanoseconds;
 use serde::Serialize;
@@ -25,6 +27,7 @@ struct Document<'a> {
     cost_per_hour: f64,
     infeasible: &'a [InfeasibleRow],
     workloads: &'a [WorkloadSummary],
+    arrivals: &'a [ArrivalRow],
     gpus: &'a [GpuSummary],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     actions: &'a [ActionRow],
@@ -63,6 +66,8 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             .trace_out
             .as_ref()
             .map(|_| args.trace_window.unwrap_or((Nanoseconds::ZERO, Nanoseconds::MAX))),
+        // Nobody would see them in silence.
+        arrivals: args.output.is_some() || args.print.json || !args.print.quiet,
     };
     let (result, traces) = in_pool(args.threads, || study.simulate_logged(&plan, logging))??;
     if let Some(path) = &args.trace_out {
@@ -70,10 +75,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         write_file_with(path, |out| write_trace(out, &plan, study.workloads(), &traces))?;
     }
     progress.step();
-    let mut comparison = study.comparison(vec![result]);
-    if args.output.is_some() {
-        comparison = in_pool(args.threads, || study.with_arrivals(comparison))??;
-    }
+    let comparison = study.comparison(vec![result]);
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let result = &comparison.strategies[0];
@@ -87,6 +89,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             cost_per_hour: result.cost_per_hour,
             infeasible: &result.infeasible,
             workloads: &result.workloads,
+            arrivals: &result.arrivals,
             gpus: &result.gpus,
             actions: &result.actions,
             simulated_s: comparison.simulated_s,

@@ -88,7 +88,8 @@ pub enum BoundMethod {
     ShareSum,
     /// The dual of the linear program over all fillings by least shares among n members.
     CuttingStock,
-    /// The dual of the linear program over all feasible co-locations of types of workloads.
+    /// The dual of the linear program over all feasible co-locations of types of workloads, or of classes that are
+    /// as easy as their easiest workload.
     ConfigurationLp,
     /// Every feasible co-location was listed and the best partition found.
     Exhaustive,

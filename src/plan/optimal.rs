@@ -6,7 +6,7 @@
 //! | any number, of at most 150 types | configuration LP, rounded down; the rest greedily and by local search | the LP's dual |
 //! | the same, with predictors that are not [`crate::predictor::Additive`]: to 70 types | the same | the LP's dual |
 //! | and of 71 to 150 types | the same with those co-locations that are found quickly | cutting stock |
-//! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock |
+//! | others | greedy and local search, in parallel over chunks of 1,000 | cutting stock; `lower_bound` proves more for a few thousand |
 //!
 //! Types are workloads of the same model, SLO and rate. Every stage uses least-fixed-point shares, so
 //! that all members meet latency and rate as predicted. The same seed and number of rounds give the same

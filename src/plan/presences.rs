@@ -32,6 +32,13 @@ pub(super) struct Offer {
     scheduling_ms: Vec<f64>,
 }
 
+impl Offer {
+    /// How long the member may execute on the GPU at full clock, in ms.
+    pub(super) fn limit_ms(&self) -> f64 {
+        self.limit_ms
+    }
+}
+
 /// A member that is being grown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Growing {

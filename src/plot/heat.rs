@@ -77,10 +77,13 @@ pub fn heat_figure(
                     let look = Text::new(TICK, Align::Right);
                     text(area, (frame.x - 10, at), look, value)?;
                 }
-                let at = (MARGIN + dots(0.55 * LABEL), frame.y + frame.h / 2);
-                text(area, at, look.upright(), &words(row_name))?;
             }
         }
+        // Once for all rows of panels: next to each, a long name would run into the one below.
+        let first = top + TITLE;
+        let last = top + count(rows.saturating_sub(1)) * row_height + TITLE + height;
+        let at = (MARGIN + dots(0.55 * LABEL), (first + last) / 2);
+        text(area, at, Text::new(LABEL, Align::Centre).upright(), &words(row_name))?;
         Ok(())
     })?;
     let mean = mean_over(averaged).map_or_else(String::new, |mean| format!(", {mean}"));

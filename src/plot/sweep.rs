@@ -46,7 +46,7 @@ pub struct LinePanel {
 const COLUMNS: usize = 3;
 const TITLE: i32 = 44;
 /// Gap between panels in a row.
-const GAP: i32 = 62;
+const GAP: i32 = 84;
 
 /// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
 /// it rises). `averaged` names the axes of which the marks are means.
@@ -94,14 +94,22 @@ pub fn line_figure(
         }
         Ok(())
     })?;
-    let marker = target.map_or_else(String::new, |target| {
+    let crosses = |target: f64| {
+        panels.iter().flat_map(|p| &p.series).any(|s| crossing(&s.marks, target).is_some())
+    };
+    let marker = target.filter(|target| crosses(*target)).map_or_else(String::new, |target| {
         format!(" The vertical lines mark where each line last meets {target} %.")
     });
+    let drawn = marks().any(has_band);
     let bands = match mean_over(averaged) {
-        None => "with confidence bands".to_owned(),
-        Some(mean) => format!("{mean}; bands hold the confidence intervals of all its points"),
+        None if drawn => ", with confidence bands".to_owned(),
+        None => String::new(),
+        Some(mean) if drawn => {
+            format!(", {mean}; bands hold the confidence intervals of all its points")
+        }
+        Some(mean) => format!(", {mean}"),
     };
-    let caption = format!("{} over {}, {bands}.{marker}", words(y_name), words(x_name));
+    let caption = format!("{} over {}{bands}.{marker}", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
 
@@ -135,7 +143,7 @@ fn draw_lines(
     let floor = y.low;
     let mut panel = Panel::open(area, frame, x, y)?;
     for (index, series) in data.series.iter().enumerate() {
-        if series.marks.iter().any(|mark| mark.high > mark.low) {
+        if series.marks.iter().any(has_band) {
             let up = series.marks.iter().map(|mark| panel.at(mark.x, mark.high));
             let down = series.marks.iter().rev().map(|mark| panel.at(mark.x, mark.low));
             let band: Vec<(i32, i32)> = up.chain(down).collect();
@@ -146,7 +154,11 @@ fn draw_lines(
         let points: Vec<(f64, f64)> = series.marks.iter().map(|mark| (mark.x, mark.y)).collect();
         panel.line(&points, colour(index), dashes(index))?;
         for mark in &series.marks {
-            symbol(area, panel.at(mark.x, mark.y), index, colour(index), 7)?;
+            // A symbol that later ones will lie upon is larger, so that it shows around them.
+            let above = data.series[index + 1..].iter().flat_map(|series| &series.marks);
+            let at = panel.at(mark.x, mark.y);
+            let covering = above.filter(|other| panel.at(other.x, other.y) == at).count();
+            symbol(area, at, index, colour(index), 7 + 4 * count(covering))?;
         }
     }
     if let Some(target) = target {
@@ -161,6 +173,10 @@ fn draw_lines(
     Ok(())
 }
 
+fn has_band(mark: &SweepMark) -> bool {
+    mark.high > mark.low
+}
+
 /// The x value up to (or from) which a line meets the target; none when it always or never does.
 fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
     let met: Vec<bool> = marks.iter().map(|mark| mark.y >= target).collect();
@@ -171,20 +187,30 @@ fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
     }
 }
 
-/// Cost against attainment: a symbol for each point, and the front of those that no other beats.
+/// One number against another, such as attainment against cost: a symbol for each point, and the front of those that
+/// no other beats, which has little of the one and much of the other. `target` draws a level.
 ///
 /// # Errors
 /// When it cannot be drawn.
-pub fn pareto_figure(stem: &str, series: &[SweepSeries], target: f64) -> Result<Figure, PlotError> {
+pub fn pareto_figure(
+    stem: &str,
+    series: &[SweepSeries],
+    (x_name, y_name): (&str, &str),
+    target: Option<f64>,
+) -> Result<Figure, PlotError> {
     let marks = || series.iter().flat_map(|s| &s.marks);
-    let x = x_axis(marks().map(|mark| mark.x), false).titled(&words("cost_per_hour"));
-    let y = y_axis(marks().map(|mark| mark.y), true).titled(&words("attainment_pct"));
+    let x = x_axis(marks().map(|mark| mark.x), false).titled(&words(x_name));
+    let y = y_axis(marks().map(|mark| mark.y), target.is_some()).titled(&words(y_name));
     let mut legend = Legend::default();
     for (index, s) in series.iter().enumerate() {
         legend.add(Key::Symbol(colour(index), index), &shortened(&s.name, 32));
     }
-    legend.add(Key::Line(GREY, None), "best for its cost");
-    legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+    let costs = x_name == "cost_per_hour";
+    let best = if costs { "best for its cost" } else { "best in both" };
+    legend.add(Key::Line(GREY, None), best);
+    if let Some(target) = target {
+        legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+    }
     let top = MARGIN + legend.height(ONE_COLUMN - 2 * MARGIN) + 14;
     let left = MARGIN + left_of(&y);
     let (width, height) = (ONE_COLUMN - left - MARGIN - 24, inches(2.1));
@@ -192,7 +218,9 @@ pub fn pareto_figure(stem: &str, series: &[SweepSeries], target: f64) -> Result<
         legend.draw(area, MARGIN, ONE_COLUMN)?;
         let (x_end, y_low) = (x.high, y.low);
         let mut panel = Panel::open(area, Frame::new(left, top, width, height), x, y)?;
-        panel.across(target, INK, TARGET)?;
+        if let Some(target) = target {
+            panel.across(target, INK, TARGET)?;
+        }
         let steps = front(&marks().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(), x_end);
         if let Some((first, _)) = steps.first() {
             let whole: Vec<(f64, f64)> =
@@ -206,8 +234,8 @@ pub fn pareto_figure(stem: &str, series: &[SweepSeries], target: f64) -> Result<
         }
         Ok(())
     })?;
-    let caption =
-        "SLO attainment against cost; the line joins what is best for its cost.".to_owned();
+    let best = if costs { "what is best for its cost" } else { "what no other beats in both" };
+    let caption = format!("{} against {}; the line joins {best}.", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
 
@@ -325,8 +353,11 @@ mod tests {
                     }
                 }
             }
-            let figure = pareto_figure("p", &[series(n)], 99.0).unwrap();
-            assert!(super::super::canvas::parse(figure.svg()).is_ok());
+            for target in [None, Some(99.0)] {
+                let names = ("cost_per_hour", "attainment_pct");
+                let figure = pareto_figure("p", &[series(n)], names, target).unwrap();
+                assert!(super::super::canvas::parse(figure.svg()).is_ok());
+            }
         }
     }
 }

@@ -31,7 +31,10 @@ impl Screen {
 }
 
 /// Columns that a narrow terminal does without, the least needed one first.
-const SPARED: [usize; 8] = [11, 6, 10, 2, 3, 4, 7, 1];
+const SPARED: [usize; 10] = [13, 11, 12, 6, 10, 2, 3, 4, 7, 1];
+
+/// The columns of what arrived, which only a single strategy has: it is the same for all.
+const ARRIVALS: [usize; 2] = [11, 12];
 
 /// The lines of a table that fit between the edges of a screen: of a table that is too wide, the columns in `spared`
 /// are left out one after the other.
@@ -68,15 +71,16 @@ const RESET: &str = "\u{1b}[0m";
 /// The tables of all strategies, one below the other, below what they were simulated with.
 #[must_use]
 pub fn comparison_text(comparison: &Comparison, screen: Screen) -> String {
-    let parts: Vec<String> =
-        comparison.strategies.iter().map(|result| strategy_text(result, screen)).collect();
+    let alone = comparison.strategies.len() == 1;
+    let parts = comparison.strategies.iter().map(|result| strategy_text(result, alone, screen));
+    let parts: Vec<String> = parts.collect();
     let header = comparison.truth.as_ref().map_or_else(String::new, |t| t.sentence() + "\n\n");
     header + &parts.join("\n")
 }
 
-/// One headline and one line per workload.
+/// One headline and one line per workload, with what arrived if that is asked for and known.
 #[must_use]
-pub fn strategy_text(result: &StrategyResult, screen: Screen) -> String {
+pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) -> String {
     let colours = screen.colours;
     let mut text = match colours {
         Colours::Off => format!("{}\n", result.headline()),
@@ -86,15 +90,18 @@ pub fn strategy_text(result: &StrategyResult, screen: Screen) -> String {
     table.load_style(NOTHING);
     table.set_header([
         "workload", "GPU", "model", "batch", "SM %", "SLO ms", "pred. ms", "mean ms", "P99 ms",
-        "viol. %", "req/s", "P99/SLO", "",
+        "viol. %", "req/s", "in/s", "gap CV", "P99/SLO", "",
     ]);
     for workload in &result.workloads {
         table.add_row(cells(result, workload));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
-        if !matches!(index, 0 | 2 | 11 | 12) {
+        if !matches!(index, 0 | 2 | 13 | 14) {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        if ARRIVALS.contains(&index) && (!arrivals || result.arrivals.is_empty()) {
+            column.set_constraint(ColumnConstraint::Hidden);
         }
     }
     for line in fitted_lines(&mut table, &SPARED, screen.columns) {
@@ -127,6 +134,13 @@ fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
         let parts: Vec<String> = result.placements_of(&w.workload).map(of).collect();
         if parts.is_empty() { "–".to_owned() } else { parts.join("+") }
     };
+    // The clients of a closed loop have a row for each server: rates add up, the CVs of gaps do not.
+    let arrived: Vec<_> = result.arrivals.iter().filter(|row| row.workload == w.workload).collect();
+    let in_rate = short(arrived.iter().map(|row| row.rate_rps).sum());
+    let gap_cv = match arrived.as_slice() {
+        [row] => short_option(row.gap_cv.map(|cv| if cv < 5e-4 { 0.0 } else { cv })),
+        _ => "–".to_owned(),
+    };
     [
         shortened(w.workload.as_str()),
         joined(&|row| row.gpu.to_string()),
@@ -139,6 +153,8 @@ fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
         short_option(w.p99_ms),
         short_option(w.slo_violation_pct),
         short(w.throughput_rps),
+        in_rate,
+        gap_cv,
         w.p99_ms.map_or_else(String::new, |p99| bar(p99 / w.slo_ms)),
         mark(w.verdict).to_owned(),
     ]

@@ -1,55 +1,43 @@
 //! What arrived, beside what became of it.
 
 use super::{RunError, Study};
-use crate::domain::{GpuId, WorkloadName};
-use crate::report::{ArrivalRow, Comparison, StrategyResult};
-use crate::scenario::ScenarioWorkload;
+use crate::domain::{GpuId, WorkloadId, WorkloadName};
+use crate::report::{ArrivalRow, StrategyResult};
 use crate::sim::{ServerOutcome, SimError};
 use crate::workload::ArrivalStatistics;
-use rayon::prelude::*;
 
 impl Study {
-    /// The same with what arrived for each workload in the whole run. Arrivals that are known without a run are drawn
-    /// once more, one after another, none kept.
-    ///
-    /// # Errors
-    /// When arrivals cannot be made any more, as a file has changed.
-    pub fn with_arrivals(&self, mut comparison: Comparison) -> Result<Comparison, RunError> {
-        let scenario = self.scenario();
-        let draw = |entry: &ScenarioWorkload| {
-            if entry.arrival.waits_for_answers() {
-                return Ok(None);
-            }
-            let (name, rate) = (&entry.workload.name, entry.workload.rate);
-            let process = entry.arrival.build(name, rate, scenario.duration, scenario.seed);
-            let mut process = process.map_err(SimError::from)?;
-            let found = ArrivalStatistics::of(process.as_mut(), scenario.duration);
-            let asked_rps = (!entry.arrival.has_own_rate()).then(|| rate.get());
-            Ok(Some(ArrivalRow { asked_rps, ..row(name, &found) }))
-        };
-        let open: Vec<Option<ArrivalRow>> =
-            scenario.workloads.par_iter().map(draw).collect::<Result<_, RunError>>()?;
-        for result in &mut comparison.strategies {
-            let closed = std::mem::take(&mut result.arrivals);
-            for (entry, open) in scenario.workloads.iter().zip(&open) {
-                let of_workload = closed.iter().filter(|row| row.workload == entry.workload.name);
-                result.arrivals.extend(open.iter().chain(of_workload).cloned());
-            }
-        }
-        Ok(comparison)
-    }
-
-    /// The result with what the clients of each server sent, where they are in a closed loop.
-    pub(super) fn with_clients(
+    /// The result with what arrived for each workload in the whole run: what the run counted on its way, and what the
+    /// clients of each server sent. Arrivals of workloads without a place, which are in no run, are drawn here.
+    pub(super) fn with_arrivals(
         &self,
         result: StrategyResult,
+        arrived: &[(WorkloadId, ArrivalStatistics)],
         servers: &[(GpuId, ServerOutcome)],
-    ) -> StrategyResult {
-        let sent = servers.iter().filter_map(|(gpu, server)| {
-            let name = &self.workloads()[server.workload.index()].name;
-            Some(ArrivalRow { gpu: Some(gpu.index()), ..row(name, &server.sent?) })
-        });
-        StrategyResult { arrivals: sent.collect(), ..result }
+    ) -> Result<StrategyResult, RunError> {
+        let scenario = self.scenario();
+        let mut arrivals = Vec::new();
+        for (index, entry) in scenario.workloads.iter().enumerate() {
+            let (name, rate) = (&entry.workload.name, entry.workload.rate);
+            if entry.arrival.waits_for_answers() {
+                let own = servers.iter().filter(|(_, s)| s.workload.index() == index);
+                arrivals.extend(own.filter_map(|(gpu, server)| {
+                    Some(ArrivalRow { gpu: Some(gpu.index()), ..row(name, &server.sent?) })
+                }));
+                continue;
+            }
+            let found = match arrived.iter().find(|(id, _)| id.index() == index) {
+                Some((_, found)) => *found,
+                None => {
+                    let process = entry.arrival.build(name, rate, scenario.duration, scenario.seed);
+                    let mut process = process.map_err(SimError::from)?;
+                    ArrivalStatistics::of(process.as_mut(), scenario.duration)
+                }
+            };
+            let asked_rps = (!entry.arrival.has_own_rate()).then(|| rate.get());
+            arrivals.push(ArrivalRow { asked_rps, ..row(name, &found) });
+        }
+        Ok(StrategyResult { arrivals, ..result })
     }
 }
 

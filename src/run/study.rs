@@ -25,6 +25,8 @@ pub struct Logging<'d> {
     pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
     /// What happened from one time to another, for [`crate::report::write_trace`].
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
+    /// What arrived for each workload, as [`StrategyResult::arrivals`].
+    pub arrivals: bool,
 }
 
 /// A scenario with its predictors: everything is checked, nothing has run.
@@ -316,15 +318,12 @@ impl Study {
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
-        let mut servers = Vec::new();
         for gpu in outcome.gpus {
-            servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
             collectors.push(gpu.sink);
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
         }
         let result = self.result(plan, collectors, predicted_violations);
-        let result = self.with_clients(result, &servers);
         Ok(result.with_control(&actions, &windows, &self.workloads))
     }
 
@@ -351,7 +350,8 @@ impl Study {
             (self.collector(gpu), (logs[gpu.index()].take(), trace(gpu)))
         };
         let simulated = self.all_simulated();
-        let outcome = simulate(&self.input(plan, &simulated), take)?;
+        let input = self.input(plan, &simulated);
+        let outcome = simulate(&SimInput { count_arrivals: logging.arrivals, ..input }, take)?;
         let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
         let (mut actions, mut windows) = (Vec::new(), Vec::new());
         let mut servers = Vec::new();
@@ -367,8 +367,10 @@ impl Study {
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, &self.workloads, dir, format)?;
         }
-        let result = self.result(plan, collectors, predicted_violations);
-        let result = self.with_clients(result, &servers);
+        let mut result = self.result(plan, collectors, predicted_violations);
+        if logging.arrivals {
+            result = self.with_arrivals(result, &outcome.arrived, &servers)?;
+        }
         Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 
@@ -383,6 +385,7 @@ impl Study {
             control: Some(&self.scenario.control),
             duration: self.scenario.duration,
             seed: self.scenario.seed,
+            count_arrivals: false,
         }
     }
 

@@ -1,10 +1,10 @@
 //! Where the requests of a server come from.
 
-use super::SimWorkload;
-use crate::units::{Nanoseconds, RequestsPerSecond};
+use super::{SimInput, SimWorkload};
+use crate::units::RequestsPerSecond;
 use crate::workload::{
-    ArrivalError, ArrivalProcess, ArrivalSpec, ArrivalStatistics, Clients, SplitArrivals,
-    TraceFault,
+    ArrivalCount, ArrivalError, ArrivalProcess, ArrivalSpec, ArrivalStatistics, Clients,
+    CountedArrivals, SplitArrivals, TraceFault,
 };
 
 /// Where the requests of a server come from.
@@ -18,25 +18,32 @@ pub(super) enum Arrivals {
 
 impl Arrivals {
     /// Those of the server `own` of several that serve the workload at the given rates; of the only one, where
-    /// there are fewer than two rates.
+    /// there are fewer than two rates. Where arrivals are counted, the count of all requests of
+    /// the workload comes with the first of its servers.
     pub(super) fn new(
         entry: &SimWorkload,
         rates: &[RequestsPerSecond],
         own: usize,
-        duration: Nanoseconds,
-        seed: u64,
-    ) -> Result<Self, ArrivalError> {
+        input: &SimInput<'_>,
+    ) -> Result<(Self, Option<ArrivalCount>), ArrivalError> {
+        let SimInput { duration, seed, .. } = *input;
         let SimWorkload { workload, arrival, .. } = entry;
         if let ArrivalSpec::ClosedLoop(spec) = arrival {
             let clients = Clients::new(*spec, &workload.name, rates, own, duration, seed);
-            return Ok(Self::Closed(Box::new(clients)));
+            return Ok((Self::Closed(Box::new(clients)), None));
         }
-        let whole = arrival.build(&workload.name, workload.rate, duration, seed)?;
-        Ok(Self::Open(if rates.len() > 1 {
-            Box::new(SplitArrivals::new(whole, rates, own))
-        } else {
-            whole
-        }))
+        let mut whole = arrival.build(&workload.name, workload.rate, duration, seed)?;
+        // Every server of several goes through all requests of the workload: one of them counts.
+        let mut count = None;
+        if input.count_arrivals && own == 0 {
+            let counted = CountedArrivals::new(whole, duration);
+            count = Some(counted.count());
+            whole = Box::new(counted);
+        }
+        if rates.len() > 1 {
+            whole = Box::new(SplitArrivals::new(whole, rates, own));
+        }
+        Ok((Self::Open(whole), count))
     }
 
     /// As [`ArrivalProcess::faults`].

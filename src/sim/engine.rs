@@ -46,6 +46,8 @@ pub struct SimInput<'a> {
     pub duration: Nanoseconds,
     /// The seed of all streams.
     pub seed: u64,
+    /// Whether arrivals are counted on their way, which takes a few nanoseconds for each.
+    pub count_arrivals: bool,
 }
 
 impl<'a> SimInput<'a> {
@@ -62,6 +64,8 @@ pub struct SimOutcome<S> {
     pub gpus: Vec<GpuOutcome<S>>,
     /// Workloads that the plan does not place. None of their requests is served or recorded.
     pub unserved: Vec<WorkloadId>,
+    /// What arrived, where that was asked for: for each workload that is placed, but for those in a closed loop.
+    pub arrived: Vec<(WorkloadId, ArrivalStatistics)>,
 }
 
 /// What became of one GPU.
@@ -134,7 +138,7 @@ where
     S: Send,
     F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
 {
-    let Prepared { gpus, unserved, faults } = prepare(input)?;
+    let Prepared { gpus, unserved, faults, counts } = prepare(input)?;
     let run = |(gpu, run)| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
@@ -149,7 +153,9 @@ where
         }
     }
     // In order, so that of several errors the same one is reported each time.
-    Ok(SimOutcome { gpus: gpus.into_iter().collect::<Result<_, _>>()?, unserved })
+    let gpus = gpus.into_iter().collect::<Result<_, _>>()?;
+    let arrived = counts.into_iter().filter_map(|(id, count)| Some((id, *count.get()?))).collect();
+    Ok(SimOutcome { gpus, unserved, arrived })
 }
 
 /// Adds the names to a number that the predictor should not have given.

@@ -13,7 +13,7 @@ use super::{LoadOverlap, ServiceTime, SimError};
 use crate::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use crate::predictor::Predictor;
 use crate::units::{Nanoseconds, RequestsPerSecond};
-use crate::workload::{Purpose, Stream, TraceFault, stream};
+use crate::workload::{ArrivalCount, Purpose, Stream, TraceFault, stream};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -62,6 +62,8 @@ pub(super) struct Prepared<'a> {
     pub(super) unserved: Vec<WorkloadId>,
     /// What may go wrong with the arrivals while the run goes on.
     pub(super) faults: Vec<(WorkloadName, TraceFault)>,
+    /// What will have arrived, where that is asked for.
+    pub(super) counts: Vec<(WorkloadId, ArrivalCount)>,
 }
 
 /// Checks the whole input and opens all arrivals.
@@ -69,8 +71,9 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let workloads = index_workloads(input.workloads)?;
     let replicas = check_placements(input, &workloads)?;
     check_size(input, &replicas)?;
+    let mut counts = Vec::new();
     let gpus = (input.plan.gpus.iter().enumerate())
-        .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, gpu, co))
+        .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, (gpu, co), &mut counts))
         .collect::<Result<Vec<_>, _>>()?;
     let named = |server: &ServerRun| {
         let name = &input.workloads[server.workload.index()].workload.name;
@@ -78,7 +81,8 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     };
     let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
-    Ok(Prepared { gpus, unserved: unplaced.map(|(i, _)| WorkloadId::new(i)).collect(), faults })
+    let unserved = unplaced.map(|(i, _)| WorkloadId::new(i)).collect();
+    Ok(Prepared { gpus, unserved, faults, counts })
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -161,8 +165,8 @@ fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
     replicas: &[Vec<Replica>],
-    gpu: usize,
-    co_location: &CoLocation,
+    (gpu, co_location): (usize, &CoLocation),
+    counts: &mut Vec<(WorkloadId, ArrivalCount)>,
 ) -> Result<GpuRun<'a>, SimError> {
     let predictor = predictor_of(input, gpu, co_location)?;
     let mut servers = Vec::new();
@@ -191,7 +195,8 @@ fn prepare_gpu<'a>(
         let own = own.expect("every placement is listed");
         let rates: Vec<RequestsPerSecond> =
             replicas[index].iter().filter_map(|replica| replica.served).collect();
-        let arrivals = Arrivals::new(entry, &rates, own, input.duration, input.seed)?;
+        let (arrivals, count) = Arrivals::new(entry, &rates, own, input)?;
+        counts.extend(count.map(|count| (WorkloadId::new(index), count)));
         // Each replica draws from a part of the stream that no other reaches.
         let random = |purpose| {
             let mut random: Stream = stream(input.seed, name, purpose);

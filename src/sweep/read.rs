@@ -350,3 +350,62 @@ fn check_ends(
         if log { "two different numbers above 0" } else { "two different finite numbers" };
     Err(complain.about(key, &format!("from {from} to {to}"), allowed, "correct the ends"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        axis: Vec<RawAxis>,
+    }
+
+    fn read(axes: &str) -> Result<Grid, String> {
+        let file: File = toml::from_str(axes).unwrap();
+        grid(&file.axis, Complaint { path: Path::new("s.toml") }).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn values_that_come_twice_are_refused() {
+        for (axis, words) in [
+            ("values = [1, 2, 1.0]", "the value 1 twice, as number 1 and 3"),
+            ("values = [\"a\", \"b\", \"b\"]", "the value b twice, as number 2 and 3"),
+            (
+                "linear = { from = 1, to = 1.00001, count = 5 }",
+                "the value 1 twice, as number 1 and 2",
+            ),
+        ] {
+            let message = read(&format!("[[axis]]\npath = \"rate_scale\"\n{axis}")).unwrap_err();
+            assert!(message.starts_with("s.toml: axis[0]"), "{message}");
+            assert!(message.contains(words) && message.contains("count in [seeds]"), "{message}");
+        }
+        let zip = |a: &str, b: &str| {
+            let field = |path, values| format!("{{ path = \"{path}\", values = {values} }}");
+            read(&format!("[[axis]]\nzip = [{}, {}]", field("a", a), field("b", b)))
+        };
+        assert!(zip("[1, 1, 2]", "[1, 2, 2]").is_ok());
+        let message = zip("[1, 2, 1]", "[5, 6, 5]").unwrap_err();
+        assert!(
+            message.contains("a with b the value 1 with 5 twice, as number 1 and 3"),
+            "{message}"
+        );
+        // Rounded samples of a hypercube meet, and may.
+        let latin =
+            "[[axis]]\nsamples = 9\nlatin = [{ path = \"a\", from = 1, to = 3, round = true }]";
+        assert_eq!(read(latin).unwrap().len(), Some(9));
+    }
+
+    #[test]
+    fn one_slo_has_one_axis() {
+        let axes = |one: &str, other: &str| {
+            let axis = |path| format!("[[axis]]\npath = \"{path}\"\nvalues = [2, 5]\n");
+            read(&(axis(one) + &axis(other)))
+        };
+        let message = axes("workload.*.slo_ms", "workload.*.slo_x_solo").unwrap_err();
+        assert!(
+            message.contains("gives the same SLO as the axis \"workload.*.slo_ms\""),
+            "{message}"
+        );
+        assert!(axes("workload.W1.slo_ms", "workload.W2.slo_x_solo").is_ok());
+    }
+}

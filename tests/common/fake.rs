@@ -189,6 +189,7 @@ impl FakeScenario {
             control: None,
             duration: Nanoseconds::from_seconds(seconds).unwrap(),
             seed,
+            count_arrivals: false,
         }
     }
 }

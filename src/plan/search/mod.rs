@@ -5,6 +5,7 @@
 //! the least shares of a set of members with given batches exist and are found by growing them from
 //! below (`super::shares::ShareFitter::grow`), and every part of a co-location that works, works.
 
+pub(super) mod classes;
 pub(super) mod clock;
 pub(super) mod configuration_lp;
 pub(super) mod cutting_stock;

@@ -117,7 +117,16 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
     let campaign = campaign(args, &kind, &base, &devices)?;
     let mut journal = Journal::open(&args.output.join("journal.jsonl"), &campaign)?;
     let mut failed = Vec::new();
-    let measured = measure(args, &base, &devices, &runs, &mut journal, &mut failed);
+    let began = Instant::now();
+    let mut measure = |failed: &mut Vec<ProfileRun>| {
+        measure(args, &base, &devices, &runs, began, &mut journal, failed)
+    };
+    let mut measured = measure(&mut failed);
+    if measured.is_ok() && !failed.is_empty() && !life::interrupted() {
+        // Once more, after all others: the reason may have gone.
+        failed.clear();
+        measured = measure(&mut failed);
+    }
     if life::interrupted() {
         measured?;
         return Err(life::Interrupted.into());
@@ -200,7 +209,7 @@ fn campaign(
     })
 }
 
-/// Measures what is not finished, while there is time. Runs that cannot be measured are added to `failed`.
+/// Measures what is not finished, while there is time since `began`. Runs that cannot be measured are added to `failed`.
 ///
 /// # Errors
 /// When no run could be measured, a result cannot be kept, or a signal asks to end.
@@ -209,10 +218,10 @@ fn measure(
     base: &Profile,
     devices: &[Device],
     runs: &[ProfileRun],
+    began: Instant,
     journal: &mut Journal,
     failed: &mut Vec<ProfileRun>,
 ) -> anyhow::Result<()> {
-    let began = Instant::now();
     let alone = Nanoseconds::from_seconds(args.seconds).context("--seconds")?;
     let together = args.colocated_seconds.unwrap_or(args.seconds);
     let together = Nanoseconds::from_seconds(together).context("--colocated-seconds")?;

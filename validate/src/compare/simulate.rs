@@ -160,6 +160,7 @@ pub fn simulated_arm(
         spec: sim_setting(&scenario.engine, info.models),
         duration: scenario.duration.max(Nanoseconds::new(last)),
         seed: scenario.seed,
+        count_arrivals: false,
     };
     let outcome = simulate(&input, |_| Keep::default())?;
     drop(files);
