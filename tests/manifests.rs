@@ -1,5 +1,7 @@
 //! What the manifest of results says of what they were made from.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use common::{SHORT, file, igniter};

@@ -43,7 +43,7 @@ version = 1
 name = "on-slurm"
 scenario = "$PWD/scenarios/paper-12-poisson.toml"
 [set]
-duration_s = 600
+duration_s = 300
 warmup_s = 1
 cooldown_s = 1
 percentiles = "histogram"
@@ -58,13 +58,13 @@ submit() { # ARRAY [SHARDS]
 
 "$IGNITER" sweep "$work/sweep.toml" -o "$work/whole" --quiet
 
-# Shard 2 is killed as soon as it has finished some points. It has 25 of ten simulated minutes, and one thread: seconds of
+# Shard 2 is killed as soon as it has finished some points. It has 25 of five simulated minutes, and one thread: seconds of
 # work, where the kill comes within a fraction of one.
 job=$(submit 0-3)
 victim=$work/sharded/shard-00002-of-00004/.sweep/progress
-slurm_until 60 test -s "$victim" || fail "shard 2 never finished a point"
+slurm_until 120 test -s "$victim" || fail "shard 2 never finished a point"
 scancel --signal=KILL --full "${job}_2" || true
-slurm_wait "$job" 120
+slurm_wait "$job" 300
 codes=$(slurm_exit_codes "$job")
 echo "first time, task=code:signal: $codes"
 [[ $codes == *"0=0:0"* && $codes == *"3=0:0"* ]] || fail "shards that nobody killed did not end well"
@@ -77,7 +77,7 @@ job=$(submit 2)
 slurm_wait "$job" 60
 grep -- "--shards N" "$work/${job}_2.log" >/dev/null || fail "a lone task did not ask for its number of shards"
 job=$(submit 2 4)
-slurm_wait "$job" 120
+slurm_wait "$job" 300
 codes=$(slurm_exit_codes "$job")
 echo "again, task=code:signal: $codes"
 [[ $codes == "2=0:0" ]] || fail "shard 2 did not finish"
