@@ -35,10 +35,10 @@ impl ArrivalProcess for Wave {
                 return None;
             }
             let angle = std::f64::consts::TAU * self.last_s / self.period_s;
-            let rate = self.mean_rps * 2.0_f64.powf(angle.sin());
+            let rate = self.mean_rps * libm::exp2(libm::sin(angle));
             let dice: f64 = Exp1.sample(&mut self.random);
             // An exponential draw is above −ln(p) with probability p.
-            if dice > -(rate / highest).ln() {
+            if dice > -libm::log(rate / highest) {
                 return Some(at);
             }
         }

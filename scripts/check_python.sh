@@ -15,7 +15,7 @@ if ! python3 -m venv "$work/venv" >/dev/null 2>&1; then
     echo "skipped: python3 cannot make a virtual environment (Debian: apt-get install python3-venv)"
     exit 0
 fi
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check pandas pyarrow polars duckdb
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/python-requirements.txt
 cat >"$work/sweep.toml" <<TOML
 version = 1
 scenario = "$PWD/scenarios/paper-12-bursty.toml"

@@ -378,7 +378,8 @@ def profile_text(out):
     entries = [json.loads(line) for line in (out / "profile/journal.jsonl").read_text().splitlines()]
     sizes = {}
     busy = []
-    for entry in entries:
+    # The first line says what was measured.
+    for entry in entries[1:]:
         if not entry["run"].get("repeat"):
             size = len(entry["run"]["members"])
             sizes[size] = sizes.get(size, 0) + 1

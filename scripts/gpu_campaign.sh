@@ -176,7 +176,7 @@ if [[ -e $out/done/facts ]]; then
             point="$point_s" group="$group_s" starts=$((sessions * start_s)) -)
         read -r all estimate <<<"$estimate"
         measured=0
-        [[ -e $out/profile/journal.jsonl ]] && measured=$(wc -l <"$out/profile/journal.jsonl")
+        [[ -e $out/profile/journal.jsonl ]] && measured=$(grep -c '^{"run":' "$out/profile/journal.jsonl")
         say "profile: $measured of $all points are done; all take about $estimate s, and there are $limit s"
         if [[ $limit -lt 60 && $for_profile -ge 60 ]]; then
             later+=(profile)

@@ -20,7 +20,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("profile", &["units", "domain"]),
     ("predictor", &["units", "domain"]),
     ("fit", &["units", "domain", "stats", "profile", "predictor"]),
-    ("accuracy", &["units", "domain", "stats", "profile", "predictor"]),
+    ("accuracy", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     // How accurate fits are on data that they did not see, and what to measure next.
     ("study", &["units", "domain", "stats", "profile", "predictor", "fit"]),
     // Published rules that strategies and controllers share.

@@ -58,8 +58,23 @@ fn transcripts(block: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_readme_shows_what_commands_print() {
+    let run = check_transcripts(&readme());
+    assert!(run >= 5, "{run} commands");
+}
+
+#[test]
+fn the_other_documents_show_what_commands_print() {
     let mut run = 0;
-    for (command, shown) in blocks(&readme(), "text").iter().flat_map(|block| transcripts(block)) {
+    for path in documents().iter().filter(|path| path.parent() == Some(&root().join("docs"))) {
+        run += check_transcripts(&fs::read_to_string(path).unwrap());
+    }
+    assert!(run >= 8, "{run} commands");
+}
+
+/// Runs the commands of a document that need nothing else; how many these are.
+fn check_transcripts(document: &str) -> usize {
+    let mut run = 0;
+    for (command, shown) in blocks(document, "text").iter().flat_map(|block| transcripts(block)) {
         // Measurements that do not come with the project, servers, and a file that the next test writes.
         let elsewhere = ["tables", "validate", "mine.toml"];
         let Some(arguments) = command.strip_prefix("igniter ") else { continue };
@@ -70,7 +85,7 @@ fn the_readme_shows_what_commands_print() {
         assert_shown(&shown, &String::from_utf8(output.stdout).unwrap(), &command);
         run += 1;
     }
-    assert!(run >= 5, "{run} commands");
+    run
 }
 
 #[test]

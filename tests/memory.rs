@@ -1,4 +1,4 @@
-//! Memory does not depend on the length of a trace: it is written and replayed as it goes by.
+//! Memory does not depend on the length of a trace: it is written, converted and replayed as it goes by.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -6,15 +6,22 @@ use igniter::domain::WorkloadName;
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::trace::write_merged;
+use igniter::trace::{
+    Faster, Mapped, Mapping, Part, Reading, Redraw, Redrawn, TraceReader, TraceStream, write_csv,
+    write_merged,
+};
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use igniter::workload::ArrivalSpec;
 use peak_alloc::PeakAlloc;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
+
+/// Memory is that of the whole program, so one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The most memory that `work` needs above what there is, in bytes.
 fn peak_of(work: impl FnOnce()) -> usize {
@@ -58,8 +65,84 @@ fn replay(folder: &Path, seconds: u64) {
     assert!(result.workloads.iter().all(|workload| workload.completed > 100 * seconds));
 }
 
+/// Six workloads whose batches are of many sizes, on the clear engine (which a timeout asks for).
+fn simulate_many_states(seconds: u64) {
+    let workload = |i: u32| {
+        format!(
+            "[[workload]]\nname = 'W{i}'\nmodel = 'alexnet'\nslo_ms = 100\nrate_rps = 250\n\
+             batching = {{ timeout_ms = 1000 }}\narrival = {{ process = 'gamma', cv = 4 }}\n"
+        )
+    };
+    let workloads: String = (0..6).map(workload).collect();
+    let text = format!(
+        "version = 1\nduration_s = {seconds}\npercentiles = 'histogram'\n[[gpu]]\nkind = 'v100'\n{workloads}"
+    );
+    let scenario = Scenario::parse(&text, Path::new("states.toml")).unwrap();
+    let study = Study::new(scenario, &Overrides::default()).unwrap();
+    let plan = study.plan(strategy("igniter").unwrap().as_ref());
+    assert_eq!(plan.gpus.len(), 1);
+    study.simulate(&plan).unwrap();
+}
+
+#[test]
+fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    simulate_many_states(10);
+    // The shorter run meets more states than are remembered.
+    let [short, long] = [200, 600].map(|seconds| peak_of(|| simulate_many_states(seconds)));
+    println!("bytes: {short} and {long}");
+    assert!(long <= short + short / 10, "{short} and {long} bytes");
+}
+
+/// Converts a trace as `igniter trace convert` does; returns how many requests come out.
+fn convert(path: &Path, sort: bool, redraw: bool) -> u64 {
+    let reading = Reading { sort, rate_scale: 1.0, seed: 1, ..Reading::default() };
+    let part = Part::new(TraceReader::open(path, &reading).unwrap(), Nanoseconds::ZERO, None);
+    let mapped = Mapped::new(part, Mapping::Stripe(vec!["a".to_owned()]));
+    let window = Nanoseconds::new(100_000_000_000);
+    let mut trace: Box<dyn TraceStream> = if redraw {
+        let how = Redraw { window, rate_scale: 2.0, cv_scale: 1.0, seed: 1 };
+        Box::new(Redrawn::new(mapped, how))
+    } else {
+        Box::new(Faster::new(mapped, 2.0))
+    };
+    let mut requests = 0;
+    write_csv(trace.as_mut(), &mut std::io::sink(), &mut |_, _| requests += 1).unwrap();
+    requests
+}
+
+#[test]
+fn a_longer_trace_is_converted_in_the_same_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.csv");
+    // Both are longer than what is sorted at once.
+    let lengths = [1_400, 2_800];
+    let found = lengths.map(|seconds| {
+        let written = write_trace(&path, seconds);
+        assert!(written > 1 << 19, "{written} requests");
+        [(false, false), (true, false), (false, true)].map(|(sort, redraw)| {
+            let mut requests = 0;
+            let peak = peak_of(|| requests = convert(&path, sort, redraw));
+            let expected = if redraw { written } else { written - 1 };
+            assert!(requests > expected, "{requests} of {written} requests");
+            peak
+        })
+    });
+    println!("bytes to convert, to sort, to draw anew: {found:?}");
+    let [short, long] = found;
+    for (what, (short, long)) in ["in order", "sorted", "drawn"].iter().zip(short.iter().zip(long))
+    {
+        // Of a run that is laid aside, a block is in memory.
+        assert!(long <= short + 65_536, "{what}: {short} and {long} bytes");
+    }
+    // In order, nothing is kept; sorted, half a million requests at a time.
+    assert!(long[0].max(long[2]) < 1_000_000 && long[1] < 20_000_000, "{long:?} bytes");
+}
+
 #[test]
 fn a_longer_trace_needs_no_more_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.csv");
     // Once before, for what is made once and stays.

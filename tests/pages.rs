@@ -82,7 +82,8 @@ fn every_command_has_a_manual_page() {
     let root = TempDir::new().unwrap();
     let out = root.path().join("man");
     igniter().args(["man", "-o"]).arg(&out).assert().code(0);
-    for name in ["igniter", "igniter-compare", "igniter-report"] {
+    let trace = ["igniter-trace-inspect", "igniter-trace-generate"];
+    for name in ["igniter", "igniter-compare", "igniter-report"].iter().chain(&trace) {
         let page = std::fs::read_to_string(out.join(format!("{name}.1"))).unwrap();
         assert!(page.contains(".TH ") && page.contains(".SH DESCRIPTION"), "{name}");
     }

@@ -5,14 +5,15 @@
 #[path = "../examples/instances/mod.rs"]
 mod instances;
 
-use igniter::domain::{BoundMethod, Plan, Workload};
+use igniter::domain::{BoundMethod, Plan, Workload, WorkloadName};
 use igniter::fit::{FitData, fit_predictor};
 use igniter::plan::{
     Margin, PlanError, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan,
     explain, lower_bound, strategy,
 };
-use igniter::predictor::Member;
-use igniter::units::{Milliseconds, RequestsPerSecond, SmUnits};
+use igniter::predictor::igniter::{IgniterPredictor, ModelCoefficients};
+use igniter::predictor::{Member, Predictor};
+use igniter::units::{Bytes, Milliseconds, RequestsPerSecond, SmUnits};
 
 /// Strategies that look at interference and so keep every promise as predicted.
 const AWARE: [&str; 5] = ["igniter", "dedicated", "greedy", "exact", "optimal"];
@@ -60,6 +61,50 @@ fn every_strategy_obeys_every_rule() {
                     check(name, &first, &request);
                     assert_eq!(first, plan(name, &request), "{name} is not deterministic");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn more_members_than_a_gpu_has_units_are_divided() {
+    // All 48 fit the process limit and the time of one V100, which has 40 units of 2.5 %.
+    let predictor = instances::v100();
+    let one = instances::paper_12().remove(0);
+    let slow = |i: u32| Workload {
+        name: WorkloadName::new(&format!("W{i}")).unwrap(),
+        slo: Milliseconds::new(3000.0).unwrap(),
+        rate: RequestsPerSecond::new(1.0).unwrap(),
+        ..one.clone()
+    };
+    let workloads: Vec<Workload> = (0..48).map(slow).collect();
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    for name in STRATEGIES {
+        check(name, &plan(name, &request), &request);
+    }
+}
+
+#[test]
+fn every_strategy_knows_what_memory_a_gpu_has() {
+    let fitted = instances::v100();
+    let with_memory = |gib: u64| {
+        let known = Some(Bytes::new(gib << 30));
+        let models = fitted.coefficients().iter();
+        let models = models.map(|m| ModelCoefficients { memory_bytes: known, ..m.clone() });
+        IgniterPredictor::new(fitted.kind().clone(), *fitted.hardware(), models.collect())
+    };
+    let workloads = instances::paper_range(1, 14, &fitted);
+    // Of the 16160 MiB of a V100: two processes, one, none.
+    for (gib, fits) in [(7, 2), (9, 1), (16, 0)] {
+        let predictor = with_memory(gib);
+        for replicas in [Replicas::Forbidden, Replicas::Allowed] {
+            let options = PlanOptions { replicas, search_rounds: 500, ..PlanOptions::default() };
+            let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+            for name in STRATEGIES {
+                let plan = plan(name, &request);
+                check(name, &plan, &request);
+                assert!(plan.gpus.iter().all(|gpu| gpu.placements.len() <= fits), "{name}");
+                assert_eq!(plan.gpus.is_empty(), fits == 0, "{name}");
             }
         }
     }

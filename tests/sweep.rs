@@ -326,6 +326,16 @@ fn figures_come_from_the_files_alone() {
             assert!(figure.metadata().unwrap().len() > 1000, "{}", figure.display());
         }
     }
+    // A mark over one axis is a mean over the other, unless that is held at a value.
+    for (more, says) in [(&[][..], true), (&["--only", "slo_scale=2"], false)] {
+        let mut plot = igniter();
+        plot.arg("plot").arg(&out).args(["--x", "rate_scale", "--name", "mean"]).args(more);
+        let printed = plot.assert().code(0).get_output().stdout.clone();
+        let printed = String::from_utf8(printed).unwrap();
+        assert_eq!(printed.contains("mean over slo_scale"), says, "{printed}");
+        let svg = std::fs::read_to_string(out.join("figures/mean.svg")).unwrap();
+        assert_eq!(svg.contains("mean over slo_scale"), says, "{printed}");
+    }
     // The tables are still those of the sweep.
     let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
     assert!(manifest.contains("figures/heat.svg") && manifest.contains("rows.parquet"));

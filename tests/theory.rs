@@ -74,7 +74,7 @@ impl Queue {
         let load = self.lambda * self.mean(batch);
         match self.service {
             ServiceTime::Deterministic => (0..80)
-                .scan((-load).exp(), |p, k| {
+                .scan(libm::exp(-load), |p, k| {
                     let now = *p;
                     *p *= load / f64::from(k + 1);
                     Some(now)

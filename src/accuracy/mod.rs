@@ -1,6 +1,7 @@
 //! How well a predictor meets measured co-locations, and how well one would do without it.
 
 use crate::domain::ModelName;
+use crate::fit;
 use crate::predictor::{Member, Predictor};
 use crate::profile::{ColocatedRun, SoloTable};
 use crate::stats;
@@ -189,18 +190,11 @@ pub fn accuracy(
 }
 
 fn members_of(predictor: &dyn Predictor, run: &ColocatedRun) -> Result<Vec<Member>, AccuracyError> {
-    let member = |m: &crate::profile::ColocatedMember| match predictor.model_id(&m.model) {
-        Some(model) => Ok(Member { model, batch: m.batch, sm: m.sm }),
-        None => {
-            let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
-            Err(AccuracyError::UnknownModel {
-                run: run.run,
-                model: m.model.to_string(),
-                known: known.join(", "),
-            })
-        }
-    };
-    run.members.iter().map(member).collect()
+    fit::members_of(predictor, run).map_err(|model| {
+        let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
+        let (model, known) = (model.to_string(), known.join(", "));
+        AccuracyError::UnknownModel { run: run.run, model, known }
+    })
 }
 
 /// The measured latency alone of every member of every run.

@@ -40,9 +40,10 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
 }
 
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    search.note(&mut manifest)?;
+    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
@@ -58,9 +59,9 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {
-        write(dir, manifest, &found, args)?;
+        write(dir, manifest, &found)?;
     }
-    if args.print.json {
+    if args.result.print.json {
         output::print_json(&Document {
             scenario: &search.scenario().name,
             find,
@@ -68,7 +69,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
             confidence: args.judge.confidence,
             strategies: &found,
         })?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&text(&found, find, range, args))?;
     }
     Ok(Outcome::of(found.iter().all(|capacity| capacity.best.is_some())))
@@ -124,12 +125,7 @@ pub(super) fn candidate_cells(candidate: &Candidate) -> Vec<String> {
     ]
 }
 
-fn write(
-    mut dir: OutputDir,
-    mut manifest: Manifest,
-    found: &[Capacity],
-    args: &CapacityArgs,
-) -> anyhow::Result<()> {
+fn write(mut dir: OutputDir, mut manifest: Manifest, found: &[Capacity]) -> anyhow::Result<()> {
     dir.write("capacity.csv", |file| {
         let mut out = csv::Writer::from_writer(file);
         out.write_record(["strategy", "answer", "at_the_end", "judged"].into_iter().chain(CELLS))?;
@@ -146,8 +142,6 @@ fn write(
         }
         out.flush()
     })?;
-    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
-    manifest.seed = args.scenario.seed;
     manifest.stop();
     Ok(dir.finish(manifest)?)
 }

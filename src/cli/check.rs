@@ -6,7 +6,7 @@ use super::{Outcome, output};
 use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
 use crate::rules::execution_budget;
-use crate::run::Study;
+use crate::run::{Study, solo_latency_ms};
 use crate::units::Nanoseconds;
 use crate::workload::{ArrivalSpec, RateShape};
 use serde::Serialize;
@@ -31,6 +31,8 @@ struct WorkloadRow {
     workload: String,
     model: String,
     slo_ms: f64,
+    /// The SLO over the latency of one request alone on the whole (first) GPU; none where that does not know the model.
+    slo_x_solo: Option<f64>,
     rate_rps: f64,
     arrivals: String,
     /// The plan's; none for a workload without a place.
@@ -82,6 +84,7 @@ fn document(study: &Study, plan: &Plan) -> Document {
         let served = p.served.map_or_else(|| rate(p.workload.as_str()), |served| served.get());
         p.predicted.map(|service| 100.0 * served / service.throughput.get())
     };
+    let first = study.predictors().first().copied();
     let workloads = scenario.workloads.iter().map(|entry| {
         let workload = &entry.workload;
         let found = plan.placements().find(|(_, p)| p.workload == workload.name);
@@ -90,6 +93,9 @@ fn document(study: &Study, plan: &Plan) -> Document {
             workload: workload.name.to_string(),
             model: workload.model.to_string(),
             slo_ms: workload.slo.get(),
+            slo_x_solo: first.and_then(|first| {
+                Some(workload.slo.get() / solo_latency_ms(first, &workload.model)?)
+            }),
             rate_rps: workload.rate.get(),
             arrivals: arrivals(&entry.arrival),
             gpu: found.map(|(gpu, _)| gpu),
@@ -263,6 +269,7 @@ fn text(study: &Study, document: &Document) -> String {
             row.workload.clone(),
             row.model.clone(),
             row.slo_ms.to_string(),
+            row.slo_x_solo.map_or("-".to_owned(), |factor| format!("{factor:.1}")),
             row.rate_rps.to_string(),
             row.arrivals.clone(),
             row.gpu.map_or("-".to_owned(), |gpu| gpu.to_string()),
@@ -270,8 +277,17 @@ fn text(study: &Study, document: &Document) -> String {
             percent(row.half_slo_pct),
         ]
     });
-    let header =
-        ["workload", "model", "SLO ms", "rate /s", "arrivals", "GPU", "load %", "of SLO/2 %"];
+    let header = [
+        "workload",
+        "model",
+        "SLO ms",
+        "x solo",
+        "rate /s",
+        "arrivals",
+        "GPU",
+        "load %",
+        "of SLO/2 %",
+    ];
     text += &output::table(&header, rows);
     text += &format!(
         "\n{} needs {} GPU{}, {:.2} $/h:",

@@ -6,14 +6,14 @@ use super::output;
 use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
-use super::results::{ResultFolder, in_pool};
+use super::results::{ResultFolder, in_pool, written};
 use crate::report::{Comparison, StrategyResult, comparison_text, short};
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let strategies = Planner::list(&args.strategies, &args.refine)?;
     let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
-    let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
+    let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
     let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {
         strategies
@@ -43,12 +43,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
         if let Some(path) = &args.output {
-            text += &format!(
-                "\nreport   {}\nfigures  {}\ntables   {}",
-                path.join("report.html").display(),
-                path.join("figures").display(),
-                path.join("summary.csv").display(),
-            );
+            text += &written(path);
         }
         output::print(&text)?;
     }

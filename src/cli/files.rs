@@ -1,6 +1,9 @@
 //! Single files and new folders, written whole or not at all.
 
+use crate::report::Staging;
+use crate::trace::WriteError;
 use anyhow::{Context, bail};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -32,16 +35,29 @@ pub(super) fn write_file_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
+    write_file_of(path, |out| Ok(content(out)?))
+}
+
+/// As [`write_file_with`], with content that may itself turn out wrong on the way. Then nothing is written, and the
+/// error is the content's.
+pub(super) fn write_file_of(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
+) -> anyhow::Result<()> {
     let write = || {
-        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(parent(path))?);
+        let staging = Staging::new(parent(path), &[])?;
+        let staged = staging.path().join("file");
+        let mut out = BufWriter::new(File::create(&staged)?);
         content(&mut out)?;
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        readable(file.path(), 0o644)?;
-        file.persist(path)?;
-        anyhow::Ok(())
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&staged, path)?;
+        Ok(())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    match write() {
+        Ok(()) => Ok(()),
+        Err(WriteError::Import(error)) => Err(error.into()),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
 }
 
 /// Writes a new folder of files under a temporary name and renames it.
@@ -50,23 +66,16 @@ pub(super) fn write_folder(path: &Path, files: &[(String, String)]) -> anyhow::R
         bail!("cannot write {}: it exists; remove it or name another folder", path.display());
     }
     let write = || {
-        let folder = tempfile::Builder::new().prefix(".igniter-").tempdir_in(parent(path))?;
+        let staging = Staging::new(parent(path), &[])?;
+        let folder = staging.path().join("folder");
+        std::fs::create_dir(&folder)?;
         for (name, text) in files {
-            let file = folder.path().join(name);
+            let file = folder.join(name);
             std::fs::write(&file, text)?;
-            std::fs::File::open(&file)?.sync_all()?;
+            File::open(&file)?.sync_all()?;
         }
-        readable(folder.path(), 0o755)?;
-        std::fs::rename(folder.path(), path)?;
-        // Renamed away: nothing is left for the guard to remove.
-        let _ = folder.keep();
+        std::fs::rename(&folder, path)?;
         anyhow::Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Temporary files are private to their owner; results are not, as far as the umask allows.
-fn readable(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }

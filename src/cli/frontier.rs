@@ -17,9 +17,10 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    let dir = args.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
+    search.note(&mut manifest)?;
+    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
@@ -27,11 +28,11 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     if let Some(dir) = dir {
         write(dir, manifest, &found, &front, args)?;
     }
-    if args.print.json {
+    if args.result.print.json {
         let row =
             |(candidate, on_the_front): (_, &bool)| Row { candidate, on_the_front: *on_the_front };
         output::print_json(&found.iter().zip(&front).map(row).collect::<Vec<_>>())?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&text(&found, &front))?;
     }
     Ok(Outcome::of(found.iter().any(|candidate| candidate.met)))
@@ -89,8 +90,6 @@ fn write(
         .collect();
     let figure = pareto_figure("frontier", &series, args.judge.target)?;
     write_figures(&mut dir, &[figure])?;
-    manifest.input(&args.scenario.scenario, &std::fs::read(&args.scenario.scenario)?);
-    manifest.seed = args.scenario.seed;
     manifest.stop();
     Ok(dir.finish(manifest)?)
 }

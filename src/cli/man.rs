@@ -10,12 +10,16 @@ pub(super) fn run(folder: &Path) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(folder)?;
     let mut cli = Cli::command();
     cli.build();
-    page(&cli, folder)?;
-    for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
-        page(command, folder)?;
-    }
+    pages(&cli, folder)?;
     super::output::print(&format!("wrote {}; read them with: man -l FILE", folder.display()))?;
     Ok(Outcome::Done)
+}
+
+/// The pages of a command and of all below it.
+fn pages(command: &clap::Command, folder: &Path) -> anyhow::Result<()> {
+    page(command, folder)?;
+    let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+    below.into_iter().try_for_each(|below| pages(below, folder))
 }
 
 fn page(command: &clap::Command, folder: &Path) -> anyhow::Result<()> {

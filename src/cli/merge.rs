@@ -10,13 +10,13 @@ use std::path::Path;
 
 pub(super) fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
-    let output = match (&args.output, args.folders.as_slice()) {
+    let output = match (&args.result.output, args.folders.as_slice()) {
         (Some(output), _) => output,
         (None, [folder]) if holds_shards(folder) => folder,
         _ => bail!("say where the merged tables go: -o DIR"),
     };
     let outcome = merge_shards(&args.folders, output, manifest)?;
-    print_outcome(&outcome, args.print)?;
+    print_outcome(&outcome, args.result.print)?;
     Ok(Outcome::of(outcome.failed == 0))
 }
 

@@ -11,6 +11,7 @@ use anyhow::{bail, ensure};
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
+    check(args)?;
     let mut table = PointTable::read(&args.dir)?;
     for only in &args.only {
         let Some((column, value)) = only.split_once('=') else {
@@ -25,14 +26,16 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         PlotKind::Heatmap => heat(&table, args)?,
         PlotKind::Pareto => pareto(&table, args)?,
     };
-    let path = args.output.clone().unwrap_or_else(|| args.dir.clone());
+    let output = args.result.output.as_ref();
+    let path = output.unwrap_or(&args.dir).clone();
+    let same = output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
     let mut dir = OutputDir::open(&path, Existing::Keep)?;
     let files = write_figures(&mut dir, &[figure])?;
-    finish(dir, manifest, args)?;
-    if args.print.json {
+    finish(dir, manifest, args, same)?;
+    if args.result.print.json {
         let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
         output::print_json(&names)?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         for file in files {
             let stem = path.join(&file.stem);
             output::print(&format!("{}.svg, .png: {}", stem.display(), file.caption))?;
@@ -41,10 +44,25 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+fn check(args: &PlotArgs) -> anyhow::Result<()> {
+    let target = args.target;
+    ensure!(target > 0.0 && target <= 100.0, "--target {target}: allowed: above 0, at most 100");
+    if let Some(name) = &args.name {
+        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
+        ensure!(plain, "--name {name:?}: allowed: a file name without folders, such as load");
+    }
+    Ok(())
+}
+
 /// A folder of a sweep keeps its manifest, which now lists the figures as well.
-fn finish(dir: OutputDir, mut manifest: Manifest, args: &PlotArgs) -> anyhow::Result<()> {
+fn finish(
+    dir: OutputDir,
+    mut manifest: Manifest,
+    args: &PlotArgs,
+    same_folder: bool,
+) -> anyhow::Result<()> {
     let file = args.dir.join("manifest.json");
-    if args.output.is_none() {
+    if same_folder {
         manifest = Manifest::read(&file)?;
     } else {
         let points = args.dir.join("points.csv");
@@ -94,7 +112,9 @@ fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Re
         panels.push(LinePanel { title, series: series(&part, x, y)? });
     }
     let target = (y.ends_with("attainment_pct")).then_some(args.target);
-    Ok(line_figure(&name(args, stem), &panels, (x, y), target, args.log)?)
+    let shown: Vec<&str> = [x].into_iter().chain(args.panels.as_deref()).collect();
+    let averaged = table.averaged(&shown)?;
+    Ok(line_figure(&name(args, stem), &panels, (x, y), &averaged, target, args.log)?)
 }
 
 /// One line for each strategy; points that share an x value are averaged, their interval is the widest.
@@ -154,7 +174,8 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         }
         panels.push(HeatPanel { title: arm, cells });
     }
-    Ok(heat_figure(&name(args, "heatmap"), &panels, (x, &columns), (rows, &lines), y)?)
+    let averaged = table.averaged(&[x, rows])?;
+    Ok(heat_figure(&name(args, "heatmap"), &panels, (x, &columns), (rows, &lines), y, &averaged)?)
 }
 
 fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {

@@ -1,6 +1,6 @@
 //! The output folder of `simulate` and `compare`, and the threads that they work on.
 
-use super::common_args::{ScenarioArgs, ThreadArgs};
+use super::common_args::ThreadArgs;
 use super::progress::Progress;
 use crate::page::{self, PAGE, Source};
 use crate::plot;
@@ -18,6 +18,16 @@ pub(super) fn in_pool<T: Send>(
     pool.map(|pool| pool.install(work)).map_err(|source| RunError::Threads { threads, source })
 }
 
+/// Where to look for what was written into a folder, after what is printed of it.
+pub(super) fn written(folder: &Path) -> String {
+    format!(
+        "\nreport   {}\nfigures  {}\ntables   {}",
+        folder.join(PAGE).display(),
+        folder.join("figures").display(),
+        folder.join("summary.csv").display(),
+    )
+}
+
 /// The folder that results go to, if any, with the manifest that says how they were made.
 #[derive(Debug)]
 pub(super) struct ResultFolder {
@@ -27,38 +37,16 @@ pub(super) struct ResultFolder {
 
 impl ResultFolder {
     /// Makes sure, before anything runs, that results can be written.
-    pub(super) fn open(
-        path: Option<&Path>,
-        args: &ScenarioArgs,
-        study: &Study,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn open(path: Option<&Path>, study: &Study) -> anyhow::Result<Self> {
         let mut manifest = Manifest::start(std::env::args().collect());
-        manifest.seed = Some(study.scenario().seed);
-        manifest.scenario = Some(study.scenario().to_toml());
-        manifest.input(&args.scenario, &std::fs::read(&args.scenario)?);
-        manifest.truth = study.truth();
-        manifest.time_limited = study.scenario().plan.time_limit_s.is_some();
-        for (name, text) in study.inputs() {
-            manifest.input(name, text.as_bytes());
-        }
+        study.note(&mut manifest)?;
         let dir = path.map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
         Ok(Self { dir, manifest })
     }
 
     /// Lists one more input file in the manifest; a folder by its files.
     pub(super) fn note_input(&mut self, path: &Path) -> std::io::Result<()> {
-        if path.is_dir() {
-            let mut files = std::fs::read_dir(path)?
-                .map(|entry| entry.map(|e| e.path()))
-                .collect::<Result<Vec<_>, _>>()?;
-            files.sort();
-            for file in files.iter().filter(|file| file.is_file()) {
-                self.manifest.input(file, &std::fs::read(file)?);
-            }
-        } else {
-            self.manifest.input(path, &std::fs::read(path)?);
-        }
-        Ok(())
+        self.manifest.input_path(path)
     }
 
     /// Notes in the manifest how long a plan took to make.

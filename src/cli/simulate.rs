@@ -7,7 +7,7 @@ use super::output;
 use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
-use super::results::{ResultFolder, in_pool};
+use super::results::{ResultFolder, in_pool, written};
 use crate::metrics::{GpuSummary, WorkloadSummary};
 use crate::report::{ActionRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace};
 use crate::run::Logging;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
     }
-    let mut folder = ResultFolder::open(args.output.as_deref(), &args.scenario, &study)?;
+    let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
     let plan = match &args.plan {
         Some(path) => {
             let plan = study.read_plan(path)?;
@@ -95,12 +95,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::screen());
         if let Some(path) = &args.output {
-            text += &format!(
-                "\nreport   {}\nfigures  {}\ntables   {}",
-                path.join("report.html").display(),
-                path.join("figures").display(),
-                path.join("summary.csv").display(),
-            );
+            text += &written(path);
         }
         if let Some(path) = &args.trace_out {
             text += &format!("\ntrace    {} (open it at https://ui.perfetto.dev)", path.display());

@@ -34,7 +34,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let asked = args.shard.as_deref().map(str::parse::<Shard>).transpose()?;
     let shard = find_shard(asked, args.shards, &|name| std::env::var(name).ok())?;
     let sweep = Sweep::load(&args.sweep)?;
-    let Some(dir) = args.output.as_ref().filter(|_| !args.dry_run) else {
+    let Some(dir) = args.result.output.as_ref().filter(|_| !args.dry_run) else {
         return dry_run(&sweep, args);
     };
     sweep.check_size(args.yes)?;
@@ -44,7 +44,8 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         resume: args.resume,
         threads: args.threads.threads.map_or_else(threads, usize::from),
     };
-    let progress = Progress::long(sweep.points(), args.print.quiet || args.print.json);
+    let progress =
+        Progress::long(sweep.points(), args.result.print.quiet || args.result.print.json);
     let mut begun = false;
     let outcome = run_sweep(&sweep, &options, manifest, &mut |now| {
         if !begun {
@@ -59,7 +60,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         }
     })?;
     drop(progress);
-    print_outcome(&outcome, args.print)?;
+    print_outcome(&outcome, args.result.print)?;
     Ok(Outcome::of(outcome.failed == 0))
 }
 
@@ -77,9 +78,9 @@ fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
         runs_at_least: sweep.points().saturating_mul(sweep.runs_of_a_point()),
         simulated_s_of_a_run: sweep.first_scenario().duration.as_seconds(),
     };
-    if args.print.json {
+    if args.result.print.json {
         output::print_json(&size)?;
-    } else if !args.print.quiet {
+    } else if !args.result.print.quiet {
         output::print(&format!(
             "{}: {} points, at least {} runs; {} s are simulated at the first point",
             size.sweep, size.points, size.runs_at_least, size.simulated_s_of_a_run

@@ -4,14 +4,26 @@ use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
+/// Where results go, and how they are printed.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ResultArgs {
+    /// Write what is found to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
 #[derive(Debug, Args)]
-#[command(after_help = "Files, tables and job arrays: docs/sweeps.md")]
+#[command(
+    after_help = "Files, tables and job arrays: docs/sweeps.md",
+    mut_arg("output", |output| output.required_unless_present("dry_run").help(
+        "Write tables to this folder; a shard makes a folder of its own in it"
+    ))
+)]
 pub(super) struct SweepArgs {
     /// The sweep, a TOML file
     pub sweep: PathBuf,
-    /// Write tables to this folder; a shard makes a folder of its own in it
-    #[arg(long, short, value_name = "DIR", required_unless_present = "dry_run")]
-    pub output: Option<PathBuf>,
     /// Do only shard I of N, with I from 0
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
@@ -30,19 +42,19 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.help(
+    "Write tables to this folder [default: the first folder, where it holds the shards]"
+)))]
 pub(super) struct MergeArgs {
     /// Folders of shards, or the folder that holds them
     #[arg(required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
-    /// Write tables to this folder [default: the first folder, where it holds the shards]
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
 }
 
 /// How candidates are judged.
@@ -84,6 +96,9 @@ pub(super) enum FindArg {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.help(
+    "Write the table to this folder"
+)))]
 pub(super) struct CapacityArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
@@ -104,16 +119,16 @@ pub(super) struct CapacityArgs {
     /// How close the ends of the last step are; for GPUs, the step from one headroom to the next
     #[arg(long)]
     pub precision: Option<f64>,
-    /// Write the table to this folder
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.help(
+    "Write table and figure to this folder"
+)))]
 pub(super) struct FrontierArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
@@ -125,13 +140,10 @@ pub(super) struct FrontierArgs {
     /// The step from one headroom to the next, in percent
     #[arg(long, default_value_t = 10.0)]
     pub step: f64,
-    /// Write table and figure to this folder
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
     #[command(flatten)]
     pub threads: ThreadArgs,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
 }
 
 /// The kinds of figures of a sweep.
@@ -148,6 +160,9 @@ pub(super) enum PlotKind {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.help(
+    "Write the figures to this folder [default: figures/ of the sweep]"
+)))]
 pub(super) struct PlotArgs {
     /// The folder of a sweep
     pub dir: PathBuf,
@@ -178,9 +193,6 @@ pub(super) struct PlotArgs {
     /// The name of the files, without an extension
     #[arg(long)]
     pub name: Option<String>,
-    /// Write the figures to this folder [default: figures/ of the sweep]
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
 }

@@ -1,7 +1,7 @@
 //! `igniter trace`: foreign traces, and the arrivals of scenarios.
 
 use super::Outcome;
-use super::files::{check_writable, write_file_with};
+use super::files::{check_writable, write_file_of};
 use super::output;
 use super::trace_args::{
     ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
@@ -10,8 +10,8 @@ use super::trace_args::{
 use crate::domain::Workload;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::trace::{
-    Format, GammaFit, Mapping, Reading, Rescale, Trace, WindowFit, fit_gaps, fit_windows, read,
-    rescale, write_csv, write_merged,
+    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
+    TraceReader, TraceStream, WindowFit, WindowedFit, WriteError, write_csv, write_merged,
 };
 use crate::units::Nanoseconds;
 use crate::workload::{ArrivalStatistics, ArrivalTally};
@@ -54,8 +54,12 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
         let rows = scenario_rows(&scenario)?;
         return show("scenario", &rows, &args.print);
     }
-    let (format, trace) = load(&args.file, &args.reading, 1.0, None)?;
-    show(format.word(), &trace_rows(&trace), &args.print)
+    let (format, mut trace) = open(&args.file, &args.reading, 1.0, None)?;
+    let mut tallies = Tallies::default();
+    while let Some((time, key)) = trace.next_arrival()? {
+        tallies.add(time, key as usize);
+    }
+    show(format.word(), &tallies.rows(&trace), &args.print)
 }
 
 /// The arrivals of each workload of a scenario, drawn one after another, none kept.
@@ -72,20 +76,35 @@ fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn trace_rows(trace: &Trace) -> Vec<Row> {
-    let times = || trace.arrivals.iter().map(|(time, _)| *time);
-    let row = |workload: &str, statistics| Row {
-        workload: workload.to_owned(),
-        asked_rps: None,
-        statistics,
-    };
-    let mut rows = vec![row("(all)", ArrivalStatistics::of_times(times(), trace.length))];
-    if trace.keys.len() > 1 {
-        for (key, name) in (0..).zip(&trace.keys) {
-            rows.push(row(name, ArrivalStatistics::of_times(trace.of_key(key), trace.length)));
-        }
+/// What is known of a trace that goes by.
+#[derive(Debug, Default)]
+struct Tallies {
+    all: ArrivalTally,
+    keys: Vec<ArrivalTally>,
+}
+
+impl Tallies {
+    fn add(&mut self, time: Nanoseconds, key: usize) {
+        self.all.add(time);
+        self.keys.resize_with(self.keys.len().max(key + 1), ArrivalTally::default);
+        self.keys[key].add(time);
     }
-    rows
+
+    /// A row for all requests, and one for each key where there are several.
+    fn rows(mut self, trace: &dyn TraceStream) -> Vec<Row> {
+        let (keys, length) = (trace.keys(), trace.length());
+        self.keys.resize_with(keys.len(), ArrivalTally::default);
+        let row = |workload: &str, tally: &ArrivalTally| Row {
+            workload: workload.to_owned(),
+            asked_rps: None,
+            statistics: tally.statistics(length),
+        };
+        let mut rows = vec![row("(all)", &self.all)];
+        if keys.len() > 1 {
+            rows.extend(keys.iter().zip(&self.keys).map(|(name, tally)| row(name, tally)));
+        }
+        rows
+    }
 }
 
 fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> anyhow::Result<()> {
@@ -141,12 +160,13 @@ fn short(number: f64) -> String {
     format!("{number:.digits$}")
 }
 
-fn load(
+/// Opens the part of a trace that is asked for.
+fn open(
     path: &Path,
     args: &ReadingArgs,
     rate_scale: f64,
     cv: Option<f64>,
-) -> anyhow::Result<(Format, Trace)> {
+) -> anyhow::Result<(Format, Part<TraceReader>)> {
     let format = match &args.format {
         None => None,
         Some(word) => {
@@ -158,21 +178,10 @@ fn load(
         }
     };
     let reading = Reading { format, sort: args.sort, cv, rate_scale, seed: args.seed };
-    let (format, trace) = read(path, &reading)?;
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
-    if start == Nanoseconds::ZERO && length.is_none() {
-        return Ok((format, trace));
-    }
-    let part = trace.part(start, length);
-    if part.arrivals.is_empty() {
-        bail!(
-            "{}: no requests in that part of the trace, which is {} s long",
-            path.display(),
-            trace.length.as_seconds()
-        );
-    }
-    Ok((format, part))
+    let trace = TraceReader::open(path, &reading)?;
+    Ok((trace.format(), Part::new(trace, start, length)))
 }
 
 fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Nanoseconds> {
@@ -197,7 +206,7 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     if args.rescale == Rescaling::Replay && cv.is_some() {
         bail!("--cv changes drawn arrivals only; name --rescale maf1 or maf2 with it");
     }
-    let (format, trace) = load(
+    let (format, trace) = open(
         &args.file,
         &args.reading,
         if drawn { rate_scale } else { 1.0 },
@@ -217,23 +226,20 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
         (false, false) => Mapping::Stripe(names),
         (false, true) => Mapping::RoundRobin(names),
     };
-    let trace = mapping.apply(trace);
-    let how = match args.rescale {
-        Rescaling::Replay => Rescale::Replay { rate_scale },
-        Rescaling::Maf1 => Rescale::Replay { rate_scale: 1.0 },
-        Rescaling::Maf2 => Rescale::Gamma {
-            window,
-            rate_scale,
-            cv_scale: cv.unwrap_or(1.0),
-            seed: args.reading.seed,
-        },
+    let trace = Mapped::new(trace, mapping);
+    let mut trace: Box<dyn TraceStream> = match args.rescale {
+        Rescaling::Replay => Box::new(Faster::new(trace, rate_scale)),
+        Rescaling::Maf1 => Box::new(Faster::new(trace, 1.0)),
+        Rescaling::Maf2 => {
+            let (cv_scale, seed) = (cv.unwrap_or(1.0), args.reading.seed);
+            Box::new(Redrawn::new(trace, Redraw { window, rate_scale, cv_scale, seed }))
+        }
     };
-    let trace = rescale(&trace, &how);
-    if trace.arrivals.is_empty() {
-        bail!("{}: nothing is left; raise --rate-scale, or widen --window", args.file.display());
-    }
-    write_zipped(&args.output, |out| write_csv(&trace, out))?;
-    show(format.word(), &trace_rows(&trace), &args.print)
+    let mut tallies = Tallies::default();
+    write_zipped(&args.output, |out| {
+        write_csv(trace.as_mut(), out, &mut |time, key| tallies.add(time, key))
+    })?;
+    show(format.word(), &tallies.rows(&trace), &args.print)
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
@@ -247,18 +253,18 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
         processes.push((name.as_str(), process));
     }
     let faults: Vec<_> = processes.iter().flat_map(|(_, process)| process.faults()).collect();
-    let mut tallies = vec![ArrivalTally::new(scenario.duration); processes.len()];
+    let mut tallies = vec![ArrivalTally::default(); processes.len()];
     write_zipped(&args.output, |out| {
         write_merged(&mut processes, out, &mut |time, key| tallies[key].add(time))?;
         match faults.iter().find_map(|fault| fault.get()) {
-            Some(fault) => Err(std::io::Error::other(fault.to_string())),
+            Some(fault) => Err(std::io::Error::other(fault.to_string()).into()),
             None => Ok(()),
         }
     })?;
     let row = |(entry, tally): (&ScenarioWorkload, &ArrivalTally)| Row {
         workload: entry.workload.name.to_string(),
         asked_rps: (!entry.arrival.has_own_rate()).then(|| entry.workload.rate.get()),
-        statistics: tally.statistics(),
+        statistics: tally.statistics(scenario.duration),
     };
     let rows: Vec<Row> = scenario.workloads.iter().zip(&tallies).map(row).collect();
     show("scenario", &rows, &args.print)
@@ -267,16 +273,17 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
 /// Writes a file, gzipped if its name ends so.
 fn write_zipped(
     path: &Path,
-    content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
 ) -> anyhow::Result<()> {
     if path.extension().is_none_or(|extension| extension != "gz") {
-        return write_file_with(path, content);
+        return write_file_of(path, content);
     }
-    write_file_with(path, |out| {
+    write_file_of(path, |out| {
         // Without a time or a name in its header the file is the same each time.
         let mut zipped = BufWriter::new(GzEncoder::new(out, Compression::default()));
         content(&mut zipped)?;
-        zipped.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish().map(drop)
+        zipped.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?;
+        Ok(())
     })
 }
 
@@ -288,25 +295,45 @@ struct FitRow {
     windows: Vec<WindowFit>,
 }
 
+/// The fits of one workload, while its arrivals go by.
+#[derive(Debug)]
+struct Fitting {
+    last: Option<Nanoseconds>,
+    whole: GapSums,
+    windows: WindowedFit,
+}
+
 fn fit(args: &FitArgs) -> anyhow::Result<()> {
-    let (format, trace) = load(&args.file, &args.reading, 1.0, None)?;
+    let open = || open(&args.file, &args.reading, 1.0, None);
     let window = match args.window {
         Some(window) => seconds("--window", positive("--window", window)?)?,
-        None => Nanoseconds::from_f64((trace.length.as_f64() / 10.0).ceil()),
+        None => {
+            // How long a trace is, is known at its end.
+            let (_, mut trace) = open()?;
+            while trace.next_arrival()?.is_some() {}
+            Nanoseconds::from_f64((trace.length().as_f64() / 10.0).ceil())
+        }
     };
-    let rows: Vec<FitRow> = (0..)
-        .zip(&trace.keys)
-        .map(|(key, name)| {
-            let times: Vec<Nanoseconds> = trace.of_key(key).collect();
-            let gap = |pair: &[Nanoseconds]| pair[1].saturating_sub(pair[0]).as_seconds();
-            let gaps: Vec<f64> = times.windows(2).map(gap).collect();
-            FitRow {
-                workload: name.clone(),
-                whole: fit_gaps(&gaps),
-                windows: fit_windows(&times, window, trace.length),
-            }
-        })
-        .collect();
+    let (format, mut trace) = open()?;
+    let new =
+        || Fitting { last: None, whole: GapSums::default(), windows: WindowedFit::new(window) };
+    let mut fits = Vec::new();
+    while let Some((time, key)) = trace.next_arrival()? {
+        let key = key as usize;
+        fits.resize_with(fits.len().max(key + 1), new);
+        let Fitting { last, whole, windows } = &mut fits[key];
+        if let Some(last) = last.replace(time) {
+            whole.add(time.saturating_sub(last).as_seconds());
+        }
+        windows.add(time);
+    }
+    fits.resize_with(trace.keys().len(), new);
+    let row = |(name, fit): (&String, Fitting)| FitRow {
+        workload: name.clone(),
+        whole: fit.whole.fit(),
+        windows: fit.windows.finish(trace.length()),
+    };
+    let rows: Vec<FitRow> = trace.keys().iter().zip(fits).map(row).collect();
     if args.print.json {
         let window_s = window.as_seconds();
         let document =

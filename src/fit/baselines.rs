@@ -6,9 +6,9 @@ use super::{FitData, FitError, FitReport, members_of};
 use crate::domain::GpuKind;
 use crate::predictor::gpulets::{self, GpuletsCoefficients, GpuletsPredictor, UtilisationPoint};
 use crate::predictor::isolated::IsolatedPredictor;
-use crate::predictor::solo::SoloModels;
+use crate::predictor::solo::{SoloModels, granted_units};
 use crate::predictor::{ErrorBounds, Member, Predictor};
-use crate::profile::SoloTable;
+use crate::profile::{ColocatedRun, SoloTable};
 use nalgebra::{DMatrix, DVector};
 
 /// Fits predictor `solo`: fitted solo latencies, measured ones where the solo table has them.
@@ -16,18 +16,19 @@ use nalgebra::{DMatrix, DVector};
 /// # Errors
 /// When a model has fewer than four solo points or they determine no curve.
 pub fn fit_isolated(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport), FitError> {
-    let mut part = fit_solo_part("solo", data, true)?;
+    let part = fit_solo_part("solo", data, true)?;
     let bare = |data: &FitData<'_>| {
         let part = fit_solo_part("solo", data, true)?;
         Ok(IsolatedPredictor::new(part.tabulated(), None, None))
     };
-    let bounds = calibrate(data, &mut part.report.notes, bare)?;
+    // Without a calibration there are no bounds, so what it would note of them does not apply.
+    let bounds = calibrate(data, &mut Vec::new(), bare)?;
     let bounds = (bounds.calibrated_on > 0).then_some(bounds);
     Ok((IsolatedPredictor::new(part.tabulated(), None, bounds), part.report))
 }
 
 /// Fits predictor `solo_scaled`: the constant is the median of measured / solo latency of the co-located
-/// runs.
+/// runs of two members or more.
 ///
 /// # Errors
 /// As [`fit_isolated`], and without co-located runs.
@@ -47,11 +48,13 @@ fn scaled(
     bounds: Option<ErrorBounds>,
 ) -> Result<IsolatedPredictor, FitError> {
     let alone = IsolatedPredictor::new(solo.clone(), None, None);
-    let mut ratios: Vec<f64> = super::calibration::relative_errors(&alone, data.colocated);
+    let shared = data.colocated.iter().filter(|run| run.members.len() > 1);
+    let shared: Vec<ColocatedRun> = shared.cloned().collect();
+    let mut ratios: Vec<f64> = super::calibration::relative_errors(&alone, &shared);
     ratios.sort_by(f64::total_cmp);
     let median = ratios.get(ratios.len() / 2).ok_or_else(|| FitError::Missing {
         predictor: "solo_scaled",
-        what: "it needs at least one co-located run (colocated.csv)".to_owned(),
+        what: "it needs at least one run of two members or more (colocated.csv)".to_owned(),
     })?;
     Ok(IsolatedPredictor::new(solo, Some(1.0 + median), bounds))
 }
@@ -126,7 +129,7 @@ fn utilisation(
     let rows = table.rows.iter().filter(|row| &row.model == model);
     let mut points: Vec<UtilisationPoint> = Vec::new();
     for row in rows {
-        let units = crate::units::SmUnits::new(super::solo::granted_units(kind, row.sm));
+        let units = granted_units(kind, row.sm);
         if let (Some(l2_pct), Some(dram_pct)) = (row.l2_pct, row.dram_pct)
             && points.iter().all(|p| (p.batch, p.units) != (row.batch, units))
         {
@@ -134,4 +137,35 @@ fn utilisation(
         }
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{self, ColocatedMember};
+    use crate::units::{BatchSize, Milliseconds, SmPercent};
+
+    #[test]
+    fn only_what_is_co_located_scales() {
+        let profile = profile::load("v100").unwrap();
+        let data = FitData::of(&profile);
+        let (solo, report) = fit_isolated(&data).unwrap();
+        // Fewer runs than calibrate anything: no bounds, and no word of any.
+        assert!(!report.notes.iter().any(|note| note.contains("bounds")), "{:?}", report.notes);
+        let (batch, sm) = (BatchSize::new(4).unwrap(), SmPercent::new(50.0).unwrap());
+        let member = |model: usize, slowdown: f64| {
+            let name = &solo.models()[model];
+            let id = solo.model_id(name).unwrap();
+            let alone = solo.predict(&[Member { model: id, batch, sm }]).members[0].latency_ms();
+            let latency = Milliseconds::new(alone * slowdown).unwrap();
+            ColocatedMember { model: name.clone(), batch, sm, latency, std: None }
+        };
+        assert_eq!(solo.uncertainty(&[]), None);
+        let alone = |run| ColocatedRun { run, members: vec![member(0, 1.0)] };
+        let pair = |run| ColocatedRun { run, members: vec![member(0, 1.2), member(1, 1.2)] };
+        let runs: Vec<ColocatedRun> = (0..9).map(alone).chain((9..12).map(pair)).collect();
+        let (scaled, _) = fit_scaled(&data.with_colocated(&runs)).unwrap();
+        assert!((scaled.factor().unwrap() - 1.2).abs() < 1e-9, "{:?}", scaled.factor());
+        assert!(fit_scaled(&data.with_colocated(&runs[..9])).is_err(), "nothing is co-located");
+    }
 }

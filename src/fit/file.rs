@@ -276,12 +276,20 @@ impl CoefficientsFile {
     /// # Errors
     /// When it cannot be read, is no such document, or holds numbers that no fit gives.
     pub fn read(path: &Path) -> Result<Self, FitError> {
+        Ok(Self::read_text(path)?.0)
+    }
+
+    /// As [`CoefficientsFile::read`], with the text that stands there.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn read_text(path: &Path) -> Result<(Self, String), FitError> {
         let error = |message: String| FitError::File { path: path.to_owned(), message };
         let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
         let file: Self = serde_json::from_str(&text)
             .map_err(|e| error(format!("is no coefficients file of `igniter fit`: {e}")))?;
         file.check().map_err(error)?;
-        Ok(file)
+        Ok((file, text))
     }
 
     fn kind(&self) -> &KindFile {

@@ -50,7 +50,7 @@ fn requests_per_block(name: &str) -> Option<u32> {
 
 /// SMs of a share: the granted units, of two SMs each.
 fn sms(kind: &GpuKind, sm: SmPercent) -> u32 {
-    2 * super::solo::granted_units(kind, sm)
+    2 * crate::predictor::solo::granted_units(kind, sm).get()
 }
 
 /// The wave count of a model, its smooth fit taken on the profile's own points; `None` without a kernel

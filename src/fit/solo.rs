@@ -4,7 +4,7 @@ use super::least_squares::{Minimum, Unknown, minimise, non_negative};
 use super::occupancy;
 use crate::domain::GpuKind;
 use crate::predictor::Validity;
-use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloCurve};
+use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloCurve, granted_units};
 use crate::profile::ModelProfile;
 use crate::units::SmPercent;
 use libm::{exp, log};
@@ -20,17 +20,9 @@ pub(super) struct SoloFit {
     pub copies_measured: bool,
 }
 
-/// The units that a share is rounded up to.
-pub(super) fn granted_units(kind: &GpuKind, sm: SmPercent) -> u32 {
-    let exact = sm.get() * f64::from(kind.units.get()) / 100.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 100 %")]
-    let units = (exact - 1e-9).ceil() as u32;
-    units.clamp(1, kind.units.get())
-}
-
-/// The same in percent.
+/// The percentage that a share is rounded up to.
 pub(super) fn granted_pct(kind: &GpuKind, sm: SmPercent) -> f64 {
-    f64::from(granted_units(kind, sm)) * 100.0 / f64::from(kind.units.get())
+    f64::from(granted_units(kind, sm).get()) * 100.0 / f64::from(kind.units.get())
 }
 
 /// The measured rectangle of a model: its own points, and further configurations.
@@ -88,7 +80,7 @@ pub(super) fn fit_curve_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve,
 pub(super) fn fit_solo(model: &ModelProfile, kind: &GpuKind, clock: ClockLaw) -> Option<SoloFit> {
     let waves = occupancy::waves(model, kind);
     let ratio = |batch: u32, sm: SmPercent| {
-        let (share, sms) = (granted_pct(kind, sm), 2 * granted_units(kind, sm));
+        let (share, sms) = (granted_pct(kind, sm), 2 * granted_units(kind, sm).get());
         waves.as_ref().map_or(1.0, |waves| waves.ratio(batch, share, sms))
     };
     // (batch, granted share, GPU time at full clock, effect of waves)

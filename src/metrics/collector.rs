@@ -9,10 +9,11 @@ use super::tally::Tally;
 use super::window::Window;
 use crate::domain::{
     BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
-    WorkloadId,
+    WorkloadId, WorkloadName,
 };
 use crate::stats::nearest_rank;
 use crate::units::Nanoseconds;
+use std::collections::BTreeMap;
 
 /// Points of a latency distribution that are kept for files and figures.
 const CDF_POINTS: usize = 500;
@@ -172,13 +173,18 @@ pub fn summarise(
             }
         }
     }
+    let mut served_on: BTreeMap<&WorkloadName, usize> = BTreeMap::new();
+    for (gpu, placement) in plan.placements() {
+        served_on.entry(&placement.workload).or_insert(gpu);
+    }
     let mut summaries = Vec::with_capacity(workloads.len());
     let mut cdf = Vec::with_capacity(workloads.len());
     let mut latency_series = Vec::with_capacity(workloads.len());
     let mut batches = Vec::with_capacity(workloads.len());
     for (workload, tally) in workloads.iter().zip(tallies) {
         let (percentiles_ms, points) = distribution(&tally.latencies);
-        summaries.push(workload_summary(plan, workload, window, &tally, percentiles_ms));
+        let gpu = served_on.get(&workload.name).copied();
+        summaries.push(workload_summary(gpu, workload, window, &tally, percentiles_ms));
         cdf.push(LatencyCdf { workload: workload.name.clone(), points });
         let bins = tally.over_time.finish(window.duration());
         latency_series.push(LatencySeries { workload: workload.name.clone(), bins });
@@ -207,7 +213,7 @@ fn gpu_summary(plan: &Plan, gpu: usize, account: &GpuAccount) -> GpuSummary {
 }
 
 fn workload_summary(
-    plan: &Plan,
+    gpu: Option<usize>,
     workload: &Workload,
     window: Window,
     tally: &Tally,
@@ -215,7 +221,6 @@ fn workload_summary(
 ) -> WorkloadSummary {
     let completed = tally.latencies.count() as u64;
     let requests = completed + tally.unfinished + tally.failed.total();
-    let gpu = plan.placements().find(|(_, p)| p.workload == workload.name).map(|(gpu, _)| gpu);
     let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
     let [p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms] = percentiles_ms;
     let verdict = if gpu.is_none() {

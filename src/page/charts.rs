@@ -1,7 +1,7 @@
 //! What the charts of a page draw: data and names, no look. The script (`assets/page.js`) makes the
 //! options of the chart library of it.
 
-use super::table::number_value;
+use super::cell::number_value;
 use serde_json::{Value, json};
 
 /// One chart.

@@ -172,13 +172,19 @@ fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let most = most_cells / columns.len().max(1);
-    let (mut rows, mut total) = (Vec::new(), 0_usize);
+    let (mut records, mut total) = (Vec::new(), 0_usize);
     for record in reader.records() {
         let record = record?;
         total += 1;
         if total <= most {
-            let cell = |column| record.get(column).map_or(Cell::Absent, Cell::parse);
-            rows.push((0..columns.len()).map(cell).collect());
+            records.push(record);
+        }
+    }
+    let mut rows: Vec<Vec<Cell>> = vec![Vec::with_capacity(columns.len()); records.len()];
+    for (column, name) in columns.iter().enumerate() {
+        let texts: Vec<&str> = records.iter().map(|r| r.get(column).unwrap_or_default()).collect();
+        for (row, cell) in rows.iter_mut().zip(Cell::column(name, &texts)) {
+            row.push(cell);
         }
     }
     let note = (total > rows.len())
@@ -187,7 +193,7 @@ fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
 }
 
 fn document(name: &str, value: &Value) -> Document {
-    fn walk(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    fn walk(path: &str, value: &Value, found: &mut Vec<(String, Cell)>) {
         match value {
             Value::Object(members) => {
                 for (key, member) in members {
@@ -195,10 +201,8 @@ fn document(name: &str, value: &Value) -> Document {
                     walk(&path, member, found);
                 }
             }
-            Value::String(text) => found.push((path.to_owned(), text.clone())),
-            Value::Number(_) | Value::Bool(_) => found.push((path.to_owned(), value.to_string())),
             // Lists are in tables.
-            Value::Array(_) | Value::Null => {}
+            value => found.extend(Cell::of_json(value).map(|cell| (path.to_owned(), cell))),
         }
     }
     let mut values = Vec::new();

@@ -11,6 +11,7 @@
 //! without a manifest depends on the results alone, byte for byte.
 
 mod accuracy;
+mod cell;
 mod charts;
 mod comparison;
 mod figures;
@@ -28,9 +29,10 @@ mod words;
 mod workloads;
 
 pub use accuracy::Accuracy;
+pub use cell::Cell;
 pub use load::{PageError, read_source};
 pub use source::{Document, EmbeddedFigure, Provenance, Source};
-pub use table::{Cell, Table};
+pub use table::Table;
 pub use validation::Validation;
 
 use html::Html;

@@ -1,6 +1,6 @@
 //! What a page is made of.
 
-use super::{Accuracy, Table, Validation};
+use super::{Accuracy, Cell, Table, Validation};
 use crate::report::{Comparison, FileHash, Manifest, SweepFacts};
 
 /// A picture of the folder.
@@ -18,7 +18,7 @@ pub struct Document {
     /// The file.
     pub name: String,
     /// (path, value) of those that are no lists.
-    pub values: Vec<(String, String)>,
+    pub values: Vec<(String, Cell)>,
 }
 
 /// How the results were made.

@@ -4,7 +4,7 @@
 //! told here.
 
 use super::{Cell, Page, Table};
-use crate::report::{SweepFacts, column_words, short, trimmed};
+use crate::report::{SweepFacts, arm_name, column_words, short, trimmed};
 use serde_json::{Value, json};
 
 /// The table of a sweep's means.
@@ -73,10 +73,7 @@ impl<'a> Columns<'a> {
                 values.push(&row[column]);
             }
         }
-        let numbers = values.iter().filter_map(|cell| match cell {
-            Cell::Number(number) => Some(*number),
-            _ => None,
-        });
+        let numbers = values.iter().filter_map(|cell| cell.number());
         let (low, high) =
             numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let words = if self.table.is_numeric(column) && values.len() > 1 {
@@ -91,11 +88,7 @@ impl<'a> Columns<'a> {
 }
 
 fn numbers(rows: &[&Vec<Cell>], column: Option<usize>) -> Vec<f64> {
-    let number = |row: &&Vec<Cell>| match row[column?] {
-        Cell::Number(number) => Some(number),
-        _ => None,
-    };
-    rows.iter().filter_map(number).collect()
+    rows.iter().filter_map(|row| row[column?].number()).collect()
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
@@ -132,22 +125,12 @@ pub(super) fn summary(facts: &SweepFacts, tables: &[Table]) -> Vec<String> {
         sentences.push(format!(
             "{} keeps at least {TARGET} % of all requests within their SLO at {enough} of {} points{cost}; \
              {} % on average over the points.",
-            arm_name(&arm),
+            arm_name(&arm[0].shown(), &arm[1].shown(), &arm[2].shown()),
             attained.len(),
             short(average)
         ));
     }
     sentences
-}
-
-/// Strategy, and what predicted and what it was simulated with where these are not usual.
-fn arm_name(arm: &[Cell]) -> String {
-    let shown: Vec<String> = arm.iter().map(Cell::shown).collect();
-    match (shown[1].as_str(), shown[2].as_str()) {
-        ("igniter", "igniter") => shown[0].clone(),
-        (p, t) if p == t => format!("{} ({p})", shown[0]),
-        (p, t) => format!("{} ({p} on {t})", shown[0]),
-    }
 }
 
 pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[Table]) {

@@ -1,68 +1,11 @@
 //! A table that can be sorted and filtered.
 
+use super::cell::Cell;
 use super::html::Html;
 use serde_json::{Value, json};
 
 /// Rows that a page shows before its script has run, and without scripts.
 const STATIC_ROWS: usize = 100;
-
-/// One cell.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// A number.
-    Number(f64),
-    /// Any text.
-    Text(String),
-    /// Nothing.
-    Absent,
-}
-
-impl Cell {
-    /// What a CSV file holds: a number where the text is one and finite.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Self::Number(number),
-            _ if text.is_empty() => Self::Absent,
-            _ => Self::Text(text.to_owned()),
-        }
-    }
-
-    fn value(&self) -> Value {
-        match self {
-            Self::Number(number) => number_value(*number),
-            Self::Text(text) => json!(text),
-            Self::Absent => Value::Null,
-        }
-    }
-
-    /// As people read it.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Self::Number(number) => shown(*number),
-            Self::Text(text) => text.clone(),
-            Self::Absent => "–".to_owned(),
-        }
-    }
-}
-
-impl From<f64> for Cell {
-    fn from(number: f64) -> Self {
-        if number.is_finite() { Self::Number(number) } else { Self::Absent }
-    }
-}
-
-impl From<Option<f64>> for Cell {
-    fn from(number: Option<f64>) -> Self {
-        number.map_or(Self::Absent, Self::from)
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
 
 /// Rows of cells below a head, with what they show.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,65 +70,12 @@ impl Table {
     }
 }
 
-/// A number with at most seven significant digits: enough to sort and to draw.
-pub(super) fn number_value(number: f64) -> Value {
-    let rounded: f64 = format!("{number:.6e}").parse().unwrap_or(number);
-    if rounded.fract().abs() < f64::EPSILON && rounded.abs() < 1e15 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 2^53 and whole")]
-        return json!(rounded as i64);
-    }
-    json!(rounded)
-}
-
-/// A number as people read it: four significant digits, whole numbers as they are. The script does the
-/// same (`shown` in `page.js`).
-fn shown(number: f64) -> String {
-    let size = number.abs();
-    if number.fract().abs() < f64::EPSILON && size < 1e15 {
-        return format!("{number:.0}");
-    }
-    let decimals = match size {
-        _ if size >= 999.95 => 0,
-        _ if size >= 99.995 => 1,
-        _ if size >= 9.9995 => 2,
-        _ if size >= 0.99995 => 3,
-        _ if size >= 0.000_1 => 4,
-        _ => return format!("{number:.2e}"),
-    };
-    format!("{number:.decimals$}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_with_four_digits() {
-        let cases = [
-            (12.0, "12"),
-            (-3.0, "-3"),
-            (8.876_123, "8.876"),
-            (18.36, "18.36"),
-            (3151.4, "3151"),
-            (0.012_34, "0.0123"),
-            (0.000_001_2, "1.20e-6"),
-        ];
-        for (number, expected) in cases {
-            assert_eq!(shown(number), expected);
-        }
-    }
-
-    #[test]
-    fn cells_are_what_their_text_is() {
-        let cells = ["1.5", "inf", "", "W1", "1e3"].map(Cell::parse);
-        let expected = [
-            Cell::Number(1.5),
-            Cell::Text("inf".into()),
-            Cell::Absent,
-            Cell::Text("W1".into()),
-            Cell::Number(1000.0),
-        ];
-        assert_eq!(cells, expected);
+    fn a_column_is_numeric_where_all_that_stands_in_it_is_numbers() {
         let table = Table {
             title: "t".into(),
             columns: vec!["a".into(), "b".into()],

@@ -10,8 +10,7 @@ pub(super) fn write(page: &mut Page, source: &Source) {
     }
     page.section("tables", "Tables");
     for document in documents {
-        let pair =
-            |(path, value): &(String, String)| vec![Cell::Text(path.clone()), Cell::parse(value)];
+        let pair = |(path, value): &(String, Cell)| vec![Cell::Text(path.clone()), value.clone()];
         page.table(&Table {
             title: document.name.clone(),
             columns: vec!["key".to_owned(), "value".to_owned()],

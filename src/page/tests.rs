@@ -89,8 +89,8 @@ fn other_folders_are_tables_values_and_pictures() {
     ]);
     let source = read_source(dir.path()).unwrap();
     assert_eq!(source.tables[0].rows[1][2], Cell::Absent);
-    let values = [("deep.mape", "1.25"), ("n", "3"), ("who", HOSTILE)];
-    assert_eq!(source.documents[0].values, values.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    let values = [("deep.mape", 1.25.into()), ("n", 3.0.into()), ("who", HOSTILE.into())];
+    assert_eq!(source.documents[0].values, values.map(|(key, cell)| (key.to_owned(), cell)));
     let html = page(&source);
     assert!(
         !html.contains("<img src=x") && !html.contains("onload=\"alert"),
@@ -98,6 +98,26 @@ fn other_folders_are_tables_values_and_pictures() {
     );
     assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"));
     assert_eq!(html.matches("<img loading").count(), 1);
+}
+
+#[test]
+fn what_the_script_draws_anew_is_what_the_files_say() {
+    let csv = "workload,seed,requests,id\n007,18446744073709551615,12345678,1\n1e3,1,2,02\n";
+    let dir = folder(&[("t.csv", csv), ("t.json", "{\"version\": \"0.10\", \"n\": 12345678}")]);
+    let html = page(&read_source(dir.path()).unwrap());
+    let data = data(&html);
+    let rows = |table: usize| data["tables"][table]["rows"].clone();
+    let values = serde_json::json!([["n", 12_345_678], ["version", "0.10"]]);
+    assert_eq!(rows(0), values);
+    let cells = serde_json::json!([
+        ["007", "18446744073709551615", 12_345_678, "1"],
+        ["1e3", "1", 2, "02"]
+    ]);
+    assert_eq!(rows(1), cells);
+    // Without scripts it is the same.
+    for cell in ["007", "1e3", "18446744073709551615", "12345678", "02", "0.10"] {
+        assert!(html.contains(&format!(">{cell}</td>")), "{cell}");
+    }
 }
 
 #[test]

@@ -115,10 +115,7 @@ fn verdict(comparison: &Comparison) -> String {
 
 /// What `igniter accuracy` and `validate compare` say in one line.
 fn of_errors(document: &Document) -> Option<String> {
-    let value = |key: &str| {
-        let (_, text) = document.values.iter().find(|(path, _)| path == key)?;
-        text.parse::<f64>().ok()
-    };
+    let value = |key: &str| document.values.iter().find(|(path, _)| path == key)?.1.number();
     let mape = value("mape_pct")?;
     let mut sentence = format!("The mean absolute error of predictions is {} %", short(mape));
     if let Some(n) = value("n") {

@@ -27,6 +27,16 @@ impl<'p> Alone<'p> {
         Seat { workload, sized: Sized { demand: *demand, batch, least: share }, share }
     }
 
+    /// Whether the process limit and the GPU's memory allow these processes on one GPU.
+    pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
+        self.fitter.has_room(seats)
+    }
+
+    /// Whether they allow one more.
+    pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
+        self.fitter.has_room_for(seats, another)
+    }
+
     pub(super) fn predict(
         &mut self,
         demand: &Demand,

@@ -61,13 +61,14 @@ impl Strategy for Gpulets {
         demands.sort_by(|a, b| b.1.rate_rps.total_cmp(&a.1.rate_rps));
         let mut gpus: Vec<Partitions> = Vec::new();
         let mut failed: Vec<(usize, Demand)> = Vec::new();
+        let mut sizer = Sizer::new(request);
         for (workload, demand) in demands {
-            if !place(&mut alone, request, &mut gpus, workload, &demand) {
+            let fits = sizer.fits_memory(demand.model);
+            if !fits || !place(&mut alone, request, &mut gpus, workload, &demand) {
                 failed.push((workload, demand));
             }
         }
         failed.sort_by_key(|(workload, _)| *workload);
-        let mut sizer = Sizer::new(request);
         let infeasible = failed.iter().map(|(index, demand)| {
             let workload = &request.workloads()[*index];
             if sizer.size(demand).is_none() {
@@ -106,7 +107,7 @@ fn place(
             (Some(size), false) => size,
             (None, false) => return false,
         };
-        let used = best_fit(alone, request, gpus, &left, ideal, divide);
+        let used = best_fit(alone, gpus, &left, ideal, divide);
         let (index, batch, throughput_rps) = if let Some(fit) = used {
             fit
         } else {
@@ -152,15 +153,11 @@ fn required(alone: &mut Alone<'_>, demand: &Demand) -> Option<u32> {
 /// throughput there.
 fn best_fit(
     alone: &mut Alone<'_>,
-    request: &PlanRequest<'_>,
     gpus: &[Partitions],
     demand: &Demand,
     ideal: u32,
     divide: bool,
 ) -> Option<(usize, BatchSize, f64)> {
-    if request.options().process_limit < 2 {
-        return None;
-    }
     let mut candidates: Vec<usize> =
         (0..gpus.len()).filter(|&i| gpus[i].free_pct >= ideal.max(1)).collect();
     candidates.sort_by_key(|&i| gpus[i].free_pct);
@@ -170,11 +167,12 @@ fn best_fit(
         let (batch, p) = alone.largest_batch(demand, share, SLOWDOWN)?;
         let throughput_rps = p.throughput_rps / SLOWDOWN;
         let enough = divide || throughput_rps >= demand.rate_rps;
+        let room = alone.has_room_for(&gpu.seats, &Alone::seat(0, demand, batch, share));
         let first = &gpu.seats[0];
         let neighbour = alone.predict(&first.sized.demand, first.sized.batch, first.share);
         let holds = neighbour.latency_ms() * SLOWDOWN <= first.sized.demand.budget_ms
             && neighbour.throughput_rps / SLOWDOWN >= first.sized.demand.rate_rps;
-        (enough && holds).then_some((index, batch, throughput_rps))
+        (enough && holds && room).then_some((index, batch, throughput_rps))
     })
 }
 
@@ -197,7 +195,11 @@ fn knee(alone: &mut Alone<'_>, demand: &Demand) -> u32 {
 
 /// The curvature, at the middle point, of the parabola through three points.
 fn curvature([p, q, r]: [(f64, f64); 3]) -> f64 {
-    let (a, b) = ((q.0 - p.0).hypot(q.1 - p.1), (r.0 - q.0).hypot(r.1 - q.1));
+    // Roots, because libraries do not agree on the last digit of `hypot` and `powf`.
+    let chord = |p: (f64, f64), q: (f64, f64)| {
+        ((q.0 - p.0) * (q.0 - p.0) + (q.1 - p.1) * (q.1 - p.1)).sqrt()
+    };
+    let (a, b) = (chord(p, q), chord(q, r));
     // x(t) with x(−a), x(0), x(b): slope and second derivative at t = 0.
     let derivatives = |p: f64, q: f64, r: f64| {
         let second = 2.0 * ((r - q) / b - (q - p) / a) / (a + b);
@@ -205,7 +207,8 @@ fn curvature([p, q, r]: [(f64, f64); 3]) -> f64 {
     };
     let (x1, x2) = derivatives(p.0, q.0, r.0);
     let (y1, y2) = derivatives(p.1, q.1, r.1);
-    (x1 * y2 - y1 * x2).abs() / (x1 * x1 + y1 * y1).powf(1.5)
+    let speed = (x1 * x1 + y1 * y1).sqrt();
+    (x1 * y2 - y1 * x2).abs() / (speed * speed * speed)
 }
 
 #[cfg(test)]

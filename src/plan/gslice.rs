@@ -12,11 +12,11 @@
 //! a GPU exceed it, all are scaled down together, in trial runs and in the plan.
 
 use super::ffd::first_fit;
-use super::shares::{Seat, ShareFitter, into_plan, total};
+use super::shares::{Seat, ShareFitter, into_plan};
 use super::{PlanRequest, Strategy};
 use crate::domain::Plan;
 use crate::predictor::MemberPrediction;
-use crate::rules::gslice::{START_PCT, Seen, TURNS, tuned_batch, tuned_share};
+use crate::rules::gslice::{START_PCT, Seen, TURNS, give_way, tuned_batch, tuned_share};
 use crate::units::{BatchSize, SmUnits};
 
 /// The strategy `gslice`.
@@ -82,16 +82,12 @@ fn tune_batches(
 fn run(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], shares: &[f64]) -> Vec<MemberPrediction> {
     let whole = f64::from(fitter.whole());
     let scale = (100.0 / shares.iter().sum::<f64>()).min(1.0);
-    for (seat, share) in gpu.iter_mut().zip(shares) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to whole")]
-        let units = (share * scale / 100.0 * whole).floor().max(1.0) as u32;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to whole")]
+    let units = |share: &f64| (share * scale / 100.0 * whole).floor().max(1.0) as u32;
+    let mut units: Vec<u32> = shares.iter().map(units).collect();
+    give_way(&mut units, fitter.whole());
+    for (seat, units) in gpu.iter_mut().zip(units) {
         seat.share = SmUnits::new(units);
-    }
-    // Rounding tiny shares up to one unit can exceed the GPU: the largest give way.
-    while total(gpu).get() > fitter.whole()
-        && let Some(largest) = gpu.iter_mut().max_by_key(|seat| seat.share)
-    {
-        largest.share = SmUnits::new(largest.share.get() - 1);
     }
     fitter.predict(gpu).to_vec()
 }

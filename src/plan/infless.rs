@@ -59,7 +59,8 @@ fn instances(request: &PlanRequest<'_>) -> (Vec<Seat>, Vec<Infeasible>) {
     let mut infeasible = Vec::new();
     for (workload, named) in request.workloads().iter().enumerate() {
         let mut left = request.demand(named);
-        if most_efficient(&mut alone, request, &left).is_none() {
+        let fits = sizer.fits_memory(left.model);
+        if !fits || most_efficient(&mut alone, request, &left).is_none() {
             infeasible.push(sizer.explain(named, &left));
             continue;
         }

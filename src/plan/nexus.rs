@@ -13,7 +13,7 @@
 //! one GPU cannot serve is reported instead of divided.
 
 use super::alone::Alone;
-use super::shares::{Seat, into_plan};
+use super::shares::{Seat, into_plan, total};
 use super::sizing::{Demand, Sizer};
 use super::{PlanRequest, Replicas, Strategy};
 use crate::domain::{Infeasible, Plan};
@@ -60,7 +60,8 @@ impl Strategy for Nexus {
         let whole = request.predictor().kind().units;
         for (index, workload) in request.workloads().iter().enumerate() {
             let demand = request.demand(workload);
-            let Some((batch, p)) = packer.alone.largest_batch(&demand, whole, 1.0) else {
+            let largest = packer.alone.largest_batch(&demand, whole, 1.0);
+            let Some((batch, p)) = largest.filter(|_| sizer.fits_memory(demand.model)) else {
                 infeasible.push(sizer.explain(workload, &demand));
                 continue;
             };
@@ -144,7 +145,13 @@ impl Packer<'_> {
             }
             members.push((*session, batch, execution_ms));
         }
-        let fits = members.len() <= self.request.options().process_limit;
+        // Each member needs a unit of its own in the plan.
+        let whole = self.request.predictor().kind().units;
+        let seat = |(session, batch, _): &(Session, BatchSize, f64)| {
+            Alone::seat(session.workload, &session.demand, *batch, SmUnits::new(1))
+        };
+        let seats: Vec<Seat> = members.iter().map(seat).collect();
+        let fits = total(&seats) <= whole && self.alone.has_room(&seats);
         fits.then_some(Node { duty_ms, members })
     }
 }
@@ -155,7 +162,8 @@ fn seats(node: &Node, whole: u32) -> Vec<Seat> {
     let members = u32::try_from(node.members.len()).unwrap_or(whole);
     let divisible = f64::from(whole.saturating_sub(members));
     let seat = |(session, batch, ms): &(Session, BatchSize, f64)| {
-        // One unit each, and the rest by time: never more than the whole.
+        // One unit each, and the rest by time: never more than the whole, as nodes have at most one member
+        // for each unit.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≤ whole")]
         let units = 1 + (ms / busy_ms * divisible).floor() as u32;
         Alone::seat(session.workload, &session.demand, *batch, SmUnits::new(units))

@@ -110,7 +110,7 @@ impl<'p> ShareFitter<'p> {
     }
 
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
-    fn has_room(&self, seats: &[Seat]) -> bool {
+    pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
         seats.len() <= self.process_limit()
             && self.memory.is_none_or(|available| self.memory_of(seats) <= available)
     }

@@ -132,8 +132,12 @@ impl<'p> Sizer<'p> {
     }
 
     /// The least share, in units, for each request/s that is served within the budget, times the rate:
-    /// what any number of replicas together need at least. `None` when no replica meets the latency.
+    /// what any number of replicas together need at least. `None` when no replica fits a GPU or meets the
+    /// latency.
     pub(super) fn least_divided_share(&mut self, demand: &Demand) -> Option<f64> {
+        if !self.fits_memory(demand.model) {
+            return None;
+        }
         let whole = self.predictor.kind().units.get();
         let largest = self.theorem_1_batch(demand);
         let mut least: Option<f64> = None;
@@ -150,7 +154,7 @@ impl<'p> Sizer<'p> {
     }
 
     /// Whether the model's process fits an empty GPU, as far as is known.
-    fn fits_memory(&self, model: ModelId) -> bool {
+    pub(super) fn fits_memory(&self, model: ModelId) -> bool {
         match (self.predictor.memory(model), self.predictor.kind().memory) {
             (Some(needed), Some(available)) => needed.get() <= available.get(),
             _ => true,

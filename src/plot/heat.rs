@@ -5,7 +5,7 @@ use super::style::{
     AXIS_LINE, INK, LABEL, MARGIN, NOTE, ONE_COLUMN, SHADE, TICK, TWO_COLUMNS, count, dots, inches,
     ink_on,
 };
-use super::sweep::label_line;
+use super::sweep::{label_line, mean_over, panel_title};
 use super::text::{BOLD, fitted, width};
 use super::{Figure, PlotError};
 use crate::report::{column_words as words, short};
@@ -23,7 +23,8 @@ pub struct HeatPanel {
 const TITLE: i32 = 48;
 const GAP: i32 = 40;
 
-/// A number over two axes. `x` and `rows` are the names of the axes with their values.
+/// A number over two axes. `x` and `rows` are the names of the axes with their values; `averaged` names the axes
+/// of which the cells are means.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -33,6 +34,7 @@ pub fn heat_figure(
     (x_name, x_values): (&str, &[String]),
     (row_name, row_values): (&str, &[String]),
     number: &str,
+    averaged: &[String],
 ) -> Result<Figure, PlotError> {
     let all = panels.iter().flat_map(|panel| &panel.cells).flatten().flatten().copied();
     let low = all.clone().fold(f64::INFINITY, f64::min);
@@ -55,7 +57,7 @@ pub fn heat_figure(
             let (r, c) = (count(slot / columns), count(slot % columns));
             let frame =
                 Frame::new(left + c * (inner + GAP), top + r * row_height + TITLE, inner, height);
-            cells(area, panel, frame, range)?;
+            cells(area, (&panel_title(&panel.title, averaged), panel), frame, range)?;
             let centre = Text::new(TICK, Align::Centre);
             for (i, value) in x_values.iter().enumerate() {
                 let cell = f64::from(frame.w) / x_values.len() as f64;
@@ -81,13 +83,20 @@ pub fn heat_figure(
         }
         Ok(())
     })?;
-    let caption = format!("{} over {} and {}.", words(number), words(x_name), words(row_name));
+    let mean = mean_over(averaged).map_or_else(String::new, |mean| format!(", {mean}"));
+    let (over, number) = (words(x_name), words(number));
+    let caption = format!("{number} over {over} and {}{mean}.", words(row_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
 
-fn cells(area: &Area<'_>, panel: &HeatPanel, frame: Frame, range: (f64, f64)) -> Drawn {
+fn cells(
+    area: &Area<'_>,
+    (title, panel): (&str, &HeatPanel),
+    frame: Frame,
+    range: (f64, f64),
+) -> Drawn {
     let look = Text::new(TICK, Align::Centre).bold();
-    let title = fitted(&panel.title, TICK, f64::from(frame.w) / BOLD);
+    let title = fitted(title, TICK, f64::from(frame.w) / BOLD);
     text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
     let rows = count(panel.cells.len().max(1));
     for (i, row) in panel.cells.iter().enumerate() {
@@ -182,7 +191,7 @@ mod tests {
         let (x, rows) = (["1".to_owned(), "2".to_owned()], ["0.5".to_owned(), "1".to_owned()]);
         for panels in [vec![panel.clone()], vec![panel.clone(); 3]] {
             let figure =
-                heat_figure("h", &panels, ("cv", &x), ("rate_scale", &rows), "attainment_pct");
+                heat_figure("h", &panels, ("cv", &x), ("rate_scale", &rows), "attainment_pct", &[]);
             assert!(super::super::canvas::parse(figure.unwrap().svg()).is_ok());
         }
     }

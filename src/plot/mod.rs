@@ -3,6 +3,11 @@
 //! Every figure is an SVG text and, from it, a PNG image; both depend on the tables only, byte for
 //! byte. What is too much for one page is continued on another.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "coordinates and ticks are rounded when they are drawn"
+)]
+
 mod accuracy;
 mod adaptation;
 mod axis;

@@ -49,7 +49,7 @@ const TITLE: i32 = 44;
 const GAP: i32 = 62;
 
 /// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
-/// it rises).
+/// it rises). `averaged` names the axes of which the marks are means.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -57,6 +57,7 @@ pub fn line_figure(
     stem: &str,
     panels: &[LinePanel],
     (x_name, y_name): (&str, &str),
+    averaged: &[String],
     target: Option<f64>,
     log: bool,
 ) -> Result<Figure, PlotError> {
@@ -76,7 +77,8 @@ pub fn line_figure(
     let left = MARGIN + left_of(&titled);
     let inner = (width - left - MARGIN - 24 - GAP * (count(columns) - 1)) / count(columns);
     let height = inches(if columns == 1 { 1.9 } else { 1.35 });
-    let title = if panels.len() > 1 { TITLE } else { 14 };
+    let titled_panels = panels.len() > 1 || !averaged.is_empty();
+    let title = if titled_panels { TITLE } else { 14 };
     let x_titled = x.clone().titled(&words(x_name));
     let row = title + height + below(&x_titled) + 10;
     let top = MARGIN + legend.height(width - 2 * MARGIN);
@@ -87,16 +89,34 @@ pub fn line_figure(
             let (r, c) = (count(slot / columns), count(slot % columns));
             let frame = Frame::new(left + c * (inner + GAP), top + r * row + title, inner, height);
             let y = if c == 0 { titled.clone() } else { plain.clone() };
-            draw_lines(area, panel, frame, (x_titled.clone(), y), target)?;
+            let title = panel_title(&panel.title, averaged);
+            draw_lines(area, (&title, panel), frame, (x_titled.clone(), y), target)?;
         }
         Ok(())
     })?;
     let marker = target.map_or_else(String::new, |target| {
         format!(" The vertical lines mark where each line last meets {target} %.")
     });
-    let caption =
-        format!("{} over {}, with confidence bands.{marker}", words(y_name), words(x_name));
+    let bands = match mean_over(averaged) {
+        None => "with confidence bands".to_owned(),
+        Some(mean) => format!("{mean}; bands hold the confidence intervals of all its points"),
+    };
+    let caption = format!("{} over {}, {bands}.{marker}", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })
+}
+
+/// Says over which axes a mark is a mean; none where it is of one point.
+pub(super) fn mean_over(averaged: &[String]) -> Option<String> {
+    (!averaged.is_empty()).then(|| format!("mean over {}", averaged.join(" and ")))
+}
+
+/// What a panel shows, for above it.
+pub(super) fn panel_title(title: &str, averaged: &[String]) -> String {
+    match mean_over(averaged) {
+        None => title.to_owned(),
+        Some(mean) if title.is_empty() => mean,
+        Some(mean) => format!("{title}, {mean}"),
+    }
 }
 
 /// The dashes of the target.
@@ -104,13 +124,13 @@ const TARGET: (i32, i32) = (8, 8);
 
 fn draw_lines(
     area: &Area<'_>,
-    data: &LinePanel,
+    (title, data): (&str, &LinePanel),
     frame: Frame,
     (x, y): (Axis, Axis),
     target: Option<f64>,
 ) -> Drawn {
     let look = Text::new(TICK, Align::Centre).bold();
-    let title = fitted(&data.title, TICK, f64::from(frame.w) / BOLD);
+    let title = fitted(title, TICK, f64::from(frame.w) / BOLD);
     text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
     let floor = y.low;
     let mut panel = Panel::open(area, frame, x, y)?;
@@ -258,6 +278,29 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_says_over_what_its_marks_are_means() {
+        let panel = |title: &str| LinePanel {
+            title: title.into(),
+            series: vec![SweepSeries { name: "s".into(), marks: vec![mark(1.0, 99.0)] }],
+        };
+        let made = |title: &str, averaged: &[&str]| {
+            let averaged: Vec<String> = averaged.iter().map(|&axis| axis.to_owned()).collect();
+            let names = ("cv", "attainment_pct");
+            line_figure("a", &[panel(title)], names, &averaged, None, false).unwrap().caption
+        };
+        let one = made("", &[]);
+        assert_eq!(
+            one,
+            "SLO attainment (%) over Burstiness (CV of the gaps), with confidence bands."
+        );
+        let mean = made("", &["load", "headroom"]);
+        assert!(mean.contains("gaps), mean over load and headroom; bands hold"));
+        assert_eq!(panel_title("", &["load".into()]), "mean over load");
+        assert_eq!(panel_title("delay = 5", &["load".into()]), "delay = 5, mean over load");
+        assert_eq!(panel_title("delay = 5", &[]), "delay = 5");
+    }
+
+    #[test]
     fn the_front_is_made_of_stairs() {
         let points = [(3.0, 50.0), (6.0, 90.0), (6.0, 80.0), (9.0, 70.0), (12.0, 99.0)];
         let stairs =
@@ -276,8 +319,10 @@ mod tests {
             for panels in [vec![panel.clone()], vec![panel.clone(); 4]] {
                 for log in [false, true] {
                     let names = ("rate_scale", "attainment_pct");
-                    let figure = line_figure("a", &panels, names, Some(99.0), log).unwrap();
-                    assert!(super::super::canvas::parse(figure.svg()).is_ok());
+                    for averaged in [&[][..], &["load".to_owned()]] {
+                        let made = line_figure("a", &panels, names, averaged, Some(99.0), log);
+                        assert!(super::super::canvas::parse(made.unwrap().svg()).is_ok());
+                    }
                 }
             }
             let figure = pareto_figure("p", &[series(n)], 99.0).unwrap();

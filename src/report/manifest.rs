@@ -4,11 +4,12 @@
     reason = "the manifest is where clock time belongs; no result depends on it"
 )]
 
-use super::output_dir::hex;
 use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,41 @@ pub struct FileHash {
     pub bytes: u64,
     /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
+}
+
+impl FileHash {
+    /// That of a file, which may be larger than memory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                break;
+            }
+            hash.update(part);
+            let read = part.len();
+            bytes += read as u64;
+            file.consume(read);
+        }
+        Ok(Self { path: path.display().to_string(), bytes, sha256: hex(&hash.finalize()) })
+    }
+
+    /// Whether the file in this directory still has this content.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn holds_in(&self, dir: &Path) -> io::Result<bool> {
+        Ok(Self::of(&dir.join(&self.path))?.sha256 == self.sha256)
+    }
+}
+
+/// Bytes as lower-case hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The machine that a run was made on.
@@ -143,6 +179,26 @@ impl Manifest {
         });
     }
 
+    /// Notes a file that was read, by its path as given, or all files of a folder. They may be larger than
+    /// memory.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn input_path(&mut self, path: &Path) -> io::Result<()> {
+        if !path.is_dir() {
+            self.inputs.push(FileHash::of(path)?);
+            return Ok(());
+        }
+        let mut files = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+        files.sort();
+        for file in files.iter().filter(|file| file.is_file()) {
+            self.inputs.push(FileHash::of(file)?);
+        }
+        Ok(())
+    }
+
     /// Stops the clock: `wall_s` is the time since [`Manifest::start`].
     pub fn stop(&mut self) {
         if let Some(clock) = self.clock {
@@ -150,11 +206,36 @@ impl Manifest {
         }
     }
 
+    /// The program and the subcommand that made these results, such as `igniter sweep`.
+    pub(super) fn command_name(&self) -> String {
+        let mut words = self.command.iter();
+        let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+        let mut name = program.to_string_lossy().into_owned();
+        for word in words.take_while(|word| !word.starts_with('-')).take(1) {
+            name = format!("{name} {word}");
+        }
+        name
+    }
+
+    /// Whether these results took long to make, or servers: those of a sweep, or of `validate`.
+    pub(super) fn is_precious(&self) -> bool {
+        self.sweep.is_some() || self.command_name().starts_with("validate ")
+    }
+
+    /// Whether files of these names were written and are still as they were.
+    #[must_use]
+    pub fn intact(&self, dir: &Path, names: &[&str]) -> bool {
+        names.iter().all(|name| {
+            let noted = self.outputs.iter().find(|file| file.path == *name);
+            noted.is_some_and(|file| file.holds_in(dir).unwrap_or(false))
+        })
+    }
+
     /// Reads the manifest of an earlier run.
     ///
     /// # Errors
     /// When the file cannot be read, or is no manifest.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 }
@@ -210,6 +291,12 @@ mod tests {
     fn a_manifest_reads_back() {
         let mut manifest = Manifest::start(vec!["igniter".into(), "-o".into(), "a b".into()]);
         manifest.input(Path::new("x.toml"), b"abc");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let large = vec![b'x'; 200_000];
+        std::fs::write(file.path(), &large).unwrap();
+        manifest.input_path(file.path()).unwrap();
+        manifest.input(file.path(), &large);
+        assert_eq!(manifest.inputs[1], manifest.inputs[2]);
         manifest.stop();
         let text = serde_json::to_string(&manifest).unwrap();
         let back: Manifest = serde_json::from_str(&text).unwrap();

@@ -22,13 +22,15 @@ mod truth;
 
 pub use control::{ActionRow, WindowRow, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
+pub(crate) use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
 pub use parquet::{Cells, ColumnType, ParquetTable};
-pub use points::{PointTable, PointsError, column_words};
+pub use points::{PointTable, PointsError, arm_name, column_words};
 pub use request_log::{RequestFormat, RequestLog};
+pub(crate) use staging::Staging;
 pub use staging::discard_unfinished;
 pub use tables::{ArrivalRow, Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
 pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};

@@ -1,7 +1,7 @@
 //! A directory of results in which every file is either complete or absent.
 
-use super::manifest::{FileHash, Manifest};
-use super::staging::{STAGING_PREFIX, Staging, create, remove_empty};
+use super::manifest::{FileHash, Manifest, hex};
+use super::staging::{STAGING_PREFIX, Staging, create, no_discarding, remove_empty};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -34,6 +34,17 @@ pub enum OutputError {
         /// One such file.
         found: String,
     },
+    /// The directory holds results that took long to make, which are not replaced by others.
+    #[error(
+        "{} holds the results of `{command}`, which would be lost; choose another directory with -o, or remove this one",
+        .path.display()
+    )]
+    Precious {
+        /// The directory.
+        path: PathBuf,
+        /// How they were made.
+        command: String,
+    },
     /// A file cannot be written completely; nothing of it is left.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
     File {
@@ -59,8 +70,11 @@ fn hint(error: &io::Error) -> &'static str {
 /// What to do with results that are already in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// They belong to an earlier run: those that this run does not write again are removed at the end.
+    /// They belong to an earlier run: those that this run does not write again are removed at the end. Sweeps and
+    /// measurements, which took long, are refused.
     Replace,
+    /// As [`Existing::Replace`], of sweeps and measurements too: for commands that make such.
+    ReplacePrecious,
     /// They belong to this run: they stay unless written again.
     Keep,
 }
@@ -87,15 +101,15 @@ impl OutputDir {
     /// Creates the directory where needed and checks that it can be written to.
     ///
     /// # Errors
-    /// When it cannot be created or written to, or holds files of somebody else.
+    /// When it cannot be created or written to, or holds files of somebody else, or results that took long.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
         let failed = |source| OutputError::Directory { path: path.to_owned(), source };
         let mut created = Vec::new();
         let staging =
-            create(path, &mut created).and_then(|()| foreign_file(path)).and_then(|foreign| {
-                match foreign {
+            create(path, &mut created).and_then(|()| refused(path, existing)).and_then(|refused| {
+                match refused {
                     None => Staging::new(path, &created).map(Ok),
-                    Some(found) => Ok(Err(found)),
+                    Some(refused) => Ok(Err(refused)),
                 }
             });
         let refused = match staging {
@@ -108,7 +122,7 @@ impl OutputDir {
                     pending: Vec::new(),
                 });
             }
-            Ok(Err(found)) => OutputError::Foreign { path: path.to_owned(), found },
+            Ok(Err(refused)) => refused,
             Err(source) => failed(source),
         };
         remove_empty(&created);
@@ -160,7 +174,9 @@ impl OutputDir {
                 continue;
             }
             match self.existing {
-                Existing::Replace => stale.push(self.path.join(&old.path)),
+                Existing::Replace | Existing::ReplacePrecious => {
+                    stale.push(self.path.join(&old.path))
+                }
                 Existing::Keep => {
                     outputs.insert(old.path.clone(), old);
                 }
@@ -171,12 +187,15 @@ impl OutputDir {
             serde_json::to_writer_pretty(&mut *file, &manifest)?;
             file.write_all(b"\n")
         })?;
+        // Ctrl-C waits until all have their names.
+        let not_now = no_discarding();
         for (file, path) in &self.pending {
             let folder = path.parent().unwrap_or(&self.path);
             std::fs::create_dir_all(folder)
                 .and_then(|()| std::fs::rename(file, path))
                 .map_err(|source| OutputError::File { path: path.clone(), source })?;
         }
+        drop(not_now);
         for path in stale {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -224,36 +243,40 @@ impl<W: Write> Write for Hashing<'_, W> {
     }
 }
 
-/// Bytes as lower-case hexadecimal text.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Whether a path names a file below the directory and nothing else.
 fn is_plain(name: &str) -> bool {
     Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// The first file, by name, that shows that the directory is not ours. A directory with a manifest is;
-/// so is one that holds only what an interrupted run may leave.
+/// Why results may not be written to a directory.
+fn refused(path: &Path, existing: Existing) -> io::Result<Option<OutputError>> {
+    let Ok(manifest) = Manifest::read(&path.join(MANIFEST)) else {
+        let foreign = |found| OutputError::Foreign { path: path.to_owned(), found };
+        return Ok(foreign_file(path)?.map(foreign));
+    };
+    let refused = existing == Existing::Replace && manifest.is_precious();
+    Ok(refused
+        .then(|| OutputError::Precious { path: path.to_owned(), command: manifest.command_name() }))
+}
+
+/// The first file, by name, that shows that a directory without a manifest is not ours: it holds more than what an
+/// interrupted run may leave.
 fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    if names.iter().any(|name| name == MANIFEST) {
-        return Ok(None);
-    }
+    let staging = |name: &str| name.starts_with(STAGING_PREFIX);
+    // A process that is killed while files get their names leaves the folder of the others.
+    let killed = names.iter().any(|name| staging(name));
     let ours = |name: &str| {
         let table = ["csv", "parquet", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
-        name == "figures"
-            || sweep
-            || name.starts_with(STAGING_PREFIX)
-            || (table && known_stem(name))
+        let named = name == "figures" || (table && known_stem(name));
+        sweep || staging(name) || (killed && named)
     };
     Ok(names.into_iter().find(|name| !ours(name)))
 }

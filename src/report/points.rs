@@ -1,6 +1,7 @@
 //! The means of a sweep, as they were written.
 
 use super::manifest::Manifest;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A table of points that cannot be used.
@@ -149,6 +150,31 @@ impl PointTable {
         Ok(values)
     }
 
+    /// The axes over which a figure averages that shows these columns: those of which rows of the same arm and
+    /// with the same values in these columns have several values. One that moves together with another is not
+    /// named beside it.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn averaged(&self, shown: &[&str]) -> Result<Vec<String>, PointsError> {
+        let shown = shown.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>();
+        let mut known = shown?;
+        let mut averaged = Vec::new();
+        for axis in &self.axes {
+            let at = self.column(axis)?;
+            let mut seen = BTreeMap::new();
+            let several = self.rows.iter().any(|row| {
+                let cells: Vec<&String> = known.iter().map(|&column| &row[column]).collect();
+                *seen.entry((self.arm_of(row), cells)).or_insert(&row[at]) != &row[at]
+            });
+            if several {
+                averaged.push(axis.clone());
+                known.push(at);
+            }
+        }
+        Ok(averaged)
+    }
+
     /// The numbers of a column; none where a cell is empty.
     ///
     /// # Errors
@@ -191,12 +217,18 @@ impl PointTable {
 
     fn arm_of(&self, row: &[String]) -> String {
         let cell = |name: &str| self.column(name).map_or("", |at| row[at].as_str());
-        let (strategy, predictor, truth) = (cell("strategy"), cell("predictor"), cell("truth"));
-        match (predictor, truth) {
-            ("igniter", "igniter") => strategy.to_owned(),
-            (p, t) if p == t => format!("{strategy} ({p})"),
-            (p, t) => format!("{strategy} ({p} on {t})"),
-        }
+        arm_name(cell("strategy"), cell("predictor"), cell("truth"))
+    }
+}
+
+/// Who made a row of a sweep: the strategy, and what predicted and what it was simulated with where these are
+/// not the usual ones.
+#[must_use]
+pub fn arm_name(strategy: &str, predictor: &str, truth: &str) -> String {
+    match (predictor, truth) {
+        ("igniter", "igniter") => strategy.to_owned(),
+        (p, t) if p == t => format!("{strategy} ({p})"),
+        (p, t) => format!("{strategy} ({p} on {t})"),
     }
 }
 

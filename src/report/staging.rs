@@ -16,6 +16,11 @@ fn unfinished() -> MutexGuard<'static, Vec<(PathBuf, Vec<PathBuf>)>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Keeps [`discard_unfinished`] waiting for as long as the guard lives: short steps are done to their end.
+pub(super) fn no_discarding() -> MutexGuard<'static, Vec<(PathBuf, Vec<PathBuf>)>> {
+    unfinished()
+}
+
 /// Takes back everything that this process has written to output directories and not finished.
 ///
 /// For a handler of Ctrl-C, which ends the process without running destructors. Files that were complete
@@ -31,7 +36,7 @@ pub fn discard_unfinished() {
 /// A hidden folder for files that are not complete; removed when dropped, with the directories that were
 /// created for it as far as they are empty then.
 #[derive(Debug)]
-pub(super) struct Staging {
+pub(crate) struct Staging {
     folder: Option<TempDir>,
     created: Vec<PathBuf>,
 }
@@ -39,13 +44,16 @@ pub(super) struct Staging {
 impl Staging {
     /// Makes the folder in `parent`; `created` are the directories that were made to hold it, outermost
     /// first.
-    pub(super) fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
         unfinished().push((folder.path().to_owned(), created.to_vec()));
         Ok(Self { folder: Some(folder), created: created.to_vec() })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.as_ref().expect("it is taken only when dropped").path()
     }
 }

@@ -52,6 +52,18 @@ pub fn tuned_batch(batch: BatchSize, most: BatchSize, seen: Seen) -> BatchSize {
     BatchSize::new(size).expect("it is at least 1")
 }
 
+/// Shares in whole units, of which rounding tiny ones up to one unit made more than the `whole` GPU: the largest
+/// give way, one unit at a time, down to one each.
+pub fn give_way(shares: &mut [u32], whole: u32) {
+    let mut excess = shares.iter().sum::<u32>().saturating_sub(whole);
+    while excess > 0
+        && let Some(largest) = shares.iter_mut().max().filter(|share| **share > 1)
+    {
+        *largest -= 1;
+        excess -= 1;
+    }
+}
+
 /// UTIL: the next share in percent, from 1 to 100.
 #[must_use]
 pub fn tuned_share(share: f64, seen: Seen) -> f64 {
@@ -64,4 +76,22 @@ pub fn tuned_share(share: f64, seen: Seen) -> f64 {
     let factor = latency.abs().max(throughput.abs());
     let missed = latency < 0.0 || throughput < 0.0;
     (if missed { share * (1.0 + factor) } else { share * (1.0 - factor) }).clamp(1.0, 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_give_way() {
+        let given = |mut shares: Vec<u32>, whole| {
+            give_way(&mut shares, whole);
+            shares
+        };
+        assert_eq!(given(vec![39, 1, 1], 40), [38, 1, 1]);
+        // Among equals the last.
+        assert_eq!(given(vec![20, 20, 1], 40), [20, 19, 1]);
+        assert_eq!(given(vec![20, 19, 1], 40), [20, 19, 1]);
+        assert_eq!(given(vec![1, 2, 1], 2), [1, 1, 1], "nobody is left with nothing");
+    }
 }

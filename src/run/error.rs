@@ -64,6 +64,36 @@ pub enum RunError {
         /// The GPU kind of the plans.
         expected: String,
     },
+    /// The SLO is a multiple of a latency that is not known.
+    #[error(
+        "workload {workload}: slo_x_solo = {factor} needs the latency of model {model} alone on GPU kind {kind}, the \
+         first of the scenario, whose profile lacks the model; put a kind that has it first, or give slo_ms"
+    )]
+    NoSoloLatency {
+        /// The workload.
+        workload: String,
+        /// The multiple.
+        factor: f64,
+        /// The model.
+        model: String,
+        /// The first GPU kind.
+        kind: String,
+    },
+    /// The SLO as a multiple is no SLO.
+    #[error(
+        "workload {workload}: slo_x_solo = {factor} times the solo latency of {solo_ms:.3} ms gives an SLO of {slo_ms} \
+         ms; allowed: 0.01 to 3600000 ms; choose another multiple"
+    )]
+    SloXSolo {
+        /// The workload.
+        workload: String,
+        /// The multiple.
+        factor: f64,
+        /// The solo latency.
+        solo_ms: f64,
+        /// What they give.
+        slo_ms: f64,
+    },
     /// Two GPU kinds of one name.
     #[error(
         "two [[gpu]] tables describe GPU kind {kind}; keep one, or give the kinds different names"
@@ -110,8 +140,10 @@ pub enum RunError {
         profile: String,
     },
     /// A plan that cannot run.
-    #[error("the plan cannot run:{}", listed(violations))]
+    #[error("the plan of {strategy} cannot run:{}", listed(violations))]
     Illegal {
+        /// Who made it.
+        strategy: String,
         /// What is wrong with it.
         violations: Vec<Violation>,
     },

@@ -6,12 +6,16 @@ mod kind;
 mod overrides;
 mod prediction_error;
 mod refine;
+mod solo;
 mod source;
+mod sources;
 mod study;
 
 pub use error::RunError;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};
 pub use refine::{Refined, RefinedNeed};
+pub use solo::solo_latency_ms;
 pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
+pub use sources::Sources;
 pub use study::{Logging, Study};

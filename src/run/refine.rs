@@ -12,8 +12,9 @@
 //!    its neighbours, the predicted service that it needs alone.
 //! 3. The whole plan is simulated. Workloads that miss the target get one unit more, and it is packed again.
 //!
-//! Neighbours only slow each other, so no plan that reaches the target has fewer GPUs than the least shares
-//! alone add up to: below that number it is unreachable.
+//! Neighbours only slow each other, so without replicas no plan that reaches the target has fewer GPUs than the
+//! least shares alone add up to: below that number it is unreachable. Where replicas are allowed there is no
+//! bound: more of them than the fewest that reach the target may need less in sum, and are not tried.
 
 use super::{RunError, Study};
 use crate::domain::{CoLocation, Infeasible, Placement, Plan, WorkloadName};
@@ -54,7 +55,7 @@ pub struct RefinedNeed {
 /// A plan that was adjusted by simulation.
 #[derive(Debug, Clone)]
 pub struct Refined {
-    /// The plan; its bound is the number of GPUs below which the target is out of reach.
+    /// The plan; without replicas, its bound is the number of GPUs below which the target is out of reach.
     pub plan: Plan,
     /// What became of it.
     pub result: StrategyResult,
@@ -104,8 +105,13 @@ impl Study {
                 break (plan, result, !missed);
             }
         };
-        let bound = plan_for_needs(&request, &first_needs, infeasible)?.bound;
-        plan.bound = bound.map(|bound| share_bound(&first_needs, f64::from(whole.get()), bound));
+        plan.bound = match self.scenario().plan.replicas {
+            Replicas::Forbidden => {
+                let bound = plan_for_needs(&request, &first_needs, infeasible)?.bound;
+                bound.map(|bound| share_bound(&first_needs, f64::from(whole.get()), bound))
+            }
+            Replicas::Allowed => None,
+        };
         let needs = self.described(&first_needs, &result);
         Ok(Refined { plan, result, needs, met, rounds })
     }
@@ -124,6 +130,18 @@ impl Study {
         let model = &self.workloads()[workload].model;
         let id = predictor.model_id(model).expect("checked when the study was made");
         let largest = predictor.max_batch(id);
+        if let (Some(needed), Some(available)) = (predictor.memory(id), predictor.kind().memory)
+            && needed > available
+        {
+            return Ok(Err(Infeasible {
+                workload: self.workloads()[workload].name.clone(),
+                reason: format!(
+                    "a process of {model} needs more memory than a whole {} has",
+                    predictor.kind().name
+                ),
+                fixes: Vec::new(),
+            }));
+        }
         let batches: Vec<BatchSize> = BATCHES
             .iter()
             .filter_map(|size| BatchSize::new(*size).ok())
@@ -236,7 +254,7 @@ fn share_bound(
 ) -> crate::domain::GpuBound {
     let least = |needs: &Needs| {
         let share = needs.options.iter().map(|option| option.least.get()).min().unwrap_or(0);
-        f64::from(share * needs.replicas) / whole
+        f64::from(share) / whole
     };
     let fractional_gpus: f64 = needs.iter().flatten().map(least).sum();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and ≥ 0")]

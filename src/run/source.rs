@@ -44,7 +44,7 @@ pub fn load_predictor(
     }
     let path = Path::new(source);
     let (mut file, inputs) = if path.extension().is_some_and(|e| e == "json") {
-        let file = CoefficientsFile::read(path)?;
+        let (file, text) = CoefficientsFile::read_text(path)?;
         if let Some(asked) = predictor.filter(|asked| *asked != file.name()) {
             return Err(RunError::OtherPredictor {
                 path: path.to_owned(),
@@ -52,7 +52,6 @@ pub fn load_predictor(
                 asked: asked.to_owned(),
             });
         }
-        let text = file.to_json();
         (file, vec![(path.to_owned(), text)])
     } else {
         let profile = profile::load(source)?;

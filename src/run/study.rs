@@ -2,7 +2,7 @@
 
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
-use super::{Overrides, RunError};
+use super::{Overrides, RunError, Sources, solo};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
@@ -10,9 +10,9 @@ use crate::plan::{
 };
 use crate::predictor::Predictor;
 use crate::report::{
-    Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
+    Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{Document, Scenario};
 use crate::sim::{SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
@@ -31,6 +31,8 @@ pub struct Logging<'d> {
 #[derive(Debug)]
 pub struct Study {
     scenario: Scenario,
+    /// The files that the scenario was read from.
+    files: Vec<PathBuf>,
     kinds: Vec<KindSource>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
@@ -44,7 +46,8 @@ impl Study {
     /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
-        Self::new(Scenario::load(path)?, overrides)
+        let document = Document::load(path)?;
+        Ok(Self::new(document.scenario()?, overrides)?.read_from(document.files()))
     }
 
     /// As [`Study::load`], from a scenario that was read already.
@@ -62,12 +65,15 @@ impl Study {
     /// A study with predictors that were made already, one for each GPU kind of the scenario.
     ///
     /// # Errors
-    /// When no kind's profile has the model of a workload, two kinds are the same, the times of the scenario
-    /// leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
+    /// When no kind's profile has the model of a workload (with `slo_x_solo`: the first kind's has not), two kinds are the
+    /// same, the times of the scenario leave nothing to measure, or errors are to be drawn for a predictor without uncertainty.
     pub fn with_predictors(
-        scenario: Scenario,
+        mut scenario: Scenario,
         predictors: Vec<KindPredictors>,
     ) -> Result<Self, RunError> {
+        if let Some(first) = predictors.first() {
+            solo::resolve(&mut scenario, first.source.predictor.as_ref())?;
+        }
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         let mut kinds: Vec<KindSource> = Vec::new();
@@ -90,7 +96,8 @@ impl Study {
             })
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
-        let study = Self { scenario, kinds, workloads, sim_workloads, window };
+        let files = Vec::new();
+        let study = Self { scenario, files, kinds, workloads, sim_workloads, window };
         study.check_models()?;
         study.check_noise()?;
         Ok(study)
@@ -147,7 +154,14 @@ impl Study {
         Ok(())
     }
 
-    /// The scenario, with overrides applied.
+    /// The same study, whose scenario was read from these files.
+    #[must_use]
+    pub fn read_from(mut self, files: &[PathBuf]) -> Self {
+        self.files = files.to_vec();
+        self
+    }
+
+    /// The scenario, with overrides applied, and with SLOs in ms.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
@@ -196,20 +210,30 @@ impl Study {
         })
     }
 
-    /// The texts that the predictors were made from, each once, with the names under which a manifest
-    /// lists them.
+    /// The files and texts that it was made from.
     #[must_use]
-    pub fn inputs(&self) -> Vec<&(PathBuf, String)> {
-        let mut inputs: Vec<&(PathBuf, String)> = Vec::new();
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources { files: self.files.clone(), texts: Vec::new() };
+        sources.add_arrivals(&self.scenario);
         for kind in &self.kinds {
             let of_truth = kind.predictors.truth.iter().flat_map(|truth| &truth.inputs);
-            for input in kind.predictors.source.inputs.iter().chain(of_truth) {
-                if !inputs.contains(&input) {
-                    inputs.push(input);
-                }
+            for text in kind.predictors.source.inputs.iter().chain(of_truth) {
+                sources.add_text(text);
             }
         }
-        inputs
+        sources
+    }
+
+    /// Notes in the manifest of results what they were made from, and by which seed.
+    ///
+    /// # Errors
+    /// When a file that was read can no longer be read.
+    pub fn note(&self, manifest: &mut Manifest) -> std::io::Result<()> {
+        manifest.seed = Some(self.scenario.seed);
+        manifest.scenario = Some(self.scenario.to_toml());
+        manifest.truth = self.truth();
+        manifest.time_limited = self.scenario.plan.time_limit_s.is_some();
+        self.sources().note(manifest)
     }
 
     /// The workloads, in the scenario's order.
@@ -285,17 +309,35 @@ impl Study {
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
     pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
         let plan = read_plan(path, &self.kinds(), &self.workloads)?;
-        let mut violations = self.check(&plan);
-        violations.retain(Violation::is_structural);
-        if violations.is_empty() { Ok(plan) } else { Err(RunError::Illegal { violations }) }
+        self.legal(&plan)?;
+        Ok(plan)
+    }
+
+    /// Refuses a plan that cannot run; returns all that is wrong with one that can.
+    fn legal(&self, plan: &Plan) -> Result<Vec<Violation>, RunError> {
+        let violations = self.check(plan);
+        if !violations.iter().any(Violation::is_structural) {
+            return Ok(violations);
+        }
+        let violations = violations.into_iter().filter(Violation::is_structural).collect();
+        Err(RunError::Illegal { strategy: plan.strategy.clone(), violations })
+    }
+
+    /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
+    fn predicted_violations(&self, plan: &Plan) -> Result<usize, RunError> {
+        let violations = self.legal(plan)?;
+        let workloads: BTreeSet<&str> =
+            violations.iter().filter_map(Violation::broken_promise).collect();
+        Ok(workloads.len())
     }
 
     /// Simulates a plan and summarises it. Runs on the ambient rayon pool; the result does not depend on
     /// its size.
     ///
     /// # Errors
-    /// When the engine refuses the plan or the arrivals.
+    /// When the plan cannot run (its shares exceed a GPU, say), or the engine refuses the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
+        let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
@@ -306,7 +348,8 @@ impl Study {
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
         }
-        let result = self.with_clients(self.result(plan, collectors), &servers);
+        let result = self.result(plan, collectors, predicted_violations);
+        let result = self.with_clients(result, &servers);
         Ok(result.with_control(&actions, &windows, &self.workloads))
     }
 
@@ -319,6 +362,7 @@ impl Study {
         plan: &Plan,
         logging: Logging<'_>,
     ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
+        let predicted_violations = self.predicted_violations(plan)?;
         // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
         let log = |gpu| match &logging.requests {
             Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
@@ -348,7 +392,8 @@ impl Study {
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, &self.workloads, dir, format)?;
         }
-        let result = self.with_clients(self.result(plan, collectors), &servers);
+        let result = self.result(plan, collectors, predicted_violations);
+        let result = self.with_clients(result, &servers);
         Ok((result.with_control(&actions, &windows, &self.workloads), traces))
     }
 
@@ -371,11 +416,16 @@ impl Study {
             .with_percentiles(self.scenario.percentiles)
     }
 
-    fn result(&self, plan: &Plan, collectors: Vec<GpuCollector>) -> StrategyResult {
+    fn result(
+        &self,
+        plan: &Plan,
+        collectors: Vec<GpuCollector>,
+        predicted_violations: usize,
+    ) -> StrategyResult {
         let metrics = summarise(plan, &self.workloads, self.window, collectors);
         let kinds: Vec<GpuKind> = self.kinds().into_iter().cloned().collect();
         let result = StrategyResult::new(plan, &kinds, &self.workloads, metrics);
-        StrategyResult { predicted_violations: predicted_violations(&self.check(plan)), ..result }
+        StrategyResult { predicted_violations, ..result }
     }
 
     /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
@@ -384,6 +434,7 @@ impl Study {
     /// # Errors
     /// As [`Study::simulate`].
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
+        self.legal(plan)?;
         let simulated = self.all_simulated();
         let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
@@ -396,11 +447,4 @@ impl Study {
             Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
         Comparison { truth: self.truth(), ..comparison }
     }
-}
-
-/// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
-fn predicted_violations(violations: &[Violation]) -> usize {
-    let workloads: BTreeSet<&str> =
-        violations.iter().filter_map(Violation::broken_promise).collect();
-    workloads.len()
 }

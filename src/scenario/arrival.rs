@@ -76,9 +76,11 @@ pub(super) const FILE_SCALE: NumberRule = number(
     "",
     "give how many times faster than in the file requests shall arrive, such as rate_scale = 2",
 );
-const CLIENTS: WholeRule = WholeRule {
+/// One scenario may have so many in each workload.
+pub(super) const MOST_CLIENTS: u32 = 1_000_000;
+pub(super) const CLIENTS: WholeRule = WholeRule {
     least: 1,
-    most: 1_000_000,
+    most: MOST_CLIENTS as u64,
     fix: "give how many clients send one request at a time, such as clients = 16",
 };
 const THINK: NumberRule = number(

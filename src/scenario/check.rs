@@ -1,19 +1,19 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
-use super::arrival::check_closed_loop;
-use super::raw::{self, RawGpu, RawPhase, RawScenario, RawWorkload};
+use super::arrival::{CLIENTS, FILE_SCALE, MOST_CLIENTS, check_closed_loop};
+use super::raw::{self, RawGpu, RawPhase, RawScenario, RawSlo, RawWorkload};
 use super::reader::{Problems, Read, Rule};
 use super::rules::NumberRule;
 use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
 use crate::domain::{Workload, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
-use crate::workload::{ArrivalPhase, ArrivalSpec, RateShape, RateStep};
+use crate::workload::{ArrivalPhase, ArrivalSpec, ClosedLoopSpec, RateShape, RateStep, TraceSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 const TRACE_FILE: Rule<'_> = Rule {
     allowed: "a trace whose file exists",
-    fix: "correct `path` (it is relative to the scenario file), or put the file there",
+    fix: "correct `path` (it is relative to the file that names it), or put the file there",
 };
 const OTHER_KIND: Rule<'_> = Rule {
     allowed: "one [[gpu]] for each GPU kind",
@@ -33,6 +33,10 @@ pub(super) fn check(
     check_trace(&raw.arrival, problems, exists);
     let in_phases = !raw.phases.is_empty();
     check_closed_loop(&raw.arrival, in_phases, problems);
+    let of_phases = raw.phases.iter().filter_map(|phase| phase.arrival.as_ref());
+    for arrival in as_given(&raw.arrival).into_iter().chain(of_phases) {
+        check_scaled(arrival, &raw.rate_scale, problems);
+    }
     check_unique(&raw.workloads, problems);
     // Reported here even when every workload overrides what is wrong with it.
     let batching_is_sound = raw.batching.clone().check(problems).is_some();
@@ -45,7 +49,10 @@ pub(super) fn check(
         .flat_map(|workload| {
             check_trace(&workload.arrival, problems, exists);
             check_closed_loop(&workload.arrival, in_phases, problems);
-            let slo = scaled(workload.slo, &raw.slo_scale, &raw::SLO, Milliseconds::get, problems);
+            if let Some(arrival) = as_given(&workload.arrival) {
+                check_scaled(arrival, &raw.rate_scale, problems);
+            }
+            let (slo, slo_x_solo) = check_slo(workload.slo, &raw.slo_scale, problems);
             let rate = scaled(
                 workload.rate,
                 &raw.rate_scale,
@@ -65,9 +72,10 @@ pub(super) fn check(
                     workload: Workload {
                         name: names.first()?.clone(),
                         model: workload.model.given()?,
-                        slo: Milliseconds::new(slo?).ok()?,
+                        slo: slo?,
                         rate: RequestsPerSecond::new(rate?).ok()?,
                     },
+                    slo_x_solo,
                     arrival: arrival?,
                     batching: batching?,
                     server: serving?,
@@ -130,6 +138,30 @@ fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
     ArrivalSpec::Phases { phases: phases.collect() }
 }
 
+/// The SLO of a workload and, where it is a multiple of the solo latency, that.
+fn check_slo(
+    slo: Read<RawSlo>,
+    scale: &Read<f64>,
+    problems: &mut Problems<'_>,
+) -> (Option<Milliseconds>, Option<f64>) {
+    match slo {
+        Read::Given(RawSlo::XSolo(factor), place) => {
+            let factor = Read::Given(factor, place);
+            let factor = scaled(factor, scale, &raw::SLO_X_SOLO, |factor| factor, problems);
+            // How many milliseconds that is, is known with the GPU.
+            (factor.and(Milliseconds::new(raw::SLO.most).ok()), factor)
+        }
+        slo => {
+            let ms = slo.convert(|slo| match slo {
+                RawSlo::Given(ms) => Some(ms),
+                RawSlo::XSolo(_) => None,
+            });
+            let ms = scaled(ms, scale, &raw::SLO, |ms| ms, problems);
+            (ms.and_then(|ms| Milliseconds::new(ms).ok()), None)
+        }
+    }
+}
+
 /// A number times the scale of the whole scenario, which must not lead out of the range of its key.
 fn scaled<T>(
     number: Read<T>,
@@ -152,6 +184,54 @@ fn scaled<T>(
     let rule = Rule { allowed: &rule.allowed(), fix: "choose another scale" };
     problems.add(scaled_at, what, rule);
     None
+}
+
+fn as_given<T>(read: &Read<T>) -> Option<&T> {
+    match read {
+        Read::Given(value, _) => Some(value),
+        Read::Absent | Read::Bad => None,
+    }
+}
+
+/// Numbers of arrivals' own that the scale of the whole scenario multiplies must not be led out of their ranges.
+fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problems<'_>) {
+    let Read::Given(factor, scaled_at) = scale else { return };
+    let (key, number, allowed) = match arrival {
+        ArrivalSpec::Shaped { gaps, .. } => return check_scaled(gaps, scale, problems),
+        ArrivalSpec::Sum { parts } => {
+            return parts.iter().for_each(|part| check_scaled(&part.arrival, scale, problems));
+        }
+        ArrivalSpec::Phases { phases } => {
+            return phases.iter().for_each(|phase| check_scaled(&phase.arrival, scale, problems));
+        }
+        ArrivalSpec::Trace(TraceSpec { rate_scale, .. })
+        | ArrivalSpec::Rates { rate_scale, .. } => {
+            if let ArrivalSpec::Rates { gaps, .. } = arrival {
+                check_scaled(gaps, scale, problems);
+            }
+            if FILE_SCALE.accepts(rate_scale * factor) {
+                return;
+            }
+            ("rate_scale of a file", *rate_scale, FILE_SCALE.allowed())
+        }
+        ArrivalSpec::ClosedLoop(ClosedLoopSpec { clients, .. }) => {
+            // Less than one client is one.
+            if (f64::from(*clients) * factor).round() <= f64::from(MOST_CLIENTS) {
+                return;
+            }
+            ("clients", f64::from(*clients), CLIENTS.allowed())
+        }
+        ArrivalSpec::Constant
+        | ArrivalSpec::Poisson
+        | ArrivalSpec::Gamma { .. }
+        | ArrivalSpec::Weibull { .. }
+        | ArrivalSpec::Normalised
+        | ArrivalSpec::Mmpp { .. } => return,
+    };
+    let what =
+        format!("{key} = {number} times {} = {factor} gives {}", scaled_at.key, number * factor);
+    let rule = Rule { allowed: &allowed, fix: "choose another scale" };
+    problems.add(scaled_at, what, rule);
 }
 
 /// The names of the workloads that a `[[workload]]` stands for: its own, or with `count` that and a number.

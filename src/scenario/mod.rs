@@ -5,61 +5,8 @@
 //! values are compared with each other. All problems of a file are reported together, each with its
 //! line, key path, given value, allowed range and fix; an unknown key is a problem too.
 //!
-//! | key | allowed | default |
-//! |---|---|---|
-//! | `version` | 1 | required |
-//! | `name` | 1–64 characters, no `/` | the file's name |
-//! | `seed` | whole number | 1 |
-//! | `duration_s` | above 0, at most 10⁶ | required |
-//! | `warmup_s`, `cooldown_s` | 0 to 10⁶, together below the duration | 1 |
-//! | `percentiles` | `exact`, or `histogram` (within 0.05 %, memory independent of the duration) | `exact` |
-//! | `[[gpu]]` | one for each GPU kind that plans may use | required |
-//! | `gpu.kind` | a folder of `profiles/`, or a path with a `/` | required |
-//! | `gpu.price_per_hour` | 0 to 10⁶ $ | the profile's |
-//! | `engine.interference` | `dynamic`, `static`, `none` | `dynamic` |
-//! | `engine.overlap_load` | `true`, `false` | `true` |
-//! | `engine.service` | `deterministic`, `exponential` | `deterministic` |
-//! | `engine.pcie` | `private`, `shared` (concurrent copies share the link) | `private` |
-//! | `engine.noise_cv` | 0 to 10: coefficient of variation of log-normal noise on execution times; `profile`: what the profile says of the model | 0 |
-//! | `engine.batch_overhead_ms`, `.row_overhead_ms` | 0 to 10⁴: host time on the instance for each batch, and for each request in it | 0 |
-//! | `engine.request_overhead_ms` | 0 to 10⁴: host time for each request outside of the instance | 0 |
-//! | `engine.batch_overhead_cv`, `.request_overhead_cv` | 0 to 10: how much the host's times vary, log-normal | 0 |
-//! | `engine.startup_s` | 0 to 10⁶: when a server accepts work | 0 |
-//! | `plan.margin_pct` | 0 to 99, or `"predictor"` | 0 |
-//! | `plan.headroom_pct` | 0 to 10⁴ | 0 |
-//! | `plan.replicas` | `true`, `false` | `false` |
-//! | `plan.process_limit` | 1 to 10⁴ | 48 |
-//! | `plan.search_rounds` | whole number | 200000 |
-//! | `plan.time_limit_s` | above 0, at most 86400; not beside `search_rounds` | none |
-//! | `prediction_error` | `{ draw = "uncertainty" }`, or `{ std_pct = … }` with 0 to 50 | none |
-//! | `batching` | table; applies to every workload | see below |
-//! | `[[workload]]` | one or more | required |
-//! | `workload.name` | unique | required |
-//! | `workload.model` | a model of the profile | required |
-//! | `workload.slo_ms` | 0.01 to 3.6·10⁶, the whole SLO | required |
-//! | `workload.rate_rps` | 0.001 to 10⁶ | required |
-//! | `workload.arrival` | `{ process = "constant" }`, `"poisson"`, `"gamma"` with `cv` 0.01–100, `"trace"` with `path` and `column` | constant; column `arrival_s` |
-//! | `workload.batching` | overrides the default table key by key | – |
-//! | `workload.engine` | overrides the last five keys of `engine` one by one | – |
-//! | `batching.max_queue_delay_ms` | 0 to 3.6·10⁶ | 0 |
-//! | `batching.max_batch` | 1 to 65536 | the planned batch size |
-//! | `batching.preferred` | batch sizes up to `max_batch` | the largest batch alone |
-//! | `batching.instances` | 1 to 1024 | 1 |
-//! | `batching.variable_shape` | `true`, `false` | `false` |
-//! | `batching.max_queue_size` | 0 to 10⁶: more waiting requests are rejected; 0: any number | 0 |
-//! | `batching.timeout_ms` | 0 to 3.6·10⁶: how long a request may wait outside of a batch; 0: as long as it takes | 0 |
-//! | `batching.timeout_action` | `reject`, `delay` | `reject` |
-//! | `batching.completion_race` | 0 to 1: how likely the batcher wakes before a free instance takes its batch | 0 |
-//! | `controller.kind` | `none`, `shadow`, `gslice` | `none` |
-//! | `controller.period_s` | 0.001 to 10⁶ | 1 (shadow), 2 (gslice) |
-//! | `controller.extra_pct`, `.switch_ms` | shadow: what the standby gets more, up to 100 %; how long taking over lasts | 10, 0 |
-//! | `controller.reconfigure_ms` | gslice: how long a workload takes no batch when its share changes | 0.1 |
-//! | `controller.oversubscription` | gslice: `scale` shares above 100 % down, or let them `overlap` | `scale` |
-//! | `controller.fresh_start` | gslice: begin with batch 1 and 30 % | `false` |
-//! | `[[fault]]` | any number | – |
-//! | `fault.kind` | `gpu-fails`, `gpu-slows` (with `factor`), `workload-crashes` | required |
-//! | `fault.gpu`, `fault.workload` | a GPU by its number in the plan or by a workload; the workload that crashes | required |
-//! | `fault.at_s`, `fault.lasts_s` | below the duration; above 0 | required; to the end |
+//! `docs/scenarios.md` lists every key with its range and its default; `igniter schema` prints them as a JSON
+//! Schema.
 //!
 //! # Example
 //! ```
@@ -172,6 +119,9 @@ pub enum ProfileChoice {
 pub struct ScenarioWorkload {
     /// Model, SLO and rate.
     pub workload: Workload,
+    /// The SLO as a multiple of the solo latency, where it was given so. The SLO in `workload` is then an hour until a
+    /// [`Study`](crate::run::Study), which knows the GPU, puts the right one there and removes this.
+    pub slo_x_solo: Option<f64>,
     /// How its requests arrive. The path of a trace is as seen from where the program runs.
     pub arrival: ArrivalSpec,
     /// How its server forms batches.

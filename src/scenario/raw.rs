@@ -11,7 +11,7 @@ use crate::metrics::Percentiles;
 use crate::plan::PlanOptions;
 use crate::predictor::ErrorDraw;
 use crate::sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
-use crate::units::{Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
+use crate::units::{Dollars, Nanoseconds, RequestsPerSecond};
 use crate::workload::ArrivalSpec;
 use std::path::Path;
 use toml::de::DeValue;
@@ -50,6 +50,12 @@ pub(super) const SLO: NumberRule = NumberRule {
     unit: "ms",
     fix: "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10",
 };
+pub(super) const SLO_X_SOLO: NumberRule = NumberRule {
+    least: Least::From(0.01),
+    most: 1e4,
+    unit: "times the solo latency",
+    fix: "give the SLO as a multiple of the latency of one request alone on the whole GPU, such as slo_x_solo = 5",
+};
 pub(super) const RATE: NumberRule = NumberRule {
     least: Least::From(0.001),
     most: 1e6,
@@ -68,6 +74,10 @@ const SLO_SCALE: NumberRule = NumberRule {
     unit: "",
     fix: "give what all SLOs are multiplied by, such as slo_scale = 2",
 };
+const NO_SLO: &str = "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10, or slo_x_solo = 5 \
+                      for five times the solo latency";
+const ONE_SLO: Rule<'_> =
+    Rule { allowed: "slo_ms or slo_x_solo, not both", fix: "remove one of them" };
 const COUNT: WholeRule = WholeRule {
     least: 1,
     most: 10_000,
@@ -151,13 +161,22 @@ pub(super) struct RawPhase {
     pub(super) arrival: Option<ArrivalSpec>,
 }
 
+/// An SLO as it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RawSlo {
+    /// In ms.
+    Given(f64),
+    /// As a multiple of the solo latency.
+    XSolo(f64),
+}
+
 /// One `[[workload]]` as it was written.
 #[derive(Debug)]
 pub(super) struct RawWorkload {
     pub(super) name: Read<WorkloadName>,
     pub(super) count: Read<u64>,
     pub(super) model: Read<ModelName>,
-    pub(super) slo: Read<Milliseconds>,
+    pub(super) slo: Read<RawSlo>,
     pub(super) rate: Read<RequestsPerSecond>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
@@ -277,7 +296,7 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
         count: COUNT.read(t, problems, "count", Optional),
         model: t
             .read(problems, "model", Required, MODEL, |value| ModelName::new(value.as_str()?).ok()),
-        slo: SLO.read(t, problems, "slo_ms", Required).convert(|v| Milliseconds::new(v).ok()),
+        slo: read_slo(t, problems),
         rate: RATE
             .read(t, problems, "rate_rps", Required)
             .convert(|v| RequestsPerSecond::new(v).ok()),
@@ -287,6 +306,26 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
     };
     table.finish(problems, |_| None);
     raw
+}
+
+/// The SLO of a workload, in the one or the other way.
+fn read_slo(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> {
+    let ms = SLO.read(t, problems, "slo_ms", Need::Optional);
+    let x_solo = SLO_X_SOLO.read(t, problems, "slo_x_solo", Need::Optional);
+    match (ms, x_solo) {
+        (Read::Absent, Read::Absent) => {
+            t.missing(problems, "slo_ms", Rule { allowed: &SLO.allowed(), fix: NO_SLO });
+            Read::Bad
+        }
+        (ms, Read::Absent) => ms.convert(|ms| Some(RawSlo::Given(ms))),
+        (Read::Absent, x_solo) => x_solo.convert(|factor| Some(RawSlo::XSolo(factor))),
+        (_, x_solo) => {
+            if let Read::Given(factor, place) = x_solo {
+                problems.add(&place, format!("given {factor} beside slo_ms"), ONE_SLO);
+            }
+            Read::Bad
+        }
+    }
 }
 
 /// The words of `percentiles`.

@@ -75,7 +75,7 @@ pub(super) struct WholeRule {
 }
 
 impl WholeRule {
-    fn allowed(&self) -> String {
+    pub(super) fn allowed(&self) -> String {
         format!("a whole number from {} to {}", self.least, self.most)
     }
 

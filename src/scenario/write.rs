@@ -73,11 +73,15 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         None => writeln!(out, "search_rounds = {}", plan.search_rounds)?,
     }
 
-    for ScenarioWorkload { workload, arrival, batching, server } in &scenario.workloads {
+    for ScenarioWorkload { workload, slo_x_solo, arrival, batching, server } in &scenario.workloads
+    {
         writeln!(out, "\n[[workload]]")?;
         writeln!(out, "name = {}", quote(workload.name.as_str()))?;
         writeln!(out, "model = {}", quote(workload.model.as_str()))?;
-        writeln!(out, "slo_ms = {}", number(workload.slo.get()))?;
+        match slo_x_solo {
+            Some(factor) => writeln!(out, "slo_x_solo = {}", number(*factor))?,
+            None => writeln!(out, "slo_ms = {}", number(workload.slo.get()))?,
+        }
         writeln!(out, "rate_rps = {}", number(workload.rate.get()))?;
         writeln!(out, "arrival = {}", arrival_table(arrival))?;
         writeln!(out, "batching = {}", batching_table(batching))?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{GpuId, ModelName, RequestRecord, WorkloadId, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, SmUnits};
-use crate::workload::ArrivalSpec;
+use crate::workload::{ArrivalPart, ArrivalSpec, RateShape, TraceSpec};
 use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
@@ -235,6 +235,23 @@ fn what_does_not_fit_together_is_refused() {
     assert!(matches!(e, E::Arrival(_)), "{e}");
     let e = fail(&|s| {
         s.workloads[0].workload.rate = crate::units::RequestsPerSecond::new(1e10).unwrap()
+    });
+    assert!(matches!(e, E::TooManyRequests { .. }), "{e}");
+    // So is what a shape makes of the rate, and what else a sum with a trace holds.
+    let spike = |s: &mut FakeScenario| {
+        let (start, end) = (Nanoseconds::ZERO, Nanoseconds::new(1_000 * MS));
+        let shape = RateShape::Spike { start, end, factor: 1e9 };
+        let gaps = Box::new(ArrivalSpec::Poisson);
+        s.workloads[0].arrival = ArrivalSpec::Shaped { gaps, shape };
+    };
+    let e = fail(&spike);
+    assert!(matches!(e, E::TooManyRequests { .. }), "{e}");
+    let e = fail(&|s| {
+        spike(s);
+        let shaped = s.workloads[0].arrival.clone();
+        let trace = ArrivalSpec::Trace(TraceSpec::new("a.csv", "t"));
+        let part = |arrival| ArrivalPart { share: 1.0, arrival };
+        s.workloads[0].arrival = ArrivalSpec::Sum { parts: vec![part(trace), part(shaped)] };
     });
     assert!(matches!(e, E::TooManyRequests { .. }), "{e}");
     let e = fail(&|s| s.predictor.slowdown = -5.0);

@@ -97,16 +97,14 @@ pub enum SimError {
     Arrival(#[from] ArrivalError),
     /// The run would be endless.
     #[error(
-        "{rate} requests/s for {duration_s} s are about {expected:.3e} requests; a run may have \
-         {limit:.3e}: lower the rates or the duration"
+        "the workloads send about {expected:.3e} requests in {duration_s} s, and a run may have {limit:.3e}: \
+         lower the rates (or what multiplies them) or the duration"
     )]
     TooManyRequests {
         /// Expected number of requests.
         expected: f64,
         /// How many are allowed.
         limit: f64,
-        /// Sum of the rates, in requests/s.
-        rate: f64,
         /// Duration in seconds.
         duration_s: f64,
     },

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{ActionKind, Failure, RequestRecord, WorkloadId, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds};
-use crate::workload::ArrivalSpec;
+use crate::workload::{ArrivalPhase, ArrivalSpec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -207,6 +207,29 @@ fn a_crash_loses_who_is_there_and_who_comes_until_the_restart() {
 }
 
 #[test]
+fn a_crash_before_the_start_makes_no_server_start_early() {
+    // Instances accept work from 50 ms on; requests come at 0, 25, 50 and 75, and those that come while the server
+    // is down are lost. After a crash from 10 to 20, that of 25 waits until 50. After one until 55, none waits.
+    let mut scenario = scenario(&[model(0.0, 1.0, 0.0)], 40.0);
+    scenario.workloads[0].server.startup = ns(50.0);
+    let crash = |at: f64, lasts: f64| Fault {
+        at: ns(at),
+        lasts: Some(ns(lasts)),
+        what: FaultKind::WorkloadCrashes(WorkloadName::new("W0").unwrap()),
+    };
+    for (faults, first, failed) in [
+        (vec![crash(10.0, 10.0)], 50.0, 1),
+        (vec![crash(10.0, 10.0), crash(22.0, 8.0)], 50.0, 2),
+        (vec![crash(10.0, 45.0)], 75.0, 3),
+    ] {
+        let control = Control { controller: ControllerSpec::None, faults };
+        let outcome = run_with(&scenario, serial(), 100.0, &control);
+        assert_eq!(of(&outcome, 0)[0].exec_start, ns(first));
+        assert_eq!(outcome.servers[0].failed, failed);
+    }
+}
+
+#[test]
 fn a_slow_gpu_keeps_the_work_that_was_done() {
     // 10 ms from 0 on. From 5 to 9 at half the speed: 2 of the 5 ms that are left; 3 more: 12.
     let scenario = scenario(&[model(0.0, 10.0, 0.0)], 1.0);
@@ -273,6 +296,75 @@ fn a_share_change_pauses_its_server_for_as_long_as_it_takes() {
         let begins =
             |r: &RequestRecord| action.decided < r.load_start && r.load_start < action.effective;
         assert!(!outcome.sink.records.iter().any(begins), "{action:?}");
+    }
+}
+
+/// The most that the shares of all servers add up to after any action, in percent.
+fn most_shared(outcome: &GpuOutcome<Everything>, start: &[f64]) -> f64 {
+    let mut shares = start.to_vec();
+    let mut most: f64 = shares.iter().sum();
+    let mut actions = outcome.actions.iter().filter(|a| a.kind != ActionKind::Batch).peekable();
+    while let Some(action) = actions.next() {
+        let server = action.workload.unwrap().index();
+        assert_eq!(action.from, Some(shares[server]), "{action:?}");
+        shares[server] = action.to.unwrap();
+        // Changes of one instant belong together.
+        if actions.peek().is_none_or(|next| next.effective > action.effective) {
+            most = most.max(shares.iter().sum());
+        }
+    }
+    most
+}
+
+#[test]
+fn changes_that_take_longer_than_a_period_are_asked_for_once() {
+    // A request takes 1 ms · 100/share. W0 is late in the first window, W1 (whose requests
+    // begin later) in the second, while the standby of W0 is under way: 50 and 35 % leave 15 % for both.
+    let phases = |first| {
+        let arrival = || ArrivalSpec::Constant;
+        let phase =
+            |rate_scale| ArrivalPhase { duration: ns(1000.0), rate_scale, arrival: arrival() };
+        ArrivalSpec::Phases { phases: vec![phase(first), phase(1.0)] }
+    };
+    let server = |model, share, rate, first| FakeServer {
+        share,
+        ..FakeServer::new(model, 1, rate, phases(first))
+    };
+    let models = vec![model(0.0, 1.0, 0.0); 2];
+    let servers = vec![server(0, 50, 900.0, 1.0), server(1, 35, 600.0, 0.01)];
+    let mut scenario = FakeScenario::new(FakePredictor::new(models, 0.0), &[servers]);
+    scenario.predictor.by_share = true;
+    let shadow = ShadowSpec { period: ns(1000.0), extra_pct: 10.0, switch: ns(1500.0) };
+    let control = Control { controller: ControllerSpec::Shadow(shadow), faults: Vec::new() };
+    let outcome = run_with(&scenario, serial(), 6000.0, &control);
+    let shares: Vec<_> = outcome.actions.iter().map(|a| (a.effective, a.to)).collect();
+    assert_eq!(shares, [(ns(2500.0), Some(60.0)), (ns(3500.0), Some(40.0))]);
+    assert_eq!(most_shared(&outcome, &[50.0, 35.0]), 100.0);
+
+    for oversubscription in [Oversubscription::Scale, Oversubscription::Overlap] {
+        let gslice = GsliceSpec {
+            period: ns(100.0),
+            reconfigure: ns(250.0),
+            oversubscription,
+            fresh_start: false,
+        };
+        let control = Control { controller: ControllerSpec::Gslice(gslice), faults: Vec::new() };
+        let outcome = run_with(&scenario, serial(), 6000.0, &control);
+        let shares: Vec<_> =
+            outcome.actions.iter().filter(|a| a.kind == ActionKind::Share).collect();
+        assert!(!shares.is_empty());
+        assert!(shares.iter().all(|a| a.from != a.to), "{shares:?}");
+        if oversubscription == Oversubscription::Scale {
+            assert!(most_shared(&outcome, &[50.0, 35.0]) <= 100.0 + 1e-9);
+        }
+        // Until the last of several changes is done, no batch begins.
+        for action in shares {
+            let begins = |r: &RequestRecord| {
+                let own = Some(r.workload) == action.workload;
+                own && action.decided < r.load_start && r.load_start < action.effective
+            };
+            assert!(!outcome.sink.records.iter().any(begins), "{action:?}");
+        }
     }
 }
 

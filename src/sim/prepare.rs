@@ -146,15 +146,12 @@ fn predictor_of<'a>(
 }
 
 fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
-    let rates = input.workloads.iter().zip(replicas).filter(|(entry, replicas)| {
-        // A trace is as long as it is, and clients wait; the rate only serves planning.
-        !replicas.is_empty() && !entry.arrival.has_own_rate()
-    });
-    let rate: f64 = rates.map(|(entry, _)| entry.workload.rate.get()).sum();
-    let expected = rate * input.duration.as_seconds();
+    let placed = input.workloads.iter().zip(replicas).filter(|(_, replicas)| !replicas.is_empty());
+    let of = |entry: &SimWorkload| entry.arrival.expected(entry.workload.rate, input.duration);
+    let expected: f64 = placed.map(|(entry, _)| of(entry)).sum();
     if expected > MAX_REQUESTS {
         let duration_s = input.duration.as_seconds();
-        return Err(SimError::TooManyRequests { expected, limit: MAX_REQUESTS, rate, duration_s });
+        return Err(SimError::TooManyRequests { expected, limit: MAX_REQUESTS, duration_s });
     }
     Ok(())
 }

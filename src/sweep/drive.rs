@@ -1,7 +1,7 @@
 //! Does a sweep, or one shard of it, from wherever an earlier process left it.
 
 use super::finish::{RowSource, write_tables};
-use super::folder::{WORK, Work, remove};
+use super::folder::{Work, discard};
 use super::rows::columns;
 use super::work::in_order;
 use super::{Shard, Sweep, SweepError};
@@ -81,11 +81,11 @@ pub fn run_sweep(
     if options.resume
         && let Some(facts) = finished(&dir, sweep, shard)
     {
-        remove(&dir.join(WORK))?;
+        discard(&dir)?;
         return Ok(outcome(facts, dir, None));
     }
     // Checks that results can be written there before anything runs.
-    drop(OutputDir::open(&dir, Existing::Replace).map_err(RunError::from)?);
+    drop(OutputDir::open(&dir, Existing::ReplacePrecious).map_err(RunError::from)?);
     let mut work = Work::open(&dir, sweep, shard, options.resume)?;
     let mine = |index: u64| {
         let point = sweep.grid.point(index);
@@ -118,7 +118,7 @@ pub fn run_sweep(
     )?;
 
     let done = work.done();
-    let mut out = OutputDir::open(&dir, Existing::Replace).map_err(RunError::from)?;
+    let mut out = OutputDir::open(&dir, Existing::ReplacePrecious).map_err(RunError::from)?;
     let columns = columns(&sweep.grid);
     let axes: Vec<String> = sweep.grid.fields().map(|field| field.column.clone()).collect();
     let source = RowFile { path: work.rows_path() };
@@ -163,13 +163,14 @@ fn outcome(facts: SweepFacts, output: PathBuf, before: Option<u64>) -> SweepOutc
     }
 }
 
-/// What a folder says of itself when it holds exactly this shard, finished.
+/// What a folder says of itself when it holds exactly this shard, finished and unchanged.
 fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
-    let facts = Manifest::read(&dir.join("manifest.json")).ok()?.sweep?;
-    let same =
-        facts.id == sweep.id() && (facts.shard, facts.shards) == (shard.index(), shard.count());
-    let there = ["rows.csv", "rows.parquet", "points.csv"].iter().all(|f| dir.join(f).is_file());
-    (same && there).then_some(facts)
+    let manifest = Manifest::read(&dir.join("manifest.json")).ok()?;
+    let intact = manifest.intact(dir, &["rows.csv", "rows.parquet", "points.csv"]);
+    manifest.sweep.filter(|facts| {
+        let part = (facts.shard, facts.shards) == (shard.index(), shard.count());
+        intact && part && facts.id == sweep.id()
+    })
 }
 
 /// Refuses to split a sweep another way than its other shards were: a task of a job array that is submitted

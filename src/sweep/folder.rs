@@ -117,16 +117,18 @@ impl Work {
 
     /// Removes the folder: its rows are in the results.
     pub(super) fn remove(self) -> Result<(), SweepError> {
-        remove(&self.path)
+        std::fs::remove_dir_all(&self.path).map_err(SweepError::file(&self.path))
     }
 }
 
-/// Removes a folder of work that is not needed any more.
-pub(super) fn remove(work: &Path) -> Result<(), SweepError> {
-    match std::fs::remove_dir_all(work) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SweepError::file(work)(error)),
-        _ => Ok(()),
+/// Removes what a process left that was killed between the results and the end; refused while another works there.
+pub(super) fn discard(dir: &Path) -> Result<(), SweepError> {
+    let work = dir.join(WORK);
+    if !work.is_dir() {
+        return Ok(());
     }
+    let _lock = lock(dir, &work.join("lock"))?;
+    std::fs::remove_dir_all(&work).map_err(SweepError::file(&work))
 }
 
 /// Takes the lock of the folder, or says that another process has it.

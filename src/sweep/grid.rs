@@ -74,6 +74,18 @@ impl Grid {
         Point { index, id, values }
     }
 
+    /// The points that differ from the first one in a single axis, and there in a text: those that may name files
+    /// that the first one does not.
+    pub(super) fn points_of_texts(&self) -> impl Iterator<Item = Point> {
+        let mut step = self.len().unwrap_or(0);
+        self.axes.iter().flat_map(move |axis| {
+            step /= axis.len().max(1);
+            let texts = axis.fields.iter().any(|field| field.values.kind() == Kind::Text);
+            let values = if texts { 1..axis.len() } else { 0..0 };
+            values.map(move |value| self.point(value * step))
+        })
+    }
+
     /// The shard of a point among `shards`: by the hash of its values, so that neighbours, which cost about the
     /// same, go to different shards.
     pub(super) fn shard_of(&self, point: &Point, shards: u32) -> u32 {

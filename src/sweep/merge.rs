@@ -7,10 +7,9 @@ use super::{Shard, SweepError, SweepOutcome};
 use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
 use csv::{Reader, StringRecord};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// One shard that is finished.
@@ -53,7 +52,7 @@ pub fn merge_shards(
             facts.points, facts.total_points
         )));
     }
-    let mut out = OutputDir::open(output, Existing::Replace).map_err(RunError::from)?;
+    let mut out = OutputDir::open(output, Existing::ReplacePrecious).map_err(RunError::from)?;
     let source = Merged { parts: &parts, columns: facts.columns.len() };
     let rows = write_tables(&mut out, &source, &facts.columns, facts.axes.len(), facts.confidence)?;
     if rows != facts.rows {
@@ -160,19 +159,8 @@ fn check_complete(parts: &[Part]) -> Result<(), SweepError> {
 /// Compares the rows with the hash that was noted when they were complete.
 fn check_content(part: &Part) -> Result<(), SweepError> {
     let path = part.dir.join("rows.csv");
-    let noted = part.manifest.outputs.iter().find(|file| file.path == "rows.csv");
-    let mut hash = Sha256::new();
-    let mut file = File::open(&path).map_err(SweepError::file(&path))?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let n = file.read(&mut buffer).map_err(SweepError::file(&path))?;
-        if n == 0 {
-            break;
-        }
-        hash.update(&buffer[..n]);
-    }
-    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if noted.is_some_and(|noted| noted.sha256 == hash) {
+    File::open(&path).map_err(SweepError::file(&path))?;
+    if part.manifest.intact(&part.dir, &["rows.csv"]) {
         return Ok(());
     }
     Err(SweepError::Merge(format!(

@@ -1,12 +1,13 @@
 //! From the axes of a sweep file to a checked grid.
 
 use super::SweepError;
-use super::axis::Values;
+use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
 use super::file::{RawAxis, RawLatin, RawRange, RawSpaced};
 use super::grid::{Axis, Field, Grid};
 use super::latin::Coordinate;
 use super::rows::FIXED_COLUMNS;
+use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Value;
 
@@ -35,7 +36,12 @@ impl Complaint<'_> {
 pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, SweepError> {
     let mut read = Vec::new();
     for (index, raw) in axes.iter().enumerate() {
-        read.push(axis(raw, &format!("axis[{index}]"), complain)?);
+        let key = format!("axis[{index}]");
+        let axis = axis(raw, &key, complain)?;
+        if raw.latin.is_none() {
+            refuse_repeats(&axis, &key, complain)?;
+        }
+        read.push(axis);
     }
     let grid = Grid { axes: read };
     let mut names: Vec<&str> = FIXED_COLUMNS.to_vec();
@@ -66,10 +72,27 @@ pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, Sw
                 "remove one of them",
             ));
         }
+        if let Some(other) = paths.iter().find(|path| says_the_same(path, &field.path)) {
+            return Err(complain.about(
+                &format!("axis {:?}", field.path),
+                &format!("gives the same SLO as the axis {other:?}, in another way"),
+                "an axis of slo_ms or of slo_x_solo",
+                "remove one of them",
+            ));
+        }
         names.push(column);
         paths.push(&field.path);
     }
     Ok(grid)
+}
+
+/// Whether two paths lead to the two ways of giving one SLO.
+fn says_the_same(one: &str, other: &str) -> bool {
+    let of = |path: &str, key: &str| path.strip_suffix(key).map(str::to_owned);
+    let (ms, x_solo) = (".slo_ms", ".slo_x_solo");
+    [(one, other), (other, one)]
+        .into_iter()
+        .any(|(one, other)| of(one, ms).is_some_and(|table| of(other, x_solo) == Some(table)))
 }
 
 fn axis(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Axis, SweepError> {
@@ -93,6 +116,46 @@ fn axis(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Axis, Sweep
         }
         (Some(_), Some(_)) => lonely(false, key, complain).map(|()| Axis { fields: Vec::new() }),
     }
+}
+
+/// Refuses steps of an axis that come twice: their points would be one and the same, done and counted twice. (Samples
+/// of a Latin hypercube that are rounded may meet.)
+fn refuse_repeats(axis: &Axis, key: &str, complain: Complaint<'_>) -> Result<(), SweepError> {
+    let [first, others @ ..] = axis.fields.as_slice() else { return Ok(()) };
+    let steps = || 0..first.values.len();
+    let says = |step: u64| axis.fields.iter().map(move |field| cell(&field.values.value(step)));
+    let (value, earlier, later) = match &first.values {
+        // Steps that are not 0, which `DecimalRange` knows.
+        _ if axis.fields.iter().any(|f| matches!(f.values, Values::Range { .. })) => return Ok(()),
+        // One way only, so that equal ones are neighbours: no need to keep all.
+        Values::Spaced { .. } if others.is_empty() => {
+            let same = |step: &u64| says(*step).eq(says(step + 1));
+            let Some(step) = steps().skip(1).map(|step| step - 1).find(same) else { return Ok(()) };
+            (says(step).next().unwrap_or_default(), step, step + 1)
+        }
+        _ => {
+            let mut known: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+            let mut again = steps().filter_map(|step| {
+                let values: Vec<String> = says(step).collect();
+                let text = values.join(" with ");
+                known.insert(values, step).map(|earlier| (text, earlier, step))
+            });
+            let Some(found) = again.next() else { return Ok(()) };
+            found
+        }
+    };
+    let columns: Vec<&str> = axis.fields.iter().map(|field| field.column.as_str()).collect();
+    Err(complain.about(
+        key,
+        &format!(
+            "gives {} the value {value} twice, as number {} and {}",
+            columns.join(" with "),
+            earlier + 1,
+            later + 1
+        ),
+        "values that differ (numbers that are computed have six significant digits)",
+        "remove one of them; for more than one run of a point, set count in [seeds]",
+    ))
 }
 
 /// Refuses keys that do not belong together.

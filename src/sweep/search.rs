@@ -5,13 +5,17 @@ use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
 use crate::plan::{Replicas, strategy};
-use crate::run::{KindPredictors, Overrides, RunError, Study};
+use crate::report::Manifest;
+use crate::run::{KindPredictors, Overrides, RunError, Sources, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// More headrooms than this are a step that was not meant.
+const MOST_HEADROOMS: u64 = 10_000;
 
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +123,7 @@ pub struct Capacity {
 pub struct Search {
     scenario: Scenario,
     kinds: Vec<KindPredictors>,
+    sources: Sources,
     judge: Judge,
 }
 
@@ -130,7 +135,8 @@ impl Search {
     pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
         judge.check()?;
         let study = Study::load(path, overrides)?;
-        Ok(Self { scenario: study.scenario().clone(), kinds: study.shared_predictors(), judge })
+        let (kinds, sources) = (study.shared_predictors(), study.sources());
+        Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge })
     }
 
     /// The same search, where plans may (or may not) serve a workload on several GPUs.
@@ -138,6 +144,17 @@ impl Search {
     pub fn with_replicas(mut self, replicas: Replicas) -> Self {
         self.scenario.plan.replicas = replicas;
         self
+    }
+
+    /// Notes in the manifest of its results what they were made from, and the first of their seeds.
+    ///
+    /// # Errors
+    /// When a file that was read can no longer be read.
+    pub fn note(&self, manifest: &mut Manifest) -> std::io::Result<()> {
+        manifest.seed = Some(self.scenario.seed);
+        manifest.scenario = Some(self.scenario.to_toml());
+        manifest.time_limited = self.scenario.plan.time_limit_s.is_some();
+        self.sources.note(manifest)
     }
 
     /// The scenario.
@@ -258,9 +275,11 @@ impl Search {
         to: f64,
         step: f64,
     ) -> Result<Vec<Candidate>, SweepError> {
-        let Some(headrooms) = super::decimal::DecimalRange::new(from, to, step) else {
+        let headrooms = super::decimal::DecimalRange::new(from, to, step);
+        let Some(headrooms) = headrooms.filter(|range| range.len() <= MOST_HEADROOMS) else {
             return Err(SweepError::Search(format!(
-                "headroom from {from} to {to} in steps of {step}: allowed: a step above 0 that leads there"
+                "headroom from {from} to {to} in steps of {step} (--step of frontier, --precision of capacity): \
+                 allowed: a step above 0 that leads there, and at most {MOST_HEADROOMS} steps"
             )));
         };
         let all: Vec<(&String, f64)> = strategies

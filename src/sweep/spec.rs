@@ -9,7 +9,8 @@ use super::read::{Complaint, grid};
 use super::seeds::Seeds;
 use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
-use crate::run::{KindPredictors, LoadedPredictor, RunError, replace_kinds};
+use crate::report::hex;
+use crate::run::{KindPredictors, RunError, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -65,8 +66,8 @@ impl Sweep {
             let what = format!("given {}", raw.version);
             return Err(complain.about("version", &what, "1", "write version = 1"));
         }
-        let scenario = path.parent().unwrap_or(Path::new("")).join(&raw.scenario);
-        let scenario = Document::load(&scenario)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let scenario = Document::load(&folder.join(&raw.scenario))?.set_from(folder);
         let grid = grid(&raw.axis, complain)?;
         let Some(points) = grid.len() else {
             return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
@@ -208,13 +209,22 @@ impl Sweep {
         for file in self.document.files() {
             read(file)?;
         }
-        let resolved: toml::Table = toml::from_str(&self.first.to_toml()).unwrap_or_default();
-        for path in named_files(&Value::Table(resolved)) {
+        let others: Vec<Scenario> =
+            // One that cannot be read fails when it is run, and is recorded then.
+            self.grid.points_of_texts().filter_map(|point| self.at(&point).ok()).collect();
+        for path in named_files(&self.first) {
             read(Path::new(&path))?;
         }
+        for path in others.iter().flat_map(named_files) {
+            // The same of a file that is not there.
+            let _ = read(Path::new(&path));
+        }
         let mut texts: Vec<(PathBuf, String)> = Vec::new();
-        let mut note = |loaded: &LoadedPredictor| {
-            for input in &loaded.inputs {
+        let mut note = |kinds: &[KindPredictors]| {
+            let loaded = kinds
+                .iter()
+                .flat_map(|KindPredictors { source, truth }| std::iter::once(source).chain(truth));
+            for input in loaded.flat_map(|loaded| &loaded.inputs) {
                 if !texts.contains(input) {
                     texts.push(input.clone());
                 }
@@ -224,11 +234,10 @@ impl Sweep {
             for truth in &self.truths {
                 let kinds =
                     self.cache.kinds(&self.first, predictor.as_deref(), truth.as_deref())?;
-                for KindPredictors { source, truth } in &kinds {
-                    note(source);
-                    if let Some(truth) = truth {
-                        note(truth);
-                    }
+                note(&kinds);
+                for other in &others {
+                    let kinds = self.cache.kinds(other, predictor.as_deref(), truth.as_deref());
+                    note(&kinds.unwrap_or_default());
                 }
             }
         }
@@ -252,23 +261,27 @@ impl Sweep {
         for (_, content) in &self.inputs[1..] {
             part(content);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 }
 
-/// The files that a resolved scenario names: traces and files of rates.
-fn named_files(value: &Value) -> Vec<String> {
-    match value {
-        Value::Table(table) => table
-            .iter()
-            .flat_map(|(key, value)| match value {
-                Value::String(path) if key == "path" => vec![path.clone()],
-                other => named_files(other),
-            })
-            .collect(),
-        Value::Array(array) => array.iter().flat_map(named_files).collect(),
-        _ => Vec::new(),
+/// The files that a scenario names: traces and files of rates.
+fn named_files(scenario: &Scenario) -> Vec<String> {
+    fn below(value: &Value) -> Vec<String> {
+        match value {
+            Value::Table(table) => table
+                .iter()
+                .flat_map(|(key, value)| match value {
+                    Value::String(path) if key == "path" => vec![path.clone()],
+                    other => below(other),
+                })
+                .collect(),
+            Value::Array(array) => array.iter().flat_map(below).collect(),
+            _ => Vec::new(),
+        }
     }
+    let resolved: toml::Table = toml::from_str(&scenario.to_toml()).unwrap_or_default();
+    below(&Value::Table(resolved))
 }
 
 fn name(raw: &RawSweep, path: &Path) -> String {

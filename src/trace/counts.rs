@@ -1,31 +1,39 @@
 //! Traces with the number of requests in each bin of time.
 
-use super::format::{Reading, Source};
-use super::{Collector, ImportError, Trace, rescale};
-use crate::workload::Stream;
+use super::format::Reading;
+use super::keys::Keys;
+use super::sorter::Sorter;
+use super::source::Source;
+use super::{ImportError, rescale};
+use crate::workload::{ArrivalProcess, Stream};
 
 /// Seconds in a bin of Azure Functions 2019.
 const BIN: f64 = 60.0;
 
-/// Reads a row for each function with counts in the columns `1`, `2`, …
+/// Reads a row for each function with counts in the columns `1`, `2`, …, and returns the length of the trace in
+/// seconds.
 ///
 /// A file does not say when in its minute a request came. In each minute with requests, gamma gaps are
 /// drawn with the mean rate of that minute (times a scale) and the given coefficient of variation, as AlpaServe
 /// does for its trace "MAF1". Functions without any request are left out.
+///
+/// A row holds the whole day of its function, so that nothing is in order of time before all rows are read.
 pub(super) fn read_minutes(
-    file: &mut Source<'_, '_>,
+    file: &mut Source,
     reading: &Reading,
-) -> Result<Trace, ImportError> {
-    let header = file.next_line()?.map(|(_, line)| line).unwrap_or_default();
+    keys: &mut Keys,
+    arrivals: &mut Sorter,
+) -> Result<f64, ImportError> {
+    file.next_line()?;
+    let header = file.line().to_owned();
     let names: Vec<&str> = header.split(',').map(str::trim).collect();
     let find = |name: &str| names.iter().position(|found| *found == name);
     let function = find("HashFunction")
         .ok_or_else(|| file.wrong(1, "there is no column HashFunction".to_owned()))?;
     let bins: Vec<usize> = (1..).map_while(|minute: u32| find(&minute.to_string())).collect();
     let mut random: Stream = rescale::random(reading.seed, "counts");
-    let mut collector = Collector::default();
-    while let Some((number, line)) = file.next_line()? {
-        let fields = file.fields(&line, number, names.len())?;
+    while let Some(number) = file.next_line()? {
+        let fields = file.fields(number, names.len())?;
         let mut counts = Vec::with_capacity(bins.len());
         for &bin in &bins {
             let count: Result<u32, _> = fields[bin].parse();
@@ -37,17 +45,18 @@ pub(super) fn read_minutes(
         if counts.iter().all(|count| *count == 0) {
             continue;
         }
-        let key = collector.key(&fields[function]);
+        let key = keys.position(&fields[function]);
         let mut start = 0.0;
         for count in counts {
             let rate = f64::from(count) / BIN * reading.rate_scale;
             let cv = reading.cv.unwrap_or(1.0);
-            rescale::draw(rate, cv, start, BIN, &mut random, |time| {
-                collector.arrivals.push((time, key));
-            });
+            if let Some(mut drawn) = rescale::draw(rate, cv, BIN, &mut random) {
+                while let Some(time) = drawn.next_arrival() {
+                    arrivals.push(start + time.as_seconds(), key).map_err(ImportError::Unsorted)?;
+                }
+            }
             start += BIN;
         }
     }
-    let length = bins.iter().map(|_| BIN).sum();
-    Ok(collector.finish(0.0, Some(length)))
+    Ok(bins.iter().map(|_| BIN).sum())
 }

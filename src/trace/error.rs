@@ -52,6 +52,27 @@ pub enum ImportError {
         /// How far back, in seconds.
         back_s: f64,
     },
+    /// Arrivals that must be sorted cannot be laid aside.
+    #[error(
+        "cannot sort the trace with a temporary file in {}: {_0}; let TMPDIR name a folder with room (12 bytes for \
+         each request)",
+        std::env::temp_dir().display()
+    )]
+    Unsorted(io::Error),
+    /// There is nothing in the part that was asked for.
+    #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
+    EmptyPart {
+        /// The file.
+        path: PathBuf,
+        /// How long the trace is, in seconds.
+        length_s: f64,
+    },
+    /// No window gave arrivals that could be drawn anew.
+    #[error("{}: nothing is left; raise --rate-scale, or widen --window", path.display())]
+    NothingDrawn {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is nothing in it.
     #[error("{}: the trace has no requests", path.display())]
     Empty {

@@ -1,9 +1,7 @@
 //! Which formats there are, and how the first line tells them apart.
 
-use super::rows::{Columns, Unit, read_csv, read_json_lines};
-use super::{Collector, ImportError, Trace, counts, servegen};
-use crate::workload::{Lines, split_row};
-use std::fs::File;
+use super::ImportError;
+use super::source::Source;
 use std::path::Path;
 
 /// A trace format.
@@ -42,6 +40,17 @@ impl Format {
     pub fn word(self) -> &'static str {
         let found = Self::ALL.iter().find(|(_, format)| *format == self);
         found.map_or("", |(word, _)| word)
+    }
+
+    /// The format that the first line of a file tells.
+    pub(super) fn of_file(path: &Path) -> Result<Self, ImportError> {
+        let mut file = Source::open(path)?;
+        let first = if file.next_line()?.is_some() { file.line() } else { "" };
+        Self::of_line(first).ok_or_else(|| ImportError::UnknownFormat {
+            path: path.to_owned(),
+            first: first.chars().take(80).collect(),
+            known: Self::ALL.map(|(word, _)| word).join(", "),
+        })
     }
 
     /// The format that a first line tells.
@@ -85,111 +94,4 @@ pub struct Reading {
     pub rate_scale: f64,
     /// The seed of what is drawn.
     pub seed: u64,
-}
-
-/// Reads a trace. Its times start at the first request (or at the first bin, or at 0 where the format
-/// has times since a start).
-///
-/// # Errors
-/// When the file cannot be read, is of no known format, or has a row that is wrong.
-pub fn read(path: &Path, reading: &Reading) -> Result<(Format, Trace), ImportError> {
-    let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
-    let open = || Lines::of_file(File::open(path)?);
-    let format = if let Some(format) = reading.format {
-        format
-    } else {
-        let mut lines = open().map_err(unreadable)?;
-        let first = lines.next_line().map_err(unreadable)?.unwrap_or_default();
-        Format::of_line(first).ok_or_else(|| ImportError::UnknownFormat {
-            path: path.to_owned(),
-            first: first.chars().take(80).collect(),
-            known: Format::ALL.map(|(word, _)| word).join(", "),
-        })?
-    };
-    let mut lines = open().map_err(unreadable)?;
-    let mut file = Source { path, lines: &mut lines };
-    let trace = match format {
-        Format::Igniter => {
-            let columns = Columns {
-                time: "arrival_s",
-                unit: Unit::Seconds,
-                minus: None,
-                key: Some("workload"),
-            };
-            read_csv(&mut file, &columns, reading.sort)?.finish(0.0, None)
-        }
-        Format::AzureFunctions2021 => {
-            let columns = Columns {
-                time: "end_timestamp",
-                unit: Unit::Seconds,
-                minus: Some("duration"),
-                key: Some("func"),
-            };
-            from_first(read_csv(&mut file, &columns, true)?)
-        }
-        Format::AzureLlm => {
-            let columns =
-                Columns { time: "TIMESTAMP", unit: Unit::DateTime, minus: None, key: None };
-            from_first(read_csv(&mut file, &columns, reading.sort)?)
-        }
-        Format::Mooncake => {
-            from_first(read_json_lines(&mut file, "timestamp", 1e-3, reading.sort)?)
-        }
-        Format::Timestamps => from_first(super::rows::read_numbers(&mut file, reading.sort)?),
-        Format::AzureFunctions2019 => counts::read_minutes(&mut file, reading)?,
-        Format::ServeGen => servegen::read_windows(&mut file, reading)?,
-    };
-    if trace.arrivals.is_empty() {
-        return Err(ImportError::Empty { path: path.to_owned() });
-    }
-    Ok((format, trace))
-}
-
-fn from_first(collector: Collector) -> Trace {
-    let times = collector.arrivals.iter().map(|(time, _)| *time);
-    let first = times.fold(f64::INFINITY, f64::min);
-    collector.finish(if first.is_finite() { first } else { 0.0 }, None)
-}
-
-/// An open file with its name.
-#[derive(Debug)]
-pub(super) struct Source<'s, 'r> {
-    pub(super) path: &'s Path,
-    pub(super) lines: &'s mut Lines<'r>,
-}
-
-impl Source<'_, '_> {
-    /// Something is wrong with a line.
-    pub(super) fn wrong(&self, line: u64, what: impl Into<String>) -> ImportError {
-        ImportError::Row { path: self.path.to_owned(), line, what: what.into() }
-    }
-
-    /// The next line that holds something.
-    pub(super) fn next_line(&mut self) -> Result<Option<(u64, String)>, ImportError> {
-        loop {
-            let number = self.lines.number() + 1;
-            match self.lines.next_line() {
-                Ok(None) => return Ok(None),
-                Ok(Some(line)) if line.trim().is_empty() => {}
-                Ok(Some(line)) => return Ok(Some((number, line.to_owned()))),
-                Err(error) => return Err(self.wrong(number, error.to_string())),
-            }
-        }
-    }
-
-    /// The fields of a row, of which there must be so many.
-    pub(super) fn fields(
-        &self,
-        line: &str,
-        number: u64,
-        count: usize,
-    ) -> Result<Vec<String>, ImportError> {
-        let mut fields = Vec::new();
-        split_row(line, &mut fields).ok_or_else(|| self.wrong(number, "a quote is not closed"))?;
-        if fields.len() != count {
-            let what = format!("it has {} fields, not {count}", fields.len());
-            return Err(self.wrong(number, what));
-        }
-        Ok(fields.into_iter().map(std::borrow::Cow::into_owned).collect())
-    }
 }

@@ -1,6 +1,8 @@
 //! From the keys of a trace to workloads.
 
-use super::Trace;
+use super::{ImportError, TraceStream};
+use crate::units::Nanoseconds;
+use std::path::Path;
 
 /// Which workload a key becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,25 +15,50 @@ pub enum Mapping {
     RoundRobin(Vec<String>),
 }
 
-impl Mapping {
-    /// The trace with workloads for keys.
-    #[must_use]
-    pub fn apply(&self, trace: Trace) -> Trace {
+/// A trace with workloads for keys.
+#[derive(Debug)]
+pub struct Mapped<S> {
+    trace: S,
+    mapping: Mapping,
+    /// The workload of the next request.
+    turn: u32,
+}
+
+impl<S: TraceStream> Mapped<S> {
+    /// Maps the keys of a trace. Mappings to workloads must have one at least.
+    pub fn new(trace: S, mapping: Mapping) -> Self {
+        Self { trace, mapping, turn: 0 }
+    }
+}
+
+impl<S: TraceStream> TraceStream for Mapped<S> {
+    fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
         let count = |names: &[String]| u32::try_from(names.len()).unwrap_or(u32::MAX).max(1);
-        let Trace { arrivals, keys, length } = trace;
-        match self {
-            Self::Keys => Trace { arrivals, keys, length },
-            Self::Stripe(names) => {
-                let n = count(names);
-                let arrivals = arrivals.into_iter().map(|(time, key)| (time, key % n)).collect();
-                Trace { arrivals, keys: names.clone(), length }
+        let Some((time, key)) = self.trace.next_arrival()? else { return Ok(None) };
+        let workload = match &self.mapping {
+            Mapping::Keys => key,
+            Mapping::Stripe(names) => key % count(names),
+            Mapping::RoundRobin(names) => {
+                let turn = self.turn;
+                self.turn = (turn + 1) % count(names);
+                turn
             }
-            Self::RoundRobin(names) => {
-                let turns = (0..count(names)).cycle();
-                let arrivals =
-                    arrivals.into_iter().zip(turns).map(|((time, _), turn)| (time, turn));
-                Trace { arrivals: arrivals.collect(), keys: names.clone(), length }
-            }
+        };
+        Ok(Some((time, workload)))
+    }
+
+    fn keys(&self) -> &[String] {
+        match &self.mapping {
+            Mapping::Keys => self.trace.keys(),
+            Mapping::Stripe(names) | Mapping::RoundRobin(names) => names,
         }
+    }
+
+    fn length(&self) -> Nanoseconds {
+        self.trace.length()
+    }
+
+    fn path(&self) -> &Path {
+        self.trace.path()
     }
 }

@@ -1,111 +1,200 @@
 //! New arrivals with the character of a trace.
 
-use super::{Collector, Trace, fit_gaps};
+use super::sorter::Time;
+use super::{GapSums, ImportError, TraceStream};
 use crate::domain::WorkloadName;
 use crate::units::{Nanoseconds, RequestsPerSecond};
 use crate::workload::{ArrivalProcess, GammaArrivals, Purpose, Stream, stream};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::path::Path;
 
-/// What becomes of a trace.
+/// The same arrivals, faster.
+#[derive(Debug)]
+pub struct Faster<S> {
+    trace: S,
+    rate_scale: f64,
+}
+
+impl<S: TraceStream> Faster<S> {
+    /// A trace whose times are all divided by `rate_scale`, which is above 0.
+    pub fn new(trace: S, rate_scale: f64) -> Self {
+        Self { trace, rate_scale }
+    }
+
+    fn faster(&self, time: Nanoseconds) -> Nanoseconds {
+        Nanoseconds::from_f64(time.as_f64() / self.rate_scale)
+    }
+}
+
+impl<S: TraceStream> TraceStream for Faster<S> {
+    fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
+        let next = self.trace.next_arrival()?;
+        Ok(next.map(|(time, key)| (self.faster(time), key)))
+    }
+
+    fn keys(&self) -> &[String] {
+        self.trace.keys()
+    }
+
+    fn length(&self) -> Nanoseconds {
+        // The last arrival must stay inside.
+        self.faster(self.trace.length()).saturating_add(Nanoseconds::new(1))
+    }
+
+    fn path(&self) -> &Path {
+        self.trace.path()
+    }
+}
+
+/// How arrivals are drawn anew: AlpaServe's re-scaling of the Azure Functions traces. In each window of each key,
+/// gamma gaps with the rate and the coefficient of variation that the trace has there, each times a scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rescale {
-    /// The same arrivals, faster: all times divided by this.
-    Replay {
-        /// How much faster (> 0).
-        rate_scale: f64,
-    },
-    /// AlpaServe's re-scaling of the Azure Functions traces: in each window of each key, gamma gaps with the
-    /// rate and the coefficient of variation that the trace has there, each times a scale.
-    Gamma {
-        /// The length of a window.
-        window: Nanoseconds,
-        /// What rates are multiplied by (> 0).
-        rate_scale: f64,
-        /// What coefficients of variation are multiplied by (> 0).
-        cv_scale: f64,
-        /// The seed of the draws.
-        seed: u64,
-    },
+pub struct Redraw {
+    /// The length of a window.
+    pub window: Nanoseconds,
+    /// What rates are multiplied by (> 0).
+    pub rate_scale: f64,
+    /// What coefficients of variation are multiplied by (> 0).
+    pub cv_scale: f64,
+    /// The seed of the draws.
+    pub seed: u64,
 }
 
-/// Makes the new trace. With [`Rescale::Gamma`], windows of fewer than three requests give none, as there are no
-/// two gaps to fit; a fitted rate of more than five times the counted one gives way to that one.
-#[must_use]
-pub fn rescale(trace: &Trace, how: &Rescale) -> Trace {
-    match *how {
-        Rescale::Replay { rate_scale } => {
-            let faster = |time: Nanoseconds| Nanoseconds::from_f64(time.as_f64() / rate_scale);
-            let arrivals = trace.arrivals.iter().map(|(time, key)| (faster(*time), *key)).collect();
-            // The last arrival must stay inside.
-            let length = faster(trace.length).saturating_add(Nanoseconds::new(1));
-            Trace { arrivals, keys: trace.keys.clone(), length }
-        }
-        Rescale::Gamma { window, rate_scale, cv_scale, seed } => {
-            let mut collector = Collector::default();
-            for name in &trace.keys {
-                let key = collector.key(name);
-                let times: Vec<Nanoseconds> = trace.of_key(key).collect();
-                let mut random = random(seed, &format!("key {key}"));
-                windows(&times, window, trace.length, |start, length, gaps| {
-                    let Some(fit) = fit_gaps(gaps) else { return };
-                    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
-                    let counted = gaps.len() as f64 / length;
-                    let rate = if fit.rate_rps > 5.0 * counted { counted } else { fit.rate_rps };
-                    draw(
-                        rate * rate_scale,
-                        fit.cv * cv_scale,
-                        start,
-                        length,
-                        &mut random,
-                        |time| {
-                            collector.arrivals.push((time, key));
-                        },
-                    );
-                });
-            }
-            collector.finish(0.0, Some(trace.length.as_seconds()))
-        }
-    }
+/// New arrivals in place of those of a trace, window by window. Windows of fewer than three requests give none, as
+/// there are no two gaps to fit; a fitted rate of more than five times the counted one gives way to that one.
+#[derive(Debug)]
+pub struct Redrawn<S> {
+    trace: S,
+    how: Redraw,
+    /// An arrival that is read, but after the present window.
+    pending: Option<(Nanoseconds, u32)>,
+    /// Where the next window starts.
+    start: Nanoseconds,
+    ended: bool,
+    /// For each key, what its windows draw from, and what draws in the present one.
+    keys: Vec<(Stream, Option<Drawn>)>,
+    /// The next drawn arrival of each key, in seconds.
+    next: BinaryHeap<Reverse<(Time, u32)>>,
+    last: Option<Nanoseconds>,
 }
 
-/// Calls with start, length and gaps of each window, in seconds.
-fn windows(
-    times: &[Nanoseconds],
-    window: Nanoseconds,
-    length: Nanoseconds,
-    mut each: impl FnMut(f64, f64, &[f64]),
-) {
-    let (mut start, mut rest) = (Nanoseconds::ZERO, times);
-    while start < length && window > Nanoseconds::ZERO {
-        let end = start.saturating_add(window);
-        let (inside, after) = rest.split_at(rest.partition_point(|time| *time < end));
-        let gaps: Vec<f64> =
-            inside.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect();
-        each(start.as_seconds(), end.min(length).saturating_sub(start).as_seconds(), &gaps);
-        (start, rest) = (end, after);
-    }
-}
-
-/// Draws gamma gaps from `start` for `length` seconds, and calls with each arrival. The coefficient of
-/// variation is brought into the range of the distribution.
-pub(super) fn draw(
-    rate: f64,
-    cv: f64,
+/// The arrivals of a key in a window.
+#[derive(Debug)]
+struct Drawn {
     start: f64,
-    length: f64,
-    random: &mut Stream,
-    mut arrival: impl FnMut(f64),
-) {
+    process: GammaArrivals,
+}
+
+impl Drawn {
+    fn next(&mut self) -> Option<Time> {
+        self.process.next_arrival().map(|time| Time(self.start + time.as_seconds()))
+    }
+}
+
+impl<S: TraceStream> Redrawn<S> {
+    /// Draws the arrivals of a trace anew.
+    pub fn new(trace: S, how: Redraw) -> Self {
+        let (keys, next) = (Vec::new(), BinaryHeap::new());
+        // In a window of no length there are no gaps.
+        let ended = how.window == Nanoseconds::ZERO;
+        let start = Nanoseconds::ZERO;
+        Self { trace, how, pending: None, start, ended, keys, next, last: None }
+    }
+
+    /// Reads the next window of the trace and prepares what is drawn in it.
+    fn fit_window(&mut self) -> Result<(), ImportError> {
+        let (start, end) = (self.start, self.start.saturating_add(self.how.window));
+        let mut sums: Vec<(Option<Nanoseconds>, GapSums)> = Vec::new();
+        loop {
+            let arrival = match self.pending.take() {
+                None => self.trace.next_arrival()?,
+                pending => pending,
+            };
+            match arrival {
+                None => {
+                    self.ended = true;
+                    break;
+                }
+                Some((time, key)) if time < end => {
+                    let key = key as usize;
+                    sums.resize_with(sums.len().max(key + 1), Default::default);
+                    let (last, sums) = &mut sums[key];
+                    if let Some(last) = last.replace(time) {
+                        sums.add(time.saturating_sub(last).as_seconds());
+                    }
+                }
+                after => {
+                    self.pending = after;
+                    break;
+                }
+            }
+        }
+        self.start = end;
+        let end = if self.ended { end.min(self.trace.length()) } else { end };
+        let length = end.saturating_sub(start).as_seconds();
+        let seed = self.how.seed;
+        let new = (self.keys.len()..sums.len())
+            .map(|key| (random(seed, &format!("key {key}")), None::<Drawn>));
+        self.keys.extend(new);
+        for (key, ((random, drawn), (_, sums))) in (0..).zip(self.keys.iter_mut().zip(&sums)) {
+            let Some(fit) = sums.fit() else { continue };
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+            let counted = fit.gaps as f64 / length;
+            let rate = if fit.rate_rps > 5.0 * counted { counted } else { fit.rate_rps };
+            let (rate, cv) = (rate * self.how.rate_scale, fit.cv * self.how.cv_scale);
+            let Some(process) = draw(rate, cv, length, random) else { continue };
+            let drawn = drawn.insert(Drawn { start: start.as_seconds(), process });
+            self.next.extend(drawn.next().map(|time| Reverse((time, key))));
+        }
+        Ok(())
+    }
+}
+
+impl<S: TraceStream> TraceStream for Redrawn<S> {
+    fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
+        loop {
+            if let Some(Reverse((Time(seconds), key))) = self.next.pop() {
+                let drawn = self.keys[key as usize].1.as_mut();
+                self.next.extend(drawn.and_then(Drawn::next).map(|time| Reverse((time, key))));
+                // Where seconds are so many that a float cannot tell nanoseconds, windows may overlap by one.
+                let time = Nanoseconds::from_f64((seconds * 1e9).max(0.0));
+                let time = self.last.map_or(time, |last| last.max(time));
+                self.last = Some(time);
+                return Ok(Some((time, key)));
+            }
+            if self.ended {
+                return match self.last {
+                    None => Err(ImportError::NothingDrawn { path: self.path().to_owned() }),
+                    Some(_) => Ok(None),
+                };
+            }
+            self.fit_window()?;
+        }
+    }
+
+    fn keys(&self) -> &[String] {
+        self.trace.keys()
+    }
+
+    fn length(&self) -> Nanoseconds {
+        let past =
+            self.last.map_or(Nanoseconds::ZERO, |last| last.saturating_add(Nanoseconds::new(1)));
+        past.max(self.trace.length())
+    }
+
+    fn path(&self) -> &Path {
+        self.trace.path()
+    }
+}
+
+/// Gamma gaps for `length` seconds; `None` if the rate is nothing. The coefficient of variation is brought into the
+/// range of the distribution.
+pub(super) fn draw(rate: f64, cv: f64, length: f64, random: &mut Stream) -> Option<GammaArrivals> {
     let range = GammaArrivals::CV_RANGE;
     let cv = cv.clamp(*range.start(), *range.end());
-    let Ok(rate) = RequestsPerSecond::new(rate) else { return };
-    let end = Nanoseconds::from_f64(length * 1e9);
-    if rate.get() <= 0.0 {
-        return;
-    }
-    let Some(mut process) = GammaArrivals::new(rate, cv, end, split(random)) else { return };
-    while let Some(time) = process.next_arrival() {
-        arrival(start + time.as_seconds());
-    }
+    let rate = RequestsPerSecond::new(rate).ok().filter(|rate| rate.get() > 0.0)?;
+    GammaArrivals::new(rate, cv, Nanoseconds::from_f64(length * 1e9), split(random))
 }
 
 /// The stream of a purpose of this room.

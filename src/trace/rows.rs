@@ -1,7 +1,8 @@
-//! Traces with a time on each row.
+//! Traces with a time on each row, read one row after another.
 
-use super::format::Source;
-use super::{Collector, ImportError};
+use super::ImportError;
+use super::keys::Keys;
+use super::source::Source;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -25,104 +26,111 @@ pub(super) enum Unit {
     DateTime,
 }
 
-/// Reads a CSV file with a header.
-pub(super) fn read_csv(
-    file: &mut Source<'_, '_>,
-    columns: &Columns,
-    sort: bool,
-) -> Result<Collector, ImportError> {
-    let Some((_, header)) = file.next_line()? else {
-        return Err(file.wrong(1, format!("there is no header with the column {}", columns.time)));
-    };
-    let names: Vec<String> = header.split(',').map(|name| name.trim().to_owned()).collect();
-    let find = |name: &str| names.iter().position(|found| found == name);
-    let need = |name: &str| {
-        find(name).ok_or_else(|| {
-            file.wrong(1, format!("there is no column {name}; the file has: {}", names.join(", ")))
-        })
-    };
-    let time = need(columns.time)?;
-    let minus = columns.minus.map(need).transpose()?;
-    let key = columns.key.and_then(find);
-    let mut order = Order { sort, previous: f64::NEG_INFINITY };
-    let mut collector = Collector::default();
-    while let Some((number, line)) = file.next_line()? {
-        let fields = file.fields(&line, number, names.len())?;
-        let seconds = match columns.unit {
-            Unit::Seconds => self::number(file, &fields[time], number)?,
-            Unit::DateTime => date_time(&fields[time]).ok_or_else(|| {
-                file.wrong(number, format!("{:?} is no date and time", fields[time]))
-            })?,
-        };
-        let less = minus.map_or(Ok(0.0), |minus| self::number(file, &fields[minus], number))?;
-        let arrival = order.check(file, seconds - less, number)?;
-        let key = collector.key(key.map_or("all", |key| &fields[key]));
-        collector.arrivals.push((arrival, key));
-    }
-    Ok(collector)
-}
-
-/// Reads a file with a JSON object on each line.
-pub(super) fn read_json_lines(
-    file: &mut Source<'_, '_>,
-    time: &str,
-    unit_s: f64,
-    sort: bool,
-) -> Result<Collector, ImportError> {
-    let mut order = Order { sort, previous: f64::NEG_INFINITY };
-    let mut collector = Collector::default();
-    let key = collector.key("all");
-    while let Some((number, line)) = file.next_line()? {
-        let object: serde_json::Value = serde_json::from_str(&line)
-            .map_err(|error| file.wrong(number, format!("not a JSON object: {error}")))?;
-        let value = object.get(time).and_then(serde_json::Value::as_f64);
-        let value = value
-            .ok_or_else(|| file.wrong(number, format!("the object has no number {time:?}")))?;
-        let arrival = order.check(file, value * unit_s, number)?;
-        collector.arrivals.push((arrival, key));
-    }
-    Ok(collector)
-}
-
-/// Reads a file with a number of seconds on each line.
-pub(super) fn read_numbers(
-    file: &mut Source<'_, '_>,
-    sort: bool,
-) -> Result<Collector, ImportError> {
-    let mut order = Order { sort, previous: f64::NEG_INFINITY };
-    let mut collector = Collector::default();
-    let key = collector.key("all");
-    while let Some((number, line)) = file.next_line()? {
-        let seconds = self::number(file, line.trim(), number)?;
-        let arrival = order.check(file, seconds, number)?;
-        collector.arrivals.push((arrival, key));
-    }
-    Ok(collector)
-}
-
-/// Refuses rows that go back in time, unless they are to be sorted.
-struct Order {
-    sort: bool,
+/// The rows of a file with their times in seconds.
+#[derive(Debug)]
+pub(super) struct Rows {
+    file: Source,
+    layout: Layout,
+    /// Whether rows may go back in time.
+    any_order: bool,
     previous: f64,
 }
 
-impl Order {
-    fn check(&mut self, file: &Source<'_, '_>, time: f64, line: u64) -> Result<f64, ImportError> {
-        if time < self.previous && !self.sort {
-            let back_s = self.previous - time;
-            return Err(ImportError::OutOfOrder { path: file.path.to_owned(), line, back_s });
+/// How a row is written.
+#[derive(Debug)]
+enum Layout {
+    /// Fields with commas between: how many, and which of them are what.
+    Csv { count: usize, time: usize, unit: Unit, minus: Option<usize>, key: Option<usize> },
+    /// A JSON object with a time in so many seconds.
+    Json { time: &'static str, unit_s: f64 },
+    /// A number of seconds and nothing else.
+    Number,
+}
+
+/// The key of all rows of a file without keys.
+const ALL: &str = "all";
+
+impl Rows {
+    /// The rows of a CSV file with a header.
+    pub(super) fn csv(mut file: Source, columns: &Columns) -> Result<Self, ImportError> {
+        if file.next_line()?.is_none() {
+            let what = format!("there is no header with the column {}", columns.time);
+            return Err(file.wrong(1, what));
+        }
+        let names: Vec<&str> = file.line().split(',').map(str::trim).collect();
+        let find = |name: &str| names.iter().position(|found| *found == name);
+        let need = |name: &str| {
+            find(name).ok_or_else(|| {
+                let what = format!("there is no column {name}; the file has: {}", names.join(", "));
+                file.wrong(1, what)
+            })
+        };
+        let layout = Layout::Csv {
+            count: names.len(),
+            time: need(columns.time)?,
+            unit: columns.unit,
+            minus: columns.minus.map(need).transpose()?,
+            key: columns.key.and_then(find),
+        };
+        Ok(Self::new(file, layout))
+    }
+
+    /// The rows of a file with a JSON object on each line, with times in so many seconds.
+    pub(super) fn json(file: Source, time: &'static str, unit_s: f64) -> Self {
+        Self::new(file, Layout::Json { time, unit_s })
+    }
+
+    /// The rows of a file with a number of seconds on each line.
+    pub(super) fn numbers(file: Source) -> Self {
+        Self::new(file, Layout::Number)
+    }
+
+    fn new(file: Source, layout: Layout) -> Self {
+        Self { file, layout, any_order: false, previous: f64::NEG_INFINITY }
+    }
+
+    /// Lets rows go back in time, which are refused otherwise.
+    pub(super) fn in_any_order(self) -> Self {
+        Self { any_order: true, ..self }
+    }
+
+    /// The next arrival, in seconds, and the position of its key.
+    pub(super) fn next(&mut self, keys: &mut Keys) -> Result<Option<(f64, u32)>, ImportError> {
+        let Some(line) = self.file.next_line()? else { return Ok(None) };
+        let file = &self.file;
+        let (time, key) = match self.layout {
+            Layout::Csv { count, time, unit, minus, key } => {
+                let fields = file.fields(line, count)?;
+                let seconds = match unit {
+                    Unit::Seconds => file.number(&fields[time], line)?,
+                    Unit::DateTime => date_time(&fields[time]).ok_or_else(|| {
+                        file.wrong(line, format!("{:?} is no date and time", fields[time]))
+                    })?,
+                };
+                let less = minus.map_or(Ok(0.0), |minus| file.number(&fields[minus], line))?;
+                (seconds - less, keys.position(key.map_or(ALL, |key| &fields[key])))
+            }
+            Layout::Json { time, unit_s } => {
+                let object: serde_json::Value = serde_json::from_str(file.line())
+                    .map_err(|error| file.wrong(line, format!("not a JSON object: {error}")))?;
+                let value = object.get(time).and_then(serde_json::Value::as_f64);
+                let value = value.ok_or_else(|| {
+                    file.wrong(line, format!("the object has no number {time:?}"))
+                })?;
+                (value * unit_s, keys.position(ALL))
+            }
+            Layout::Number => (file.number(file.line().trim(), line)?, keys.position(ALL)),
+        };
+        if time < self.previous && !self.any_order {
+            let (path, back_s) = (file.path().to_owned(), self.previous - time);
+            return Err(ImportError::OutOfOrder { path, line, back_s });
         }
         self.previous = time;
-        Ok(time)
+        Ok(Some((time, key)))
     }
 }
 
-pub(super) fn number(file: &Source<'_, '_>, text: &str, line: u64) -> Result<f64, ImportError> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| file.wrong(line, format!("{text:?} is no finite number")))
-}
-
-/// Seconds since 1970.
+/// Seconds since 2020.
 fn date_time(text: &str) -> Option<f64> {
     let stamp: Timestamp = match text.parse() {
         Ok(stamp) => stamp,

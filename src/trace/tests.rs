@@ -2,9 +2,70 @@
 #![expect(clippy::float_cmp, reason = "these numbers are exact")]
 
 use super::*;
-use crate::workload::ArrivalStatistics;
+use crate::workload::{ArrivalProcess, ArrivalStatistics, Stream};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// A trace that is kept.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Trace {
+    arrivals: Vec<(Nanoseconds, u32)>,
+    keys: Vec<String>,
+    length: Nanoseconds,
+}
+
+impl Trace {
+    fn of(mut stream: impl TraceStream) -> Result<Self, ImportError> {
+        let mut arrivals = Vec::new();
+        while let Some(arrival) = stream.next_arrival()? {
+            arrivals.push(arrival);
+        }
+        assert_eq!(stream.next_arrival()?, None);
+        Ok(Self { arrivals, keys: stream.keys().to_vec(), length: stream.length() })
+    }
+
+    fn stream(&self) -> Kept<'_> {
+        Kept { trace: self, next: 0 }
+    }
+
+    fn of_key(&self, key: u32) -> impl Iterator<Item = Nanoseconds> {
+        self.arrivals.iter().filter(move |(_, k)| *k == key).map(|(time, _)| *time)
+    }
+
+    fn part(&self, start: Nanoseconds, length: Nanoseconds) -> Self {
+        Self::of(Part::new(self.stream(), start, Some(length))).unwrap()
+    }
+}
+
+#[derive(Debug)]
+struct Kept<'t> {
+    trace: &'t Trace,
+    next: usize,
+}
+
+impl TraceStream for Kept<'_> {
+    fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
+        self.next += 1;
+        Ok(self.trace.arrivals.get(self.next - 1).copied())
+    }
+
+    fn keys(&self) -> &[String] {
+        &self.trace.keys
+    }
+
+    fn length(&self) -> Nanoseconds {
+        self.trace.length
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("kept")
+    }
+}
+
+fn read(path: &Path, how: &Reading) -> Result<(Format, Trace), ImportError> {
+    let reader = TraceReader::open(path, how)?;
+    Ok((reader.format(), Trace::of(reader)?))
+}
 
 fn reading() -> Reading {
     Reading { rate_scale: 1.0, seed: 1, ..Reading::default() }
@@ -132,8 +193,7 @@ fn counts_become_arrivals_in_their_minutes() {
     // With a coefficient of variation of 3, the variance of a count is 9 times as high.
     let (_, bursty) = read_text(text, &how(Some(3.0), 2.0)).unwrap();
     assert!((counted(&bursty, 1) - 12_000.0).abs() < 12.0 * 12_000_f64.sqrt());
-    let minute =
-        bursty.part(Nanoseconds::new(60_000_000_000), Some(Nanoseconds::new(60_000_000_000)));
+    let minute = bursty.part(Nanoseconds::new(60_000_000_000), Nanoseconds::new(60_000_000_000));
     let cv = ArrivalStatistics::of_times(minute.of_key(0), minute.length).gap_cv.unwrap();
     assert!((cv - 3.0).abs() < 0.3, "{cv}");
 }
@@ -148,52 +208,66 @@ fn stripes_and_turns() {
     let keys = |trace: &Trace| trace.arrivals.iter().map(|(_, key)| *key).collect::<Vec<_>>();
     let names = vec!["W1".to_owned(), "W2".to_owned()];
     // f and h go to W1, g to W2.
-    let striped = Mapping::Stripe(names.clone()).apply(trace.clone());
+    let apply = |mapping| Trace::of(Mapped::new(trace.stream(), mapping)).unwrap();
+    let striped = apply(Mapping::Stripe(names.clone()));
     assert_eq!(keys(&striped), [0, 1, 0, 0, 1, 0]);
     assert_eq!(striped.keys, names);
-    assert_eq!(keys(&Mapping::RoundRobin(names).apply(trace.clone())), [0, 1, 0, 1, 0, 1]);
-    assert_eq!(Mapping::Keys.apply(trace.clone()), trace);
+    assert_eq!(keys(&apply(Mapping::RoundRobin(names))), [0, 1, 0, 1, 0, 1]);
+    assert_eq!(apply(Mapping::Keys), trace);
+}
+
+/// Gamma gaps for so many seconds.
+fn drawn(rate: f64, cv: f64, length: f64, random: &mut Stream) -> Vec<Nanoseconds> {
+    let mut process = rescale::draw(rate, cv, length, random).unwrap();
+    std::iter::from_fn(|| process.next_arrival()).collect()
+}
+
+fn fit_of(gaps: &[f64]) -> Option<GammaFit> {
+    let mut sums = GapSums::default();
+    gaps.iter().for_each(|gap| sums.add(*gap));
+    sums.fit()
 }
 
 #[test]
 fn a_fit_finds_the_gamma_that_was_drawn() {
     // The microsecond that is added hides how short the shortest gaps are, which matters for high CVs.
     for (rate, cv) in [(100.0, 0.5), (100.0, 1.0), (1.0, 1.5)] {
-        let mut random = rescale::random(1, "test");
-        let mut times = Vec::new();
-        rescale::draw(rate, cv, 0.0, 20_000.0 / rate, &mut random, |time| times.push(time));
-        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let fit = fit_gaps(&gaps).unwrap();
+        let times = drawn(rate, cv, 20_000.0 / rate, &mut rescale::random(1, "test"));
+        let gaps: Vec<f64> =
+            times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_seconds()).collect();
+        let fit = fit_of(&gaps).unwrap();
         assert!((fit.rate_rps / rate - 1.0).abs() < 0.1, "{cv}: {fit:?}");
         assert!((fit.cv / cv - 1.0).abs() < 0.05, "{cv}: {fit:?}");
         assert!((fit.shape - fit.cv.powi(-2)).abs() < 1e-9);
     }
     // Equal gaps have no spread; the least CV is 0.01.
-    assert!(fit_gaps(&[0.5, 0.5]).unwrap().cv <= 0.0101);
-    assert_eq!(fit_gaps(&[1.0]), None);
+    assert!(fit_of(&[0.5, 0.5]).unwrap().cv <= 0.0101);
+    assert_eq!(fit_of(&[1.0]), None);
 }
 
 #[test]
 fn rescaled_windows_have_the_scaled_rate_and_cv() {
     // Ten seconds with 100/s, then ten with 10/s, both with a CV of 2.
     let mut random = rescale::random(1, "test");
-    let mut collector = Collector::default();
-    let key = collector.key("f");
+    let length = Nanoseconds::from_seconds(2000.0).unwrap();
+    let mut trace = Trace { keys: vec!["f".to_owned()], length, ..Trace::default() };
     for (rate, start) in [(100.0, 0.0), (10.0, 1000.0)] {
-        rescale::draw(rate, 2.0, start, 1000.0, &mut random, |t| collector.arrivals.push((t, key)));
+        let start = Nanoseconds::from_seconds(start).unwrap();
+        let times = drawn(rate, 2.0, 1000.0, &mut random);
+        trace.arrivals.extend(times.into_iter().map(|time| (start.saturating_add(time), 0)));
     }
-    let trace = collector.finish(0.0, Some(2000.0));
     let window = Nanoseconds::from_seconds(1000.0).unwrap();
-    let how = Rescale::Gamma { window, rate_scale: 3.0, cv_scale: 0.5, seed: 1 };
-    let scaled = rescale(&trace, &how);
+    let how = Redraw { window, rate_scale: 3.0, cv_scale: 0.5, seed: 1 };
+    let redrawn = || Trace::of(Redrawn::new(trace.stream(), how)).unwrap();
+    let scaled = redrawn();
     for (start, rate) in [(0.0, 300.0), (1000.0, 30.0)] {
-        let part = scaled.part(Nanoseconds::from_seconds(start).unwrap(), Some(window));
+        let part = scaled.part(Nanoseconds::from_seconds(start).unwrap(), window);
         let found = ArrivalStatistics::of_times(part.of_key(0), part.length);
         assert!((found.rate_rps / rate - 1.0).abs() < 0.1, "{start}: {found:?}");
         assert!((found.gap_cv.unwrap() - 1.0).abs() < 0.1, "{start}: {found:?}");
     }
-    assert_eq!(rescale(&trace, &how), scaled);
-    let fast = rescale(&trace, &Rescale::Replay { rate_scale: 4.0 });
+    assert_eq!(redrawn(), scaled);
+    let fast = Trace::of(Faster::new(trace.stream(), 4.0)).unwrap();
     assert_eq!(fast.arrivals.len(), trace.arrivals.len());
     assert!((fast.length.as_seconds() - 500.0).abs() < 1e-6);
 }
@@ -206,7 +280,9 @@ fn what_is_written_reads_back() {
         length: Nanoseconds::new(12_345_678_902),
     };
     let mut bytes = Vec::new();
-    write_csv(&trace, &mut bytes).unwrap();
+    let mut seen = [0; 2];
+    write_csv(&mut trace.stream(), &mut bytes, &mut |_, key| seen[key] += 1).unwrap();
+    assert_eq!(seen, [1, 1]);
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.ends_with("\n12.345678901,c\n"), "{text}");
     assert_eq!(read_text(&text, &reading()).unwrap().1, trace);
@@ -267,19 +343,31 @@ fn a_servegen_client_has_the_rates_of_its_file() {
     assert_eq!((format, trace.length.as_seconds()), (Format::ServeGen, 1800.0));
     let window = Nanoseconds::from_seconds(600.0).unwrap();
     for (start, rate, cv) in [(0.0, 10.0, 0.5), (1200.0, 5.0, 1.0)] {
-        let part = trace.part(Nanoseconds::from_seconds(start).unwrap(), Some(window));
+        let part = trace.part(Nanoseconds::from_seconds(start).unwrap(), window);
         let found = ArrivalStatistics::of_times(part.of_key(0), part.length);
         assert!((found.rate_rps / rate - 1.0).abs() < 0.06, "{found:?}");
         assert!((found.gap_cv.unwrap() / cv - 1.0).abs() < 0.06, "{found:?}");
     }
-    assert_eq!(trace.part(window, Some(window)).arrivals.len(), 0);
+    let empty = Trace::of(Part::new(trace.stream(), window, Some(window))).unwrap_err();
+    assert!(
+        empty.to_string().ends_with("no requests in that part of the trace, which is 1800 s long")
+    );
+    for (row, what) in [
+        ("600,1,9,Gamma,-4,9", "the shape must be above 0, not -4"),
+        ("600,1,9,Weibull,0,9", "the shape must be above 0, not 0"),
+        ("600,-1,9,Gamma,4,9", "the rate must be 0 or more, not -1"),
+    ] {
+        let error = read_text(&format!("0,1,9,Gamma,4,9\n{row}\n"), &reading()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(":2: ") && error.contains(what), "{error}");
+    }
 }
 
 #[test]
 fn processes_are_merged_as_they_go() {
     use crate::domain::WorkloadName;
     use crate::units::RequestsPerSecond;
-    use crate::workload::{ArrivalProcess, ArrivalSpec};
+    use crate::workload::ArrivalSpec;
     let length = Nanoseconds::new(10_000_000_000);
     // The first two send their requests at the same times.
     let specs = [
@@ -299,7 +387,7 @@ fn processes_are_merged_as_they_go() {
     }
     trace.arrivals.sort();
     let (mut whole, mut merged, mut counts) = (Vec::new(), Vec::new(), [0; 3]);
-    write_csv(&trace, &mut whole).unwrap();
+    write_csv(&mut trace.stream(), &mut whole, &mut |_, _| {}).unwrap();
     let mut processes: Vec<(&str, Box<dyn ArrivalProcess>)> = specs.iter().map(build).collect();
     write_merged(&mut processes, &mut merged, &mut |_, key| counts[key] += 1).unwrap();
     assert!(whole == merged);

@@ -1,20 +1,42 @@
 //! A trace in this program's form.
 
-use super::Trace;
+use super::{ImportError, TraceStream};
 use crate::units::Nanoseconds;
 use crate::workload::ArrivalProcess;
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
-/// Writes the columns `arrival_s`, with all nine digits of a nanosecond, and `workload`.
+/// Writes the columns `arrival_s`, with all nine digits of a nanosecond, and `workload`, as the trace goes by. `seen`
+/// is told of each arrival with the position of its key.
 ///
 /// # Errors
-/// When the writer fails.
-pub fn write_csv(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = Rows::new(trace.keys.iter().map(String::as_str), out)?;
-    trace.arrivals.iter().try_for_each(|&(time, key)| rows.write(time, key as usize))
+/// When the trace has a row that is wrong, or the writer fails.
+pub fn write_csv(
+    trace: &mut dyn TraceStream,
+    out: &mut dyn Write,
+    seen: &mut dyn FnMut(Nanoseconds, usize),
+) -> Result<(), WriteError> {
+    let mut rows = Rows::new(out)?;
+    while let Some((time, key)) = trace.next_arrival()? {
+        let key = key as usize;
+        rows.know(trace.keys().iter().map(String::as_str));
+        rows.write(time, key)?;
+        seen(time, key);
+    }
+    Ok(())
+}
+
+/// A trace that is not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// What is to be written is wrong.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The writer fails.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// Writes the arrivals of several processes, each with its key, in order of time, and equal times in the order of
@@ -28,7 +50,8 @@ pub fn write_merged(
     out: &mut dyn Write,
     seen: &mut dyn FnMut(Nanoseconds, usize),
 ) -> io::Result<()> {
-    let mut rows = Rows::new(processes.iter().map(|(key, _)| *key), out)?;
+    let mut rows = Rows::new(out)?;
+    rows.know(processes.iter().map(|(key, _)| *key));
     let firsts = processes.iter_mut().enumerate();
     let mut next: BinaryHeap<Reverse<(Nanoseconds, usize)>> = firsts
         .filter_map(|(key, (_, process))| Some(Reverse((process.next_arrival()?, key))))
@@ -42,15 +65,23 @@ pub fn write_merged(
 }
 
 /// The rows of a trace on their way out.
-struct Rows<'k, 'o> {
-    keys: Vec<Cow<'k, str>>,
+struct Rows<'o> {
+    /// The keys as they are written.
+    keys: Vec<String>,
     out: &'o mut dyn Write,
 }
 
-impl<'k, 'o> Rows<'k, 'o> {
-    fn new(keys: impl Iterator<Item = &'k str>, out: &'o mut dyn Write) -> io::Result<Self> {
+impl<'o> Rows<'o> {
+    fn new(out: &'o mut dyn Write) -> io::Result<Self> {
         writeln!(out, "arrival_s,workload")?;
-        Ok(Self { keys: keys.map(quoted).collect(), out })
+        Ok(Self { keys: Vec::new(), out })
+    }
+
+    /// Takes in the keys that are new.
+    fn know<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k str>) {
+        if keys.len() > self.keys.len() {
+            self.keys.extend(keys.skip(self.keys.len()).map(quoted));
+        }
     }
 
     fn write(&mut self, time: Nanoseconds, key: usize) -> io::Result<()> {
@@ -60,10 +91,10 @@ impl<'k, 'o> Rows<'k, 'o> {
     }
 }
 
-fn quoted(key: &str) -> Cow<'_, str> {
+fn quoted(key: &str) -> String {
     if key.contains([',', '"']) {
-        format!("\"{}\"", key.replace('"', "\"\"")).into()
+        format!("\"{}\"", key.replace('"', "\"\""))
     } else {
-        key.into()
+        key.to_owned()
     }
 }

@@ -47,7 +47,7 @@ impl Clients {
         // Each server draws from a part of the stream that no other reaches.
         (0..own).for_each(|_| random.jump());
         let random = (spec.thinking == Thinking::Exponential).then_some(random);
-        let (thinking, tally) = (BinaryHeap::new(), ArrivalTally::new(duration));
+        let (thinking, tally) = (BinaryHeap::new(), ArrivalTally::default());
         let mut clients = Self { spec, random, thinking, end: duration, tally };
         let mut turns = (rates.len() > 1).then(|| Turns::new(rates));
         for client in 0..spec.clients {
@@ -122,7 +122,7 @@ impl Clients {
     /// What the requests that were sent so far amount to.
     #[must_use]
     pub fn statistics(&self) -> ArrivalStatistics {
-        self.tally.statistics()
+        self.tally.statistics(self.end)
     }
 }
 

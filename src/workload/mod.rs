@@ -10,6 +10,7 @@ mod build;
 mod clients;
 mod combined;
 mod constant;
+mod expected;
 mod gamma;
 mod generate;
 mod lines;

@@ -6,6 +6,12 @@ use super::{Lines, TraceError};
 use std::fs::File;
 use std::path::Path;
 
+/// No rate of a file may be higher: a request in each ns.
+const MOST_RPS: f64 = 1e9;
+
+/// No row may start later: 300 years.
+const MOST_S: f64 = 1e10;
+
 /// Reads a CSV file with the columns `start_s` and `rate_rps` as the clock of a process with the rate
 /// `base`: before the first row the rate is 0, and that of the last row stays.
 pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Clock, TraceError> {
@@ -37,16 +43,17 @@ pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Cloc
             line,
             what: format!("it should have {} fields, as the header has", names.len()),
         })?;
-        let number = |column: usize| {
+        let number = |column: usize, most: f64| {
             let number = fields[column].parse().ok();
-            number.filter(|n: &f64| n.is_finite() && *n >= 0.0).ok_or_else(|| TraceError::BadRate {
+            number.filter(|n: &f64| (0.0..=most).contains(n)).ok_or_else(|| TraceError::BadRate {
                 path: path.to_owned(),
                 line,
                 column: names[column].to_string(),
                 given: fields[column].to_string(),
+                most,
             })
         };
-        let (start, rate) = (number(start_column)?, number(rate_column)?);
+        let (start, rate) = (number(start_column, MOST_S)?, number(rate_column, MOST_RPS)?);
         if let Some(&(previous, _)) = rows.last()
             && start <= previous
         {

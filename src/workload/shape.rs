@@ -195,8 +195,14 @@ impl Clock {
                         if !*repeat || whole <= 0.0 {
                             return f64::INFINITY;
                         }
-                        // Rounds in which nothing is left need not be walked through.
-                        *round += 1;
+                        // Rounds that are over need not be walked through; the last one is, for rounding.
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            clippy::cast_sign_loss,
+                            reason = "`as` saturates, and fewer rounds than 2^53"
+                        )]
+                        let over = ((reading / whole).floor() - 1.0) as u64;
+                        *round = (*round + 1).max(over);
                         *at = 0;
                     }
                 }
@@ -293,6 +299,14 @@ mod tests {
                 let error = (clock.reading(back) - clock.reading(time)).abs();
                 assert!(error < 1.0, "{shape:?} at {time}: {back}, {error}");
             }
+        }
+        // Rounds of a µs, 10⁹ of them between two readings.
+        let steps = vec![step(5e-7, 2.0), step(5e-7, 0.0)];
+        let mut short = RateShape::Steps { steps, repeat: true }.clock();
+        for i in 0..1000 {
+            let reading = f64::from(i) * 1e12 + 250.0;
+            let error = short.time(reading) - (f64::from(i) * 1e12 + 125.0);
+            assert!(error.abs() < 1.0, "{i}: {error}");
         }
         let drain = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 0.0 };
         assert!(drain.clock().time(2.1e9).is_infinite(), "no more than 2 s of work ever come");

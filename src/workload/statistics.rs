@@ -57,16 +57,15 @@ impl ArrivalStatistics {
 
     /// Looks at times in order, of a run of the given length; later ones are left out.
     pub fn of_times(times: impl Iterator<Item = Nanoseconds>, duration: Nanoseconds) -> Self {
-        let mut tally = ArrivalTally::new(duration);
+        let mut tally = ArrivalTally::default();
         times.take_while(|time| *time < duration).for_each(|time| tally.add(time));
-        tally.statistics()
+        tally.statistics(duration)
     }
 }
 
 /// Arrivals that are counted one after another.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ArrivalTally {
-    duration: Nanoseconds,
     gaps: Moments,
     counts: Moments,
     requests: u64,
@@ -79,16 +78,7 @@ pub struct ArrivalTally {
 }
 
 impl ArrivalTally {
-    /// None so far, in a run of the given length.
-    #[must_use]
-    pub fn new(duration: Nanoseconds) -> Self {
-        let (gaps, counts) = (Moments::default(), Moments::default());
-        let (requests, longest, last) = (0, None, None);
-        let (window, in_window, peak) = (0, 0, 0);
-        Self { duration, gaps, counts, requests, longest, last, window, in_window, peak }
-    }
-
-    /// Counts an arrival that is before the end of the run, and not before the one before.
+    /// Counts an arrival, which is not before the one before.
     pub fn add(&mut self, time: Nanoseconds) {
         self.requests += 1;
         if let Some(last) = self.last {
@@ -97,16 +87,16 @@ impl ArrivalTally {
             self.longest = self.longest.max(Some(gap));
         }
         self.last = Some(time);
-        self.close(time.get() / WINDOW);
+        self.close(time.get() / WINDOW, u64::MAX);
         self.in_window += 1;
     }
 
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
-    fn close(&mut self, until: u64) {
+    /// Closes the windows before one. Only the first `whole` ones are compared: the last may be cut short by the end.
+    fn close(&mut self, until: u64, whole: u64) {
         self.peak = self.peak.max(self.in_window);
         while self.window < until {
-            // The last window may be cut short by the end of the run.
-            if self.window < self.duration.get() / WINDOW {
+            if self.window < whole {
                 self.counts.add(self.in_window as f64);
             }
             self.in_window = 0;
@@ -114,14 +104,14 @@ impl ArrivalTally {
         }
     }
 
-    /// What they amount to.
+    /// What they amount to in a run of the given length, which ends after the last of them.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
-    pub fn statistics(&self) -> ArrivalStatistics {
-        let mut closed = self.clone();
-        closed.close((self.duration.get() / WINDOW).max(self.window + 1));
+    pub fn statistics(&self, duration: Nanoseconds) -> ArrivalStatistics {
+        let (mut closed, whole) = (self.clone(), duration.get() / WINDOW);
+        closed.close(whole.max(self.window + 1), whole);
         let Self { gaps, counts, requests, longest, peak, .. } = closed;
-        let duration_s = self.duration.as_seconds();
+        let duration_s = duration.as_seconds();
         let gap_cv = gaps.variance().filter(|_| gaps.mean > 0.0).map(|v| v.sqrt() / gaps.mean);
         let dispersion = counts.variance().filter(|_| counts.mean > 0.0).map(|v| v / counts.mean);
         ArrivalStatistics {

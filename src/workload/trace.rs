@@ -58,8 +58,8 @@ pub enum TraceError {
         /// Why not.
         what: String,
     },
-    /// A rate is no number, or negative, or not finite.
-    #[error("{}:{line}: {column} must be a finite number ≥ 0, not {given:?}", path.display())]
+    /// A rate or the start of one is no number, or out of range.
+    #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
     BadRate {
         /// The file.
         path: PathBuf,
@@ -69,6 +69,8 @@ pub enum TraceError {
         column: String,
         /// What stands there.
         given: String,
+        /// The highest that is allowed.
+        most: f64,
     },
     /// No row is of the workload that was asked for.
     #[error(
@@ -152,6 +154,8 @@ struct Rows<'r> {
     /// The column `workload`, if rows of one are wanted.
     key: Option<usize>,
     previous: f64,
+    /// Whether any row was of the workload that is asked for.
+    matched: bool,
     /// The first empty line, after which nothing else may come.
     empty: Option<u64>,
     /// The first workloads that were met, for a message.
@@ -187,13 +191,23 @@ impl<'r> Rows<'r> {
         let time = find(&spec.column)?;
         let key = spec.workload.as_ref().map(|_| find("workload")).transpose()?;
         let columns = fields.len();
-        let (previous, empty, others) = (0.0, None, BTreeSet::new());
-        Ok(Self { lines, spec: spec.clone(), end, columns, time, key, previous, empty, others })
+        Ok(Self {
+            lines,
+            spec: spec.clone(),
+            end,
+            columns,
+            time,
+            key,
+            previous: 0.0,
+            matched: false,
+            empty: None,
+            others: BTreeSet::new(),
+        })
     }
 
     /// The next arrival of the run, `None` after the last row.
     fn next(&mut self) -> Result<Option<Nanoseconds>, TraceError> {
-        let Self { lines, spec, end, columns, time, key, previous, empty, others } = self;
+        let Self { lines, spec, end, columns, time, key, previous, matched, empty, others } = self;
         let path = &spec.path;
         let mut line = lines.number();
         loop {
@@ -244,6 +258,7 @@ impl<'r> Rows<'r> {
                 }
                 continue;
             }
+            *matched = true;
             let since_start = seconds - spec.start.as_seconds();
             if since_start < 0.0 {
                 continue;
@@ -297,7 +312,7 @@ fn first(mut rows: Rows<'_>, kept: usize) -> Result<Result<Vec<Nanoseconds>, u64
         return Ok(Err(count));
     }
     if let Some(workload) = &rows.spec.workload
-        && times.is_empty()
+        && !rows.matched
         && !rows.others.is_empty()
     {
         let known: Vec<&str> = rows.others.iter().map(String::as_str).collect();
@@ -423,6 +438,10 @@ mod tests {
             message.contains("no row has the workload \"c\"; the file has: a, b;"),
             "{message}"
         );
+        // Its rows are all before the start, or after the end of the run: it is there, and silent.
+        let past = TraceSpec { start: Nanoseconds::new(2_000_000_000), ..of("b") };
+        assert!(parse_as(text, &past).unwrap().is_empty());
+        assert!(parse_as("t,workload\n0,a\n7,b\n", &of("b")).unwrap().is_empty());
         assert!(parse_as("t\n1\n", &of("c")).unwrap_err().contains("the column \"workload\" once"));
     }
 

@@ -6,16 +6,25 @@
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
 
-/// The folder of V100 reference data that lies beside a development checkout, or `None` (with a message)
-/// where it is missing, as on a user's machine.
+/// The folder of V100 reference data, which is not part of the project: `IGNITER_REFERENCE` names it, and it may lie
+/// beside the checkout. `None` (with a message) where it is missing, as on a user's machine. CONTRIBUTING.md says
+/// what is in it.
+///
+/// Stops the test where the variable names a folder that does not exist: nothing would be tested, unseen.
 pub(crate) fn reference_data() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("IGNITER_REFERENCE").map(PathBuf::from) {
+        assert!(folder.is_dir(), "IGNITER_REFERENCE: there is no folder {}", folder.display());
+        return Some(folder);
+    }
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data/v100");
     if folder.is_dir() {
-        Some(folder)
-    } else {
-        eprintln!("skipped: the reference data folder {} is not here", folder.display());
-        None
+        return Some(folder);
     }
+    eprintln!(
+        "skipped: the reference data folder {} is not here (IGNITER_REFERENCE can name it)",
+        folder.display()
+    );
+    None
 }
 
 /// The program, run in the repository.

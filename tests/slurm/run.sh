@@ -43,21 +43,23 @@ version = 1
 name = "on-slurm"
 scenario = "$PWD/scenarios/paper-12-poisson.toml"
 [set]
-duration_s = 10
+duration_s = 600
 warmup_s = 1
 cooldown_s = 1
+percentiles = "histogram"
 [[axis]]
 path = "rate_scale"
 range = { from = 0.5, to = 1.49, step = 0.01 }
 TOML
 submit() { # ARRAY [SHARDS]
     SHARDS=${2:-} sbatch --parsable --array="$1" --cpus-per-task=2 --output="$work/%A_%a.log" \
-        scripts/slurm/sweep.sbatch "$work/sweep.toml" "$work/sharded"
+        scripts/slurm/sweep.sbatch "$work/sweep.toml" "$work/sharded" --threads 1
 }
 
 "$IGNITER" sweep "$work/sweep.toml" -o "$work/whole" --quiet
 
-# Shard 2 is killed as soon as it has finished some points.
+# Shard 2 is killed as soon as it has finished some points. It has 25 of ten simulated minutes, and one thread: seconds of
+# work, where the kill comes within a fraction of one.
 job=$(submit 0-3)
 victim=$work/sharded/shard-00002-of-00004/.sweep/progress
 slurm_until 60 test -s "$victim" || fail "shard 2 never finished a point"

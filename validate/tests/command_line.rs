@@ -96,3 +96,26 @@ fn clients_that_wait_are_refused_before_any_server_starts() {
     let arguments = ["run", scenario.to_str().unwrap(), "-o", "/nowhere/out"];
     validate().args(arguments).assert().code(2).stdout("").stderr(words);
 }
+
+#[test]
+fn what_only_the_simulator_does_is_refused_before_any_server_starts() {
+    let head = "version = 1\nduration_s = 5\n[[gpu]]\nkind = \"v100\"\n";
+    let workload =
+        "[[workload]]\nname = \"W1\"\nmodel = \"alexnet\"\nslo_ms = 50\nrate_rps = 100\n";
+    let fault = "[[fault]]\nkind = \"gpu-fails\"\ngpu = 0\nat_s = 1\n";
+    let cases = [
+        (fault, "[[fault]]: given 1"),
+        ("[controller]\nkind = \"gslice\"\n", "[controller] kind = \"gslice\""),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("only.toml");
+    for (more, words) in cases {
+        std::fs::write(&scenario, format!("{head}{more}{workload}")).unwrap();
+        let arguments = ["run", scenario.to_str().unwrap(), "-o", "/nowhere/out"];
+        let said = contains("only.toml").and(contains(words)).and(contains("fix: "));
+        validate().args(arguments).assert().code(2).stdout("").stderr(said);
+    }
+    let kinds = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/two-kinds.toml");
+    let said = contains("[[gpu]]: given v100, t4").and(contains("allowed: one kind"));
+    validate().args(["run", kinds, "-o", "/nowhere/out"]).assert().code(2).stderr(said);
+}

@@ -168,6 +168,15 @@
     return select;
   };
 
+  // A choice with its name among the controls of an explorer; `entries` are pairs of a key and what is shown.
+  const addChoice = (controls, name, entries, value, change) => {
+    const select = element("select");
+    for (const [key, text] of entries) select.append(element("option", { value: String(key) }, text));
+    select.value = String(value);
+    select.addEventListener("change", () => change(select.value));
+    controls.append(element("label", {}, name, select));
+  };
+
   // -- charts --------------------------------------------------------------------------------------
   const title = (name, gap) => ({ name, nameLocation: "middle", nameGap: gap, nameTextStyle: { color: INK, fontSize: 12 } });
   const look = { axisLabel: { color: INK, hideOverlap: true }, axisLine: { show: true, lineStyle: { color: SOFT } }, splitLine: { lineStyle: { color: GRID } } };
@@ -367,13 +376,7 @@
       state.as = state.table.numeric[state.x] ? "points" : "bars";
       state.filters = new Map();
     };
-    const pick = (name, entries, value, change) => {
-      const select = element("select");
-      for (const [key, text] of entries) select.append(element("option", { value: String(key) }, text));
-      select.value = String(value);
-      select.addEventListener("change", () => { change(select.value); build(); });
-      controls.append(element("label", {}, name, select));
-    };
+    const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); build(); });
     const build = () => {
       const t = state.table;
       const focused = document.activeElement && controls.contains(document.activeElement) ? [...controls.querySelectorAll("select")].indexOf(document.activeElement) : -1;
@@ -435,5 +438,5 @@
   for (const spec of data.tables) enhance(spec);
   explorer();
   // For sweep.js, for tests and for people at the console.
-  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, shown, distinct, collator, draw, forget, lines, bars, COLOURS, DASHES };
+  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, addChoice, shown, distinct, collator, draw, forget, lines, bars, COLOURS, DASHES };
 })();

@@ -2,7 +2,7 @@
 // The explorer of a sweep: a number over an axis, a line for each strategy, a panel for each value of another axis, and
 // axes that are left held at one value. As in page.js, no text becomes markup.
 (() => {
-  const { data, element, shown, distinct, collator, draw, forget, lines, bars, COLOURS, DASHES } = window.igniterPage;
+  const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, COLOURS, DASHES } = window.igniterPage;
   const sweep = data.sweep;
   const table = sweep && data.tables.find((t) => t.title === sweep.table);
   if (!table || table.rows.length === 0) return;
@@ -39,13 +39,7 @@
 
   const controls = $("sweep-controls");
   const field = (name, input) => controls.append(element("label", {}, name, input));
-  const pick = (name, entries, value, change) => {
-    const select = element("select");
-    for (const [key, text] of entries) select.append(element("option", { value: String(key) }, text));
-    select.value = String(value);
-    select.addEventListener("change", () => { change(select.value); build(); });
-    field(name, select);
-  };
+  const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); build(); });
   const entries = (list) => list.map((d) => [d.column, d.words]);
 
   const build = () => {

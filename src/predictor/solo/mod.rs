@@ -20,7 +20,7 @@ mod table;
 mod waves;
 
 pub use curve::{P_NORM, SoloCurve};
-pub use models::SoloModels;
+pub use models::{SoloModels, granted_units};
 pub use table::SoloTerm;
 pub use waves::{WaveKernel, Waves};
 

@@ -16,6 +16,21 @@ pub struct SoloModels {
     tables: Vec<Table>,
 }
 
+/// The units that a GPU grants for a share: rounded up, at least one, at most all.
+#[must_use]
+#[inline]
+pub fn granted_units(kind: &GpuKind, sm: SmPercent) -> SmUnits {
+    let whole = kind.units.get();
+    let exact = sm.get() * f64::from(whole) / 100.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, and the result is limited to 1..=whole"
+    )]
+    let below = (exact - 1e-9) as u32;
+    SmUnits::new((below.saturating_add(1)).clamp(1, whole))
+}
+
 impl SoloModels {
     /// Tabulates fitted numbers.
     #[must_use]
@@ -53,15 +68,7 @@ impl SoloModels {
     #[must_use]
     #[inline]
     pub fn granted(&self, sm: SmPercent) -> SmUnits {
-        let whole = self.kind.units.get();
-        let exact = sm.get() * f64::from(whole) / 100.0;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "`as` saturates, and the result is limited to 1..=whole"
-        )]
-        let below = (exact - 1e-9) as u32;
-        SmUnits::new((below.saturating_add(1)).clamp(1, whole))
+        granted_units(&self.kind, sm)
     }
 
     /// GPU time and power of a member.

@@ -44,22 +44,24 @@ pub struct Waves {
 }
 
 impl WaveKernel {
-    fn blocks_at(&self, batch: u32, recorded: u32) -> u32 {
-        match self.requests_per_block {
-            None => (self.blocks * batch).div_ceil(recorded),
-            Some(requests) => {
-                (self.blocks * batch.div_ceil(requests)).div_ceil(recorded.div_ceil(requests))
-            }
-        }
+    /// In 64 bits: a kernel of 2³¹ blocks is what a GPU can launch, and batches multiply it.
+    fn blocks_at(&self, batch: u32, recorded: u32) -> u64 {
+        let (batch, recorded) = match self.requests_per_block {
+            None => (batch, recorded),
+            Some(requests) => (batch.div_ceil(requests), recorded.div_ceil(requests)),
+        };
+        (u64::from(self.blocks) * u64::from(batch)).div_ceil(u64::from(recorded))
     }
 
     /// g(⌈blocks / sms⌉).
-    fn waves(&self, blocks: u32, sms: u32) -> f64 {
-        let on_busiest = blocks.div_ceil(sms);
-        let (full, rest) = (on_busiest / self.blocks_per_sm, on_busiest % self.blocks_per_sm);
+    #[expect(clippy::cast_precision_loss, reason = "far fewer waves than 2^53")]
+    fn waves(&self, blocks: u64, sms: u32) -> f64 {
+        let on_busiest = blocks.div_ceil(u64::from(sms));
+        let at_once = u64::from(self.blocks_per_sm);
+        let (full, rest) = (on_busiest / at_once, on_busiest % at_once);
         let capacity = f64::from(self.blocks_per_sm);
-        let partial = if rest > 0 { f64::from(rest).max(capacity / 2.0) / capacity } else { 0.0 };
-        f64::from(full) + partial
+        let partial = if rest > 0 { (rest as f64).max(capacity / 2.0) / capacity } else { 0.0 };
+        full as f64 + partial
     }
 }
 
@@ -69,7 +71,7 @@ impl Waves {
     pub fn time_ms(&self, batch: u32, sms: u32) -> f64 {
         let of = |k: &WaveKernel| {
             k.duration_ms * k.waves(k.blocks_at(batch, self.batch), sms)
-                / k.waves(k.blocks, self.sms)
+                / k.waves(u64::from(k.blocks), self.sms)
         };
         self.kernels.iter().map(of).sum()
     }
@@ -112,6 +114,9 @@ mod tests {
         // Tiles of 32 requests: batches 1 to 32 launch the same 64 blocks, 33 twice as many.
         let k = kernel(64, 4, Some(32));
         assert_eq!([1, 32, 33].map(|b| k.blocks_at(b, 1)), [64, 64, 128]);
+        // As many blocks and as large a batch as profiles may have.
+        let most = WaveKernel { blocks: u32::MAX, requests_per_block: None, ..k };
+        assert_eq!(most.blocks_at(1024, 1), 1024 * u64::from(u32::MAX));
     }
 
     #[test]

@@ -100,10 +100,30 @@ fn a_directory_of_somebody_else_is_refused_and_left_alone() {
 #[test]
 fn what_an_interrupted_run_left_is_no_obstacle() {
     let root = tempfile::tempdir().unwrap();
-    for name in ["summary.csv", "requests-igniter.csv", ".igniter-AbC12", "plan.csv"] {
+    for name in ["summary.csv", "requests-igniter.csv", "plan.csv"] {
         std::fs::write(root.path().join(name), "").unwrap();
     }
+    let error = OutputDir::open(root.path(), Existing::Replace).unwrap_err().to_string();
+    assert!(error.contains("plan.csv"), "somebody's own tables: {error}");
+    // Killed while files got their names.
+    std::fs::create_dir(root.path().join(".igniter-AbC12")).unwrap();
     OutputDir::open(root.path(), Existing::Replace).unwrap();
+}
+
+#[test]
+fn what_took_long_is_replaced_by_its_like_alone() {
+    for (command, precious) in [("/usr/bin/validate", true), ("target/igniter", false)] {
+        let root = tempfile::tempdir().unwrap();
+        let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+        put(&mut dir, "requests.csv", "1");
+        dir.finish(Manifest::start(vec![command.into(), "run".into(), "s.toml".into()])).unwrap();
+        let replaced = OutputDir::open(root.path(), Existing::Replace);
+        assert_eq!(replaced.is_err(), precious, "{command}");
+        if let Err(error) = replaced {
+            assert!(error.to_string().contains("the results of `validate run`"), "{error}");
+        }
+        OutputDir::open(root.path(), Existing::ReplacePrecious).unwrap();
+    }
 }
 
 #[test]

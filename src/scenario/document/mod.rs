@@ -12,7 +12,7 @@ pub(super) use node::Origin;
 use super::reader::{Place, Problems, Rule};
 use super::suggest::nearest;
 use super::{Scenario, ScenarioError, source};
-use node::{Content, Entries, Layer, Node, origins, overlay, resolve_paths, to_text};
+use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -47,6 +47,8 @@ pub struct Document {
     /// The text of that file, as long as nothing else is to be minded.
     alone: Option<String>,
     entries: Entries,
+    /// Where relative paths in values that are set start.
+    set_from: PathBuf,
 }
 
 impl Document {
@@ -59,13 +61,20 @@ impl Document {
         let mut files = Vec::new();
         let (entries, text) = read(path, &mut files, &mut Vec::new())?;
         let alone = (files.len() == 1).then_some(text);
-        Ok(Self { files, alone, entries })
+        Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
 
     /// The files that it was read from, the one that was asked for first.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// The same, where relative paths in values that are set start at a folder: that of the file which sets them.
+    #[must_use]
+    pub fn set_from(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.set_from);
+        self
     }
 
     /// Sets one value, in place of any that is there. Whether the value is allowed is only checked by
@@ -75,12 +84,11 @@ impl Document {
     /// `engine.interference`, `batching.max_queue_delay_ms`. A workload is named: `workload.W1.rate_rps`, or
     /// `workload.*.rate_rps` for all; so is a GPU: `gpu.v100.price_per_hour`, or
     /// `gpu.price_per_hour` for all. `arrival` and keys of it, such as `arrival.cv`, mean the arrivals of all
-    /// workloads.
+    /// workloads. Setting one of `slo_ms` and `slo_x_solo` removes the other.
     ///
     /// # Errors
     /// When the path leads nowhere.
     pub fn set(&mut self, path: &str, value: impl Into<toml::Value>) -> Result<(), ScenarioError> {
-        let node = Node::set(&value.into());
         let parts = path::parts(path).ok_or_else(|| {
             self.no_field(
                 path,
@@ -88,6 +96,10 @@ impl Document {
                 "keys with dots between them, such as seed or workload.W1.rate_rps",
             )
         })?;
+        let node = match parts.last() {
+            Some(key) => Node::set(key, &value.into(), &self.set_from),
+            None => return Err(self.no_field(path, "this is no path", "a key, such as seed")),
+        };
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
             ["workload" | "gpu"] | ["workload", _] => Err(self.no_field(
@@ -230,6 +242,7 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String
     match keys {
         [] => Ok(()),
         [key] => {
+            make_way(table, key);
             table.insert((*key).to_owned(), value.clone());
             Ok(())
         }

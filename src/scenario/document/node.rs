@@ -69,13 +69,19 @@ impl Layer<'_> {
 }
 
 impl Node {
-    /// A value that no file holds.
-    pub(super) fn set(value: &toml::Value) -> Self {
+    /// A value that no file holds, for a key; relative paths in it start at `folder`.
+    pub(super) fn set(key: &str, value: &toml::Value, folder: &Path) -> Self {
+        let mut node = Self::of(value);
+        resolve(key, &mut node, folder);
+        node
+    }
+
+    fn of(value: &toml::Value) -> Self {
         let content = match value {
             toml::Value::Table(table) => Content::Table(
-                table.iter().map(|(key, value)| (key.clone(), Self::set(value))).collect(),
+                table.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect(),
             ),
-            toml::Value::Array(array) => Content::Array(array.iter().map(Self::set).collect()),
+            toml::Value::Array(array) => Content::Array(array.iter().map(Self::of).collect()),
             leaf => Content::Leaf(leaf.to_string()),
         };
         Self { content, origin: Origin::Set }
@@ -168,9 +174,24 @@ pub(super) fn origins(entries: &Entries) -> BTreeMap<String, Origin> {
     origins
 }
 
+/// Keys of which a table has only one: they say the same in different words.
+const ONE_OF: [[&str; 2]; 1] = [["slo_ms", "slo_x_solo"]];
+
+/// Removes what the key says in other words.
+pub(super) fn make_way(table: &mut Entries, key: &str) {
+    for [one, other] in ONE_OF {
+        for (key_of_two, its_other) in [(one, other), (other, one)] {
+            if key == key_of_two {
+                table.remove(its_other);
+            }
+        }
+    }
+}
+
 /// Lays a table over another: tables are merged key by key, workloads by their names (new ones come
 /// after the others), and every other value replaces the one below it.
 pub(super) fn overlay(base: &mut Entries, over: Entries) {
+    over.keys().for_each(|key| make_way(base, key));
     for (key, node) in over {
         match base.get_mut(&key) {
             Some(below) if key == "workload" => overlay_workloads(below, node),
@@ -219,20 +240,24 @@ fn name(workload: &Node) -> Option<String> {
 /// Makes the relative paths of a file start at `folder`, so that they still lead there from elsewhere.
 pub(super) fn resolve_paths(entries: &mut Entries, folder: &Path) {
     for (key, node) in entries {
-        let path = node.text().filter(|text| key == "path" || key == "kind" && text.contains('/'));
-        if let Some(path) = path {
-            let resolved = super::super::arrival::resolve(folder, &path);
-            node.content =
-                Content::Leaf(toml::Value::from(&*resolved.to_string_lossy()).to_string());
-        }
-        match &mut node.content {
-            Content::Table(table) => resolve_paths(table, folder),
-            Content::Array(array) => {
-                for table in array.iter_mut().filter_map(Node::table_mut) {
-                    resolve_paths(table, folder);
-                }
+        resolve(key, node, folder);
+    }
+}
+
+/// The same for one key.
+fn resolve(key: &str, node: &mut Node, folder: &Path) {
+    let path = node.text().filter(|text| key == "path" || key == "kind" && text.contains('/'));
+    if let Some(path) = path {
+        let resolved = super::super::arrival::resolve(folder, &path);
+        node.content = Content::Leaf(toml::Value::from(&*resolved.to_string_lossy()).to_string());
+    }
+    match &mut node.content {
+        Content::Table(table) => resolve_paths(table, folder),
+        Content::Array(array) => {
+            for table in array.iter_mut().filter_map(Node::table_mut) {
+                resolve_paths(table, folder);
             }
-            Content::Leaf(_) => {}
         }
+        Content::Leaf(_) => {}
     }
 }

@@ -226,6 +226,21 @@ fn scales_that_lead_out_of_range_are_refused() {
     assert_eq!(found.len(), 1);
     let message = found[0].to_string();
     assert!(message.starts_with("rate_scale: workload[0].rate_rps = 1200 times rate_scale = 1000"));
+    // Numbers of the arrivals' own, wherever they stand, each once.
+    let clients = "arrival = { process = 'closed_loop', clients = 1000000 }";
+    let phase = "[[phase]]\nduration_s = 1\narrival = { process = 'rates', path = 'r.csv', rate_scale = 9e5 }";
+    let trace = "arrival = { process = 'spike', start_s = 1, end_s = 2, factor = 2, gaps = \
+                 { process = 'trace', path = 'r.csv', rate_scale = 6e5 } }";
+    for (text, expected) in [
+        (format!("rate_scale = 2\n{clients}\n{SMALL}"), "clients = 1000000 times rate_scale = 2"),
+        (format!("rate_scale = 2\n{SMALL}{clients}\n"), "clients = 1000000 times rate_scale = 2"),
+        (format!("rate_scale = 2\n{SMALL}{phase}\n"), "rate_scale of a file = 900000 times"),
+        (format!("rate_scale = 2\n{SMALL}{trace}\n"), "rate_scale of a file = 600000 times"),
+    ] {
+        let found = problems(&text);
+        assert!(found[0].to_string().starts_with(&format!("rate_scale: {expected}")), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
     let found = problems(&format!("slo_scale = 0\n{SMALL}"));
     assert!(found[0].to_string().starts_with("slo_scale: given 0; "), "{found:?}");
 }

@@ -195,8 +195,14 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 fn workload() -> impl Strategy<Value = ScenarioWorkload> {
-    (name(), 0.01..=3.6e6, 0.001..=1e6, arrival(), batching(), server()).prop_map(
-        |(model, slo, rate, arrival, batching, server)| ScenarioWorkload {
+    // In milliseconds, or as a multiple; the hour stands for what is not known yet.
+    let slo = prop_oneof![
+        (0.01..=3.6e6).prop_map(|ms| (ms, None)),
+        (0.01..=1e4).prop_map(|factor| (3.6e6, Some(factor))),
+    ];
+    (name(), slo, 0.001..=1e6, arrival(), batching(), server()).prop_map(
+        |(model, (slo, slo_x_solo), rate, arrival, batching, server)| ScenarioWorkload {
+            slo_x_solo,
             workload: Workload {
                 name: WorkloadName::new("replaced").unwrap(),
                 model: ModelName::new(&model).unwrap(),

@@ -11,12 +11,12 @@
 //! interference and to the sum of the shares; what becomes of more than 100 % is an option.
 
 use super::{
-    Change, CompletedBatch, Controller, GsliceSpec, Oversubscription, ServerView, Window,
+    Change, CompletedBatch, Controller, GsliceSpec, Oversubscription, ServerView, Window, unit_pct,
     whole_units,
 };
 use crate::domain::ActionKind;
 use crate::rules::execution_budget;
-use crate::rules::gslice::{START_PCT, Seen, TURNS, tuned_batch, tuned_share};
+use crate::rules::gslice::{START_PCT, Seen, TURNS, give_way, tuned_batch, tuned_share};
 use crate::units::{BatchSize, Nanoseconds};
 
 /// The tuner of one GPU.
@@ -44,9 +44,15 @@ impl Gslice {
             Oversubscription::Scale => (100.0 / sum).min(1.0),
             Oversubscription::Overlap => 1.0,
         };
-        let shares = self.wanted.iter().map(|wanted| whole_units(wanted * scale, self.units));
+        let units = |wanted: &f64| whole_units(wanted * scale, self.units);
+        let mut shares: Vec<u32> = self.wanted.iter().map(units).collect();
+        if self.spec.oversubscription == Oversubscription::Scale {
+            give_way(&mut shares, self.units);
+        }
+        let shares = shares.into_iter().map(|share| f64::from(share) * unit_pct(self.units));
         let all = servers.iter().zip(shares).zip(reasons).enumerate();
-        all.filter(|(_, ((server, share), _))| (server.share_pct - share).abs() > 1e-6)
+        // What is on its way need not be asked for again.
+        all.filter(|(_, ((server, share), _))| (server.coming_pct - share).abs() > 1e-6)
             .map(|(i, ((_, share), reason))| {
                 let reason = if scale < 1.0 {
                     format!("{reason}; scaled down as {sum:.1} % are asked for")
@@ -172,6 +178,7 @@ mod tests {
             slo: Milliseconds::new(20.0).unwrap(),
             rate: RequestsPerSecond::new(100.0).unwrap(),
             share_pct,
+            coming_pct: share_pct,
             batch,
             most: 32,
             instances: 1,
@@ -228,6 +235,31 @@ mod tests {
             let close = shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
             assert!(close && shares.len() == 2, "{shares:?}");
         }
+    }
+
+    #[test]
+    fn tiny_shares_do_not_exceed_the_gpu() {
+        // 102 % are asked for: 98.04 % are 39 units of 2.5 %, and 0.98 % are rounded up to one each: 41.
+        let mut gslice = Gslice::new(GsliceSpec::default(), 3, 40);
+        gslice.wanted = vec![100.0, 1.0, 1.0];
+        let reasons = vec![String::new(); 3];
+        let shares = |gslice: &Gslice| -> Vec<f64> {
+            let changes = gslice.share_changes(&[view(30.0, 1); 3], &reasons);
+            changes.iter().map(|change| change.share_pct.unwrap()).collect()
+        };
+        assert_eq!(shares(&gslice), [95.0, 2.5, 2.5]);
+        gslice.spec.oversubscription = Oversubscription::Overlap;
+        assert_eq!(shares(&gslice), [100.0, 2.5, 2.5]);
+    }
+
+    #[test]
+    fn a_change_under_way_is_not_asked_for_again() {
+        let mut gslice = Gslice::new(GsliceSpec::default(), 1, 40);
+        gslice.wanted = vec![50.0];
+        let reasons = [String::new()];
+        assert_eq!(gslice.share_changes(&[view(30.0, 1)], &reasons).len(), 1);
+        let under_way = ServerView { coming_pct: 50.0, settled: false, ..view(30.0, 1) };
+        assert!(gslice.share_changes(&[under_way], &reasons).is_empty());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct ServerView {
     pub(super) rate: RequestsPerSecond,
     /// Its SM share in percent.
     pub(super) share_pct: f64,
+    /// The share that it will have when the changes under way are done; without any, the same.
+    pub(super) coming_pct: f64,
     /// Its largest batch.
     pub(super) batch: u32,
     /// The largest batch that its model can have.
@@ -98,9 +100,14 @@ pub(super) fn controller(
     }
 }
 
-/// The largest whole number of allocation units in a share, as percent of a GPU; at least one unit.
-fn whole_units(share_pct: f64, units: u32) -> f64 {
-    let unit = 100.0 / f64::from(units);
+/// The largest whole number of allocation units in a share; at least one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to a whole GPU")]
+fn whole_units(share_pct: f64, units: u32) -> u32 {
     // A share that was made of units must not lose one to rounding.
-    ((share_pct / unit + 1e-9).floor().max(1.0)) * unit
+    (share_pct / unit_pct(units) + 1e-9).floor().max(1.0) as u32
+}
+
+/// One of so many allocation units, in percent of a GPU.
+fn unit_pct(units: u32) -> f64 {
+    100.0 / f64::from(units)
 }

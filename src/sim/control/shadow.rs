@@ -5,7 +5,9 @@
 //! for each workload. The iGniter paper gives it 10 % more of the GPU, or what is left: shares of the GPU
 //! never add up to more than 100 %.
 
-use super::{Change, CompletedBatch, Controller, ServerView, ShadowSpec, Window, whole_units};
+use super::{
+    Change, CompletedBatch, Controller, ServerView, ShadowSpec, Window, unit_pct, whole_units,
+};
 use crate::domain::ActionKind;
 use crate::units::Nanoseconds;
 
@@ -41,7 +43,8 @@ impl Controller for Shadow {
 
     fn tick(&mut self, servers: &[ServerView]) -> Vec<Change> {
         let mut changes = Vec::new();
-        let used: f64 = servers.iter().map(|server| server.share_pct).sum();
+        // A standby that is on its way has its share already.
+        let used: f64 = servers.iter().map(|server| server.coming_pct).sum();
         let mut free = (100.0 - used).max(0.0);
         for (i, server) in servers.iter().enumerate() {
             let p99 = self.windows[i].p99();
@@ -53,7 +56,8 @@ impl Controller for Shadow {
             if !self.waiting[i] || !server.settled {
                 continue;
             }
-            let share = whole_units(server.share_pct + self.spec.extra_pct.min(free), self.units);
+            let units = whole_units(server.share_pct + self.spec.extra_pct.min(free), self.units);
+            let share = f64::from(units) * unit_pct(self.units);
             let extra = share - server.share_pct;
             // A standby that is no larger would help nobody; it waits until there is room.
             if extra < 1e-6 {
@@ -85,6 +89,7 @@ mod tests {
             slo: Milliseconds::new(10.0).unwrap(),
             rate: RequestsPerSecond::new(100.0).unwrap(),
             share_pct,
+            coming_pct: share_pct,
             batch: 4,
             most: 32,
             instances: 1,
@@ -129,6 +134,8 @@ mod tests {
             ([view(50.0), view(50.0)], vec![]),
             ([view(50.0), view(48.0)], vec![]),
             ([ServerView { settled: false, ..view(50.0) }, view(20.0)], vec![]),
+            // The other one's standby is on its way, and takes all that is left.
+            ([view(50.0), ServerView { settled: false, coming_pct: 50.0, ..view(40.0) }], vec![]),
             ([view(50.0), view(47.5)], vec![(0, 52.5)]),
         ] {
             shadow.completed(0, batch);

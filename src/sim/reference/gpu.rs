@@ -15,6 +15,9 @@ use crate::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// How many states are remembered. More are computed anew, so that memory does not grow with the length of a run.
+const REMEMBERED: usize = 1 << 16;
+
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
 pub(in crate::sim) struct GpuSimulation<'a, S> {
@@ -23,7 +26,7 @@ pub(in crate::sim) struct GpuSimulation<'a, S> {
     pub(super) duration: Nanoseconds,
     pub(super) servers: Vec<Server>,
     pub(super) speeds: Speeds<'a>,
-    /// The states that occurred, by the batch size of each slot.
+    /// The states that occurred, by the batch size of each slot; they are forgotten when there are too many.
     pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
     pub(super) sink: S,
     pub(super) events: EventQueue<Event>,
@@ -389,6 +392,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     pub(super) fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.close_interval(now);
         if !self.states.contains_key(self.executing.as_slice()) {
+            if self.states.len() >= REMEMBERED {
+                self.states.clear();
+            }
             let state = Rc::new(self.speeds.compute(&self.executing)?);
             self.states.insert(self.executing.as_slice().into(), state);
         }

@@ -86,6 +86,8 @@ pub(in crate::sim) struct Server {
     pub(super) paused: bool,
     /// How many changes of it are under way.
     pub(super) changing: u32,
+    /// The share that the last of them gives it, in percent, if any does.
+    pub(super) coming_pct: Option<f64>,
     pub(in crate::sim) arrived: u64,
     pub(in crate::sim) completed: u64,
     pub(super) batches: u64,
@@ -127,6 +129,7 @@ impl Server {
             outages: 0,
             paused: false,
             changing: 0,
+            coming_pct: None,
             arrived: 0,
             completed: 0,
             batches: 0,
@@ -216,6 +219,7 @@ impl Server {
         self.timer = None;
         self.paused = false;
         self.changing = 0;
+        self.coming_pct = None;
         self.failed += held.len() as u64;
         held
     }

@@ -98,6 +98,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             slo,
             rate,
             share_pct: self.speeds.share_pct(i),
+            coming_pct: server.coming_pct.unwrap_or_else(|| self.speeds.share_pct(i)),
             batch: count(server.max_batch()),
             most: self.speeds.most(i).get(),
             instances: count(server.instances.len()),
@@ -141,11 +142,12 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     /// Takes what a controller asks for: at once, or after its delay.
     fn ask(&mut self, changes: Vec<Change>, now: Nanoseconds) -> Result<(), BadPrediction> {
         for change in changes {
-            let Change { server, delay, pauses, .. } = change;
+            let Change { server, delay, pauses, share_pct, .. } = change;
             let index = self.steering.changes.len();
             self.steering.changes.push((now, change));
             let life = self.servers[server].life;
             self.servers[server].changing += 1;
+            self.servers[server].coming_pct = share_pct.or(self.servers[server].coming_pct);
             if delay == Nanoseconds::ZERO {
                 self.apply_change(index, life, now)?;
                 continue;
@@ -192,6 +194,9 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             return Ok(());
         }
         self.servers[i].changing -= 1;
+        if self.servers[i].changing == 0 {
+            self.servers[i].coming_pct = None;
+        }
         let (gpu, workload) = (self.gpu, Some(self.servers[i].workload));
         let action = |kind, from: f64, to: f64| Action {
             decided,
@@ -219,7 +224,8 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             self.servers.iter_mut().for_each(Server::forget_transfers);
             self.speeds_changed(now)?;
         }
-        if self.servers[i].paused && change.pauses {
+        // A later change that pauses may be under way still.
+        if self.servers[i].paused && self.servers[i].changing == 0 {
             self.resume(i, now)?;
         }
         Ok(())
@@ -324,7 +330,16 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     /// One fault less keeps a server down.
     fn bring_up(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
         self.servers[server].outages -= 1;
-        if self.servers[server].outages > 0 { Ok(()) } else { self.start_instances(server, now) }
+        let Server { outages, startup, life, .. } = self.servers[server];
+        if outages > 0 {
+            return Ok(());
+        }
+        // A server that crashed before it had started is no quicker for that.
+        if now < startup {
+            self.events.push(startup, Event::Started { server, life });
+            return Ok(());
+        }
+        self.start_instances(server, now)
     }
 
     fn note_fault(

@@ -1,11 +1,11 @@
 //! `validate data`: real input data from images.
 
 use super::Outcome;
+use super::output::whole_file;
 use crate::data::{ImageOptions, Layout, write_images};
 use anyhow::{Context, bail};
 use clap::Args;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The flags of `validate data`.
 #[derive(Debug, Args)]
@@ -57,14 +57,7 @@ pub(super) fn run(args: &DataCommand) -> anyhow::Result<Outcome> {
         mean: three("mean", &args.mean)?,
         std,
     };
-    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let failed = || format!("cannot write {}", args.output.display());
-    let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
-    let mut file = std::io::BufWriter::new(file.with_context(failed)?);
-    let images = write_images(&args.images, &options, &mut file)?;
-    file.flush().with_context(failed)?;
-    let file = file.into_inner().with_context(failed)?;
-    file.persist(&args.output).with_context(failed)?;
+    let images = whole_file(&args.output, |file| Ok(write_images(&args.images, &options, file)?))?;
     if !args.quiet {
         super::output::print(&format!("{images} images in {}", args.output.display()))?;
     }

@@ -1,6 +1,7 @@
 //! `validate doctor`.
 
 use super::Outcome;
+use super::output::print;
 use crate::doctor::{Diagnosis, Need, Patient, Status, examine};
 use crate::gpu::{GpuError, GpuProbe, Nvml, Recording};
 use crate::launch::DEFAULT_IMAGE;
@@ -49,9 +50,9 @@ pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
             "gpus": diagnosis.gpus,
             "checks": diagnosis.checks,
         });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        print(&serde_json::to_string_pretty(&document)?)?;
     } else {
-        println!("{}", text(&diagnosis));
+        print(&text(&diagnosis))?;
     }
     Ok(Outcome::of(diagnosis.ready()))
 }

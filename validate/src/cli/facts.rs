@@ -1,17 +1,18 @@
 //! `validate facts`.
 
 use super::Outcome;
+use super::output::{print, write_whole};
 use crate::facts::{Facts, Prober, base_profile, default_python, share_table, transfer_table};
 use crate::gpu::{GpuProbe, Nvml, Recording};
 use crate::guard::Scratch;
-use crate::launch::Device;
+use crate::launch::{Device, keep_logs};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::domain::GpuKindName;
 use igniter::profile::{load, profile_files};
 use serde_json::json;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The flags of `validate facts`.
 #[derive(Debug, Args)]
@@ -70,33 +71,35 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     };
     let guard = std::env::current_exe()?;
     let scratch = Scratch::create(&guard, "igniter-facts-")?;
-    let facts = Prober {
+    let mut facts = Prober {
         python,
         device: Device { index: gpu.index, uuid: gpu.uuid.clone(), sms: gpu.sms },
         guard,
         dir: scratch.path().to_owned(),
     }
     .ask_all(&percentages)?;
+    if facts.mps_error.is_some() || !facts.failures.is_empty() {
+        let logs = args.output.join("logs");
+        let kept = keep_logs(scratch.path(), &logs)
+            .with_context(|| format!("cannot keep logs in {}", logs.display()))?;
+        facts.mps_error = facts.mps_error.map(|error| kept.in_text(&error));
+    }
     let document = json!({ "machine": machine, "gpu": gpu, "facts": facts });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
-    write(&args.output, "sm_table.csv", &share_table(&facts.shares))?;
-    write(&args.output, "transfers.csv", &transfer_table(&facts.transfers))?;
-    write(&args.output, "facts.json", &text)?;
+    write_whole(&args.output, "sm_table.csv", &share_table(&facts.shares))?;
+    write_whole(&args.output, "transfers.csv", &transfer_table(&facts.transfers))?;
+    write_whole(&args.output, "facts.json", &text)?;
     let known = load(&args.from)?;
     let name = GpuKindName::new(&args.kind)?;
     let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits)?;
     let folder = args.output.join("base");
     fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
     for (name, text) in profile_files(&base) {
-        write(&folder, name, &text)?;
+        write_whole(&folder, name, &text)?;
     }
-    if args.json {
-        print!("{text}")
-    } else {
-        print!("{}", summary(&facts))
-    }
+    print(&if args.json { text } else { summary(&facts) })?;
     Ok(Outcome::of(facts.failures.is_empty() && facts.mps_error.is_none()))
 }
 
@@ -108,15 +111,6 @@ fn steps(sms: u32) -> Vec<f64> {
         (exact * 1000.0).round() / 1000.0
     };
     (1..pairs).map(step).chain([100.0]).collect()
-}
-
-/// Writes a file that is whole or absent.
-fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    let path = folder.join(name);
-    let part = folder.join(format!(".{name}.part"));
-    fs::write(&part, text)
-        .and_then(|()| fs::rename(&part, &path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn summary(facts: &Facts) -> String {

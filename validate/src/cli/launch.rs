@@ -1,8 +1,9 @@
 //! `validate launch`: the servers of a plan, kept until somebody says stop.
 
 use super::Outcome;
+use super::output::{print, warn_of_cpu};
 use super::planned::{PlannedArgs, TimeArgs};
-use crate::launch::LaunchArgs;
+use crate::launch::{Devices, Endpoint, LaunchArgs};
 use crate::life;
 use anyhow::Context as _;
 use clap::Args;
@@ -30,7 +31,8 @@ pub(super) struct LaunchCommand {
 pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&TimeArgs::default())?;
     let time = args.seconds.map(Duration::try_from_secs_f64).transpose().context("--for")?;
-    let devices = args.launch.devices()?;
+    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     let specs = args.launch.specs(&study, &plan, &devices)?;
     // Goes when this function ends, after the servers, which are dropped first.
     let scratch = args.launch.scratch("igniter-launch-")?;
@@ -38,21 +40,11 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let dir = args.output.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(dir).with_context(|| format!("cannot use {}", dir.display()))?;
     let mut deployment = launcher.launch(&specs, dir)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(deployment.endpoints())?);
+    print(&if args.json {
+        serde_json::to_string_pretty(deployment.endpoints())?
     } else {
-        for endpoint in deployment.endpoints() {
-            println!(
-                "{}  GPU {}  {}/v2/models/{}  batch {}{}",
-                endpoint.workload,
-                endpoint.gpu,
-                endpoint.url,
-                endpoint.served_as,
-                endpoint.max_batch,
-                endpoint.seen_sm.map_or_else(String::new, |sms| format!("  {sms} SMs")),
-            );
-        }
-    }
+        deployment.endpoints().iter().map(described).collect::<Vec<_>>().join("\n")
+    })?;
     let started = Instant::now();
     let ended = loop {
         if time.is_some_and(|time| started.elapsed() >= time) {
@@ -69,4 +61,16 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
         Err(interrupted) if time.is_some() => Err(interrupted.into()),
         _ => Ok(Outcome::Done),
     }
+}
+
+fn described(endpoint: &Endpoint) -> String {
+    format!(
+        "{}  GPU {}  {}/v2/models/{}  batch {}{}",
+        endpoint.workload,
+        endpoint.gpu,
+        endpoint.url,
+        endpoint.served_as,
+        endpoint.max_batch,
+        endpoint.seen_sm.map_or_else(String::new, |sms| format!("  {sms} SMs")),
+    )
 }

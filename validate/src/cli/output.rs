@@ -2,7 +2,10 @@
 
 use super::Outcome;
 use crate::compare::{Comparison, Limits, comparison_text};
+use crate::launch::keep_logs;
+use anyhow::Context;
 use clap::Args;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -55,6 +58,31 @@ impl Progress {
     }
 }
 
+/// Says where models run that could have used a GPU.
+pub(super) fn warn_of_cpu(reason: Option<&str>) {
+    if let Some(reason) = reason {
+        eprintln!("validate: no GPU: {reason}; the models run on the CPU");
+    }
+}
+
+/// Keeps in `target` what servers and daemons printed, and says where; the error then names the logs that are kept.
+pub(super) fn with_logs(error: anyhow::Error, scratch: &Path, target: &Path) -> anyhow::Error {
+    match keep_logs(scratch, target) {
+        Ok(kept) if kept.is_empty() => error,
+        Ok(kept) => {
+            eprintln!("validate: the logs of servers and daemons are in {}", target.display());
+            let said = format!("{error:#}");
+            let now = kept.in_text(&said);
+            // The error itself says whether it was an interruption.
+            if said == now { error } else { anyhow::anyhow!(now) }
+        }
+        Err(failed) => {
+            eprintln!("validate: cannot keep the logs of servers and daemons: {failed}");
+            error
+        }
+    }
+}
+
 /// Prints text on stdout. A reader that went away, as `| head` does, has read enough.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -84,4 +112,60 @@ pub(super) fn finish_comparison(
         ))?;
     }
     Ok(Outcome::of(comparison.passed))
+}
+
+/// Writes a file of a folder that is whole or absent.
+pub(super) fn write_whole(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    whole_file(&folder.join(name), |file| {
+        file.write_all(text.as_bytes())?;
+        Ok(())
+    })
+}
+
+/// Lets `write` write a file that is whole or absent, with the permissions of any other new file.
+pub(super) fn whole_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<fs::File>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = path.with_file_name(format!(".{name}.part"));
+    let failed = || format!("cannot write {}", path.display());
+    let written = || {
+        let mut file = io::BufWriter::new(fs::File::create(&part).with_context(failed)?);
+        let value = write(&mut file)?;
+        file.flush().with_context(failed)?;
+        fs::rename(&part, path).with_context(failed)?;
+        Ok(value)
+    };
+    let written = written();
+    if written.is_err() {
+        // Where even that fails, it is gone or cannot be touched.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_whole_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        write_whole(folder.path(), "a", "text").unwrap();
+        let path = folder.path().join("a");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        let plain = folder.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain), "others may read it as any file");
+        let failed: anyhow::Result<()> = whole_file(&path, |file| {
+            file.write_all(b"half")?;
+            anyhow::bail!("no more")
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing half-written stays");
+    }
 }

@@ -4,8 +4,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::domain::Plan;
 use igniter::plan::strategy;
+use igniter::report::Manifest;
 use igniter::run::{Overrides, Study};
-use igniter::scenario::Scenario;
+use igniter::scenario::Document;
 use igniter::units::Nanoseconds;
 use std::path::PathBuf;
 
@@ -48,7 +49,8 @@ pub(super) struct TimeArgs {
 impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
-        let mut scenario = Scenario::load(&self.scenario)?;
+        let document = Document::load(&self.scenario)?;
+        let mut scenario = document.scenario()?;
         let seconds =
             |value: Option<f64>, old: Nanoseconds| value.map_or(Ok(old), Nanoseconds::from_seconds);
         scenario.duration = seconds(times.duration_s, scenario.duration).context("--duration-s")?;
@@ -60,7 +62,17 @@ impl PlannedArgs {
             predictor: self.predictor.clone(),
             ..Overrides::default()
         };
-        let study = Study::new(scenario, &overrides)?;
+        let study = Study::new(scenario, &overrides)?.read_from(document.files());
+        let kinds = study.kinds();
+        if kinds.len() > 1 {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+            bail!(
+                "{}: [[gpu]]: given {}; allowed: one kind, that of this machine; fix: keep one [[gpu]] table, or choose \
+                 with --profile",
+                self.scenario.display(),
+                names.join(", ")
+            );
+        }
         let plan = match &self.plan {
             Some(path) => study.read_plan(path)?,
             None => study.plan(strategy(&self.strategy)?.as_ref()),
@@ -69,5 +81,11 @@ impl PlannedArgs {
             bail!("the plan places no workload; no server would be started");
         }
         Ok((study, plan))
+    }
+
+    /// Notes in the manifest of results what they were made from.
+    pub(super) fn note(&self, study: &Study, manifest: &mut Manifest) -> std::io::Result<()> {
+        study.note(manifest)?;
+        self.plan.iter().try_for_each(|path| manifest.input_path(path))
     }
 }

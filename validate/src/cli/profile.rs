@@ -1,17 +1,18 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, print};
-use crate::launch::{Device, LaunchArgs};
+use super::output::{Progress, print, warn_of_cpu, write_whole};
+use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
 use crate::profile::{
-    BenchOptions, Grid, Journal, ProfileRun, RunMember, RunResult, assemble, measure_session,
-    noise_table, read_runs, sessions, units as units_of,
+    BenchOptions, Campaign, Grid, Journal, ProfileRun, RunMember, RunResult, assemble,
+    measure_session, noise_table, read_runs, sessions, units as units_of,
 };
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
 use igniter::profile::{Profile, load, profile_files};
+use igniter::report::Manifest;
 use igniter::units::{BatchSize, Nanoseconds, SmUnits};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -109,42 +110,107 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let devices = args.launch.devices()?;
+    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
-    let mut journal = Journal::open(&args.output.join("journal.jsonl"))?;
-    measure(args, &devices, &runs, &mut journal)?;
+    let campaign = campaign(args, &kind, &base, &devices)?;
+    let mut journal = Journal::open(&args.output.join("journal.jsonl"), &campaign)?;
+    let mut failed = Vec::new();
+    let measured = measure(args, &base, &devices, &runs, &mut journal, &mut failed);
+    if life::interrupted() {
+        measured?;
+        return Err(life::Interrupted.into());
+    }
     let left: Vec<&ProfileRun> = runs.iter().filter(|run| journal.find(run).is_none()).collect();
-    let (mut profile, notes) = assemble(&base, kind, &runs, &journal)?;
-    profile.source = source(args, &base, &notes);
+    let (mut profile, notes) = match (assemble(&base, kind, &runs, &journal), measured) {
+        (Ok(assembled), Ok(())) => assembled,
+        // The profile is made of what is there all the same.
+        (Ok(assembled), Err(error)) => {
+            eprintln!("validate: {error:#}");
+            assembled
+        }
+        (Err(_), Err(error)) => return Err(error),
+        (Err(error), Ok(())) => {
+            tell_left(&left, &failed, &base);
+            return Err(error);
+        }
+    };
+    profile.source = source(args, on_cpu.as_deref(), &base, &notes, journal.seconds());
     for (name, text) in profile_files(&profile) {
-        write(&args.output, name, &text)?;
+        write_whole(&args.output, name, &text)?;
     }
     if let Some(text) = noise_table(&base, &runs, &journal) {
-        write(&args.output, "noise.csv", &text)?;
+        write_whole(&args.output, "noise.csv", &text)?;
     }
     if !args.quiet {
         let folder = args.output.display();
         let done = runs.len() - left.len();
         print(&format!("{done} of {} points; fit them with: igniter fit {folder}", runs.len()))?;
     }
-    if !left.is_empty() {
-        let mut names: Vec<String> =
-            left.iter().take(NAMED).map(|run| described(run, &base)).collect();
-        if left.len() > NAMED {
-            names.push("…".to_owned());
-        }
-        eprintln!("validate: no time for {} points: {}", left.len(), names.join("; "));
-    }
+    tell_left(&left, &failed, &base);
     Ok(Outcome::of(left.is_empty()))
 }
 
-/// Measures what is not finished, while there is time.
+/// Says which points are missing, and why.
+fn tell_left(left: &[&ProfileRun], failed: &[ProfileRun], base: &Profile) {
+    let (failed, late): (Vec<&ProfileRun>, Vec<&ProfileRun>) =
+        left.iter().copied().partition(|run| failed.contains(run));
+    for (why, runs) in [("could not measure", failed), ("no time for", late)] {
+        if !runs.is_empty() {
+            let mut names: Vec<String> =
+                runs.iter().take(NAMED).map(|run| described(run, base)).collect();
+            if runs.len() > NAMED {
+                names.push("…".to_owned());
+            }
+            eprintln!("validate: {why} {} points: {}", runs.len(), names.join("; "));
+        }
+    }
+}
+
+/// What this command measures.
+fn campaign(
+    args: &ProfileCommand,
+    kind: &GpuKindName,
+    base: &Profile,
+    devices: &[Device],
+) -> anyhow::Result<Campaign> {
+    let launch = &args.launch;
+    let mut times = Manifest::start(Vec::new());
+    if launch.models == "emulated" {
+        let source = match &launch.emulate {
+            Some(file) => std::fs::read(file)
+                .with_context(|| format!("--emulate: cannot read {}", file.display()))?,
+            None => {
+                let texts = profile_files(base).into_iter().map(|(_, text)| text);
+                let predictor = args.predictor.clone().unwrap_or_default();
+                texts.chain([predictor]).collect::<String>().into_bytes()
+            }
+        };
+        times.input(Path::new("times"), &source);
+    }
+    Ok(Campaign {
+        kind: kind.to_string(),
+        models: launch.models.clone(),
+        times: times.inputs.pop().map(|file| file.sha256),
+        units: base.kind.units.get(),
+        gpu: devices.first().map(|device| device.uuid.clone()),
+        mps: launch.mps != Mps::Off && !devices.is_empty(),
+        shared_memory: args.shared_memory,
+    })
+}
+
+/// Measures what is not finished, while there is time. Runs that cannot be measured are added to `failed`.
+///
+/// # Errors
+/// When no run could be measured, a result cannot be kept, or a signal asks to end.
 fn measure(
     args: &ProfileCommand,
+    base: &Profile,
     devices: &[Device],
     runs: &[ProfileRun],
     journal: &mut Journal,
+    failed: &mut Vec<ProfileRun>,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
     let alone = Nanoseconds::from_seconds(args.seconds).context("--seconds")?;
@@ -161,6 +227,7 @@ fn measure(
         launch: &args.launch,
         devices,
         shared_memory: args.shared_memory,
+        logs: &args.output.join("logs"),
     };
     let progress = Progress::new(args.quiet);
     let todo: Vec<ProfileRun> =
@@ -169,6 +236,8 @@ fn measure(
     let mut number = finished;
     // What a session needs beside its runs: as long as the longest so far.
     let mut starting_s = FIRST_SESSION_S;
+    let mut broken = Vec::new();
+    let mut without_graphs = false;
     for session in sessions(&todo, args.together as usize) {
         if life::interrupted() {
             return Err(life::Interrupted.into());
@@ -181,15 +250,29 @@ fn measure(
         let mut measured_s = 0.0;
         progress.at(&format!("starting {} servers", session.servers.len()));
         let go_on = |run: &ProfileRun| time_for(1.5 * duration(run).as_seconds() + ENDING_S);
-        let done = |run: &ProfileRun, result: RunResult| {
+        let done = |run: &ProfileRun, result: anyhow::Result<RunResult>| {
+            let result = match result {
+                Ok(result) => result,
+                Err(error) => {
+                    eprintln!("validate: {}: {error:#}", described(run, base));
+                    failed.push(run.clone());
+                    return Ok(());
+                }
+            };
             number += 1;
+            if let Some(text) = result.software.iter().find(|text| text.contains("not recorded"))
+                && !std::mem::replace(&mut without_graphs, true)
+            {
+                eprintln!("validate: kernels are launched one by one: {text}");
+            }
             let names: Vec<String> =
                 run.members.iter().map(|m| format!("{} b{}", m.model, m.batch)).collect();
             progress.at(&format!("{number} of {}: {}", runs.len(), names.join(" + ")));
             measured_s += duration(run).as_seconds();
-            journal.add(run.clone(), result).context("cannot write the journal")
+            let seconds = duration(run).as_seconds();
+            journal.add(run.clone(), seconds, result).context("cannot write the journal")
         };
-        measure_session(&options, &session, duration, go_on, done)
+        measure_session(&options, &session, &mut broken, duration, go_on, done)
             .with_context(|| format!("after {number} of {} points", runs.len()))?;
         let beside = begun.elapsed().as_secs_f64() - measured_s;
         starting_s = if number == finished { starting_s } else { starting_s.max(beside) };
@@ -198,18 +281,30 @@ fn measure(
 }
 
 /// Where the numbers of the profile come from.
-fn source(args: &ProfileCommand, base: &Profile, notes: &[String]) -> String {
+fn source(
+    args: &ProfileCommand,
+    on_cpu: Option<&str>,
+    base: &Profile,
+    notes: &[String],
+    seconds: Option<(f64, f64)>,
+) -> String {
+    let seconds = match seconds {
+        Some((least, most)) if least < most => format!("{least} to {most}"),
+        _ => args.seconds.to_string(),
+    };
     let emulated = args.launch.emulate.as_ref().map(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         format!(" of an invented GPU ({name})")
     });
     let mut text = format!(
-        "Measured with `validate profile` ({} models{}, {} s for each point) through Triton: solo points and \
+        "Measured with `validate profile` ({} models{}, {seconds} s for each point) through Triton: solo points and \
          co-locations. ",
         args.launch.models,
         emulated.unwrap_or_default(),
-        args.seconds
     );
+    if let Some(reason) = on_cpu {
+        text += &format!("They ran on the CPU: no GPU ({reason}). ");
+    }
     for note in notes {
         text += note;
         text += ". ";
@@ -229,15 +324,6 @@ fn described(run: &ProfileRun, base: &Profile) -> String {
         format!("{}:{}:{share}", m.model, m.batch)
     };
     run.members.iter().map(member).collect::<Vec<_>>().join(" ")
-}
-
-/// Writes a file that is whole or absent.
-fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    let path = folder.join(name);
-    file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
 }
 
 fn grid(args: &ProfileCommand, base: &Profile) -> anyhow::Result<Grid> {

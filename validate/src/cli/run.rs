@@ -1,17 +1,19 @@
 //! `validate run`: a plan on real servers, measured and compared.
 
 use super::Outcome;
-use super::output::{LimitArgs, Progress, finish_comparison};
+use super::output::{LimitArgs, Progress, finish_comparison, warn_of_cpu, with_logs};
 use super::planned::{PlannedArgs, TimeArgs};
 use super::session::{Measurement, Session};
 use crate::compare::{RunFolder, compare, write_comparison};
-use crate::launch::LaunchArgs;
+use crate::launch::{Devices, LaunchArgs};
+use crate::measure::Warning;
 use crate::run::{keep_run, standby_specs};
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::WorkloadName;
 use igniter::report::{Existing, Manifest, OutputDir};
 use igniter::run::Study;
+use igniter::sim::ControllerSpec;
 use igniter::workload::ArrivalError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ pub(super) struct RunCommand {
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    launch: LaunchArgs,
+    pub(super) launch: LaunchArgs,
     #[command(flatten)]
     pub(super) load: LoadArgs,
     #[command(flatten)]
@@ -69,21 +71,17 @@ const SEGMENTATION_FAULT: &str = "exit status: 139";
 
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
-    check_open_loop(&study).with_context(|| args.planned.scenario.display().to_string())?;
+    check_servable(&study).with_context(|| args.planned.scenario.display().to_string())?;
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
-    manifest.seed = Some(study.scenario().seed);
-    manifest.scenario = Some(study.scenario().to_toml());
-    manifest.input(&args.planned.scenario, &std::fs::read(&args.planned.scenario)?);
-    for (name, text) in study.inputs() {
-        manifest.input(name, text.as_bytes());
-    }
-    let mut dir = OutputDir::open(&args.output, Existing::Replace)?;
+    args.planned.note(&study, &mut manifest)?;
+    let mut dir = OutputDir::open(&args.output, Existing::ReplacePrecious)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
-    let devices = launch.devices()?;
+    let Devices { list: devices, on_cpu } = launch.devices()?;
+    warn_of_cpu(on_cpu.as_deref());
     let mut specs = launch.specs(&study, &plan, &devices)?;
     if args.load.shadow {
         specs.extend(standby_specs(&launch, &study, &plan, &devices)?);
@@ -93,13 +91,14 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let mut launcher = launch.launcher(&devices, scratch.path())?;
     progress.at(&format!("starting {} servers", specs.len()));
     let launched = launcher.launch(&specs, scratch.path());
-    let deployment = launched.inspect_err(|_| drop(keep_logs(&args.output, scratch.path())))?;
+    let keep = |error| with_logs(error, scratch.path(), &logs_of(&args.output));
+    let deployment = launched.map_err(|error| keep(error.into()))?;
     let name = launcher.name().to_owned();
     let session = Session { args, study: &study, plan: &plan, specs: &specs, inputs: &inputs };
     let measured = session.measure(deployment, &devices, scratch.path(), &progress);
-    let Measurement { mut info, record, names, traces, samples_csv } =
-        measured.inspect_err(|_| drop(keep_logs(&args.output, scratch.path())))?;
+    let Measurement { mut info, record, names, traces, samples_csv } = measured.map_err(keep)?;
     info.launcher = name;
+    info.warnings.extend(on_cpu.map(|reason| Warning::OnCpu { reason }));
 
     progress.at("writing records");
     keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;
@@ -109,8 +108,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     manifest.stop();
     dir.finish(manifest.clone())?;
     if let Some(why) = &record.ended_early {
-        let logs = keep_logs(&args.output, scratch.path());
-        let mut why = logs.iter().fold(why.clone(), |why, (from, to)| why.replace(from, to));
+        let mut why = keep(anyhow::anyhow!("{why}")).to_string();
         if launch.traces && why.contains(SEGMENTATION_FAULT) {
             why += "\nfix: Triton 24.10 with traces may end so at high rates; try --no-traces";
         }
@@ -125,13 +123,28 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     finish_comparison(&comparison, &args.output, &args.limits)
 }
 
-/// Refuses clients that wait for answers: ours sends at given times.
-fn check_open_loop(study: &Study) -> Result<(), ArrivalError> {
-    let waits = study.scenario().workloads.iter().find(|entry| entry.arrival.waits_for_answers());
-    match waits {
-        Some(entry) => Err(ArrivalError::ClosedLoop { workload: entry.workload.name.clone() }),
-        None => Ok(()),
+/// Refuses what only the simulator can do: the arms would be of two different things.
+fn check_servable(study: &Study) -> anyhow::Result<()> {
+    let scenario = study.scenario();
+    // Our client sends at given times.
+    let waits = scenario.workloads.iter().find(|entry| entry.arrival.waits_for_answers());
+    if let Some(entry) = waits {
+        let workload = entry.workload.name.clone();
+        return Err(ArrivalError::ClosedLoop { workload }.into());
     }
+    if !scenario.control.faults.is_empty() {
+        bail!(
+            "[[fault]]: given {}; real servers are not made to fail; fix: leave [[fault]] out, or use `igniter simulate`",
+            scenario.control.faults.len()
+        );
+    }
+    if let ControllerSpec::Gslice(_) = scenario.control.controller {
+        bail!(
+            "[controller] kind = \"gslice\": not done on real servers; allowed: \"none\", \"shadow\"; fix: leave it \
+             out, or use `igniter simulate`"
+        );
+    }
+    Ok(())
 }
 
 /// The input files by workload.
@@ -150,29 +163,20 @@ fn inputs(args: &LoadArgs, study: &Study) -> anyhow::Result<BTreeMap<WorkloadNam
     Ok(inputs)
 }
 
-/// Keeps what the servers printed beside the output folder, for who wants to know what went wrong. Returns where
-/// each log was and where it is now.
-fn keep_logs(output: &Path, scratch: &Path) -> Vec<(String, String)> {
-    let target = output.with_extension("logs");
-    let mut kept = Vec::new();
-    let mut copy = |from: &Path| -> std::io::Result<()> {
-        std::fs::create_dir_all(&target)?;
-        for entry in std::fs::read_dir(from)? {
-            let entry = entry?;
-            let log = entry.path().join("server.log");
-            if log.is_file() {
-                let mut name = entry.file_name();
-                name.push(".log");
-                let to = target.join(name);
-                std::fs::copy(&log, &to)?;
-                kept.push((log.display().to_string(), to.display().to_string()));
-            }
-        }
-        Ok(())
-    };
-    match copy(&scratch.join("servers")) {
-        Ok(()) => eprintln!("validate: the servers' logs are in {}", target.display()),
-        Err(error) => eprintln!("validate: cannot keep the servers' logs: {error}"),
+/// The folder beside the output folder for the logs of a run that failed.
+fn logs_of(output: &Path) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(".logs");
+    output.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_has_a_folder_of_logs_of_its_own() {
+        assert_eq!(logs_of(Path::new("out/h200-1.2x")), Path::new("out/h200-1.2x.logs"));
+        assert_eq!(logs_of(Path::new("out/h200-1.5x/")), Path::new("out/h200-1.5x.logs"));
     }
-    kept
 }

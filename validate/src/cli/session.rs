@@ -5,16 +5,17 @@ use super::run::RunCommand;
 use crate::client::{HttpOptions, InferClient};
 use crate::compare::{ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
-use crate::launch::{Deployment, Device, Endpoint, ModelSource, ServerSpec};
+use crate::launch::{Deployment, Device, Endpoint, InstanceReport, ModelSource, Mps, ServerSpec};
 use crate::measure::{
-    CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
+    Batcher, CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
 };
 use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
 use crate::{clock, life};
 use anyhow::Context;
 use igniter::domain::{Plan, WorkloadName};
 use igniter::run::Study;
-use igniter::units::{Nanoseconds, RequestsPerSecond};
+use igniter::sim::TimeoutAction;
+use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter::workload::{GeneratedArrivals, Turns};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -63,17 +64,19 @@ impl Session<'_> {
         let endpoints = deployment.endpoints().to_vec();
         let deployment = RefCell::new(deployment);
         let server = loads.first().and_then(|load| load.target.server_name());
-        let (mut before, mut pressure, mut times) = (Vec::new(), None, None);
+        let (mut before, mut pressure): (Vec<Option<Vec<ServerStatistics>>>, _) =
+            (Vec::new(), None);
+        let mut times = None;
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
+        let mut probe = self.probe(devices);
+        let mut prepares = || before = loads.iter().map(|l| l.target.statistics().ok()).collect();
         let mut begins = |start: Nanoseconds| {
-            for load in &loads {
-                before.push(load.target.statistics().ok());
-            }
             pressure = CpuPressure::now();
             times = CpuTimes::now();
-            if let Some(probe) = self.probe(devices) {
-                let origin = Instant::now() + Duration::from_nanos((start - clock::now()).get());
+            if let Some(probe) = probe.take() {
+                let lead = start.saturating_sub(clock::now());
+                let origin = Instant::now() + Duration::from_nanos(lead.get());
                 let indices: Vec<u32> = devices.iter().map(|device| device.index).collect();
                 let started = Sampler::start(probe, &indices, SAMPLE_PERIOD, origin, &samples);
                 sampler = Some(started.context("cannot sample the GPUs")?);
@@ -91,6 +94,7 @@ impl Session<'_> {
             warm_ups: self.args.load.warm_ups,
             progress: &|what| progress.at(what),
             must_end: &mut must_end,
+            prepares: &mut prepares,
             begins: &mut begins,
             stalled: &mut stalled,
             period: shadow_spec(self.study.scenario()).period,
@@ -123,9 +127,15 @@ impl Session<'_> {
             // It came before the start of the measured run: any other origin serves.
             let calibration = &record.workloads[i].calibration;
             let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
-            run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms);
+            run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms, &self.batcher(&names[i]));
         }
-        let warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
+        let mut warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
+        for run in &workloads {
+            if let Some(reason) = run.instances.iter().find_map(InstanceReport::without_graphs) {
+                let (workload, reason) = (run.workload.clone(), reason.to_owned());
+                warnings.push(Warning::NoGraphs { workload, reason });
+            }
+        }
         let info = RunInfo {
             launcher: String::new(),
             models: self.model_kind(),
@@ -188,6 +198,9 @@ impl Session<'_> {
                 calibration,
                 measured,
                 slo: workload.slo,
+                may_refuse: entry.batching.max_queue_size > 0
+                    || (entry.batching.timeout > Milliseconds::ZERO
+                        && entry.batching.timeout_action == TimeoutAction::Reject),
             });
         }
         Ok(loads)
@@ -202,6 +215,17 @@ impl Session<'_> {
         }
         let number = |turn| u8::try_from(turn).expect("fewer than 2^8 servers of one workload");
         Turns::new(&rates).take(requests).map(number).collect()
+    }
+
+    /// How the servers of a workload form batches.
+    fn batcher(&self, name: &WorkloadName) -> Batcher {
+        let own = || self.specs.iter().filter(|spec| spec.workload == *name);
+        let batching = own().next().map(|spec| &spec.batching);
+        Batcher {
+            largest: own().map(|spec| spec.max_batch().get()).collect(),
+            delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
+            instances: batching.map_or(1, |batching| batching.instances),
+        }
     }
 
     fn probe(&self, devices: &[Device]) -> Option<Box<dyn GpuProbe>> {
@@ -234,6 +258,11 @@ impl Session<'_> {
             statistics,
             exhausted: InferClient::exhausted(&load.target),
             connections: load.target.connections(),
+            instances: load
+                .target
+                .servers()
+                .flat_map(|server| load.target.endpoint(server).instances.clone())
+                .collect(),
             switched_s: recorded
                 .switched
                 .iter()
@@ -271,9 +300,16 @@ impl Session<'_> {
             warnings.push(Warning::Incomplete { sent, planned });
         }
         for (recorded, name) in record.workloads.iter().zip(self.placed()) {
-            if recorded.measured.len() < recorded.sent {
-                let requests = (recorded.sent - recorded.measured.len()) as u64;
+            if recorded.unanswered > 0 {
+                let requests = recorded.unanswered as u64;
                 warnings.push(Warning::Unanswered { workload: name, requests });
+            }
+        }
+        for spec in self.specs {
+            let shared = spec.device.is_some() && self.args.launch.mps != Mps::Off;
+            if shared && matches!(spec.source, ModelSource::Ready(_)) {
+                let workload = spec.workload.clone();
+                warnings.push(Warning::UnverifiedShare { workload });
             }
         }
         let numbers = self.specs.iter().filter_map(|spec| Some((spec.device?, spec.gpu)));

@@ -67,14 +67,6 @@ impl Server {
         serde_json::from_value(answer).map_err(|error| self.failed(&path, error))
     }
 
-    /// The configuration of a model after the server filled it in.
-    ///
-    /// # Errors
-    /// As [`Server::model`].
-    pub fn config(&self, name: &str) -> Result<serde_json::Value, ControlError> {
-        self.get(&format!("/v2/models/{name}/config"))
-    }
-
     /// The cumulative statistics of a model.
     ///
     /// # Errors

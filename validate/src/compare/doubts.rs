@@ -1,7 +1,7 @@
 //! What may spoil a comparison.
 
 use super::{Row, RunFolder, RunInfo};
-use crate::measure::{Arm, Measured, Warning, spread_pct, window_means};
+use crate::measure::{Arm, Measured, NO_ANSWER, Warning, spread_pct, window_means};
 use igniter::metrics::Window;
 
 /// A client that was later than this at the 99th percentile gets a warning, in ms.
@@ -53,7 +53,8 @@ pub(super) fn warnings_of(
     if max_queue_delay_ms > 0.0 && !batching.variable_shape {
         warnings.push(Warning::BatchRace { workload: workload(), max_queue_delay_ms });
     }
-    let failed = own.iter().filter_map(|r| r.error.as_ref());
+    // Of those without an answer the run has said so itself.
+    let failed = own.iter().filter_map(|r| r.error.as_ref()).filter(|why| *why != NO_ANSWER);
     if let Some(first) = failed.clone().next() {
         warnings.push(Warning::FailedRequests {
             workload: workload(),

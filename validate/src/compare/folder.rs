@@ -1,5 +1,6 @@
 //! The folder of a run: what `validate run` keeps, and `validate compare` starts from.
 
+use crate::launch::InstanceReport;
 use crate::measure::{HostOverhead, Measured, ServerStatistics, Warning, read_requests};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::metrics::Window;
@@ -58,6 +59,9 @@ pub struct WorkloadRun {
     pub exhausted: u64,
     /// Connections that were open at the end.
     pub connections: u32,
+    /// What the instances of its servers said of themselves; empty where they do not.
+    #[serde(default)]
+    pub instances: Vec<InstanceReport>,
     /// When its first standby took over, in seconds since the start; `None` where none did.
     #[serde(default)]
     pub switched_s: Option<f64>,
@@ -75,6 +79,7 @@ impl WorkloadRun {
             statistics: None,
             exhausted: 0,
             connections: 0,
+            instances: Vec::new(),
             switched_s: None,
         }
     }

@@ -4,7 +4,7 @@ use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
 use anyhow::Context;
 use igniter::domain::{
-    ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+    ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
 };
 use igniter::metrics::Window;
 use igniter::predictor::Predictor;
@@ -47,16 +47,35 @@ pub fn shadow_spec(scenario: &Scenario) -> ShadowSpec {
     }
 }
 
+/// What became of a request.
+#[derive(Debug)]
+enum Outcome {
+    Done(RequestRecord),
+    Failed(FailedRequest),
+}
+
+impl Outcome {
+    /// In the order of this key the k-th of a workload is its k-th request in the order of sending.
+    fn key(&self) -> (WorkloadId, Nanoseconds, u64) {
+        match self {
+            Self::Done(record) => (record.workload, record.arrival, record.batch),
+            Self::Failed(failed) => (failed.workload, failed.arrival, u64::MAX),
+        }
+    }
+}
+
 /// Keeps all records.
 #[derive(Debug, Default)]
-struct Keep(Vec<RequestRecord>);
+struct Keep(Vec<Outcome>);
 
 impl RecordSink for Keep {
     fn request(&mut self, record: &RequestRecord) {
-        self.0.push(*record);
+        self.0.push(Outcome::Done(*record));
     }
 
-    fn failed(&mut self, _: &FailedRequest) {}
+    fn failed(&mut self, request: &FailedRequest) {
+        self.0.push(Outcome::Failed(*request));
+    }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
 }
@@ -119,6 +138,7 @@ pub fn simulated_arm(
             },
             arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
             batching: entry.batching.clone(),
+            // What a server adds was measured; the scenario's assumption of it would count twice.
             server: ServerSpec {
                 // The engine gets the models by other names than the profile has.
                 noise: entry
@@ -126,7 +146,7 @@ pub fn simulated_arm(
                     .noise
                     .cv(predictor.kind(), &entry.workload.model)
                     .map_or(entry.server.noise, Noise::Cv),
-                ..entry.server
+                ..ServerSpec::default()
             },
         });
     }
@@ -159,23 +179,121 @@ pub fn simulated_arm(
             *first = Some(first.map_or(action.effective, |first| first.min(action.effective)));
         }
     }
-    let mut records: Vec<RequestRecord> =
-        outcome.gpus.into_iter().flat_map(|gpu| gpu.sink.0).collect();
-    // The k-th arrival of a workload is its k-th request in the order of sending.
-    records.sort_by_key(|record| (record.workload, record.arrival, record.batch));
+    let mut outcomes: Vec<Outcome> = outcome.gpus.into_iter().flat_map(|gpu| gpu.sink.0).collect();
+    outcomes.sort_by_key(Outcome::key);
+    let (mut records, mut unfinished) = (Vec::new(), Vec::new());
     let mut next = vec![0; workloads.len()];
-    for record in &mut records {
-        let workload = record.workload.index();
-        // Requests that the simulated server refused have no record.
-        while sent[workload][next[workload]].0 < record.arrival.get() {
-            next[workload] += 1;
+    for outcome in outcomes {
+        let (workload, arrival, _) = outcome.key();
+        let index = workload.index();
+        // Those that the simulated server had not answered at its end are missing.
+        while sent[index][next[index]].0 < arrival.get() {
+            next[index] += 1;
         }
-        let (_, intended) = sent[workload][next[workload]];
-        next[workload] += 1;
-        record.arrival = Nanoseconds::new(intended);
-        let outside = overheads[workload].per_request_ms.max(0.0);
-        let outside = Milliseconds::new(outside).unwrap_or(Milliseconds::ZERO).to_nanoseconds();
-        record.done += outside;
+        let (_, intended) = sent[index][next[index]];
+        next[index] += 1;
+        let intended = Nanoseconds::new(intended);
+        match outcome {
+            Outcome::Done(mut record) => {
+                record.arrival = intended;
+                let outside = overheads[index].per_request_ms.max(0.0);
+                let outside = Milliseconds::new(outside).unwrap_or(Milliseconds::ZERO);
+                record.done += outside.to_nanoseconds();
+                records.push(record);
+            }
+            // As failures of the measured arm.
+            Outcome::Failed(failed) => unfinished.push((workload, failed.gpu, intended)),
+        }
     }
-    Ok(Simulated { arm: Arm::new(plan, &workloads, window, records, &[]), switched })
+    Ok(Simulated { arm: Arm::new(plan, &workloads, window, records, &unfinished), switched })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::WorkloadRun;
+    use crate::measure::measured_arm;
+    use igniter::domain::WorkloadName;
+    use igniter::plan::strategy;
+    use igniter::run::{Overrides, Study};
+    use std::path::Path;
+
+    const MS: u64 = 1_000_000;
+
+    fn study(more: &str) -> Study {
+        let text = format!(
+            "version = 1\nduration_s = 2\nwarmup_s = 0\ncooldown_s = 0\n[[gpu]]\nkind = \"v100\"\n[[workload]]\n\
+             name = \"W1\"\nmodel = \"alexnet\"\nslo_ms = 15\nrate_rps = 100\n{more}"
+        );
+        let scenario = Scenario::parse(&text, Path::new("one.toml")).unwrap();
+        Study::new(scenario, &Overrides::default()).unwrap()
+    }
+
+    fn row(request: u32, sent_ns: u64, error: Option<&str>) -> Measured {
+        Measured {
+            workload: WorkloadName::new("W1").unwrap(),
+            request,
+            server: 0,
+            intended_ns: sent_ns,
+            sent_ns,
+            written_ns: sent_ns,
+            first_byte_ns: sent_ns + MS,
+            done_ns: sent_ns + MS,
+            connection: 0,
+            output_bytes: error.is_none().then_some(4),
+            error: error.map(str::to_owned),
+            queued_ns: None,
+            start_ns: None,
+            input_end_ns: None,
+            output_start_ns: None,
+            end_ns: None,
+        }
+    }
+
+    fn simulated(study: &Study, rows: &[Measured]) -> Arm {
+        let plan = study.plan(strategy("igniter").unwrap().as_ref());
+        let scenario = study.scenario();
+        let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown).unwrap();
+        let info = RunInfo {
+            launcher: "local".to_owned(),
+            models: ModelKind::Emulated,
+            server: None,
+            workloads: vec![WorkloadRun::unserved(WorkloadName::new("W1").unwrap())],
+            warnings: Vec::new(),
+            shadow: false,
+            cpu_wait_pct: None,
+            cpu_stolen_pct: None,
+        };
+        let measured = measured_arm(&plan, study.workloads(), window, rows);
+        let arm =
+            simulated_arm(scenario, &plan, study.simulated(), window, &info, rows).unwrap().arm;
+        let requests = |arm: &Arm| arm.metrics.workloads[0].requests;
+        assert_eq!(requests(&measured), requests(&arm), "no request is lost");
+        arm
+    }
+
+    #[test]
+    fn requests_that_a_queue_refuses_count_in_both_arms() {
+        // A hundred at the same moment, for a queue of two.
+        let rows: Vec<Measured> = (0..100)
+            .map(|i| row(i, MS + u64::from(i), (i > 20).then_some("status 503: full")))
+            .collect();
+        let arm = simulated(&study("batching = { max_queue_size = 2 }\n"), &rows);
+        let summary = &arm.metrics.workloads[0];
+        assert!(summary.completed < 50, "{summary:?}");
+        assert_eq!(summary.requests, 100);
+        assert_eq!(arm.records.len() as u64, summary.completed);
+        let free = simulated(&study(""), &rows);
+        assert_eq!(free.metrics.workloads[0].completed, 100);
+    }
+
+    #[test]
+    fn what_the_scenario_assumes_of_servers_is_not_added_to_what_was_measured() {
+        let rows: Vec<Measured> = (0..50).map(|i| row(i, u64::from(i) * 20 * MS, None)).collect();
+        let mean =
+            |more: &str| simulated(&study(more), &rows).metrics.workloads[0].mean_ms.unwrap();
+        let assumed =
+            "engine = { batch_overhead_ms = 5, request_overhead_ms = 5, startup_s = 1 }\n";
+        assert!((mean("") - mean(assumed)).abs() < 1e-9);
+    }
 }

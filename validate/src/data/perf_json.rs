@@ -76,19 +76,29 @@ fn sample(step: &Value, key: &str, model: &ModelInfo) -> Result<Sample, Problem>
         })?;
         let shape = shape(value, input).map_err(|problem| (key.clone(), problem))?;
         let bytes = tensor(value, input).map_err(|problem| (key.clone(), problem))?;
-        let elements = shape.iter().product::<i64>();
-        if let Some(size) = element_size(&input.datatype)
-            && i64::try_from(bytes.len() / size) != Ok(elements)
-        {
-            let given = bytes.len() / size;
-            let problem =
-                format!("{given} elements, but the shape {:?} has {elements}", &shape[1..]);
-            return Err((key, problem));
+        if let Some(size) = element_size(&input.datatype) {
+            let elements = elements(&shape).ok_or_else(|| {
+                (key.clone(), format!("shape {:?}: allowed: sizes from 0", &shape[1..]))
+            })?;
+            if elements.checked_mul(size) != Some(bytes.len()) {
+                let given = if bytes.len().is_multiple_of(size) {
+                    format!("{} elements", bytes.len() / size)
+                } else {
+                    format!("{} bytes, which are no whole elements of {size}", bytes.len())
+                };
+                let problem = format!("{given}, but the shape {:?} has {elements}", &shape[1..]);
+                return Err((key, problem));
+            }
         }
         sample.tensors.push(bytes);
         sample.shapes.push(shape);
     }
     Ok(sample)
+}
+
+/// How many elements a shape has; `None` where that is no number.
+fn elements(shape: &[i64]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(usize::try_from(size).ok()?))
 }
 
 /// The shape in the file, or the model's own; the batch of 1 first.
@@ -195,6 +205,19 @@ mod tests {
         assert_eq!(missing, "data[0].B: missing; the model m takes A, B");
         let short = problem(r#"{"data": [{"A": [1], "B": {"content": [1], "shape": [1]}}]}"#);
         assert_eq!(short, "data[0].A: 1 elements, but the shape [2] has 2");
+        let stray = problem(
+            r#"{"data": [{"A": {"b64": "AAAAAAAAAAAA"}, "B": {"content": [1], "shape": [1]}}]}"#,
+        );
+        assert_eq!(
+            stray,
+            "data[0].A: 9 bytes, which are no whole elements of 4, but the shape [2] has 2"
+        );
+        for huge in ["[4294967296, 4294967296, 4]", "[-1]"] {
+            let text = format!(
+                r#"{{"data": [{{"A": [1, 2], "B": {{"content": [1], "shape": {huge}}}}}]}}"#
+            );
+            assert!(problem(&text).starts_with("data[0].B: shape ["), "{huge}");
+        }
         let open = problem(r#"{"data": [{"A": [1, 2], "B": [1]}]}"#);
         assert!(open.contains("the model leaves sizes open"), "{open}");
         let range = problem(r#"{"data": [{"A": [1, 2], "B": {"content": [256], "shape": [1]}}]}"#);

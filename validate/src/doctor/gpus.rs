@@ -1,17 +1,10 @@
 //! Driver, GPUs and MPS.
 
 use super::{Check, Need, Patient};
-use crate::gpu::{GpuFacts, GpuProbe, Machine, THROTTLED, throttle_reasons};
+use crate::gpu::{GpuFacts, GpuProbe, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu};
 use crate::guard::Scratch;
 use crate::launch::{MPS_CONTROL, MpsDaemon, find_control};
 use std::path::Path;
-
-/// Whether the machine looks as if it had a GPU, even if no driver answers.
-pub(super) fn traces_of_a_gpu() -> bool {
-    ["/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"]
-        .into_iter()
-        .any(|path| Path::new(path).exists())
-}
 
 pub(super) fn check(
     patient: &mut Patient,

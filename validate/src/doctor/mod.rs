@@ -11,7 +11,7 @@ mod triton;
 
 pub use check::{Check, Diagnosis, Need, Status};
 
-use crate::gpu::GpuProbe;
+use crate::gpu::{GpuProbe, traces_of_a_gpu};
 use std::path::PathBuf;
 
 /// What the doctor may look at.
@@ -35,7 +35,7 @@ pub struct Patient {
 #[must_use]
 pub fn examine(mut patient: Patient) -> Diagnosis {
     let need = patient.need.unwrap_or_else(|| {
-        if patient.probe.is_ok() || gpus::traces_of_a_gpu() { Need::Gpu } else { Need::Cpu }
+        if patient.probe.is_ok() || traces_of_a_gpu() { Need::Gpu } else { Need::Cpu }
     });
     let mut checks = Vec::new();
     let (machine, gpus) = gpus::check(&mut patient, need, &mut checks);

@@ -42,7 +42,8 @@ fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<
     let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
         let server = try_server(patient, program, folder.path())?;
-        Ok((server, read_reports(&folder.path().join("servers/0-doctor/instances"))))
+        let reports = read_reports(&folder.path().join("servers/0-doctor/instances"))?;
+        Ok((server, reports))
     });
     let (server, reports) = match tried {
         Ok(found) => found,

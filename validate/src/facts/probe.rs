@@ -163,12 +163,13 @@ impl Prober {
                     + HEAD_START_S;
             let arguments = ["work".to_owned(), begin.to_string(), WORK_S.to_string()];
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let started: Vec<Child> = (0..workers)
+            // Whichever fails, the others end with it.
+            let started: Vec<Worker> = (0..workers)
                 .map(|_| self.start(&arguments, environment))
                 .collect::<io::Result<_>>()?;
             let mut sum = 0.0;
             for child in started {
-                match parse::<Rounds>(wait(child)?) {
+                match parse::<Rounds>(child.wait()?) {
                     Ok(answer) => sum += answer.rounds_per_s,
                     Err(reason) => return Ok(Err(reason)),
                 }
@@ -187,14 +188,14 @@ impl Prober {
         arguments: &[&str],
         environment: &BTreeMap<String, String>,
     ) -> Result<Result<T, String>, FactsError> {
-        Ok(parse(wait(self.start(arguments, environment)?)?))
+        Ok(parse(self.start(arguments, environment)?.wait()?))
     }
 
     fn start(
         &self,
         arguments: &[&str],
         environment: &BTreeMap<String, String>,
-    ) -> io::Result<Child> {
+    ) -> io::Result<Worker> {
         let mut command = Command::new(&self.python);
         command.arg(self.script()).args(arguments);
         if environment.is_empty() {
@@ -205,7 +206,8 @@ impl Prober {
             command.env_remove("CUDA_VISIBLE_DEVICES");
         }
         command.env_remove("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE").envs(environment);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(Worker(Some(command.spawn()?)))
     }
 }
 
@@ -227,21 +229,36 @@ fn client(daemon: &MpsDaemon, sm_pct: f64) -> BTreeMap<String, String> {
     environment
 }
 
-/// Waits for a short program; it prints less than a pipe holds.
-fn wait(mut child: Child) -> Result<Output, FactsError> {
-    let deadline = Instant::now() + LIMIT;
-    while child.try_wait()?.is_none() {
-        let interrupted = life::sleep(Duration::from_millis(5)).err();
-        if interrupted.is_some() || Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            if let Some(interrupted) = interrupted {
-                return Err(interrupted.into());
+/// A program that runs. Dropping it ends it.
+#[derive(Debug)]
+struct Worker(Option<Child>);
+
+impl Worker {
+    /// Waits for a short program; it prints less than a pipe holds.
+    fn wait(mut self) -> Result<Output, FactsError> {
+        let deadline = Instant::now() + LIMIT;
+        while let Some(child) = &mut self.0
+            && child.try_wait()?.is_none()
+        {
+            life::sleep(Duration::from_millis(5))?;
+            if Instant::now() > deadline {
+                child.kill()?;
+                break;
             }
-            break;
+        }
+        let child = self.0.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        Ok(child.wait_with_output()?)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // One that has ended already cannot be killed.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
-    Ok(child.wait_with_output()?)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(output: Output) -> Result<T, String> {
@@ -257,4 +274,21 @@ fn parse<T: serde::de::DeserializeOwned>(output: Output) -> Result<T, String> {
 #[must_use]
 pub fn default_python() -> Option<PathBuf> {
     crate::launch::in_path("python3")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_worker_does_not_outlive_the_failure_of_another() {
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = format!("/proc/{}", child.id());
+        assert!(Path::new(&process).exists());
+        drop(Worker(Some(child)));
+        assert!(!Path::new(&process).exists(), "killed, and waited for");
+        let quick = Command::new("echo").arg("7").stdout(Stdio::piped()).spawn().unwrap();
+        assert_eq!(parse::<u32>(Worker(Some(quick)).wait().unwrap()), Ok(7));
+    }
 }

@@ -9,6 +9,8 @@ mod recording;
 mod sampler;
 
 pub use nvml::Nvml;
-pub use probe::{GpuError, GpuFacts, GpuProbe, GpuSample, Machine, THROTTLED, throttle_reasons};
+pub use probe::{
+    GpuError, GpuFacts, GpuProbe, GpuSample, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu,
+};
 pub use recording::Recording;
 pub use sampler::{SampleSummary, Sampler};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::path::Path;
 
 /// A GPU that does not say what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,14 @@ pub enum GpuError {
         /// Why.
         reason: String,
     },
+}
+
+/// Whether the machine looks as if it had a GPU, even if no driver answers.
+#[must_use]
+pub fn traces_of_a_gpu() -> bool {
+    ["/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"]
+        .into_iter()
+        .any(|path| Path::new(path).exists())
 }
 
 /// What the driver says of itself.

@@ -67,19 +67,31 @@ fn remove(folder: &Path) {
 /// Folders of Python backends that nobody uses: ours, while no Triton server of ours runs. Those are listed
 /// first, so that none of a server that starts meanwhile is among them.
 fn unused_backend_folders(folder: &Path) -> Vec<PathBuf> {
-    let me = Uid::current().as_raw();
-    let ours = |path: &Path| fs::symlink_metadata(path).is_ok_and(|file| file.uid() == me);
+    let found = backend_folders(folder);
+    if a_server_runs(Path::new("/proc")) { Vec::new() } else { found }
+}
+
+fn is_ours(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.uid() == Uid::current().as_raw())
+}
+
+/// Our folders of Python backends.
+fn backend_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let found: Vec<PathBuf> = entries
+    entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(BACKEND_FOLDER))
         .map(|entry| entry.path())
-        .filter(|path| ours(path))
-        .collect();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut servers = processes.map(|entry| entry.path()).filter(|process| {
+        .filter(|path| is_ours(path))
+        .collect()
+}
+
+/// Whether a Triton server of ours is among the processes.
+fn a_server_runs(processes: &Path) -> bool {
+    let entries = fs::read_dir(processes).into_iter().flatten().flatten();
+    let mut servers = entries.map(|entry| entry.path()).filter(|process| {
         fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim_end() == "tritonserver")
     });
-    if servers.any(|server| ours(&server)) { Vec::new() } else { found }
+    servers.any(|server| is_ours(&server))
 }
 
 #[cfg(test)]
@@ -115,8 +127,18 @@ mod tests {
         for name in ["python_env_a1B2c3", "python_environment", "else"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        // While a server of ours runs, as beside other tests, there are none.
-        let found = unused_backend_folders(folder.path());
-        assert!(found.is_empty() || found == [folder.path().join("python_env_a1B2c3")]);
+        assert_eq!(backend_folders(folder.path()), [folder.path().join("python_env_a1B2c3")]);
+    }
+
+    #[test]
+    fn a_server_of_ours_is_seen() {
+        let processes = tempfile::tempdir().unwrap();
+        let process = processes.path().join("17");
+        fs::create_dir(&process).unwrap();
+        assert!(!a_server_runs(processes.path()));
+        fs::write(process.join("comm"), "bash\n").unwrap();
+        assert!(!a_server_runs(processes.path()));
+        fs::write(process.join("comm"), "tritonserver\n").unwrap();
+        assert!(a_server_runs(processes.path()));
     }
 }

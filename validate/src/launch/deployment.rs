@@ -1,8 +1,8 @@
 //! Servers that run.
 
-use super::LaunchError;
 use super::inquiry;
 use super::mps::MpsDaemon;
+use super::{InstanceReport, LaunchError};
 use crate::guard::Guarded;
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::units::BatchSize;
@@ -50,6 +50,8 @@ pub struct Endpoint {
     pub trace_file: Option<PathBuf>,
     /// How many SMs its instances see; `None` without a GPU.
     pub seen_sm: Option<u32>,
+    /// What its instances say of themselves; empty where they do not.
+    pub instances: Vec<InstanceReport>,
     /// The process of the server, where we started it on this machine.
     pub pid: Option<u32>,
     /// Where an emulated model looks for other times than those it was started with, where we started it.

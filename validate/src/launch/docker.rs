@@ -1,6 +1,7 @@
 //! Servers in containers of NVIDIA's image.
 
-use super::local::{Place, ServerOptions, ServerProcess, grace_ms, launch_all};
+use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
+use super::start::launch_all;
 use super::{Deployment, LaunchError, Launcher, ServerSpec, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};

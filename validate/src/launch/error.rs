@@ -55,6 +55,29 @@ pub enum LaunchError {
         /// Whose server was to use it.
         workload: WorkloadName,
     },
+    /// A port cannot be used.
+    #[error(
+        "port {port} of 127.0.0.1, for the server of {workload}: {source}; fix: choose others with --first-port \
+         (below 1024 they are for root), or leave it out to use free ones"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// Whose server was to use it.
+        workload: WorkloadName,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are no more ports.
+    #[error(
+        "--first-port {first}: server {position} would be beyond port 65535; fix: choose a lower one"
+    )]
+    PortBeyond {
+        /// The first port.
+        first: u16,
+        /// How many ports after it.
+        position: usize,
+    },
     /// A server ended by itself.
     #[error("the server of {workload} (model {model}) ended: {status}; {}:\n{tail}", .log.display())]
     Died {
@@ -124,6 +147,14 @@ pub enum LaunchError {
     /// The MPS daemon cannot be used.
     #[error("NVIDIA MPS: {reason}; fix: {fix}")]
     Mps {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        fix: String,
+    },
+    /// A GPU that is asked for, or that the machine has, cannot be used.
+    #[error("GPU: {reason}; fix: {fix}")]
+    Gpu {
         /// What is wrong.
         reason: String,
         /// What to do.

@@ -1,7 +1,7 @@
 //! Servers that others run: on Kubernetes, on another host, or by hand.
 
+use super::describe::describe;
 use super::inquiry;
-use super::local::describe;
 use super::{Deployment, LaunchError, Launcher, ServerSpec};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};

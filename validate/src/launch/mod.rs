@@ -10,28 +10,38 @@
 //! | [`ExternalLauncher`] | wherever others run them |
 
 mod deployment;
+mod describe;
+mod devices;
 mod docker;
 mod error;
 mod external;
 mod inquiry;
 mod local;
+mod logs;
 mod mps;
 mod options;
 mod pbtxt;
+mod process;
 mod repository;
 mod share;
 mod spec;
+mod specs;
+mod start;
 mod triton;
 
 pub use deployment::{Deployment, Endpoint, TensorSpec};
+pub use devices::Devices;
 pub use docker::{DEFAULT_IMAGE, DockerLauncher};
 pub use error::LaunchError;
 pub use external::ExternalLauncher;
-pub use local::{LocalLauncher, ServerOptions};
+pub use local::LocalLauncher;
+pub use logs::{KeptLogs, keep_logs};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
-pub use options::{LaunchArgs, batch_times, plan_specs};
+pub use options::{LaunchArgs, Mps, Where};
+pub use process::{ServerOptions, plain};
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, ModelSource, ServerSpec};
+pub use specs::{batch_times, plan_specs};
 pub use triton::{find_triton, in_path};
 
 use std::fmt::Debug;

@@ -115,8 +115,13 @@ impl MpsDaemon {
             }
             if Instant::now() > end {
                 return Err(LaunchError::Mps {
-                    reason: format!("the daemon opens no pipe in {}", pipes.display()),
-                    fix: format!("see {}", self.process.log().display()),
+                    reason: format!(
+                        "the daemon opens no pipe in {}; {}: {}",
+                        pipes.display(),
+                        self.process.log().display(),
+                        super::deployment::tail(self.process.log())
+                    ),
+                    fix: "see the reason above, and run `validate doctor`".to_owned(),
                 });
             }
             life::sleep(Duration::from_millis(20))?;

@@ -1,6 +1,7 @@
 //! Triton's model configuration, `config.pbtxt`: written for generated models, patched for ready ones.
 
 use super::{ServerSpec, TensorSpec};
+use igniter::sim::{BatchingSpec, TimeoutAction};
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -50,9 +51,32 @@ fn dynamic_batching(spec: &ServerSpec) -> String {
         format!("preferred_batch_size: [{}] ", preferred.join(", "))
     };
     format!(
-        "dynamic_batching {{ {preferred}max_queue_delay_microseconds: {:.0} }}\n",
-        spec.batching.max_queue_delay.get() * 1e3
+        "dynamic_batching {{ {preferred}max_queue_delay_microseconds: {:.0} {}}}\n",
+        spec.batching.max_queue_delay.get() * 1e3,
+        queue_policy(&spec.batching)
     )
+}
+
+/// The queue policy; empty where nothing of it is asked for: with any, Triton forms batches in another way.
+fn queue_policy(batching: &BatchingSpec) -> String {
+    let timeout_us = batching.timeout.get() * 1e3;
+    if batching.max_queue_size == 0 && timeout_us == 0.0 {
+        return String::new();
+    }
+    format!(
+        "default_queue_policy {{ timeout_action: {} default_timeout_microseconds: {timeout_us:.0} \
+         max_queue_size: {} }} ",
+        timeout_action(batching.timeout_action),
+        batching.max_queue_size
+    )
+}
+
+/// Triton's word.
+pub(super) fn timeout_action(action: TimeoutAction) -> &'static str {
+    match action {
+        TimeoutAction::Reject => "REJECT",
+        TimeoutAction::Delay => "DELAY",
+    }
 }
 
 /// A ready model's configuration with the planned name, batch size, delay and number of instances.
@@ -173,6 +197,21 @@ mod tests {
             input [\n  { name: \"a}\\\"b\" data_type: TYPE_FP32 dims: [ 3, 224, 224 ] }\n]\n\n\
             optimization { cuda { graphs: true } }\n";
         assert_eq!(patched, expected);
+    }
+
+    #[test]
+    fn a_queue_policy_is_served() {
+        use igniter::units::Milliseconds;
+        let mut spec = spec("alexnet", 5);
+        assert!(!dynamic_batching(&spec).contains("policy"));
+        spec.batching.max_queue_size = 8;
+        let size = "default_queue_policy { timeout_action: REJECT default_timeout_microseconds: 0 max_queue_size: 8 } }";
+        assert!(dynamic_batching(&spec).contains(size), "{}", dynamic_batching(&spec));
+        spec.batching.timeout = Milliseconds::new(12.5).unwrap();
+        spec.batching.timeout_action = TimeoutAction::Delay;
+        let both =
+            "{ timeout_action: DELAY default_timeout_microseconds: 12500 max_queue_size: 8 }";
+        assert!(patched(READY, &spec).unwrap().contains(both));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Whether a share of the SMs is in force: failure is silent in CUDA, so each instance is asked.
 
-use serde::Deserialize;
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// What an instance wrote about itself (`python/igniter_instance.py`).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceReport {
     /// The name that Triton gave it.
     pub instance: String,
@@ -16,6 +17,8 @@ pub struct InstanceReport {
     pub torch: Option<String>,
     /// Torchvision.
     pub torchvision: Option<String>,
+    /// Whether the kernels of each batch size are launched together (`recorded`), or why not; of models that try.
+    pub graphs: Option<String>,
     sm_attribute: Option<u32>,
     sm_affinity: Option<u32>,
     sm_torch: Option<u32>,
@@ -29,6 +32,26 @@ impl InstanceReport {
         [self.sm_attribute, self.sm_affinity, self.sm_torch].into_iter().flatten().min()
     }
 
+    /// Its software in words.
+    #[must_use]
+    pub fn software(&self) -> String {
+        let named = [
+            ("python", &self.python),
+            ("numpy", &self.numpy),
+            ("torch", &self.torch),
+            ("torchvision", &self.torchvision),
+            ("graphs", &self.graphs),
+        ];
+        let found = named.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
+        found.map(|(name, found)| format!("{name} {found}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Why the kernels of a batch are launched one by one, where they should not be.
+    #[must_use]
+    pub fn without_graphs(&self) -> Option<&str> {
+        self.graphs.as_deref().filter(|graphs| *graphs != "recorded")
+    }
+
     /// Why it sees none.
     pub(super) fn error(&self) -> &str {
         self.error.as_deref().unwrap_or("it reported no SM count")
@@ -36,19 +59,54 @@ impl InstanceReport {
 }
 
 /// All reports of a folder, by name.
-#[must_use]
-pub fn read_reports(folder: &Path) -> Vec<InstanceReport> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
+///
+/// # Errors
+/// Words for what is wrong with a report: a share that nobody confirms may not be in force.
+pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
+    let unreadable = |path: &Path, error: &dyn Display| format!("{}: {error}", path.display());
+    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    let mut paths: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     paths.sort();
-    let read =
-        |path: &std::path::PathBuf| serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok();
-    paths.iter().filter_map(read).collect()
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        serde_json::from_str(&text).map_err(|error| unreadable(path, &error))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Checks that every instance has reported that it sees a GPU, and its share of it where `total` SMs are shared;
+/// returns the least number of SMs.
+///
+/// # Errors
+/// Words for what is wrong.
+pub(super) fn check_all(
+    reports: &[InstanceReport],
+    instances: u32,
+    sm_pct: f64,
+    total: Option<u32>,
+) -> Result<Option<u32>, String> {
+    if reports.len() != instances as usize {
+        return Err(format!(
+            "{} of {instances} instances said how many SMs they see",
+            reports.len()
+        ));
+    }
+    let mut least = None;
+    for report in reports {
+        let Some(seen) = report.seen_sm() else {
+            return Err(format!("{} sees no GPU: {}", report.instance, report.error()));
+        };
+        least = Some(least.map_or(seen, |least: u32| least.min(seen)));
+        if let Some(total) = total {
+            check(sm_pct, total, seen)
+                .map_err(|reason| format!("{}: {reason}", report.instance))?;
+        }
+    }
+    Ok(least)
 }
 
 /// The text of `CUDA_MPS_ACTIVE_THREAD_PERCENTAGE`. CUDA rounds the number of SMs down, so the percentage is
@@ -127,5 +185,30 @@ mod tests {
         assert!(check(100.0, 132, 132).is_ok());
         // Something is granted even for a share below one step.
         assert!(check(1.0, 132, 2).is_ok());
+    }
+
+    #[test]
+    fn a_share_that_nobody_confirms_is_not_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let report =
+            r#"{"instance": "a_0_0", "pid": 1, "sm_attribute": 32, "graphs": "not recorded: no"}"#;
+        write("a_0_0-1.json", report);
+        write("stages", "[]");
+        let reports = read_reports(folder.path()).unwrap();
+        assert_eq!(reports[0].without_graphs(), Some("not recorded: no"));
+        assert_eq!(reports[0].software(), "graphs not recorded: no");
+        assert_eq!(check_all(&reports, 1, 25.0, Some(132)), Ok(Some(32)));
+        assert_eq!(check_all(&reports, 1, 1.0, None), Ok(Some(32)));
+        assert!(check_all(&reports, 1, 50.0, Some(132)).unwrap_err().starts_with("a_0_0: 50 %"));
+        assert!(check_all(&reports, 2, 25.0, Some(132)).unwrap_err().starts_with("1 of 2"));
+        assert!(check_all(&[], 1, 25.0, None).is_err());
+        write("a_0_1-2.json", r#"{"instance": "a_0_1", "error": "no libcuda"}"#);
+        let error = check_all(&read_reports(folder.path()).unwrap(), 2, 25.0, None).unwrap_err();
+        assert_eq!(error, "a_0_1 sees no GPU: no libcuda");
+        write("a_0_1-2.json", "{");
+        assert!(read_reports(folder.path()).unwrap_err().contains("a_0_1-2.json"));
+        assert!(read_reports(Path::new("/nowhere")).is_err());
     }
 }

@@ -32,8 +32,8 @@ pub fn bursts(
     all
 }
 
-/// Keeps `concurrency` requests in flight for `duration`; returns all answers, in the order in which they
-/// came.
+/// Keeps `concurrency` requests in flight for `duration`, or until `stop` says so; returns all answers, in the order
+/// in which they came. Once `give_up` says so, it does not wait for those that are missing.
 pub fn closed_loop(
     client: &dyn InferClient,
     answers: &Receiver<Answer>,
@@ -41,6 +41,7 @@ pub fn closed_loop(
     concurrency: u32,
     duration: Nanoseconds,
     stop: &dyn Fn() -> bool,
+    give_up: &dyn Fn() -> bool,
 ) -> Drained {
     let end = clock::now() + duration;
     let mut index = 0;
@@ -56,7 +57,7 @@ pub fn closed_loop(
     while waiting > 0 {
         let over = clock::now() >= end || stop();
         let wanted = if over { waiting } else { 1 };
-        let drained = collect(answers, wanted, clock::now() + DRAIN_LIMIT, &|| false);
+        let drained = collect(answers, wanted, clock::now() + DRAIN_LIMIT, give_up);
         waiting -= drained.answers.len();
         let failed = drained.answers.iter().any(|answer| answer.result.is_err());
         all.answers.extend(drained.answers);
@@ -71,4 +72,32 @@ pub fn closed_loop(
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    /// Answers nothing.
+    #[derive(Debug)]
+    struct Silent;
+
+    impl InferClient for Silent {
+        fn send(&self, _: Tag, _: Nanoseconds) {}
+
+        fn exhausted(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_server_that_hangs_is_not_waited_for_once_somebody_gives_up() {
+        let (_sender, answers) = channel();
+        let begun = clock::now();
+        let long = Nanoseconds::new(u64::MAX / 2);
+        let drained = closed_loop(&Silent, &answers, 'p', 3, long, &|| false, &|| true);
+        assert_eq!((drained.answers.len(), drained.missing > 0), (0, true));
+        assert!(clock::now().saturating_sub(begun) < DRAIN_LIMIT, "it waited to the end");
+    }
 }

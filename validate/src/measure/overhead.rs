@@ -1,7 +1,8 @@
 //! What a server and its client add to the execution times of a model.
 
-use super::{Measured, batches};
+use super::{Measured, ServedBatch, batches};
 use igniter::stats::mean;
+use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
 /// What the host adds, in ms. Measured in a phase of its own before the run, under the same load with other
@@ -14,6 +15,35 @@ pub struct HostOverhead {
     pub per_row_ms: f64,
     /// Each request spends this outside of the instance: on its way in and out.
     pub per_request_ms: f64,
+}
+
+/// How the servers of a workload form batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batcher {
+    /// The largest batch of each server.
+    pub largest: Vec<u32>,
+    /// How long a request may wait for its batch to fill.
+    pub delay: Nanoseconds,
+    /// Model instances of each server.
+    pub instances: u32,
+}
+
+impl Batcher {
+    /// Whether a batch waited for nothing but the end of the one before it. With a queue delay it may wait for itself
+    /// to fill; with several instances the one before it may be on another.
+    fn waited_for(&self, later: &ServedBatch, former: &ServedBatch, rows: &[Measured]) -> bool {
+        if self.instances > 1 || later.server != former.server || later.queued_ns >= former.end_ns {
+            return false;
+        }
+        let largest = self.largest.get(usize::from(later.server));
+        let full = largest.is_some_and(|&largest| later.size() >= largest as usize);
+        let complete = || {
+            later.rows.iter().all(|&row| rows[row].queued_ns.is_some_and(|at| at < former.end_ns))
+        };
+        self.delay == Nanoseconds::ZERO
+            || later.queued_ns.saturating_add(self.delay.get()) <= former.end_ns
+            || (full && complete())
+    }
 }
 
 impl HostOverhead {
@@ -29,12 +59,10 @@ impl HostOverhead {
     /// are known exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other
     /// model (there are none) only the time between two batches counts, and what comes outside of the instance.
     #[must_use]
-    pub fn calibrate(rows: &[Measured], times_ms: &[Vec<f64>]) -> Option<Self> {
+    pub fn calibrate(rows: &[Measured], times_ms: &[Vec<f64>], batcher: &Batcher) -> Option<Self> {
         let batches = batches(rows);
         // The time from the end of a batch to the start of one that waited for it.
-        let waited = batches
-            .windows(2)
-            .filter(|pair| pair[0].server == pair[1].server && pair[1].queued_ns < pair[0].end_ns);
+        let waited = batches.windows(2).filter(|pair| batcher.waited_for(&pair[1], &pair[0], rows));
         let gaps = waited.map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) as f64 / 1e6);
         let gap = trimmed_mean(gaps.collect()).unwrap_or(0.0);
         let excess: Vec<(f64, f64)> = batches
@@ -118,7 +146,7 @@ mod tests {
             row(2, [12, 24, 41]),
             row(3, [90, 100, 112]),
         ];
-        let overhead = HostOverhead::calibrate(&rows, &[vec![10.0, 14.0]]).unwrap();
+        let overhead = HostOverhead::calibrate(&rows, &[vec![10.0, 14.0]], &batcher(0, 1)).unwrap();
         let expected = HostOverhead { per_batch_ms: 3.0, per_row_ms: 1.0, per_request_ms: 1.0 };
         for (got, expected) in [
             (overhead.per_batch_ms, expected.per_batch_ms),
@@ -136,11 +164,37 @@ mod tests {
         };
         let two = [rows.to_vec(), vec![other(row(4, [111, 112, 134]))]].concat();
         let tables = [vec![10.0, 14.0], vec![20.0, 28.0]];
-        let overhead = HostOverhead::calibrate(&two, &tables).unwrap();
+        let overhead = HostOverhead::calibrate(&two, &tables, &batcher(0, 1)).unwrap();
         assert!((overhead.per_batch_ms - 3.0).abs() < 1e-9, "{overhead:?}");
         // Of a model whose own times are not known, only what is not execution counts.
-        let unknown = HostOverhead::calibrate(&rows, &[]).unwrap();
+        let unknown = HostOverhead::calibrate(&rows, &[], &batcher(0, 1)).unwrap();
         assert!((unknown.per_batch_ms - 2.0).abs() < 1e-9 && unknown.per_row_ms == 0.0);
-        assert_eq!(HostOverhead::calibrate(&[], &[]), None);
+        assert_eq!(HostOverhead::calibrate(&[], &[], &batcher(0, 1)), None);
+    }
+
+    /// Servers with batches of two.
+    fn batcher(delay_ms: u64, instances: u32) -> Batcher {
+        let delay = Nanoseconds::new(delay_ms * 1_000_000);
+        Batcher { largest: vec![2, 2], delay, instances }
+    }
+
+    #[test]
+    fn a_batch_that_waits_to_fill_is_no_overhead_of_the_host() {
+        let per_batch = |rows: &[Measured], batcher: &Batcher| {
+            HostOverhead::calibrate(rows, &[], batcher).unwrap().per_batch_ms
+        };
+        // One request is there when the batch before ends at 22 ms, and waits for 8 ms or for a second one.
+        let waits = [row(0, [1, 10, 22]), row(1, [20, 28, 41])];
+        assert!((per_batch(&waits, &batcher(8, 1)) - 0.0).abs() < 1e-9);
+        assert!((per_batch(&waits, &batcher(0, 1)) - 6.0).abs() < 1e-9);
+        let filled = [row(0, [1, 10, 22]), row(1, [20, 26, 41]), row(2, [26, 26, 41])];
+        assert!((per_batch(&filled, &batcher(8, 1)) - 0.0).abs() < 1e-9);
+        // Full already, or waiting for longer: only the instance was missing.
+        let full = [row(0, [1, 10, 22]), row(1, [20, 23, 41]), row(2, [21, 23, 41])];
+        assert!((per_batch(&full, &batcher(8, 1)) - 1.0).abs() < 1e-9);
+        let old = [row(0, [1, 10, 22]), row(1, [14, 24, 41])];
+        assert!((per_batch(&old, &batcher(8, 1)) - 2.0).abs() < 1e-9);
+        // Of several instances nobody knows which became free.
+        assert!((per_batch(&old, &batcher(0, 2)) - 0.0).abs() < 1e-9);
     }
 }

@@ -17,6 +17,9 @@ pub struct RequestsError {
     source: csv::Error,
 }
 
+/// [`Measured::error`] of a request that was sent and never answered.
+pub const NO_ANSWER: &str = "no answer";
+
 /// A request of the measured run. Times are in ns since the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {

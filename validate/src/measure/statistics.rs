@@ -2,19 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Mean time of a request in the stages of the server, in ms.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct StageMeans {
-    /// Waiting for its batch and its instance.
-    pub queue_ms: f64,
-    /// Bringing the inputs to the model.
-    pub input_ms: f64,
-    /// Execution.
-    pub infer_ms: f64,
-    /// Bringing the outputs back.
-    pub output_ms: f64,
-}
-
 /// The counters of a model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerStatistics {
@@ -100,25 +87,11 @@ impl ServerStatistics {
         self
     }
 
-    /// The mean stages of a request; `None` when there was none.
-    #[must_use]
-    pub fn means(&self) -> Option<StageMeans> {
-        let [queue_ms, input_ms, infer_ms, output_ms] =
-            self.stage_ns.map(|ns| ns as f64 / 1e6 / self.success as f64);
-        (self.success > 0).then_some(StageMeans { queue_ms, input_ms, infer_ms, output_ms })
-    }
-
     /// The mean compute input, infer and output of batches of one size, in ms, and how many there were.
     #[must_use]
     pub fn of_size(&self, size: u32) -> Option<([f64; 3], u64)> {
         let (_, count, ns) = self.batches.iter().find(|(other, ..)| *other == size)?;
         (*count > 0).then(|| (ns.map(|ns| ns as f64 / 1e6 / *count as f64), *count))
-    }
-
-    /// Rows per batch.
-    #[must_use]
-    pub fn mean_batch(&self) -> Option<f64> {
-        (self.executions > 0).then(|| self.inferences as f64 / self.executions as f64)
     }
 }
 
@@ -147,10 +120,9 @@ mod tests {
         let before = ServerStatistics::read(&answer(1));
         let since = ServerStatistics::read(&answer(3)).since(&before);
         // 16 requests: queue 32 ms, infer 160 ms; 4 batches of 4.
-        let means = since.means().unwrap();
-        assert_eq!((means.queue_ms, means.infer_ms, means.output_ms), (2.0, 10.0, 0.0));
+        assert_eq!(since.stage_ns, [32_000_000, 0, 160_000_000, 0]);
         assert_eq!(since.of_size(4), Some(([1.0, 10.0, 0.0], 4)));
-        assert_eq!((since.mean_batch(), since.of_size(3)), (Some(4.0), None));
-        assert_eq!(before.since(&before).means(), None);
+        assert_eq!((since.inferences, since.executions, since.of_size(3)), (16, 4, None));
+        assert_eq!(before.since(&before).of_size(4), None);
     }
 }

@@ -52,6 +52,23 @@ pub enum Warning {
         /// The delay that makes it so, in ms.
         max_queue_delay_ms: f64,
     },
+    /// Models that could use a GPU ran on the CPU, which no arm predicts.
+    OnCpu {
+        /// Why.
+        reason: String,
+    },
+    /// Kernels were launched one by one.
+    NoGraphs {
+        /// Whose.
+        workload: WorkloadName,
+        /// What the model says.
+        reason: String,
+    },
+    /// Nobody says whether the share of a ready model was in force.
+    UnverifiedShare {
+        /// Whose.
+        workload: WorkloadName,
+    },
     /// The GPU ran slower than its clock allows.
     ThrottledClock {
         /// Which, in the plan.
@@ -125,6 +142,15 @@ impl Warning {
             Self::BatchRace { .. } => {
                 "with a queue delay and fixed input sizes two threads of Triton race for late requests; set max_queue_delay_ms = 0 to leave this out"
             }
+            Self::OnCpu { .. } => {
+                "the predictor is of a GPU; run `validate doctor` to see what the machine lacks"
+            }
+            Self::NoGraphs { .. } => {
+                "small batches measure how fast Python launches kernels; use a PyTorch that can record CUDA graphs"
+            }
+            Self::UnverifiedShare { .. } => {
+                "compare the time of a batch alone with and without --mps off; models of torchvision say what they see"
+            }
             Self::ThrottledClock { .. } => {
                 "the clock fell for heat or power; cool the GPU, lock its clock, or compare with the predictor's own clock"
             }
@@ -152,7 +178,10 @@ impl Warning {
     /// Whether a measurement with this cannot be judged at all.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::EmptyTensors { .. } | Self::Incomplete { .. })
+        matches!(
+            self,
+            Self::EmptyTensors { .. } | Self::Incomplete { .. } | Self::Unanswered { .. }
+        )
     }
 }
 
@@ -191,6 +220,13 @@ impl fmt::Display for Warning {
                     "{workload}: max_queue_delay_ms = {max_queue_delay_ms} with fixed input sizes"
                 )
             }
+            Self::NoGraphs { workload, reason } => {
+                write!(f, "{workload}: kernels are launched one by one ({reason})")
+            }
+            Self::UnverifiedShare { workload } => {
+                write!(f, "{workload}: a ready model does not say how many SMs it sees")
+            }
+            Self::OnCpu { reason } => write!(f, "the models ran on the CPU: no GPU ({reason})"),
             Self::ThrottledClock { gpu, reasons } => {
                 write!(f, "GPU {gpu}: the clock was lowered ({reasons})")
             }

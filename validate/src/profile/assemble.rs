@@ -156,8 +156,8 @@ fn add_solo(
     let point = known.solo.iter().find(same);
     // Without a GPU: what the base says of the nearest point.
     let distance = |p: &SoloPoint| {
-        let ratio = |a: f64, b: f64| (a / b).ln().abs();
-        ratio(p.sm.get(), sm.get()) + ratio(f64::from(p.batch.get()), f64::from(member.batch.get()))
+        let ratio = |a: f64, b: f64| (a / b).max(b / a);
+        ratio(p.sm.get(), sm.get()) * ratio(f64::from(p.batch.get()), f64::from(member.batch.get()))
     };
     let nearest = known.solo.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
     let nearest = nearest.context("the base has no solo points")?;

@@ -1,4 +1,4 @@
-//! The finished runs of a campaign, one JSON document on each line.
+//! The finished runs of a campaign, one JSON document on each line, after one that says what was measured.
 
 use super::{ProfileRun, RunResult};
 use serde::{Deserialize, Serialize};
@@ -8,17 +8,85 @@ use std::path::{Path, PathBuf};
 
 /// A journal that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{}:{line}: {why}; remove the line, or choose another folder", .path.display())]
-pub struct JournalError {
-    path: PathBuf,
-    line: usize,
-    why: String,
+pub enum JournalError {
+    /// A line is not what it should be.
+    #[error("{}:{line}: {why}; remove the line, or choose another folder", .path.display())]
+    Line {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// It holds measurements of something else.
+    #[error("{}: {key}: measured with {old}, and now given {new}; fix: give the same as before, or choose another folder", .path.display())]
+    OtherCampaign {
+        /// The journal.
+        path: PathBuf,
+        /// What differs.
+        key: &'static str,
+        /// What it was.
+        old: String,
+        /// What it is.
+        new: String,
+    },
+}
+
+/// What is measured: runs of two campaigns that differ in this do not belong into one profile. Lengths of runs may
+/// differ; each entry has its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// The name of the GPU kind.
+    pub kind: String,
+    /// As in `--models`.
+    pub models: String,
+    /// The SHA-256 of what emulated models take their times from.
+    pub times: Option<String>,
+    /// Allocation units of the whole GPU: shares are counted in them.
+    pub units: u32,
+    /// The UUID of the GPU; `None` without one.
+    pub gpu: Option<String>,
+    /// Whether shares are applied.
+    pub mps: bool,
+    /// Whether tensors go through shared memory.
+    pub shared_memory: bool,
+}
+
+impl Campaign {
+    /// The first thing in which two differ, with both values.
+    fn difference(&self, new: &Self) -> Option<(&'static str, String, String)> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        let on = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let of = |one: &Self| {
+            [
+                ("--kind", one.kind.clone()),
+                ("--models", one.models.clone()),
+                ("times of emulated models (--emulate, --from, --predictor)", text(&one.times)),
+                ("allocation units of --from", one.units.to_string()),
+                ("GPU", text(&one.gpu)),
+                ("--mps", on(one.mps)),
+                ("--shared-memory", on(one.shared_memory)),
+            ]
+        };
+        let both = of(self).into_iter().zip(of(new));
+        let mut differing = both.filter(|((_, old), (_, new))| old != new);
+        differing.next().map(|((key, old), (_, new))| (key, old, new))
+    }
+}
+
+/// The first line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Head {
+    campaign: Campaign,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     run: ProfileRun,
     result: RunResult,
+    /// How long it was to be measured, in seconds.
+    seconds: f64,
 }
 
 /// The finished runs.
@@ -29,30 +97,50 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Reads what an earlier campaign finished; nothing where there was none. A last line that was cut off is
+    /// Reads what the same campaign finished earlier; nothing where there was none. A last line that was cut off is
     /// left out: its run is measured again.
     ///
     /// # Errors
-    /// When the file cannot be read, or another line is not what it should be.
-    pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let failed = |line, why: String| JournalError { path: path.to_owned(), line, why };
-        let text = match std::fs::read_to_string(path) {
+    /// When the file cannot be read or written, a line is not what it should be, or another campaign wrote it.
+    pub fn open(path: &Path, campaign: &Campaign) -> Result<Self, JournalError> {
+        let failed = |line, why: String| JournalError::Line { path: path.to_owned(), line, why };
+        let mut text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(1, error.to_string())),
         };
-        let mut entries = Vec::new();
-        for (i, line) in text.split_inclusive('\n').enumerate() {
-            match serde_json::from_str(line) {
-                Ok(entry) => entries.push(entry),
-                Err(_) if !line.ends_with('\n') => {
-                    let whole = &text[..text.len() - line.len()];
-                    std::fs::write(path, whole).map_err(|e| failed(i + 1, e.to_string()))?;
+        let whole = text.rfind('\n').map_or(0, |last| last + 1);
+        if whole < text.len() {
+            let cut_off: Result<Entry, _> = serde_json::from_str(&text[whole..]);
+            match cut_off {
+                // Only the end of the line is missing.
+                Ok(_) => text.push('\n'),
+                Err(_) => text.truncate(whole),
+            }
+            std::fs::write(path, &text).map_err(|error| failed(1, error.to_string()))?;
+        }
+        let mut journal = Self { path: path.to_owned(), entries: Vec::new() };
+        let mut lines = text.lines();
+        match lines.next() {
+            None => {
+                let head = Head { campaign: campaign.clone() };
+                journal.append(&head).map_err(|error| failed(1, error.to_string()))?;
+            }
+            Some(line) => {
+                let head: Head = serde_json::from_str(line).map_err(|error| {
+                    failed(1, format!("it does not say what was measured: {error}"))
+                })?;
+                if let Some((key, old, new)) = head.campaign.difference(campaign) {
+                    let path = path.to_owned();
+                    return Err(JournalError::OtherCampaign { path, key, old, new });
                 }
-                Err(error) => return Err(failed(i + 1, error.to_string())),
             }
         }
-        Ok(Self { path: path.to_owned(), entries })
+        for (i, line) in lines.enumerate() {
+            let entry = serde_json::from_str(line);
+            journal.entries.push(entry.map_err(|error| failed(i + 2, error.to_string()))?);
+        }
+        Ok(journal)
     }
 
     /// The result of a run, where it is finished.
@@ -61,19 +149,32 @@ impl Journal {
         self.entries.iter().find(|entry| entry.run == *run).map(|entry| &entry.result)
     }
 
-    /// Adds a finished run, also on the disk.
+    /// The shortest and the longest of the finished runs of models alone, in seconds; `None` where there are none.
+    #[must_use]
+    pub fn seconds(&self) -> Option<(f64, f64)> {
+        let alone = self.entries.iter().filter(|entry| entry.run.members.len() == 1);
+        alone
+            .map(|entry| (entry.seconds, entry.seconds))
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Adds a finished run that was to be measured for `seconds`, also on the disk.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add(&mut self, run: ProfileRun, result: RunResult) -> std::io::Result<()> {
-        let entry = Entry { run, result };
-        let mut line = serde_json::to_string(&entry)?;
+    pub fn add(&mut self, run: ProfileRun, seconds: f64, result: RunResult) -> std::io::Result<()> {
+        let entry = Entry { run, result, seconds };
+        self.append(&entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn append(&self, document: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_string(document)?;
         line.push('\n');
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(line.as_bytes())?;
-        file.sync_data()?;
-        self.entries.push(entry);
-        Ok(())
+        file.sync_data()
     }
 }
 
@@ -88,6 +189,47 @@ mod tests {
         let model = ModelName::new(model).unwrap();
         let batch = BatchSize::new(4).unwrap();
         ProfileRun::new(vec![RunMember { model, batch, units: SmUnits::new(10) }])
+    }
+
+    fn campaign() -> Campaign {
+        Campaign {
+            kind: "h200".to_owned(),
+            models: "torchvision".to_owned(),
+            times: None,
+            units: 66,
+            gpu: Some("GPU-1".to_owned()),
+            mps: true,
+            shared_memory: true,
+        }
+    }
+
+    #[test]
+    fn another_campaign_does_not_go_on_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        Journal::open(&path, &campaign()).unwrap();
+        let before = std::fs::read_to_string(&path).unwrap();
+        let others = [
+            (
+                Campaign { models: "emulated".to_owned(), ..campaign() },
+                "--models: measured with torchvision, and now given emulated",
+            ),
+            (Campaign { kind: "a100".to_owned(), ..campaign() }, "--kind"),
+            (Campaign { times: Some("ab12".to_owned()), ..campaign() }, "--emulate"),
+            (Campaign { units: 40, ..campaign() }, "allocation units of --from: measured with 66"),
+            (Campaign { gpu: None, ..campaign() }, "GPU: measured with GPU-1, and now given none"),
+            (Campaign { mps: false, ..campaign() }, "--mps"),
+            (Campaign { shared_memory: false, ..campaign() }, "--shared-memory"),
+        ];
+        for (other, words) in others {
+            let error = Journal::open(&path, &other).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("another folder"), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+        // The power failed while the first line was written.
+        std::fs::write(&path, &before[..before.len() - 9]).unwrap();
+        Journal::open(&path, &campaign()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
     }
 
     #[test]
@@ -108,20 +250,29 @@ mod tests {
             clock_mhz: Some(1530.0),
             throttle: None,
             idle_w: None,
+            software: Vec::new(),
         };
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = Journal::open(&path, &campaign()).unwrap();
         assert!(journal.find(&run("a")).is_none());
-        journal.add(run("a"), result.clone()).unwrap();
-        journal.add(run("b"), result.clone()).unwrap();
+        journal.add(run("a"), 2.0, result.clone()).unwrap();
+        journal.add(run("b"), 5.0, result.clone()).unwrap();
         // The power failed while the second line was written.
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 5]).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.seconds(), Some((2.0, 5.0)));
+        let mut journal = Journal::open(&path, &campaign()).unwrap();
         assert_eq!(journal.find(&run("a")), Some(&result));
         assert!(journal.find(&run("b")).is_none());
-        journal.add(run("b"), result).unwrap();
-        assert!(Journal::open(&path).unwrap().find(&run("b")).is_some());
-        std::fs::write(&path, "{}\n").unwrap();
-        assert!(Journal::open(&path).unwrap_err().to_string().contains("journal.jsonl:1: "));
+        journal.add(run("b"), 5.0, result).unwrap();
+        assert!(Journal::open(&path, &campaign()).unwrap().find(&run("b")).is_some());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(Journal::open(&path, &campaign()).is_ok());
+        for (text, place) in
+            [("{}\n".to_owned(), "journal.jsonl:1: "), (text + "{}\n", "journal.jsonl:4: ")]
+        {
+            std::fs::write(&path, text).unwrap();
+            let error = Journal::open(&path, &campaign()).unwrap_err().to_string();
+            assert!(error.contains(place), "{error}");
+        }
     }
 }

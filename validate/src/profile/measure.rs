@@ -1,23 +1,22 @@
 //! The servers of a session, and one run on them.
 
+use super::failure::StartError;
 use super::noise::noise_cv;
+use super::plan::{members, study_of};
 use super::stages::Stages;
-use super::{ProfileRun, RunMember, Session};
+use super::{ProfileRun, RunMember};
 use crate::gpu::{GpuProbe, Nvml, Sampler};
 use crate::guard::Scratch;
-use crate::launch::{Deployment, Device, LaunchArgs, batch_times};
+use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
 use crate::run::{Target, TargetOptions};
 use anyhow::{Context, bail};
-use igniter::domain::{CoLocation, Placement, Plan, WorkloadName};
-use igniter::predictor::{Member, Predictor, contention};
-use igniter::run::{Overrides, Study};
-use igniter::scenario::Scenario;
-use igniter::units::{Nanoseconds, SmUnits};
+use igniter::predictor::Predictor;
+use igniter::run::Study;
+use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -87,6 +86,9 @@ pub struct RunResult {
     /// Power of the GPU with the servers on it but without load, in W; absent without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_w: Option<f64>,
+    /// For each member the versions of its software, and whether its kernels are launched together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub software: Vec<String>,
 }
 
 /// How servers of a session are started and loaded.
@@ -102,6 +104,8 @@ pub struct BenchOptions<'a> {
     pub devices: &'a [Device],
     /// Whether tensors go through shared memory.
     pub shared_memory: bool,
+    /// Where the logs of servers that fail are kept, in a folder for each time.
+    pub logs: &'a Path,
 }
 
 /// The servers of a session, ready.
@@ -123,13 +127,19 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// When servers do not start or do not answer, or a signal asks to end.
-    pub fn start(options: &'a BenchOptions<'a>, servers: &[RunMember]) -> anyhow::Result<Self> {
+    pub fn start(options: &'a BenchOptions<'a>, servers: &[RunMember]) -> Result<Self, StartError> {
         let (study, plan) = study_of(options, servers)?;
         let launch = options.launch;
-        let specs = launch.specs(&study, &plan, options.devices)?;
-        let scratch = launch.scratch("igniter-profile-")?;
-        let mut launcher = launch.launcher(options.devices, scratch.path())?;
-        let deployment = launcher.launch(&specs, scratch.path())?;
+        let specs = launch.specs(&study, &plan, options.devices).map_err(anyhow::Error::from)?;
+        let scratch = launch.scratch("igniter-profile-").map_err(anyhow::Error::from)?;
+        let launcher = launch.launcher(options.devices, scratch.path());
+        let mut launcher = launcher.map_err(anyhow::Error::from)?;
+        let launched = launcher.launch(&specs, scratch.path());
+        let kept = |error: StartError| StartError {
+            error: options.keep_logs(scratch.path(), error.error),
+            ..error
+        };
+        let deployment = launched.map_err(|error| kept(StartError::of_launch(error, &specs)))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -144,7 +154,7 @@ impl<'a> Bench<'a> {
         for endpoint in deployment.endpoints() {
             targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
         }
-        let emulated = launch.emulated()?;
+        let emulated = launch.emulated().map_err(anyhow::Error::from)?;
         let mut bench = Self {
             targets,
             deployment,
@@ -155,7 +165,10 @@ impl<'a> Bench<'a> {
             idle_w: None,
             options,
         };
-        bench.warm_up(servers)?;
+        bench.warm_up(servers).map_err(|error| StartError {
+            error: options.keep_logs(bench.scratch.path(), error.error),
+            ..error
+        })?;
         bench.idle_w = bench.idle_power()?;
         Ok(bench)
     }
@@ -170,15 +183,19 @@ impl<'a> Bench<'a> {
     }
 
     /// The first batches of a server take many times longer.
-    fn warm_up(&self, servers: &[RunMember]) -> anyhow::Result<()> {
-        for (target, member) in self.targets.iter().zip(servers) {
+    fn warm_up(&self, servers: &[RunMember]) -> Result<(), StartError> {
+        for (server, (target, member)) in self.targets.iter().zip(servers).enumerate() {
             let batch = member.batch.get();
             let (client, answers) = (target.client(0), target.answers(0));
             let sizes = [1, batch, batch];
             let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
             let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
-            if let Some(failure) = failure {
-                bail!("{}: the warm-up failed: {failure}", target.endpoint(0).model);
+            let failure = failure.map(String::as_str);
+            let unanswered = (warm.missing > 0).then_some("it was not answered");
+            if let Some(failure) = failure.or(unanswered) {
+                let model = &target.endpoint(0).model;
+                let error = anyhow::anyhow!("{model}: the warm-up failed: {failure}");
+                return Err(StartError { server: Some(server), error });
             }
         }
         Ok(())
@@ -196,18 +213,21 @@ impl<'a> Bench<'a> {
     ) -> anyhow::Result<RunResult> {
         let known = self.emulate(run, positions)?;
         let targets: Vec<&Target> = positions.iter().map(|&i| &self.targets[i]).collect();
-        let stop = AtomicBool::new(false);
+        let (stop, gone) = (AtomicBool::new(false), AtomicBool::new(false));
         let measured = thread::scope(|scope| {
             let loads: Vec<_> = targets
                 .iter()
                 .zip(&run.members)
                 .map(|(target, member)| {
-                    let stop = &stop;
-                    scope.spawn(move || keep_busy(target, member.batch.get(), stop))
+                    let (stop, gone) = (&stop, &gone);
+                    scope.spawn(move || keep_busy(target, member.batch.get(), stop, gone))
                 })
                 .collect();
             let measured = self.watch(&targets, run, duration);
             stop.store(true, Ordering::Relaxed);
+            // A server that does not even say what it counted will not answer either.
+            let hangs = || targets.iter().any(|target| target.statistics().is_err());
+            gone.store(measured.is_err() && hangs(), Ordering::Relaxed);
             for load in loads {
                 let ended = load.join();
                 ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the load panicked")))?;
@@ -218,6 +238,11 @@ impl<'a> Bench<'a> {
             return Err(life::Interrupted.into());
         }
         let mut result = measured?;
+        let software = |target: &&Target| {
+            let instances = &target.endpoint(0).instances;
+            instances.first().map_or_else(String::new, InstanceReport::software)
+        };
+        result.software = targets.iter().map(software).collect();
         if let Some((power_w, clock_mhz)) = known {
             result.power_w = Some(power_w);
             result.clock_mhz = Some(clock_mhz);
@@ -298,6 +323,7 @@ impl<'a> Bench<'a> {
             clock_mhz: sample.and_then(|s| s.mean_busy_clock_mhz),
             throttle: sample.map(|s| s.throttle),
             idle_w: self.idle_w,
+            software: Vec::new(),
         })
     }
 
@@ -310,12 +336,26 @@ impl<'a> Bench<'a> {
         Ok(Some(started))
     }
 
+    /// Where the files of the servers are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
     /// Whether all servers still run.
     ///
     /// # Errors
     /// When one does not.
     pub fn check(&mut self) -> anyhow::Result<()> {
         Ok(self.deployment.check()?)
+    }
+
+    /// Whether all servers still run and answer, which may take seconds to find out.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn probe(&mut self) -> anyhow::Result<()> {
+        Ok(self.deployment.probe()?)
     }
 
     /// Ends the servers.
@@ -330,58 +370,25 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// A scenario and a plan with one server for each member on one GPU. Together they may need more SMs than there
-/// are: those of one run do not.
-fn study_of(options: &BenchOptions<'_>, servers: &[RunMember]) -> anyhow::Result<(Study, Plan)> {
-    let profile = options.profile;
-    let mut text = format!("version = 1\nduration_s = 10\n[[gpu]]\nkind = {profile:?}\n");
-    for (i, member) in servers.iter().enumerate() {
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "[[workload]]\nname = \"m{i}\"\nmodel = {:?}\nslo_ms = 1000\nrate_rps = 1",
-            member.model.as_str()
-        );
-    }
-    let scenario = Scenario::parse(&text, Path::new("profile.toml"))?;
-    // Real models and those of --emulate need no predictor, and a new GPU may not have what igniter's asks for.
-    let own_times = options.launch.models == "emulated" && options.launch.emulate.is_none();
-    let needed = (!own_times).then(|| contention::NAME.to_owned());
-    let predictor = options.predictor.map(str::to_owned).or(needed);
-    let study = Study::new(scenario, &Overrides { predictor, ..Overrides::default() })?;
-    let placements = servers.iter().enumerate().map(|(i, member)| Placement {
-        workload: WorkloadName::new(&format!("m{i}")).expect("a short name"),
-        model: member.model.clone(),
-        batch: member.batch,
-        sm: member.units,
-        served: None,
-        predicted: None,
-    });
-    let gpu = CoLocation { kind: study.kind().name.clone(), placements: placements.collect() };
-    let plan =
-        Plan { strategy: "profile".to_owned(), gpus: vec![gpu], infeasible: vec![], bound: None };
-    Ok((study, plan))
-}
-
-fn members(run: &ProfileRun, predictor: &dyn Predictor) -> anyhow::Result<Vec<Member>> {
-    let whole: SmUnits = predictor.kind().units;
-    let member = |member: &RunMember| {
-        let model = predictor.model_id(&member.model);
-        Ok(Member {
-            model: model.with_context(|| format!("no model {} is emulated", member.model))?,
-            batch: member.batch,
-            sm: member.units.to_percent(whole).context("a share of nothing")?,
-        })
-    };
-    run.members.iter().map(member).collect()
-}
-
 /// One batch executes while the next one waits, complete.
-fn keep_busy(target: &Target, batch: u32, stop: &AtomicBool) -> anyhow::Result<()> {
+fn keep_busy(
+    target: &Target,
+    batch: u32,
+    stop: &AtomicBool,
+    gone: &AtomicBool,
+) -> anyhow::Result<()> {
     let stop = || stop.load(Ordering::Relaxed) || life::interrupted();
+    let give_up = || gone.load(Ordering::Relaxed) || life::interrupted();
     let (client, answers) = (target.client(0), target.answers(0));
-    let drained =
-        closed_loop(client, &answers, 'p', 2 * batch, Nanoseconds::new(u64::MAX / 2), &stop);
+    let drained = closed_loop(
+        client,
+        &answers,
+        'p',
+        2 * batch,
+        Nanoseconds::new(u64::MAX / 2),
+        &stop,
+        &give_up,
+    );
     if let Some(failure) = drained.answers.iter().find_map(|answer| answer.result.as_ref().err()) {
         bail!("{}: a request failed: {failure}", target.endpoint(0).model);
     }
@@ -459,33 +466,6 @@ fn median(mut values: Vec<(f64, u64)>) -> Option<f64> {
         sum += weight;
         (sum >= half).then_some(value)
     })
-}
-
-/// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `done` keeps a
-/// result at once; `go_on` says before each run whether there is time for it.
-///
-/// # Errors
-/// When servers do not start, answer or end, or a signal asks to end.
-pub fn measure_session(
-    options: &BenchOptions<'_>,
-    session: &Session,
-    duration: impl Fn(&ProfileRun) -> Nanoseconds,
-    mut go_on: impl FnMut(&ProfileRun) -> bool,
-    mut done: impl FnMut(&ProfileRun, RunResult) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut bench = Bench::start(options, &session.servers)?;
-    for (run, positions) in &session.runs {
-        if !go_on(run) {
-            break;
-        }
-        let measured = bench.measure(run, positions, duration(run));
-        if !life::interrupted() {
-            // A server that ended says more than a request that failed.
-            bench.check()?;
-        }
-        done(run, measured?)?;
-    }
-    bench.stop()
 }
 
 #[cfg(test)]

@@ -5,19 +5,24 @@
 //! it was. [`assemble()`] makes a profile folder of the journal.
 
 mod assemble;
+mod attempt;
+mod failure;
 mod grid;
 mod journal;
 mod list;
 mod measure;
 mod monotone;
 mod noise;
+mod plan;
 mod session;
 mod stages;
 
 pub use assemble::{assemble, noise_table};
+pub use attempt::measure_session;
+pub use failure::StartError;
 pub use grid::{Grid, ProfileRun, RunMember};
-pub use journal::{Journal, JournalError};
+pub use journal::{Campaign, Journal, JournalError};
 pub use list::{read_runs, units};
-pub use measure::{Bench, BenchOptions, MemberResult, RunResult, measure_session};
+pub use measure::{Bench, BenchOptions, MemberResult, RunResult};
 pub use monotone::make_monotone;
 pub use session::{Session, sessions};

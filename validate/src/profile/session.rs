@@ -11,6 +11,30 @@ pub struct Session {
     pub runs: Vec<(ProfileRun, Vec<usize>)>,
 }
 
+impl Session {
+    /// Leaves out the servers of a model with a batch size, whatever their shares; returns the runs that needed one.
+    pub fn leave_out(&mut self, broken: &RunMember) -> Vec<ProfileRun> {
+        let needs = |run: &ProfileRun| {
+            run.members.iter().any(|m| m.model == broken.model && m.batch == broken.batch)
+        };
+        let left_out = self.runs.extract_if(.., |(run, _)| needs(run)).map(|(run, _)| run);
+        let left_out = left_out.collect();
+        self.trim();
+        left_out
+    }
+
+    /// Leaves out servers that no run needs.
+    pub fn trim(&mut self) {
+        let runs: Vec<ProfileRun> = self.runs.drain(..).map(|(run, _)| run).collect();
+        self.servers.clear();
+        for run in runs {
+            let (servers, positions) = join(&self.servers, &run);
+            self.servers = servers;
+            self.runs.push((run, positions));
+        }
+    }
+}
+
 /// Puts runs into sessions, in their order: a session goes on for as long as no more than `most` servers are needed.
 /// Servers of other runs idle meanwhile. A repetition gets servers of its own, or it would repeat too little.
 #[must_use]
@@ -79,6 +103,19 @@ mod tests {
         assert_eq!(sessions(&runs, 8).len(), 1);
         // A run that needs more than that gets them all the same.
         assert_eq!(sessions(&runs[4..5], 2)[0].servers.len(), 3);
+    }
+
+    #[test]
+    fn what_cannot_start_takes_only_its_own_runs_along() {
+        let runs = ["a", "b", "ab", "c", "cc"].map(|models| run(models, 0));
+        let mut session = sessions(&runs, 8).swap_remove(0);
+        let broken = RunMember { units: SmUnits::new(20), ..runs[0].members[0].clone() };
+        assert_eq!(session.leave_out(&broken), [runs[0].clone(), runs[2].clone()]);
+        let expected = sessions(&[runs[1].clone(), runs[3].clone(), runs[4].clone()], 8);
+        assert_eq!([session.clone()], *expected);
+        let other = RunMember { batch: BatchSize::new(8).unwrap(), ..broken };
+        assert!(session.leave_out(&other).is_empty());
+        assert_eq!([session], *expected);
     }
 
     #[test]

@@ -22,12 +22,15 @@ use igniter::units::Nanoseconds;
 pub struct Recorded {
     /// Answers of the calibration, each with the number of its server.
     pub calibration: Vec<(u8, Answer)>,
-    /// Answers of the measured run.
+    /// Answers of the measured run, one for each request that was sent: those that never came have
+    /// [`NO_ANSWER`](crate::measure::NO_ANSWER) in their place.
     pub measured: Vec<(u8, Answer)>,
     /// Requests that were to be sent in the measured run.
     pub planned: usize,
     /// Requests that were sent.
     pub sent: usize,
+    /// How many of them were never answered.
+    pub unanswered: usize,
     /// When standbys took over, since the start; one entry for each placement.
     pub switched: Vec<Option<Nanoseconds>>,
 }

@@ -2,11 +2,13 @@
 
 use super::shadow::Watch;
 use super::{Record, Recorded, Target};
-use crate::client::Answer;
+use crate::client::{Answer, Tag};
 use crate::clock;
 use crate::load::{DRAIN_LIMIT, Stream, bursts, open_loop};
+use crate::measure::NO_ANSWER;
 use anyhow::bail;
 use igniter::units::{Milliseconds, Nanoseconds};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +29,16 @@ pub struct Load {
     pub measured: Vec<Nanoseconds>,
     /// The SLO, by which a standby is called.
     pub slo: Milliseconds,
+    /// Whether its queue policy lets the servers refuse requests.
+    pub may_refuse: bool,
+}
+
+impl Load {
+    /// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
+    fn failure<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
+        let error = answer.result.as_ref().err()?;
+        (!self.may_refuse || !error.starts_with("status 503")).then_some(error)
+    }
 }
 
 /// What a run calls while it lasts.
@@ -37,7 +49,9 @@ pub struct LoadOptions<'a> {
     pub progress: &'a dyn Fn(&str),
     /// Looked at about twenty times a second: why the run has to end, if it has to.
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
-    /// Called right before the measured run, with its start.
+    /// Called before the measured run; may take as long as it needs to ask servers.
+    pub prepares: &'a mut dyn FnMut(),
+    /// Called right before the measured run, with its start, which does not wait: it has to be quick.
     pub begins: &'a mut dyn FnMut(Nanoseconds) -> anyhow::Result<()>,
     /// Called when a workload has had no answer for some seconds: why the run has to end, if it has to. May
     /// take as long as it needs to ask the servers.
@@ -78,13 +92,43 @@ pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result
     record.start = done.start;
     record.ended_early = done.ended_early;
     for (i, answers) in done.answers.into_iter().enumerate() {
-        let workload = &mut record.workloads[i];
+        let (workload, load) = (&mut record.workloads[i], &loads[i]);
+        let server = |index| u8::try_from(load.target.turn(index)).unwrap_or(u8::MAX);
+        let missing = unanswered(&answers, &load.measured[..done.sent[i]], done.start, server);
+        workload.unanswered = missing.len();
         workload.measured = answers;
-        workload.planned = loads[i].measured.len();
+        workload.measured.extend(missing);
+        workload.planned = load.measured.len();
         workload.sent = done.sent[i];
         workload.switched.clone_from(&done.switched[i]);
     }
     Ok(record)
+}
+
+/// What stands for the requests of `times` that have no answer: they were sent, and belong into both arms.
+fn unanswered(
+    answers: &[(u8, Answer)],
+    times: &[Nanoseconds],
+    start: Nanoseconds,
+    server: impl Fn(u32) -> u8,
+) -> Vec<(u8, Answer)> {
+    let answered: BTreeSet<u32> = answers.iter().map(|(_, answer)| answer.tag.index).collect();
+    let missing = (0_u32..).zip(times).filter(|(index, _)| !answered.contains(index));
+    let stand_in = |(index, &time): (u32, &Nanoseconds)| {
+        let at = start + time;
+        let answer = Answer {
+            tag: Tag { phase: 'm', index },
+            intended: at,
+            sent: at,
+            written: at,
+            first_byte: at,
+            done: at,
+            connection: 0,
+            result: Err(NO_ANSWER.to_owned()),
+        };
+        (server(index), answer)
+    };
+    missing.map(stand_in).collect()
 }
 
 /// Sends every batch size a few times to every server: the first batches after a start take much longer.
@@ -103,7 +147,7 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
                         (load.target.client(server), load.target.answers(server));
                     let stop = || stop.load(Ordering::Relaxed);
                     let drained = bursts(client, &answers, 'w', &sizes, &stop);
-                    let failure = drained.answers.iter().find_map(|a| a.result.as_ref().err());
+                    let failure = drained.answers.iter().find_map(|answer| load.failure(answer));
                     if let Some(failure) = failure {
                         bail!("{}: the warm-up failed: {failure}", load.target.workload());
                     }
@@ -148,6 +192,9 @@ fn phase(
     measured: bool,
     options: &mut LoadOptions<'_>,
 ) -> anyhow::Result<Done> {
+    if measured {
+        (options.prepares)();
+    }
     let start = clock::now() + LEAD;
     if measured {
         (options.begins)(start)?;
@@ -171,7 +218,7 @@ fn phase(
     thread::scope(|scope| {
         let sender =
             scope.spawn(|| open_loop(&streams, letter, start, &|| stop.load(Ordering::Relaxed)));
-        let mut deadline = None;
+        let mut draining_since = None;
         loop {
             for (i, load) in loads.iter().enumerate() {
                 let before = done.answers[i].len();
@@ -195,11 +242,10 @@ fn phase(
             }
             stop.store(done.ended_early.is_some(), Ordering::Relaxed);
             if sender.is_finished() {
-                let limit = if done.ended_early.is_some() { LEAD } else { DRAIN_LIMIT };
-                let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
+                let since = *draining_since.get_or_insert_with(clock::now);
                 let answered: usize = done.answers.iter().map(Vec::len).sum();
                 let expected: usize = times.iter().map(|times| times.len()).sum();
-                if answered >= expected || clock::now() > deadline {
+                if answered >= expected || is_drained(since, done.ended_early.is_some()) {
                     break;
                 }
             }
@@ -213,6 +259,12 @@ fn phase(
         take(&load.target, answers);
     }
     Ok(done)
+}
+
+/// Whether answers have been waited for long enough since all requests were sent. The run may have to end meanwhile.
+fn is_drained(since: Nanoseconds, ended_early: bool) -> bool {
+    let limit = if ended_early { LEAD } else { DRAIN_LIMIT };
+    clock::now() > since + limit
 }
 
 /// Finds out which workloads wait for answers and get none.
@@ -249,5 +301,32 @@ fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
     for server in target.servers() {
         let number = u8::try_from(server).unwrap_or(u8::MAX);
         answers.extend(target.answers(server).try_iter().map(|answer| (number, answer)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_an_answer_is_kept() {
+        let ms = |ms: u64| Nanoseconds::new(ms * 1_000_000);
+        let times = [ms(1), ms(2), ms(3), ms(4)];
+        let answers = unanswered(&[], &times, ms(100), |_| 0);
+        assert_eq!(answers.len(), 4);
+        let some = [answers[0].clone(), answers[2].clone()];
+        let missing = unanswered(&some, &times[..3], ms(100), |index| u8::try_from(index).unwrap());
+        assert_eq!(missing.len(), 1);
+        let (server, answer) = &missing[0];
+        assert_eq!((*server, answer.tag.index, answer.intended), (1, 1, ms(102)));
+        assert_eq!(answer.result.as_ref().unwrap_err(), NO_ANSWER);
+    }
+
+    #[test]
+    fn a_run_that_has_to_end_waits_no_longer_for_its_last_answers() {
+        let long_ago = clock::now().saturating_sub(LEAD + LEAD);
+        assert!(!is_drained(long_ago, false));
+        assert!(is_drained(long_ago, true));
+        assert!(!is_drained(clock::now(), true));
     }
 }

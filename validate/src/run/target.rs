@@ -6,7 +6,7 @@ use crate::client::{
 };
 use crate::data::{Sample, output_bytes, random_sample, read_samples};
 use crate::guard::shared_memory_prefix;
-use crate::launch::Endpoint;
+use crate::launch::{Endpoint, plain};
 use crate::measure::ServerStatistics;
 use anyhow::Context;
 use igniter::domain::WorkloadName;
@@ -140,6 +140,12 @@ impl Target {
         answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Which placement takes the request of this number.
+    #[must_use]
+    pub fn turn(&self, request: u32) -> usize {
+        self.turns.get(request as usize).copied().map_or(0, usize::from)
+    }
+
     /// From now on the requests of a placement go to its standby.
     pub fn switch(&self, replica: usize) {
         self.replicas[replica].switched.store(true, Ordering::Relaxed);
@@ -192,7 +198,7 @@ impl Target {
 
 impl InferClient for Target {
     fn send(&self, tag: Tag, intended: Nanoseconds) {
-        let turn = self.turns.get(tag.index as usize).copied().map_or(0, usize::from);
+        let turn = self.turn(tag.index);
         let Replica { active, standby, switched } = &self.replicas[turn];
         let standby = standby.as_ref().filter(|_| switched.load(Ordering::Relaxed));
         standby.unwrap_or(active).client.send(tag, intended);
@@ -218,7 +224,7 @@ impl Member {
             let name = format!(
                 "{}{}-{number}",
                 shared_memory_prefix(std::process::id()),
-                endpoint.workload
+                plain(endpoint.workload.as_str())
             );
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =

@@ -7,6 +7,8 @@
 mod breakage;
 mod interruption;
 mod midrun;
+mod policy;
+mod profile;
 mod shares;
 mod support;
 

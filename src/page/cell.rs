@@ -1,0 +1,219 @@
+//! One cell of a table: what a file says there, and how people read it.
+
+use serde_json::{Value, json};
+
+/// Columns that name something, whose cells are text whatever they look like: a workload may be called 007.
+const NAMES: [&str; 13] = [
+    "error",
+    "gpu_kind",
+    "kind",
+    "model",
+    "name",
+    "point_id",
+    "predictor",
+    "recipe",
+    "scenario",
+    "strategy",
+    "truth",
+    "version",
+    "workload",
+];
+/// Whole numbers up to this size are exact in binary, here and in scripts: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// A number.
+    Number(f64),
+    /// Any text.
+    Text(String),
+    /// Nothing.
+    Absent,
+}
+
+impl Cell {
+    /// The cells of a column of a CSV file. They are numbers only where all of them can be and nothing is lost:
+    /// else 007 would be shown as 7, and a seed of twenty digits rounded.
+    pub(super) fn column(name: &str, texts: &[&str]) -> Vec<Self> {
+        let numeric = !NAMES.contains(&name) && texts.iter().all(|text| is_number(text));
+        let cell = |text: &&str| match text.parse::<f64>() {
+            _ if text.is_empty() => Self::Absent,
+            Ok(number) if numeric && number.is_finite() => Self::Number(number),
+            _ => Self::Text((*text).to_owned()),
+        };
+        texts.iter().map(cell).collect()
+    }
+
+    /// A single value of a JSON file as what it is there; none for lists, tables and nothing.
+    pub(super) fn of_json(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Bool(yes) => Some(Self::Text(yes.to_string())),
+            Value::Number(number) => {
+                let exact = number.is_f64() || is_number(&number.to_string());
+                let number = number.as_f64().filter(|_| exact);
+                Some(number.map_or_else(|| Self::Text(value.to_string()), Self::Number))
+            }
+            Value::Array(_) | Value::Object(_) | Value::Null => None,
+        }
+    }
+
+    /// The number, where it is one.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(_) | Self::Absent => None,
+        }
+    }
+
+    /// As the script takes it.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Number(number) => number_value(*number),
+            Self::Text(text) => json!(text),
+            Self::Absent => Value::Null,
+        }
+    }
+
+    /// As people read it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Number(number) => shown(*number),
+            Self::Text(text) => text.clone(),
+            Self::Absent => "–".to_owned(),
+        }
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        if number.is_finite() { Self::Number(number) } else { Self::Absent }
+    }
+}
+
+impl From<Option<f64>> for Cell {
+    fn from(number: Option<f64>) -> Self {
+        number.map_or(Self::Absent, Self::from)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// Whether a text may be read as a number: it is one, or nothing, and written as numbers are.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let padded = digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
+    let whole = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+    let number = text.parse::<f64>().ok();
+    let inexact = whole && number.is_none_or(|number| number.abs() > EXACT);
+    text.is_empty() || (number.is_some() && !padded && !digits.starts_with('+') && !inexact)
+}
+
+/// A number for the script: whole ones as they are, others with seven significant digits, which is enough to
+/// sort and to draw, unless they would then be shown as another.
+pub(super) fn number_value(number: f64) -> Value {
+    if is_whole(number) && number.abs() <= EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^53")]
+        return json!(number as i64);
+    }
+    let rounded: f64 = format!("{number:.6e}").parse().unwrap_or(number);
+    json!(if shown(rounded) == shown(number) { rounded } else { number })
+}
+
+fn is_whole(number: f64) -> bool {
+    number.trunc().total_cmp(&number).is_eq()
+}
+
+/// A number as people read it: four significant digits, whole numbers as they are. The script does the
+/// same (`shown` in `page.js`).
+fn shown(number: f64) -> String {
+    let size = number.abs();
+    if is_whole(number) {
+        return format!("{number:.0}");
+    }
+    let decimals: usize = match size {
+        _ if size >= 999.95 => 0,
+        _ if size >= 99.995 => 1,
+        _ if size >= 9.9995 => 2,
+        _ if size >= 0.99995 => 3,
+        _ if size >= 0.000_1 => 4,
+        _ => return format!("{number:.2e}"),
+    };
+    // Half a digit goes away from zero, as scripts do it; `format` alone would make 0.03125 0.0312.
+    let exact = format!("{number:.*}", decimals + 30);
+    let half = exact[exact.len() - 30..].strip_prefix('5').map(|rest| rest.trim_matches('0'));
+    let number = if half == Some("") { number * (1.0 + f64::EPSILON) } else { number };
+    format!("{number:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_with_four_digits() {
+        let cases = [
+            (12.0, "12"),
+            (-3.0, "-3"),
+            (8.876_123, "8.876"),
+            (18.36, "18.36"),
+            (3151.4, "3151"),
+            (0.012_34, "0.0123"),
+            (0.000_001_2, "1.20e-6"),
+            (1e-17, "1.00e-17"),
+            (12_345_678.0, "12345678"),
+            // 1/32 and 1000 1/2 lie between two: scripts go away from zero.
+            (0.031_25, "0.0313"),
+            (-0.031_25, "-0.0313"),
+            (1_000.5, "1001"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(shown(number), expected);
+        }
+    }
+
+    #[test]
+    fn the_script_gets_numbers_that_it_shows_as_the_page_does() {
+        assert_eq!(number_value(12_345_678.0), json!(12_345_678));
+        assert_eq!(number_value(9_007_199_254_740_991.0), json!(9_007_199_254_740_991_u64));
+        assert_eq!(number_value(8.876_123_456_789), json!(8.876_123));
+        // With seven digits these would be shown as 12345680, 2.501 and 0.
+        assert_eq!(number_value(12_345_678.4), json!(12_345_678.4));
+        assert_eq!(number_value(2.500_499_99), json!(2.500_499_99));
+        assert_eq!(number_value(1e-17), json!(1e-17));
+    }
+
+    #[test]
+    fn a_column_is_numbers_only_where_nothing_is_lost() {
+        let all = |name: &str, texts: &[&str]| Cell::column(name, texts);
+        let text = |text: &str| Cell::Text(text.to_owned());
+        let number = Cell::Number;
+        assert_eq!(all("x", &["1.5", "", "1e3"]), [number(1.5), Cell::Absent, number(1000.0)]);
+        // What a number is not: none of these may become another text.
+        for texts in [["007", "8"], ["-01", "1"], ["+5", "5"], ["18446744073709551615", "1"]] {
+            assert_eq!(all("x", &texts), texts.map(text));
+        }
+        assert_eq!(all("x", &["1e3", "W1"]), ["1e3", "W1"].map(text));
+        assert_eq!(all("workload", &["1e3", "7"]), ["1e3", "7"].map(text));
+        // What is not finite is in a column of numbers all the same.
+        assert_eq!(all("x", &["inf", "0", "-0.5"]), [text("inf"), number(0.0), number(-0.5)]);
+        assert_eq!(all("x", &["9007199254740992"]), [number(EXACT)]);
+    }
+
+    #[test]
+    fn a_value_of_json_keeps_its_type() {
+        let of = |value: Value| Cell::of_json(&value);
+        assert_eq!(of(json!("0012")), Some(Cell::Text("0012".into())));
+        assert_eq!(of(json!("0.10")), Some(Cell::Text("0.10".into())));
+        assert_eq!(of(json!(12)), Some(Cell::Number(12.0)));
+        assert_eq!(of(json!(0.1)), Some(Cell::Number(0.1)));
+        assert_eq!(of(json!(true)), Some(Cell::Text("true".into())));
+        assert_eq!(of(json!(u64::MAX)), Some(Cell::Text("18446744073709551615".into())));
+        assert_eq!((of(json!([1])), of(Value::Null)), (None, None));
+    }
+}

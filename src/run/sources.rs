@@ -1,0 +1,52 @@
+//! What results were made from, as their manifest lists it.
+
+use crate::report::Manifest;
+use crate::scenario::Scenario;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a study was made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Files, each once: the scenario's, the one that was asked for first, then those that its arrivals read.
+    pub files: Vec<PathBuf>,
+    /// The texts that predictors were made from, each once, with the names under which a manifest lists
+    /// them.
+    pub texts: Vec<(PathBuf, String)>,
+}
+
+impl Sources {
+    /// Adds the files that a scenario's arrivals read: traces and files of rates.
+    pub(super) fn add_arrivals(&mut self, scenario: &Scenario) {
+        for path in scenario.workloads.iter().flat_map(|workload| workload.arrival.files()) {
+            if !self.files.contains(path) {
+                self.files.push(path.clone());
+            }
+        }
+    }
+
+    /// Adds a text, unless it is there already.
+    pub(super) fn add_text(&mut self, text: &(PathBuf, String)) {
+        if !self.texts.contains(text) {
+            self.texts.push(text.clone());
+        }
+    }
+
+    /// Lists all of it in a manifest, with hashes.
+    ///
+    /// # Errors
+    /// When a file can no longer be read.
+    pub fn note(&self, manifest: &mut Manifest) -> io::Result<()> {
+        for path in &self.files {
+            manifest.input_path(path).map_err(|error| naming(path, &error))?;
+        }
+        for (name, text) in &self.texts {
+            manifest.input(name, text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
+}

@@ -1,0 +1,157 @@
+//! What a server says that it serves, compared with what it shall.
+
+use super::inquiry::{self, dimension, tensors};
+use super::pbtxt::timeout_action;
+use super::{Endpoint, LaunchError, ServerSpec};
+use igniter::units::Milliseconds;
+use serde_json::Value;
+
+/// Asks a server for the configuration of a model; compares it with the specification.
+pub(super) fn describe(
+    spec: &ServerSpec,
+    url: &str,
+    served_as: &str,
+) -> Result<Endpoint, LaunchError> {
+    let unusable = |(reason, fix): (String, &str)| LaunchError::Unusable {
+        url: url.to_owned(),
+        workload: spec.workload.clone(),
+        reason,
+        fix: fix.to_owned(),
+    };
+    let config = inquiry::json(&format!("{url}/v2/models/{served_as}/config"))
+        .map_err(|reason| unusable((reason, "check the address and the name of the model")))?;
+    compare(&config, spec).map_err(unusable)?;
+    Ok(Endpoint {
+        gpu: spec.gpu,
+        workload: spec.workload.clone(),
+        model: spec.model.clone(),
+        max_batch: spec.max_batch(),
+        active: spec.active,
+        replica: spec.replica,
+        url: url.to_owned(),
+        served_as: served_as.to_owned(),
+        inputs: tensors(&config, "input"),
+        outputs: tensors(&config, "output"),
+        log: None,
+        trace_file: None,
+        seen_sm: None,
+        instances: Vec::new(),
+        pid: None,
+        times_file: None,
+        stages_file: None,
+    })
+}
+
+/// Compares what decides about batches.
+///
+/// # Errors
+/// What is wrong, and what to do.
+fn compare(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str)> {
+    let batching = &spec.batching;
+    let found = dimension(&config["max_batch_size"]);
+    let planned = i64::from(spec.max_batch().get());
+    if found != Some(planned) {
+        return Err((
+            format!("max_batch_size is {}, but the plan says {planned}", config["max_batch_size"]),
+            "serve it with the planned batch size",
+        ));
+    }
+    let batcher = &config["dynamic_batching"];
+    let delay = dimension(&batcher["max_queue_delay_microseconds"]).unwrap_or(0);
+    if config.get("dynamic_batching").is_none() || differ(delay, batching.max_queue_delay) {
+        return Err((
+            format!(
+                "its dynamic batcher waits {delay} µs, but the scenario says {} ms",
+                batching.max_queue_delay
+            ),
+            "set dynamic_batching { max_queue_delay_microseconds } as in the scenario",
+        ));
+    }
+    let policy = &batcher["default_queue_policy"];
+    let of_policy = |key: &str| dimension(&policy[key]).unwrap_or(0);
+    let (size, timeout) = (of_policy("max_queue_size"), of_policy("default_timeout_microseconds"));
+    let action = policy["timeout_action"].as_str().unwrap_or("REJECT");
+    let planned_action = timeout_action(batching.timeout_action);
+    if size != i64::from(batching.max_queue_size)
+        || differ(timeout, batching.timeout)
+        || (timeout != 0 && action != planned_action)
+    {
+        return Err((
+            format!(
+                "its queue policy is max_queue_size {size}, timeout {timeout} µs, {action}; but the scenario says {}, \
+                 {} ms, {planned_action}",
+                batching.max_queue_size, batching.timeout
+            ),
+            "set dynamic_batching { default_queue_policy } as in the scenario",
+        ));
+    }
+    // Of each GPU that a group names there are `count`.
+    let instances = |group: &Value| {
+        let gpus = group["gpus"].as_array().map_or(1, |gpus| gpus.len().max(1));
+        dimension(&group["count"]).unwrap_or(1) * i64::try_from(gpus).unwrap_or(i64::MAX)
+    };
+    let groups = config["instance_group"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let count: i64 = groups.iter().map(instances).sum();
+    if !groups.is_empty() && count != i64::from(batching.instances) {
+        return Err((
+            format!("it has {count} instances, but the scenario says {}", batching.instances),
+            "set instance_group { count } of the model, or `instances` of [batching], so that they are the same",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a time in µs is another than one in ms, beyond rounding.
+fn differ(us: i64, ms: Milliseconds) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "hours are still exact")]
+    let difference_us = (us as f64 - ms.get() * 1e3).abs();
+    difference_us > 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::spec;
+    use super::*;
+    use igniter::sim::TimeoutAction;
+    use serde_json::json;
+
+    #[test]
+    fn a_server_that_batches_in_another_way_is_refused() {
+        // As Triton answers: 64-bit numbers are strings.
+        let config = |size: u32, policy: Value, groups: Value| {
+            json!({
+                "max_batch_size": size,
+                "dynamic_batching": {
+                    "max_queue_delay_microseconds": 2500, "default_queue_policy": policy
+                },
+                "instance_group": groups
+            })
+        };
+        let none = || json!({"timeout_action": "REJECT", "default_timeout_microseconds": "0", "max_queue_size": 0});
+        let one = || json!([{"count": 1, "kind": "KIND_GPU", "gpus": [0]}]);
+        let spec = spec("alexnet", 5);
+        let said = |config: Value, spec: &ServerSpec| compare(&config, spec).unwrap_err().0;
+        assert_eq!(compare(&config(5, none(), one()), &spec), Ok(()));
+        assert_eq!(compare(&config(5, Value::Null, Value::Null), &spec), Ok(()));
+        assert!(said(config(4, none(), one()), &spec).contains("max_batch_size is 4"));
+        let two = json!([{"count": 2, "kind": "KIND_CPU"}]);
+        assert!(said(config(5, none(), two.clone()), &spec).contains("2 instances"));
+        let on_two = json!([{"count": 1, "kind": "KIND_GPU", "gpus": [0, 1]}]);
+        assert!(said(config(5, none(), on_two), &spec).contains("2 instances"));
+        let policy = || json!({"timeout_action": "DELAY", "default_timeout_microseconds": "4000", "max_queue_size": 8});
+        assert!(said(config(5, policy(), one()), &spec).contains("max_queue_size 8"));
+        let mut strict = spec.clone();
+        strict.batching.max_queue_size = 8;
+        strict.batching.timeout = Milliseconds::new(4.0).unwrap();
+        assert!(
+            said(config(5, policy(), one()), &strict).contains("DELAY; but the scenario says 8")
+        );
+        assert!(said(config(5, none(), one()), &strict).contains("max_queue_size 0"));
+        strict.batching.timeout_action = TimeoutAction::Delay;
+        strict.batching.instances = 2;
+        assert_eq!(compare(&config(5, policy(), two), &strict), Ok(()));
+        let mut hasty = spec;
+        hasty.batching.max_queue_delay = Milliseconds::ZERO;
+        assert!(said(config(5, none(), one()), &hasty).contains("waits 2500 µs"));
+    }
+}

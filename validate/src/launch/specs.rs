@@ -1,0 +1,145 @@
+//! The servers of a plan, as users say what they serve.
+
+use super::{Device, LaunchArgs, LaunchError, ModelSource, ServerSpec};
+use igniter::domain::Plan;
+use igniter::fit::CoefficientsFile;
+use igniter::predictor::{Member, Predictor};
+use igniter::run::Study;
+use igniter::units::BatchSize;
+use std::path::PathBuf;
+
+impl LaunchArgs {
+    /// The GPU that emulated models stand for, where it is another than the predictor's.
+    ///
+    /// # Errors
+    /// When its file cannot be used.
+    pub fn emulated(&self) -> Result<Option<Box<dyn Predictor>>, LaunchError> {
+        let Some(path) = &self.emulate else { return Ok(None) };
+        let refused = |reason| LaunchError::Emulated { path: path.clone(), reason };
+        if self.models != "emulated" {
+            return Err(refused(format!("models are {}, not emulated", self.models)));
+        }
+        match CoefficientsFile::read(path) {
+            Ok(file) => Ok(Some(file.predictor())),
+            Err(error) => Err(refused(error.to_string())),
+        }
+    }
+
+    /// The servers of a plan: one for each placement, GPU by GPU.
+    ///
+    /// # Errors
+    /// When the plan needs more GPUs than there are, or `--emulate` is for another GPU kind.
+    pub fn specs(
+        &self,
+        study: &Study,
+        plan: &Plan,
+        devices: &[Device],
+    ) -> Result<Vec<ServerSpec>, LaunchError> {
+        if !devices.is_empty() && plan.gpus.len() > devices.len() {
+            return Err(LaunchError::Mps {
+                reason: format!(
+                    "the plan needs {} GPUs, and {} may be used",
+                    plan.gpus.len(),
+                    devices.len()
+                ),
+                fix: "choose a smaller scenario, or a machine with more GPUs".to_owned(),
+            });
+        }
+        let emulated = self.emulated()?;
+        let predictor = emulated.as_ref().map_or_else(|| study.simulated(), |e| e.as_ref());
+        let mut specs = plan_specs(study, plan, predictor)?;
+        for spec in &mut specs {
+            spec.device = devices.get(spec.gpu).map(|device| device.index);
+            spec.source = match self.models.as_str() {
+                "emulated" => continue,
+                "torchvision" => ModelSource::Torchvision { half: false },
+                "torchvision-fp16" => ModelSource::Torchvision { half: true },
+                folder => ModelSource::Ready(PathBuf::from(folder).join(spec.model.as_str())),
+            };
+        }
+        Ok(specs)
+    }
+}
+
+/// The dimensions of an emulated model's input: small, so that one machine can carry client and servers.
+const EMULATED_INPUT: [u32; 1] = [4];
+
+/// One emulated server for each placement of a plan, on no GPU.
+///
+/// A batch takes as long as the predictor says for it while the other members of its GPU run with their planned
+/// batch sizes: the paper's static worst case, as `[engine] interference = "static"` simulates it.
+///
+/// # Errors
+/// When `predictor` is for a GPU with other allocation units, or does not know a model.
+///
+/// # Panics
+/// When the plan was not made or checked for this study.
+pub fn plan_specs(
+    study: &Study,
+    plan: &Plan,
+    predictor: &dyn Predictor,
+) -> Result<Vec<ServerSpec>, LaunchError> {
+    let refused = |reason| LaunchError::Emulated { path: "--emulate".into(), reason };
+    let (units, own) = (predictor.kind().units.get(), study.kind().units.get());
+    if units != own {
+        let reason = format!("its GPU has {units} allocation units, that of the plan {own}");
+        return Err(refused(reason));
+    }
+    let mut specs: Vec<ServerSpec> = Vec::new();
+    for (gpu, co_location) in plan.gpus.iter().enumerate() {
+        let members: Vec<Member> = (co_location.placements.iter())
+            .map(|placement| {
+                let model = predictor.model_id(&placement.model);
+                let unknown = || refused(format!("it has no model {}", placement.model));
+                Ok(Member {
+                    model: model.ok_or_else(unknown)?,
+                    batch: placement.batch,
+                    sm: placement
+                        .sm
+                        .to_percent(study.kind().units)
+                        .expect("shares of plans are not empty"),
+                })
+            })
+            .collect::<Result<_, LaunchError>>()?;
+        for (position, placement) in co_location.placements.iter().enumerate() {
+            let batching = (study.scenario().workloads.iter())
+                .find(|entry| entry.workload.name == placement.workload)
+                .map(|entry| entry.batching.clone())
+                .expect("the plan serves workloads of the scenario");
+            let largest = batching.max_batch.unwrap_or(placement.batch);
+            specs.push(ServerSpec {
+                gpu,
+                device: None,
+                workload: placement.workload.clone(),
+                model: placement.model.clone(),
+                batch: placement.batch,
+                sm: members[position].sm,
+                source: ModelSource::Emulated {
+                    times_ms: batch_times(predictor, &members, position, largest),
+                    input_dims: EMULATED_INPUT.to_vec(),
+                },
+                batching,
+                active: true,
+                replica: specs.iter().filter(|s| s.workload == placement.workload).count(),
+            });
+        }
+    }
+    Ok(specs)
+}
+
+/// The predicted latency of each batch size of one member, in ms, rounded to µs.
+#[must_use]
+pub fn batch_times(
+    predictor: &dyn Predictor,
+    members: &[Member],
+    position: usize,
+    largest: BatchSize,
+) -> Vec<f64> {
+    let mut members = members.to_vec();
+    let mut time = |batch: u32| {
+        members[position].batch = BatchSize::new(batch).expect("batches count from 1");
+        let ms = predictor.predict(&members).members[position].latency_ms();
+        (ms * 1e3).round() / 1e3
+    };
+    (1..=largest.get()).map(&mut time).collect()
+}

@@ -1,0 +1,289 @@
+//! Starts the servers that a launcher describes, and waits until they are ready and have their shares.
+
+use super::deployment::tail;
+use super::describe::describe;
+use super::inquiry;
+use super::mps::MpsDaemon;
+use super::process::{Place, ServerOptions, ServerProcess, plain};
+use super::share::{self, InstanceReport, read_reports};
+use super::{Deployment, Endpoint, LaunchError, ModelSource, ServerSpec, repository};
+use crate::guard::{Guarded, shared_memory_prefix};
+use crate::life;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZero;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often a server gets another port because somebody else took its own in between.
+const PORT_TRIES: usize = 4;
+
+/// Starts one server for each specification, in their order, with the daemons of their GPUs.
+pub(super) fn launch_all(
+    process: &impl ServerProcess,
+    specs: &[ServerSpec],
+    dir: &Path,
+) -> Result<Deployment, LaunchError> {
+    let options = process.options();
+    let dir = std::path::absolute(dir).map_err(LaunchError::file(dir))?;
+    // From here on, whatever fails drops the deployment, which ends what runs already.
+    let mut deployment = Deployment::default();
+    let mut clients: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
+    if options.mps {
+        for device in specs.iter().filter_map(|spec| spec.device) {
+            if clients.contains_key(&device) {
+                continue;
+            }
+            let visible =
+                options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
+            let folder = dir.join(format!("gpu{device}"));
+            let daemon = MpsDaemon::start(&options.guard, &visible, &folder, &options.scratch)?;
+            clients.insert(device, daemon.environment().clone());
+            deployment.add_daemon(daemon);
+        }
+    }
+    // As many load at the same time as there are cores; under MPS the first alone, for it makes the daemon start
+    // the GPU's MPS server.
+    let together = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let alone = usize::from(options.mps).min(specs.len());
+    let waves = specs[..alone].chunks(1).chain(specs[alone..].chunks(together));
+    let mut position = 0;
+    for wave in waves {
+        let mut loading = Vec::new();
+        for spec in wave {
+            let mps =
+                spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
+            let mut place = place_of(spec, position, &dir, mps)?;
+            let server = begin(process, &mut place, position)?;
+            loading.push((place, server, position));
+            position += 1;
+        }
+        for (place, server, position) in loading {
+            let (endpoint, server) = finish(process, place, server, position)?;
+            deployment.add(endpoint, Some(server));
+        }
+        // One that was started before may have ended while these loaded.
+        deployment.check()?;
+    }
+    Ok(deployment)
+}
+
+/// Where the files of a server are, with its repository.
+fn place_of<'a>(
+    spec: &'a ServerSpec,
+    position: usize,
+    dir: &Path,
+    mps: BTreeMap<String, String>,
+) -> Result<Place<'a>, LaunchError> {
+    let standby = if spec.active { "" } else { "-standby" };
+    let name = format!("{position}-{}{standby}", plain(spec.workload.as_str()));
+    let place = Place {
+        spec,
+        dir: dir.join("servers").join(&name),
+        port: 0,
+        shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
+        mps,
+    };
+    let instances = place.instances();
+    fs::create_dir_all(&instances).map_err(LaunchError::file(&instances))?;
+    repository::write(spec, &place.repository())?;
+    Ok(place)
+}
+
+/// Starts one server, which then loads its model.
+fn begin(
+    process: &impl ServerProcess,
+    place: &mut Place<'_>,
+    position: usize,
+) -> Result<Guarded, LaunchError> {
+    let options = process.options();
+    place.port = choose_port(options, position, place.spec)?;
+    let order = process.order(place);
+    Guarded::start(&options.guard, &order).map_err(|source| LaunchError::Start {
+        what: format!("the server of {}", place.spec.workload),
+        source,
+    })
+}
+
+/// Waits until a server is ready and has its share.
+fn finish(
+    process: &impl ServerProcess,
+    mut place: Place<'_>,
+    mut server: Guarded,
+    position: usize,
+) -> Result<(Endpoint, Guarded), LaunchError> {
+    let options = process.options();
+    for tried in 1.. {
+        match wait_until_ready(&mut server, &place, options) {
+            Ok(()) => return Ok((endpoint(&place, &server, options)?, server)),
+            // Somebody else took the port in between.
+            Err(LaunchError::Died { tail, .. })
+                if options.first_port.is_none() && port_was_taken(&tail) && tried < PORT_TRIES => {}
+            Err(error) => return Err(error),
+        }
+        // What the instances of the first try said is not said by those of the next.
+        let instances = place.instances();
+        fs::remove_dir_all(&instances)
+            .and_then(|()| fs::create_dir_all(&instances))
+            .map_err(LaunchError::file(&instances))?;
+        server = begin(process, &mut place, position)?;
+    }
+    unreachable!("the last try returns")
+}
+
+fn choose_port(
+    options: &ServerOptions,
+    position: usize,
+    spec: &ServerSpec,
+) -> Result<u16, LaunchError> {
+    let port = match options.first_port {
+        None => 0,
+        Some(first) => u16::try_from(position)
+            .ok()
+            .and_then(|position| first.checked_add(position))
+            .ok_or(LaunchError::PortBeyond { first, position })?,
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| match source
+        .kind()
+    {
+        ErrorKind::AddrInUse => LaunchError::PortTaken { port, workload: spec.workload.clone() },
+        _ => LaunchError::Port { port, workload: spec.workload.clone(), source },
+    })?;
+    let address = listener.local_addr().map_err(LaunchError::file(Path::new("a port")))?;
+    Ok(address.port())
+}
+
+fn port_was_taken(log: &str) -> bool {
+    log.contains("ddress already in use") || log.contains("failed to start HTTP service")
+}
+
+fn wait_until_ready(
+    server: &mut Guarded,
+    place: &Place<'_>,
+    options: &ServerOptions,
+) -> Result<(), LaunchError> {
+    let started = Instant::now();
+    let (workload, model) = (&place.spec.workload, &place.spec.model);
+    loop {
+        if let Some(status) = server.ended() {
+            return Err(LaunchError::Died {
+                workload: workload.clone(),
+                model: model.clone(),
+                status: status.to_string(),
+                log: place.log(),
+                tail: why_it_ended(&place.log()),
+            });
+        }
+        let reason = match inquiry::ready(&url(place)) {
+            Ok(()) => return Ok(()),
+            Err(reason) => reason,
+        };
+        if started.elapsed() > options.start_limit {
+            return Err(LaunchError::Silent {
+                workload: workload.clone(),
+                model: model.clone(),
+                reason,
+                waited_s: options.start_limit.as_secs(),
+                log: place.log(),
+                tail: tail(&place.log()),
+            });
+        }
+        life::sleep(Duration::from_millis(30))?;
+    }
+}
+
+/// The lines of Triton's log that say what went wrong, or its end.
+fn why_it_ended(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let telling = |line: &&str| {
+        line.starts_with('E')
+            || line.contains("UNAVAILABLE")
+            || line.to_lowercase().contains("error")
+    };
+    let lines: Vec<&str> = text.lines().filter(telling).take(20).collect();
+    if lines.is_empty() { tail(log) } else { lines.join("\n") }
+}
+
+fn url(place: &Place<'_>) -> String {
+    format!("http://127.0.0.1:{}", place.port)
+}
+
+/// Asks a ready server what it serves, and checks that this is what was meant.
+fn endpoint(
+    place: &Place<'_>,
+    server: &Guarded,
+    options: &ServerOptions,
+) -> Result<Endpoint, LaunchError> {
+    let instances = reports(place)?;
+    let seen_sm = match place.spec.device {
+        Some(device) => seen_sm(place, options, device, &instances)?,
+        None => None,
+    };
+    let mut endpoint = describe(place.spec, &url(place), &repository::served_as(place.spec))?;
+    endpoint.log = Some(place.log());
+    endpoint.trace_file = options.traces.then(|| place.trace());
+    endpoint.pid = Some(server.pid());
+    endpoint.seen_sm = seen_sm;
+    endpoint.instances = instances;
+    match place.spec.source {
+        ModelSource::Emulated { .. } => {
+            endpoint.times_file = Some(place.instances().join("times_ms"));
+        }
+        ModelSource::Torchvision { .. } => {
+            endpoint.stages_file = Some(place.instances().join("stages"));
+        }
+        ModelSource::Ready(_) => {}
+    }
+    Ok(endpoint)
+}
+
+/// What the instances say of themselves. Ready models do not say.
+fn reports(place: &Place<'_>) -> Result<Vec<InstanceReport>, LaunchError> {
+    if let ModelSource::Ready(_) = place.spec.source {
+        return Ok(Vec::new());
+    }
+    read_reports(&place.instances()).map_err(|reason| not_in_force(place.spec, reason))
+}
+
+/// How many SMs the instances see, checked against the share. Ready models do not say.
+fn seen_sm(
+    place: &Place<'_>,
+    options: &ServerOptions,
+    device: u32,
+    reports: &[InstanceReport],
+) -> Result<Option<u32>, LaunchError> {
+    if let ModelSource::Ready(_) = place.spec.source {
+        return Ok(None);
+    }
+    let total = options.device(device).and_then(|device| device.sms);
+    let total = total.filter(|_| !place.mps.is_empty());
+    let (spec, instances) = (place.spec, place.spec.batching.instances);
+    share::check_all(reports, instances, spec.sm.get(), total)
+        .map_err(|reason| not_in_force(spec, reason))
+}
+
+fn not_in_force(spec: &ServerSpec, reason: String) -> LaunchError {
+    LaunchError::Share { workload: spec.workload.clone(), model: spec.model.clone(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{options, spec};
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_had_says_why() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let first = taken.local_addr().unwrap().port();
+        let choose = |first: u16, position: usize| {
+            let options = ServerOptions { first_port: Some(first), ..options() };
+            choose_port(&options, position, &spec("alexnet", 1)).unwrap_err().to_string()
+        };
+        assert!(choose(first, 0).contains("is taken by another program"));
+        let beyond = choose(65_530, 6);
+        assert!(beyond.contains("--first-port 65530") && beyond.contains("65535"), "{beyond}");
+        assert!(choose_port(&options(), 3, &spec("alexnet", 1)).unwrap() > 0);
+    }
+}
