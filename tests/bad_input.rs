@@ -307,3 +307,44 @@ fn a_full_disk_leaves_nothing_behind() {
     assert!(stderr.contains("No space left on device"), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "files were left behind");
 }
+
+#[test]
+fn flags_that_would_do_nothing_are_refused() {
+    let root = tempfile::TempDir::new().unwrap();
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let trace = root.path().join("t.json");
+    let cases: [(&[&str], &str); 4] = [
+        (&["trace", "inspect", "--start", "1"], "this is a scenario"),
+        (&["trace", "inspect", "--format", "azure-llm"], "this is a scenario"),
+        (&["capacity", "--find", "gpus", "--keep-plan"], "--keep-plan: with --find gpus"),
+        (&["simulate", "--trace-window", "5..6", "--trace-out"], "the run ends at 3 s"),
+    ];
+    for (arguments, what) in cases {
+        let mut command = igniter();
+        command.args(arguments);
+        if arguments.contains(&"--trace-out") {
+            command.arg(&trace);
+        }
+        command.arg(&scenario).assert().code(2).stderr(predicate::str::contains(what));
+        assert!(!trace.exists());
+    }
+    // The scenario's own seed is 1; another one draws others.
+    let inspect = |more: &[&str]| {
+        let mut command = igniter();
+        command.args(["trace", "inspect", "--json"]).arg(&scenario).args(more);
+        command.assert().code(0).get_output().stdout.clone()
+    };
+    assert_eq!(inspect(&[]), inspect(&["--seed", "1"]));
+    assert_ne!(inspect(&[]), inspect(&["--seed", "2"]));
+}
+
+#[test]
+fn names_in_foreign_files_are_no_commands_for_the_terminal() {
+    let root = tempfile::TempDir::new().unwrap();
+    let trace = file(root.path(), "t.csv", "arrival_s,workload\n0.1,\u{1b}[31mred\n0.2,b\n");
+    for command in ["inspect", "fit"] {
+        let output = igniter().args(["trace", command]).arg(&trace).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}[31mred"), "{text}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::plan::Replicas;
 use crate::report::{Existing, Manifest, OutputDir, short};
 use crate::run::Overrides;
 use crate::sweep::{Candidate, Capacity, Find, Judge, Range, Search};
+use anyhow::ensure;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -55,7 +56,11 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
         to: args.to.unwrap_or(to),
         precision: args.precision.unwrap_or(precision),
     };
-    let keep = args.keep_plan && find != Find::Gpus;
+    ensure!(
+        !args.keep_plan || find != Find::Gpus,
+        "--keep-plan: with --find gpus there is a plan for every headroom; leave one of them out"
+    );
+    let keep = args.keep_plan;
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {

@@ -14,6 +14,7 @@ use crate::report::{
 };
 use crate::run::Logging;
 use crate::units::Nanoseconds;
+use anyhow::ensure;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -40,6 +41,15 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
+    }
+    let end = study.scenario().duration;
+    if let Some((from, _)) = args.trace_window {
+        ensure!(
+            from < end,
+            "--trace-window: starts at {} s, but the run ends at {} s; allowed: a part of the run",
+            from.as_seconds(),
+            end.as_seconds()
+        );
     }
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
     let plan = match &args.plan {

@@ -47,10 +47,15 @@ const LISTED: usize = 20;
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if args.file.extension().is_some_and(|extension| extension == "toml") {
-        let mut scenario = Scenario::load(&args.file)?;
-        if args.reading.seed != 1 {
-            scenario.seed = args.reading.seed;
+        let ReadingArgs { format, sort, start, length, seed } = &args.reading;
+        if format.is_some() || *sort || *start > 0.0 || length.is_some() {
+            bail!(
+                "{}: --format, --sort, --start and --length are for traces, and this is a scenario",
+                args.file.display()
+            );
         }
+        let mut scenario = Scenario::load(&args.file)?;
+        scenario.seed = seed.unwrap_or(scenario.seed);
         let rows = scenario_rows(&scenario)?;
         return show("scenario", &rows, &args.print);
     }
@@ -129,7 +134,7 @@ fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> an
     let cells = |row: &Row| {
         let s = &row.statistics;
         vec![
-            row.workload.chars().take(24).collect(),
+            shown(&row.workload),
             s.requests.to_string(),
             short(s.duration_s),
             optional(row.asked_rps),
@@ -146,6 +151,15 @@ fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> an
         text += &format!("\n… and {} more workloads (--json lists all)", rows.len() - LISTED);
     }
     output::print(&text)
+}
+
+/// The beginning of a name out of a foreign file, which a terminal must not take for commands.
+fn shown(name: &str) -> String {
+    let escaped = name.chars().take(24).map(|c| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    });
+    escaped.collect()
 }
 
 /// Four significant digits, as far as there are so many.
@@ -177,7 +191,7 @@ fn open(
             Some(*format)
         }
     };
-    let reading = Reading { format, sort: args.sort, cv, rate_scale, seed: args.seed };
+    let reading = Reading { format, sort: args.sort, cv, rate_scale, seed: args.seed() };
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;
@@ -231,7 +245,7 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
         Rescaling::Replay => Box::new(Faster::new(trace, rate_scale)),
         Rescaling::Maf1 => Box::new(Faster::new(trace, 1.0)),
         Rescaling::Maf2 => {
-            let (cv_scale, seed) = (cv.unwrap_or(1.0), args.reading.seed);
+            let (cv_scale, seed) = (cv.unwrap_or(1.0), args.reading.seed());
             Box::new(Redrawn::new(trace, Redraw { window, rate_scale, cv_scale, seed }))
         }
     };
@@ -346,8 +360,7 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let header = ["workload", "window from s", "requests", "rate /s", "CV", "shape"];
     let cells = |name: &str, from: String, requests: String, fit: Option<GammaFit>| {
         let of = |get: fn(GammaFit) -> f64| fit.map_or("-".to_owned(), |fit| short(get(fit)));
-        let name = name.chars().take(24).collect();
-        vec![name, from, requests, of(|f| f.rate_rps), of(|f| f.cv), of(|f| f.shape)]
+        vec![shown(name), from, requests, of(|f| f.rate_rps), of(|f| f.cv), of(|f| f.shape)]
     };
     let mut lines = Vec::new();
     for row in rows.iter().take(LISTED) {

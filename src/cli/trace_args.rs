@@ -38,9 +38,16 @@ pub(super) struct ReadingArgs {
     /// End this many seconds after that
     #[arg(long, value_name = "SECONDS")]
     pub length: Option<f64>,
-    /// The seed of all that is drawn
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// The seed of all that is drawn [default: 1, or that of the scenario]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+impl ReadingArgs {
+    /// The seed for what is drawn from a trace.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
 }
 
 #[derive(Debug, Args)]
