@@ -84,7 +84,10 @@ impl Setting {
 
     pub(crate) fn validate(&self, arguments: &[&str]) -> Running {
         let (name, value) = self.mark.split_once('=').unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_validate"));
+        // Whoever runs tests in the background of a shell ignores Ctrl-C, and so would the program until it watches
+        // for it itself.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=INT,HUP,TERM").arg(env!("CARGO_BIN_EXE_validate"));
         command.args(arguments);
         command
             .env(name, value)
