@@ -154,11 +154,11 @@ fn draw_lines(
         let points: Vec<(f64, f64)> = series.marks.iter().map(|mark| (mark.x, mark.y)).collect();
         panel.line(&points, colour(index), dashes(index))?;
         for mark in &series.marks {
-            // A symbol that later ones will lie upon is larger, so that it shows around them.
+            // A symbol that later ones will lie upon is a little larger, so that it shows around them.
             let above = data.series[index + 1..].iter().flat_map(|series| &series.marks);
             let at = panel.at(mark.x, mark.y);
             let covering = above.filter(|other| panel.at(other.x, other.y) == at).count();
-            symbol(area, at, index, colour(index), 7 + 4 * count(covering))?;
+            symbol(area, at, index, colour(index), 7 + 2 * count(covering.min(2)))?;
         }
     }
     if let Some(target) = target {
