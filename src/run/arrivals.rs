@@ -16,6 +16,10 @@ impl Study {
         servers: &[(GpuId, ServerOutcome)],
     ) -> Result<StrategyResult, RunError> {
         let scenario = self.scenario();
+        let mut counted = vec![None; scenario.workloads.len()];
+        for (id, found) in arrived {
+            counted[id.index()] = Some(*found);
+        }
         let mut arrivals = Vec::new();
         for (index, entry) in scenario.workloads.iter().enumerate() {
             let (name, rate) = (&entry.workload.name, entry.workload.rate);
@@ -26,8 +30,8 @@ impl Study {
                 }));
                 continue;
             }
-            let found = match arrived.iter().find(|(id, _)| id.index() == index) {
-                Some((_, found)) => *found,
+            let found = match counted[index] {
+                Some(found) => found,
                 None => {
                     let process = entry.arrival.build(name, rate, scenario.duration, scenario.seed);
                     let mut process = process.map_err(SimError::from)?;

@@ -170,20 +170,24 @@ impl ArrivalSpec {
 
     /// Whether something is true of it, or of one of those that it is made of.
     fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
-        is(self)
-            || match self {
-                Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => gaps.any(is),
-                Self::Sum { parts } => parts.iter().any(|part| part.arrival.any(is)),
-                Self::Phases { phases } => phases.iter().any(|phase| phase.arrival.any(is)),
-                Self::Constant
-                | Self::Poisson
-                | Self::Gamma { .. }
-                | Self::Weibull { .. }
-                | Self::Normalised
-                | Self::Mmpp { .. }
-                | Self::ClosedLoop(_)
-                | Self::Trace(_) => false,
-            }
+        is(self) || self.parts().iter().any(|part| part.any(is))
+    }
+
+    /// Those that it is made of.
+    fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => vec![gaps],
+            Self::Sum { parts } => parts.iter().map(|part| &part.arrival).collect(),
+            Self::Phases { phases } => phases.iter().map(|phase| &phase.arrival).collect(),
+            Self::Constant
+            | Self::Poisson
+            | Self::Gamma { .. }
+            | Self::Weibull { .. }
+            | Self::Normalised
+            | Self::Mmpp { .. }
+            | Self::ClosedLoop(_)
+            | Self::Trace(_) => Vec::new(),
+        }
     }
 
     /// The same with all rates that are its own (those of files) and the number of clients multiplied by a factor:
@@ -224,22 +228,12 @@ impl ArrivalSpec {
     }
 
     /// The files that it reads.
+    #[must_use]
     pub fn files(&self) -> Vec<&PathBuf> {
-        match self {
-            Self::Trace(TraceSpec { path, .. }) => vec![path],
-            Self::Rates { path, gaps, .. } => [vec![path], gaps.files()].concat(),
-            Self::Shaped { gaps, .. } => gaps.files(),
-            Self::Sum { parts } => parts.iter().flat_map(|part| part.arrival.files()).collect(),
-            Self::Phases { phases } => {
-                phases.iter().flat_map(|phase| phase.arrival.files()).collect()
-            }
-            Self::Constant
-            | Self::Poisson
-            | Self::Gamma { .. }
-            | Self::Weibull { .. }
-            | Self::Normalised
-            | Self::Mmpp { .. }
-            | Self::ClosedLoop(_) => Vec::new(),
-        }
+        let own = match self {
+            Self::Trace(TraceSpec { path, .. }) | Self::Rates { path, .. } => Some(path),
+            _ => None,
+        };
+        own.into_iter().chain(self.parts().into_iter().flat_map(Self::files)).collect()
     }
 }
