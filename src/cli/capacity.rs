@@ -43,9 +43,11 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    search.note(&mut manifest)?;
     let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
+    if dir.is_some() {
+        search.note(&mut manifest)?;
+    }
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
         FindArg::Slo => (Find::Slo, 0.5, 20.0, 0.05),

@@ -19,9 +19,11 @@ struct Row<'a> {
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    search.note(&mut manifest)?;
     let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
     let dir = dir.transpose()?;
+    if dir.is_some() {
+        search.note(&mut manifest)?;
+    }
     let names = &args.judge.strategies;
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
     let front = pareto(&found);

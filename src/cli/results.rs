@@ -39,14 +39,17 @@ impl ResultFolder {
     /// Makes sure, before anything runs, that results can be written.
     pub(super) fn open(path: Option<&Path>, study: &Study) -> anyhow::Result<Self> {
         let mut manifest = Manifest::start(std::env::args().collect());
-        study.note(&mut manifest)?;
         let dir = path.map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+        // Inputs may be large: they are only read for a manifest that will be written.
+        if dir.is_some() {
+            study.note(&mut manifest)?;
+        }
         Ok(Self { dir, manifest })
     }
 
     /// Lists one more input file in the manifest; a folder by its files.
     pub(super) fn note_input(&mut self, path: &Path) -> std::io::Result<()> {
-        self.manifest.input_path(path)
+        if self.dir.is_some() { self.manifest.input_path(path) } else { Ok(()) }
     }
 
     /// Notes in the manifest how long a plan took to make.

@@ -45,6 +45,16 @@ impl FileHash {
         Ok(Self { path: path.display().to_string(), bytes, sha256: hex(&hash.finalize()) })
     }
 
+    /// That of what was read as a file of this name.
+    #[must_use]
+    pub fn of_bytes(path: &Path, content: &[u8]) -> Self {
+        Self {
+            path: path.display().to_string(),
+            bytes: content.len() as u64,
+            sha256: hex(&Sha256::digest(content)),
+        }
+    }
+
     /// Whether the file in this directory still has this content.
     ///
     /// # Errors
@@ -172,11 +182,7 @@ impl Manifest {
 
     /// Notes a file that was read, by its path as given and its content.
     pub fn input(&mut self, path: &Path, content: &[u8]) {
-        self.inputs.push(FileHash {
-            path: path.display().to_string(),
-            bytes: content.len() as u64,
-            sha256: hex(&Sha256::digest(content)),
-        });
+        self.inputs.push(FileHash::of_bytes(path, content));
     }
 
     /// Notes a file that was read, by its path as given, or all files of a folder. They may be larger than

@@ -116,6 +116,17 @@ pub struct StrategyResult {
     pub arrivals: Vec<ArrivalRow>,
 }
 
+/// The predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
+pub(super) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) -> Option<f64> {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for row in placements {
+        let throughput = row.predicted_throughput_rps?;
+        sum += row.predicted_latency_ms? * throughput;
+        weight += throughput;
+    }
+    (weight > 0.0).then(|| sum / weight)
+}
+
 impl StrategyResult {
     /// Puts a plan and its metrics into tables.
     ///
@@ -206,13 +217,7 @@ impl StrategyResult {
     /// predicted throughput. Absent when a placement has no prediction.
     #[must_use]
     pub fn predicted_ms(&self, workload: &WorkloadName) -> Option<f64> {
-        let (mut sum, mut weight) = (0.0, 0.0);
-        for row in self.placements_of(workload) {
-            let throughput = row.predicted_throughput_rps?;
-            sum += row.predicted_latency_ms? * throughput;
-            weight += throughput;
-        }
-        (weight > 0.0).then(|| sum / weight)
+        predicted_ms(self.placements_of(workload))
     }
 
     /// One line that sums the strategy up.

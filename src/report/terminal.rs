@@ -2,10 +2,12 @@
 
 use super::control::failures_in_words;
 use super::numbers::{short, short_option, trimmed};
-use super::tables::{Comparison, StrategyResult};
+use super::tables::{ArrivalRow, Comparison, PlanRow, StrategyResult, predicted_ms};
+use crate::domain::WorkloadName;
 use crate::metrics::{Verdict, WorkloadSummary};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, Table};
+use std::collections::BTreeMap;
 
 /// Whether text may hold terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +94,18 @@ pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) ->
         "workload", "GPU", "model", "batch", "SM %", "SLO ms", "pred. ms", "mean ms", "P99 ms",
         "viol. %", "req/s", "in/s", "gap CV", "P99/SLO", "",
     ]);
+    let mut placements: BTreeMap<&WorkloadName, Vec<&PlanRow>> = BTreeMap::new();
+    for row in &result.plan {
+        placements.entry(&row.workload).or_default().push(row);
+    }
+    let mut arrived: BTreeMap<&WorkloadName, Vec<&ArrivalRow>> = BTreeMap::new();
+    for row in &result.arrivals {
+        arrived.entry(&row.workload).or_default().push(row);
+    }
     for workload in &result.workloads {
-        table.add_row(cells(result, workload));
+        let placements = placements.get(&workload.workload).map_or(&[][..], Vec::as_slice);
+        let arrived = arrived.get(&workload.workload).map_or(&[][..], Vec::as_slice);
+        table.add_row(cells(workload, placements, arrived));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
@@ -129,15 +141,14 @@ pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) ->
     text
 }
 
-fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
-    let joined = |of: &dyn Fn(&super::PlanRow) -> String| {
-        let parts: Vec<String> = result.placements_of(&w.workload).map(of).collect();
+fn cells(w: &WorkloadSummary, placements: &[&PlanRow], arrived: &[&ArrivalRow]) -> Vec<Cell> {
+    let joined = |of: &dyn Fn(&PlanRow) -> String| {
+        let parts: Vec<String> = placements.iter().map(|row| of(row)).collect();
         if parts.is_empty() { "–".to_owned() } else { parts.join("+") }
     };
     // The clients of a closed loop have a row for each server: rates add up, the CVs of gaps do not.
-    let arrived: Vec<_> = result.arrivals.iter().filter(|row| row.workload == w.workload).collect();
     let in_rate = short(arrived.iter().map(|row| row.rate_rps).sum());
-    let gap_cv = match arrived.as_slice() {
+    let gap_cv = match arrived {
         [row] => short_option(row.gap_cv.map(|cv| if cv < 5e-4 { 0.0 } else { cv })),
         _ => "–".to_owned(),
     };
@@ -148,7 +159,7 @@ fn cells(result: &StrategyResult, w: &WorkloadSummary) -> Vec<Cell> {
         joined(&|row| row.batch.to_string()),
         joined(&|row| trimmed(row.sm_pct)),
         short(w.slo_ms),
-        short_option(result.predicted_ms(&w.workload)),
+        short_option(predicted_ms(placements.iter().copied())),
         short_option(w.mean_ms),
         short_option(w.p99_ms),
         short_option(w.slo_violation_pct),

@@ -5,6 +5,7 @@ use crate::domain::{GpuId, WorkloadId, WorkloadName};
 use crate::report::{ArrivalRow, StrategyResult};
 use crate::sim::{ServerOutcome, SimError};
 use crate::workload::ArrivalStatistics;
+use std::collections::BTreeMap;
 
 impl Study {
     /// The result with what arrived for each workload in the whole run: what the run counted on its way, and what the
@@ -20,14 +21,18 @@ impl Study {
         for (id, found) in arrived {
             counted[id.index()] = Some(*found);
         }
+        let mut sent: BTreeMap<usize, Vec<ArrivalRow>> = BTreeMap::new();
+        for (gpu, server) in servers {
+            let index = server.workload.index();
+            let Some(found) = &server.sent else { continue };
+            let own = row(&scenario.workloads[index].workload.name, found);
+            sent.entry(index).or_default().push(ArrivalRow { gpu: Some(gpu.index()), ..own });
+        }
         let mut arrivals = Vec::new();
         for (index, entry) in scenario.workloads.iter().enumerate() {
             let (name, rate) = (&entry.workload.name, entry.workload.rate);
             if entry.arrival.waits_for_answers() {
-                let own = servers.iter().filter(|(_, s)| s.workload.index() == index);
-                arrivals.extend(own.filter_map(|(gpu, server)| {
-                    Some(ArrivalRow { gpu: Some(gpu.index()), ..row(name, &server.sent?) })
-                }));
+                arrivals.extend(sent.remove(&index).into_iter().flatten());
                 continue;
             }
             let found = match counted[index] {

@@ -2,6 +2,7 @@
 
 use crate::report::Manifest;
 use crate::scenario::Scenario;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,16 +18,17 @@ pub struct Sources {
 
 impl Sources {
     /// Adds the files that a scenario's arrivals read: traces and files of rates.
-    pub(super) fn add_arrivals(&mut self, scenario: &Scenario) {
+    pub(crate) fn add_arrivals(&mut self, scenario: &Scenario) {
+        let mut known: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
         for path in scenario.workloads.iter().flat_map(|workload| workload.arrival.files()) {
-            if !self.files.contains(path) {
+            if known.insert(path.clone()) {
                 self.files.push(path.clone());
             }
         }
     }
 
     /// Adds a text, unless it is there already.
-    pub(super) fn add_text(&mut self, text: &(PathBuf, String)) {
+    pub(crate) fn add_text(&mut self, text: &(PathBuf, String)) {
         if !self.texts.contains(text) {
             self.texts.push(text.clone());
         }

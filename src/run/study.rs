@@ -12,8 +12,8 @@ use crate::predictor::Predictor;
 use crate::report::{
     Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
-use crate::scenario::{Document, Scenario};
-use crate::sim::{SimInput, SimWorkload, simulate};
+use crate::scenario::{Document, Scenario, ScenarioWorkload};
+use crate::sim::{Noise, SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,8 @@ impl Study {
     fn check_noise(&self) -> Result<(), RunError> {
         for (kind, gpu) in self.kinds.iter().zip(&self.scenario.gpus) {
             let simulated = kind.simulated();
-            for entry in &self.scenario.workloads {
+            let asking = |entry: &&ScenarioWorkload| entry.server.noise == Noise::Profile;
+            for entry in self.scenario.workloads.iter().filter(asking) {
                 let model = &entry.workload.model;
                 if simulated.model_id(model).is_some()
                     && entry.server.noise.cv(simulated.kind(), model).is_none()

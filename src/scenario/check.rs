@@ -196,19 +196,12 @@ fn as_given<T>(read: &Read<T>) -> Option<&T> {
 /// Numbers of arrivals' own that the scale of the whole scenario multiplies must not be led out of their ranges.
 fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problems<'_>) {
     let Read::Given(factor, scaled_at) = scale else { return };
+    for part in arrival.parts() {
+        check_scaled(part, scale, problems);
+    }
     let (key, number, allowed) = match arrival {
-        ArrivalSpec::Shaped { gaps, .. } => return check_scaled(gaps, scale, problems),
-        ArrivalSpec::Sum { parts } => {
-            return parts.iter().for_each(|part| check_scaled(&part.arrival, scale, problems));
-        }
-        ArrivalSpec::Phases { phases } => {
-            return phases.iter().for_each(|phase| check_scaled(&phase.arrival, scale, problems));
-        }
         ArrivalSpec::Trace(TraceSpec { rate_scale, .. })
         | ArrivalSpec::Rates { rate_scale, .. } => {
-            if let ArrivalSpec::Rates { gaps, .. } = arrival {
-                check_scaled(gaps, scale, problems);
-            }
             if FILE_SCALE.accepts(rate_scale * factor) {
                 return;
             }
@@ -221,12 +214,7 @@ fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problem
             }
             ("clients", f64::from(*clients), CLIENTS.allowed())
         }
-        ArrivalSpec::Constant
-        | ArrivalSpec::Poisson
-        | ArrivalSpec::Gamma { .. }
-        | ArrivalSpec::Weibull { .. }
-        | ArrivalSpec::Normalised
-        | ArrivalSpec::Mmpp { .. } => return,
+        _ => return,
     };
     let what =
         format!("{key} = {number} times {} = {factor} gives {}", scaled_at.key, number * factor);

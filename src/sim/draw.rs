@@ -62,10 +62,10 @@ pub(super) struct HostDraw {
 }
 
 impl HostDraw {
-    /// Each is a coefficient of variation, 0 for none, with the stream to draw from.
-    pub(super) fn new(batch: (f64, Stream), request: (f64, Stream)) -> Self {
-        let draw = |(cv, random)| (cv > 0.0).then(|| LogNormal::new(cv, random));
-        Self { batch: draw(batch), request: draw(request) }
+    /// Each is a coefficient of variation (> 0) with the stream to draw from.
+    pub(super) fn new(batch: Option<(f64, Stream)>, request: Option<(f64, Stream)>) -> Self {
+        let draw = |(cv, random)| LogNormal::new(cv, random);
+        Self { batch: batch.map(draw), request: request.map(draw) }
     }
 
     /// Whether anything varies.

@@ -2,7 +2,6 @@
 //! faults.
 
 use super::control::{Controller, controller};
-use super::draw::HostDraw;
 use super::engine::SimInput;
 use super::faults::{GpuFault, faults_of};
 use super::prepare::ServerRun;
@@ -13,8 +12,6 @@ use crate::units::{Milliseconds, RequestsPerSecond};
 #[derive(Debug)]
 pub(super) struct Extras {
     pub(super) pcie: PcieLink,
-    /// How the host times of each server vary.
-    pub(super) hosts: Vec<HostDraw>,
     pub(super) controller: Option<Box<dyn Controller>>,
     /// In order of time.
     pub(super) faults: Vec<GpuFault>,
@@ -32,11 +29,10 @@ impl Extras {
         input: &SimInput<'_>,
         gpu: usize,
         servers: &[ServerRun],
-        hosts: Vec<HostDraw>,
     ) -> Result<Option<Self>, SimError> {
         let policies = servers.iter().any(|server| !server.rules.prefetches());
         let control = input.control.filter(|control| !control.is_idle());
-        let varying = hosts.iter().any(HostDraw::varies);
+        let varying = servers.iter().any(|server| server.host.varies());
         if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {
             return Ok(None);
         }
@@ -50,7 +46,6 @@ impl Extras {
         let spec = control.map_or(ControllerSpec::None, |control| control.controller);
         Ok(Some(Self {
             pcie: input.spec.pcie,
-            hosts,
             controller: controller(spec, servers.len(), units),
             faults: match control {
                 Some(control) => faults_of(&control.faults, input, gpu, co_location)?,

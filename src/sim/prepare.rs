@@ -47,6 +47,8 @@ pub(super) struct ServerRun {
     pub(super) work: WorkDraw,
     /// The completion race, where it is run.
     pub(super) race: Option<Race>,
+    /// How its host times vary.
+    pub(super) host: HostDraw,
     /// What each request takes outside of the instances.
     pub(super) request_overhead: Nanoseconds,
     /// When its instances accept work.
@@ -171,7 +173,6 @@ fn prepare_gpu<'a>(
     let predictor = predictor_of(input, gpu, co_location)?;
     let mut servers = Vec::new();
     let mut planned = Vec::new();
-    let mut hosts = Vec::new();
     let mut slots = 0;
     for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
@@ -215,11 +216,12 @@ fn prepare_gpu<'a>(
                 kind: predictor.kind().name.clone(),
             }
         })?;
-        let noise = (noise_cv > 0.0).then(|| (noise_cv, random(Purpose::Noise)));
-        hosts.push(HostDraw::new(
-            (server.batch_overhead_cv, random(Purpose::BatchOverhead)),
-            (server.request_overhead_cv, random(Purpose::RequestOverhead)),
-        ));
+        let varying = |cv: f64, purpose| (cv > 0.0).then(|| (cv, random(purpose)));
+        let noise = varying(noise_cv, Purpose::Noise);
+        let host = HostDraw::new(
+            varying(server.batch_overhead_cv, Purpose::BatchOverhead),
+            varying(server.request_overhead_cv, Purpose::RequestOverhead),
+        );
         let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
@@ -239,12 +241,13 @@ fn prepare_gpu<'a>(
             slots: first..slots,
             work: WorkDraw::new(service, noise),
             race,
+            host,
             request_overhead: server.request_overhead.to_nanoseconds(),
             startup: server.startup,
         });
     }
     let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
-    let extras = Extras::new(input, gpu, &servers, hosts)?;
+    let extras = Extras::new(input, gpu, &servers)?;
     if extras.as_ref().is_some_and(|extras| extras.overlap) {
         speeds.allow_overlap();
     }

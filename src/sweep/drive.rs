@@ -139,9 +139,7 @@ pub fn run_sweep(
     };
     manifest.seed = Some(sweep.seeds.first);
     manifest.scenario = Some(sweep.first_scenario().to_toml());
-    for (path, content) in sweep.inputs() {
-        manifest.input(path, content);
-    }
+    manifest.inputs.extend_from_slice(sweep.inputs());
     manifest.sweep = Some(facts.clone());
     manifest.stop();
     out.finish(manifest).map_err(RunError::from)?;

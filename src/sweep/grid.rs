@@ -1,6 +1,7 @@
 //! All points of a sweep, by their number.
 
 use super::axis::{Kind, Values, cell};
+use crate::report::hex;
 use sha2::{Digest, Sha256};
 use toml::Value;
 
@@ -70,7 +71,7 @@ impl Grid {
             .flat_map(|(position, axis)| axis.fields.iter().map(|f| f.values.value(*position)))
             .collect();
         let digest = self.digest(&values);
-        let id = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(&digest[..8]);
         Point { index, id, values }
     }
 

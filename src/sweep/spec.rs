@@ -9,12 +9,11 @@ use super::read::{Complaint, grid};
 use super::seeds::Seeds;
 use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
-use crate::report::hex;
-use crate::run::{KindPredictors, RunError, replace_kinds};
+use crate::report::{FileHash, hex};
+use crate::run::{KindPredictors, RunError, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use toml::Value;
 
 /// More points than this need a confirmation.
 pub const MOST_POINTS: u64 = 10_000_000;
@@ -41,8 +40,8 @@ pub struct Sweep {
     pub(super) cache: Cache,
     /// What the scenario is at its first point.
     first: Scenario,
-    /// All files that were read, as the manifest names them.
-    inputs: Vec<(PathBuf, Vec<u8>)>,
+    /// All files that were read.
+    inputs: Vec<FileHash>,
     id: String,
 }
 
@@ -148,9 +147,9 @@ impl Sweep {
         &self.first
     }
 
-    /// The files that it was made from, with their contents.
+    /// The files that it was made from, as the manifest lists them.
     #[must_use]
-    pub fn inputs(&self) -> &[(PathBuf, Vec<u8>)] {
+    pub fn inputs(&self) -> &[FileHash] {
         &self.inputs
     }
 
@@ -196,53 +195,39 @@ impl Sweep {
         }
     }
 
-    /// Reads what else the sweep depends on, and makes sure that all predictors can be made.
+    /// Notes what the sweep depends on, and makes sure that all predictors can be made.
     fn note_inputs(&mut self, text: &str) -> Result<(), SweepError> {
-        let mut inputs = vec![(self.path.clone(), text.as_bytes().to_vec())];
-        let mut read = |path: &Path| {
-            if inputs.iter().all(|(known, _)| known != path) {
-                let content = std::fs::read(path).map_err(SweepError::file(path))?;
-                inputs.push((path.to_owned(), content));
-            }
-            Ok::<(), SweepError>(())
-        };
-        for file in self.document.files() {
-            read(file)?;
+        let mut sources = Sources { files: self.document.files().to_vec(), texts: Vec::new() };
+        sources.add_arrivals(&self.first);
+        self.add_predictors(&self.first, &mut sources)?;
+        for point in self.grid.points_of_texts() {
+            // One that cannot be read, or has a file that is not there, fails when it is run, and is recorded then.
+            let Ok(scenario) = self.at(&point) else { continue };
+            sources.add_arrivals(&scenario);
+            let _ = self.add_predictors(&scenario, &mut sources);
         }
-        let others: Vec<Scenario> =
-            // One that cannot be read fails when it is run, and is recorded then.
-            self.grid.points_of_texts().filter_map(|point| self.at(&point).ok()).collect();
-        for path in named_files(&self.first) {
-            read(Path::new(&path))?;
+        sources.files.retain(|path| self.document.files().contains(path) || path.is_file());
+        let mut inputs = vec![FileHash::of_bytes(&self.path, text.as_bytes())];
+        for path in sources.files.iter().filter(|path| **path != self.path) {
+            inputs.push(FileHash::of(path).map_err(SweepError::file(path))?);
         }
-        for path in others.iter().flat_map(named_files) {
-            // The same of a file that is not there.
-            let _ = read(Path::new(&path));
-        }
-        let mut texts: Vec<(PathBuf, String)> = Vec::new();
-        let mut note = |kinds: &[KindPredictors]| {
-            let loaded = kinds
-                .iter()
-                .flat_map(|KindPredictors { source, truth }| std::iter::once(source).chain(truth));
-            for input in loaded.flat_map(|loaded| &loaded.inputs) {
-                if !texts.contains(input) {
-                    texts.push(input.clone());
-                }
-            }
-        };
+        let texts = sources.texts.iter();
+        inputs.extend(texts.map(|(path, text)| FileHash::of_bytes(path, text.as_bytes())));
+        self.inputs = inputs;
+        Ok(())
+    }
+
+    /// What the predictors of a scenario are made from.
+    fn add_predictors(&self, scenario: &Scenario, sources: &mut Sources) -> Result<(), SweepError> {
         for predictor in &self.predictors {
             for truth in &self.truths {
-                let kinds =
-                    self.cache.kinds(&self.first, predictor.as_deref(), truth.as_deref())?;
-                note(&kinds);
-                for other in &others {
-                    let kinds = self.cache.kinds(other, predictor.as_deref(), truth.as_deref());
-                    note(&kinds.unwrap_or_default());
+                let kinds = self.cache.kinds(scenario, predictor.as_deref(), truth.as_deref())?;
+                for KindPredictors { source, truth } in &kinds {
+                    let loaded = std::iter::once(source).chain(truth);
+                    loaded.flat_map(|l| &l.inputs).for_each(|text| sources.add_text(text));
                 }
             }
         }
-        inputs.extend(texts.into_iter().map(|(path, text)| (path, text.into_bytes())));
-        self.inputs = inputs;
         Ok(())
     }
 
@@ -258,30 +243,11 @@ impl Sweep {
         let mut plain = plain.clone();
         plain.remove("scenario");
         part(plain.to_string().as_bytes());
-        for (_, content) in &self.inputs[1..] {
-            part(content);
+        for input in &self.inputs[1..] {
+            part(input.sha256.as_bytes());
         }
         hex(&hash.finalize())
     }
-}
-
-/// The files that a scenario names: traces and files of rates.
-fn named_files(scenario: &Scenario) -> Vec<String> {
-    fn below(value: &Value) -> Vec<String> {
-        match value {
-            Value::Table(table) => table
-                .iter()
-                .flat_map(|(key, value)| match value {
-                    Value::String(path) if key == "path" => vec![path.clone()],
-                    other => below(other),
-                })
-                .collect(),
-            Value::Array(array) => array.iter().flat_map(below).collect(),
-            _ => Vec::new(),
-        }
-    }
-    let resolved: toml::Table = toml::from_str(&scenario.to_toml()).unwrap_or_default();
-    below(&Value::Table(resolved))
 }
 
 fn name(raw: &RawSweep, path: &Path) -> String {

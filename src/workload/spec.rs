@@ -174,7 +174,7 @@ impl ArrivalSpec {
     }
 
     /// Those that it is made of.
-    fn parts(&self) -> Vec<&Self> {
+    pub(crate) fn parts(&self) -> Vec<&Self> {
         match self {
             Self::Shaped { gaps, .. } | Self::Rates { gaps, .. } => vec![gaps],
             Self::Sum { parts } => parts.iter().map(|part| &part.arrival).collect(),

@@ -58,8 +58,18 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
-            run;
+        // Host times that vary are for the clear engine.
+        let ServerRun {
+            workload,
+            arrivals,
+            rules,
+            slots,
+            work,
+            race,
+            host: _,
+            request_overhead,
+            startup,
+        } = run;
         let max = rules.max_batch();
         let (process, clients) = match arrivals {
             Arrivals::Open(process) => (Some(process), None),

@@ -58,13 +58,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, mut extras } = run;
+        let GpuRun { servers, mut speeds, extras } = run;
         let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
-        let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
-        let hosts = extras.as_mut().map(|extras| std::mem::take(&mut extras.hosts));
-        for (server, host) in servers.iter_mut().zip(hosts.unwrap_or_default()) {
-            server.host = host;
-        }
+        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
         let mut simulation = Self {

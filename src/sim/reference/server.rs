@@ -108,8 +108,17 @@ pub(in crate::sim) struct Server {
 
 impl Server {
     pub(super) fn new(run: ServerRun) -> Self {
-        let ServerRun { workload, arrivals, rules, slots, work, race, request_overhead, startup } =
-            run;
+        let ServerRun {
+            workload,
+            arrivals,
+            rules,
+            slots,
+            work,
+            race,
+            host,
+            request_overhead,
+            startup,
+        } = run;
         let ready = startup == Nanoseconds::ZERO;
         let batcher = if ready {
             Batcher::new(rules.clone())
@@ -136,7 +145,7 @@ impl Server {
             failed: 0,
             work,
             race,
-            host: HostDraw::default(),
+            host,
             request_overhead,
             startup,
             transfers: Vec::new(),

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
 use igniter::profile::{Profile, load, profile_files};
-use igniter::report::Manifest;
+use igniter::report::FileHash;
 use igniter::units::{BatchSize, Nanoseconds, SmUnits};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -185,23 +185,23 @@ fn campaign(
     devices: &[Device],
 ) -> anyhow::Result<Campaign> {
     let launch = &args.launch;
-    let mut times = Manifest::start(Vec::new());
-    if launch.models == "emulated" {
-        let source = match &launch.emulate {
-            Some(file) => std::fs::read(file)
+    let times = match (launch.models.as_str(), &launch.emulate) {
+        ("emulated", Some(file)) => Some(
+            FileHash::of(file)
                 .with_context(|| format!("--emulate: cannot read {}", file.display()))?,
-            None => {
-                let texts = profile_files(base).into_iter().map(|(_, text)| text);
-                let predictor = args.predictor.clone().unwrap_or_default();
-                texts.chain([predictor]).collect::<String>().into_bytes()
-            }
-        };
-        times.input(Path::new("times"), &source);
-    }
+        ),
+        ("emulated", None) => {
+            let texts = profile_files(base).into_iter().map(|(_, text)| text);
+            let predictor = args.predictor.clone().unwrap_or_default();
+            let texts: String = texts.chain([predictor]).collect();
+            Some(FileHash::of_bytes(Path::new("times"), texts.as_bytes()))
+        }
+        _ => None,
+    };
     Ok(Campaign {
         kind: kind.to_string(),
         models: launch.models.clone(),
-        times: times.inputs.pop().map(|file| file.sha256),
+        times: times.map(|file| file.sha256),
         units: base.kind.units.get(),
         gpu: devices.first().map(|device| device.uuid.clone()),
         mps: launch.mps != Mps::Off && !devices.is_empty(),
