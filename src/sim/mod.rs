@@ -46,5 +46,5 @@ pub use engine::{
 pub use error::SimError;
 pub use spec::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime,
-    TimeoutAction,
+    TimeoutAction, TritonRelease,
 };
