@@ -157,7 +157,7 @@ impl Manifest {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            program: env!("CARGO_PKG_NAME").to_owned(),
+            program: "igniter".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command,
             seed: None,
