@@ -80,7 +80,10 @@ mod tests {
     fn what_makes_no_slo_is_refused() {
         let both =
             study(&TEXT.replace("slo_x_solo = 5", "slo_ms = 10\nslo_x_solo = 5")).unwrap_err();
-        assert!(both.contains("s.toml:9: workload[0].slo_x_solo: given 5 beside slo_ms"), "{both}");
+        assert!(
+            both.contains("s.toml:9: workload[0].slo_x_solo: given 5 together with slo_ms"),
+            "{both}"
+        );
         let range = study(&TEXT.replace("solo = 5", "solo = 0")).unwrap_err();
         assert!(
             range.contains("allowed: a number from 0.01 to 10000 times the solo latency"),

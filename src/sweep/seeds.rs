@@ -54,7 +54,7 @@ impl Seeds {
                 "seeds.confidence",
                 &format!("given {confidence}"),
                 "above 0 and below 1",
-                "write for example confidence = 0.95",
+                "write confidence = 0.95, for example",
             ));
         }
         let Some(half_width) = raw.half_width else {
@@ -64,7 +64,7 @@ impl Seeds {
                     "seeds.half_width",
                     "missing",
                     "a number above 0, in the unit of the metric",
-                    "say how narrow the confidence interval must be, or give only count",
+                    "give the half-width that the confidence interval must reach, or give only count",
                 ));
             }
             let count = whole("count", raw.count.unwrap_or(1), 1, 1_000_000)?;
@@ -73,7 +73,7 @@ impl Seeds {
         if raw.count.is_some() {
             return Err(complain.about(
                 "seeds.count",
-                "given beside half_width",
+                "given together with half_width",
                 "either count, or half_width with least and most",
                 "remove one of them",
             ));
@@ -83,7 +83,7 @@ impl Seeds {
                 "seeds.half_width",
                 &format!("given {half_width}"),
                 "a number above 0, in the unit of the metric",
-                "write for example half_width = 0.5",
+                "write half_width = 0.5, for example",
             ));
         }
         let least = whole("least", raw.least.unwrap_or(3), 2, 1_000_000)?;

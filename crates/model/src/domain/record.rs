@@ -138,7 +138,6 @@ pub struct FailedRequest {
     pub arrival: Nanoseconds,
     /// When it failed.
     pub at: Nanoseconds,
-    /// Why.
     pub failure: Failure,
 }
 
