@@ -17,8 +17,7 @@ pub fn solo_latency_ms(predictor: &dyn Predictor, model: &ModelName) -> Option<f
     predictor.predict(&[alone]).members.first().map(|member| member.latency_ms())
 }
 
-/// Puts SLOs in place of multiples of the solo latency (AlpaServe's SLO scale), on the GPU kind and by the predictor
-/// that are given, to whole microseconds.
+/// Replaces multiples of the solo latency (AlpaServe's SLO scale) by SLOs, rounded to whole microseconds.
 pub(super) fn resolve(scenario: &mut Scenario, predictor: &dyn Predictor) -> Result<(), RunError> {
     for entry in &mut scenario.workloads {
         let Some(factor) = entry.slo_x_solo.take() else { continue };

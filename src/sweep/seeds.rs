@@ -1,4 +1,4 @@
-//! How often each point is run, and when that is often enough.
+//! How many seeds each point runs, and when they are enough.
 
 use super::SweepError;
 use super::file::RawSeeds;
@@ -14,13 +14,13 @@ pub(super) struct Seeds {
     pub(super) least: u64,
     /// How many at most.
     pub(super) most: u64,
-    /// What is to be known well enough; without it there are exactly `least`.
+    /// The metric whose interval must be narrow enough; without it there are exactly `least` seeds.
     pub(super) until: Option<Until>,
     /// The confidence of all intervals, above 0 and below 1.
     pub(super) confidence: f64,
 }
 
-/// A metric with the half width that its confidence interval is to have at most.
+/// A metric with the largest allowed half-width of its confidence interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Until {
     pub(super) metric: String,
@@ -102,7 +102,7 @@ impl Seeds {
         Ok(Self { first, least, most, until, confidence })
     }
 
-    /// Whether the runs of one strategy say enough. Runs in which the metric is undefined count as no run.
+    /// Whether the runs of one strategy are enough. Runs in which the metric is undefined do not count.
     pub(super) fn suffice(&self, runs: &[RunRow]) -> bool {
         let Some(until) = &self.until else { return true };
         let values: Vec<f64> = runs

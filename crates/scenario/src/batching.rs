@@ -173,7 +173,7 @@ fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Ve
         return field.refuse(problems, PREFERRED_LIST);
     };
     let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
-    // Every element is looked at, so that every bad one is reported.
+    // Check every element, so that every bad one is reported.
     let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
     let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
     match sizes {

@@ -1,4 +1,4 @@
-//! `[controller]` and `[[fault]]`: what happens beside the arrivals.
+//! `[controller]` and `[[fault]]`.
 
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
@@ -89,7 +89,7 @@ const STRUCK: [(&str, Struck); 3] = [
     ("workload-crashes", Struck::WorkloadCrashes),
 ];
 
-/// A fault with the places of what it says about the rest of the file.
+/// A fault with the places of the keys that refer to the rest of the file.
 #[derive(Debug)]
 pub(super) struct RawFault {
     fault: Option<Fault>,
@@ -200,7 +200,7 @@ fn read_faults(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<R
             None
         }
     };
-    // Every element is looked at, so that every bad one is reported.
+    // Check every element, so that every bad one is reported.
     let faults: Vec<Option<RawFault>> = elements.iter().map(&mut read).collect();
     faults.into_iter().collect()
 }
@@ -233,7 +233,7 @@ fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
             gpu.zip(factor).map(|(gpu, factor)| FaultKind::GpuSlows { gpu, factor })
         }
     };
-    // Without a kind nobody knows which keys belong here.
+    // Without a kind, the allowed keys are unknown.
     if what.is_some() {
         table.finish(problems, |_| None);
     }
