@@ -229,6 +229,7 @@ fn arrivals(arrival: &ArrivalSpec) -> String {
             format!("{}, rates of {}", arrivals(gaps), path.display())
         }
         ArrivalSpec::Trace(trace) => format!("trace {}", trace.path.display()),
+        ArrivalSpec::Times(times) => format!("{} given times", times.len()),
         ArrivalSpec::Sum { parts } => {
             let parts: Vec<String> = parts.iter().map(|part| arrivals(&part.arrival)).collect();
             parts.join(" + ")

@@ -32,6 +32,8 @@ fn keys(arrival: &ArrivalSpec) -> String {
             ],
         ),
         ArrivalSpec::Trace(trace) => self::trace(trace),
+        // No file can hold them: their number tells what it was.
+        ArrivalSpec::Times(times) => process("times", [("requests", times.len().to_string())]),
         ArrivalSpec::Sum { parts } => {
             let part = |share, arrival| {
                 format!("share = {}, arrival = {}", number(share), arrival_table(arrival))

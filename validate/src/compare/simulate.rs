@@ -2,8 +2,7 @@
 
 use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
-use anyhow::Context;
-use igniter::arrivals::{ArrivalSpec, TraceSpec};
+use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{
     ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
 };
@@ -15,10 +14,6 @@ use igniter::sim::{
     SimInput, SimWorkload, simulate,
 };
 use igniter::units::{Milliseconds, Nanoseconds};
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
-use std::os::fd::AsRawFd;
 
 /// How the engine is set for a kind of model.
 ///
@@ -95,7 +90,7 @@ pub struct Simulated {
 /// measured arm does. A client that was late therefore is no difference between the arms.
 ///
 /// # Errors
-/// When the engine refuses the plan, or the arrivals cannot be written to a temporary file.
+/// When the engine refuses the plan.
 pub fn simulated_arm(
     scenario: &Scenario,
     plan: &Plan,
@@ -109,8 +104,6 @@ pub fn simulated_arm(
     let overheads: Vec<HostOverhead> =
         info.workloads.iter().map(|run| run.overhead.unwrap_or_default()).collect();
     let hosted = HostedPredictor::new(predictor, &workloads, overheads.clone());
-    // Files without a name, for as long as the engine runs: nothing of them can stay.
-    let mut files: Vec<File> = Vec::new();
     // For each workload: when requests were sent, and when they were to be.
     let mut sent: Vec<Vec<(u64, u64)>> = Vec::new();
     let mut sim_workloads = Vec::new();
@@ -118,25 +111,15 @@ pub fn simulated_arm(
         let own = rows.iter().filter(|row| row.workload == entry.workload.name);
         let mut times: Vec<(u64, u64)> = own.map(|row| (row.sent_ns, row.intended_ns)).collect();
         times.sort_unstable();
-        let mut text = String::from("sent_s\n");
-        for (ns, _) in &times {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
-        }
-        let file = tempfile::tempfile().and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            Ok(file)
-        });
-        let file = file.context("cannot write arrivals to a temporary file")?;
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        files.push(file);
+        let arrival =
+            ArrivalSpec::Times(times.iter().map(|(ns, _)| Nanoseconds::new(*ns)).collect());
         sent.push(times);
         sim_workloads.push(SimWorkload {
             workload: Workload {
                 model: HostedPredictor::model_of(&entry.workload),
                 ..entry.workload.clone()
             },
-            arrival: ArrivalSpec::Trace(TraceSpec::new(path, "sent_s")),
+            arrival,
             batching: entry.batching.clone(),
             // What a server adds was measured; the scenario's assumption of it would count twice.
             server: ServerSpec {
@@ -171,7 +154,6 @@ pub fn simulated_arm(
         count_arrivals: false,
     };
     let outcome = simulate(&input, |_| Keep::default())?;
-    drop(files);
     let mut switched = vec![None; workloads.len()];
     let actions = outcome.gpus.iter().flat_map(|gpu| &gpu.actions);
     for action in actions.filter(|action| action.kind == ActionKind::Standby) {

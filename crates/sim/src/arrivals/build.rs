@@ -5,13 +5,15 @@ use super::rate_file::read_rates;
 use super::seed::stream_of;
 use super::shaped::{ShapedArrivals, horizon};
 use super::{
-    ArrivalError, ArrivalProcess, ArrivalSpec, ConstantArrivals, GammaArrivals, MmppArrivals,
+    ArrivalError, ArrivalProcess, ArrivalSpec, ConstantArrivals, GammaArrivals,
+    ListedArrivals, MmppArrivals,
     NormalisedArrivals, PoissonArrivals, Purpose, Stream, TraceArrivals, TraceError,
     WeibullArrivals,
 };
 use igniter_model::domain::WorkloadName;
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 impl ArrivalSpec {
     /// Makes the arrival process of one workload. All its arrivals are before `duration`.
@@ -90,6 +92,9 @@ impl Builder<'_> {
             }
             ArrivalSpec::Trace(trace) => {
                 Box::new(TraceArrivals::read(trace, duration).map_err(|e| self.bad_file(e))?)
+            }
+            ArrivalSpec::Times(times) => {
+                Box::new(ListedArrivals::new(Arc::clone(times), duration))
             }
             ArrivalSpec::Sum { parts } => {
                 let total: f64 = parts.iter().map(|part| part.share).sum();

@@ -18,6 +18,7 @@ impl ArrivalSpec {
     }
 
     /// The same in a time in ns. No integer: clocks of shapes may show more than 584 years.
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
     fn expected_within(&self, rate_rps: f64, end_ns: f64) -> f64 {
         match self {
             Self::Constant
@@ -32,6 +33,7 @@ impl ArrivalSpec {
             Self::Rates { gaps, path, rate_scale } => read_rates(path, *rate_scale, rate_rps)
                 .map_or(0.0, |clock| gaps.expected_within(rate_rps, clock.reading(end_ns))),
             Self::Trace(_) => 0.0,
+            Self::Times(times) => times.partition_point(|time| time.as_f64() < end_ns) as f64,
             Self::Sum { parts } => {
                 let total: f64 = parts.iter().map(|part| part.share).sum();
                 let of = |part: &super::ArrivalPart| {

@@ -3,6 +3,7 @@
 use super::RateShape;
 use igniter_model::units::Nanoseconds;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How the requests of a workload arrive. The mean rate is the workload's own, where nothing else is said.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,9 @@ pub enum ArrivalSpec {
     },
     /// The arrival times of a file, in order. The workload's rate then only serves planning.
     Trace(TraceSpec),
+    /// These very times, ascending, for callers that have them in memory. The workload's rate then only serves
+    /// planning. A scenario file cannot ask for it.
+    Times(Arc<[Nanoseconds]>),
     /// Several processes at once.
     Sum {
         /// One or more.
@@ -159,7 +163,7 @@ impl ArrivalSpec {
     /// Whether its rate is that of a file, or of answers, and not the workload's.
     #[must_use]
     pub fn has_own_rate(&self) -> bool {
-        self.any(&|spec| matches!(spec, Self::Trace(_) | Self::Rates { .. } | Self::ClosedLoop(_)))
+        self.any(&|spec| matches!(spec, Self::Trace(_) | Self::Times(_) | Self::Rates { .. } | Self::ClosedLoop(_)))
     }
 
     /// Whether it is a closed loop, or has one in it.
@@ -186,6 +190,7 @@ impl ArrivalSpec {
             | Self::Normalised
             | Self::Mmpp { .. }
             | Self::ClosedLoop(_)
+            | Self::Times(_)
             | Self::Trace(_) => Vec::new(),
         }
     }
@@ -223,6 +228,7 @@ impl ArrivalSpec {
             | Self::Gamma { .. }
             | Self::Weibull { .. }
             | Self::Normalised
+            | Self::Times(_)
             | Self::Mmpp { .. } => {}
         }
     }
