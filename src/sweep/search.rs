@@ -38,7 +38,7 @@ impl Judge {
     /// # Errors
     /// For the first number outside its range.
     pub fn check(&self) -> Result<(), SweepError> {
-        let bad = |what: String| Err(SweepError::Search(what));
+        let bad = |what: String| Err(SweepError::CapacitySearch(what));
         if !(self.target_pct > 0.0 && self.target_pct <= 100.0) {
             return bad(format!("--target {}: allowed: above 0, at most 100", self.target_pct));
         }
@@ -120,14 +120,14 @@ pub struct Capacity {
 
 /// A scenario whose plans are searched.
 #[derive(Debug)]
-pub struct Search {
+pub struct CapacitySearch {
     scenario: Scenario,
     kinds: Vec<KindPredictors>,
     sources: Sources,
     judge: Judge,
 }
 
-impl Search {
+impl CapacitySearch {
     /// Prepares a search.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl Search {
         let Range { from, to, precision } = range;
         let least = if find == Find::Gpus { 0.0 } else { f64::MIN_POSITIVE };
         if !(from >= least && to > from && to.is_finite() && precision > 0.0) {
-            return Err(SweepError::Search(format!(
+            return Err(SweepError::CapacitySearch(format!(
                 "--from {from} --to {to} --precision {precision}: allowed: 0 < from < to (headroom: \
                  0 ≤ from < to) and a precision above 0"
             )));
@@ -277,7 +277,7 @@ impl Search {
     ) -> Result<Vec<Candidate>, SweepError> {
         let headrooms = super::decimal::DecimalRange::new(from, to, step);
         let Some(headrooms) = headrooms.filter(|range| range.len() <= MOST_HEADROOMS) else {
-            return Err(SweepError::Search(format!(
+            return Err(SweepError::CapacitySearch(format!(
                 "headroom from {from} to {to} in steps of {step} (--step of frontier, --precision of capacity): \
                  allowed: a step above 0 that leads there, and at most {MOST_HEADROOMS} steps"
             )));
@@ -300,7 +300,8 @@ impl Search {
     ) -> Result<Candidate, SweepError> {
         let chosen = strategy(name).map_err(RunError::from)?;
         let mut scenario = self.scenario.clone();
-        let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
+        let too_far =
+            |error: crate::units::UnitError| SweepError::CapacitySearch(error.to_string());
         for workload in &mut scenario.workloads {
             let workload = &mut workload.workload;
             match find {
@@ -346,7 +347,7 @@ impl Search {
             for (seed, outcome) in runs {
                 let run = RunRow { seed, outcome };
                 values.extend(run.metric(metric, None));
-                numbers = Some(run.outcome.map_err(SweepError::Search)?);
+                numbers = Some(run.outcome.map_err(SweepError::CapacitySearch)?);
             }
             let interval = confidence_interval(&values, self.judge.confidence);
             (low, high) = interval.map_or((0.0, 100.0), |i| {
@@ -428,9 +429,9 @@ mod tests {
         assert_eq!(pareto(&all), [true, true, false, false, true, true]);
     }
 
-    fn search(judge: Judge) -> Search {
+    fn search(judge: Judge) -> CapacitySearch {
         let path = Path::new("scenarios/motivating-3.toml");
-        let mut search = Search::new(path, &Overrides::default(), judge).unwrap();
+        let mut search = CapacitySearch::new(path, &Overrides::default(), judge).unwrap();
         let s = crate::units::Nanoseconds::from_seconds;
         search.scenario.duration = s(1.5).unwrap();
         search.scenario.warmup = s(0.25).unwrap();
