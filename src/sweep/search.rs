@@ -38,7 +38,7 @@ impl Judge {
     /// # Errors
     /// For the first number outside its range.
     pub fn check(&self) -> Result<(), SweepError> {
-        let bad = |what: String| Err(SweepError::CapacitySearch(what));
+        let bad = |what: String| Err(SweepError::Search(what));
         if !(self.target_pct > 0.0 && self.target_pct <= 100.0) {
             return bad(format!("--target {}: allowed: above 0, at most 100", self.target_pct));
         }
@@ -182,7 +182,7 @@ impl CapacitySearch {
         let Range { from, to, precision } = range;
         let least = if find == Find::Gpus { 0.0 } else { f64::MIN_POSITIVE };
         if !(from >= least && to > from && to.is_finite() && precision > 0.0) {
-            return Err(SweepError::CapacitySearch(format!(
+            return Err(SweepError::Search(format!(
                 "--from {from} --to {to} --precision {precision}: allowed: 0 < from < to (headroom: \
                  0 ≤ from < to) and a precision above 0"
             )));
@@ -277,7 +277,7 @@ impl CapacitySearch {
     ) -> Result<Vec<Candidate>, SweepError> {
         let headrooms = super::decimal::DecimalRange::new(from, to, step);
         let Some(headrooms) = headrooms.filter(|range| range.len() <= MOST_HEADROOMS) else {
-            return Err(SweepError::CapacitySearch(format!(
+            return Err(SweepError::Search(format!(
                 "headroom from {from} to {to} in steps of {step} (--step of frontier, --precision of capacity): \
                  allowed: a step above 0 that leads there, and at most {MOST_HEADROOMS} steps"
             )));
@@ -300,8 +300,7 @@ impl CapacitySearch {
     ) -> Result<Candidate, SweepError> {
         let chosen = strategy(name).map_err(RunError::from)?;
         let mut scenario = self.scenario.clone();
-        let too_far =
-            |error: crate::units::UnitError| SweepError::CapacitySearch(error.to_string());
+        let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
         for workload in &mut scenario.workloads {
             let workload = &mut workload.workload;
             match find {
@@ -347,7 +346,7 @@ impl CapacitySearch {
             for (seed, outcome) in runs {
                 let run = RunRow { seed, outcome };
                 values.extend(run.metric(metric, None));
-                numbers = Some(run.outcome.map_err(SweepError::CapacitySearch)?);
+                numbers = Some(run.outcome.map_err(SweepError::Search)?);
             }
             let interval = confidence_interval(&values, self.judge.confidence);
             (low, high) = interval.map_or((0.0, 100.0), |i| {

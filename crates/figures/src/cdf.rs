@@ -1,7 +1,7 @@
 //! Latency distributions: one chart for each workload, one line for each strategy, the SLO as a line.
 
 use super::axis::Axis;
-use super::panel::{Key, Legend};
+use super::panel::Key;
 use super::panels::{Marks, Panels, Place, Plot, Series};
 use super::style::{INK, Looks, TICK};
 use super::text::{shortened, titled};

@@ -179,9 +179,10 @@ impl Legend {
     }
 
     fn width((key, words): &(Key, String)) -> i32 {
-        let key = if *key == Key::Title { 0 } else { Self::KEY + 12 };
-        let bold = if *key == Key::Title { super::text::BOLD } else { 1.0 };
-        key + dots(width(words, LABEL) * bold)
+        match key {
+            Key::Title => dots(width(words, LABEL) * super::text::BOLD),
+            _ => Self::KEY + 12 + dots(width(words, LABEL)),
+        }
     }
 
     /// As few lines as need be, about equally long: no entry stands alone below a full line.

@@ -3,7 +3,7 @@
 use super::PlotError;
 use super::axis::Axis;
 use super::panel::{Key, Legend};
-use super::panels::{Marks, Panels, Place, Plot, Rule, Series};
+use super::panels::{Marks, Panels, Plot, Rule, Series};
 use super::style::{GREY, INK, Look};
 
 const BAND: (i32, i32) = (14, 8);
