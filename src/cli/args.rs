@@ -4,7 +4,9 @@ use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, StudyArgs};
 use super::planning::{PlanningArgs, RefineArgs};
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
+use crate::results::RequestFormat;
 use crate::units::Nanoseconds;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -52,6 +54,8 @@ pub(super) enum Command {
     Trace(super::trace_args::TraceArgs),
     /// Make one HTML page with charts from a folder of results
     Report(ReportArgs),
+    /// Print a table of a folder of results for a paper: LaTeX, Markdown or CSV
+    Table(TableArgs),
     /// Run a scenario at many points: every strategy, several seeds, one row for each workload
     Sweep(SweepArgs),
     /// Combine the shards of a sweep
@@ -140,11 +144,10 @@ pub(super) struct SchemaArgs {
     pub output: Option<PathBuf>,
 }
 
-/// The file format of a request log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum RequestsFormat {
-    Csv,
-    Parquet,
+/// The formats of a request log, by name.
+fn request_format() -> impl TypedValueParser<Value = RequestFormat> {
+    PossibleValuesParser::new(RequestFormat::NAMES)
+        .map(|name| RequestFormat::from_name(&name).unwrap_or_default())
 }
 
 /// Reads `FROM..TO` in seconds.
@@ -179,8 +182,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, requires = "output")]
     pub requests: bool,
     /// The format of the request file; parquet writes requests.parquet, with times in ns
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "requests")]
-    pub requests_format: RequestsFormat,
+    #[arg(long, value_parser = request_format(), value_name = "FORMAT", default_value = "csv", requires = "requests")]
+    pub requests_format: RequestFormat,
     /// Write what ran when, GPU by GPU, as a trace for ui.perfetto.dev (about 200 bytes for each
     /// batch, arrival and state of a GPU)
     #[arg(long, value_name = "FILE")]
@@ -230,6 +233,50 @@ pub(super) struct ReportArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub print: PrintArgs,
+}
+
+/// The formats of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TableFormat {
+    /// A tabular with the rules of the package booktabs
+    Latex,
+    /// As on GitHub
+    Markdown,
+    /// With every digit
+    Csv,
+}
+
+/// What a table of a comparison has a row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TableOf {
+    /// GPUs, cost, missed SLOs and power
+    Strategies,
+    /// Latencies and violations
+    Workloads,
+    /// Where each workload runs
+    Placements,
+    /// Use and power
+    Gpus,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: igniter table results/paper-12 --format latex -o strategies.tex")]
+pub(super) struct TableArgs {
+    /// A folder that a command wrote with -o: of a comparison, a sweep, a search or a study
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// What the table has a row for, where the folder is of a comparison
+    #[arg(long, value_enum, default_value_t = TableOf::Strategies, conflicts_with = "file")]
+    pub of: TableOf,
+    /// Take this CSV file of the folder
+    #[arg(long, value_name = "NAME")]
+    pub file: Option<String>,
+    /// The format
+    #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
+    pub format: TableFormat,
+    /// Write it to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

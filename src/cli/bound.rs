@@ -7,7 +7,7 @@ use crate::plan::{lower_bound, strategy};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Document {
+struct BoundJson {
     gpus: Option<usize>,
     fractional_gpus: Option<f64>,
     method: Option<&'static str>,
@@ -24,7 +24,7 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
         None => study.plan(strategy("optimal")?.as_ref()).bound,
     };
     if args.print.json {
-        output::print_json(&Document {
+        output::print_json(&BoundJson {
             gpus: bound.as_ref().map(|b| b.gpus),
             fractional_gpus: bound.as_ref().map(|b| b.fractional_gpus),
             method: bound.as_ref().map(|b| b.method.as_str()),

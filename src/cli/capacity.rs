@@ -7,12 +7,12 @@ use super::{Outcome, output};
 use crate::plan::Replicas;
 use crate::results::{Existing, Manifest, OutputDir, short};
 use crate::run::Overrides;
-use crate::sweep::{Candidate, Capacity, Find, Judge, Range, Search};
+use crate::sweep::{Candidate, Capacity, CapacitySearch, Find, Judge, Range};
 use anyhow::ensure;
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct CapacityJson<'a> {
     scenario: &'a str,
     find: Find,
     target_pct: f64,
@@ -21,7 +21,7 @@ struct Document<'a> {
 }
 
 /// The search that a command asks for.
-pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Result<Search> {
+pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Result<CapacitySearch> {
     let overrides = Overrides {
         seed: scenario.seed,
         profile: scenario.predictor.profile.clone(),
@@ -36,7 +36,7 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         least: judge.least.into(),
         most: judge.most.into(),
     };
-    let search = Search::new(&scenario.scenario, &overrides, judge)?;
+    let search = CapacitySearch::new(&scenario.scenario, &overrides, judge)?;
     Ok(if replicas { search.with_replicas(Replicas::Allowed) } else { search })
 }
 
@@ -69,7 +69,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
         write(dir, manifest, &found)?;
     }
     if args.result.print.json {
-        output::print_json(&Document {
+        output::print_json(&CapacityJson {
             scenario: &search.scenario().name,
             find,
             target_pct: args.judge.target,

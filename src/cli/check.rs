@@ -12,7 +12,7 @@ use crate::units::Nanoseconds;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
-struct Document {
+struct CheckJson {
     scenario: String,
     strategy: String,
     requests_per_s: f64,
@@ -73,7 +73,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::of(passed))
 }
 
-fn document(study: &Study, plan: &Plan) -> Document {
+fn document(study: &Study, plan: &Plan) -> CheckJson {
     let scenario = study.scenario();
     let units = study.kind().units;
     let rate = |name: &str| {
@@ -121,7 +121,7 @@ fn document(study: &Study, plan: &Plan) -> Document {
             .collect(),
     });
     let total: f64 = workloads.iter().map(|row| row.rate_rps).sum();
-    Document {
+    CheckJson {
         scenario: scenario.name.clone(),
         strategy: plan.strategy.clone(),
         requests_per_s: total,
@@ -245,7 +245,7 @@ fn arrivals(arrival: &ArrivalSpec) -> String {
     }
 }
 
-fn text(study: &Study, document: &Document) -> String {
+fn text(study: &Study, document: &CheckJson) -> String {
     let scenario = study.scenario();
     let kind = study.kind();
     let seconds = |time: crate::units::Nanoseconds| time.as_seconds();

@@ -7,7 +7,7 @@ use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
-use crate::results::{Comparison, StrategyResult, comparison_text, short};
+use crate::results::{Comparison, StrategyResult, comparison_text, pick};
 use crate::run::Logging;
 use rayon::prelude::*;
 
@@ -53,54 +53,27 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::of(placed))
 }
 
-/// The share of requests over their SLO in percent, mean of the workloads.
-fn over_slo(result: &StrategyResult) -> Option<f64> {
-    let shares = result.workloads.iter().filter_map(|w| w.slo_violation_pct);
-    let (sum, n) = shares.fold((0.0, 0_u32), |(sum, n), share| (sum + share, n + 1));
-    (n > 0).then(|| sum / f64::from(n))
-}
-
-/// The lowest and the highest P99 of the workloads, as parts of their SLOs.
-fn p99_ratios(result: &StrategyResult) -> Option<(f64, f64)> {
-    let ratios = result.workloads.iter().filter_map(|w| Some(w.p99_ms? / w.slo_ms));
-    let (low, high) =
-        ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), r| (low.min(r), high.max(r)));
-    low.is_finite().then_some((low, high))
-}
-
 /// One line for each strategy. Planning time is shown to people only: it differs from run to run.
 fn overview(comparison: &Comparison, seconds: &[f64]) -> String {
-    let header = [
+    let keys = [
         "strategy",
-        "GPUs",
-        "bound",
-        "$/h",
-        "predicted misses",
-        "simulated misses",
-        "over SLO",
-        "P99 / SLO",
-        "planned in",
+        "gpu_count",
+        "gpu_bound",
+        "cost_per_hour",
+        "predicted_misses",
+        "missed_of",
+        "over_slo",
+        "p99_range",
     ];
+    let columns = pick(&StrategyResult::COLUMNS, &keys);
+    let header: Vec<&str> =
+        columns.iter().map(|column| column.short).chain(["planned in"]).collect();
     let rows = comparison.strategies.iter().zip(seconds).map(|(result, seconds)| {
-        let of = result.workloads.len();
-        vec![
-            result.strategy.clone(),
-            result.gpu_count.to_string(),
-            result.gpu_bound.map_or_else(|| "–".to_owned(), |bound| format!("≥ {bound}")),
-            format!("{:.2}", result.cost_per_hour),
-            format!("{} of {of}", result.predicted_violations),
-            format!("{} of {of}", result.misses()),
-            over_slo(result).map_or_else(|| "–".to_owned(), |pct| format!("{} %", short(pct))),
-            p99_ratios(result).map_or_else(
-                || "–".to_owned(),
-                |(low, high)| format!("{} – {}", short(low), short(high)),
-            ),
-            if *seconds < 1.0 {
-                format!("{:.1} ms", seconds * 1e3)
-            } else {
-                format!("{seconds:.1} s")
-            },
-        ]
+        let time = match *seconds {
+            seconds if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
+            seconds => format!("{seconds:.1} s"),
+        };
+        columns.iter().map(|column| column.shown(result)).chain([time]).collect()
     });
     // A narrow terminal does without the time first, the strategy and its misses stay.
     output::fitted_table(&header, rows, &[8, 2, 7, 4, 6])

@@ -10,7 +10,7 @@ use crate::profile::{self, read_colocated, read_solo_table};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct FitJson<'a> {
     #[serde(flatten)]
     coefficients: &'a CoefficientsFile,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
         write_file(path, &file.to_json())?;
     }
     if args.print.json {
-        output::print_json(&Document { coefficients: &file, accuracy: report })?;
+        output::print_json(&FitJson { coefficients: &file, accuracy: report })?;
     } else if !args.print.quiet {
         let mut text = match &file {
             CoefficientsFile::Igniter(file) => igniter(file),

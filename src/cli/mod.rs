@@ -36,6 +36,7 @@ mod simulate;
 mod study;
 mod sweep;
 mod sweep_args;
+mod table;
 mod trace;
 mod trace_args;
 
@@ -109,6 +110,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Table(args) => table::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),

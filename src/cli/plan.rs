@@ -16,7 +16,7 @@ use serde::Serialize;
 const MOST_BOUNDED: usize = 14;
 
 #[derive(Serialize)]
-struct Document {
+struct PlanJson {
     #[serde(flatten)]
     plan: PlanFile,
     violations: Vec<String>,
@@ -81,7 +81,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let met = planned.refined.as_ref().is_none_or(|refined| refined.met);
     let passed = violations.is_empty() && plan.infeasible.is_empty() && met;
     if args.print.json {
-        output::print_json(&Document { plan: file, violations, explanations })?;
+        output::print_json(&PlanJson { plan: file, violations, explanations })?;
     } else if args.output.is_none() && args.format == PlanFormat::Igniter {
         output::print(&igniter().join("\n"))?;
     } else if !args.print.quiet {

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Document {
+struct PredictJson {
     predictor: &'static str,
     members: Vec<MemberDocument>,
     power_w: f64,
@@ -77,7 +77,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     {
         bail!("{text}: too far outside the measured range for a prediction");
     }
-    let document = Document {
+    let document = PredictJson {
         predictor: predictor.name(),
         members: members
             .iter()
@@ -134,7 +134,7 @@ fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member>
     Ok(Member { model, batch, sm })
 }
 
-fn described(document: &Document) -> String {
+fn described(document: &PredictJson) -> String {
     let rows = document.members.iter().map(|m| {
         vec![
             m.model.to_string(),

@@ -1,7 +1,7 @@
 //! `igniter simulate`
 
 use super::Outcome;
-use super::args::{RequestsFormat, SimulateArgs};
+use super::args::SimulateArgs;
 use super::files::{check_writable, write_file_with};
 use super::output;
 use super::plan::study;
@@ -9,16 +9,14 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::results::{
-    ActionRow, ArrivalRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace,
-};
+use crate::results::{ActionRow, ArrivalRow, InfeasibleRow, Truth, comparison_text, write_trace};
 use crate::run::Logging;
 use crate::units::Nanoseconds;
 use anyhow::ensure;
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct SimulateJson<'a> {
     scenario: &'a str,
     strategy: &'a str,
     seed: u64,
@@ -66,12 +64,8 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     };
     let progress = Progress::new(1 + folder.steps(), args.print.quiet);
     progress.at(format!("simulating {}", plan.strategy));
-    let format = match args.requests_format {
-        RequestsFormat::Csv => RequestFormat::Csv,
-        RequestsFormat::Parquet => RequestFormat::Parquet,
-    };
     let logging = Logging {
-        requests: folder.dir().filter(|_| args.requests).map(|dir| (dir, format)),
+        requests: folder.dir().filter(|_| args.requests).map(|dir| (dir, args.requests_format)),
         trace: args
             .trace_out
             .as_ref()
@@ -90,7 +84,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     drop(progress);
     let result = &comparison.strategies[0];
     if args.print.json {
-        output::print_json(&Document {
+        output::print_json(&SimulateJson {
             scenario: &comparison.scenario,
             strategy: &result.strategy,
             seed: comparison.seed,
@@ -99,7 +93,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             cost_per_hour: result.cost_per_hour,
             infeasible: &result.infeasible,
             workloads: &result.workloads,
-            arrivals: &result.arrivals,
+            arrivals: &result.details.arrivals,
             gpus: &result.gpus,
             actions: &result.actions,
             simulated_s: comparison.simulated_s,

@@ -10,7 +10,7 @@ use crate::profile::{
 use crate::reproduce::predicted_mark;
 use crate::results::{Existing, Manifest, OutputDir};
 use crate::study::{
-    ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
+    AccuracyStudy, ExperimentRow, Score, ScoredSet, StudyData, StudyOptions, accuracy_study,
     coverage_curve, experiments,
 };
 use anyhow::bail;
@@ -49,9 +49,9 @@ impl Measured {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct StudyJson<'a> {
     #[serde(flatten)]
-    study: &'a Study,
+    study: &'a AccuracyStudy,
     experiments: &'a [ExperimentRow],
 }
 
@@ -86,7 +86,7 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         dir.finish(manifest)?;
     }
     if args.print.json {
-        output::print_json(&Document { study: &study, experiments: &experiments })?;
+        output::print_json(&StudyJson { study: &study, experiments: &experiments })?;
     } else if !args.print.quiet {
         let mut text = output::table(&HEADER, rows(&study)) + "\n" + &notes(&study);
         if !experiments.is_empty() {
@@ -103,11 +103,11 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
 
 fn write(
     dir: &mut OutputDir,
-    study: &Study,
+    study: &AccuracyStudy,
     experiments: &[ExperimentRow],
     seed: u64,
 ) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(&Document { study, experiments })? + "\n";
+    let json = serde_json::to_string_pretty(&StudyJson { study, experiments })? + "\n";
     dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
     let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
     if !experiments.is_empty() {
@@ -159,7 +159,7 @@ const HEADER: [&str; 12] = [
     "+ covers %",
 ];
 
-fn rows(study: &Study) -> Vec<Vec<String>> {
+fn rows(study: &AccuracyStudy) -> Vec<Vec<String>> {
     let row = |row: &crate::study::StudyRow| {
         let Score { n, mape_pct, p95_pct, max_pct, bias_pct, slowdown_correlation, .. } = row.score;
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
@@ -185,7 +185,7 @@ fn rows(study: &Study) -> Vec<Vec<String>> {
 }
 
 /// What was left out, the noise floor, and errors by model.
-fn notes(study: &Study) -> String {
+fn notes(study: &AccuracyStudy) -> String {
     let mut text = String::new();
     for (recipe, reason) in &study.skipped {
         text += &format!("\nskipped: {recipe}: {reason}");

@@ -1,7 +1,8 @@
 //! The sections of predictions against measurements, as `igniter accuracy` leaves them.
 
-use super::charts::{Bars, Chart, Lines, thinned};
+use super::charts::Chart;
 use super::{Cell, Page, Table};
+use crate::results::{Bars, Lines, thinned};
 use serde::Deserialize;
 use std::io;
 use std::path::Path;
@@ -118,7 +119,7 @@ pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
             ("mean".to_owned(), value(|errors| errors.mape_pct)),
             ("95th percentile".to_owned(), value(|errors| errors.p95_pct)),
         ],
-        y: "absolute error (%)",
+        y: "absolute error (%)".to_owned(),
         ..Bars::default()
     };
     page.chart(Chart::Bars(bars), "The predictor beside simpler ways to predict.");

@@ -1,7 +1,6 @@
-//! What the charts of a page draw: data and names, no look. The script (`assets/page.js`) makes the
-//! options of the chart library of it.
+//! Charts as the script (`assets/page.js`) takes them, which makes the options of the chart library of them.
 
-use super::cell::number_value;
+use crate::results::{Bars, Lines, number_value, series_looks};
 use serde_json::{Value, json};
 
 /// One chart.
@@ -13,42 +12,9 @@ pub(super) enum Chart {
     Lines(Lines),
 }
 
-/// Groups of bars, one bar of each series in each group.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Bars {
-    /// What stands below the groups.
-    pub(super) groups: Vec<String>,
-    /// (name, value in each group) of the series.
-    pub(super) series: Vec<(String, Vec<Option<f64>>)>,
-    /// The title of the values, with their unit.
-    pub(super) y: &'static str,
-    /// Whether the axis of values is logarithmic.
-    pub(super) log: bool,
-    /// Whether the series are stacked on each other.
-    pub(super) stacked: bool,
-    /// A mark in each group: its name, and its value in each.
-    pub(super) marks: Option<(&'static str, Vec<Option<f64>>)>,
-}
-
-/// Lines through points, or the points alone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
-    /// (name, points) of the series.
-    pub(super) series: Vec<(String, Vec<(f64, f64)>)>,
-    /// The titles of both axes, with their units.
-    pub(super) axes: (&'static str, &'static str),
-    /// Whether the axes are logarithmic.
-    pub(super) log: (bool, bool),
-    /// Whether the line stays at a point's value until the next.
-    pub(super) steps: bool,
-    /// Whether only the points are drawn, and the line on which both values are equal.
-    pub(super) points_alone: bool,
-    /// With points alone: how far both values may differ between two dotted lines, in parts of the one across.
-    pub(super) band: Option<f64>,
-    /// Lines up the chart, with what they say.
-    pub(super) up: Vec<(f64, &'static str)>,
-    /// Lines across the chart, with what they say.
-    pub(super) across: Vec<(f64, &'static str)>,
+/// Which colour, symbol and dashes each series has.
+fn looks<T>(series: &[(String, T)]) -> Vec<usize> {
+    series_looks(&series.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
 }
 
 impl Chart {
@@ -60,7 +26,10 @@ impl Chart {
             Self::Bars(bars) => {
                 let series = bars.series.iter();
                 let series: Vec<Value> = series
-                    .map(|(name, values)| json!({ "name": name, "values": optional(values) }))
+                    .zip(looks(&bars.series))
+                    .map(|((name, values), look)| {
+                        json!({ "name": name, "look": look, "values": optional(values) })
+                    })
                     .collect();
                 let marks = bars.marks.as_ref();
                 let marks = marks.map(|(name, v)| json!({ "name": name, "values": optional(v) }));
@@ -71,8 +40,10 @@ impl Chart {
             }
             Self::Lines(lines) => {
                 let pair = |(x, y): &(f64, f64)| json!([number_value(*x), number_value(*y)]);
-                let series = lines.series.iter().map(|(name, points)| {
-                    json!({ "name": name, "points": points.iter().map(pair).collect::<Vec<_>>() })
+                let series = lines.series.iter().zip(looks(&lines.series));
+                let series = series.map(|((name, points), look)| {
+                    let points: Vec<Value> = points.iter().map(pair).collect();
+                    json!({ "name": name, "look": look, "points": points })
                 });
                 let at = |(value, words): &(f64, &str)| json!({ "at": number_value(*value), "words": words });
                 json!({
@@ -84,26 +55,5 @@ impl Chart {
                 })
             }
         }
-    }
-}
-
-/// At most `limit` of these, evenly spaced, both ends among them.
-pub(super) fn thinned<T: Copy>(values: &[T], limit: usize) -> Vec<T> {
-    if values.len() <= limit || limit < 2 {
-        return values.to_vec();
-    }
-    (0..limit).map(|i| values[i * (values.len() - 1) / (limit - 1)]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thinning_keeps_both_ends() {
-        let values: Vec<usize> = (0..1000).collect();
-        let thin = thinned(&values, 11);
-        assert_eq!((thin.len(), thin[0], thin[10]), (11, 0, 999));
-        assert_eq!(thinned(&values[..5], 11), [0, 1, 2, 3, 4]);
     }
 }

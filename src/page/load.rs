@@ -1,6 +1,6 @@
 //! Reads a folder of results, whichever command wrote it.
 
-use super::{Accuracy, Cell, Document, EmbeddedFigure, Provenance, Source, Table, Validation};
+use super::{Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, Source, Table, Validation};
 use super::{sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
@@ -192,7 +192,7 @@ fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
     Ok(Table { title: name.to_owned(), columns, rows, note })
 }
 
-fn document(name: &str, value: &Value) -> Document {
+fn document(name: &str, value: &Value) -> FileValues {
     fn walk(path: &str, value: &Value, found: &mut Vec<(String, Cell)>) {
         match value {
             Value::Object(members) => {
@@ -208,5 +208,5 @@ fn document(name: &str, value: &Value) -> Document {
     let mut values = Vec::new();
     walk("", value, &mut values);
     values.truncate(VALUES);
-    Document { name: name.to_owned(), values }
+    FileValues { name: name.to_owned(), values }
 }

@@ -11,7 +11,6 @@
 //! without a manifest depends on the results alone, byte for byte.
 
 mod accuracy;
-mod cell;
 mod charts;
 mod comparison;
 mod figures;
@@ -28,10 +27,10 @@ mod validation;
 mod words;
 mod workloads;
 
+pub use crate::results::Cell;
 pub use accuracy::Accuracy;
-pub use cell::Cell;
 pub use load::{PageError, read_source};
-pub use source::{Document, EmbeddedFigure, Provenance, Source};
+pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::Table;
 pub use validation::Validation;
 

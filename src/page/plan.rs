@@ -2,7 +2,7 @@
 
 use super::html::Html;
 use crate::domain::ModelName;
-use crate::results::{PlanRow, StrategyResult, trimmed};
+use crate::results::{PlanRow, StrategyResult, model_looks, trimmed};
 
 /// GPUs that are drawn; the table of placements has all.
 const DRAWN: usize = 60;
@@ -22,7 +22,8 @@ const COLOURS: [(&str, &str); 8] = [
 
 fn colour(model: &ModelName, models: &[&ModelName]) -> (&'static str, &'static str) {
     let index = models.iter().position(|known| *known == model).unwrap_or(0);
-    COLOURS[index % COLOURS.len()]
+    let looks = model_looks(&models.iter().map(|model| model.as_str()).collect::<Vec<_>>());
+    COLOURS[looks[index] % COLOURS.len()]
 }
 
 /// The colours of the models.

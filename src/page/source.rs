@@ -14,7 +14,7 @@ pub struct EmbeddedFigure {
 
 /// The single values of a JSON file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Document {
+pub struct FileValues {
     /// The file.
     pub name: String,
     /// (path, value) of those that are no lists.
@@ -61,7 +61,7 @@ pub struct Source {
     /// All other tables.
     pub tables: Vec<Table>,
     /// The single values of JSON files.
-    pub documents: Vec<Document>,
+    pub documents: Vec<FileValues>,
     /// Pictures, where there is no chart of the same.
     pub figures: Vec<EmbeddedFigure>,
     /// What was left out, and why.

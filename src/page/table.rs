@@ -1,6 +1,6 @@
 //! A table that can be sorted and filtered.
 
-use super::cell::Cell;
+use super::Cell;
 use super::html::Html;
 use serde_json::{Value, json};
 
@@ -24,8 +24,7 @@ impl Table {
     /// Whether all that stands in a column is numbers.
     pub(super) fn is_numeric(&self, column: usize) -> bool {
         let cells = || self.rows.iter().filter_map(|row| row.get(column));
-        cells().any(|cell| matches!(cell, Cell::Number(_)))
-            && cells().all(|cell| !matches!(cell, Cell::Text(_)))
+        cells().any(|cell| cell.number().is_some()) && !cells().any(Cell::is_words)
     }
 
     pub(super) fn write(&self, id: &str, html: &mut Html) {

@@ -1,6 +1,6 @@
 //! The summary in words.
 
-use super::{Document, Source, sweep, validation};
+use super::{FileValues, Source, sweep, validation};
 use crate::results::{Comparison, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
@@ -57,13 +57,12 @@ fn of_comparison(comparison: &Comparison) -> Vec<String> {
 fn of_strategy(result: &StrategyResult) -> String {
     let n = result.workloads.len();
     let plural = if result.gpu_count == 1 { "" } else { "s" };
-    let power: f64 = result.gpus.iter().map(|gpu| gpu.power_w).sum();
     let head = format!(
         "{} uses {} GPU{plural} for {:.2} $/h and draws {} W on average",
         result.strategy,
         result.gpu_count,
         result.cost_per_hour,
-        short(power)
+        short(result.power_w())
     );
     let missed: Vec<_> = result.workloads.iter().filter(|w| w.verdict.is_miss()).collect();
     if missed.is_empty() {
@@ -114,7 +113,7 @@ fn verdict(comparison: &Comparison) -> String {
 }
 
 /// What `igniter accuracy` and `validate compare` say in one line.
-fn of_errors(document: &Document) -> Option<String> {
+fn of_errors(document: &FileValues) -> Option<String> {
     let value = |key: &str| document.values.iter().find(|(path, _)| path == key)?.1.number();
     let mape = value("mape_pct")?;
     let mut sentence = format!("The mean absolute error of predictions is {} %", short(mape));

@@ -1,10 +1,8 @@
 //! A section for each workload: its numbers, distribution, course over time and batches.
 
 use super::Page;
-use super::charts::{Bars, Chart, Lines, thinned};
-use super::comparison::{verdict, window};
+use super::charts::Chart;
 use crate::results::{Comparison, StrategyResult, short, short_option, trimmed};
-use std::collections::BTreeSet;
 
 /// Workloads that have a section; with more, those closest to their SLO or beyond.
 const SECTIONS: usize = 48;
@@ -71,46 +69,13 @@ fn workload(page: &mut Page, comparison: &Comparison, index: usize) {
     }
     page.body.raw("</ul>\n<div class=\"charts\">");
     let name = w.workload.as_str();
-    let slo = vec![(w.slo_ms, "SLO")];
-    let cdf = comparison.strategies.iter().filter_map(|result| {
-        let points = thinned(&result.cdf.get(index)?.points, CDF_POINTS);
-        let points: Vec<_> = points.iter().map(|p| (p.latency_ms, p.fraction)).collect();
-        (!points.is_empty()).then(|| (result.strategy.clone(), points))
-    });
-    let cdf = Lines {
-        series: cdf.collect(),
-        axes: ("latency (ms)", "share of requests"),
-        log: (spread(comparison, index) > 25.0, false),
-        steps: true,
-        up: slo.clone(),
-        ..Lines::default()
-    };
-    if !cdf.series.is_empty() {
+    if let Some(cdf) = comparison.cdf_lines(index, CDF_POINTS) {
         page.chart(Chart::Lines(cdf), &format!("{name}: distribution of simulated latency."));
     }
-    let mut series = Vec::new();
-    for result in &comparison.strategies {
-        let Some(latencies) = result.latency_series.get(index) else { continue };
-        let line = |of: fn(&crate::metrics::LatencyBin) -> f64| -> Vec<(f64, f64)> {
-            latencies.bins.iter().map(|bin| (0.5 * (bin.start_s + bin.end_s), of(bin))).collect()
-        };
-        if !latencies.bins.is_empty() {
-            series.push((format!("{} mean", result.strategy), line(|bin| bin.mean_ms)));
-            series.push((format!("{} highest", result.strategy), line(|bin| bin.max_ms)));
-        }
-    }
-    if !series.is_empty() {
-        let lines = Lines {
-            series,
-            axes: ("time of completion (s)", "latency (ms)"),
-            log: (false, spread(comparison, index) > 25.0),
-            up: window(comparison),
-            across: slo,
-            ..Lines::default()
-        };
+    if let Some(lines) = comparison.latency_lines(index) {
         page.chart(Chart::Lines(lines), &format!("{name}: simulated latency over time."));
     }
-    if let Some(bars) = batches(comparison, index) {
+    if let Some(bars) = comparison.batch_bars(index) {
         page.chart(Chart::Bars(bars), &format!("{name}: requests by the size of their batch."));
     }
     page.body.raw("</div></section>\n");
@@ -125,7 +90,7 @@ fn numbers(page: &mut Page, result: &StrategyResult, index: usize) {
         })
         .collect();
     page.body.raw(if w.verdict.is_miss() { "<li class=\"bad\"><b>" } else { "<li><b>" });
-    page.body.text(&result.strategy).raw("</b>: SLO ").text(verdict(w.verdict));
+    page.body.text(&result.strategy).raw("</b>: SLO ").text(w.verdict.words());
     if !placements.is_empty() {
         let words = format!(
             "; {}; mean {} ms, P99 {} ms, {} % violations, {} requests/s",
@@ -138,40 +103,4 @@ fn numbers(page: &mut Page, result: &StrategyResult, index: usize) {
         page.body.text(&words);
     }
     page.body.raw("</li>");
-}
-
-/// How many times the shortest latency the longest is.
-fn spread(comparison: &Comparison, index: usize) -> f64 {
-    let points = comparison.strategies.iter().filter_map(|result| result.cdf.get(index));
-    let (low, high) = points
-        .flat_map(|cdf| &cdf.points)
-        .fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p.latency_ms), h.max(p.latency_ms)));
-    if low > 0.0 { high / low } else { 1.0 }
-}
-
-fn batches(comparison: &Comparison, index: usize) -> Option<Bars> {
-    let of = |result: &'_ StrategyResult| -> Vec<(u32, u64)> {
-        let counts = result.batches.get(index).map_or(&[][..], |batches| &batches.counts);
-        counts.iter().map(|count| (count.batch_size, count.requests)).collect()
-    };
-    let sizes: BTreeSet<u32> =
-        comparison.strategies.iter().flat_map(of).map(|(size, _)| size).collect();
-    if sizes.is_empty() {
-        return None;
-    }
-    let series = comparison.strategies.iter().map(|result| {
-        let counts = of(result);
-        let total: u64 = counts.iter().map(|(_, requests)| requests).sum();
-        let share = |size: &u32| {
-            let own = counts.iter().find(|(known, _)| known == size);
-            own.map(|(_, requests)| 100.0 * *requests as f64 / total.max(1) as f64)
-        };
-        (result.strategy.clone(), sizes.iter().map(share).collect())
-    });
-    Some(Bars {
-        groups: sizes.iter().map(ToString::to_string).collect(),
-        series: series.collect(),
-        y: "requests (%)",
-        ..Bars::default()
-    })
 }

@@ -12,7 +12,7 @@ impl Study {
     /// clients of each server sent. Arrivals of workloads without a place, which are in no run, are drawn here.
     pub(super) fn with_arrivals(
         &self,
-        result: StrategyResult,
+        mut result: StrategyResult,
         arrived: &[(WorkloadId, ArrivalStatistics)],
         servers: &[(GpuId, ServerOutcome)],
     ) -> Result<StrategyResult, RunError> {
@@ -46,7 +46,8 @@ impl Study {
             let asked_rps = (!entry.arrival.has_own_rate()).then(|| rate.get());
             arrivals.push(ArrivalRow { asked_rps, ..row(name, &found) });
         }
-        Ok(StrategyResult { arrivals, ..result })
+        result.details.arrivals = arrivals;
+        Ok(result)
     }
 }
 

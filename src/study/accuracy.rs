@@ -65,7 +65,7 @@ pub struct ScoredSet {
 
 /// All lines of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Study {
+pub struct AccuracyStudy {
     /// One for each recipe and split.
     pub rows: Vec<StudyRow>,
     /// Recipes whose data are missing, with the reason.
@@ -81,8 +81,11 @@ pub struct Study {
 ///
 /// # Errors
 /// When the profile cannot be fitted at all. A recipe that lacks data is listed as skipped.
-pub fn accuracy_study(data: &StudyData<'_>, options: &StudyOptions) -> Result<Study, FitError> {
-    let mut study = Study {
+pub fn accuracy_study(
+    data: &StudyData<'_>,
+    options: &StudyOptions,
+) -> Result<AccuracyStudy, FitError> {
+    let mut study = AccuracyStudy {
         rows: Vec::new(),
         skipped: Vec::new(),
         noise_floor: noise_floor(data.colocated),

@@ -13,7 +13,9 @@ mod recipe;
 mod score;
 mod split;
 
-pub use accuracy::{ScoredSet, Study, StudyData, StudyOptions, StudyRow, accuracy_study, evaluate};
+pub use accuracy::{
+    AccuracyStudy, ScoredSet, StudyData, StudyOptions, StudyRow, accuracy_study, evaluate,
+};
 pub use design::{Reason, Suggestion, next_measurements};
 pub use experiments::{ExperimentRow, experiments};
 pub use recipe::{Points, Recipe, Runs, SoloLatencies, recipes};

@@ -30,6 +30,6 @@ mod work;
 pub use drive::{SweepOptions, SweepOutcome, SweepProgress, run_sweep};
 pub use error::SweepError;
 pub use merge::merge_shards;
-pub use search::{Candidate, Capacity, Find, Judge, Range, Search, pareto};
+pub use search::{Candidate, Capacity, CapacitySearch, Find, Judge, Range, pareto};
 pub use shard::{Shard, find_shard};
 pub use spec::{MOST_POINTS, Sweep};

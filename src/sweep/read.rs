@@ -6,7 +6,7 @@ use super::decimal::DecimalRange;
 use super::file::{RawAxis, RawLatin, RawRange, RawSpaced};
 use super::grid::{Axis, Field, Grid};
 use super::latin::Coordinate;
-use super::rows::FIXED_COLUMNS;
+use super::rows::fixed_columns;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Value;
@@ -44,7 +44,7 @@ pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, Sw
         read.push(axis);
     }
     let grid = Grid { axes: read };
-    let mut names: Vec<&str> = FIXED_COLUMNS.to_vec();
+    let mut names: Vec<&str> = fixed_columns();
     let mut paths: Vec<&str> = Vec::new();
     for field in grid.fields() {
         let column = field.column.as_str();

@@ -3,43 +3,90 @@
 use super::axis::{Kind, cell};
 use super::grid::{Grid, Point};
 use crate::metrics::{Verdict, WorkloadSummary};
-use crate::results::{ColumnType, StrategyResult};
+use crate::results::{Cell, Column, ColumnType, Details, StrategyResult, WorkloadRow, pick};
 
 /// The columns before those of the axes.
 const BEFORE: [(&str, ColumnType); 2] =
     [("point", ColumnType::Integer), ("point_id", ColumnType::Text)];
 
-/// The columns after those of the axes.
+/// Who made a run, and whether it worked.
+const ARM: [(&str, ColumnType); 6] = [
+    ("strategy", ColumnType::Text),
+    ("predictor", ColumnType::Text),
+    ("truth", ColumnType::Text),
+    ("seed", ColumnType::Integer),
+    ("status", ColumnType::Text),
+    ("error", ColumnType::Text),
+];
+
 #[rustfmt::skip]
-const AFTER: [(&str, ColumnType); 44] = {
-    use ColumnType::{Bool, Float, Integer, Text};
-    [
-        ("strategy", Text), ("predictor", Text), ("truth", Text), ("seed", Integer),
-        ("status", Text), ("error", Text),
-        ("gpu_count", Integer), ("cost_per_hour", Float), ("infeasible", Integer),
-        ("attainment_pct", Float), ("worst_attainment_pct", Float), ("workloads_met", Integer),
-        ("goodput_rps", Float), ("power_w", Float), ("utilisation", Float),
-        ("workload", Text), ("model", Text), ("slo_ms", Float), ("rate_rps", Float),
-        ("gpu", Integer), ("batch", Integer), ("sm_pct", Float), ("predicted_ms", Float),
-        ("served", Bool), ("requests", Integer), ("completed", Integer), ("throughput_rps", Float),
-        ("mean_ms", Float), ("p50_ms", Float), ("p90_ms", Float), ("p95_ms", Float),
-        ("p99_ms", Float), ("p999_ms", Float), ("max_ms", Float),
-        ("slo_violation_pct", Float), ("queue_ms", Float), ("load_ms", Float), ("exec_ms", Float),
-        ("feedback_ms", Float), ("mean_batch", Float), ("verdict", Text),
-        ("arrival_rps", Float), ("duration_s", Float), ("window_s", Float),
-    ]
-};
+impl RunNumbers {
+    /// The columns of a run.
+    const COLUMNS: [Column<Self>; 9] = [
+        Column::whole("gpu_count", "GPUs", "GPUs", |run| run.result.gpu_count.into()),
+        Column::real("cost_per_hour", ("cost", "$/h"), "$/h", |run| run.result.cost_per_hour.into()),
+        Column::whole("infeasible", "without a place", "without a place", |run| run.result.infeasible.len().into()),
+        Column::real("attainment_pct", ("attainment", "%"), "attainment %", |run| run.attainment_pct.into()),
+        Column::real("worst_attainment_pct", ("worst attainment", "%"), "worst %", |run| run.worst_attainment_pct.into()),
+        Column::whole("workloads_met", "workloads that meet their SLO", "met", |run| run.workloads_met.into()),
+        Column::real("goodput_rps", ("within SLO", "req/s"), "goodput", |run| run.goodput_rps.into()),
+        Column::real("power_w", ("power", "W"), "W", |run| run.result.power_w().into()),
+        Column::real("utilisation", ("busy", ""), "busy", |run| run.utilisation.into()),
+    ];
+    /// What follows the columns of a workload.
+    const TIMES: [Column<Self>; 2] = [
+        Column::real("duration_s", ("duration", "s"), "duration s", |run| run.duration_s.into()),
+        Column::real("window_s", ("window", "s"), "window s", |run| run.window_s.into()),
+    ];
+}
+
+/// The columns of a workload.
+const WORKLOAD: [&str; 26] = [
+    "workload",
+    "model",
+    "slo_ms",
+    "rate_rps",
+    "gpu",
+    "batch",
+    "sm_pct",
+    "predicted_ms",
+    "served",
+    "requests",
+    "completed",
+    "throughput_rps",
+    "mean_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "p999_ms",
+    "max_ms",
+    "slo_violation_pct",
+    "queue_ms",
+    "load_ms",
+    "exec_ms",
+    "feedback_ms",
+    "mean_batch",
+    "verdict",
+];
+
+/// The columns after those of the axes.
+fn after() -> Vec<(&'static str, ColumnType)> {
+    fn named<R>(columns: &[Column<R>]) -> Vec<(&'static str, ColumnType)> {
+        columns.iter().map(|column| (column.key, column.kind)).collect()
+    }
+    (ARM.into_iter())
+        .chain(named(&RunNumbers::COLUMNS))
+        .chain(named(&pick(&WorkloadRow::COLUMNS, &WORKLOAD)))
+        .chain([("arrival_rps", ColumnType::Float)])
+        .chain(named(&RunNumbers::TIMES))
+        .collect()
+}
 
 /// The names that no axis may have.
-pub(super) const FIXED_COLUMNS: [&str; BEFORE.len() + AFTER.len()] = {
-    let mut names = [""; BEFORE.len() + AFTER.len()];
-    let mut i = 0;
-    while i < names.len() {
-        names[i] = if i < BEFORE.len() { BEFORE[i].0 } else { AFTER[i - BEFORE.len()].0 };
-        i += 1;
-    }
-    names
-};
+pub(super) fn fixed_columns() -> Vec<&'static str> {
+    BEFORE.into_iter().chain(after()).map(|(name, _)| name).collect()
+}
 
 /// Numbers of a whole run.
 pub(super) const RUN_METRICS: [&str; 8] = [
@@ -76,7 +123,7 @@ pub(super) fn columns(grid: &Grid) -> Vec<(String, ColumnType)> {
     };
     let own = |(name, kind): &(&str, ColumnType)| ((*name).to_owned(), *kind);
     let axes = grid.fields().zip(grid.kinds()).map(|(f, k)| (f.column.clone(), kind(k)));
-    BEFORE.iter().map(own).chain(axes).chain(AFTER.iter().map(own)).collect()
+    BEFORE.iter().map(own).chain(axes).chain(after().iter().map(own)).collect()
 }
 
 /// One run: a plan of a strategy, simulated with one seed.
@@ -94,7 +141,6 @@ pub(super) struct RunNumbers {
     worst_attainment_pct: f64,
     workloads_met: u64,
     goodput_rps: f64,
-    power_w: f64,
     utilisation: f64,
     duration_s: f64,
     window_s: f64,
@@ -116,16 +162,13 @@ impl RunNumbers {
         let gpus = result.gpus.len() as f64;
         let met = result.workloads.iter().filter(|w| w.verdict == Verdict::Met).count() as u64;
         let utilisation = result.gpus.iter().map(|gpu| gpu.utilisation).sum::<f64>();
-        let power_w = result.gpus.iter().map(|gpu| gpu.power_w).sum();
         // Not kept: a sweep has no figures of single runs.
-        result.series = Vec::new();
-        result.cdf = Vec::new();
+        result.details = Details::default();
         Self {
             attainment_pct,
             worst_attainment_pct: worst,
             workloads_met: met,
             goodput_rps: within / window_s,
-            power_w,
             utilisation: if gpus > 0.0 { utilisation / gpus } else { 0.0 },
             duration_s,
             window_s,
@@ -157,31 +200,13 @@ impl RunRow {
     pub(super) fn metric(&self, name: &str, workload: Option<&str>) -> Option<f64> {
         let numbers = self.outcome.as_ref().ok()?;
         let Some(workload) = workload else {
-            return match name {
-                "attainment_pct" => Some(numbers.attainment_pct),
-                "worst_attainment_pct" => Some(numbers.worst_attainment_pct),
-                "workloads_met" => Some(numbers.workloads_met as f64),
-                "goodput_rps" => Some(numbers.goodput_rps),
-                "power_w" => Some(numbers.power_w),
-                "utilisation" => Some(numbers.utilisation),
-                "gpu_count" => Some(numbers.result.gpu_count as f64),
-                "cost_per_hour" => Some(numbers.result.cost_per_hour),
-                _ => None,
-            };
+            let column = RunNumbers::COLUMNS.iter().find(|column| column.key == name)?;
+            return (column.of)(numbers).number();
         };
-        let workload = numbers.result.workloads.iter().find(|w| w.workload.as_str() == workload)?;
-        match name {
-            "mean_ms" => workload.mean_ms,
-            "p50_ms" => workload.p50_ms,
-            "p90_ms" => workload.p90_ms,
-            "p95_ms" => workload.p95_ms,
-            "p99_ms" => workload.p99_ms,
-            "p999_ms" => workload.p999_ms,
-            "slo_violation_pct" => workload.slo_violation_pct,
-            "throughput_rps" => Some(workload.throughput_rps),
-            "mean_batch" => workload.mean_batch,
-            _ => None,
-        }
+        let column = WorkloadRow::COLUMNS.into_iter().find(|column| column.key == name)?;
+        let rows = numbers.result.workload_rows();
+        let row = rows.iter().find(|row| row.summary.workload.as_str() == workload)?;
+        (column.of)(row).number()
     }
 }
 
@@ -203,22 +228,25 @@ pub(super) fn write_rows(
     let mut before = vec![point.index.to_string(), point.id.clone()];
     before.extend(point.values.iter().map(cell));
     before.extend([arm.strategy.clone(), arm.predictor.clone(), arm.truth.clone()]);
+    let columns = pick(&WorkloadRow::COLUMNS, &WORKLOAD);
     for run in runs {
         let mut prefix = before.clone();
         prefix.push(run.seed.to_string());
         match &run.outcome {
             Err(error) => {
                 prefix.extend(["failed".to_owned(), error.clone()]);
-                prefix.resize(BEFORE.len() + point.values.len() + AFTER.len(), String::new());
+                prefix.resize(BEFORE.len() + point.values.len() + after().len(), String::new());
                 write(out, &prefix);
             }
             Ok(numbers) => {
                 prefix.extend(["ok".to_owned(), String::new()]);
-                run_cells(numbers, &mut prefix);
-                for workload in &numbers.result.workloads {
-                    let mut row = prefix.clone();
-                    workload_cells(numbers, workload, &mut row);
-                    write(out, &row);
+                prefix.extend(RunNumbers::COLUMNS.iter().map(|c| (c.of)(numbers).exact()));
+                for row in numbers.result.workload_rows() {
+                    let arrived = Cell::from(row.summary.requests as f64 / numbers.window_s);
+                    let own = columns.iter().map(|c| (c.of)(&row)).chain([arrived]);
+                    let times = RunNumbers::TIMES.iter().map(|c| (c.of)(numbers));
+                    let cells: Vec<String> = own.chain(times).map(|cell| cell.exact()).collect();
+                    write(out, &[prefix.as_slice(), cells.as_slice()].concat());
                 }
             }
         }
@@ -227,65 +255,4 @@ pub(super) fn write_rows(
 
 fn write(out: &mut csv::Writer<Vec<u8>>, row: &[String]) {
     out.write_record(row).expect("rows of equal length go into memory");
-}
-
-fn run_cells(run: &RunNumbers, row: &mut Vec<String>) {
-    let result = &run.result;
-    row.extend([
-        result.gpu_count.to_string(),
-        result.cost_per_hour.to_string(),
-        result.infeasible.len().to_string(),
-        run.attainment_pct.to_string(),
-        run.worst_attainment_pct.to_string(),
-        run.workloads_met.to_string(),
-        run.goodput_rps.to_string(),
-        run.power_w.to_string(),
-        run.utilisation.to_string(),
-    ]);
-}
-
-fn workload_cells(run: &RunNumbers, w: &WorkloadSummary, row: &mut Vec<String>) {
-    let number = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
-    let mut places = run.result.placements_of(&w.workload);
-    let place = places.next();
-    let verdict = match w.verdict {
-        Verdict::Met => "met",
-        Verdict::Missed => "missed",
-        Verdict::NotServed => "not_served",
-        Verdict::NoRequests => "no_requests",
-    };
-    row.extend([
-        w.workload.to_string(),
-        w.model.to_string(),
-        w.slo_ms.to_string(),
-        w.rate_rps.to_string(),
-        w.gpu.map_or_else(String::new, |gpu| gpu.to_string()),
-        place.map_or_else(String::new, |place| place.batch.to_string()),
-        number(place.map(|place| place.sm_pct)),
-        number(run.result.predicted_ms(&w.workload)),
-        w.served.to_string(),
-        w.requests.to_string(),
-        w.completed.to_string(),
-    ]);
-    let numbers = [
-        Some(w.throughput_rps),
-        w.mean_ms,
-        w.p50_ms,
-        w.p90_ms,
-        w.p95_ms,
-        w.p99_ms,
-        w.p999_ms,
-        w.max_ms,
-        w.slo_violation_pct,
-        w.queue_ms,
-        w.load_ms,
-        w.exec_ms,
-        w.feedback_ms,
-        w.mean_batch,
-    ];
-    row.extend(numbers.map(number));
-    row.push(verdict.to_owned());
-    row.push((w.requests as f64 / run.window_s).to_string());
-    row.push(run.duration_s.to_string());
-    row.push(run.window_s.to_string());
 }

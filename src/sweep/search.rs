@@ -120,14 +120,14 @@ pub struct Capacity {
 
 /// A scenario whose plans are searched.
 #[derive(Debug)]
-pub struct Search {
+pub struct CapacitySearch {
     scenario: Scenario,
     kinds: Vec<KindPredictors>,
     sources: Sources,
     judge: Judge,
 }
 
-impl Search {
+impl CapacitySearch {
     /// Prepares a search.
     ///
     /// # Errors
@@ -428,9 +428,9 @@ mod tests {
         assert_eq!(pareto(&all), [true, true, false, false, true, true]);
     }
 
-    fn search(judge: Judge) -> Search {
+    fn search(judge: Judge) -> CapacitySearch {
         let path = Path::new("scenarios/motivating-3.toml");
-        let mut search = Search::new(path, &Overrides::default(), judge).unwrap();
+        let mut search = CapacitySearch::new(path, &Overrides::default(), judge).unwrap();
         let s = crate::units::Nanoseconds::from_seconds;
         search.scenario.duration = s(1.5).unwrap();
         search.scenario.warmup = s(0.25).unwrap();

@@ -26,7 +26,7 @@ fn simulate(name: &str, overrides: &Overrides, controlled: bool) -> StrategyResu
 }
 
 fn windows<'a>(result: &'a StrategyResult, workload: &str) -> Vec<&'a WindowRow> {
-    result.adaptation.iter().filter(|row| row.workload.as_str() == workload).collect()
+    result.details.adaptation.iter().filter(|row| row.workload.as_str() == workload).collect()
 }
 
 fn of<'a>(result: &'a StrategyResult, workload: &str) -> Vec<&'a ActionRow> {

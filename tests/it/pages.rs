@@ -29,6 +29,28 @@ fn a_page_of_a_comparison_is_one_file_with_its_provenance() {
 }
 
 #[test]
+fn tables_for_papers_come_from_a_folder() {
+    let root = TempDir::new().unwrap();
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let out = root.path().join("out");
+    igniter().arg("compare").arg(&scenario).arg("-o").arg(&out).assert().code(0);
+    let table = |more: &[&str]| igniter().arg("table").arg(&out).args(more).assert();
+    table(&["--format", "latex"])
+        .code(0)
+        .stdout(contains("\\toprule").and(contains("igniter & ")).and(contains("\\bottomrule")));
+    table(&["--of", "workloads"]).code(0).stdout(contains("| Strategy | Workload |"));
+    table(&["--file", "gpus.csv", "--format", "csv"]).code(0).stdout(contains("strategy,gpu,kind"));
+    std::fs::remove_file(out.join("comparison.json")).unwrap();
+    table(&[]).code(2).stderr(contains("comparison.json").and(contains("run its command again")));
+    igniter()
+        .arg("table")
+        .arg(root.path())
+        .assert()
+        .code(2)
+        .stderr(contains("holds no table").and(contains("--file")));
+}
+
+#[test]
 fn what_is_no_folder_of_results_is_refused() {
     let root = TempDir::new().unwrap();
     let page = root.path().join("page.html");

@@ -1,144 +1,372 @@
-//! P99 against the SLO, and SLO violations: bars per workload and strategy.
+//! Groups of bars in as many rows as are needed: P99 against the SLO, violations, where time goes, and any numbers.
 
 use super::axis::{Axis, Scale};
-use super::canvas::{Area, Drawn, Frame, draw, line};
-use super::grouped::Slots;
-use super::panel::{Key, Legend, Panel};
-use super::style::{GREY, INK, MARGIN, colour, count, inches};
-use super::{Figure, PlotError, pages};
-use igniter_results::Comparison;
-use igniter_sim::metrics::WorkloadSummary;
+use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, symbol, text};
+use super::panel::{Key, Legend, Panel, left_of};
+use super::style::{
+    GREY, INK, LABEL, Looks, MARGIN, NOTE, ONE_COLUMN, TICK, TWO_COLUMNS, count, dots, inches,
+};
+use super::text::{fitted, shortened, width};
+use super::{Figure, PlotError, pages, rows_of};
+use igniter_results::{Bars, Comparison, LINEAR_RATIO, STAGES, StrategyResult};
+use std::ops::Range;
 
 const ROWS_PER_PAGE: usize = 4;
-/// Above this ratio of highest to lowest a linear axis hides the lowest.
-const LINEAR_RATIO: f64 = 25.0;
+const TITLE: i32 = 50;
+/// Longest name below a group, in characters.
+const NAME: usize = 14;
+const ACROSS: (i32, i32) = (14, 8);
 
-/// What a bar chart shows.
-struct Chart<'a> {
-    comparison: &'a Comparison,
+/// Bars with one axis of values.
+#[derive(Debug, Clone)]
+struct Block {
+    /// What they show; empty for nothing.
+    title: String,
+    bars: Bars,
     y: Axis,
-    value: fn(&WorkloadSummary) -> Option<f64>,
-    /// A tick in each slot.
-    slo: bool,
-    /// A line across the chart.
-    limit: Option<(f64, &'static str)>,
+    /// For each series, whether each group has a cross in place of a bar.
+    crossed: Vec<Vec<bool>>,
+}
+
+/// Blocks of the same groups and series, one below the other.
+#[derive(Debug, Clone)]
+pub(super) struct BarChart {
+    blocks: Vec<Block>,
+    looks: Looks,
+    /// What stands below the names of groups, in small print.
+    notes: Vec<String>,
+    /// A line across all, with what it says.
+    across: Option<(f64, String)>,
+    /// Whether a single series has its values above its bars, with this many decimals.
+    labels: Option<usize>,
+}
+
+fn crossed(result: &StrategyResult) -> Vec<bool> {
+    result.workloads.iter().map(|w| !w.served).collect()
+}
+
+fn models(comparison: &Comparison) -> Vec<String> {
+    comparison.workloads().iter().map(|w| shortened(w.model.as_str(), 12)).collect()
 }
 
 pub(super) fn p99_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
-    let all = || comparison.strategies.iter().flat_map(|result| &result.workloads);
-    let values = || all().flat_map(|w| [w.p99_ms, Some(w.slo_ms)]).flatten().filter(|v| *v > 0.0);
+    let bars = comparison.p99_bars();
+    let marks = bars.marks.iter().flat_map(|(_, values)| values);
+    let values = || bars.series.iter().flat_map(|(_, v)| v).chain(marks.clone()).flatten().copied();
+    let values = || values().filter(|value| *value > 0.0);
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
     let y = if high > LINEAR_RATIO * low {
         Axis::log(0.7 * low, high, 6)
     } else {
         Axis::from_zero(1.03 * high, 5)
     };
-    let chart = Chart {
-        comparison,
-        y: y.titled("P99 latency (ms)"),
-        value: |w| w.p99_ms,
-        slo: true,
-        limit: None,
-    };
     let caption = "The 99th percentile of latency per workload and strategy against the SLO \
                    (a cross marks a workload that is not served).";
-    chart.figures("p99", caption)
+    of_workloads(comparison, bars, y, None).figures("p99", caption)
 }
 
+/// None where no request took longer.
 pub(super) fn violation_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
-    let all = comparison.strategies.iter().flat_map(|result| &result.workloads);
-    let high = all.filter_map(|w| w.slo_violation_pct).fold(0.0, f64::max);
-    let y = if high > 10.0 { Axis::log(0.01, 100.0, 5) } else { Axis::from_zero(high.max(1.5), 4) };
-    let chart = Chart {
-        comparison,
-        y: y.titled("SLO violations (%)"),
-        value: |w| w.slo_violation_pct,
-        slo: false,
-        limit: Some((1.0, "1 %: P99 = SLO")),
+    let bars = comparison.violation_bars();
+    let high = bars.series.iter().flat_map(|(_, v)| v).flatten().copied().fold(0.0, f64::max);
+    if high <= 0.0 {
+        return Ok(Vec::new());
+    }
+    let (y, none) = if high > 10.0 {
+        (Axis::log(0.01, 100.0, 5), "on the lower edge: at most 0.01 %")
+    } else {
+        (Axis::from_zero(high.max(1.5), 4), "no bar: none")
     };
-    let caption = "The share of requests that took longer than the SLO, per workload and strategy \
-                   (no bar: none; a cross: not served).";
-    chart.figures("violations", caption)
+    let caption = format!(
+        "The share of requests that took longer than the SLO, per workload and strategy ({none}; a cross: not \
+         served)."
+    );
+    let limit = Some((1.0, "1 %: P99 = SLO".to_owned()));
+    of_workloads(comparison, bars, y, limit).figures("violations", &caption)
 }
 
-impl Chart<'_> {
+fn of_workloads(
+    comparison: &Comparison,
+    bars: Bars,
+    y: Axis,
+    across: Option<(f64, String)>,
+) -> BarChart {
+    let y = y.titled(&bars.y);
+    let crossed = comparison.strategies.iter().map(crossed).collect();
+    BarChart {
+        blocks: vec![Block { title: String::new(), bars, y, crossed }],
+        looks: Looks::strategies(comparison),
+        notes: models(comparison),
+        across,
+        labels: None,
+    }
+}
+
+/// Where the time of a request goes, strategy by strategy.
+pub(super) fn breakdown_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
+    let totals = |bars: &Bars| -> Vec<f64> {
+        let total =
+            |group: usize| -> f64 { bars.series.iter().filter_map(|(_, v)| v[group]).sum() };
+        (0..bars.groups.len()).map(total).filter(|total| *total > 0.0).collect()
+    };
+    let all: Vec<Bars> = comparison.strategies.iter().map(StrategyResult::stage_bars).collect();
+    let totals: Vec<f64> = all.iter().flat_map(totals).collect();
+    let (low, high) =
+        totals.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
+    // Bars that are piled up need a linear axis; one that would hide some of them is of shares.
+    let shares = high > LINEAR_RATIO * low;
+    let y = if shares {
+        Axis::from_zero(100.0, 4).titled("Mean latency (%)")
+    } else {
+        Axis::from_zero(high, 4).titled("Mean latency (ms)")
+    };
+    let block = |(result, mut bars): (&StrategyResult, Bars)| {
+        if shares {
+            for group in 0..bars.groups.len() {
+                let total: f64 = bars.series.iter().filter_map(|(_, v)| v[group]).sum();
+                for (_, values) in &mut bars.series {
+                    values[group] =
+                        values[group].map(|ms| 100.0 * ms / total.max(f64::MIN_POSITIVE));
+                }
+            }
+        }
+        let title = shortened(&result.strategy, 40);
+        let crossed = std::iter::once(crossed(result)).collect();
+        Block { title, bars, y: y.clone(), crossed }
+    };
+    let chart = BarChart {
+        blocks: comparison.strategies.iter().zip(all).map(block).collect(),
+        looks: Looks::of_names(STAGES.iter().map(|(name, _)| *name)),
+        notes: models(comparison),
+        across: None,
+        labels: None,
+    };
+    let what = if shares { "Shares of mean latency" } else { "Mean latency" };
+    let caption = format!(
+        "{what} per workload, split into waiting, copying to the GPU, execution and copying back (a cross: not \
+         served)."
+    );
+    chart.figures("breakdown", &caption)
+}
+
+/// Groups of bars.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BarsFigure {
+    /// The file name without an extension.
+    pub stem: String,
+    /// What it shows, in a sentence or two.
+    pub caption: String,
+    /// What stands below the groups.
+    pub groups: Vec<String>,
+    /// (name, value in each group) of the series; what is absent has no bar.
+    pub series: Vec<(String, Vec<Option<f64>>)>,
+    /// The title of the values, with their unit.
+    pub y: String,
+    /// Whether a single series has its values above its bars, with this many decimals.
+    pub labels: Option<usize>,
+    /// A line across the chart, with what it says.
+    pub across: Option<(f64, String)>,
+}
+
+impl BarsFigure {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    pub fn draw(&self) -> Result<Figure, PlotError> {
+        let values = || self.series.iter().flat_map(|(_, v)| v).flatten().copied();
+        let line = self.across.as_ref().map_or(0.0, |(at, _)| *at);
+        // Room for the words above the highest bar.
+        let room = if self.labels.is_some() { 1.08 } else { 1.0 };
+        let y = Axis::from_zero(room * values().fold(line, f64::max), 5).titled(&self.y);
+        let (groups, series) = (self.groups.clone(), self.series.clone());
+        let bars = Bars { groups, series, ..Bars::default() };
+        let chart = BarChart {
+            looks: Looks::of_names(self.series.iter().map(|(name, _)| name)),
+            blocks: vec![Block { title: String::new(), bars, y, crossed: Vec::new() }],
+            notes: Vec::new(),
+            across: self.across.clone(),
+            labels: self.labels,
+        };
+        Ok(chart.figures(&self.stem, &self.caption)?.remove(0))
+    }
+}
+
+/// Where groups are.
+struct Slots {
+    rows: Vec<Range<usize>>,
+    /// Slots in a row: that of the longest.
+    length: usize,
+    width: i32,
+    left: i32,
+    inner: i32,
+    names: Vec<String>,
+    upright: bool,
+    notes: bool,
+    below: i32,
+}
+
+impl BarChart {
     fn figures(&self, stem: &str, caption: &str) -> Result<Vec<Figure>, PlotError> {
-        let strategies = &self.comparison.strategies;
-        let slots = Slots::new(&strategies[0].workloads, strategies.len(), &self.y);
+        let slots = self.slots();
+        let rows: Vec<(&Block, &Range<usize>)> = (self.blocks.iter())
+            .flat_map(|block| slots.rows.iter().map(move |row| (block, row)))
+            .collect();
         let mut svgs = Vec::new();
-        for page in slots.rows.chunks(ROWS_PER_PAGE) {
+        for page in rows.chunks(ROWS_PER_PAGE) {
             svgs.push(self.page(&slots, page)?);
         }
         Ok(pages(stem, caption, svgs))
     }
 
+    fn stacked(&self) -> bool {
+        self.blocks.iter().any(|block| block.bars.stacked)
+    }
+
+    /// Splits groups into rows such that each bar of a group stays visible.
+    fn slots(&self) -> Slots {
+        let bars = if self.stacked() { 1 } else { self.looks.names().count() };
+        let groups = self.blocks.first().map_or(&[][..], |block| &block.bars.groups);
+        let names: Vec<String> = groups.iter().map(|name| shortened(name, NAME)).collect();
+        let width_of_all = groups.len() * bars.max(2) <= 14;
+        let figure = if width_of_all { ONE_COLUMN } else { TWO_COLUMNS };
+        let left = MARGIN + self.blocks.iter().map(|block| left_of(&block.y)).max().unwrap_or(0);
+        let inner = figure - left - MARGIN;
+        let slot = (16 * count(bars) + 16).max(58);
+        let limit = usize::try_from(inner / slot).unwrap_or(1).max(1);
+        let rows = rows_of(groups.len(), limit);
+        let length = rows.iter().map(Range::len).max().unwrap_or(1);
+        let room = f64::from(inner) / length as f64 - 8.0;
+        let widest = names.iter().map(|name| width(name, TICK)).fold(0.0, f64::max);
+        let notes =
+            !self.notes.is_empty() && self.notes.iter().all(|note| width(note, NOTE) <= room);
+        let upright = widest > room;
+        let below = if upright {
+            dots(widest) + 34
+        } else {
+            dots(1.3 * TICK) + if notes { dots(1.3 * NOTE) } else { 0 } + 22
+        };
+        Slots { rows, length, width: figure, left, inner, names, upright, notes, below }
+    }
+
     fn legend(&self) -> Legend {
-        let mut legend = Legend::default();
-        for (index, result) in self.comparison.strategies.iter().enumerate() {
-            legend.add(Key::Box(colour(index)), &super::text::shortened(&result.strategy, 24));
-        }
-        if self.slo {
+        let dotted = self.blocks.iter().any(|block| block.y.scale == Scale::Log);
+        let several = self.looks.names().count() > 1 || self.labels.is_none();
+        let mut legend = match (several, dotted) {
+            (false, _) => Legend::default(),
+            (_, true) => self.looks.symbols(),
+            (_, false) => self.looks.boxes(),
+        };
+        if self.blocks.iter().any(|block| block.bars.marks.is_some()) {
             legend.add(Key::Line(INK, None), "SLO");
         }
-        if let Some((_, words)) = self.limit {
-            legend.add(Key::Line(GREY, Some((14, 8))), words);
+        if let Some((_, words)) = &self.across {
+            legend.add(Key::Line(GREY, Some(ACROSS)), words);
         }
         legend
     }
 
-    fn page(
-        &self,
-        slots: &Slots<'_>,
-        rows: &[std::ops::Range<usize>],
-    ) -> Result<String, PlotError> {
+    fn page(&self, slots: &Slots, rows: &[(&Block, &Range<usize>)]) -> Result<String, PlotError> {
         let legend = self.legend();
-        let legend_height = legend.height(slots.figure_width - 2 * MARGIN);
-        let height = inches(1.6);
-        let row_height = height + slots.below() + 12;
-        let total = MARGIN + legend_height + count(rows.len()) * row_height + 24;
-        draw((slots.figure_width, total), |area| {
-            legend.draw(area, MARGIN, slots.figure_width)?;
-            for (index, row) in rows.iter().enumerate() {
-                let top = MARGIN + legend_height + count(index) * row_height + 14;
-                let inner = Frame::new(slots.left, top, slots.inner_width, height);
-                let mut panel = Panel::open(area, inner, slots.axis(), self.y.clone())?;
-                self.bars(area, &mut panel, row)?;
-                slots.names(area, &panel, row)?;
+        let top = MARGIN + legend.height(slots.width - 2 * MARGIN);
+        let height = inches(if self.stacked() { 1.4 } else { 1.6 });
+        let title = if rows.iter().all(|(block, _)| block.title.is_empty()) { 14 } else { TITLE };
+        let row_height = title + height + slots.below;
+        draw((slots.width, top + count(rows.len()) * row_height + 12), |area| {
+            legend.draw(area, MARGIN, slots.width)?;
+            for (index, (block, row)) in rows.iter().enumerate() {
+                let from = top + count(index) * row_height;
+                let look = Text::new(LABEL, Align::Left).bold();
+                text(area, (slots.left, from + TITLE / 2), look, &block.title)?;
+                let inner = Frame::new(slots.left, from + title, slots.inner, height);
+                let x = Axis { ticks: Vec::new(), ..Axis::exactly(slots.length as f64, 1) };
+                let mut panel = Panel::open(area, inner, x, block.y.clone())?;
+                if let Some((at, _)) = &self.across {
+                    panel.across(*at, GREY, ACROSS)?;
+                }
+                for (slot, group) in (*row).clone().enumerate() {
+                    self.group(area, &mut panel, block, slot, group)?;
+                    self.name(area, &panel, slots, slot, group)?;
+                }
             }
             Ok(())
         })
     }
 
-    fn bars(&self, area: &Area<'_>, panel: &mut Panel<'_>, row: &std::ops::Range<usize>) -> Drawn {
-        if let Some((limit, _)) = self.limit {
-            panel.across(limit, GREY, (14, 8))?;
-        }
-        let strategies = self.comparison.strategies.len() as f64;
+    fn group(
+        &self,
+        area: &Area<'_>,
+        panel: &mut Panel<'_>,
+        block: &Block,
+        slot: usize,
+        group: usize,
+    ) -> Drawn {
+        let n = if block.bars.stacked { 1 } else { block.bars.series.len() };
         // Bars get 80 % of a slot, but a single bar is not made as wide as that.
-        let bar = (0.8 / strategies).min(0.3);
-        let first = 0.5 - bar * strategies / 2.0;
-        for (slot, workload) in row.clone().enumerate() {
-            for (index, result) in self.comparison.strategies.iter().enumerate() {
-                let summary = &result.workloads[workload];
-                let from = slot as f64 + first + bar * index as f64;
-                let middle = from + bar / 2.0;
-                if !summary.served {
-                    super::grouped::cross(area, panel.at(middle, self.y.low), colour(index))?;
-                } else if let Some(value) = (self.value)(summary) {
-                    // On a logarithmic axis what is not above its lowest value is no bar.
-                    if self.y.scale == Scale::Linear && value > 0.0 || value > self.y.low {
-                        let to = (from + 0.92 * bar, value);
-                        panel.bar((from, self.y.low), to, colour(index))?;
-                    }
-                }
+        let bar = (0.8 / n.max(1) as f64).min(if block.bars.stacked { 0.5 } else { 0.3 });
+        let first = slot as f64 + 0.5 - bar * n as f64 / 2.0;
+        let mut base = block.y.low;
+        for (index, (name, values)) in block.bars.series.iter().enumerate() {
+            let look = self.looks.of(name);
+            let from = first + if block.bars.stacked { 0.0 } else { bar * index as f64 };
+            let middle = from + bar / 2.0;
+            if block.crossed.get(index).is_some_and(|crossed| crossed[group]) {
+                let colour = if block.bars.stacked { GREY } else { look.colour };
+                let (x, y) = panel.at(middle, block.y.low);
+                let look = Text::new(NOTE, Align::Centre).bold().colour(colour);
+                text(area, (x, y - 14), look, "×")?;
             }
-            if self.slo {
-                let slo = self.comparison.strategies[0].workloads[workload].slo_ms;
-                let (x0, y) = panel.at(slot as f64 + 0.06, slo);
-                let x1 = panel.at(slot as f64 + 0.94, slo).0;
-                line(area, &[(x0, y), (x1, y)], INK, 5, None)?;
+            let Some(Some(value)) = values.get(group).copied() else { continue };
+            if block.y.scale == Scale::Log {
+                // A bar needs a zero to start from.
+                symbol(area, panel.at(middle, value), look.symbol, look.colour, 9)?;
+                continue;
             }
+            let gap = if block.bars.stacked { 1.0 } else { 0.92 };
+            if value > 0.0 {
+                panel.bar((from, base), (from + gap * bar, base + value), look)?;
+            }
+            if let (Some(decimals), 1) = (self.labels, block.bars.series.len()) {
+                let (x, y) = panel.at(middle, value);
+                let room = f64::from(panel.at(1.0, 0.0).0 - panel.at(0.0, 0.0).0) - 4.0;
+                let words = fitted(&format!("{value:.decimals$}"), NOTE, room);
+                text(area, (x, y - 16), Text::new(NOTE, Align::Centre), &words)?;
+            }
+            if block.bars.stacked {
+                base += value;
+            }
+        }
+        if let Some(Some(at)) = block.bars.marks.as_ref().map(|(_, values)| values[group]) {
+            let ends = [0.06, 0.94].map(|part| panel.at(slot as f64 + part, at));
+            line(area, &ends, INK, 5, None)?;
         }
         Ok(())
+    }
+
+    /// Writes the name of a group, with its note where there is room.
+    fn name(
+        &self,
+        area: &Area<'_>,
+        panel: &Panel<'_>,
+        slots: &Slots,
+        slot: usize,
+        group: usize,
+    ) -> Drawn {
+        let (x, y) = (panel.at(slot as f64 + 0.5, 0.0).0, panel.inner.bottom() + 12);
+        let name = &slots.names[group];
+        if slots.upright {
+            let look = Text::new(TICK, Align::Right).upright();
+            text(area, (x, y + 4), look, name)?;
+        } else {
+            text(area, (x, y + dots(0.6 * TICK)), Text::new(TICK, Align::Centre), name)?;
+            if slots.notes {
+                let at = (x, y + dots(1.3 * TICK + 0.55 * NOTE));
+                let look = Text::new(NOTE, Align::Centre).colour(GREY);
+                text(area, at, look, &self.notes[group])?;
+            }
+        }
+        let edge = panel.at(slot as f64 + 1.0, 0.0).0;
+        let bottom = panel.inner.bottom();
+        line(area, &[(edge, bottom), (edge, bottom + 8)], INK, 2, None)
     }
 }

@@ -194,6 +194,34 @@ pub(super) fn symbol(
     }
 }
 
+/// Fills a bar; the index picks its hatching, so that bars stay distinct without colour.
+pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBColor) -> Drawn {
+    /// Between two lines of a hatching.
+    const STEP: i32 = 11;
+    fill(area, frame, colour)?;
+    let Frame { x, y, w, h } = frame;
+    let stroke = |from: (i32, i32), to: (i32, i32)| line(area, &[from, to], WHITE, 2, None);
+    let (rising, falling) = (matches!(index % 6, 1 | 4), matches!(index % 6, 2 | 4));
+    for offset in (STEP..w + h).step_by(STEP.unsigned_abs() as usize) {
+        // The diagonal through all points whose distances from two sides add up to the offset.
+        let (a, b) =
+            ((offset.min(w), offset - offset.min(w)), (offset - offset.min(h), offset.min(h)));
+        if rising {
+            stroke((x + a.0, y + a.1), (x + b.0, y + b.1))?;
+        }
+        if falling {
+            stroke((x + w - a.0, y + a.1), (x + w - b.0, y + b.1))?;
+        }
+        if index % 6 == 3 && offset < h {
+            stroke((x, y + offset), (x + w, y + offset))?;
+        }
+        if index % 6 == 5 && offset < w {
+            stroke((x + offset, y), (x + offset, y + h))?;
+        }
+    }
+    Ok(())
+}
+
 /// A pale background.
 pub(super) fn shade(area: &Area<'_>, frame: Frame) -> Drawn {
     if frame.w > 0 && frame.h > 0 { fill(area, frame, SHADE) } else { Ok(()) }

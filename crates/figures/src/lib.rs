@@ -8,18 +8,16 @@
     reason = "coordinates and ticks are rounded when they are drawn"
 )]
 
-mod accuracy;
 mod adaptation;
 mod axis;
 mod bars;
-mod breakdown;
 mod canvas;
 mod cdf;
 mod fonts;
 mod generic;
-mod grouped;
 mod heat;
 mod panel;
+mod panels;
 mod plan;
 mod power;
 mod predicted;
@@ -32,16 +30,18 @@ mod sweep;
 mod text;
 mod validation;
 
-pub use accuracy::{AccuracyPoint, accuracy_figure};
-pub use generic::{BarsFigure, Marks, Named, Points, PointsFigure};
+pub use bars::BarsFigure;
+pub use generic::{Named, Points, PointsFigure};
 pub use heat::{HeatPanel, heat_figure};
+pub use panels::Marks;
+pub use predicted::{AccuracyPoint, accuracy_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
 pub use validation::{ValidationWorkload, validation_figures};
 
-use igniter_results::{Comparison, FigureFile, OutputDir, OutputError};
+use igniter_results::{Comparison, FigureFile, OutputDir, OutputError, StrategyResult};
 use rayon::prelude::*;
 
 /// A figure that cannot be drawn: our bug, or a picture too large for memory.
@@ -97,6 +97,11 @@ impl Figure {
     }
 }
 
+/// Workloads that figures show one by one.
+const WORKLOADS: usize = 60;
+/// Pages of a kind of figure that each strategy has for itself, together.
+const PAGES: usize = 6;
+
 /// Draws the pages of one kind of figure.
 type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
 
@@ -109,19 +114,26 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     if comparison.strategies.is_empty() {
         return Ok(figures);
     }
-    let kinds: [Draw; 8] = [
-        plan::figures,
-        bars::p99_figures,
-        bars::violation_figures,
-        cdf::figures,
-        breakdown::figures,
-        predicted::figures,
-        power::figures,
-        adaptation::figures,
-    ];
-    for kind in kinds {
-        figures.extend(kind(comparison)?);
+    let shown = comparison.telling(WORKLOADS);
+    let all = comparison.workloads().len();
+    let some = (shown.len() < all).then(|| comparison.of_workloads(&shown));
+    let one_by_one: [Draw; 4] =
+        [bars::p99_figures, bars::violation_figures, cdf::figures, bars::breakdown_figures];
+    figures.extend(plan::figures(comparison)?);
+    for draw in one_by_one {
+        for mut figure in draw(some.as_ref().unwrap_or(comparison))? {
+            if some.is_some() {
+                figure.caption += &format!(
+                    " {} of {all} workloads: those that miss their SLO, then those with the highest P99 / SLO.",
+                    shown.len()
+                );
+            }
+            figures.push(figure);
+        }
     }
+    figures.extend(predicted::figures(comparison)?);
+    figures.extend(power::figures(comparison)?);
+    figures.extend(adaptation::figures(some.as_ref().unwrap_or(comparison))?);
     Ok(figures)
 }
 
@@ -179,6 +191,47 @@ fn pages(stem: &str, caption: &str, svgs: Vec<String>) -> Vec<Figure> {
         svg,
     };
     svgs.into_iter().enumerate().map(page).collect()
+}
+
+/// How many things stand in each row of a grid, when no row may have more than `most`: as evenly as can be.
+fn columns_of(n: usize, most: usize) -> usize {
+    let n = n.max(1);
+    n.div_ceil(n.div_ceil(most.max(1)))
+}
+
+/// A figure for each strategy, of at most [`PAGES`] pages together.
+fn of_strategies(
+    comparison: &Comparison,
+    stem: &str,
+    panels: impl Fn(&StrategyResult) -> Option<panels::Panels>,
+    caption: impl Fn(&str) -> String,
+) -> Result<Vec<Figure>, PlotError> {
+    let mut drawn: Vec<(String, &StrategyResult, panels::Panels)> = Vec::new();
+    for (index, result) in comparison.strategies.iter().enumerate() {
+        let Some(panels) = panels(result) else { continue };
+        let mut name = format!("{stem}_{}", file_stem(&result.strategy));
+        // Two strategies whose names differ only in odd characters must not share a file.
+        if drawn.iter().any(|(known, ..)| *known == name) {
+            name = format!("{name}_{index}");
+        }
+        drawn.push((name, result, panels));
+    }
+    let each = (PAGES / drawn.len().max(1)).max(1);
+    let beyond: Vec<&str> = drawn.iter().skip(PAGES).map(|(_, r, _)| r.strategy.as_str()).collect();
+    let mut figures: Vec<Figure> = Vec::new();
+    for (place, (name, result, mut panels)) in drawn.iter().cloned().take(PAGES).enumerate() {
+        let mut caption = caption(&text::shortened(&result.strategy, 40));
+        let all = panels.cells.len();
+        panels.cells.truncate(each * panels.columns * panels.rows);
+        if panels.cells.len() < all {
+            caption += &format!(" The first {} of {all}.", panels.cells.len());
+        }
+        if place + 1 == PAGES && !beyond.is_empty() {
+            caption += &format!(" There is none for {}.", beyond.join(", "));
+        }
+        figures.extend(pages(&name, &caption, panels.pages()?));
+    }
+    Ok(figures)
 }
 
 /// A name as part of a file name: ASCII letters, digits, `-` and `_`, at most 40 of them.

@@ -1,8 +1,10 @@
 //! One chart with axes, and the legend.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, fill, line, symbol, text};
-use super::style::{AXIS_LINE, DATA_LINE, GRID, GRID_LINE, INK, LABEL, MARGIN, TICK, count, dots};
+use super::canvas::{Align, Area, Drawn, Frame, Text, fill, hatched, line, symbol, text};
+use super::style::{
+    AXIS_LINE, DATA_LINE, GRID, GRID_LINE, INK, LABEL, Look, MARGIN, TICK, count, dots,
+};
 use super::text::width;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -36,7 +38,6 @@ pub(super) struct Panel<'a> {
     /// Where data is drawn, in dots.
     pub(super) inner: Frame,
     x: Axis,
-    y: Axis,
 }
 
 impl<'a> Panel<'a> {
@@ -66,7 +67,7 @@ impl<'a> Panel<'a> {
             let at = (inner.x - left + dots(0.55 * LABEL), inner.y + inner.h / 2);
             text(area, at, Text::new(LABEL, Align::Centre).upright(), title)?;
         }
-        Ok(Self { chart, area: area.clone(), inner, x, y })
+        Ok(Self { chart, area: area.clone(), inner, x })
     }
 
     /// Where a pair of values lies, in dots; values outside the axes stick to their ends.
@@ -100,23 +101,15 @@ impl<'a> Panel<'a> {
     }
 
     /// Fills a rectangle between two pairs of values.
-    pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), colour: RGBColor) -> Drawn {
-        let bar = Rectangle::new([from, to], colour.filled());
-        self.chart.draw_series(std::iter::once(bar))?;
-        Ok(())
+    pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), look: Look) -> Drawn {
+        let ((x0, y1), (x1, y0)) = (self.at(from.0, from.1), self.at(to.0, to.1));
+        hatched(&self.area, Frame::new(x0, y0, x1 - x0, y1 - y0), look.symbol, look.colour)
     }
 
     /// Draws a line across the chart at a y value.
     pub(super) fn across(&mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> Drawn {
         let at = self.at(self.x.low, y).1;
         let ends = [(self.inner.x, at), (self.inner.right(), at)];
-        line(&self.area, &ends, colour, AXIS_LINE + 1, Some(dashes))
-    }
-
-    /// Draws a line up the chart at an x value.
-    pub(super) fn up(&mut self, x: f64, colour: RGBColor, dashes: (i32, i32)) -> Drawn {
-        let at = self.at(x, self.y.low).0;
-        let ends = [(at, self.inner.bottom()), (at, self.inner.y)];
         line(&self.area, &ends, colour, AXIS_LINE + 1, Some(dashes))
     }
 }
@@ -130,8 +123,10 @@ pub(super) enum Key {
     Line(RGBColor, Option<(i32, i32)>),
     /// A symbol by its index.
     Symbol(RGBColor, usize),
-    /// Nothing but the words.
-    Words,
+    /// A filled box with the hatching of its look.
+    Hatched(Look),
+    /// Nothing but the words, as a heading.
+    Title,
 }
 
 /// Legend entries that flow into lines above a figure.
@@ -172,8 +167,11 @@ impl Legend {
             let y = top + count(index) * Self::LINE + Self::LINE / 2;
             for entry in entries {
                 Self::key(area, entry.0, x, y)?;
-                let words_at = x + Self::width(entry) - dots(width(&entry.1, LABEL));
-                text(area, (words_at, y), Text::new(LABEL, Align::Left), &entry.1)?;
+                let look = Text::new(LABEL, Align::Left);
+                match entry.0 {
+                    Key::Title => text(area, (x, y), look.bold(), &entry.1)?,
+                    _ => text(area, (x + Self::KEY + 12, y), look, &entry.1)?,
+                }
                 x += Self::width(entry) + Self::GAP;
             }
         }
@@ -181,8 +179,10 @@ impl Legend {
     }
 
     fn width((key, words): &(Key, String)) -> i32 {
-        let key = if *key == Key::Words { 0 } else { Self::KEY + 12 };
-        key + dots(width(words, LABEL))
+        match key {
+            Key::Title => dots(width(words, LABEL) * super::text::BOLD),
+            _ => Self::KEY + 12 + dots(width(words, LABEL)),
+        }
     }
 
     /// As few lines as need be, about equally long: no entry stands alone below a full line.
@@ -231,7 +231,10 @@ impl Legend {
                 line(area, &[(x, y), (x + Self::KEY, y)], colour, DATA_LINE, dashes)
             }
             Key::Symbol(colour, index) => symbol(area, (x + Self::KEY / 2, y), index, colour, 11),
-            Key::Words => Ok(()),
+            Key::Hatched(look) => {
+                hatched(area, Frame::new(x + 8, y - 13, 34, 26), look.symbol, look.colour)
+            }
+            Key::Title => Ok(()),
         }
     }
 }

@@ -2,19 +2,20 @@
 
 use super::axis::Axis;
 use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, outline, text};
-use super::panel::{Key, Legend, Panel, below, left_of};
+use super::panel::{Key, Panel, below, left_of};
 use super::style::{
-    GREY, LABEL, MARGIN, NOTE, ONE_COLUMN, SMALLEST, TICK, TWO_COLUMNS, colour, count, dots,
-    inches, ink_on,
+    GREY, LABEL, Looks, MARGIN, NOTE, ONE_COLUMN, SMALLEST, TICK, TWO_COLUMNS, count, dots, inches,
+    ink_on,
 };
 use super::text::{BOLD, fitted, shortened, width};
 use super::{Figure, PlotError, distinct, pages, rows_of};
-use igniter_model::domain::ModelName;
 use igniter_results::{Comparison, PlanRow, StrategyResult, trimmed};
 use plotters::style::RGBColor;
 
 const GPUS_PER_ROW: usize = 8;
 const ROWS_PER_PAGE: usize = 3;
+/// Pages of all strategies together, where the first GPUs of each are shown.
+const PAGES: usize = 4;
 const TITLE: i32 = 52;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
@@ -23,13 +24,15 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
         return Ok(Vec::new());
     }
     let slots = rows_of(most, GPUS_PER_ROW).first().map_or(1, ExactSizeIterator::len);
+    let each = (PAGES * ROWS_PER_PAGE / comparison.strategies.len()).max(1);
     let mut rows = Vec::new();
     for result in &comparison.strategies {
-        for gpus in rows_of(result.gpu_count, slots) {
+        for gpus in rows_of(result.gpu_count, slots).into_iter().take(each) {
             rows.push((result, gpus));
         }
     }
-    let models = distinct(comparison.strategies.iter().flat_map(|r| &r.plan).map(|row| &row.model));
+    let models =
+        Looks::models(comparison.strategies.iter().flat_map(|r| &r.plan).map(|row| &row.model));
     let mut svgs = Vec::new();
     for page in rows.chunks(ROWS_PER_PAGE) {
         svgs.push(draw_page(page, slots, &models)?);
@@ -42,12 +45,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
 fn draw_page(
     rows: &[(&StrategyResult, std::ops::Range<usize>)],
     slots: usize,
-    models: &[&ModelName],
+    models: &Looks,
 ) -> Result<String, PlotError> {
-    let mut legend = Legend::default();
-    for (index, model) in models.iter().enumerate() {
-        legend.add(Key::Box(colour(index)), &shortened(model.as_str(), 24));
-    }
+    let legend = models.legend(|look| Key::Box(look.colour));
     let figure_width = if slots <= 3 { ONE_COLUMN } else { TWO_COLUMNS };
     let y = Axis::from_zero(100.0, 4).titled("SM share (%)");
     let left = MARGIN + left_of(&y);
@@ -101,20 +101,20 @@ fn stack(
     slot: usize,
     gpu: usize,
     result: &StrategyResult,
-    models: &[&ModelName],
+    models: &Looks,
 ) -> Drawn {
     // A lone GPU does not fill the figure.
     let half = if panel.length() < 1.5 { 0.25 } else { 0.45 };
     let (from, to) = (slot as f64 + 0.5 - half, slot as f64 + 0.5 + half);
     let mut base = 0.0;
     for row in result.plan.iter().filter(|row| row.gpu == gpu) {
-        let index = models.iter().position(|model| **model == row.model).unwrap_or(0);
+        let colour = models.of(row.model.as_str()).colour;
         let (x0, y1) = panel.at(from, base);
         let (x1, y0) = panel.at(to, base + row.sm_pct);
         let segment = Frame::new(x0, y0, x1 - x0, y1 - y0);
-        fill(area, segment, colour(index))?;
+        fill(area, segment, colour)?;
         outline(area, segment, RGBColor(255, 255, 255), 3)?;
-        label(area, segment, row, ink_on(colour(index)))?;
+        label(area, segment, row, ink_on(colour))?;
         base += row.sm_pct;
     }
     let (x0, y0) = panel.at(from, 100.0);

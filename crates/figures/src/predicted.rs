@@ -1,39 +1,79 @@
-//! Predicted against simulated latency of a batch.
+//! Predicted against simulated latency of a batch, and against measured latency.
 
-use super::panel::{Key, Legend};
+use super::panel::Key;
 use super::scatter::{Point, scatter};
-use super::style::{INK, colour};
-use super::text::shortened;
-use super::{Figure, PlotError, distinct, pages};
+use super::style::{INK, Look, Looks};
+use super::{Figure, PlotError, pages};
+use igniter_model::domain::ModelName;
 use igniter_results::Comparison;
+
+/// Batches are called full from this part of the largest batch.
+const FULL: f64 = 0.95;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let all = comparison.strategies.iter().flat_map(|result| &result.workloads);
-    let models = distinct(all.map(|workload| &workload.model));
-    let mut points = Vec::new();
-    for (index, result) in comparison.strategies.iter().enumerate() {
-        for workload in &result.workloads {
-            let predicted = result.predicted_ms(&workload.workload);
-            if let (Some(x), Some(y)) = (predicted, workload.service_ms()) {
-                let model = models.iter().position(|model| **model == workload.model).unwrap_or(0);
-                points.push(Point { x, y, colour: colour(model), symbol: index });
-            }
+    let models = Looks::models(all.map(|workload| &workload.model));
+    let strategies = Looks::strategies(comparison);
+    let (mut points, mut partly): (Vec<Point>, usize) = (Vec::new(), 0);
+    for row in igniter_results::WorkloadRow::all(comparison) {
+        let (Some(x), Some(y)) = (row.predicted_ms(), row.summary.service_ms()) else { continue };
+        // A prediction is of full batches: others are faster.
+        let full = |batch: f64| row.placements.iter().all(|p| batch >= FULL * f64::from(p.batch));
+        if !row.summary.mean_batch.is_some_and(full) {
+            partly += 1;
+            continue;
         }
+        let symbol = strategies.of(&row.result.strategy).symbol;
+        let look = Look { symbol, ..models.of(row.summary.model.as_str()) };
+        points.push((look, (x, y)));
     }
     if points.is_empty() {
         return Ok(Vec::new());
     }
-    let mut legend = Legend::default();
-    for (index, model) in models.iter().enumerate() {
-        legend.add(Key::Box(colour(index)), &shortened(model.as_str(), 18));
-    }
+    let mut legend = models.legend(|look| Key::Box(look.colour));
     legend.end_line();
-    for (index, result) in comparison.strategies.iter().enumerate() {
-        legend.add(Key::Symbol(INK, index), &shortened(&result.strategy, 18));
+    for name in strategies.names() {
+        legend.add(Key::Symbol(INK, strategies.of(name).symbol), name);
     }
     let titles = ("Predicted batch latency (ms)", "Simulated batch latency (ms)");
     let svg = scatter(&points, legend, titles)?;
-    let caption = "Predicted latency of a full batch against the simulated mean of load, execution \
-                   and feedback; one point per workload and strategy.";
-    Ok(pages("predicted_vs_simulated", caption, vec![svg]))
+    let left_out = match partly {
+        0 => String::new(),
+        1 => " One workload, whose batches are seldom full, is left out.".to_owned(),
+        n => format!(" {n} whose batches are seldom full are left out."),
+    };
+    let caption = format!(
+        "Predicted latency of a full batch against the simulated mean of load, execution and feedback; one point \
+         per workload and strategy.{left_out}"
+    );
+    Ok(pages("predicted_vs_simulated", &caption, vec![svg]))
+}
+
+/// One measured latency and what a predictor says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccuracyPoint {
+    /// The model.
+    pub model: ModelName,
+    /// The predicted latency, in ms.
+    pub predicted_ms: f64,
+    /// The measured latency, in ms.
+    pub measured_ms: f64,
+}
+
+/// Predicted against measured latency, by model. `None` without a positive pair.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn accuracy_figure(points: &[AccuracyPoint]) -> Result<Option<Figure>, PlotError> {
+    let models = Looks::models(points.iter().map(|point| &point.model));
+    let positive = |p: &&AccuracyPoint| p.predicted_ms > 0.0 && p.measured_ms > 0.0;
+    let mark = |p: &AccuracyPoint| (models.of(p.model.as_str()), (p.measured_ms, p.predicted_ms));
+    let shown: Vec<Point> = points.iter().filter(positive).map(mark).collect();
+    if shown.is_empty() {
+        return Ok(None);
+    }
+    let titles = ("Measured latency (ms)", "Predicted latency (ms)");
+    let svg = scatter(&shown, models.symbols(), titles)?;
+    let caption = "Predicted against measured latency, by model.";
+    Ok(pages("accuracy", caption, vec![svg]).pop())
 }

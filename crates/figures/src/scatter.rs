@@ -2,19 +2,14 @@
 
 use super::PlotError;
 use super::axis::Axis;
-use super::canvas::{Frame, draw, line, symbol};
-use super::panel::{Key, Legend, Panel, below, left_of};
-use super::style::{GREY, INK, MARGIN, ONE_COLUMN};
-use plotters::style::RGBColor;
+use super::panel::{Key, Legend};
+use super::panels::{Marks, Panels, Plot, Rule, Series};
+use super::style::{GREY, INK, Look};
+
+const BAND: (i32, i32) = (14, 8);
 
 /// One point of a scatter.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) colour: RGBColor,
-    pub(super) symbol: usize,
-}
+pub(super) type Point = (Look, (f64, f64));
 
 /// Draws points; those that are not positive cannot be shown and are left out.
 pub(super) fn scatter(
@@ -22,7 +17,7 @@ pub(super) fn scatter(
     legend: Legend,
     titles: (&str, &str),
 ) -> Result<String, PlotError> {
-    let values = || points.iter().flat_map(|point| [point.x, point.y]).filter(|v| *v > 0.0);
+    let values = || points.iter().flat_map(|(_, (x, y))| [*x, *y]).filter(|v| *v > 0.0);
     let low = values().fold(f64::INFINITY, f64::min) / 1.1;
     let high = values().fold(0.0, f64::max) * 1.1;
     // At least half a decade, so that a single point has an axis to be read against.
@@ -37,30 +32,23 @@ pub(super) fn scatter_on(
     (x_title, y_title): (&str, &str),
     axis: Axis,
 ) -> Result<String, PlotError> {
-    let shown: Vec<&Point> = points.iter().filter(|p| p.x > 0.0 && p.y > 0.0).collect();
-    let (x, y) = (axis.clone().titled(x_title), axis.titled(y_title));
+    let (low, high) = (axis.low, axis.high);
     legend.end_line();
     legend.add(Key::Line(INK, None), "y = x");
-    legend.add(Key::Line(GREY, Some((14, 8))), "±10 %");
-    let legend_height = legend.height(ONE_COLUMN - 2 * MARGIN);
-    let left = MARGIN + left_of(&y);
-    let side = ONE_COLUMN - left - MARGIN - 24;
-    let total = MARGIN + legend_height + 14 + side + below(&x) + 12;
-    let radius = if shown.len() > 300 { 6 } else { 10 };
-    draw((ONE_COLUMN, total), |area| {
-        legend.draw(area, MARGIN, ONE_COLUMN)?;
-        let inner = Frame::new(left, MARGIN + legend_height + 14, side, side);
-        let (low, high) = (x.low, x.high);
-        let panel = Panel::open(area, inner, x, y)?;
-        line(area, &[panel.at(low, low), panel.at(high, high)], INK, 3, None)?;
-        for factor in [0.9, 1.1_f64] {
-            let (from, to) = (low.max(low / factor), high.min(high / factor));
-            let ends = [panel.at(from, factor * from), panel.at(to, factor * to)];
-            line(area, &ends, GREY, 3, Some((14, 8)))?;
+    legend.add(Key::Line(GREY, Some(BAND)), "±10 %");
+    let mut series: Vec<Series> = Vec::new();
+    for (look, at) in points.iter().filter(|(_, (x, y))| *x > 0.0 && *y > 0.0) {
+        match series.iter_mut().find(|series| series.look == *look) {
+            Some(series) => series.points.push(*at),
+            None => series.push(Series::new(*look, Marks::Symbols, vec![*at])),
         }
-        for point in shown {
-            symbol(area, panel.at(point.x, point.y), point.symbol, point.colour, radius)?;
-        }
-        Ok(())
-    })
+    }
+    let mut chart = Plot::new(axis.clone(), axis, series);
+    chart.rules.push(Rule::new((low, low), (high, high), INK));
+    for factor in [0.9, 1.1_f64] {
+        let (from, to) = (low.max(low / factor), high.min(high / factor));
+        let ends = [from, to].map(|x| (x, factor * x));
+        chart.rules.push(Rule::new(ends[0], ends[1], GREY).dashed(BAND));
+    }
+    Panels::single(legend, chart, None, (x_title, y_title)).page()
 }

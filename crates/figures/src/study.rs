@@ -1,14 +1,13 @@
 //! Figures of an accuracy study: scatters, errors by share, batch and model, slowdowns, coverage.
 
 use super::axis::Axis;
-use super::canvas::{Align, Drawn, Frame, Text, draw, line, symbol, text};
-use super::panel::{Key, Legend, Panel, left_of};
+use super::canvas::{Align, Frame, Text, draw, symbol, text};
+use super::panel::{Key, Panel, left_of};
+use super::panels::{Marks, Panels, Plot, Rule, Series};
 use super::scatter::{Point, scatter, scatter_on};
-use super::style::{
-    GREY, INK, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, colour, count, dashes, dots, inches,
-};
+use super::style::{GREY, INK, Looks, MARGIN, TICK, TWO_COLUMNS, count, dots, inches};
 use super::text::shortened;
-use super::{Figure, PlotError, distinct, pages};
+use super::{Figure, PlotError, pages};
 use igniter_model::domain::ModelName;
 use igniter_model::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
@@ -54,12 +53,13 @@ pub struct StudySeries {
 pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
     let mut figures = Vec::new();
     let series: Vec<&StudySeries> = series.iter().filter(|s| !s.points.is_empty()).collect();
-    let models = distinct(series.iter().flat_map(|s| &s.points).map(|point| &point.model));
+    let models = Looks::models(series.iter().flat_map(|s| &s.points).map(|point| &point.model));
+    let looks = Looks::of_names(series.iter().map(|s| &s.name));
     for s in &series {
         let pairs = s.points.iter().map(|p| (p.measured_ms, p.predicted_ms, &p.model));
         let points = marks(pairs, &models);
         let titles = ("Measured latency (ms)", "Predicted latency (ms)");
-        let svg = scatter(&points, legend(&models), titles)?;
+        let svg = scatter(&points, models.symbols(), titles)?;
         let caption = format!("Predicted against measured latency on unseen runs: {}.", s.name);
         figures.extend(pages(&format!("accuracy-{}", stem(&s.name)), &caption, vec![svg]));
     }
@@ -67,21 +67,21 @@ pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
     for s in series.iter().filter(|s| slowdowns(s)) {
         let known = s.points.iter().filter_map(|p| Some((p.slowdowns?, &p.model)));
         let points = marks(known.map(|((p, m), model)| (m, p, model)), &models);
-        let ends = points.iter().flat_map(|p| [p.x, p.y]);
+        let ends = points.iter().flat_map(|(_, (x, y))| [*x, *y]);
         let (low, high) = ends.fold((1.0_f64, 1.0_f64), |(l, h), v| (l.min(v), h.max(v)));
         let step = if high - low > 1.0 { 0.5 } else { 0.1 };
         let titles = ("Measured slowdown", "Predicted slowdown");
-        let svg = scatter_on(&points, legend(&models), titles, Axis::between(low, high, step))?;
+        let svg = scatter_on(&points, models.symbols(), titles, Axis::between(low, high, step))?;
         let caption = format!("Predicted against measured slowdown on unseen runs: {}.", s.name);
         figures.extend(pages(&format!("slowdown-{}", stem(&s.name)), &caption, vec![svg]));
     }
     if !series.is_empty() {
-        let svg = errors(&series)?;
+        let svg = errors(&series, &looks)?;
         let caption = "Mean absolute error on unseen runs by SM share, batch size and model.";
         figures.extend(pages("errors", caption, vec![svg]));
     }
     if series.iter().any(|s| !s.coverage.is_empty()) {
-        let svg = coverage(&series)?;
+        let svg = coverage(&series, &looks)?;
         let caption = "Share of measured latencies within conformal intervals that other runs \
                        calibrated, against the level asked for.";
         figures.extend(pages("coverage", caption, vec![svg]));
@@ -89,37 +89,14 @@ pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
     Ok(figures)
 }
 
-fn marks<'p>(
-    pairs: impl Iterator<Item = (f64, f64, &'p ModelName)>,
-    models: &[&ModelName],
-) -> Vec<Point> {
-    let mark = |(x, y, model): (f64, f64, &ModelName)| {
-        let symbol = models.iter().position(|m| *m == model).unwrap_or(0);
-        Point { x, y, colour: colour(symbol), symbol }
-    };
-    pairs.map(mark).collect()
+fn marks<'p>(pairs: impl Iterator<Item = (f64, f64, &'p ModelName)>, models: &Looks) -> Vec<Point> {
+    pairs.map(|(x, y, model)| (models.of(model.as_str()), (x, y))).collect()
 }
 
 /// A name as part of a file name: its letters and digits, with one dash for all else.
 fn stem(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
-}
-
-fn legend(models: &[&ModelName]) -> Legend {
-    let mut legend = Legend::default();
-    for (index, model) in models.iter().enumerate() {
-        legend.add(Key::Symbol(colour(index), index), &shortened(model.as_str(), 18));
-    }
-    legend
-}
-
-fn names(series: &[&StudySeries]) -> Legend {
-    let mut legend = Legend::default();
-    for (index, s) in series.iter().enumerate() {
-        legend.add(Key::Symbol(colour(index), index), &s.name);
-    }
-    legend
 }
 
 /// What a panel of the error figure groups by: its title, and for each slot a label and the errors of
@@ -145,7 +122,7 @@ fn groups<K: Ord>(
     Groups { title, slots: keys.iter().map(slot).collect() }
 }
 
-fn errors(series: &[&StudySeries]) -> Result<String, PlotError> {
+fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     // Shares as thousandths, so that they have an order.
     let share = |p: &StudyPoint| dots(p.sm.get() * 1000.0);
     let panels = [
@@ -156,7 +133,7 @@ fn errors(series: &[&StudySeries]) -> Result<String, PlotError> {
     let all = panels.iter().flat_map(|g| g.slots.iter().flat_map(|(_, v)| v).flatten());
     let y = Axis::from_zero(all.copied().fold(0.0, f64::max), 5);
     let (titled, plain) = (y.clone().titled("Mean |error| (%)"), y.unlabelled());
-    let legend = names(series);
+    let legend = looks.symbols();
     let top = MARGIN + legend.height(TWO_COLUMNS - 2 * MARGIN) + 14;
     let (height, left) = (inches(1.6), MARGIN + left_of(&titled));
     let gap = 40;
@@ -172,11 +149,11 @@ fn errors(series: &[&StudySeries]) -> Result<String, PlotError> {
             for (slot, (label, values)) in group.slots.iter().enumerate() {
                 let middle = panel.at(slot as f64 + 0.5, 0.0).0;
                 text(area, (middle, inner.bottom() + 26), centre, label)?;
-                for (i, value) in values.iter().enumerate() {
-                    let Some(value) = value else { continue };
+                for (i, (s, value)) in series.iter().zip(values).enumerate() {
+                    let (Some(value), look) = (value, looks.of(&s.name)) else { continue };
                     let offset = (i as f64 + 0.5) / values.len() as f64 - 0.5;
                     let at = panel.at(slot as f64 + 0.5 + 0.7 * offset, *value);
-                    symbol(area, at, i, colour(i), 10)?;
+                    symbol(area, at, look.symbol, look.colour, 10)?;
                 }
             }
             text(area, (inner.x + width / 2, inner.bottom() + 76), centre, group.title)?;
@@ -185,33 +162,20 @@ fn errors(series: &[&StudySeries]) -> Result<String, PlotError> {
     })
 }
 
-fn coverage(series: &[&StudySeries]) -> Result<String, PlotError> {
+fn coverage(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     let all = series.iter().flat_map(|s| &s.coverage);
     let low = all.map(|(level, covered)| level.min(*covered)).fold(50.0, f64::min);
     // A little below the lowest level is drawn at the end of the axis.
     let axis = Axis::between(low + 2.0, 100.0, 10.0);
-    let (x, y) = (axis.clone().titled("Level asked for (%)"), axis.titled("Covered (%)"));
-    let mut legend = names(series);
+    let (low, high) = (axis.low, axis.high);
+    let mut legend = looks.symbols();
     legend.end_line();
     legend.add(Key::Line(GREY, Some((14, 8))), "exact");
-    let top = MARGIN + legend.height(ONE_COLUMN - 2 * MARGIN) + 14;
-    let left = MARGIN + left_of(&y);
-    let side = ONE_COLUMN - left - MARGIN - 24;
-    let height = top + side + super::panel::below(&x) + 12;
-    draw((ONE_COLUMN, height), |area| -> Drawn {
-        legend.draw(area, MARGIN, ONE_COLUMN)?;
-        let (low, high) = (x.low, x.high);
-        let mut panel = Panel::open(area, Frame::new(left, top, side, side), x, y)?;
-        line(area, &[panel.at(low, low), panel.at(high, high)], GREY, 3, Some((14, 8)))?;
-        for (index, s) in series.iter().enumerate() {
-            panel.line(&s.coverage, colour(index), dashes(index))?;
-            for (level, covered) in &s.coverage {
-                symbol(area, panel.at(*level, *covered), index, colour(index), 8)?;
-            }
-        }
-        line(area, &[panel.at(95.0, low), panel.at(95.0, high)], INK, 2, Some((4, BLANK)))
-    })
+    let lines =
+        series.iter().map(|s| Series::new(looks.of(&s.name), Marks::Both, s.coverage.clone()));
+    let mut chart = Plot::new(axis.clone(), axis, lines.collect());
+    chart.rules.push(Rule::new((low, low), (high, high), GREY).dashed((14, 8)));
+    // The level that bounds are given for.
+    chart.rules.push(Rule::new((95.0, low), (95.0, high), INK).dashed((4, 8)));
+    Panels::single(legend, chart, None, ("Level asked for (%)", "Covered (%)")).page()
 }
-
-/// Between the dots of the line at the level that bounds are given for.
-const BLANK: i32 = 8;

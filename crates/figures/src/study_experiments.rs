@@ -2,8 +2,8 @@
 
 use super::axis::Axis;
 use super::canvas::{Align, Frame, Text, draw, line, symbol, text};
-use super::panel::{Key, Legend, Panel, below, left_of};
-use super::style::{INK, LABEL, MARGIN, TICK, TWO_COLUMNS, colour, count, inches};
+use super::panel::{Key, Panel, below, left_of};
+use super::style::{INK, LABEL, Looks, MARGIN, TICK, TWO_COLUMNS, count, inches};
 use super::{Figure, PlotError, distinct, pages};
 use igniter_model::domain::ModelName;
 
@@ -50,10 +50,8 @@ fn experiment(marks: &[&PredictedMark]) -> Result<String, PlotError> {
     let models = distinct(marks.iter().map(|mark| &mark.model));
     let settings = distinct(marks.iter().map(|mark| &mark.setting));
     let predictors = distinct(marks.iter().map(|mark| &mark.predictor));
-    let mut legend = Legend::default();
-    for (index, predictor) in predictors.iter().enumerate() {
-        legend.add(Key::Symbol(colour(index), index), predictor);
-    }
+    let looks = Looks::of_names(predictors.iter().copied());
+    let mut legend = looks.symbols();
     if marks.iter().any(|mark| mark.measured_ms.is_some()) {
         legend.add(Key::Symbol(INK, 5), "measured");
     }
@@ -98,18 +96,19 @@ fn experiment(marks: &[&PredictedMark]) -> Result<String, PlotError> {
                 let here = |m: &&&PredictedMark| m.model == **model && m.setting == **setting;
                 for mark in marks.iter().filter(here) {
                     let i = predictors.iter().position(|p| **p == mark.predictor).unwrap_or(0);
+                    let look = looks.of(&mark.predictor);
                     let offset = (i as f64 + 0.5) / predictors.len() as f64 - 0.5;
                     let at = middle + 0.6 * offset;
                     if mark.error_pct.is_some() {
                         let [least, most, _] = ends(mark);
                         let (from, to) = (panel.at(at, least), panel.at(at, most));
-                        line(area, &[from, to], colour(i), 4, None)?;
+                        line(area, &[from, to], look.colour, 4, None)?;
                         for end in [from, to] {
                             let cap = [(end.0 - 13, end.1), (end.0 + 13, end.1)];
-                            line(area, &cap, colour(i), 4, None)?;
+                            line(area, &cap, look.colour, 4, None)?;
                         }
                     }
-                    symbol(area, panel.at(at, mark.predicted_ms), i, colour(i), 6)?;
+                    symbol(area, panel.at(at, mark.predicted_ms), look.symbol, look.colour, 6)?;
                 }
                 let measured = marks.iter().filter(here).find_map(|mark| mark.measured_ms);
                 if let Some(measured) = measured {

@@ -3,6 +3,10 @@
 //! A figure is laid out in dots of 1/300 inch, so that a column of a paper is exactly 1050 or 2148 dots
 //! wide; SVG files carry the size in inches, PNG files have one pixel per dot.
 
+use super::panel::{Key, Legend};
+use super::text::shortened;
+use igniter_model::domain::ModelName;
+use igniter_results::{Comparison, model_looks, series_looks};
 use plotters::style::RGBColor;
 
 /// Dots per inch: the unit of every coordinate, and the resolution of PNG files.
@@ -57,6 +61,87 @@ pub(super) fn colour(index: usize) -> RGBColor {
     let RGBColor(r, g, b) = OKABE_ITO[index % OKABE_ITO.len()];
     let fade = |c: u8| if index / OKABE_ITO.len() % 2 == 1 { c / 2 + 127 } else { c };
     RGBColor(fade(r), fade(g), fade(b))
+}
+
+/// How one thing looks in every figure; without colour, symbols, dashes and hatching tell things apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Look {
+    pub(super) colour: RGBColor,
+    pub(super) dashes: Option<(i32, i32)>,
+    /// Of a symbol or a hatching.
+    pub(super) symbol: usize,
+}
+
+impl Look {
+    /// The i-th look.
+    pub(super) fn at(index: usize) -> Self {
+        Self { colour: colour(index), dashes: dashes(index), symbol: index }
+    }
+}
+
+/// The looks of things by their names: the same in every figure for what is known.
+#[derive(Debug, Clone)]
+pub(super) struct Looks(Vec<(String, Look)>);
+
+impl Looks {
+    fn new(names: &[&str], looks: Vec<usize>) -> Self {
+        Self(
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(looks.into_iter().map(Look::at))
+                .collect(),
+        )
+    }
+
+    /// Those of strategies, stages or other series.
+    pub(super) fn of_names<'a, S: AsRef<str> + ?Sized + 'a>(
+        names: impl IntoIterator<Item = &'a S>,
+    ) -> Self {
+        let names: Vec<&str> = names.into_iter().map(AsRef::as_ref).collect();
+        Self::new(&names, series_looks(&names))
+    }
+
+    /// Those of the strategies of a comparison.
+    pub(super) fn strategies(comparison: &Comparison) -> Self {
+        Self::of_names(comparison.strategies.iter().map(|result| &result.strategy))
+    }
+
+    /// Those of models.
+    pub(super) fn models<'a>(models: impl Iterator<Item = &'a ModelName>) -> Self {
+        let names: Vec<&str> = super::distinct(models).into_iter().map(ModelName::as_str).collect();
+        Self::new(&names, model_looks(&names))
+    }
+
+    pub(super) fn of(&self, name: &str) -> Look {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map_or_else(|| Look::at(0), |(_, look)| *look)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// A legend with this in front of each name.
+    pub(super) fn legend(&self, key: fn(Look) -> Key) -> Legend {
+        let mut legend = Legend::default();
+        for (name, look) in &self.0 {
+            legend.add(key(*look), &shortened(name, 32));
+        }
+        legend
+    }
+
+    pub(super) fn lines(&self) -> Legend {
+        self.legend(|look| Key::Line(look.colour, look.dashes))
+    }
+
+    pub(super) fn symbols(&self) -> Legend {
+        self.legend(|look| Key::Symbol(look.colour, look.symbol))
+    }
+
+    pub(super) fn boxes(&self) -> Legend {
+        self.legend(Key::Hatched)
+    }
 }
 
 /// Black or white, whichever reads better on a background: on all colours of the palette but blue, black does.

@@ -1,16 +1,11 @@
 //! Figures of a sweep: a number over an axis with confidence bands, and cost against attainment.
 
 use super::axis::{Axis, nice_step};
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, symbol, text};
-use super::panel::{Key, Legend, Panel, below, left_of};
-use super::style::{
-    DATA_LINE, GREY, INK, LABEL, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, colour, count, dashes,
-    dots, inches,
-};
-use super::text::{BOLD, fitted, shortened};
+use super::panel::Key;
+use super::panels::{Marks, Panels, Place, Plot, Rule, Series};
+use super::style::{GREY, INK, LABEL, Look, Looks, count, dots};
 use super::{Figure, PlotError};
 use igniter_results::column_words as words;
-use plotters::prelude::{Color, Polygon};
 
 /// One point of a line, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,11 +38,6 @@ pub struct LinePanel {
     pub series: Vec<SweepSeries>,
 }
 
-const COLUMNS: usize = 3;
-const TITLE: i32 = 44;
-/// Gap between panels in a row.
-const GAP: i32 = 84;
-
 /// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
 /// it rises). `averaged` names the axes of which the marks are means.
 ///
@@ -64,36 +54,46 @@ pub fn line_figure(
     let marks = || panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.marks);
     let x = x_axis(marks().map(|mark| mark.x), log);
     let y = y_axis(marks().flat_map(|m| [m.y, m.low, m.high]), target.is_some());
-    let mut legend = Legend::default();
-    for (index, series) in panels.first().iter().flat_map(|panel| panel.series.iter().enumerate()) {
-        legend.add(Key::Line(colour(index), dashes(index)), &shortened(&series.name, 32));
-    }
+    let looks =
+        Looks::of_names(panels.first().into_iter().flat_map(|p| &p.series).map(|s| &s.name));
+    let mut legend = looks.legend(|look| Key::Line(look.colour, look.dashes));
     if let Some(target) = target {
         legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
     }
-    let columns = panels.len().clamp(1, COLUMNS);
-    let width = if columns == 1 { ONE_COLUMN } else { TWO_COLUMNS };
-    let (titled, plain) = (y.clone().titled(&words(y_name)), y.unlabelled());
-    let left = MARGIN + left_of(&titled);
-    let inner = (width - left - MARGIN - 24 - GAP * (count(columns) - 1)) / count(columns);
-    let height = inches(if columns == 1 { 1.9 } else { 1.35 });
-    let titled_panels = panels.len() > 1 || !averaged.is_empty();
-    let title = if titled_panels { TITLE } else { 14 };
-    let x_titled = x.clone().titled(&words(x_name));
-    let row = title + height + below(&x_titled) + 10;
-    let top = MARGIN + legend.height(width - 2 * MARGIN);
-    let rows = panels.len().div_ceil(columns);
-    let svg = draw((width, top + count(rows) * row), |area| {
-        legend.draw(area, MARGIN, width)?;
-        for (slot, panel) in panels.iter().enumerate() {
-            let (r, c) = (count(slot / columns), count(slot % columns));
-            let frame = Frame::new(left + c * (inner + GAP), top + r * row + title, inner, height);
-            let y = if c == 0 { titled.clone() } else { plain.clone() };
-            let title = panel_title(&panel.title, averaged);
-            draw_lines(area, (&title, panel), frame, (x_titled.clone(), y), target)?;
+    let chart = |panel: &LinePanel| {
+        let series = panel.series.iter().map(|series| Series {
+            look: looks.of(&series.name),
+            marks: Marks::Both,
+            points: series.marks.iter().map(|mark| (mark.x, mark.y)).collect(),
+            band: series.marks.iter().map(|mark| (mark.low, mark.high)).collect(),
+        });
+        let mut chart = Plot::new(x.clone(), y.clone(), series.collect());
+        let Some(target) = target else { return chart };
+        let mut at: Vec<f64> = Vec::new();
+        for series in &panel.series {
+            let Some(x) = crossing(&series.marks, target) else { continue };
+            let colour = looks.of(&series.name).colour;
+            let aside = 7 * count(at.iter().filter(|known| known.total_cmp(&x).is_eq()).count());
+            at.push(x);
+            let rule = Rule::new((x, target), (x, y.low), colour).dashed((4, 6));
+            chart.rules.push(Rule { aside, ..rule });
         }
-        Ok(())
-    })?;
+        chart.across(target, INK, TARGET)
+    };
+    let cell = |panel: &LinePanel| Place {
+        title: panel_title(&panel.title, averaged),
+        charts: vec![chart(panel)],
+    };
+    let svg = Panels {
+        legend,
+        cells: panels.iter().map(cell).collect(),
+        columns: 3,
+        rows: 0,
+        heights: vec![if panels.len() < 2 { 1.9 } else { 1.35 }],
+        x_title: words(x_name),
+        y_titles: vec![words(y_name)],
+    }
+    .page()?;
     let crosses = |target: f64| {
         panels.iter().flat_map(|p| &p.series).any(|s| crossing(&s.marks, target).is_some())
     };
@@ -130,49 +130,6 @@ pub(super) fn panel_title(title: &str, averaged: &[String]) -> String {
 /// The dashes of the target.
 const TARGET: (i32, i32) = (8, 8);
 
-fn draw_lines(
-    area: &Area<'_>,
-    (title, data): (&str, &LinePanel),
-    frame: Frame,
-    (x, y): (Axis, Axis),
-    target: Option<f64>,
-) -> Drawn {
-    let look = Text::new(TICK, Align::Centre).bold();
-    let title = fitted(title, TICK, f64::from(frame.w) / BOLD);
-    text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
-    let floor = y.low;
-    let mut panel = Panel::open(area, frame, x, y)?;
-    for (index, series) in data.series.iter().enumerate() {
-        if series.marks.iter().any(has_band) {
-            let up = series.marks.iter().map(|mark| panel.at(mark.x, mark.high));
-            let down = series.marks.iter().rev().map(|mark| panel.at(mark.x, mark.low));
-            let band: Vec<(i32, i32)> = up.chain(down).collect();
-            area.draw(&Polygon::new(band, colour(index).mix(0.22).filled()))?;
-        }
-    }
-    for (index, series) in data.series.iter().enumerate() {
-        let points: Vec<(f64, f64)> = series.marks.iter().map(|mark| (mark.x, mark.y)).collect();
-        panel.line(&points, colour(index), dashes(index))?;
-        for mark in &series.marks {
-            // A symbol that later ones will lie upon is a little larger, so that it shows around them.
-            let above = data.series[index + 1..].iter().flat_map(|series| &series.marks);
-            let at = panel.at(mark.x, mark.y);
-            let covering = above.filter(|other| panel.at(other.x, other.y) == at).count();
-            symbol(area, at, index, colour(index), 7 + 2 * count(covering.min(2)))?;
-        }
-    }
-    if let Some(target) = target {
-        panel.across(target, INK, TARGET)?;
-        for (index, series) in data.series.iter().enumerate() {
-            if let Some(x) = crossing(&series.marks, target) {
-                let ends = [panel.at(x, target), panel.at(x, floor)];
-                line(area, &ends, colour(index), DATA_LINE, Some((4, 6)))?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn has_band(mark: &SweepMark) -> bool {
     mark.high > mark.low
 }
@@ -199,41 +156,30 @@ pub fn pareto_figure(
     target: Option<f64>,
 ) -> Result<Figure, PlotError> {
     let marks = || series.iter().flat_map(|s| &s.marks);
-    let x = x_axis(marks().map(|mark| mark.x), false).titled(&words(x_name));
-    let y = y_axis(marks().map(|mark| mark.y), target.is_some()).titled(&words(y_name));
-    let mut legend = Legend::default();
-    for (index, s) in series.iter().enumerate() {
-        legend.add(Key::Symbol(colour(index), index), &shortened(&s.name, 32));
-    }
+    let x = x_axis(marks().map(|mark| mark.x), false);
+    let y = y_axis(marks().map(|mark| mark.y), target.is_some());
+    let looks = Looks::of_names(series.iter().map(|s| &s.name));
+    let mut legend = looks.symbols();
     let costs = x_name == "cost_per_hour";
     let best = if costs { "best for its cost" } else { "best in both" };
     legend.add(Key::Line(GREY, None), best);
     if let Some(target) = target {
         legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
     }
-    let top = MARGIN + legend.height(ONE_COLUMN - 2 * MARGIN) + 14;
-    let left = MARGIN + left_of(&y);
-    let (width, height) = (ONE_COLUMN - left - MARGIN - 24, inches(2.1));
-    let svg = draw((ONE_COLUMN, top + height + below(&x) + 10), |area| {
-        legend.draw(area, MARGIN, ONE_COLUMN)?;
-        let (x_end, y_low) = (x.high, y.low);
-        let mut panel = Panel::open(area, Frame::new(left, top, width, height), x, y)?;
-        if let Some(target) = target {
-            panel.across(target, INK, TARGET)?;
-        }
-        let steps = front(&marks().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(), x_end);
-        if let Some((first, _)) = steps.first() {
-            let whole: Vec<(f64, f64)> =
-                std::iter::once((*first, y_low)).chain(steps.iter().copied()).collect();
-            panel.line(&whole, GREY, None)?;
-        }
-        for (index, s) in series.iter().enumerate() {
-            for mark in &s.marks {
-                symbol(area, panel.at(mark.x, mark.y), index, colour(index), 9)?;
-            }
-        }
-        Ok(())
-    })?;
+    let steps = front(&marks().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(), x.high);
+    let foot = steps.first().map(|(first, _)| (*first, y.low));
+    let line = Look { colour: GREY, dashes: None, symbol: 0 };
+    let mut all = vec![Series::new(line, Marks::Line, foot.into_iter().chain(steps).collect())];
+    all.extend(series.iter().map(|s| {
+        let points = s.marks.iter().map(|mark| (mark.x, mark.y)).collect();
+        Series::new(looks.of(&s.name), Marks::Symbols, points)
+    }));
+    let mut chart = Plot::new(x, y, all);
+    if let Some(target) = target {
+        chart = chart.across(target, INK, TARGET);
+    }
+    let titles = (words(x_name), words(y_name));
+    let svg = Panels::single(legend, chart, Some(2.1), (&titles.0, &titles.1)).page()?;
     let best = if costs { "what is best for its cost" } else { "what no other beats in both" };
     let caption = format!("{} against {}; the line joins {best}.", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })

@@ -72,14 +72,14 @@ impl ActionRow {
 /// One workload in one window of its controller.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowRow {
+    /// The workload.
+    pub workload: WorkloadName,
     /// From, in seconds since the start.
     pub start_s: f64,
     /// To (exclusive).
     pub end_s: f64,
     /// The GPU's index in the plan.
     pub gpu: usize,
-    /// The workload.
-    pub workload: WorkloadName,
     /// Its SM share at the end, in percent.
     pub sm_pct: f64,
     /// Its largest batch at the end.

@@ -5,12 +5,18 @@
 //! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
 //! every other file depends on the scenario, its inputs and the seed alone.
 
+mod cell;
+mod charts;
+mod column;
+mod columns;
 mod control;
 mod files;
+mod looks;
 mod manifest;
 mod markdown;
 mod numbers;
 mod output_dir;
+mod paper;
 mod parquet;
 mod points;
 mod request_log;
@@ -20,19 +26,27 @@ mod terminal;
 mod trace;
 mod truth;
 
+pub use cell::{Cell, number_value};
+pub use charts::{Bars, LINEAR_RATIO, Lines, STAGES, thinned};
+pub use column::{Column, Digits, markdown_table, pick, write_csv};
+pub use columns::{Of, WorkloadRow};
 pub use control::{ActionRow, WindowRow, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
+pub use looks::{model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
 pub use numbers::{short, short_option, trimmed};
 pub use output_dir::{Existing, OutputDir, OutputError};
+pub use paper::{PaperFormat, PaperTable};
 pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError, arm_name, column_words};
 pub use request_log::{RequestFormat, RequestLog};
 pub use staging::Staging;
 pub use staging::discard_unfinished;
-pub use tables::{ArrivalRow, Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
+pub use tables::{
+    ArrivalRow, Comparison, Details, FigureFile, InfeasibleRow, PlanRow, StrategyResult,
+};
 pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};
 pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};

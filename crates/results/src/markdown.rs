@@ -1,9 +1,9 @@
 //! The readable report.
 
-use super::control::failures_in_words;
-use super::numbers::{short, short_option, trimmed};
-use super::tables::{Comparison, FigureFile, StrategyResult};
-use igniter_sim::metrics::Verdict;
+use super::control::{ActionRow, failures_in_words};
+use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
+use crate::{Cell, Column, Of, WorkloadRow, markdown_table, pick, trimmed};
+use igniter_sim::metrics::GpuSummary;
 use std::fmt::Write;
 
 /// How many actions of controllers and faults a report shows.
@@ -60,47 +60,11 @@ fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
     writeln!(text, "{part}").expect("writing to a string does not fail");
 }
 
-fn row(text: &mut String, cells: &[String]) {
-    push(text, format_args!("| {} |", cells.join(" | ")));
-}
-
-/// A heading row: columns after the first `left` are aligned to the right.
-fn head(text: &mut String, left: usize, titles: &[&str]) {
-    push(text, format_args!("| {} |", titles.join(" | ")));
-    let rule: Vec<&str> =
-        (0..titles.len()).map(|i| if i < left { "---" } else { "---:" }).collect();
-    push(text, format_args!("|{}|", rule.join("|")));
-}
-
 fn overview(text: &mut String, comparison: &Comparison) {
-    head(
-        text,
-        1,
-        &[
-            "Strategy",
-            "GPUs",
-            "Cost ($/h)",
-            "SLOs missed",
-            "Worst violations (%)",
-            "Mean power (W)",
-        ],
-    );
-    for result in &comparison.strategies {
-        let worst = result.workloads.iter().filter_map(|w| w.slo_violation_pct).reduce(f64::max);
-        let power: f64 = result.gpus.iter().map(|gpu| gpu.power_w).sum();
-        row(
-            text,
-            &[
-                escape(&result.strategy),
-                result.gpu_count.to_string(),
-                format!("{:.2}", result.cost_per_hour),
-                format!("{} of {}", result.misses(), result.workloads.len()),
-                short_option(worst),
-                short(power),
-            ],
-        );
-    }
-    text.push('\n');
+    let keys =
+        ["strategy", "gpu_count", "cost_per_hour", "missed_of", "worst_violation_pct", "power_w"];
+    let columns = pick(&StrategyResult::COLUMNS, &keys);
+    push(text, format_args!("{}", markdown_table(&columns, 1, &comparison.strategies)));
 }
 
 fn infeasible(text: &mut String, result: &StrategyResult) {
@@ -121,51 +85,25 @@ fn infeasible(text: &mut String, result: &StrategyResult) {
     }
 }
 
+/// The columns of a workload.
+const WORKLOADS: [&str; 12] = [
+    "workload",
+    "model",
+    "slo_ms",
+    "rate_rps",
+    "throughput_rps",
+    "mean_ms",
+    "p50_ms",
+    "p99_ms",
+    "p999_ms",
+    "slo_violation_pct",
+    "mean_batch",
+    "verdict: SLO",
+];
+
 fn workloads(text: &mut String, result: &StrategyResult) {
-    head(
-        text,
-        2,
-        &[
-            "Workload",
-            "Model",
-            "SLO (ms)",
-            "Rate (1/s)",
-            "Throughput (1/s)",
-            "Mean (ms)",
-            "P50 (ms)",
-            "P99 (ms)",
-            "P99.9 (ms)",
-            "Violations (%)",
-            "Mean batch",
-            "SLO",
-        ],
-    );
-    for w in &result.workloads {
-        let verdict = match w.verdict {
-            Verdict::Met => "met",
-            Verdict::Missed => "**missed**",
-            Verdict::NotServed => "**not served**",
-            Verdict::NoRequests => "no requests",
-        };
-        row(
-            text,
-            &[
-                escape(w.workload.as_str()),
-                escape(w.model.as_str()),
-                short(w.slo_ms),
-                short(w.rate_rps),
-                short(w.throughput_rps),
-                short_option(w.mean_ms),
-                short_option(w.p50_ms),
-                short_option(w.p99_ms),
-                short_option(w.p999_ms),
-                short_option(w.slo_violation_pct),
-                short_option(w.mean_batch),
-                verdict.to_owned(),
-            ],
-        );
-    }
-    text.push('\n');
+    let columns = pick(&WorkloadRow::COLUMNS, &WORKLOADS);
+    push(text, format_args!("{}", markdown_table(&columns, 2, &result.workload_rows())));
 }
 
 /// Requests that were never completed, where there are any.
@@ -187,19 +125,14 @@ fn actions(text: &mut String, result: &StrategyResult) {
     if result.actions.is_empty() {
         return;
     }
-    head(text, 3, &["What changed", "GPU", "Why", "Decided (s)", "Effective (s)"]);
-    for action in result.actions.iter().take(ACTIONS) {
-        row(
-            text,
-            &[
-                escape(&action.sentence()),
-                action.gpu.to_string(),
-                escape(&action.reason),
-                format!("{:.3}", action.decided_s),
-                format!("{:.3}", action.effective_s),
-            ],
-        );
-    }
+    let columns: [Column<ActionRow>; 5] = [
+        Column::text("what", "what changed", "", |action| action.sentence().into()),
+        Column::whole("gpu", "GPU", "", |action| action.gpu.into()),
+        Column::text("reason", "why", "", |action| action.reason.as_str().into()),
+        Column::text("decided", "decided (s)", "", |action| seconds(action.decided_s)),
+        Column::text("effective", "effective (s)", "", |action| seconds(action.effective_s)),
+    ];
+    text.push_str(&markdown_table(&columns, 3, result.actions.iter().take(ACTIONS)));
     if result.actions.len() > ACTIONS {
         let all = result.actions.len();
         push(text, format_args!("\nThe first {ACTIONS} of {all}; all are in `actions.csv`."));
@@ -207,66 +140,41 @@ fn actions(text: &mut String, result: &StrategyResult) {
     text.push('\n');
 }
 
+fn seconds(time: f64) -> Cell {
+    format!("{time:.3}").into()
+}
+
 fn plan(text: &mut String, result: &StrategyResult) {
-    let titles = [
-        "GPU",
-        "Kind",
-        "Workload",
-        "Model",
-        "SM share (%)",
-        "Batch",
-        "Predicted latency (ms)",
-        "Predicted throughput (1/s)",
+    let keys = [
+        "gpu",
+        "kind",
+        "workload",
+        "model",
+        "sm_pct",
+        "batch",
+        "predicted_latency_ms",
+        "predicted_throughput_rps",
     ];
-    head(text, 4, &titles);
-    for placement in &result.plan {
-        row(
-            text,
-            &[
-                placement.gpu.to_string(),
-                escape(placement.kind.as_str()),
-                escape(placement.workload.as_str()),
-                escape(placement.model.as_str()),
-                trimmed(placement.sm_pct),
-                placement.batch.to_string(),
-                short_option(placement.predicted_latency_ms),
-                short_option(placement.predicted_throughput_rps),
-            ],
-        );
-    }
-    text.push('\n');
+    let columns = pick(&Of::<PlanRow>::COLUMNS, &keys);
+    let rows: Vec<_> = result.plan.iter().map(|row| Of { result, row }).collect();
+    push(text, format_args!("{}", markdown_table(&columns, 4, &rows)));
 }
 
 fn gpus(text: &mut String, result: &StrategyResult) {
-    let titles = [
-        "GPU",
-        "Kind",
-        "Busy (% of time)",
-        "Busy SMs (%)",
-        "Power (W)",
-        "Peak power (W)",
-        "Energy (J)",
-        "Clock (MHz)",
-        "Lowest clock (MHz)",
+    let keys = [
+        "gpu",
+        "kind",
+        "busy_pct",
+        "sm_utilisation_pct",
+        "power_w: power",
+        "peak_power_w",
+        "energy_j",
+        "clock_mhz: clock",
+        "min_clock_mhz",
     ];
-    head(text, 2, &titles);
-    for gpu in &result.gpus {
-        row(
-            text,
-            &[
-                gpu.gpu.to_string(),
-                escape(gpu.kind.as_str()),
-                short(100.0 * gpu.utilisation),
-                short(gpu.sm_utilisation_pct),
-                short(gpu.power_w),
-                short(gpu.peak_power_w),
-                short(gpu.energy_j),
-                short(gpu.clock_mhz),
-                short(gpu.min_clock_mhz),
-            ],
-        );
-    }
-    text.push('\n');
+    let columns = pick(&Of::<GpuSummary>::COLUMNS, &keys);
+    let rows: Vec<_> = result.gpus.iter().map(|row| Of { result, row }).collect();
+    push(text, format_args!("{}", markdown_table(&columns, 2, &rows)));
 }
 
 /// Makes text literal in Markdown, also inside a table and inside an image caption: no markup, no end of a line.

@@ -249,6 +249,9 @@ pub fn column_words(column: &str) -> String {
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
         "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
+        "delay" | "batching.max_queue_delay_ms" | "workload.*.batching.max_queue_delay_ms" => {
+            "Queue delay (ms)".to_owned()
+        }
         other => other.to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use entry::{Entry, RAW};
 use igniter_model::domain::{
     FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload,
 };
+use igniter_model::profile::csv_field;
 use igniter_model::units::Nanoseconds;
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -48,6 +49,19 @@ pub enum RequestFormat {
 }
 
 impl RequestFormat {
+    /// The names of the formats.
+    pub const NAMES: [&'static str; 2] = ["csv", "parquet"];
+
+    /// The format of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Csv, Self::Parquet]
+            .into_iter()
+            .zip(Self::NAMES)
+            .find(|(_, n)| *n == name)
+            .map(|f| f.0)
+    }
+
     /// The name of the file.
     #[must_use]
     pub const fn file_name(self) -> &'static str {
@@ -135,7 +149,7 @@ impl RecordSink for RequestLog {
 }
 
 fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write) -> io::Result<()> {
-    let names: Vec<String> = workloads.iter().map(|w| quoted(w.name.as_str())).collect();
+    let names: Vec<String> = workloads.iter().map(|w| csv_field(w.name.as_str())).collect();
     let slos = slos(workloads);
     out.write_all(HEADER.as_bytes())?;
     let mut number: u64 = 0;
@@ -243,15 +257,6 @@ impl fmt::Display for ExactMs {
             digits -= 1;
         }
         if digits == 0 { write!(f, "{ms}") } else { write!(f, "{ms}.{rest:0digits$}") }
-    }
-}
-
-/// A CSV field; quoted where a comma or quote would break the row (names hold no line breaks).
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"']) || name.trim() != name {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_owned()
     }
 }
 

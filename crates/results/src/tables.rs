@@ -36,7 +36,7 @@ pub struct PlanRow {
 }
 
 /// What arrived for one workload in the whole run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArrivalRow {
     /// The workload.
     pub workload: WorkloadName,
@@ -93,31 +93,33 @@ pub struct StrategyResult {
     pub workloads: Vec<WorkloadSummary>,
     /// What became of each GPU, in the order of the plan.
     pub gpus: Vec<GpuSummary>,
-    /// The GPUs over time. Kept in a CSV file of its own, not in JSON.
-    #[serde(skip)]
-    pub series: Vec<GpuSeries>,
-    /// Latency distributions, in the order of the scenario. Kept in a CSV file of its own.
-    #[serde(skip)]
-    pub cdf: Vec<LatencyCdf>,
-    /// Latencies over time, in the order of the scenario. Kept in a CSV file of its own.
-    #[serde(skip)]
-    pub latency_series: Vec<LatencySeries>,
-    /// Batch sizes, in the order of the scenario. Kept in a CSV file of its own.
-    #[serde(skip)]
-    pub batches: Vec<BatchHistogram>,
     /// What a controller did and what failed, in order of taking effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<ActionRow>,
-    /// Each workload in each window of its controller. Kept in a CSV file of its own.
+    /// Distributions and courses over time, which are not in `summary.json`.
     #[serde(skip)]
+    pub details: Details,
+}
+
+/// Distributions and courses over time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// The GPUs over time, in the order of the plan.
+    pub series: Vec<GpuSeries>,
+    /// Latency distributions, in the order of the scenario.
+    pub cdf: Vec<LatencyCdf>,
+    /// Latencies over time, in the order of the scenario.
+    pub latency_series: Vec<LatencySeries>,
+    /// Batch sizes, in the order of the scenario.
+    pub batches: Vec<BatchHistogram>,
+    /// Each workload in each window of its controller.
     pub adaptation: Vec<WindowRow>,
-    /// What arrived. Kept in a CSV file of its own; empty until asked for.
-    #[serde(skip)]
+    /// What arrived; empty until asked for.
     pub arrivals: Vec<ArrivalRow>,
 }
 
 /// The predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
-pub(super) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) -> Option<f64> {
+pub(crate) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) -> Option<f64> {
     let (mut sum, mut weight) = (0.0, 0.0);
     for row in placements {
         let throughput = row.predicted_throughput_rps?;
@@ -174,20 +176,21 @@ impl StrategyResult {
             infeasible: plan.infeasible.iter().map(InfeasibleRow::from).collect(),
             workloads: metrics.workloads,
             gpus: metrics.gpus,
-            series: metrics.series,
-            cdf: metrics.cdf,
-            latency_series: metrics.latency_series,
-            batches: metrics.batches,
             actions: Vec::new(),
-            adaptation: Vec::new(),
-            arrivals: Vec::new(),
+            details: Details {
+                series: metrics.series,
+                cdf: metrics.cdf,
+                latency_series: metrics.latency_series,
+                batches: metrics.batches,
+                ..Details::default()
+            },
         }
     }
 
     /// The same with what changed during the run beside the requests.
     #[must_use]
     pub fn with_control(
-        self,
+        mut self,
         actions: &[Action],
         windows: &[ServerWindow],
         workloads: &[Workload],
@@ -196,7 +199,9 @@ impl StrategyResult {
         actions.sort_by_key(|action| action.effective);
         let actions = actions.into_iter().map(|action| ActionRow::new(action, workloads));
         let windows = windows.iter().map(|window| WindowRow::new(window, workloads));
-        Self { actions: actions.collect(), adaptation: windows.collect(), ..self }
+        self.actions = actions.collect();
+        self.details.adaptation = windows.collect();
+        self
     }
 
     /// How many workloads miss their SLO or are not served at all.

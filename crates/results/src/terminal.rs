@@ -1,13 +1,11 @@
 //! The tables that a user sees in the terminal.
 
 use super::control::failures_in_words;
-use super::numbers::{short, short_option, trimmed};
-use super::tables::{ArrivalRow, Comparison, PlanRow, StrategyResult, predicted_ms};
+use super::tables::{Comparison, StrategyResult};
+use crate::{Column, WorkloadRow, pick};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, Table};
-use igniter_model::domain::WorkloadName;
-use igniter_sim::metrics::{Verdict, WorkloadSummary};
-use std::collections::BTreeMap;
+use igniter_sim::metrics::Verdict;
 
 /// Whether text may hold terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +29,13 @@ impl Screen {
     /// A file or a pipe.
     pub const PLAIN: Self = Self { colours: Colours::Off, columns: None };
 }
+
+/// The columns of a workload.
+#[rustfmt::skip]
+const WORKLOADS: [&str; 15] = [
+    "workload", "gpus", "model", "batches", "sm_shares", "slo_ms", "predicted_ms", "mean_ms", "p99_ms",
+    "slo_violation_pct", "throughput_rps", "arrived_rps", "gap_cv", "p99_of_slo", "verdict",
+];
 
 /// Columns that a narrow terminal does without, the least needed one first.
 const SPARED: [usize; 10] = [13, 11, 12, 6, 10, 2, 3, 4, 7, 1];
@@ -88,31 +93,19 @@ pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) ->
         Colours::Off => format!("{}\n", result.headline()),
         Colours::On => format!("{BOLD}{}{RESET}\n", result.headline()),
     };
+    let columns = pick(&WorkloadRow::COLUMNS, &WORKLOADS);
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header([
-        "workload", "GPU", "model", "batch", "SM %", "SLO ms", "pred. ms", "mean ms", "P99 ms",
-        "viol. %", "req/s", "in/s", "gap CV", "P99/SLO", "",
-    ]);
-    let mut placements: BTreeMap<&WorkloadName, Vec<&PlanRow>> = BTreeMap::new();
-    for row in &result.plan {
-        placements.entry(&row.workload).or_default().push(row);
-    }
-    let mut arrived: BTreeMap<&WorkloadName, Vec<&ArrivalRow>> = BTreeMap::new();
-    for row in &result.arrivals {
-        arrived.entry(&row.workload).or_default().push(row);
-    }
-    for workload in &result.workloads {
-        let placements = placements.get(&workload.workload).map_or(&[][..], Vec::as_slice);
-        let arrived = arrived.get(&workload.workload).map_or(&[][..], Vec::as_slice);
-        table.add_row(cells(workload, placements, arrived));
+    table.set_header(columns.iter().map(|column| column.short));
+    for row in result.workload_rows() {
+        table.add_row(columns.iter().map(|column| cell(column, &row)));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 2 } else { 1 }, 1));
         if !matches!(index, 0 | 2 | 13 | 14) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        if ARRIVALS.contains(&index) && (!arrivals || result.arrivals.is_empty()) {
+        if ARRIVALS.contains(&index) && (!arrivals || result.details.arrivals.is_empty()) {
             column.set_constraint(ColumnConstraint::Hidden);
         }
     }
@@ -141,36 +134,13 @@ pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) ->
     text
 }
 
-fn cells(w: &WorkloadSummary, placements: &[&PlanRow], arrived: &[&ArrivalRow]) -> Vec<Cell> {
-    let joined = |of: &dyn Fn(&PlanRow) -> String| {
-        let parts: Vec<String> = placements.iter().map(|row| of(row)).collect();
-        if parts.is_empty() { "–".to_owned() } else { parts.join("+") }
-    };
-    // The clients of a closed loop have a row for each server: rates add up, the CVs of gaps do not.
-    let in_rate = short(arrived.iter().map(|row| row.rate_rps).sum());
-    let gap_cv = match arrived {
-        [row] => short_option(row.gap_cv.map(|cv| if cv < 5e-4 { 0.0 } else { cv })),
-        _ => "–".to_owned(),
-    };
-    [
-        shortened(w.workload.as_str()),
-        joined(&|row| row.gpu.to_string()),
-        shortened(w.model.as_str()),
-        joined(&|row| row.batch.to_string()),
-        joined(&|row| trimmed(row.sm_pct)),
-        short(w.slo_ms),
-        short_option(predicted_ms(placements.iter().copied())),
-        short_option(w.mean_ms),
-        short_option(w.p99_ms),
-        short_option(w.slo_violation_pct),
-        short(w.throughput_rps),
-        in_rate,
-        gap_cv,
-        w.p99_ms.map_or_else(String::new, |p99| bar(p99 / w.slo_ms)),
-        mark(w.verdict).to_owned(),
-    ]
-    .map(Cell::new)
-    .into()
+fn cell<'a>(column: &Column<WorkloadRow<'a>>, row: &WorkloadRow<'a>) -> Cell {
+    Cell::new(match column.key {
+        "workload" | "model" => shortened(&column.shown(row)),
+        "p99_of_slo" => row.p99_of_slo().map_or_else(String::new, bar),
+        "verdict" => mark(row.summary.verdict).to_owned(),
+        _ => column.shown(row),
+    })
 }
 
 /// A part of one as a bar of eight characters, in eighths of them; more than one ends in an arrow.
@@ -190,7 +160,7 @@ fn mark(verdict: Verdict) -> &'static str {
         Verdict::Met => "ok",
         Verdict::Missed => "MISS",
         Verdict::NotServed => "NOT SERVED",
-        Verdict::NoRequests => "no requests",
+        Verdict::NoRequests => verdict.words(),
     }
 }
 

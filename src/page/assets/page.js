@@ -203,10 +203,12 @@
   const plain = (v) => (v >= 0.0001 && v < 1e7 ? String(v) : shown(v));
   const logLabel = { axisLabel: { color: INK, hideOverlap: true, formatter: (v) => { const p = Math.log10(v); return Math.abs(p - Math.round(p)) < 1e-6 || v < 0 ? plain(Number(v.toPrecision(3))) : plain(Number(v.toPrecision(2))); } } };
 
+  // Which colour, symbol and dashes a series has: its own, or those of its place.
+  const looks = (s, i) => s.look ?? i;
   const bars = (spec, holder) => {
     const values = spec.series.flatMap((s) => s.values).concat(spec.marks ? spec.marks.values : []);
-    const series = spec.series.map((s) => ({
-      name: s.name, type: "bar", data: s.values.map((v) => (spec.log && !(v > 0) ? null : v)), barMaxWidth: 34,
+    const series = spec.series.map((s, i) => ({
+      name: s.name, type: "bar", color: COLOURS[looks(s, i) % COLOURS.length], data: s.values.map((v) => (spec.log && !(v > 0) ? null : v)), barMaxWidth: 34,
       stack: spec.stacked ? "all" : undefined, emphasis: { focus: "series" },
     }));
     if (spec.marks) {
@@ -245,8 +247,8 @@
     }
     const series = spec.series.map((s, i) => ({
       name: s.name, type: spec.alone ? "scatter" : "line", data: s.points,
-      symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
-      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[i % DASHES.length] },
+      symbol: SYMBOLS[looks(s, i) % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
+      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[looks(s, i) % DASHES.length] },
       emphasis: { focus: "series" },
       ...(s.said ? { tooltip: { valueFormatter: (v, i) => s.said[i] ?? shown(v) } } : {}),
     }));
@@ -256,10 +258,10 @@
       const part = (data, more) => ({ name: s.name, type: "line", band: true, stack: `band ${i}`, stackStrategy: "all", data, symbol: "none", silent: true, tooltip: { show: false }, lineStyle: { opacity: 0 }, z: 1, ...more });
       return [
         part(s.band.map(([low], k) => [s.points[k][0], low]), {}),
-        part(s.band.map(([low, high], k) => [s.points[k][0], high - low]), { areaStyle: { color: COLOURS[i % COLOURS.length], opacity: 0.18 } }),
+        part(s.band.map(([low, high], k) => [s.points[k][0], high - low]), { areaStyle: { color: COLOURS[looks(s, i) % COLOURS.length], opacity: 0.18 } }),
       ];
     });
-    series.forEach((s, i) => { s.color = COLOURS[i % COLOURS.length]; });
+    series.forEach((s, i) => { s.color = COLOURS[looks(spec.series[i], i) % COLOURS.length]; });
     if (series.length > 0 && marks.length > 0) {
       series[0].markLine = { silent: true, symbol: "none", animation: false, lineStyle: { color: INK, type: [4, 4] }, label: { color: INK }, data: marks };
     }

@@ -6,10 +6,10 @@ mod words;
 pub use read::Validation;
 pub(super) use words::{lead, summary};
 
-use super::charts::{Bars, Chart, Lines, thinned};
+use super::charts::Chart;
 use super::{Cell, Page, Table};
 use crate::metrics::WorkloadSummary;
-use crate::results::{short_option, trimmed};
+use crate::results::{Bars, LINEAR_RATIO, Lines, short_option, thinned, trimmed};
 use read::{ARMS, Row, Sample};
 
 /// Files of a validation that charts show, or that are too long to show.
@@ -61,9 +61,10 @@ fn verdict(page: &mut Page, run: &Validation) {
 fn bars(run: &Validation, y: &'static str, series: Vec<(&str, Vec<Option<f64>>)>) -> Bars {
     Bars {
         groups: run.rows.iter().map(|row| row.workload.clone()).collect(),
-        log: spread(series.iter().flat_map(|(_, values)| values.iter().flatten().copied())) > 25.0,
+        log: spread(series.iter().flat_map(|(_, values)| values.iter().flatten().copied()))
+            > LINEAR_RATIO,
         series: series.into_iter().map(|(name, values)| (name.to_owned(), values)).collect(),
-        y,
+        y: y.to_owned(),
         ..Bars::default()
     }
 }
@@ -289,7 +290,7 @@ fn workload(page: &mut Page, run: &Validation, index: usize, row: &Row) {
     });
     let latencies = cdf.iter().flat_map(|(_, points)| points.iter().map(|(ms, _)| *ms));
     let lines = Lines {
-        log: (spread(latencies) > 25.0, false),
+        log: (spread(latencies) > LINEAR_RATIO, false),
         series: cdf.into_iter().filter(|(_, points)| !points.is_empty()).collect(),
         axes: ("latency (ms)", "share of requests"),
         steps: true,

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
-use igniter_results::{PlanRow, StrategyResult};
+use igniter_results::{Details, PlanRow, StrategyResult};
 use igniter_sim::metrics::{
     CdfPoint, GpuSeries, GpuSummary, LatencyCdf, SeriesBin, Verdict, WorkloadSummary,
 };
@@ -178,15 +178,14 @@ pub(crate) fn synthetic(
             predicted_violations: 0,
             plan,
             infeasible: Vec::new(),
-            cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
+            details: Details {
+                cdf: summaries.iter().enumerate().map(|(i, w)| cdf(w, i * 7 + s)).collect(),
+                series: (0..gpu_count).map(series).collect(),
+                ..Details::default()
+            },
             workloads: summaries,
             actions: Vec::new(),
-            adaptation: Vec::new(),
-            arrivals: Vec::new(),
-            latency_series: Vec::new(),
-            batches: Vec::new(),
             gpus: (0..gpu_count).map(gpu).collect(),
-            series: (0..gpu_count).map(series).collect(),
         }
     };
     Comparison {
@@ -220,7 +219,7 @@ pub(super) fn overloaded() -> Comparison {
         }
         workload.slo_violation_pct = workload.slo_violation_pct.map(|_| 100.0);
     }
-    for cdf in &mut result.cdf {
+    for cdf in &mut result.details.cdf {
         for (i, point) in cdf.points.iter_mut().enumerate() {
             point.latency_ms *= 1.0 + 1.5 * i as f64;
         }
@@ -237,7 +236,7 @@ pub(super) fn adapted() -> Comparison {
             for second in 0..60_u32 {
                 let (start_s, at) = (f64::from(second), (i * 60 + second as usize + s) * 3);
                 let late = if s == 0 { 0.9 } else { 100.0 / f64::from(second + 1) };
-                result.adaptation.push(igniter_results::WindowRow {
+                result.details.adaptation.push(igniter_results::WindowRow {
                     start_s,
                     end_s: start_s + 1.0,
                     gpu,

@@ -157,6 +157,33 @@ fn large_comparisons_are_continued_on_more_pages() {
 }
 
 #[test]
+fn a_thousand_workloads_take_at_most_thirty_figures() {
+    let mut comparison = synthetic(1000, 120, 6, false);
+    let figures = comparison_figures(&comparison).unwrap();
+    assert!(figures.len() <= 30, "{}", figures.len());
+    let p99 = figures.iter().find(|figure| figure.stem == "p99").unwrap();
+    assert!(p99.caption.contains("60 of 1000 workloads"), "{}", p99.caption);
+    // One that misses is shown, wherever it stands.
+    for result in &mut comparison.strategies {
+        for workload in &mut result.workloads {
+            workload.verdict = igniter_sim::metrics::Verdict::Met;
+        }
+    }
+    comparison.strategies[0].workloads[777].verdict = igniter_sim::metrics::Verdict::Missed;
+    assert!(comparison.telling(60).contains(&777));
+}
+
+#[test]
+fn no_figure_of_violations_without_any() {
+    let mut comparison = synthetic(3, 1, 1, false);
+    for workload in &mut comparison.strategies[0].workloads {
+        workload.slo_violation_pct = Some(0.0);
+    }
+    let figures = comparison_figures(&comparison).unwrap();
+    assert!(figures.iter().all(|figure| figure.stem != "violations"));
+}
+
+#[test]
 fn nothing_to_show_is_no_error() {
     let mut comparison = synthetic(3, 1, 1, false);
     for workload in &mut comparison.strategies[0].workloads {
@@ -165,8 +192,8 @@ fn nothing_to_show_is_no_error() {
         workload.slo_violation_pct = None;
     }
     let result = &mut comparison.strategies[0];
-    result.cdf.iter_mut().for_each(|cdf| cdf.points.clear());
-    result.series.iter_mut().for_each(|series| series.bins.clear());
+    result.details.cdf.iter_mut().for_each(|cdf| cdf.points.clear());
+    result.details.series.iter_mut().for_each(|series| series.bins.clear());
     (result.plan, result.gpu_count) = (Vec::new(), 0);
     comparison_figures(&comparison).unwrap();
     comparison.strategies.clear();

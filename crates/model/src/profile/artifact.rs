@@ -190,7 +190,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
         let clock: Grid = objects.field(name, "frequency")?;
         // The artifact measures L2 on the diagonal of the grid only.
         let l2: [f64; 3] = objects.field(name, "l2caches")?;
-        let field = super::fields::quoted(name);
+        let field = super::fields::csv_field(name);
         for (i, batch) in BATCHES.iter().enumerate() {
             for (j, share) in SHARES.iter().enumerate() {
                 let l2 = if i == j { l2[i].to_string() } else { String::new() };

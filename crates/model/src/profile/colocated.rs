@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use super::csv_rows::CsvRows;
-use super::fields::{batch, positive, quoted, share};
+use super::fields::{batch, csv_field, positive, share};
 use crate::domain::ModelName;
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::path::Path;
@@ -81,7 +81,7 @@ pub fn write_colocated(runs: &[ColocatedRun]) -> String {
             text += &format!(
                 "{},{index},{},{},{},{},{}\n",
                 run.run,
-                quoted(m.model.as_str()),
+                csv_field(m.model.as_str()),
                 m.batch,
                 m.sm,
                 m.latency,

@@ -37,10 +37,13 @@ pub(super) fn positive(row: &Row<'_>, column: &str) -> Result<Milliseconds, Prof
 }
 
 /// A CSV field, quoted where its text asks for it.
-pub(super) fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
+///
+/// # Panics
+/// Never: text goes into memory.
+#[must_use]
+pub fn csv_field(field: &str) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_field(field).expect("text goes into memory");
+    let bytes = out.into_inner().expect("text goes into memory");
+    String::from_utf8(bytes).expect("text stays text")
 }

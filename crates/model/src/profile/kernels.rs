@@ -1,7 +1,7 @@
 //! Kernel lists: what a model launches for one batch, as a profiler exports it.
 
 use super::csv_rows::{CsvRows, Row};
-use super::fields::{batch, model_of, positive, quoted, share};
+use super::fields::{batch, csv_field, model_of, positive, share};
 use super::{KernelLaunch, Profile, ProfileError};
 use crate::units::{Bytes, Milliseconds};
 use std::path::Path;
@@ -88,7 +88,7 @@ pub(super) fn write_kernels(profile: &Profile) -> String {
         for k in &model.kernel_list {
             text += &format!(
                 "{},{},{},{},{},1,1,{},{},{},{}\n",
-                quoted(model.name.as_str()),
+                csv_field(model.name.as_str()),
                 k.batch,
                 k.sm,
                 k.duration.get() * 1000.0,
@@ -96,7 +96,7 @@ pub(super) fn write_kernels(profile: &Profile) -> String {
                 k.threads_per_block,
                 k.registers_per_thread,
                 k.shared_memory.get(),
-                quoted(&k.name),
+                csv_field(&k.name),
             );
         }
     }

@@ -30,6 +30,7 @@ pub use artifact::{Imported, import_artifact};
 pub use builtin::{BUILTIN_KINDS, load};
 pub use colocated::{ColocatedMember, ColocatedRun, read_colocated, write_colocated};
 pub use error::ProfileError;
+pub use fields::csv_field;
 pub use kernels::read_kernels;
 pub use read::read_profile;
 pub use tables::{SoloRow, SoloTable, read_solo_table, write_solo_table};

@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use super::csv_rows::CsvRows;
-use super::fields::{batch, positive, quoted, share};
+use super::fields::{batch, csv_field, positive, share};
 use crate::domain::ModelName;
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::path::Path;
@@ -88,7 +88,7 @@ pub fn write_solo_table(table: &SoloTable) -> String {
     for row in &table.rows {
         text += &format!(
             "{},{},{},{},{},{},{}\n",
-            quoted(row.model.as_str()),
+            csv_field(row.model.as_str()),
             row.batch,
             row.sm,
             row.latency,

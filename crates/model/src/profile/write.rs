@@ -1,6 +1,6 @@
 //! A profile as the texts of its folder.
 
-use super::fields::quoted;
+use super::fields::csv_field;
 use super::kernels::write_kernels;
 use super::read::{COLOCATION, RawGpu, RawModel, RawProfile, SELF_PAIRS, SOLO};
 use super::{Profile, write_colocated, write_solo_table};
@@ -68,7 +68,7 @@ fn solo_csv(profile: &Profile) -> String {
         for p in &model.solo {
             text += &format!(
                 "{},{},{},{},{},{},{},{}\n",
-                quoted(model.name.as_str()),
+                csv_field(model.name.as_str()),
                 p.batch,
                 p.sm,
                 p.gpu,
@@ -88,7 +88,7 @@ fn self_pairs_csv(profile: &Profile) -> String {
         if let Some(p) = &model.self_pair {
             text += &format!(
                 "{},{},{},{},{},{}\n",
-                quoted(model.name.as_str()),
+                csv_field(model.name.as_str()),
                 p.active_alone,
                 p.active_pair,
                 p.power,

@@ -25,6 +25,17 @@ impl Verdict {
     pub const fn is_miss(self) -> bool {
         matches!(self, Self::Missed | Self::NotServed)
     }
+
+    /// It in one or two words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NotServed => "not served",
+            Self::NoRequests => "no requests",
+        }
+    }
 }
 
 /// Requests that failed, by the reason.

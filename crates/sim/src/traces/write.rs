@@ -2,6 +2,7 @@
 
 use super::{ImportError, TraceStream};
 use crate::arrivals::ArrivalProcess;
+use igniter_model::profile::csv_field;
 use igniter_model::units::Nanoseconds;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -80,7 +81,7 @@ impl<'o> Rows<'o> {
     /// Takes in the keys that are new.
     fn know<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k str>) {
         if keys.len() > self.keys.len() {
-            self.keys.extend(keys.skip(self.keys.len()).map(quoted));
+            self.keys.extend(keys.skip(self.keys.len()).map(csv_field));
         }
     }
 
@@ -88,13 +89,5 @@ impl<'o> Rows<'o> {
         let ns = time.get();
         let key = self.keys.get(key).map_or("", |key| key);
         writeln!(self.out, "{}.{:09},{key}", ns / 1_000_000_000, ns % 1_000_000_000)
-    }
-}
-
-fn quoted(key: &str) -> String {
-    if key.contains([',', '"']) {
-        format!("\"{}\"", key.replace('"', "\"\""))
-    } else {
-        key.to_owned()
     }
 }

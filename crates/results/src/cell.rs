@@ -1,5 +1,7 @@
 //! One cell of a table: what a file says there, and how people read it.
 
+use igniter_sim::metrics::Verdict;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Columns that name something, whose cells are text whatever they look like: a workload may be called 007.
@@ -26,8 +28,14 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub enum Cell {
     /// A number.
     Number(f64),
+    /// A count, or the index of something.
+    Whole(u64),
+    /// Yes or no.
+    Flag(bool),
     /// Any text.
     Text(String),
+    /// Whether a workload got what it asked for.
+    Verdict(Verdict),
     /// Nothing.
     Absent,
 }
@@ -35,7 +43,8 @@ pub enum Cell {
 impl Cell {
     /// The cells of a column of a CSV file. They are numbers only where all of them can be and nothing is lost:
     /// else 007 would be shown as 7, and a seed of twenty digits rounded.
-    pub(super) fn column(name: &str, texts: &[&str]) -> Vec<Self> {
+    #[must_use]
+    pub fn column(name: &str, texts: &[&str]) -> Vec<Self> {
         let numeric = !NAMES.contains(&name) && texts.iter().all(|text| is_number(text));
         let cell = |text: &&str| match text.parse::<f64>() {
             _ if text.is_empty() => Self::Absent,
@@ -46,7 +55,8 @@ impl Cell {
     }
 
     /// A single value of a JSON file as what it is there; none for lists, tables and nothing.
-    pub(super) fn of_json(value: &Value) -> Option<Self> {
+    #[must_use]
+    pub fn of_json(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => Some(Self::Text(text.clone())),
             Value::Bool(yes) => Some(Self::Text(yes.to_string())),
@@ -60,28 +70,61 @@ impl Cell {
     }
 
     /// The number, where it is one.
-    pub(super) fn number(&self) -> Option<f64> {
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
-            Self::Text(_) | Self::Absent => None,
+            Self::Whole(count) => Some(*count as f64),
+            _ => None,
         }
     }
 
-    /// As the script takes it.
-    pub(super) fn value(&self) -> Value {
+    /// Whether it is neither a number nor absent.
+    #[must_use]
+    pub fn is_words(&self) -> bool {
+        self.number().is_none() && *self != Self::Absent
+    }
+
+    /// As the script of a page takes it.
+    #[must_use]
+    pub fn value(&self) -> Value {
         match self {
-            Self::Number(number) => number_value(*number),
-            Self::Text(text) => json!(text),
             Self::Absent => Value::Null,
+            _ => self.number().map_or_else(|| json!(self.shown()), number_value),
         }
     }
 
-    /// As people read it.
-    pub(super) fn shown(&self) -> String {
+    /// As people read it, with four significant digits.
+    #[must_use]
+    pub fn shown(&self) -> String {
         match self {
             Self::Number(number) => shown(*number),
-            Self::Text(text) => text.clone(),
+            Self::Verdict(verdict) => verdict.words().to_owned(),
             Self::Absent => "–".to_owned(),
+            _ => self.exact(),
+        }
+    }
+
+    /// As files for machines hold it: the shortest text that reads back to the same; nothing where it is absent.
+    #[must_use]
+    pub fn exact(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Whole(count) => count.to_string(),
+            Self::Flag(yes) => yes.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Verdict(verdict) => verdict.words().replace(' ', "_"),
+            Self::Absent => String::new(),
+        }
+    }
+}
+
+/// For CSV files, in which real numbers always have a decimal point.
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_f64(*number),
+            _ => serializer.serialize_str(&self.exact()),
         }
     }
 }
@@ -92,15 +135,45 @@ impl From<f64> for Cell {
     }
 }
 
-impl From<Option<f64>> for Cell {
-    fn from(number: Option<f64>) -> Self {
-        number.map_or(Self::Absent, Self::from)
+impl From<u64> for Cell {
+    fn from(count: u64) -> Self {
+        Self::Whole(count)
+    }
+}
+
+impl From<usize> for Cell {
+    fn from(count: usize) -> Self {
+        Self::Whole(count as u64)
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(yes: bool) -> Self {
+        Self::Flag(yes)
+    }
+}
+
+impl From<Verdict> for Cell {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
     }
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Absent, Into::into)
     }
 }
 
@@ -116,7 +189,8 @@ fn is_number(text: &str) -> bool {
 
 /// A number for the script: whole ones as they are, others with seven significant digits, which is enough to
 /// sort and to draw, unless they would then be shown as another.
-pub(super) fn number_value(number: f64) -> Value {
+#[must_use]
+pub fn number_value(number: f64) -> Value {
     if is_whole(number) && number.abs() <= EXACT {
         #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^53")]
         return json!(number as i64);

@@ -1,0 +1,317 @@
+//! What the charts of results show: data and names, no look. Pages and figures draw these descriptions.
+
+use crate::{Comparison, Details, StrategyResult};
+use igniter_sim::metrics::{GpuSeries, LatencyBin, SeriesBin, WorkloadSummary};
+use std::collections::BTreeSet;
+
+/// Groups of bars, one bar of each series in each group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bars {
+    /// What stands below the groups.
+    pub groups: Vec<String>,
+    /// (name, value in each group) of the series.
+    pub series: Vec<(String, Vec<Option<f64>>)>,
+    /// The title of the values, with their unit.
+    pub y: String,
+    /// Whether the axis of values is logarithmic.
+    pub log: bool,
+    /// Whether the series are stacked on each other.
+    pub stacked: bool,
+    /// A mark in each group: its name, and its value in each.
+    pub marks: Option<(&'static str, Vec<Option<f64>>)>,
+}
+
+/// Lines through points, or the points alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lines {
+    /// (name, points) of the series.
+    pub series: Vec<(String, Vec<(f64, f64)>)>,
+    /// The titles of both axes, with their units.
+    pub axes: (&'static str, &'static str),
+    /// Whether the axes are logarithmic.
+    pub log: (bool, bool),
+    /// Whether the line stays at a point's value until the next.
+    pub steps: bool,
+    /// Whether only the points are drawn, and the line on which both values are equal.
+    pub points_alone: bool,
+    /// With points alone: how far both values may differ between two dotted lines, in parts of the one across.
+    pub band: Option<f64>,
+    /// Lines up the chart, with what they say.
+    pub up: Vec<(f64, &'static str)>,
+    /// Lines across the chart, with what they say.
+    pub across: Vec<(f64, &'static str)>,
+}
+
+/// Above this ratio of highest to lowest a linear axis hides the lowest.
+pub const LINEAR_RATIO: f64 = 25.0;
+
+/// At most `limit` of these, evenly spaced, both ends among them.
+#[must_use]
+pub fn thinned<T: Copy>(values: &[T], limit: usize) -> Vec<T> {
+    if values.len() <= limit || limit < 2 {
+        return values.to_vec();
+    }
+    (0..limit).map(|i| values[i * (values.len() - 1) / (limit - 1)]).collect()
+}
+
+/// The mean time of a stage, in ms.
+type Stage = fn(&WorkloadSummary) -> Option<f64>;
+
+/// The stages in the order in which a request goes through them.
+pub const STAGES: [(&str, Stage); 4] = [
+    ("queue", |w| w.queue_ms),
+    ("load", |w| w.load_ms),
+    ("execution", |w| w.exec_ms),
+    ("feedback", |w| w.feedback_ms),
+];
+
+fn names(workloads: &[WorkloadSummary]) -> Vec<String> {
+    workloads.iter().map(|w| w.workload.to_string()).collect()
+}
+
+impl Comparison {
+    /// The workloads, as the first strategy has them; none without a strategy.
+    #[must_use]
+    pub fn workloads(&self) -> &[WorkloadSummary] {
+        self.strategies.first().map_or(&[], |result| &result.workloads)
+    }
+
+    /// The workloads that say most, in the order of the scenario, where there are more than `limit`: those that miss
+    /// their SLO under some strategy, then those with the highest P99 as a part of their SLO.
+    #[must_use]
+    pub fn telling(&self, limit: usize) -> Vec<usize> {
+        let worst = |index: &usize| {
+            let all = self.strategies.iter().map(|result| &result.workloads[*index]);
+            all.fold((false, 0.0_f64), |(missed, ratio), w| {
+                let own = w.p99_ms.map_or(0.0, |p99| p99 / w.slo_ms);
+                (missed || w.verdict.is_miss(), ratio.max(own))
+            })
+        };
+        let mut indices: Vec<usize> = (0..self.workloads().len()).collect();
+        if indices.len() > limit {
+            indices.sort_by(|a, b| {
+                let (a, b) = (worst(a), worst(b));
+                b.0.cmp(&a.0).then(b.1.total_cmp(&a.1))
+            });
+            indices.truncate(limit);
+            indices.sort_unstable();
+        }
+        indices
+    }
+
+    /// The same with some of the workloads; plans and GPUs stay as they are.
+    #[must_use]
+    pub fn of_workloads(&self, indices: &[usize]) -> Self {
+        fn some<T: Clone>(all: &[T], indices: &[usize]) -> Vec<T> {
+            indices.iter().filter_map(|index| all.get(*index)).cloned().collect()
+        }
+        let of = |result: &StrategyResult| {
+            let details = &result.details;
+            let details = Details {
+                cdf: some(&details.cdf, indices),
+                latency_series: some(&details.latency_series, indices),
+                batches: some(&details.batches, indices),
+                ..details.clone()
+            };
+            let workloads = some(&result.workloads, indices);
+            StrategyResult { workloads, details, ..result.clone() }
+        };
+        Self { strategies: self.strategies.iter().map(of).collect(), ..self.clone() }
+    }
+
+    /// A value of every workload under every strategy.
+    fn bars(&self, y: &str, value: fn(&WorkloadSummary) -> Option<f64>) -> Bars {
+        let series = self.strategies.iter();
+        let series = series.map(|r| (r.strategy.clone(), r.workloads.iter().map(value).collect()));
+        Bars {
+            groups: names(self.workloads()),
+            series: series.collect(),
+            y: y.to_owned(),
+            ..Bars::default()
+        }
+    }
+
+    /// The 99th percentile of latency of every workload against its SLO.
+    #[must_use]
+    pub fn p99_bars(&self) -> Bars {
+        let all = self.strategies.iter().flat_map(|result| &result.workloads);
+        let (low, high) = all
+            .filter_map(|w| w.p99_ms)
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
+        let slos = self.workloads().iter().map(|w| Some(w.slo_ms)).collect();
+        Bars {
+            log: high > LINEAR_RATIO * low,
+            marks: Some(("SLO", slos)),
+            ..self.bars("P99 latency (ms)", |w| w.p99_ms)
+        }
+    }
+
+    /// The share of requests that took longer than the SLO.
+    #[must_use]
+    pub fn violation_bars(&self) -> Bars {
+        self.bars("SLO violations (%)", |w| w.slo_violation_pct)
+    }
+
+    /// The predicted latency of a full batch against the simulated mean of load, execution and feedback.
+    #[must_use]
+    pub fn predicted_points(&self) -> Lines {
+        let points = self.strategies.iter().map(|result| {
+            let rows = result.workload_rows();
+            let pair = |row: &crate::WorkloadRow<'_>| {
+                Some((row.predicted_ms()?, row.summary.service_ms()?))
+            };
+            (result.strategy.clone(), rows.iter().filter_map(pair).collect())
+        });
+        Lines {
+            series: points.collect(),
+            axes: ("predicted batch latency (ms)", "simulated batch latency (ms)"),
+            log: (true, true),
+            points_alone: true,
+            ..Lines::default()
+        }
+    }
+
+    /// The distribution of latency of a workload under every strategy, each of at most `limit` points; none where
+    /// nothing was completed.
+    #[must_use]
+    pub fn cdf_lines(&self, workload: usize, limit: usize) -> Option<Lines> {
+        let series = self.strategies.iter().filter_map(|result| {
+            let points = thinned(&result.details.cdf.get(workload)?.points, limit);
+            let points: Vec<_> = points.iter().map(|p| (p.latency_ms, p.fraction)).collect();
+            (!points.is_empty()).then(|| (result.strategy.clone(), points))
+        });
+        let series: Vec<_> = series.collect();
+        (!series.is_empty()).then(|| Lines {
+            series,
+            axes: ("latency (ms)", "share of requests"),
+            log: (self.spread(workload) > LINEAR_RATIO, false),
+            steps: true,
+            up: vec![(self.workloads()[workload].slo_ms, "SLO")],
+            ..Lines::default()
+        })
+    }
+
+    /// Mean and highest latency of a workload over time; none where nothing was completed.
+    #[must_use]
+    pub fn latency_lines(&self, workload: usize) -> Option<Lines> {
+        let mut series = Vec::new();
+        for result in &self.strategies {
+            let Some(latencies) = result.details.latency_series.get(workload) else { continue };
+            let middle = |bin: &LatencyBin| 0.5 * (bin.start_s + bin.end_s);
+            let line = |of: fn(&LatencyBin) -> f64| -> Vec<(f64, f64)> {
+                latencies.bins.iter().map(|bin| (middle(bin), of(bin))).collect()
+            };
+            if !latencies.bins.is_empty() {
+                series.push((format!("{} mean", result.strategy), line(|bin| bin.mean_ms)));
+                series.push((format!("{} highest", result.strategy), line(|bin| bin.max_ms)));
+            }
+        }
+        (!series.is_empty()).then(|| Lines {
+            series,
+            axes: ("time of completion (s)", "latency (ms)"),
+            log: (false, self.spread(workload) > LINEAR_RATIO),
+            up: self.window_ends(),
+            across: vec![(self.workloads()[workload].slo_ms, "SLO")],
+            ..Lines::default()
+        })
+    }
+
+    /// How many times the shortest latency of a workload the longest is.
+    fn spread(&self, workload: usize) -> f64 {
+        let points = self.strategies.iter().filter_map(|r| r.details.cdf.get(workload));
+        let (low, high) = points
+            .flat_map(|cdf| &cdf.points)
+            .fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p.latency_ms), h.max(p.latency_ms)));
+        if low > 0.0 { high / low } else { 1.0 }
+    }
+
+    /// The requests of a workload by the size of their batch; none where nothing was completed.
+    #[must_use]
+    pub fn batch_bars(&self, workload: usize) -> Option<Bars> {
+        let of = |result: &'_ StrategyResult| -> Vec<(u32, u64)> {
+            let batches = result.details.batches.get(workload);
+            let counts = batches.map_or(&[][..], |batches| &batches.counts);
+            counts.iter().map(|count| (count.batch_size, count.requests)).collect()
+        };
+        let sizes: BTreeSet<u32> =
+            self.strategies.iter().flat_map(of).map(|(size, _)| size).collect();
+        if sizes.is_empty() {
+            return None;
+        }
+        let series = self.strategies.iter().map(|result| {
+            let counts = of(result);
+            let total: u64 = counts.iter().map(|(_, requests)| requests).sum();
+            let share = |size: &u32| {
+                let own = counts.iter().find(|(known, _)| known == size);
+                own.map(|(_, requests)| 100.0 * *requests as f64 / total.max(1) as f64)
+            };
+            (result.strategy.clone(), sizes.iter().map(share).collect())
+        });
+        Some(Bars {
+            groups: sizes.iter().map(ToString::to_string).collect(),
+            series: series.collect(),
+            y: "requests (%)".to_owned(),
+            ..Bars::default()
+        })
+    }
+
+    /// A number of each of some GPUs over time, each in at most `limit` points.
+    #[must_use]
+    pub fn gpu_lines(
+        &self,
+        gpus: &[GpuSeries],
+        limit: usize,
+        y: &'static str,
+        of: fn(&SeriesBin) -> f64,
+    ) -> Lines {
+        let series = gpus.iter().map(|series| {
+            let bins = thinned(&series.bins, limit);
+            let points = bins.iter().map(|bin| (0.5 * (bin.start_s + bin.end_s), of(bin)));
+            (format!("GPU {}", series.gpu), points.collect())
+        });
+        let series = series.collect();
+        Lines { series, axes: ("time (s)", y), up: self.window_ends(), ..Lines::default() }
+    }
+
+    /// The ends of the measured window, where the run goes beyond.
+    fn window_ends(&self) -> Vec<(f64, &'static str)> {
+        let mut ends = Vec::new();
+        if self.window_start_s > 0.0 {
+            ends.push((self.window_start_s, "measured from"));
+        }
+        if self.window_end_s < self.simulated_s {
+            ends.push((self.window_end_s, "to"));
+        }
+        ends
+    }
+}
+
+impl StrategyResult {
+    /// Where the time of a request goes.
+    #[must_use]
+    pub fn stage_bars(&self) -> Bars {
+        let series = STAGES.iter().map(|(name, of)| {
+            ((*name).to_owned(), self.workloads.iter().map(of).collect::<Vec<_>>())
+        });
+        Bars {
+            groups: names(&self.workloads),
+            series: series.collect(),
+            y: "mean latency (ms)".to_owned(),
+            stacked: true,
+            ..Bars::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_both_ends() {
+        let values: Vec<usize> = (0..1000).collect();
+        let thin = thinned(&values, 11);
+        assert_eq!((thin.len(), thin[0], thin[10]), (11, 0, 999));
+        assert_eq!(thinned(&values[..5], 11), [0, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,261 @@
+//! Tables for papers and reports: LaTeX, Markdown or CSV, with the best of a column in bold.
+
+use crate::{Cell, Column, markdown_escape};
+use std::io;
+
+/// The form of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaperFormat {
+    /// A `tabular` with the rules of the package booktabs.
+    Latex,
+    /// A table of GitHub's Markdown.
+    Markdown,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// Whether one end of a column is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Best {
+    Lowest,
+    Highest,
+    Neither,
+}
+
+/// The columns of numbers of which less is better.
+const LESS_IS_BETTER: [&str; 9] = [
+    "gpu_count",
+    "cost_per_hour",
+    "missed",
+    "over_slo_pct",
+    "worst_violation_pct",
+    "worst_p99_of_slo",
+    "power_w",
+    "energy_per_request_mj",
+    "mape_pct",
+];
+
+/// Those of which more is better.
+const MORE_IS_BETTER: [&str; 4] =
+    ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
+
+fn best(key: &str) -> Best {
+    match key {
+        _ if LESS_IS_BETTER.contains(&key) => Best::Lowest,
+        _ if MORE_IS_BETTER.contains(&key) => Best::Highest,
+        _ => Best::Neither,
+    }
+}
+
+/// Rows of text below heads.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PaperTable {
+    /// The names of the columns, with units.
+    heads: Vec<String>,
+    /// Whether each column is aligned to the right.
+    right: Vec<bool>,
+    /// The cells, each with whether it is in bold.
+    rows: Vec<Vec<(String, bool)>>,
+}
+
+impl PaperTable {
+    /// Things with these columns; `mark` lets the best of a column be in bold.
+    #[must_use]
+    pub fn new<R>(columns: &[Column<R>], rows: &[R], mark: bool) -> Self {
+        let mut table = Self::default();
+        let mut cells: Vec<Vec<(String, bool)>> = vec![Vec::new(); rows.len()];
+        for column in columns {
+            let numbers: Vec<Option<f64>> =
+                rows.iter().map(|row| (column.of)(row).number()).collect();
+            let texts: Vec<String> = rows.iter().map(|row| column.shown(row)).collect();
+            let which = if mark { best(column.key) } else { Best::Neither };
+            table.push(column.heading(), &numbers, texts, which, &mut cells);
+        }
+        table.rows = cells;
+        table
+    }
+
+    /// A table that was written as CSV. Columns `x_low` and `x_high` beside `x` become its interval, and are left out;
+    /// `name` gives the head of a column.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_csv(
+        text: impl io::Read,
+        name: impl Fn(&str) -> String,
+        mark: bool,
+    ) -> io::Result<Self> {
+        let mut reader = csv::Reader::from_reader(text);
+        let keys: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+        let records = reader.records().collect::<Result<Vec<_>, _>>()?;
+        let mut table = Self::default();
+        let mut cells: Vec<Vec<(String, bool)>> = vec![Vec::new(); records.len()];
+        let place = |key: String| keys.iter().position(|known| *known == key);
+        for (column, key) in keys.iter().enumerate() {
+            let ends = [place(format!("{key}_low")), place(format!("{key}_high"))];
+            let of = ["_low", "_high"].iter().find_map(|end| key.strip_suffix(end));
+            if of.is_some_and(|of| keys.iter().any(|known| known == of)) {
+                continue;
+            }
+            let texts: Vec<&str> = records.iter().map(|record| &record[column]).collect();
+            let column_of = Cell::column(key, &texts);
+            let numbers: Vec<Option<f64>> = column_of.iter().map(Cell::number).collect();
+            let number = |record: &csv::StringRecord, at: Option<usize>| {
+                record.get(at?).and_then(|text| text.parse::<f64>().ok())
+            };
+            let shown = column_of.iter().zip(&records).map(|(cell, record)| {
+                let half = number(record, ends[1])
+                    .zip(number(record, ends[0]))
+                    .map(|(high, low)| 0.5 * (high - low));
+                match (cell, half) {
+                    (Cell::Number(mean), Some(half)) => format!("{mean:.2} ± {half:.2}"),
+                    _ => cell.shown(),
+                }
+            });
+            let which = if mark { best(key) } else { Best::Neither };
+            table.push(name(key), &numbers, shown.collect(), which, &mut cells);
+        }
+        table.rows = cells;
+        Ok(table)
+    }
+
+    fn push(
+        &mut self,
+        head: String,
+        numbers: &[Option<f64>],
+        texts: Vec<String>,
+        best: Best,
+        cells: &mut [Vec<(String, bool)>],
+    ) {
+        let known = || numbers.iter().flatten().copied();
+        let end = match best {
+            Best::Lowest => known().reduce(f64::min),
+            Best::Highest => known().reduce(f64::max),
+            Best::Neither => None,
+        };
+        // Where all are equal none is best.
+        let same = |number: &Option<f64>| {
+            number.zip(end).is_some_and(|(number, end)| number.total_cmp(&end).is_eq())
+        };
+        let all = numbers.iter().all(same);
+        self.heads.push(head);
+        self.right.push(known().next().is_some());
+        for ((row, number), text) in cells.iter_mut().zip(numbers).zip(texts) {
+            row.push((text, same(number) && !all));
+        }
+    }
+
+    /// It as text.
+    ///
+    /// # Panics
+    /// Never: text goes into memory.
+    #[must_use]
+    pub fn text(&self, format: PaperFormat) -> String {
+        match format {
+            PaperFormat::Latex => self.latex(),
+            PaperFormat::Markdown => self.markdown(),
+            PaperFormat::Csv => {
+                let mut out = csv::Writer::from_writer(Vec::new());
+                out.write_record(&self.heads).expect("text goes into memory");
+                for row in &self.rows {
+                    let cells = row.iter().map(|(text, _)| text);
+                    out.write_record(cells).expect("text goes into memory");
+                }
+                let bytes = out.into_inner().expect("text goes into memory");
+                String::from_utf8(bytes).expect("text stays text")
+            }
+        }
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let rule = self.right.iter().map(|right| if *right { "---:" } else { "---" });
+        let mut text = line(self.heads.iter().map(|head| markdown_escape(head)).collect());
+        text += &format!("|{}|\n", rule.collect::<Vec<_>>().join("|"));
+        for row in &self.rows {
+            let cell = |(text, bold): &(String, bool)| {
+                let text = markdown_escape(text);
+                if *bold { format!("**{text}**") } else { text }
+            };
+            text += &line(row.iter().map(cell).collect());
+        }
+        text
+    }
+
+    fn latex(&self) -> String {
+        let columns: String =
+            self.right.iter().map(|right| if *right { 'r' } else { 'l' }).collect();
+        let line = |cells: Vec<String>| format!("  {} \\\\\n", cells.join(" & "));
+        let mut text =
+            format!("% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{columns}}}\n  \\toprule\n");
+        text += &line(self.heads.iter().map(|head| latex_escape(head)).collect());
+        text += "  \\midrule\n";
+        for row in &self.rows {
+            let cell = |(text, bold): &(String, bool)| {
+                let text = latex_escape(text);
+                if *bold { format!("\\textbf{{{text}}}") } else { text }
+            };
+            text += &line(row.iter().map(cell).collect());
+        }
+        text + "  \\bottomrule\n\\end{tabular}\n"
+    }
+}
+
+/// Makes text literal in LaTeX.
+fn latex_escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '\\' => escaped.push_str("\\textbackslash{}"),
+            '~' => escaped.push_str("\\textasciitilde{}"),
+            '^' => escaped.push_str("\\textasciicircum{}"),
+            '<' => escaped.push_str("\\textless{}"),
+            '>' => escaped.push_str("\\textgreater{}"),
+            '|' => escaped.push_str("\\textbar{}"),
+            '±' => escaped.push_str("$\\pm$"),
+            '≥' => escaped.push_str("$\\geq$"),
+            '–' => escaped.push_str("--"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::small_comparison;
+    use crate::{StrategyResult, pick};
+
+    #[test]
+    fn the_best_of_a_column_is_bold_and_text_is_literal() {
+        let keys = ["strategy", "gpu_count", "missed"];
+        let mut comparison = small_comparison();
+        comparison.strategies[1].strategy = "a_b & 5 %".to_owned();
+        let columns = pick(&StrategyResult::COLUMNS, &keys);
+        let table = PaperTable::new(&columns, &comparison.strategies, true);
+        // Both have one GPU: none of them is best.
+        let latex = table.text(PaperFormat::Latex);
+        assert!(latex.contains("\\begin{tabular}{lrr}"), "{latex}");
+        assert!(latex.contains("  igniter & 1 & \\textbf{0} \\\\\n"), "{latex}");
+        assert!(latex.contains("  a\\_b \\& 5 \\% & 1 & 1 \\\\\n"), "{latex}");
+        let markdown = table.text(PaperFormat::Markdown);
+        assert!(markdown.contains("| igniter | 1 | **0** |"), "{markdown}");
+        assert!(
+            table.text(PaperFormat::Csv).starts_with("Strategy,GPUs,SLOs missed\nigniter,1,0\n")
+        );
+    }
+
+    #[test]
+    fn intervals_stand_beside_their_means() {
+        let csv = "strategy,attainment_pct,attainment_pct_low,attainment_pct_high\na,99.5,99,100\nb,90,,\n";
+        let table = PaperTable::of_csv(csv.as_bytes(), str::to_owned, true).unwrap();
+        let expected =
+            "| strategy | attainment\\_pct |\n|---|---:|\n| a | **99.50 ± 0.50** |\n| b | 90 |\n";
+        assert_eq!(table.text(PaperFormat::Markdown), expected);
+    }
+}
