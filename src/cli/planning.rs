@@ -19,9 +19,17 @@ pub(super) struct PlanningArgs {
     /// Plan so many percent more throughput than the rate
     #[arg(long, value_name = "PERCENT")]
     pub headroom: Option<f64>,
-    /// Let several GPUs serve one workload, each a part of its rate (optimal, gpulets, infless, nexus, refined)
+    /// Let several GPUs serve one workload, each a part of its rate (optimal, gpulets, infless, nexus, refined;
+    /// `queueing` does unless the scenario says `replicas = false`)
     #[arg(long)]
     pub replicas: bool,
+    /// Let `queueing` plan for so many percent of each workload's requests within the SLO [default: 99]
+    #[arg(long, value_name = "PERCENT")]
+    pub attainment: Option<f64>,
+    /// Let `queueing` plan so that a run as long as the scenario reaches that with so many percent of certainty, for each
+    /// workload; 50 plans for the long run [default: 95]
+    #[arg(long, value_name = "PERCENT")]
+    pub confidence: Option<f64>,
     /// Processes that one GPU serves at most [default: 48, the limit of NVIDIA MPS since Volta]
     #[arg(long, value_name = "N")]
     pub process_limit: Option<usize>,
@@ -39,6 +47,8 @@ impl PlanningArgs {
             margin: self.margin,
             headroom_pct: self.headroom,
             replicas: self.replicas.then_some(Replicas::Allowed),
+            attainment_pct: self.attainment,
+            confidence_pct: self.confidence,
             process_limit: self.process_limit,
             search_rounds: self.search_rounds,
             time_limit_s: self.time_limit,

@@ -10,6 +10,7 @@ mod solo;
 mod source;
 mod sources;
 mod study;
+mod traffic;
 
 pub use error::RunError;
 pub use kind::KindPredictors;
