@@ -1,5 +1,6 @@
 //! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
 
+mod advice;
 mod arrivals;
 mod error;
 mod kind;
