@@ -2,7 +2,7 @@
 
 use super::Study;
 use crate::scenario::ScenarioWorkload;
-use crate::workload::ArrivalSpec;
+use crate::arrivals::ArrivalSpec;
 
 /// The queue delay of the iGniter paper's servers, in ms.
 const PAPER_DELAY_MS: f64 = 100.0;

@@ -19,7 +19,7 @@ use crate::metrics::{Window, WorkloadSummary};
 use crate::plan::queueing::plan_by_simulation;
 use crate::plan::{AloneOutcome, AloneServer, PlanRequest};
 use crate::predictor::{CoLocationPrediction, Member, SlowedPredictor};
-use crate::report::StrategyResult;
+use crate::results::StrategyResult;
 use crate::sim::{SimInput, simulate};
 use crate::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 

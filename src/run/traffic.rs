@@ -12,7 +12,7 @@ use crate::sim::{
     BatchingSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimWorkload, simulate,
 };
 use crate::units::Nanoseconds;
-use crate::workload::ArrivalSpec;
+use crate::arrivals::ArrivalSpec;
 
 /// Draws for planning come from seeds from here on, trials from the other constant on: far away from those that
 /// people choose, and from each other.
