@@ -6,12 +6,13 @@ use super::recursion::{Draw, Extras};
 use super::server::Loading;
 use igniter_model::domain::{Infeasible, ModelName, Workload};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Arrivals that are drawn for all classes together, at most.
 const MOST_ARRIVALS: f64 = 20e6;
 
 /// Arrivals that are drawn for one class: at most, and at least where a run is long enough.
-const MOST_FOR_ONE: f64 = 1e6;
+const MOST_FOR_ONE: f64 = 500e3;
 const LEAST_FOR_ONE: f64 = 20e3;
 
 /// Runs that are drawn for one class at most.
@@ -23,7 +24,7 @@ pub(super) enum Source {
     /// Poisson arrivals at a server that the chain describes.
     Chain,
     /// Draws, and whether another one would be different.
-    Draws(Vec<Draw>, Luck),
+    Draws(Arc<Vec<Draw>>, Luck),
     /// Simulated runs.
     Simulated,
 }
@@ -186,7 +187,7 @@ fn class(
             #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
             let mean = counted as f64 / draws.len() as f64;
             requests = mean;
-            Source::Draws(draws, luck)
+            Source::Draws(Arc::new(draws), luck)
         }
     };
     let guarded = request.options().guarded_budget_ms(workload.slo.get());

@@ -296,7 +296,10 @@ impl<'p> Part<'p> {
             .filter(|site| self.fleet.sites[*site].model(of).is_some())
             .collect();
         if known.is_empty() {
-            return format!("no GPU kind has room for a process of {}", of.model);
+            return format!(
+                "no GPU kind has a profile of {} and room for a process of it",
+                of.model
+            );
         }
         let most = match options.replicas {
             Replicas::Forbidden => 1,

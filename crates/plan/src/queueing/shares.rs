@@ -151,15 +151,15 @@ impl Search<'_> {
             if most == 0 {
                 break;
             }
+            let mut units = most;
             if self.reaches(site, batch, most) {
-                best = Some(Choice { batch, units: self.bisect(site, batch, 0, most) });
+                units = self.bisect(site, batch, 0, most);
+                best = Some(Choice { batch, units });
             }
-            if let Some(best) = best {
-                let setting = self.setting(best.batch, best.units);
-                let full = site.steady(self.class, &setting).map_or(1.0, |steady| steady.full);
-                if best.batch == batch && full < HARDLY_FULL {
-                    break;
-                }
+            let setting = self.setting(batch, units);
+            let full = site.steady(self.class, &setting).map_or(1.0, |steady| steady.full);
+            if full < HARDLY_FULL {
+                break;
             }
         }
         best

@@ -21,7 +21,10 @@ const FOUR: &[(f64, f64)] = &[
 ];
 
 /// Moments of less weight than this are left out.
-const NEGLIGIBLE: f64 = 1e-9;
+const NEGLIGIBLE: f64 = 1e-7;
+
+/// States of less weight than this are integrated over without regard to where something changes abruptly.
+const SMALL: f64 = 3e-4;
 
 /// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
 pub(super) fn steady(server: &Server<'_>) -> Steady {
@@ -128,7 +131,10 @@ impl<'s, 'a> Sums<'s, 'a> {
         self.time_ms += weight * length_ms;
         let mut before = std::mem::take(&mut self.before);
         let mut moments = std::mem::take(&mut self.moments);
-        self.find_limits(n, length_ms, &mut moments.limits);
+        self.find_ends(n, &mut moments);
+        if weight >= SMALL {
+            moments.find_limits(self.server.deadline_ms, 0.0, length_ms);
+        }
         moments.fill(length_ms, 0.0);
         for &(left_ms, width_ms) in &moments.found {
             probabilities(self.server.rate_per_ms * (length_ms - left_ms), &mut before);
@@ -144,7 +150,7 @@ impl<'s, 'a> Sums<'s, 'a> {
                 let known = &waiting[fewest..waiting.len().min(others + 1)];
                 let arrived = before[..=others - fewest].iter().rev();
                 let probability: f64 = known.iter().zip(arrived).map(|(a, b)| a * b).sum();
-                self.follow(density * probability, left_ms, n, position);
+                self.follow(density * probability, left_ms, position, &moments);
                 position += 1;
             }
         }
@@ -152,22 +158,21 @@ impl<'s, 'a> Sums<'s, 'a> {
         self.moments = moments;
     }
 
-    /// The times left before the start of a batch of n at which some request just meets its deadline in a batch
-    /// of some size: between them, nothing changes abruptly.
-    fn find_limits(&self, n: usize, length_ms: f64, limits: &mut Vec<f64>) {
-        limits.clear();
-        let hold_ms = self.server.hold_ms;
+    /// When batches end that are formed from the start of a batch of n on, by full batches before them and by
+    /// their size; as far as some end in time.
+    fn find_ends(&self, n: usize, moments: &mut Moments) {
+        moments.limits.clear();
+        moments.ends_ms.clear();
+        moments.formed_ms.clear();
         for full_batches in 0.. {
             let formed_ms = self.formed_ms(n, full_batches);
-            if formed_ms > self.server.deadline_ms {
-                break;
+            let end = |size| self.starts_ms(n, full_batches, size, formed_ms) + self.server.hold_ms[size];
+            if end(1) > self.server.deadline_ms {
+                return;
             }
-            for size in 1..=self.most {
-                let done_ms = self.starts_ms(n, full_batches, size, formed_ms) + hold_ms[size];
-                limits.push(self.server.deadline_ms - done_ms);
-            }
+            moments.formed_ms.push(formed_ms);
+            moments.ends_ms.extend((1..=self.most).map(end));
         }
-        limits.retain(|limit| *limit > 0.0 && *limit < length_ms);
     }
 
     /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
@@ -184,16 +189,18 @@ impl<'s, 'a> Sums<'s, 'a> {
         let rate = self.server.rate_per_ms;
         let mut before = std::mem::take(&mut self.before);
         let mut moments = std::mem::take(&mut self.moments);
-        self.find_limits(1, hold_ms, &mut moments.limits);
-        moments.limits.push(self.server.deadline_ms - self.server.hold_ms[1]);
-        moments.limits.retain(|limit| *limit > load_ms && *limit < hold_ms);
+        self.find_ends(1, &mut moments);
+        if weight >= SMALL {
+            moments.limits.push(self.server.deadline_ms - self.server.hold_ms[1]);
+            moments.find_limits(self.server.deadline_ms, load_ms, hold_ms);
+        }
         moments.fill(hold_ms, load_ms.min(hold_ms));
         for &(left_ms, width_ms) in &moments.found {
             probabilities(rate * (hold_ms - left_ms), &mut before);
             let density = weight * rate * width_ms;
             let own = before.iter().enumerate().skip(needed - 1).step_by(self.every);
             for (ahead, (_, probability)) in own.enumerate() {
-                self.follow_first(density * probability, left_ms, ahead);
+                self.follow_first(density * probability, left_ms, ahead, &moments);
             }
         }
         // Requests that arrive while the first one, which came early enough, may still be copied.
@@ -208,7 +215,7 @@ impl<'s, 'a> Sums<'s, 'a> {
                 let too_late: f64 =
                     too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
                 let density = weight * rate * load_ms * (probability - too_late).max(0.0);
-                self.follow_first(density, load_ms / 2.0, ahead);
+                self.follow_first(density, load_ms / 2.0, ahead, &moments);
             }
         }
         self.before = before;
@@ -238,9 +245,9 @@ impl<'s, 'a> Sums<'s, 'a> {
     }
 
     /// A request behind `ahead` others, of which the first is a batch of its own.
-    fn follow_first(&mut self, weight: f64, left_ms: f64, ahead: usize) {
+    fn follow_first(&mut self, weight: f64, left_ms: f64, ahead: usize, moments: &Moments) {
         if ahead > 0 {
-            self.follow(weight, left_ms, 1, ahead);
+            self.follow(weight, left_ms, ahead, moments);
             return;
         }
         self.requests += weight;
@@ -249,33 +256,29 @@ impl<'s, 'a> Sums<'s, 'a> {
         }
     }
 
-    /// A request that is the `position`-th of those that are in no batch yet, `left_ms` before a batch of n
+    /// A request that is the `position`-th of those that are in no batch yet, `left_ms` before the next batch
     /// starts.
-    fn follow(&mut self, weight: f64, left_ms: f64, n: usize, position: usize) {
-        if weight < NEGLIGIBLE * NEGLIGIBLE {
+    fn follow(&mut self, weight: f64, left_ms: f64, position: usize, moments: &Moments) {
+        if weight <= 0.0 {
             return;
         }
         self.requests += weight;
-        let most = self.most;
-        let full_batches = (position - 1) / most;
-        let own = position - full_batches * most;
+        let full_batches = (position - 1) / self.most;
+        let own = position - full_batches * self.most;
+        let ends_ms = moments.ends_ms.get(full_batches * self.most..(full_batches + 1) * self.most);
+        let Some(ends_ms) = ends_ms else { return };
         let deadline_ms = self.server.deadline_ms - left_ms;
-        let formed_ms = self.formed_ms(n, full_batches);
-        let in_time = |size: usize| {
-            let starts_ms = self.starts_ms(n, full_batches, size, formed_ms);
-            starts_ms + self.server.hold_ms[size] <= deadline_ms
-        };
-        if !in_time(own) {
+        if ends_ms[own - 1] > deadline_ms {
             return;
         }
-        if in_time(most) {
+        if ends_ms[self.most - 1] <= deadline_ms {
             self.in_time += weight;
             return;
         }
         // The batch grows until it is formed; up to a size it is still in time.
-        let largest = (own..most).rev().find(|size| in_time(*size)).unwrap_or(own);
-        let mean = self.server.rate_per_ms * (left_ms + formed_ms);
-        self.in_time += weight * fewer((largest - own + 1) * self.every, mean);
+        let larger = ends_ms[own..].iter().take_while(|end| **end <= deadline_ms).count();
+        let mean = self.server.rate_per_ms * (left_ms + moments.formed_ms[full_batches]);
+        self.in_time += weight * fewer((larger + 1) * self.every, mean);
     }
 
     /// When a batch starts that is formed so long after the start of a batch of n, after so many full ones.
@@ -308,6 +311,10 @@ impl<'s, 'a> Sums<'s, 'a> {
 /// Moments at which a request may arrive, with the stretch of time that each stands for.
 #[derive(Default)]
 struct Moments {
+    /// When the batch is formed that comes after so many full ones, in ms after the end.
+    formed_ms: Vec<f64>,
+    /// When it ends, by full batches before it and its size less one.
+    ends_ms: Vec<f64>,
     /// Where something changes abruptly, in ms before the end.
     limits: Vec<f64>,
     /// In ms before the end.
@@ -315,6 +322,13 @@ struct Moments {
 }
 
 impl Moments {
+    /// The times left at which some request just meets its deadline in a batch of some size, from `until_ms` to
+    /// `length_ms`: between them, nothing changes abruptly.
+    fn find_limits(&mut self, deadline_ms: f64, until_ms: f64, length_ms: f64) {
+        self.limits.extend(self.ends_ms.iter().map(|end_ms| deadline_ms - end_ms));
+        self.limits.retain(|limit| *limit > until_ms && *limit < length_ms);
+    }
+
     /// Moments between `until_ms` and `length_ms` before the end: some between any two limits.
     fn fill(&mut self, length_ms: f64, until_ms: f64) {
         self.found.clear();
