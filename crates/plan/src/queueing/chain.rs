@@ -26,9 +26,6 @@ pub(super) struct Stationary {
     pub states: Vec<f64>,
     /// How many values y may take.
     pub width: usize,
-    /// For each k and phase y < R, where nothing waits: the probability that the next own request comes so
-    /// late that the server has to wait for it or its copy. Entry `k · R + y`.
-    pub idles: Vec<f64>,
 }
 
 impl Stationary {
@@ -53,6 +50,8 @@ struct Transitions<'s, 'a> {
     /// For each k and phase: arrivals after the first own one, together with the probability that it comes
     /// early enough.
     follow: Vec<Vec<f64>>,
+    /// For each k and phase y < R, where nothing waits: the probability that the next own request comes so late
+    /// that the server has to wait for it or its copy. Entry `k · R + y`, as in `follow`.
     idles: Vec<f64>,
 }
 
@@ -62,8 +61,7 @@ pub(super) fn stationary(server: &Server<'_>) -> Option<Stationary> {
     loop {
         let transitions = Transitions::new(server, waiting);
         if let Some(states) = transitions.fixed_point() {
-            let Transitions { width, idles, .. } = transitions;
-            return Some(Stationary { states, width, idles });
+            return Some(Stationary { states, width: transitions.width });
         }
         if waiting >= MOST_WAITING {
             return None;

@@ -69,11 +69,6 @@ impl Class {
     pub(super) fn host_ms(&self, k: usize) -> f64 {
         self.server.batch_overhead_ms + self.server.row_overhead_ms * k as f64
     }
-
-    /// Host work that delays each answer, in ms.
-    pub(super) fn answer_ms(&self) -> f64 {
-        self.server.request_overhead_ms
-    }
 }
 
 /// The classes of a request, and the workloads that no plan can be made for.

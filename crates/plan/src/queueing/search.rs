@@ -19,7 +19,7 @@ const FEW_UNITS: f64 = 3.0;
 pub(super) const MOST_REPLICAS: u32 = 64;
 
 /// After the first number of replicas that is enough, so many more are looked at.
-const FURTHER: u32 = 7;
+const FURTHER: u32 = 5;
 
 /// GPUs that are emptied together, at most.
 const MOST_EMPTIED: usize = 4;
@@ -45,7 +45,7 @@ pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options
         }
         let least = least(&sums);
         // Sums rise once replicas are more than are useful: so far above the least, they stay there.
-        let risen = sums.len() >= 3 && sums[sums.len() - 1].1 > 1.4 * least;
+        let risen = sums.len() >= 3 && sums[sums.len() - 1].1 > 1.25 * least;
         if risen {
             break;
         }

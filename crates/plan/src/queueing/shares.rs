@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) const BATCHES: [u32; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 
 /// Once so small a part of all batches is full, larger ones make no difference.
-const HARDLY_FULL: f64 = 1e-4;
+const HARDLY_FULL: f64 = 3e-4;
 
 /// A share with a batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,6 @@ pub(super) struct Choice {
 pub(super) struct Known {
     slow: u16,
     pub steady: Steady,
-    pub dispersion: f64,
     pub influence: Influence,
 }
 
@@ -54,12 +53,11 @@ impl Table {
         &mut self,
         setting: &Setting,
         steady: Steady,
-        dispersion: f64,
         influence: Influence,
     ) {
         let row = self.known.entry((setting.batch, setting.units)).or_default();
         let place = row.partition_point(|known| known.slow < setting.slow);
-        row.insert(place, Known { slow: setting.slow, steady, dispersion, influence });
+        row.insert(place, Known { slow: setting.slow, steady, influence });
     }
 
     /// Whether a setting reaches a goal, where that follows from what is known.
@@ -146,6 +144,7 @@ impl Search<'_> {
     /// Over all batch sizes.
     fn all(&self, site: &mut Site<'_>) -> Option<Choice> {
         let mut best: Option<Choice> = None;
+        let guess = self.guess(site);
         for batch in batches(site, self.class.1) {
             let most = best.map_or(site.whole, |best| best.units - 1);
             if most == 0 {
@@ -153,7 +152,7 @@ impl Search<'_> {
             }
             let mut units = most;
             if self.reaches(site, batch, most) {
-                units = self.bisect(site, batch, 0, most);
+                units = self.narrow(site, batch, guess.min(most), most);
                 best = Some(Choice { batch, units });
             }
             let setting = self.setting(batch, units);
@@ -165,8 +164,30 @@ impl Search<'_> {
         best
     }
 
-    /// Between `below`, which is too little, and `enough`.
-    fn bisect(&self, site: &mut Site<'_>, batch: u32, mut below: u32, mut enough: u32) -> u32 {
+    /// About what is needed, from what one replica less needs.
+    fn guess(&self, site: &mut Site<'_>) -> u32 {
+        let fewer = self.replicas - 1;
+        let known = match fewer {
+            0 => None,
+            _ => site.table(self.class.0, fewer).found(0, self.goal).flatten(),
+        };
+        known.map_or(site.whole / 3, |choice| choice.units * fewer / self.replicas).max(1)
+    }
+
+    /// The least share that is enough, of at most `enough`: with steps that double, from a guess on.
+    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: u32) -> u32 {
+        let mut below = 0;
+        let (mut next, mut step) = (guess, 1);
+        while next > below && next < enough {
+            if self.reaches(site, batch, next) {
+                enough = next;
+                next = next.saturating_sub(step);
+            } else {
+                below = next;
+                next += step;
+            }
+            step *= 2;
+        }
         while enough - below > 1 {
             let middle = below + (enough - below) / 2;
             if self.reaches(site, batch, middle) { enough = middle } else { below = middle }

@@ -258,9 +258,9 @@ impl<'p> Site<'p> {
         if let Some(known) = self.table(class.0, setting.replicas).known(setting) {
             return Some(known.steady);
         }
-        let (steady, dispersion) = self.evaluate(class.1, setting)?;
+        let (steady, _) = self.evaluate(class.1, setting)?;
         let influence = Influence::of(self, class.1, setting, &steady)?;
-        self.table(class.0, setting.replicas).note(setting, steady, dispersion, influence);
+        self.table(class.0, setting.replicas).note(setting, steady, influence);
         Some(steady)
     }
 
