@@ -7,7 +7,9 @@ use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
-use crate::plan::{Forecast, PlanFile, ServerForecast, explain, lower_bound, plan_json, write_igniter_plan};
+use crate::plan::{
+    Forecast, PlanFile, ServerForecast, explain, lower_bound, plan_json, write_igniter_plan,
+};
 use crate::run::{Overrides, Refined, Study};
 use anyhow::bail;
 use serde::Serialize;

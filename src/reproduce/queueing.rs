@@ -310,8 +310,9 @@ pub(super) fn time(_: &super::Context) -> Result<Made, ReproduceError> {
     Ok(Made {
         name: "queueing-time",
         title: "Time to plan for random arrivals",
-        basis: "Times are measured on the machine that made this figure, and differ from run to run."
-            .to_owned(),
+        basis:
+            "Times are measured on the machine that made this figure, and differ from run to run."
+                .to_owned(),
         figures: vec![figure],
         numbers: vec![Numbers {
             stem: "queueing-time".to_owned(),

@@ -1,8 +1,8 @@
 //! What in a scenario makes plans look worse than they are.
 
 use super::Study;
-use crate::scenario::ScenarioWorkload;
 use crate::arrivals::ArrivalSpec;
+use crate::scenario::ScenarioWorkload;
 
 /// The queue delay of the iGniter paper's servers, in ms.
 const PAPER_DELAY_MS: f64 = 100.0;

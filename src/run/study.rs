@@ -309,7 +309,8 @@ impl Study {
     pub fn forecast(&self, plan: &Plan, reasons: bool) -> Vec<Forecast> {
         let mut forecasts: Vec<Forecast> = Vec::new();
         for predictor in self.predictors() {
-            let request = PlanRequest::for_any(&self.workloads, predictor, self.scenario.plan).with_traffic(self);
+            let request = PlanRequest::for_any(&self.workloads, predictor, self.scenario.plan)
+                .with_traffic(self);
             for own in forecast(plan, &request, reasons) {
                 match forecasts.iter_mut().find(|known| known.workload == own.workload) {
                     Some(known) => known.join(own),
@@ -317,7 +318,8 @@ impl Study {
                 }
             }
         }
-        let place = |f: &Forecast| self.workloads.iter().position(|w| w.name.as_str() == f.workload);
+        let place =
+            |f: &Forecast| self.workloads.iter().position(|w| w.name.as_str() == f.workload);
         forecasts.sort_by_key(place);
         forecasts
     }

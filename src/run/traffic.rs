@@ -1,6 +1,7 @@
 //! A study as planners see it: how its requests arrive, what its servers are like, and what becomes of a plan.
 
 use super::Study;
+use crate::arrivals::ArrivalSpec;
 use crate::domain::{
     BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
 };
@@ -12,7 +13,6 @@ use crate::sim::{
     BatchingSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimWorkload, simulate,
 };
 use crate::units::Nanoseconds;
-use crate::arrivals::ArrivalSpec;
 
 /// Draws for planning come from seeds from here on, trials from the other constant on: far away from those that
 /// people choose, and from each other.
@@ -62,7 +62,11 @@ impl Traffic for Study {
         }
     }
 
-    fn simulate_alone(&self, workload: &Workload, server: &AloneServer<'_>) -> Option<AloneOutcome> {
+    fn simulate_alone(
+        &self,
+        workload: &Workload,
+        server: &AloneServer<'_>,
+    ) -> Option<AloneOutcome> {
         self.run_alone(workload, server)
     }
 
@@ -83,7 +87,8 @@ impl Traffic for Study {
             seed: TRIALS + number,
             count_arrivals: false,
         };
-        let sink = |_: GpuId| Late { slos: &slos, window, counts: vec![Trial::default(); slos.len()] };
+        let sink =
+            |_: GpuId| Late { slos: &slos, window, counts: vec![Trial::default(); slos.len()] };
         let outcome = simulate(&input, sink).ok()?;
         let mut sums = vec![Trial::default(); slos.len()];
         for gpu in &outcome.gpus {

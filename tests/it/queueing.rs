@@ -13,7 +13,8 @@ fn queueing() -> Box<dyn Strategy> {
 
 /// A scenario of some workloads (name, model, SLO in ms, rate) with the same arrivals, on V100s.
 fn study(arrival: &str, seconds: f64, workloads: &[(&str, &str, f64, f64)], more: &str) -> Study {
-    let mut text = format!("version = 1\nduration_s = {seconds}\n{more}\n[[gpu]]\nkind = \"v100\"\n");
+    let mut text =
+        format!("version = 1\nduration_s = {seconds}\n{more}\n[[gpu]]\nkind = \"v100\"\n");
     for (name, model, slo, rate) in workloads {
         text += &format!(
             "[[workload]]\nname = \"{name}\"\nmodel = \"{model}\"\nslo_ms = {slo}\nrate_rps = {rate}\n\
@@ -66,10 +67,7 @@ fn alone(workload: &Workload, batch: u32, units: u32, replicas: u32) -> Plan {
         served: RequestsPerSecond::new(part).ok().filter(|_| replicas > 1),
         predicted: None,
     };
-    let gpu = CoLocation {
-        kind: GpuKindName::new("v100").unwrap(),
-        placements: vec![placement],
-    };
+    let gpu = CoLocation { kind: GpuKindName::new("v100").unwrap(), placements: vec![placement] };
     Plan {
         strategy: "queueing".to_owned(),
         gpus: (0..replicas).map(|_| gpu.clone()).collect(),
@@ -200,7 +198,8 @@ fn what_cannot_be_planned_is_named_with_the_reason() {
     // Faster than a batch of one on a whole GPU, and with so little slack that only the best can be told.
     for (slo, words) in [(3.0, "practically no request"), (16.0, "at best")] {
         let hopeless = [("A", "ssd", slo, 100.0), ("B", "alexnet", 20.0, 100.0)];
-        let study = study("process = \"poisson\"", 60.0, &hopeless, "[plan]\nattainment_pct = 99.999");
+        let study =
+            study("process = \"poisson\"", 60.0, &hopeless, "[plan]\nattainment_pct = 99.999");
         let plan = study.plan(queueing().as_ref());
         let named: Vec<&str> = plan.infeasible.iter().map(|i| i.workload.as_str()).collect();
         assert_eq!(named, ["A"], "{plan:?}");

@@ -27,7 +27,11 @@ pub trait Traffic: Debug + Sync {
 
     /// What a server of a workload does without neighbours, in simulated runs. `None` where nothing can be
     /// simulated.
-    fn simulate_alone(&self, workload: &Workload, server: &AloneServer<'_>) -> Option<AloneOutcome> {
+    fn simulate_alone(
+        &self,
+        workload: &Workload,
+        server: &AloneServer<'_>,
+    ) -> Option<AloneOutcome> {
         let _ = (workload, server);
         None
     }

@@ -111,9 +111,8 @@ impl<'s, 'a> Transitions<'s, 'a> {
                 let all = during[k].iter().enumerate().skip(needed);
                 let in_time = all.map(|(count, probability)| {
                     let late = early.iter().take(needed).enumerate();
-                    let late: f64 = late
-                        .filter_map(|(i, p)| Some(p * at_start.get(count - i)?))
-                        .sum();
+                    let late: f64 =
+                        late.filter_map(|(i, p)| Some(p * at_start.get(count - i)?)).sum();
                     (probability - late).max(0.0)
                 });
                 follow.push(in_time.collect());
@@ -206,8 +205,7 @@ impl<'s, 'a> Transitions<'s, 'a> {
             if moved < PRECISION {
                 return self.is_complete(&next).then_some(next);
             }
-            let weights =
-                if iteration < 2 { [0.0; 2] } else { least_squares(&change, &changes) };
+            let weights = if iteration < 2 { [0.0; 2] } else { least_squares(&change, &changes) };
             let mut sum = 0.0;
             for (i, value) in now.iter_mut().enumerate() {
                 let back = [next[i] - results[0][i], next[i] - results[1][i]];
@@ -227,8 +225,9 @@ impl<'s, 'a> Transitions<'s, 'a> {
     /// Whether next to nothing is where the distribution was cut off.
     fn is_complete(&self, states: &[f64]) -> bool {
         let last = self.width * 9 / 10;
-        let tail: f64 =
-            (1..=self.most).flat_map(|k| &states[k * self.width + last..(k + 1) * self.width]).sum();
+        let tail: f64 = (1..=self.most)
+            .flat_map(|k| &states[k * self.width + last..(k + 1) * self.width])
+            .sum();
         tail <= MOST_TAIL
     }
 }

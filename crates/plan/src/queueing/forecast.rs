@@ -118,7 +118,8 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
                         units: placement.sm.get(),
                         slow: 0,
                     };
-                    let fits = setting.units > 0 && setting.units <= request.predictor().kind().units.get();
+                    let fits = setting.units > 0
+                        && setting.units <= request.predictor().kind().units.get();
                     fits.then_some(Seat { class: class_of[workload]?, workload, setting })
                 })
                 .collect();
@@ -250,10 +251,7 @@ fn of_workload(
         });
     }
     let choices = if reasons { choices(fleet, request, class, planned) } else { Vec::new() };
-    let interval_pct = (
-        100.0 * (attained - spread).max(0.0),
-        100.0 * (attained + spread).min(1.0),
-    );
+    let interval_pct = (100.0 * (attained - spread).max(0.0), 100.0 * (attained + spread).min(1.0));
     Forecast {
         workload,
         attained_pct: 100.0 * attained,
@@ -331,7 +329,10 @@ impl fmt::Display for Forecast {
                 server.slowdown_pct
             )?;
             if let Some((alone, batch)) = server.alone {
-                write!(f, "    share: {alone:.1} % with batches of {batch} would do without neighbours")?;
+                write!(
+                    f,
+                    "    share: {alone:.1} % with batches of {batch} would do without neighbours"
+                )?;
                 match server.with_less_pct {
                     Some(less) => writeln!(f, "; with a unit less here, {less:.2} % in time")?,
                     None => writeln!(f)?,

@@ -52,7 +52,13 @@ impl Influence {
                 power_w: mix(a.power_w, b.power_w),
             }
         });
-        Some(Self { model, busy: steady.busy.clamp(0.0, 1.0), presence, batch, units: setting.units })
+        Some(Self {
+            model,
+            busy: steady.busy.clamp(0.0, 1.0),
+            presence,
+            batch,
+            units: setting.units,
+        })
     }
 }
 
@@ -122,9 +128,8 @@ fn mean_excess(mean: f64, deviation: f64) -> f64 {
 }
 
 fn by_prediction(site: &mut Site<'_>, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
-    let member = |influence: &Influence| {
-        site.member(influence.model, influence.batch, influence.units)
-    };
+    let member =
+        |influence: &Influence| site.member(influence.model, influence.batch, influence.units);
     let members: Vec<_> = all.iter().map(member).collect();
     let predictor = site.predictor;
     let alone_ms = predictor.predict(&[members[own]]).members[0].gpu_ms;

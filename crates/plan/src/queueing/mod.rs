@@ -86,9 +86,9 @@ mod tagged;
 mod tests;
 
 use super::{PlanRequest, Strategy};
-use igniter_model::domain::Plan;
 use class::Judge;
 pub use forecast::{Forecast, ReplicaChoice, ServerForecast, forecast};
+use igniter_model::domain::Plan;
 
 /// The strategy `queueing`.
 #[derive(Debug, Clone, Copy, Default)]

@@ -227,7 +227,8 @@ impl<'p> Fleet<'p> {
             let site = &self.sites[site];
             f64::from(least) / f64::from(site.whole) * (site.price + 1e-9)
         };
-        let sites = leasts.iter().enumerate().filter_map(|(s, least)| Some((s, price(s, (*least)?))));
+        let sites =
+            leasts.iter().enumerate().filter_map(|(s, least)| Some((s, price(s, (*least)?))));
         let (site, _) = sites.min_by(|a, b| a.1.total_cmp(&b.1))?;
         let bin = self.with(&Bin { site, ..Bin::default() }, item)?;
         // A GPU that was emptied is used again.

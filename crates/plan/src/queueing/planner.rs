@@ -9,10 +9,10 @@ use super::packing::{Bin, Fleet, Seat};
 use super::search::{Job, MOST_REPLICAS, Options, Search, options};
 use super::shares::batches;
 use super::site::{Setting, Site};
+use crate::search::local::Choices;
 use igniter_model::domain::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, WorkloadName,
 };
-use crate::search::local::Choices;
 use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
 
@@ -336,7 +336,8 @@ impl<'p> Part<'p> {
             format!("{target} %")
         };
         if best.0 <= 0.0 {
-            let most = if most == 1 { "one whole GPU".to_owned() } else { format!("{most} whole GPUs") };
+            let most =
+                if most == 1 { "one whole GPU".to_owned() } else { format!("{most} whole GPUs") };
             return format!(
                 "its SLO of {slo} ms at {rate} requests/s is out of reach: on {most} practically no request is \
                  in time, and {asked} is asked for; a longer SLO or a lower rate would help",

@@ -217,7 +217,8 @@ impl<'f, 'p> Search<'f, 'p> {
                 self.jobs[place].replicas = options[choices.below(options.len())].0;
             }
             self.add_items(place, &mut items, |least| {
-                least * 16 + u32::try_from(choices.below(1 + (least * jitter) as usize)).unwrap_or(0)
+                least * 16
+                    + u32::try_from(choices.below(1 + (least * jitter) as usize)).unwrap_or(0)
             });
         }
         items.sort_by(|a, b| b.0.cmp(&a.0));

@@ -49,12 +49,7 @@ impl Table {
         row.get(place)
     }
 
-    pub(super) fn note(
-        &mut self,
-        setting: &Setting,
-        steady: Steady,
-        influence: Influence,
-    ) {
+    pub(super) fn note(&mut self, setting: &Setting, steady: Steady, influence: Influence) {
         let row = self.known.entry((setting.batch, setting.units)).or_default();
         let place = row.partition_point(|known| known.slow < setting.slow);
         row.insert(place, Known { slow: setting.slow, steady, influence });
@@ -135,9 +130,9 @@ impl Search<'_> {
         let table = site.table(self.class.0, self.replicas);
         match table.reaches(&setting, self.goal) {
             Some(known) => known,
-            None => site
-                .steady(self.class, &setting)
-                .is_some_and(|steady| steady.attained >= self.goal),
+            None => {
+                site.steady(self.class, &setting).is_some_and(|steady| steady.attained >= self.goal)
+            }
         }
     }
 

@@ -166,7 +166,8 @@ impl<'s, 'a> Sums<'s, 'a> {
         moments.formed_ms.clear();
         for full_batches in 0.. {
             let formed_ms = self.formed_ms(n, full_batches);
-            let end = |size| self.starts_ms(n, full_batches, size, formed_ms) + self.server.hold_ms[size];
+            let end =
+                |size| self.starts_ms(n, full_batches, size, formed_ms) + self.server.hold_ms[size];
             if end(1) > self.server.deadline_ms {
                 return;
             }

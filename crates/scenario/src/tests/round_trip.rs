@@ -242,11 +242,8 @@ fn gpu() -> impl Strategy<Value = ScenarioGpu> {
 
 fn plan() -> impl Strategy<Value = PlanOptions> {
     let margin = prop_oneof![(0.0..=99.0).prop_map(Margin::Percent), Just(Margin::Predictor)];
-    let replicas = prop_oneof![
-        Just(Replicas::ByStrategy),
-        Just(Replicas::Forbidden),
-        Just(Replicas::Allowed)
-    ];
+    let replicas =
+        prop_oneof![Just(Replicas::ByStrategy), Just(Replicas::Forbidden), Just(Replicas::Allowed)];
     let search = prop_oneof![
         any::<u32>().prop_map(|rounds| (rounds, None)),
         (0.001..=86_400.0).prop_map(|s| (PlanOptions::default().search_rounds, Some(s))),
