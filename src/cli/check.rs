@@ -131,14 +131,14 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
         gpus: gpus.collect(),
         infeasible: infeasible.collect(),
         violations: study.check(plan).iter().map(ToString::to_string).collect(),
-        notes: notes(study, &workloads),
+        notes: notes(study, &workloads, &plan.strategy),
         workloads,
     }
 }
 
 /// What a reader of the plan should know that it does not say.
-fn notes(study: &Study, rows: &[WorkloadRow]) -> Vec<String> {
-    let mut notes = Vec::new();
+fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
+    let mut notes = if strategy == "queueing" { Vec::new() } else { study.advice() };
     let entries = &study.scenario().workloads;
     let uneven = entries.iter().filter(|e| e.arrival != ArrivalSpec::Constant).count();
     let tight = rows.iter().filter(|row| row.load_pct.is_some_and(|load| load > 90.0)).count();

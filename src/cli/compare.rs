@@ -42,6 +42,12 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
+        let by_rule = |planner: &Planner| !matches!(planner.name(), "queueing" | "refined");
+        if strategies.iter().any(by_rule) {
+            for advice in study.advice() {
+                text += &format!("\nnote: {advice}\n");
+            }
+        }
         if let Some(path) = &args.output {
             text += &written(path);
         }

@@ -7,7 +7,9 @@ use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
-use crate::plan::{PlanFile, explain, lower_bound, plan_json, write_igniter_plan};
+use crate::plan::{
+    Forecast, PlanFile, ServerForecast, explain, lower_bound, plan_json, write_igniter_plan,
+};
 use crate::run::{Overrides, Refined, Study};
 use anyhow::bail;
 use serde::Serialize;
@@ -22,6 +24,9 @@ struct PlanJson {
     violations: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     explanations: Vec<String>,
+    /// What to expect of each workload, where the plan was made by such an analysis.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forecast: Vec<Forecast>,
 }
 
 /// Reads the scenario of a command.
@@ -47,22 +52,22 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         check_writable(path)?;
     }
     let study = study(&args.scenario, &args.planning, None)?;
-    if args.explain && study.request().is_none() {
+    let by_queues = args.refine.refine.is_none() && args.strategy.trim() == "queueing";
+    if args.explain && !by_queues && study.request().is_none() {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }
     let mut planned = planner.plan(&study)?;
-    if let (None, Some(request)) = (&planned.plan.bound, study.request())
+    // Of refined plans with replicas nothing is proven: half of the SLO is not what they go by.
+    if let (None, None, Some(request)) = (&planned.refined, &planned.plan.bound, study.request())
         && study.workloads().len() <= MOST_BOUNDED
     {
         planned.plan.bound = Some(lower_bound(&request));
     }
     let plan = &planned.plan;
-    let violations: Vec<String> = match &planned.refined {
-        // What half of the SLO promises is what a refined plan does not go by.
-        Some(_) => Vec::new(),
-        None => study.check(plan).iter().map(ToString::to_string).collect(),
-    };
+    let violations: Vec<String> = study.check(plan).iter().map(ToString::to_string).collect();
+    let forecast = if by_queues { study.forecast(plan, args.explain) } else { Vec::new() };
     let explanations: Vec<String> = match study.request().filter(|_| args.explain) {
+        _ if by_queues => forecast.iter().map(|f| f.to_string().trim_end().to_owned()).collect(),
         Some(request) => explain(plan, &request).iter().map(ToString::to_string).collect(),
         None => Vec::new(),
     };
@@ -81,11 +86,14 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let met = planned.refined.as_ref().is_none_or(|refined| refined.met);
     let passed = violations.is_empty() && plan.infeasible.is_empty() && met;
     if args.print.json {
-        output::print_json(&PlanJson { plan: file, violations, explanations })?;
+        output::print_json(&PlanJson { plan: file, violations, explanations, forecast })?;
     } else if args.output.is_none() && args.format == PlanFormat::Igniter {
         output::print(&igniter().join("\n"))?;
     } else if !args.print.quiet {
         let mut text = described(&planned, &study, &violations);
+        if !forecast.is_empty() {
+            text += &forecast_text(&forecast, &study);
+        }
         for explanation in &explanations {
             text += &format!("\n\n{explanation}");
         }
@@ -171,13 +179,57 @@ fn described(planned: &Planned, study: &Study, violations: &[String]) -> String 
     text
 }
 
+/// What to expect of each workload.
+fn forecast_text(forecast: &[Forecast], study: &Study) -> String {
+    let header = [
+        "workload",
+        "servers",
+        "within SLO",
+        "in such a run",
+        "planned for",
+        "busy",
+        "mean batch",
+        "slowed by",
+    ];
+    let rows = forecast.iter().map(|f| {
+        let mean = |of: fn(&ServerForecast) -> f64| {
+            let sum: f64 = f.servers.iter().map(of).sum();
+            sum / f.servers.len().max(1) as f64
+        };
+        vec![
+            f.workload.clone(),
+            f.servers.len().to_string(),
+            format!("{:.2} %", f.attained_pct),
+            format!("{:.2} to {:.2} %", f.interval_pct.0, f.interval_pct.1),
+            format!("{:.2} %", f.goal_pct),
+            format!("{:.0} %", mean(|server| server.busy_pct)),
+            format!("{:.2}", mean(|server| server.mean_batch)),
+            format!("{:.0} %", mean(|server| server.slowdown_pct)),
+        ]
+    });
+    let plan = &study.scenario().plan;
+    let mut text = format!(
+        "\n\nexpected by the analysis of queues, without simulation ({} % within the SLO; a run as long as the \
+         scenario's reaches that with a confidence of {} %):\n{}",
+        plan.attainment_pct,
+        plan.confidence_pct,
+        output::table(&header, rows)
+    );
+    for f in forecast {
+        if let Some(note) = &f.note {
+            text += &format!("\nnote: {}: {note}", f.workload);
+        }
+    }
+    text
+}
+
 /// What simulation found out about each workload.
 fn refined_text(refined: &Refined) -> String {
     let header = [
         "workload",
         "replicas",
         "batch",
-        "SMs alone",
+        "SMs",
         "latency / SLO",
         "rate / throughput",
         "within SLO",
@@ -195,10 +247,8 @@ fn refined_text(refined: &Refined) -> String {
     });
     let verdict =
         if refined.met { "every workload reaches the target" } else { "the target is missed" };
-    let plural = if refined.rounds == 1 { "" } else { "s" };
     format!(
-        "\n\nwhat each workload needs alone, found by simulation ({} round{plural}; {verdict}):\n{}",
-        refined.rounds,
+        "\n\nwhat each workload has, found by simulation ({verdict}):\n{}",
         output::table(&header, rows)
     )
 }

@@ -19,9 +19,17 @@ pub(super) struct PlanningArgs {
     /// Plan this many percent more throughput than the rate
     #[arg(long, value_name = "PERCENT")]
     pub headroom: Option<f64>,
-    /// Let several GPUs share a workload, each serving a part of its rate (optimal, gpulets, infless, nexus, refined)
+    /// Let several GPUs share a workload, each serving a part of its rate (optimal, gpulets, infless, nexus; queueing
+    /// and refined plans do unless the scenario says `replicas = false`)
     #[arg(long)]
     pub replicas: bool,
+    /// The part of each workload's requests that strategy queueing plans to answer within the SLO [default: 99]
+    #[arg(long, value_name = "PERCENT")]
+    pub attainment: Option<f64>,
+    /// How likely a run as long as the scenario is to reach that part, for each workload (strategy queueing). With 50, it
+    /// is reached in the long run [default: 95]
+    #[arg(long, value_name = "PERCENT")]
+    pub confidence: Option<f64>,
     /// The most processes on one GPU [default: 48, the limit of NVIDIA MPS since Volta]
     #[arg(long, value_name = "N")]
     pub process_limit: Option<usize>,
@@ -39,6 +47,8 @@ impl PlanningArgs {
             margin: self.margin,
             headroom_pct: self.headroom,
             replicas: self.replicas.then_some(Replicas::Allowed),
+            attainment_pct: self.attainment,
+            confidence_pct: self.confidence,
             process_limit: self.process_limit,
             search_rounds: self.search_rounds,
             time_limit_s: self.time_limit,

@@ -9,6 +9,7 @@ mod accuracy;
 mod context;
 mod control;
 mod planning;
+mod queueing;
 mod serving;
 mod uncertainty;
 mod workloads;
@@ -88,7 +89,7 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 14] = [
+const ENTRIES: [Entry; 17] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
     Entry { name: "plans", make: planning::plans, usual: true },
@@ -97,6 +98,9 @@ const ENTRIES: [Entry; 14] = [
     Entry { name: "bound", make: planning::bound, usual: true },
     Entry { name: "bursts", make: serving::bursts, usual: true },
     Entry { name: "headroom", make: serving::headroom, usual: true },
+    Entry { name: "promise", make: queueing::promise, usual: false },
+    Entry { name: "forecasts", make: queueing::forecasts, usual: false },
+    Entry { name: "queueing-time", make: queueing::time, usual: false },
     Entry { name: "energy", make: serving::energy, usual: true },
     Entry { name: "breakdown", make: serving::breakdown, usual: true },
     Entry { name: "adaptation", make: control::adaptation, usual: true },

@@ -1,5 +1,6 @@
 //! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
 
+mod advice;
 mod arrivals;
 mod error;
 mod kind;
@@ -10,6 +11,7 @@ mod solo;
 mod source;
 mod sources;
 mod study;
+mod traffic;
 
 pub use error::RunError;
 pub use kind::KindPredictors;

@@ -48,6 +48,10 @@ pub struct PlanOverrides {
     pub headroom_pct: Option<f64>,
     /// `replicas`
     pub replicas: Option<Replicas>,
+    /// `attainment_pct`
+    pub attainment_pct: Option<f64>,
+    /// `confidence_pct`
+    pub confidence_pct: Option<f64>,
     /// `process_limit`
     pub process_limit: Option<usize>,
     /// `search_rounds`; takes the place of a time limit.
@@ -67,6 +71,8 @@ impl PlanOverrides {
             margin: self.margin.unwrap_or(options.margin),
             throughput_headroom_pct: self.headroom_pct.unwrap_or(options.throughput_headroom_pct),
             replicas: self.replicas.unwrap_or(options.replicas),
+            attainment_pct: self.attainment_pct.unwrap_or(options.attainment_pct),
+            confidence_pct: self.confidence_pct.unwrap_or(options.confidence_pct),
             process_limit: self.process_limit.unwrap_or(options.process_limit),
             search_rounds: self.search_rounds.unwrap_or(options.search_rounds),
             time_limit_s,

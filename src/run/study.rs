@@ -3,10 +3,11 @@
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
 use super::{Overrides, RunError, Sources, solo};
-use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
+use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload, WorkloadName};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
-    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan,
+    Forecast, KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, forecast,
+    plan_on_kinds_with, read_plan,
 };
 use crate::predictor::Predictor;
 use crate::results::{
@@ -15,7 +16,7 @@ use crate::results::{
 use crate::scenario::{Document, Scenario, ScenarioWorkload};
 use crate::sim::{Noise, SimInput, SimWorkload, simulate};
 use crate::units::Nanoseconds;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a simulation leaves besides its summary.
@@ -38,6 +39,8 @@ pub struct Study {
     kinds: Vec<KindSource>,
     workloads: Vec<Workload>,
     sim_workloads: Vec<SimWorkload>,
+    /// Where each workload is, by its name.
+    places: BTreeMap<WorkloadName, usize>,
     window: Window,
 }
 
@@ -99,7 +102,9 @@ impl Study {
             .collect();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
         let files = Vec::new();
-        let study = Self { scenario, files, kinds, workloads, sim_workloads, window };
+        let names = workloads.iter().enumerate();
+        let places = names.map(|(index, workload)| (workload.name.clone(), index)).collect();
+        let study = Self { scenario, files, kinds, workloads, sim_workloads, places, window };
         study.check_models()?;
         study.check_noise()?;
         Ok(study)
@@ -245,6 +250,16 @@ impl Study {
         &self.workloads
     }
 
+    /// Its workloads with arrivals and servers.
+    pub(super) fn sim_workloads(&self) -> &[SimWorkload] {
+        &self.sim_workloads
+    }
+
+    /// Where a workload is among the scenario's.
+    pub(super) fn place_of(&self, workload: &Workload) -> Option<usize> {
+        self.places.get(&workload.name).copied()
+    }
+
     /// The first GPU kind; the only one, of most scenarios.
     #[must_use]
     pub fn kind(&self) -> &GpuKind {
@@ -267,6 +282,7 @@ impl Study {
     fn request_on<'a>(&'a self, predictor: &'a dyn Predictor) -> PlanRequest<'a> {
         PlanRequest::with_options(&self.workloads, predictor, self.scenario.plan)
             .expect("models and options were checked when the study was made")
+            .with_traffic(self)
     }
 
     /// Lets a strategy plan the scenario: on its GPU kind, or the cheapest over several.
@@ -281,8 +297,31 @@ impl Study {
     /// Lets a strategy plan the scenario on each GPU kind alone and mixed.
     #[must_use]
     pub fn plan_kinds(&self, strategy: &dyn Strategy) -> KindPlans {
-        plan_on_kinds(strategy, &self.workloads, &self.predictors(), self.scenario.plan)
+        let (predictors, options) = (self.predictors(), self.scenario.plan);
+        plan_on_kinds_with(strategy, &self.workloads, &predictors, options, Some(self))
             .expect("models and options were checked when the study was made")
+    }
+
+    /// What to expect of a plan without simulating it: for each workload the part of its requests within the SLO, by
+    /// the analysis of [`crate::plan::queueing`]. With `reasons`, also what other shares and numbers of replicas would
+    /// give.
+    #[must_use]
+    pub fn forecast(&self, plan: &Plan, reasons: bool) -> Vec<Forecast> {
+        let mut forecasts: Vec<Forecast> = Vec::new();
+        for predictor in self.predictors() {
+            let request = PlanRequest::for_any(&self.workloads, predictor, self.scenario.plan)
+                .with_traffic(self);
+            for own in forecast(plan, &request, reasons) {
+                match forecasts.iter_mut().find(|known| known.workload == own.workload) {
+                    Some(known) => known.join(own),
+                    None => forecasts.push(own),
+                }
+            }
+        }
+        let place =
+            |f: &Forecast| self.workloads.iter().position(|w| w.name.as_str() == f.workload);
+        forecasts.sort_by_key(place);
+        forecasts
     }
 
     /// The same study with another seed.

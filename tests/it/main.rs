@@ -18,6 +18,7 @@ mod pages;
 mod planners;
 mod plans;
 mod properties;
+mod queueing;
 mod real_triton;
 mod reference_accuracy;
 mod reference_contention;

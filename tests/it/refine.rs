@@ -52,19 +52,19 @@ fn a_refined_plan_reaches_the_target_where_the_rule_does_not() {
 fn what_cannot_be_reached_is_said() {
     // Bursts of dozens of requests within 20 ms: too many for any share of one GPU.
     let bursty = "process = \"gamma\", cv = 12";
-    let refined = study(bursty, None).refine(99.9).unwrap();
+    let refined = study(bursty, Some(Replicas::Forbidden)).refine(99.9).unwrap();
     assert!(!refined.plan.infeasible.is_empty());
     let reason = &refined.plan.infeasible[0].reason;
     assert!(
-        reason.contains("on a whole GPU alone, at best") && reason.contains("99.9 %"),
+        reason.contains("out of reach for 99.9 %: at best") && reason.contains("a whole GPU"),
         "{reason}"
     );
     assert!(refined.needs.len() + refined.plan.infeasible.len() == 3);
     // Several GPUs together serve at least as many of them.
     let divided = study(bursty, Some(Replicas::Allowed)).refine(99.9).unwrap();
     assert!(divided.plan.infeasible.len() <= refined.plan.infeasible.len());
-    // More replicas might need less: nothing is proven then.
-    assert_eq!(divided.plan.bound, None);
+    let bound = divided.plan.bound.as_ref().unwrap();
+    assert!(bound.gpus <= divided.plan.gpus.len() && bound.note.contains("equal replicas"));
     for (_, placement) in divided.plan.placements() {
         let parts = divided.plan.placements().filter(|(_, p)| p.workload == placement.workload);
         assert_eq!(parts.count() > 1, placement.served.is_some());

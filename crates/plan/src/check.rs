@@ -226,7 +226,8 @@ fn same_rate(a: f64, b: f64) -> bool {
 /// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
 /// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
 /// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
-/// planner's own caution and not demanded here.
+/// planner's own caution and not demanded here. Plans of `queueing` and refined plans are not made by the rule of
+/// half of the SLO, so it is not demanded of them: see [`super::forecast`].
 #[must_use]
 pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
     check_plan_on_kinds(plan, request.workloads(), &[request.predictor()], request.options())
@@ -241,6 +242,8 @@ pub fn check_plan_on_kinds(
     options: &PlanOptions,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
+    // What half of the SLO promises is what these plans do not go by.
+    let by_rule = !matches!(plan.strategy.as_str(), "queueing" | "refined");
     let by_name: BTreeMap<&str, &Workload> =
         workloads.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
@@ -286,7 +289,7 @@ pub fn check_plan_on_kinds(
             }
         }
         if let (Some(predictor), true) = (predictor, all_known) {
-            check_gpu(gpu, co_location, *predictor, options, &by_name, &mut found);
+            check_gpu(gpu, co_location, *predictor, options, &by_name, by_rule, &mut found);
         }
     }
     for workload in workloads {
@@ -319,6 +322,7 @@ fn check_gpu(
     predictor: &dyn Predictor,
     options: &PlanOptions,
     by_name: &BTreeMap<&str, &Workload>,
+    by_rule: bool,
     found: &mut Vec<Violation>,
 ) {
     let kind = predictor.kind();
@@ -359,6 +363,9 @@ fn check_gpu(
     }
     if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
         found.push(Violation::TooMuchMemory { gpu, needed: memory, available });
+    }
+    if !by_rule {
+        return;
     }
     for ((workload, demand), predicted) in demands.iter().zip(predictor.predict(&members).members) {
         if !demand.meets_latency(&predicted) {

@@ -14,7 +14,7 @@
 use super::search::enumerate::{best_seats, feasible_sets};
 use super::search::types::{Type, Types, seats};
 use super::shares::{ShareFitter, into_plan};
-use super::{PlanError, PlanOptions, PlanRequest, Replicas, Strategy};
+use super::{PlanError, PlanOptions, PlanRequest, Replicas, Strategy, Traffic};
 use crate::strategies::exact::MOST_WORKLOADS;
 use igniter_model::domain::{
     BoundMethod, CoLocation, GpuBound, GpuKind, Infeasible, Plan, Workload,
@@ -45,7 +45,24 @@ pub fn plan_on_kinds(
     predictors: &[&dyn Predictor],
     options: PlanOptions,
 ) -> Result<KindPlans, PlanError> {
+    plan_on_kinds_with(strategy, workloads, predictors, options, None)
+}
+
+/// As [`plan_on_kinds`], with what is known of how requests arrive.
+///
+/// # Errors
+/// As [`plan_on_kinds`].
+pub fn plan_on_kinds_with<'a>(
+    strategy: &'a dyn Strategy,
+    workloads: &'a [Workload],
+    predictors: &'a [&'a dyn Predictor],
+    options: PlanOptions,
+    traffic: Option<&'a dyn Traffic>,
+) -> Result<KindPlans, PlanError> {
     let mixer = Mixer::new(strategy, workloads, predictors, options)?;
+    if let Some(plans) = mixer.own_way(traffic) {
+        return Ok(plans);
+    }
     let alone: Vec<Mix> = (0..predictors.len())
         .map(|kind| mixer.mix(vec![kind; workloads.len()]))
         .collect::<Result<_, _>>()?;
@@ -58,7 +75,7 @@ pub fn plan_on_kinds(
         .unwrap_or(cheapest);
     let exact = matches!(strategy.name(), "exact" | "optimal")
         && workloads.len() <= MOST_WORKLOADS
-        && options.replicas == Replicas::Forbidden;
+        && options.replicas != Replicas::Allowed;
     let bound = mixer.bound();
     let best = if exact {
         mixer.optimum()?
@@ -122,6 +139,19 @@ impl<'a> Mixer<'a> {
             least.push(workloads.iter().map(of).collect());
         }
         Ok(Self { strategy, workloads, predictors, options, least })
+    }
+
+    /// The plans of a strategy that plans over several kinds itself.
+    fn own_way(&self, traffic: Option<&'a dyn Traffic>) -> Option<KindPlans> {
+        let on = |predictor: &&'a dyn Predictor| {
+            let request = PlanRequest::for_any(self.workloads, *predictor, self.options);
+            traffic.map_or(request, |traffic| request.with_traffic(traffic))
+        };
+        let requests: Vec<PlanRequest<'_>> = self.predictors.iter().map(on).collect();
+        let best = self.strategy.plan_on_kinds(&requests)?;
+        let one = |request: &PlanRequest<'_>| self.strategy.plan_on_kinds(&[*request]);
+        let alone = requests.iter().filter_map(one).collect();
+        Some(KindPlans { alone, best })
     }
 
     fn price(&self, kind: usize) -> f64 {
@@ -245,7 +275,7 @@ impl<'a> Mixer<'a> {
                 parts.fold(f64::INFINITY, f64::min)
             };
             let share = least(&|_| 1.0);
-            if share.is_finite() && self.options.replicas == Replicas::Forbidden {
+            if share.is_finite() && self.options.replicas != Replicas::Allowed {
                 shares += share;
                 cost += least(&|kind| self.price(kind));
             }

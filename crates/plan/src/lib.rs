@@ -15,6 +15,7 @@
 //! | `greedy` | [`optimal`] | ours: best fit with joint batches and interference |
 //! | `optimal` | [`optimal`] | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
 //! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
+//! | `queueing` | [`queueing`] | ours: computes how long requests wait, for arrivals of any kind |
 //!
 //! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was
 //! made, [`explain()`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
@@ -28,15 +29,16 @@ mod file;
 mod guard;
 mod igniter_format;
 mod kinds;
-mod needs;
 mod options;
 mod presences;
+pub mod queueing;
 mod replicas;
 mod search;
 mod shares;
 mod sizing;
 pub mod strategies;
 mod strategy;
+mod traffic;
 
 pub use bound::lower_bound;
 pub use check::{Violation, check_plan, check_plan_on_kinds};
@@ -44,10 +46,14 @@ pub use error::PlanError;
 pub use explain::{Explanation, explain};
 pub use file::{PlanFile, plan_json, read_plan};
 pub use igniter_format::{parse_igniter_plan, write_igniter_plan};
-pub use kinds::{KindPlans, plan_on_kinds};
-pub use needs::{Needs, Requirement, plan_for_needs};
+pub use kinds::{KindPlans, plan_on_kinds, plan_on_kinds_with};
 pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
+pub use queueing::{Forecast, ReplicaChoice, ServerForecast, forecast};
 pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};
+pub use traffic::{
+    AloneOutcome, AloneServer, Arrivals, Luck, PoissonTraffic, RunLength, ServerTraits, Traffic,
+    Trial,
+};
 
 #[cfg(test)]
 mod tests;

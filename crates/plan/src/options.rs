@@ -9,8 +9,10 @@ pub const MPS_PROCESS_LIMIT: usize = 48;
 /// Whether a workload may be served by several GPUs, each taking a part of its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Replicas {
-    /// Every workload has one placement.
+    /// As the strategy is used to: `queueing` divides workloads where that helps, all others do not.
     #[default]
+    ByStrategy,
+    /// Every workload has one placement.
     Forbidden,
     /// A workload may have several; each placement then says which part of the rate it serves
     /// (`igniter_model::domain::Placement::served`).
@@ -39,6 +41,12 @@ pub struct PlanOptions {
     pub process_limit: usize,
     /// Whether workloads may be replicated.
     pub replicas: Replicas,
+    /// What part of the requests of each workload `queueing` plans to answer within the SLO, in percent (above
+    /// 0 and below 100).
+    pub attainment_pct: f64,
+    /// How likely a run as long as the scenario is to reach that part, for each workload, in percent (50 to below
+    /// 100). With 50 it is reached in the long run.
+    pub confidence_pct: f64,
     /// How long `optimal` searches: rounds of its local search for each 1,000 workloads. 0 leaves it at
     /// its greedy start.
     pub search_rounds: u32,
@@ -55,7 +63,9 @@ impl Default for PlanOptions {
             margin: Margin::Percent(0.0),
             throughput_headroom_pct: 0.0,
             process_limit: MPS_PROCESS_LIMIT,
-            replicas: Replicas::Forbidden,
+            replicas: Replicas::default(),
+            attainment_pct: 99.0,
+            confidence_pct: 95.0,
             search_rounds: 200_000,
             time_limit_s: None,
             seed: 1,
@@ -81,6 +91,17 @@ impl PlanOptions {
         }
         if self.process_limit == 0 {
             return error("process limit", 0.0, "at least 1");
+        }
+        if !(self.attainment_pct > 0.0 && self.attainment_pct < 100.0) {
+            return error(
+                "attainment (%)",
+                self.attainment_pct,
+                "above 0 and below 100 (random arrivals can pile up without limit, so no plan is in time for \
+                 all requests)",
+            );
+        }
+        if !(50.0..100.0).contains(&self.confidence_pct) {
+            return error("confidence (%)", self.confidence_pct, "at least 50 and below 100");
         }
         if let Some(limit) = self.time_limit_s
             && !(limit > 0.0 && limit <= Self::LONGEST_SEARCH_S)

@@ -1,6 +1,8 @@
 //! The contract of a strategy, and the list of all.
 
+use super::queueing::Queueing;
 use super::sizing::Demand;
+use super::traffic::{PoissonTraffic, Traffic};
 use super::{Margin, PlanError, PlanOptions, guard};
 use crate::strategies::dedicated::Dedicated;
 use crate::strategies::exact::Exact;
@@ -22,7 +24,11 @@ pub struct PlanRequest<'a> {
     workloads: &'a [Workload],
     predictor: &'a dyn Predictor,
     options: PlanOptions,
+    traffic: &'a dyn Traffic,
 }
+
+/// What is taken for the requests of workloads where nothing is said of them.
+static UNSAID: PoissonTraffic = PoissonTraffic::of_a_thousand_seconds();
 
 impl<'a> PlanRequest<'a> {
     /// Checks that the predictor knows every model; all options have their defaults.
@@ -59,7 +65,31 @@ impl<'a> PlanRequest<'a> {
         if options.margin == Margin::Predictor && !guard::is_known(predictor) {
             return Err(PlanError::NoUncertainty { predictor: predictor.name() });
         }
-        Ok(Self { workloads, predictor, options })
+        Ok(Self { workloads, predictor, options, traffic: &UNSAID })
+    }
+
+    /// A request whose options were checked before, on a GPU kind whose predictor need not know every model. For
+    /// those who ask of each workload whether it does, as [`super::forecast`].
+    #[must_use]
+    pub fn for_any(
+        workloads: &'a [Workload],
+        predictor: &'a dyn Predictor,
+        options: PlanOptions,
+    ) -> Self {
+        Self { workloads, predictor, options, traffic: &UNSAID }
+    }
+
+    /// The same request with what is known of how requests arrive, and of servers. Without it, strategies that
+    /// look at more than rates take arrivals for Poisson processes.
+    #[must_use]
+    pub fn with_traffic(self, traffic: &'a dyn Traffic) -> Self {
+        Self { traffic, ..self }
+    }
+
+    /// How requests arrive, and what servers are like.
+    #[must_use]
+    pub fn traffic(&self) -> &'a dyn Traffic {
+        self.traffic
     }
 
     /// The workloads, in the scenario's order.
@@ -101,6 +131,14 @@ pub trait Strategy: Debug + Send + Sync {
 
     /// Makes the plan.
     fn plan(&self, request: &PlanRequest<'_>) -> Plan;
+
+    /// Makes the cheapest plan over several GPU kinds, with one request for each of them, where the strategy has a
+    /// way of its own. Not every predictor need know every model. `None` leaves it to
+    /// [`plan_on_kinds`](super::plan_on_kinds).
+    fn plan_on_kinds(&self, requests: &[PlanRequest<'_>]) -> Option<Plan> {
+        let _ = requests;
+        None
+    }
 }
 
 /// The names of all strategies.
@@ -116,6 +154,7 @@ pub const STRATEGIES: &[&str] = &[
     "greedy",
     "exact",
     "optimal",
+    "queueing",
 ];
 
 /// Finds a strategy by name.
@@ -134,6 +173,7 @@ pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
         "mps-default" => Ok(Box::new(MpsDefault)),
         "exact" => Ok(Box::new(Exact)),
         "optimal" => Ok(Box::new(Optimal)),
+        "queueing" => Ok(Box::new(Queueing)),
         "greedy" => Ok(Box::new(Greedy)),
         _ => {
             Err(PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") })

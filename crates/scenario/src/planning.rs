@@ -23,6 +23,20 @@ const REPLICAS: Rule<'_> = Rule {
     allowed: "true or false",
     fix: "write true when a workload may be served by several GPUs, each with a part of its rate",
 };
+const ATTAINMENT: NumberRule = NumberRule {
+    least: Least::Above(0.0),
+    most: 99.9999,
+    unit: "%",
+    fix: "give which part of each workload's requests `queueing` plans to answer within the SLO, such as \
+          attainment_pct = 99; random arrivals can pile up without limit, so no plan is in time for all",
+};
+const CONFIDENCE: NumberRule = NumberRule {
+    least: Least::From(50.0),
+    most: 99.9999,
+    unit: "%",
+    fix: "give how likely a run as long as the scenario is to reach that part, such as confidence_pct = 95; with 50 \
+          it is reached in the long run",
+};
 const PROCESS_LIMIT: WholeRule = WholeRule {
     least: 1,
     most: 10_000,
@@ -73,6 +87,8 @@ pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Optio
     let replicas = t.read(problems, "replicas", Optional, REPLICAS, |value| {
         Some(if value.as_bool()? { Replicas::Allowed } else { Replicas::Forbidden })
     });
+    let attainment = ATTAINMENT.read(t, problems, "attainment_pct", Optional);
+    let confidence = CONFIDENCE.read(t, problems, "confidence_pct", Optional);
     let process_limit = PROCESS_LIMIT
         .read(t, problems, "process_limit", Optional)
         .convert(|limit| usize::try_from(limit).ok());
@@ -90,6 +106,8 @@ pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Optio
         throughput_headroom_pct: headroom.or(default.throughput_headroom_pct)?,
         process_limit: process_limit.or(default.process_limit)?,
         replicas: replicas.or(default.replicas)?,
+        attainment_pct: attainment.or(default.attainment_pct)?,
+        confidence_pct: confidence.or(default.confidence_pct)?,
         search_rounds: rounds.or(default.search_rounds)?,
         time_limit_s: time_limit.convert(|limit| Some(Some(limit))).or(None)?,
         seed: default.seed,

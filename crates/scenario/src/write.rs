@@ -66,7 +66,11 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         Margin::Predictor => writeln!(out, "margin_pct = \"predictor\"")?,
     }
     writeln!(out, "headroom_pct = {}", number(plan.throughput_headroom_pct))?;
-    writeln!(out, "replicas = {}", plan.replicas == Replicas::Allowed)?;
+    if plan.replicas != Replicas::ByStrategy {
+        writeln!(out, "replicas = {}", plan.replicas == Replicas::Allowed)?;
+    }
+    writeln!(out, "attainment_pct = {}", number(plan.attainment_pct))?;
+    writeln!(out, "confidence_pct = {}", number(plan.confidence_pct))?;
     writeln!(out, "process_limit = {}", plan.process_limit)?;
     match plan.time_limit_s {
         Some(limit) => writeln!(out, "time_limit_s = {}", number(limit))?,

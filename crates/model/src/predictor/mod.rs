@@ -23,10 +23,12 @@ pub mod gpulets;
 pub mod igniter;
 pub mod isolated;
 mod perturbed;
+mod slowed;
 pub mod solo;
 mod uncertainty;
 
 pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
+pub use slowed::SlowedPredictor;
 pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

@@ -29,7 +29,7 @@ impl Strategy for Infless {
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let (seats, infeasible) = match request.options().replicas {
-            Replicas::Forbidden => whole_instances(request),
+            Replicas::ByStrategy | Replicas::Forbidden => whole_instances(request),
             Replicas::Allowed => instances(request),
         };
         let gpus = best_fit(request, seats);

@@ -124,6 +124,8 @@ fn bad_plan_options() {
         ("margin_pct = 100", ["plan.margin_pct: given 100", "\"predictor\""]),
         ("margin_pct = \"model\"", ["plan.margin_pct: given \"model\"", "0 to 99"]),
         ("headroom_pct = -1", ["plan.headroom_pct: given -1", "0 to 10000 %"]),
+        ("attainment_pct = 100", ["plan.attainment_pct: given 100", "no plan is in time for all"]),
+        ("confidence_pct = 30", ["plan.confidence_pct: given 30", "50 to 99.9999 %"]),
         ("process_limit = 0", ["plan.process_limit: given 0", "1 to 10000"]),
         ("time_limit_s = 0", ["plan.time_limit_s: given 0", "above 0"]),
         (

@@ -246,18 +246,24 @@ fn gpu() -> impl Strategy<Value = ScenarioGpu> {
 
 fn plan() -> impl Strategy<Value = PlanOptions> {
     let margin = prop_oneof![(0.0..=99.0).prop_map(Margin::Percent), Just(Margin::Predictor)];
-    let replicas = prop_oneof![Just(Replicas::Forbidden), Just(Replicas::Allowed)];
+    let replicas =
+        prop_oneof![Just(Replicas::ByStrategy), Just(Replicas::Forbidden), Just(Replicas::Allowed)];
     let search = prop_oneof![
         any::<u32>().prop_map(|rounds| (rounds, None)),
         (0.001..=86_400.0).prop_map(|s| (PlanOptions::default().search_rounds, Some(s))),
     ];
-    (margin, 0.0..=1e4, 1..=10_000_usize, replicas, search).prop_map(
-        |(margin, throughput_headroom_pct, process_limit, replicas, (search_rounds, limit))| {
+    let promise = (0.001..=99.9999, 50.0..=99.9999);
+    (margin, 0.0..=1e4, 1..=10_000_usize, replicas, search, promise).prop_map(
+        |(margin, throughput_headroom_pct, process_limit, replicas, search, promise)| {
+            let (search_rounds, limit) = search;
+            let (attainment_pct, confidence_pct) = promise;
             PlanOptions {
                 margin,
                 throughput_headroom_pct,
                 process_limit,
                 replicas,
+                attainment_pct,
+                confidence_pct,
                 search_rounds,
                 time_limit_s: limit,
                 ..PlanOptions::default()
@@ -371,7 +377,8 @@ kind = "none"
 [plan]
 margin_pct = 0.0
 headroom_pct = 0.0
-replicas = false
+attainment_pct = 99.0
+confidence_pct = 95.0
 process_limit = 48
 search_rounds = 200000
 

@@ -1,0 +1,239 @@
+//! Workloads that ask the same are one class: they share the tables of what they need.
+
+use super::super::PlanRequest;
+use super::super::traffic::{Arrivals, Luck, ServerTraits};
+use super::recursion::{Draw, Extras};
+use super::server::Loading;
+use igniter_model::domain::{Infeasible, ModelName, Workload};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Arrivals that are drawn for all classes together, at most.
+const MOST_ARRIVALS: f64 = 20e6;
+
+/// Arrivals that are drawn for one class: at most, and at least where a run is long enough.
+const MOST_FOR_ONE: f64 = 500e3;
+const LEAST_FOR_ONE: f64 = 20e3;
+
+/// Runs that are drawn for one class at most.
+const MOST_DRAWS: f64 = 64.0;
+
+/// Where the arrivals of a class are known from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Poisson arrivals at a server that the chain describes.
+    Chain,
+    /// Draws, and whether another one would be different.
+    Draws(Arc<Vec<Draw>>, Luck),
+    /// Simulated runs.
+    Simulated,
+}
+
+/// What says how many requests of a server are late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judge {
+    /// The analysis of queues.
+    Analysis,
+    /// The simulation of servers alone, whatever they are like.
+    Simulation,
+}
+
+/// Workloads of the same model, SLO, rate, arrivals and server.
+#[derive(Debug, Clone)]
+pub(super) struct Class {
+    pub model: ModelName,
+    pub slo_ms: f64,
+    /// What is left of the SLO after the margin and the host work for each request.
+    pub deadline_ms: f64,
+    /// With headroom.
+    pub rate_per_ms: f64,
+    pub server: ServerTraits,
+    pub source: Source,
+    /// Indices into the request's workloads.
+    pub workloads: Vec<usize>,
+    /// Requests of one workload that are counted in a run.
+    pub requests: f64,
+}
+
+impl Class {
+    pub(super) fn loading(&self) -> Loading {
+        if self.server.loads_ahead { Loading::Ahead } else { Loading::Serial }
+    }
+
+    pub(super) fn extras(&self) -> Extras {
+        Extras { queue_delay_ms: self.server.queue_delay_ms, noise_cv: self.server.noise_cv }
+    }
+
+    /// Host work before the copy of a batch of k, in ms.
+    #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+    pub(super) fn host_ms(&self, k: usize) -> f64 {
+        self.server.batch_overhead_ms + self.server.row_overhead_ms * k as f64
+    }
+}
+
+/// The classes of a request, and the workloads that no plan can be made for.
+pub(super) fn classes(request: &PlanRequest<'_>, judge: Judge) -> (Vec<Class>, Vec<Infeasible>) {
+    let mut known: BTreeMap<Key, usize> = BTreeMap::new();
+    let mut classes: Vec<Class> = Vec::new();
+    let mut infeasible = Vec::new();
+    let share = MOST_ARRIVALS / request.workloads().len().max(1) as f64;
+    let arrivals_for_one = share.clamp(LEAST_FOR_ONE, MOST_FOR_ONE);
+    for (index, workload) in request.workloads().iter().enumerate() {
+        let key = Key::of(request, workload).filter(|_| judge == Judge::Analysis);
+        // Each workload has arrivals of its own, unless all are alike.
+        if let Some(&class) = key.as_ref().and_then(|key| known.get(key)) {
+            classes[class].workloads.push(index);
+            continue;
+        }
+        let made = match judge {
+            Judge::Analysis => class(request, index, workload, arrivals_for_one),
+            Judge::Simulation => Ok(simulated(request, index, workload)),
+        };
+        match made {
+            Ok(class) => {
+                if let Some(key) = key {
+                    known.insert(key, classes.len());
+                }
+                classes.push(class);
+            }
+            Err(reason) => infeasible.push(Infeasible {
+                workload: workload.name.clone(),
+                reason,
+                fixes: Vec::new(),
+            }),
+        }
+    }
+    (classes, infeasible)
+}
+
+/// What makes two workloads with Poisson arrivals the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    model: String,
+    numbers: Vec<u64>,
+}
+
+impl Key {
+    fn of(request: &PlanRequest<'_>, workload: &Workload) -> Option<Self> {
+        if request.traffic().arrivals(workload) != Arrivals::Poisson {
+            return None;
+        }
+        let server = request.traffic().server(workload);
+        if !by_chain(&server) || server.not_analysed.is_some() {
+            return None;
+        }
+        let numbers = [
+            workload.slo.get(),
+            workload.rate.get(),
+            server.batch_overhead_ms,
+            server.row_overhead_ms,
+            server.request_overhead_ms,
+            f64::from(server.max_batch.map_or(0, igniter_model::units::BatchSize::get)),
+            f64::from(u8::from(server.loads_ahead)),
+        ];
+        let numbers = numbers.iter().map(|number| number.to_bits()).collect();
+        Some(Self { model: workload.model.to_string(), numbers })
+    }
+}
+
+/// Whether the chain describes such a server.
+fn by_chain(server: &ServerTraits) -> bool {
+    server.queue_delay_ms <= 0.0 && server.noise_cv <= 0.0
+}
+
+fn class(
+    request: &PlanRequest<'_>,
+    index: usize,
+    workload: &Workload,
+    arrivals_for_one: f64,
+) -> Result<Class, String> {
+    let traffic = request.traffic();
+    let server = traffic.server(workload);
+    if let Some(reason) = &server.not_analysed {
+        return Err(reason.clone());
+    }
+    let headroom = request.options().headroom();
+    let rate_per_ms = workload.rate.get() / 1000.0;
+    let run = traffic.run();
+    let mut requests = rate_per_ms * run.counted_ms();
+    let arrivals = traffic.arrivals(workload);
+    let source = match &arrivals {
+        Arrivals::Unplannable(reason) => return Err(reason.clone()),
+        Arrivals::Poisson if by_chain(&server) => {
+            if rate_per_ms <= 0.0 {
+                return Err("no requests arrive: its rate is 0".to_owned());
+            }
+            Source::Chain
+        }
+        Arrivals::Poisson | Arrivals::Drawn(_) => {
+            let luck = match arrivals {
+                Arrivals::Drawn(luck) => luck,
+                _ => Luck::Varies,
+            };
+            let draws = draws(request, workload, luck, arrivals_for_one)?;
+            let counted: usize = draws.iter().map(|draw| draw.counted()).sum();
+            if counted == 0 {
+                return Err(format!(
+                    "no request arrives in the {} s of the run that are counted, so there is nothing to plan \
+                     for; give it a rate, or a longer run",
+                    run.counted_ms() / 1000.0
+                ));
+            }
+            #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+            let mean = counted as f64 / draws.len() as f64;
+            requests = mean;
+            Source::Draws(Arc::new(draws), luck)
+        }
+    };
+    let guarded = request.options().guarded_budget_ms(workload.slo.get());
+    Ok(Class {
+        model: workload.model.clone(),
+        slo_ms: workload.slo.get(),
+        deadline_ms: guarded - server.request_overhead_ms,
+        rate_per_ms: rate_per_ms * headroom,
+        server,
+        source,
+        workloads: vec![index],
+        requests,
+    })
+}
+
+fn simulated(request: &PlanRequest<'_>, index: usize, workload: &Workload) -> Class {
+    let rate_per_ms = workload.rate.get() / 1000.0;
+    Class {
+        model: workload.model.clone(),
+        slo_ms: workload.slo.get(),
+        deadline_ms: workload.slo.get(),
+        rate_per_ms,
+        server: request.traffic().server(workload),
+        source: Source::Simulated,
+        workloads: vec![index],
+        requests: rate_per_ms * request.traffic().run().counted_ms(),
+    }
+}
+
+/// Draws of whole runs, so many that about as many requests as asked for arrive in them.
+fn draws(
+    request: &PlanRequest<'_>,
+    workload: &Workload,
+    luck: Luck,
+    arrivals: f64,
+) -> Result<Vec<Draw>, String> {
+    let run = request.traffic().run();
+    let headroom = request.options().headroom();
+    let mut draws: Vec<Draw> = Vec::new();
+    let mut drawn = 0.0;
+    for number in 0_u32.. {
+        let mut times_ms = request.traffic().draw(workload, u64::from(number))?;
+        drawn += times_ms.len() as f64;
+        times_ms.iter_mut().for_each(|time| *time /= headroom);
+        let from_ms = run.warmup_ms / headroom;
+        let to_ms = (run.duration_ms - run.cooldown_ms) / headroom;
+        draws.push(Draw { times_ms, from_ms, to_ms });
+        let enough = drawn >= arrivals || f64::from(number + 1) >= MOST_DRAWS;
+        if luck != Luck::Varies || enough {
+            break;
+        }
+    }
+    Ok(draws)
+}

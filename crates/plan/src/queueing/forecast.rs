@@ -1,0 +1,355 @@
+//! What to expect of a plan, and why it is as it is: of any plan, whoever made it.
+
+use super::super::traffic::Luck;
+use super::super::{PlanRequest, Replicas};
+use super::class::{Class, Judge, Source, classes};
+use super::goal::Target;
+use super::packing::{Fleet, Seat};
+use super::planner::{goal, target};
+use super::search::{MOST_REPLICAS, options};
+use super::site::{Setting, Site};
+use igniter_model::domain::Plan;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::fmt;
+
+/// What to expect of a workload in a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The workload.
+    pub workload: String,
+    /// The part of its requests that will be within the SLO in the long run, in percent.
+    pub attained_pct: f64,
+    /// Where that part lies in a run as long as the scenario, in percent: with the confidence that was asked for,
+    /// not below the first, and with the same, not above the second.
+    pub interval_pct: (f64, f64),
+    /// The part that was planned for, so that such a run reaches the target with the confidence, in percent.
+    pub goal_pct: f64,
+    /// Its servers, GPU by GPU.
+    pub servers: Vec<ServerForecast>,
+    /// The numbers of replicas that were worth a try, if a reason was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<ReplicaChoice>,
+    /// What the forecast cannot promise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Forecast {
+    /// Adds the servers that are on GPUs of another kind.
+    pub fn join(&mut self, other: Self) {
+        #[expect(clippy::cast_precision_loss, reason = "numbers of servers")]
+        let (own, more) = (self.servers.len() as f64, other.servers.len() as f64);
+        let mean = |a: f64, b: f64| (a * own + b * more) / (own + more);
+        self.attained_pct = mean(self.attained_pct, other.attained_pct);
+        let (a, b) = (self.interval_pct, other.interval_pct);
+        self.interval_pct = (mean(a.0, b.0), mean(a.1, b.1));
+        self.servers.extend(other.servers);
+        self.servers.sort_by_key(|server| server.gpu);
+        self.note = self.note.take().or(other.note);
+    }
+}
+
+/// What to expect of one server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServerForecast {
+    /// Index of its GPU.
+    pub gpu: usize,
+    /// Its largest batch.
+    pub batch: u32,
+    /// Its share, in percent of the GPU.
+    pub sm_pct: f64,
+    /// The part of its requests that will be within the SLO, in percent.
+    pub attained_pct: f64,
+    /// The part of the time for which it executes, in percent.
+    pub busy_pct: f64,
+    /// Requests in a batch, on average.
+    pub mean_batch: f64,
+    /// By how much its neighbours slow it, in percent.
+    pub slowdown_pct: f64,
+    /// What part would be within the SLO with one unit of share less, in percent; `None` where it has one unit.
+    pub with_less_pct: Option<f64>,
+    /// The least share that reaches the goal without neighbours, in percent of the GPU, with its batch size.
+    pub alone: Option<(f64, u32)>,
+}
+
+/// A number of replicas with what each of them needs without neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ReplicaChoice {
+    /// How many.
+    pub replicas: u32,
+    /// The share of each, in percent of the GPU.
+    pub sm_pct: f64,
+    /// The largest batch of each.
+    pub batch: u32,
+}
+
+/// What to expect of the workloads of a plan, in the order of the request, from their servers on GPUs of the request's
+/// kind. Workloads whose replicas get unequal parts of the requests, or whose arrivals or servers are not analysed, are left
+/// out.
+///
+/// With `reasons`, also what other shares, batch sizes and numbers of replicas would give, which takes longer.
+#[must_use]
+pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Forecast> {
+    let (classes, _) = classes(request, Judge::Analysis);
+    let target = target(request);
+    let mut class_of = vec![None; request.workloads().len()];
+    for (index, class) in classes.iter().enumerate() {
+        class.workloads.iter().for_each(|&workload| class_of[workload] = Some(index));
+    }
+    let goals = vec![target.attained; classes.len()];
+    let kind = &request.predictor().kind().name;
+    let placed = Placed::of(plan, request);
+    // GPU by GPU, so that they can be settled in parallel.
+    let gpus: Vec<(usize, Vec<Seat>)> = plan
+        .gpus
+        .iter()
+        .enumerate()
+        .filter(|(_, gpu)| gpu.kind == *kind)
+        .filter_map(|(index, gpu)| {
+            let seats: Option<Vec<Seat>> = gpu
+                .placements
+                .iter()
+                .map(|placement| {
+                    let workload = placed.index(placement.workload.as_str())?;
+                    let setting = Setting {
+                        replicas: placed.equal(workload)?,
+                        batch: placement.batch.get(),
+                        units: placement.sm.get(),
+                        slow: 0,
+                    };
+                    let fits = setting.units > 0
+                        && setting.units <= request.predictor().kind().units.get();
+                    fits.then_some(Seat { class: class_of[workload]?, workload, setting })
+                })
+                .collect();
+            Some((index, seats?))
+        })
+        .collect();
+    let chunk = gpus.len().div_ceil(rayon::current_num_threads()).max(1);
+    let known: Vec<(usize, Seen)> = gpus
+        .par_chunks(chunk)
+        .flat_map_iter(|gpus| {
+            let site = Site::new(request, classes.len());
+            let mut fleet = Fleet::new(vec![site], classes.clone(), goals.clone());
+            let settled = gpus.iter().flat_map(|(gpu, seats)| settled(&mut fleet, *gpu, seats));
+            settled.collect::<Vec<_>>()
+        })
+        .collect();
+    let mut forecasts = Vec::new();
+    let site = Site::new(request, classes.len());
+    let mut fleet = Fleet::new(vec![site], classes, goals);
+    for workload in 0..request.workloads().len() {
+        let own: Vec<&Seen> =
+            known.iter().filter(|(of, _)| *of == workload).map(|(_, seen)| seen).collect();
+        let Some(class) = class_of[workload].filter(|_| !own.is_empty()) else { continue };
+        let name = request.workloads()[workload].name.to_string();
+        forecasts.push(of_workload(&mut fleet, request, target, (name, class), &own, reasons));
+    }
+    forecasts
+}
+
+/// Which placements each workload has.
+struct Placed<'a> {
+    by_name: std::collections::BTreeMap<&'a str, usize>,
+    parts: Vec<Vec<Option<f64>>>,
+}
+
+impl<'a> Placed<'a> {
+    fn of(plan: &Plan, request: &PlanRequest<'a>) -> Self {
+        let workloads = request.workloads().iter().enumerate();
+        let by_name = workloads.map(|(index, w)| (w.name.as_str(), index)).collect();
+        let mut placed = Self { by_name, parts: vec![Vec::new(); request.workloads().len()] };
+        for (_, placement) in plan.placements() {
+            if let Some(&workload) = placed.by_name.get(placement.workload.as_str()) {
+                placed.parts[workload].push(placement.served.map(|part| part.get()));
+            }
+        }
+        placed
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// How many equal parts a workload has; `None` where they are not equal.
+    fn equal(&self, workload: usize) -> Option<u32> {
+        let parts = &self.parts[workload];
+        if let [_] = parts.as_slice() {
+            return Some(1);
+        }
+        let first = (*parts.first()?)?;
+        let equal = |part: &Option<f64>| part.is_some_and(|p| (p / first - 1.0).abs() < 1e-6);
+        parts.iter().all(equal).then(|| u32::try_from(parts.len()).ok())?
+    }
+}
+
+/// A server among its neighbours.
+struct Seen {
+    gpu: usize,
+    seat: Seat,
+    attained: f64,
+    busy: f64,
+    mean_batch: f64,
+}
+
+/// The servers of one GPU with the slowdowns that they have together.
+fn settled(fleet: &mut Fleet<'_>, gpu: usize, seats: &[Seat]) -> Vec<(usize, Seen)> {
+    let mut seats = seats.to_vec();
+    fleet.settle(0, &mut seats);
+    let mut seen = Vec::new();
+    for seat in seats {
+        let class = (seat.class, &fleet.classes[seat.class]);
+        let Some(steady) = fleet.sites[0].steady(class, &seat.setting) else { continue };
+        let (attained, busy, mean_batch) = (steady.attained, steady.busy, steady.mean_batch);
+        seen.push((seat.workload, Seen { gpu, seat, attained, busy, mean_batch }));
+    }
+    seen
+}
+
+fn of_workload(
+    fleet: &mut Fleet<'_>,
+    request: &PlanRequest<'_>,
+    target: Target,
+    (workload, class): (String, usize),
+    own: &[&Seen],
+    reasons: bool,
+) -> Forecast {
+    #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+    let count = own.len() as f64;
+    let attained = own.iter().map(|seen| seen.attained).sum::<f64>() / count;
+    let setting = own[0].seat.setting;
+    let of = fleet.classes[class].clone();
+    let dispersion = fleet.sites[0].dispersion(&of, &setting);
+    let lucky = match &of.source {
+        Source::Chain | Source::Draws(_, Luck::Varies | Luck::Recorded) => true,
+        Source::Draws(_, Luck::None) | Source::Simulated => false,
+    };
+    let spread = if lucky { target.spread(attained, dispersion, of.requests) } else { 0.0 };
+    let planned = goal(target, &of, dispersion);
+    fleet.goals[class] = planned;
+    let whole = f64::from(fleet.sites[0].whole);
+    let percent = |units: u32| 100.0 * f64::from(units) / whole;
+    let mut servers = Vec::new();
+    for seen in own {
+        let Setting { replicas, batch, units, slow } = seen.seat.setting;
+        let less = Setting { units: units.saturating_sub(1), ..seen.seat.setting };
+        let with_less = (reasons && less.units > 0)
+            .then(|| fleet.sites[0].steady((class, &of), &less))
+            .flatten();
+        let alone = reasons.then(|| fleet.sites[0].least((class, &of), replicas, 0, planned));
+        servers.push(ServerForecast {
+            gpu: seen.gpu,
+            batch,
+            sm_pct: percent(units),
+            attained_pct: 100.0 * seen.attained,
+            busy_pct: 100.0 * seen.busy,
+            mean_batch: seen.mean_batch,
+            slowdown_pct: f64::from(slow),
+            with_less_pct: with_less.map(|steady| 100.0 * steady.attained),
+            alone: alone.flatten().map(|choice| (percent(choice.units), choice.batch)),
+        });
+    }
+    let choices = if reasons { choices(fleet, request, class, planned) } else { Vec::new() };
+    let interval_pct = (100.0 * (attained - spread).max(0.0), 100.0 * (attained + spread).min(1.0));
+    Forecast {
+        workload,
+        attained_pct: 100.0 * attained,
+        interval_pct,
+        goal_pct: 100.0 * planned,
+        servers,
+        choices,
+        note: note(target, &of, dispersion, request),
+    }
+}
+
+fn choices(
+    fleet: &mut Fleet<'_>,
+    request: &PlanRequest<'_>,
+    class: usize,
+    goal: f64,
+) -> Vec<ReplicaChoice> {
+    let most = match request.options().replicas {
+        Replicas::Forbidden => 1,
+        Replicas::ByStrategy | Replicas::Allowed => MOST_REPLICAS,
+    };
+    let of = fleet.classes[class].clone();
+    let whole = f64::from(fleet.sites[0].whole);
+    let mut choices = Vec::new();
+    for (replicas, _) in options(fleet, class, most) {
+        if let Some(choice) = fleet.sites[0].least((class, &of), replicas, 0, goal) {
+            let sm_pct = 100.0 * f64::from(choice.units) / whole;
+            choices.push(ReplicaChoice { replicas, sm_pct, batch: choice.batch });
+        }
+    }
+    choices
+}
+
+/// What a forecast from recorded arrivals cannot promise.
+fn note(
+    target: Target,
+    class: &Class,
+    dispersion: f64,
+    request: &PlanRequest<'_>,
+) -> Option<String> {
+    let Source::Draws(_, Luck::Recorded) = class.source else { return None };
+    let needed = target.requests_needed(dispersion);
+    if class.requests >= needed {
+        return None;
+    }
+    let options = request.options();
+    Some(format!(
+        "its trace has {:.0} requests in the time that is counted, and late requests come in groups: to promise \
+         {} % for other days with a confidence of {} % takes about {needed:.0}; the forecast holds for this trace \
+         alone",
+        class.requests, options.attainment_pct, options.confidence_pct
+    ))
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.interval_pct;
+        writeln!(
+            f,
+            "{}: {:.2} % within the SLO in the long run (planned for {:.2} %); {low:.2} to {high:.2} % in a run like \
+             the scenario's",
+            self.workload, self.attained_pct, self.goal_pct
+        )?;
+        for server in &self.servers {
+            writeln!(
+                f,
+                "  GPU {}: {:.1} % of the SMs, batches of at most {}; {:.2} % in time, busy for {:.0} % of the time, {:.2} \
+                 requests a batch, slowed by {:.0} % by its neighbours",
+                server.gpu,
+                server.sm_pct,
+                server.batch,
+                server.attained_pct,
+                server.busy_pct,
+                server.mean_batch,
+                server.slowdown_pct
+            )?;
+            if let Some((alone, batch)) = server.alone {
+                write!(
+                    f,
+                    "    share: {alone:.1} % with batches of {batch} would do without neighbours"
+                )?;
+                match server.with_less_pct {
+                    Some(less) => writeln!(f, "; with a unit less here, {less:.2} % in time")?,
+                    None => writeln!(f)?,
+                }
+            }
+        }
+        if !self.choices.is_empty() {
+            let choice = |c: &ReplicaChoice| {
+                let total = c.sm_pct * f64::from(c.replicas);
+                format!("{} x {:.1} % (batch {}; {total:.1} %)", c.replicas, c.sm_pct, c.batch)
+            };
+            let choices: Vec<String> = self.choices.iter().map(choice).collect();
+            writeln!(f, "  replicas, each alone: {}", choices.join(", "))?;
+        }
+        if let Some(note) = &self.note {
+            writeln!(f, "  note: {note}")?;
+        }
+        Ok(())
+    }
+}

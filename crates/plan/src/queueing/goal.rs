@@ -1,0 +1,84 @@
+//! What attainment to plan for, so that a run of some length reaches the target with a confidence.
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Target {
+    /// The part of the requests that must be in time, from 0 to 1.
+    pub attained: f64,
+    /// How many standard deviations the confidence is away from the mean.
+    pub deviations: f64,
+}
+
+impl Target {
+    /// From percentages, each above 0 and below 100. A confidence below 50 % counts as 50 %.
+    pub(super) fn new(attainment_pct: f64, confidence_pct: f64) -> Self {
+        let deviations = normal_quantile(confidence_pct / 100.0).max(0.0);
+        Self { attained: attainment_pct / 100.0, deviations }
+    }
+
+    /// The attainment in the long run with which a run of so many requests reaches the target with the
+    /// confidence.
+    ///
+    /// The number of late requests among n has about the mean n q and the variance D n q, D being the
+    /// index of dispersion: late requests come together. So the part q that may be late in the long run
+    /// is given by
+    ///
+    /// ```text
+    /// q + z √(D q / n) = 1 − target
+    /// ```
+    pub(super) fn goal(&self, dispersion: f64, requests: f64) -> f64 {
+        let late = 1.0 - self.attained;
+        let spread = self.deviations * (dispersion / requests.max(1.0)).sqrt();
+        let root = ((spread * spread + 4.0 * late).sqrt() - spread) / 2.0;
+        1.0 - root * root
+    }
+
+    /// How far below and above its mean the attainment of such a run is with twice the tail probability: the
+    /// two-sided interval that belongs to the one-sided confidence.
+    pub(super) fn spread(&self, attained: f64, dispersion: f64, requests: f64) -> f64 {
+        let late = (1.0 - attained).max(1.0 / requests.max(1.0));
+        self.deviations * (dispersion * late / requests.max(1.0)).sqrt()
+    }
+
+    /// How many requests it takes to tell the target from half as many late requests again.
+    pub(super) fn requests_needed(&self, dispersion: f64) -> f64 {
+        4.0 * self.deviations * self.deviations * dispersion / (1.0 - self.attained)
+    }
+}
+
+/// How many standard deviations above the mean a normal variable stays with this probability (0 to 1), by
+/// bisection of the distribution function.
+fn normal_quantile(probability: f64) -> f64 {
+    let below = |x: f64| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
+    let (mut low, mut high) = (-10.0, 10.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if below(middle) < probability { low = middle } else { high = middle }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_tables() {
+        for (probability, expected) in [(0.5, 0.0), (0.95, 1.644_854), (0.99, 2.326_348)] {
+            assert!((normal_quantile(probability) - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_run_at_the_goal_reaches_the_target_so_often() {
+        let target = Target::new(99.0, 95.0);
+        for (dispersion, requests) in [(1.0, 2e3), (5.0, 1e4), (50.0, 1e6)] {
+            let late = 1.0 - target.goal(dispersion, requests);
+            let deviation = (dispersion * late / requests).sqrt();
+            assert!((late + 1.644_854 * deviation - 0.01).abs() < 1e-7);
+            assert!(late > 0.0 && late < 0.01);
+        }
+        let sure = Target::new(99.0, 50.0);
+        assert!((sure.goal(50.0, 100.0) - 0.99).abs() < 1e-9);
+    }
+}

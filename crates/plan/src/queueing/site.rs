@@ -1,0 +1,309 @@
+//! A GPU kind with all that is known of servers on it: times alone, and what each class needs.
+
+use super::super::{AloneOutcome, AloneServer, PlanRequest, guard};
+use super::class::{Class, Source};
+use super::interference::Influence;
+use super::recursion::Tally;
+use super::server::{Loading, Server, Steady};
+use super::shares::{Choice, Table};
+use super::tagged;
+use igniter_model::domain::{GpuKind, ModelId};
+use igniter_model::predictor::{Additive, CoLocationPrediction, Member, Predictor};
+use igniter_model::units::{BatchSize, SmUnits};
+use std::collections::BTreeMap;
+
+/// Slowdowns are planned for in steps of 1 %, rounded up.
+const STEP: f64 = 0.01;
+
+/// A neighbour that slows a server by more than this many steps is out of the question.
+pub(super) const MOST_STEPS: u16 = 400;
+
+/// The slowdown of a number of steps, as a factor.
+pub(super) fn factor(steps: u16) -> f64 {
+    1.0 + STEP * f64::from(steps)
+}
+
+/// The number of steps that cover a slowdown; `None` when it is too much.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+pub(super) fn steps(factor: f64) -> Option<u16> {
+    let steps = ((factor - 1.0) / STEP - 1e-9).ceil().max(0.0);
+    (steps <= f64::from(MOST_STEPS)).then_some(steps as u16)
+}
+
+/// A server of a class, as it is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Setting {
+    /// It is one of so many equal replicas.
+    pub replicas: u32,
+    /// Its largest batch.
+    pub batch: u32,
+    /// Its share, in units.
+    pub units: u32,
+    /// Its slowdown by neighbours, in steps.
+    pub slow: u16,
+}
+
+/// Times of batches of one model with one share, alone on the GPU, by batch size.
+#[derive(Debug, Clone)]
+struct Times {
+    gpu_ms: Vec<f64>,
+    load_ms: Vec<f64>,
+    feedback_ms: Vec<f64>,
+}
+
+/// A GPU kind.
+#[derive(Debug)]
+pub(super) struct Site<'p> {
+    pub predictor: &'p dyn Predictor,
+    pub additive: Option<&'p dyn Additive>,
+    /// Units of a whole GPU.
+    pub whole: u32,
+    /// Its price, in $/h.
+    pub price: f64,
+    request: PlanRequest<'p>,
+    memory: Option<u64>,
+    process_limit: usize,
+    /// By model, then by units less one.
+    times: Vec<Vec<Option<Times>>>,
+    /// By class, then by replicas.
+    tables: Vec<BTreeMap<u32, Table>>,
+    out: CoLocationPrediction,
+    hold_ms: Vec<f64>,
+    load_ms: Vec<f64>,
+}
+
+impl<'p> Site<'p> {
+    pub(super) fn new(request: &PlanRequest<'p>, classes: usize) -> Self {
+        let predictor = request.predictor();
+        let whole = predictor.kind().units.get();
+        Self {
+            predictor,
+            additive: predictor.additive(),
+            whole,
+            price: predictor.kind().price_per_hour.get(),
+            request: *request,
+            memory: predictor.kind().memory.map(|bytes| bytes.get()),
+            process_limit: request.options().process_limit,
+            times: vec![vec![None; whole as usize]; predictor.models().len()],
+            tables: vec![BTreeMap::new(); classes],
+            out: CoLocationPrediction::default(),
+            hold_ms: Vec::new(),
+            load_ms: Vec::new(),
+        }
+    }
+
+    pub(super) fn kind(&self) -> &'p GpuKind {
+        self.predictor.kind()
+    }
+
+    /// The model of a class, where this kind can serve it at all.
+    pub(super) fn model(&self, class: &Class) -> Option<ModelId> {
+        let model = self.predictor.model_id(&class.model)?;
+        let fits = match (self.predictor.memory(model), self.memory) {
+            (Some(needed), Some(available)) => needed.get() <= available,
+            _ => true,
+        };
+        fits.then_some(model)
+    }
+
+    /// Whether the process limit and the memory of a GPU allow servers of these models together.
+    pub(super) fn has_room(&self, models: impl Iterator<Item = ModelId>) -> bool {
+        let (mut count, mut needed) = (0, 0);
+        for model in models {
+            count += 1;
+            needed += self.predictor.memory(model).map_or(0, |bytes| bytes.get());
+        }
+        count <= self.process_limit && self.memory.is_none_or(|available| needed <= available)
+    }
+
+    pub(super) fn member(&self, model: ModelId, batch: u32, units: u32) -> Member {
+        let sm = SmUnits::new(units).to_percent(self.kind().units).expect("at least one unit");
+        Member { model, batch: BatchSize::new(batch).expect("at least one request"), sm }
+    }
+
+    /// Fills in the times alone of a model with a share, up to a batch size.
+    fn fill_times(&mut self, model: ModelId, units: u32, most: u32) {
+        let place = units as usize - 1;
+        let known = self.times[model.index()][place].as_ref().map_or(1, |t| t.gpu_ms.len());
+        let empty = || Times { gpu_ms: vec![0.0], load_ms: vec![0.0], feedback_ms: vec![0.0] };
+        let mut times = self.times[model.index()][place].take().unwrap_or_else(empty);
+        for batch in u32::try_from(known).unwrap_or(u32::MAX)..=most {
+            let member = [self.member(model, batch, units)];
+            guard::predict_into(self.predictor, self.request.options(), &member, &mut self.out);
+            let alone = self.out.members[0];
+            times.gpu_ms.push(alone.gpu_ms);
+            times.load_ms.push(alone.load_ms);
+            times.feedback_ms.push(alone.feedback_ms);
+        }
+        self.times[model.index()][place] = Some(times);
+    }
+
+    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
+    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+        let model = self.model(class)?;
+        let Setting { replicas, batch, units, slow } = *setting;
+        if let Source::Simulated = class.source {
+            let server = AloneServer {
+                predictor: self.predictor,
+                slowdown: factor(slow),
+                replicas,
+                batch: BatchSize::new(batch).ok()?,
+                sm: SmUnits::new(units),
+            };
+            let workload = &self.request.workloads()[class.workloads[0]];
+            let outcome = self.request.traffic().simulate_alone(workload, &server)?;
+            let AloneOutcome { attained, busy, mean_batch } = outcome;
+            return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
+        }
+        self.fill_times(model, units, batch);
+        let times = self.times[model.index()][units as usize - 1].as_ref()?;
+        self.hold_ms.clear();
+        self.load_ms.clear();
+        self.hold_ms.push(0.0);
+        self.load_ms.push(0.0);
+        let factor = factor(slow);
+        for k in 1..=batch as usize {
+            let before_ms = class.host_ms(k) + times.load_ms[k];
+            let after_ms = times.gpu_ms[k] * factor + times.feedback_ms[k];
+            let (load_ms, hold_ms) = match class.loading() {
+                Loading::Ahead => (before_ms, after_ms),
+                Loading::Serial => (0.0, before_ms + after_ms),
+            };
+            self.load_ms.push(load_ms);
+            self.hold_ms.push(hold_ms);
+        }
+        let server = Server {
+            rate_per_ms: class.rate_per_ms,
+            every: replicas as usize,
+            hold_ms: &self.hold_ms,
+            load_ms: &self.load_ms,
+            deadline_ms: class.deadline_ms,
+            loading: class.loading(),
+        };
+        let (mut steady, dispersion) = match &class.source {
+            Source::Chain | Source::Simulated => (tagged::steady(&server), 1.0),
+            Source::Draws(..) if server.is_hopeless() && class.extras().queue_delay_ms <= 0.0 => {
+                (Steady::overloaded(&server), 1.0)
+            }
+            Source::Draws(draws, _) => {
+                let tally = tally(class, &server, draws);
+                (tally.steady(), tally.dispersion())
+            }
+        };
+        // Neighbours feel what executes, not what is copied or prepared.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a batch size")]
+        let typical = (steady.mean_batch.round() as usize).clamp(1, batch as usize);
+        steady.busy *= times.gpu_ms[typical] * factor / self.hold_ms[typical];
+        Some((steady, dispersion))
+    }
+
+    /// How much the number of late requests of a server varies (`Tally::dispersion`).
+    pub(super) fn dispersion(&mut self, class: &Class, setting: &Setting) -> f64 {
+        if let Source::Simulated = class.source {
+            return SIMULATED_DISPERSION;
+        }
+        let Source::Chain = class.source else {
+            return self.evaluate(class, setting).map_or(1.0, |(_, dispersion)| dispersion);
+        };
+        // Fills in the times.
+        if self.evaluate(class, setting).is_none() {
+            return 1.0;
+        }
+        let server = Server {
+            rate_per_ms: class.rate_per_ms,
+            every: setting.replicas as usize,
+            hold_ms: &self.hold_ms,
+            load_ms: &self.load_ms,
+            deadline_ms: class.deadline_ms,
+            loading: class.loading(),
+        };
+        let draw = super::recursion::poisson_draw(
+            class.rate_per_ms,
+            SAMPLE * setting.replicas as usize,
+            DISPERSION_SEED,
+        );
+        let mut tally = Tally::default();
+        tally.add(&server, class.extras(), &draw, server.every - 1, SAMPLE as u64 / 50);
+        tally.dispersion()
+    }
+
+    /// The highest rate, in requests/ms, that a whole GPU keeps up with: with the batch size that serves most in
+    /// the time that it takes. 0 where the kind cannot serve the class.
+    pub(super) fn most_rate(&mut self, class: &Class) -> f64 {
+        let Some(model) = self.model(class) else { return 0.0 };
+        let batches = super::shares::batches(self, class);
+        let Some(&largest) = batches.last() else { return 0.0 };
+        self.fill_times(model, self.whole, largest);
+        let Some(times) = &self.times[model.index()][self.whole as usize - 1] else { return 0.0 };
+        let rate = |batch: u32| {
+            let k = batch as usize;
+            let before_ms = class.host_ms(k) + times.load_ms[k];
+            let after_ms = times.gpu_ms[k] + times.feedback_ms[k];
+            f64::from(batch)
+                / match class.loading() {
+                    Loading::Ahead => before_ms.max(after_ms),
+                    Loading::Serial => before_ms + after_ms,
+                }
+        };
+        batches.into_iter().map(rate).fold(0.0, f64::max)
+    }
+
+    /// The table of a class divided over so many replicas.
+    pub(super) fn table(&mut self, class: usize, replicas: u32) -> &mut Table {
+        self.tables[class].entry(replicas).or_default()
+    }
+
+    /// What a server does, from its table.
+    pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
+        if let Some(known) = self.table(class.0, setting.replicas).known(setting) {
+            return Some(known.steady);
+        }
+        let (steady, _) = self.evaluate(class.1, setting)?;
+        let influence = Influence::of(self, class.1, setting, &steady)?;
+        self.table(class.0, setting.replicas).note(setting, steady, influence);
+        Some(steady)
+    }
+
+    /// What neighbours feel of a server, from its table.
+    pub(super) fn influence(
+        &mut self,
+        class: (usize, &Class),
+        setting: &Setting,
+    ) -> Option<Influence> {
+        self.steady(class, setting)?;
+        self.table(class.0, setting.replicas).known(setting).map(|known| known.influence)
+    }
+
+    /// The least share with which each of so many replicas of a class reaches a goal, slowed so much by its
+    /// neighbours, and the smallest batch size for that share.
+    pub(super) fn least(
+        &mut self,
+        class: (usize, &Class),
+        replicas: u32,
+        slow: u16,
+        goal: f64,
+    ) -> Option<Choice> {
+        super::shares::least(self, class, replicas, slow, goal)
+    }
+}
+
+/// Requests from which the dispersion of late requests is estimated, where nothing else is drawn.
+const SAMPLE: usize = 20_000;
+
+/// What is taken for the dispersion where servers are simulated: that of rather busy ones.
+const SIMULATED_DISPERSION: f64 = 10.0;
+
+const DISPERSION_SEED: u64 = 0x7175_6575;
+
+/// Counts what becomes of all draws.
+fn tally(class: &Class, server: &Server<'_>, draws: &[super::recursion::Draw]) -> Tally {
+    let drawn: usize = draws.iter().map(|draw| draw.times_ms.len()).sum();
+    // Whole runs where there are enough, so that a rate that changes within a run counts as no luck.
+    let block = if draws.len() >= 8 { usize::MAX } else { (drawn / server.every / 64).max(1) };
+    let mut tally = Tally::default();
+    for (number, draw) in draws.iter().enumerate() {
+        let first_own = (server.every - 1 + number) % server.every;
+        tally.add(server, class.extras(), draw, first_own, block as u64);
+    }
+    tally
+}

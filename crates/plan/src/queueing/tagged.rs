@@ -1,0 +1,353 @@
+//! Which part of the requests is in time, by following one request from each moment at which it may arrive
+//! (see the module's head).
+
+use super::chain::{Stationary, stationary};
+use super::poisson::{fewer, probabilities};
+use super::server::{Loading, Server, Steady};
+
+/// Places and weights of Gauss and Legendre's rules on (-1, 1).
+const ONE: &[(f64, f64)] = &[(0.0, 2.0)];
+const TWO: &[(f64, f64)] = &[(-0.577_350_269_189_625_8, 1.0), (0.577_350_269_189_625_8, 1.0)];
+const THREE: &[(f64, f64)] = &[
+    (-0.774_596_669_241_483_4, 5.0 / 9.0),
+    (0.0, 8.0 / 9.0),
+    (0.774_596_669_241_483_4, 5.0 / 9.0),
+];
+const FOUR: &[(f64, f64)] = &[
+    (-0.861_136_311_594_052_6, 0.347_854_845_137_453_86),
+    (-0.339_981_043_584_856_3, 0.652_145_154_862_546_1),
+    (0.339_981_043_584_856_3, 0.652_145_154_862_546_1),
+    (0.861_136_311_594_052_6, 0.347_854_845_137_453_86),
+];
+
+/// Moments of less weight than this are left out.
+const NEGLIGIBLE: f64 = 1e-7;
+
+/// States of less weight than this are integrated over without regard to where something changes abruptly.
+const SMALL: f64 = 3e-4;
+
+/// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
+pub(super) fn steady(server: &Server<'_>) -> Steady {
+    if server.is_hopeless() {
+        return Steady::overloaded(server);
+    }
+    match stationary(server) {
+        Some(stationary) => Sums::new(server, &stationary).steady(),
+        None => Steady::overloaded(server),
+    }
+}
+
+/// Expected numbers for each batch.
+struct Sums<'s, 'a> {
+    server: &'s Server<'a>,
+    stationary: &'s Stationary,
+    most: usize,
+    every: usize,
+    requests: f64,
+    in_time: f64,
+    time_ms: f64,
+    busy_ms: f64,
+    /// Arrivals up to a moment.
+    before: Vec<f64>,
+    moments: Moments,
+}
+
+impl<'s, 'a> Sums<'s, 'a> {
+    fn new(server: &'s Server<'a>, stationary: &'s Stationary) -> Self {
+        Self {
+            server,
+            stationary,
+            most: server.most(),
+            every: server.every,
+            requests: 0.0,
+            in_time: 0.0,
+            time_ms: 0.0,
+            busy_ms: 0.0,
+            before: Vec::new(),
+            moments: Moments::default(),
+        }
+    }
+
+    fn steady(mut self) -> Steady {
+        let mut mean_batch = 0.0;
+        let mut full = 0.0;
+        let mut idle_starts = 0.0;
+        for k in 1..=self.most {
+            let row = self.stationary.row(k);
+            full = row.iter().sum();
+            self.busy_ms += full * self.server.hold_ms[k];
+            #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+            let size = k as f64;
+            mean_batch += full * size;
+            let end = row.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1);
+            match self.server.loading {
+                Loading::Ahead => {
+                    let nothing = (self.every).min(end);
+                    for n in 1..=self.most {
+                        let next = if n == self.most { end } else { self.every * (n + 1) };
+                        let waiting = (self.every * n).min(end)..next.min(end);
+                        let between = self.server.hold_ms[k].max(self.server.load_ms[n]);
+                        self.period(&row[waiting], between, n);
+                    }
+                    for (phase, weight) in row[..nothing].iter().enumerate() {
+                        idle_starts += self.nothing_waits(k, phase, *weight);
+                    }
+                }
+                Loading::Serial => {
+                    self.period(&row[..end], self.server.hold_ms[k], 0);
+                    for (phase, weight) in row[..self.every.min(end)].iter().enumerate() {
+                        self.idles(self.server.hold_ms[k], phase, *weight);
+                    }
+                }
+            }
+        }
+        // The copy of the one request that an idle server starts with.
+        if idle_starts > 0.0 && self.server.load_ms[1] > 0.0 {
+            self.period(&[idle_starts], self.server.load_ms[1], 1);
+        }
+        debug_assert!(self.accounts_for_all(), "{} requests", self.requests);
+        Steady {
+            attained: (self.in_time / self.requests).clamp(0.0, 1.0),
+            busy: (self.busy_ms / self.time_ms).min(1.0),
+            mean_batch,
+            full,
+        }
+    }
+
+    /// As many requests are followed as arrive.
+    fn accounts_for_all(&self) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+        let arrive = self.server.rate_per_ms / self.every as f64 * self.time_ms;
+        (self.requests / arrive - 1.0).abs() < 1e-3
+    }
+
+    /// Follows the requests that arrive between the starts of two batches, so far apart, the second of which
+    /// (of n) is formed. `waiting` are the probabilities of what waits besides, in arrivals of the stream.
+    fn period(&mut self, waiting: &[f64], length_ms: f64, n: usize) {
+        let weight: f64 = waiting.iter().sum();
+        if weight < NEGLIGIBLE {
+            return;
+        }
+        self.time_ms += weight * length_ms;
+        let mut before = std::mem::take(&mut self.before);
+        let mut moments = std::mem::take(&mut self.moments);
+        self.find_ends(n, &mut moments);
+        if weight >= SMALL {
+            moments.find_limits(self.server.deadline_ms, 0.0, length_ms);
+        }
+        moments.fill(length_ms, 0.0);
+        for &(left_ms, width_ms) in &moments.found {
+            probabilities(self.server.rate_per_ms * (length_ms - left_ms), &mut before);
+            let density = self.server.rate_per_ms * width_ms;
+            let mut position = 1;
+            loop {
+                // The request is the last of so many arrivals of the stream, those that wait included.
+                let others = self.every * position - 1;
+                let fewest = (others + 1).saturating_sub(before.len());
+                if fewest >= waiting.len() {
+                    break;
+                }
+                let known = &waiting[fewest..waiting.len().min(others + 1)];
+                let arrived = before[..=others - fewest].iter().rev();
+                let probability: f64 = known.iter().zip(arrived).map(|(a, b)| a * b).sum();
+                self.follow(density * probability, left_ms, position, &moments);
+                position += 1;
+            }
+        }
+        self.before = before;
+        self.moments = moments;
+    }
+
+    /// When batches end that are formed from the start of a batch of n on, by full batches before them and by
+    /// their size; as far as some end in time.
+    fn find_ends(&self, n: usize, moments: &mut Moments) {
+        moments.limits.clear();
+        moments.ends_ms.clear();
+        moments.formed_ms.clear();
+        for full_batches in 0.. {
+            let formed_ms = self.formed_ms(n, full_batches);
+            let end =
+                |size| self.starts_ms(n, full_batches, size, formed_ms) + self.server.hold_ms[size];
+            if end(1) > self.server.deadline_ms {
+                return;
+            }
+            moments.formed_ms.push(formed_ms);
+            moments.ends_ms.extend((1..=self.most).map(end));
+        }
+    }
+
+    /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
+    /// next request comes. Returns how often that comes so late that the server has to wait for it.
+    fn nothing_waits(&mut self, k: usize, phase: usize, weight: f64) -> f64 {
+        if weight < NEGLIGIBLE {
+            return 0.0;
+        }
+        let (hold_ms, load_ms) = (self.server.hold_ms[k], self.server.load_ms[1]);
+        let early_ms = (hold_ms - load_ms).max(0.0);
+        let idles = self.idles(early_ms, phase, weight);
+        self.time_ms += weight * ((1.0 - idles) * hold_ms + idles * early_ms);
+        let needed = self.every - phase;
+        let rate = self.server.rate_per_ms;
+        let mut before = std::mem::take(&mut self.before);
+        let mut moments = std::mem::take(&mut self.moments);
+        self.find_ends(1, &mut moments);
+        if weight >= SMALL {
+            moments.limits.push(self.server.deadline_ms - self.server.hold_ms[1]);
+            moments.find_limits(self.server.deadline_ms, load_ms, hold_ms);
+        }
+        moments.fill(hold_ms, load_ms.min(hold_ms));
+        for &(left_ms, width_ms) in &moments.found {
+            probabilities(rate * (hold_ms - left_ms), &mut before);
+            let density = weight * rate * width_ms;
+            let own = before.iter().enumerate().skip(needed - 1).step_by(self.every);
+            for (ahead, (_, probability)) in own.enumerate() {
+                self.follow_first(density * probability, left_ms, ahead, &moments);
+            }
+        }
+        // Requests that arrive while the first one, which came early enough, may still be copied.
+        if load_ms > 0.0 && hold_ms > load_ms {
+            let (mut early, mut late) = (Vec::new(), Vec::new());
+            probabilities(rate * early_ms, &mut early);
+            probabilities(rate * load_ms / 2.0, &mut late);
+            probabilities(rate * (hold_ms - load_ms / 2.0), &mut before);
+            let own = before.iter().enumerate().skip(needed - 1).step_by(self.every).skip(1);
+            for (ahead, (count, probability)) in (1..).zip(own) {
+                let too_late = early.iter().take(needed).enumerate();
+                let too_late: f64 =
+                    too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
+                let density = weight * rate * load_ms * (probability - too_late).max(0.0);
+                self.follow_first(density, load_ms / 2.0, ahead, &moments);
+            }
+        }
+        self.before = before;
+        self.moments = moments;
+        weight * idles
+    }
+
+    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how
+    /// likely that is.
+    fn idles(&mut self, busy_ms: f64, phase: usize, weight: f64) -> f64 {
+        let rate = self.server.rate_per_ms;
+        probabilities(rate * busy_ms, &mut self.before);
+        let needed = self.every - phase;
+        let (mut idles, mut missing) = (0.0, 0.0);
+        for (count, probability) in self.before.iter().take(needed).enumerate() {
+            idles += probability;
+            #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+            let still = (needed - count) as f64;
+            missing += probability * still;
+        }
+        self.time_ms += weight * missing / rate;
+        self.requests += weight * idles;
+        if self.server.load_ms[1] + self.server.hold_ms[1] <= self.server.deadline_ms {
+            self.in_time += weight * idles;
+        }
+        idles
+    }
+
+    /// A request behind `ahead` others, of which the first is a batch of its own.
+    fn follow_first(&mut self, weight: f64, left_ms: f64, ahead: usize, moments: &Moments) {
+        if ahead > 0 {
+            self.follow(weight, left_ms, ahead, moments);
+            return;
+        }
+        self.requests += weight;
+        if left_ms + self.server.hold_ms[1] <= self.server.deadline_ms {
+            self.in_time += weight;
+        }
+    }
+
+    /// A request that is the `position`-th of those that are in no batch yet, `left_ms` before the next batch
+    /// starts.
+    fn follow(&mut self, weight: f64, left_ms: f64, position: usize, moments: &Moments) {
+        if weight <= 0.0 {
+            return;
+        }
+        self.requests += weight;
+        let full_batches = (position - 1) / self.most;
+        let own = position - full_batches * self.most;
+        let ends_ms = moments.ends_ms.get(full_batches * self.most..(full_batches + 1) * self.most);
+        let Some(ends_ms) = ends_ms else { return };
+        let deadline_ms = self.server.deadline_ms - left_ms;
+        if ends_ms[own - 1] > deadline_ms {
+            return;
+        }
+        if ends_ms[self.most - 1] <= deadline_ms {
+            self.in_time += weight;
+            return;
+        }
+        // The batch grows until it is formed; up to a size it is still in time.
+        let larger = ends_ms[own..].iter().take_while(|end| **end <= deadline_ms).count();
+        let mean = self.server.rate_per_ms * (left_ms + moments.formed_ms[full_batches]);
+        self.in_time += weight * fewer((larger + 1) * self.every, mean);
+    }
+
+    /// When a batch starts that is formed so long after the start of a batch of n, after so many full ones.
+    fn starts_ms(&self, n: usize, full_batches: usize, size: usize, formed_ms: f64) -> f64 {
+        match self.server.loading {
+            Loading::Serial => formed_ms,
+            Loading::Ahead => {
+                let last = if full_batches > 0 { self.most } else { n };
+                formed_ms + self.server.hold_ms[last].max(self.server.load_ms[size])
+            }
+        }
+    }
+
+    /// How long after the start of a batch of n the one is formed that comes after so many full ones.
+    fn formed_ms(&self, n: usize, full_batches: usize) -> f64 {
+        let full_ms = self.server.hold_ms[self.most].max(self.server.load_ms[self.most]);
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let full = full_batches as f64;
+        match self.server.loading {
+            Loading::Serial => full * full_ms,
+            Loading::Ahead if full_batches == 0 => 0.0,
+            Loading::Ahead => {
+                let first = self.server.hold_ms[n].max(self.server.load_ms[self.most]);
+                first + (full - 1.0) * full_ms
+            }
+        }
+    }
+}
+
+/// Moments at which a request may arrive, with the stretch of time that each stands for.
+#[derive(Default)]
+struct Moments {
+    /// When the batch is formed that comes after so many full ones, in ms after the end.
+    formed_ms: Vec<f64>,
+    /// When it ends, by full batches before it and its size less one.
+    ends_ms: Vec<f64>,
+    /// Where something changes abruptly, in ms before the end.
+    limits: Vec<f64>,
+    /// In ms before the end.
+    found: Vec<(f64, f64)>,
+}
+
+impl Moments {
+    /// The times left at which some request just meets its deadline in a batch of some size, from `until_ms` to
+    /// `length_ms`: between them, nothing changes abruptly.
+    fn find_limits(&mut self, deadline_ms: f64, until_ms: f64, length_ms: f64) {
+        self.limits.extend(self.ends_ms.iter().map(|end_ms| deadline_ms - end_ms));
+        self.limits.retain(|limit| *limit > until_ms && *limit < length_ms);
+    }
+
+    /// Moments between `until_ms` and `length_ms` before the end: some between any two limits.
+    fn fill(&mut self, length_ms: f64, until_ms: f64) {
+        self.found.clear();
+        self.limits.push(length_ms);
+        self.limits.sort_by(f64::total_cmp);
+        let mut low = until_ms;
+        for &high in &self.limits {
+            let half = (high - low) / 2.0;
+            let rule = match half / length_ms {
+                part if part > 0.2 => FOUR,
+                part if part > 0.08 => THREE,
+                part if part > 0.02 => TWO,
+                part if part > 0.0 => ONE,
+                _ => continue,
+            };
+            let moments = rule.iter().map(|(x, w)| (low + half * (1.0 + x), half * w));
+            self.found.extend(moments);
+            low = high;
+        }
+    }
+}
