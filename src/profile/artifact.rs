@@ -172,13 +172,14 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
         },
         models: Vec::new(),
     };
-    let mut solo = super::read::SOLO.join(",") + "\n";
+    let mut solo = super::write::SOLO_HEADER.to_owned() + "\n";
     let mut pairs = super::read::SELF_PAIRS.join(",") + "\n";
     for name in objects.models() {
         let model = ModelName::new(name).map_err(|e| objects.error(name, &e.to_string()))?;
         raw.models.push(RawModel {
             name: model,
-            kernels: objects.field(name, "kernel")?,
+            kernels: Some(objects.field(name, "kernel")?),
+            launch_bound: None,
             idle_ms: objects.field::<Milliseconds>(name, "idletime_1")?,
             input_bytes: objects.field::<Bytes>(name, "inputdata")?,
             output_bytes: objects.field::<Bytes>(name, "outputdata")?,
@@ -303,12 +304,13 @@ fn import_pairs(objects: &Objects<'_>) -> Result<Vec<ColocatedRun>, ProfileError
             model,
             batch,
             sm,
-            latency,
+            latency: Some(latency),
             std: Some(std),
         };
         runs.push(ColocatedRun {
             run,
             members: vec![member(l.0, l.2, first, l.5, s.5), member(l.1, l.3, second, l.6, s.6)],
+            makespan: None,
         });
     }
     Ok(runs)

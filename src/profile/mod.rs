@@ -3,7 +3,8 @@
 //! ```text
 //! profiles/v100/
 //!   profile.toml      constants of the GPU kind and of each model, with their source
-//!   solo.csv          each model alone: model,batch,sm_pct,gpu_ms,latency_ms,power_w,clock_mhz,l2_pct
+//!   solo.csv          each model alone: model,batch,sm_pct,gpu_ms,latency_ms,power_w,clock_mhz,l2_pct,dram_pct,
+//!                     of which only the first three and one of gpu_ms and latency_ms must be there
 //!   self_pairs.csv    two copies of a model: how much they slow each other (optional)
 //!   colocation.csv    1, 2, 3 … co-located copies: power, clock, idle time between kernels (optional)
 //!   kernels.csv       the kernels of a batch: launch shape and duration ([`read_kernels`], optional)
@@ -27,6 +28,7 @@ mod types;
 mod write;
 
 pub use artifact::{Imported, import_artifact};
+pub use check::contradictions;
 pub use builtin::{BUILTIN_KINDS, load};
 pub use colocated::{ColocatedMember, ColocatedRun, read_colocated, write_colocated};
 pub use error::ProfileError;

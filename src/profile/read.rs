@@ -42,18 +42,37 @@ pub(super) struct RawGpu {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawModel {
     pub name: ModelName,
-    pub kernels: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<u32>,
+    #[serde(default = "no_time")]
     pub idle_ms: Milliseconds,
+    #[serde(default)]
     pub input_bytes: Bytes,
+    #[serde(default)]
     pub output_bytes: Bytes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_bound: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<Bytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_cv: Option<f64>,
 }
 
-pub(super) const SOLO: &[&str] =
-    &["model", "batch", "sm_pct", "gpu_ms", "latency_ms", "power_w", "clock_mhz", "l2_pct"];
+fn no_time() -> Milliseconds {
+    Milliseconds::ZERO
+}
+
+pub(super) const SOLO: &[&str] = &["model", "batch", "sm_pct"];
+/// Either `gpu_ms` or `latency_ms` must be there, and the better both.
+pub(super) const SOLO_OPTIONAL: &[&str] = &[
+    "gpu_ms",
+    "latency_ms",
+    "power_w",
+    "clock_mhz",
+    "l2_pct",
+    "dram_pct",
+    "throughput_img_s",
+];
 pub(super) const SELF_PAIRS: &[&str] =
     &["model", "active_alone_ms", "active_pair_ms", "pair_power_w", "pair_clock_mhz", "l2_pct"];
 pub(super) const COLOCATION: &[&str] =
@@ -154,8 +173,11 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         if models.iter().any(|known| known.name == model.name) {
             return bad(format!("model {} is listed twice", model.name));
         }
-        if model.kernels == 0 {
-            return bad(format!("model {}: kernels must be at least 1", model.name));
+        if model.kernels == Some(0) {
+            return bad(format!(
+                "model {}: kernels must be at least 1; leave it out where nobody counted them",
+                model.name
+            ));
         }
         if let Some(cv) = model.noise_cv {
             if !(0.0..=10.0).contains(&cv) {
@@ -169,7 +191,8 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         }
         models.push(ModelProfile {
             name: model.name,
-            kernels: model.kernels,
+            kernels: model.kernels.unwrap_or(0),
+            launch_bound: model.launch_bound,
             idle: model.idle_ms,
             input: model.input_bytes,
             output: model.output_bytes,
@@ -202,29 +225,52 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
 
 fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
     let max_clock = profile.kind.max_clock;
-    for row in CsvRows::parse(path, text, SOLO, &[])?.rows() {
+    let mut lines: Vec<Vec<u64>> = vec![Vec::new(); profile.models.len()];
+    for row in CsvRows::parse(path, text, SOLO, SOLO_OPTIONAL)?.rows() {
+        let percent = |column: &str| {
+            if row.text(column).is_empty() {
+                Ok(None)
+            } else {
+                row.number_in(column, 0.0, 100.0).map(Some)
+            }
+        };
+        let with_copies = row.text("gpu_ms").is_empty();
+        if with_copies && row.text("latency_ms").is_empty() {
+            return Err(row.error(
+                "gpu_ms",
+                "give the time of a batch on the GPU here, or that of a whole inference as latency_ms",
+            ));
+        }
         let point = SoloPoint {
             batch: batch(&row)?,
             sm: share(&row)?,
-            gpu: positive(&row, "gpu_ms")?,
-            latency: row.optional("latency_ms")?,
-            power: row.quantity("power_w")?,
-            clock: clock(&row, "clock_mhz", max_clock)?,
-            l2_pct: if row.text("l2_pct").is_empty() {
+            gpu: positive(&row, if with_copies { "latency_ms" } else { "gpu_ms" })?,
+            with_copies,
+            latency: if with_copies { None } else { row.optional("latency_ms")? },
+            power: row.optional("power_w")?,
+            clock: if row.text("clock_mhz").is_empty() {
                 None
             } else {
-                Some(row.number_in("l2_pct", 0.0, 100.0)?)
+                Some(clock(&row, "clock_mhz", max_clock)?)
+            },
+            l2_pct: percent("l2_pct")?,
+            dram_pct: percent("dram_pct")?,
+            throughput_img_s: match row.text("throughput_img_s") {
+                "" => None,
+                _ => Some(row.number_in("throughput_img_s", 0.0, f64::MAX)?),
             },
         };
         if point.latency.is_some_and(|latency| latency < point.gpu) {
             return Err(row.error("latency_ms", "must not be below gpu_ms, which is a part of it"));
         }
         let model = model_of(&row, profile)?;
-        if model.solo.iter().any(|p| p.batch == point.batch && p.sm == point.sm) {
-            return Err(row.error("batch", "this model, batch and sm_pct stood on an earlier line"));
-        }
-        super::check::check_monotone(path, row.line(), &model.solo, &point)?;
         model.solo.push(point);
+        let name = model.name.clone();
+        let place = profile.models.iter().position(|m| m.name == name).expect("just found");
+        lines[place].push(row.line());
+    }
+    for (model, lines) in profile.models.iter().zip(&lines) {
+        super::check::check_monotone(path, lines, &model.solo)?;
     }
     Ok(())
 }

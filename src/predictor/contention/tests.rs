@@ -7,13 +7,24 @@ use crate::units::SmUnits;
 use proptest::prelude::*;
 
 fn toy(couplings: Vec<Coupling>) -> ContentionPredictor {
-    let model = |name| ContentionModel { solo: toy_model(name), gamma_per_w: 0.002, pressure: 1.0 };
+    let model = |name| ContentionModel {
+        solo: toy_model(name),
+        gamma: 0.002,
+        pressure: 1.0,
+        launch_factor: 1.0,
+    };
     let coefficients = ContentionCoefficients {
         clock: ClockLaw { kappa_per_w: 0.001 },
-        constants: ContentionConstants { delta_ms_per_kernel: 0.02, rho0: 0.1, rho1: 0.4 },
+        constants: ContentionConstants {
+            delta_ms_per_kernel: 0.02,
+            rho0: 0.1,
+            rho1: 0.4,
+            ..ContentionConstants::DEFAULT
+        },
         models: vec![model("a"), model("b")],
         couplings,
         bounds: ErrorBounds::DEFAULT,
+        assumed: Vec::new(),
     };
     ContentionPredictor::new(toy_kind(), coefficients)
 }
@@ -87,11 +98,11 @@ fn nobody_leaves_the_gpu_idle() {
 #[test]
 fn more_members_than_were_measured_are_flagged() {
     let toy = toy(Vec::new());
-    let pair = toy.uncertainty(&[member(0, 4, 20.0); 2]).unwrap();
-    let three = toy.uncertainty(&[member(0, 4, 20.0); 3]).unwrap();
+    let pair = toy.uncertainty(&[member(0, 4, 20.0); 2], 0).unwrap();
+    let three = toy.uncertainty(&[member(0, 4, 20.0); 3], 0).unwrap();
     assert!(!pair.extrapolated && three.extrapolated);
     assert!(three.one_sided_pct > pair.one_sided_pct);
-    assert!(toy.uncertainty(&[member(0, 9, 20.0)]).unwrap().extrapolated, "batch 9 of at most 8");
+    assert!(toy.uncertainty(&[member(0, 9, 20.0)], 0).unwrap().extrapolated, "batch 9 of at most 8");
 }
 
 /// Four models with curves like those of a V100, one of them with a rough correction.
@@ -99,9 +110,9 @@ fn rough() -> ContentionPredictor {
     let curves = [[0.38, 8.7, 24.0, 0.01], [1.85, 55.1, 8.5, 0.08], [0.89, 154.2, 50.6, 0.08]];
     let models = curves.iter().enumerate().map(|(i, [a, w, g, d])| {
         let mut solo = toy_model(["x", "y", "z"][i]);
-        solo.curve = SoloCurve { a_ms: *a, w_ms_pct: *w, g_ms_pct: *g, d_ms: *d };
+        solo.curve = SoloCurve { a_ms: *a, w_ms_pct: *w, g_ms_pct: *g, d_ms: *d, launch_ms: 0.0 };
         let e1 = [26.7, 170.0, 519.0][i];
-        solo.energy_mj = [e1 * solo.curve.largest_fixed_energy(), e1];
+        solo.load = [e1 * solo.curve.largest_fixed_energy(), e1];
         solo.transfer_ms = [0.015, 0.055];
         solo.idle_ms = crate::units::Milliseconds::new(0.03).unwrap();
         if i == 0 {
@@ -112,7 +123,8 @@ fn rough() -> ContentionPredictor {
             };
             solo.corrections = vec![at(2, 8, 0.06), at(4, 20, -0.08), at(8, 24, 0.05)];
         }
-        ContentionModel { solo, gamma_per_w: 2.8e-4, pressure: [1.0, 0.8, 1.3][i] }
+        let pressure = [1.0, 0.8, 1.3][i];
+        ContentionModel { solo, gamma: 2.8e-4, pressure, launch_factor: 1.0 }
     });
     let coefficients = ContentionCoefficients {
         clock: ClockLaw { kappa_per_w: 6.7e-4 },
@@ -120,6 +132,7 @@ fn rough() -> ContentionPredictor {
         models: models.collect(),
         couplings: vec![coupling("x", "y", 0.1), coupling("x", "z", 0.0)],
         bounds: ErrorBounds::DEFAULT,
+        assumed: Vec::new(),
     };
     let mut kind = toy_kind();
     kind.power_cap = crate::units::Watts::new(300.0).unwrap();
