@@ -6,7 +6,7 @@
 mod common;
 
 use igniter::fit::{FitData, fit_contention, fit_contention_without_bounds};
-use igniter::predictor::{Member, MemberPrediction, Predictor};
+use igniter::predictor::{Lead, Member, MemberPrediction, Predictor};
 use igniter::profile::{self, ColocatedRun, Profile, SoloTable};
 use igniter::study::{
     Coverage, Recipe, Score, Scored, Split, StudyData, StudyOptions, evaluate, recipes,
@@ -101,7 +101,7 @@ fn intervals_cover_what_they_promise() {
     let Some(data) = Reference::load() else { return };
     for recipe in ["A: profile", "B: + kernel list", "C: 24 runs"] {
         let scored = data.scored(recipe, Split::FiveFold, 2);
-        let coverage = Coverage::of(&scored, 11, 10).unwrap();
+        let coverage = Coverage::of(&scored, Lead::Gpu, 11, 10).unwrap();
         println!("{recipe}: {coverage:?}");
         assert!((93.0..=97.0).contains(&coverage.two_sided_coverage_pct), "{recipe}: {coverage:?}");
         // Within a session; the margin for planning adds 1 % of drift between sessions.
@@ -120,10 +120,10 @@ fn the_bounds_of_a_fit_hold_on_other_runs() {
     let (mut inside, mut below, mut n) = (0, 0, 0);
     for run in data.colocated.iter().enumerate().filter(|(i, _)| i % 3 != 0).map(|(_, run)| run) {
         let members = igniter::fit::members_of(&predictor, run).unwrap();
-        let uncertainty = predictor.uncertainty(&members).unwrap();
+        let uncertainty = predictor.uncertainty(&members, 0).unwrap();
         assert!(!uncertainty.extrapolated);
         for (m, predicted) in run.members.iter().zip(predictor.predict(&members).members) {
-            let error = 100.0 * (m.latency.get() / predicted.latency_ms() - 1.0);
+            let error = 100.0 * (m.latency.unwrap().get() / predicted.latency_ms() - 1.0);
             inside += u32::from(error.abs() <= uncertainty.two_sided_pct);
             below += u32::from(error <= uncertainty.one_sided_pct);
             n += 1;

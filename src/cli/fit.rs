@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::files::{check_writable, write_file};
-use super::model_args::FitArgs;
+use super::model_args::{FitArgs, contradicting};
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
@@ -36,6 +36,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
             if args.solo_while_fitting { SoloUse::WhileFitting } else { SoloUse::Everywhere };
         data = data.with_solo(solo, solo_use);
     }
+    let notes = contradicting(&profile.models, Some(data.solo), data.colocated, args.strict)?;
     let (predictor, file) = fit_predictor(&args.predictor, &data)?;
     let report = match &runs {
         Some(runs) => Some(accuracy(predictor.as_ref(), runs, None)?),
@@ -58,6 +59,9 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
             }
             text += ":\n";
             text += &super::accuracy::described(&report);
+        }
+        for note in notes {
+            text += &format!("\nwarning: {note}");
         }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
@@ -126,7 +130,7 @@ fn described(predictor: &str, report: &FitReport) -> String {
             format!("{:.5}", t.value),
             t.standard_error.map_or_else(String::new, |e| format!("± {e:.5}")),
             t.unit.clone(),
-            if t.origin.is_determined() { "measured" } else { "assumed" }.to_owned(),
+            if t.origin.is_determined() { "measured" } else { "not measured on this GPU" }.to_owned(),
         ]
     });
     text += &output::table(&["term", "value", "std. error", "unit", "origin"], terms);

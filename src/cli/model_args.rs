@@ -1,6 +1,8 @@
 //! The flags of the commands that make, ask and check performance models.
 
 use super::common_args::{PredictorArgs, PrintArgs};
+use crate::profile::{ColocatedRun, ModelProfile, SoloTable, contradictions};
+use anyhow::bail;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -41,6 +43,9 @@ pub(super) struct FitArgs {
     /// predictor contention)
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// Refuse measurements of one configuration that lie 20 % or more apart, instead of keeping them all
+    #[arg(long)]
+    pub strict: bool,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -69,6 +74,9 @@ pub(super) struct AccuracyArgs {
     pub solo: Option<PathBuf>,
     #[command(flatten)]
     pub predictor: PredictorArgs,
+    /// Refuse measurements of one configuration that lie 20 % or more apart, instead of keeping them all
+    #[arg(long)]
+    pub strict: bool,
     /// Write tables and the predicted-against-measured figure to this folder
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -123,4 +131,19 @@ pub(super) struct DesignArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub print: PrintArgs,
+}
+
+/// Measurements of one configuration that lie 20 % or more apart, as warnings; an error where they are refused.
+pub(super) fn contradicting(
+    models: &[ModelProfile],
+    solo: Option<&SoloTable>,
+    runs: &[ColocatedRun],
+    strict: bool,
+) -> anyhow::Result<Vec<String>> {
+    let none = SoloTable::default();
+    let found = contradictions(models, solo.unwrap_or(&none), runs);
+    if strict && !found.is_empty() {
+        bail!("measurements contradict each other (--strict):\n{}", found.join("\n"));
+    }
+    Ok(found.into_iter().map(|text| format!("contradictory, all kept: {text}")).collect())
 }

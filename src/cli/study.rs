@@ -144,7 +144,7 @@ fn series(set: &ScoredSet, seed: u64) -> StudySeries {
     }
 }
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "recipe",
     "held out",
     "n",
@@ -157,6 +157,7 @@ const HEADER: [&str; 12] = [
     "covers %",
     "+ %",
     "+ covers %",
+    "launching leads",
 ];
 
 fn rows(study: &Study) -> Vec<Vec<String>> {
@@ -179,6 +180,12 @@ fn rows(study: &Study) -> Vec<Vec<String>> {
             bound(|c| c.two_sided_coverage_pct),
             bound(|c| c.one_sided_pct),
             bound(|c| c.one_sided_coverage_pct),
+            or_dash(row.score.launch.as_ref().map(|group| {
+                let bounds = row.launch_coverage.as_ref().map_or_else(String::new, |c| {
+                    format!(" ± {:.0} ({:.1})", c.two_sided_pct, c.two_sided_coverage_pct)
+                });
+                format!("{} of {n}: {:.1} %{bounds}", group.n, group.mape_pct)
+            })),
         ]
     };
     study.rows.iter().map(row).collect()

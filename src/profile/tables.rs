@@ -47,7 +47,8 @@ impl SoloTable {
         crate::stats::mean(&times)
     }
 
-    fn of(
+    /// All rows of exactly this configuration.
+    pub fn of(
         &self,
         model: &ModelName,
         batch: BatchSize,

@@ -7,7 +7,7 @@ use crate::fit::{
     FitData, FitError, SoloUse, couplings_from, fit_contention_without_bounds, fit_gpulets,
     fit_igniter, fit_isolated, fit_scaled, members_of,
 };
-use crate::predictor::Predictor;
+use crate::predictor::{Lead, Predictor};
 use crate::predictor::contention::{ContentionPredictor, Coupling};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 use rayon::prelude::*;
@@ -50,8 +50,11 @@ pub struct StudyRow {
     pub split: &'static str,
     /// The errors.
     pub score: Score,
-    /// Conformal bounds, and what they cover on runs that did not calibrate them.
+    /// Conformal bounds where the GPU leads, and what they cover on runs that did not calibrate them.
     pub coverage: Option<Coverage>,
+    /// The same where launching leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_coverage: Option<Coverage>,
 }
 
 /// The scored latencies behind a line of a study.
@@ -105,7 +108,18 @@ pub fn accuracy_study(data: &StudyData<'_>, options: &StudyOptions) -> Result<St
                             predictor: recipe.predictor,
                             split: split.label(),
                             score,
-                            coverage: Coverage::of(&scored, options.seed, options.repeats),
+                            coverage: Coverage::of(
+                                &scored,
+                                Lead::Gpu,
+                                options.seed,
+                                options.repeats,
+                            ),
+                            launch_coverage: Coverage::of(
+                                &scored,
+                                Lead::Launch,
+                                options.seed,
+                                options.repeats,
+                            ),
                         });
                         if study.scored.iter().all(|set| set.recipe != recipe.label) {
                             study.scored.push(ScoredSet { recipe: recipe.label, scored });
@@ -220,10 +234,8 @@ fn solo_of(recipe: &Recipe, data: &StudyData<'_>, runs: &[ColocatedRun]) -> (Sol
         SoloLatencies::OfRuns => {
             let mut table = SoloTable::default();
             for m in runs.iter().flat_map(|run| &run.members) {
-                if let Some(row) = data.solo.find(&m.model, m.batch, m.sm)
-                    && table.find(&m.model, m.batch, m.sm).is_none()
-                {
-                    table.rows.push(row.clone());
+                if table.find(&m.model, m.batch, m.sm).is_none() {
+                    table.rows.extend(data.solo.of(&m.model, m.batch, m.sm).cloned());
                 }
             }
             (table, SoloUse::WhileFitting)
@@ -293,18 +305,21 @@ fn score(
         })?;
         let predicted = predictor.predict(&members);
         for (i, m) in run.members.iter().enumerate() {
+            let Some(latency) = m.latency else { continue };
             let alone = predictor.predict(&members[i..=i]).members[0].latency_ms();
-            let solo = data.solo.find(&m.model, m.batch, m.sm).map(|row| row.latency.get());
+            let solo = data.solo.latency_ms(&m.model, m.batch, m.sm);
+            let uncertainty = predictor.uncertainty(&members, i);
             scored.push(Scored {
                 run: position,
                 model: m.model.clone(),
                 batch: m.batch,
                 sm: m.sm,
                 members: members.len(),
-                measured_ms: m.latency.get(),
+                measured_ms: latency.get(),
                 predicted_ms: predicted.members[i].latency_ms(),
-                measured_slowdown: solo.map(|solo| m.latency.get() / solo),
+                measured_slowdown: solo.map(|solo| latency.get() / solo),
                 predicted_slowdown: predicted.members[i].latency_ms() / alone,
+                lead: uncertainty.map_or(Lead::Gpu, |u| u.lead),
             });
         }
     }

@@ -157,10 +157,10 @@ mod tests {
             model: crate::domain::ModelName::new(model).unwrap(),
             batch: BatchSize::new(8).unwrap(),
             sm: SmPercent::new(50.0).unwrap(),
-            latency: Milliseconds::new(5.0).unwrap(),
+            latency: Milliseconds::new(5.0).ok(),
             std: None,
         };
-        ColocatedRun { run: 0, members: models.map(member).to_vec() }
+        ColocatedRun { run: 0, members: models.map(member).to_vec(), makespan: None }
     }
 
     #[test]

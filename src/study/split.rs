@@ -134,10 +134,10 @@ mod tests {
             model: ModelName::new(model).unwrap(),
             batch: BatchSize::new(batch).unwrap(),
             sm: SmPercent::new(50.0).unwrap(),
-            latency: Milliseconds::new(1.0).unwrap(),
+            latency: Milliseconds::new(1.0).ok(),
             std: None,
         };
-        ColocatedRun { run, members: models.map(member).to_vec() }
+        ColocatedRun { run, members: models.map(member).to_vec(), makespan: None }
     }
 
     fn runs() -> Vec<ColocatedRun> {
