@@ -7,7 +7,10 @@ use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
 use crate::profile::{self, read_colocated, read_solo_table};
+use crate::predictor::contention::ContentionCoefficients;
+use anyhow::bail;
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -35,6 +38,12 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
         let solo_use =
             if args.solo_while_fitting { SoloUse::WhileFitting } else { SoloUse::Everywhere };
         data = data.with_solo(solo, solo_use);
+    }
+    data.pressure = args.pressure.map(Into::into);
+    let other = args.constants_of.as_deref().map(constants_of).transpose()?;
+    if let Some(other) = &other {
+        data = data.with_colocated(&[]);
+        data.other = Some(other);
     }
     let notes = contradicting(&profile.models, Some(data.solo), data.colocated, args.strict)?;
     let (predictor, file) = fit_predictor(&args.predictor, &data)?;
@@ -69,6 +78,18 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
         output::print(&text)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The coefficients of another GPU kind.
+fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients> {
+    match CoefficientsFile::read(path)? {
+        CoefficientsFile::Contention(file) => Ok(file.coefficients),
+        file => bail!(
+            "{}: holds coefficients of predictor {}; constants of co-locations are those of contention",
+            path.display(),
+            file.name()
+        ),
+    }
 }
 
 /// iGniter's coefficients, which have no report but residuals with each model.

@@ -1,6 +1,7 @@
 //! The flags of the commands that make, ask and check performance models.
 
 use super::common_args::{PredictorArgs, PrintArgs};
+use crate::predictor::solo::PressureUnit;
 use crate::profile::{ColocatedRun, ModelProfile, SoloTable, contradictions};
 use anyhow::bail;
 use clap::Args;
@@ -8,16 +9,47 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact
+    /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact; or a CSV table: models alone
+    /// (model,batch,sm_pct,latency_ms), pairs of which one side was timed (with
+    /// neighbour,neighbour_batch,neighbour_sm_pct), or copies of one model in MIG slices
+    /// (mig_gpcs,model,batch,copies,latency_ms)
     pub file: PathBuf,
     /// The folder to write; it must not exist yet
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
-    /// The name of the GPU kind; the artifact's profile does not hold it
+    /// The name of the GPU kind, which these files do not hold; a CSV table takes the published numbers of
+    /// a kind whose name begins so (t4, v100, a30, a40, a100, a100-80gb, h100, h200)
     #[arg(long, default_value = "v100")]
     pub kind: String,
+    /// Take the rows of this session only, from a table that has a column of that name
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
     #[command(flatten)]
     pub print: PrintArgs,
+}
+
+/// What stands for a model's pressure on the memory system.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Pressure {
+    /// Dynamic power
+    Power,
+    /// The mean of L2 and DRAM utilisation
+    Utilisation,
+    /// Requests per second over the most of the model
+    Throughput,
+    /// The share of the SMs' time
+    Share,
+}
+
+impl From<Pressure> for PressureUnit {
+    fn from(pressure: Pressure) -> Self {
+        match pressure {
+            Pressure::Power => Self::Power,
+            Pressure::Utilisation => Self::Utilisation,
+            Pressure::Throughput => Self::Throughput,
+            Pressure::Share => Self::Share,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +75,14 @@ pub(super) struct FitArgs {
     /// predictor contention)
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// What stands for pressure on the memory system (contention) [default: the first of these that was
+    /// measured of every model]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub pressure: Option<Pressure>,
+    /// Take the constants of co-locations from this coefficients file of another GPU kind (contention), as if
+    /// none were measured on this one
+    #[arg(long, value_name = "FILE", conflicts_with = "colocated")]
+    pub constants_of: Option<PathBuf>,
     /// Refuse measurements of one configuration that lie 20 % or more apart, instead of keeping them all
     #[arg(long)]
     pub strict: bool,
@@ -100,6 +140,10 @@ pub(super) struct MeasuredArgs {
     /// Kernel lists, one CSV for all models [default: those of the profile]
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// What stands for pressure on the memory system (contention) [default: the first of these that was
+    /// measured of every model]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub pressure: Option<Pressure>,
 }
 
 #[derive(Debug, Args)]

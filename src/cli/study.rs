@@ -10,8 +10,8 @@ use crate::profile::{
 use crate::reproduce::predicted_mark;
 use crate::results::{Existing, Manifest, OutputDir};
 use crate::study::{
-    ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
-    coverage_curve, experiments,
+    CurveRow, ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
+    coverage_curve, experiments, solo_curves,
 };
 use anyhow::bail;
 use serde::Serialize;
@@ -53,6 +53,7 @@ struct Document<'a> {
     #[serde(flatten)]
     study: &'a Study,
     experiments: &'a [ExperimentRow],
+    solo_curves: &'a [CurveRow],
 }
 
 pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
@@ -67,10 +68,12 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         profile: &measured.profile,
         solo: &measured.solo,
         colocated: &measured.colocated,
+        pressure: args.measured.pressure.map(Into::into),
     };
     let options = StudyOptions { seed: args.seed, repeats: usize::from(args.repeats) };
     let study = accuracy_study(&data, &options)?;
     let experiments = experiments(&data)?;
+    let curves = solo_curves(&measured.solo, &measured.profile.kind);
     if let Some(mut dir) = dir {
         manifest.seed = Some(args.seed);
         for (name, text) in profile_files(&measured.profile) {
@@ -81,17 +84,25 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         for path in files.into_iter().flatten() {
             manifest.input(path, &std::fs::read(path)?);
         }
-        write(&mut dir, &study, &experiments, args.seed)?;
+        write(&mut dir, &study, &experiments, &curves, args.seed)?;
         manifest.stop();
         dir.finish(manifest)?;
     }
     if args.print.json {
-        output::print_json(&Document { study: &study, experiments: &experiments })?;
+        output::print_json(&Document {
+            study: &study,
+            experiments: &experiments,
+            solo_curves: &curves,
+        })?;
     } else if !args.print.quiet {
         let mut text = output::table(&HEADER, rows(&study)) + "\n" + &notes(&study);
         if !experiments.is_empty() {
             text += "\n\nthe paper's accuracy experiments, vgg19 beside ssd\n";
             text += &output::table(&EXPERIMENT_HEADER, experiment_rows(&experiments));
+        }
+        if !curves.is_empty() {
+            text += "\n\nlatency alone, from some rows of the solo table, on the others\n";
+            text += &output::table(&CURVE_HEADER, curve_rows(&curves));
         }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
@@ -105,14 +116,19 @@ fn write(
     dir: &mut OutputDir,
     study: &Study,
     experiments: &[ExperimentRow],
+    curves: &[CurveRow],
     seed: u64,
 ) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(&Document { study, experiments })? + "\n";
+    let json = serde_json::to_string_pretty(&Document { study, experiments, solo_curves: curves })? + "\n";
     dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
     let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
     if !experiments.is_empty() {
         text += "\n";
         text += &markdown(&EXPERIMENT_HEADER, experiment_rows(experiments));
+    }
+    if !curves.is_empty() {
+        text += "\n";
+        text += &markdown(&CURVE_HEADER, curve_rows(curves));
     }
     dir.write("study.md", |file| file.write_all(text.as_bytes()))?;
     dir.write("study.csv", |file| csv_rows(file, &HEADER, rows(study)))?;
@@ -214,6 +230,24 @@ fn notes(study: &Study) -> String {
         text += &format!("\n- {}: {}", row.recipe, models.join(", "));
     }
     text
+}
+
+const CURVE_HEADER: [&str; 7] =
+    ["runs alone for each model", "models", "launch-bound", "n", "mean %", "p95 %", "worst model %"];
+
+fn curve_rows(curves: &[CurveRow]) -> Vec<Vec<String>> {
+    let row = |row: &CurveRow| {
+        vec![
+            row.runs.to_owned(),
+            row.models.to_string(),
+            row.launch_bound.to_string(),
+            row.n.to_string(),
+            format!("{:.2}", row.mape_pct),
+            format!("{:.1}", row.p95_pct),
+            format!("{:.2}", row.worst_pct),
+        ]
+    };
+    curves.iter().map(row).collect()
 }
 
 const EXPERIMENT_HEADER: [&str; 9] = [

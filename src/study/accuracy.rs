@@ -2,13 +2,14 @@
 
 use super::recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
 use super::score::{Coverage, NoiseFloor, Score, Scored, noise_floor};
-use super::split::{Split, chosen_runs};
+use super::split::{RunKind, Split, chosen_runs};
 use crate::fit::{
     FitData, FitError, SoloUse, couplings_from, fit_contention_without_bounds, fit_gpulets,
     fit_igniter, fit_isolated, fit_scaled, members_of,
 };
 use crate::predictor::{Lead, Predictor};
 use crate::predictor::contention::{ContentionPredictor, Coupling};
+use crate::predictor::solo::PressureUnit;
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub struct StudyData<'d> {
     pub solo: &'d SoloTable,
     /// Measured co-locations.
     pub colocated: &'d [ColocatedRun],
+    /// What stands for the pressure on the memory system; `None` takes the best that was measured.
+    pub pressure: Option<PressureUnit>,
 }
 
 /// How a study is done.
@@ -165,12 +168,13 @@ pub fn evaluate(
     options: &StudyOptions,
 ) -> Result<Vec<Scored>, FitError> {
     let profile = profile_of(recipe, data.profile);
+    let kinds = kinds_of_runs(data)?;
     let all: Vec<usize> = (0..data.colocated.len()).collect();
     let mut scored = Vec::new();
     let chosen_often = matches!(recipe.runs, Runs::Chosen(_) | Runs::Couplings);
     for repeat in 0..if chosen_often { options.repeats } else { 1 } {
         let seed = options.seed.wrapping_add(repeat as u64);
-        let choose = |among: &[usize], n| chosen_runs(data.colocated, among, n, seed);
+        let choose = |among: &[usize], n| chosen_runs(data.colocated, &kinds, among, n, seed);
         if recipe.runs == Runs::None {
             let predictor = fit(recipe, &profile, data, &[])?;
             scored.extend(score(&*predictor, data, &all)?);
@@ -203,6 +207,19 @@ pub fn evaluate(
         }
     }
     Ok(scored)
+}
+
+/// What each run tells: of launching in company, or of what happens on the GPU.
+fn kinds_of_runs(data: &StudyData<'_>) -> Result<Vec<RunKind>, FitError> {
+    let bare = FitData {
+        colocated: &[],
+        solo_use: SoloUse::WhileFitting,
+        solo: data.solo,
+        pressure: data.pressure,
+        ..FitData::of(data.profile)
+    };
+    let (predictor, _) = fit_contention_without_bounds(&bare)?;
+    Ok(data.colocated.iter().map(|run| RunKind::of(&predictor, run)).collect())
 }
 
 /// The profile reduced to what a recipe may use.
@@ -251,7 +268,13 @@ fn fit(
 ) -> Result<Box<dyn Predictor>, FitError> {
     let runs = runs_at(data, fitted);
     let (solo, solo_use) = solo_of(recipe, data, &runs);
-    let fit_data = FitData { profile, colocated: &runs, solo: &solo, solo_use };
+    let fit_data = FitData {
+        colocated: &runs,
+        solo: &solo,
+        solo_use,
+        pressure: data.pressure,
+        ..FitData::of(profile)
+    };
     Ok(match recipe.predictor {
         "igniter" => Box::new(fit_igniter(profile)?.0),
         "gpulets" => Box::new(fit_gpulets(&fit_data)?.0),
@@ -270,7 +293,13 @@ fn fit_contention(
 ) -> Result<ContentionPredictor, FitError> {
     let runs = runs_at(data, fitted);
     let (solo, solo_use) = solo_of(recipe, data, &runs);
-    let data = FitData { profile, colocated: &runs, solo: &solo, solo_use };
+    let data = FitData {
+        colocated: &runs,
+        solo: &solo,
+        solo_use,
+        pressure: data.pressure,
+        ..FitData::of(profile)
+    };
     Ok(fit_contention_without_bounds(&data)?.0)
 }
 

@@ -76,7 +76,15 @@ pub(super) fn fit_solo_part(
     let profile = data.profile;
     let kind = &profile.kind;
     let (clock, kappa_origin) = fit_clock(profile);
-    let unit = pressure_unit(&profile.models, kind, data.solo);
+    let unit = pressure_unit(&profile.models, kind, data.solo, data.pressure).ok_or_else(|| {
+        FitError::Missing {
+            predictor,
+            what: format!(
+                "{} was not measured of every model",
+                data.pressure.unwrap_or_default().described()
+            ),
+        }
+    })?;
     let mut report = FitReport {
         data: data_used(data),
         terms: vec![term("kappa", clock.kappa_per_w, "1/W", kappa_origin, None)],
@@ -87,8 +95,7 @@ pub(super) fn fit_solo_part(
     };
     if unit != PressureUnit::Power {
         report.notes.push(format!(
-            "no power was measured: {} stands in for it as the pressure on the memory system, and power and \
-             clock are not predicted",
+            "{} stands in for power as the pressure on the memory system, and power and clock are not predicted",
             unit.described()
         ));
     }
@@ -262,7 +269,10 @@ pub fn fit_contention_without_bounds(
             );
             let models = solo.names().len();
             Inferred {
-                constants: constants_of_copies(data.profile, &mut part.report),
+                constants: match data.other {
+                    Some(other) => other.constants,
+                    None => constants_of_copies(data.profile, &mut part.report),
+                },
                 launch_measured: false,
                 gammas: vec![None; models],
                 pressure: vec![1.0; models],
@@ -289,7 +299,10 @@ pub fn fit_contention_without_bounds(
     let mut models = Vec::with_capacity(part.models.len());
     for (i, (model, solo)) in data.profile.models.iter().zip(&part.models).enumerate() {
         let gamma = gammas[i].unwrap_or_else(|| {
-            let (value, origin) = gamma_without_runs(model, solo, &part.kind, &fitted);
+            let (value, origin) = match data.other {
+                Some(other) => (mean_gamma(other), Origin::Default),
+                None => gamma_without_runs(model, solo, &part.kind, &fitted),
+            };
             let label = format!("gamma {}", model.name);
             part.report.terms.push(term(&label, value, unit.of_gamma(), origin, None));
             if origin == Origin::Default {
@@ -348,6 +361,12 @@ fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionC
     report.terms.push(term("rho0", constants.rho0, "1", Origin::Default, None));
     report.terms.push(term("rho1", constants.rho1, "1", Origin::Default, None));
     constants
+}
+
+/// The mean γ of another GPU kind.
+fn mean_gamma(other: &ContentionCoefficients) -> f64 {
+    let gammas: Vec<f64> = other.models.iter().map(|m| m.gamma).collect();
+    crate::stats::mean(&gammas).unwrap_or(0.0)
 }
 
 /// γ of a model that no co-located run contains: from its self-pair, else the mean of the other models,

@@ -227,24 +227,41 @@ pub(super) fn fit_solo(
 }
 
 /// What stands for the pressure of every model: power where it was measured; else L2 and DRAM utilisation, else
-/// requests per second, else the share of the SMs' time.
+/// requests per second, else the share of the SMs' time. `None` where the one that is `wanted` was not measured of
+/// every model.
 pub(super) fn pressure_unit(
     models: &[ModelProfile],
     kind: &GpuKind,
     table: &SoloTable,
-) -> PressureUnit {
+    wanted: Option<PressureUnit>,
+) -> Option<PressureUnit> {
     let every = |has: &dyn Fn(&ModelProfile) -> bool| models.iter().all(has);
     let above_idle = |m: &ModelProfile| {
         m.solo.iter().any(|p| p.power.is_some_and(|power| power > kind.idle_power))
     };
-    if every(&above_idle) {
-        PressureUnit::Power
-    } else if every(&|m| !utilisations(m, table).is_empty()) {
-        PressureUnit::Utilisation
-    } else if every(&|m| largest_rate(m, table) > 0.0) {
-        PressureUnit::Throughput
-    } else {
-        PressureUnit::Share
+    let is_measured = |unit: PressureUnit| match unit {
+        PressureUnit::Power => every(&above_idle),
+        PressureUnit::Utilisation => every(&|m| !utilisations(m, table).is_empty()),
+        PressureUnit::Throughput => every(&|m| largest_rate(m, table) > 0.0),
+        PressureUnit::Share => true,
+    };
+    let order = [
+        PressureUnit::Power,
+        PressureUnit::Utilisation,
+        PressureUnit::Throughput,
+        PressureUnit::Share,
+    ];
+    order.into_iter().filter(|unit| wanted.is_none_or(|w| w == *unit)).find(|unit| is_measured(*unit))
+}
+
+/// Fits curve and launch floor to latencies alone (batch size, share in %, ms), as a profile's fit does; `None` with
+/// fewer than four points, or when they determine no curve.
+#[must_use]
+pub fn fit_latency_curve(points: &[(f64, f64, f64)]) -> Option<SoloCurve> {
+    let (plain, _) = fit_curve_points(points)?;
+    match fit_launch_points(points) {
+        Some((floored, _)) if is_launch_bound(points, &plain, &floored) => Some(floored),
+        _ => Some(plain),
     }
 }
 

@@ -6,7 +6,9 @@ use super::csv_rows::{CsvRows, Row};
 use super::fields::{batch, model_of, positive, share};
 use super::kernels::parse_kernels;
 use super::tables::parse_solo_table;
-use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint, SoloTable};
+use super::{
+    ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Slice, SoloPoint, SoloTable,
+};
 use crate::domain::{GpuKind, GpuKindName, ModelName};
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,10 @@ pub(super) struct RawProfile {
     pub version: u32,
     pub kind: GpuKindName,
     pub source: String,
-    pub gpu: RawGpu,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<RawGpu>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Slice>,
     #[serde(rename = "model", default)]
     pub models: Vec<RawModel>,
 }
@@ -99,6 +104,9 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).map_err(|e| ProfileError::io(&path, e))
     };
+    if let Some(profile) = read_slice(folder, &text("profile.toml")?)? {
+        return Ok(profile);
+    }
     let optional = |name: &str| {
         if folder.join(name).exists() { text(name).map(Some) } else { Ok(None) }
     };
@@ -114,13 +122,47 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
     })
 }
 
+/// The profile of the whole GPU, with the slice that this folder describes; `None` where it describes none.
+fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError> {
+    let path = folder.join("profile.toml");
+    let raw = raw_profile(&path, text)?;
+    let Some(mut slice) = raw.slice else { return Ok(None) };
+    if gpu.is_some() || !raw.models.is_empty() {
+        return Err(ProfileError::file(
+            &path,
+            "a slice takes [gpu] and the models from its GPU: leave them out, or leave out [slice]",
+        ));
+    }
+    let whole = folder.join(&slice.of);
+    let mut profile = if whole.join("profile.toml").is_file() {
+        read_profile(&whole)?
+    } else {
+        super::load(&slice.of)?
+    };
+    if profile.slice.is_some() {
+        return Err(ProfileError::file(
+            &path,
+            format!("slice.of = {:?}: is a slice itself; name the whole GPU", slice.of),
+        ));
+    }
+    slice.check(&path, profile.kind.memory)?;
+    slice.kind = Some(raw.kind);
+    profile.source = raw.source;
+    profile.slice = Some(slice);
+    Ok(Some(profile))
+}
+
+fn raw_profile(path: &Path, text: &str) -> Result<RawProfile, ProfileError> {
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |span| line_of(text, span.start));
+        ProfileError::line(path, line, e.message())
+    })
+}
+
 /// Parses and checks the texts of a profile.
 pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileError> {
     let toml_path = texts.folder.join("profile.toml");
-    let raw: RawProfile = toml::from_str(&texts.profile_toml).map_err(|e| {
-        let line = e.span().map_or(1, |span| line_of(&texts.profile_toml, span.start));
-        ProfileError::line(&toml_path, line, e.message())
-    })?;
+    let raw = raw_profile(&toml_path, &texts.profile_toml)?;
     let mut profile = checked_constants(&toml_path, raw)?;
     read_solo(&texts.folder.join("solo.csv"), &texts.solo_csv, &mut profile)?;
     if let Some(text) = &texts.self_pairs_csv {
@@ -151,17 +193,20 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
     if raw.version != 1 {
         return bad(format!("version = {}: this program reads version 1", raw.version));
     }
-    if !(1..=10_000).contains(&raw.gpu.units) {
-        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", raw.gpu.units));
+    let Some(gpu) = raw.gpu else {
+        return bad("has neither [gpu] nor [slice]".to_owned());
+    };
+    if !(1..=10_000).contains(&gpu.units) {
+        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", gpu.units));
     }
-    let bandwidth = raw.gpu.pcie_bytes_per_ms;
+    let bandwidth = gpu.pcie_bytes_per_ms;
     if !(bandwidth.is_finite() && bandwidth > 0.0) {
         return bad(format!("gpu.pcie_bytes_per_ms = {bandwidth}: must be finite and > 0"));
     }
-    if raw.gpu.idle_power_w >= raw.gpu.power_cap_w {
+    if gpu.idle_power_w >= gpu.power_cap_w {
         return bad(format!(
             "gpu.idle_power_w = {}: must be below gpu.power_cap_w = {}",
-            raw.gpu.idle_power_w, raw.gpu.power_cap_w
+            gpu.idle_power_w, gpu.power_cap_w
         ));
     }
     if raw.models.is_empty() {
@@ -204,13 +249,13 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
     }
     let kind = GpuKind {
         name: raw.kind,
-        units: SmUnits::new(raw.gpu.units),
-        max_clock: raw.gpu.max_clock_mhz,
-        power_cap: raw.gpu.power_cap_w,
-        idle_power: raw.gpu.idle_power_w,
+        units: SmUnits::new(gpu.units),
+        max_clock: gpu.max_clock_mhz,
+        power_cap: gpu.power_cap_w,
+        idle_power: gpu.idle_power_w,
         pcie_bytes_per_ms: bandwidth,
-        memory: raw.gpu.memory_bytes,
-        price_per_hour: raw.gpu.price_per_hour,
+        memory: gpu.memory_bytes,
+        price_per_hour: gpu.price_per_hour,
         noise_cv,
     };
     Ok(Profile {
@@ -220,6 +265,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         colocation: Vec::new(),
         colocated: Vec::new(),
         solo_table: SoloTable::default(),
+        slice: None,
     })
 }
 

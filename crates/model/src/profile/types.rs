@@ -1,6 +1,6 @@
 //! What a profile holds.
 
-use super::{ColocatedRun, SoloTable};
+use super::{ColocatedRun, Slice, SoloTable};
 use crate::domain::{GpuKind, ModelName};
 use crate::units::{BatchSize, Bytes, Megahertz, Milliseconds, SmPercent, Watts};
 
@@ -19,6 +19,8 @@ pub struct Profile {
     pub colocated: Vec<ColocatedRun>,
     /// Measured solo latencies beyond the models' own points; empty when not measured.
     pub solo_table: SoloTable,
+    /// Where the kind is a slice of the GPU that all the rest describes.
+    pub slice: Option<Slice>,
 }
 
 /// The measurements of one model.

@@ -28,6 +28,10 @@ pub fn profile_files(profile: &Profile) -> Vec<(&'static str, String)> {
     if !profile.colocated.is_empty() {
         files.push(("colocated.csv", write_colocated(&profile.colocated)));
     }
+    if let Some(slice) = &profile.slice {
+        let text = toml::to_string(slice).expect("a slice has only finite numbers and text");
+        files.push(("slice.toml", text));
+    }
     if !profile.solo_table.rows.is_empty() {
         files.push(("solo_table.csv", write_solo_table(&profile.solo_table)));
     }
@@ -40,7 +44,8 @@ fn profile_toml(profile: &Profile) -> String {
         version: 1,
         kind: kind.name.clone(),
         source: profile.source.clone(),
-        gpu: RawGpu {
+        slice: None,
+        gpu: Some(RawGpu {
             units: kind.units.get(),
             max_clock_mhz: kind.max_clock,
             power_cap_w: kind.power_cap,
@@ -48,7 +53,7 @@ fn profile_toml(profile: &Profile) -> String {
             pcie_bytes_per_ms: kind.pcie_bytes_per_ms,
             memory_bytes: kind.memory,
             price_per_hour: kind.price_per_hour,
-        },
+        }),
         models: profile
             .models
             .iter()
