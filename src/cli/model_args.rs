@@ -191,3 +191,28 @@ pub(super) fn contradicting(
     }
     Ok(found.into_iter().map(|text| format!("contradictory, all kept: {text}")).collect())
 }
+
+#[derive(Debug, Args)]
+pub(super) struct ServersArgs {
+    /// Static batches of one client: the offline table of NVIDIA's DeepLearningExamples
+    pub offline: PathBuf,
+    /// Requests of 1 to 256 clients, batched by the server: the online table
+    pub online: PathBuf,
+    /// Only sections whose name has this in it (GPUNet, say)
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Whose batcher: 24.10, or 21.09 to 21.12
+    #[arg(long, value_name = "RELEASE", default_value = "21.12")]
+    pub triton: String,
+    /// How many times as long a batch takes while a second instance executes, too
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.1)]
+    pub instance_slowdown: f64,
+    /// What each request of a batch adds to its input copy, in ms
+    #[arg(long, value_name = "MS", default_value_t = 0.03)]
+    pub gather_ms: f64,
+    /// Write tables to this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
