@@ -19,6 +19,7 @@ mod planners;
 mod plans;
 mod properties;
 mod real_triton;
+mod reference_a100;
 mod reference_accuracy;
 mod reference_contention;
 mod reference_fit;

@@ -219,10 +219,17 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
             c.curve.launch_ms
         ));
     }
-    if c.kernels == 0 {
-        report.notes.push(format!(
-            "model {name}: nobody counted its kernels, so waiting for kernels of co-runners is left out"
-        ));
+    if model.kernels == 0 {
+        report.notes.push(if c.kernels == 0 {
+            format!(
+                "model {name}: nobody counted its kernels, so waiting for kernels of co-runners is left out"
+            )
+        } else {
+            format!(
+                "model {name}: nobody counted its kernels; {} are assumed from its launch time",
+                c.kernels
+            )
+        });
     }
     if c.validity.batch[0].get() > 1 {
         report.notes.push(format!(
@@ -428,7 +435,9 @@ fn gamma_of_self_pair(
 fn describe_interference(fitted: &Interference, report: &mut FitReport) {
     for (i, (label, value, unit, error, origin)) in fitted.terms.iter().enumerate() {
         report.terms.push(term(label, *value, unit, *origin, *error));
-        for (j, other) in fitted.terms[..i].iter().enumerate() {
+        // Numbers that were set beforehand come last, and are no unknowns of the minimum.
+        let unknowns = if i < fitted.minimum.x.len() { i } else { 0 };
+        for (j, other) in fitted.terms[..unknowns].iter().enumerate() {
             note_correlation(report, [&other.0, label], fitted.minimum.correlation(i, j));
         }
     }

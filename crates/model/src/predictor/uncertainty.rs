@@ -131,9 +131,9 @@ impl ErrorBounds {
     /// The bounds for a member of a co-location that needs these times in ms on the GPU and for launching;
     /// `inside` says whether a member lies in its model's range.
     ///
-    /// Each of the two times is longer by its own margin, and the longer of them counts: so the bounds change
-    /// smoothly from where launching leads to where the GPU does, and a latency with its margin never falls
-    /// when one of the two rises.
+    /// The half-width is that of what leads. For the margin, each of the two times is longer by its own, and the
+    /// longer of them counts: so it changes smoothly from where launching leads to where the GPU does, and a latency
+    /// with its margin, on which planners rely, never falls when one of the two rises.
     ///
     /// Beyond the largest measured co-location the bounds grow with the number of co-runners: each one
     /// adds its own interference, whose errors need not cancel. That is an assumption until such
@@ -161,7 +161,11 @@ impl ErrorBounds {
             1.0
         };
         Uncertainty {
-            two_sided_pct: both(self.two_sided_pct, self.launch.two_sided_pct) * growth,
+            two_sided_pct: growth
+                * match Lead::of(times) {
+                    Lead::Gpu => self.two_sided_pct,
+                    Lead::Launch => self.launch.two_sided_pct,
+                },
             one_sided_pct: both(self.one_sided_pct, self.launch.one_sided_pct) * growth
                 + self.drift_pct,
             extrapolated: members.len() > known

@@ -51,7 +51,7 @@ pub fn datasheet(kind: &GpuKindName) -> Option<&'static Datasheet> {
 
 /// The names that [`datasheet`] knows.
 #[must_use]
-pub fn known() -> String {
+pub(super) fn known() -> String {
     let names: Vec<&str> = DATASHEETS.iter().map(|sheet| sheet.name).collect();
     names.join(", ")
 }

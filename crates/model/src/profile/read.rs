@@ -127,7 +127,7 @@ fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError
     let path = folder.join("profile.toml");
     let raw = raw_profile(&path, text)?;
     let Some(mut slice) = raw.slice else { return Ok(None) };
-    if gpu.is_some() || !raw.models.is_empty() {
+    if raw.gpu.is_some() || !raw.models.is_empty() {
         return Err(ProfileError::file(
             &path,
             "a slice takes [gpu] and the models from its GPU: leave them out, or leave out [slice]",

@@ -119,8 +119,8 @@ fn launching_leads_for_small_batches() {
     let pair = [member(0, 16, 50.0), member(1, 2, 50.0)];
     let uncertainty = toy.uncertainty(&pair, 0).unwrap();
     assert_eq!(uncertainty.lead, crate::predictor::Lead::Gpu);
-    // Near the floor the bound lies between that of the GPU and that of launching.
-    assert!((7.6..33.0).contains(&uncertainty.two_sided_pct), "{uncertainty:?}");
+    // Near the floor the margin lies between that of the GPU and that of launching, with 1 % of drift.
+    assert!((5.8..34.0).contains(&uncertainty.one_sided_pct), "{uncertainty:?}");
 }
 
 #[test]
