@@ -150,7 +150,7 @@ const LEVER: f64 = 2.0;
 const FLAT: f64 = 0.15;
 /// By how many squared standard deviations a floor must improve the fit to be believed without flat points,
 /// and how many points that needs.
-const EVIDENCE: f64 = 9.0;
+const EVIDENCE: f64 = 30.0;
 const POINTS_FOR_EVIDENCE: usize = 6;
 
 /// Whether the points show a launch floor: latency that does not follow the work for each SM, or a fit that is
