@@ -57,6 +57,7 @@ pub mod cli;
 pub mod page;
 pub mod reproduce;
 pub mod run;
+pub mod servers;
 pub mod study;
 pub mod sweep;
 

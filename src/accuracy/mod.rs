@@ -2,7 +2,7 @@
 
 use crate::domain::ModelName;
 use crate::fit;
-use crate::predictor::{Member, Predictor};
+use crate::predictor::{Lead, Member, Predictor};
 use crate::profile::{ColocatedRun, SoloTable};
 use crate::stats;
 use serde::Serialize;
@@ -21,21 +21,6 @@ pub enum AccuracyError {
         model: String,
         /// The models of the profile.
         known: String,
-    },
-    /// A member of a run has no solo measurement.
-    #[error(
-        "run {run}: the solo table has no row for {model}, batch {batch}, {sm_pct} %; every measured \
-         configuration needs one"
-    )]
-    NoSolo {
-        /// The run.
-        run: u64,
-        /// The model.
-        model: String,
-        /// Batch size.
-        batch: u32,
-        /// SM share in percent.
-        sm_pct: f64,
     },
 }
 
@@ -76,6 +61,33 @@ pub struct ModelErrors {
     pub errors: ErrorSummary,
 }
 
+/// The errors of one part of the data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartErrors {
+    /// Which part.
+    pub of: String,
+    /// How its latencies are predicted.
+    #[serde(flatten)]
+    pub errors: ErrorSummary,
+    /// How many of them lie in the predictor's own 95 % interval, in percent; absent where it gives none.
+    pub covered_pct: Option<f64>,
+    /// The mean half-width of that interval in percent of the prediction.
+    pub two_sided_pct: Option<f64>,
+}
+
+/// One measured makespan beside its prediction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MakespanPoint {
+    /// The run.
+    pub run: u64,
+    /// How many members.
+    pub members: usize,
+    /// Predicted time from the common start to the end of the last batch, in ms.
+    pub predicted_ms: f64,
+    /// The measured one in ms.
+    pub measured_ms: f64,
+}
+
 /// One measured latency beside its prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyPoint {
@@ -95,6 +107,12 @@ pub struct AccuracyPoint {
     pub measured_ms: f64,
     /// Error in percent of the measured latency.
     pub error_pct: f64,
+    /// How many members the run has.
+    pub members: usize,
+    /// What takes longer, as the predictor sees it.
+    pub lead: Lead,
+    /// Half-width of the predictor's 95 % interval in percent of the prediction, where it gives one.
+    pub two_sided_pct: Option<f64>,
 }
 
 /// The outcome of a comparison.
@@ -110,19 +128,30 @@ pub struct AccuracyReport {
     pub slowdown_correlation: Option<f64>,
     /// For each model.
     pub per_model: Vec<ModelErrors>,
+    /// Where the GPU leads and where launching does; runs in which the GPU leads for every member; each number of
+    /// members.
+    pub parts: Vec<PartErrors>,
+    /// Runs of which only the makespan is known.
+    pub makespans: Option<ErrorSummary>,
+    /// Members that ran but were not timed: they count as neighbours only.
+    pub untimed: usize,
+    /// Timed members whose configuration the solo table lacks: they have no measured slowdown.
+    pub without_solo: usize,
     /// For comparison.
     pub null_models: Vec<NullModel>,
     /// Every latency.
     #[serde(skip)]
     pub points: Vec<AccuracyPoint>,
+    /// Every makespan.
+    #[serde(skip)]
+    pub makespan_points: Vec<MakespanPoint>,
 }
 
-/// Predicts every measured co-location and compares. With a solo table (a measured latency alone for
-/// every configuration) the slowdown and the measured null models are compared too.
+/// Predicts every measured co-location and compares. With a solo table (measured latencies alone) the slowdown
+/// and the measured null models are compared too, on the configurations that it has.
 ///
 /// # Errors
-/// When a run has a model that the predictor does not know, or a configuration that is not in the solo
-/// table.
+/// When a run has a model that the predictor does not know.
 ///
 /// # Panics
 /// When `runs` is empty, which the reader of runs excludes.
@@ -132,13 +161,30 @@ pub fn accuracy(
     solo: Option<&SoloTable>,
 ) -> Result<AccuracyReport, AccuracyError> {
     let mut points = Vec::new();
+    let mut makespan_points = Vec::new();
     let mut alone_predicted = Vec::new();
+    let mut alone_measured = Vec::new();
+    let mut combinations = Vec::new();
+    let mut untimed = 0;
     for run in runs {
         let members = members_of(predictor, run)?;
+        if let Some(measured) = run.makespan {
+            makespan_points.push(MakespanPoint {
+                run: run.run,
+                members: members.len(),
+                predicted_ms: makespan_ms(predictor, &members),
+                measured_ms: measured.get(),
+            });
+        }
         let together = predictor.predict(&members);
         for (index, (measured, predicted)) in run.members.iter().zip(&together.members).enumerate()
         {
-            let (predicted_ms, measured_ms) = (predicted.latency_ms(), measured.latency.get());
+            let Some(latency) = measured.latency else {
+                untimed += usize::from(run.makespan.is_none());
+                continue;
+            };
+            let (predicted_ms, measured_ms) = (predicted.latency_ms(), latency.get());
+            let uncertainty = predictor.uncertainty(&members, index);
             points.push(AccuracyPoint {
                 run: run.run,
                 member: index,
@@ -148,45 +194,138 @@ pub fn accuracy(
                 predicted_ms,
                 measured_ms,
                 error_pct: (predicted_ms / measured_ms - 1.0) * 100.0,
+                members: members.len(),
+                lead: uncertainty.map_or(Lead::Gpu, |u| u.lead),
+                two_sided_pct: uncertainty.map(|u| u.two_sided_pct),
             });
             alone_predicted.push(predictor.predict(&[members[index]]).members[0].latency_ms());
+            alone_measured.push(solo.and_then(|table| {
+                table.latency_ms(&measured.model, measured.batch, measured.sm)
+            }));
+            let mut models: Vec<&ModelName> = run.members.iter().map(|m| &m.model).collect();
+            models.sort();
+            combinations.push(models);
         }
     }
     let measured: Vec<f64> = points.iter().map(|p| p.measured_ms).collect();
     let predicted: Vec<f64> = points.iter().map(|p| p.predicted_ms).collect();
-    let mut null_models = vec![NullModel {
-        name: "predicted_alone",
-        description: "the predictor's own latency alone on the GPU: no interference",
-        errors: summarise(&alone_predicted, &measured),
-    }];
+    let mut null_models = Vec::new();
+    if !points.is_empty() {
+        null_models.push(NullModel {
+            name: "predicted_alone",
+            description: "the predictor's own latency alone on the GPU: no interference",
+            errors: summarise(&alone_predicted, &measured),
+        });
+    }
     let mut slowdown_correlation = None;
-    if let Some(table) = solo {
-        let alone_measured = measured_alone(runs, table)?;
+    let known: Vec<usize> = (0..points.len()).filter(|i| alone_measured[*i].is_some()).collect();
+    if !known.is_empty() {
+        let of = |values: &[f64]| known.iter().map(|i| values[*i]).collect::<Vec<f64>>();
+        let alone: Vec<f64> = known.iter().filter_map(|i| alone_measured[*i]).collect();
+        let together = of(&measured);
+        let combinations: Vec<&[&ModelName]> =
+            known.iter().map(|i| combinations[*i].as_slice()).collect();
         null_models.push(NullModel {
             name: "measured_alone",
             description: "the measured latency alone on the GPU: no interference",
-            errors: summarise(&alone_measured, &measured),
+            errors: summarise(&alone, &together),
         });
         null_models.push(NullModel {
             name: "measured_alone_scaled",
             description: "the measured latency alone times one constant, the mean slowdown of all runs \
                           of other model combinations",
-            errors: summarise(&scaled(runs, &alone_measured, &measured), &measured),
+            errors: summarise(&scaled(&combinations, &alone, &together), &together),
         });
         let ratio = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a / b).collect::<Vec<_>>();
         slowdown_correlation = stats::pearson(
-            &ratio(&predicted, &alone_predicted),
-            &ratio(&measured, &alone_measured),
+            &ratio(&of(&predicted), &of(&alone_predicted)),
+            &ratio(&together, &alone),
         );
     }
+    let makespans = (!makespan_points.is_empty()).then(|| {
+        let of = |f: fn(&MakespanPoint) -> f64| makespan_points.iter().map(f).collect::<Vec<f64>>();
+        summarise(&of(|p| p.predicted_ms), &of(|p| p.measured_ms))
+    });
+    let errors = match (&makespans, points.is_empty()) {
+        (Some(makespans), true) => makespans.clone(),
+        _ => summarise(&predicted, &measured),
+    };
     Ok(AccuracyReport {
         predictor: predictor.name(),
-        errors: summarise(&predicted, &measured),
+        errors,
         slowdown_correlation,
         per_model: per_model(&points),
+        parts: parts(&points),
+        makespans,
+        untimed,
+        without_solo: if solo.is_some() { points.len() - known.len() } else { 0 },
         null_models,
         points,
+        makespan_points,
     })
+}
+
+/// Time until the last of the members has done one batch when all start together, in ms: whoever is done leaves, and
+/// the others go on at the pace that they have without it.
+fn makespan_ms(predictor: &dyn Predictor, members: &[Member]) -> f64 {
+    let mut running: Vec<(Member, f64)> = members.iter().map(|m| (*m, 1.0)).collect();
+    let mut elapsed_ms = 0.0;
+    while !running.is_empty() {
+        let present: Vec<Member> = running.iter().map(|(member, _)| *member).collect();
+        let latencies: Vec<f64> =
+            predictor.predict(&present).members.iter().map(|m| m.latency_ms()).collect();
+        let left = |(i, (_, left)): (usize, &(Member, f64))| left * latencies[i];
+        let step = running.iter().enumerate().map(left).fold(f64::INFINITY, f64::min);
+        elapsed_ms += step;
+        for ((_, left), latency) in running.iter_mut().zip(&latencies) {
+            *left -= step / latency;
+        }
+        let before = running.len();
+        running.retain(|(_, left)| *left > 1e-9);
+        if running.len() == before {
+            break;
+        }
+    }
+    elapsed_ms
+}
+
+/// Where the GPU leads and where launching does, and each number of members; nothing where all is one part.
+fn parts(points: &[AccuracyPoint]) -> Vec<PartErrors> {
+    let mut found = Vec::new();
+    let mut add = |of: String, chosen: Vec<&AccuracyPoint>| {
+        if chosen.is_empty() || chosen.len() == points.len() {
+            return;
+        }
+        let predicted: Vec<f64> = chosen.iter().map(|p| p.predicted_ms).collect();
+        let measured: Vec<f64> = chosen.iter().map(|p| p.measured_ms).collect();
+        let widths: Vec<f64> = chosen.iter().filter_map(|p| p.two_sided_pct).collect();
+        let covered = chosen.iter().filter(|p| {
+            let error = 100.0 * (p.measured_ms / p.predicted_ms - 1.0).abs();
+            p.two_sided_pct.is_some_and(|width| error <= width)
+        });
+        let told = widths.len() == chosen.len();
+        found.push(PartErrors {
+            of,
+            errors: summarise(&predicted, &measured),
+            covered_pct: told.then(|| 100.0 * covered.count() as f64 / chosen.len() as f64),
+            two_sided_pct: stats::mean(&widths).filter(|_| told),
+        });
+    };
+    for (lead, name) in [(Lead::Gpu, "the GPU leads"), (Lead::Launch, "launching leads")] {
+        add(name.to_owned(), points.iter().filter(|p| p.lead == lead).collect());
+    }
+    let launching: std::collections::BTreeSet<u64> =
+        points.iter().filter(|p| p.lead == Lead::Launch).map(|p| p.run).collect();
+    if !launching.is_empty() {
+        let chosen = points.iter().filter(|p| !launching.contains(&p.run)).collect();
+        add("the GPU leads for all of the run".to_owned(), chosen);
+    }
+    let sizes: std::collections::BTreeSet<usize> = points.iter().map(|p| p.members).collect();
+    for size in sizes {
+        let chosen = points.iter().filter(|p| p.members == size).collect();
+        add(format!("{size} members"), chosen);
+    }
+    found
 }
 
 fn members_of(predictor: &dyn Predictor, run: &ColocatedRun) -> Result<Vec<Member>, AccuracyError> {
@@ -197,38 +336,9 @@ fn members_of(predictor: &dyn Predictor, run: &ColocatedRun) -> Result<Vec<Membe
     })
 }
 
-/// The measured latency alone of every member of every run.
-fn measured_alone(runs: &[ColocatedRun], table: &SoloTable) -> Result<Vec<f64>, AccuracyError> {
-    let by_configuration: BTreeMap<(&ModelName, u32, u64), f64> = table
-        .rows
-        .iter()
-        .map(|row| ((&row.model, row.batch.get(), row.sm.get().to_bits()), row.latency.get()))
-        .collect();
-    let members = runs.iter().flat_map(|run| run.members.iter().map(move |m| (run.run, m)));
-    members
-        .map(|(run, m)| {
-            let key = (&m.model, m.batch.get(), m.sm.get().to_bits());
-            by_configuration.get(&key).copied().ok_or_else(|| AccuracyError::NoSolo {
-                run,
-                model: m.model.to_string(),
-                batch: m.batch.get(),
-                sm_pct: m.sm.get(),
-            })
-        })
-        .collect()
-}
-
 /// Scales each latency alone by the mean slowdown of the runs whose combination of models is another
 /// one: a constant that has not seen what it predicts.
-fn scaled(runs: &[ColocatedRun], alone: &[f64], measured: &[f64]) -> Vec<f64> {
-    let combinations: Vec<Vec<&ModelName>> = runs
-        .iter()
-        .flat_map(|run| {
-            let mut models: Vec<&ModelName> = run.members.iter().map(|m| &m.model).collect();
-            models.sort();
-            std::iter::repeat_n(models, run.members.len())
-        })
-        .collect();
+fn scaled(combinations: &[&[&ModelName]], alone: &[f64], measured: &[f64]) -> Vec<f64> {
     let mut sums: BTreeMap<&[&ModelName], (f64, f64)> = BTreeMap::new();
     let mut all = (0.0, 0.0);
     for (combination, (alone, measured)) in combinations.iter().zip(alone.iter().zip(measured)) {
@@ -238,8 +348,8 @@ fn scaled(runs: &[ColocatedRun], alone: &[f64], measured: &[f64]) -> Vec<f64> {
         all.0 += measured / alone;
         all.1 += 1.0;
     }
-    let scale = |combination: &Vec<&ModelName>| {
-        let own = sums[combination.as_slice()];
+    let scale = |combination: &[&ModelName]| {
+        let own = sums[combination];
         // With a single combination there are no others to learn from: no slowdown is assumed.
         if all.1 > own.1 { (all.0 - own.0) / (all.1 - own.1) } else { 1.0 }
     };

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::model_args::AccuracyArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
+use crate::cli::model_args::contradicting;
 use crate::figures::{self, AccuracyPoint};
 use crate::profile::{read_colocated, read_solo_table};
 use crate::results::{Existing, Manifest, OutputDir};
@@ -16,6 +17,7 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
     let loaded = load_predictor(profile, args.predictor.predictor.as_deref(), None)?;
+    let notes = contradicting(&[], solo.as_ref(), &runs, args.strict)?;
     let dir =
         args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
     let report = accuracy(loaded.predictor.as_ref(), &runs, solo.as_ref())
@@ -55,6 +57,13 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         output::print_json(&report)?;
     } else if !args.print.quiet {
         let mut text = described(&report);
+        for note in notes {
+            text += &format!("\nwarning: {note}");
+        }
+        if !loaded.predictor.assumed().is_empty() {
+            let assumed = loaded.predictor.assumed().join("; ");
+            text += &format!("\nnot measured on this GPU: {assumed}");
+        }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
         }
@@ -71,11 +80,31 @@ pub(super) fn described(report: &AccuracyReport) -> String {
         row.push(format!("{:+.2}", e.bias_pct));
         row
     }
-    let mut rows = vec![row(report.predictor, &report.errors)];
-    rows.extend(report.per_model.iter().map(|m| row(&format!("  {}", m.model), &m.errors)));
-    rows.extend(report.null_models.iter().map(|m| row(m.name, &m.errors)));
-    let header = ["predictor", "n", "mean |error| %", "p95 %", "max %", "bias %"];
+    fn covered(mut row: Vec<String>, covered: Option<f64>, width: Option<f64>) -> Vec<String> {
+        let or_dash = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.1}"));
+        row.extend([or_dash(width), or_dash(covered)]);
+        row
+    }
+    let plain = |name: &str, e: &ErrorSummary| covered(row(name, e), None, None);
+    let mut rows = vec![plain(report.predictor, &report.errors)];
+    rows.extend(report.per_model.iter().map(|m| plain(&format!("  {}", m.model), &m.errors)));
+    rows.extend(report.parts.iter().map(|part| {
+        covered(row(&format!("  {}", part.of), &part.errors), part.covered_pct, part.two_sided_pct)
+    }));
+    rows.extend(report.makespans.iter().map(|e| plain("  makespans", e)));
+    rows.extend(report.null_models.iter().map(|m| plain(m.name, &m.errors)));
+    let header =
+        ["predictor", "n", "mean |error| %", "p95 %", "max %", "bias %", "± %", "covers %"];
     let mut text = output::table(&header, rows);
+    if report.untimed > 0 {
+        text += &format!("\n{} members ran beside others but were not timed", report.untimed);
+    }
+    if report.without_solo > 0 {
+        text += &format!(
+            "\n{} latencies have no solo latency of the same configuration, and no measured slowdown",
+            report.without_solo
+        );
+    }
     if let Some(correlation) = report.slowdown_correlation {
         text += &format!("\ncorrelation of predicted and measured slowdown: {correlation:.2}");
     }

@@ -1,7 +1,9 @@
 //! The flags of every command.
 
 use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
-use super::model_args::{AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, StudyArgs};
+use super::model_args::{
+    AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
+};
 use super::planning::{PlanningArgs, RefineArgs};
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
 use crate::results::RequestFormat;
@@ -38,6 +40,8 @@ pub(super) enum Command {
     Study(StudyArgs),
     /// Rank the measurements that would reduce the uncertainty of predictions most
     Design(DesignArgs),
+    /// Simulate published tables of Triton servers, and compare throughput and latency
+    Servers(ServersArgs),
     /// Make a provisioning plan and check it
     Plan(PlanArgs),
     /// Prove how few GPUs any plan of a scenario needs

@@ -17,6 +17,7 @@ pub(super) fn run(args: &DesignArgs) -> anyhow::Result<Outcome> {
     let data = FitData::of(&measured.profile)
         .with_colocated(&measured.colocated)
         .with_solo(&measured.solo, SoloUse::WhileFitting);
+    let data = FitData { pressure: args.measured.pressure.map(Into::into), ..data };
     let (predictor, _) = fit_contention(&data)?;
     let list = next_measurements(&predictor, &measured.colocated, args.count);
     if let Some(path) = &args.output {
@@ -55,6 +56,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::UnknownCoupling => "coupling unknown",
         Reason::FewRuns => "few runs",
         Reason::UnmeasuredSize => "no co-location of this size",
+        Reason::Launching => "launching in company unknown",
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn write_folder(path: &Path, files: &[(String, String)]) -> anyhow::R
         std::fs::create_dir(&folder)?;
         for (name, text) in files {
             let file = folder.join(name);
+            std::fs::create_dir_all(file.parent().unwrap_or(&folder))?;
             std::fs::write(&file, text)?;
             File::open(&file)?.sync_all()?;
         }

@@ -2,12 +2,15 @@
 
 use super::Outcome;
 use super::files::{check_writable, write_file};
-use super::model_args::FitArgs;
+use super::model_args::{FitArgs, contradicting};
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
 use crate::profile::{self, read_colocated, read_solo_table};
+use crate::predictor::contention::ContentionCoefficients;
+use anyhow::bail;
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct FitJson<'a> {
@@ -36,6 +39,13 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
             if args.solo_while_fitting { SoloUse::WhileFitting } else { SoloUse::Everywhere };
         data = data.with_solo(solo, solo_use);
     }
+    data.pressure = args.pressure.map(Into::into);
+    let other = args.constants_of.as_deref().map(constants_of).transpose()?;
+    if let Some(other) = &other {
+        data = data.with_colocated(&[]);
+        data.other = Some(other);
+    }
+    let notes = contradicting(&profile.models, Some(data.solo), data.colocated, args.strict)?;
     let (predictor, file) = fit_predictor(&args.predictor, &data)?;
     let report = match &runs {
         Some(runs) => Some(accuracy(predictor.as_ref(), runs, None)?),
@@ -59,12 +69,27 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
             text += ":\n";
             text += &super::accuracy::described(&report);
         }
+        for note in notes {
+            text += &format!("\nwarning: {note}");
+        }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
         }
         output::print(&text)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The coefficients of another GPU kind.
+fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients> {
+    match CoefficientsFile::read(path)? {
+        CoefficientsFile::Contention(file) => Ok(file.coefficients),
+        file => bail!(
+            "{}: holds coefficients of predictor {}; constants of co-locations are those of contention",
+            path.display(),
+            file.name()
+        ),
+    }
 }
 
 /// iGniter's coefficients, which have no report but residuals with each model.
@@ -126,7 +151,7 @@ fn described(predictor: &str, report: &FitReport) -> String {
             format!("{:.5}", t.value),
             t.standard_error.map_or_else(String::new, |e| format!("± {e:.5}")),
             t.unit.clone(),
-            if t.origin.is_determined() { "measured" } else { "assumed" }.to_owned(),
+            if t.origin.is_determined() { "measured" } else { "not measured on this GPU" }.to_owned(),
         ]
     });
     text += &output::table(&["term", "value", "std. error", "unit", "origin"], terms);

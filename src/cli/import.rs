@@ -5,7 +5,9 @@ use super::files::write_folder;
 use super::model_args::ImportArgs;
 use super::output;
 use crate::domain::GpuKindName;
-use crate::profile::{Imported, import_artifact, profile_files, write_colocated, write_solo_table};
+use crate::profile::{
+    Imported, import_measurements, profile_files, write_colocated, write_solo_table,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,7 +19,7 @@ struct Summary {
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let kind = GpuKindName::new(&args.kind)?;
-    let (what, files, note) = match import_artifact(&args.file, &kind)? {
+    let (what, files, note) = match import_measurements(&args.file, &kind, args.session.as_deref())? {
         Imported::Profile(profile) => (
             "profile",
             profile_files(&profile).into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
@@ -38,6 +40,7 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
                 )
             },
         ),
+        Imported::Folder { files, note } => ("profile", files, note),
     };
     write_folder(&args.output, &files)?;
     let names: Vec<String> =

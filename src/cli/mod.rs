@@ -33,6 +33,7 @@ mod reproduce;
 mod results;
 mod schema;
 mod simulate;
+mod servers;
 mod study;
 mod sweep;
 mod sweep_args;
@@ -101,6 +102,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Predict(args) => predict::run(&args),
         Command::Accuracy(args) => accuracy::run(&args),
         Command::Study(args) => study::run(&args),
+        Command::Servers(args) => servers::run(&args),
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Bound(args) => bound::run(&args),

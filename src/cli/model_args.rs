@@ -1,21 +1,55 @@
 //! The flags of the commands that make, ask and check performance models.
 
 use super::common_args::{PredictorArgs, PrintArgs};
+use crate::predictor::solo::PressureUnit;
+use crate::profile::{ColocatedRun, ModelProfile, SoloTable, contradictions};
+use anyhow::bail;
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact
+    /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact; or a CSV table: models alone
+    /// (model,batch,sm_pct,latency_ms), pairs of which one side was timed (with
+    /// neighbour,neighbour_batch,neighbour_sm_pct), or copies of one model in MIG slices
+    /// (mig_gpcs,model,batch,copies,latency_ms)
     pub file: PathBuf,
     /// Write to this folder; it must not exist yet
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
-    /// The name of the GPU kind; the artifact's profile does not hold it
+    /// The name of the GPU kind, which these files do not hold; a CSV table takes the published numbers of
+    /// a kind whose name begins so (t4, v100, a30, a40, a100, a100-80gb, h100, h200)
     #[arg(long, default_value = "v100")]
     pub kind: String,
+    /// Take the rows of this session only, from a table that has a column of that name
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
     #[command(flatten)]
     pub print: PrintArgs,
+}
+
+/// What stands for a model's pressure on the memory system.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Pressure {
+    /// Dynamic power
+    Power,
+    /// The mean of L2 and DRAM utilisation
+    Utilisation,
+    /// Requests per second over the most of the model
+    Throughput,
+    /// The share of the SMs' time
+    Share,
+}
+
+impl From<Pressure> for PressureUnit {
+    fn from(pressure: Pressure) -> Self {
+        match pressure {
+            Pressure::Power => Self::Power,
+            Pressure::Utilisation => Self::Utilisation,
+            Pressure::Throughput => Self::Throughput,
+            Pressure::Share => Self::Share,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +75,17 @@ pub(super) struct FitArgs {
     /// predictor contention)
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// What stands for pressure on the memory system (contention) [default: the first of these that was
+    /// measured of every model]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub pressure: Option<Pressure>,
+    /// Take the constants of co-locations from this coefficients file of another GPU kind (contention), as if
+    /// none were measured on this one
+    #[arg(long, value_name = "FILE", conflicts_with = "colocated")]
+    pub constants_of: Option<PathBuf>,
+    /// Refuse measurements of one configuration that lie 20 % or more apart, instead of keeping them all
+    #[arg(long)]
+    pub strict: bool,
     /// Write the coefficients to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -69,6 +114,9 @@ pub(super) struct AccuracyArgs {
     pub solo: Option<PathBuf>,
     #[command(flatten)]
     pub predictor: PredictorArgs,
+    /// Refuse measurements of one configuration that lie 20 % or more apart, instead of keeping them all
+    #[arg(long)]
+    pub strict: bool,
     /// Write tables and the predicted-against-measured figure to this folder
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -92,6 +140,10 @@ pub(super) struct MeasuredArgs {
     /// Kernel lists, one CSV for all models [default: those of the profile]
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
+    /// What stands for pressure on the memory system (contention) [default: the first of these that was
+    /// measured of every model]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub pressure: Option<Pressure>,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +172,46 @@ pub(super) struct DesignArgs {
     pub count: usize,
     /// Write the runs to this CSV file: the co-locations, then every member alone
     #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
+/// Measurements of one configuration that lie 20 % or more apart, as warnings; an error where they are refused.
+pub(super) fn contradicting(
+    models: &[ModelProfile],
+    solo: Option<&SoloTable>,
+    runs: &[ColocatedRun],
+    strict: bool,
+) -> anyhow::Result<Vec<String>> {
+    let none = SoloTable::default();
+    let found = contradictions(models, solo.unwrap_or(&none), runs);
+    if strict && !found.is_empty() {
+        bail!("measurements contradict each other (--strict):\n{}", found.join("\n"));
+    }
+    Ok(found.into_iter().map(|text| format!("contradictory, all kept: {text}")).collect())
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServersArgs {
+    /// Static batches of one client: the offline table of NVIDIA's DeepLearningExamples
+    pub offline: PathBuf,
+    /// Requests of 1 to 256 clients, batched by the server: the online table
+    pub online: PathBuf,
+    /// Only sections whose name has this in it (GPUNet, say)
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Whose batcher: 24.10, or 21.09 to 21.12
+    #[arg(long, value_name = "RELEASE", default_value = "21.12")]
+    pub triton: String,
+    /// How many times as long a batch takes while a second instance executes, too
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.1)]
+    pub instance_slowdown: f64,
+    /// What each request of a batch adds to its input copy, in ms
+    #[arg(long, value_name = "MS", default_value_t = 0.03)]
+    pub gather_ms: f64,
+    /// Write tables to this folder
+    #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub print: PrintArgs,

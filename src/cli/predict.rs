@@ -4,7 +4,7 @@ use super::Outcome;
 use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::predictor::{ErrorBounds, Member, Predictor};
+use crate::predictor::{ErrorBounds, Lead, Member, Predictor, Uncertainty};
 use crate::run::load_predictor;
 use crate::units::{BatchSize, SmPercent};
 use anyhow::{Context, bail};
@@ -29,6 +29,8 @@ struct UncertaintyDocument {
     two_sided_pct: f64,
     one_sided_pct: f64,
     extrapolated: bool,
+    /// Whether co-locations measured on this GPU kind calibrated it.
+    calibrated: bool,
 }
 
 #[derive(Serialize)]
@@ -41,6 +43,24 @@ struct MemberDocument {
     load_ms: f64,
     feedback_ms: f64,
     throughput_rps: f64,
+    /// How far its latency may be off, in percent; absent where the predictor does not say.
+    two_sided_pct: Option<f64>,
+    one_sided_pct: Option<f64>,
+    /// What takes longer: `gpu`, or `launch` where the host launches kernels more slowly than the GPU runs them.
+    lead: Option<Lead>,
+}
+
+/// That of the member that may be off most.
+fn largest(uncertainties: &[Uncertainty]) -> Option<UncertaintyDocument> {
+    let most = |of: fn(&Uncertainty) -> f64| uncertainties.iter().map(of).fold(0.0, f64::max);
+    let first = uncertainties.first()?;
+    Some(UncertaintyDocument {
+        level: ErrorBounds::LEVEL,
+        two_sided_pct: most(|u| u.two_sided_pct),
+        one_sided_pct: most(|u| u.one_sided_pct),
+        extrapolated: first.extrapolated,
+        calibrated: uncertainties.iter().all(|u| u.calibrated),
+    })
 }
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
@@ -68,21 +88,31 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     }
     let total_sm_pct: f64 = members.iter().map(|m| m.sm.get()).sum();
     if total_sm_pct > 100.0 {
-        warnings.push(format!(
-            "the shares add up to {total_sm_pct} %: predictors are 10-15 % too fast above 100 %"
-        ));
+        warnings.push(match predictor.name() {
+            "contention" => format!(
+                "the shares add up to {total_sm_pct} %: everybody is taken to get its fair part of the SMs, which was \
+                 verified for copies of one model without shares of their own"
+            ),
+            name => format!("the shares add up to {total_sm_pct} %, for which {name} was not made"),
+        });
+    }
+    if members.len() > 1 && !predictor.assumed().is_empty() {
+        warnings.push(format!("not measured on this GPU: {}", predictor.assumed().join("; ")));
     }
     if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
         .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
     {
         bail!("{text}: too far outside the measured range for a prediction");
     }
+    let uncertainties: Vec<Uncertainty> =
+        (0..members.len()).filter_map(|i| predictor.uncertainty(&members, i)).collect();
     let document = PredictJson {
         predictor: predictor.name(),
         members: members
             .iter()
             .zip(&prediction.members)
-            .map(|(member, p)| MemberDocument {
+            .enumerate()
+            .map(|(i, (member, p))| MemberDocument {
                 model: predictor.models()[member.model.index()].clone(),
                 batch: member.batch,
                 sm_pct: member.sm,
@@ -91,18 +121,16 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
                 load_ms: p.load_ms,
                 feedback_ms: p.feedback_ms,
                 throughput_rps: p.throughput_rps,
+                two_sided_pct: uncertainties.get(i).map(|u| u.two_sided_pct),
+                one_sided_pct: uncertainties.get(i).map(|u| u.one_sided_pct),
+                lead: uncertainties.get(i).map(|u| u.lead),
             })
             .collect(),
         power_w: prediction.power_w,
         power_demand_w: prediction.power_demand_w,
         clock_mhz: prediction.clock_mhz,
         total_sm_pct,
-        uncertainty: predictor.uncertainty(&members).map(|u| UncertaintyDocument {
-            level: ErrorBounds::LEVEL,
-            two_sided_pct: u.two_sided_pct,
-            one_sided_pct: u.one_sided_pct,
-            extrapolated: u.extrapolated,
-        }),
+        uncertainty: largest(&uncertainties),
         warnings,
     };
     if args.print.json {
@@ -145,6 +173,12 @@ fn described(document: &PredictJson) -> String {
             format!("{:.3}", m.gpu_ms),
             format!("{:.3}", m.feedback_ms),
             format!("{:.1}", m.throughput_rps),
+            m.two_sided_pct.map_or_else(|| "–".to_owned(), |v| format!("{v:.1}")),
+            match m.lead {
+                Some(Lead::Launch) => "launching".to_owned(),
+                Some(Lead::Gpu) => "the GPU".to_owned(),
+                None => "–".to_owned(),
+            },
         ]
     });
     let header = [
@@ -156,6 +190,8 @@ fn described(document: &PredictJson) -> String {
         "GPU ms",
         "feedback ms",
         "throughput /s",
+        "± %",
+        "led by",
     ];
     let mut text = output::table(&header, rows);
     text += &format!(
@@ -164,11 +200,12 @@ fn described(document: &PredictJson) -> String {
     );
     if let Some(u) = &document.uncertainty {
         text += &format!(
-            "\nuncertainty of each latency ({:.0} %): ±{:.1} %, at most +{:.1} %{}",
+            "\nuncertainty of each latency ({:.0} %): ±{:.1} %, at most +{:.1} %{}{}",
             u.level * 100.0,
             u.two_sided_pct,
             u.one_sided_pct,
             if u.extrapolated { "; extrapolated" } else { "" },
+            if u.calibrated { "" } else { "; not measured on this GPU" },
         );
     }
     for warning in &document.warnings {

@@ -10,8 +10,8 @@ use crate::profile::{
 use crate::reproduce::predicted_mark;
 use crate::results::{Existing, Manifest, OutputDir};
 use crate::study::{
-    AccuracyStudy, ExperimentRow, Score, ScoredSet, StudyData, StudyOptions, accuracy_study,
-    coverage_curve, experiments,
+    AccuracyStudy, CurveRow, ExperimentRow, Score, ScoredSet, StudyData, StudyOptions,
+    accuracy_study, coverage_curve, experiments, solo_curves,
 };
 use anyhow::bail;
 use serde::Serialize;
@@ -53,6 +53,7 @@ struct StudyJson<'a> {
     #[serde(flatten)]
     study: &'a AccuracyStudy,
     experiments: &'a [ExperimentRow],
+    solo_curves: &'a [CurveRow],
 }
 
 pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
@@ -67,10 +68,12 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         profile: &measured.profile,
         solo: &measured.solo,
         colocated: &measured.colocated,
+        pressure: args.measured.pressure.map(Into::into),
     };
     let options = StudyOptions { seed: args.seed, repeats: usize::from(args.repeats) };
     let study = accuracy_study(&data, &options)?;
     let experiments = experiments(&data)?;
+    let curves = solo_curves(&measured.solo, &measured.profile.kind);
     if let Some(mut dir) = dir {
         manifest.seed = Some(args.seed);
         for (name, text) in profile_files(&measured.profile) {
@@ -81,17 +84,25 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         for path in files.into_iter().flatten() {
             manifest.input(path, &std::fs::read(path)?);
         }
-        write(&mut dir, &study, &experiments, args.seed)?;
+        write(&mut dir, &study, &experiments, &curves, args.seed)?;
         manifest.stop();
         dir.finish(manifest)?;
     }
     if args.print.json {
-        output::print_json(&StudyJson { study: &study, experiments: &experiments })?;
+        output::print_json(&StudyJson {
+            study: &study,
+            experiments: &experiments,
+            solo_curves: &curves,
+        })?;
     } else if !args.print.quiet {
         let mut text = output::table(&HEADER, rows(&study)) + "\n" + &notes(&study);
         if !experiments.is_empty() {
             text += "\n\nthe paper's accuracy experiments, vgg19 beside ssd\n";
             text += &output::table(&EXPERIMENT_HEADER, experiment_rows(&experiments));
+        }
+        if !curves.is_empty() {
+            text += "\n\nlatency alone, from some rows of the solo table, on the others\n";
+            text += &output::table(&CURVE_HEADER, curve_rows(&curves));
         }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
@@ -105,14 +116,20 @@ fn write(
     dir: &mut OutputDir,
     study: &AccuracyStudy,
     experiments: &[ExperimentRow],
+    curves: &[CurveRow],
     seed: u64,
 ) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(&StudyJson { study, experiments })? + "\n";
+    let json =
+        serde_json::to_string_pretty(&StudyJson { study, experiments, solo_curves: curves })? + "\n";
     dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
     let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
     if !experiments.is_empty() {
         text += "\n";
         text += &markdown(&EXPERIMENT_HEADER, experiment_rows(experiments));
+    }
+    if !curves.is_empty() {
+        text += "\n";
+        text += &markdown(&CURVE_HEADER, curve_rows(curves));
     }
     dir.write("study.md", |file| file.write_all(text.as_bytes()))?;
     dir.write("study.csv", |file| csv_rows(file, &HEADER, rows(study)))?;
@@ -144,7 +161,7 @@ fn series(set: &ScoredSet, seed: u64) -> StudySeries {
     }
 }
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "recipe",
     "held out",
     "n",
@@ -157,6 +174,7 @@ const HEADER: [&str; 12] = [
     "covers %",
     "+ %",
     "+ covers %",
+    "launching leads",
 ];
 
 fn rows(study: &AccuracyStudy) -> Vec<Vec<String>> {
@@ -179,6 +197,12 @@ fn rows(study: &AccuracyStudy) -> Vec<Vec<String>> {
             bound(|c| c.two_sided_coverage_pct),
             bound(|c| c.one_sided_pct),
             bound(|c| c.one_sided_coverage_pct),
+            or_dash(row.score.launch.as_ref().map(|group| {
+                let bounds = row.launch_coverage.as_ref().map_or_else(String::new, |c| {
+                    format!(" ± {:.0} ({:.1})", c.two_sided_pct, c.two_sided_coverage_pct)
+                });
+                format!("{} of {n}: {:.1} %{bounds}", group.n, group.mape_pct)
+            })),
         ]
     };
     study.rows.iter().map(row).collect()
@@ -207,6 +231,24 @@ fn notes(study: &AccuracyStudy) -> String {
         text += &format!("\n- {}: {}", row.recipe, models.join(", "));
     }
     text
+}
+
+const CURVE_HEADER: [&str; 7] =
+    ["runs alone for each model", "models", "launch-bound", "n", "mean %", "p95 %", "worst model %"];
+
+fn curve_rows(curves: &[CurveRow]) -> Vec<Vec<String>> {
+    let row = |row: &CurveRow| {
+        vec![
+            row.runs.to_owned(),
+            row.models.to_string(),
+            row.launch_bound.to_string(),
+            row.n.to_string(),
+            format!("{:.2}", row.mape_pct),
+            format!("{:.1}", row.p95_pct),
+            format!("{:.2}", row.worst_pct),
+        ]
+    };
+    curves.iter().map(row).collect()
 }
 
 const EXPERIMENT_HEADER: [&str; 9] = [

@@ -18,7 +18,7 @@ pub(super) fn with_errors(
 ) -> Result<PerturbedPredictor, RunError> {
     let predictor = loaded.predictor.as_ref();
     if draw == ErrorDraw::Uncertainty
-        && predictor.uncertainty(&[alone(predictor, ModelId::new(0))]).is_none()
+        && predictor.uncertainty(&[alone(predictor, ModelId::new(0))], 0).is_none()
     {
         return Err(RunError::NoUncertainty { predictor: predictor.name() });
     }

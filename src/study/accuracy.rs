@@ -2,13 +2,14 @@
 
 use super::recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
 use super::score::{Coverage, NoiseFloor, Score, Scored, noise_floor};
-use super::split::{Split, chosen_runs};
+use super::split::{RunKind, Split, chosen_runs};
 use crate::fit::{
     FitData, FitError, SoloUse, couplings_from, fit_contention_without_bounds, fit_gpulets,
     fit_igniter, fit_isolated, fit_scaled, members_of,
 };
-use crate::predictor::Predictor;
+use crate::predictor::{Lead, Predictor};
 use crate::predictor::contention::{ContentionPredictor, Coupling};
+use crate::predictor::solo::PressureUnit;
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub struct StudyData<'d> {
     pub solo: &'d SoloTable,
     /// Measured co-locations.
     pub colocated: &'d [ColocatedRun],
+    /// What stands for the pressure on the memory system; `None` takes the best that was measured.
+    pub pressure: Option<PressureUnit>,
 }
 
 /// How a study is done.
@@ -50,8 +53,11 @@ pub struct StudyRow {
     pub split: &'static str,
     /// The errors.
     pub score: Score,
-    /// Conformal bounds, and what they cover on runs that did not calibrate them.
+    /// Conformal bounds where the GPU leads, and what they cover on runs that did not calibrate them.
     pub coverage: Option<Coverage>,
+    /// The same where launching leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_coverage: Option<Coverage>,
 }
 
 /// The scored latencies behind a line of a study.
@@ -108,7 +114,18 @@ pub fn accuracy_study(
                             predictor: recipe.predictor,
                             split: split.label(),
                             score,
-                            coverage: Coverage::of(&scored, options.seed, options.repeats),
+                            coverage: Coverage::of(
+                                &scored,
+                                Lead::Gpu,
+                                options.seed,
+                                options.repeats,
+                            ),
+                            launch_coverage: Coverage::of(
+                                &scored,
+                                Lead::Launch,
+                                options.seed,
+                                options.repeats,
+                            ),
                         });
                         if study.scored.iter().all(|set| set.recipe != recipe.label) {
                             study.scored.push(ScoredSet { recipe: recipe.label, scored });
@@ -154,12 +171,13 @@ pub fn evaluate(
     options: &StudyOptions,
 ) -> Result<Vec<Scored>, FitError> {
     let profile = profile_of(recipe, data.profile);
+    let kinds = kinds_of_runs(data)?;
     let all: Vec<usize> = (0..data.colocated.len()).collect();
     let mut scored = Vec::new();
     let chosen_often = matches!(recipe.runs, Runs::Chosen(_) | Runs::Couplings);
     for repeat in 0..if chosen_often { options.repeats } else { 1 } {
         let seed = options.seed.wrapping_add(repeat as u64);
-        let choose = |among: &[usize], n| chosen_runs(data.colocated, among, n, seed);
+        let choose = |among: &[usize], n| chosen_runs(data.colocated, &kinds, among, n, seed);
         if recipe.runs == Runs::None {
             let predictor = fit(recipe, &profile, data, &[])?;
             scored.extend(score(&*predictor, data, &all)?);
@@ -194,6 +212,19 @@ pub fn evaluate(
     Ok(scored)
 }
 
+/// What each run tells: of launching in company, or of what happens on the GPU.
+fn kinds_of_runs(data: &StudyData<'_>) -> Result<Vec<RunKind>, FitError> {
+    let bare = FitData {
+        colocated: &[],
+        solo_use: SoloUse::WhileFitting,
+        solo: data.solo,
+        pressure: data.pressure,
+        ..FitData::of(data.profile)
+    };
+    let (predictor, _) = fit_contention_without_bounds(&bare)?;
+    Ok(data.colocated.iter().map(|run| RunKind::of(&predictor, run)).collect())
+}
+
 /// The profile reduced to what a recipe may use.
 fn profile_of(recipe: &Recipe, profile: &Profile) -> Profile {
     let mut profile = profile.clone();
@@ -223,10 +254,8 @@ fn solo_of(recipe: &Recipe, data: &StudyData<'_>, runs: &[ColocatedRun]) -> (Sol
         SoloLatencies::OfRuns => {
             let mut table = SoloTable::default();
             for m in runs.iter().flat_map(|run| &run.members) {
-                if let Some(row) = data.solo.find(&m.model, m.batch, m.sm)
-                    && table.find(&m.model, m.batch, m.sm).is_none()
-                {
-                    table.rows.push(row.clone());
+                if table.find(&m.model, m.batch, m.sm).is_none() {
+                    table.rows.extend(data.solo.of(&m.model, m.batch, m.sm).cloned());
                 }
             }
             (table, SoloUse::WhileFitting)
@@ -242,7 +271,13 @@ fn fit(
 ) -> Result<Box<dyn Predictor>, FitError> {
     let runs = runs_at(data, fitted);
     let (solo, solo_use) = solo_of(recipe, data, &runs);
-    let fit_data = FitData { profile, colocated: &runs, solo: &solo, solo_use };
+    let fit_data = FitData {
+        colocated: &runs,
+        solo: &solo,
+        solo_use,
+        pressure: data.pressure,
+        ..FitData::of(profile)
+    };
     Ok(match recipe.predictor {
         "igniter" => Box::new(fit_igniter(profile)?.0),
         "gpulets" => Box::new(fit_gpulets(&fit_data)?.0),
@@ -261,7 +296,13 @@ fn fit_contention(
 ) -> Result<ContentionPredictor, FitError> {
     let runs = runs_at(data, fitted);
     let (solo, solo_use) = solo_of(recipe, data, &runs);
-    let data = FitData { profile, colocated: &runs, solo: &solo, solo_use };
+    let data = FitData {
+        colocated: &runs,
+        solo: &solo,
+        solo_use,
+        pressure: data.pressure,
+        ..FitData::of(profile)
+    };
     Ok(fit_contention_without_bounds(&data)?.0)
 }
 
@@ -296,18 +337,21 @@ fn score(
         })?;
         let predicted = predictor.predict(&members);
         for (i, m) in run.members.iter().enumerate() {
+            let Some(latency) = m.latency else { continue };
             let alone = predictor.predict(&members[i..=i]).members[0].latency_ms();
-            let solo = data.solo.find(&m.model, m.batch, m.sm).map(|row| row.latency.get());
+            let solo = data.solo.latency_ms(&m.model, m.batch, m.sm);
+            let uncertainty = predictor.uncertainty(&members, i);
             scored.push(Scored {
                 run: position,
                 model: m.model.clone(),
                 batch: m.batch,
                 sm: m.sm,
                 members: members.len(),
-                measured_ms: m.latency.get(),
+                measured_ms: latency.get(),
                 predicted_ms: predicted.members[i].latency_ms(),
-                measured_slowdown: solo.map(|solo| m.latency.get() / solo),
+                measured_slowdown: solo.map(|solo| latency.get() / solo),
                 predicted_slowdown: predicted.members[i].latency_ms() / alone,
+                lead: uncertainty.map_or(Lead::Gpu, |u| u.lead),
             });
         }
     }

@@ -1,11 +1,14 @@
 //! What to measure next: the pairs and configurations that reduce uncertainty most.
 //!
-//! Rules, from what each measurement bought on a V100: a pair whose coupling is unknown first, with one run
+//! Rules, from what each measurement bought on a V100 and an A100: two runs of models that are launch-bound, where some
+//! are, since nothing else tells how launching slows down in company; all other runs with members that the GPU leads; a
+//! pair whose coupling is unknown first, with one run
 //! at batch sizes of 4 to 16 and shares of 40 to 60 %, where waiting shows most against noise; a model
 //! whose γ is assumed; then second and third runs of pairs that were measured; then co-locations of
 //! three and four, whose form nothing has verified. Every co-located run is taken with the solo latency of
 //! the same configurations, or errors of the solo curve look like interference.
 
+use super::split::RunKind;
 use crate::domain::ModelId;
 use crate::predictor::Member;
 use crate::predictor::Predictor;
@@ -24,6 +27,9 @@ pub enum Reason {
     FewRuns,
     /// No co-location with that many members was measured.
     UnmeasuredSize,
+    /// How launching slows down in company was measured too seldom, on a host that launches kernels more slowly
+    /// than the GPU runs them.
+    Launching,
 }
 
 /// A co-location that should be measured, with each member also alone at the same configuration.
@@ -41,6 +47,12 @@ pub struct Suggestion {
 /// Batch sizes and shares of suggested pairs; later runs of a pair take later ones.
 const CONFIGURATIONS: [(u32, u32, f64); 4] =
     [(8, 8, 50.0), (4, 16, 40.0), (16, 4, 60.0), (4, 8, 60.0)];
+/// Runs that tell how launching slows down in company, and from how many on a further one tells little.
+const DEEP_RUNS: usize = 2;
+/// What launching in company makes of a launch time, measured on two hosts: 1.0 to 1.5.
+const LAUNCH_AT_STAKE_PCT: f64 = 50.0;
+/// Where the GPU is to lead, it needs at least so many times the launch time.
+const CLEARLY: f64 = 1.3;
 /// From this number of runs on a further one of the same pair tells little.
 const ENOUGH_RUNS: usize = 4;
 
@@ -52,7 +64,7 @@ pub fn next_measurements(
     count: usize,
 ) -> Vec<Suggestion> {
     let models = predictor.models().len();
-    let mut suggestions = Vec::new();
+    let mut suggestions = launching(predictor, measured);
     for a in 0..models {
         for b in a..models {
             let ids = [ModelId::new(a), ModelId::new(b)];
@@ -91,9 +103,51 @@ pub fn next_measurements(
     suggestions
 }
 
+/// Runs in which the launch-bound models, those whose launch time is furthest above the GPU's first, stand beside
+/// the next model; none once two such runs were measured.
+fn launching(predictor: &ContentionPredictor, measured: &[ColocatedRun]) -> Vec<Suggestion> {
+    let deep = measured.iter().filter(|run| RunKind::of(predictor, run) == RunKind::Deep).count();
+    let models = predictor.models().len();
+    let smallest = |model: ModelId| Member {
+        batch: predictor.solo().coefficients()[model.index()].validity.batch[0],
+        ..member_at(predictor, model, 1, 50.0)
+    };
+    let depth = |model: ModelId| {
+        let term = predictor.solo().term(&smallest(model));
+        term.launch_ms / term.time_ms
+    };
+    let mut bound: Vec<ModelId> =
+        (0..models).map(ModelId::new).filter(|model| depth(*model) > 1.0).collect();
+    bound.sort_by(|a, b| depth(*b).total_cmp(&depth(*a)));
+    let beside = |model: ModelId| ModelId::new((model.index() + 1) % models);
+    let runs = (0..DEEP_RUNS.saturating_sub(deep)).zip(bound.iter().cycle());
+    runs.map(|(turn, model)| {
+        // The second run of the same model takes the neighbour after that.
+        let next = if turn >= bound.len() { beside(beside(*model)) } else { beside(*model) };
+        let members = [smallest(*model), member(predictor, next, 8, 50.0)];
+        suggestion(predictor, &members, Reason::Launching, LAUNCH_AT_STAKE_PCT)
+    })
+    .collect()
+}
+
+/// A member within what was measured of its model, with a batch large enough for the GPU to lead where there is one.
+fn member(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
+    let mut member = member_at(predictor, model, batch, share);
+    let largest = predictor.max_batch(model);
+    let led_by_launch = |member: &Member| {
+        let term = predictor.solo().term(member);
+        term.time_ms < CLEARLY * term.launch_ms
+    };
+    while led_by_launch(&member) && member.batch < largest {
+        let doubled = BatchSize::new(member.batch.get() * 2).unwrap_or(largest);
+        member.batch = doubled.min(largest);
+    }
+    member
+}
+
 /// A member within what was measured of its model; its share is a whole number of units, rounded down so
 /// that a co-location fits on its GPU.
-fn member(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
+fn member_at(predictor: &ContentionPredictor, model: ModelId, batch: u32, share: f64) -> Member {
     let units = predictor.kind().units.get();
     let exact = share * f64::from(units) / 100.0;
     let share = (exact + 1e-9).floor().max(1.0) * 100.0 / f64::from(units);
@@ -157,10 +211,10 @@ mod tests {
             model: crate::domain::ModelName::new(model).unwrap(),
             batch: BatchSize::new(8).unwrap(),
             sm: SmPercent::new(50.0).unwrap(),
-            latency: Milliseconds::new(5.0).unwrap(),
+            latency: Milliseconds::new(5.0).ok(),
             std: None,
         };
-        ColocatedRun { run: 0, members: models.map(member).to_vec() }
+        ColocatedRun { run: 0, members: models.map(member).to_vec(), makespan: None }
     }
 
     #[test]

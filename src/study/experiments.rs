@@ -75,7 +75,7 @@ fn latency_in(
     let same = |m: &&crate::profile::ColocatedMember| {
         m.model == *model && m.batch == *batch && (m.sm.get() - sm.get()).abs() < 1e-9
     };
-    run.members.iter().find(same).map(|m| m.latency.get())
+    run.members.iter().find(same)?.latency.map(|ms| ms.get())
 }
 
 /// Predictions of all settings, each predictor fitted to everything measured but the settings
@@ -106,8 +106,8 @@ pub fn experiments(data: &StudyData<'_>) -> Result<Vec<ExperimentRow>, FitError>
                 return Ok(Vec::new());
             };
             let prediction = predictor.predict(&members);
-            let two_sided_pct = predictor.uncertainty(&members).map(|u| u.two_sided_pct);
             for (place, m) in setting.members.iter().enumerate() {
+                let two_sided_pct = predictor.uncertainty(&members, place).map(|u| u.two_sided_pct);
                 let runs = data.colocated.iter().filter(|run| setting.is_measured_by(run));
                 let measured: Vec<f64> = runs.filter_map(|run| latency_in(run, m)).collect();
                 rows.push(ExperimentRow {
@@ -137,7 +137,7 @@ mod tests {
         // Without co-located runs gpulets cannot be fitted: 2 predictors × 8 settings × 2 members.
         let profile = profile::load("v100").unwrap();
         let solo = SoloTable::default();
-        let data = StudyData { profile: &profile, solo: &solo, colocated: &[] };
+        let data = StudyData { profile: &profile, solo: &solo, colocated: &[], pressure: None };
         let rows = experiments(&data).unwrap();
         assert_eq!(rows.len(), 32);
         assert!(rows.iter().all(|row| row.measured_ms.is_none() && row.predicted_ms > 0.0));

@@ -11,6 +11,7 @@ mod design;
 mod experiments;
 mod recipe;
 mod score;
+mod solo_curves;
 mod split;
 
 pub use accuracy::{
@@ -20,4 +21,5 @@ pub use design::{Reason, Suggestion, next_measurements};
 pub use experiments::{ExperimentRow, experiments};
 pub use recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
 pub use score::{Coverage, Group, NoiseFloor, Score, Scored, coverage_curve, noise_floor};
-pub use split::{Split, chosen_runs};
+pub use solo_curves::{CurveRow, solo_curves};
+pub use split::{RunKind, Split, chosen_runs};

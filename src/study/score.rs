@@ -3,7 +3,7 @@
 use super::split::shuffled;
 use crate::domain::ModelName;
 use crate::fit::bounds;
-use crate::predictor::ErrorBounds;
+use crate::predictor::{ErrorBounds, Lead};
 use crate::profile::ColocatedRun;
 use crate::stats::{bias_pct, conformal_bound, mape_pct, pearson, percentile};
 use crate::units::{BatchSize, SmPercent};
@@ -31,6 +31,8 @@ pub struct Scored {
     pub measured_slowdown: Option<f64>,
     /// Predicted latency over predicted solo latency.
     pub predicted_slowdown: f64,
+    /// What takes longer, as the predictor sees it.
+    pub lead: Lead,
 }
 
 /// Errors of one part of the scored latencies.
@@ -66,6 +68,9 @@ pub struct Score {
     pub per_model: Vec<Group>,
     /// For each number of members.
     pub per_members: Vec<Group>,
+    /// Where launching leads; absent where it nowhere does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Group>,
 }
 
 impl Score {
@@ -87,6 +92,9 @@ impl Score {
             bias_pct,
             slowdown_correlation: pearson(&measured, &predicted),
             per_model: groups(scored, |s| s.model.to_string()),
+            launch: groups(scored, |s| format!("{:?}", s.lead))
+                .into_iter()
+                .find(|group| group.of == "Launch"),
             per_members: groups(scored, |s| s.members.to_string()),
         })
     }
@@ -123,20 +131,26 @@ pub struct Coverage {
 
 impl Coverage {
     /// Halves the runs at random `repeats` times, each half calibrating the bounds for the other, and
-    /// takes means. `None` for too few runs.
+    /// takes means, over the latencies that are led by the GPU or by launching. `None` for too few.
     #[must_use]
-    pub fn of(scored: &[Scored], seed: u64, repeats: usize) -> Option<Self> {
+    pub fn of(scored: &[Scored], lead: Lead, seed: u64, repeats: usize) -> Option<Self> {
+        let scored: Vec<&Scored> = scored.iter().filter(|s| s.lead == lead).collect();
         let runs = 1 + scored.iter().map(|s| s.run).max()?;
         let mut sums = [0.0; 4];
         let mut halves = 0_u32;
         for repeat in 0..repeats {
             let order = shuffled(runs, seed.wrapping_add(repeat as u64));
             for half in 0..2 {
-                let calibrates = |s: &&Scored| order[s.run] % 2 == half;
-                let error = |s: &Scored| s.measured_ms / s.predicted_ms - 1.0;
-                let own: Vec<f64> = scored.iter().filter(calibrates).map(error).collect();
-                let others: Vec<f64> =
-                    scored.iter().filter(|s| !calibrates(s)).map(error).collect();
+                let calibrates = |s: &Scored| order[s.run] % 2 == half;
+                let errors = |own: bool| -> Vec<f64> {
+                    let chosen = scored.iter().filter(|s| calibrates(s) == own);
+                    chosen.map(|s| s.measured_ms / s.predicted_ms - 1.0).collect()
+                };
+                let (own, others) = (errors(true), errors(false));
+                let own: Vec<(f64, Lead)> = own.into_iter().map(|e| (e, Lead::Gpu)).collect();
+                if others.is_empty() {
+                    return None;
+                }
                 let found = bounds(&own, 2)?;
                 let one_sided_pct = found.one_sided_pct + ErrorBounds::DEFAULT.drift_pct;
                 let within = |f: &dyn Fn(f64) -> bool| {
@@ -204,11 +218,14 @@ pub fn noise_floor(runs: &[ColocatedRun]) -> Option<NoiseFloor> {
     let mut differences = Vec::new();
     for repeats in by.values().filter(|repeats| repeats.len() > 1) {
         for member in 0..repeats[0].members.len() {
-            let latency = |run: &ColocatedRun| run.members[member].latency.get();
-            let sum: f64 = repeats.iter().map(|run| latency(run)).sum();
-            for run in repeats {
-                let others = (sum - latency(run)) / (repeats.len() - 1) as f64;
-                differences.push(100.0 * (others / latency(run) - 1.0).abs());
+            let latencies: Vec<f64> = repeats
+                .iter()
+                .filter_map(|run| run.members[member].latency.map(|ms| ms.get()))
+                .collect();
+            let sum: f64 = latencies.iter().sum();
+            for latency in latencies.iter().filter(|_| latencies.len() > 1) {
+                let others = (sum - latency) / (latencies.len() - 1) as f64;
+                differences.push(100.0 * (others / latency - 1.0).abs());
             }
         }
     }
@@ -237,6 +254,7 @@ mod tests {
             predicted_ms,
             measured_slowdown: Some(measured_ms / 10.0),
             predicted_slowdown: predicted_ms / 10.0,
+            lead: Lead::Gpu,
         }
     }
 
@@ -257,7 +275,7 @@ mod tests {
     fn a_uniform_error_is_covered() {
         let list: Vec<Scored> =
             (0..400).map(|i| scored(i, 10.0, 10.0 + (i % 100) as f64 / 100.0)).collect();
-        let coverage = Coverage::of(&list, 7, 4).unwrap();
+        let coverage = Coverage::of(&list, Lead::Gpu, 7, 4).unwrap();
         assert!((coverage.two_sided_coverage_pct - 95.0).abs() < 2.0, "{coverage:?}");
         assert!((coverage.two_sided_pct - 9.5).abs() < 0.4);
     }
@@ -271,9 +289,10 @@ mod tests {
                 model: ModelName::new("a").unwrap(),
                 batch: BatchSize::ONE,
                 sm: SmPercent::new(50.0).unwrap(),
-                latency: Milliseconds::new(latency).unwrap(),
+                latency: Milliseconds::new(latency).ok(),
                 std: None,
             }],
+            makespan: None,
         };
         let floor = noise_floor(&[run(0, 10.0), run(1, 11.0)]).unwrap();
         assert_eq!(floor.n, 2);

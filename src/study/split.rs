@@ -1,6 +1,8 @@
 //! Which runs are fitted to and which are scored.
 
 use crate::domain::ModelName;
+use crate::fit::members_of;
+use crate::predictor::contention::ContentionPredictor;
 use crate::profile::ColocatedRun;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -89,10 +91,62 @@ pub(super) fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     order
 }
 
-/// The first `count` runs that the rule for co-located measurements picks from those at `among`: the pairs
-/// take turns, and each prefers runs with batch sizes of 4 to 16 and shares of 40 to 60 %, in random order.
+/// What a co-located run tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// How launching slows down in company: of one member the GPU needs less than half of its launch time.
+    Deep,
+    /// What happens on the GPU: it leads by far for every member.
+    Gpu,
+    /// Something of both.
+    Mixed,
+}
+
+impl RunKind {
+    /// The kind of a run, from the models alone; [`RunKind::Mixed`] where one of them is unknown.
+    #[must_use]
+    pub fn of(predictor: &ContentionPredictor, run: &ColocatedRun) -> Self {
+        let Ok(members) = members_of(predictor, run) else { return Self::Mixed };
+        let ratios: Vec<f64> = members
+            .iter()
+            .map(|member| predictor.solo().term(member))
+            .map(|term| term.launch_ms / term.time_ms)
+            .collect();
+        if ratios.iter().any(|ratio| *ratio > 2.0) {
+            Self::Deep
+        } else if ratios.iter().all(|ratio| *ratio < 1.0 / 1.3) {
+            Self::Gpu
+        } else {
+            Self::Mixed
+        }
+    }
+}
+
+/// The first `count` runs that the rule for co-located measurements picks from those at `among`, in random order.
+/// Where launching leads for some, two of them (from eleven runs on, every fifth) tell how it slows down in company;
+/// all others are of members that the GPU leads. There the pairs take turns, and each prefers runs with batch sizes of
+/// 4 to 16 and shares of 40 to 60 %.
 #[must_use]
-pub fn chosen_runs(runs: &[ColocatedRun], among: &[usize], count: usize, seed: u64) -> Vec<usize> {
+pub fn chosen_runs(
+    runs: &[ColocatedRun],
+    kinds: &[RunKind],
+    among: &[usize],
+    count: usize,
+    seed: u64,
+) -> Vec<usize> {
+    if kinds.iter().all(|kind| *kind == RunKind::Gpu) {
+        return in_turns(runs, among, count, seed);
+    }
+    let of = |kind: RunKind| -> Vec<usize> {
+        among.iter().copied().filter(|i| kinds[*i] == kind).collect()
+    };
+    let mut chosen = in_turns(runs, &of(RunKind::Deep), count.div_ceil(5).max(2).min(count), seed);
+    chosen.extend(in_turns(runs, &of(RunKind::Gpu), count - chosen.len(), seed));
+    chosen
+}
+
+/// Runs whose pairs take turns.
+fn in_turns(runs: &[ColocatedRun], among: &[usize], count: usize, seed: u64) -> Vec<usize> {
     let mut by_pair: BTreeMap<Vec<ModelName>, Vec<usize>> = BTreeMap::new();
     for place in shuffled(among.len(), seed) {
         by_pair.entry(models_of(&runs[among[place]])).or_default().push(among[place]);
@@ -134,10 +188,10 @@ mod tests {
             model: ModelName::new(model).unwrap(),
             batch: BatchSize::new(batch).unwrap(),
             sm: SmPercent::new(50.0).unwrap(),
-            latency: Milliseconds::new(1.0).unwrap(),
+            latency: Milliseconds::new(1.0).ok(),
             std: None,
         };
-        ColocatedRun { run, members: models.map(member).to_vec() }
+        ColocatedRun { run, members: models.map(member).to_vec(), makespan: None }
     }
 
     fn runs() -> Vec<ColocatedRun> {
@@ -170,12 +224,20 @@ mod tests {
     fn runs_are_chosen_in_turns_and_in_the_design() {
         let runs = runs();
         let all: Vec<usize> = (0..40).collect();
-        let chosen = chosen_runs(&runs, &all, 6, 1);
+        let kinds = [RunKind::Gpu; 40];
+        let chosen = chosen_runs(&runs, &kinds, &all, 6, 1);
         assert_eq!(chosen.len(), 6);
         assert!(chosen.iter().all(|i| runs[*i].members[0].batch.get() == 8));
         let of_ab = chosen.iter().filter(|i| models_of(&runs[**i])[1].as_str() == "b").count();
         assert!(of_ab >= 2);
-        assert_eq!(chosen_runs(&runs, &all, 100, 1).len(), 40);
-        assert_eq!(chosen_runs(&runs, &all, 6, 1), chosen, "the same seed chooses the same runs");
+        assert_eq!(chosen_runs(&runs, &kinds, &all, 100, 1).len(), 40);
+        let again = chosen_runs(&runs, &kinds, &all, 6, 1);
+        assert_eq!(again, chosen, "the same seed chooses the same runs");
+        // Where some runs are launch-bound, two of six are of these, and none between.
+        let kinds: Vec<RunKind> =
+            (0..40).map(|i| [RunKind::Deep, RunKind::Mixed, RunKind::Gpu][i % 3]).collect();
+        let chosen = chosen_runs(&runs, &kinds, &all, 6, 1);
+        let of = |kind| chosen.iter().filter(|i| kinds[**i] == kind).count();
+        assert_eq!((chosen.len(), of(RunKind::Deep), of(RunKind::Gpu)), (6, 2, 4));
     }
 }

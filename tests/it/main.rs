@@ -20,6 +20,7 @@ mod plans;
 mod properties;
 mod queueing;
 mod real_triton;
+mod reference_a100;
 mod reference_accuracy;
 mod reference_contention;
 mod reference_fit;

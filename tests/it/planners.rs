@@ -208,7 +208,7 @@ fn the_predictors_own_margin_leaves_room_for_its_error() {
                     sm: p.sm.to_percent(contention.kind().units).unwrap(),
                 })
                 .collect();
-            let margin = contention.uncertainty(&members).unwrap().one_sided_pct;
+            let margin = contention.uncertainty(&members, 0).unwrap().one_sided_pct;
             assert!(margin > 1.0, "{margin}");
             for placement in &gpu.placements {
                 let workload = workloads.iter().find(|w| w.name == placement.workload).unwrap();

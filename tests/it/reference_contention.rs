@@ -5,7 +5,7 @@
 
 use crate::common;
 use igniter::fit::{FitData, fit_contention, fit_contention_without_bounds};
-use igniter::predictor::{Member, MemberPrediction, Predictor};
+use igniter::predictor::{Lead, Member, MemberPrediction, Predictor};
 use igniter::profile::{self, ColocatedRun, Profile, SoloTable};
 use igniter::study::{
     Coverage, Recipe, Score, Scored, Split, StudyData, StudyOptions, evaluate, recipes,
@@ -33,7 +33,7 @@ impl Reference {
     fn scored(&self, recipe: &str, split: Split, repeats: usize) -> Vec<Scored> {
         let recipe: Recipe = recipes().into_iter().find(|r| r.label == recipe).unwrap();
         let data =
-            StudyData { profile: &self.profile, solo: &self.solo, colocated: &self.colocated };
+            StudyData { profile: &self.profile, solo: &self.solo, colocated: &self.colocated, pressure: None };
         evaluate(&recipe, split, &data, &StudyOptions { repeats, ..Default::default() }).unwrap()
     }
 
@@ -100,7 +100,7 @@ fn intervals_cover_what_they_promise() {
     let Some(data) = Reference::load() else { return };
     for recipe in ["A: profile", "B: + kernel list", "C: 24 runs"] {
         let scored = data.scored(recipe, Split::FiveFold, 2);
-        let coverage = Coverage::of(&scored, 11, 10).unwrap();
+        let coverage = Coverage::of(&scored, Lead::Gpu, 11, 10).unwrap();
         println!("{recipe}: {coverage:?}");
         assert!((93.0..=97.0).contains(&coverage.two_sided_coverage_pct), "{recipe}: {coverage:?}");
         // Within a session; the margin for planning adds 1 % of drift between sessions.
@@ -119,10 +119,10 @@ fn the_bounds_of_a_fit_hold_on_other_runs() {
     let (mut inside, mut below, mut n) = (0, 0, 0);
     for run in data.colocated.iter().enumerate().filter(|(i, _)| i % 3 != 0).map(|(_, run)| run) {
         let members = igniter::fit::members_of(&predictor, run).unwrap();
-        let uncertainty = predictor.uncertainty(&members).unwrap();
+        let uncertainty = predictor.uncertainty(&members, 0).unwrap();
         assert!(!uncertainty.extrapolated);
         for (m, predicted) in run.members.iter().zip(predictor.predict(&members).members) {
-            let error = 100.0 * (m.latency.get() / predicted.latency_ms() - 1.0);
+            let error = 100.0 * (m.latency.unwrap().get() / predicted.latency_ms() - 1.0);
             inside += u32::from(error.abs() <= uncertainty.two_sided_pct);
             below += u32::from(error <= uncertainty.one_sided_pct);
             n += 1;
@@ -135,7 +135,7 @@ fn the_bounds_of_a_fit_hold_on_other_runs() {
     assert!(below >= 93.0, "{below}");
 }
 
-/// 10,000 random changes that must not make a latency better (or, for the own share, worse).
+/// 20,000 random changes, of which those that stay within 100 % of the SMs are tried, that must not make a latency better (or, for the own share, worse).
 #[test]
 fn latency_is_monotone() {
     let folder = common::reference_data();
@@ -155,7 +155,7 @@ fn latency_is_monotone() {
     ];
     for (budget, data) in budgets.iter().enumerate() {
         let predictor = fit_contention_without_bounds(data).unwrap().0;
-        let violations = violations(&predictor, common::cases(10_000));
+        let violations = violations(&predictor, common::cases(20_000));
         assert_eq!(violations, Vec::<String>::new(), "budget {budget}");
     }
 }
@@ -175,7 +175,7 @@ fn violations(predictor: &dyn Predictor, draws: u32) -> Vec<String> {
         let mut draw = || Member {
             model: igniter::domain::ModelId::new(below(models) as usize),
             batch: BatchSize::new(1 + below(32)).unwrap(),
-            sm: SmPercent::new(f64::from(1 + below(40)) * 2.5).unwrap(),
+            sm: SmPercent::new(f64::from(1 + below(16)) * 2.5).unwrap(),
         };
         let n = 1 + draw().batch.get() % 4;
         let before: Vec<Member> = (0..n).map(|_| draw()).collect();
@@ -194,6 +194,11 @@ fn violations(predictor: &dyn Predictor, draws: u32) -> Vec<String> {
                 after[chosen].sm = SmPercent::new(larger).unwrap();
             }
             _ => after.push(extra),
+        }
+        // Above 100 % members are not kept apart, and the order is not promised.
+        let total = |members: &[Member]| members.iter().map(|m| m.sm.get()).sum::<f64>();
+        if total(&before).max(total(&after)) > 100.0 {
+            continue;
         }
         let latencies = |members: &[Member]| -> Vec<f64> {
             predictor.predict(members).members.iter().map(MemberPrediction::latency_ms).collect()

@@ -7,7 +7,7 @@ use igniter::domain::{GpuKindName, ModelName};
 use igniter::fit::fit_igniter;
 use igniter::predictor::igniter::IgniterPredictor;
 use igniter::predictor::{Member, Predictor};
-use igniter::profile::{self, Imported, import_artifact};
+use igniter::profile::{self, Imported, import_measurements};
 use igniter::units::{BatchSize, SmPercent};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ fn the_shipped_profile_holds_the_artifacts_numbers() {
     let Some(folder) = common::reference_data() else { return };
     let kind = GpuKindName::new("v100").unwrap();
     let file = folder.join("igniter_profile.jsonl");
-    let Imported::Profile(imported) = import_artifact(&file, &kind).unwrap() else {
+    let Imported::Profile(imported) = import_measurements(&file, &kind, None).unwrap() else {
         panic!("a profile")
     };
     let shipped = profile::load("v100").unwrap();
@@ -102,7 +102,7 @@ fn gpulet_tables_are_read_whole() {
     let Some(folder) = common::reference_data() else { return };
     let kind = GpuKindName::new("v100").unwrap();
     let file = folder.join("gpulet_tables.jsonl");
-    let Imported::Tables { solo, colocated } = import_artifact(&file, &kind).unwrap() else {
+    let Imported::Tables { solo, colocated } = import_measurements(&file, &kind, None).unwrap() else {
         panic!("tables")
     };
     assert_eq!(solo, profile_solo(&folder));

@@ -17,9 +17,9 @@ pub(super) fn predict_into(
     if options.margin != Margin::Predictor || members.is_empty() {
         return;
     }
-    let Some(uncertainty) = predictor.uncertainty(members) else { return };
-    let factor = 1.0 + uncertainty.one_sided_pct / 100.0;
-    for member in &mut out.members {
+    for (i, member) in out.members.iter_mut().enumerate() {
+        let Some(uncertainty) = predictor.uncertainty(members, i) else { return };
+        let factor = 1.0 + uncertainty.one_sided_pct / 100.0;
         member.load_ms *= factor;
         member.gpu_ms *= factor;
         member.feedback_ms *= factor;
@@ -31,5 +31,5 @@ pub(super) fn predict_into(
 pub(super) fn is_known(predictor: &dyn Predictor) -> bool {
     let Ok(sm) = SmPercent::new(50.0) else { return false };
     let member = Member { model: ModelId::new(0), batch: BatchSize::ONE, sm };
-    !predictor.models().is_empty() && predictor.uncertainty(&[member]).is_some()
+    !predictor.models().is_empty() && predictor.uncertainty(&[member], 0).is_some()
 }

@@ -167,9 +167,12 @@ fn add_solo(
         sm,
         gpu: Milliseconds::new(measured.infer_ms)?,
         latency: Some(latency),
-        power: result.power_w.map_or(Ok(nearest.power), Watts::new)?,
-        clock: clock(result, base)?.unwrap_or(nearest.clock),
+        with_copies: false,
+        power: result.power_w.map(Watts::new).transpose()?.or(nearest.power),
+        clock: clock(result, base)?.or(nearest.clock),
         l2_pct: point.and_then(|point| point.l2_pct),
+        dram_pct: point.and_then(|point| point.dram_pct),
+        throughput_img_s: None,
     };
     if let Some(model) = profile.models.iter_mut().find(|m| m.name == member.model) {
         model.solo.push(solo);
@@ -197,11 +200,11 @@ fn colocated(
                 model: member.model.clone(),
                 batch: member.batch,
                 sm: member.units.to_percent(units).context("a share of nothing")?,
-                latency: Milliseconds::new(measured.latency_ms())?,
+                latency: Some(Milliseconds::new(measured.latency_ms())?),
                 std: measured.std_ms.map(Milliseconds::new).transpose()?,
             })
         });
-        Ok(ColocatedRun { run, members: members.collect::<anyhow::Result<_>>()? })
+        Ok(ColocatedRun { run, members: members.collect::<anyhow::Result<_>>()?, makespan: None })
     };
     (0..).zip(groups).map(one).collect()
 }

@@ -53,9 +53,12 @@ mod tests {
             sm: SmPercent::new(sm).unwrap(),
             gpu: Milliseconds::new(ms).unwrap(),
             latency: Some(Milliseconds::new(ms + 0.5).unwrap()),
-            power: Watts::new(100.0).unwrap(),
-            clock: Megahertz::new(1530.0).unwrap(),
+            with_copies: false,
+            power: Watts::new(100.0).ok(),
+            clock: Megahertz::new(1530.0).ok(),
             l2_pct: None,
+            dram_pct: None,
+            throughput_img_s: None,
         }
     }
 

@@ -22,7 +22,7 @@ pub fn fit_isolated(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport)
         Ok(IsolatedPredictor::new(part.tabulated(), None, None))
     };
     // Without a calibration there are no bounds, so what it would note of them does not apply.
-    let bounds = calibrate(data, &mut Vec::new(), bare)?;
+    let bounds = calibrate(data, ErrorBounds::DEFAULT, &mut Vec::new(), bare)?;
     let bounds = (bounds.calibrated_on > 0).then_some(bounds);
     Ok((IsolatedPredictor::new(part.tabulated(), None, bounds), part.report))
 }
@@ -35,7 +35,7 @@ pub fn fit_isolated(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport)
 pub fn fit_scaled(data: &FitData<'_>) -> Result<(IsolatedPredictor, FitReport), FitError> {
     let mut part = fit_solo_part("solo_scaled", data, true)?;
     let bare = |data: &FitData<'_>| scaled(part.tabulated(), data, None);
-    let bounds = calibrate(data, &mut Vec::new(), bare)?;
+    let bounds = calibrate(data, ErrorBounds::DEFAULT, &mut Vec::new(), bare)?;
     let bounds = (bounds.calibrated_on > 0).then_some(bounds);
     let predictor = scaled(part.tabulated(), data, bounds)?;
     part.report.notes.push(format!("factor {}", predictor.factor().unwrap_or(1.0)));
@@ -50,7 +50,8 @@ fn scaled(
     let alone = IsolatedPredictor::new(solo.clone(), None, None);
     let shared = data.colocated.iter().filter(|run| run.members.len() > 1);
     let shared: Vec<ColocatedRun> = shared.cloned().collect();
-    let mut ratios: Vec<f64> = super::calibration::relative_errors(&alone, &shared);
+    let errors = super::calibration::relative_errors(&alone, &shared);
+    let mut ratios: Vec<f64> = errors.iter().map(|(error, _)| *error).collect();
     ratios.sort_by(f64::total_cmp);
     let median = ratios.get(ratios.len() / 2).ok_or_else(|| FitError::Missing {
         predictor: "solo_scaled",
@@ -69,7 +70,7 @@ pub fn fit_gpulets(data: &FitData<'_>) -> Result<(GpuletsPredictor, FitReport), 
     let solo = part.tabulated();
     let fit = |data: &FitData<'_>| regression(&solo, data, ErrorBounds::DEFAULT);
     let mut report = part.report.clone();
-    let bounds = calibrate(data, &mut report.notes, fit)?;
+    let bounds = calibrate(data, ErrorBounds::DEFAULT, &mut report.notes, fit)?;
     Ok((regression(&solo, data, bounds)?, report))
 }
 
@@ -102,7 +103,9 @@ fn regression(
             .map_err(|name| missing(format!("run {}: model {name} is unknown", run.run)))?;
         for (i, member) in run.members.iter().enumerate() {
             let solo_ms = alone.predict(&members[i..=i]).members[0].latency_ms();
-            rows.push((blank.features(&members, i), member.latency.get() / solo_ms - 1.0));
+            if let Some(latency) = member.latency {
+                rows.push((blank.features(&members, i), latency.get() / solo_ms - 1.0));
+            }
         }
     }
     if rows.len() < 10 {
@@ -158,11 +161,19 @@ mod tests {
             let id = solo.model_id(name).unwrap();
             let alone = solo.predict(&[Member { model: id, batch, sm }]).members[0].latency_ms();
             let latency = Milliseconds::new(alone * slowdown).unwrap();
-            ColocatedMember { model: name.clone(), batch, sm, latency, std: None }
+            ColocatedMember { model: name.clone(), batch, sm, latency: Some(latency), std: None }
         };
-        assert_eq!(solo.uncertainty(&[]), None);
-        let alone = |run| ColocatedRun { run, members: vec![member(0, 1.0)] };
-        let pair = |run| ColocatedRun { run, members: vec![member(0, 1.2), member(1, 1.2)] };
+        assert_eq!(solo.uncertainty(&[], 0), None);
+        let alone = |run| ColocatedRun {
+            run,
+            members: vec![member(0, 1.0)],
+            makespan: None,
+        };
+        let pair = |run| ColocatedRun {
+            run,
+            members: vec![member(0, 1.2), member(1, 1.2)],
+            makespan: None,
+        };
         let runs: Vec<ColocatedRun> = (0..9).map(alone).chain((9..12).map(pair)).collect();
         let (scaled, _) = fit_scaled(&data.with_colocated(&runs)).unwrap();
         assert!((scaled.factor().unwrap() - 1.2).abs() < 1e-9, "{:?}", scaled.factor());

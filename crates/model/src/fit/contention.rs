@@ -7,28 +7,34 @@
 //! | C | + co-located runs, best with solo latencies of the same configurations | γ, δ, ρ, couplings |
 //! | D | + solo latencies of everything that will be served | measured deviations from the curve |
 //!
-//! What is not measured keeps the number of a V100, scaled to the power cap where it is per watt, or the
-//! conservative end (couplings of 1), and the report says so.
+//! What is not measured keeps a default: a number between those of the two GPUs that were measured, or the
+//! conservative end (couplings of 1), and the report and every prediction say so.
 
 use super::calibration::calibrate;
-use super::corrections::corrections;
+use super::corrections::{corrections, pressure_corrections};
 use super::igniter::{fit_added_idle, fit_clock_slope};
 use super::interference::{Interference, fit_interference};
 use super::report::{CorrelatedTerms, ModelResiduals, NOTABLE_CORRELATION, Origin, TermReport};
-use super::solo::{SoloFit, fit_solo};
+use super::solo::{Copies, SoloFit, fit_solo, granted_pct, pressure_unit, utilisations};
 use super::{DataUsed, FitData, FitError, FitReport, ResidualSummary, SoloUse, members_of};
 use crate::domain::{GpuKind, ModelId};
 use crate::predictor::contention::{
-    ContentionCoefficients, ContentionConstants, ContentionModel, ContentionPredictor, NAME,
+    ContentionCoefficients, ContentionConstants, ContentionModel, ContentionPredictor, Coupling,
+    NAME,
 };
-use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloModels};
+use crate::predictor::solo::{ClockLaw, PressureUnit, SoloCoefficients, SoloModels};
 use crate::predictor::{ErrorBounds, Predictor};
 use crate::profile::{ModelProfile, Profile};
 
 /// κ · P_cap of a V100: 6.70e-4 / W · 300 W.
 const DEFAULT_KAPPA_OF_CAP: f64 = 0.201;
-/// γ · P_cap of a V100: 2.8e-4 / W · 300 W, alike for four models.
-const DEFAULT_GAMMA_OF_CAP: f64 = 0.084;
+/// γ · P_cap where pressure is power. A V100 alone wants 0.118, and an A100 more.
+const DEFAULT_GAMMA_OF_CAP: f64 = 0.14;
+/// γ for each unit of L2 and DRAM utilisation: a V100 wants 0.30 and an A100 0.60.
+const DEFAULT_GAMMA_OF_UTILISATION: f64 = 0.42;
+/// γ for requests per second over their most, and for the share of the SMs' time, from the same pairs of an A100: both are
+/// about three times the utilisation.
+const DEFAULT_GAMMA_OF_OTHERS: f64 = 0.14;
 
 /// Fits predictor `contention`.
 ///
@@ -38,7 +44,8 @@ const DEFAULT_GAMMA_OF_CAP: f64 = 0.084;
 pub fn fit_contention(data: &FitData<'_>) -> Result<(ContentionPredictor, FitReport), FitError> {
     let (predictor, mut report) = fit_contention_without_bounds(data)?;
     let mut coefficients = predictor.coefficients().clone();
-    coefficients.bounds = calibrate(data, &mut report.notes, fit_uncalibrated_bare)?;
+    let default = coefficients.bounds;
+    coefficients.bounds = calibrate(data, default, &mut report.notes, fit_uncalibrated_bare)?;
     Ok((ContentionPredictor::new(data.profile.kind.clone(), coefficients), report))
 }
 
@@ -69,6 +76,15 @@ pub(super) fn fit_solo_part(
     let profile = data.profile;
     let kind = &profile.kind;
     let (clock, kappa_origin) = fit_clock(profile);
+    let unit = pressure_unit(&profile.models, kind, data.solo, data.pressure).ok_or_else(|| {
+        FitError::Missing {
+            predictor,
+            what: format!(
+                "{} was not measured of every model",
+                data.pressure.unwrap_or_default().described()
+            ),
+        }
+    })?;
     let mut report = FitReport {
         data: data_used(data),
         terms: vec![term("kappa", clock.kappa_per_w, "1/W", kappa_origin, None)],
@@ -77,6 +93,12 @@ pub(super) fn fit_solo_part(
         colocated_residuals: None,
         notes: Vec::new(),
     };
+    if unit != PressureUnit::Power {
+        report.notes.push(format!(
+            "{} stands in for power as the pressure on the memory system, and power and clock are not predicted",
+            unit.described()
+        ));
+    }
     let mut models = Vec::with_capacity(profile.models.len());
     for model in &profile.models {
         if model.solo.len() < 4 {
@@ -86,10 +108,11 @@ pub(super) fn fit_solo_part(
                 what: format!("model {name} has {points} solo points; its curve needs at least 4"),
             });
         }
-        let fit = fit_solo(model, kind, clock).ok_or_else(|| FitError::Degenerate {
-            predictor,
-            what: format!("the solo points of model {} determine no curve", model.name),
-        })?;
+        let fit =
+            fit_solo(model, kind, clock, unit, data.solo).ok_or_else(|| FitError::Degenerate {
+                predictor,
+                what: format!("the solo points of model {} determine no curve", model.name),
+            })?;
         describe_solo(&fit, model, &mut report);
         models.push(fit.coefficients);
     }
@@ -97,6 +120,11 @@ pub(super) fn fit_solo_part(
         let bare = SoloModels::new(kind.clone(), clock, models.clone());
         for (i, model) in models.iter_mut().enumerate() {
             model.corrections = corrections(&bare, ModelId::new(i), data.solo);
+            if unit == PressureUnit::Utilisation {
+                let measured = utilisations(&profile.models[i], data.solo);
+                model.pressure_corrections =
+                    pressure_corrections(&bare, ModelId::new(i), &measured);
+            }
         }
     }
     Ok(SoloPart { kind: kind.clone(), clock, models, report })
@@ -139,13 +167,20 @@ fn fit_clock(profile: &Profile) -> (ClockLaw, Origin) {
 fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
     let name = &model.name;
     let c = &fit.coefficients;
-    let values = [c.curve.a_ms, c.curve.w_ms_pct, c.curve.g_ms_pct, c.curve.d_ms];
-    let labels = [("a", "ms"), ("w", "ms %"), ("g", "ms %"), ("d", "ms")]
-        .map(|(s, u)| (format!("{s} {name}"), u));
+    let mut values = vec![c.curve.a_ms, c.curve.w_ms_pct, c.curve.g_ms_pct, c.curve.d_ms];
+    let mut symbols = vec![("a", "ms"), ("w", "ms %"), ("g", "ms %"), ("d", "ms")];
+    if c.curve.launch_ms > 0.0 {
+        values.push(c.curve.launch_ms);
+        symbols.push(("l", "ms"));
+    }
+    let labels: Vec<(String, &str)> =
+        symbols.into_iter().map(|(s, u)| (format!("{s} {name}"), u)).collect();
     // The residuals' own scatter stands for their unknown standard deviation; errors are relative.
     #[expect(clippy::cast_precision_loss, reason = "a handful of points")]
-    let freedom = (model.solo.len() as f64 - 4.0).max(1.0);
+    let freedom = (model.solo.len() as f64 - values.len() as f64).max(1.0);
     let scatter = (2.0 * fit.minimum.cost / freedom).sqrt();
+    // With a floor, residuals are already in standard deviations of 2 %.
+    let scatter = if c.curve.launch_ms > 0.0 { 0.02 * scatter.max(1.0) } else { scatter };
     for (i, ((label, unit), value)) in labels.iter().zip(values).enumerate() {
         let error = fit.minimum.standard_error(i).map(|e| e * scatter * value);
         report.terms.push(term(label, value, unit, Origin::SoloPoints, error));
@@ -153,10 +188,14 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
             note_correlation(report, [other, label], fit.minimum.correlation(i, j));
         }
     }
-    let copies = if fit.copies_measured { Origin::SoloPoints } else { Origin::Constants };
+    let copies = match fit.copies {
+        Copies::Measured | Copies::Included => Origin::SoloPoints,
+        Copies::Computed => Origin::Constants,
+    };
+    let of_load = c.pressure_unit.of_load();
     for (label, value, unit, origin) in [
-        ("e0", c.energy_mj[0], "mJ", Origin::SoloPoints),
-        ("e1", c.energy_mj[1], "mJ", Origin::SoloPoints),
+        ("e0", c.load[0], of_load, Origin::SoloPoints),
+        ("e1", c.load[1], of_load, Origin::SoloPoints),
         ("c0", c.transfer_ms[0], "ms", copies),
         ("c1", c.transfer_ms[1], "ms", copies),
     ] {
@@ -167,6 +206,31 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
         model: name.clone(),
         gpu_time: ResidualSummary::new(&fitted, &measured),
     });
+    if fit.launch_bound_everywhere {
+        report.notes.push(format!(
+            "model {name} is launch-bound at every solo point: the host needs {:.2} ms for a batch whatever its \
+             size and share, so the GPU terms (a, w, g, d) are unknown; measure larger batches with fewer SMs",
+            c.curve.launch_ms
+        ));
+    }
+    if c.curve.launch_ms > 0.0 && fit.copies == Copies::Included {
+        report.notes.push(format!(
+            "model {name}: host copies are not known apart from the GPU time and the launch time ({:.2} ms)",
+            c.curve.launch_ms
+        ));
+    }
+    if model.kernels == 0 {
+        report.notes.push(if c.kernels == 0 {
+            format!(
+                "model {name}: nobody counted its kernels, so waiting for kernels of co-runners is left out"
+            )
+        } else {
+            format!(
+                "model {name}: nobody counted its kernels; {} are assumed from its launch time",
+                c.kernels
+            )
+        });
+    }
     if c.validity.batch[0].get() > 1 {
         report.notes.push(format!(
             "model {name} was not measured with batch 1: a and g are hardly determined, and small \
@@ -192,38 +256,85 @@ pub fn fit_contention_without_bounds(
     let mut part = fit_solo_part(NAME, data, data.solo_use == SoloUse::Everywhere)?;
     let solo = part.tabulated();
     let colocated = data.colocated.iter().any(|run| run.members.len() > 1);
-    let (constants, gammas, pressure, couplings) = if colocated {
-        let fitted = fit_interference(&solo, data.colocated, data.solo)?;
-        describe_interference(&fitted, &mut part.report);
-        (fitted.constants, fitted.gamma_per_w, fitted.pressure, fitted.couplings)
-    } else {
-        part.report.notes.push(
-            "no co-location was measured: couplings are 1 and the slowdown of host copies is a V100's"
-                .to_owned(),
-        );
-        let constants = constants_of_copies(data.profile, &mut part.report);
-        {
+    let unit = solo.pressure_unit();
+    let Inferred { constants, launch_measured, gammas, pressure, launch_factor, couplings } =
+        if colocated {
+            let fitted = fit_interference(&solo, data.colocated, data.solo)?;
+            describe_interference(&fitted, &mut part.report);
+            Inferred {
+                constants: fitted.constants,
+                launch_measured: fitted.launch_measured,
+                gammas: fitted.gamma,
+                pressure: fitted.pressure,
+                launch_factor: fitted.launch_factor,
+                couplings: fitted.couplings,
+            }
+        } else {
+            part.report.notes.push(
+                "no co-location was measured: couplings are 1 and the slowdown of host copies is a V100's"
+                    .to_owned(),
+            );
             let models = solo.names().len();
-            (constants, vec![None; models], vec![1.0; models], Vec::new())
-        }
-    };
+            Inferred {
+                constants: match data.other {
+                    Some(other) => other.constants,
+                    None => constants_of_copies(data.profile, &mut part.report),
+                },
+                launch_measured: false,
+                gammas: vec![None; models],
+                pressure: vec![1.0; models],
+                launch_factor: vec![1.0; models],
+                couplings: Vec::new(),
+            }
+        };
+    let launch_bound: Vec<&str> = (part.models.iter())
+        .filter(|m| m.curve.launch_ms > 0.0)
+        .map(|m| m.name.as_str())
+        .collect();
+    let mut assumed = Vec::new();
+    if !launch_bound.is_empty() && !launch_measured {
+        part.report.terms.push(term("lambda", constants.launch, "1", Origin::Default, None));
+        part.report.notes.push(format!(
+            "launching in company (lambda) was not measured on this GPU's host; {} on the safe side is assumed, and \
+             1.0 to 1.5 were measured elsewhere: measure {} with batch 1 beside anyone",
+            constants.launch,
+            launch_bound.join(", ")
+        ));
+        assumed.push("launching in company (lambda)".to_owned());
+    }
     let fitted: Vec<f64> = gammas.iter().flatten().copied().collect();
     let mut models = Vec::with_capacity(part.models.len());
     for (i, (model, solo)) in data.profile.models.iter().zip(&part.models).enumerate() {
-        let gamma_per_w = gammas[i].unwrap_or_else(|| {
-            let (value, origin) = gamma_without_runs(model, &part.kind, &fitted);
+        let gamma = gammas[i].unwrap_or_else(|| {
+            let (value, origin) = match data.other {
+                Some(other) => (mean_gamma(other), Origin::Default),
+                None => gamma_without_runs(model, solo, &part.kind, &fitted),
+            };
             let label = format!("gamma {}", model.name);
-            part.report.terms.push(term(&label, value, "1/W", origin, None));
+            part.report.terms.push(term(&label, value, unit.of_gamma(), origin, None));
+            if origin == Origin::Default {
+                let label = "coupling to co-runners' pressure (gamma)".to_owned();
+                if !assumed.contains(&label) {
+                    assumed.push(label);
+                }
+            }
             value
         });
-        models.push(ContentionModel { solo: solo.clone(), gamma_per_w, pressure: pressure[i] });
+        let (pressure, launch_factor) = (pressure[i], launch_factor[i]);
+        models.push(ContentionModel { solo: solo.clone(), gamma, pressure, launch_factor });
     }
+    let bounds = if fitted.is_empty() && !assumed.is_empty() {
+        ErrorBounds::ELSEWHERE
+    } else {
+        ErrorBounds::DEFAULT
+    };
     let coefficients = ContentionCoefficients {
         clock: part.clock,
         constants,
         models,
         couplings,
-        bounds: ErrorBounds::DEFAULT,
+        bounds,
+        assumed,
     };
     let predictor = ContentionPredictor::new(part.kind.clone(), coefficients);
     let mut report = part.report;
@@ -232,6 +343,16 @@ pub fn fit_contention_without_bounds(
     }
     report.correlations.sort_by(|a, b| b.correlation.abs().total_cmp(&a.correlation.abs()));
     Ok((predictor, report))
+}
+
+/// What governs a co-location, measured or assumed.
+struct Inferred {
+    constants: ContentionConstants,
+    launch_measured: bool,
+    gammas: Vec<Option<f64>>,
+    pressure: Vec<f64>,
+    launch_factor: Vec<f64>,
+    couplings: Vec<Coupling>,
 }
 
 /// δ from the idle time that each further copy adds; ρ is that of a V100.
@@ -249,25 +370,46 @@ fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionC
     constants
 }
 
+/// The mean γ of another GPU kind.
+fn mean_gamma(other: &ContentionCoefficients) -> f64 {
+    let gammas: Vec<f64> = other.models.iter().map(|m| m.gamma).collect();
+    crate::stats::mean(&gammas).unwrap_or(0.0)
+}
+
 /// γ of a model that no co-located run contains: from its self-pair, else the mean of the other models,
 /// else that of a V100.
-fn gamma_without_runs(model: &ModelProfile, kind: &GpuKind, others: &[f64]) -> (f64, Origin) {
-    if let Some(gamma) = gamma_of_self_pair(model, kind) {
+fn gamma_without_runs(
+    model: &ModelProfile,
+    solo: &SoloCoefficients,
+    kind: &GpuKind,
+    others: &[f64],
+) -> (f64, Origin) {
+    if let Some(gamma) = gamma_of_self_pair(model, solo, kind) {
         return (gamma, Origin::SelfPair);
     }
     #[expect(clippy::cast_precision_loss, reason = "a handful of models")]
     let mean = others.iter().sum::<f64>() / others.len() as f64;
     if others.is_empty() {
-        (DEFAULT_GAMMA_OF_CAP / kind.power_cap.get(), Origin::Default)
+        let gamma = match solo.pressure_unit {
+            PressureUnit::Power => DEFAULT_GAMMA_OF_CAP / kind.power_cap.get(),
+            PressureUnit::Utilisation => DEFAULT_GAMMA_OF_UTILISATION,
+            PressureUnit::Throughput | PressureUnit::Share => DEFAULT_GAMMA_OF_OTHERS,
+        };
+        (gamma, Origin::Default)
     } else {
         (mean, Origin::OtherModels)
     }
 }
 
-/// γ = (active time beside the copy · f/F / active time alone − 1) / (power of one copy − idle power).
+/// γ = (active time beside the copy · f/F / active time alone − 1) / (power of one copy − idle power), or over its
+/// pressure where that is not power.
 /// The copies have half of the SMs each; the solo point nearest to that share with the nearest active
 /// time gives the power of one.
-fn gamma_of_self_pair(model: &ModelProfile, kind: &GpuKind) -> Option<f64> {
+fn gamma_of_self_pair(
+    model: &ModelProfile,
+    solo: &SoloCoefficients,
+    kind: &GpuKind,
+) -> Option<f64> {
     let pair = model.self_pair?;
     let clock_ratio = pair.clock.get() / kind.max_clock.get();
     let slowdown = pair.active_pair.get() * clock_ratio / pair.active_alone.get() - 1.0;
@@ -279,15 +421,23 @@ fn gamma_of_self_pair(model: &ModelProfile, kind: &GpuKind) -> Option<f64> {
         let ((share_a, time_a), (share_b, time_b)) = (distance(a), distance(b));
         share_a.total_cmp(&share_b).then(time_a.total_cmp(&time_b))
     })?;
-    let watts = copy.power.get() - kind.idle_power.get();
-    let gamma = slowdown / watts;
-    (watts > 0.0 && gamma.is_finite() && gamma >= 0.0).then_some(gamma)
+    let pressure = match solo.pressure_unit {
+        PressureUnit::Power => copy.power?.get() - kind.idle_power.get(),
+        _ => {
+            let alone = solo.curve.latency_ms(copy.batch.as_f64(), granted_pct(kind, copy.sm));
+            solo.load(copy.batch.get()) / alone
+        }
+    };
+    let gamma = slowdown / pressure;
+    (pressure > 0.0 && gamma.is_finite() && gamma >= 0.0).then_some(gamma)
 }
 
 fn describe_interference(fitted: &Interference, report: &mut FitReport) {
     for (i, (label, value, unit, error, origin)) in fitted.terms.iter().enumerate() {
         report.terms.push(term(label, *value, unit, *origin, *error));
-        for (j, other) in fitted.terms[..i].iter().enumerate() {
+        // Numbers that were set beforehand come last, and are no unknowns of the minimum.
+        let unknowns = if i < fitted.minimum.x.len() { i } else { 0 };
+        for (j, other) in fitted.terms[..unknowns].iter().enumerate() {
             note_correlation(report, [&other.0, label], fitted.minimum.correlation(i, j));
         }
     }
@@ -298,8 +448,16 @@ fn residuals(predictor: &ContentionPredictor, data: &FitData<'_>) -> Option<Resi
     let (mut fitted, mut measured) = (Vec::new(), Vec::new());
     for run in data.colocated {
         let members = members_of(predictor, run).ok()?;
-        fitted.extend(predictor.predict(&members).members.iter().map(|m| m.latency_ms()));
-        measured.extend(run.members.iter().map(|m| m.latency.get()));
+        let predicted = predictor.predict(&members).members;
+        for (m, predicted) in run.members.iter().zip(predicted) {
+            if let Some(latency) = m.latency {
+                fitted.push(predicted.latency_ms());
+                measured.push(latency.get());
+            }
+        }
+    }
+    if measured.is_empty() {
+        return None;
     }
     Some(ResidualSummary::new(&fitted, &measured))
 }

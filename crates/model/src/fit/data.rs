@@ -1,6 +1,8 @@
 //! What a fit is given.
 
 use crate::domain::ModelName;
+use crate::predictor::contention::ContentionCoefficients;
+use crate::predictor::solo::PressureUnit;
 use crate::predictor::{Member, Predictor};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 
@@ -27,6 +29,10 @@ pub struct FitData<'d> {
     pub solo: &'d SoloTable,
     /// What they are used for.
     pub solo_use: SoloUse,
+    /// What stands for the pressure on the memory system; `None` takes the best that was measured.
+    pub pressure: Option<PressureUnit>,
+    /// Constants of another GPU kind in place of the defaults, where no co-location was measured.
+    pub other: Option<&'d ContentionCoefficients>,
 }
 
 impl<'d> FitData<'d> {
@@ -38,6 +44,8 @@ impl<'d> FitData<'d> {
             colocated: &profile.colocated,
             solo: &profile.solo_table,
             solo_use: SoloUse::default(),
+            pressure: None,
+            other: None,
         }
     }
 

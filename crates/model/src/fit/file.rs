@@ -171,6 +171,27 @@ impl KindFile {
         }
     }
 
+    pub(super) fn units(&self) -> SmUnits {
+        self.units
+    }
+
+    /// Makes it the kind of a slice with these units; `shared` gives its power cap, idle power and price.
+    pub(super) fn in_slice<E>(
+        &mut self,
+        slice: &crate::profile::Slice,
+        units: SmUnits,
+        shared: impl Fn(&GpuKind) -> Result<(Watts, Watts, Dollars), E>,
+    ) -> Result<(), E> {
+        let (power_cap, idle_power, price) = shared(&self.gpu_kind())?;
+        self.units = units;
+        (self.power_cap_w, self.idle_power_w, self.price_per_hour) = (power_cap, idle_power, price);
+        self.memory_bytes = slice.memory_bytes.or(self.memory_bytes);
+        if let Some(name) = &slice.kind {
+            self.name = name.clone();
+        }
+        Ok(())
+    }
+
     fn gpu_kind(&self) -> GpuKind {
         GpuKind {
             name: self.name.clone(),

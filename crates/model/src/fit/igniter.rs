@@ -124,7 +124,8 @@ fn fit_model(
         .solo
         .iter()
         .map(|p| {
-            let at_full_clock = p.gpu.get() * clock_ratio(p.clock.get(), kind);
+            let at_full_clock =
+                p.gpu.get() * p.clock.map_or(1.0, |clock| clock_ratio(clock.get(), kind));
             ((p.batch.as_f64(), p.sm.get()), at_full_clock - idle)
         })
         .collect();
@@ -148,12 +149,18 @@ fn fit_model(
     let power_points: Vec<(f64, f64)> = model
         .solo
         .iter()
-        .filter(|p| p.clock >= kind.max_clock)
-        .map(|p| (images_per_s(p), p.power.get() - kind.idle_power.get()))
+        .filter(|p| p.clock.is_none_or(|clock| clock >= kind.max_clock))
+        .filter_map(|p| Some((images_per_s(p), p.power?.get() - kind.idle_power.get())))
         .collect();
-    let power = fit_line(&power_points).ok_or_else(|| {
+    // Where no power was measured at all, no cap is ever reached.
+    let unmeasured = model.solo.iter().all(|p| p.power.is_none());
+    let power = if unmeasured { Some([0.0, 0.0]) } else { fit_line(&power_points) };
+    let power = power.ok_or_else(|| {
         missing(format!("model {name} needs at least two solo points at full clock for its power"))
     })?;
+    if model.kernels == 0 {
+        return Err(missing(format!("model {name} needs `kernels` in profile.toml")));
+    }
     let l2_points: Vec<(f64, f64)> =
         model.solo.iter().filter_map(|p| Some((images_per_s(p), p.l2_pct?))).collect();
     let l2 = fit_line(&l2_points).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! γ, π, δ, ρ and couplings from measured co-locations, with priors (a maximum-a-posteriori fit).
+//! γ, π, δ, ρ, λ and couplings from measured co-locations, with priors (a maximum-a-posteriori fit).
 
 use super::FitError;
 use super::least_squares::{Minimum, Unknown, minimise};
@@ -6,34 +6,46 @@ use super::report::Origin;
 use crate::domain::{ModelId, ModelName};
 use crate::predictor::Member;
 use crate::predictor::contention::{
-    ContentionConstants, ContentionModel, Coupling, NAME, Share, UNKNOWN_COUPLING,
+    Company, ContentionConstants, ContentionModel, Coupling, NAME, Share, UNKNOWN_COUPLING,
 };
-use crate::predictor::solo::SoloModels;
+use crate::predictor::solo::{PressureUnit, SoloModels, SoloTerm, longer};
 use crate::profile::{ColocatedRun, SoloTable};
-use libm::log;
+use libm::{exp, log};
 
 /// Relative size of a residual that counts as one standard deviation.
 const SCALE: f64 = 0.012;
 /// Beyond this many standard deviations a residual counts less and less: e / √(1 + |e| / 3).
 const ROBUST: f64 = 3.0;
-/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W (for a cap of 300 W; a watt of a larger GPU disturbs less), δ in µs,
-/// ρ0, ρ1, π, s; s lies in [0, 1.3].
-const GAMMA: (f64, f64) = (3.0, 0.8);
+/// Priors, as (mean, standard deviation): γ in 10⁻⁴ / W (for a cap of 300 W; a watt of a larger GPU disturbs less),
+/// γ for utilisation and for what stands in for it, δ in µs, ρ0, ρ1, ρ, λ, λ', π, what single models suffer more
+/// in launching, s; s lies in [0, 1.3].
+const GAMMA_OF_POWER: (f64, f64) = (3.0, 0.8);
 const GAMMA_CAP_W: f64 = 300.0;
+const GAMMA_OF_UTILISATION: (f64, f64) = (0.5, 0.2);
+const GAMMA_OF_OTHERS: (f64, f64) = (0.17, 0.1);
 const DELTA: (f64, f64) = (5.0, 1.0);
 const RHO0: (f64, f64) = (0.05, 0.1);
 const RHO1: (f64, f64) = (0.33, 0.15);
+const RHO: (f64, f64) = (0.03, 0.03);
+const LAUNCH: (f64, f64) = (1.3, 0.25);
+const LAUNCH_STEP: (f64, f64) = (0.02, 0.02);
+const LAUNCH_FACTOR: (f64, f64) = (1.0, 0.08);
 const PRESSURE: (f64, f64) = (1.0, 0.15);
 const STRENGTH: (f64, f64) = (0.5, 0.5);
 const LARGEST_STRENGTH: f64 = 1.3;
+/// A member is deep below its launch floor where the GPU needs less than this part of it.
+const DEEP: f64 = 0.5;
+/// With fewer runs λ is set from the deep members alone, and each model suffers alike: fitted to runs of which few
+/// are deep, λ takes over errors of everything else.
+const RUNS_FOR_LAUNCH: usize = 24;
 
 /// A member of a run with everything that does not depend on the unknowns.
 struct Observed {
     model: usize,
     share: Share,
-    /// Model and dynamic power in W of each co-runner.
+    /// Model and pressure of each co-runner.
     others: Vec<(usize, f64)>,
-    /// For each co-runner the position of its coupling.
+    /// For each co-runner the position of its coupling; none where shares sum to more than 100 %.
     couplings: Vec<usize>,
     phi: f64,
     members: usize,
@@ -45,30 +57,79 @@ impl Observed {
     fn misfit(
         &self,
         constants: &ContentionConstants,
-        gamma_per_w: f64,
+        gamma: f64,
+        launch_factor: f64,
         pressure: impl Fn(usize) -> f64,
         strength: impl Fn(usize) -> f64,
     ) -> f64 {
-        let share = Share { gamma_per_w, ..self.share };
-        let others_w: f64 = self.others.iter().map(|(model, watts)| pressure(*model) * watts).sum();
-        let coupling: f64 = self.couplings.iter().map(|pair| strength(*pair)).sum();
-        let predicted = share.gpu_ms(constants, others_w, coupling, self.phi)
-            + share.copies_ms(constants, coupling, self.members);
+        let share = Share { gamma, launch_factor, ..self.share };
+        let company = Company {
+            members: self.members,
+            pressure: self.others.iter().map(|(model, u)| pressure(*model) * u).sum(),
+            coupling: self.couplings.iter().map(|pair| strength(*pair)).sum(),
+            phi: self.phi,
+        };
+        let predicted = share.execution_ms(constants, &company)
+            + share.copies_ms(constants, company.coupling, self.members);
         log(predicted / self.measured_ms) / SCALE
+    }
+
+    /// Whether the launch floor is far above the GPU time, so that the latency tells λ and nothing else.
+    fn is_deep(&self) -> bool {
+        self.share.time_ms < DEEP * self.share.launch_ms
+    }
+
+    /// Execution in company over execution alone.
+    fn slowdown(&self) -> f64 {
+        let alone = longer(self.share.time_ms, self.share.launch_ms);
+        (self.measured_ms - self.share.transfer_ms) / alone
     }
 }
 
 /// The numbers that co-located runs determine.
 pub(super) struct Interference {
     pub constants: ContentionConstants,
+    /// Whether λ was measured.
+    pub launch_measured: bool,
     /// γ of each model; `None` for a model that no run contains.
-    pub gamma_per_w: Vec<Option<f64>>,
+    pub gamma: Vec<Option<f64>>,
     /// π of each model; 1 for a model that no run contains.
     pub pressure: Vec<f64>,
+    /// What each model suffers more in launching; 1 where no run tells.
+    pub launch_factor: Vec<f64>,
     pub couplings: Vec<Coupling>,
     /// (term, value, unit, standard error, origin) of every unknown, in their order.
     pub terms: Vec<(String, f64, &'static str, Option<f64>, Origin)>,
     pub minimum: Minimum,
+}
+
+/// What an unknown stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Gamma(usize),
+    Delta,
+    Rho0,
+    Rho1,
+    Rho,
+    Launch,
+    LaunchStep,
+    Pressure(usize),
+    LaunchFactor(usize),
+    Strength(usize),
+}
+
+/// The unknowns of a fit, each with its prior (mean, standard deviation).
+struct Unknowns(Vec<(Number, (f64, f64))>);
+
+impl Unknowns {
+    fn place(&self, number: Number) -> Option<usize> {
+        self.0.iter().position(|(known, _)| *known == number)
+    }
+
+    /// The places of one kind of number for models or pairs 0 … n − 1.
+    fn places(&self, n: usize, of: impl Fn(usize) -> Number) -> Vec<Option<usize>> {
+        (0..n).map(|i| self.place(of(i))).collect()
+    }
 }
 
 /// Fits all unknowns to the runs. GPU times alone are the measured ones where the solo table has the very
@@ -84,42 +145,63 @@ pub(super) fn fit_interference(
         observe(solo, run, table, &mut pairs, &mut observed)?;
     }
     let names = solo.names();
-    let present: Vec<usize> =
-        (0..names.len()).filter(|m| observed.iter().any(|o| o.model == *m)).collect();
-    let first_constant = present.len();
-    let first_pressure = first_constant + 3;
-    let first_pair = first_pressure + present.len();
-
-    let per_watt = GAMMA_CAP_W / solo.kind().power_cap.get();
-    let mut priors = vec![(GAMMA.0 * per_watt, GAMMA.1 * per_watt); present.len()];
-    priors.extend([DELTA, RHO0, RHO1]);
-    priors.extend(vec![PRESSURE; present.len()]);
-    priors.extend(vec![STRENGTH; pairs.len()]);
-    let unknowns: Vec<Unknown> = priors
+    let fixed = fixed_launch(&observed, runs.len());
+    let unknowns = unknowns(solo, &observed, pairs.len(), fixed.is_some());
+    let base = ContentionConstants {
+        launch: fixed.unwrap_or(ContentionConstants::DEFAULT.launch),
+        ..ContentionConstants::DEFAULT
+    };
+    let (models, numbers) = (names.len(), &unknowns);
+    let gammas = numbers.places(models, Number::Gamma);
+    let pressures = numbers.places(models, Number::Pressure);
+    let factors = numbers.places(models, Number::LaunchFactor);
+    let strengths = numbers.places(pairs.len(), Number::Strength);
+    let constant = [
+        Number::Delta,
+        Number::Rho0,
+        Number::Rho1,
+        Number::Rho,
+        Number::Launch,
+        Number::LaunchStep,
+    ]
+    .map(|number| numbers.place(number));
+    let constants = |x: &[f64]| {
+        let at = |i: usize, default: f64| constant[i].map_or(default, |place| x[place]);
+        ContentionConstants {
+            delta_ms_per_kernel: at(0, base.delta_ms_per_kernel * 1e3) * 1e-3,
+            rho0: at(1, base.rho0),
+            rho1: at(2, base.rho1),
+            rho: at(3, base.rho),
+            launch: at(4, base.launch),
+            launch_step: at(5, base.launch_step),
+        }
+    };
+    let scale = gamma_scale(solo.pressure_unit());
+    let problem: Vec<Unknown> = unknowns
+        .0
         .iter()
-        .enumerate()
-        .map(|(i, (mean, _))| Unknown {
+        .map(|(number, (mean, _))| Unknown {
             start: *mean,
-            lower: 0.0,
-            upper: if i >= first_pair { LARGEST_STRENGTH } else { f64::INFINITY },
+            lower: if *number == Number::Launch { 1.0 } else { 0.0 },
+            upper: match number {
+                Number::Strength(_) => LARGEST_STRENGTH,
+                _ => f64::INFINITY,
+            },
         })
         .collect();
-    let constants = |x: &[f64]| ContentionConstants {
-        delta_ms_per_kernel: x[first_constant] * 1e-3,
-        rho0: x[first_constant + 1],
-        rho1: x[first_constant + 2],
-    };
-    let places: Vec<usize> =
-        (0..names.len()).map(|m| present.iter().position(|p| *p == m).unwrap_or(0)).collect();
-    let minimum = minimise(&unknowns, |x| {
+    let minimum = minimise(&problem, |x| {
         let constants = constants(x);
+        let or = |place: Option<usize>, default: f64| place.map_or(default, |place| x[place]);
         let misfit = observed.iter().map(|o| {
-            let gamma = x[places[o.model]] * 1e-4;
-            let pressure = |model: usize| x[first_pressure + places[model]];
-            let e = o.misfit(&constants, gamma, pressure, |pair| x[first_pair + pair]);
+            let gamma = or(gammas[o.model], 0.0) * scale;
+            let factor = or(factors[o.model], 1.0);
+            let pressure = |model: usize| or(pressures[model], 1.0);
+            let strength = |pair: usize| or(strengths[pair], UNKNOWN_COUPLING);
+            let e = o.misfit(&constants, gamma, factor, pressure, strength);
             e / (1.0 + e.abs() / ROBUST).sqrt()
         });
-        let from_prior = x.iter().zip(&priors).map(|(x, (mean, deviation))| (x - mean) / deviation);
+        let from_prior =
+            x.iter().zip(&unknowns.0).map(|(x, (_, (mean, deviation)))| (x - mean) / deviation);
         misfit.chain(from_prior).collect()
     })
     .ok_or_else(|| FitError::Degenerate {
@@ -128,12 +210,7 @@ pub(super) fn fit_interference(
     })?;
 
     let x = &minimum.x;
-    let mut gamma_per_w = vec![None; names.len()];
-    let mut pressure = vec![1.0; names.len()];
-    for (i, model) in present.iter().enumerate() {
-        gamma_per_w[*model] = Some(x[i] * 1e-4);
-        pressure[*model] = x[first_pressure + i];
-    }
+    let or = |place: Option<usize>, default: f64| place.map_or(default, |place| x[place]);
     let pair_names: Vec<[ModelName; 2]> = pairs
         .iter()
         .map(|pair| {
@@ -142,39 +219,108 @@ pub(super) fn fit_interference(
             pair
         })
         .collect();
-    let label = |i: usize| {
-        if i < first_constant {
-            (format!("gamma {}", names[present[i]]), 1e-4, "1/W")
-        } else if i < first_pressure {
-            match i - first_constant {
-                0 => ("delta".to_owned(), 1e-3, "ms per kernel"),
-                1 => ("rho0".to_owned(), 1.0, "1"),
-                _ => ("rho1".to_owned(), 1.0, "1"),
-            }
-        } else if i < first_pair {
-            (format!("pressure {}", names[present[i - first_pressure]]), 1.0, "1")
-        } else {
-            let [a, b] = &pair_names[i - first_pair];
+    let of_gamma = solo.pressure_unit().of_gamma();
+    let label = |number: Number| match number {
+        Number::Gamma(m) => (format!("gamma {}", names[m]), scale, of_gamma),
+        Number::Delta => ("delta".to_owned(), 1e-3, "ms per kernel"),
+        Number::Rho0 => ("rho0".to_owned(), 1.0, "1"),
+        Number::Rho1 => ("rho1".to_owned(), 1.0, "1"),
+        Number::Rho => ("rho".to_owned(), 1.0, "1"),
+        Number::Launch => ("lambda".to_owned(), 1.0, "1"),
+        Number::LaunchStep => ("lambda'".to_owned(), 1.0, "1"),
+        Number::Pressure(m) => (format!("pressure {}", names[m]), 1.0, "1"),
+        Number::LaunchFactor(m) => (format!("lambda factor {}", names[m]), 1.0, "1"),
+        Number::Strength(pair) => {
+            let [a, b] = &pair_names[pair];
             (format!("coupling {a} + {b}"), 1.0, "1")
         }
     };
-    let terms = (0..x.len()).map(|i| {
-        let (term, scale, unit) = label(i);
+    let terms = unknowns.0.iter().enumerate().map(|(i, (number, _))| {
+        let (term, scale, unit) = label(*number);
         let error = minimum.standard_error(i).map(|e| e * scale);
         (term, x[i] * scale, unit, error, Origin::Colocated)
     });
-    let couplings = pair_names
-        .iter()
-        .enumerate()
-        .map(|(i, pair)| Coupling { models: pair.clone(), strength: x[first_pair + i] });
+    let couplings = pair_names.iter().zip(&strengths).map(|(pair, place)| Coupling {
+        models: pair.clone(),
+        strength: or(*place, UNKNOWN_COUPLING),
+    });
+    let mut terms: Vec<_> = terms.collect();
+    if let Some(launch) = fixed {
+        terms.push(("lambda".to_owned(), launch, "1", None, Origin::Colocated));
+    }
     Ok(Interference {
         constants: constants(x),
-        gamma_per_w,
-        pressure,
+        launch_measured: fixed.is_some() || constant[4].is_some(),
+        gamma: gammas.iter().map(|place| place.map(|place| x[place] * scale)).collect(),
+        pressure: pressures.iter().map(|place| or(*place, 1.0)).collect(),
+        launch_factor: factors.iter().map(|place| or(*place, 1.0)).collect(),
         couplings: couplings.collect(),
-        terms: terms.collect(),
+        terms,
         minimum: minimum.clone(),
     })
+}
+
+/// The unit in which γ is fitted, so that it is of the order of 1.
+fn gamma_scale(unit: PressureUnit) -> f64 {
+    if unit == PressureUnit::Power { 1e-4 } else { 1.0 }
+}
+
+/// λ = exp((ln 1.3 + Σ ln slowdown) / (1 + m)) over m deep members of pairs, where runs are few: the plain median of
+/// two may sit in a slow mode that some models have.
+fn fixed_launch(observed: &[Observed], runs: usize) -> Option<f64> {
+    let deep = observed.iter().filter(|o| o.members == 2 && o.is_deep());
+    let logs: Vec<f64> = deep.map(|o| log(o.slowdown())).collect();
+    if logs.is_empty() || runs >= RUNS_FOR_LAUNCH {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen members")]
+    let mean = (log(LAUNCH.0) + logs.iter().sum::<f64>()) / (1.0 + logs.len() as f64);
+    Some(exp(mean).max(1.0))
+}
+
+fn unknowns(
+    solo: &SoloModels,
+    observed: &[Observed],
+    pairs: usize,
+    launch_is_fixed: bool,
+) -> Unknowns {
+    let present: Vec<usize> = (0..solo.names().len())
+        .filter(|m| observed.iter().any(|o| o.model == *m || o.others.iter().any(|(n, _)| n == m)))
+        .collect();
+    let victims = present.iter().filter(|m| observed.iter().any(|o| o.model == **m));
+    let gamma = match solo.pressure_unit() {
+        PressureUnit::Power => {
+            let per_watt = GAMMA_CAP_W / solo.kind().power_cap.get();
+            (GAMMA_OF_POWER.0 * per_watt, GAMMA_OF_POWER.1 * per_watt)
+        }
+        PressureUnit::Utilisation => GAMMA_OF_UTILISATION,
+        PressureUnit::Throughput | PressureUnit::Share => GAMMA_OF_OTHERS,
+    };
+    let mut unknowns: Vec<(Number, (f64, f64))> =
+        victims.map(|m| (Number::Gamma(*m), gamma)).collect();
+    unknowns.push((Number::Delta, DELTA));
+    // Without copies of their own, ρ stands for what they suffer.
+    if observed.iter().any(|o| o.share.transfer_ms > 0.0) {
+        unknowns.extend([(Number::Rho0, RHO0), (Number::Rho1, RHO1)]);
+    } else {
+        unknowns.push((Number::Rho, RHO));
+    }
+    let deep_of = |m: usize| observed.iter().any(|o| o.model == m && o.is_deep());
+    if !launch_is_fixed && observed.iter().any(|o| o.members == 2 && o.is_deep()) {
+        unknowns.push((Number::Launch, LAUNCH));
+    }
+    if observed.iter().any(|o| o.members > 2 && o.is_deep()) {
+        unknowns.push((Number::LaunchStep, LAUNCH_STEP));
+    }
+    unknowns.extend(present.iter().map(|m| (Number::Pressure(*m), PRESSURE)));
+    if !launch_is_fixed {
+        let of = present.iter().filter(|m| deep_of(**m));
+        unknowns.extend(of.map(|m| (Number::LaunchFactor(*m), LAUNCH_FACTOR)));
+    }
+    let coupled = |pair: &usize| observed.iter().any(|o| o.couplings.contains(pair));
+    let pairs = (0..pairs).filter(coupled);
+    unknowns.extend(pairs.map(|pair| (Number::Strength(pair), STRENGTH)));
+    Unknowns(unknowns)
 }
 
 fn observe(
@@ -194,19 +340,43 @@ fn observe(
         })?;
         members.push(Member { model: ModelId::new(model), batch: m.batch, sm: m.sm });
     }
-    let terms: Vec<_> = members.iter().map(|member| solo.term(member)).collect();
-    let demand_w: f64 =
-        terms.iter().fold(solo.kind().idle_power.get(), |sum, term| sum + term.power_w);
+    let total_pct: f64 = members.iter().map(|m| m.sm.get()).sum();
+    let part = if total_pct > 100.0 + 1e-6 { 100.0 / total_pct } else { 1.0 };
+    let term = |member: &Member| {
+        if part < 1.0 { solo.term_of_part(member, part) } else { solo.term(member) }
+    };
+    let terms: Vec<SoloTerm> = members.iter().map(term).collect();
+    let demand_w: f64 = terms
+        .iter()
+        .fold(solo.kind().idle_power.get(), |sum, term| sum + solo.power_w(term));
     let phi = solo.clock_ratio(demand_w);
     for (i, member) in members.iter().enumerate() {
+        let Some(latency) = run.members[i].latency else { continue };
         let measured = table
-            .find(&run.members[i].model, member.batch, member.sm)
-            .and_then(|row| solo.time_from_latency(member, row.latency.get()));
+            .latency_ms(&run.members[i].model, member.batch, member.sm)
+            .and_then(|ms| solo.term_from_latency(member, ms));
+        let own = match measured {
+            // Alone with its share it is as far from the curve as with a part of it.
+            Some(found) if part < 1.0 => {
+                let curve = solo.term(member);
+                let launch = if curve.launch_ms > 0.0 { found.launch_ms / curve.launch_ms } else { 1.0 };
+                SoloTerm {
+                    time_ms: terms[i].time_ms * found.time_ms / curve.time_ms,
+                    launch_ms: terms[i].launch_ms * launch,
+                    ..terms[i]
+                }
+            }
+            Some(found) => found,
+            None => terms[i],
+        };
         let coefficients = &solo.coefficients()[member.model.index()];
         let mut couplings = Vec::new();
         let mut beside = Vec::new();
         for (j, other) in members.iter().enumerate().filter(|(j, _)| *j != i) {
-            beside.push((other.model.index(), terms[j].power_w));
+            beside.push((other.model.index(), terms[j].pressure));
+            if part < 1.0 {
+                continue;
+            }
             let (a, b) = (member.model.index(), other.model.index());
             let pair = [a.min(b), a.max(b)];
             let known = pairs.iter().position(|p| *p == pair);
@@ -218,17 +388,19 @@ fn observe(
         observed.push(Observed {
             model: member.model.index(),
             share: Share {
-                time_ms: measured.unwrap_or(terms[i].time_ms),
+                time_ms: own.time_ms,
+                launch_ms: own.launch_ms,
                 transfer_ms: coefficients.transfer(member.batch),
                 idle_ms: coefficients.idle_ms.get(),
                 kernels: f64::from(coefficients.kernels),
-                gamma_per_w: 0.0,
+                gamma: 0.0,
+                launch_factor: 1.0,
             },
             others: beside,
             couplings,
             phi,
             members: members.len(),
-            measured_ms: run.members[i].latency.get(),
+            measured_ms: latency.get(),
         });
     }
     Ok(())
@@ -257,7 +429,8 @@ pub fn couplings_from(
         let minimum = minimise(&[unknown], |x| {
             let misfit = own.iter().map(|o| {
                 let pressure = |model: usize| models[model].pressure;
-                o.misfit(constants, models[o.model].gamma_per_w, pressure, |_| x[0])
+                let ContentionModel { gamma, launch_factor, .. } = &models[o.model];
+                o.misfit(constants, *gamma, *launch_factor, pressure, |_| x[0])
             });
             misfit.chain([(x[0] - STRENGTH.0) / STRENGTH.1]).collect()
         });

@@ -17,6 +17,7 @@ mod least_squares;
 mod occupancy;
 mod registry;
 mod report;
+mod slice;
 mod solo;
 
 pub use baselines::{fit_gpulets, fit_isolated, fit_scaled};
@@ -31,6 +32,7 @@ pub use file::{
 pub use igniter::fit_igniter;
 pub use interference::couplings_from;
 pub use registry::{PREDICTORS, fit_predictor};
+pub use solo::fit_latency_curve;
 pub use report::{CorrelatedTerms, DataUsed, FitReport, ModelResiduals, Origin, TermReport};
 
 pub use crate::predictor::Validity;

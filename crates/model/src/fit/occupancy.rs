@@ -67,7 +67,7 @@ pub(super) fn waves(model: &ModelProfile, kind: &GpuKind) -> Option<Waves> {
         batch: first.batch.get(),
         sms: sms(kind, first.sm),
         kernels: kernels.collect(),
-        smooth: SoloCurve { a_ms: 0.0, w_ms_pct: 0.0, g_ms_pct: 0.0, d_ms: 0.0 },
+        smooth: SoloCurve { a_ms: 0.0, w_ms_pct: 0.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 },
     };
     let points: Vec<(f64, f64, f64)> = model
         .solo

@@ -10,11 +10,25 @@ use crate::predictor::Predictor;
 /// The names of all predictors.
 pub const PREDICTORS: &[&str] = &["igniter", "contention", "gpulets", "solo", "solo_scaled"];
 
-/// Fits the predictor of that name.
+/// Fits the predictor of that name; for a profile of a slice, to the whole GPU, and takes the slice of it.
 ///
 /// # Errors
-/// For an unknown name, and those of the predictor's own fit.
+/// For an unknown name, those of the predictor's own fit, and for a slice where the form knows none.
 pub fn fit_predictor(
+    name: &str,
+    data: &FitData<'_>,
+) -> Result<(Box<dyn Predictor>, CoefficientsFile), FitError> {
+    let (predictor, file) = fit_whole(name, data)?;
+    match &data.profile.slice {
+        None => Ok((predictor, file)),
+        Some(slice) => {
+            let file = super::slice::sliced(file, slice)?;
+            Ok((file.predictor(), file))
+        }
+    }
+}
+
+fn fit_whole(
     name: &str,
     data: &FitData<'_>,
 ) -> Result<(Box<dyn Predictor>, CoefficientsFile), FitError> {

@@ -4,20 +4,33 @@ use super::least_squares::{Minimum, Unknown, minimise, non_negative};
 use super::occupancy;
 use crate::domain::GpuKind;
 use crate::predictor::Validity;
-use crate::predictor::solo::{ClockLaw, SoloCoefficients, SoloCurve, granted_units};
-use crate::profile::ModelProfile;
-use crate::units::SmPercent;
+use crate::predictor::solo::{ClockLaw, PressureUnit, SoloCoefficients, SoloCurve, granted_units};
+use crate::profile::{ModelProfile, SoloTable};
+use crate::units::{BatchSize, SmPercent};
 use libm::{exp, log};
 
 /// The fit of one model alone.
 pub(super) struct SoloFit {
     pub coefficients: SoloCoefficients,
-    /// GPU time at full clock: (fitted, measured), in ms.
+    /// GPU time at full clock, or launch time where that leads: (fitted, measured), in ms.
     pub residuals: Vec<(f64, f64)>,
-    /// The optimum in ln(a, w, g, d).
+    /// The optimum in ln(a, w, g, d), and ln(l) where there is a launch floor.
     pub minimum: Minimum,
-    /// Whether copies were measured (else they come from bytes and bandwidth).
-    pub copies_measured: bool,
+    /// Where the copies come from.
+    pub copies: Copies,
+    /// Whether launching leads at every solo point, so that they say nothing of the GPU time.
+    pub launch_bound_everywhere: bool,
+}
+
+/// Where the times of host copies come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// Whole latency less GPU time.
+    Measured,
+    /// Bytes over bandwidth.
+    Computed,
+    /// Nothing tells them from the GPU time, which holds them.
+    Included,
 }
 
 /// The percentage that a share is rounded up to.
@@ -63,21 +76,109 @@ pub(super) fn fit_curve_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve,
             upper: f64::INFINITY,
         })
         .collect();
-    let curve = |u: &[f64]| SoloCurve {
+    let minimum = minimise(&unknowns, |u| {
+        let curve = curve_of(u);
+        points.iter().map(|(b, r, y)| log(curve.time_ms(*b, *r) / y)).collect()
+    })?;
+    Some((curve_of(&minimum.x), minimum))
+}
+
+fn curve_of(u: &[f64]) -> SoloCurve {
+    SoloCurve {
         a_ms: exp(u[0]),
         w_ms_pct: exp(u[1]),
         g_ms_pct: exp(u[2]),
         d_ms: exp(u[3]),
-    };
-    let minimum = minimise(&unknowns, |u| {
-        let curve = curve(u);
-        points.iter().map(|(b, r, y)| log(curve.time_ms(*b, *r) / y)).collect()
-    })?;
-    Some((curve(&minimum.x), minimum))
+        launch_ms: u.get(4).map_or(0.0, |u| exp(*u)),
+    }
 }
 
-/// Fits one model alone; `None` when its points determine no curve.
-pub(super) fn fit_solo(model: &ModelProfile, kind: &GpuKind, clock: ClockLaw) -> Option<SoloFit> {
+/// Relative size of a residual of a solo latency that counts as one standard deviation.
+const SCALE: f64 = 0.02;
+/// How far (in the logarithm) the five numbers may run from their start before that counts as one standard
+/// deviation: keeps numbers that the points do not determine from running off.
+const LEASH: f64 = 3.0;
+/// From this number of points on single ones that lie far off count less: 2 (√(1 + e²) − 1) instead of e².
+const MANY: usize = 13;
+
+/// Fits curve and launch floor to points as [`fit_curve_points`] does. Two starts, of which the better
+/// optimum counts: with few points the first may take the floor for GPU time.
+pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve, Minimum)> {
+    if points.len() < 4 {
+        return None;
+    }
+    let rows: Vec<([f64; 4], f64)> = points
+        .iter()
+        .map(|(b, r, y)| ([1.0 / y, b / (r * y), 1.0 / (r * y), b / y], 1.0))
+        .collect();
+    let [_, w, g, d] = non_negative(&rows)?;
+    let least = points.iter().map(|p| p.2).fold(f64::INFINITY, f64::min);
+    let hardest = points.iter().max_by(|x, y| (x.0 / x.1).total_cmp(&(y.0 / y.1)))?;
+    let (batch, share, longest) = *hardest;
+    let starts = [
+        [0.3 * least, w.max(0.1), g.max(1e-2), d.max(1e-4), 0.97 * least],
+        [0.2 * least, 0.8 * longest * share / batch, 0.1 * longest * share, 1e-3, 0.97 * least],
+    ];
+    let found = starts.iter().filter_map(|start| {
+        let start = start.map(|v| log(v.max(1e-6)));
+        let unknowns = start.map(|start| Unknown {
+            start,
+            lower: f64::NEG_INFINITY,
+            upper: f64::INFINITY,
+        });
+        minimise(&unknowns, |u| {
+            let curve = curve_of(u);
+            let misfit = points.iter().map(|(b, r, y)| {
+                let e = log(curve.latency_ms(*b, *r) / y) / SCALE;
+                if points.len() < MANY {
+                    e
+                } else {
+                    e.signum() * (2.0 * ((1.0 + e * e).sqrt() - 1.0)).sqrt()
+                }
+            });
+            misfit.chain(u.iter().zip(start).map(|(u, start)| (u - start) / LEASH)).collect()
+        })
+    });
+    let best = found.min_by(|a, b| a.cost.total_cmp(&b.cost))?;
+    Some((curve_of(&best.x), best))
+}
+
+/// Two points whose work for each SM differs by at least this factor tell whether latency follows it.
+const LEVER: f64 = 2.0;
+/// d ln(latency) / d ln(batch / share) below which the host leads. Compiled engines on a V100 stay above 0.3
+/// even where their work is least; kernels launched one by one give 0.
+const FLAT: f64 = 0.15;
+/// By how many squared standard deviations a floor must improve the fit to be believed without flat points,
+/// and how many points that needs.
+const EVIDENCE: f64 = 30.0;
+const POINTS_FOR_EVIDENCE: usize = 6;
+
+/// Whether the points show a launch floor: latency that does not follow the work for each SM, or a fit that is
+/// clearly better with one.
+fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &SoloCurve) -> bool {
+    let flat = points.iter().any(|easy| {
+        points.iter().any(|hard| {
+            let lever = (hard.0 / hard.1) / (easy.0 / easy.1);
+            let harder = hard.0 >= easy.0 && hard.1 <= easy.1 && lever >= LEVER;
+            harder && log(hard.2 / easy.2) / log(lever) < FLAT
+        })
+    });
+    let misfit = |curve: &SoloCurve| -> f64 {
+        let squares = points.iter().map(|(b, r, y)| (log(curve.latency_ms(*b, *r) / y) / SCALE).powi(2));
+        squares.sum()
+    };
+    let better = misfit(plain) - misfit(floored) > EVIDENCE;
+    flat || (points.len() >= POINTS_FOR_EVIDENCE && better)
+}
+
+/// Fits one model alone, its pressure in `unit`; `None` when its points determine no curve.
+pub(super) fn fit_solo(
+    model: &ModelProfile,
+    kind: &GpuKind,
+    clock: ClockLaw,
+    unit: PressureUnit,
+    table: &SoloTable,
+) -> Option<SoloFit> {
     let waves = occupancy::waves(model, kind);
     let ratio = |batch: u32, sm: SmPercent| {
         let (share, sms) = (granted_pct(kind, sm), 2 * granted_units(kind, sm).get());
@@ -88,32 +189,150 @@ pub(super) fn fit_solo(model: &ModelProfile, kind: &GpuKind, clock: ClockLaw) ->
         .solo
         .iter()
         .map(|p| {
-            let clock_ratio = (p.clock.get() / kind.max_clock.get()).min(1.0);
-            let time = p.gpu.get() * clock_ratio;
+            let time = p.gpu.get() * p.clock_ratio(kind);
             (p.batch.as_f64(), granted_pct(kind, p.sm), time, ratio(p.batch.get(), p.sm))
         })
         .collect();
     let smooth_points: Vec<(f64, f64, f64)> =
         points.iter().map(|(b, r, y, waves)| (*b, *r, y / waves)).collect();
-    let (curve, minimum) = fit_curve_points(&smooth_points)?;
+    let (mut curve, mut minimum) = fit_curve_points(&smooth_points)?;
+    if model.launch_bound != Some(false)
+        && let Some((floored, better)) = fit_launch_points(&smooth_points)
+        && (model.launch_bound == Some(true) || is_launch_bound(&smooth_points, &curve, &floored))
+    {
+        (curve, minimum) = (floored, better);
+    }
     let residuals =
-        points.iter().map(|(b, r, y, waves)| (curve.time_ms(*b, *r) * waves, *y)).collect();
-    let (transfer_ms, copies_measured) = fit_copies(model, kind);
+        points.iter().map(|(b, r, y, waves)| (curve.latency_ms(*b, *r) * waves, *y)).collect();
+    let launch_bound_everywhere =
+        points.iter().all(|(b, r, ..)| curve.time_ms(*b, *r) < curve.launch_ms);
+    let (transfer_ms, copies) = fit_copies(model, kind);
     let bytes = model.input.as_f64() + model.output.as_f64();
     let coefficients = SoloCoefficients {
         name: model.name.clone(),
         curve,
-        energy_mj: fit_energy(model, kind, clock, &curve)?,
+        pressure_unit: unit,
+        load: fit_load(model, kind, clock, &curve, unit, table)?,
         transfer_ms,
         load_part: if bytes > 0.0 { model.input.as_f64() / bytes } else { 1.0 },
-        kernels: model.kernels,
+        kernels: if model.kernels > 0 { model.kernels } else { kernels_of(curve.launch_ms) },
         idle_ms: model.idle,
         memory_bytes: model.memory,
         validity: validity(model),
         waves,
         corrections: Vec::new(),
+        pressure_corrections: Vec::new(),
     };
-    Some(SoloFit { coefficients, residuals, minimum, copies_measured })
+    Some(SoloFit { coefficients, residuals, minimum, copies, launch_bound_everywhere })
+}
+
+/// Kernels that the host launches in this time, at 28 µs each: 27 to 32 µs were measured for four models on a host with
+/// an A100 and kernels launched one by one.
+fn kernels_of(launch_ms: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, and times are not negative"
+    )]
+    let kernels = (launch_ms / 0.028).round() as u32;
+    kernels
+}
+
+/// What stands for the pressure of every model: power where it was measured; else L2 and DRAM utilisation, else
+/// requests per second, else the share of the SMs' time. `None` where the one that is `wanted` was not measured of
+/// every model.
+pub(super) fn pressure_unit(
+    models: &[ModelProfile],
+    kind: &GpuKind,
+    table: &SoloTable,
+    wanted: Option<PressureUnit>,
+) -> Option<PressureUnit> {
+    let every = |has: &dyn Fn(&ModelProfile) -> bool| models.iter().all(has);
+    let above_idle = |m: &ModelProfile| {
+        m.solo.iter().any(|p| p.power.is_some_and(|power| power > kind.idle_power))
+    };
+    let is_measured = |unit: PressureUnit| match unit {
+        PressureUnit::Power => every(&above_idle),
+        PressureUnit::Utilisation => every(&|m| !utilisations(m, table).is_empty()),
+        PressureUnit::Throughput => every(&|m| largest_rate(m, table) > 0.0),
+        PressureUnit::Share => true,
+    };
+    let order = [
+        PressureUnit::Power,
+        PressureUnit::Utilisation,
+        PressureUnit::Throughput,
+        PressureUnit::Share,
+    ];
+    order.into_iter().filter(|unit| wanted.is_none_or(|w| w == *unit)).find(|unit| is_measured(*unit))
+}
+
+/// Fits curve and launch floor to latencies alone (batch size, share in %, ms), as a profile's fit does; `None` with
+/// fewer than four points, or when they determine no curve.
+#[must_use]
+pub fn fit_latency_curve(points: &[(f64, f64, f64)]) -> Option<SoloCurve> {
+    let (plain, _) = fit_curve_points(points)?;
+    match fit_launch_points(points) {
+        Some((floored, _)) if is_launch_bound(points, &plain, &floored) => Some(floored),
+        _ => Some(plain),
+    }
+}
+
+/// (batch, share, mean of L2 and DRAM utilisation as a fraction) of every configuration where both were measured.
+pub(super) fn utilisations(
+    model: &ModelProfile,
+    table: &SoloTable,
+) -> Vec<(BatchSize, SmPercent, f64)> {
+    let mean = |l2: Option<f64>, dram: Option<f64>| Some((l2? + dram?) / 200.0).filter(|u| *u > 0.0);
+    let own = model.solo.iter().map(|p| (p.batch, p.sm, mean(p.l2_pct, p.dram_pct)));
+    let rows = table.rows.iter().filter(|row| row.model == model.name);
+    let further = rows.map(|row| (row.batch, row.sm, mean(row.l2_pct, row.dram_pct)));
+    let mut found: Vec<(BatchSize, SmPercent, f64)> = Vec::new();
+    for (batch, sm, used) in own.chain(further) {
+        if let Some(used) = used
+            && found.iter().all(|known| (known.0, known.1) != (batch, sm))
+        {
+            found.push((batch, sm, used));
+        }
+    }
+    found
+}
+
+/// The most requests per second that were measured of a model alone; 0 where none were.
+fn largest_rate(model: &ModelProfile, table: &SoloTable) -> f64 {
+    let own = model.solo.iter().filter_map(|p| p.throughput_img_s);
+    let rows = table.rows.iter().filter(|row| row.model == model.name);
+    own.chain(rows.filter_map(|row| row.throughput_img_s)).fold(0.0, f64::max)
+}
+
+/// e0 and e1 in the unit of the pressure.
+fn fit_load(
+    model: &ModelProfile,
+    kind: &GpuKind,
+    clock: ClockLaw,
+    curve: &SoloCurve,
+    unit: PressureUnit,
+    table: &SoloTable,
+) -> Option<[f64; 2]> {
+    match unit {
+        PressureUnit::Power => fit_energy(model, kind, clock, curve),
+        PressureUnit::Utilisation => {
+            let points: Vec<(f64, f64, f64)> = utilisations(model, table)
+                .iter()
+                .map(|(batch, sm, used)| {
+                    let (b, r) = (batch.as_f64(), granted_pct(kind, *sm));
+                    let alone = curve.latency_ms(b, r);
+                    // Profilers look while a kernel runs; pressure is what is there on average.
+                    (b, alone, used * curve.time_ms(b, r) / alone)
+                })
+                .collect();
+            limited_load(&points, curve)
+        }
+        PressureUnit::Throughput => Some([0.0, 1000.0 / largest_rate(model, table)]),
+        PressureUnit::Share => {
+            let e1 = curve.w_ms_pct / 100.0;
+            Some([(curve.g_ms_pct / 100.0).min(curve.largest_fixed_energy() * e1), e1])
+        }
+    }
 }
 
 /// e0 and e1: non-negative, by relative least squares of (e0 + e1 b) / t on the power above idle.
@@ -131,16 +350,23 @@ fn fit_energy(
         .solo
         .iter()
         .filter_map(|p| {
-            let demand = if p.clock.get() < full && clock.kappa_per_w > 0.0 {
-                cap + (full - p.clock.get()) / (clock.kappa_per_w * full)
+            let below = p.clock.map_or(0.0, |clock| full - clock.get());
+            let demand = if below > 0.0 && clock.kappa_per_w > 0.0 {
+                cap + below / (clock.kappa_per_w * full)
             } else {
-                p.power.get()
+                p.power?.get()
             };
             let dynamic = demand - kind.idle_power.get();
-            let time = curve.time_ms(p.batch.as_f64(), granted_pct(kind, p.sm));
+            let time = curve.latency_ms(p.batch.as_f64(), granted_pct(kind, p.sm));
             (dynamic > 0.0).then_some((p.batch.as_f64(), time, dynamic))
         })
         .collect();
+    limited_load(&points, curve)
+}
+
+/// e0 and e1 from (batch, latency alone, pressure): non-negative, by relative least squares; e0 no larger than
+/// [`SoloCurve::largest_fixed_energy`] allows.
+fn limited_load(points: &[(f64, f64, f64)], curve: &SoloCurve) -> Option<[f64; 2]> {
     let rows: Vec<([f64; 2], f64)> =
         points.iter().map(|(b, t, p)| ([1.0 / (t * p), b / (t * p)], 1.0)).collect();
     let [e0, e1] = non_negative(&rows)?;
@@ -155,8 +381,8 @@ fn fit_energy(
 }
 
 /// c0 and c1: a non-negative relative least-squares line through (latency − GPU time), and whether that
-/// was measured; else from the bytes of a request and the bandwidth.
-fn fit_copies(model: &ModelProfile, kind: &GpuKind) -> ([f64; 2], bool) {
+/// was measured; nothing where the GPU time holds them; else from the bytes of a request and the bandwidth.
+fn fit_copies(model: &ModelProfile, kind: &GpuKind) -> ([f64; 2], Copies) {
     let rows: Vec<([f64; 2], f64)> = model
         .solo
         .iter()
@@ -166,10 +392,11 @@ fn fit_copies(model: &ModelProfile, kind: &GpuKind) -> ([f64; 2], bool) {
         })
         .collect();
     match non_negative(&rows) {
-        Some(line) if rows.len() >= 2 => (line, true),
+        Some(line) if rows.len() >= 2 => (line, Copies::Measured),
+        _ if model.solo.iter().any(|p| p.with_copies) => ([0.0, 0.0], Copies::Included),
         _ => {
             let bytes = model.input.as_f64() + model.output.as_f64();
-            ([0.0, kind.transfer_time(bytes).get()], false)
+            ([0.0, kind.transfer_time(bytes).get()], Copies::Computed)
         }
     }
 }
@@ -180,7 +407,7 @@ mod tests {
 
     #[test]
     fn the_p_norm_curve_is_found_again() {
-        let truth = SoloCurve { a_ms: 1.5, w_ms_pct: 60.0, g_ms_pct: 8.0, d_ms: 0.05 };
+        let truth = SoloCurve { a_ms: 1.5, w_ms_pct: 60.0, g_ms_pct: 8.0, d_ms: 0.05, launch_ms: 0.0 };
         let mut points = Vec::new();
         for b in [1.0, 16.0, 32.0] {
             for r in [10.0, 50.0, 100.0] {
@@ -202,14 +429,19 @@ mod tests {
         // vgg19 has e0 = 109.5, e1 = 519.0 mJ, copies 0.0156 + 0.05477 b ms.
         let profile = crate::profile::load("v100").unwrap();
         let clock = ClockLaw { kappa_per_w: 6.70e-4 };
-        let of =
-            |i: usize| fit_solo(&profile.models[i], &profile.kind, clock).unwrap().coefficients;
+        let table = SoloTable::default();
+        let fit = |i: usize| {
+            let model = &profile.models[i];
+            fit_solo(model, &profile.kind, clock, PressureUnit::Power, &table).unwrap()
+        };
+        let of = |i: usize| fit(i).coefficients;
+        assert!((0..4).all(|i| of(i).curve.launch_ms <= 0.0), "compiled engines have no floor");
         let curve = of(1).curve;
         assert!((curve.a_ms - 1.8495).abs() < 1e-3 && (curve.w_ms_pct - 55.126).abs() < 1e-2);
         assert!((curve.g_ms_pct - 8.499).abs() < 1e-2 && (curve.d_ms - 0.0809).abs() < 1e-3);
         let vgg19 = of(2);
-        assert!((vgg19.energy_mj[0] - 109.5).abs() < 0.5, "{:?}", vgg19.energy_mj);
-        assert!((vgg19.energy_mj[1] - 519.0).abs() < 0.5);
+        assert!((vgg19.load[0] - 109.5).abs() < 0.5, "{:?}", vgg19.load);
+        assert!((vgg19.load[1] - 519.0).abs() < 0.5);
         assert!((vgg19.transfer_ms[1] - 0.05477).abs() < 1e-4);
     }
 }

@@ -83,14 +83,19 @@ pub trait Predictor: Debug + Send + Sync {
         out
     }
 
-    /// How far the measured latency of a member may lie from its prediction, or `None` for a predictor
-    /// that cannot say.
+    /// How far the measured latency of the member at place `of` may lie from its prediction, or `None` for
+    /// a predictor that cannot say.
     ///
     /// # Panics
-    /// As [`Predictor::predict_into`].
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
-        let _ = members;
+    /// As [`Predictor::predict_into`], and when `of` is no place of `members`.
+    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
+        let _ = (members, of);
         None
+    }
+
+    /// What was not measured on this GPU kind, although predictions of co-locations rest on it.
+    fn assumed(&self) -> &[String] {
+        &[]
     }
 
     /// The predictor as one whose members feel each other only through sums, where it is one. Planners

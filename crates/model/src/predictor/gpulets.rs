@@ -116,7 +116,7 @@ impl Predictor for GpuletsPredictor {
         out.members.clear();
         let mut demand_w = self.solo.kind().idle_power.get();
         for (i, member) in members.iter().enumerate() {
-            demand_w += self.solo.term(member).power_w;
+            demand_w += self.solo.power_w(&self.solo.term(member));
             let slowdown = if members.len() > 1 {
                 let features = self.features(members, i);
                 let terms = self.coefficients.regression.iter().zip(features);
@@ -129,8 +129,8 @@ impl Predictor for GpuletsPredictor {
         self.solo.set_power(demand_w, out);
     }
 
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
-        Some(self.coefficients.bounds.of(members, |member| self.solo.is_measured(member)))
+    fn uncertainty(&self, members: &[Member], _of: usize) -> Option<Uncertainty> {
+        Some(self.coefficients.bounds.of(members, [1.0, 0.0], |member| self.solo.is_measured(member)))
     }
 }
 

@@ -70,15 +70,15 @@ impl Predictor for IsolatedPredictor {
         let factor = self.factor.filter(|_| members.len() > 1).unwrap_or(1.0);
         let mut demand_w = self.solo.kind().idle_power.get();
         for member in members {
-            demand_w += self.solo.term(member).power_w;
+            demand_w += self.solo.power_w(&self.solo.term(member));
             out.members.push(scaled(&self.solo, member, factor));
         }
         self.solo.set_power(demand_w, out);
     }
 
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
+    fn uncertainty(&self, members: &[Member], _of: usize) -> Option<Uncertainty> {
         let bounds = self.bounds.as_ref()?;
-        Some(bounds.of(members, |member| self.solo.is_measured(member)))
+        Some(bounds.of(members, [1.0, 0.0], |member| self.solo.is_measured(member)))
     }
 }
 

@@ -5,7 +5,7 @@
 //! | name | module | what slows a member down |
 //! |---|---|---|
 //! | `igniter` | [`igniter`] | the form of the iGniter paper |
-//! | `contention` | [`contention`] | power of the others, kernel scheduling, host copies, clock |
+//! | `contention` | [`contention`] | pressure of the others, kernel scheduling, launching, host copies, clock |
 //! | `gpulets` | [`gpulets`] | a linear regression on L2 and DRAM utilisation |
 //! | `solo` | [`isolated`] | nothing |
 //! | `solo_scaled` | [`isolated`] | one constant factor |
@@ -31,4 +31,4 @@ pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use slowed::SlowedPredictor;
-pub use uncertainty::{ErrorBounds, Uncertainty, Validity};
+pub use uncertainty::{ErrorBounds, LaunchBounds, Lead, Uncertainty, Validity};

@@ -51,13 +51,14 @@ impl PerturbedPredictor {
     /// As [`Predictor::predict_into`].
     #[must_use]
     pub fn error_pct(&self, member: &Member, members: &[Member]) -> f64 {
-        let half_width = self.half_width_pct(members).unwrap_or(0.0);
+        let place = members.iter().position(|m| m == member).unwrap_or(0);
+        let half_width = self.half_width_pct(members, place).unwrap_or(0.0);
         100.0 * (self.factor(member, half_width) - 1.0)
     }
 
-    fn half_width_pct(&self, members: &[Member]) -> Option<f64> {
+    fn half_width_pct(&self, members: &[Member], of: usize) -> Option<f64> {
         match self.draw {
-            ErrorDraw::Uncertainty => self.inner.uncertainty(members).map(|u| u.two_sided_pct),
+            ErrorDraw::Uncertainty => self.inner.uncertainty(members, of).map(|u| u.two_sided_pct),
             ErrorDraw::StdPct(std) => Some(std * TWO_SIDED_95),
         }
     }
@@ -90,8 +91,8 @@ impl Predictor for PerturbedPredictor {
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         self.inner.predict_into(members, out);
-        let Some(half_width) = self.half_width_pct(members) else { return };
-        for (member, prediction) in members.iter().zip(&mut out.members) {
+        for (i, (member, prediction)) in members.iter().zip(&mut out.members).enumerate() {
+            let Some(half_width) = self.half_width_pct(members, i) else { return };
             let factor = self.factor(member, half_width);
             prediction.load_ms *= factor;
             prediction.gpu_ms *= factor;
@@ -100,8 +101,12 @@ impl Predictor for PerturbedPredictor {
         }
     }
 
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
-        self.inner.uncertainty(members)
+    fn assumed(&self) -> &[String] {
+        self.inner.assumed()
+    }
+
+    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
+        self.inner.uncertainty(members, of)
     }
 }
 

@@ -26,6 +26,13 @@ pub enum Imported {
         /// Pairs.
         colocated: Vec<ColocatedRun>,
     },
+    /// A profile made of a table of others, as (name, text) of its files.
+    Folder {
+        /// The files.
+        files: Vec<(String, String)>,
+        /// What was assumed.
+        note: String,
+    },
 }
 
 /// The merged objects of a file: object → field → value, with the line that the value stood on.
@@ -36,7 +43,8 @@ struct Objects<'p> {
     order: Vec<String>,
 }
 
-/// Reads an artifact file; its content tells which of the two formats it is.
+/// Reads measurements of others; the content tells which format it is: the two of the artifact, or one of the CSV
+/// tables of [`import_table`](super::tables_import). `session` chooses one of several in a file that names them.
 ///
 /// `kind` names the GPU kind; the artifact's profile format does not. A profile has no price and no
 /// memory size: the price is set to 0 and can be edited in the written folder.
@@ -44,8 +52,15 @@ struct Objects<'p> {
 /// # Errors
 /// When the file cannot be read, a line is no JSON object, a field is missing, or a value is not finite,
 /// negative, or not monotone: the error names file, line and field.
-pub fn import_artifact(path: &Path, kind: &GpuKindName) -> Result<Imported, ProfileError> {
+pub fn import_measurements(
+    path: &Path,
+    kind: &GpuKindName,
+    session: Option<&str>,
+) -> Result<Imported, ProfileError> {
     let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
+    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        return super::tables_import::import_table(path, &text, kind, session);
+    }
     let objects = Objects::parse(path, &text)?;
     if objects.by_name.contains_key("hardware") {
         import_profile(&objects, kind).map(|profile| Imported::Profile(Box::new(profile)))
@@ -161,7 +176,8 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             "imported from the iGniter artifact file {}",
             objects.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
         ),
-        gpu: RawGpu {
+        slice: None,
+        gpu: Some(RawGpu {
             units,
             max_clock_mhz: objects.field::<Megahertz>(hw, "maxGPUfrequency")?,
             power_cap_w: objects.field::<Watts>(hw, "maxGPUpower")?,
@@ -169,16 +185,17 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             pcie_bytes_per_ms: objects.field(hw, "bandwidth")?,
             memory_bytes: None,
             price_per_hour: Dollars::ZERO,
-        },
+        }),
         models: Vec::new(),
     };
-    let mut solo = super::read::SOLO.join(",") + "\n";
+    let mut solo = super::write::SOLO_HEADER.to_owned() + "\n";
     let mut pairs = super::read::SELF_PAIRS.join(",") + "\n";
     for name in objects.models() {
         let model = ModelName::new(name).map_err(|e| objects.error(name, &e.to_string()))?;
         raw.models.push(RawModel {
             name: model,
-            kernels: objects.field(name, "kernel")?,
+            kernels: Some(objects.field(name, "kernel")?),
+            launch_bound: None,
             idle_ms: objects.field::<Milliseconds>(name, "idletime_1")?,
             input_bytes: objects.field::<Bytes>(name, "inputdata")?,
             output_bytes: objects.field::<Bytes>(name, "outputdata")?,
@@ -303,12 +320,13 @@ fn import_pairs(objects: &Objects<'_>) -> Result<Vec<ColocatedRun>, ProfileError
             model,
             batch,
             sm,
-            latency,
+            latency: Some(latency),
             std: Some(std),
         };
         runs.push(ColocatedRun {
             run,
             members: vec![member(l.0, l.2, first, l.5, s.5), member(l.1, l.3, second, l.6, s.6)],
+            makespan: None,
         });
     }
     Ok(runs)

@@ -1,43 +1,128 @@
 //! Checks across rows: measurements that contradict physics are refused before they reach a fit.
 
-use super::{Profile, ProfileError, SoloPoint};
+use super::{ColocatedRun, ModelProfile, Profile, ProfileError, SoloPoint, SoloTable};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How far a measured latency may go the wrong way before it counts as an error and not as noise.
+/// How far a measured latency may go the wrong way before it counts as an error and not as noise, where
+/// no repeats tell.
 const NOISE: f64 = 0.02;
+/// The most that counts as noise, however much repeats differ.
+const MOST_NOISE: f64 = 0.2;
+/// Up to this multiple of a model's least latency the host may lead and not the GPU. There latencies are a
+/// plateau, and single ones stand out by more.
+const PLATEAU: f64 = 1.4;
+const NOISE_OF_PLATEAU: f64 = 0.25;
+/// How far two measurements of one configuration may lie apart before they contradict each other.
+const CONTRADICTION: f64 = 0.2;
 
-/// Refuses a point that is faster than an earlier one with more SMs or a smaller batch (or slower
-/// than one with fewer SMs or a larger batch), beyond 2 % of noise.
+/// Refuses points that are faster than others with more SMs or a smaller batch, beyond noise: three times the
+/// median spread of repeated points, at least 2 % and at most 20 %; on the plateau where
+/// the host leads, 25 %.
 pub(super) fn check_monotone(
     path: &Path,
-    line: u64,
-    earlier: &[SoloPoint],
-    point: &SoloPoint,
+    lines: &[u64],
+    points: &[SoloPoint],
 ) -> Result<(), ProfileError> {
-    for other in earlier {
-        let easier = point.batch <= other.batch && point.sm >= other.sm;
-        let harder = point.batch >= other.batch && point.sm <= other.sm;
-        let (now, then) = (point.gpu.get(), other.gpu.get());
-        let (wrong, word) = if easier && now > then * (1.0 + NOISE) {
-            (true, "not be above")
-        } else if harder && now < then * (1.0 - NOISE) {
-            (true, "not be below")
-        } else {
-            (false, "")
-        };
-        if wrong {
+    let noise = (3.0 * spread(points)).clamp(NOISE, MOST_NOISE);
+    let least = points.iter().map(|p| p.gpu.get()).fold(f64::INFINITY, f64::min);
+    for (i, point) in points.iter().enumerate() {
+        for other in &points[..i] {
+            if same(point, other) {
+                continue;
+            }
+            let (now, then) = (point.gpu.get(), other.gpu.get());
+            let plateau = now.max(then) <= PLATEAU * least;
+            let noise = if plateau { noise.max(NOISE_OF_PLATEAU) } else { noise };
+            let easier = point.batch <= other.batch && point.sm >= other.sm;
+            let harder = point.batch >= other.batch && point.sm <= other.sm;
+            let word = if easier && now > then * (1.0 + noise) {
+                "not be above"
+            } else if harder && now < then * (1.0 - noise) {
+                "not be below"
+            } else {
+                continue;
+            };
+            let column = if point.with_copies { "latency_ms" } else { "gpu_ms" };
             return Err(ProfileError::line(
                 path,
-                line,
+                lines[i],
                 format!(
-                    "gpu_ms = {now}: with batch {} and {} % of the SMs it must {word} the {then} ms of \
-                     batch {} and {} %; latency falls with the share and grows with the batch",
-                    point.batch, point.sm, other.batch, other.sm
+                    "{column} = {now}: with batch {} and {} % of the SMs it must {word} the {then} ms of \
+                     batch {} and {} % by more than {:.0} % of noise; latency falls with the share and grows \
+                     with the batch",
+                    point.batch,
+                    point.sm,
+                    other.batch,
+                    other.sm,
+                    100.0 * noise
                 ),
             ));
         }
     }
     Ok(())
+}
+
+fn same(a: &SoloPoint, b: &SoloPoint) -> bool {
+    a.batch == b.batch && a.sm == b.sm
+}
+
+/// The median relative difference of repeated points; 0 without any.
+fn spread(points: &[SoloPoint]) -> f64 {
+    let mut differences: Vec<f64> = Vec::new();
+    for (i, a) in points.iter().enumerate() {
+        let earlier = points[..i].iter().filter(|b| same(a, b));
+        differences.extend(earlier.map(|b| apart(a.gpu.get(), b.gpu.get())));
+    }
+    differences.sort_by(f64::total_cmp);
+    differences.get(differences.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// How far two times lie apart, relative to the smaller.
+fn apart(a: f64, b: f64) -> f64 {
+    a.max(b) / a.min(b) - 1.0
+}
+
+/// Measurements of one configuration that lie 20 % or more apart, each as a sentence: solo points and rows of
+/// the solo table of one model, batch size and share, and co-located runs of the same members.
+#[must_use]
+pub fn contradictions(
+    models: &[ModelProfile],
+    table: &SoloTable,
+    runs: &[ColocatedRun],
+) -> Vec<String> {
+    let mut by: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut add = |configuration: String, ms: f64| by.entry(configuration).or_default().push(ms);
+    for model in models {
+        for p in &model.solo {
+            add(format!("solo.csv: {}, batch {}, {} %", model.name, p.batch, p.sm), p.gpu.get());
+        }
+    }
+    for row in &table.rows {
+        let configuration = format!("solo table: {}, batch {}, {} %", row.model, row.batch, row.sm);
+        add(configuration, row.latency.get());
+    }
+    for run in runs {
+        let members = run.members.iter().map(|m| format!("{}:{}:{}", m.model, m.batch, m.sm));
+        let members: Vec<String> = members.collect();
+        for (m, name) in run.members.iter().zip(&members) {
+            if let Some(latency) = m.latency {
+                add(format!("co-location {}, member {name}", members.join(" ")), latency.get());
+            }
+        }
+    }
+    let contradicting = by.iter().filter_map(|(configuration, times)| {
+        let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = times.iter().copied().fold(0.0, f64::max);
+        (apart(least, most) >= CONTRADICTION).then(|| {
+            format!(
+                "{configuration}: measured {} times, as {least} to {most} ms, {:.0} % apart",
+                times.len(),
+                100.0 * apart(least, most)
+            )
+        })
+    });
+    contradicting.collect()
 }
 
 /// Checks that every model was measured at all, and that co-located runs name known models.

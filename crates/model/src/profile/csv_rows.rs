@@ -61,6 +61,12 @@ impl<'a> CsvRows<'a> {
         Ok(Self { path, columns, records })
     }
 
+    /// The text of a field of one of the rows, which lives as long as the table.
+    pub(super) fn text_of<'t>(&'t self, row: &Row<'t>, column: &str) -> &'t str {
+        let position = self.columns.iter().find(|(name, _)| *name == column);
+        position.map_or("", |(_, position)| &row.record[*position])
+    }
+
     pub(super) fn rows(&'a self) -> impl Iterator<Item = Row<'a>> {
         self.records.iter().map(move |record| Row { table: self, record })
     }

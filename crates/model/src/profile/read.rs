@@ -6,7 +6,9 @@ use super::csv_rows::{CsvRows, Row};
 use super::fields::{batch, model_of, positive, share};
 use super::kernels::parse_kernels;
 use super::tables::parse_solo_table;
-use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint, SoloTable};
+use super::{
+    ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Slice, SoloPoint, SoloTable,
+};
 use crate::domain::{GpuKind, GpuKindName, ModelName};
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,10 @@ pub(super) struct RawProfile {
     pub version: u32,
     pub kind: GpuKindName,
     pub source: String,
-    pub gpu: RawGpu,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<RawGpu>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Slice>,
     #[serde(rename = "model", default)]
     pub models: Vec<RawModel>,
 }
@@ -42,18 +47,37 @@ pub(super) struct RawGpu {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawModel {
     pub name: ModelName,
-    pub kernels: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<u32>,
+    #[serde(default = "no_time")]
     pub idle_ms: Milliseconds,
+    #[serde(default)]
     pub input_bytes: Bytes,
+    #[serde(default)]
     pub output_bytes: Bytes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_bound: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<Bytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_cv: Option<f64>,
 }
 
-pub(super) const SOLO: &[&str] =
-    &["model", "batch", "sm_pct", "gpu_ms", "latency_ms", "power_w", "clock_mhz", "l2_pct"];
+fn no_time() -> Milliseconds {
+    Milliseconds::ZERO
+}
+
+pub(super) const SOLO: &[&str] = &["model", "batch", "sm_pct"];
+/// Either `gpu_ms` or `latency_ms` must be there, and the better both.
+pub(super) const SOLO_OPTIONAL: &[&str] = &[
+    "gpu_ms",
+    "latency_ms",
+    "power_w",
+    "clock_mhz",
+    "l2_pct",
+    "dram_pct",
+    "throughput_img_s",
+];
 pub(super) const SELF_PAIRS: &[&str] =
     &["model", "active_alone_ms", "active_pair_ms", "pair_power_w", "pair_clock_mhz", "l2_pct"];
 pub(super) const COLOCATION: &[&str] =
@@ -80,6 +104,9 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).map_err(|e| ProfileError::io(&path, e))
     };
+    if let Some(profile) = read_slice(folder, &text("profile.toml")?)? {
+        return Ok(profile);
+    }
     let optional = |name: &str| {
         if folder.join(name).exists() { text(name).map(Some) } else { Ok(None) }
     };
@@ -95,13 +122,47 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
     })
 }
 
+/// The profile of the whole GPU, with the slice that this folder describes; `None` where it describes none.
+fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError> {
+    let path = folder.join("profile.toml");
+    let raw = raw_profile(&path, text)?;
+    let Some(mut slice) = raw.slice else { return Ok(None) };
+    if raw.gpu.is_some() || !raw.models.is_empty() {
+        return Err(ProfileError::file(
+            &path,
+            "a slice takes [gpu] and the models from its GPU: leave them out, or leave out [slice]",
+        ));
+    }
+    let whole = folder.join(&slice.of);
+    let mut profile = if whole.join("profile.toml").is_file() {
+        read_profile(&whole)?
+    } else {
+        super::load(&slice.of)?
+    };
+    if profile.slice.is_some() {
+        return Err(ProfileError::file(
+            &path,
+            format!("slice.of = {:?}: is a slice itself; name the whole GPU", slice.of),
+        ));
+    }
+    slice.check(&path, profile.kind.memory)?;
+    slice.kind = Some(raw.kind);
+    profile.source = raw.source;
+    profile.slice = Some(slice);
+    Ok(Some(profile))
+}
+
+fn raw_profile(path: &Path, text: &str) -> Result<RawProfile, ProfileError> {
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |span| line_of(text, span.start));
+        ProfileError::line(path, line, e.message())
+    })
+}
+
 /// Parses and checks the texts of a profile.
 pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileError> {
     let toml_path = texts.folder.join("profile.toml");
-    let raw: RawProfile = toml::from_str(&texts.profile_toml).map_err(|e| {
-        let line = e.span().map_or(1, |span| line_of(&texts.profile_toml, span.start));
-        ProfileError::line(&toml_path, line, e.message())
-    })?;
+    let raw = raw_profile(&toml_path, &texts.profile_toml)?;
     let mut profile = checked_constants(&toml_path, raw)?;
     read_solo(&texts.folder.join("solo.csv"), &texts.solo_csv, &mut profile)?;
     if let Some(text) = &texts.self_pairs_csv {
@@ -132,17 +193,20 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
     if raw.version != 1 {
         return bad(format!("version = {}: this program reads version 1", raw.version));
     }
-    if !(1..=10_000).contains(&raw.gpu.units) {
-        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", raw.gpu.units));
+    let Some(gpu) = raw.gpu else {
+        return bad("has neither [gpu] nor [slice]".to_owned());
+    };
+    if !(1..=10_000).contains(&gpu.units) {
+        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", gpu.units));
     }
-    let bandwidth = raw.gpu.pcie_bytes_per_ms;
+    let bandwidth = gpu.pcie_bytes_per_ms;
     if !(bandwidth.is_finite() && bandwidth > 0.0) {
         return bad(format!("gpu.pcie_bytes_per_ms = {bandwidth}: must be finite and > 0"));
     }
-    if raw.gpu.idle_power_w >= raw.gpu.power_cap_w {
+    if gpu.idle_power_w >= gpu.power_cap_w {
         return bad(format!(
             "gpu.idle_power_w = {}: must be below gpu.power_cap_w = {}",
-            raw.gpu.idle_power_w, raw.gpu.power_cap_w
+            gpu.idle_power_w, gpu.power_cap_w
         ));
     }
     if raw.models.is_empty() {
@@ -154,8 +218,11 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         if models.iter().any(|known| known.name == model.name) {
             return bad(format!("model {} is listed twice", model.name));
         }
-        if model.kernels == 0 {
-            return bad(format!("model {}: kernels must be at least 1", model.name));
+        if model.kernels == Some(0) {
+            return bad(format!(
+                "model {}: kernels must be at least 1; leave it out where nobody counted them",
+                model.name
+            ));
         }
         if let Some(cv) = model.noise_cv {
             if !(0.0..=10.0).contains(&cv) {
@@ -169,7 +236,8 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         }
         models.push(ModelProfile {
             name: model.name,
-            kernels: model.kernels,
+            kernels: model.kernels.unwrap_or(0),
+            launch_bound: model.launch_bound,
             idle: model.idle_ms,
             input: model.input_bytes,
             output: model.output_bytes,
@@ -181,13 +249,13 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
     }
     let kind = GpuKind {
         name: raw.kind,
-        units: SmUnits::new(raw.gpu.units),
-        max_clock: raw.gpu.max_clock_mhz,
-        power_cap: raw.gpu.power_cap_w,
-        idle_power: raw.gpu.idle_power_w,
+        units: SmUnits::new(gpu.units),
+        max_clock: gpu.max_clock_mhz,
+        power_cap: gpu.power_cap_w,
+        idle_power: gpu.idle_power_w,
         pcie_bytes_per_ms: bandwidth,
-        memory: raw.gpu.memory_bytes,
-        price_per_hour: raw.gpu.price_per_hour,
+        memory: gpu.memory_bytes,
+        price_per_hour: gpu.price_per_hour,
         noise_cv,
     };
     Ok(Profile {
@@ -197,34 +265,58 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         colocation: Vec::new(),
         colocated: Vec::new(),
         solo_table: SoloTable::default(),
+        slice: None,
     })
 }
 
 fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
     let max_clock = profile.kind.max_clock;
-    for row in CsvRows::parse(path, text, SOLO, &[])?.rows() {
+    let mut lines: Vec<Vec<u64>> = vec![Vec::new(); profile.models.len()];
+    for row in CsvRows::parse(path, text, SOLO, SOLO_OPTIONAL)?.rows() {
+        let percent = |column: &str| {
+            if row.text(column).is_empty() {
+                Ok(None)
+            } else {
+                row.number_in(column, 0.0, 100.0).map(Some)
+            }
+        };
+        let with_copies = row.text("gpu_ms").is_empty();
+        if with_copies && row.text("latency_ms").is_empty() {
+            return Err(row.error(
+                "gpu_ms",
+                "give the time of a batch on the GPU here, or that of a whole inference as latency_ms",
+            ));
+        }
         let point = SoloPoint {
             batch: batch(&row)?,
             sm: share(&row)?,
-            gpu: positive(&row, "gpu_ms")?,
-            latency: row.optional("latency_ms")?,
-            power: row.quantity("power_w")?,
-            clock: clock(&row, "clock_mhz", max_clock)?,
-            l2_pct: if row.text("l2_pct").is_empty() {
+            gpu: positive(&row, if with_copies { "latency_ms" } else { "gpu_ms" })?,
+            with_copies,
+            latency: if with_copies { None } else { row.optional("latency_ms")? },
+            power: row.optional("power_w")?,
+            clock: if row.text("clock_mhz").is_empty() {
                 None
             } else {
-                Some(row.number_in("l2_pct", 0.0, 100.0)?)
+                Some(clock(&row, "clock_mhz", max_clock)?)
+            },
+            l2_pct: percent("l2_pct")?,
+            dram_pct: percent("dram_pct")?,
+            throughput_img_s: match row.text("throughput_img_s") {
+                "" => None,
+                _ => Some(row.number_in("throughput_img_s", 0.0, f64::MAX)?),
             },
         };
         if point.latency.is_some_and(|latency| latency < point.gpu) {
             return Err(row.error("latency_ms", "must not be below gpu_ms, which is a part of it"));
         }
         let model = model_of(&row, profile)?;
-        if model.solo.iter().any(|p| p.batch == point.batch && p.sm == point.sm) {
-            return Err(row.error("batch", "this model, batch and sm_pct stood on an earlier line"));
-        }
-        super::check::check_monotone(path, row.line(), &model.solo, &point)?;
         model.solo.push(point);
+        let name = model.name.clone();
+        let place = profile.models.iter().position(|m| m.name == name).expect("just found");
+        lines[place].push(row.line());
+    }
+    for (model, lines) in profile.models.iter().zip(&lines) {
+        super::check::check_monotone(path, lines, &model.solo)?;
     }
     Ok(())
 }

@@ -34,10 +34,27 @@ pub struct SoloTable {
 }
 
 impl SoloTable {
-    /// The row of exactly this configuration.
+    /// The first row of exactly this configuration.
     #[must_use]
     pub fn find(&self, model: &ModelName, batch: BatchSize, sm: SmPercent) -> Option<&SoloRow> {
-        self.rows.iter().find(|row| &row.model == model && row.batch == batch && row.sm == sm)
+        self.of(model, batch, sm).next()
+    }
+
+    /// The mean latency of exactly this configuration over its repeats, in ms.
+    #[must_use]
+    pub fn latency_ms(&self, model: &ModelName, batch: BatchSize, sm: SmPercent) -> Option<f64> {
+        let times: Vec<f64> = self.of(model, batch, sm).map(|row| row.latency.get()).collect();
+        crate::stats::mean(&times)
+    }
+
+    /// All rows of exactly this configuration.
+    pub fn of(
+        &self,
+        model: &ModelName,
+        batch: BatchSize,
+        sm: SmPercent,
+    ) -> impl Iterator<Item = &SoloRow> {
+        self.rows.iter().filter(move |r| &r.model == model && r.batch == batch && r.sm == sm)
     }
 }
 
@@ -72,9 +89,6 @@ pub(super) fn parse_solo_table(path: &Path, text: &str) -> Result<SoloTable, Pro
             l2_pct: optional("l2_pct", 100.0)?,
             dram_pct: optional("dram_pct", 100.0)?,
         };
-        if table.find(&point.model, point.batch, point.sm).is_some() {
-            return Err(row.error("batch", "this model, batch and sm_pct stood on an earlier line"));
-        }
         table.rows.push(point);
     }
     Ok(table)

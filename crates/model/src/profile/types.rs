@@ -1,6 +1,6 @@
 //! What a profile holds.
 
-use super::{ColocatedRun, SoloTable};
+use super::{ColocatedRun, Slice, SoloTable};
 use crate::domain::{GpuKind, ModelName};
 use crate::units::{BatchSize, Bytes, Megahertz, Milliseconds, SmPercent, Watts};
 
@@ -19,6 +19,8 @@ pub struct Profile {
     pub colocated: Vec<ColocatedRun>,
     /// Measured solo latencies beyond the models' own points; empty when not measured.
     pub solo_table: SoloTable,
+    /// Where the kind is a slice of the GPU that all the rest describes.
+    pub slice: Option<Slice>,
 }
 
 /// The measurements of one model.
@@ -26,7 +28,7 @@ pub struct Profile {
 pub struct ModelProfile {
     /// The model.
     pub name: ModelName,
-    /// Kernels that one batch launches.
+    /// Kernels that one batch launches; 0 where nobody counted them.
     pub kernels: u32,
     /// Time within one batch in which no kernel of it runs, alone on the GPU.
     pub idle: Milliseconds,
@@ -36,6 +38,9 @@ pub struct ModelProfile {
     pub output: Bytes,
     /// Device memory of one server process of the model, where known.
     pub memory: Option<Bytes>,
+    /// Whether the host launches kernels more slowly than the GPU runs small batches of them; `None` leaves
+    /// that to the solo points.
+    pub launch_bound: Option<bool>,
     /// The model alone on the GPU.
     pub solo: Vec<SoloPoint>,
     /// Two copies of the model beside each other, where measured.
@@ -72,16 +77,31 @@ pub struct SoloPoint {
     pub batch: BatchSize,
     /// SM share.
     pub sm: SmPercent,
-    /// Time on the GPU, without copies, at the clock of this point.
+    /// Time on the GPU, without copies, at the clock of this point. Where only the whole inference was
+    /// measured, that (`with_copies`).
     pub gpu: Milliseconds,
-    /// Whole inference with copies, where measured.
+    /// Whether `gpu` holds the copies, too.
+    pub with_copies: bool,
+    /// Whole inference with copies, where measured apart from the time on the GPU.
     pub latency: Option<Milliseconds>,
-    /// Power of the whole GPU.
-    pub power: Watts,
-    /// SM clock.
-    pub clock: Megahertz,
-    /// L2 utilisation in percent, where measured.
+    /// Power of the whole GPU, where measured.
+    pub power: Option<Watts>,
+    /// SM clock, where measured; else it counts as the highest.
+    pub clock: Option<Megahertz>,
+    /// L2 utilisation in percent while a kernel runs, where measured.
     pub l2_pct: Option<f64>,
+    /// DRAM utilisation in percent while a kernel runs, where measured.
+    pub dram_pct: Option<f64>,
+    /// Requests per second, where measured.
+    pub throughput_img_s: Option<f64>,
+}
+
+impl SoloPoint {
+    /// f / F: the clock over the highest of the kind, at most 1, and 1 where it was not measured.
+    #[must_use]
+    pub fn clock_ratio(&self, kind: &GpuKind) -> f64 {
+        self.clock.map_or(1.0, |clock| (clock.get() / kind.max_clock.get()).min(1.0))
+    }
 }
 
 /// Two copies of a model, each with half of the SMs.

@@ -1,29 +1,38 @@
-//! Interference by power, kernel scheduling, host copies and clock, as predictor `contention`.
+//! Interference by pressure on the memory system, kernel scheduling, launching, host copies and clock, as
+//! predictor `contention`.
 //!
 //! ```text
+//! N(x, y) = (x⁸ + y⁸)^(1/8)                smooth maximum
 //! S_i = Σ_{j ≠ i} s_ij                      scheduling coupling, 1 for a pair that was not measured
+//! λ_n = 1 alone, else λ + λ' (n − 2)        launching in company
 //! L_i = tr_i (1 + [n > 1] (ρ0 + ρ1 min(S_i, 1)))
-//!     + { idle_i + (t_i − idle_i)(1 + γ_i Σ_{j ≠ i} π_j P_j) + n_k,i δ S_i } / phi
+//!     + N( { idle_i + (t_i − idle_i)(1 + [n > 1] ρ + γ_i Σ_{j ≠ i} π_j U_j) + n_k,i δ S_i } / phi,  λ_n l_i )
 //! phi = 1 − κ max(0, P_idle + Σ P − P_cap)
-//! throughput = b / (GPU time + copies back)
+//! throughput = b / (execution + copies back)
 //! ```
-//! Symbols: t GPU time alone at full clock, tr host copies, P dynamic power, phi = f / F (all in
+//! Symbols: t GPU time alone at full clock, l launch time, tr host copies, U pressure, phi = f / F (all in
 //! [`solo`](super::solo)); idle the time of a batch in which no kernel of it runs; n_k its kernels;
-//! γ the slowdown for each W of co-runners, whose power stands for their use of caches and memory;
-//! π how much a watt of one model disturbs others compared with a watt of the average model (1 unless
-//! co-located runs tell);
-//! δ the delay of a kernel by one fully coupled co-runner; ρ the slowdown of host copies.
+//! γ the slowdown for each unit of the co-runners' pressure, which stands for their use of caches and
+//! memory; π how much the pressure of one model disturbs others compared with that of the average model
+//! (1 unless co-located runs tell); δ the delay of a kernel by one fully coupled co-runner; ρ0 and ρ1 the
+//! slowdown of host copies, and ρ that of everything where copies are not known apart.
 //!
-//! With non-negative numbers latency never rises with the own share and never falls when the own batch,
-//! the batch or the share of a co-runner, or the number of members grows. Docs: `docs/predictor.md`.
+//! Shares that sum to more than 100 % are not kept apart: everybody gets its fair part 100 / Σ r of its share,
+//! and kernels wait for nobody (S = 0).
+//!
+//! With non-negative numbers and shares that sum to at most 100 %, latency never rises with the own share
+//! and never falls when the own batch, the batch or the share of a co-runner, or the number of members
+//! grows. Docs: `docs/predictor.md`.
 
 mod form;
 
 pub use form::ContentionConstants;
-pub(crate) use form::Share;
+pub(crate) use form::{Company, Share};
 
-use super::solo::{ClockLaw, SoloCoefficients, SoloModels};
-use super::{CoLocationPrediction, ErrorBounds, Member, MemberPrediction, Predictor, Uncertainty};
+use super::solo::{ClockLaw, SoloCoefficients, SoloModels, SoloTerm, longer};
+use super::{
+    CoLocationPrediction, ErrorBounds, Member, MemberPrediction, Predictor, Uncertainty,
+};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes};
 use serde::{Deserialize, Serialize};
@@ -50,10 +59,23 @@ pub struct Coupling {
 pub struct ContentionModel {
     /// The model alone.
     pub solo: SoloCoefficients,
-    /// γ: relative slowdown of active time for each W of the co-runners' dynamic power.
-    pub gamma_per_w: f64,
-    /// π: how much a watt of this model disturbs others, 1 for the average model.
+    /// γ: relative slowdown of active time for each unit of the co-runners' pressure (each W where that
+    /// is dynamic power).
+    #[serde(alias = "gamma_per_w")]
+    pub gamma: f64,
+    /// π: how much the pressure of this model disturbs others, 1 for the average model.
     pub pressure: f64,
+    /// How much more launching slows down for this model in company than for the average one (1).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub launch_factor: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(value: &f64) -> bool {
+    value.total_cmp(&1.0).is_eq()
 }
 
 /// All fitted numbers.
@@ -70,6 +92,9 @@ pub struct ContentionCoefficients {
     pub couplings: Vec<Coupling>,
     /// How far predictions may be off.
     pub bounds: ErrorBounds,
+    /// What was not measured on this GPU kind and changes every prediction of a co-location.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<String>,
 }
 
 /// The predictor with its coefficients.
@@ -108,6 +133,59 @@ impl ContentionPredictor {
     #[inline]
     pub fn coupling(&self, a: ModelId, b: ModelId) -> f64 {
         self.coupling[a.index() * self.solo.names().len() + b.index()]
+    }
+
+    /// The part of its share that every member gets: 1, unless the shares sum to more than 100 %.
+    fn part_of_share(members: &[Member]) -> f64 {
+        let total_pct: f64 = members.iter().map(|member| member.sm.get()).sum();
+        if total_pct > 100.0 + 1e-6 { 100.0 / total_pct } else { 1.0 }
+    }
+
+    #[inline]
+    fn term(&self, member: &Member, part: f64) -> SoloTerm {
+        if part < 1.0 { self.solo.term_of_part(member, part) } else { self.solo.term(member) }
+    }
+
+    /// A member with its terms, as the formulas take it.
+    #[inline]
+    fn share(&self, member: &Member, time_ms: f64, launch_ms: f64) -> Share {
+        let model = &self.coefficients.models[member.model.index()];
+        Share {
+            time_ms,
+            launch_ms,
+            transfer_ms: model.solo.transfer(member.batch),
+            idle_ms: model.solo.idle_ms.get(),
+            kernels: f64::from(model.solo.kernels),
+            gamma: model.gamma,
+            launch_factor: model.launch_factor,
+        }
+    }
+
+    /// GPU time and launch time of one member in company, in ms.
+    fn slowed(&self, members: &[Member], of: usize) -> [f64; 2] {
+        let part = Self::part_of_share(members);
+        let own = self.term(&members[of], part);
+        if own.launch_ms <= 0.0 {
+            return [own.time_ms, 0.0];
+        }
+        let mut demand_w = self.solo.kind().idle_power.get();
+        let mut pressure = 0.0;
+        for (i, member) in members.iter().enumerate() {
+            let term = self.term(member, part);
+            demand_w += self.solo.power_w(&term);
+            if i != of {
+                pressure +=
+                    term.pressure * self.coefficients.models[member.model.index()].pressure;
+            }
+        }
+        let company = Company {
+            members: members.len(),
+            pressure,
+            coupling: if part < 1.0 { 0.0 } else { self.coupling_sum(members, of) },
+            phi: self.solo.clock_ratio(demand_w),
+        };
+        let share = self.share(&members[of], own.time_ms, own.launch_ms);
+        share.slowed(&self.coefficients.constants, &company)
     }
 
     /// S of one member.
@@ -161,32 +239,30 @@ impl Predictor for ContentionPredictor {
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         out.members.clear();
         let mut demand_w = self.solo.kind().idle_power.get();
-        // First pass: what each member puts on the GPU. `gpu_ms` holds t and `load_ms` holds π P until
-        // the passes below have used them.
+        let part = Self::part_of_share(members);
+        // First pass: what each member puts on the GPU. `gpu_ms` holds t, `feedback_ms` l and `load_ms` π U
+        // until the passes below have used them.
         for member in members {
-            let term = self.solo.term(member);
-            demand_w += term.power_w;
+            let term = self.term(member, part);
+            demand_w += self.solo.power_w(&term);
             out.members.push(MemberPrediction {
                 gpu_ms: term.time_ms,
-                load_ms: term.power_w * self.coefficients.models[member.model.index()].pressure,
+                feedback_ms: term.launch_ms,
+                load_ms: term.pressure * self.coefficients.models[member.model.index()].pressure,
                 ..Default::default()
             });
         }
         let phi = self.solo.set_power(demand_w, out);
         let constants = &self.coefficients.constants;
         for (i, member) in members.iter().enumerate() {
-            let others_w: f64 = others(&out.members, i).map(|other| other.load_ms).sum();
-            let coupling = self.coupling_sum(members, i);
-            let model = &self.solo.coefficients()[member.model.index()];
-            let share = Share {
-                time_ms: out.members[i].gpu_ms,
-                transfer_ms: model.transfer(member.batch),
-                idle_ms: model.idle_ms.get(),
-                kernels: f64::from(model.kernels),
-                gamma_per_w: self.coefficients.models[member.model.index()].gamma_per_w,
-            };
+            let pressure: f64 = others(&out.members, i).map(|other| other.load_ms).sum();
+            let coupling = if part < 1.0 { 0.0 } else { self.coupling_sum(members, i) };
+            let company = Company { members: members.len(), pressure, coupling, phi };
+            let MemberPrediction { gpu_ms, feedback_ms, .. } = out.members[i];
+            let share = self.share(member, gpu_ms, feedback_ms);
+            let [gpu_ms, launch_ms] = share.slowed(constants, &company);
             let prediction = &mut out.members[i];
-            prediction.gpu_ms = share.gpu_ms(constants, others_w, coupling, phi);
+            prediction.gpu_ms = longer(gpu_ms, launch_ms);
             prediction.feedback_ms = share.copies_ms(constants, coupling, members.len());
         }
         for (member, prediction) in members.iter().zip(&mut out.members) {
@@ -199,8 +275,13 @@ impl Predictor for ContentionPredictor {
         }
     }
 
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
-        Some(self.coefficients.bounds.of(members, |member| self.solo.is_measured(member)))
+    fn assumed(&self) -> &[String] {
+        &self.coefficients.assumed
+    }
+
+    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
+        let times = self.slowed(members, of);
+        Some(self.coefficients.bounds.of(members, times, |member| self.solo.is_measured(member)))
     }
 }
 

@@ -3,23 +3,26 @@
 //! ```text
 //! r   = the requested share, rounded up to allocation units and limited to the whole GPU
 //! t   = smooth(b, r) · waves(b, r) · measured(b, r)       GPU time of a batch at full clock, ms
-//! P   = (e0 + e1 b) / smooth(b, r)                        dynamic power, W (e in mJ = W · ms)
+//! l                                                       launch time of a batch, ms; 0 where the GPU leads
+//! N(x, y) = (x⁸ + y⁸)^(1/8)                               smooth maximum
+//! U   = (e0 + e1 b) / N(smooth(b, r), l)                  pressure on the GPU, averaged over time
 //! tr  = c0 + c1 b                                         copies to the GPU and back, ms
 //! phi = f / F = 1 − κ max(0, P_idle + Σ P − P_cap)        clock under the power cap
-//! latency alone = tr + t / phi
+//! latency alone = tr + N(t / phi, l)
 //! ```
-//! `smooth` is [`SoloCurve`], `waves` is 1 without a kernel list ([`Waves`]), and `measured` is 1
-//! without measured solo latencies ([`Correction`]). The power keeps the smooth time, or latency would
-//! not be monotone in the batch size of a co-runner.
+//! `smooth` and l are [`SoloCurve`], `waves` is 1 without a kernel list ([`Waves`]), and `measured` is 1
+//! without measured solo latencies ([`Correction`]). U is the dynamic power P in W where power was
+//! measured, and stands in for it otherwise ([`PressureUnit`]). It keeps the smooth time, or latency
+//! would not be monotone in the batch size of a co-runner.
 //!
-//! [`SoloModels`] tabulates t and P for every batch size and unit, so that a look-up costs a few ns.
+//! [`SoloModels`] tabulates t, l and U for every batch size and unit, so that a look-up costs a few ns.
 
 mod curve;
 mod models;
 mod table;
 mod waves;
 
-pub use curve::{P_NORM, SoloCurve};
+pub use curve::{P_NORM, SoloCurve, longer};
 pub use models::{SoloModels, granted_units};
 pub use table::SoloTerm;
 pub use waves::{WaveKernel, Waves};
@@ -62,16 +65,62 @@ pub struct Correction {
     pub weight: f64,
 }
 
+/// What stands for a model's use of the memory system. All models of a GPU kind have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PressureUnit {
+    /// Dynamic power in W.
+    #[default]
+    Power,
+    /// The mean of L2 and DRAM utilisation while a kernel runs, as a fraction, times the part of the time in
+    /// which one does.
+    Utilisation,
+    /// Requests per second over the most that the model reaches alone.
+    Throughput,
+    /// The part of all SMs' time that the model's work takes.
+    Share,
+}
+
+impl PressureUnit {
+    /// The unit of e0 and e1 in reports.
+    #[must_use]
+    pub fn of_load(self) -> &'static str {
+        if self == Self::Power { "mJ" } else { "ms" }
+    }
+
+    /// The unit of γ in reports.
+    #[must_use]
+    pub fn of_gamma(self) -> &'static str {
+        if self == Self::Power { "1/W" } else { "1" }
+    }
+
+    /// What it is, for messages.
+    #[must_use]
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Power => "power",
+            Self::Utilisation => "L2 and DRAM utilisation",
+            Self::Throughput => "requests per second",
+            Self::Share => "SM share",
+        }
+    }
+}
+
 /// The fitted numbers of one model alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoloCoefficients {
     /// The model.
     pub name: ModelName,
-    /// GPU time.
+    /// GPU time and launch time.
     pub curve: SoloCurve,
-    /// e0 in mJ for a batch and e1 in mJ for a request, above the idle power.
-    pub energy_mj: [f64; 2],
+    /// What `load` is measured in.
+    #[serde(default)]
+    pub pressure_unit: PressureUnit,
+    /// e0 for a batch and e1 for a request: pressure times time, in mJ above the idle power where pressure
+    /// is power, else in ms.
+    #[serde(alias = "energy_mj")]
+    pub load: [f64; 2],
     /// c0 in ms for a batch and c1 in ms for a request.
     pub transfer_ms: [f64; 2],
     /// The part of the copies that goes to the GPU, from 0 to 1; the rest comes back.
@@ -91,13 +140,16 @@ pub struct SoloCoefficients {
     /// Measured deviations from the curve, where solo latencies are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<Correction>,
+    /// Measured deviations of the pressure from (e0 + e1 b) / L, where utilisation is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pressure_corrections: Vec<Correction>,
 }
 
 impl SoloCoefficients {
-    /// Energy of a batch above the idle power, in mJ.
+    /// Pressure times time of a batch: its energy above the idle power in mJ where pressure is power.
     #[must_use]
-    pub fn energy(&self, batch: u32) -> f64 {
-        self.energy_mj[0] + self.energy_mj[1] * f64::from(batch)
+    pub fn load(&self, batch: u32) -> f64 {
+        self.load[0] + self.load[1] * f64::from(batch)
     }
 
     /// Copies of a batch to the GPU and back, in ms.

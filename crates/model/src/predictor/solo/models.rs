@@ -1,7 +1,7 @@
 //! All models of a GPU kind with their tabulated solo terms.
 
-use super::table::Table;
-use super::{ClockLaw, SoloCoefficients, SoloTerm};
+use super::table::{Table, part_of_launch};
+use super::{ClockLaw, PressureUnit, SoloCoefficients, SoloTerm, longer};
 use crate::domain::{GpuKind, ModelName};
 use crate::predictor::{CoLocationPrediction, Member};
 use crate::units::{BatchSize, SmPercent, SmUnits};
@@ -14,6 +14,8 @@ pub struct SoloModels {
     names: Vec<ModelName>,
     models: Vec<SoloCoefficients>,
     tables: Vec<Table>,
+    /// 1 where pressure is power, 0 where power is unknown.
+    watts_per_pressure: f64,
 }
 
 /// The units that a GPU grants for a share: rounded up, at least one, at most all.
@@ -37,7 +39,9 @@ impl SoloModels {
     pub fn new(kind: GpuKind, clock: ClockLaw, models: Vec<SoloCoefficients>) -> Self {
         let names = models.iter().map(|m| m.name.clone()).collect();
         let tables = models.iter().map(|m| Table::new(m, kind.units.get())).collect();
-        Self { kind, clock, names, models, tables }
+        let is_power = models.iter().all(|m| m.pressure_unit == PressureUnit::Power);
+        let watts_per_pressure = if is_power { 1.0 } else { 0.0 };
+        Self { kind, clock, names, models, tables, watts_per_pressure }
     }
 
     /// The GPU kind.
@@ -71,7 +75,29 @@ impl SoloModels {
         granted_units(&self.kind, sm)
     }
 
-    /// GPU time and power of a member.
+    /// What the models' pressure is measured in.
+    #[must_use]
+    pub fn pressure_unit(&self) -> PressureUnit {
+        self.models.first().map_or(PressureUnit::Power, |m| m.pressure_unit)
+    }
+
+    /// Dynamic power of a member in W; 0 where power was not measured.
+    #[must_use]
+    #[inline]
+    pub fn power_w(&self, term: &SoloTerm) -> f64 {
+        self.watts_per_pressure * term.pressure
+    }
+
+    /// The terms of a member whose shares are not kept apart from its co-runners': it has `part` of its
+    /// share.
+    #[must_use]
+    pub fn term_of_part(&self, member: &Member, part: f64) -> SoloTerm {
+        let model = member.model.index();
+        let sm_pct = member.sm.get() * part;
+        self.tables[model].at_share(&self.models[model], member.batch.get(), sm_pct)
+    }
+
+    /// GPU time, launch time and pressure of a member.
     ///
     /// # Panics
     /// When its model is none of [`SoloModels::names`].
@@ -90,21 +116,42 @@ impl SoloModels {
         self.clock.ratio(demand_w - self.kind.power_cap.get())
     }
 
-    /// GPU time of a member that has the GPU for itself, at the clock that its own power leaves, in ms.
+    /// Execution of a member that has the GPU for itself, at the clock that its own power leaves, in ms:
+    /// its latency without host copies.
     #[must_use]
     pub fn alone_ms(&self, member: &Member) -> f64 {
         let term = self.term(member);
-        term.time_ms / self.clock_ratio(self.kind.idle_power.get() + term.power_w)
+        let phi = self.clock_ratio(self.kind.idle_power.get() + self.power_w(&term));
+        longer(term.time_ms / phi, term.launch_ms)
     }
 
-    /// The GPU time at full clock behind a measured solo latency, in ms; `None` when the copies alone
-    /// take longer than that.
+    /// The terms behind a measured solo latency: GPU time and launch time, moved together until the member
+    /// alone takes that long. `None` when the copies alone take longer than that.
     #[must_use]
-    pub fn time_from_latency(&self, member: &Member, latency_ms: f64) -> Option<f64> {
-        let demand_w = self.kind.idle_power.get() + self.term(member).power_w;
+    pub fn term_from_latency(&self, member: &Member, latency_ms: f64) -> Option<SoloTerm> {
+        let mut term = self.term(member);
         let model = &self.models[member.model.index()];
-        let time = (latency_ms - model.transfer(member.batch)) * self.clock_ratio(demand_w);
-        (time > 0.0).then_some(time)
+        let execution = latency_ms - model.transfer(member.batch);
+        if execution <= 0.0 {
+            return None;
+        }
+        let phi = self.clock_ratio(self.kind.idle_power.get() + self.power_w(&term));
+        if term.launch_ms <= 0.0 {
+            term.time_ms = execution * phi;
+            return Some(term);
+        }
+        let SoloTerm { time_ms, launch_ms, .. } = term;
+        let part = part_of_launch(launch_ms, longer(time_ms, launch_ms));
+        // ln N moves by (1 − part) of what moves ln t, and by part of what moves ln l, which is part of that.
+        let slope = 1.0 - part + part * part;
+        let mut moved = 0.0;
+        for _ in 0..8 {
+            let alone = longer(term.time_ms / phi, term.launch_ms);
+            moved += libm::log(execution / alone) / slope;
+            term.time_ms = time_ms * libm::exp(moved);
+            term.launch_ms = launch_ms * libm::exp(part * moved);
+        }
+        Some(term)
     }
 
     /// Whether a member lies in the measured range of its model.

@@ -25,8 +25,9 @@ pub(in crate::predictor) fn toy_kind() -> GpuKind {
 pub(in crate::predictor) fn toy_model(name: &str) -> SoloCoefficients {
     SoloCoefficients {
         name: ModelName::new(name).unwrap(),
-        curve: SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0 },
-        energy_mj: [0.0, 200.0],
+        curve: SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 },
+        pressure_unit: PressureUnit::Power,
+        load: [0.0, 200.0],
         transfer_ms: [1.0, 0.5],
         load_part: 0.75,
         kernels: 10,
@@ -38,6 +39,7 @@ pub(in crate::predictor) fn toy_model(name: &str) -> SoloCoefficients {
         },
         waves: None,
         corrections: Vec::new(),
+        pressure_corrections: Vec::new(),
     }
 }
 
@@ -72,7 +74,7 @@ fn time_and_power_by_hand() {
     // Batch 4 at 48 %, granted 50 %: t = 100·4/50 = 8 ms; P = 200·4/8 = 100 W.
     let term = toy().term(&member(0, 4, 48.0));
     close(term.time_ms, 8.0);
-    close(term.power_w, 100.0);
+    close(term.pressure, 100.0);
     // The table ends at twice the largest measured batch; beyond it the curve goes on.
     close(toy().term(&member(0, 64, 50.0)).time_ms, 128.0);
 }
@@ -96,8 +98,8 @@ fn latency_alone_and_back_by_hand() {
     let alone = toy().alone_ms(&member(0, 8, 100.0));
     close(alone, 8.0 / 0.95);
     // Copies 1 + 0.5·8 = 5 ms.
-    close(toy().time_from_latency(&member(0, 8, 100.0), 5.0 + alone).unwrap(), 8.0);
-    assert!(toy().time_from_latency(&member(0, 8, 100.0), 4.0).is_none());
+    close(toy().term_from_latency(&member(0, 8, 100.0), 5.0 + alone).unwrap().time_ms, 8.0);
+    assert!(toy().term_from_latency(&member(0, 8, 100.0), 4.0).is_none());
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn a_correction_is_full_at_its_point_and_fades_out() {
     let faded = models.term(&member(0, 5, 50.0)).time_ms;
     assert!((faded - 10.0 * libm::pow(1.1, 0.1775)).abs() < 1e-3, "{faded}");
     // The power does not follow.
-    close(models.term(&member(0, 4, 50.0)).power_w, 100.0);
+    close(models.term(&member(0, 4, 50.0)).pressure, 100.0);
 }
 
 #[test]

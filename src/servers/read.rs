@@ -1,0 +1,259 @@
+//! Reads offline and online tables, of both generations of column names.
+
+use super::ServersError;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A static batch of one client.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offline {
+    /// Requests of the online table in one batch.
+    pub batch: u32,
+    /// Input copy, execution and output copy in ms.
+    pub execution_ms: f64,
+}
+
+/// A number of clients, each with one request at a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Online {
+    /// How many.
+    pub clients: u32,
+    /// Requests per second.
+    pub rps: f64,
+    /// Mean latency in ms.
+    pub mean_ms: f64,
+    /// 99th percentile of latency in ms.
+    pub p99_ms: f64,
+    /// Mean time in the queue in ms, where published.
+    pub queue_ms: Option<f64>,
+    /// Mean time of a request outside of the server (client, network) in ms.
+    pub outside_ms: f64,
+}
+
+/// The tables of one model on one machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// Folder and heading.
+    pub name: String,
+    /// Model instances of the server, where published.
+    pub instances: Option<u32>,
+    /// The largest batch of the server in requests, where published.
+    largest: Option<u32>,
+    /// By batch size.
+    pub offline: Vec<Offline>,
+    /// In file order.
+    pub online: Vec<Online>,
+}
+
+impl Section {
+    /// The largest batch in requests: what is published, else the largest that was measured.
+    #[must_use]
+    pub fn max_batch(&self) -> u32 {
+        let measured = self.offline.iter().map(|o| o.batch).max().unwrap_or(1);
+        self.largest.unwrap_or(measured).min(1024)
+    }
+
+    /// Why it cannot be simulated; `None` where it can.
+    pub(super) fn unusable(&self) -> Option<&'static str> {
+        if self.offline.len() < 4 {
+            Some("fewer than four batch sizes in the offline table with the parts of the time in the server")
+        } else if self.instances.is_none() {
+            Some("the table does not say how many instances the server has")
+        } else {
+            None
+        }
+    }
+}
+
+/// One row of either table.
+struct Row<'r> {
+    file: &'r Path,
+    header: &'r csv::StringRecord,
+    record: &'r csv::StringRecord,
+}
+
+impl Row<'_> {
+    /// The text of the first of these columns that has any.
+    fn text(&self, columns: &[&str]) -> &str {
+        let of = |column: &&str| {
+            let place = self.header.iter().position(|name| name == *column)?;
+            self.record.get(place).filter(|text| !text.trim().is_empty())
+        };
+        columns.iter().find_map(of).unwrap_or_default()
+    }
+
+    fn number(&self, columns: &[&str]) -> Result<Option<f64>, ServersError> {
+        let text = self.text(columns);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match text.trim().parse::<f64>() {
+            Ok(value) if value.is_finite() && value >= 0.0 => Ok(Some(value)),
+            _ => Err(self.error(columns[0], &format!("= {text:?}: must be a number from 0"))),
+        }
+    }
+
+    fn whole(&self, columns: &[&str]) -> Result<Option<u32>, ServersError> {
+        let Some(value) = self.number(columns)? else { return Ok(None) };
+        if value.fract() > 0.0 || value > f64::from(u32::MAX) {
+            return Err(self.error(columns[0], &format!("= {value}: must be a whole number")));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just checked")]
+        Ok(Some(value as u32))
+    }
+
+    fn error(&self, column: &str, message: &str) -> ServersError {
+        let line = self.record.position().map_or(0, csv::Position::line);
+        ServersError::Table(format!("{}:{line}: {column} {message}", self.file.display()))
+    }
+
+    /// What tells sections apart: model, GPU, precision and everything else that the heading says but for the word
+    /// before the colon.
+    fn section(&self) -> String {
+        let file = self.text(&["file"]);
+        let model = file.trim_end_matches("/README.md").replace("/triton", "");
+        let heading = self.text(&["section"]);
+        let heading = heading.split_once(':').map_or(heading, |(_, rest)| rest.trim());
+        let mut name = format!("{model}, {heading}");
+        for column in ["precision", "accelerator", "backend_accelerator", "sequence_length"] {
+            let text = self.text(&[column]);
+            if !text.is_empty() && !name.contains(text) {
+                name += &format!(", {text}");
+            }
+        }
+        name
+    }
+
+    /// Input copy, execution and output copy in ms.
+    fn in_server(&self) -> Result<Option<f64>, ServersError> {
+        let mut sum = 0.0;
+        for part in ["input", "infer", "output"] {
+            let columns = [format!("server_compute_{part}_ms"), format!("server_compute_{part}")];
+            match self.number(&[&columns[0], &columns[1]])? {
+                Some(ms) => sum += ms,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sum))
+    }
+}
+
+/// Reads both tables and puts together what belongs together, in the order of the online table.
+///
+/// # Errors
+/// When a file cannot be read or holds something that is no number, with file, line and column.
+pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, ServersError> {
+    let mut static_batches: BTreeMap<String, Vec<(u32, f64)>> = BTreeMap::new();
+    each_row(offline, |row| {
+        let batch = row.whole(&["batch", "client_batch_size"])?;
+        if let (Some(batch), Some(ms)) = (batch, row.in_server()?) {
+            let one_client = row.whole(&["concurrency"])?.is_none_or(|clients| clients <= 1);
+            if one_client && batch > 0 && ms > 0.0 {
+                static_batches.entry(row.section()).or_default().push((batch, ms));
+            }
+        }
+        Ok(())
+    })?;
+    let mut sections: Vec<Section> = Vec::new();
+    each_row(online, |row| {
+        let name = row.section();
+        let requests = row.whole(&["batch"])?.unwrap_or(1).max(1);
+        if sections.iter().all(|known| known.name != name) {
+            let batches = static_batches.get(&name).map_or(&[][..], Vec::as_slice);
+            let mut offline: Vec<Offline> = batches
+                .iter()
+                .filter(|(batch, _)| batch % requests == 0 && batch / requests <= 1024)
+                .map(|(batch, ms)| Offline { batch: batch / requests, execution_ms: *ms })
+                .collect();
+            offline.sort_by_key(|o| o.batch);
+            offline.dedup_by_key(|o| o.batch);
+            let largest = row.whole(&["max_batch"])?.map(|rows| (rows / requests).max(1));
+            let instances = row.whole(&["instances"])?;
+            sections.push(Section { name: name.clone(), instances, largest, offline, online: Vec::new() });
+        }
+        let needed = |columns: &[&str]| {
+            row.number(columns)?.ok_or_else(|| row.error(columns[0], "is empty"))
+        };
+        let clients = row
+            .whole(&["concurrent_client_requests", "concurrency"])?
+            .ok_or_else(|| row.error("concurrency", "is empty"))?;
+        let mut outside_ms = 0.0;
+        for part in ["client_send", "network_server_send_recv", "client_recv"] {
+            outside_ms += row.number(&[&format!("{part}_ms"), part])?.unwrap_or(0.0);
+        }
+        let found = Online {
+            clients,
+            rps: needed(&["inferences_second"])? / f64::from(requests),
+            mean_ms: needed(&["avg_latency_ms", "avg_latency"])?,
+            p99_ms: needed(&["p99_latency_ms", "p99_latency"])?,
+            queue_ms: row.number(&["server_queue_ms", "server_queue"])?,
+            outside_ms,
+        };
+        if found.clients == 0 || found.rps <= 0.0 || found.mean_ms <= 0.0 || found.p99_ms <= 0.0 {
+            return Err(row.error("concurrency", "and rates and latencies must be above 0"));
+        }
+        let section = sections.iter_mut().find(|known| known.name == name);
+        section.expect("just made sure of").online.push(found);
+        Ok(())
+    })?;
+    Ok(sections)
+}
+
+fn each_row(
+    file: &Path,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), ServersError>,
+) -> Result<(), ServersError> {
+    let failed = |e: &dyn std::fmt::Display| ServersError::Table(format!("{}: {e}", file.display()));
+    let mut reader = csv::Reader::from_path(file).map_err(|e| failed(&e))?;
+    let header = reader.headers().map_err(|e| failed(&e))?.clone();
+    for column in ["file", "section", "inferences_second"] {
+        if header.iter().all(|name| name != column) {
+            return Err(failed(&format!("has no column {column:?}")));
+        }
+    }
+    for record in reader.records() {
+        let record = record.map_err(|e| failed(&e))?;
+        take(&Row { file, header: &header, record: &record })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_generations_of_columns_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let old = "file,section,instances,client_batch_size,server_compute_input,server_compute_infer,\
+                   server_compute_output,inferences_second,batch,server_compute_input_ms,\
+                   server_compute_infer_ms,server_compute_output_ms\n\
+                   m/triton/a/README.md,\"Offline: X\",2,4,1,2,3,10,,,,\n\
+                   m/triton/a/README.md,\"Offline: X\",2,,,,,10,8,2,4,6\n";
+        let offline = write("offline.csv", old);
+        let new = "file,section,instances,max_batch,concurrency,inferences_second,batch,client_send_ms,\
+                   network_server_send_recv_ms,client_recv_ms,server_queue_ms,p99_latency_ms,avg_latency_ms\n\
+                   m/triton/a/README.md,\"Online: X\",2,64,16,400,4,0.5,1,0.25,3,20,10\n";
+        let online = write("online.csv", new);
+        let sections = read_sections(&offline, &online).unwrap();
+        assert_eq!(sections.len(), 1);
+        let section = &sections[0];
+        assert_eq!(section.name, "m/a, X");
+        // Requests of four rows: batches of 4 and 8 rows are one and two requests, and 64 rows 16.
+        let batches: Vec<(u32, f64)> =
+            section.offline.iter().map(|o| (o.batch, o.execution_ms)).collect();
+        assert_eq!(batches, [(1, 6.0), (2, 12.0)]);
+        assert_eq!((section.max_batch(), section.instances), (16, Some(2)));
+        let row = section.online[0];
+        assert!((row.rps - 100.0).abs() < 1e-9 && (row.outside_ms - 1.75).abs() < 1e-9);
+        assert!(section.unusable().is_some(), "two batch sizes are too few");
+        let broken = write("broken.csv", &new.replace(",400,", ",many,"));
+        let error = read_sections(&offline, &broken).unwrap_err().to_string();
+        assert!(error.contains("broken.csv:2: inferences_second = \"many\""), "{error}");
+    }
+}
