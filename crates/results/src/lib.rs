@@ -20,7 +20,7 @@ mod terminal;
 mod trace;
 mod truth;
 
-pub use control::{ActionRow, WindowRow, failures_in_words};
+pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};

@@ -19,5 +19,6 @@ mod lean;
 mod states;
 mod stream;
 
+pub(super) use executions::{end_time, left};
 pub(super) use gpu::GpuEngine;
 pub(super) use lean::LeanEngine;

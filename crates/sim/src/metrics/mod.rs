@@ -12,6 +12,7 @@
 //!   that failed is one too.
 
 mod collector;
+mod dwell;
 mod gpu_account;
 mod latencies;
 mod latency_series;
@@ -20,7 +21,7 @@ mod summary;
 mod tally;
 mod window;
 
-pub use collector::{GpuCollector, summarise};
+pub use collector::{Collectors, GpuCollector, summarise};
 pub use latencies::Percentiles;
 pub use latency_series::{BatchCount, BatchHistogram, LatencyBin, LatencySeries};
 pub use series::{GpuSeries, SeriesBin};
