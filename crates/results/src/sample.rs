@@ -97,7 +97,6 @@ fn records(plan: &Plan, workloads: &[Workload], window: Window) -> Vec<GpuCollec
                 gpu: GpuId::new(gpu),
                 start: at(i),
                 end: at(i + 1),
-                state: 0,
                 running: i % 2,
                 busy_sm_pct: 37.5 * f64::from(i % 2),
                 power_w: 53.5 + 80.0 * f64::from(i % 2),

@@ -411,7 +411,6 @@ mod tests {
             gpu: GpuId::new(0),
             start: ms(start),
             end: ms(end),
-            state: 0,
             running: 1,
             busy_sm_pct: 50.0,
             power_w,

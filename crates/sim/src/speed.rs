@@ -31,8 +31,6 @@ pub(super) struct PlannedServer {
 pub(super) struct SetState {
     /// The time of a whole batch of each slot, in ns; 0 where none executes.
     pub(super) exec_ns: Box<[f64]>,
-    /// Its number among those that are remembered.
-    pub(super) number: u32,
     /// How many execute.
     pub(super) running: u32,
     /// The shares of the servers that execute, in percent.
@@ -216,8 +214,7 @@ impl<'a> Speeds<'a> {
                 let what = "gpu_ms";
                 return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
             }
-            // Neither nothing, which nothing can be divided by, nor beyond the end of time.
-            exec_ns[*slot] = (ms * 1e6).clamp(f64::MIN_POSITIVE, 1e18);
+            exec_ns[*slot] = ms * 1e6;
         }
         let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
         for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
@@ -227,7 +224,6 @@ impl<'a> Speeds<'a> {
         }
         Ok(SetState {
             exec_ns,
-            number: 0,
             running: executing.iter().sum(),
             busy_sm_pct: busy_sm_pct * scale,
             power_w,

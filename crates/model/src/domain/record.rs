@@ -150,9 +150,6 @@ pub struct GpuInterval {
     pub start: Nanoseconds,
     /// To (exclusive).
     pub end: Nanoseconds,
-    /// The number of the state among those of the GPU: a hint that intervals with this number are alike. Numbers are
-    /// small, and may be given to another state later.
-    pub state: u32,
     /// How many batches execute.
     pub running: u32,
     /// The sum of their SM shares in percent.
@@ -183,9 +180,6 @@ pub trait RecordSink {
 
     /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
     fn gpu_interval(&mut self, interval: &GpuInterval);
-
-    /// The run is over: nothing more comes.
-    fn end(&mut self) {}
 }
 
 impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
@@ -207,11 +201,6 @@ impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.0.gpu_interval(interval);
         self.1.gpu_interval(interval);
-    }
-
-    fn end(&mut self) {
-        self.0.end();
-        self.1.end();
     }
 }
 
@@ -237,12 +226,6 @@ impl<S: RecordSink> RecordSink for Option<S> {
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         if let Some(sink) = self {
             sink.gpu_interval(interval);
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(sink) = self {
-            sink.end();
         }
     }
 }

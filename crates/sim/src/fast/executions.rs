@@ -5,9 +5,11 @@ use igniter_model::units::Nanoseconds;
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
 struct Execution {
-    /// When it ends, in ns; before it has a speed, its work as a multiple of `exec_ns`.
-    end: f64,
-    /// The time of the predicted work at the present speed; 0 before there was one.
+    end: Nanoseconds,
+    since: Nanoseconds,
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    remaining: f64,
+    /// The time of the predicted work at the present speed; infinite before there was one.
     exec_ns: f64,
     slot: usize,
 }
@@ -24,8 +26,9 @@ impl Executions {
     /// A batch begins, with `work` as a multiple of the predicted time. It has no speed before
     /// [`Executions::rescale`].
     #[inline]
-    pub(super) fn start(&mut self, slot: usize, work: f64) {
-        self.all.push(Execution { end: work, exec_ns: 0.0, slot });
+    pub(super) fn start(&mut self, slot: usize, work: f64, now: Nanoseconds) {
+        let exec_ns = f64::INFINITY;
+        self.all.push(Execution { end: now, since: now, remaining: work, exec_ns, slot });
     }
 
     /// Takes out the one that ends first; returns its slot.
@@ -49,18 +52,20 @@ impl Executions {
     /// Returns when the first one ends; `None` if nothing executes.
     #[inline(always)]
     pub(super) fn rescale(&mut self, now: Nanoseconds, exec_ns: &[f64]) -> Option<Nanoseconds> {
-        let (mut first, mut first_end) = (0, f64::INFINITY);
-        let now_ns = now.as_f64();
+        let (mut first, mut first_end) = (0, Nanoseconds::MAX);
         for (i, execution) in self.all.iter_mut().enumerate() {
             let exec_ns = exec_ns[execution.slot];
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
+            // counts.
             if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                let left = match execution.exec_ns {
-                    0.0 => execution.end,
-                    before => left(execution.end, now_ns, before),
-                };
+                let passed = (now - execution.since).as_f64() / execution.exec_ns;
+                let left = execution.remaining - passed;
+                // Not f64::max: there is no NaN to care for.
+                let left = if left > 0.0 { left } else { 0.0 };
+                execution.remaining = left;
                 execution.exec_ns = exec_ns;
-                execution.end = now_ns + left * exec_ns;
+                execution.since = now;
+                execution.end = now.saturating_add(Nanoseconds::from_f64(left * exec_ns));
             }
             // Among equals, the one that started first.
             if execution.end < first_end {
@@ -68,21 +73,6 @@ impl Executions {
             }
         }
         self.first = first;
-        (!self.all.is_empty()).then(|| end_time(first_end, now))
+        (!self.all.is_empty()).then_some(first_end)
     }
-}
-
-/// What is left of an execution, as a multiple of the time of all of it: its end and the time now in ns.
-#[inline(always)]
-pub(crate) fn left(end_ns: f64, now_ns: f64, exec_ns: f64) -> f64 {
-    let left = (end_ns - now_ns) / exec_ns;
-    // An end may be a fraction of a nanosecond before the moment that is its own. Not f64::max: there is no NaN to
-    // care for.
-    if left > 0.0 { left } else { 0.0 }
-}
-
-/// The moment of an end in ns, which has not passed.
-#[inline(always)]
-pub(crate) fn end_time(end_ns: f64, now: Nanoseconds) -> Nanoseconds {
-    Nanoseconds::from_f64(end_ns).max(now)
 }

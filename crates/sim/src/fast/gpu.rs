@@ -54,7 +54,6 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             gpu: setting.gpu,
             start: Nanoseconds::ZERO,
             end: Nanoseconds::ZERO,
-            state: idle.number,
             running: 0,
             busy_sm_pct: idle.busy_sm_pct,
             power_w: idle.power_w,
@@ -109,7 +108,6 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
         let end = self.setting.duration.max(self.last_done);
         self.close_interval(end);
-        self.sink.end();
         let servers = self.lanes.iter().map(Lane::outcome).collect();
         let gpu = self.setting.gpu;
         let (actions, windows) = (Vec::new(), Vec::new());
@@ -356,7 +354,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         slot.back = slot.next;
         slot.back.exec_start = now;
         self.states.start(position, slot.back.rows);
-        self.executions.start(position, slot.work);
+        self.executions.start(position, slot.work, now);
         self.executions_changed(now)?;
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.instance_ready(position, now),
@@ -423,7 +421,6 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadPrediction>> {
         self.close_interval(now);
         let state = self.states.find()?;
-        self.interval.state = state.number;
         self.interval.busy_sm_pct = state.busy_sm_pct;
         self.interval.power_w = state.power_w;
         self.interval.clock_mhz = state.clock_mhz;

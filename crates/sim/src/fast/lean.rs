@@ -6,7 +6,6 @@
 //! and the first of all is known. Requests leave in the order in which they came, so a batch need not remember which
 //! its requests are.
 
-use super::executions::{end_time, left};
 use super::states::States;
 use super::stream::ArrivalStream;
 use crate::draw::WorkDraw;
@@ -91,8 +90,10 @@ struct Flight {
 /// A batch that executes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Execution {
-    /// When it ends, in ns.
-    end: f64,
+    end: Nanoseconds,
+    since: Nanoseconds,
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    remaining: f64,
     /// The time of the predicted work at the present speed.
     exec_ns: f64,
     /// Its number among those that started: of two that end at once, the earlier comes first.
@@ -203,7 +204,6 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             gpu: setting.gpu,
             start: Nanoseconds::ZERO,
             end: Nanoseconds::ZERO,
-            state: idle.number,
             running: 0,
             busy_sm_pct: idle.busy_sm_pct,
             power_w: idle.power_w,
@@ -268,7 +268,6 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     fn outcome(mut self) -> GpuOutcome<S> {
         let end = self.setting.duration.max(self.last_done);
         self.close_interval(end);
-        self.sink.end();
         let servers = self.servers[..self.count].iter().map(|server| ServerOutcome {
             workload: server.workload,
             arrived: server.arrivals.taken(),
@@ -440,34 +439,41 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     fn executions_changed(&mut self, now: Nanoseconds, starts: Option<(usize, f64)>) -> Step {
         self.close_interval(now);
         let state = self.states.find()?;
-        self.interval.state = state.number;
         self.interval.busy_sm_pct = state.busy_sm_pct;
         self.interval.power_w = state.power_w;
         self.interval.clock_mhz = state.clock_mhz;
         self.interval.running = self.running;
-        let now_ns = now.as_f64();
-        let (mut first, mut first_end, mut first_start) = (0, f64::INFINITY, u64::MAX);
+        let (mut first, mut first_end, mut first_start) = (0, Nanoseconds::MAX, u64::MAX);
         let mut rest = self.mask;
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
             let execution = &mut self.executing[i];
             let exec_ns = state.exec_ns[i];
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
+            // counts.
             if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                execution.end = now_ns + left(execution.end, now_ns, execution.exec_ns) * exec_ns;
+                let passed = (now - execution.since).as_f64() / execution.exec_ns;
+                let left = execution.remaining - passed;
+                // Not f64::max: there is no NaN to care for.
+                let left = if left > 0.0 { left } else { 0.0 };
+                execution.remaining = left;
                 execution.exec_ns = exec_ns;
+                execution.since = now;
+                execution.end = now.saturating_add(Nanoseconds::from_f64(left * exec_ns));
             }
             // Among equals, the one that started first.
             let Execution { end, start, .. } = *execution;
-            if end < first_end || (end.to_bits() == first_end.to_bits() && start < first_start) {
+            if end < first_end || (end == first_end && start < first_start) {
                 (first, first_end, first_start) = (i, end, start);
             }
         }
         if let Some((i, work)) = starts {
             let exec_ns = state.exec_ns[i];
-            let end = now_ns + work * exec_ns;
-            self.executing[i % MOST] = Execution { end, exec_ns, start: self.starts };
+            let end = now.saturating_add(Nanoseconds::from_f64(work * exec_ns));
+            let start = self.starts;
+            self.executing[i % MOST] =
+                Execution { end, since: now, remaining: work, exec_ns, start };
             self.starts += 1;
             self.mask |= 1 << (i % MOST);
             if end < first_end {
@@ -478,7 +484,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let rank = self.rank();
         self.first_end = match self.mask {
             0 => Moment::NEVER,
-            _ => Moment { time: end_time(first_end, now), rank },
+            _ => Moment { time: first_end, rank },
         };
         Ok(())
     }

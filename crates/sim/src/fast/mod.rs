@@ -19,6 +19,5 @@ mod lean;
 mod states;
 mod stream;
 
-pub(super) use executions::{end_time, left};
 pub(super) use gpu::GpuEngine;
 pub(super) use lean::LeanEngine;

@@ -12,9 +12,8 @@ const NUMBERS: usize = 1 << 24;
 /// The most sets that each get a place of their own: 256 KiB.
 const DENSE: u64 = 1 << 16;
 
-/// How many numbers of a row come before the execution times: the number of the state (its bits), SM share in use,
-/// power, clock.
-const DRAW: usize = 4;
+/// How many numbers of a row come before the execution times: SM share in use, power, clock.
+const DRAW: usize = 3;
 
 /// The states that occurred, and the present set of executing batches.
 #[derive(Debug)]
@@ -48,8 +47,6 @@ struct SlotSize {
 /// What the GPU does in a state, besides the speeds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State<'s> {
-    /// Its number among those that are remembered.
-    pub(super) number: u32,
     pub(super) busy_sm_pct: f64,
     pub(super) power_w: f64,
     pub(super) clock_mhz: f64,
@@ -131,10 +128,8 @@ impl<'a> States<'a> {
         let row = if known > 0 { known } else { self.find_sparse()? };
         let (draw, exec_ns) =
             self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
-        let [number, busy_sm_pct, power_w, clock_mhz] = *draw;
-        #[expect(clippy::cast_possible_truncation, reason = "a number of 32 bits")]
-        let number = number.to_bits() as u32;
-        Ok(State { number, busy_sm_pct, power_w, clock_mhz, exec_ns })
+        let [busy_sm_pct, power_w, clock_mhz] = *draw;
+        Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
     }
 
     /// Where the row of the present state begins.
@@ -168,10 +163,9 @@ impl<'a> States<'a> {
             self.forget();
         }
         let remembered = self.remembered();
-        let SetState { exec_ns, number: _, running: _, busy_sm_pct, power_w, clock_mhz } = state;
+        let SetState { exec_ns, running: _, busy_sm_pct, power_w, clock_mhz } = state;
         let begin = self.rows.len();
-        let number = f64::from_bits(remembered as u64);
-        self.rows.extend([number, busy_sm_pct, power_w, clock_mhz]);
+        self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
         // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
         self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");

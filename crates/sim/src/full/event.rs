@@ -75,10 +75,10 @@ pub(super) struct Execution {
     pub(super) server: usize,
     pub(super) instance: usize,
     pub(super) slot: usize,
-    /// Its work as a multiple of `exec_ns`.
-    pub(super) work: f64,
-    /// The time of the predicted work at the present speed; 0 before there was one.
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    pub(super) remaining: f64,
+    /// The time of the predicted work at the present speed.
     pub(super) exec_ns: f64,
-    /// When it ends, in ns.
-    pub(super) end: f64,
+    pub(super) since: Nanoseconds,
+    pub(super) end: Nanoseconds,
 }

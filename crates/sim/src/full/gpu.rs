@@ -6,7 +6,6 @@ use super::link::Link;
 use super::server::Server;
 use super::steering::Steering;
 use crate::draw::Race;
-use crate::fast::{end_time, left};
 use crate::prepare::{GpuRun, GpuSetting};
 use crate::source::Arrivals;
 use crate::speed::{BadPrediction, SetState, Speeds};
@@ -146,7 +145,6 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.run_until(Nanoseconds::MAX)?;
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
-        self.sink.end();
         let servers = self.servers.iter().map(Server::outcome).collect();
         let Steering { actions, windows, .. } = self.steering;
         Ok(GpuOutcome {
@@ -327,9 +325,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             server,
             instance,
             slot,
-            work: flight.work,
+            remaining: flight.work,
             exec_ns: 0.0,
-            end: 0.0,
+            since: now,
+            end: now,
         });
         pipeline.back = Some(flight);
         self.executions_changed(now)?;
@@ -399,39 +398,37 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             if self.states.len() >= REMEMBERED {
                 self.states.clear();
             }
-            let mut state = self.speeds.compute(&self.executing)?;
-            state.number = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
-            let state = Rc::new(state);
+            let state = Rc::new(self.speeds.compute(&self.executing)?);
             self.states.insert(self.executing.as_slice().into(), state);
         }
         self.state = Rc::clone(&self.states[self.executing.as_slice()]);
         for execution in &mut self.executions {
             let exec_ns = self.state.exec_ns[execution.slot] * self.slowdown;
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
+            // counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {
                 continue;
             }
-            let left = if execution.exec_ns > 0.0 {
-                left(execution.end, now.as_f64(), execution.exec_ns)
-            } else {
-                execution.work
-            };
+            if execution.exec_ns > 0.0 {
+                let passed = (now - execution.since).as_f64() / execution.exec_ns;
+                execution.remaining = (execution.remaining - passed).max(0.0);
+            }
             execution.exec_ns = exec_ns;
-            execution.end = now.as_f64() + left * exec_ns;
+            execution.since = now;
+            execution.end =
+                now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
         }
         self.generation += 1;
         if let Some(first) = self.next_end() {
             let generation = self.generation;
-            let end = end_time(self.executions[first].end, now);
-            self.events.push(end, Event::ExecutionEnd { generation });
+            self.events.push(self.executions[first].end, Event::ExecutionEnd { generation });
         }
         Ok(())
     }
 
     /// The execution that ends first; among equals, the one that started first.
     fn next_end(&self) -> Option<usize> {
-        let end = |i: usize| self.executions[i].end;
-        (0..self.executions.len()).min_by(|&a, &b| end(a).total_cmp(&end(b)))
+        (0..self.executions.len()).min_by_key(|&i| self.executions[i].end)
     }
 
     /// Reports the state that held until `now`.
@@ -444,7 +441,6 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             gpu: self.gpu,
             start: self.state_since,
             end: now,
-            state: state.number,
             running: state.running,
             busy_sm_pct: state.busy_sm_pct,
             power_w: state.power_w,

@@ -1,6 +1,5 @@
 //! The sink of one GPU, and the merge over all of them.
 
-use super::dwell::Dwell;
 use super::gpu_account::{GpuAccount, Weighted};
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
@@ -36,7 +35,6 @@ pub struct GpuCollector {
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
     inside: (Nanoseconds, Nanoseconds),
-    dwell: Dwell,
 }
 
 /// The collectors of a run, one for each GPU.
@@ -67,7 +65,6 @@ impl Collectors {
             account: GpuAccount::default(),
             series: SeriesBuilder::new(self.window.duration(), GpuCollector::SERIES_BINS),
             inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
-            dwell: Dwell::default(),
         }
     }
 }
@@ -115,26 +112,9 @@ impl GpuCollector {
         self.tallies.len() - 1
     }
 
-    /// The first interval of a state since the last edge, inside of a bin and of the window.
-    #[inline(never)]
-    fn first_of_state(&mut self, interval: &GpuInterval) {
-        self.dwell.add_first(interval);
-    }
-
-    /// Accounts for the states that held since the last edge.
-    fn settle(&mut self) {
-        let (account, series) = (&mut self.account, &mut self.series);
-        self.dwell.settle(|interval, ns| {
-            let weighted = Weighted::new(interval, ns);
-            account.add(interval, &weighted);
-            series.add(&weighted);
-        });
-    }
-
     /// An interval that is not inside of a bin and of the window.
     #[inline(never)]
     fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
-        self.settle();
         let inside = self.window.overlap(interval.start, interval.end);
         if inside > Nanoseconds::ZERO {
             self.account.add(interval, &Weighted::new(interval, inside));
@@ -159,11 +139,6 @@ impl RecordSink for GpuCollector {
         tally.batch(batch, arrivals, &window, slo);
     }
 
-    fn end(&mut self) {
-        self.settle();
-        self.dwell.close();
-    }
-
     fn failed(&mut self, request: &FailedRequest) {
         let window = self.window;
         self.tally(request.workload).0.failed(request, &window);
@@ -174,9 +149,9 @@ impl RecordSink for GpuCollector {
         let GpuInterval { start, end, .. } = *interval;
         let (from, to) = self.inside;
         if from <= start && start < end && end <= to {
-            if !self.dwell.add(interval) {
-                self.first_of_state(interval);
-            }
+            let weighted = Weighted::new(interval, end - start);
+            self.account.add(interval, &weighted);
+            self.series.add(&weighted);
         } else {
             self.interval_at_an_edge(interval);
         }
@@ -199,8 +174,7 @@ pub fn summarise(
     collectors.sort_by_key(|collector| collector.gpu);
     let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
-    for mut collector in collectors {
-        collector.settle();
+    for collector in collectors {
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));

@@ -12,7 +12,6 @@
 //!   that failed is one too.
 
 mod collector;
-mod dwell;
 mod gpu_account;
 mod latencies;
 mod latency_series;

@@ -145,7 +145,6 @@ mod tests {
             gpu: GpuId::new(0),
             start: Nanoseconds::new(start_s * 1_000_000_000),
             end: Nanoseconds::new(end_s * 1_000_000_000),
-            state: 0,
             running,
             busy_sm_pct: 50.0 * f64::from(running),
             power_w,
