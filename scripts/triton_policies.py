@@ -9,7 +9,7 @@ Five policies at three loads of Poisson arrivals each, on a Python-backend model
 row says for each arm how many requests failed, and the mean and P99 of the others. With --real-time the server runs
 at real-time priority (SCHED_RR, which needs root): no thread of it waits for a processor, so no wake-up is lost.
 `lost` is the share of the batches that were waited for although an instance was free: how often the server's batcher
-slept through the end of the batch before. --check fails where the shares of failed requests differ by more than three
+slept through the end of the batch before (with a queue delay, waits for a batch to fill count as well). --check fails where the shares of failed requests differ by more than three
 points or the means by more than 5 %, which only --real-time can promise.
 
 Traces are off: Triton 24.10 crashes when a traced request times out. The model writes down its batches itself.
