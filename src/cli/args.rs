@@ -26,6 +26,10 @@ pub(super) struct Cli {
     pub command: Command,
 }
 
+/// What a percentile is.
+const PERCENTILES: &str = "Percentiles are nearest-rank: P99 of n requests is the latency of place ceil(0.99 n) in \
+                           ascending order, one that a request really had. Nothing is interpolated.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Read a profile or tables of the iGniter artifact and write them in this program's formats
@@ -47,8 +51,10 @@ pub(super) enum Command {
     /// Prove how few GPUs any plan of a scenario needs
     Bound(BoundArgs),
     /// Simulate one plan of a scenario
+    #[command(after_help = PERCENTILES)]
     Simulate(SimulateArgs),
     /// Plan and simulate a scenario with several strategies: tables, figures, report
+    #[command(after_help = PERCENTILES)]
     Compare(CompareArgs),
     /// Explain a scenario in words before it runs: load of each GPU, feasibility, cost
     Check(CheckArgs),

@@ -170,6 +170,13 @@ fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
             "{higher} workloads exceed rate_rps at times; plans are made for rate_rps"
         ));
     }
+    let policies = entries.iter().filter(|entry| entry.batching.has_policy()).count();
+    if policies > 0 {
+        notes.push(format!(
+            "{policies} workloads have a queue policy (max_queue_size or timeout_ms). {}",
+            crate::results::LOST_WAKE_UPS
+        ));
+    }
     notes
 }
 

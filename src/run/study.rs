@@ -4,7 +4,7 @@ use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
 use super::{Overrides, RunError, Sources, solo};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload, WorkloadName};
-use crate::metrics::{GpuCollector, Window, summarise};
+use crate::metrics::{Collectors, GpuCollector, Window, summarise};
 use crate::plan::{
     Forecast, KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, forecast,
     plan_on_kinds_with, read_plan,
@@ -381,7 +381,8 @@ impl Study {
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
+        let sinks = self.collectors();
+        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
         for gpu in outcome.gpus {
             collectors.push(gpu.sink);
@@ -410,9 +411,10 @@ impl Study {
         let logs = (0..plan.gpus.len()).map(log).collect::<Result<Vec<_>, _>>()?;
         let logs = std::sync::Mutex::new(logs);
         let trace = |gpu| logging.trace.map(|(from, until)| TraceLog::new(gpu, from, until));
+        let sinks = self.collectors();
         let take = |gpu: GpuId| {
             let mut logs = logs.lock().expect("no sink maker panics");
-            (self.collector(gpu), (logs[gpu.index()].take(), trace(gpu)))
+            (sinks.of(gpu), (logs[gpu.index()].take(), trace(gpu)))
         };
         let simulated = self.all_simulated();
         let input = self.input(plan, &simulated);
@@ -454,9 +456,8 @@ impl Study {
         }
     }
 
-    fn collector(&self, gpu: GpuId) -> GpuCollector {
-        GpuCollector::new(gpu, &self.workloads, self.window)
-            .with_percentiles(self.scenario.percentiles)
+    fn collectors(&self) -> Collectors {
+        Collectors::new(&self.workloads, self.window, self.scenario.percentiles)
     }
 
     fn result(
@@ -479,7 +480,8 @@ impl Study {
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
         self.legal(plan)?;
         let simulated = self.all_simulated();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| self.collector(gpu))?;
+        let sinks = self.collectors();
+        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use igniter::domain::WorkloadName;
 use igniter::units::{Nanoseconds, RequestsPerSecond};
-use igniter::workload::{ArrivalProcess, PoissonArrivals, Purpose, stream};
+use igniter::arrivals::{ArrivalProcess, PoissonArrivals, Purpose, stream};
 use std::collections::VecDeque;
 
 /// Requests/s of the twelve streams.

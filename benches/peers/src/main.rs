@@ -20,7 +20,7 @@ mod nexosim_engine;
 mod simcore_engine;
 
 use common::Histogram;
-use igniter::workload::ArrivalProcess;
+use igniter::arrivals::ArrivalProcess;
 use serde::Deserialize;
 use std::process::{Command, Stdio};
 

@@ -110,6 +110,17 @@ impl WindowRow {
     }
 }
 
+/// What results with queue policies depend on.
+pub const LOST_WAKE_UPS: &str = "A real Triton may reject many more requests: with a queue policy its batcher can sleep \
+    through the end of a batch for up to 500 ms, as often as the threads of its host are late. Results assume that this \
+    happens after a share completion_race (0 by default) of the batches";
+
+/// Whether requests failed for a queue policy.
+#[must_use]
+pub fn failed_by_policy(summary: &WorkloadSummary) -> bool {
+    summary.failed.is_some_and(|failed| failed.rejected + failed.timed_out > 0)
+}
+
 /// `1 rejected, 2 timed out, 3 lost`, without what did not happen; nothing when nobody failed.
 #[must_use]
 pub fn failures_in_words(summary: &WorkloadSummary) -> Option<String> {

@@ -30,7 +30,7 @@ pub use cell::{Cell, number_value};
 pub use charts::{Bars, LINEAR_RATIO, Lines, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
 pub use columns::{Of, WorkloadRow};
-pub use control::{ActionRow, WindowRow, failures_in_words};
+pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
 pub use looks::{model_looks, series_looks};
 pub use manifest::hex;

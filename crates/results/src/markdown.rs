@@ -1,6 +1,6 @@
 //! The readable report.
 
-use super::control::{ActionRow, failures_in_words};
+use super::control::{ActionRow, LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::{Cell, Column, Of, WorkloadRow, markdown_table, pick, trimmed};
 use igniter_sim::metrics::GpuSummary;
@@ -116,7 +116,11 @@ fn failures(text: &mut String, result: &StrategyResult) {
         any = true;
     }
     if any {
-        text.push_str("\nRequests that failed count as violations.\n\n");
+        text.push_str("\nRequests that failed count as violations.");
+        if result.workloads.iter().any(failed_by_policy) {
+            text.push_str(&format!(" {LOST_WAKE_UPS}."));
+        }
+        text.push_str("\n\n");
     }
 }
 

@@ -14,8 +14,8 @@ use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use tempfile::NamedTempFile;
 
-const HEADER: &str = "request,workload,gpu,arrival_ms,load_start_ms,exec_start_ms,exec_end_ms,\
-                      done_ms,latency_ms,batch,batch_size,ok,outcome\n";
+const HEADER: &str = "request,workload,gpu,arrival_ms,load_start_ms,load_end_ms,exec_start_ms,\
+                      exec_end_ms,done_ms,latency_ms,batch,batch_size,ok,outcome\n";
 
 /// The same in Parquet, with times in ns.
 const COLUMNS: [(&str, ColumnType); 14] = [
@@ -156,10 +156,12 @@ fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write)
     for log in logs {
         log.records(|entry| {
             let index = entry.workload();
-            let [mut load_start, mut exec_start, mut exec_end] = [const { String::new() }; 3];
+            let [mut load_start, mut load_end] = [const { String::new() }; 2];
+            let [mut exec_start, mut exec_end] = [const { String::new() }; 2];
             let [mut batch, mut batch_size] = [const { String::new() }; 2];
             if let Some(record) = entry.record() {
                 load_start = ExactMs(record.load_start).to_string();
+                load_end = ExactMs(record.load_end).to_string();
                 exec_start = ExactMs(record.exec_start).to_string();
                 exec_end = ExactMs(record.exec_end).to_string();
                 batch = record.batch.to_string();
@@ -167,7 +169,7 @@ fn write_csv(logs: Vec<RequestLog>, workloads: &[Workload], out: &mut dyn Write)
             }
             writeln!(
                 out,
-                "{number},{},{},{},{load_start},{exec_start},{exec_end},{},{},{batch},{batch_size},{},{}",
+                "{number},{},{},{},{load_start},{load_end},{exec_start},{exec_end},{},{},{batch},{batch_size},{},{}",
                 names[index],
                 entry.gpu(),
                 ExactMs(entry.arrival()),
@@ -323,13 +325,27 @@ mod tests {
         let mut rows = csv::Reader::from_path(root.path().join("requests.csv")).unwrap();
         let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
         let fields: Vec<&str> = rows[0].iter().collect();
-        let expected =
-            ["0", "W1", "0", "1", "1.5", "1.600001", "2", "3", "2", "3", "2", "true", "completed"];
+        let expected = [
+            "0",
+            "W1",
+            "0",
+            "1",
+            "1.5",
+            "0.6",
+            "1.600001",
+            "2",
+            "3",
+            "2",
+            "3",
+            "2",
+            "true",
+            "completed",
+        ];
         assert_eq!(fields, expected);
-        assert_eq!((&rows[1][0], &rows[1][1], &rows[1][11]), ("1", "a,\"b\"", "false"));
+        assert_eq!((&rows[1][0], &rows[1][1], &rows[1][12]), ("1", "a,\"b\"", "false"));
         let failed: Vec<&str> = rows[2].iter().collect();
         let expected =
-            ["2", "W1", "1", "0.5", "", "", "", "2", "1.5", "", "", "false", "timed_out"];
+            ["2", "W1", "1", "0.5", "", "", "", "", "2", "1.5", "", "", "false", "timed_out"];
         assert_eq!(failed, expected);
         let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 3, "the logs and the manifest; temporary files are gone");

@@ -1,6 +1,6 @@
 //! The tables that a user sees in the terminal.
 
-use super::control::failures_in_words;
+use super::control::{LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, StrategyResult};
 use crate::{Column, WorkloadRow, pick};
 use comfy_table::presets::NOTHING;
@@ -118,6 +118,9 @@ pub fn strategy_text(result: &StrategyResult, arrivals: bool, screen: Screen) ->
             let requests = workload.requests;
             text.push_str(&format!("  {}: {failed} of {requests} requests\n", workload.workload));
         }
+    }
+    if result.workloads.iter().any(failed_by_policy) {
+        text.push_str(&format!("  {LOST_WAKE_UPS}.\n"));
     }
     for action in result.actions.iter().take(ACTIONS) {
         let at = format!("{:.3}", action.effective_s);

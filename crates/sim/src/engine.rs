@@ -1,6 +1,6 @@
 //! From a plan and its workloads to the outcome of every GPU.
 
-use super::fast::GpuEngine;
+use super::fast::{GpuEngine, LeanEngine};
 use super::full;
 use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
 use super::speed::BadPrediction;
@@ -124,6 +124,11 @@ where
         let sink = make_sink(setting.gpu);
         if run.extras.is_some() {
             return full::run_gpu(setting, run, sink);
+        }
+        if LeanEngine::<S>::takes(&run) {
+            return LeanEngine::new(setting, run, sink)
+                .and_then(LeanEngine::finish)
+                .map_err(|bad| *bad);
         }
         GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map_err(|bad| *bad)
     })

@@ -37,6 +37,8 @@ mod extras_tests;
 #[cfg(test)]
 #[path = "../../../tests/it/common/fake.rs"]
 mod fake;
+#[cfg(test)]
+mod lean_tests;
 
 pub use batcher::{Batch, Batcher};
 pub use batcher_rules::{BatcherRules, BatchingError};

@@ -179,6 +179,14 @@ pub struct BatchingSpec {
     pub release: TritonRelease,
 }
 
+impl BatchingSpec {
+    /// Whether there is a queue policy: requests may fail.
+    #[must_use]
+    pub fn has_policy(&self) -> bool {
+        self.max_queue_size > 0 || self.timeout > Milliseconds::ZERO
+    }
+}
+
 impl Default for BatchingSpec {
     fn default() -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use super::{Measured, batches};
 use igniter::domain::{GpuId, Plan, RecordSink, RequestRecord, Workload, WorkloadId};
-use igniter::metrics::{GpuCollector, RunMetrics, Window, summarise};
+use igniter::metrics::{Collectors, Percentiles, RunMetrics, Window, summarise};
 use igniter::units::Nanoseconds;
 
 /// One arm of a comparison: its records, in order of completion, and what they amount to.
@@ -30,8 +30,9 @@ impl Arm {
         records.sort_by_key(|record| (record.done, record.workload, record.arrival));
         let stopped = records.last().map_or(window.duration(), |last| last.done);
         let gpus = (0..plan.gpus.len()).map(GpuId::new);
+        let empty = Collectors::new(workloads, window, Percentiles::Exact);
         let collectors = gpus.map(|gpu| {
-            let mut collector = GpuCollector::new(gpu, workloads, window);
+            let mut collector = empty.of(gpu);
             for record in records.iter().filter(|record| record.gpu == gpu) {
                 collector.request(record);
             }

@@ -77,13 +77,12 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     for place in &places {
         next[place.bucket] = place.start;
     }
-    let mut kept = vec![0; end as usize];
+    let mut kept = vec![0; end as usize + 1];
     for &x in data {
         let next = &mut next[bucket_of(x)];
-        if *next > 0 {
-            kept[*next as usize] = x;
-            *next += 1;
-        }
+        // Without a branch, which would be foretold badly; place 0 belongs to no bucket.
+        kept[*next as usize] = x;
+        *next += u32::from(*next > 0);
     }
     for place in &places {
         kept[place.start as usize..place.end as usize].sort_unstable();

@@ -15,7 +15,9 @@ mod agenda;
 mod executions;
 mod gpu;
 mod lane;
+mod lean;
 mod states;
 mod stream;
 
 pub(super) use gpu::GpuEngine;
+pub(super) use lean::LeanEngine;

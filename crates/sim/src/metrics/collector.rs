@@ -14,6 +14,7 @@ use igniter_model::domain::{
 use igniter_model::stats::nearest_rank;
 use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Points of a latency distribution that are kept for files and figures.
 const CDF_POINTS: usize = 500;
@@ -26,43 +27,57 @@ const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 pub struct GpuCollector {
     gpu: GpuId,
     window: Window,
-    workloads: Vec<Place>,
+    slos: Arc<[Nanoseconds]>,
     percentiles: Percentiles,
-    tallies: Vec<Tally>,
+    /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
+    tallies: Vec<(WorkloadId, Tally)>,
     account: GpuAccount,
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
     inside: (Nanoseconds, Nanoseconds),
 }
 
-/// A workload of the scenario. A GPU serves few of those of a large scenario.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    slo: Nanoseconds,
-    /// 1 + the position of its tally, or 0 before its first request.
-    tally: u32,
+/// The collectors of a run, one for each GPU.
+#[derive(Debug, Clone)]
+pub struct Collectors {
+    slos: Arc<[Nanoseconds]>,
+    window: Window,
+    percentiles: Percentiles,
+}
+
+impl Collectors {
+    /// `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    #[must_use]
+    pub fn new(workloads: &[Workload], window: Window, percentiles: Percentiles) -> Self {
+        let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
+        Self { slos, window, percentiles }
+    }
+
+    /// An empty collector.
+    #[must_use]
+    pub fn of(&self, gpu: GpuId) -> GpuCollector {
+        GpuCollector {
+            gpu,
+            window: self.window,
+            slos: Arc::clone(&self.slos),
+            percentiles: self.percentiles,
+            tallies: Vec::new(),
+            account: GpuAccount::default(),
+            series: SeriesBuilder::new(self.window.duration(), GpuCollector::SERIES_BINS),
+            inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
+        }
+    }
 }
 
 impl GpuCollector {
     /// Bins of the time series that figures show.
     pub const SERIES_BINS: usize = 240;
 
-    /// An empty collector. `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    /// An empty collector, on its own: [`Collectors`] makes those of many GPUs. `workloads` are those of the
+    /// scenario, in the order of [`WorkloadId`].
     #[must_use]
     pub fn new(gpu: GpuId, workloads: &[Workload], window: Window) -> Self {
-        Self {
-            gpu,
-            window,
-            workloads: workloads
-                .iter()
-                .map(|workload| Place { slo: workload.slo.to_nanoseconds(), tally: 0 })
-                .collect(),
-            percentiles: Percentiles::Exact,
-            tallies: Vec::new(),
-            account: GpuAccount::default(),
-            series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
-            inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
-        }
+        Collectors::new(workloads, window, Percentiles::Exact).of(gpu)
     }
 
     /// The same collector, not yet used, with another way to remember latencies.
@@ -85,17 +100,16 @@ impl GpuCollector {
     /// The tally of a workload, and its SLO.
     #[inline(always)]
     fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
-        let Place { slo, tally } = self.workloads[workload.index()];
-        let position = if tally > 0 { tally } else { self.new_tally(workload) };
-        (&mut self.tallies[position as usize - 1], slo)
+        let slo = self.slos[workload.index()];
+        let known = self.tallies.iter().position(|(of, _)| *of == workload);
+        let position = known.unwrap_or_else(|| self.new_tally(workload));
+        (&mut self.tallies[position].1, slo)
     }
 
     #[cold]
-    fn new_tally(&mut self, workload: WorkloadId) -> u32 {
-        self.tallies.push(Tally::new(self.percentiles));
-        let position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
-        self.workloads[workload.index()].tally = position;
-        position
+    fn new_tally(&mut self, workload: WorkloadId) -> usize {
+        self.tallies.push((workload, Tally::new(self.percentiles)));
+        self.tallies.len() - 1
     }
 
     /// An interval that is not inside of a bin and of the window.
@@ -164,13 +178,9 @@ pub fn summarise(
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
-        assert_eq!(collector.workloads.len(), tallies.len(), "a collector of these workloads");
-        let mut collected = collector.tallies;
-        for (sum, place) in tallies.iter_mut().zip(collector.workloads) {
-            if let Some(position) = place.tally.checked_sub(1) {
-                let tally = &mut collected[position as usize];
-                sum.merge(std::mem::replace(tally, Tally::new(Percentiles::Exact)));
-            }
+        assert_eq!(collector.slos.len(), tallies.len(), "a collector of these workloads");
+        for (workload, tally) in collector.tallies {
+            tallies[workload.index()].merge(tally);
         }
     }
     let mut served_on: BTreeMap<&WorkloadName, usize> = BTreeMap::new();

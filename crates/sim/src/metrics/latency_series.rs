@@ -100,9 +100,9 @@ impl LatencyBins {
         self.inside = (Nanoseconds::new(from), Nanoseconds::new(to));
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         if self.bins.is_empty() {
-            self.bins.clone_from(&other.bins);
+            self.bins = other.bins;
             return;
         }
         for (sum, more) in self.bins.iter_mut().zip(&other.bins) {
@@ -160,7 +160,7 @@ mod tests {
         );
         let mut other = LatencyBins::default();
         other.add(Nanoseconds::new(130 * s), duration, 1, u128::from(ms), Nanoseconds::new(ms));
-        bins.merge(&other);
+        bins.merge(other);
         let bins = bins.finish(duration);
         assert_eq!(bins.len(), 2);
         assert_eq!((bins[0].completed, bins[1].completed), (2, 1));

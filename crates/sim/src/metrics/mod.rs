@@ -20,7 +20,7 @@ mod summary;
 mod tally;
 mod window;
 
-pub use collector::{GpuCollector, summarise};
+pub use collector::{Collectors, GpuCollector, summarise};
 pub use latencies::Percentiles;
 pub use latency_series::{BatchCount, BatchHistogram, LatencyBin, LatencySeries};
 pub use series::{GpuSeries, SeriesBin};

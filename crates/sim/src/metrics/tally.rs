@@ -252,7 +252,7 @@ impl Tally {
         for (size, requests) in other.by_batch_size.iter() {
             self.by_batch_size.add(size, requests);
         }
-        self.over_time.merge(&other.over_time);
+        self.over_time.merge(other.over_time);
         self.unfinished += other.unfinished;
         self.failed.merge(other.failed);
         self.violations += other.violations;

@@ -1,0 +1,123 @@
+//! The lane of the common case against the other two engines: the same records and states, to the last bit.
+
+use super::engine::run_gpus;
+use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+use super::fast::{GpuEngine, LeanEngine};
+use super::{EngineSpec, GpuOutcome, Interference, LoadOverlap, Noise, ServiceTime, full};
+use crate::arrivals::ArrivalSpec;
+use igniter_model::units::Milliseconds;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Times in ms: any, or from a grid, so that many things happen at once.
+fn models() -> impl Strategy<Value = Vec<FakeModel>> {
+    let model =
+        |(load, fixed, per_request, feedback)| FakeModel { load, fixed, per_request, feedback };
+    let grid = || select(vec![0.0, 0.0, 0.5, 1.0, 2.0]);
+    let any = || 0.0..3.0_f64;
+    prop_oneof![
+        prop::collection::vec((grid(), grid(), grid(), grid()).prop_map(model), 3),
+        prop::collection::vec((any(), any(), any(), any()).prop_map(model), 3),
+    ]
+}
+
+fn server() -> impl Strategy<Value = FakeServer> {
+    let arrival = prop_oneof![
+        Just(ArrivalSpec::Constant),
+        Just(ArrivalSpec::Poisson),
+        (0.2..5.0_f64).prop_map(|cv| ArrivalSpec::Gamma { cv }),
+    ];
+    let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
+    let noise = prop_oneof![3 => Just(0.0), 1 => 0.01..0.5_f64];
+    let overhead = prop_oneof![3 => Just(0.0), 1 => select(vec![0.5, 1.0])];
+    (0..3_usize, 1..=9_u32, 1..12_u32, rate, arrival, (noise, overhead)).prop_map(
+        |(model, batch, share, rate, arrival, (noise, overhead))| {
+            let mut server = FakeServer { share, ..FakeServer::new(model, batch, rate, arrival) };
+            server.server.noise = Noise::Cv(noise);
+            server.server.batch_overhead = Milliseconds::new(overhead).unwrap();
+            server.server.request_overhead = Milliseconds::new(overhead).unwrap();
+            server
+        },
+    )
+}
+
+fn spec() -> impl Strategy<Value = EngineSpec> {
+    let interference =
+        select(vec![Interference::Dynamic, Interference::Static, Interference::None]);
+    let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
+    let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
+    (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
+        interference,
+        overlap,
+        service,
+        ..EngineSpec::default()
+    })
+}
+
+/// What an engine makes of a scenario, with floats as bits.
+fn seen(gpu: &GpuOutcome<Everything>) -> impl PartialEq + std::fmt::Debug {
+    let intervals: Vec<_> = (gpu.sink.intervals.iter())
+        .map(|i| {
+            let floats = [i.busy_sm_pct, i.power_w, i.clock_mhz].map(f64::to_bits);
+            (i.start, i.end, i.running, floats)
+        })
+        .collect();
+    (gpu.sink.records.clone(), intervals, gpu.servers.clone(), gpu.end)
+}
+
+fn cases() -> u32 {
+    if std::env::var_os("IGNITER_FULL_TESTS").is_some() { 10_000 } else { 256 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn all_three_engines_agree(
+        models in models(),
+        slowdown in prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64],
+        servers in prop::collection::vec(server(), 0..=8),
+        spec in spec(),
+        seed: u64,
+    ) {
+        let scenario = FakeScenario::new(FakePredictor::new(models, slowdown), &[servers]);
+        let input = scenario.input(spec, 0.1, seed);
+        let sink = Everything::default;
+        let lean = run_gpus(&input, |setting, run| {
+            assert!(LeanEngine::<Everything>::takes(&run));
+            LeanEngine::new(setting, run, sink()).and_then(LeanEngine::finish).map_err(|bad| *bad)
+        });
+        let fast = run_gpus(&input, |setting, run| {
+            GpuEngine::new(setting, run, sink()).and_then(GpuEngine::finish).map_err(|bad| *bad)
+        });
+        let full = full::simulate(&input, |_| sink());
+        let (lean, fast, full) = (lean.unwrap(), fast.unwrap(), full.unwrap());
+        prop_assert_eq!(seen(&lean.gpus[0]), seen(&fast.gpus[0]));
+        prop_assert_eq!(seen(&lean.gpus[0]), seen(&full.gpus[0]));
+    }
+}
+
+/// What a server of the common case must not have.
+#[test]
+fn only_the_common_case_takes_the_short_way() {
+    let of = |change: fn(&mut FakeServer)| {
+        let mut server = FakeServer::new(0, 4, 100.0, ArrivalSpec::Poisson);
+        change(&mut server);
+        let predictor = FakePredictor::new(vec![FakeModel::default()], 0.0);
+        let scenario = FakeScenario::new(predictor, &[vec![server]]);
+        let input = scenario.input(EngineSpec::default(), 0.1, 1);
+        let taken = std::sync::Mutex::new(false);
+        run_gpus(&input, |setting, run| {
+            *taken.lock().unwrap() = LeanEngine::<Everything>::takes(&run);
+            full::run_gpu(setting, run, Everything::default())
+        })
+        .unwrap();
+        let taken = *taken.lock().unwrap();
+        taken
+    };
+    assert!(of(|_| {}));
+    assert!(!of(|server| server.batching.instances = 2));
+    assert!(!of(|server| server.batching.max_queue_size = 5));
+    assert!(!of(|server| server.batching.max_queue_delay = Milliseconds::new(1.0).unwrap()));
+    assert!(!of(|server| server.server.startup = igniter_model::units::Nanoseconds::new(1)));
+}
