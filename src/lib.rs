@@ -42,6 +42,7 @@ pub mod accuracy;
 pub mod cli;
 pub mod domain;
 pub mod fit;
+pub mod input;
 pub mod metrics;
 pub mod page;
 pub mod plan;
