@@ -13,9 +13,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and what it may import: a room, or with `room::Item` that item of a room alone.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("units", &[]),
     ("stats", &[]),
+    // Files of other people, opened.
+    ("input", &[]),
     ("domain", &["units"]),
     ("profile", &["units", "domain"]),
     ("predictor", &["units", "domain"]),
@@ -26,9 +28,9 @@ const ROOMS: [(&str, &[&str]); 23] = [
     // Published rules that strategies and controllers share.
     ("rules", &["units"]),
     ("plan", &["units", "domain", "rules", "predictor"]),
-    ("workload", &["units", "domain"]),
+    ("workload", &["units", "domain", "input"]),
     // Foreign traces, and what is made of them.
-    ("trace", &["units", "domain", "workload"]),
+    ("trace", &["units", "domain", "input", "workload"]),
     ("sim", &["units", "stats", "domain", "rules", "predictor", "workload"]),
     ("metrics", &["units", "domain", "stats"]),
     // Besides words, only the types in which a user asks for something.
@@ -47,6 +49,9 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "workload::RateStep",
             "workload::Thinking",
             "workload::TraceSpec",
+            // A rate that is that of a file.
+            "workload::TraceFacts",
+            "input",
             "metrics::Percentiles",
             "plan::Margin",
             "plan::PlanOptions",
@@ -138,6 +143,7 @@ const STAGES: &[&str] = &[
 /// Every room but `cli` itself and `main`.
 const ALL: &[&str] = &[
     "accuracy",
+    "input",
     "units",
     "stats",
     "domain",

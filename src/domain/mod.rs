@@ -11,7 +11,9 @@ mod workload;
 
 pub use action::{Action, ActionKind, ServerWindow};
 pub use gpu_kind::GpuKind;
-pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
+pub use names::{
+    GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName, escaped, is_hidden,
+};
 pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };

@@ -7,9 +7,24 @@
 //! All of it streams: memory is bounded by the window of a decompressor ([`WINDOW`]) and by the longest row
 //! ([`LONGEST_ROW`]), whatever a file claims to hold.
 
+mod arrivals;
+mod error;
+mod format;
+mod keys;
+mod lines;
 mod open;
+mod rows;
+mod sorter;
 mod table;
+mod time;
 mod utf16;
 
+pub use arrivals::{ArrivalFile, Reading};
+pub use error::ImportError;
+pub use format::Format;
+pub use keys::Keys;
+pub use lines::Lines;
 pub use open::{WINDOW, decoded, open, read_text};
+pub use sorter::{Sorted, Sorter, Time};
 pub use table::{LONGEST_ROW, Layout, Table, TableError, fields_of_line};
+pub use time::Unit;

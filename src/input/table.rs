@@ -150,7 +150,8 @@ impl<'r> Table<'r> {
             (Some((position, _)), None) => return Ok(position),
             (None, _) => {
                 let near = self.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
-                let near = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
                 format!("there is no column {name:?}; the file has: {}{near}", self.listed())
             }
             _ => format!("the header names the column {name:?} more than once: {}", self.listed()),
@@ -279,10 +280,7 @@ fn delimiter_of(line: &str) -> u8 {
 #[must_use]
 pub fn fields_of_line(line: &str) -> Vec<String> {
     let table = Table::new(Cursor::new(line.as_bytes().to_vec()), Layout::NoHeader);
-    table.map_or_else(
-        |_| Vec::new(),
-        |table| table.record.iter().map(str::to_owned).collect(),
-    )
+    table.map_or_else(|_| Vec::new(), |table| table.record.iter().map(str::to_owned).collect())
 }
 
 /// Lets no more through than a row may be long.

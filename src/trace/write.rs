@@ -92,7 +92,7 @@ impl<'o> Rows<'o> {
 }
 
 fn quoted(key: &str) -> String {
-    if key.contains([',', '"']) {
+    if key.contains([',', '"', '\n', '\r', '#']) {
         format!("\"{}\"", key.replace('"', "\"\""))
     } else {
         key.to_owned()

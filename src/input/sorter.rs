@@ -18,7 +18,7 @@ const BLOCK: usize = 1024;
 ///
 /// It is a merge sort with the runs in one temporary file, in the folder that `TMPDIR` names.
 #[derive(Debug)]
-pub(super) struct Sorter {
+pub struct Sorter {
     most: usize,
     chunk: Vec<(f64, u32)>,
     runs: Vec<Run>,
@@ -37,8 +37,16 @@ struct Run {
     rest: usize,
 }
 
+impl Default for Sorter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Sorter {
-    pub(super) fn new() -> Self {
+    /// Nothing to sort so far.
+    #[must_use]
+    pub fn new() -> Self {
         Self::with_chunks_of(CHUNK)
     }
 
@@ -46,7 +54,11 @@ impl Sorter {
         Self { most, chunk: Vec::new(), runs: Vec::new(), file: None, written: 0 }
     }
 
-    pub(super) fn push(&mut self, time: f64, key: u32) -> io::Result<()> {
+    /// Takes an arrival in: its time in seconds and its key.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn push(&mut self, time: f64, key: u32) -> io::Result<()> {
         self.chunk.push((time, key));
         if self.chunk.len() == self.most { self.lay_aside() } else { Ok(()) }
     }
@@ -69,7 +81,10 @@ impl Sorter {
     }
 
     /// All of them, in order.
-    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written or read.
+    pub fn finish(mut self) -> io::Result<Sorted> {
         let mut file = None;
         if let Some(laid_aside) = self.file {
             file = Some(laid_aside.into_inner().map_err(io::IntoInnerError::into_error)?);
@@ -87,7 +102,7 @@ impl Sorter {
 
 /// The arrivals of a [`Sorter`].
 #[derive(Debug)]
-pub(super) struct Sorted {
+pub struct Sorted {
     runs: Vec<Run>,
     file: Option<File>,
     /// The next arrival of each run. Of equal times, the earlier run's comes first.
@@ -95,7 +110,12 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    pub(super) fn next(&mut self) -> io::Result<Option<(f64, u32)>> {
+    /// The next one.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "it can fail")]
+    pub fn next(&mut self) -> io::Result<Option<(f64, u32)>> {
         let Some(Reverse((Time(time), run, key))) = self.next.pop() else { return Ok(None) };
         self.queue(run)?;
         Ok(Some((time, key)))
@@ -123,7 +143,7 @@ impl Sorted {
 
 /// A time in seconds that can be ordered.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Time(pub(super) f64);
+pub struct Time(pub f64);
 
 impl Ord for Time {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {

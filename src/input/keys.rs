@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+/// No trace may have more: a column with another word on each row tells requests apart, and not services.
+pub(super) const MOST_KEYS: usize = 1 << 20;
+
 /// Gives keys their positions, in the order of their first appearance.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub struct Keys {
     names: Vec<String>,
     positions: BTreeMap<String, u32>,
 }
 
 impl Keys {
-    pub(super) fn position(&mut self, key: &str) -> u32 {
+    /// The position of a key, which is a new one if it was not met before.
+    pub fn position(&mut self, key: &str) -> u32 {
         if let Some(&position) = self.positions.get(key) {
             return position;
         }
@@ -20,7 +24,15 @@ impl Keys {
         position
     }
 
-    pub(super) fn names(&self) -> &[String] {
+    /// All that were met.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Whether there are more than any trace of services has.
+    #[must_use]
+    pub fn too_many(&self) -> bool {
+        self.names.len() > MOST_KEYS
     }
 }
