@@ -63,6 +63,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let chosen = strategy(&args.strategy)?;
     let study = study(&args.scenario, &args.planning, None)?;
     let plan = study.plan(chosen.as_ref());
+    study.check_run(&plan)?;
     let document = document(&study, &plan);
     let passed = document.violations.is_empty() && document.infeasible.is_empty();
     if args.print.json {

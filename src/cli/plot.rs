@@ -6,7 +6,7 @@ use crate::plot::{
     Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,
     write_figures,
 };
-use crate::report::{Existing, Manifest, OutputDir, PointTable};
+use crate::report::{Existing, Identity, Manifest, OutputDir, PointTable};
 use anyhow::{bail, ensure};
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
@@ -29,7 +29,10 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let output = args.result.output.as_ref();
     let path = output.unwrap_or(&args.dir).clone();
     let same = output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
-    let mut dir = OutputDir::open(&path, Existing::Keep)?;
+    let mut dir = match same {
+        true => OutputDir::open(&path, Existing::Keep),
+        false => OutputDir::open_for(&path, Existing::Keep, &Identity::new(&manifest, None)),
+    }?;
     let files = write_figures(&mut dir, &[figure])?;
     finish(dir, manifest, args, same)?;
     if args.result.print.json {

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::predictor::{ErrorBounds, Member, Predictor};
+use crate::predictor::{ErrorBounds, Member, Predictor, check_prediction};
 use crate::run::load_predictor;
 use crate::units::{BatchSize, SmPercent};
 use anyhow::{Context, bail};
@@ -72,11 +72,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             "the shares add up to {total_sm_pct} %: predictors are 10-15 % too fast above 100 %"
         ));
     }
-    if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
-        .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
-    {
-        bail!("{text}: so far outside the measured range that the prediction is no time");
-    }
+    check_prediction(predictor, &members, &prediction)?;
     let document = Document {
         predictor: predictor.name(),
         members: members

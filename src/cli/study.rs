@@ -7,7 +7,7 @@ use crate::plot::{self, PredictedMark, StudyPoint, StudySeries};
 use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
 };
-use crate::report::{Existing, Manifest, OutputDir};
+use crate::report::{Existing, Identity, Manifest, OutputDir};
 use crate::reproduce::predicted_mark;
 use crate::study::{
     ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
@@ -61,8 +61,9 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
     if measured.colocated.is_empty() {
         bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");
     }
-    let dir =
-        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+    let identity = Identity::new(&manifest, None);
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.output.as_deref().map(open).transpose()?;
     let data = StudyData {
         profile: &measured.profile,
         solo: &measured.solo,

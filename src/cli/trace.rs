@@ -181,7 +181,7 @@ fn show(
 /// Says on stderr what a user should know, however quiet the rest is to be.
 fn tell(notes: &[String]) {
     for note in notes {
-        eprintln!("igniter: note: {note}");
+        output::tell(&format!("note: {note}"));
     }
 }
 

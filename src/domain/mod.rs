@@ -5,6 +5,7 @@
 mod action;
 mod gpu_kind;
 mod names;
+mod nearest;
 mod plan;
 mod record;
 mod workload;
@@ -14,6 +15,7 @@ pub use gpu_kind::GpuKind;
 pub use names::{
     GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName, escaped, is_hidden,
 };
+pub use nearest::nearest;
 pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };

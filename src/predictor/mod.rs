@@ -19,6 +19,7 @@
 mod additive;
 pub mod contention;
 mod contract;
+mod door;
 pub mod gpulets;
 pub mod igniter;
 pub mod isolated;
@@ -28,5 +29,6 @@ mod uncertainty;
 
 pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+pub use door::{BadPrediction, check_prediction, try_predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use uncertainty::{ErrorBounds, Uncertainty, Validity};

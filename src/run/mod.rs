@@ -1,6 +1,7 @@
 //! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
 
 mod arrivals;
+mod catalogue;
 mod error;
 mod kind;
 mod overrides;

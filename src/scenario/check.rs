@@ -5,7 +5,7 @@ use super::disk::Disk;
 use super::raw::{self, RawGpu, RawPhase, RawRate, RawScenario, RawSlo, RawWorkload};
 use super::reader::{Place, Problems, Read, Rule};
 use super::rules::NumberRule;
-use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
+use super::{Catalogue, Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
 use crate::domain::{Workload, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::{ArrivalPhase, ArrivalSpec, ClosedLoopSpec, RateShape, RateStep, TraceSpec};
@@ -26,9 +26,12 @@ pub(super) fn check(
     raw: RawScenario,
     problems: &mut Problems<'_>,
     default_name: String,
-    disk: &dyn Disk,
+    (disk, catalogue): (&dyn Disk, Option<&dyn Catalogue>),
 ) -> Option<Scenario> {
     let defaults = Defaults::default();
+    if let Some(catalogue) = catalogue {
+        super::catalogue::check(&raw.gpus, &raw.workloads, catalogue, problems);
+    }
     let times = check_times(raw.duration, raw.warmup, raw.cooldown, problems);
     let gpus = check_gpus(raw.gpus, problems);
     check_trace(&raw.arrival, problems, disk);

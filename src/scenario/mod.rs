@@ -35,6 +35,7 @@
 
 mod arrival;
 mod batching;
+mod catalogue;
 mod check;
 mod control;
 mod disk;
@@ -53,6 +54,7 @@ mod tests;
 mod write;
 mod write_arrival;
 
+pub use catalogue::Catalogue;
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
 pub use schema::{json_schema, keys};
@@ -179,7 +181,7 @@ impl Scenario {
     /// With everything that is wrong in the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ScenarioError> {
         let folder = file.parent().unwrap_or(Path::new(""));
-        Self::checked(Problems::new(text), text, (file, folder), &disk::NoDisk)
+        Self::checked(Problems::new(text), text, (file, folder), (&disk::NoDisk, None))
     }
 
     /// Checks a text; `file` names it, and relative paths start at the folder beside it.
@@ -187,7 +189,7 @@ impl Scenario {
         mut problems: Problems<'_>,
         text: &str,
         (file, folder): (&Path, &Path),
-        disk: &dyn disk::Disk,
+        outside: (&dyn disk::Disk, Option<&dyn Catalogue>),
     ) -> Result<Self, ScenarioError> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
@@ -200,7 +202,7 @@ impl Scenario {
         }
         let top = Place { key: String::new(), offset: 0 };
         let raw = raw::read(Table::new(document.get_ref(), top), &mut problems, folder);
-        check::check(raw, &mut problems, default_name(file), disk)
+        check::check(raw, &mut problems, default_name(file), outside)
             .filter(|_| problems.is_empty())
             .ok_or_else(|| invalid(problems))
     }

@@ -232,7 +232,12 @@ pub(super) fn read(
             .map(|workload| read_workload(workload, problems, folder))
             .collect(),
     };
-    table.finish(problems, |_| None);
+    table.finish(problems, |key| {
+        let of_sweep = ["axis", "scenario", "strategies", "predictors", "truths", "seeds", "set"];
+        of_sweep.contains(&key).then(|| {
+            "it belongs into a sweep file; if this is one, run it with `igniter sweep`".to_owned()
+        })
+    });
     raw
 }
 
@@ -247,8 +252,13 @@ fn tables<'a>(
         parent.missing(problems, key, rule);
         return Vec::new();
     };
+    let single = field.table().is_some();
     let elements = field.elements().unwrap_or_default();
-    if elements.is_empty() {
+    if single {
+        let fix =
+            format!("did you mean [[{key}]]? Write two brackets: each such table is one of a list");
+        problems.add(&field.place, format!("[{key}] is one table"), Rule { fix: &fix, ..rule });
+    } else if elements.is_empty() {
         let _: Read<()> = field.refuse(problems, rule);
     }
     let mut table = |element: Field<'a>| {

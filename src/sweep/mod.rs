@@ -6,6 +6,7 @@
 //! alone: not on threads, shards or interruptions. `docs/sweeps.md` describes files and tables.
 
 mod aggregate;
+mod array;
 mod axis;
 mod cache;
 mod decimal;
@@ -27,9 +28,10 @@ mod shard;
 mod spec;
 mod work;
 
+pub use array::{find_shard, unknown_numbers};
 pub use drive::{SweepOptions, SweepOutcome, SweepProgress, run_sweep};
 pub use error::SweepError;
 pub use merge::merge_shards;
 pub use search::{Candidate, Capacity, Find, Judge, Range, Search, pareto};
-pub use shard::{Shard, find_shard};
+pub use shard::Shard;
 pub use spec::{MOST_POINTS, Sweep};

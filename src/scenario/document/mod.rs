@@ -12,7 +12,7 @@ pub(super) use node::Origin;
 use super::disk::RealDisk;
 use super::reader::{Place, Problems, Rule};
 use super::suggest::nearest;
-use super::{Scenario, ScenarioError, source};
+use super::{Catalogue, Scenario, ScenarioError, source};
 use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -135,15 +135,32 @@ impl Document {
     /// # Errors
     /// With everything that is wrong; each problem names the file and line where the value comes from.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
+        self.checked(None)
+    }
+
+    /// As [`Document::scenario`], and with every GPU kind and model that is not known.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn scenario_for(&self, catalogue: &dyn Catalogue) -> Result<Scenario, ScenarioError> {
+        self.checked(Some(catalogue))
+    }
+
+    fn checked(&self, catalogue: Option<&dyn Catalogue>) -> Result<Scenario, ScenarioError> {
         let file = &self.files[0];
         if let Some(text) = &self.alone {
             let folder = file.parent().unwrap_or(Path::new(""));
-            return Scenario::checked(Problems::new(text), text, (file, folder), &RealDisk);
+            return Scenario::checked(
+                Problems::new(text),
+                text,
+                (file, folder),
+                (&RealDisk, catalogue),
+            );
         }
         let text = to_text(&self.entries);
         let problems = Problems::of_document(&text, &self.files, origins(&self.entries));
         // Paths start at the folder of the file that they were written in, and are resolved already.
-        Scenario::checked(problems, &text, (file, Path::new("")), &RealDisk)
+        Scenario::checked(problems, &text, (file, Path::new("")), (&RealDisk, catalogue))
     }
 
     fn set_in_list(
