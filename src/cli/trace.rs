@@ -210,16 +210,9 @@ fn open(
     rate_scale: f64,
     cv: Option<f64>,
 ) -> anyhow::Result<(Format, Part<TraceReader>)> {
-    let word = |flag: &str, given: &Option<String>, known: &str| match given {
-        None => Ok(None),
-        Some(word) => bail!("{flag}: there is no {word:?}; known: {known}"),
-    };
-    let named = args.format.as_deref().and_then(Format::named);
-    let format =
-        if named.is_some() { named } else { word("--format", &args.format, &Format::words())? };
+    let format = named("--format", args.format.as_deref(), Format::named, &Format::words())?;
     let units = Unit::ALL.map(|(word, _)| word).join(", ");
-    let unit = args.unit.as_deref().and_then(Unit::named);
-    let unit = if unit.is_some() { unit } else { word("--unit", &args.unit, &units)? };
+    let unit = named("--unit", args.unit.as_deref(), Unit::named, &units)?;
     let file = input::Reading {
         format,
         time_column: args.time_column.clone(),
@@ -232,6 +225,20 @@ fn open(
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;
     Ok((trace.format(), Part::new(trace, start, length)))
+}
+
+/// What a word names, where one is given.
+fn named<T>(
+    flag: &str,
+    word: Option<&str>,
+    find: fn(&str) -> Option<T>,
+    known: &str,
+) -> anyhow::Result<Option<T>> {
+    let Some(word) = word else { return Ok(None) };
+    match find(word) {
+        Some(found) => Ok(Some(found)),
+        None => bail!("{flag}: there is no {word:?}; known: {known}"),
+    }
 }
 
 fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Nanoseconds> {

@@ -290,14 +290,22 @@ impl CoefficientsFile {
     pub fn read_text(path: &Path) -> Result<(Self, String), FitError> {
         let error = |message: String| FitError::File { path: path.to_owned(), message };
         let text = crate::input::read_text(path, LONGEST).map_err(|e| error(e.to_string()))?;
-        let no_file = |e| error(format!("is no coefficients file of `igniter fit`: {e}"));
-        let document: serde_json::Value = serde_json::from_str(&text).map_err(no_file)?;
+        Ok((Self::parse(&text).map_err(error)?, text))
+    }
+
+    /// Reads the text of a file that [`CoefficientsFile::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When it is no such document, or holds numbers that no fit gives: all of them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let no_file = |e| format!("is no coefficients file of `igniter fit`: {e}");
+        let document: serde_json::Value = serde_json::from_str(text).map_err(no_file)?;
         if let Some(wrong) = out_of_range(&document) {
-            return Err(error(wrong));
+            return Err(wrong);
         }
-        let file: Self = serde_json::from_str(&text).map_err(no_file)?;
-        file.check().map_err(error)?;
-        Ok((file, text))
+        let file: Self = serde_json::from_str(text).map_err(no_file)?;
+        file.check()?;
+        Ok(file)
     }
 
     fn kind(&self) -> &KindFile {

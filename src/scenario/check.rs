@@ -10,7 +10,6 @@ use crate::domain::{Workload, WorkloadName};
 use crate::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use crate::workload::{ArrivalPhase, ArrivalSpec, ClosedLoopSpec, RateShape, RateStep, TraceSpec};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const TRACE_FILE: Rule<'_> = Rule {
     allowed: "a trace whose file exists",

@@ -169,7 +169,9 @@ fn results_of_something_else_are_not_replaced() {
     let compare = identity("compare", Some("a"));
     let mut dir = OutputDir::open_for(root.path(), Existing::Replace, &compare).unwrap();
     put(&mut dir, "summary.csv", "1");
-    dir.finish(Manifest { scenario: Some("name = \"a\"\n".into()), ..manifest() }).unwrap();
+    let mut made = manifest();
+    made.scenario = Some("name = \"a\"\n".into());
+    dir.finish(made).unwrap();
     let open = |identity: &Identity| {
         OutputDir::open_for(root.path(), Existing::Replace, identity)
             .map(drop)
