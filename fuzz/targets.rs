@@ -2,17 +2,17 @@
 //!
 //! `cargo fuzz run NAME` (nightly, libFuzzer) and `tests/fuzz` (stable, our own mutations) share these.
 
+use igniter::arrivals::{ArrivalSpec, ArrivalTally, TraceFacts, TraceSpec};
 use igniter::fit::CoefficientsFile;
 use igniter::input::{ArrivalFile, Format, Keys, Layout, Reading, Table, Unit, decoded};
 use igniter::page::read_source;
 use igniter::plan::read_plan;
 use igniter::predictor::try_predictor;
-use igniter::report::{Manifest, PointTable, read_comparison};
+use igniter::results::{Manifest, PointTable, read_comparison};
 use igniter::scenario::Scenario;
 use igniter::sweep::{Sweep, find_shard, merge_shards, unknown_numbers};
-use igniter::trace::{Part, TraceReader, TraceStream, WindowedFit};
+use igniter::traces::{Part, TraceReader, TraceStream, WindowedFit};
 use igniter::units::{Nanoseconds, RequestsPerSecond};
-use igniter::workload::{ArrivalSpec, ArrivalTally, TraceFacts, TraceSpec};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -103,7 +103,7 @@ fn trace(bytes: &[u8]) {
     }
     let spec = TraceSpec { reading: file.clone(), ..TraceSpec::new(&path, "") };
     let _ = TraceFacts::read(&spec, Nanoseconds::new(1_000_000_000));
-    let reading = igniter::trace::Reading { file, ..igniter::trace::Reading::default() };
+    let reading = igniter::traces::Reading { file, ..igniter::traces::Reading::default() };
     if reading.file.format_of(&path).is_ok_and(Format::is_drawn) {
         return;
     }
@@ -123,7 +123,7 @@ fn trace(bytes: &[u8]) {
 /// Files of counts and of windows, from which arrivals are drawn: few of them, for their number is the file's.
 fn counts(bytes: &[u8]) {
     let path = file("counts", bytes);
-    let mut reading = igniter::trace::Reading { rate_scale: 1e-6, ..Default::default() };
+    let mut reading = igniter::traces::Reading { rate_scale: 1e-6, ..Default::default() };
     for format in [Format::AzureFunctions2019, Format::ServeGen] {
         reading.file.format = Some(format);
         let Ok(mut reader) = TraceReader::open(&path, &reading) else { continue };
@@ -192,7 +192,13 @@ fn plan(bytes: &[u8]) {
 /// A folder of results: the first byte says which file the others are.
 fn results(bytes: &[u8]) {
     const FILES: [&str; 8] = [
-        "manifest.json", "summary.json", "summary.csv", "plan.csv", "cdf.csv", "points.csv", "rows.csv",
+        "manifest.json",
+        "summary.json",
+        "summary.csv",
+        "plan.csv",
+        "cdf.csv",
+        "points.csv",
+        "rows.csv",
         "batches.csv",
     ];
     let Some((&which, content)) = bytes.split_first() else { return };

@@ -4,8 +4,8 @@ use super::capacity::{CELLS, candidate_cells, plain_cells, search};
 use super::results::in_pool;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
-use crate::plot::{SweepMark, SweepSeries, pareto_figure, write_figures};
-use crate::report::{Existing, Identity, Manifest, OutputDir};
+use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::sweep::{Candidate, pareto};
 use serde::Serialize;
 
@@ -91,11 +91,13 @@ fn write(
             SweepSeries { name: name.clone(), marks: own.map(mark).collect() }
         })
         .collect();
+    let all = found.iter().map(|c| (c.cost_per_hour, c.attainment_pct)).collect();
     let figure = pareto_figure(
         "frontier",
         &series,
         ("cost_per_hour", "attainment_pct"),
         Some(args.judge.target),
+        &[all],
     )?;
     write_figures(&mut dir, &[figure])?;
     manifest.stop();

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::output;
 use super::progress::Progress;
 use super::sweep_args::SweepArgs;
-use crate::report::Manifest;
+use crate::results::Manifest;
 use crate::sweep::{
     Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep, unknown_numbers,
 };
@@ -43,6 +43,9 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         return dry_run(&sweep, args);
     };
     sweep.check_size(args.yes)?;
+    for note in sweep.notes() {
+        output::tell(&format!("note: {note}"));
+    }
     let options = SweepOptions {
         output: dir.clone(),
         shard,

@@ -10,13 +10,12 @@ use super::trace_args::{
 use crate::domain::{Workload, escaped};
 use crate::input;
 use crate::scenario::{Scenario, ScenarioWorkload};
-use crate::trace::{
+use crate::traces::{
     Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
     TraceReader, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
     write_merged,
 };
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalStatistics, ArrivalTally};
 use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;

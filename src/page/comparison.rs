@@ -4,7 +4,7 @@ use super::charts::{Bars, Chart, Lines, thinned};
 use super::{Cell, Page, Table, plan, workloads};
 use crate::domain::ModelName;
 use crate::metrics::{SeriesBin, Verdict, WorkloadSummary};
-use crate::report::{Comparison, StrategyResult};
+use crate::results::{Comparison, StrategyResult};
 
 /// GPUs of which a page shows time series.
 const GPUS_OVER_TIME: usize = 24;
@@ -205,7 +205,10 @@ fn latencies(page: &mut Page, comparison: &Comparison) {
         page.chart(Chart::Bars(stages), &caption);
     }
     let points = comparison.strategies.iter().map(|result| {
-        let pair = |w: &WorkloadSummary| Some((result.predicted_ms(&w.workload)?, w.service_ms()?));
+        let pair = |w: &WorkloadSummary| {
+            let full = result.fills_batches(w);
+            Some((result.predicted_ms(&w.workload)?, w.service_ms()?)).filter(|_| full)
+        };
         (result.strategy.clone(), result.workloads.iter().filter_map(pair).collect())
     });
     let predicted = Lines {
@@ -217,7 +220,8 @@ fn latencies(page: &mut Page, comparison: &Comparison) {
     };
     page.chart(
         Chart::Lines(predicted),
-        "Predicted latency of a full batch against the simulated mean of load, execution and feedback.",
+        "Predicted latency of a full batch against the simulated mean of load, execution and feedback, for workloads whose \
+         batches are full (to 95 % on average).",
     );
     page.end_section();
 }

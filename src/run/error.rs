@@ -6,7 +6,7 @@ use crate::metrics::WindowError;
 use crate::plan::{PlanError, Violation};
 use crate::predictor::BadPrediction;
 use crate::profile::ProfileError;
-use crate::report::OutputError;
+use crate::results::OutputError;
 use crate::scenario::ScenarioError;
 use crate::sim::SimError;
 

@@ -5,7 +5,7 @@ use super::folder::{Work, discard};
 use super::rows::columns;
 use super::work::in_order;
 use super::{Shard, Sweep, SweepError};
-use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
+use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
 use csv::StringRecord;
 use serde::Serialize;
@@ -137,6 +137,7 @@ pub fn run_sweep(
         confidence: sweep.confidence(),
         axes,
         columns,
+        notes: sweep.notes().to_vec(),
     };
     manifest.seed = Some(sweep.seeds.first);
     manifest.scenario = Some(sweep.first_scenario().to_toml());

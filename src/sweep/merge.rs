@@ -5,7 +5,7 @@ use super::finish::{RowSource, write_tables};
 use super::folder::WORK;
 use super::rows::FIXED_COLUMNS;
 use super::{Shard, SweepError, SweepOutcome};
-use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
+use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
 use csv::{Reader, StringRecord};
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use super::read::{Complaint, grid};
 use super::seeds::Seeds;
 use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
-use crate::report::{FileHash, hex};
+use crate::results::{FileHash, hex};
 use crate::run::{KindPredictors, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
@@ -45,6 +45,8 @@ pub struct Sweep {
     pub(super) cache: Cache,
     /// What the scenario is at its first point.
     first: Scenario,
+    /// What a reader of its tables should know.
+    notes: Vec<String>,
     /// All files that were read.
     inputs: Vec<FileHash>,
     id: String,
@@ -142,10 +144,12 @@ impl Sweep {
             first: adjusted(first, raw.profile.as_deref(), raw.prediction_error),
             document,
             grid,
+            notes: Vec::new(),
             inputs: Vec::new(),
             id: String::new(),
         };
         sweep.check_workload(complain)?;
+        sweep.notes = sweep.part_notes();
         sweep.note_inputs(&text)?;
         sweep.id = sweep.identity(&plain);
         Ok(sweep)
@@ -186,6 +190,29 @@ impl Sweep {
     #[must_use]
     pub fn inputs(&self) -> &[FileHash] {
         &self.inputs
+    }
+
+    /// What a reader of its tables should know of its axes.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Axes of keys of `arrival` that some workloads do not have.
+    fn part_notes(&self) -> Vec<String> {
+        let all = self.first.workloads.len();
+        let note = |field: &super::grid::Field| {
+            let reached = self.document.arrivals_reached(&field.path)?;
+            (reached.len() < all).then(|| {
+                format!(
+                    "The axis {} changes {} of {all} workloads, whose arrivals have that key: {}.",
+                    field.path,
+                    reached.len(),
+                    reached.join(", ")
+                )
+            })
+        };
+        self.grid.fields().filter_map(note).collect()
     }
 
     /// The confidence of all its intervals.

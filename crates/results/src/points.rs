@@ -1,0 +1,268 @@
+//! The means of a sweep, as they were written.
+
+use super::manifest::Manifest;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A table of points that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PointsError {
+    /// There is none, or it is damaged.
+    #[error("cannot read {}: {message}; give the folder of a finished or merged sweep", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// No column of that name.
+    #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name given.
+        given: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A column that should hold numbers does not.
+    #[error("{}: column {column:?} holds {value:?}, which is no number", .path.display())]
+    NoNumber {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The cell.
+        value: String,
+    },
+    /// No row has that value.
+    #[error("{}: column {column:?} has no {given:?}; it has: {known}", .path.display())]
+    NoValue {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The value given.
+        given: String,
+        /// Values that exist.
+        known: String,
+    },
+}
+
+/// `points.csv` of a sweep: a row for each point and strategy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointTable {
+    path: PathBuf,
+    header: Vec<String>,
+    axes: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl PointTable {
+    /// Reads the table of a folder.
+    ///
+    /// # Errors
+    /// When the folder holds no sweep.
+    pub fn read(dir: &Path) -> Result<Self, PointsError> {
+        let path = dir.join("points.csv");
+        let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
+        let manifest = Manifest::read(&dir.join("manifest.json"));
+        let manifest = manifest.map_err(|error| unreadable(error.to_string()))?;
+        if path.is_file() && !manifest.intact(dir, &["points.csv"]) {
+            let what = "it was changed since the sweep wrote it; merge its shards or run the sweep again";
+            return Err(unreadable(what.to_owned()));
+        }
+        let facts = manifest.sweep.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
+        let bad = |error: csv::Error| unreadable(error.to_string());
+        let mut reader = csv::Reader::from_path(&path).map_err(bad)?;
+        let texts = |row: &csv::StringRecord| row.iter().map(ToOwned::to_owned).collect();
+        let header = texts(reader.headers().map_err(bad)?);
+        let mut rows = Vec::new();
+        for row in reader.records() {
+            rows.push(texts(&row.map_err(bad)?));
+        }
+        Ok(Self { path, header, axes: facts.axes, rows })
+    }
+
+    /// The columns that are axes of the sweep.
+    #[must_use]
+    pub fn axes(&self) -> &[String] {
+        &self.axes
+    }
+
+    /// Whether it has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The position of a column.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn column(&self, name: &str) -> Result<usize, PointsError> {
+        self.header.iter().position(|known| known == name).ok_or_else(|| PointsError::NoColumn {
+            path: self.path.clone(),
+            given: name.to_owned(),
+            known: self.header.join(", "),
+        })
+    }
+
+    /// The rows with this value in a column; numbers may be written in any way (`4` and `4.0`).
+    ///
+    /// # Errors
+    /// When there is no such column, or no row with that value.
+    pub fn only(&self, column: &str, value: &str) -> Result<Self, PointsError> {
+        let at = self.column(column)?;
+        let same = |cell: &str| {
+            cell == value
+                || matches!((cell.parse::<f64>(), value.parse::<f64>()),
+                    (Ok(a), Ok(b)) if a.total_cmp(&b).is_eq())
+        };
+        let rows: Vec<_> = self.rows.iter().filter(|row| same(&row[at])).cloned().collect();
+        if rows.is_empty() && !self.rows.is_empty() {
+            let mut known = self.distinct(column)?;
+            known.truncate(20);
+            return Err(PointsError::NoValue {
+                path: self.path.clone(),
+                column: column.to_owned(),
+                given: value.to_owned(),
+                known: known.join(", "),
+            });
+        }
+        Ok(Self { rows, ..self.clone() })
+    }
+
+    /// The values of a column, each once, numbers in order.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn distinct(&self, column: &str) -> Result<Vec<String>, PointsError> {
+        let at = self.column(column)?;
+        let mut seen = std::collections::BTreeSet::new();
+        let mut values: Vec<String> = Vec::new();
+        for row in &self.rows {
+            if seen.insert(row[at].clone()) {
+                values.push(row[at].clone());
+            }
+        }
+        if values.iter().all(|value| value.parse::<f64>().is_ok()) {
+            let number = |value: &String| value.parse::<f64>().unwrap_or(0.0);
+            values.sort_by(|a, b| number(a).total_cmp(&number(b)));
+        }
+        Ok(values)
+    }
+
+    /// The axes over which a figure averages that shows these columns: those of which rows of the same arm and
+    /// with the same values in these columns have several values. One that moves together with another is not
+    /// named beside it.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn averaged(&self, shown: &[&str]) -> Result<Vec<String>, PointsError> {
+        let shown = shown.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>();
+        let mut known = shown?;
+        let mut averaged = Vec::new();
+        for axis in &self.axes {
+            let at = self.column(axis)?;
+            let mut seen = BTreeMap::new();
+            let several = self.rows.iter().any(|row| {
+                let cells: Vec<&String> = known.iter().map(|&column| &row[column]).collect();
+                *seen.entry((self.arm_of(row), cells)).or_insert(&row[at]) != &row[at]
+            });
+            if several {
+                averaged.push(axis.clone());
+                known.push(at);
+            }
+        }
+        Ok(averaged)
+    }
+
+    /// The cells of a column as they are written.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn texts(&self, column: &str) -> Result<Vec<String>, PointsError> {
+        let at = self.column(column)?;
+        Ok(self.rows.iter().map(|row| row[at].clone()).collect())
+    }
+
+    /// The numbers of a column; none where a cell is empty.
+    ///
+    /// # Errors
+    /// When there is no such column, or a cell is no number.
+    pub fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, PointsError> {
+        let at = self.column(column)?;
+        let number = |row: &Vec<String>| {
+            let cell = &row[at];
+            if cell.is_empty() {
+                return Ok(None);
+            }
+            cell.parse().map(Some).map_err(|_| PointsError::NoNumber {
+                path: self.path.clone(),
+                column: column.to_owned(),
+                value: cell.clone(),
+            })
+        };
+        self.rows.iter().map(number).collect()
+    }
+
+    /// Who made the points: strategies, with their predictors where there are several.
+    #[must_use]
+    pub fn arms(&self) -> Vec<String> {
+        let mut arms: Vec<String> = Vec::new();
+        for row in &self.rows {
+            let arm = self.arm_of(row);
+            if !arms.contains(&arm) {
+                arms.push(arm);
+            }
+        }
+        arms
+    }
+
+    /// The rows of one of [`PointTable::arms`].
+    #[must_use]
+    pub fn arm(&self, arm: &str) -> Self {
+        let rows = self.rows.iter().filter(|row| self.arm_of(row) == arm).cloned().collect();
+        Self { rows, ..self.clone() }
+    }
+
+    fn arm_of(&self, row: &[String]) -> String {
+        let cell = |name: &str| self.column(name).map_or("", |at| row[at].as_str());
+        arm_name(cell("strategy"), cell("predictor"), cell("truth"))
+    }
+}
+
+/// Who made a row of a sweep: the strategy, and what predicted and what it was simulated with where these are
+/// not the usual ones.
+#[must_use]
+pub fn arm_name(strategy: &str, predictor: &str, truth: &str) -> String {
+    match (predictor, truth) {
+        ("igniter", "igniter") => strategy.to_owned(),
+        (p, t) if p == t => format!("{strategy} ({p})"),
+        (p, t) => format!("{strategy} ({p} on {t})"),
+    }
+}
+
+/// The name of a column of a sweep for people, with its unit.
+#[must_use]
+pub fn column_words(column: &str) -> String {
+    match column {
+        "attainment_pct" => "SLO attainment (%)".to_owned(),
+        "worst_attainment_pct" => "Worst SLO attainment (%)".to_owned(),
+        "cost_per_hour" => "Cost ($/h)".to_owned(),
+        "gpu_count" => "GPUs".to_owned(),
+        "workloads_met" => "Workloads that meet their SLO".to_owned(),
+        "goodput_rps" => "Requests/s within SLO".to_owned(),
+        "power_w" => "Power (W)".to_owned(),
+        "utilisation" => "Share of time GPUs are busy".to_owned(),
+        "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
+        // What a sweep calls its axis so is its own affair: nothing is known of what it is a part of.
+        "load" => "Load".to_owned(),
+        "slo_scale" => "SLO scale".to_owned(),
+        "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
+        "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),
+        other => other.to_owned(),
+    }
+}
