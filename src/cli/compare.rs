@@ -43,6 +43,11 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         folder.note_planning(strategy.name(), *seconds);
     }
     let comparison = study.comparison(results);
+    if let Some(first) = comparison.strategies.first() {
+        for note in study.arrival_notes(&first.arrivals) {
+            output::tell(&format!("note: {note}"));
+        }
+    }
     if let Some(dir) = folder.dir().filter(|_| !repeated.is_empty()) {
         dir.write("seeds.csv", |file| {
             let mut table = csv::Writer::from_writer(file);
@@ -115,7 +120,8 @@ fn over_seeds(rows: &[SeedRow], seeds: u16) -> String {
         };
         std::iter::once((*strategy).to_owned()).chain(own.map(cell)).collect()
     };
-    let header = ["strategy", "within SLO %", "worst workload %", "workloads met", "requests/s within SLO"];
+    let header =
+        ["strategy", "within SLO %", "worst workload %", "workloads met", "requests/s within SLO"];
     let table = output::table(&header, strategies.iter().map(cells));
     format!("means over {seeds} seeds (95 % confidence)\n{table}")
 }

@@ -4,6 +4,7 @@ mod arrivals;
 mod catalogue;
 mod error;
 mod kind;
+mod notes;
 mod overrides;
 mod prediction_error;
 mod refine;

@@ -29,7 +29,8 @@ pub struct SeedRow {
 }
 
 /// The numbers of a whole run, and those of one of its workloads.
-const OF_RUN: [&str; 4] = ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
+const OF_RUN: [&str; 4] =
+    ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
 const OF_WORKLOAD: [&str; 3] = ["mean_ms", "p99_ms", "slo_violation_pct"];
 
 /// Simulates a plan with `count` seeds from that of the scenario on, and sums up its numbers with intervals of this

@@ -29,7 +29,9 @@ fn refused(path: &Path, more: &[&str]) -> String {
 fn requests(found: &Value) -> Vec<(String, u64)> {
     let rows = found["workloads"].as_array().unwrap();
     rows.iter()
-        .map(|row| (row["workload"].as_str().unwrap().to_owned(), row["requests"].as_u64().unwrap()))
+        .map(|row| {
+            (row["workload"].as_str().unwrap().to_owned(), row["requests"].as_u64().unwrap())
+        })
         .collect()
 }
 
@@ -139,12 +141,18 @@ fn times_are_read_in_their_unit_or_said_to_be_doubtful() {
     assert!(refused(&input("pa_intervals2.txt"), &[]).contains("--format intervals"));
     let found = inspect(&input("mooncake_seconds.jsonl"), &[]);
     assert!(notes(&found).contains("--unit s"), "{found}");
-    assert!((rate(&inspect(&input("mooncake_seconds.jsonl"), &["--unit", "s"])) - 7.5).abs() < 0.01);
+    assert!(
+        (rate(&inspect(&input("mooncake_seconds.jsonl"), &["--unit", "s"])) - 7.5).abs() < 0.01
+    );
     let found = inspect(&input("az2024_zone.csv"), &[]);
     assert!((found["workloads"][0]["duration_s"].as_f64().unwrap() - 3.0).abs() < 1e-6);
-    for (name, count) in
-        [("comment.csv", 1), ("emptyline.csv", 2), ("semicolon.csv", 2), ("vidur.csv", 2), ("lmm.csv", 2)]
-    {
+    for (name, count) in [
+        ("comment.csv", 1),
+        ("emptyline.csv", 2),
+        ("semicolon.csv", 2),
+        ("vidur.csv", 2),
+        ("lmm.csv", 2),
+    ] {
         assert_eq!(requests(&inspect(&input(name), &[]))[0].1, count, "{name}");
     }
     for name in ["az2024_unsorted.csv", "dst_local.csv", "leap.csv"] {
@@ -193,19 +201,47 @@ fn work_is_in_proportion_to_data() {
 fn foreign_formats_are_told_by_their_first_line() {
     let root = TempDir::new().unwrap();
     for (format, text, count) in [
-        ("google-2019", "time,type,collection_id,scheduling_class\n0,SUBMIT,1,2\n600000000,SUBMIT,2,1\n\
-          599000000,SUBMIT,3,1\n600000100,FINISH,2,1\n9223372036854775807,0,4,0\n", 2),
+        (
+            "google-2019",
+            "time,type,collection_id,scheduling_class\n0,SUBMIT,1,2\n600000000,SUBMIT,2,1\n\
+          599000000,SUBMIT,3,1\n600000100,FINISH,2,1\n9223372036854775807,0,4,0\n",
+            2,
+        ),
         ("google-2019", "{\"time\":\"600\",\"type\":\"0\",\"collection_id\":\"5\"}\n", 1),
-        ("google-2011", "600000000,,3418309,0,user,3,name,logical\n600000001,,3418309,1,user,3,name,logical\n", 1),
+        (
+            "google-2011",
+            "600000000,,3418309,0,user,3,name,logical\n600000001,,3418309,1,user,3,name,logical\n",
+            1,
+        ),
         ("alibaba-pai-2020", "job1,i1,u1,Terminated,494319.0,500000\njob2,i2,u2,Running,,\n", 1),
-        ("alibaba-pai-2020", "job_name,inst_id,user,status,start_time,end_time\nj,i,u,Terminated,5,6\n", 1),
-        ("alibaba-pods-2023", "name,num_gpu,qos,pod_phase,creation_time,deletion_time,scheduled_time\n\
-          p0,1,LS,Running,0,100,1\np1,1,BE,Pending,5,,\n", 2),
-        ("alibaba-dlrm-2025", "instance_sn,role,app_name,creation_time\na,CN,x,\nb,CN,x,50.5\nc,HN,y,9\n", 2),
-        ("alibaba-genai-2026", "gmt_create,predict_type,predict_status,checkpoint_model_version_id\n\
-          2026-01-01 00:00:01,T,OK,7\n2026-01-01 00:00:05,T,FAILED,8\n", 2),
+        (
+            "alibaba-pai-2020",
+            "job_name,inst_id,user,status,start_time,end_time\nj,i,u,Terminated,5,6\n",
+            1,
+        ),
+        (
+            "alibaba-pods-2023",
+            "name,num_gpu,qos,pod_phase,creation_time,deletion_time,scheduled_time\n\
+          p0,1,LS,Running,0,100,1\np1,1,BE,Pending,5,,\n",
+            2,
+        ),
+        (
+            "alibaba-dlrm-2025",
+            "instance_sn,role,app_name,creation_time\na,CN,x,\nb,CN,x,50.5\nc,HN,y,9\n",
+            2,
+        ),
+        (
+            "alibaba-genai-2026",
+            "gmt_create,predict_type,predict_status,checkpoint_model_version_id\n\
+          2026-01-01 00:00:01,T,OK,7\n2026-01-01 00:00:05,T,FAILED,8\n",
+            2,
+        ),
         ("bailian", "{\"chat_id\": 1, \"timestamp\": 0.5, \"type\": \"text\"}\n", 1),
-        ("table", ",timestamp,tokens\n0,2024-05-10 00:00:00.009930,5\n1,2024-05-10 00:00:01,6\n", 2),
+        (
+            "table",
+            ",timestamp,tokens\n0,2024-05-10 00:00:00.009930,5\n1,2024-05-10 00:00:01,6\n",
+            2,
+        ),
     ] {
         let path = file(root.path(), "t", text);
         let found = inspect(&path, &[]);

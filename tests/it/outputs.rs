@@ -172,9 +172,19 @@ fn results_that_were_changed_are_an_error_and_no_panic() {
     let sweep = file(root.path(), "k.toml", SWEEP);
     let (shards, compared) = (root.path().join("D"), root.path().join("C"));
     for shard in ["0/2", "1/2"] {
-        igniter().args(["sweep", "-q", "--shard", shard, "-o"]).arg(&shards).arg(&sweep).assert().code(0);
+        igniter()
+            .args(["sweep", "-q", "--shard", shard, "-o"])
+            .arg(&shards)
+            .arg(&sweep)
+            .assert()
+            .code(0);
     }
-    igniter().args(["compare", "-q", "-o"]).arg(&compared).arg(root.path().join("s.toml")).assert().code(0);
+    igniter()
+        .args(["compare", "-q", "-o"])
+        .arg(&compared)
+        .arg(root.path().join("s.toml"))
+        .assert()
+        .code(0);
     let damages: [fn(&[u8]) -> Vec<u8>; 6] = [
         |_| Vec::new(),
         |bytes| bytes[..bytes.len() / 2].to_vec(),
@@ -185,10 +195,9 @@ fn results_that_were_changed_are_an_error_and_no_panic() {
     ];
     let shard = shards.join("shard-00000-of-00002");
     let html = root.path().join("page.html");
-    for (dir, commands) in [
-        (&shard, &["merge", "plot", "report"][..]),
-        (&compared, &["report", "plot"]),
-    ] {
+    for (dir, commands) in
+        [(&shard, &["merge", "plot", "report"][..]), (&compared, &["report", "plot"])]
+    {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if !path.is_file() || path.extension().is_some_and(|e| e == "parquet" || e == "html") {
@@ -206,7 +215,11 @@ fn results_that_were_changed_are_an_error_and_no_panic() {
                     let output = run.output().unwrap();
                     let text = String::from_utf8_lossy(&output.stderr).into_owned();
                     let code = output.status.code();
-                    assert!(code.is_some_and(|code| code < 3), "{command} {}: {text}", path.display());
+                    assert!(
+                        code.is_some_and(|code| code < 3),
+                        "{command} {}: {text}",
+                        path.display()
+                    );
                     assert!(!text.contains("panicked"), "{command} {}: {text}", path.display());
                 }
             }

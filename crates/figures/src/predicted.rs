@@ -42,7 +42,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
          workload and strategy whose batches are full.{}",
         match partly {
             0 => String::new(),
-            n => format!(" {n} whose batches are smaller on average have nothing to be compared with here."),
+            n => format!(
+                " {n} whose batches are smaller on average have nothing to be compared with here."
+            ),
         }
     );
     Ok(pages("predicted_vs_simulated", &caption, vec![svg]))

@@ -245,7 +245,9 @@ pub fn pareto_figure(
     let joins = match demands.len() {
         0 | 1 => format!("the line joins {best}"),
         n if joined => format!("each of the {n} lines joins {best} for one demand"),
-        n => format!("points of {n} demands, so that no line joins them; draw part of them with --only"),
+        n => format!(
+            "points of {n} demands, so that no line joins them; draw part of them with --only"
+        ),
     };
     let caption = format!("{} against {}; {joins}.", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })

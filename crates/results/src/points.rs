@@ -70,10 +70,12 @@ impl PointTable {
         let manifest = Manifest::read(&dir.join("manifest.json"));
         let manifest = manifest.map_err(|error| unreadable(error.to_string()))?;
         if path.is_file() && !manifest.intact(dir, &["points.csv"]) {
-            let what = "it was changed since the sweep wrote it; merge its shards or run the sweep again";
+            let what =
+                "it was changed since the sweep wrote it; merge its shards or run the sweep again";
             return Err(unreadable(what.to_owned()));
         }
-        let facts = manifest.sweep.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
+        let facts =
+            manifest.sweep.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
         let bad = |error: csv::Error| unreadable(error.to_string());
         let mut reader = csv::Reader::from_path(&path).map_err(bad)?;
         let texts = |row: &csv::StringRecord| row.iter().map(ToOwned::to_owned).collect();

@@ -52,7 +52,13 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// When its first bytes cannot be read, or are no text.
 pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
     let (head, rest) = peeked(reader)?;
-    let packed = BufReader::with_capacity(1 << 16, Cursor::new(head.clone()).chain(rest));
+    let whole = Cursor::new(head.clone()).chain(rest);
+    let is_packed = |magic: &[u8]| head.starts_with(magic);
+    let magics: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh"];
+    if !magics.iter().any(|magic| is_packed(magic)) {
+        return text(whole);
+    }
+    let packed = BufReader::with_capacity(1 << 16, whole);
     let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
     match head.as_slice() {
         [0x1f, 0x8b, ..] => text(flate2::bufread::MultiGzDecoder::new(packed)),

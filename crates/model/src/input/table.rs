@@ -81,7 +81,7 @@ impl<'r> Table<'r> {
     /// # Errors
     /// When it cannot be read, or its first row is no row of text.
     pub fn new(reader: impl Read + Send + 'r, layout: Layout) -> Result<Self, TableError> {
-        let mut reader = BufReader::with_capacity(1 << 16, decoded(reader)?);
+        let mut reader = BufReader::with_capacity(1 << 12, decoded(reader)?);
         let (mut head, first) = first_row(&mut reader)?;
         let first_text = String::from_utf8_lossy(&head[first..]).into_owned();
         if first_text.contains('\0') {

@@ -262,7 +262,8 @@ impl Document {
             node.and_then(Node::table).is_some_and(|table| table.contains_key(key))
         };
         let default = has(self.entries.get("arrival"));
-        let Some(Content::Array(list)) = self.entries.get("workload").map(|node| &node.content) else {
+        let Some(Content::Array(list)) = self.entries.get("workload").map(|node| &node.content)
+        else {
             return None;
         };
         let mut reached = Vec::new();
