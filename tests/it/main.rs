@@ -26,6 +26,7 @@ mod reference_contention;
 mod reference_fit;
 mod reference_plans;
 mod refine;
+mod same_numbers;
 mod scenarios;
 mod study;
 mod sweep;

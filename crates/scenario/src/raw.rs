@@ -90,11 +90,11 @@ const SCENARIO_NAME: Rule<'_> = Rule {
     fix: "write for example name = \"paper-12\"",
 };
 const WORKLOAD_NAME: Rule<'_> = Rule {
-    allowed: "1 to 64 characters without control characters",
+    allowed: "1 to 64 characters without control or invisible characters",
     fix: "write for example name = \"W1\"",
 };
 const MODEL: Rule<'_> = Rule {
-    allowed: "1 to 64 characters without control characters",
+    allowed: "1 to 64 characters without control or invisible characters",
     fix: "name a model of the profile, such as model = \"alexnet\"",
 };
 const KIND: Rule<'_> = Rule {
