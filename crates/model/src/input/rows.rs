@@ -263,15 +263,15 @@ impl Rows {
                 let comma = table.delimiter() != b',';
                 let found = settle(&mut self.clock, self.unit, given, comma);
                 let Some(seconds) = found else {
-                    let what = match self.clock.map(|clock| clock.unit) {
-                        Some(Unit::Date) => {
+                    let what = match self.clock.map_or(self.unit, |clock| clock.unit) {
+                        Unit::Date => {
                             format!("{given:?} is no date and time; write 2023-11-16 18:17:03.25")
                         }
-                        Some(_) => format!("{given:?} is no finite number"),
-                        None => format!(
+                        Unit::Auto => format!(
                             "{given:?} is neither a finite number nor a date and time such as \
                              2023-11-16 18:17:03.25"
                         ),
+                        _ => format!("{given:?} is no finite number"),
                     };
                     return Err(failed(table.wrong(what)));
                 };
