@@ -195,9 +195,9 @@ fn results_that_were_changed_are_an_error_and_no_panic() {
     ];
     let shard = shards.join("shard-00000-of-00002");
     let html = root.path().join("page.html");
-    for (dir, commands) in
-        [(&shard, &["merge", "plot", "report"][..]), (&compared, &["report", "plot"])]
-    {
+    let of_shard = [("merge", &shards), ("plot", &shard), ("report", &shard)];
+    let of_compared = [("report", &compared), ("plot", &compared)];
+    for (dir, commands) in [(&shard, &of_shard[..]), (&compared, &of_compared[..])] {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if !path.is_file() || path.extension().is_some_and(|e| e == "parquet" || e == "html") {

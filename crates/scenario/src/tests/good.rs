@@ -11,11 +11,6 @@ use igniter_sim::arrivals::{
     Thinking, TraceSpec,
 };
 use igniter_sim::metrics::Percentiles;
-use igniter_sim::metrics::Percentiles;
-use igniter_sim::{
-    BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
-    LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
-};
 use igniter_sim::{
     BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
     LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,

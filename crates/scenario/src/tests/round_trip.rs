@@ -5,7 +5,12 @@ use crate::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use igniter_model::domain::{GpuKindName, ModelName, Workload, WorkloadName};
 use igniter_model::input::{Format, Reading, Unit};
 use igniter_model::predictor::ErrorDraw;
+use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter_plan::{Margin, PlanOptions, Replicas};
+use igniter_sim::arrivals::{
+    ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
+    Thinking, TraceSpec,
+};
 use igniter_sim::metrics::Percentiles;
 use igniter_sim::{
     BatchingSpec, Control, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, GsliceSpec,
