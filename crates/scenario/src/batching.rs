@@ -3,7 +3,7 @@
 use super::reader::{Field, Need, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::units::{BatchSize, Milliseconds};
-use igniter_sim::{BatchingSpec, TimeoutAction};
+use igniter_sim::{BatchingSpec, TimeoutAction, TritonRelease};
 use toml::de::DeValue;
 
 const MAX_QUEUE_DELAY: NumberRule = NumberRule {
@@ -67,7 +67,17 @@ pub(super) struct RawBatching {
     timeout: Read<Milliseconds>,
     timeout_action: Read<TimeoutAction>,
     completion_race: Read<f64>,
+    release: Read<TritonRelease>,
 }
+
+/// The words of `triton`: releases whose batcher is known. The first of each kind stands for it in files.
+pub(super) const TRITON_RELEASES: [(&str, TritonRelease); 5] = [
+    ("24.10", TritonRelease::Current),
+    ("21.12", TritonRelease::Frozen),
+    ("21.11", TritonRelease::Frozen),
+    ("21.10", TritonRelease::Frozen),
+    ("21.09", TritonRelease::Frozen),
+];
 
 /// The words of `timeout_action`.
 pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
@@ -86,6 +96,7 @@ impl RawBatching {
             timeout: Read::Absent,
             timeout_action: Read::Absent,
             completion_race: Read::Absent,
+            release: Read::Absent,
         };
         let Some(field) = parent.field("batching") else { return raw };
         let Some(mut table) = field.table() else {
@@ -108,6 +119,7 @@ impl RawBatching {
         raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", Need::Optional).convert(ms);
         raw.timeout_action = t.choice(problems, "timeout_action", &TIMEOUT_ACTIONS);
         raw.completion_race = RACE.read(t, problems, "completion_race", Need::Optional);
+        raw.release = t.choice(problems, "triton", &TRITON_RELEASES);
         table.finish(problems, |_| None);
         raw
     }
@@ -124,6 +136,7 @@ impl RawBatching {
             timeout: self.timeout.overriding(base.timeout),
             timeout_action: self.timeout_action.overriding(base.timeout_action),
             completion_race: self.completion_race.overriding(base.completion_race),
+            release: self.release.overriding(base.release),
         }
     }
 
@@ -149,6 +162,7 @@ impl RawBatching {
             timeout: self.timeout.or(default.timeout)?,
             timeout_action: self.timeout_action.or(default.timeout_action)?,
             completion_race: self.completion_race.or(default.completion_race)?,
+            release: self.release.or(default.release)?,
         })
     }
 }

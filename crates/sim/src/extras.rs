@@ -30,7 +30,7 @@ impl Extras {
         gpu: usize,
         servers: &[ServerRun],
     ) -> Result<Option<Self>, SimError> {
-        let policies = servers.iter().any(|server| !server.rules.prefetches());
+        let policies = servers.iter().any(|server| server.rules.has_policy());
         let control = input.control.filter(|control| !control.is_idle());
         let varying = servers.iter().any(|server| server.host.varies());
         if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {

@@ -231,6 +231,7 @@ fn prepare_gpu<'a>(
             max_batch: rules.max_batch(),
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
+            instance_slowdown: server.instance_slowdown,
         });
         let first = slots;
         slots += rules.instances() as usize;
