@@ -127,6 +127,10 @@ pub fn find_shard(
     for system in &SYSTEMS {
         tasks.extend(task(system, env)?);
     }
+    // The batch script of an array's task is rank 0 of the tasks that it might start.
+    if tasks.iter().any(|task| !task.system.ranks) {
+        tasks.retain(|task| !task.system.ranks || task.index > 0 || task.count.is_some());
+    }
     // The same task may be known by several names: MPI libraries set theirs in Slurm steps too.
     tasks.dedup_by(|task, before| task.system.ranks && same(task, before));
     match (tasks.as_slice(), count) {
