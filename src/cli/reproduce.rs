@@ -5,10 +5,9 @@ use super::args::ReproduceArgs;
 use super::output;
 use super::progress::Progress;
 use super::results::in_pool;
-use crate::plot;
+use crate::figures;
 use crate::reproduce::{self, Made, Numbers};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
-use crate::results::{Existing, Manifest, OutputDir};
 use serde_json::{Value, json};
 
 pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {

@@ -4,7 +4,6 @@ use super::common_args::ThreadArgs;
 use super::progress::Progress;
 use crate::figures;
 use crate::page::{self, PAGE, Source};
-use crate::plot;
 use crate::results::{
     Comparison, Existing, Identity, Manifest, OutputDir, write_report, write_tables,
 };

@@ -9,7 +9,6 @@ use crate::profile::{
 };
 use crate::reproduce::predicted_mark;
 use crate::results::{Existing, Identity, Manifest, OutputDir};
-use crate::results::{Existing, Manifest, OutputDir};
 use crate::study::{
     ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
     coverage_curve, experiments,

@@ -7,6 +7,7 @@ use super::trace_args::{
     ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
     TraceCommand,
 };
+use crate::arrivals::{ArrivalStatistics, ArrivalTally};
 use crate::domain::{Workload, escaped};
 use crate::input;
 use crate::scenario::{Scenario, ScenarioWorkload};

@@ -379,6 +379,15 @@ mod tests {
             let error = find(None, &env).unwrap_err();
             assert!(error.contains("--shard I/N"), "{env:?}: {error}");
         }
+        let script = [
+            ("SLURM_ARRAY_TASK_ID", "1"),
+            ("SLURM_ARRAY_TASK_COUNT", "4"),
+            ("SLURM_ARRAY_TASK_MIN", "0"),
+            ("SLURM_ARRAY_TASK_MAX", "3"),
+            ("SLURM_PROCID", "0"),
+            ("SLURM_NTASKS", "8"),
+        ];
+        assert_eq!(find(None, &script).unwrap(), "1/4");
         let both =
             [("SLURM_ARRAY_TASK_ID", "1"), ("SLURM_PROCID", "1"), ("SLURM_STEP_NUM_TASKS", "2")];
         assert!(find(None, &both).unwrap_err().contains("are all set"));

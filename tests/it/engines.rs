@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use crate::common::cases;
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{ArrivalSpec, ClosedLoopSpec, Thinking};
 use igniter::domain::{GpuInterval, Workload, WorkloadId};
@@ -195,7 +196,7 @@ fn any_spec() -> impl Strategy<Value = EngineSpec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(cases(4096)))]
 
     #[test]
     fn both_engines_agree_record_for_record(

@@ -57,7 +57,7 @@ impl Staging {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
+    pub fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
         sweep(parent);
         let folder = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
         unfinished().push((folder.path().to_owned(), created.to_vec()));

@@ -15,12 +15,12 @@ const MAX_QUEUE_DELAY: NumberRule = NumberRule {
 const MAX_BATCH: WholeRule = WholeRule {
     least: 1,
     most: 65_536,
-    fix: "give the largest batch, or leave the key out for the planned batch size",
+    fix: "give the largest batch, or omit the key for the planned batch size",
 };
 const PREFERRED: WholeRule = WholeRule {
     least: 1,
     most: 65_536,
-    fix: "give batch sizes, or leave the key out for the largest batch alone",
+    fix: "give batch sizes, or omit the key for the largest batch alone",
 };
 const PREFERRED_LIST: Rule<'_> = Rule {
     allowed: "an array of at most 64 batch sizes",
@@ -38,13 +38,13 @@ const VARIABLE_SHAPE: Rule<'_> = Rule {
 const MAX_QUEUE_SIZE: WholeRule = WholeRule {
     least: 0,
     most: 1_000_000,
-    fix: "give how many requests may wait, or 0 for any number",
+    fix: "give how many requests may wait, or 0 for no limit",
 };
 const TIMEOUT: NumberRule = NumberRule {
     least: Least::From(0.0),
     most: 3.6e6,
     unit: "ms",
-    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for as long as it takes",
+    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for no limit",
 };
 const RACE: NumberRule = NumberRule {
     least: Least::From(0.0),
@@ -173,7 +173,7 @@ fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Ve
         return field.refuse(problems, PREFERRED_LIST);
     };
     let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
-    // Every element is looked at, so that every bad one is reported.
+    // Check every element, so that every bad one is reported.
     let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
     let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
     match sizes {

@@ -1,4 +1,4 @@
-//! What a server costs beside what the predictor says: keys of `[engine]` for all workloads, and of a
+//! Host overheads, noise and start-up of a server: keys of `[engine]` for all workloads, and of a
 //! workload's own `engine` table, which overrides them key by key.
 
 use super::reader::{Need, Problems, Read, Rule, SeenKind, Table};
@@ -43,7 +43,7 @@ const STARTUP: NumberRule = NumberRule {
 const TABLE: Rule<'_> =
     Rule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
 
-/// What one table says of a server; absent keys say nothing.
+/// The keys of one table; absent ones are `None`.
 #[derive(Debug, Clone)]
 pub(super) struct RawServer {
     noise: Read<Noise>,
@@ -57,7 +57,7 @@ pub(super) struct RawServer {
 }
 
 impl RawServer {
-    /// A table that says nothing.
+    /// A table without keys.
     pub(super) fn silent() -> Self {
         Self {
             noise: Read::Absent,

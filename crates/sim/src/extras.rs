@@ -1,4 +1,4 @@
-//! What only the clear engine can do: queue policies, varying host times, a shared PCIe link, controllers and
+//! What only the full engine can do: queue policies, varying host times, a shared PCIe link, controllers and
 //! faults.
 
 use super::control::{Controller, controller};

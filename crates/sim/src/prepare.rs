@@ -31,7 +31,7 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
-    /// What only the clear engine can do, if anything is asked for.
+    /// What only the full engine can do, if anything is asked for.
     pub(super) extras: Option<Extras>,
 }
 

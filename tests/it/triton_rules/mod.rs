@@ -5,6 +5,7 @@
 
 mod model;
 
+use crate::common::cases;
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{
     ArrivalSpec, ClosedLoopSpec, GeneratedArrivals, Purpose, Thinking, stream,
@@ -212,7 +213,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(10_000)))]
 
     #[test]
     fn the_engine_forms_the_batches_of_the_rules(case in any_case()) {

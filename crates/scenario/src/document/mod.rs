@@ -101,13 +101,13 @@ impl Document {
         let parts = path::parts(path).ok_or_else(|| {
             self.no_field(
                 path,
-                "this is no path",
+                "this is not a path",
                 "keys with dots between them, such as seed or workload.W1.rate_rps",
             )
         })?;
         let node = match parts.last() {
             Some(key) => Node::set(key, &value.into(), &self.set_from),
-            None => return Err(self.no_field(path, "this is no path", "a key, such as seed")),
+            None => return Err(self.no_field(path, "this is not a path", "a key, such as seed")),
         };
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
@@ -285,7 +285,7 @@ impl Document {
     }
 
     fn no_table(&self, path: &str, at: &str) -> ScenarioError {
-        self.no_field(path, &format!("{at} is no table"), "keys of tables")
+        self.no_field(path, &format!("{at} is not a table"), "keys of tables")
     }
 
     fn no_field(&self, field: &str, what: &str, allowed: &str) -> ScenarioError {
@@ -329,6 +329,7 @@ struct Reading {
     known: BTreeMap<PathBuf, Entries>,
 }
 
+<<<<<<< HEAD
 impl Reading {
     /// Reads a file over all that it extends.
     fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
@@ -341,6 +342,28 @@ impl Reading {
         };
         if !errors.is_empty() {
             problems.add_syntax_errors(&errors);
+=======
+    let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
+    let place = Place { key: "extends".to_owned(), offset: span.start };
+    let Some(bases) = base_files(&extends) else {
+        problems.add(&place, format!("given {}", &text[span]), EXTENDS);
+        return Err(invalid(problems));
+    };
+    // The same file by another name is the same file.
+    above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+    let mut below = Entries::new();
+    for base in bases {
+        let base = folder.join(base);
+        let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
+        if above.contains(&canonical) || above.len() >= DEEPEST {
+            let what =
+                format!("{} leads back to this file, or is nested too deeply", base.display());
+            let rule = Rule {
+                allowed: "files that do not extend each other in a circle, at most 16 deep",
+                fix: "remove it here or there",
+            };
+            problems.add(&place, what, rule);
+>>>>>>> main
             return Err(invalid(problems));
         }
         self.files.push(path.to_owned());
