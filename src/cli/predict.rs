@@ -72,15 +72,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
             "the shares add up to {total_sm_pct} %: predictors are 10-15 % too fast above 100 %"
         ));
     }
-<<<<<<< HEAD
     check_prediction(predictor, &members, &prediction)?;
-=======
-    if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
-        .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
-    {
-        bail!("{text}: too far outside the measured range for a prediction");
-    }
->>>>>>> main
     let document = Document {
         predictor: predictor.name(),
         members: members

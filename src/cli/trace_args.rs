@@ -25,15 +25,10 @@ pub(super) enum TraceCommand {
 /// How a foreign trace is read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReadingArgs {
-<<<<<<< HEAD
     /// Its format: igniter, table (any CSV file or JSON lines with a column of times), azure-functions-2019,
     /// azure-functions-2021, azure-llm, burstgpt, alibaba-pai-2020, alibaba-pods-2023, alibaba-dlrm-2025,
     /// alibaba-genai-2026, alibaba-spot-2026, google-2011, google-2019, mooncake, bailian, servegen, intervals
     /// (perf_analyzer's --request-intervals) or timestamps [default: what the first line tells]
-=======
-    /// Its format: igniter, azure-functions-2019, azure-functions-2021, azure-llm, mooncake, servegen or
-    /// timestamps [default: recognised from the first line]
->>>>>>> main
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// The column (or JSON key) that holds times; its number, from 1, in a file without a header

@@ -1,11 +1,7 @@
 //! What a GPU does with what runs on it.
 //!
-<<<<<<< HEAD
-//! - [`units`] and [`domain`]: the words that all other crates share; [`stats`]: plain numerics.
-//! - [`input`]: files of other people, opened one way.
-=======
 //! - [`units`] and [`domain`]: types that all other crates share; [`stats`]: numeric functions.
->>>>>>> main
+//! - [`input`]: files of other people, opened one way.
 //! - [`profile`]: measured points of a GPU kind, checked when they are read.
 //! - [`fit`] makes coefficients of them; [`predictor`] turns coefficients into latencies, power and clock.
 //! - [`rules`]: published rules that strategies and controllers share.

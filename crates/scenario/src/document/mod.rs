@@ -329,7 +329,6 @@ struct Reading {
     known: BTreeMap<PathBuf, Entries>,
 }
 
-<<<<<<< HEAD
 impl Reading {
     /// Reads a file over all that it extends.
     fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
@@ -342,28 +341,6 @@ impl Reading {
         };
         if !errors.is_empty() {
             problems.add_syntax_errors(&errors);
-=======
-    let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
-    let place = Place { key: "extends".to_owned(), offset: span.start };
-    let Some(bases) = base_files(&extends) else {
-        problems.add(&place, format!("given {}", &text[span]), EXTENDS);
-        return Err(invalid(problems));
-    };
-    // The same file by another name is the same file.
-    above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
-    let mut below = Entries::new();
-    for base in bases {
-        let base = folder.join(base);
-        let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
-        if above.contains(&canonical) || above.len() >= DEEPEST {
-            let what =
-                format!("{} leads back to this file, or is nested too deeply", base.display());
-            let rule = Rule {
-                allowed: "files that do not extend each other in a circle, at most 16 deep",
-                fix: "remove it here or there",
-            };
-            problems.add(&place, what, rule);
->>>>>>> main
             return Err(invalid(problems));
         }
         self.files.push(path.to_owned());
@@ -387,7 +364,8 @@ impl Reading {
             let base = folder.join(base);
             let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
             if self.above.contains(&canonical) || self.above.len() >= DEEPEST {
-                let what = format!("{} leads back to this file or too deep", base.display());
+                let what =
+                    format!("{} leads back to this file, or is nested too deeply", base.display());
                 let rule = Rule {
                     allowed: "files that do not extend each other in a circle, at most 16 deep",
                     fix: "remove it here or there",
