@@ -45,7 +45,7 @@
 #![warn(missing_docs)]
 
 pub use igniter_figures as figures;
-pub use igniter_model::{domain, fit, predictor, profile, rules, stats, units};
+pub use igniter_model::{domain, fit, input, predictor, profile, rules, stats, units};
 pub use igniter_plan as plan;
 pub use igniter_results as results;
 pub use igniter_scenario as scenario;

@@ -96,7 +96,8 @@ fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
 
 /// Converts a trace as `igniter trace convert` does; returns how many requests come out.
 fn convert(path: &Path, sort: bool, redraw: bool) -> u64 {
-    let reading = Reading { sort, rate_scale: 1.0, seed: 1, ..Reading::default() };
+    let file = igniter::input::Reading { sort, ..Default::default() };
+    let reading = Reading { file, ..Reading::default() };
     let part = Part::new(TraceReader::open(path, &reading).unwrap(), Nanoseconds::ZERO, None);
     let mapped = Mapped::new(part, Mapping::Stripe(vec!["a".to_owned()]));
     let window = Nanoseconds::new(100_000_000_000);

@@ -2,7 +2,7 @@
 
 use crate::domain::ModelName;
 use crate::fit;
-use crate::predictor::{Lead, Member, Predictor};
+use crate::predictor::{BadPrediction, Lead, Member, Predictor, check_prediction};
 use crate::profile::{ColocatedRun, SoloTable};
 use crate::stats;
 use serde::Serialize;
@@ -21,6 +21,14 @@ pub enum AccuracyError {
         model: String,
         /// The models of the profile.
         known: String,
+    },
+    /// A prediction is none.
+    #[error("run {run}: {source}")]
+    Prediction {
+        /// The run.
+        run: u64,
+        /// What is wrong with it.
+        source: BadPrediction,
     },
 }
 
@@ -177,6 +185,8 @@ pub fn accuracy(
             });
         }
         let together = predictor.predict(&members);
+        check_prediction(predictor, &members, &together)
+            .map_err(|source| AccuracyError::Prediction { run: run.run, source })?;
         for (index, (measured, predicted)) in run.members.iter().zip(&together.members).enumerate()
         {
             let Some(latency) = measured.latency else {

@@ -7,7 +7,7 @@ use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
 use crate::cli::model_args::contradicting;
 use crate::figures::{self, AccuracyPoint};
 use crate::profile::{read_colocated, read_solo_table};
-use crate::results::{Existing, Manifest, OutputDir};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::run::load_predictor;
 use anyhow::Context;
 
@@ -18,8 +18,9 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
     let loaded = load_predictor(profile, args.predictor.predictor.as_deref(), None)?;
     let notes = contradicting(&[], solo.as_ref(), &runs, args.strict)?;
-    let dir =
-        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+    let identity = Identity::new(&manifest, None);
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.output.as_deref().map(open).transpose()?;
     let report = accuracy(loaded.predictor.as_ref(), &runs, solo.as_ref())
         .with_context(|| args.colocated.display().to_string())?;
     if let Some(mut dir) = dir {

@@ -220,6 +220,10 @@ pub(super) struct CompareArgs {
     /// The strategies, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
     pub strategies: Vec<String>,
+    /// Simulate every plan with this many seeds, from the scenario's on, and give means with 95 % confidence intervals
+    /// (seeds.csv); the other tables and figures are those of the first seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub seeds: u16,
     /// Write tables, figures and a report to this folder
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,

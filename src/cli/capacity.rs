@@ -5,7 +5,7 @@ use super::results::in_pool;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
-use crate::results::{Existing, Manifest, OutputDir, short};
+use crate::results::{Existing, Identity, Manifest, OutputDir, short};
 use crate::run::Overrides;
 use crate::sweep::{Candidate, Capacity, CapacitySearch, Find, Judge, Range};
 use anyhow::ensure;
@@ -43,8 +43,9 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
 pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
-    let dir = dir.transpose()?;
+    let identity = Identity::new(&manifest, Some(&search.scenario().name));
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.result.output.as_deref().map(open).transpose()?;
     if dir.is_some() {
         search.note(&mut manifest)?;
     }

@@ -8,6 +8,7 @@ use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
 use crate::rules::execution_budget;
 use crate::run::{Study, solo_latency_ms};
+use crate::scenario::ScenarioWorkload;
 use crate::units::Nanoseconds;
 use serde::Serialize;
 
@@ -63,6 +64,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let chosen = strategy(&args.strategy)?;
     let study = study(&args.scenario, &args.planning, None)?;
     let plan = study.plan(chosen.as_ref());
+    study.check_run(&plan)?;
     let document = document(&study, &plan);
     let passed = document.violations.is_empty() && document.infeasible.is_empty();
     if args.print.json {
@@ -157,7 +159,19 @@ fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
              plan uses rate_rps: compare it with the rate that a simulation reports"
         ));
     }
-    let own = entries.iter().filter(|e| e.arrival.has_own_rate() && !closed(&e.arrival)).count();
+    notes.extend(study.trace_notes());
+    let formula = |name: &str| name.starts_with(['=', '+', '-', '@']);
+    if let Some(entry) = entries.iter().find(|entry| formula(entry.workload.name.as_str())) {
+        notes.push(format!(
+            "the name {:?} is a formula to a spreadsheet that opens the tables: import its column as text",
+            entry.workload.name.as_str()
+        ));
+    }
+    let traced = |arrival: &ArrivalSpec| matches!(arrival, ArrivalSpec::Trace(_));
+    let of_files = |e: &&ScenarioWorkload| {
+        e.arrival.has_own_rate() && !closed(&e.arrival) && !traced(&e.arrival)
+    };
+    let own = entries.iter().filter(of_files).count();
     if own > 0 {
         notes.push(format!(
             "{own} workloads take their arrivals from files; the plan uses their rate_rps, so check with \

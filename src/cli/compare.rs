@@ -7,8 +7,9 @@ use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
-use crate::results::{Comparison, StrategyResult, comparison_text, pick};
+use crate::results::{Comparison, StrategyResult, comparison_text, pick, short};
 use crate::run::Logging;
+use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
@@ -25,23 +26,50 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
                 let arrivals = args.output.is_some();
                 let logging = Logging { arrivals, ..Logging::default() };
                 let (result, _) = study.simulate_logged(&planned.plan, logging)?;
+                let repeated = match args.seeds {
+                    0 | 1 => Vec::new(),
+                    seeds => repeat(&study, &planned.plan, seeds.into(), CONFIDENCE)?,
+                };
                 progress.step();
-                anyhow::Ok((result, planned.seconds))
+                anyhow::Ok(((result, planned.seconds), repeated))
             })
             .collect::<Result<Vec<_>, _>>()
     })??;
+    let (results, repeated): (Vec<_>, Vec<Vec<SeedRow>>) = results.into_iter().unzip();
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
+    let repeated: Vec<SeedRow> = repeated.into_iter().flatten().collect();
     for (strategy, seconds) in strategies.iter().zip(&seconds) {
         folder.note_planning(strategy.name(), *seconds);
     }
     let comparison = study.comparison(results);
+    if let Some(first) = comparison.strategies.first() {
+        for note in study.arrival_notes(&first.arrivals) {
+            output::tell(&format!("note: {note}"));
+        }
+    }
+    if let Some(dir) = folder.dir().filter(|_| !repeated.is_empty()) {
+        dir.write("seeds.csv", |file| {
+            let mut table = csv::Writer::from_writer(file);
+            for row in &repeated {
+                table.serialize(row).map_err(std::io::Error::other)?;
+            }
+            table.flush()
+        })?;
+    }
     folder.finish(&comparison, &progress)?;
     drop(progress);
     if args.print.json {
-        output::print_json(&comparison)?;
+        let mut document = serde_json::to_value(&comparison)?;
+        if !repeated.is_empty() {
+            document["seeds"] = serde_json::to_value(&repeated)?;
+        }
+        output::print_json(&document)?;
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
+        if !repeated.is_empty() {
+            text += &format!("\n{}\n", over_seeds(&repeated, args.seeds));
+        }
         let by_rule = |planner: &Planner| !matches!(planner.name(), "queueing" | "refined");
         if strategies.iter().any(by_rule) {
             for advice in study.advice() {
@@ -57,6 +85,30 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     // failed check.
     let placed = comparison.strategies.iter().all(|result| result.infeasible.is_empty());
     Ok(Outcome::of(placed))
+}
+
+/// The confidence of intervals over seeds.
+const CONFIDENCE: f64 = 0.95;
+
+/// The numbers of whole runs over seeds, a line for each strategy.
+fn over_seeds(rows: &[SeedRow], seeds: u16) -> String {
+    let of_runs = || rows.iter().filter(|row| row.workload.is_empty());
+    let mut strategies: Vec<&str> = of_runs().map(|row| row.strategy.as_str()).collect();
+    strategies.dedup();
+    let cells = |strategy: &&str| {
+        let own = of_runs().filter(|row| row.strategy == **strategy);
+        let cell = |row: &SeedRow| match (row.low, row.high) {
+            (Some(low), Some(high)) => {
+                format!("{} ({} – {})", short(row.mean), short(low), short(high))
+            }
+            _ => short(row.mean),
+        };
+        std::iter::once((*strategy).to_owned()).chain(own.map(cell)).collect()
+    };
+    let header =
+        ["strategy", "within SLO %", "worst workload %", "workloads met", "requests/s within SLO"];
+    let table = output::table(&header, strategies.iter().map(cells));
+    format!("means over {seeds} seeds (95 % confidence)\n{table}")
 }
 
 /// One line for each strategy. Planning time is shown to people only: it differs from run to run.

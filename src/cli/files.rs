@@ -5,7 +5,7 @@ use crate::traces::WriteError;
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The folder that a path lies in.
 fn parent(path: &Path) -> &Path {
@@ -15,14 +15,51 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
+/// Where the content for a path goes.
+enum Target {
+    /// A regular file, or none yet: replaced as a whole. Links were followed.
+    File(PathBuf),
+    /// A pipe, a device or a terminal, or what stands in for one under /dev: written into, never replaced.
+    Stream,
+}
+
+/// Follows links and finds out what is there.
+fn target(path: &Path) -> std::io::Result<Target> {
+    // `/dev/stdout` is a link to whatever stdout is, which its owner has open.
+    if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
+        return Ok(Target::Stream);
+    }
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        match std::fs::symlink_metadata(&path) {
+            Ok(data) if data.file_type().is_symlink() => {
+                path = parent(&path).join(std::fs::read_link(&path)?);
+                if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
+                    return Ok(Target::Stream);
+                }
+            }
+            Ok(data) if data.is_file() => return Ok(Target::File(path)),
+            Ok(data) if data.is_dir() => return Err(std::io::ErrorKind::IsADirectory.into()),
+            Ok(_) => return Ok(Target::Stream),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Target::File(path));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::other("too many links lead from one to the next"))
+}
+
 /// Checks, before the work begins, that a file can be written there.
 pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         bail!("cannot write {}: it is a folder; name a file", path.display());
     }
-    tempfile::NamedTempFile::new_in(parent(path))
-        .map(drop)
-        .with_context(|| format!("cannot write {}", path.display()))
+    let check = || match target(path)? {
+        Target::Stream => Ok(()),
+        Target::File(file) => tempfile::NamedTempFile::new_in(parent(&file)).map(drop),
+    };
+    check().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes a file under a temporary name and renames it.
@@ -45,12 +82,26 @@ pub(super) fn write_file_of(
     content: impl FnOnce(&mut dyn Write) -> Result<(), WriteError>,
 ) -> anyhow::Result<()> {
     let write = || {
-        let staging = Staging::new(parent(path), &[])?;
+        let path = match target(path)? {
+            Target::File(path) => path,
+            Target::Stream => {
+                let stream = std::fs::OpenOptions::new().write(true).open(path)?;
+                let mut out = BufWriter::new(stream);
+                content(&mut out)?;
+                out.flush()?;
+                return Ok(());
+            }
+        };
+        let staging = Staging::new(parent(&path), &[])?;
         let staged = staging.path().join("file");
-        let mut out = BufWriter::new(File::create(&staged)?);
+        let file = File::create(&staged)?;
+        if let Ok(before) = std::fs::metadata(&path) {
+            file.set_permissions(before.permissions())?;
+        }
+        let mut out = BufWriter::new(file);
         content(&mut out)?;
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&staged, path)?;
+        std::fs::rename(&staged, &path)?;
         Ok(())
     };
     match write() {
@@ -79,4 +130,56 @@ pub(super) fn write_folder(path: &Path, files: &[(String, String)]) -> anyhow::R
         anyhow::Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+    #[test]
+    fn links_are_followed_and_modes_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, link, twice) =
+            (root.path().join("f"), root.path().join("l"), root.path().join("m"));
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("f", &link).unwrap();
+        symlink(&link, &twice).unwrap();
+        check_writable(&twice).unwrap();
+        write_file(&twice, "new").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert!(std::fs::symlink_metadata(&twice).unwrap().is_symlink());
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        // One that leads nowhere yet, and one that leads to itself.
+        symlink("none", root.path().join("n")).unwrap();
+        write_file(&root.path().join("n"), "new").unwrap();
+        assert_eq!(std::fs::read_to_string(root.path().join("none")).unwrap(), "new");
+        symlink("self", root.path().join("self")).unwrap();
+        assert!(check_writable(&root.path().join("self")).is_err());
+    }
+
+    #[test]
+    fn pipes_and_devices_are_written_into() {
+        let root = tempfile::tempdir().unwrap();
+        let pipe = root.path().join("p");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let reading = pipe.clone();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            File::open(reading).unwrap().read_to_string(&mut text).unwrap();
+            text
+        });
+        check_writable(&pipe).unwrap();
+        write_file(&pipe, "through").unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(std::fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+        let link = root.path().join("null");
+        symlink("/dev/null", &link).unwrap();
+        write_file(&link, "gone").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(write_file(Path::new("/dev/full"), "x").is_err());
+    }
 }

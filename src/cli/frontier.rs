@@ -5,7 +5,7 @@ use super::results::in_pool;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
-use crate::results::{Existing, Manifest, OutputDir};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::sweep::{Candidate, pareto};
 use serde::Serialize;
 
@@ -19,8 +19,9 @@ struct Row<'a> {
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let search = search(&args.scenario, &args.judge)?;
-    let dir = args.result.output.as_ref().map(|path| OutputDir::open(path, Existing::Replace));
-    let dir = dir.transpose()?;
+    let identity = Identity::new(&manifest, Some(&search.scenario().name));
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.result.output.as_deref().map(open).transpose()?;
     if dir.is_some() {
         search.note(&mut manifest)?;
     }
@@ -90,11 +91,13 @@ fn write(
             SweepSeries { name: name.clone(), marks: own.map(mark).collect() }
         })
         .collect();
+    let all = found.iter().map(|c| (c.cost_per_hour, c.attainment_pct)).collect();
     let figure = pareto_figure(
         "frontier",
         &series,
         ("cost_per_hour", "attainment_pct"),
         Some(args.judge.target),
+        &[all],
     )?;
     write_figures(&mut dir, &[figure])?;
     manifest.stop();

@@ -44,6 +44,7 @@ mod trace_args;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use output::is_closed_pipe;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -65,15 +66,24 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; clap prints them to stdout.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            // Nothing is left to do where even the message cannot be printed.
-            let _ = error.print();
-            return ExitCode::from(code);
+            // Help and version are no errors, unless they cannot be printed.
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            let asked = !error.use_stderr();
+            return match printed {
+                Ok(()) if asked => ExitCode::SUCCESS,
+                Err(error) if asked && error.kind() == io::ErrorKind::BrokenPipe => {
+                    ExitCode::SUCCESS
+                }
+                Err(error) if asked => {
+                    output::tell(&format!("cannot print: {error}"));
+                    ExitCode::from(2)
+                }
+                _ => ExitCode::from(2),
+            };
         }
     };
     if let Err(error) = ctrlc::set_handler(interrupted) {
-        eprintln!("igniter: cannot watch for Ctrl-C: {error}");
+        output::tell(&format!("cannot watch for Ctrl-C: {error}"));
         return ExitCode::from(2);
     }
     match dispatch(cli.command) {
@@ -81,7 +91,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("igniter: {}", output::described(&error));
+            output::tell(&output::described(&error));
             ExitCode::from(2)
         }
     }
@@ -90,7 +100,7 @@ pub fn main() -> ExitCode {
 /// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
 fn interrupted() {
     crate::results::discard_unfinished();
-    eprintln!("igniter: interrupted; {}", sweep::after_interrupt());
+    output::tell(&format!("interrupted; {}", sweep::after_interrupt()));
     // 128 + SIGINT, as shells have it.
     std::process::exit(130);
 }

@@ -20,6 +20,11 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
+/// Says something on stderr. Where even that cannot be written, there is nobody to tell.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "igniter: {text}");
+}
+
 /// Whether the reader of stdout went away, as `| head` does: that is no failure.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {

@@ -6,8 +6,9 @@ use crate::figures::{
     Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,
     write_figures,
 };
-use crate::results::{Existing, Manifest, OutputDir, PointTable};
+use crate::results::{Existing, Identity, Manifest, OutputDir, PointTable};
 use anyhow::{bail, ensure};
+use std::collections::BTreeMap;
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
@@ -29,7 +30,10 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let output = args.result.output.as_ref();
     let path = output.unwrap_or(&args.dir).clone();
     let same = output.is_none() || path.canonicalize().ok() == args.dir.canonicalize().ok();
-    let mut dir = OutputDir::open(&path, Existing::Keep)?;
+    let mut dir = match same {
+        true => OutputDir::open(&path, Existing::Keep),
+        false => OutputDir::open_for(&path, Existing::Keep, &Identity::new(&manifest, None)),
+    }?;
     let files = write_figures(&mut dir, &[figure])?;
     finish(dir, manifest, args, same)?;
     if args.result.print.json {
@@ -200,5 +204,24 @@ fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         all.push(SweepSeries { name: arm, marks: marks.collect() });
     }
     let target = y_name.ends_with("attainment_pct").then_some(args.target);
-    Ok(pareto_figure(&name(args, "pareto"), &all, (x_name, y_name), target)?)
+    let demands = demands(table, (x_name, y_name))?;
+    Ok(pareto_figure(&name(args, "pareto"), &all, (x_name, y_name), target, &demands)?)
+}
+
+/// The points of each demand: all axes change what is asked for, but those of `[plan]`, which change how it is met.
+fn demands(
+    table: &PointTable,
+    (x_name, y_name): (&str, &str),
+) -> anyhow::Result<Vec<Vec<(f64, f64)>>> {
+    let axes = table.axes().iter().filter(|axis| !axis.starts_with("plan."));
+    let keys = axes.map(|axis| table.texts(axis)).collect::<Result<Vec<_>, _>>()?;
+    let marks = table.numbers(x_name)?.into_iter().zip(table.numbers(y_name)?);
+    let mut demands: BTreeMap<Vec<&str>, Vec<(f64, f64)>> = BTreeMap::new();
+    for (row, (x, y)) in marks.enumerate() {
+        if let (Some(x), Some(y)) = (x, y) {
+            let key = keys.iter().map(|column| column[row].as_str()).collect();
+            demands.entry(key).or_default().push((x, y));
+        }
+    }
+    Ok(demands.into_values().collect())
 }

@@ -4,7 +4,9 @@ use super::Outcome;
 use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::predictor::{ErrorBounds, Lead, Member, Predictor, Uncertainty};
+use crate::predictor::{
+    ErrorBounds, Lead, Member, Predictor, Uncertainty, check_prediction,
+};
 use crate::run::load_predictor;
 use crate::units::{BatchSize, SmPercent};
 use anyhow::{Context, bail};
@@ -99,11 +101,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     if members.len() > 1 && !predictor.assumed().is_empty() {
         warnings.push(format!("not measured on this GPU: {}", predictor.assumed().join("; ")));
     }
-    if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
-        .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
-    {
-        bail!("{text}: too far outside the measured range for a prediction");
-    }
+    check_prediction(predictor, &members, &prediction)?;
     let uncertainties: Vec<Uncertainty> =
         (0..members.len()).filter_map(|i| predictor.uncertainty(&members, i)).collect();
     let document = PredictJson {

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::results::in_pool;
 use crate::figures;
 use crate::reproduce::{self, Made, Numbers};
-use crate::results::{Existing, Manifest, OutputDir};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use serde_json::{Value, json};
 
 pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
@@ -15,7 +15,7 @@ pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     // One figure that is made anew leaves the others where they are.
     let existing = if args.figures.is_empty() { Existing::Replace } else { Existing::Keep };
-    let mut dir = OutputDir::open(&args.output, existing)?;
+    let mut dir = OutputDir::open_for(&args.output, existing, &Identity::new(&manifest, None))?;
     let progress = Progress::new(names.len() + 1, args.print.quiet);
     let made = in_pool(args.threads, || {
         reproduce::make(&names, |name| {

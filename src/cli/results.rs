@@ -4,7 +4,9 @@ use super::common_args::ThreadArgs;
 use super::progress::Progress;
 use crate::figures;
 use crate::page::{self, PAGE, Source};
-use crate::results::{Comparison, Existing, Manifest, OutputDir, write_report, write_tables};
+use crate::results::{
+    Comparison, Existing, Identity, Manifest, OutputDir, write_report, write_tables,
+};
 use crate::run::{RunError, Study};
 use std::path::Path;
 
@@ -39,7 +41,9 @@ impl ResultFolder {
     /// Makes sure, before anything runs, that results can be written.
     pub(super) fn open(path: Option<&Path>, study: &Study) -> anyhow::Result<Self> {
         let mut manifest = Manifest::start(std::env::args().collect());
-        let dir = path.map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+        let identity = Identity::new(&manifest, Some(&study.scenario().name));
+        let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+        let dir = path.map(open).transpose()?;
         // Inputs may be large: they are only read for a manifest that will be written.
         if dir.is_some() {
             study.note(&mut manifest)?;

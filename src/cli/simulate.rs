@@ -83,6 +83,9 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let result = &comparison.strategies[0];
+    for note in study.arrival_notes(&result.arrivals) {
+        output::tell(&format!("note: {note}"));
+    }
     if args.print.json {
         output::print_json(&SimulateJson {
             scenario: &comparison.scenario,

@@ -8,7 +8,7 @@ use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
 };
 use crate::reproduce::predicted_mark;
-use crate::results::{Existing, Manifest, OutputDir};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::study::{
     AccuracyStudy, CurveRow, ExperimentRow, Score, ScoredSet, StudyData, StudyOptions,
     accuracy_study, coverage_curve, experiments, solo_curves,
@@ -62,8 +62,9 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
     if measured.colocated.is_empty() {
         bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");
     }
-    let dir =
-        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
+    let identity = Identity::new(&manifest, None);
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.output.as_deref().map(open).transpose()?;
     let data = StudyData {
         profile: &measured.profile,
         solo: &measured.solo,

@@ -5,7 +5,9 @@ use super::output;
 use super::progress::Progress;
 use super::sweep_args::SweepArgs;
 use crate::results::Manifest;
-use crate::sweep::{Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep};
+use crate::sweep::{
+    Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep, unknown_numbers,
+};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,11 +35,17 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(std::env::args().collect());
     let asked = args.shard.as_deref().map(str::parse::<Shard>).transpose()?;
     let shard = find_shard(asked, args.shards, &|name| std::env::var(name).ok())?;
+    if args.shard.is_none() && shard == Shard::ALL && !args.dry_run {
+        warn_of_numbers();
+    }
     let sweep = Sweep::load(&args.sweep)?;
     let Some(dir) = args.result.output.as_ref().filter(|_| !args.dry_run) else {
         return dry_run(&sweep, args);
     };
     sweep.check_size(args.yes)?;
+    for note in sweep.notes() {
+        output::tell(&format!("note: {note}"));
+    }
     let options = SweepOptions {
         output: dir.clone(),
         shard,
@@ -62,6 +70,20 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     drop(progress);
     print_outcome(&outcome, args.result.print)?;
     Ok(Outcome::of(outcome.failed == 0))
+}
+
+/// Tells a user whose tasks may each be doing everything.
+fn warn_of_numbers() {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let found = unknown_numbers(variables);
+    if !found.is_empty() {
+        output::tell(&format!(
+            "note: {} may be the number of a task, and this process does the whole sweep; if several tasks run, give \
+             each its part with --shard I/N",
+            found.join(", ")
+        ));
+    }
 }
 
 /// The processors that this process may use: of its task, where a batch system says so.

@@ -27,7 +27,7 @@ pub(super) struct SweepArgs {
     /// Run only shard I of N, with I from 0
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
-    /// Run the shard of this task in a job array of N tasks (Slurm, Kubernetes, PBS, LSF)
+    /// Do the shard of this task of a job array of N (Slurm, Kubernetes, PBS, LSF, Grid Engine, AWS Batch, …)
     #[arg(long, value_name = "N", conflicts_with = "shard")]
     pub shards: Option<u32>,
     /// Continue an unfinished sweep; finished points are kept

@@ -8,11 +8,13 @@ use super::trace_args::{
     TraceCommand,
 };
 use crate::arrivals::{ArrivalStatistics, ArrivalTally};
-use crate::domain::Workload;
+use crate::domain::{Workload, escaped};
+use crate::input;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::traces::{
     Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
-    TraceReader, TraceStream, WindowFit, WindowedFit, WriteError, write_csv, write_merged,
+    TraceReader, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
+    write_merged,
 };
 use crate::units::Nanoseconds;
 use anyhow::{Context, bail};
@@ -42,29 +44,44 @@ struct Row {
     statistics: ArrivalStatistics,
 }
 
+/// How many windows a fit lists at most.
+const MOST_WINDOWS: usize = 1 << 20;
+
 /// How many workloads a table on the terminal lists.
 const LISTED: usize = 20;
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if args.file.extension().is_some_and(|extension| extension == "toml") {
-        let ReadingArgs { format, sort, start, length, seed } = &args.reading;
-        if format.is_some() || *sort || *start > 0.0 || length.is_some() {
+        let ReadingArgs { format, time_column, key_column, unit, sort, start, length, seed } =
+            &args.reading;
+        let named = format.is_some() || time_column.is_some() || key_column.is_some();
+        if named || unit.is_some() || *sort || *start > 0.0 || length.is_some() {
             bail!(
-                "{}: --format, --sort, --start and --length are for traces, and this is a scenario",
+                "{}: --format, --time-column, --key-column, --unit, --sort, --start and --length are for traces, and \
+                 this is a scenario",
                 args.file.display()
             );
         }
         let mut scenario = Scenario::load(&args.file)?;
         scenario.seed = seed.unwrap_or(scenario.seed);
         let rows = scenario_rows(&scenario)?;
-        return show("scenario", &rows, &args.print);
+        return show("scenario", &rows, &[], &args.print);
     }
     let (format, mut trace) = open(&args.file, &args.reading, 1.0, None)?;
     let mut tallies = Tallies::default();
     while let Some((time, key)) = trace.next_arrival()? {
         tallies.add(time, key as usize);
     }
-    show(format.word(), &tallies.rows(&trace), &args.print)
+    let rows = tallies.rows(&trace);
+    let notes = notes(format, &trace, &rows);
+    show(format.word(), &rows, &notes, &args.print)
+}
+
+/// What a user should know of a trace that was read: how, and what is doubtful about it.
+fn notes(format: Format, trace: &dyn TraceStream, rows: &[Row]) -> Vec<String> {
+    let mut notes = trace.notes();
+    notes.extend(rows.first().into_iter().flat_map(|row| doubts(format, &row.statistics)));
+    notes
 }
 
 /// The arrivals of each workload of a scenario, drawn one after another, none kept.
@@ -112,10 +129,18 @@ impl Tallies {
     }
 }
 
-fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> anyhow::Result<()> {
+fn show(
+    format: &str,
+    rows: &[Row],
+    notes: &[String],
+    print: &super::common_args::PrintArgs,
+) -> anyhow::Result<()> {
     if print.json {
-        return output::print_json(&serde_json::json!({ "format": format, "workloads": rows }));
+        return output::print_json(
+            &serde_json::json!({ "format": format, "workloads": rows, "notes": notes }),
+        );
     }
+    tell(notes);
     if print.quiet {
         return Ok(());
     }
@@ -153,13 +178,17 @@ fn show(format: &str, rows: &[Row], print: &super::common_args::PrintArgs) -> an
     output::print(&text)
 }
 
+/// Says on stderr what a user should know, however quiet the rest is to be.
+fn tell(notes: &[String]) {
+    for note in notes {
+        output::tell(&format!("note: {note}"));
+    }
+}
+
 /// The beginning of a name out of a foreign file, which a terminal must not take for commands.
 fn shown(name: &str) -> String {
-    let escaped = name.chars().take(24).map(|c| match c.is_control() {
-        true => c.escape_debug().to_string(),
-        false => c.to_string(),
-    });
-    escaped.collect()
+    let (count, short) = (name.chars().count(), name.chars().take(24).collect::<String>());
+    escaped(&short) + if count > 24 { "…" } else { "" }
 }
 
 /// Four significant digits, as far as there are so many.
@@ -181,21 +210,35 @@ fn open(
     rate_scale: f64,
     cv: Option<f64>,
 ) -> anyhow::Result<(Format, Part<TraceReader>)> {
-    let format = match &args.format {
-        None => None,
-        Some(word) => {
-            let found = Format::ALL.iter().find(|(known, _)| known == word);
-            let known = Format::ALL.map(|(word, _)| word).join(", ");
-            let (_, format) = found
-                .with_context(|| format!("there is no trace format {word:?}; known: {known}"))?;
-            Some(*format)
-        }
+    let format = named("--format", args.format.as_deref(), Format::named, &Format::words())?;
+    let units = Unit::ALL.map(|(word, _)| word).join(", ");
+    let unit = named("--unit", args.unit.as_deref(), Unit::named, &units)?;
+    let file = input::Reading {
+        format,
+        time_column: args.time_column.clone(),
+        key_column: args.key_column.clone(),
+        unit,
+        sort: args.sort,
     };
-    let reading = Reading { format, sort: args.sort, cv, rate_scale, seed: args.seed() };
+    let reading = Reading { file, cv, rate_scale, seed: args.seed() };
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;
     Ok((trace.format(), Part::new(trace, start, length)))
+}
+
+/// What a word names, where one is given.
+fn named<T>(
+    flag: &str,
+    word: Option<&str>,
+    find: fn(&str) -> Option<T>,
+    known: &str,
+) -> anyhow::Result<Option<T>> {
+    let Some(word) = word else { return Ok(None) };
+    match find(word) {
+        Some(found) => Ok(Some(found)),
+        None => bail!("{flag}: there is no {word:?}; known: {known}"),
+    }
 }
 
 fn seconds(flag: &str, seconds: f64) -> anyhow::Result<Nanoseconds> {
@@ -253,7 +296,9 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     write_zipped(&args.output, |out| {
         write_csv(trace.as_mut(), out, &mut |time, key| tallies.add(time, key))
     })?;
-    show(format.word(), &tallies.rows(&trace), &args.print)
+    let rows = tallies.rows(&trace);
+    let notes = notes(format, trace.as_ref(), &rows);
+    show(format.word(), &rows, &notes, &args.print)
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
@@ -281,7 +326,7 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
         statistics: tally.statistics(scenario.duration),
     };
     let rows: Vec<Row> = scenario.workloads.iter().zip(&tallies).map(row).collect();
-    show("scenario", &rows, &args.print)
+    show("scenario", &rows, &[], &args.print)
 }
 
 /// Writes a file, gzipped if its name ends so.
@@ -331,29 +376,41 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let (format, mut trace) = open()?;
     let new =
         || Fitting { last: None, whole: GapSums::default(), windows: WindowedFit::new(window) };
-    let mut fits = Vec::new();
+    let (mut fits, mut all, mut ended) = (Vec::new(), ArrivalTally::default(), 0_usize);
     while let Some((time, key)) = trace.next_arrival()? {
         let key = key as usize;
+        all.add(time);
         fits.resize_with(fits.len().max(key + 1), new);
         let Fitting { last, whole, windows } = &mut fits[key];
         if let Some(last) = last.replace(time) {
             whole.add(time.saturating_sub(last).as_seconds());
         }
-        windows.add(time);
+        ended += usize::from(windows.add(time));
+        if ended > MOST_WINDOWS {
+            bail!(
+                "{}: more than {MOST_WINDOWS} windows have requests; give longer ones with --window",
+                args.file.display()
+            );
+        }
     }
+    let mut notes = trace.notes();
+    notes.extend(doubts(format, &all.statistics(trace.length())));
     fits.resize_with(trace.keys().len(), new);
     let row = |(name, fit): (&String, Fitting)| FitRow {
         workload: name.clone(),
         whole: fit.whole.fit(),
-        windows: fit.windows.finish(trace.length()),
+        windows: fit.windows.finish(),
     };
     let rows: Vec<FitRow> = trace.keys().iter().zip(fits).map(row).collect();
     if args.print.json {
         let window_s = window.as_seconds();
-        let document =
-            serde_json::json!({ "format": format.word(), "window_s": window_s, "workloads": rows });
+        let format = format.word();
+        let document = serde_json::json!({
+            "format": format, "window_s": window_s, "workloads": rows, "notes": notes
+        });
         return output::print_json(&document);
     }
+    tell(&notes);
     if args.print.quiet {
         return Ok(());
     }

@@ -25,10 +25,22 @@ pub(super) enum TraceCommand {
 /// How a foreign trace is read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReadingArgs {
-    /// Its format: igniter, azure-functions-2019, azure-functions-2021, azure-llm, mooncake, servegen or
-    /// timestamps [default: recognised from the first line]
+    /// Its format: igniter, table (any CSV file or JSON lines with a column of times), azure-functions-2019,
+    /// azure-functions-2021, azure-llm, burstgpt, alibaba-pai-2020, alibaba-pods-2023, alibaba-dlrm-2025,
+    /// alibaba-genai-2026, alibaba-spot-2026, google-2011, google-2019, mooncake, bailian, servegen, intervals
+    /// (perf_analyzer's --request-intervals) or timestamps [default: what the first line tells]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// The column (or JSON key) that holds times; its number, from 1, in a file without a header
+    #[arg(long, value_name = "COLUMN")]
+    pub time_column: Option<String>,
+    /// The column that tells services (functions, models, clients) apart
+    #[arg(long, value_name = "COLUMN")]
+    pub key_column: Option<String>,
+    /// How times are written: s, ms, us, ns, min, date, or auto (what the first one shows) [default: what the format
+    /// says]
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Option<String>,
     /// Sort rows that are out of order instead of refusing them
     #[arg(long)]
     pub sort: bool,
@@ -52,7 +64,7 @@ impl ReadingArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// A trace of any known format (gzipped or not), or a scenario (.toml)
+    /// A trace of any known format (packed by gz, zst, xz or bz2, or not), or a scenario (.toml)
     pub file: PathBuf,
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -75,7 +87,7 @@ pub(super) enum Rescaling {
 
 #[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
-    /// A trace of any known format, gzipped or not
+    /// A trace of any known format, packed by gz, zst, xz or bz2, or not
     pub file: PathBuf,
     /// The trace to write; gzipped if its name ends in .gz
     #[arg(long, short, value_name = "FILE")]
@@ -121,7 +133,7 @@ pub(super) struct GenerateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct FitArgs {
-    /// A trace of any known format, gzipped or not
+    /// A trace of any known format, packed by gz, zst, xz or bz2, or not
     pub file: PathBuf,
     #[command(flatten)]
     pub reading: ReadingArgs,

@@ -105,7 +105,8 @@ fn latencies(page: &mut Page, comparison: &Comparison) {
     }
     page.chart(
         Chart::Lines(comparison.predicted_points()),
-        "Predicted latency of a full batch against the simulated mean of load, execution and feedback.",
+        "Predicted latency of a full batch against the simulated mean of load, execution and feedback, for workloads whose \
+         batches are full (to 95 % on average).",
     );
     page.end_section();
 }

@@ -42,6 +42,16 @@ pub enum PageError {
     /// The tables of a comparison do not fit together.
     #[error(transparent)]
     Comparison(#[from] ReadError),
+    /// A file in it is not what was written there.
+    #[error(
+        "{} was changed since it was written, so that its page would show what no run gave; make the results again, or \
+         remove manifest.json to have a page of what is there",
+        .path.display()
+    )]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
     /// Nothing in it can be shown.
     #[error(
         "{} holds no results; give a folder that igniter or validate wrote with -o",
@@ -65,7 +75,11 @@ pub fn read_source(dir: &Path) -> Result<Source, PageError> {
     let files = files_of(dir).map_err(failed(dir))?;
     let manifest = dir.join("manifest.json");
     let provenance = if manifest.exists() {
-        Provenance::from(Manifest::read(&manifest).map_err(failed(&manifest))?)
+        let read = Manifest::read(&manifest).map_err(failed(&manifest))?;
+        if let Some(name) = read.changed(dir) {
+            return Err(PageError::Changed { path: dir.join(name) });
+        }
+        Provenance::from(read)
     } else {
         Provenance::default()
     };
@@ -104,7 +118,11 @@ pub fn read_source(dir: &Path) -> Result<Source, PageError> {
             }
             let points = source.sweep.is_some() && file == sweep::POINTS;
             let most = if points { CELLS_OF_POINTS } else { CELLS - cells };
-            let table = read_table(&path, file, most).map_err(failed(&path))?;
+            let table = match points {
+                true => sampled_table(&path, file, most),
+                false => read_table(&path, file, most),
+            };
+            let table = table.map_err(failed(&path))?;
             if !points {
                 cells += table.rows.len() * table.columns.len();
             }
@@ -160,7 +178,8 @@ fn files_of(dir: &Path) -> io::Result<Vec<String>> {
                     names.push(format!("{name}/{}", below.file_name().to_string_lossy()));
                 }
             }
-        } else {
+        } else if std::fs::metadata(entry.path()).is_ok_and(|data| data.is_file()) {
+            // A pipe would be waited for.
             names.push(name);
         }
     }
@@ -169,7 +188,11 @@ fn files_of(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
+    table_of(std::fs::File::open(path)?, name, most_cells)
+}
+
+fn table_of(source: impl io::Read, name: &str, most_cells: usize) -> io::Result<Table> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let most = most_cells / columns.len().max(1);
     let (mut records, mut total) = (Vec::new(), 0_usize);
@@ -190,6 +213,48 @@ fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
     let note = (total > rows.len())
         .then(|| format!("The first {} of {total} rows; {name} has all.", rows.len()));
     Ok(Table { title: name.to_owned(), columns, rows, note })
+}
+
+/// As [`read_table`], of a table whose first column numbers points: where there are too many rows, those of some points,
+/// spread evenly over all.
+fn sampled_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
+    let columns = reader.headers()?.len().max(1);
+    let (mut row, mut total) = (csv::ByteRecord::new(), 0_usize);
+    while reader.read_byte_record(&mut row)? {
+        total += 1;
+    }
+    let most = most_cells / columns;
+    if total <= most {
+        return read_table(path, name, most_cells);
+    }
+    // A number of each point that looks like chance, and is the same each time: whatever period the axes have, no value of
+    // them is preferred.
+    let kept = |point: u64| {
+        let mixed = point.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let part = (mixed >> 32) as f64 / f64::from(u32::MAX);
+        part * total as f64 <= most as f64
+    };
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
+    let header = reader.headers()?.clone();
+    let mut sample = csv::Writer::from_writer(Vec::new());
+    sample.write_record(&header)?;
+    let mut count = 0;
+    for record in reader.records() {
+        let record = record?;
+        let point = record.get(0).and_then(|text| text.parse().ok());
+        if point.is_none_or(kept) {
+            count += 1;
+            sample.write_record(&record)?;
+        }
+    }
+    let sample = sample.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    let mut table = table_of(sample.as_slice(), name, usize::MAX)?;
+    table.note = Some(format!(
+        "{count} of {total} rows: those of a sample of the points, spread evenly over all; {name} has all."
+    ));
+    Ok(table)
 }
 
 fn document(name: &str, value: &Value) -> FileValues {

@@ -6,6 +6,7 @@
 use super::{Cell, Page, Table};
 use crate::results::{SweepFacts, arm_name, column_words, short, trimmed};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The table of a sweep's means.
 pub(super) const POINTS: &str = "points.csv";
@@ -67,9 +68,10 @@ impl<'a> Columns<'a> {
 
     /// The different values of a column: how many, and the first and last as they are shown.
     fn range(&self, column: usize) -> (usize, String) {
+        let mut known = BTreeSet::new();
         let mut values: Vec<&Cell> = Vec::new();
         for row in &self.table.rows {
-            if !values.contains(&&row[column]) {
+            if known.insert(row[column].shown()) {
                 values.push(&row[column]);
             }
         }
@@ -108,7 +110,11 @@ pub(super) fn summary(facts: &SweepFacts, tables: &[Table]) -> Vec<String> {
         first += &format!(" {} runs failed: see the column `error` of the rows.", facts.failed);
     }
     let mut sentences = vec![first];
+    sentences.extend(facts.notes.iter().cloned());
     let Some(columns) = Columns::of(facts, tables) else { return sentences };
+    if let Some(note) = &columns.table.note {
+        sentences.push(format!("What follows is of a part of the points. {note}"));
+    }
     for (index, axis) in facts.axes.iter().enumerate() {
         let (_, words) = columns.range(BEFORE_AXES + index);
         let name = column_words(axis);
@@ -138,8 +144,14 @@ pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[Table]) {
     page.section("sweep", "Sweep explorer");
     page.body.raw("<p>Means over seeds, with their ");
     page.body.text(&trimmed(100.0 * facts.confidence));
+    page.body.raw(" % confidence intervals as bands. ");
+    if let Some(note) = &columns.table.note {
+        page.body.text("Drawn are ");
+        page.body.text(note);
+        page.body.raw(" ");
+    }
     page.body.raw(
-        " % confidence intervals as bands. Choose what is drawn, over which axis, and in which panels; axes \
+        "Choose what is drawn, over which axis, and in which panels; axes \
          that are left are held at one value each.</p>\n<noscript><p class=\"note\">The explorer needs scripts; \
          points.csv below has its numbers.</p></noscript>\n\
          <div id=\"sweep-controls\" class=\"controls\"></div>\n\

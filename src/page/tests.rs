@@ -173,6 +173,7 @@ fn sweep() -> tempfile::TempDir {
         confidence: 0.95,
         axes: vec!["load".to_owned(), WORST.to_owned()],
         columns: Vec::new(),
+        notes: Vec::new(),
     });
     let mut csv = csv::Writer::from_writer(Vec::new());
     let head = "point,point_id,load,AXIS,strategy,predictor,truth,seeds,failed,attainment_pct,\

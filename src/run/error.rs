@@ -1,8 +1,10 @@
 //! Why a run could not be done.
 
+use crate::domain::nearest;
 use crate::fit::FitError;
 use crate::metrics::WindowError;
 use crate::plan::{PlanError, Violation};
+use crate::predictor::BadPrediction;
 use crate::profile::ProfileError;
 use crate::results::OutputError;
 use crate::scenario::ScenarioError;
@@ -21,6 +23,9 @@ pub enum RunError {
     /// The predictor cannot be fitted or read.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The predictor's numbers are none.
+    #[error(transparent)]
+    Prediction(#[from] BadPrediction),
     /// No plan can be made or read.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -34,7 +39,7 @@ pub enum RunError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// No predictor of that name.
-    #[error("no predictor {given:?}; the predictors are: {known}")]
+    #[error("no predictor {given:?}{}; the predictors are: {known}", did_you_mean(given, known))]
     UnknownPredictor {
         /// The name given.
         given: String,
@@ -155,6 +160,12 @@ pub enum RunError {
         /// Why.
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+/// A guess at what was meant, in words.
+fn did_you_mean(given: &str, known: &str) -> String {
+    let known: Vec<&str> = known.split(", ").collect();
+    nearest(given, &known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
 fn listed(violations: &[Violation]) -> String {

@@ -2,8 +2,10 @@
 
 mod advice;
 mod arrivals;
+mod catalogue;
 mod error;
 mod kind;
+mod notes;
 mod overrides;
 mod prediction_error;
 mod refine;

@@ -2,7 +2,7 @@
 
 use super::RunError;
 use crate::fit::{CoefficientsFile, FitData, PREDICTORS, fit_predictor};
-use crate::predictor::Predictor;
+use crate::predictor::{Predictor, try_predictor};
 use crate::profile::{self, profile_files};
 use crate::units::Dollars;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,9 @@ pub fn load_predictor(
     if let Some(price) = price {
         file.set_price(price);
     }
-    Ok(LoadedPredictor { predictor: file.predictor(), file, inputs })
+    let predictor = file.predictor();
+    try_predictor(predictor.as_ref())?;
+    Ok(LoadedPredictor { predictor, file, inputs })
 }
 
 /// Makes the predictor that plans are simulated with: by name from the profile of the plans, or from a file

@@ -1,5 +1,6 @@
 //! A scenario made ready to run.
 
+use super::catalogue::Profiles;
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
 use super::{Overrides, RunError, Sources, solo};
@@ -14,7 +15,7 @@ use crate::results::{
     Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
 use crate::scenario::{Document, Scenario, ScenarioWorkload};
-use crate::sim::{Noise, SimInput, SimWorkload, simulate};
+use crate::sim::{Noise, SimInput, SimWorkload, check_run, simulate};
 use crate::units::Nanoseconds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -52,7 +53,9 @@ impl Study {
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
         let document = Document::load(path)?;
-        Ok(Self::new(document.scenario()?, overrides)?.read_from(document.files()))
+        let scenario =
+            document.scenario_for(&Profiles { instead: overrides.profile.as_deref() })?;
+        Ok(Self::new(scenario, overrides)?.read_from(document.files()))
     }
 
     /// As [`Study::load`], from a scenario that was read already.
@@ -371,6 +374,16 @@ impl Study {
         let workloads: BTreeSet<&str> =
             violations.iter().filter_map(Violation::broken_promise).collect();
         Ok(workloads.len())
+    }
+
+    /// Refuses a plan that [`Study::simulate`] refuses, without simulating it.
+    ///
+    /// # Errors
+    /// As [`Study::simulate`].
+    pub fn check_run(&self, plan: &Plan) -> Result<(), RunError> {
+        self.legal(plan)?;
+        let simulated = self.all_simulated();
+        Ok(check_run(&self.input(plan, &simulated))?)
     }
 
     /// Simulates a plan and summarises it. Runs on the ambient rayon pool; the result does not depend on

@@ -87,9 +87,12 @@ impl<W: Write> Aggregate<W> {
         let mut row = group.key;
         let seeds = group.values.first().map_or(0, Vec::len);
         row.extend([seeds.to_string(), group.failed.to_string()]);
-        for values in &group.values {
+        for (values, name) in group.values.iter().zip(RUN_METRICS) {
             let interval = confidence_interval(values, self.confidence);
-            let ends = interval.map(|i| [i.mean - i.half_width, i.mean + i.half_width]);
+            // Student's t does not know that none of these numbers is below 0, and no share above 100 %.
+            let most = if name.ends_with("_pct") { 100.0 } else { f64::INFINITY };
+            let ends = interval
+                .map(|i| [(i.mean - i.half_width).max(0.0), (i.mean + i.half_width).min(most)]);
             row.push(mean(values).map_or_else(String::new, number));
             match ends {
                 Some(ends) => row.extend(ends.map(number)),

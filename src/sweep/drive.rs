@@ -84,6 +84,7 @@ pub fn run_sweep(
         discard(&dir)?;
         return Ok(outcome(facts, dir, None));
     }
+    check_same(&dir, sweep.id())?;
     // Checks that results can be written there before anything runs.
     drop(OutputDir::open(&dir, Existing::ReplacePrecious).map_err(RunError::from)?);
     let mut work = Work::open(&dir, sweep, shard, options.resume)?;
@@ -136,6 +137,7 @@ pub fn run_sweep(
         confidence: sweep.confidence(),
         axes,
         columns,
+        notes: sweep.notes().to_vec(),
     };
     manifest.seed = Some(sweep.seeds.first);
     manifest.scenario = Some(sweep.first_scenario().to_toml());
@@ -168,6 +170,27 @@ fn finished(dir: &Path, sweep: &Sweep, shard: Shard) -> Option<SweepFacts> {
     manifest.sweep.filter(|facts| {
         let part = (facts.shard, facts.shards) == (shard.index(), shard.count());
         intact && part && facts.id == sweep.id()
+    })
+}
+
+/// Refuses a folder with finished results of anything but this sweep: they took long to make.
+pub(super) fn check_same(dir: &Path, id: &str) -> Result<(), SweepError> {
+    let Ok(manifest) = Manifest::read(&dir.join("manifest.json")) else { return Ok(()) };
+    let what = match &manifest.sweep {
+        Some(facts) if facts.id == id => return Ok(()),
+        Some(facts) if manifest.version != env!("CARGO_PKG_VERSION") => {
+            format!("the finished sweep {:?}, made by igniter {}", facts.name, manifest.version)
+        }
+        Some(facts) => format!(
+            "another finished sweep, {:?} (or its file, its scenario or a profile was changed since)",
+            facts.name
+        ),
+        None => "results that are of no sweep".to_owned(),
+    };
+    Err(SweepError::Folder {
+        path: dir.to_owned(),
+        what: format!("holds {what}"),
+        fix: format!("choose another folder with -o, or remove {}", dir.display()),
     })
 }
 

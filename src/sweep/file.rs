@@ -17,6 +17,8 @@ pub(super) struct RawSweep {
     #[serde(default)]
     pub(super) prediction_error: bool,
     #[serde(default)]
+    pub(super) keep_plan: bool,
+    #[serde(default)]
     pub(super) set: toml::Table,
     #[serde(default)]
     pub(super) seeds: RawSeeds,

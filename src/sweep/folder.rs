@@ -62,8 +62,7 @@ impl Work {
             shard: shard.index(),
             shards: shard.count(),
         };
-        std::fs::create_dir_all(&path).map_err(SweepError::file(&path))?;
-        let lock = lock(dir, &path.join("lock"))?;
+        let lock = lock(dir, &path)?;
         let file = path.join("sweep.json");
         match std::fs::read(&file) {
             Ok(text) => check_owner(dir, &text, &owner, resume)?,
@@ -127,24 +126,60 @@ pub(super) fn discard(dir: &Path) -> Result<(), SweepError> {
     if !work.is_dir() {
         return Ok(());
     }
-    let _lock = lock(dir, &work.join("lock"))?;
+    let _lock = lock(dir, &work)?;
     std::fs::remove_dir_all(&work).map_err(SweepError::file(&work))
 }
 
-/// Takes the lock of the folder, or says that another process has it.
-fn lock(dir: &Path, path: &Path) -> Result<File, SweepError> {
-    let file = open_file(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SweepError::Folder {
-            path: dir.to_owned(),
-            what: "another process is doing this sweep, or this shard of it, here".to_owned(),
-            fix: "wait for it, or choose another folder with -o".to_owned(),
-        }),
-        // Some network file systems have no locks.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(SweepError::file(path)(error)),
+/// Makes the folder of unfinished work where needed and takes its lock, or says that another process has it.
+fn lock(dir: &Path, work: &Path) -> Result<File, SweepError> {
+    let path = work.join("lock");
+    let mut attempts = 0;
+    loop {
+        let file = std::fs::create_dir_all(work)
+            .and_then(|()| OpenOptions::new().read(true).append(true).create(true).open(&path));
+        let file = match file {
+            Ok(file) => file,
+            // Another process that is done removes the folder just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 100 => {
+                attempts += 1;
+                continue;
+            }
+            Err(error) => return Err(SweepError::file(&path)(error)),
+        };
+        match file.try_lock() {
+            // A lock on a file that is not there any more keeps nobody out.
+            Ok(()) if attempts < 100 && !is_at(&file, &path) => attempts += 1,
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                return Err(SweepError::Folder {
+                    path: dir.to_owned(),
+                    what: "another process is doing this sweep, or this shard of it, here"
+                        .to_owned(),
+                    fix: "wait for it, or choose another folder with -o".to_owned(),
+                });
+            }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(file);
+            }
+            Err(TryLockError::Error(error)) => return Err(SweepError::file(&path)(error)),
+        }
     }
+}
+
+/// Whether an open file is the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = file.metadata().map(|data| (data.dev(), data.ino()));
+    let there = std::fs::metadata(path).map(|data| (data.dev(), data.ino()));
+    matches!((own, there), (Ok(own), Ok(there)) if own == there)
+}
+
+/// Whether an open file is the one at a path.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn check_owner(dir: &Path, text: &[u8], owner: &Owner, resume: bool) -> Result<(), SweepError> {

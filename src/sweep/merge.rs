@@ -3,6 +3,7 @@
 use super::drive::shards_in;
 use super::finish::{RowSource, write_tables};
 use super::folder::WORK;
+use super::rows::FIXED_COLUMNS;
 use super::{Shard, SweepError, SweepOutcome};
 use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
@@ -37,7 +38,9 @@ pub fn merge_shards(
     for part in &parts {
         check_content(part)?;
     }
-    let sum = |number: fn(&SweepFacts) -> u64| parts.iter().map(|part| number(&part.facts)).sum();
+    let sum = |number: fn(&SweepFacts) -> u64| {
+        parts.iter().fold(0_u64, |sum, part| sum.saturating_add(number(&part.facts)))
+    };
     let facts = SweepFacts { shard: 0, shards: 1, ..first.facts.clone() };
     let facts = SweepFacts {
         points: sum(|f| f.points),
@@ -52,6 +55,7 @@ pub fn merge_shards(
             facts.points, facts.total_points
         )));
     }
+    super::drive::check_same(output, &facts.id)?;
     let mut out = OutputDir::open(output, Existing::ReplacePrecious).map_err(RunError::from)?;
     let source = Merged { parts: &parts, columns: facts.columns.len() };
     let rows = write_tables(&mut out, &source, &facts.columns, facts.axes.len(), facts.confidence)?;
@@ -103,10 +107,29 @@ fn parts(folders: &[PathBuf]) -> Result<Vec<Part>, SweepError> {
         let Some(facts) = manifest.sweep.clone() else {
             return Err(SweepError::Merge(format!("{} holds no sweep", dir.display())));
         };
+        let shard = Shard::new(facts.shard, facts.shards);
+        let fits = shard.is_ok() && is_sound(&facts);
+        if !fits {
+            return Err(SweepError::Merge(format!(
+                "{} was changed since it was written: what it says of the sweep does not fit together; run that \
+                 shard again",
+                dir.join("manifest.json").display()
+            )));
+        }
         parts.push(Part { dir, manifest, facts });
     }
     parts.sort_by_key(|part| part.facts.shard);
     Ok(parts)
+}
+
+/// Whether what a manifest says of its columns can be: somebody may have edited it.
+fn is_sound(facts: &SweepFacts) -> bool {
+    let names: Vec<&str> = facts.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let (before, after) = FIXED_COLUMNS.split_at(2);
+    let axes = facts.axes.iter().map(String::as_str);
+    let expected: Vec<&str> =
+        before.iter().copied().chain(axes).chain(after.iter().copied()).collect();
+    names == expected && facts.confidence > 0.0 && facts.confidence < 1.0
 }
 
 fn check_same(parts: &[Part]) -> Result<(), SweepError> {

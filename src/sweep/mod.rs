@@ -6,6 +6,7 @@
 //! alone: not on threads, shards or interruptions. `docs/sweeps.md` describes files and tables.
 
 mod aggregate;
+mod array;
 mod axis;
 mod cache;
 mod decimal;
@@ -20,6 +21,7 @@ mod latin;
 mod merge;
 mod point;
 mod read;
+mod repeat;
 mod rows;
 mod search;
 mod seeds;
@@ -27,9 +29,11 @@ mod shard;
 mod spec;
 mod work;
 
+pub use array::{find_shard, unknown_numbers};
 pub use drive::{SweepOptions, SweepOutcome, SweepProgress, run_sweep};
 pub use error::SweepError;
 pub use merge::merge_shards;
+pub use repeat::{SeedRow, repeat};
 pub use search::{Candidate, Capacity, CapacitySearch, Find, Judge, Range, pareto};
-pub use shard::{Shard, find_shard};
+pub use shard::Shard;
 pub use spec::{MOST_POINTS, Sweep};

@@ -65,10 +65,20 @@ impl Sweep {
                     let study = self.study(scenario, predictor.as_deref(), truth.as_deref());
                     study.map(Arc::new).map_err(|error| one_line(&error.to_string()))
                 });
-                let source = format!("{:?}|{predictor:?}", scenario.gpus);
+                // What plans are made for: this point, or for all points the scenario as it is.
+                let planned = match &self.planned {
+                    None => study.clone(),
+                    Some(planned) => caught(|| {
+                        let study = self.study(planned, predictor.as_deref(), truth.as_deref());
+                        study.map(Arc::new).map_err(|error| one_line(&error.to_string()))
+                    }),
+                };
+                let gpus = self.planned.as_ref().map_or(&scenario.gpus, |planned| &planned.gpus);
+                let source = format!("{gpus:?}|{predictor:?}");
                 arms.extend(self.strategies.iter().map(|name| {
                     let ready = study.clone().and_then(|study| {
-                        let plan = || self.cache.plan(&study, name, &source);
+                        let planned = planned.clone()?;
+                        let plan = || self.cache.plan(&planned, name, &source);
                         caught(plan).map(|plan| (study, plan))
                     });
                     let names = ready.as_ref().ok().map(|(study, _)| {

@@ -280,7 +280,7 @@ fn column(
 ) -> Result<String, SweepError> {
     let name = name.unwrap_or(path);
     let fits = (1..=LONGEST_NAME).contains(&name.chars().count());
-    if fits && !name.chars().any(char::is_control) {
+    if fits && !name.chars().any(crate::domain::is_hidden) {
         return Ok(name.to_owned());
     }
     Err(complain.about(

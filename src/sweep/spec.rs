@@ -10,13 +10,16 @@ use super::seeds::Seeds;
 use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
 use crate::results::{FileHash, hex};
-use crate::run::{KindPredictors, RunError, Sources, replace_kinds};
+use crate::run::{KindPredictors, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// More points than this need a confirmation.
 pub const MOST_POINTS: u64 = 10_000_000;
+
+/// No sweep file is longer, in bytes.
+const LONGEST: u64 = 10 * 1024 * 1024;
 
 /// What the layout of a sweep's files depends on besides the version of the program.
 const FORMAT: &str = "igniter/sweep/v1";
@@ -34,12 +37,16 @@ pub struct Sweep {
     /// None stands for the predictor of the plans.
     pub(super) truths: Vec<Option<String>>,
     prediction_error: bool,
+    /// The scenario without its axes, where all points have the plans that are made for that.
+    pub(super) planned: Option<Scenario>,
     pub(super) seeds: Seeds,
     pub(super) grid: Grid,
     points: u64,
     pub(super) cache: Cache,
     /// What the scenario is at its first point.
     first: Scenario,
+    /// What a reader of its tables should know.
+    notes: Vec<String>,
     /// All files that were read.
     inputs: Vec<FileHash>,
     id: String,
@@ -52,15 +59,23 @@ impl Sweep {
     /// When a file cannot be read, a key is unknown or has a value that is not allowed, an axis names no field of
     /// the scenario, or a strategy or predictor does not exist.
     pub fn load(path: &Path) -> Result<Self, SweepError> {
-        let text = std::fs::read_to_string(path)
+        let text = crate::input::read_text(path, LONGEST)
             .map_err(|source| SweepError::Unreadable { path: path.to_owned(), source })?;
         let syntax = |error: toml::de::Error| SweepError::Syntax {
             path: path.to_owned(),
             message: error.to_string().trim_end().to_owned(),
         };
-        let raw: RawSweep = toml::from_str(&text).map_err(syntax)?;
         let plain: toml::Table = toml::from_str(&text).map_err(syntax)?;
         let complain = Complaint { path };
+        if plain.contains_key("workload") && !plain.contains_key("scenario") {
+            return Err(complain.about(
+                "workload",
+                "is a key of a scenario",
+                "a sweep file, whose key `scenario` names one",
+                "run the scenario with `igniter compare` or `simulate`, or write a sweep that names it: docs/sweeps.md",
+            ));
+        }
+        let raw: RawSweep = toml::from_str(&text).map_err(syntax)?;
         if raw.version != 1 {
             let what = format!("given {}", raw.version);
             return Err(complain.about("version", &what, "1", "write version = 1"));
@@ -82,8 +97,19 @@ impl Sweep {
             None => Ok(default.iter().map(ToString::to_string).collect()),
         };
         let strategies = names("strategies", &raw.strategies, &["igniter", "ffd"])?;
-        for name in &strategies {
-            strategy(name).map_err(RunError::from)?;
+        // All names that do not exist, not only the first.
+        let unknown: Vec<String> = strategies
+            .iter()
+            .filter_map(|name| strategy(name).err())
+            .map(|error| error.to_string())
+            .collect();
+        if !unknown.is_empty() {
+            return Err(complain.about(
+                "strategies",
+                &unknown.join("; "),
+                "names of strategies",
+                "correct or remove them",
+            ));
         }
         let optional = |list: Vec<String>| match list.is_empty() {
             true => vec![None],
@@ -92,6 +118,16 @@ impl Sweep {
         let predictors = optional(names("predictors", &raw.predictors, &[])?);
         let truths = optional(names("truths", &raw.truths, &[])?);
         let (document, first) = first_point(path, &scenario, raw.set.clone(), &grid)?;
+        let planned = match raw.keep_plan {
+            false => None,
+            true => Some(document.scenario().map_err(|source| SweepError::FirstPoint {
+                path: path.to_owned(),
+                place: "keep_plan: without the axes the scenario, for which the plans are made, does"
+                    .to_owned(),
+                source: Box::new(source),
+            })?),
+        };
+        let planned = planned.map(|s| adjusted(s, raw.profile.as_deref(), raw.prediction_error));
         let default_seed = document.scenario().map_or(1, |scenario| scenario.seed);
         let mut sweep = Self {
             path: path.to_owned(),
@@ -101,16 +137,19 @@ impl Sweep {
             predictors,
             truths,
             prediction_error: raw.prediction_error,
+            planned,
             seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
             points,
             cache: Cache::default(),
             first: adjusted(first, raw.profile.as_deref(), raw.prediction_error),
             document,
             grid,
+            notes: Vec::new(),
             inputs: Vec::new(),
             id: String::new(),
         };
         sweep.check_workload(complain)?;
+        sweep.notes = sweep.part_notes();
         sweep.note_inputs(&text)?;
         sweep.id = sweep.identity(&plain);
         Ok(sweep)
@@ -151,6 +190,29 @@ impl Sweep {
     #[must_use]
     pub fn inputs(&self) -> &[FileHash] {
         &self.inputs
+    }
+
+    /// What a reader of its tables should know of its axes.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Axes of keys of `arrival` that some workloads do not have.
+    fn part_notes(&self) -> Vec<String> {
+        let all = self.first.workloads.len();
+        let note = |field: &super::grid::Field| {
+            let reached = self.document.arrivals_reached(&field.path)?;
+            (reached.len() < all).then(|| {
+                format!(
+                    "The axis {} changes {} of {all} workloads, whose arrivals have that key: {}.",
+                    field.path,
+                    reached.len(),
+                    reached.join(", ")
+                )
+            })
+        };
+        self.grid.fields().filter_map(note).collect()
     }
 
     /// The confidence of all its intervals.

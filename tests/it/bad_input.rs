@@ -347,3 +347,106 @@ fn names_in_foreign_files_are_no_commands_for_the_terminal() {
         assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}[31mred"), "{text}");
     }
 }
+
+/// Every command that takes coefficients refuses those that no GPU has, and says which number it is.
+#[test]
+fn coefficients_that_no_gpu_has() {
+    let root = TempDir::new().unwrap();
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let fitted = |predictor: &str| -> serde_json::Value {
+        let path = root.path().join(format!("{predictor}.json"));
+        let mut fit = igniter();
+        fit.args(["fit", "--profile", "v100", "--predictor", predictor, "-q", "-o"]).arg(&path);
+        fit.assert().code(0);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let (contention, paper) = (fitted("contention"), fitted("igniter"));
+    let cases = [
+        (
+            &contention,
+            "/coefficients/models/0/solo/transfer_ms/0",
+            -1e308,
+            "transfer_ms[0] = -1e308",
+        ),
+        (&contention, "/coefficients/models/0/solo/transfer_ms/0", -0.05, "transfer_ms[0] = -0.05"),
+        (&contention, "/coefficients/models/1/solo/idle_ms", 1e308, "solo.idle_ms = 1e308"),
+        (&contention, "/kind/max_clock_mhz", 1e308, "kind.max_clock_mhz = 1e308"),
+        (&paper, "/kind/pcie_bytes_per_ms", 1e-300, "kind.pcie_bytes_per_ms = 1e-300"),
+        // In its range, and no number that gives a time.
+        (&paper, "/models/0/coefficients/k/4", -1e6, "gpu_ms"),
+    ];
+    for (good, pointer, value, words) in cases {
+        let mut wrong = good.clone();
+        *wrong.pointer_mut(pointer).unwrap() = value.into();
+        let path = file(root.path(), "c.json", wrong.to_string());
+        let path = path.to_str().unwrap();
+        let commands: [&[&str]; 4] = [
+            &["predict", "--profile", path, "alexnet:4:10", "resnet50:8:30"],
+            &["plan", "--profile", path, scenario.to_str().unwrap()],
+            &["simulate", "--profile", path, scenario.to_str().unwrap()],
+            &["check", "--profile", path, scenario.to_str().unwrap()],
+        ];
+        for command in commands {
+            let run = igniter().args(command).assert().code(2).stdout("");
+            run.stderr(predicate::str::contains(words));
+        }
+    }
+}
+
+#[test]
+fn check_refuses_what_simulate_refuses() {
+    let fault = "[[fault]]\nkind = \"gpu-slows\"\ngpu = 999\nfactor = 2\nat_s = 1\n";
+    let trace = "arrival = { process = \"trace\", path = \"t.csv\" }";
+    for (text, words) in [
+        (format!("{SHORT}\n{fault}"), "999"),
+        (SHORT.replacen("arrival = { process = \"poisson\" }", trace, 1), "t.csv:2: "),
+    ] {
+        let root = TempDir::new().unwrap();
+        file(root.path(), "t.csv", "arrival_s\nroot:x:0\n");
+        let scenario = file(root.path(), "s.toml", text);
+        let said = |command: &str| {
+            let run = igniter().args([command, "-q"]).arg(&scenario).assert().code(2);
+            String::from_utf8(run.get_output().stderr.clone()).unwrap()
+        };
+        let found = said("check");
+        assert!(found.contains(words), "{found}");
+        assert_eq!(found, said("simulate"));
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_what_may_be_meant() {
+    let text = SHORT
+        .replace("kind = \"v100\"", "kind = \"v10\"")
+        .replace("slo_ms = 15", "slo_ms = -15")
+        .replace("duration_s = 3", "duration = 3");
+    refused(text, &["gpu[0].kind", "did you mean \"v100\"?", "slo_ms: given -15", "`duration_s`"]);
+    let text = SHORT.replace("\"alexnet\"", "\"alexnt\"").replace("\"resnet50\"", "\"resnet5\"");
+    refused(
+        &text,
+        &["s.toml:11: ", "no model alexnt", "did you mean \"alexnet\"?", "\"resnet50\"?"],
+    );
+    let root = TempDir::new().unwrap();
+    let single =
+        "version = 1\nduration_s = 3\n[[gpu]]\nkind = \"v100\"\n[workload]\nname = \"W1\"\n";
+    refused(single, &["did you mean [[workload]]?"]);
+    file(root.path(), "s.toml", SHORT);
+    let sweep = file(
+        root.path(),
+        "k.toml",
+        "version = 1\nscenario = \"s.toml\"\nstrategies = [\"ignitr\", \"fdf\"]\n",
+    );
+    let said = |arguments: &[&str], path: &Path| {
+        let run = igniter().args(arguments).arg(path).assert().code(2);
+        String::from_utf8(run.get_output().stderr.clone()).unwrap()
+    };
+    assert!(said(&["compare"], &sweep).contains("run it with `igniter sweep`"));
+    let scenario = said(&["sweep", "--dry-run"], &root.path().join("s.toml"));
+    assert!(scenario.contains("run the scenario with `igniter compare`"), "{scenario}");
+    let both = said(&["sweep", "--dry-run"], &sweep);
+    assert!(both.contains("\"igniter\"?") && both.contains("\"ffd\"?"), "{both}");
+    refused(
+        SHORT.replace("\"W1\"", "\"W\u{202e}1\""),
+        &["without control or invisible characters"],
+    );
+}

@@ -145,7 +145,8 @@ fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
 }
 
 /// One number against another, such as attainment against cost: a symbol for each point, and the front of those that
-/// no other beats, which has little of the one and much of the other. `target` draws a level.
+/// no other beats, which has little of the one and much of the other. `target` draws a level. `demands` are the points of
+/// each demand (rates, SLOs, arrivals): only those that serve the same demand have a common front.
 ///
 /// # Errors
 /// When it cannot be drawn.
@@ -154,22 +155,29 @@ pub fn pareto_figure(
     series: &[SweepSeries],
     (x_name, y_name): (&str, &str),
     target: Option<f64>,
+    demands: &[Vec<(f64, f64)>],
 ) -> Result<Figure, PlotError> {
     let marks = || series.iter().flat_map(|s| &s.marks);
+    let joined = demands.len() <= MOST_FRONTS;
     let x = x_axis(marks().map(|mark| mark.x), false);
     let y = y_axis(marks().map(|mark| mark.y), target.is_some());
     let looks = Looks::of_names(series.iter().map(|s| &s.name));
     let mut legend = looks.symbols();
     let costs = x_name == "cost_per_hour";
     let best = if costs { "best for its cost" } else { "best in both" };
-    legend.add(Key::Line(GREY, None), best);
+    if joined {
+        legend.add(Key::Line(GREY, None), best);
+    }
     if let Some(target) = target {
         legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
     }
-    let steps = front(&marks().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(), x.high);
-    let foot = steps.first().map(|(first, _)| (*first, y.low));
     let line = Look { colour: GREY, dashes: None, symbol: 0 };
-    let mut all = vec![Series::new(line, Marks::Line, foot.into_iter().chain(steps).collect())];
+    let mut all: Vec<Series> = Vec::new();
+    for demand in demands.iter().filter(|_| joined) {
+        let steps = front(demand, x.high);
+        let foot = steps.first().map(|(first, _)| (*first, y.low));
+        all.push(Series::new(line, Marks::Line, foot.into_iter().chain(steps).collect()));
+    }
     all.extend(series.iter().map(|s| {
         let points = s.marks.iter().map(|mark| (mark.x, mark.y)).collect();
         Series::new(looks.of(&s.name), Marks::Symbols, points)
@@ -181,9 +189,19 @@ pub fn pareto_figure(
     let titles = (words(x_name), words(y_name));
     let svg = Panels::single(legend, chart, Some(2.1), (&titles.0, &titles.1)).page()?;
     let best = if costs { "what is best for its cost" } else { "what no other beats in both" };
-    let caption = format!("{} against {}; the line joins {best}.", words(y_name), words(x_name));
+    let joins = match demands.len() {
+        0 | 1 => format!("the line joins {best}"),
+        n if joined => format!("each of the {n} lines joins {best} for one demand"),
+        n => format!(
+            "points of {n} demands, so that no line joins them; draw part of them with --only"
+        ),
+    };
+    let caption = format!("{} against {}; {joins}.", words(y_name), words(x_name));
     Ok(Figure { stem: stem.to_owned(), caption, svg })
 }
+
+/// How many fronts a figure has at most.
+const MOST_FRONTS: usize = 6;
 
 /// The corners of the stairs under which every point lies.
 fn front(points: &[(f64, f64)], x_end: f64) -> Vec<(f64, f64)> {
@@ -301,7 +319,7 @@ mod tests {
             }
             for target in [None, Some(99.0)] {
                 let names = ("cost_per_hour", "attainment_pct");
-                let figure = pareto_figure("p", &[series(n)], names, target).unwrap();
+                let figure = pareto_figure("p", &[series(n)], names, target, &[]).unwrap();
                 assert!(super::super::canvas::parse(figure.svg()).is_ok());
             }
         }

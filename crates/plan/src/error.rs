@@ -1,5 +1,6 @@
 //! Why no plan could be made or read.
 
+use igniter_model::domain::nearest;
 use std::path::PathBuf;
 
 /// Why no plan could be made or read.
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PlanError {
     /// No strategy of that name.
-    #[error("no strategy {given:?}; the strategies are: {known}")]
+    #[error("no strategy {given:?}{}; the strategies are: {known}", did_you_mean(given, known))]
     UnknownStrategy {
         /// The name given.
         given: String,
@@ -55,4 +56,10 @@ pub enum PlanError {
         /// What is wrong, and the fix.
         message: String,
     },
+}
+
+/// A guess at what was meant, in words.
+fn did_you_mean(given: &str, known: &str) -> String {
+    let known: Vec<&str> = known.split(", ").collect();
+    nearest(given, &known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }

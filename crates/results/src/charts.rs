@@ -158,7 +158,9 @@ impl Comparison {
         let points = self.strategies.iter().map(|result| {
             let rows = result.workload_rows();
             let pair = |row: &crate::WorkloadRow<'_>| {
-                Some((row.predicted_ms()?, row.summary.service_ms()?))
+                // A prediction is of full batches: others are faster.
+                let full = result.fills_batches(row.summary);
+                Some((row.predicted_ms()?, row.summary.service_ms()?)).filter(|_| full)
             };
             (result.strategy.clone(), rows.iter().filter_map(pair).collect())
         });

@@ -208,8 +208,12 @@ impl StrategyResult {
         format!("{count} of {}", self.workloads.len()).into()
     }
 
+    /// None of the requests of a workload without a place is within its SLO.
     fn violations(&self) -> impl Iterator<Item = f64> + '_ {
-        self.workloads.iter().filter_map(|w| w.slo_violation_pct)
+        self.workloads.iter().filter_map(|w| match w.verdict {
+            Verdict::NotServed => Some(100.0),
+            _ => w.slo_violation_pct,
+        })
     }
 
     /// Mean of the workloads.

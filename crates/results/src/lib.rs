@@ -37,7 +37,7 @@ pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
 pub use numbers::{short, short_option, trimmed};
-pub use output_dir::{Existing, OutputDir, OutputError};
+pub use output_dir::{Existing, Identity, OutputDir, OutputError};
 pub use paper::{PaperFormat, PaperTable};
 pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError, arm_name, column_words};

@@ -109,6 +109,9 @@ pub struct SweepFacts {
     pub axes: Vec<String>,
     /// All columns of the rows with their types, in order.
     pub columns: Vec<(String, ColumnType)>,
+    /// What a reader of the tables should know: an axis that changes a part of the workloads only, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How a directory of results was made.
@@ -235,6 +238,15 @@ impl Manifest {
             let noted = self.outputs.iter().find(|file| file.path == *name);
             noted.is_some_and(|file| file.holds_in(dir).unwrap_or(false))
         })
+    }
+
+    /// The first file that was written and is there, but no longer as it was: edited, cut off, or out of another run.
+    #[must_use]
+    pub fn changed(&self, dir: &Path) -> Option<&str> {
+        let is_changed = |file: &&FileHash| {
+            dir.join(&file.path).is_file() && !file.holds_in(dir).unwrap_or(false)
+        };
+        self.outputs.iter().find(is_changed).map(|file| file.path.as_str())
     }
 
     /// Reads the manifest of an earlier run.

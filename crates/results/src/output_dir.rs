@@ -1,7 +1,7 @@
 //! A directory of results in which every file is either complete or absent.
 
 use super::manifest::{FileHash, Manifest, hex};
-use super::staging::{STAGING_PREFIX, Staging, create, no_discarding, remove_empty};
+use super::staging::{STAGING_PREFIX, Staging, create, is_staged, no_discarding, remove_empty};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -44,6 +44,31 @@ pub enum OutputError {
         path: PathBuf,
         /// How they were made.
         command: String,
+    },
+    /// The directory holds results of something else, which are not replaced.
+    #[error(
+        "{} holds the results of {what}, and not of {wanted}; they would be lost; choose another directory with -o, or \
+         remove this one",
+        .path.display()
+    )]
+    Another {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        what: String,
+        /// What was to be put there.
+        wanted: String,
+    },
+    /// Something in the directory is neither a file nor a folder.
+    #[error(
+        "{} is {what}, not a regular file; remove it, or choose another directory with -o",
+        .path.display()
+    )]
+    Irregular {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// A file cannot be written completely; nothing of it is left.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
@@ -95,6 +120,44 @@ pub struct OutputDir {
     staging: Staging,
     /// Complete files of the staging folder, with the places that they are to get.
     pending: Vec<(PathBuf, PathBuf)>,
+    /// An earlier process may have been killed while files got their names.
+    killed: bool,
+}
+
+/// What results are of: a run replaces only those of its like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The program and the subcommand.
+    command: String,
+    /// The name of the scenario, where there is one.
+    scenario: Option<String>,
+}
+
+impl Identity {
+    /// What a run is about to make.
+    #[must_use]
+    pub fn new(manifest: &Manifest, scenario: Option<&str>) -> Self {
+        Self { command: manifest.command_name(), scenario: scenario.map(str::to_owned) }
+    }
+
+    /// What was made.
+    fn of(manifest: &Manifest) -> Self {
+        let text = manifest.scenario.as_deref().and_then(|text| text.parse::<toml::Table>().ok());
+        let name = text.and_then(|table| Some(table.get("name")?.as_str()?.to_owned()));
+        Self { command: manifest.command_name(), scenario: name }
+    }
+
+    fn words(&self) -> String {
+        match &self.scenario {
+            Some(name) => format!("`{}` of the scenario {name:?}", self.command),
+            None => format!("`{}`", self.command),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let scenarios = self.scenario.as_ref().zip(other.scenario.as_ref());
+        self.command == other.command && scenarios.is_none_or(|(one, other)| one == other)
+    }
 }
 
 impl OutputDir {
@@ -103,30 +166,59 @@ impl OutputDir {
     /// # Errors
     /// When it cannot be created or written to, or holds files of somebody else, or results that took long.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
+        Self::opened(path, existing, None)
+    }
+
+    /// As [`OutputDir::open`], and refuses a directory that holds the results of something else.
+    ///
+    /// # Errors
+    /// As those, and when the results there are of another command or scenario.
+    pub fn open_for(
+        path: &Path,
+        existing: Existing,
+        identity: &Identity,
+    ) -> Result<Self, OutputError> {
+        Self::opened(path, existing, Some(identity))
+    }
+
+    fn opened(
+        path: &Path,
+        existing: Existing,
+        identity: Option<&Identity>,
+    ) -> Result<Self, OutputError> {
         let failed = |source| OutputError::Directory { path: path.to_owned(), source };
-        let mut created = Vec::new();
-        let staging =
-            create(path, &mut created).and_then(|()| refused(path, existing)).and_then(|refused| {
-                match refused {
+        // Another process that takes back an empty directory may do so between two steps here.
+        let mut attempts = 0;
+        loop {
+            let mut created = Vec::new();
+            let killed = is_staged(path);
+            let staging = create(path, &mut created)
+                .and_then(|()| refused(path, existing, identity))
+                .and_then(|refused| match refused {
                     None => Staging::new(path, &created).map(Ok),
                     Some(refused) => Ok(Err(refused)),
-                }
-            });
-        let refused = match staging {
-            Ok(Ok(staging)) => {
-                return Ok(Self {
-                    path: path.to_owned(),
-                    existing,
-                    written: BTreeMap::new(),
-                    staging,
-                    pending: Vec::new(),
                 });
-            }
-            Ok(Err(refused)) => refused,
-            Err(source) => failed(source),
-        };
-        remove_empty(&created);
-        Err(refused)
+            attempts += 1;
+            let refused = match staging {
+                Ok(Ok(staging)) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        existing,
+                        written: BTreeMap::new(),
+                        staging,
+                        pending: Vec::new(),
+                        killed,
+                    });
+                }
+                Err(source) if source.kind() == io::ErrorKind::NotFound && attempts < 20 => {
+                    continue;
+                }
+                Ok(Err(refused)) => refused,
+                Err(source) => failed(source),
+            };
+            remove_empty(&created);
+            return Err(refused);
+        }
     }
 
     /// Where it is.
@@ -167,17 +259,20 @@ impl OutputDir {
     /// When the manifest cannot be written, a file not be named, or an old file not be removed.
     pub fn finish(mut self, mut manifest: Manifest) -> Result<(), OutputError> {
         let before = Manifest::read(&self.path.join(MANIFEST)).ok();
+        self.check_places(before.as_ref())?;
         let mut outputs = self.written.clone();
         let mut stale = Vec::new();
+        // Figures of an earlier run go with its tables, those that `plot` added to tables that stay the same do not.
+        let draws = outputs.keys().any(|name| is_figure(name));
         for old in before.into_iter().flat_map(|manifest| manifest.outputs) {
             if outputs.contains_key(&old.path) || !is_plain(&old.path) {
                 continue;
             }
             match self.existing {
-                Existing::Replace | Existing::ReplacePrecious => {
-                    stale.push(self.path.join(&old.path))
+                Existing::Replace | Existing::ReplacePrecious if draws || !is_figure(&old.path) => {
+                    stale.push(self.path.join(&old.path));
                 }
-                Existing::Keep => {
+                _ => {
                     outputs.insert(old.path.clone(), old);
                 }
             }
@@ -202,6 +297,25 @@ impl OutputDir {
                     return Err(OutputError::File { path, source });
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure, before any file gets its name, that each of them has a place which is its own.
+    fn check_places(&self, before: Option<&Manifest>) -> Result<(), OutputError> {
+        let ours = |name: &str| {
+            before.is_none_or(|before| before.outputs.iter().any(|file| file.path == name))
+        };
+        for name in self.written.keys() {
+            let path = self.path.join(name);
+            let Ok(data) = std::fs::symlink_metadata(&path) else { continue };
+            if let Some(what) = irregular(&data) {
+                return Err(OutputError::Irregular { path, what });
+            }
+            if !self.killed && !ours(name) {
+                let (path, found) = (self.path.clone(), name.clone());
+                return Err(OutputError::Foreign { path, found });
             }
         }
         Ok(())
@@ -248,15 +362,73 @@ fn is_plain(name: &str) -> bool {
     Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// Whether a file is one of the figures.
+fn is_figure(name: &str) -> bool {
+    name.starts_with("figures/")
+}
+
+/// What something is that is no regular file.
+fn irregular(data: &std::fs::Metadata) -> Option<&'static str> {
+    let kind = data.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_symlink() {
+        Some("a symbolic link")
+    } else {
+        Some("a pipe or a device")
+    }
+}
+
+/// Refuses links, pipes and devices among the results, which files would replace or wait for.
+fn check_regular(dir: &Path) -> io::Result<Option<OutputError>> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(data) = std::fs::symlink_metadata(entry.path()) else { continue };
+        let path = entry.path();
+        let name = entry.file_name();
+        let what = match irregular(&data) {
+            None => continue,
+            // A folder in the place of a table.
+            Some("a folder") if !is_table(&name.to_string_lossy()) => {
+                let refused = if name == "figures" { check_regular(&path)? } else { None };
+                if refused.is_some() {
+                    return Ok(refused);
+                }
+                continue;
+            }
+            Some(what) => what,
+        };
+        return Ok(Some(OutputError::Irregular { path, what }));
+    }
+    Ok(None)
+}
+
 /// Why results may not be written to a directory.
-fn refused(path: &Path, existing: Existing) -> io::Result<Option<OutputError>> {
+fn refused(
+    path: &Path,
+    existing: Existing,
+    identity: Option<&Identity>,
+) -> io::Result<Option<OutputError>> {
     let Ok(manifest) = Manifest::read(&path.join(MANIFEST)) else {
         let foreign = |found| OutputError::Foreign { path: path.to_owned(), found };
-        return Ok(foreign_file(path)?.map(foreign));
+        return match foreign_file(path)?.map(foreign) {
+            None => check_regular(path),
+            foreign => Ok(foreign),
+        };
     };
-    let refused = existing == Existing::Replace && manifest.is_precious();
-    Ok(refused
-        .then(|| OutputError::Precious { path: path.to_owned(), command: manifest.command_name() }))
+    let path_of = || path.to_owned();
+    if existing == Existing::Replace && manifest.is_precious() {
+        let command = manifest.command_name();
+        return Ok(Some(OutputError::Precious { path: path_of(), command }));
+    }
+    let there = Identity::of(&manifest);
+    if let Some(wanted) = identity.filter(|wanted| !wanted.is_like(&there)) {
+        let (what, wanted) = (there.words(), wanted.words());
+        return Ok(Some(OutputError::Another { path: path_of(), what, wanted }));
+    }
+    check_regular(path)
 }
 
 /// The first file, by name, that shows that a directory without a manifest is not ours: it holds more than what an
@@ -271,14 +443,18 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     // A process that is killed while files get their names leaves the folder of the others.
     let killed = names.iter().any(|name| staging(name));
     let ours = |name: &str| {
-        let table = ["csv", "parquet", "json", "md", "html"]
-            .iter()
-            .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
-        let named = name == "figures" || (table && known_stem(name));
+        let named = name == "figures" || is_table(name);
         sweep || staging(name) || (killed && named)
     };
     Ok(names.into_iter().find(|name| !ours(name)))
+}
+
+/// Whether a file has the name of one of our tables.
+fn is_table(name: &str) -> bool {
+    let known = ["csv", "parquet", "json", "md", "html"];
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| known.contains(&extension)) && known_stem(name)
 }
 
 fn known_stem(name: &str) -> bool {
@@ -300,6 +476,7 @@ fn known_stem(name: &str) -> bool {
         "points",
         "capacity",
         "frontier",
+        "seeds",
     ]
     .iter()
     .any(|known| stem == *known || stem.strip_prefix(known).is_some_and(|r| r.starts_with('-')))

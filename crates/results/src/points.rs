@@ -68,8 +68,14 @@ impl PointTable {
         let path = dir.join("points.csv");
         let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
         let manifest = Manifest::read(&dir.join("manifest.json"));
-        let facts = manifest.map_err(|error| unreadable(error.to_string()))?.sweep;
-        let facts = facts.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
+        let manifest = manifest.map_err(|error| unreadable(error.to_string()))?;
+        if path.is_file() && !manifest.intact(dir, &["points.csv"]) {
+            let what =
+                "it was changed since the sweep wrote it; merge its shards or run the sweep again";
+            return Err(unreadable(what.to_owned()));
+        }
+        let facts =
+            manifest.sweep.ok_or_else(|| unreadable("its manifest is of no sweep".to_owned()))?;
         let bad = |error: csv::Error| unreadable(error.to_string());
         let mut reader = csv::Reader::from_path(&path).map_err(bad)?;
         let texts = |row: &csv::StringRecord| row.iter().map(ToOwned::to_owned).collect();
@@ -175,6 +181,15 @@ impl PointTable {
         Ok(averaged)
     }
 
+    /// The cells of a column as they are written.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn texts(&self, column: &str) -> Result<Vec<String>, PointsError> {
+        let at = self.column(column)?;
+        Ok(self.rows.iter().map(|row| row[at].clone()).collect())
+    }
+
     /// The numbers of a column; none where a cell is empty.
     ///
     /// # Errors
@@ -245,7 +260,8 @@ pub fn column_words(column: &str) -> String {
         "power_w" => "Power (W)".to_owned(),
         "utilisation" => "Share of time GPUs are busy".to_owned(),
         "rate_scale" => "Load (times the rates of the scenario)".to_owned(),
-        "load" => "Load (part of the planned rates)".to_owned(),
+        // What a sweep calls its axis so is its own affair: nothing is known of what it is a part of.
+        "load" => "Load".to_owned(),
         "slo_scale" => "SLO scale".to_owned(),
         "cv" | "arrival.cv" | "workload.*.arrival.cv" => "Burstiness (CV of the gaps)".to_owned(),
         "headroom" | "plan.headroom_pct" => "Headroom of the plan (%)".to_owned(),

@@ -1,8 +1,10 @@
 //! What a run has written and not finished, so that it can be taken back: on an error, and on Ctrl-C.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How the names of staging folders begin.
@@ -33,12 +35,20 @@ pub fn discard_unfinished() {
     }
 }
 
+/// The file in a staging folder that its process holds a lock on: the lock goes with the process, however that ends.
+const LOCK: &str = ".lock";
+
+/// How old a staging folder without a lock file must be to be nobody's: one that is being made gets its lock at once.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
 /// A hidden folder for files that are not complete; removed when dropped, with the directories that were
 /// created for it as far as they are empty then.
 #[derive(Debug)]
 pub struct Staging {
     folder: Option<TempDir>,
     created: Vec<PathBuf>,
+    /// Locked as long as this process lives.
+    _lock: Option<File>,
 }
 
 impl Staging {
@@ -48,9 +58,13 @@ impl Staging {
     /// # Errors
     /// When it cannot be made.
     pub fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
+        sweep(parent);
         let folder = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
         unfinished().push((folder.path().to_owned(), created.to_vec()));
-        Ok(Self { folder: Some(folder), created: created.to_vec() })
+        let lock = File::create(folder.path().join(LOCK))?;
+        // Where a file system has no locks, nobody can tell that the process is gone, and the folder stays then.
+        let lock = lock.try_lock().is_ok().then_some(lock);
+        Ok(Self { folder: Some(folder), created: created.to_vec(), _lock: lock })
     }
 
     /// The folder that is being filled.
@@ -68,6 +82,41 @@ impl Drop for Staging {
         }
         remove_empty(&self.created);
     }
+}
+
+/// Removes the staging folders that processes left behind which are no more: they were killed.
+fn sweep(parent: &Path) {
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    // What cannot be looked at or removed stays: it is in nobody's way.
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_staging = name.to_str().and_then(|name| name.strip_prefix(STAGING_PREFIX));
+        let is_staging = is_staging
+            .is_some_and(|rest| rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric()));
+        if is_staging && entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_dead(&entry.path())
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether the process that a staging folder belongs to has ended.
+fn is_dead(folder: &Path) -> bool {
+    match File::open(folder.join(LOCK)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(_) => {
+            let made = std::fs::metadata(folder).and_then(|data| data.modified());
+            made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > ABANDONED))
+        }
+    }
+}
+
+/// Whether there are staging folders in a directory: of processes that work there, or were killed.
+pub(super) fn is_staged(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .any(|name| name.starts_with(STAGING_PREFIX))
 }
 
 /// Creates a directory and its parents; notes those that did not exist, outermost first.

@@ -225,6 +225,16 @@ impl StrategyResult {
         predicted_ms(self.placements_of(workload))
     }
 
+    /// Whether the batches of a workload were full, to 95 % on average: only then does the prediction for a full batch say
+    /// something of them.
+    #[must_use]
+    pub fn fills_batches(&self, workload: &WorkloadSummary) -> bool {
+        let sizes: Vec<f64> =
+            self.placements_of(&workload.workload).map(|row| f64::from(row.batch)).collect();
+        let planned = sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
+        workload.mean_batch.is_some_and(|mean| mean >= 0.95 * planned)
+    }
+
     /// One line that sums the strategy up.
     #[must_use]
     pub fn headline(&self) -> String {

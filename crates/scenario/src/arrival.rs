@@ -4,6 +4,7 @@ use super::Defaults;
 use super::reader::{Need, Problems, Read, Rule, Table, quoted};
 use super::rules::{Least, NumberRule, WholeRule};
 use super::suggest::nearest;
+use igniter_model::input::{Format, Reading, Unit};
 use igniter_model::units::{Milliseconds, Nanoseconds};
 use igniter_sim::arrivals::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
@@ -26,7 +27,20 @@ pub(super) const PROCESSES: [(&str, &[&str]); 16] = [
     ("drain", &["start_s", "end_s", "gaps"]),
     ("steps", &["steps", "repeat", "gaps"]),
     ("rates", &["path", "rate_scale", "gaps"]),
-    ("trace", &["path", "column", "workload", "start_s", "rate_scale"]),
+    (
+        "trace",
+        &[
+            "path",
+            "format",
+            "column",
+            "key_column",
+            "unit",
+            "sort",
+            "workload",
+            "start_s",
+            "rate_scale",
+        ],
+    ),
     ("sum", &["parts"]),
     ("phases", &["phases"]),
     ("closed_loop", &["clients", "think_ms", "thinking"]),
@@ -98,12 +112,20 @@ const PATH: Rule<'_> = Rule {
     fix: "write for example path = \"../traces/day.csv\"",
 };
 const COLUMN: Rule<'_> = Rule {
-    allowed: "the name of a column of the trace file, 1 to 64 characters",
-    fix: "write for example column = \"arrival_s\" (times in seconds since the start)",
+    allowed: "the name of a column of the trace file, 1 to 256 characters; its number in a file without a header",
+    fix: "write for example column = \"arrival_s\", or leave the key out where the first line shows the format",
+};
+const KEY_COLUMN: Rule<'_> = Rule {
+    allowed: "the name of the column that tells services apart, 1 to 256 characters",
+    fix: "write for example key_column = \"Model\"",
 };
 const WORKLOAD: Rule<'_> = Rule {
-    allowed: "what the column `workload` of the trace says, 1 to 64 characters",
+    allowed: "what the key column of the trace says (`workload` in this program's own form), 1 to 256 characters",
     fix: "write for example workload = \"W1\", or leave the key out for all rows",
+};
+const SORT: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true to sort rows that are out of order, which are refused otherwise",
 };
 const REPEAT: Rule<'_> = Rule {
     allowed: "true or false",
@@ -306,19 +328,34 @@ fn read_trace(
     folder: &Path,
 ) -> Option<ArrivalSpec> {
     let path = read_path(table, problems, folder);
-    let column = table.read(problems, "column", Need::Optional, COLUMN, text::<64>);
-    let column = column.or(Defaults::default().trace_column.to_owned());
-    let workload = table.read(problems, "workload", Need::Optional, WORKLOAD, text::<64>);
+    let formats = Format::ALL;
+    let format = table.choice(problems, "format", &formats);
+    let column = table.read(problems, "column", Need::Optional, COLUMN, text::<256>);
+    let key_column = table.read(problems, "key_column", Need::Optional, KEY_COLUMN, text::<256>);
+    let unit = table.choice(problems, "unit", &Unit::ALL);
+    let sort = table.read(problems, "sort", Need::Optional, SORT, DeValue::as_bool).or(false);
+    let workload = table.read(problems, "workload", Need::Optional, WORKLOAD, text::<256>);
     let workload = workload.convert(|name| Some(Some(name))).or(None);
     let start = TIME.read(table, problems, "start_s", Need::Optional).convert(seconds);
     let rate_scale = FILE_SCALE.read(table, problems, "rate_scale", Need::Optional).or(1.0);
     Some(ArrivalSpec::Trace(TraceSpec {
         path: path?,
-        column: column?,
+        reading: Reading {
+            format: some(format)?,
+            time_column: some(column)?,
+            key_column: some(key_column)?,
+            unit: some(unit)?,
+            sort: sort?,
+        },
         workload: workload?,
         start: start.or(Nanoseconds::ZERO)?,
         rate_scale: rate_scale?,
     }))
+}
+
+/// A value that need not be there; `None` when a problem was reported.
+fn some<T>(read: Read<T>) -> Option<Option<T>> {
+    read.convert(|value| Some(Some(value))).or(None)
 }
 
 fn read_parts(
@@ -445,6 +482,8 @@ pub(super) fn resolve(folder: &Path, path: &str) -> PathBuf {
 
 fn text<const LONGEST: usize>(value: &DeValue<'_>) -> Option<String> {
     let text = value.as_str()?;
-    let fits = !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
+    let fits = !text.is_empty()
+        && text.len() <= LONGEST
+        && !text.chars().any(igniter_model::domain::is_hidden);
     fits.then(|| text.to_owned())
 }

@@ -1,17 +1,17 @@
 //! Raw → checked: defaults filled in, and values compared with each other.
 
 use super::arrival::{CLIENTS, FILE_SCALE, MOST_CLIENTS, check_closed_loop};
-use super::raw::{self, RawGpu, RawPhase, RawScenario, RawSlo, RawWorkload};
-use super::reader::{Problems, Read, Rule};
+use super::disk::Disk;
+use super::raw::{self, RawGpu, RawPhase, RawRate, RawScenario, RawSlo, RawWorkload};
+use super::reader::{Place, Problems, Read, Rule};
 use super::rules::NumberRule;
-use super::{Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
+use super::{Catalogue, Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
 use igniter_model::domain::{Workload, WorkloadName};
 use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter_sim::arrivals::{
     ArrivalPhase, ArrivalSpec, ClosedLoopSpec, RateShape, RateStep, TraceSpec,
 };
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const TRACE_FILE: Rule<'_> = Rule {
     allowed: "a trace whose file exists",
@@ -27,12 +27,15 @@ pub(super) fn check(
     raw: RawScenario,
     problems: &mut Problems<'_>,
     default_name: String,
-    exists: &dyn Fn(&Path) -> bool,
+    (disk, catalogue): (&dyn Disk, Option<&dyn Catalogue>),
 ) -> Option<Scenario> {
     let defaults = Defaults::default();
+    if let Some(catalogue) = catalogue {
+        super::catalogue::check(&raw.gpus, &raw.workloads, catalogue, problems);
+    }
     let times = check_times(raw.duration, raw.warmup, raw.cooldown, problems);
     let gpus = check_gpus(raw.gpus, problems);
-    check_trace(&raw.arrival, problems, exists);
+    check_trace(&raw.arrival, problems, disk);
     let in_phases = !raw.phases.is_empty();
     check_closed_loop(&raw.arrival, in_phases, problems);
     let of_phases = raw.phases.iter().filter_map(|phase| phase.arrival.as_ref());
@@ -45,29 +48,37 @@ pub(super) fn check(
     let (engine, server) = raw.engine;
     let server_is_sound = server.clone().check().is_some();
     let rate_scale = raw.rate_scale.clone().given().unwrap_or(1.0);
+    let duration = times.map(|(duration, ..)| duration);
     let workloads: Vec<Option<ScenarioWorkload>> = raw
         .workloads
         .into_iter()
         .flat_map(|workload| {
-            check_trace(&workload.arrival, problems, exists);
+            check_trace(&workload.arrival, problems, disk);
             check_closed_loop(&workload.arrival, in_phases, problems);
             if let Some(arrival) = as_given(&workload.arrival) {
                 check_scaled(arrival, &raw.rate_scale, problems);
             }
             let (slo, slo_x_solo) = check_slo(workload.slo, &raw.slo_scale, problems);
-            let rate = scaled(
-                workload.rate,
-                &raw.rate_scale,
-                &raw::RATE,
-                RequestsPerSecond::get,
-                problems,
-            );
             let batching = workload.batching.overriding(raw.batching.clone()).check(problems);
             let serving = workload.server.overriding(server.clone()).check();
             let arrival = workload.arrival.overriding(raw.arrival.clone());
             let arrival = arrival
                 .or(defaults.arrival.clone())
                 .map(|arrival| with_phases(arrival, &raw.phases).scaled(rate_scale));
+            let rate = match workload.rate {
+                Read::Given(RawRate::OfTrace, place) => {
+                    // The files of arrivals are scaled already.
+                    let of = arrival.as_ref().zip(duration);
+                    of.and_then(|(arrival, end)| rate_of_file(arrival, end, &place, disk, problems))
+                }
+                given => {
+                    let rate = given.convert(|rate| match rate {
+                        RawRate::Given(rate) => Some(rate),
+                        RawRate::OfTrace => None,
+                    });
+                    scaled(rate, &raw.rate_scale, &raw::RATE, |rate| rate, problems)
+                }
+            };
             let names = names(workload.name, &workload.count, problems);
             let first = || {
                 Some(ScenarioWorkload {
@@ -99,7 +110,6 @@ pub(super) fn check(
     // Only where all workloads are sound are their names known.
     let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
     let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
-    let duration = times.map(|(duration, ..)| duration);
     let control = raw.control.check(duration, names, problems);
     let (duration, warmup, cooldown) = times?;
     (batching_is_sound && server_is_sound).then_some(())?;
@@ -138,6 +148,38 @@ fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
         arrival: phase.arrival.clone().unwrap_or_else(|| arrival.clone()),
     });
     ArrivalSpec::Phases { phases: phases.collect() }
+}
+
+/// The mean rate of the file that arrivals come from, over the run.
+fn rate_of_file(
+    arrival: &ArrivalSpec,
+    end: Nanoseconds,
+    place: &Place,
+    disk: &dyn Disk,
+    problems: &mut Problems<'_>,
+) -> Option<f64> {
+    let allowed = raw::RATE.allowed();
+    let found = match arrival {
+        ArrivalSpec::Trace(trace) => disk.trace_rate(trace, end),
+        ArrivalSpec::Rates { .. } => {
+            let one = RequestsPerSecond::new(1.0).ok()?;
+            Ok(arrival.expected(one, end) / end.as_seconds())
+        }
+        _ => Err("the arrivals are of no file".to_owned()),
+    };
+    let (what, fix) = match found {
+        Ok(rate) if raw::RATE.accepts(rate) => return Some(rate),
+        Ok(rate) => (
+            format!("the file has {rate} requests/s in the run"),
+            "choose another part of the file with start_s, or give the rate as a number",
+        ),
+        Err(what) => (
+            format!("given \"trace\", but {what}"),
+            "use process = \"trace\" or \"rates\" with a file that can be read, or give the rate as a number",
+        ),
+    };
+    problems.add(place, what, Rule { allowed: &allowed, fix });
+    None
 }
 
 /// The SLO of a workload and, where it is a multiple of the solo latency, that.
@@ -315,13 +357,9 @@ fn check_unique(workloads: &[RawWorkload], problems: &mut Problems<'_>) {
     }
 }
 
-fn check_trace(
-    arrival: &Read<ArrivalSpec>,
-    problems: &mut Problems<'_>,
-    exists: &dyn Fn(&Path) -> bool,
-) {
+fn check_trace(arrival: &Read<ArrivalSpec>, problems: &mut Problems<'_>, disk: &dyn Disk) {
     let Read::Given(spec, place) = arrival else { return };
-    for path in spec.files().into_iter().filter(|path| !exists(path)) {
+    for path in spec.files().into_iter().filter(|path| !disk.is_file(path)) {
         problems.add(place, format!("there is no file {}", path.display()), TRACE_FILE);
     }
 }

@@ -105,16 +105,22 @@ pub enum ScenarioError {
     },
 }
 
+/// How many problems a message lists.
+const LISTED: usize = 100;
+
 /// One line for each problem, then their number.
 fn list(path: &std::path::Path, problems: &[Problem]) -> String {
     let mut text = String::new();
-    for problem in problems {
+    for problem in problems.iter().take(LISTED) {
         let file = problem.file.as_deref().unwrap_or(path).display();
         let line = match problem.line {
             0 => " (as set)".to_owned(),
             line => format!(":{line}"),
         };
         text.push_str(&format!("{file}{line}: {problem}\n"));
+    }
+    if problems.len() > LISTED {
+        text.push_str(&format!("… and {} more\n", problems.len() - LISTED));
     }
     let plural = if problems.len() == 1 { "problem" } else { "problems" };
     text.push_str(&format!("{} {plural} in {}", problems.len(), path.display()));

@@ -35,8 +35,10 @@
 
 mod arrival;
 mod batching;
+mod catalogue;
 mod check;
 mod control;
+mod disk;
 mod document;
 mod error;
 mod planning;
@@ -52,6 +54,7 @@ mod tests;
 mod write;
 mod write_arrival;
 
+pub use catalogue::Catalogue;
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
 pub use schema::{json_schema, keys};
@@ -146,8 +149,6 @@ pub struct Defaults {
     pub arrival: ArrivalSpec,
     /// `workload.arrival.gaps` of a process whose rate follows a shape or a file
     pub gaps: ArrivalSpec,
-    /// `workload.arrival.column` of a trace
-    pub trace_column: &'static str,
 }
 
 impl Default for Defaults {
@@ -159,7 +160,6 @@ impl Default for Defaults {
             percentiles: Percentiles::Exact,
             arrival: ArrivalSpec::Constant,
             gaps: ArrivalSpec::Poisson,
-            trace_column: "arrival_s",
         }
     }
 }
@@ -181,7 +181,7 @@ impl Scenario {
     /// With everything that is wrong in the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ScenarioError> {
         let folder = file.parent().unwrap_or(Path::new(""));
-        Self::checked(Problems::new(text), text, (file, folder), &|_| true)
+        Self::checked(Problems::new(text), text, (file, folder), (&disk::NoDisk, None))
     }
 
     /// Checks a text; `file` names it, and relative paths start at the folder beside it.
@@ -189,7 +189,7 @@ impl Scenario {
         mut problems: Problems<'_>,
         text: &str,
         (file, folder): (&Path, &Path),
-        exists: &dyn Fn(&Path) -> bool,
+        outside: (&dyn disk::Disk, Option<&dyn Catalogue>),
     ) -> Result<Self, ScenarioError> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
@@ -202,7 +202,7 @@ impl Scenario {
         }
         let top = Place { key: String::new(), offset: 0 };
         let raw = raw::read(Table::new(document.get_ref(), top), &mut problems, folder);
-        check::check(raw, &mut problems, default_name(file), exists)
+        check::check(raw, &mut problems, default_name(file), outside)
             .filter(|_| problems.is_empty())
             .ok_or_else(|| invalid(problems))
     }
@@ -220,7 +220,7 @@ impl Scenario {
 /// Whether a name is fit for a folder or a table.
 fn is_scenario_name(name: &str) -> bool {
     (1..=64).contains(&name.chars().count())
-        && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\')
+        && !name.chars().any(|c| igniter_model::domain::is_hidden(c) || c == '/' || c == '\\')
         && name != "."
         && name != ".."
 }

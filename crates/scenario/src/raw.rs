@@ -2,13 +2,13 @@
 
 use super::batching::RawBatching;
 use super::control::RawControl;
-use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
+use super::reader::{Field, Need, Place, Problems, Read, Rule, SeenKind, Table};
 use super::rules::{Least, NumberRule, WholeRule};
 use super::server::RawServer;
 use super::{ProfileChoice, arrival, planning};
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 use igniter_model::predictor::ErrorDraw;
-use igniter_model::units::{Dollars, Nanoseconds, RequestsPerSecond};
+use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
@@ -90,11 +90,11 @@ const SCENARIO_NAME: Rule<'_> = Rule {
     fix: "write for example name = \"paper-12\"",
 };
 const WORKLOAD_NAME: Rule<'_> = Rule {
-    allowed: "1 to 64 characters without control characters",
+    allowed: "1 to 64 characters without control or invisible characters",
     fix: "write for example name = \"W1\"",
 };
 const MODEL: Rule<'_> = Rule {
-    allowed: "1 to 64 characters without control characters",
+    allowed: "1 to 64 characters without control or invisible characters",
     fix: "name a model of the profile, such as model = \"alexnet\"",
 };
 const KIND: Rule<'_> = Rule {
@@ -170,6 +170,18 @@ pub(super) enum RawSlo {
     XSolo(f64),
 }
 
+/// A rate as it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RawRate {
+    /// In requests per second.
+    Given(f64),
+    /// That of the file that the arrivals come from.
+    OfTrace,
+}
+
+/// The word for that.
+const RATE_OF_TRACE: &str = "trace";
+
 /// One `[[workload]]` as it was written.
 #[derive(Debug)]
 pub(super) struct RawWorkload {
@@ -177,7 +189,7 @@ pub(super) struct RawWorkload {
     pub(super) count: Read<u64>,
     pub(super) model: Read<ModelName>,
     pub(super) slo: Read<RawSlo>,
-    pub(super) rate: Read<RequestsPerSecond>,
+    pub(super) rate: Read<RawRate>,
     pub(super) arrival: Read<ArrivalSpec>,
     pub(super) batching: RawBatching,
     pub(super) server: RawServer,
@@ -220,7 +232,12 @@ pub(super) fn read(
             .map(|workload| read_workload(workload, problems, folder))
             .collect(),
     };
-    table.finish(problems, |_| None);
+    table.finish(problems, |key| {
+        let of_sweep = ["axis", "scenario", "strategies", "predictors", "truths", "seeds", "set"];
+        of_sweep.contains(&key).then(|| {
+            "it belongs into a sweep file; if this is one, run it with `igniter sweep`".to_owned()
+        })
+    });
     raw
 }
 
@@ -235,8 +252,13 @@ fn tables<'a>(
         parent.missing(problems, key, rule);
         return Vec::new();
     };
+    let single = field.table().is_some();
     let elements = field.elements().unwrap_or_default();
-    if elements.is_empty() {
+    if single {
+        let fix =
+            format!("did you mean [[{key}]]? Write two brackets: each such table is one of a list");
+        problems.add(&field.place, format!("[{key}] is one table"), Rule { fix: &fix, ..rule });
+    } else if elements.is_empty() {
         let _: Read<()> = field.refuse(problems, rule);
     }
     let mut table = |element: Field<'a>| {
@@ -297,15 +319,25 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
         model: t
             .read(problems, "model", Required, MODEL, |value| ModelName::new(value.as_str()?).ok()),
         slo: read_slo(t, problems),
-        rate: RATE
-            .read(t, problems, "rate_rps", Required)
-            .convert(|v| RequestsPerSecond::new(v).ok()),
+        rate: read_rate(t, problems),
         arrival: arrival::read(t, problems, folder),
         batching: RawBatching::read(t, problems),
         server: RawServer::read(t, problems),
     };
     table.finish(problems, |_| None);
     raw
+}
+
+/// The rate of a workload, or the word for that of its trace.
+fn read_rate(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawRate> {
+    let allowed = format!("{}, or \"{RATE_OF_TRACE}\"", RATE.allowed());
+    let rule = Rule { allowed: &allowed, fix: RATE.fix };
+    let kind = SeenKind::NumberOr { least: 0.001, most: RATE.most, word: RATE_OF_TRACE };
+    problems.note(t, "rate_rps", kind, true, rule);
+    t.read(problems, "rate_rps", Need::Required, rule, |value| match value.as_str() {
+        Some(word) => (word == RATE_OF_TRACE).then_some(RawRate::OfTrace),
+        None => RATE.accept(value).map(RawRate::Given),
+    })
 }
 
 /// The SLO of a workload, in the one or the other way.
@@ -390,7 +422,7 @@ fn scenario_name(value: &DeValue<'_>) -> Option<String> {
 
 fn profile(value: &DeValue<'_>, folder: &Path) -> Option<ProfileChoice> {
     let text = value.as_str()?;
-    if text.contains('/') && !text.chars().any(char::is_control) {
+    if text.contains('/') && !text.chars().any(igniter_model::domain::is_hidden) {
         return Some(ProfileChoice::Path(arrival::resolve(folder, text)));
     }
     GpuKindName::new(text).ok().map(ProfileChoice::Kind)

@@ -251,8 +251,11 @@ impl<'t> Problems<'t> {
     fn given(&self, span: Range<usize>) -> String {
         const LONGEST: usize = 60;
         let source = self.text.get(span).unwrap_or_default();
-        let mut shown: String =
-            source.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut shown: String = source
+            .chars()
+            .take(LONGEST)
+            .map(|c| if igniter_model::domain::is_hidden(c) { ' ' } else { c })
+            .collect();
         if source.chars().nth(LONGEST).is_some() {
             shown.push('…');
         }

@@ -1,6 +1,7 @@
 //! Arrivals → text: what `arrival.rs` reads back as the same.
 
 use super::write::{number, quote};
+use igniter_model::input::Reading;
 use igniter_model::units::Nanoseconds;
 use igniter_sim::arrivals::{ArrivalSpec, ClosedLoopSpec, RateShape, TraceSpec};
 
@@ -101,8 +102,23 @@ fn shaped(shape: &RateShape, gaps: String) -> String {
 }
 
 fn trace(trace: &TraceSpec) -> String {
-    let mut keys =
-        vec![("path", quote(&trace.path.to_string_lossy())), ("column", quote(&trace.column))];
+    let Reading { format, time_column, key_column, unit, sort } = &trace.reading;
+    let mut keys = vec![("path", quote(&trace.path.to_string_lossy()))];
+    if let Some(format) = format {
+        keys.push(("format", quote(format.word())));
+    }
+    if let Some(column) = time_column {
+        keys.push(("column", quote(column)));
+    }
+    if let Some(column) = key_column {
+        keys.push(("key_column", quote(column)));
+    }
+    if let Some(unit) = unit {
+        keys.push(("unit", quote(unit.word())));
+    }
+    if *sort {
+        keys.push(("sort", "true".to_owned()));
+    }
     if let Some(workload) = &trace.workload {
         keys.push(("workload", quote(workload)));
     }

@@ -104,6 +104,15 @@ pub struct ServerOutcome {
     pub sent: Option<ArrivalStatistics>,
 }
 
+/// Whether [`simulate`] would begin a run: the same checks of plan, arrivals, controller and faults, and nothing else. Files
+/// of arrivals are read.
+///
+/// # Errors
+/// As [`simulate`], before the first event.
+pub fn check_run(input: &SimInput<'_>) -> Result<(), SimError> {
+    prepare(input).map(drop)
+}
+
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
 ///
 /// A GPU with a controller, faults, queue policies or a shared PCIe link is simulated by the engine of

@@ -46,7 +46,7 @@ pub use control::{
     Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
 };
 pub use engine::{
-    GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, simulate,
+    GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, check_run, simulate,
 };
 pub use error::SimError;
 pub use spec::{

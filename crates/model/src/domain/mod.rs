@@ -5,13 +5,17 @@
 mod action;
 mod gpu_kind;
 mod names;
+mod nearest;
 mod plan;
 mod record;
 mod workload;
 
 pub use action::{Action, ActionKind, ServerWindow};
 pub use gpu_kind::GpuKind;
-pub use names::{GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName};
+pub use names::{
+    GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName, escaped, is_hidden,
+};
+pub use nearest::nearest;
 pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };

@@ -6,10 +6,38 @@ use std::sync::Arc;
 
 /// A name that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a {what} must be 1 to 64 characters without control characters, not {given:?}")]
+#[error(
+    "a {what} must be 1 to 64 characters without control or invisible characters, not {given:?}"
+)]
 pub struct NameError {
     what: &'static str,
     given: String,
+}
+
+/// Whether a character is none that a reader sees where it stands: control characters, line and paragraph separators, marks
+/// that turn the direction of text around, and spaces of no width. A name with one of them is not what it looks like.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+        )
+}
+
+/// Text out of a foreign file, with what [`is_hidden`] written as an escape such as `\u{202e}`.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 macro_rules! name {
@@ -23,10 +51,10 @@ macro_rules! name {
             /// Checks and wraps a name.
             ///
             /// # Errors
-            /// When it is empty, longer than 64 characters, or holds a control character.
+            /// When it is empty, longer than 64 characters, or holds a character that [`is_hidden`].
             pub fn new(name: &str) -> Result<Self, NameError> {
                 let length = name.chars().count();
-                if (1..=64).contains(&length) && !name.chars().any(char::is_control) {
+                if (1..=64).contains(&length) && !name.chars().any(is_hidden) {
                     Ok(Self(name.into()))
                 } else {
                     Err(NameError { what: $what, given: name.chars().take(80).collect() })

@@ -2,6 +2,7 @@
 
 use super::FitError;
 use super::FitReport;
+use super::ranges::out_of_range;
 use crate::domain::{GpuKind, GpuKindName, ModelName};
 use crate::predictor::contention::{ContentionCoefficients, ContentionPredictor};
 use crate::predictor::gpulets::{GpuletsCoefficients, GpuletsPredictor};
@@ -15,6 +16,9 @@ use crate::units::{Bytes, Dollars, Megahertz, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// No file of coefficients is longer, in bytes.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// Relative errors of a fitted curve on the points it was fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -306,11 +310,23 @@ impl CoefficientsFile {
     /// As those.
     pub fn read_text(path: &Path) -> Result<(Self, String), FitError> {
         let error = |message: String| FitError::File { path: path.to_owned(), message };
-        let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
-        let file: Self = serde_json::from_str(&text)
-            .map_err(|e| error(format!("is no coefficients file of `igniter fit`: {e}")))?;
-        file.check().map_err(error)?;
-        Ok((file, text))
+        let text = crate::input::read_text(path, LONGEST).map_err(|e| error(e.to_string()))?;
+        Ok((Self::parse(&text).map_err(error)?, text))
+    }
+
+    /// Reads the text of a file that [`CoefficientsFile::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When it is no such document, or holds numbers that no fit gives: all of them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let no_file = |e| format!("is no coefficients file of `igniter fit`: {e}");
+        let document: serde_json::Value = serde_json::from_str(text).map_err(no_file)?;
+        if let Some(wrong) = out_of_range(&document) {
+            return Err(wrong);
+        }
+        let file: Self = serde_json::from_str(text).map_err(no_file)?;
+        file.check()?;
+        Ok(file)
     }
 
     fn kind(&self) -> &KindFile {

@@ -15,6 +15,7 @@ mod igniter;
 mod interference;
 mod least_squares;
 mod occupancy;
+mod ranges;
 mod registry;
 mod report;
 mod slice;

@@ -19,6 +19,7 @@
 mod additive;
 pub mod contention;
 mod contract;
+mod door;
 pub mod gpulets;
 pub mod igniter;
 pub mod isolated;
@@ -29,6 +30,7 @@ mod uncertainty;
 
 pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+pub use door::{BadPrediction, check_prediction, try_predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use slowed::SlowedPredictor;
 pub use uncertainty::{ErrorBounds, LaunchBounds, Lead, Uncertainty, Validity};

@@ -137,6 +137,103 @@ fn a_file_in_the_way_is_a_clear_error() {
 }
 
 #[test]
+fn what_killed_processes_left_is_swept_and_the_work_of_others_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let dead = root.path().join(".igniter-AbC123");
+    std::fs::create_dir(&dead).unwrap();
+    std::fs::write(dead.join(".lock"), "").unwrap();
+    std::fs::write(dead.join("0"), "half").unwrap();
+    // A folder that is being made has no lock file yet; other names are none of ours.
+    let young = root.path().join(".igniter-AbC124");
+    let others = root.path().join(".igniter-settings");
+    std::fs::create_dir(&young).unwrap();
+    std::fs::create_dir(&others).unwrap();
+    let working = OutputDir::open(root.path(), Existing::Replace).unwrap();
+    let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+    assert!(!dead.exists() && young.exists() && others.exists());
+    assert!(working.staging.path().exists());
+    put(&mut dir, "summary.csv", "1");
+    dir.finish(manifest()).unwrap();
+    drop(working);
+    let left = names(root.path());
+    assert_eq!(left, [".igniter-AbC124", ".igniter-settings", "manifest.json", "summary.csv"]);
+}
+
+#[test]
+fn results_of_something_else_are_not_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    let identity = |command: &str, scenario| {
+        let manifest = Manifest::start(vec!["bin/igniter".into(), command.into()]);
+        Identity::new(&manifest, scenario)
+    };
+    let compare = identity("compare", Some("a"));
+    let mut dir = OutputDir::open_for(root.path(), Existing::Replace, &compare).unwrap();
+    put(&mut dir, "summary.csv", "1");
+    let mut made = manifest();
+    made.scenario = Some("name = \"a\"\n".into());
+    dir.finish(made).unwrap();
+    let open = |identity: &Identity| {
+        OutputDir::open_for(root.path(), Existing::Replace, identity)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(open(&compare), Ok(()));
+    for other in [identity("compare", Some("b")), identity("simulate", Some("a"))] {
+        let error = open(&other).unwrap_err();
+        assert!(
+            error.contains("the results of `igniter compare` of the scenario \"a\""),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn figures_that_were_added_stay_with_tables_that_are_made_again() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |existing, name: &str| {
+        let mut dir = OutputDir::open(root.path(), existing).unwrap();
+        put(&mut dir, name, "1");
+        dir.finish(manifest()).unwrap();
+    };
+    write(Existing::Replace, "rows.csv");
+    write(Existing::Keep, "figures/attainment.svg");
+    write(Existing::Replace, "rows.csv");
+    let kept = root.path().join("figures/attainment.svg");
+    assert!(kept.exists());
+    write(Existing::Replace, "figures/plan.svg");
+    assert!(!kept.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_folders_in_the_place_of_files_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let mine = root.path().join("mine");
+    std::fs::write(&mine, "mine").unwrap();
+    let open = |path: &Path| {
+        let opened = OutputDir::open(path, Existing::Replace);
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    let results = root.path().join("out");
+    let mut dir = OutputDir::open(&results, Existing::Replace).unwrap();
+    put(&mut dir, "gpus.csv", "1");
+    dir.finish(manifest()).unwrap();
+    std::os::unix::fs::symlink(&mine, results.join("summary.csv")).unwrap();
+    assert!(open(&results).unwrap_err().contains("summary.csv is a symbolic link"));
+    std::fs::remove_file(results.join("summary.csv")).unwrap();
+    std::fs::create_dir(results.join("summary.csv")).unwrap();
+    assert!(open(&results).unwrap_err().contains("summary.csv is a folder"));
+    std::fs::remove_dir(results.join("summary.csv")).unwrap();
+    // A file of somebody else that would be replaced.
+    std::fs::write(results.join("summary.csv"), "mine").unwrap();
+    let mut dir = OutputDir::open(&results, Existing::Replace).unwrap();
+    put(&mut dir, "summary.csv", "1");
+    let error = dir.finish(manifest()).unwrap_err().to_string();
+    assert!(error.contains("did not write (summary.csv)"), "{error}");
+    assert_eq!(std::fs::read_to_string(results.join("summary.csv")).unwrap(), "mine");
+}
+
+#[test]
 fn a_manifest_cannot_reach_outside_its_directory() {
     assert!(is_plain("figures/plan.svg"));
     assert!(!is_plain("../thesis.tex"));

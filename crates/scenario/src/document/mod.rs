@@ -9,19 +9,27 @@ mod path;
 
 pub(super) use node::Origin;
 
+use super::disk::RealDisk;
 use super::reader::{Place, Problems, Rule};
 use super::suggest::nearest;
-use super::{Scenario, ScenarioError, source};
+use super::{Catalogue, Scenario, ScenarioError, source};
 use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 const EXTENDS: Rule<'_> = Rule {
-    allowed: "the path of a scenario file, relative to this one, or an array of such paths",
+    allowed: "the path of a scenario file, relative to this one, or an array of 1 to 64 such paths",
     fix: "write for example extends = \"paper-12.toml\"",
 };
 /// How many files may build upon each other.
 const DEEPEST: usize = 16;
+/// How many files one may name.
+const WIDEST: usize = 64;
+/// How many files there may be in all.
+const MOST_FILES: usize = 1000;
+/// How many tables a `[[list]]` may have once all files are laid over each other.
+const LONGEST_LIST: usize = 100_000;
 
 /// A scenario that can still be changed.
 ///
@@ -58,8 +66,9 @@ impl Document {
     /// # Errors
     /// When a file cannot be read as TOML text, or extends itself.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let mut files = Vec::new();
-        let (entries, text) = read(path, &mut files, &mut Vec::new())?;
+        let mut reading = Reading::default();
+        let (entries, text) = reading.read(path)?;
+        let files = reading.files;
         let alone = (files.len() == 1).then_some(text);
         Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
@@ -126,15 +135,32 @@ impl Document {
     /// # Errors
     /// With everything that is wrong; each problem names the file and line where the value comes from.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
+        self.checked(None)
+    }
+
+    /// As [`Document::scenario`], and with every GPU kind and model that is not known.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn scenario_for(&self, catalogue: &dyn Catalogue) -> Result<Scenario, ScenarioError> {
+        self.checked(Some(catalogue))
+    }
+
+    fn checked(&self, catalogue: Option<&dyn Catalogue>) -> Result<Scenario, ScenarioError> {
         let file = &self.files[0];
         if let Some(text) = &self.alone {
             let folder = file.parent().unwrap_or(Path::new(""));
-            return Scenario::checked(Problems::new(text), text, (file, folder), &Path::is_file);
+            return Scenario::checked(
+                Problems::new(text),
+                text,
+                (file, folder),
+                (&RealDisk, catalogue),
+            );
         }
         let text = to_text(&self.entries);
         let problems = Problems::of_document(&text, &self.files, origins(&self.entries));
         // Paths start at the folder of the file that they were written in, and are resolved already.
-        Scenario::checked(problems, &text, (file, Path::new("")), &Path::is_file)
+        Scenario::checked(problems, &text, (file, Path::new("")), (&RealDisk, catalogue))
     }
 
     fn set_in_list(
@@ -223,6 +249,41 @@ impl Document {
         ))
     }
 
+    /// The names of the workloads whose arrivals [`Document::set`] changes for a path such as `arrival.cv`; `None` for every
+    /// other path, and where all workloads have the arrivals of the scenario.
+    #[must_use]
+    pub fn arrivals_reached(&self, path: &str) -> Option<Vec<String>> {
+        let parts = path::parts(path)?;
+        let [arrival, key, ..] = parts.as_slice() else { return None };
+        if arrival != "arrival" {
+            return None;
+        }
+        let has = |node: Option<&Node>| {
+            node.and_then(Node::table).is_some_and(|table| table.contains_key(key))
+        };
+        let default = has(self.entries.get("arrival"));
+        let Some(Content::Array(list)) = self.entries.get("workload").map(|node| &node.content)
+        else {
+            return None;
+        };
+        let mut reached = Vec::new();
+        for table in list.iter().filter_map(Node::table) {
+            let own = table.get("arrival");
+            if if own.is_some() { has(own) } else { default } {
+                let name = table.get("name").and_then(Node::text).unwrap_or_default();
+                let count = table.get("count").and_then(|node| match &node.content {
+                    Content::Leaf(text) => text.parse::<usize>().ok(),
+                    _ => None,
+                });
+                match count {
+                    None => reached.push(name),
+                    Some(count) => reached.extend((1..=count).map(|i| format!("{name}-{i}"))),
+                }
+            }
+        }
+        Some(reached)
+    }
+
     fn no_table(&self, path: &str, at: &str) -> ScenarioError {
         self.no_field(path, &format!("{at} is not a table"), "keys of tables")
     }
@@ -257,60 +318,88 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String
     }
 }
 
-/// Reads a file over all that it extends; `above` are the files that lead here.
-fn read(
-    path: &Path,
-    files: &mut Vec<PathBuf>,
-    above: &mut Vec<PathBuf>,
-) -> Result<(Entries, String), ScenarioError> {
-    let text = source::read_text(path)?;
-    let mut problems = Problems::new(&text);
-    let (document, errors) = DeTable::parse_recoverable(&text);
-    let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
-        path: path.into(),
-        problems: problems.finish(),
-    };
-    if !errors.is_empty() {
-        problems.add_syntax_errors(&errors);
-        return Err(invalid(problems));
-    }
-    files.push(path.to_owned());
-    let layer = Layer { text: &text, file: files.len() - 1 };
-    let mut entries = layer.entries(document.get_ref());
-    let folder = path.parent().unwrap_or(Path::new(""));
-    resolve_paths(&mut entries, folder);
-    let Some(extends) = entries.remove("extends") else { return Ok((entries, text)) };
+/// The files of a document while they are read, each of them once.
+#[derive(Debug, Default)]
+struct Reading {
+    /// In the order in which they were met.
+    files: Vec<PathBuf>,
+    /// Those that lead to the present one.
+    above: Vec<PathBuf>,
+    /// What files that are extended amount to, with all that they extend in turn.
+    known: BTreeMap<PathBuf, Entries>,
+}
 
-    let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
-    let place = Place { key: "extends".to_owned(), offset: span.start };
-    let Some(bases) = base_files(&extends) else {
-        problems.add(&place, format!("given {}", &text[span]), EXTENDS);
-        return Err(invalid(problems));
-    };
-    // The same file by another name is the same file.
-    above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
-    let mut below = Entries::new();
-    for base in bases {
-        let base = folder.join(base);
-        let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
-        if above.contains(&canonical) || above.len() >= DEEPEST {
-            let what =
-                format!("{} leads back to this file, or is nested too deeply", base.display());
-            let rule = Rule {
-                allowed: "files that do not extend each other in a circle, at most 16 deep",
-                fix: "remove it here or there",
-            };
-            problems.add(&place, what, rule);
+impl Reading {
+    /// Reads a file over all that it extends.
+    fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
+        let text = source::read_text(path)?;
+        let mut problems = Problems::new(&text);
+        let (document, errors) = DeTable::parse_recoverable(&text);
+        let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
+            path: path.into(),
+            problems: problems.finish(),
+        };
+        if !errors.is_empty() {
+            problems.add_syntax_errors(&errors);
             return Err(invalid(problems));
         }
-        let (mut base, _) = read(&base, files, above)?;
-        // Its own name is that of another scenario.
-        base.remove("name");
-        overlay(&mut below, base);
+        self.files.push(path.to_owned());
+        let layer = Layer { text: &text, file: self.files.len() - 1 };
+        let mut entries = layer.entries(document.get_ref());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        resolve_paths(&mut entries, folder);
+        let Some(extends) = entries.remove("extends") else { return Ok((entries, text)) };
+
+        let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
+        let place = Place { key: "extends".to_owned(), offset: span.start };
+        let Some(bases) = base_files(&extends) else {
+            let given: String = text[span].chars().take(60).collect();
+            problems.add(&place, format!("given {given}"), EXTENDS);
+            return Err(invalid(problems));
+        };
+        // The same file by another name is the same file.
+        self.above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        let mut below = Entries::new();
+        for base in bases {
+            let base = folder.join(base);
+            let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
+            if self.above.contains(&canonical) || self.above.len() >= DEEPEST {
+                let what =
+                    format!("{} leads back to this file, or is nested too deeply", base.display());
+                let rule = Rule {
+                    allowed: "files that do not extend each other in a circle, at most 16 deep",
+                    fix: "remove it here or there",
+                };
+                problems.add(&place, what, rule);
+                return Err(invalid(problems));
+            }
+            let entries = match self.known.get(&canonical) {
+                Some(known) => known.clone(),
+                None => {
+                    let (mut entries, _) = self.read(&base)?;
+                    // Its own name is that of another scenario.
+                    entries.remove("name");
+                    self.known.insert(canonical, entries.clone());
+                    entries
+                }
+            };
+            overlay(&mut below, entries);
+            let longest = below.values_mut().filter_map(Node::array_mut).map(|l| l.len()).max();
+            if longest.is_some_and(|longest| longest > LONGEST_LIST)
+                || self.files.len() > MOST_FILES
+            {
+                let what = format!("{} makes the scenario too large", base.display());
+                let allowed =
+                    format!("at most {MOST_FILES} files and {LONGEST_LIST} tables of a list");
+                let fix = "give each workload a name, so that it is laid over the one of that name";
+                problems.add(&place, what, Rule { allowed: &allowed, fix });
+                return Err(invalid(problems));
+            }
+        }
+        self.above.pop();
+        overlay(&mut below, entries);
+        Ok((below, text))
     }
-    above.pop();
-    overlay(&mut below, entries);
-    Ok((below, text))
 }
 
 fn base_files(extends: &Node) -> Option<Vec<String>> {
@@ -323,5 +412,5 @@ fn base_files(extends: &Node) -> Option<Vec<String>> {
         .iter()
         .all(|file: &String| !file.is_empty())
         .then_some(files)
-        .filter(|files| !files.is_empty())
+        .filter(|files| (1..=WIDEST).contains(&files.len()))
 }

@@ -4,6 +4,7 @@
 use super::*;
 use crate::{Defaults, ProfileChoice};
 use igniter_model::domain::WorkloadName;
+use igniter_model::input::{Format, Reading, Unit};
 use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
 use igniter_sim::arrivals::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
@@ -191,13 +192,27 @@ fn editors_of_other_systems_are_welcome() {
 }
 
 #[test]
-fn a_trace_has_a_default_column() {
+fn the_columns_of_a_trace_are_found_unless_they_are_named() {
     let text = format!("{SMALL}arrival = {{ process = \"trace\", path = \"day.csv\" }}\n");
-    let ArrivalSpec::Trace(TraceSpec { column, .. }) = &parse(&text).unwrap().workloads[0].arrival
+    let ArrivalSpec::Trace(TraceSpec { reading, .. }) = &parse(&text).unwrap().workloads[0].arrival
     else {
         panic!()
     };
-    assert_eq!(column, "arrival_s");
+    assert_eq!(*reading, Reading::default());
+    let keys = "format = 'table', column = 'when', key_column = 'who', unit = 'ms', sort = true";
+    let text = format!("{SMALL}arrival = {{ process = 'trace', path = 'day.csv', {keys} }}\n");
+    let ArrivalSpec::Trace(TraceSpec { reading, .. }) = &parse(&text).unwrap().workloads[0].arrival
+    else {
+        panic!()
+    };
+    let expected = Reading {
+        format: Some(Format::Table),
+        time_column: Some("when".into()),
+        key_column: Some("who".into()),
+        unit: Some(Unit::Milliseconds),
+        sort: true,
+    };
+    assert_eq!(*reading, expected);
 }
 
 #[test]
@@ -276,7 +291,7 @@ fn every_process_is_understood() {
             workload: Some("x".into()),
             start: s(3.0),
             rate_scale: 0.5,
-            ..TraceSpec::new("scenarios/t.csv", "arrival_s")
+            ..found("scenarios/t.csv")
         })
     );
     assert_eq!(
@@ -327,8 +342,38 @@ fn the_arrivals_of_the_scenario_are_a_default_and_scale_with_it() {
          arrival = {{ process = 'poisson' }}\n"
     );
     let [first, second] = &parse(&text).unwrap().workloads[..] else { panic!() };
-    let trace = TraceSpec { rate_scale: 2.0, ..TraceSpec::new("scenarios/t.csv", "arrival_s") };
+    let trace = TraceSpec { rate_scale: 2.0, ..found("scenarios/t.csv") };
     assert_eq!(first.arrival, ArrivalSpec::Trace(trace));
     assert_eq!(second.arrival, ArrivalSpec::Poisson);
     assert_eq!(second.workload.rate.get(), 2400.0);
+}
+
+/// A trace whose first line tells all.
+fn found(path: &str) -> TraceSpec {
+    TraceSpec { reading: Reading::default(), ..TraceSpec::new(path, "") }
+}
+
+#[test]
+fn the_rate_of_a_trace_is_read_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.csv"), "arrival_s,workload\n1,a\n2,b\n4,a\n").unwrap();
+    std::fs::write(folder.path().join("r.csv"), "start_s,rate_rps\n0,10\n").unwrap();
+    let rate = |arrival: &str, above: &str| {
+        let text = SMALL.replace("rate_rps = 1200", "rate_rps = \"trace\"");
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, format!("{above}{text}arrival = {arrival}\n")).unwrap();
+        let scenario = Scenario::load(&path).map_err(|error| error.to_string())?;
+        let again = scenario.to_toml();
+        assert!(again.contains("rate_rps = ") && !again.contains("\"trace\"\nrate"), "{again}");
+        Ok::<f64, String>(scenario.workloads[0].workload.rate.get())
+    };
+    // Three requests until 4 s; two of a.
+    assert_eq!(rate("{ process = 'trace', path = 't.csv' }", ""), Ok(0.75));
+    assert_eq!(rate("{ process = 'trace', path = 't.csv', workload = 'a' }", ""), Ok(0.5));
+    assert_eq!(rate("{ process = 'trace', path = 't.csv' }", "rate_scale = 2\n"), Ok(1.5));
+    assert_eq!(rate("{ process = 'rates', path = 'r.csv' }", ""), Ok(10.0));
+    let refused = rate("{ process = 'poisson' }", "").unwrap_err();
+    assert!(refused.contains("workload[0].rate_rps: given \"trace\", but"), "{refused}");
+    let refused = rate("{ process = 'trace', path = 't.csv', workload = 'z' }", "").unwrap_err();
+    assert!(refused.contains("no row has the workload \"z\""), "{refused}");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use igniter_model::domain::{GpuKindName, ModelName, Workload, WorkloadName};
+use igniter_model::input::{Format, Reading, Unit};
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter_plan::{Margin, PlanOptions, Replicas};
@@ -81,9 +82,26 @@ fn path() -> impl Strategy<Value = String> {
 
 fn trace() -> impl Strategy<Value = ArrivalSpec> {
     let short = || name().prop_filter("columns are short", |column| column.len() <= 64);
-    (path(), short(), option::of(short()), time(), 1e-6..1e6).prop_map(
-        |(path, column, workload, start, rate_scale)| {
-            ArrivalSpec::Trace(TraceSpec { path: path.into(), column, workload, start, rate_scale })
+    let formats = prop::sample::select(Format::ALL.to_vec()).prop_map(|(_, format)| format);
+    let units = prop::sample::select(Unit::ALL.to_vec()).prop_map(|(_, unit)| unit);
+    let reading = (
+        option::of(formats),
+        option::of(short()),
+        option::of(short()),
+        option::of(units),
+        any::<bool>(),
+    )
+        .prop_map(|(format, time_column, key_column, unit, sort)| Reading {
+            format,
+            time_column,
+            key_column,
+            unit,
+            sort,
+        });
+    (path(), reading, option::of(short()), time(), 1e-6..1e6).prop_map(
+        |(path, reading, workload, start, rate_scale)| {
+            let path = path.into();
+            ArrivalSpec::Trace(TraceSpec { path, reading, workload, start, rate_scale })
         },
     )
 }

@@ -1,9 +1,8 @@
 //! Rates from a file.
 
-use super::lines::split_row;
+use super::TraceError;
 use super::shape::Clock;
-use super::{Lines, TraceError};
-use std::fs::File;
+use igniter_model::input::{ImportError, Layout, Table};
 use std::path::Path;
 
 /// No rate of a file may be higher: a request in each ns.
@@ -12,44 +11,25 @@ const MOST_RPS: f64 = 1e9;
 /// No row may start later: 300 years.
 const MOST_S: f64 = 1e10;
 
+/// No file may have more rows: a rate for each second of four months.
+const MOST_ROWS: usize = 10_000_000;
+
 /// Reads a CSV file with the columns `start_s` and `rate_rps` as the clock of a process with the rate
 /// `base`: before the first row the rate is 0, and that of the last row stays.
 pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Clock, TraceError> {
-    let unreadable = |source| TraceError::Unreadable { path: path.to_owned(), source };
-    let mut lines = Lines::of_file(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
-    let header = lines.next_line().map_err(unreadable)?.unwrap_or_default().to_owned();
-    let mut names = Vec::new();
-    split_row(&header, &mut names);
-    let find = |column: &str| {
-        names.iter().position(|name| name == column).ok_or_else(|| TraceError::Column {
-            path: path.to_owned(),
-            column: column.to_owned(),
-            found: 0,
-            header: header.clone(),
-        })
-    };
-    let (start_column, rate_column) = (find("start_s")?, find("rate_rps")?);
+    let failed = |error| ImportError::of_table(path, error);
+    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let start_column = table.column("start_s").map_err(failed)?;
+    let rate_column = table.column("rate_rps").map_err(failed)?;
     let mut rows: Vec<(f64, f64)> = Vec::new();
-    loop {
-        let line = lines.number() + 1;
-        let Some(text) = lines.next_line().map_err(unreadable)? else { break };
-        if text.trim().is_empty() {
-            continue;
-        }
-        let mut fields = Vec::new();
-        let whole = split_row(text, &mut fields).filter(|()| fields.len() == names.len());
-        whole.ok_or_else(|| TraceError::Malformed {
-            path: path.to_owned(),
-            line,
-            what: format!("it should have {} fields, as the header has", names.len()),
-        })?;
+    while table.advance().map_err(failed)? {
         let number = |column: usize, most: f64| {
-            let number = fields[column].parse().ok();
+            let number = table.field(column).parse().ok();
             number.filter(|n: &f64| (0.0..=most).contains(n)).ok_or_else(|| TraceError::BadRate {
                 path: path.to_owned(),
-                line,
-                column: names[column].to_string(),
-                given: fields[column].to_string(),
+                line: table.line(),
+                column: table.columns()[column].clone(),
+                given: table.field(column).to_owned(),
                 most,
             })
         };
@@ -59,11 +39,15 @@ pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Cloc
         {
             return Err(TraceError::OutOfOrder {
                 path: path.to_owned(),
-                line,
+                line: table.line(),
                 column: "start_s".to_owned(),
-                given: fields[start_column].to_string(),
+                given: table.field(start_column).to_owned(),
                 previous,
             });
+        }
+        if rows.len() == MOST_ROWS {
+            let what = format!("the file has more than {MOST_ROWS} rates; take longer steps");
+            return Err(failed(table.wrong(what)).into());
         }
         rows.push((start, rate));
     }

@@ -1,6 +1,7 @@
 //! What a user can ask of the arrivals of a workload.
 
 use super::RateShape;
+use igniter_model::input::Reading;
 use igniter_model::units::Nanoseconds;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -133,11 +134,11 @@ pub struct ArrivalPhase {
 /// Which arrival times of a file to replay, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSpec {
-    /// A CSV file with a header row, gzipped or not.
+    /// A file of any format that holds arrivals, packed or not.
     pub path: PathBuf,
-    /// The column that holds arrival times in seconds since the start.
-    pub column: String,
-    /// Only rows whose column `workload` says this.
+    /// How it is read, where its first line does not tell.
+    pub reading: Reading,
+    /// Only rows with this key: what its key column says (`workload` in this program's own form).
     pub workload: Option<String>,
     /// Where in the trace the run starts; earlier rows are left out.
     pub start: Nanoseconds,
@@ -146,12 +147,12 @@ pub struct TraceSpec {
 }
 
 impl TraceSpec {
-    /// All of a trace, as recorded.
+    /// All of a trace, as recorded, with times in a column.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, column: impl Into<String>) -> Self {
         Self {
             path: path.into(),
-            column: column.into(),
+            reading: Reading { time_column: Some(column.into()), ..Reading::default() },
             workload: None,
             start: Nanoseconds::ZERO,
             rate_scale: 1.0,

@@ -26,6 +26,9 @@ pub struct ArrivalStatistics {
     /// The variance of the arrivals in a second over their mean: 0 for even, 1 for Poisson arrivals, and more
     /// where rates change; none in runs of less than two whole seconds, or without arrivals.
     pub dispersion: Option<f64>,
+    /// How many requests arrive at the very time of the one before.
+    #[serde(skip)]
+    pub together: u64,
 }
 
 /// Mean and variance of numbers that go by (Welford's method).
@@ -49,6 +52,35 @@ impl Moments {
     }
 }
 
+/// Sums of whole numbers that go by, which are exact.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    n: u64,
+    sum: u64,
+    squares: u128,
+}
+
+impl Counts {
+    /// Takes in the number `x`, and `zeros` times 0.
+    fn add(&mut self, x: u64, zeros: u64) {
+        self.n += 1 + zeros;
+        self.sum += x;
+        self.squares += u128::from(x) * u128::from(x);
+    }
+
+    /// Variance over mean.
+    #[expect(clippy::cast_precision_loss, reason = "rounded once, at the end")]
+    fn dispersion(&self) -> Option<f64> {
+        if self.n < 2 || self.sum == 0 {
+            return None;
+        }
+        let (n, sum) = (u128::from(self.n), u128::from(self.sum));
+        // Sum of squared distances from the mean, times n; by Cauchy and Schwarz it is 0 or more.
+        let spread = (n.saturating_mul(self.squares)).saturating_sub(sum.saturating_mul(sum));
+        Some(spread as f64 / (n - 1) as f64 / sum as f64)
+    }
+}
+
 impl ArrivalStatistics {
     /// Drains a process that was built for `duration`.
     pub fn of(process: &mut dyn ArrivalProcess, duration: Nanoseconds) -> Self {
@@ -67,8 +99,9 @@ impl ArrivalStatistics {
 #[derive(Debug, Clone, Default)]
 pub struct ArrivalTally {
     gaps: Moments,
-    counts: Moments,
+    counts: Counts,
     requests: u64,
+    together: u64,
     longest: Option<Nanoseconds>,
     last: Option<Nanoseconds>,
     /// The present window, and what it holds so far.
@@ -85,23 +118,25 @@ impl ArrivalTally {
             let gap = time.saturating_sub(last);
             self.gaps.add(gap.as_f64());
             self.longest = self.longest.max(Some(gap));
+            self.together += u64::from(gap == Nanoseconds::ZERO);
         }
         self.last = Some(time);
         self.close(time.get() / WINDOW, u64::MAX);
         self.in_window += 1;
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
-    /// Closes the windows before one. Only the first `whole` ones are compared: the last may be cut short by the end.
+    /// Closes the windows before one, at once however many are empty. Only the first `whole` ones are compared: the last
+    /// may be cut short by the end.
     fn close(&mut self, until: u64, whole: u64) {
         self.peak = self.peak.max(self.in_window);
-        while self.window < until {
-            if self.window < whole {
-                self.counts.add(self.in_window as f64);
-            }
-            self.in_window = 0;
-            self.window += 1;
+        if self.window >= until {
+            return;
         }
+        if self.window < whole {
+            let empty = until.min(whole) - self.window - 1;
+            self.counts.add(self.in_window, empty);
+        }
+        (self.window, self.in_window) = (until, 0);
     }
 
     /// What they amount to in a run of the given length, which ends after the last of them.
@@ -110,10 +145,9 @@ impl ArrivalTally {
     pub fn statistics(&self, duration: Nanoseconds) -> ArrivalStatistics {
         let (mut closed, whole) = (self.clone(), duration.get() / WINDOW);
         closed.close(whole.max(self.window + 1), whole);
-        let Self { gaps, counts, requests, longest, peak, .. } = closed;
+        let Self { gaps, counts, requests, together, longest, peak, .. } = closed;
         let duration_s = duration.as_seconds();
         let gap_cv = gaps.variance().filter(|_| gaps.mean > 0.0).map(|v| v.sqrt() / gaps.mean);
-        let dispersion = counts.variance().filter(|_| counts.mean > 0.0).map(|v| v / counts.mean);
         ArrivalStatistics {
             requests,
             duration_s,
@@ -121,7 +155,8 @@ impl ArrivalTally {
             gap_cv,
             longest_gap_s: longest.map(Nanoseconds::as_seconds),
             peak_rps: peak,
-            dispersion,
+            dispersion: counts.dispersion(),
+            together,
         }
     }
 }
@@ -148,6 +183,17 @@ mod tests {
         assert!((found.dispersion.unwrap() - 0.5).abs() < 1e-12);
         let even = of(&[0.0, 1.0, 2.0, 3.0], 4.0);
         assert_eq!((even.gap_cv, even.dispersion), (Some(0.0), Some(0.0)));
+    }
+
+    #[test]
+    fn long_pauses_take_no_time() {
+        // A request in the first and in the last of 4·10⁹ seconds: mean 2/n, variance about that.
+        let found = of(&[0.0, 3_999_999_999.0], 4e9);
+        assert_eq!(
+            (found.requests, found.peak_rps, found.longest_gap_s),
+            (2, 1, Some(3_999_999_999.0))
+        );
+        assert!((found.dispersion.unwrap() - 1.0).abs() < 1e-6);
     }
 
     #[test]

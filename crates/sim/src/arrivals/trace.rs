@@ -1,11 +1,8 @@
-//! Arrivals read from a CSV file.
+//! Arrivals read from a file.
 
-use super::lines::split_row;
-use super::{ArrivalProcess, Lines, TraceSpec};
+use super::{ArrivalProcess, TraceSpec};
+use igniter_model::input::{ArrivalFile, ImportError, Keys};
 use igniter_model::units::Nanoseconds;
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -32,31 +29,31 @@ pub struct TraceArrivals {
 enum Source {
     Kept(std::vec::IntoIter<Nanoseconds>),
     /// With the number of arrivals that are still to come.
-    Streamed(Box<Rows<'static>>, u64),
+    Streamed(Box<Rows>, u64),
     Ended,
 }
 
-/// A trace file that cannot be used. Line numbers count from 1, the header's.
+/// A trace file that cannot be used. Line numbers count from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// The file cannot be read.
-    #[error("cannot read the trace {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
+    /// It cannot be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// It does not stay as it is: a file that is read twice must not be a pipe.
+    #[error(
+        "{}: it is no regular file, and a trace is read twice; write it to a file first",
+        path.display()
+    )]
+    NoFile {
+        /// The path.
         path: PathBuf,
-        /// Why not.
-        source: io::Error,
     },
-    /// A row is no well-formed CSV in UTF-8.
-    #[error("{}:{line}: not a well-formed CSV row: {what}", path.display())]
-    Malformed {
+    /// It was changed while it was replayed.
+    #[error("{}: the trace does not end where it did before", path.display())]
+    Changed {
         /// The file.
         path: PathBuf,
-        /// The line.
-        line: u64,
-        /// Why not.
-        what: String,
     },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
@@ -72,61 +69,9 @@ pub enum TraceError {
         /// The highest that is allowed.
         most: f64,
     },
-    /// No row is of the workload that was asked for.
+    /// A row of a file of rates is not after the one above it.
     #[error(
-        "{}: no row has the workload {workload:?}; the file has: {known}; correct the key \
-         `workload` of the arrivals",
-        path.display()
-    )]
-    NoRows {
-        /// The file.
-        path: PathBuf,
-        /// The workload.
-        workload: String,
-        /// Those that there are.
-        known: String,
-    },
-    /// A line holds nothing although rows follow.
-    #[error("{}:{line}: empty line inside the trace; remove it", path.display())]
-    EmptyLine {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-    },
-    /// The header does not name the column, or names it twice.
-    #[error(
-        "{}:1: the header must name the column {column:?} once, not {found} times; it has: {header}",
-        path.display()
-    )]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// The column that was asked for.
-        column: String,
-        /// How often the header has it.
-        found: usize,
-        /// The columns that there are.
-        header: String,
-    },
-    /// A time is no number, or negative, or not finite.
-    #[error(
-        "{}:{line}: {column} must be a finite number of seconds ≥ 0, not {given:?}",
-        path.display()
-    )]
-    BadTime {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// The column.
-        column: String,
-        /// What stands there.
-        given: String,
-    },
-    /// A time is before the one above it.
-    #[error(
-        "{}:{line}: {column} {given} is before the {previous} above it; sort the trace by time",
+        "{}:{line}: {column} {given} is not after the {previous} above it; sort the rows, and write each start once",
         path.display()
     )]
     OutOfOrder {
@@ -141,188 +86,174 @@ pub enum TraceError {
         /// What stands in the row above.
         previous: f64,
     },
+    /// No row is of the workload that was asked for.
+    #[error(
+        "{}: no row has the workload {workload:?}; the file has: {known}; correct the key `workload` of the arrivals, \
+         name another column with `key_column`, or deal the requests out to workloads: igniter trace convert {} \
+         --workloads {workload},… --round-robin -o FILE",
+        path.display(),
+        path.display()
+    )]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+        /// The workload.
+        workload: String,
+        /// Those that there are.
+        known: String,
+    },
 }
 
 /// The rows of a trace, each checked when it is read.
 #[derive(Debug)]
-struct Rows<'r> {
-    lines: Lines<'r>,
+struct Rows {
+    file: ArrivalFile,
+    keys: Keys,
+    /// The position of the key that is wanted, once there was a row of it.
+    wanted: Option<u32>,
+    /// How many keys were compared with it.
+    compared: usize,
     spec: TraceSpec,
     end: Nanoseconds,
-    columns: usize,
-    time: usize,
-    /// The column `workload`, if rows of one are wanted.
-    key: Option<usize>,
-    previous: f64,
-    /// Whether any row was of the workload that is asked for.
-    matched: bool,
-    /// The first empty line, after which nothing else may come.
-    empty: Option<u64>,
-    /// The first workloads that were met, for a message.
-    others: BTreeSet<String>,
+    /// The last arrival of the file that is wanted, in the time of the run.
+    last: Option<Nanoseconds>,
 }
 
 /// How many workloads a message lists.
 const LISTED: usize = 12;
 
-impl<'r> Rows<'r> {
-    fn new(mut lines: Lines<'r>, spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
-        let path = &spec.path;
-        let unreadable = |source| TraceError::Unreadable { path: path.clone(), source };
-        let header = lines.next_line().map_err(unreadable)?.unwrap_or_default();
-        let mut fields = Vec::new();
-        split_row(header, &mut fields)
-            .ok_or_else(|| malformed(path, 1, "a quote is not closed"))?;
-        let find = |column: &str| {
-            let found: Vec<usize> = (fields.iter().enumerate())
-                .filter(|(_, name)| *name == column)
-                .map(|(i, _)| i)
-                .collect();
-            match found.as_slice() {
-                &[index] => Ok(index),
-                _ => Err(TraceError::Column {
-                    path: path.clone(),
-                    column: column.to_owned(),
-                    found: found.len(),
-                    header: fields.join(", "),
-                }),
-            }
-        };
-        let time = find(&spec.column)?;
-        let key = spec.workload.as_ref().map(|_| find("workload")).transpose()?;
-        let columns = fields.len();
-        Ok(Self {
-            lines,
-            spec: spec.clone(),
-            end,
-            columns,
-            time,
-            key,
-            previous: 0.0,
-            matched: false,
-            empty: None,
-            others: BTreeSet::new(),
-        })
+impl Rows {
+    fn open(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
+        let mut keys = Keys::default();
+        let file = ArrivalFile::open(&spec.path, &spec.reading, &mut keys)?;
+        let spec = spec.clone();
+        Ok(Self { file, keys, wanted: None, compared: 0, spec, end, last: None })
     }
 
     /// The next arrival of the run, `None` after the last row.
     fn next(&mut self) -> Result<Option<Nanoseconds>, TraceError> {
-        let Self { lines, spec, end, columns, time, key, previous, matched, empty, others } = self;
-        let path = &spec.path;
-        let mut line = lines.number();
-        loop {
-            line += 1;
-            let text = lines.next_line().map_err(|source| match source.kind() {
-                io::ErrorKind::InvalidData => malformed(path, line, &source.to_string()),
-                _ => TraceError::Unreadable { path: path.clone(), source },
-            })?;
-            let Some(text) = text else { return Ok(None) };
-            if text.trim().is_empty() {
-                *empty = empty.or(Some(line));
-                continue;
-            }
-            if let Some(line) = *empty {
-                return Err(TraceError::EmptyLine { path: path.clone(), line });
-            }
-            let mut fields: Vec<Cow<'_, str>> = Vec::with_capacity(*columns);
-            split_row(text, &mut fields)
-                .ok_or_else(|| malformed(path, line, "a quote is not closed"))?;
-            if fields.len() != *columns {
-                let what = format!("it has {} fields, the header {columns}", fields.len());
-                return Err(malformed(path, line, &what));
-            }
-            let given = &fields[*time];
-            let bad = || TraceError::BadTime {
-                path: path.clone(),
-                line,
-                column: spec.column.clone(),
-                given: given.clone().into_owned(),
-            };
-            let seconds: f64 = given.parse().map_err(|_| bad())?;
-            Nanoseconds::from_seconds(seconds).map_err(|_| bad())?;
-            if seconds < *previous {
-                return Err(TraceError::OutOfOrder {
-                    path: path.clone(),
-                    line,
-                    column: spec.column.clone(),
-                    given: given.clone().into_owned(),
-                    previous: *previous,
-                });
-            }
-            *previous = seconds;
-            if let Some(key) = *key
-                && Some(fields[key].as_ref()) != spec.workload.as_deref()
-            {
-                if others.len() < LISTED {
-                    others.insert(fields[key].to_string());
+        while let Some((seconds, key)) = self.file.next(&mut self.keys)? {
+            if let Some(name) = &self.spec.workload {
+                let names = self.keys.names();
+                while self.wanted.is_none() && self.compared < names.len() {
+                    if names[self.compared] == *name {
+                        self.wanted = u32::try_from(self.compared).ok();
+                    }
+                    self.compared += 1;
                 }
-                continue;
+                if self.wanted != Some(key) {
+                    continue;
+                }
             }
-            *matched = true;
-            let since_start = seconds - spec.start.as_seconds();
+            let since_start = seconds - self.spec.start.as_seconds();
             if since_start < 0.0 {
                 continue;
             }
-            let arrival = Nanoseconds::from_seconds(since_start / spec.rate_scale)
+            let arrival = Nanoseconds::from_seconds(since_start / self.spec.rate_scale)
                 .unwrap_or(Nanoseconds::MAX);
-            if arrival < *end {
+            self.last = Some(arrival);
+            if arrival < self.end {
                 return Ok(Some(arrival));
             }
         }
+        Ok(None)
+    }
+
+    /// Refuses a file without any row of the workload that is asked for.
+    fn check_found(&self) -> Result<(), TraceError> {
+        let Some(workload) = &self.spec.workload else { return Ok(()) };
+        if self.keys.names().is_empty() || self.keys.names().contains(workload) {
+            return Ok(());
+        }
+        let mut known: Vec<String> =
+            self.keys.names().iter().take(LISTED).map(|key| format!("{key:?}")).collect();
+        known.sort();
+        if self.keys.names().len() > LISTED {
+            known.push("…".to_owned());
+        }
+        let (path, workload) = (self.spec.path.clone(), workload.clone());
+        Err(TraceError::NoRows { path, workload, known: known.join(", ") })
     }
 }
 
-fn malformed(path: &Path, line: u64, what: &str) -> TraceError {
-    TraceError::Malformed { path: path.to_owned(), line, what: what.to_owned() }
+/// What a trace amounts to in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceFacts {
+    /// The arrivals in the run.
+    pub requests: u64,
+    /// The last arrival of the trace in the time of the run, which may be after its end.
+    pub last: Option<Nanoseconds>,
+    /// What a user should know of how the file was read.
+    pub notes: Vec<String>,
+}
+
+impl TraceFacts {
+    /// Reads a trace for a run of this length.
+    ///
+    /// # Errors
+    /// When the file cannot be read, a row is wrong, or none is of the workload that is asked for.
+    pub fn read(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
+        check_regular(&spec.path)?;
+        let mut rows = Rows::open(spec, end)?;
+        let mut requests = 0;
+        while rows.next()?.is_some() {
+            requests += 1;
+        }
+        rows.check_found()?;
+        Ok(Self { requests, last: rows.last, notes: rows.file.notes() })
+    }
+
+    /// The mean rate while it sends requests, in requests per second: over the run, or to the last arrival of a trace that is
+    /// shorter. `None` without requests in the run, or all at its start.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer requests than 2^53")]
+    pub fn rate_rps(&self, end: Nanoseconds) -> Option<f64> {
+        let seconds = self.last?.min(end).as_seconds();
+        (self.requests > 0 && seconds > 0.0).then(|| self.requests as f64 / seconds)
+    }
+}
+
+fn check_regular(path: &Path) -> Result<(), TraceError> {
+    let data = std::fs::metadata(path)
+        .map_err(|source| ImportError::Unreadable { path: path.to_owned(), source })?;
+    if data.is_file() {
+        return Ok(());
+    }
+    if data.is_dir() {
+        let source = io::Error::from(io::ErrorKind::IsADirectory);
+        return Err(ImportError::Unreadable { path: path.to_owned(), source }.into());
+    }
+    Err(TraceError::NoFile { path: path.to_owned() })
 }
 
 impl TraceArrivals {
-    /// Reads the arrivals before `end` from a CSV file, which must have a header row. It may be gzipped; a
-    /// byte-order mark and CRLF line ends are accepted.
+    /// Reads the arrivals before `end` from a file.
     ///
     /// # Errors
-    /// When the file cannot be read, lacks a column, has a row that is not in order, or none of the
+    /// When the file cannot be read, lacks a column, has a row that is wrong or not in order, or none of the
     /// workload that is asked for.
     pub fn read(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
-        let unreadable = |source| TraceError::Unreadable { path: spec.path.clone(), source };
-        let file = File::open(&spec.path).map_err(unreadable)?;
-        let again = file.try_clone().map_err(unreadable)?;
-        let first_pass = Rows::new(Lines::of_file(file).map_err(unreadable)?, spec, end)?;
-        let source = match first(first_pass, KEPT)? {
-            Ok(times) => Source::Kept(times.into_iter()),
-            Err(count) => {
-                let lines = Lines::of_file(again).map_err(unreadable)?;
-                Source::Streamed(Box::new(Rows::new(lines, spec, end)?), count)
+        Self::keeping(spec, end, KEPT)
+    }
+
+    fn keeping(spec: &TraceSpec, end: Nanoseconds, kept: usize) -> Result<Self, TraceError> {
+        check_regular(&spec.path)?;
+        let mut rows = Rows::open(spec, end)?;
+        let (mut times, mut count) = (Vec::new(), 0);
+        while let Some(time) = rows.next()? {
+            count += 1;
+            if times.len() < kept {
+                times.push(time);
             }
+        }
+        rows.check_found()?;
+        let source = if times.len() as u64 == count {
+            Source::Kept(times.into_iter())
+        } else {
+            Source::Streamed(Box::new(Rows::open(spec, end)?), count)
         };
         Ok(Self { source, fault: TraceFault::default() })
     }
-}
-
-/// Checks all rows and returns the arrivals, or only their number if they are more than `kept`.
-fn first(mut rows: Rows<'_>, kept: usize) -> Result<Result<Vec<Nanoseconds>, u64>, TraceError> {
-    let (mut times, mut count) = (Vec::new(), 0);
-    while let Some(time) = rows.next()? {
-        count += 1;
-        if times.len() < kept {
-            times.push(time);
-        }
-    }
-    if times.len() as u64 != count {
-        return Ok(Err(count));
-    }
-    if let Some(workload) = &rows.spec.workload
-        && !rows.matched
-        && !rows.others.is_empty()
-    {
-        let known: Vec<&str> = rows.others.iter().map(String::as_str).collect();
-        return Err(TraceError::NoRows {
-            path: rows.spec.path.clone(),
-            workload: workload.clone(),
-            known: known.join(", "),
-        });
-    }
-    Ok(Ok(times))
 }
 
 impl ArrivalProcess for TraceArrivals {
@@ -339,10 +270,7 @@ impl ArrivalProcess for TraceArrivals {
                     (Ok(None), None) => None,
                     // It was sound a moment ago: somebody writes to it.
                     (Err(error), _) => Some(error),
-                    (Ok(_), _) => {
-                        let what = "the trace does not end where it did before";
-                        Some(malformed(&rows.spec.path, rows.lines.number(), what))
-                    }
+                    (Ok(_), _) => Some(TraceError::Changed { path: rows.spec.path.clone() }),
                 };
                 if let Some(fault) = fault {
                     self.fault.get_or_init(|| fault);
@@ -361,27 +289,33 @@ impl ArrivalProcess for TraceArrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use igniter_model::input::{Format, Reading, Unit};
 
     const SECOND: Nanoseconds = Nanoseconds::new(1_000_000_000);
 
     fn parse(text: &str) -> Result<Vec<u64>, String> {
-        parse_as(text, &TraceSpec::new("a.csv", "t"))
+        parse_as(text, &TraceSpec::new("", "t"))
     }
 
     fn parse_as(text: &str, spec: &TraceSpec) -> Result<Vec<u64>, String> {
-        Rows::new(Lines::new(text.as_bytes()), spec, SECOND)
-            .and_then(|rows| first(rows, KEPT))
-            .map(|times| times.unwrap().into_iter().map(Nanoseconds::get).collect())
-            .map_err(|error| error.to_string())
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, text).unwrap();
+        let spec = TraceSpec { path: path.clone(), ..spec.clone() };
+        let shown =
+            |error: TraceError| error.to_string().replace(&path.display().to_string(), "a.csv");
+        let mut arrivals = TraceArrivals::read(&spec, SECOND).map_err(shown)?;
+        Ok(std::iter::from_fn(|| arrivals.next_arrival()).map(Nanoseconds::get).collect())
     }
 
     #[test]
     fn header_crlf_byte_order_mark_and_other_columns_are_fine() {
         let text = "\u{feff}id,t\r\n7,0\r\n8,0.25\r\n9, 0.25\r\n10,1e-1e\r\n";
-        assert!(parse(text).unwrap_err().starts_with("a.csv:5: t must be a finite number"));
+        assert_eq!(parse(text).unwrap_err(), "a.csv:5: \"1e-1e\" is no finite number");
         let text = "\u{feff}t,id\r\n0,7\r\n0.25,8\r\n 0.25,9\r\n5e-1,10\r\n";
         assert_eq!(parse(text).unwrap(), [0, 250_000_000, 250_000_000, 500_000_000]);
         assert_eq!(parse("t\n0.5").unwrap(), [500_000_000]);
+        assert_eq!(parse("t\n0\n\n0.5\n").unwrap(), [0, 500_000_000]);
         assert!(parse("t\n").unwrap().is_empty());
     }
 
@@ -394,25 +328,19 @@ mod tests {
     #[test]
     fn a_wrong_row_is_named_by_its_line() {
         for (text, message) in [
-            (
-                "a,b\n1,2\n",
-                "a.csv:1: the header must name the column \"t\" once, not 0 times; it has: a, b",
-            ),
-            (
-                "t,t\n1,2\n",
-                "a.csv:1: the header must name the column \"t\" once, not 2 times; it has: t, t",
-            ),
-            ("", "a.csv:1: the header must name the column \"t\" once, not 0 times; it has: "),
-            ("t\n0\nNaN\n", "a.csv:3: t must be a finite number of seconds ≥ 0, not \"NaN\""),
-            ("t\n0\ninf\n", "a.csv:3: t must be a finite number of seconds ≥ 0, not \"inf\""),
-            ("t\n-1\n", "a.csv:2: t must be a finite number of seconds ≥ 0, not \"-1\""),
-            ("t,u\n,1\n", "a.csv:2: t must be a finite number of seconds ≥ 0, not \"\""),
-            ("t\n0.5\n0.4\n", "a.csv:3: t 0.4 is before the 0.5 above it; sort the trace by time"),
-            ("t\n0\n\n1\n", "a.csv:3: empty line inside the trace; remove it"),
+            ("a,b\n1,2\n", "a.csv:1: there is no column \"t\"; the file has: a, b"),
+            ("t,t\n1,2\n", "a.csv:1: the header names the column \"t\" more than once: t, t"),
+            ("t\n0\nNaN\n", "a.csv:3: \"NaN\" is no finite number"),
+            ("t\n0\ninf\n", "a.csv:3: \"inf\" is no finite number"),
+            ("t\n-1\n", "a.csv:2: the time must be 0 or more, not -1 s"),
+            ("t\n1e11\n", "a.csv:2: the time 1e11 s is beyond 300 years; name the unit"),
+            ("t,u\n,1\n", "a.csv:2: \"\" is neither a finite number nor a date"),
+            ("t\n0.5\n0.4\n", "a.csv:3: the time is 0.09999999999999998 s before the one above it"),
+            ("t,u\n1,2\n3\n", "a.csv:3: it has 1 fields, not 2"),
         ] {
-            assert_eq!(parse(text).unwrap_err(), message);
+            let found = parse(text).unwrap_err();
+            assert!(found.starts_with(message), "{text}: {found}");
         }
-        assert!(parse("t,u\n1,2\n3\n").unwrap_err().starts_with("a.csv:3: not a well-formed"));
     }
 
     #[test]
@@ -425,7 +353,7 @@ mod tests {
     #[test]
     fn rows_of_one_workload_from_a_start_on_and_faster() {
         let text = "t,workload\n0.1,a\n0.2,b\n0.5,a\n1.1,a\n1.4,b\n9,a\n";
-        let all = TraceSpec::new("a.csv", "t");
+        let all = TraceSpec::new("", "t");
         let of = |workload: &str| TraceSpec { workload: Some(workload.into()), ..all.clone() };
         assert_eq!(parse_as(text, &of("a")).unwrap(), [100_000_000, 500_000_000]);
         let late = TraceSpec { start: Nanoseconds::new(500_000_000), ..of("a") };
@@ -435,14 +363,64 @@ mod tests {
         assert_eq!(parse_as(text, &fast).unwrap(), [0, 300_000_000, 450_000_000]);
         let message = parse_as(text, &of("c")).unwrap_err();
         assert!(
-            message.contains("no row has the workload \"c\"; the file has: a, b;"),
+            message.contains("no row has the workload \"c\"; the file has: \"a\", \"b\";"),
             "{message}"
         );
+        assert!(message.contains("--round-robin"), "{message}");
         // Its rows are all before the start, or after the end of the run: it is there, and silent.
         let past = TraceSpec { start: Nanoseconds::new(2_000_000_000), ..of("b") };
         assert!(parse_as(text, &past).unwrap().is_empty());
         assert!(parse_as("t,workload\n0,a\n7,b\n", &of("b")).unwrap().is_empty());
-        assert!(parse_as("t\n1\n", &of("c")).unwrap_err().contains("the column \"workload\" once"));
+        assert!(parse_as("t\n1\n", &of("c")).unwrap_err().contains("no row has the workload"));
+    }
+
+    #[test]
+    fn other_formats_columns_and_units_are_replayed() {
+        let burst = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
+                     5,,1.5,ChatGPT,472,18,490,API log\n5,17,3,GPT-4,100,0,100,Conversation log\n\
+                     5,,2.1,GPT-4,12,40,52,API log\n";
+        let reading = Reading::default();
+        let spec = TraceSpec { reading, workload: Some("GPT-4".into()), ..TraceSpec::new("", "") };
+        let mut found = spec.clone();
+        found.reading.time_column = None;
+        // The publisher's format: from the first request on.
+        assert_eq!(parse_as(burst, &found).unwrap(), [0, 0]);
+        let reading = |time: &str, key: &str, unit| Reading {
+            time_column: Some(time.into()),
+            key_column: Some(key.into()),
+            unit: Some(unit),
+            ..Reading::default()
+        };
+        let named = TraceSpec { reading: reading("when", "who", Unit::Milliseconds), ..spec };
+        let text = "who;when\nGPT-4;250\nx;300\nGPT-4;0,5e3\n";
+        assert_eq!(parse_as(text, &named).unwrap(), [250_000_000, 500_000_000]);
+        let format = Some(Format::Intervals);
+        let gaps = TraceSpec {
+            reading: Reading { format, ..Reading::default() },
+            workload: None,
+            ..named.clone()
+        };
+        assert_eq!(parse_as("2000\n1000\n", &gaps).unwrap(), [2_000_000, 3_000_000]);
+        let mut sorted = named;
+        sorted.reading.sort = true;
+        let text = "who,when\nGPT-4,250\nGPT-4,100\n";
+        assert_eq!(parse_as(text, &sorted).unwrap(), [100_000_000, 250_000_000]);
+        sorted.reading = Reading::default();
+        let drawn = parse_as("0,1,1,Gamma,1,1\n", &sorted).unwrap_err();
+        assert!(drawn.contains("igniter trace convert a.csv -o FILE"), "{drawn}");
+    }
+
+    #[test]
+    fn facts_are_of_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "t\n0.1\n0.2\n0.4\n").unwrap();
+        let spec = TraceSpec::new(&path, "t");
+        let facts = TraceFacts::read(&spec, SECOND).unwrap();
+        assert_eq!((facts.requests, facts.last), (3, Some(Nanoseconds::new(400_000_000))));
+        assert_eq!(facts.rate_rps(SECOND), Some(7.5));
+        let short = Nanoseconds::new(250_000_000);
+        assert_eq!(TraceFacts::read(&spec, short).unwrap().rate_rps(short), Some(8.0));
     }
 
     #[test]
@@ -470,6 +448,6 @@ mod tests {
         let arrived = std::iter::from_fn(|| trace.next_arrival()).count();
         assert!(arrived < KEPT, "{arrived}");
         let fault = trace.faults()[0].get().unwrap().to_string();
-        assert!(fault.contains("long.csv:"), "{fault}");
+        assert!(fault.contains("long.csv"), "{fault}");
     }
 }

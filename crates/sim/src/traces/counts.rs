@@ -1,14 +1,16 @@
 //! Traces with the number of requests in each bin of time.
 
-use super::format::Reading;
-use super::keys::Keys;
-use super::sorter::Sorter;
-use super::source::Source;
+use super::reader::{Reading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, Stream};
+use igniter_model::input::{Keys, Layout, Sorter, Table};
+use std::path::Path;
 
 /// Seconds in a bin of Azure Functions 2019.
 const BIN: f64 = 60.0;
+
+/// The columns that tell a function from others: its name is unique within its app only.
+const IDENTITY: [&str; 3] = ["HashOwner", "HashApp", "HashFunction"];
 
 /// Reads a row for each function with counts in the columns `1`, `2`, …, and returns the length of the trace in
 /// seconds.
@@ -19,36 +21,46 @@ const BIN: f64 = 60.0;
 ///
 /// A row holds the whole day of its function, so that nothing is in order of time before all rows are read.
 pub(super) fn read_minutes(
-    file: &mut Source,
+    path: &Path,
     reading: &Reading,
     keys: &mut Keys,
     arrivals: &mut Sorter,
 ) -> Result<f64, ImportError> {
-    file.next_line()?;
-    let header = file.line().to_owned();
-    let names: Vec<&str> = header.split(',').map(str::trim).collect();
-    let find = |name: &str| names.iter().position(|found| *found == name);
-    let function = find("HashFunction")
-        .ok_or_else(|| file.wrong(1, "there is no column HashFunction".to_owned()))?;
-    let bins: Vec<usize> = (1..).map_while(|minute: u32| find(&minute.to_string())).collect();
+    let failed = |error| ImportError::of_table(path, error);
+    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let names = match &reading.file.key_column {
+        Some(column) => vec![table.column(column).map_err(failed)?],
+        None => {
+            table.column("HashFunction").map_err(failed)?;
+            IDENTITY.iter().filter_map(|name| table.column(name).ok()).collect()
+        }
+    };
+    let bins: Vec<usize> =
+        (1..).map_while(|minute: u32| table.column(&minute.to_string()).ok()).collect();
     let mut random: Stream = rescale::random(reading.seed, "counts");
-    while let Some(number) = file.next_line()? {
-        let fields = file.fields(number, names.len())?;
-        let mut counts = Vec::with_capacity(bins.len());
-        for &bin in &bins {
-            let count: Result<u32, _> = fields[bin].parse();
+    let (mut total, mut counts) = (0.0, Vec::with_capacity(bins.len()));
+    while table.advance().map_err(failed)? {
+        counts.clear();
+        for (minute, &bin) in bins.iter().enumerate() {
+            let count: Result<u32, _> = table.field(bin).parse();
             counts.push(count.map_err(|_| {
-                let what = format!("minute {}: {:?} is no whole number", names[bin], fields[bin]);
-                file.wrong(number, what)
+                let given = table.field(bin);
+                failed(table.wrong(format!("minute {}: {given:?} is no whole number", minute + 1)))
             })?);
         }
         if counts.iter().all(|count| *count == 0) {
             continue;
         }
-        let key = keys.position(&fields[function]);
+        let name: Vec<&str> = names.iter().map(|column| table.field(*column)).collect();
+        let key = keys.position(&name.join("/"));
+        if keys.too_many() {
+            return Err(failed(table.wrong("there are too many functions")));
+        }
         let mut start = 0.0;
-        for count in counts {
-            let rate = f64::from(count) / BIN * reading.rate_scale;
+        for count in &counts {
+            let rate = f64::from(*count) / BIN * reading.rate_scale;
+            total += rate * BIN;
+            check_drawn(path, total)?;
             let cv = reading.cv.unwrap_or(1.0);
             if let Some(mut drawn) = rescale::draw(rate, cv, BIN, &mut random) {
                 while let Some(time) = drawn.next_arrival() {

@@ -95,7 +95,8 @@ fn digamma(x: f64) -> f64 {
     result + libm::log(z) - 0.5 * inverse - series
 }
 
-/// Fits the gaps of each window of times that go by in order; empty windows are listed too.
+/// Fits the gaps of each window of times that go by in order. Windows without requests are left out, however long a
+/// pause is.
 #[derive(Debug, Clone)]
 pub struct WindowedFit {
     window: Nanoseconds,
@@ -116,33 +117,35 @@ impl WindowedFit {
         Self { window, fits, start, requests, last: None, gaps: GapSums::default() }
     }
 
-    /// Counts an arrival that is not before the one before.
-    pub fn add(&mut self, time: Nanoseconds) {
+    /// Counts an arrival that is not before the one before; says whether that ended a window.
+    pub fn add(&mut self, time: Nanoseconds) -> bool {
         if self.window == Nanoseconds::ZERO {
-            return;
+            return false;
         }
-        while self.start < time && self.start.saturating_add(self.window) <= time {
-            self.close();
-        }
+        let whole = time.saturating_sub(self.start).get() / self.window.get();
+        let ended = whole > 0 && self.close();
+        let skipped = Nanoseconds::new(whole.saturating_mul(self.window.get()));
+        self.start = self.start.saturating_add(skipped);
         if let Some(last) = self.last.replace(time) {
             self.gaps.add(time.saturating_sub(last).as_seconds());
         }
         self.requests += 1;
+        ended
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> bool {
         let (start_s, requests) = (self.start.as_seconds(), self.requests);
-        self.fits.push(WindowFit { start_s, requests, fit: self.gaps.fit() });
-        self.start = self.start.saturating_add(self.window);
+        if requests > 0 {
+            self.fits.push(WindowFit { start_s, requests, fit: self.gaps.fit() });
+        }
         (self.requests, self.last, self.gaps) = (0, None, GapSums::default());
+        requests > 0
     }
 
-    /// The windows of a trace of the given length.
+    /// The windows that have requests.
     #[must_use]
-    pub fn finish(mut self, length: Nanoseconds) -> Vec<WindowFit> {
-        while self.window > Nanoseconds::ZERO && self.start < length {
-            self.close();
-        }
+    pub fn finish(mut self) -> Vec<WindowFit> {
+        self.close();
         self.fits
     }
 }

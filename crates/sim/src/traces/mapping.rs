@@ -61,4 +61,8 @@ impl<S: TraceStream> TraceStream for Mapped<S> {
     fn path(&self) -> &Path {
         self.trace.path()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.trace.notes()
+    }
 }

@@ -1,37 +1,31 @@
-//! Traces of other systems: read, inspected, re-scaled, fitted, and written in this program's form.
+//! Traces of other systems: inspected, re-scaled, fitted, and written in this program's form.
 //!
-//! Two readers cover all formats: `rows`, with a time on each row, and `counts`, with the number of
-//! requests in each bin of time. Both give a [`TraceStream`]: arrival times with a key each (a function, a client),
-//! which a [`Mapping`] makes workloads of. [`Redrawn`] makes new arrivals with the character of the old ones,
-//! as AlpaServe does. The form of this program is a CSV file with the columns `arrival_s` and `workload`,
-//! in order of time.
+//! [`igniter_model::input`] reads the files. What it gives, arrival times with a key each (a function, a client), is a
+//! [`TraceStream`] here, and so is what is drawn where a file has only counts or rates. A [`Mapping`] makes workloads
+//! of keys. [`Redrawn`] makes new arrivals with the character of the old ones, as AlpaServe does. The form of this
+//! program is a CSV file with the columns `arrival_s` and `workload`, in order of time.
 //!
 //! Arrivals go by one after another, so that memory does not depend on their number ([`TraceReader`] says what that
 //! takes where a file is not in order).
 
 mod counts;
-mod error;
 mod fit;
-mod format;
-mod keys;
 mod mapping;
 mod part;
+mod plausible;
 mod reader;
 mod rescale;
-mod rows;
 mod servegen;
-mod sorter;
-mod source;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use error::ImportError;
 pub use fit::{GammaFit, GapSums, WindowFit, WindowedFit};
-pub use format::{Format, Reading};
+pub use igniter_model::input::{Format, ImportError, Unit};
 pub use mapping::{Mapped, Mapping};
 pub use part::Part;
-pub use reader::TraceReader;
+pub use plausible::doubts;
+pub use reader::{Reading, TraceReader};
 pub use rescale::{Faster, Redraw, Redrawn};
 pub use write::{WriteError, write_csv, write_merged};
 
@@ -55,6 +49,11 @@ pub trait TraceStream: Debug {
 
     /// The file that it comes from.
     fn path(&self) -> &Path;
+
+    /// What a user should know of how the file was read. Known after the last arrival.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl<S: TraceStream + ?Sized> TraceStream for Box<S> {
@@ -72,5 +71,9 @@ impl<S: TraceStream + ?Sized> TraceStream for Box<S> {
 
     fn path(&self) -> &Path {
         (**self).path()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        (**self).notes()
     }
 }

@@ -49,4 +49,8 @@ impl<S: TraceStream> TraceStream for Part<S> {
     fn path(&self) -> &Path {
         self.whole.path()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.whole.notes()
+    }
 }

@@ -1,28 +1,53 @@
 //! A trace of any format, read as it goes by.
 
-use super::format::{Format, Reading};
-use super::keys::Keys;
-use super::rows::{Columns, Rows, Unit};
-use super::sorter::{Sorted, Sorter};
-use super::source::Source;
-use super::{ImportError, TraceStream, counts, servegen};
+use super::{Format, ImportError, TraceStream, counts, servegen};
+use igniter_model::input::{self, ArrivalFile, Keys, Sorted, Sorter};
 use igniter_model::units::Nanoseconds;
 use std::path::{Path, PathBuf};
+
+/// How a trace is read, and how arrivals are drawn where it has none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// How the file is read.
+    pub file: input::Reading,
+    /// For formats without arrival times: the coefficient of variation of the gaps that are drawn; without
+    /// one, the file's own (ServeGen), or 1.
+    pub cv: Option<f64>,
+    /// What counts or rates without arrival times are multiplied by, before arrivals are drawn.
+    pub rate_scale: f64,
+    /// The seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { file: input::Reading::default(), cv: None, rate_scale: 1.0, seed: 1 }
+    }
+}
+
+/// No more arrivals are drawn from one file.
+const MOST_DRAWN: f64 = 1e9;
+
+/// Refuses to draw more than anybody waits for.
+pub(super) fn check_drawn(path: &Path, requests: f64) -> Result<(), ImportError> {
+    if requests <= MOST_DRAWN {
+        return Ok(());
+    }
+    Err(ImportError::TooMany { path: path.to_owned(), requests, most: MOST_DRAWN })
+}
 
 /// The arrivals of a trace file. Its times start at the first request (or at the first bin, or at 0 where the format
 /// has times since a start).
 ///
-/// Rows that are in order of time go by one after another. Where they are not ([`Reading::sort`], Azure Functions),
-/// or where arrivals are drawn (ServeGen), the file is read when it is opened, and what does not fit in a few
-/// megabytes is laid aside in a temporary file.
+/// Rows that are in order of time go by one after another. Where they are not ([`input::Reading::sort`], Azure
+/// Functions), or where arrivals are drawn (ServeGen), the file is read when it is opened, and what does not fit in a
+/// few megabytes is laid aside in a temporary file.
 #[derive(Debug)]
 pub struct TraceReader {
     path: PathBuf,
     format: Format,
     keys: Keys,
     arrivals: Arrivals,
-    /// Time 0 in seconds of the file; that of the first arrival, if there is none yet.
-    start: Option<f64>,
     /// How long the file says that it is.
     length: Nanoseconds,
     last: Option<Nanoseconds>,
@@ -30,8 +55,9 @@ pub struct TraceReader {
 
 #[derive(Debug)]
 enum Arrivals {
-    Rows(Box<Rows>),
-    Sorted(Sorted),
+    File(Box<ArrivalFile>),
+    /// Drawn ones, and where they start, in seconds.
+    Drawn(Sorted, f64),
 }
 
 impl TraceReader {
@@ -41,60 +67,23 @@ impl TraceReader {
     /// When the file cannot be read or is of no known format; for formats that are not in order, also when a row is
     /// wrong.
     pub fn open(path: &Path, reading: &Reading) -> Result<Self, ImportError> {
-        let format = reading.format.map_or_else(|| Format::of_file(path), Ok)?;
-        let mut file = Source::open(path)?;
+        let format = reading.file.format_of(path)?;
         let mut keys = Keys::default();
-        let (mut start, mut length) = (None, 0.0);
-        let columns = |time, unit| Columns { time, unit, minus: None, key: None };
-        let rows = match format {
-            Format::Igniter => {
-                start = Some(0.0);
-                let columns = columns("arrival_s", Unit::Seconds);
-                Rows::csv(file, &Columns { key: Some("workload"), ..columns })?
-            }
-            Format::AzureFunctions2021 => {
-                let (minus, key) = (Some("duration"), Some("func"));
-                let columns = columns("end_timestamp", Unit::Seconds);
-                Rows::csv(file, &Columns { minus, key, ..columns })?
-            }
-            Format::AzureLlm => Rows::csv(file, &columns("TIMESTAMP", Unit::DateTime))?,
-            Format::Mooncake => Rows::json(file, "timestamp", 1e-3),
-            Format::Timestamps => Rows::numbers(file),
-            Format::AzureFunctions2019 | Format::ServeGen => {
-                let mut sorter = Sorter::new();
-                if format == Format::ServeGen {
-                    let found = servegen::read_windows(&mut file, reading, &mut keys, &mut sorter)?;
-                    (start, length) = (Some(found.0), found.1);
-                } else {
-                    start = Some(0.0);
-                    length = counts::read_minutes(&mut file, reading, &mut keys, &mut sorter)?;
-                }
-                let arrivals = Arrivals::Sorted(sorter.finish().map_err(ImportError::Unsorted)?);
-                return Ok(Self::of(path, format, keys, arrivals, start, length));
-            }
-        };
-        let arrivals = if reading.sort || format == Format::AzureFunctions2021 {
-            let (mut rows, mut sorter) = (rows.in_any_order(), Sorter::new());
-            while let Some((time, key)) = rows.next(&mut keys)? {
-                sorter.push(time, key).map_err(ImportError::Unsorted)?;
-            }
-            Arrivals::Sorted(sorter.finish().map_err(ImportError::Unsorted)?)
+        let (arrivals, length) = if format.is_drawn() {
+            let mut sorter = Sorter::new();
+            let (start, length) = if format == Format::ServeGen {
+                servegen::read_windows(path, reading, &mut keys, &mut sorter)?
+            } else {
+                (0.0, counts::read_minutes(path, reading, &mut keys, &mut sorter)?)
+            };
+            let sorted = sorter.finish().map_err(ImportError::Unsorted)?;
+            (Arrivals::Drawn(sorted, start), length)
         } else {
-            Arrivals::Rows(Box::new(rows))
+            let file = ArrivalFile::open(path, &reading.file, &mut keys)?;
+            (Arrivals::File(Box::new(file)), 0.0)
         };
-        Ok(Self::of(path, format, keys, arrivals, start, length))
-    }
-
-    fn of(
-        path: &Path,
-        format: Format,
-        keys: Keys,
-        arrivals: Arrivals,
-        start: Option<f64>,
-        length: f64,
-    ) -> Self {
         let length = Nanoseconds::from_f64(length * 1e9);
-        Self { path: path.to_owned(), format, keys, arrivals, start, length, last: None }
+        Ok(Self { path: path.to_owned(), format, keys, arrivals, length, last: None })
     }
 
     /// Its format.
@@ -107,8 +96,11 @@ impl TraceReader {
 impl TraceStream for TraceReader {
     fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
         let next = match &mut self.arrivals {
-            Arrivals::Rows(rows) => rows.next(&mut self.keys)?,
-            Arrivals::Sorted(sorted) => sorted.next().map_err(ImportError::Unsorted)?,
+            Arrivals::File(file) => file.next(&mut self.keys)?,
+            Arrivals::Drawn(sorted, start) => {
+                let next = sorted.next().map_err(ImportError::Unsorted)?;
+                next.map(|(time, key)| (time - *start, key))
+            }
         };
         let Some((seconds, key)) = next else {
             return match self.last {
@@ -116,8 +108,7 @@ impl TraceStream for TraceReader {
                 Some(_) => Ok(None),
             };
         };
-        let start = *self.start.get_or_insert(seconds);
-        let time = Nanoseconds::from_f64(((seconds - start) * 1e9).max(0.0));
+        let time = Nanoseconds::from_f64((seconds * 1e9).max(0.0));
         self.last = Some(time);
         Ok(Some((time, key)))
     }
@@ -134,5 +125,12 @@ impl TraceStream for TraceReader {
 
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match &self.arrivals {
+            Arrivals::File(file) => file.notes(),
+            Arrivals::Drawn(..) => Vec::new(),
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! New arrivals with the character of a trace.
 
-use super::sorter::Time;
 use super::{GapSums, ImportError, TraceStream};
 use crate::arrivals::{ArrivalProcess, GammaArrivals, Purpose, Stream, stream};
 use igniter_model::domain::WorkloadName;
+use igniter_model::input::Time;
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -44,6 +44,10 @@ impl<S: TraceStream> TraceStream for Faster<S> {
 
     fn path(&self) -> &Path {
         self.trace.path()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.trace.notes()
     }
 }
 
@@ -102,8 +106,17 @@ impl<S: TraceStream> Redrawn<S> {
         Self { trace, how, pending: None, start, ended, keys, next, last: None }
     }
 
+    /// Goes to the window of the next arrival, if that is known: in those before it nothing is drawn.
+    fn skip_empty_windows(&mut self) {
+        let Some((time, _)) = self.pending else { return };
+        let whole = time.saturating_sub(self.start).get() / self.how.window.get();
+        let skipped = Nanoseconds::new(whole.saturating_mul(self.how.window.get()));
+        self.start = self.start.saturating_add(skipped);
+    }
+
     /// Reads the next window of the trace and prepares what is drawn in it.
     fn fit_window(&mut self) -> Result<(), ImportError> {
+        self.skip_empty_windows();
         let (start, end) = (self.start, self.start.saturating_add(self.how.window));
         let mut sums: Vec<(Option<Nanoseconds>, GapSums)> = Vec::new();
         loop {
@@ -185,6 +198,10 @@ impl<S: TraceStream> TraceStream for Redrawn<S> {
 
     fn path(&self) -> &Path {
         self.trace.path()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.trace.notes()
     }
 }
 

@@ -1,12 +1,11 @@
 //! ServeGen: what is known of a client in each window of ten minutes.
 
-use super::format::Reading;
-use super::keys::Keys;
-use super::sorter::Sorter;
-use super::source::Source;
+use super::reader::{Reading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, GammaArrivals, WeibullArrivals};
+use igniter_model::input::{Keys, Layout, Sorter, Table};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+use std::path::Path;
 
 /// Reads rows of window start (s), rate, CV, distribution, shape and scale, without a header, and returns start and
 /// length of the trace in seconds.
@@ -16,45 +15,59 @@ use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 /// none here. A CV that the distributions of this program do not reach (Weibull's ends at 10.4; a few windows of
 /// the published data go beyond) becomes the nearest that they do.
 pub(super) fn read_windows(
-    file: &mut Source,
+    path: &Path,
     reading: &Reading,
     keys: &mut Keys,
     arrivals: &mut Sorter,
 ) -> Result<(f64, f64), ImportError> {
-    let mut rows = Vec::new();
-    while let Some(line) = file.next_line()? {
-        let fields = file.fields(line, 6)?;
-        let start = file.number(&fields[0], line)?;
-        let rate = file.number(&fields[1], line)?;
+    let failed = |error| ImportError::of_table(path, error);
+    let mut table = Table::open(path, Layout::NoHeader).map_err(failed)?;
+    let mut rows: Vec<(f64, f64, Option<(f64, bool)>, u64)> = Vec::new();
+    while table.advance().map_err(failed)? {
+        if table.width() != 6 {
+            let what = format!("it has {} fields, not 6", table.width());
+            return Err(failed(table.wrong(what)));
+        }
+        let number = |field: usize| {
+            let text = table.field(field);
+            let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+            number.ok_or_else(|| failed(table.wrong(format!("{text:?} is no finite number"))))
+        };
+        let (start, rate) = (number(0)?, number(1)?);
+        if !(-MOST_S..=MOST_S).contains(&start) {
+            return Err(failed(
+                table.wrong(format!("the start must be a time in seconds, not {start}")),
+            ));
+        }
         if rate < 0.0 {
-            return Err(file.wrong(line, format!("the rate must be 0 or more, not {rate}")));
+            return Err(failed(table.wrong(format!("the rate must be 0 or more, not {rate}"))));
         }
         let rate = rate * reading.rate_scale;
-        let cv = match fields[3].as_ref() {
+        let cv = match table.field(3) {
             "" => None,
             distribution => {
-                let shape = file.number(&fields[4], line)?;
+                let shape = number(4)?;
                 if shape <= 0.0 {
                     let what = format!("the shape must be above 0, not {shape}");
-                    return Err(file.wrong(line, what));
+                    return Err(failed(table.wrong(what)));
                 }
                 let cv = match distribution {
                     "Gamma" => 1.0 / shape.sqrt(),
                     "Weibull" => weibull_cv(shape),
                     other => {
                         let what = format!("distribution {other:?} is neither Gamma nor Weibull");
-                        return Err(file.wrong(line, what));
+                        return Err(failed(table.wrong(what)));
                     }
                 };
                 Some((cv, distribution == "Weibull"))
             }
         };
-        rows.push((start, rate, cv, line));
+        rows.push((start, rate, cv, table.line()));
     }
     let key = keys.position("all");
     let mut random = rescale::random(reading.seed, "servegen");
     // The last window is as long as the one before.
-    let mut length = 600.0;
+    let (mut length, mut total) = (600.0, 0.0);
     let first = rows.first().map_or(0.0, |row| row.0);
     for (i, &(start, rate, drawn, line)) in rows.iter().enumerate() {
         if let Some(next) = rows.get(i + 1) {
@@ -62,11 +75,8 @@ pub(super) fn read_windows(
         }
         if length <= 0.0 {
             let line = line + 1;
-            return Err(ImportError::OutOfOrder {
-                path: file.path().to_owned(),
-                line,
-                back_s: -length,
-            });
+            let (path, back_s) = (path.to_owned(), -length);
+            return Err(ImportError::OutOfOrder { path, line, back_s, gaps: false });
         }
         let Some((cv, is_weibull)) = drawn else { continue };
         let Ok(rate) = RequestsPerSecond::new(rate) else { continue };
@@ -74,6 +84,8 @@ pub(super) fn read_windows(
         if rate.get() <= 0.0 {
             continue;
         }
+        total += rate.get() * length;
+        check_drawn(path, total)?;
         let end = Nanoseconds::from_f64(length * 1e9);
         let stream = rescale::split(&mut random);
         let cv = cv.clamp(0.01, if is_weibull { 10.4 } else { 100.0 });
@@ -90,6 +102,9 @@ pub(super) fn read_windows(
     let end = rows.last().map_or(0.0, |row| row.0 + length);
     Ok((first, end - first))
 }
+
+/// No window may start further from 0: 300 years.
+const MOST_S: f64 = 1e10;
 
 /// The coefficient of variation of a Weibull distribution.
 fn weibull_cv(shape: f64) -> f64 {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::arrivals::{ArrivalProcess, ArrivalStatistics, Stream};
+use igniter_model::input;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ fn read(path: &Path, how: &Reading) -> Result<(Format, Trace), ImportError> {
 }
 
 fn reading() -> Reading {
-    Reading { rate_scale: 1.0, seed: 1, ..Reading::default() }
+    Reading::default()
 }
 
 /// Reads a file with this content.
@@ -137,7 +138,7 @@ fn rows_of_every_format() {
 #[test]
 fn wrong_rows_are_named() {
     for (text, words) in [
-        ("", "the first line is of no known trace format: \"\"; known: igniter, azure"),
+        ("", "the first line is of no known trace format: \"\"; name the column"),
         ("hello\n", "no known trace format: \"hello\""),
         ("arrival_s\nx\n", "t.csv:2: \"x\" is no finite number"),
         ("arrival_s\n1\ninf\n", "t.csv:3: \"inf\" is no finite number"),
@@ -147,8 +148,11 @@ fn wrong_rows_are_named() {
             "t.csv:3: the time is 0.5 s before the one above it; sort the file",
         ),
         ("arrival_s\n", "the trace has no requests"),
-        ("TIMESTAMP\nyesterday\n", "t.csv:2: \"yesterday\" is no date and time"),
-        ("{\"timestamp\": 1}\n{\"time\": 2}\n", "t.csv:2: the object has no number \"timestamp\""),
+        ("TIMESTAMP\nyesterday\n", "t.csv:2: \"yesterday\" is neither a finite number nor a date"),
+        (
+            "{\"timestamp\": 1}\n{\"time\": 2}\n",
+            "t.csv:2: the object has no number or date \"timestamp\"",
+        ),
         ("{\"timestamp\": 1}\nnull,\n", "t.csv:2: not a JSON object"),
         ("HashFunction,1,2\nf,1,x\n", "t.csv:2: minute 2: \"x\" is no whole number"),
         ("0,1,1,Pareto,1,1\n", "t.csv:1: distribution \"Pareto\" is neither"),
@@ -157,7 +161,8 @@ fn wrong_rows_are_named() {
         let message = read_text(text, &reading()).unwrap_err();
         assert!(message.contains(words), "{text}: {message}");
     }
-    let sort = Reading { sort: true, ..reading() };
+    let sort =
+        Reading { file: input::Reading { sort: true, ..input::Reading::default() }, ..reading() };
     let (_, trace) = read_text("arrival_s\n2\n1.5\n", &sort).unwrap();
     assert_eq!(seconds(&trace), [1.5, 2.0]);
 }
@@ -310,7 +315,11 @@ fn the_azure_llm_traces_have_their_published_size() {
 #[test]
 fn the_mooncake_trace_reads() {
     let Some(path) = real("mooncake/synthetic_trace.jsonl") else { return };
-    let (format, trace) = read(&path, &Reading { sort: true, ..reading() }).unwrap();
+    let (format, trace) = read(
+        &path,
+        &Reading { file: input::Reading { sort: true, ..input::Reading::default() }, ..reading() },
+    )
+    .unwrap();
     assert_eq!((format, trace.arrivals.len()), (Format::Mooncake, 3993));
     assert!((trace.length.as_seconds() / 60.0 - 17.0).abs() < 1.0, "{}", trace.length.as_seconds());
 }

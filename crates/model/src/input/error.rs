@@ -1,0 +1,123 @@
+//! What can be wrong with a foreign trace.
+
+use super::table::TableError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A trace that cannot be read or used. Line numbers count from 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read the trace {}: {source}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The first line tells no known format.
+    #[error(
+        "{}: the first line is of no known trace format: {first:?}; name the column of times with --time-column \
+         (`column` in a scenario), or the format with --format: {known}",
+        path.display()
+    )]
+    UnknownFormat {
+        path: PathBuf,
+        /// The start of its first line.
+        first: String,
+        /// The formats that there are.
+        known: String,
+    },
+    /// No column is known to hold times, or several are.
+    #[error(
+        "{}: name the column of times with --time-column (`column` in a scenario); the file has: {columns}",
+        path.display()
+    )]
+    NoTimeColumn {
+        /// The file.
+        path: PathBuf,
+        /// Its columns.
+        columns: String,
+    },
+    /// A row is wrong.
+    #[error("{}:{line}: {what}", path.display())]
+    Row {
+        path: PathBuf,
+        line: u64,
+        /// What is wrong, what would be right.
+        what: String,
+    },
+    /// A row is before the one above it.
+    #[error(
+        "{}:{line}: the time is {back_s} s before the one above it; sort the file by time, or say --sort (`sort = true` \
+         in a scenario){}",
+        path.display(),
+        if *gaps { "; if each line is a gap, say --format intervals" } else { "" }
+    )]
+    OutOfOrder {
+        path: PathBuf,
+        line: u64,
+        /// How far back, in seconds.
+        back_s: f64,
+        /// Whether its numbers may be gaps instead.
+        gaps: bool,
+    },
+    /// Arrivals that must be sorted cannot be laid aside.
+    #[error(
+        "cannot sort the trace with a temporary file in {}: {_0}; let TMPDIR name a folder with room (12 bytes for \
+         each request)",
+        std::env::temp_dir().display()
+    )]
+    Unsorted(io::Error),
+    /// More would be drawn than anybody waits for.
+    #[error(
+        "{}: {requests:e} requests would be drawn, more than {most:e}; lower --rate-scale, or take a part of the file",
+        path.display()
+    )]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        requests: f64,
+        /// How many may be drawn.
+        most: f64,
+    },
+    /// A trace without arrival times was to be replayed.
+    #[error(
+        "{}: a file of the format {format} has no arrival times, only rates or counts; draw them first: igniter trace \
+         convert {} -o FILE",
+        path.display(),
+        path.display()
+    )]
+    NotReplayed {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: &'static str,
+    },
+    /// There is nothing in the part that was asked for.
+    #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
+    EmptyPart {
+        path: PathBuf,
+        /// How long the trace is, in seconds.
+        length_s: f64,
+    },
+    /// No window gave arrivals that could be drawn anew.
+    #[error("{}: nothing is left; raise --rate-scale, or widen --window", path.display())]
+    NothingDrawn { path: PathBuf },
+    /// There is nothing in it.
+    #[error("{}: the trace has no requests", path.display())]
+    Empty { path: PathBuf },
+}
+
+impl ImportError {
+    /// What is wrong with a table in this file.
+    #[must_use]
+    pub fn of_table(path: &Path, error: TableError) -> Self {
+        let path = path.to_owned();
+        match error {
+            TableError::Io(source) => Self::Unreadable { path, source },
+            TableError::Row { line, what } => Self::Row { path, line, what },
+        }
+    }
+}

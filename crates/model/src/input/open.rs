@@ -1,0 +1,220 @@
+//! From a path to UTF-8 text, however it is packed.
+
+use super::utf16::{Order, Utf16};
+use ruzstd::decoding::StreamingDecoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+
+/// The most memory that a decompressor may ask for, in bytes. A file that needs more is refused: the defaults of all
+/// tools stay far below.
+pub const WINDOW: u64 = 128 * 1024 * 1024;
+
+/// The first bytes of files that are data, but none that is read here, and what to do about them.
+const OTHERS: [(&[u8], &str); 7] = [
+    (b"PK\x03\x04", "it is a zip archive (or a spreadsheet); unpack it, or export it as CSV"),
+    (b"PAR1", "it is a Parquet file; export it as CSV"),
+    (b"\x89HDF", "it is an HDF5 file; export it as CSV"),
+    (b"7z\xbc\xaf", "it is a 7z archive; unpack it"),
+    (b"Rar!", "it is a RAR archive; unpack it"),
+    (b"ARROW1", "it is an Arrow file; export it as CSV"),
+    (b"SQLite format 3", "it is an SQLite database; export the table as CSV"),
+];
+
+/// Opens a file as UTF-8 text without a byte-order mark. What is read is checked as far as its packing goes; whether
+/// it is UTF-8 is seen by whoever takes it apart.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    decoded(File::open(path)?)
+}
+
+/// Reads a whole file as text.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8 (or UTF-16), or is longer than `limit` bytes when unpacked.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(invalid(&format!("it is longer than {} MiB", limit >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        invalid(&format!("it is not UTF-8 (at byte {at}); save it as UTF-8"))
+    })
+}
+
+/// What a reader gives, as UTF-8 text without a byte-order mark.
+///
+/// # Errors
+/// When its first bytes cannot be read, or are no text.
+pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
+    let (head, rest) = peeked(reader)?;
+    let whole = Cursor::new(head.clone()).chain(rest);
+    let is_packed = |magic: &[u8]| head.starts_with(magic);
+    let magics: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh"];
+    if !magics.iter().any(|magic| is_packed(magic)) {
+        return text(whole);
+    }
+    let packed = BufReader::with_capacity(1 << 16, whole);
+    let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
+    match head.as_slice() {
+        [0x1f, 0x8b, ..] => text(flate2::bufread::MultiGzDecoder::new(packed)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => text(Zstandard { state: State::Between(packed) }),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+            text(lzma_rust2::XzReader::new_mem_limit(packed, true, kib))
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => text(bzip2::bufread::MultiBzDecoder::new(packed)),
+        _ => text(packed),
+    }
+}
+
+/// What was unpacked, as text.
+fn text<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
+    let (head, rest) = peeked(reader)?;
+    for (magic, what) in OTHERS {
+        if head.starts_with(magic) {
+            return Err(invalid(what));
+        }
+    }
+    let marked = |mark: &[u8]| head.starts_with(mark);
+    let skip = if marked(b"\xef\xbb\xbf") {
+        3
+    } else if marked(b"\xff\xfe") || marked(b"\xfe\xff") {
+        2
+    } else {
+        0
+    };
+    let order = match head.as_slice() {
+        [0xff, 0xfe, ..] => Some(Order::LittleEndian),
+        [0xfe, 0xff, ..] => Some(Order::BigEndian),
+        // Without a mark: ASCII letters with a NUL beside each.
+        [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Some(Order::LittleEndian),
+        [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some(Order::BigEndian),
+        _ => None,
+    };
+    let bytes = Cursor::new(head[skip..].to_vec()).chain(rest);
+    Ok(match order {
+        Some(order) => Box::new(Utf16::new(bytes, order)),
+        None => Box::new(bytes),
+    })
+}
+
+/// The first bytes of a reader, as many as tell what it is, and the rest.
+fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
+    let mut head = Vec::new();
+    (&mut reader).take(16).read_to_end(&mut head)?;
+    Ok((head, reader))
+}
+
+pub(super) fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+/// A Zstandard file of any number of frames.
+struct Zstandard<R: BufRead> {
+    state: State<R>,
+}
+
+enum State<R: BufRead> {
+    Between(R),
+    Inside(Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>),
+    Ended,
+}
+
+impl<R: BufRead> Read for Zstandard<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Ok(0),
+                State::Between(mut packed) => {
+                    if packed.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    let frame = StreamingDecoder::new_with_max_window_size(packed, WINDOW)
+                        .map_err(|error| invalid(&format!("bad Zstandard data: {error}")))?;
+                    self.state = State::Inside(Box::new(frame));
+                }
+                State::Inside(mut frame) => {
+                    let read = frame.read(buffer)?;
+                    if read > 0 || buffer.is_empty() {
+                        self.state = State::Inside(frame);
+                        return Ok(read);
+                    }
+                    self.state = State::Between(frame.into_inner());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn all(bytes: &[u8]) -> io::Result<String> {
+        let mut text = String::new();
+        decoded(bytes)?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn gzipped(text: &[u8]) -> Vec<u8> {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(text).unwrap();
+        out.finish().unwrap()
+    }
+
+    /// `a,b` and `1,2`, packed by the usual tools.
+    fn packed(file: &str) -> Vec<u8> {
+        match file {
+            "t.csv.zst" => include_bytes!("packed/t.csv.zst").to_vec(),
+            "t.csv.xz" => include_bytes!("packed/t.csv.xz").to_vec(),
+            _ => include_bytes!("packed/t.csv.bz2").to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_packing_gives_the_same_text() {
+        let text = "a,b\n1,2\n";
+        assert_eq!(all(text.as_bytes()).unwrap(), text);
+        assert_eq!(all(&gzipped(text.as_bytes())).unwrap(), text);
+        assert_eq!(all(b"\xef\xbb\xbfa,b\n1,2\n").unwrap(), text);
+        for file in ["t.csv.zst", "t.csv.xz", "t.csv.bz2"] {
+            let bytes = packed(file);
+            assert_eq!(all(&bytes).unwrap(), text, "{file}");
+            // Files that were put one after another are one file.
+            assert_eq!(all(&[bytes.clone(), bytes].concat()).unwrap(), text.repeat(2), "{file}");
+        }
+        for little in [true, false] {
+            let units = text.encode_utf16();
+            let bytes: Vec<u8> = units
+                .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect();
+            assert_eq!(all(&bytes).unwrap(), text);
+            let mark: &[u8] = if little { b"\xff\xfe" } else { b"\xfe\xff" };
+            assert_eq!(all(&[mark, &bytes].concat()).unwrap(), text);
+            assert_eq!(all(&gzipped(&[mark, &bytes].concat())).unwrap(), text);
+        }
+        assert_eq!(all(b"").unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_cut_or_damaged_is_an_error() {
+        for file in ["t.csv.zst", "t.csv.xz", "t.csv.bz2"] {
+            let bytes = packed(file);
+            for cut in 7..bytes.len() - 1 {
+                assert!(all(&bytes[..cut]).is_err(), "{file} cut to {cut}");
+            }
+            let mut wrong = bytes.clone();
+            let at = bytes.len() / 2;
+            wrong[at] ^= 0x10;
+            assert!(all(&wrong).is_err(), "{file}");
+        }
+        let gz = gzipped(b"arrival_s\n1\n");
+        assert!(all(&gz[..gz.len() - 3]).is_err());
+        assert!(all(b"PK\x03\x04rest").unwrap_err().to_string().contains("zip archive"));
+    }
+}

@@ -1,0 +1,383 @@
+//! CSV as other programs write it.
+
+use super::open::{decoded, invalid};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The longest row that is read, in bytes: a count for each minute of a day fits many times. Longer ones are mostly
+/// a quote that is never closed.
+pub const LONGEST_ROW: u64 = 16 * 1024 * 1024;
+
+/// What may stand between fields, in the order in which ties are settled.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Whether the first row names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// It does.
+    Header,
+    /// All rows are data.
+    NoHeader,
+}
+
+/// A table that cannot be read on. Line numbers count from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The file cannot be read or unpacked.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A row is wrong.
+    #[error("line {line}: {what}")]
+    Row {
+        /// The line that the row starts on.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// The rows of a CSV file, one after another, by the rules of the `csv` crate: fields may be quoted (a quote inside is
+/// doubled), and then hold delimiters and line breaks.
+///
+/// Beyond those rules: comma, semicolon, tab or bar between fields, whichever splits the first row into most fields;
+/// white space around fields is cut; empty lines, and lines that begin with `#`, are skipped; a first line `sep=;` (from
+/// Excel) names the delimiter; rows with one field more than the header begin with a row name (from R).
+pub struct Table<'r> {
+    rows: csv::Reader<Metered<'r>>,
+    /// What the meter lets through for the present row.
+    room: Arc<AtomicU64>,
+    delimiter: u8,
+    columns: Vec<String>,
+    record: csv::StringRecord,
+    /// The record is the first one, read ahead.
+    ahead: bool,
+    /// Lines that were cut before the rows.
+    cut: u64,
+    fields: usize,
+}
+
+impl std::fmt::Debug for Table<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("columns", &self.columns).finish_non_exhaustive()
+    }
+}
+
+impl Table<'static> {
+    /// Opens a file, packed or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its first row is no row of text.
+    pub fn open(path: &Path, layout: Layout) -> Result<Self, TableError> {
+        Self::new(File::open(path)?, layout)
+    }
+}
+
+impl<'r> Table<'r> {
+    /// The rows of what a reader gives, packed or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its first row is no row of text.
+    pub fn new(reader: impl Read + Send + 'r, layout: Layout) -> Result<Self, TableError> {
+        let mut reader = BufReader::with_capacity(1 << 12, decoded(reader)?);
+        let (mut head, first) = first_row(&mut reader)?;
+        let first_text = String::from_utf8_lossy(&head[first..]).into_owned();
+        if first_text.contains('\0') {
+            return Err(invalid("it holds a NUL byte, so it is not text").into());
+        }
+        let mut cut = 0;
+        let delimiter = match first_text.trim().as_bytes() {
+            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => {
+                cut = head.iter().filter(|byte| **byte == b'\n').count() as u64;
+                head.clear();
+                *delimiter
+            }
+            _ => delimiter_of(&first_text),
+        };
+        let room = Arc::new(AtomicU64::new(LONGEST_ROW));
+        let whole: Box<dyn Read + Send + 'r> = Box::new(Cursor::new(head).chain(reader));
+        let rows = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .comment(Some(b'#'))
+            .trim(csv::Trim::All)
+            // A carriage return before it is white space. So each row ends with its line feed, by which lines are counted.
+            .terminator(csv::Terminator::Any(b'\n'))
+            .buffer_capacity(1 << 16)
+            .from_reader(Metered { source: whole, room: Arc::clone(&room) });
+        let mut table = Self {
+            rows,
+            room,
+            delimiter,
+            columns: Vec::new(),
+            record: csv::StringRecord::new(),
+            ahead: false,
+            cut,
+            fields: 0,
+        };
+        let found = table.read()?;
+        table.fields = table.record.len();
+        match layout {
+            Layout::NoHeader => table.ahead = found,
+            Layout::Header => {
+                table.columns = table.record.iter().map(str::to_owned).collect();
+                table.ahead = table.read()?;
+                if table.ahead && table.record.len() == table.fields + 1 && table.fields > 0 {
+                    table.columns.insert(0, String::new());
+                    table.fields += 1;
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// What the header names; nothing where there is none.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The position of a column that the header must name once.
+    ///
+    /// # Errors
+    /// With a message that lists the columns and, where one is alike, suggests it.
+    pub fn column(&self, name: &str) -> Result<usize, TableError> {
+        let mut found = self.columns.iter().enumerate().filter(|(_, column)| *column == name);
+        let what = match (found.next(), found.next()) {
+            (Some((position, _)), None) => return Ok(position),
+            (None, _) => {
+                let near = self.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                format!("there is no column {name:?}; the file has: {}{near}", self.listed())
+            }
+            _ => format!("the header names the column {name:?} more than once: {}", self.listed()),
+        };
+        Err(TableError::Row { line: 1, what })
+    }
+
+    /// The columns, for a message.
+    fn listed(&self) -> String {
+        let shown: Vec<String> =
+            self.columns.iter().take(40).map(|name| name.escape_debug().to_string()).collect();
+        let more = if self.columns.len() > shown.len() { ", …" } else { "" };
+        shown.join(", ") + more
+    }
+
+    /// What stands between fields.
+    #[must_use]
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// How many fields each row must have.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.fields
+    }
+
+    /// Goes to the next row; `false` after the last.
+    ///
+    /// # Errors
+    /// When reading fails, or the row has another number of fields than the first one.
+    pub fn advance(&mut self) -> Result<bool, TableError> {
+        if !std::mem::take(&mut self.ahead) && !self.read()? {
+            return Ok(false);
+        }
+        if self.record.len() != self.fields {
+            let what = format!("it has {} fields, not {}", self.record.len(), self.fields);
+            return Err(self.wrong(what));
+        }
+        Ok(true)
+    }
+
+    /// A field of the present row.
+    #[must_use]
+    pub fn field(&self, position: usize) -> &str {
+        self.record.get(position).unwrap_or_default()
+    }
+
+    /// Something is wrong with the present row.
+    pub fn wrong(&self, what: impl Into<String>) -> TableError {
+        TableError::Row { line: self.line(), what: what.into() }
+    }
+
+    /// The line that the present row starts on, from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        let inside: usize = self.record.iter().map(|field| field.matches('\n').count()).sum();
+        // The reader stands after the line feed of the row, unless the file ends without one.
+        let ended = u64::from(!self.rows.is_done());
+        let after = self.rows.position().line() + self.cut;
+        after.saturating_sub(ended + inside as u64).max(1)
+    }
+
+    /// Reads a row that holds something.
+    fn read(&mut self) -> Result<bool, TableError> {
+        loop {
+            self.room.store(LONGEST_ROW, Ordering::Relaxed);
+            match self.rows.read_record(&mut self.record) {
+                Ok(false) => return Ok(false),
+                // A line of white space.
+                Ok(true) if self.record.iter().all(str::is_empty) && self.record.len() <= 1 => {}
+                Ok(true) => return Ok(true),
+                Err(error) => {
+                    let line = self.rows.position().line() + self.cut;
+                    return Err(match error.into_kind() {
+                        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                            TableError::Row { line, what: error.to_string() }
+                        }
+                        csv::ErrorKind::Io(error) => error.into(),
+                        csv::ErrorKind::Utf8 { .. } => TableError::Row {
+                            line: line.saturating_sub(1).max(1),
+                            what: "it is not UTF-8; save the file as UTF-8".to_owned(),
+                        },
+                        other => TableError::Row { line, what: format!("{other:?}") },
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Reads to the end of the first row that holds something; says where that row starts.
+fn first_row(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, usize)> {
+    let mut head = Vec::new();
+    loop {
+        let start = head.len();
+        let left = LONGEST_ROW.saturating_sub(start as u64);
+        reader.take(left).read_until(b'\n', &mut head)?;
+        let line = head[start..].trim_ascii();
+        if head.len() == start || !(line.is_empty() || line.starts_with(b"#")) {
+            if head.len() as u64 >= LONGEST_ROW {
+                return Err(invalid("its first row is longer than 16 MiB"));
+            }
+            return Ok((head, start));
+        }
+    }
+}
+
+/// Which delimiter splits a row into most fields.
+fn delimiter_of(line: &str) -> u8 {
+    let mut counts = [0_usize; DELIMITERS.len()];
+    let mut quoted = false;
+    for byte in line.bytes() {
+        if byte == b'"' {
+            quoted = !quoted;
+        } else if !quoted && let Some(i) = DELIMITERS.iter().position(|known| *known == byte) {
+            counts[i] += 1;
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let first = counts.iter().position(|count| *count == most).unwrap_or(0);
+    DELIMITERS[first]
+}
+
+/// The fields of a line, taken apart as the first row of a table is.
+#[must_use]
+pub fn fields_of_line(line: &str) -> Vec<String> {
+    let table = Table::new(Cursor::new(line.as_bytes().to_vec()), Layout::NoHeader);
+    table.map_or_else(|_| Vec::new(), |table| table.record.iter().map(str::to_owned).collect())
+}
+
+/// Lets no more through than a row may be long.
+struct Metered<'r> {
+    source: Box<dyn Read + Send + 'r>,
+    room: Arc<AtomicU64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let room = self.room.load(Ordering::Relaxed);
+        let Some(left) = room.checked_sub(read as u64) else {
+            return Err(invalid("a row is longer than 16 MiB; perhaps a quote is not closed"));
+        };
+        self.room.store(left, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(text: &[u8], layout: Layout) -> Result<Vec<Vec<String>>, String> {
+        let mut table = Table::new(text, layout).map_err(|error| error.to_string())?;
+        let mut rows = Vec::new();
+        if layout == Layout::Header {
+            rows.push(table.columns().to_vec());
+        }
+        while table.advance().map_err(|error| error.to_string())? {
+            rows.push((0..table.width()).map(|i| table.field(i).to_owned()).collect());
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn every_dialect_gives_the_same_rows() {
+        let expected = vec![vec!["t", "key"], vec!["0.5", "a b"], vec!["1", "c"]];
+        for text in [
+            "t,key\n0.5,a b\n1,c\n",
+            "\u{feff}t,key\r\n0.5,a b\r\n1,c",
+            "\"t\",\"key\"\n\"0.5\",\"a b\"\n\"1\",\"c\"\n",
+            "t;key\n0.5;a b\n1;c\n",
+            "t\tkey\n0.5\ta b\n1\tc\n",
+            "t | key\n0.5|a b\n1|c\n",
+            "sep=;\r\nt;key\r\n0.5;a b\r\n1;c\r\n",
+            "\r\n# made by a tool\r\nt,key\n\n0.5 , a b\n# half\n1,c\n\n",
+        ] {
+            assert_eq!(rows(text.as_bytes(), Layout::Header).unwrap(), expected, "{text:?}");
+        }
+        // R's write.table: row names without a header.
+        let r = "\"t\" ,\"key\"\n\"1\",0.5,\"a\"\n\"2\",1,\"c\"\n";
+        let found = rows(r.as_bytes(), Layout::Header).unwrap();
+        assert_eq!(found[..2], [vec!["", "t", "key"], vec!["1", "0.5", "a"]]);
+    }
+
+    #[test]
+    fn rows_of_another_length_and_quotes_that_stay_open_are_errors() {
+        let wrong = |text: &str| rows(text.as_bytes(), Layout::Header).unwrap_err();
+        assert_eq!(wrong("a,b\n\n1,2\n\n3\n4,5\n"), "line 5: it has 1 fields, not 2");
+        assert_eq!(wrong("a,b\r\n1,\"x\ny\"\r\n3"), "line 4: it has 1 fields, not 2");
+        assert_eq!(wrong("a,b\n1,2\n\"3,4\n5,6\n"), "line 3: it has 1 fields, not 2");
+        let long = format!("a,b\n1,\"{}", "x\n".repeat(9 << 20));
+        assert!(wrong(&long).contains("a row is longer than 16 MiB"));
+        let table = Table::new("Time,b,b\n".as_bytes(), Layout::Header).unwrap();
+        let message = table.column("time").unwrap_err().to_string();
+        assert!(message.contains("did you mean \"Time\"?"), "{message}");
+        assert!(table.column("b").unwrap_err().to_string().contains("more than once"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_csv_crate_writes_reads_back(
+            table in prop::collection::vec(prop::collection::vec("[ -~]{0,6}", 3), 1..20)
+        ) {
+            // White space around fields is cut, comments and empty rows are skipped.
+            let fits = |row: &Vec<String>| !row[0].is_empty() && !row[0].starts_with('#');
+            let trimmed: Vec<Vec<String>> = table
+                .iter()
+                .map(|row| row.iter().map(|field| field.trim().to_owned()).collect())
+                .filter(fits)
+                .collect();
+            let mut out = csv::Writer::from_writer(Vec::new());
+            out.write_record(["one", "two", "three"]).unwrap();
+            for row in &trimmed {
+                out.write_record(row).unwrap();
+            }
+            let found = rows(&out.into_inner().unwrap(), Layout::Header).unwrap();
+            prop_assert_eq!(&found[1..], &trimmed[..]);
+        }
+
+        #[test]
+        fn any_bytes_give_rows_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = rows(&bytes, Layout::Header);
+            let _ = rows(&bytes, Layout::NoHeader);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Points in time, as files write them.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// How times are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// As the first value shows: date and time, or a number of seconds, or Unix time in s, ms, µs or ns.
+    #[default]
+    Auto,
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Minutes.
+    Minutes,
+    /// Date and time, with or without an offset from UTC (without one: UTC).
+    Date,
+}
+
+/// The greatest time, in seconds: 300 years. Whatever is beyond has another unit than was thought.
+pub(super) const MOST_S: f64 = 1e10;
+
+/// The start of 2020 in Unix time, in seconds: times since then are so small that a float tells nanoseconds apart.
+const YEAR_2020: i64 = 1_577_836_800;
+
+impl Unit {
+    /// Every unit with the word that names it.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("auto", Self::Auto),
+        ("s", Self::Seconds),
+        ("ms", Self::Milliseconds),
+        ("us", Self::Microseconds),
+        ("ns", Self::Nanoseconds),
+        ("min", Self::Minutes),
+        ("date", Self::Date),
+    ];
+
+    /// The word that names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, unit)| *unit == self).map_or("", |(word, _)| word)
+    }
+
+    /// The unit that a word names.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+    }
+
+    /// Its length in seconds.
+    pub(super) fn seconds(self) -> f64 {
+        match self {
+            Self::Auto | Self::Seconds | Self::Date => 1.0,
+            Self::Milliseconds => 1e-3,
+            Self::Microseconds => 1e-6,
+            Self::Nanoseconds => 1e-9,
+            Self::Minutes => 60.0,
+        }
+    }
+
+    /// How many of it a second has, where those are whole.
+    fn per_second(self) -> i64 {
+        match self {
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1_000_000,
+            Self::Nanoseconds => 1_000_000_000,
+            Self::Auto | Self::Seconds | Self::Date | Self::Minutes => 1,
+        }
+    }
+}
+
+/// How the times of a file are read, settled by the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub(super) unit: Unit,
+    /// They count from 1970.
+    pub(super) unix: bool,
+    /// The unit was found out.
+    pub(super) guessed: bool,
+    /// Numbers may have a decimal comma.
+    pub(super) comma: bool,
+}
+
+impl Clock {
+    /// What the first time of a file shows; `None` where it is no time.
+    pub(super) fn of(text: &str, unit: Unit, comma: bool) -> Option<Self> {
+        let number = number(text, comma).map(f64::abs);
+        // 2010 to 2035.
+        let unix = |unit: Unit| {
+            let seconds = number.map(|number| number * unit.seconds());
+            seconds.is_some_and(|seconds| (1.26e9..2.05e9).contains(&seconds))
+        };
+        if unit != Unit::Auto {
+            return Some(Self {
+                unit,
+                unix: unit != Unit::Date && unix(unit),
+                guessed: false,
+                comma,
+            });
+        }
+        if number.is_none() {
+            date_time(text)?;
+            return Some(Self { unit: Unit::Date, unix: false, guessed: false, comma });
+        }
+        let units = [Unit::Seconds, Unit::Milliseconds, Unit::Microseconds, Unit::Nanoseconds];
+        let found = units.into_iter().find(|found| unix(*found));
+        let unit = found.unwrap_or(Unit::Seconds);
+        Some(Self { unit, unix: found.is_some(), guessed: unit != Unit::Seconds, comma })
+    }
+
+    /// A time in seconds: of the file, or since 2020 for dates and Unix times.
+    pub(super) fn seconds(self, text: &str) -> Option<f64> {
+        match self.unit {
+            Unit::Date => date_time(text),
+            unit if self.unix => {
+                // Whole numbers of Unix time have more digits than a float.
+                #[expect(clippy::cast_precision_loss, reason = "small after the subtraction")]
+                match text.parse::<i64>() {
+                    Ok(whole) => {
+                        let since = whole.checked_sub(YEAR_2020.checked_mul(unit.per_second())?)?;
+                        Some(since as f64 * unit.seconds())
+                    }
+                    Err(_) => Some(number(text, self.comma)? * unit.seconds() - YEAR_2020 as f64),
+                }
+            }
+            Unit::Seconds | Unit::Auto => number(text, self.comma),
+            unit => Some(number(text, self.comma)? * unit.seconds()),
+        }
+    }
+}
+
+/// A finite number, perhaps with a decimal comma.
+pub(super) fn number(text: &str, comma: bool) -> Option<f64> {
+    let number: Result<f64, _> = text.parse();
+    let number = number.or_else(|error| match text.split_once(',') {
+        Some((whole, part)) if comma && !part.contains(',') => format!("{whole}.{part}").parse(),
+        _ => Err(error),
+    });
+    number.ok().filter(|number| number.is_finite())
+}
+
+/// Seconds since 2020.
+fn date_time(text: &str) -> Option<f64> {
+    let stamp: Timestamp = match text.parse() {
+        Ok(stamp) => stamp,
+        Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
+    };
+    // Whole seconds and their rest apart: together they would not fit in a float's 53 bits.
+    let from_2020 = stamp.as_second() - YEAR_2020;
+    #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 seconds")]
+    Some(from_2020 as f64 + f64::from(stamp.subsec_nanosecond()) * 1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_shows_the_unit() {
+        for (text, unit, unix, seconds) in [
+            ("0.5", Unit::Seconds, false, 0.5),
+            ("0,5", Unit::Seconds, false, 0.5),
+            ("1700157423.5", Unit::Seconds, true, 122_320_623.5),
+            ("1700157423500", Unit::Milliseconds, true, 122_320_623.5),
+            ("1700157423500000", Unit::Microseconds, true, 122_320_623.5),
+            ("1700157423500000000", Unit::Nanoseconds, true, 122_320_623.5),
+            ("2023-11-16 17:57:03.5", Unit::Date, false, 122_320_623.5),
+            ("2023-11-16T18:57:03.500000000+01:00", Unit::Date, false, 122_320_623.5),
+        ] {
+            let clock = Clock::of(text, Unit::Auto, true).unwrap();
+            assert_eq!((clock.unit, clock.unix), (unit, unix), "{text}");
+            assert!((clock.seconds(text).unwrap() - seconds).abs() < 1e-6, "{text}");
+        }
+        assert_eq!(Clock::of("yesterday", Unit::Auto, true), None);
+        let given = Clock::of("2500", Unit::Milliseconds, false).unwrap();
+        assert_eq!(given.seconds("2500"), Some(2.5));
+        // A microsecond apart, in ns since 1970.
+        let clock = Clock::of("1700157423500000000", Unit::Auto, false).unwrap();
+        let at = |text: &str| clock.seconds(text).unwrap();
+        let gap = at("1700157423500001000") - at("1700157423500000000");
+        assert!((gap - 1e-6).abs() < 5e-8, "{gap}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether the GPU kinds and models that a scenario names are known.
+
+use super::ProfileChoice;
+use super::raw::{RawGpu, RawWorkload};
+use super::reader::{Problems, Read, Rule, quoted};
+use super::suggest::nearest;
+use std::collections::BTreeSet;
+
+/// What is known outside of a scenario.
+pub trait Catalogue {
+    /// The models that the profile of a GPU kind describes, or why it cannot be used.
+    ///
+    /// # Errors
+    /// With the reason, as a user is to read it.
+    fn models(&self, kind: &ProfileChoice) -> Result<Vec<String>, String>;
+
+    /// The names of GPU kinds that are always there.
+    fn kinds(&self) -> Vec<String>;
+
+    /// Whether the profiles are those that the scenario names.
+    fn is_of_scenario(&self) -> bool;
+}
+
+/// Reports every GPU kind and model that is not known.
+pub(super) fn check(
+    gpus: &[RawGpu],
+    workloads: &[RawWorkload],
+    catalogue: &dyn Catalogue,
+    problems: &mut Problems<'_>,
+) {
+    let mut models: BTreeSet<String> = BTreeSet::new();
+    let mut all_known = true;
+    for gpu in gpus {
+        let Read::Given(choice, place) = &gpu.profile else {
+            all_known = false;
+            continue;
+        };
+        match catalogue.models(choice) {
+            Ok(known) => models.extend(known),
+            // Whoever loads the profile of the command line reports it.
+            Err(_) if !catalogue.is_of_scenario() => all_known = false,
+            Err(what) => {
+                all_known = false;
+                let kinds = catalogue.kinds();
+                let names: Vec<&str> = kinds.iter().map(String::as_str).collect();
+                let name = choice.to_string();
+                let fix = match nearest(&name, &names) {
+                    Some(near) if near != name => format!("did you mean \"{near}\"?"),
+                    _ => "correct the name or the path".to_owned(),
+                };
+                let allowed =
+                    format!("a GPU kind that has a profile: {}, or a path", quoted(&names));
+                let what: Vec<&str> = what.lines().map(str::trim).collect();
+                problems.add(place, what.join("; "), Rule { allowed: &allowed, fix: &fix });
+            }
+        }
+    }
+    if !all_known || models.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = models.iter().map(String::as_str).collect();
+    for workload in workloads {
+        let Read::Given(model, place) = &workload.model else { continue };
+        if models.contains(model.as_str()) {
+            continue;
+        }
+        let fix = match nearest(model.as_str(), &names) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "name a model of the profile, or measure this one: docs/profiles.md".to_owned(),
+        };
+        let allowed = format!("a model of the profile: {}", quoted(&names));
+        let what = format!("no model {model} in the profile");
+        problems.add(place, what, Rule { allowed: &allowed, fix: &fix });
+    }
+}

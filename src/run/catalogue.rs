@@ -1,0 +1,34 @@
+//! What the profiles at hand know.
+
+use crate::fit::CoefficientsFile;
+use crate::profile;
+use crate::scenario::{Catalogue, ProfileChoice};
+use std::path::Path;
+
+/// The profiles that a scenario names, or the one that takes their place.
+#[derive(Debug)]
+pub(super) struct Profiles<'a> {
+    /// `--profile`
+    pub(super) instead: Option<&'a str>,
+}
+
+impl Catalogue for Profiles<'_> {
+    fn models(&self, choice: &ProfileChoice) -> Result<Vec<String>, String> {
+        // What the command line names is no mistake of the scenario: whoever loads it says what is wrong with it.
+        let name = self.instead.map_or_else(|| choice.to_string(), str::to_owned);
+        if Path::new(&name).extension().is_some_and(|extension| extension == "json") {
+            let file = CoefficientsFile::read(Path::new(&name)).map_err(|e| e.to_string())?;
+            return Ok(file.predictor().models().iter().map(ToString::to_string).collect());
+        }
+        let profile = profile::load(&name).map_err(|error| error.to_string())?;
+        Ok(profile.models.iter().map(|model| model.name.to_string()).collect())
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        profile::BUILTIN_KINDS.iter().map(ToString::to_string).collect()
+    }
+
+    fn is_of_scenario(&self) -> bool {
+        self.instead.is_none()
+    }
+}

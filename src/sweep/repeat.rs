@@ -1,0 +1,81 @@
+//! One plan, several seeds: means with their confidence intervals.
+
+use super::SweepError;
+use super::point::run_once;
+use super::rows::RunRow;
+use crate::domain::Plan;
+use crate::run::Study;
+use crate::stats::{confidence_interval, mean};
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// The mean of a number over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeedRow {
+    /// The strategy.
+    pub strategy: String,
+    /// The workload; empty for a number of the whole run.
+    pub workload: String,
+    /// Which number, as the columns of a sweep name it.
+    pub metric: &'static str,
+    /// In how many seeds it is defined.
+    pub seeds: usize,
+    /// Its mean.
+    pub mean: f64,
+    /// The lower end of the confidence interval (Student's t); none with one seed.
+    pub low: Option<f64>,
+    /// The upper end.
+    pub high: Option<f64>,
+}
+
+/// The numbers of a whole run, and those of one of its workloads.
+const OF_RUN: [&str; 4] =
+    ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
+const OF_WORKLOAD: [&str; 3] = ["mean_ms", "p99_ms", "slo_violation_pct"];
+
+/// Simulates a plan with `count` seeds from that of the scenario on, and sums up its numbers with intervals of this
+/// confidence. Every strategy gets the same seeds, and so the same arrivals.
+///
+/// # Errors
+/// When a run fails.
+pub fn repeat(
+    study: &Study,
+    plan: &Plan,
+    count: u64,
+    confidence: f64,
+) -> Result<Vec<SeedRow>, SweepError> {
+    let first = study.scenario().seed;
+    let seeds: Vec<u64> = (0..count).map(|i| first.wrapping_add(i)).collect();
+    let runs: Vec<RunRow> = seeds
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|seed| RunRow { seed, outcome: run_once(study, plan, seed) })
+        .collect();
+    for run in &runs {
+        if let Err(error) = &run.outcome {
+            return Err(SweepError::Search(format!("seed {}: {error}", run.seed)));
+        }
+    }
+    let mut rows = Vec::new();
+    let mut row = |workload: Option<&str>, metric: &'static str| {
+        let values: Vec<f64> = runs.iter().filter_map(|run| run.metric(metric, workload)).collect();
+        let Some(mean) = mean(&values) else { return };
+        let interval = confidence_interval(&values, confidence);
+        // Student's t does not know where a number ends.
+        let most = if metric.ends_with("_pct") { 100.0 } else { f64::INFINITY };
+        rows.push(SeedRow {
+            strategy: plan.strategy.clone(),
+            workload: workload.unwrap_or_default().to_owned(),
+            metric,
+            seeds: values.len(),
+            mean,
+            low: interval.map(|i| (i.mean - i.half_width).max(0.0)),
+            high: interval.map(|i| (i.mean + i.half_width).min(most)),
+        });
+    };
+    OF_RUN.iter().for_each(|metric| row(None, metric));
+    for workload in study.workloads() {
+        OF_WORKLOAD.iter().for_each(|metric| row(Some(workload.name.as_str()), metric));
+    }
+    Ok(rows)
+}
