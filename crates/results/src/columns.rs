@@ -4,7 +4,7 @@ use crate::column::{Column, Digits};
 use crate::tables::{ArrivalRow, Comparison, PlanRow, StrategyResult, predicted_ms};
 use crate::{Cell, short, trimmed};
 use igniter_model::domain::WorkloadName;
-use igniter_sim::metrics::{GpuSummary, WorkloadSummary};
+use igniter_sim::metrics::{GpuSummary, Verdict, WorkloadSummary};
 use std::collections::BTreeMap;
 
 /// Something of a strategy.
