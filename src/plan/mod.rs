@@ -29,6 +29,7 @@ mod explain;
 pub mod ffd;
 mod file;
 pub mod gpulets;
+mod ground;
 pub mod gslice;
 mod guard;
 pub mod igniter;

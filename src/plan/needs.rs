@@ -43,7 +43,8 @@ impl Requirement {
 }
 
 /// Packs workloads on the fewest GPUs with which each gets what it needs; `None` in `needs` marks those that
-/// cannot be served, which `infeasible` lists. The bound holds for all plans with these needs.
+/// cannot be served, which `infeasible` lists. Nothing is proven about other plans: what is needed was found out
+/// by other means than the predictor's.
 ///
 /// # Errors
 /// As [`PlanRequest::with_options`].
@@ -84,14 +85,12 @@ pub fn plan_for_needs(
         }
     }
     types.sort_by_key(|t| std::cmp::Reverse(t.least()));
-    let (gpus, bound) = if types.len() <= MOST_WORKLOADS {
-        let solved = exact::solve(&request, &types);
-        let bound = solved.bound();
-        (solved.gpus, bound)
+    let gpus = if types.len() <= MOST_WORKLOADS {
+        exact::solve(&request, &types).gpus
     } else {
         let types = Types { types, infeasible: Vec::new() };
-        let (bins, bound) = search(&request, &types);
-        (seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect()), bound)
+        let (bins, _) = search(&request, &types, None);
+        seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect())
     };
     let mut plan = into_plan("refined", &request, &gpus, infeasible);
     for placement in plan.gpus.iter_mut().flat_map(|gpu| &mut gpu.placements) {
@@ -102,6 +101,5 @@ pub fn plan_for_needs(
             placement.served = RequestsPerSecond::new(rate / f64::from(parts)).ok();
         }
     }
-    plan.bound = Some(bound);
     Ok(plan)
 }

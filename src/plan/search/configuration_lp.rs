@@ -16,7 +16,8 @@
 use super::super::bound::round_up;
 use super::clock::Clock;
 use super::enumerate::FeasibleSet;
-use super::pricing::{Effort, Priced, Pricing};
+use super::pricing::{Effort, LEAST_PRICE, Priced, Pricing};
+use std::collections::BTreeSet;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
 
 /// Rounds of row generation after which the best bound so far has to do.
@@ -27,9 +28,21 @@ const MOST_SETS: usize = 1_500_000;
 
 /// A set is worth adding when its price exceeds 1 by this much: first those that matter most, and less and
 /// less when there are no more of them.
-const PRICE_TOLERANCES: [f64; 4] = [1e-3, 1e-4, 1e-5, PRICE_TOLERANCE];
+const QUICK_TOLERANCES: [f64; 1] = [1e-2];
 
-/// The last of them.
+/// So many sets of smoothed prices are enough for a round.
+const ENOUGH_SETS: usize = 10;
+
+/// A set that costs less than 1 by this much is forgotten; it is found again if it matters.
+const FORGOTTEN: f64 = 0.1;
+
+/// Extensions of co-locations that exhaustive searches may try in all to prove a whole number of GPUs.
+const MOST_STEPS: u64 = 200_000_000;
+
+/// The same for a sharper bound that rounds up to the same number.
+const MOST_SHARPENING_STEPS: u64 = 2_000_000;
+
+/// How far a price may exceed 1 in a bound that is as sharp as it gets.
 const PRICE_TOLERANCE: f64 = 1e-7;
 
 /// Whether the linear program is solved to the end.
@@ -71,61 +84,91 @@ pub(in crate::plan) fn solve(
     sets.dedup_by(|a, b| a.types == b.types);
     let mut bound = 0.0_f64;
     let mut all: Option<Vec<FeasibleSet>> = None;
-    let mut tolerances = PRICE_TOLERANCES.into_iter();
-    let mut enough = 1.0 + tolerances.next().unwrap_or(PRICE_TOLERANCE);
+    let mut tolerances = QUICK_TOLERANCES.iter();
+    let mut quick = tolerances.next();
+    let mut centre = pricing.least_prices();
+    let mut steps = 0;
     for _ in 0..MOST_ROUNDS {
         if clock.is_over() {
             break;
         }
         let prices = dual(&sets, &counts)?;
         let value: f64 = counts.iter().zip(&prices).map(|(n, price)| n * price).sum();
-        // As long as a quick search finds something, it will do.
-        let mut new = Vec::new();
-        for effort in [Effort::Quick, Effort::Exhaustive] {
+        let costs = |set: &FeasibleSet, prices: &[f64]| -> f64 {
+            set.types.iter().map(|&of| prices[usize::from(of)]).sum()
+        };
+        let mut new: Vec<FeasibleSet> = Vec::new();
+        // As long as a quick search finds something, it will do. Prices halfway to those of the rounds before
+        // swing less, and what costs too much under them matters more (Neame 1999).
+        while let (Some(tolerance), None) = (quick, &all) {
+            let halfway = |(p, c): (&f64, &f64)| 0.5 * p + 0.5 * c;
+            centre = prices.iter().zip(&centre).map(halfway).collect();
+            let enough = 1.0 + tolerance;
+            new = pricing.price(&centre, enough, Effort::Quick, &mut steps).sets;
+            if new.len() < ENOUGH_SETS {
+                new.extend(pricing.price(&prices, enough, Effort::Quick, &mut steps).sets);
+            }
+            forget_known(&mut new, &sets);
+            if new.len() >= ENOUGH_SETS {
+                break;
+            }
+            quick = tolerances.next();
+        }
+        if new.len() < ENOUGH_SETS {
+            // Nothing raises a bound beyond the known plan, or the program's value, rounded up.
+            let least = upper.min(round_up(value));
+            let is_proven = round_up(bound) >= least;
+            if is_proven && (least == upper || steps >= MOST_SHARPENING_STEPS) {
+                break;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
+            let goal = if is_proven { value } else { (least as f64 - 1.0).max(value / 2.0) + 1e-5 };
+            let enough = (value / goal).max(1.0 + PRICE_TOLERANCE);
             let priced = match &all {
-                Some(all) => dearest(all, &prices),
-                None if effort == Effort::Exhaustive
-                    && (proof == Proof::Waived || !pricing.can_be_exhaustive()) =>
-                {
-                    break;
+                Some(all) => dearest(all, &prices, enough),
+                None if proof == Proof::Waived => break,
+                None if !pricing.can_be_exhaustive() => match pricing.list(MOST_SETS) {
+                    Some(listed) => {
+                        all = Some(listed);
+                        continue;
+                    }
+                    None => break,
+                },
+                None => {
+                    let most = if is_proven { MOST_SHARPENING_STEPS } else { MOST_STEPS };
+                    pricing.price(&prices, enough, Effort::Exhaustive(most), &mut steps)
                 }
-                None => pricing.price(&prices, enough, effort),
             };
             if let Some(highest) = priced.highest {
                 bound = bound.max(value / highest);
+                if is_proven {
+                    break;
+                }
             }
-            new = priced.sets;
-            new.retain(|set| !sets.contains(set));
-            if !new.is_empty() || priced.highest.is_some() {
+            new.extend(priced.sets);
+            forget_known(&mut new, &sets);
+            if new.is_empty() && priced.highest.is_none() {
                 break;
             }
         }
-        // No more sets can raise a bound that, rounded up, is the plan or the program's value itself.
-        if round_up(bound) >= upper.min(round_up(value)) {
-            break;
-        }
-        if new.is_empty() {
-            if let Some(smaller) = tolerances.next() {
-                enough = 1.0 + smaller;
-                continue;
-            }
-            if all.is_some() || pricing.can_be_exhaustive() || proof == Proof::Waived {
-                break;
-            }
-            match pricing.list(MOST_SETS) {
-                Some(listed) => all = Some(listed),
-                None => break,
-            }
-        }
+        if std::env::var_os("DBG").is_some() { eprintln!("rows {} value {value:.3} bound {bound:.3} new {} quick {quick:?} steps {steps} {:?}", sets.len(), new.len(), T0.elapsed()); }
+        sets.retain(|set| set.types.len() == 1 || costs(set, &prices) > 1.0 - FORGOTTEN);
         sets.extend(new);
     }
     let chosen = primal(&sets, &counts)?;
     Some(LpResult { bound, chosen })
 }
 
-/// The dearest of all co-locations, and for each type the dearest with it that costs more than 1.
-fn dearest(all: &[FeasibleSet], prices: &[f64]) -> Priced {
-    let enough = 1.0 + PRICE_TOLERANCE;
+/// Leaves those of some sets that are not known, each once.
+fn forget_known(new: &mut Vec<FeasibleSet>, known: &[FeasibleSet]) {
+    let mut seen: BTreeSet<&[u16]> = known.iter().map(|set| set.types.as_slice()).collect();
+    let is_new: Vec<bool> = new.iter().map(|set| seen.insert(&set.types)).collect();
+    let mut is_new = is_new.into_iter();
+    new.retain(|_| is_new.next().unwrap_or(false));
+}
+
+/// The dearest of all co-locations, and for each type the dearest with it that costs more than `enough`.
+fn dearest(all: &[FeasibleSet], prices: &[f64], enough: f64) -> Priced {
     let mut highest = enough;
     let mut dearest: Vec<(f64, usize)> = vec![(enough, usize::MAX); prices.len()];
     for (index, set) in all.iter().enumerate() {
@@ -157,7 +200,9 @@ fn dual(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<f64>> {
         problem.add_constraint(&terms, ComparisonOp::Le, 1.0);
     }
     let solution = solved(&problem)?;
-    Some(prices.iter().map(|price| solution.var_value(*price).max(0.0)).collect())
+    // What costs next to nothing is left out of searches, and must not count.
+    let price = |price| Some(solution.var_value(price)).filter(|p| *p > LEAST_PRICE).unwrap_or(0.0);
+    Some(prices.into_iter().map(price).collect())
 }
 
 /// How often each set is used when only some of the sets may be.
@@ -252,3 +297,5 @@ mod tests {
         assert_eq!(copies(&set), [(1, 2.0), (4, 1.0)]);
     }
 }
+
+static T0: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);

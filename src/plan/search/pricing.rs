@@ -23,16 +23,22 @@ const MOST_STEPS: u64 = 300;
 /// The same where members feel each other only through sums: steps are quicker then.
 const MOST_QUICK_STEPS: u64 = 3_000;
 
-/// An exhaustive search looks at so many first types together, and ends with the first that find something.
+/// Types with lower prices are left out of searches: a bound must not count them.
+pub(in crate::plan) const LEAST_PRICE: f64 = 1e-9;
+
+/// An exhaustive search looks at so many first types together.
 const ROOTS: usize = 32;
+
+/// It ends early when it has found so many co-locations that are too dear.
+const FOUND: usize = 200;
 
 /// How thorough a search is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plan) enum Effort {
     /// It gives up after some steps.
     Quick,
-    /// It goes on to the end where that can be reached.
-    Exhaustive,
+    /// It goes on to the end where that can be reached, in about so many steps.
+    Exhaustive(u64),
 }
 
 /// What is known of the types once and for all.
@@ -81,6 +87,12 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Self { request, types, relaxed: None, weights, whole }
     }
 
+    /// Prices that no co-location exceeds: the least shares as parts of a GPU.
+    pub(in crate::plan) fn least_prices(&self) -> Vec<f64> {
+        let price = |t: &Type| f64::from(t.least()) / f64::from(self.whole);
+        self.types.iter().map(price).collect()
+    }
+
     /// Whether an exhaustive search is one that ends.
     pub(in crate::plan) fn can_be_exhaustive(&self) -> bool {
         self.relaxed.is_some()
@@ -113,15 +125,22 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Some(listed?.into_iter().flatten().collect())
     }
 
-    /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
-    pub(in crate::plan) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+    /// Finds the dearest co-locations; those that cost no more than `enough` do not interest. Counts the steps that
+    /// it takes where members feel each other only through sums.
+    pub(in crate::plan) fn price(
+        &self,
+        prices: &[f64],
+        enough: f64,
+        effort: Effort,
+        steps: &mut u64,
+    ) -> Priced {
         if let Some(relaxed) = &self.relaxed {
-            return self.price_relaxed(relaxed, prices, enough, effort);
+            return self.price_relaxed(relaxed, prices, enough, effort, steps);
         }
         let tables: Vec<Table> = (1..=self.weights.len())
             .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
             .collect();
-        let results: Vec<(bool, f64, Option<FeasibleSet>)> = (0..prices.len())
+        let results: Vec<(bool, f64, Vec<FeasibleSet>)> = (0..prices.len())
             .into_par_iter()
             .map_init(
                 || ShareFitter::new(self.request),
@@ -136,7 +155,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                         path: Vec::new(),
                     };
                     let finished = tables.iter().all(|table| search.root(fitter, table, root));
-                    (finished, search.best, search.found)
+                    (finished, search.best, search.found.into_iter().collect())
                 },
             )
             .collect();
@@ -149,55 +168,49 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         prices: &[f64],
         enough: f64,
         effort: Effort,
+        steps: &mut u64,
     ) -> Priced {
         let knapsacks = relaxed.knapsacks(prices);
         let most = knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0);
-        let steps = if effort == Effort::Quick { MOST_QUICK_STEPS } else { u64::MAX };
-        let mut results: Vec<(bool, f64, Option<FeasibleSet>)> = Vec::new();
+        let (in_all, for_each, together) = match effort {
+            Effort::Quick => (u64::MAX, MOST_QUICK_STEPS, most.max(1)),
+            Effort::Exhaustive(steps) => (steps, steps, ROOTS),
+        };
+        let mut taken = 0;
+        let mut results: Vec<(bool, f64, Vec<FeasibleSet>)> = Vec::new();
         let roots: Vec<usize> = (0..most).collect();
         // What some roots find changes the prices, before others are searched in vain.
-        for roots in roots.chunks(if effort == Effort::Quick { most.max(1) } else { ROOTS }) {
+        for roots in roots.chunks(together) {
             let of_roots: Vec<_> = roots
                 .par_iter()
-                .map_init(
-                    || ShareFitter::new(self.request),
-                    |fitter, &root| {
-                        let mut search = relaxed::Search::new(relaxed, steps, enough);
-                        let mut works = |types: &[usize]| works(fitter, self.types, types);
-                        let finished =
-                            knapsacks.iter().all(|table| search.root(table, root, &mut works));
-                        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
-                        let set = search.found.map(|types| FeasibleSet {
-                            types: types.iter().map(index).collect(),
-                            total: 0,
-                        });
-                        (finished, search.best, set)
-                    },
-                )
+                .map(|&root| {
+                    let mut search = relaxed::Search::new(relaxed, for_each, enough);
+                    let finished = knapsacks.iter().all(|table| search.root(table, root));
+                    let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+                    let set = |types: Vec<usize>| FeasibleSet {
+                        types: types.iter().map(index).collect(),
+                        total: 0,
+                    };
+                    let sets: Vec<_> = search.found.into_iter().map(set).collect();
+                    (for_each - search.steps, (finished, search.best, sets))
+                })
                 .collect();
-            results.extend(of_roots);
-            if results.iter().any(|(_, _, found)| found.is_some()) && results.len() < most {
-                results.push((false, enough, None));
+            taken += of_roots.iter().map(|(taken, _)| taken).sum::<u64>();
+            results.extend(of_roots.into_iter().map(|(_, result)| result));
+            let found: usize = results.iter().map(|(_, _, found)| found.len()).sum();
+            if (found > FOUND || taken > in_all) && results.len() < most {
+                results.push((false, enough, Vec::new()));
                 break;
             }
         }
+        *steps += taken;
         Priced::of(results, enough)
     }
 }
 
-/// Whether types can share a GPU, with any of their batch sizes.
-fn works(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[usize]) -> bool {
-    let mut ways = vec![Way::default()];
-    for (place, &next) in set.iter().enumerate() {
-        let rest: u32 = set[place + 1..].iter().map(|&t| types[t].least()).sum();
-        ways = extend(fitter, types, &ways, next, fitter.whole().saturating_sub(rest));
-    }
-    !ways.is_empty()
-}
-
 impl Priced {
     /// From whether each part of a search finished, its best price, and what costs so much.
-    fn of(results: Vec<(bool, f64, Option<FeasibleSet>)>, enough: f64) -> Self {
+    fn of(results: Vec<(bool, f64, Vec<FeasibleSet>)>, enough: f64) -> Self {
         let mut priced = Self { highest: Some(enough), sets: Vec::new() };
         for (finished, best, set) in results {
             priced.highest = priced.highest.filter(|_| finished).map(|highest| highest.max(best));
@@ -223,7 +236,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(weights: &[u32], prices: &[f64], members: usize, whole: u32) -> Self {
         let mut order: Vec<usize> =
-            (0..prices.len()).filter(|&t| prices[t] > 1e-9 && weights[t] <= whole).collect();
+            (0..prices.len()).filter(|&t| prices[t] > LEAST_PRICE && weights[t] <= whole).collect();
         let density = |t: usize| prices[t] / f64::from(weights[t]);
         order.sort_by(|&a, &b| density(b).total_cmp(&density(a)).then(a.cmp(&b)));
         let units = whole as usize;
