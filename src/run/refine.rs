@@ -20,7 +20,7 @@ use super::{RunError, Study};
 use crate::domain::{CoLocation, Infeasible, Placement, Plan, WorkloadName};
 use crate::metrics::WorkloadSummary;
 use crate::plan::{Needs, Replicas, Requirement, plan_for_needs};
-use crate::report::StrategyResult;
+use crate::results::StrategyResult;
 use crate::units::{BatchSize, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
 
@@ -55,7 +55,8 @@ pub struct RefinedNeed {
 /// A plan that was adjusted by simulation.
 #[derive(Debug, Clone)]
 pub struct Refined {
-    /// The plan; without replicas, its bound is the number of GPUs below which the target is out of reach.
+    /// The plan. It has no bound: attainment is found by simulation with one seed, and nothing is proven of plans
+    /// that were not simulated.
     pub plan: Plan,
     /// What became of it.
     pub result: StrategyResult,
@@ -87,7 +88,7 @@ impl Study {
         let first_needs = needs.clone();
         let whole = request.predictor().kind().units;
         let mut rounds = 0;
-        let (mut plan, result, met) = loop {
+        let (plan, result, met) = loop {
             rounds += 1;
             let plan = plan_for_needs(&request, &needs, infeasible.clone())?;
             let result = self.simulate(&plan)?;
@@ -104,13 +105,6 @@ impl Study {
             if !missed || rounds == MOST_ROUNDS {
                 break (plan, result, !missed);
             }
-        };
-        plan.bound = match self.scenario().plan.replicas {
-            Replicas::Forbidden => {
-                let bound = plan_for_needs(&request, &first_needs, infeasible)?.bound;
-                bound.map(|bound| share_bound(&first_needs, f64::from(whole.get()), bound))
-            }
-            Replicas::Allowed => None,
         };
         let needs = self.described(&first_needs, &result);
         Ok(Refined { plan, result, needs, met, rounds })
@@ -244,31 +238,4 @@ fn attained_pct(summary: &WorkloadSummary) -> f64 {
         return 0.0;
     }
     100.0 - summary.slo_violation_pct.unwrap_or(0.0)
-}
-
-/// The least shares alone, added up: a number of GPUs that does not rest on how neighbours were predicted.
-fn share_bound(
-    needs: &[Option<Needs>],
-    whole: f64,
-    other: crate::domain::GpuBound,
-) -> crate::domain::GpuBound {
-    let least = |needs: &Needs| {
-        let share = needs.options.iter().map(|option| option.least.get()).min().unwrap_or(0);
-        f64::from(share) / whole
-    };
-    let fractional_gpus: f64 = needs.iter().flatten().map(least).sum();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and ≥ 0")]
-    let gpus = (fractional_gpus - 1e-6).ceil().max(0.0) as usize;
-    crate::domain::GpuBound {
-        gpus,
-        fractional_gpus,
-        method: crate::domain::BoundMethod::ShareSum,
-        least_total_sm: None,
-        least_cost_per_hour: None,
-        note: format!(
-            "least shares with which each workload reaches the target alone in simulation, added up; packing them \
-             by predicted service needs at least {}",
-            other.gpus
-        ),
-    }
 }

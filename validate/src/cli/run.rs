@@ -10,11 +10,11 @@ use crate::measure::Warning;
 use crate::run::{keep_run, standby_specs};
 use anyhow::{Context, bail};
 use clap::Args;
+use igniter::arrivals::ArrivalError;
 use igniter::domain::WorkloadName;
-use igniter::report::{Existing, Manifest, OutputDir};
+use igniter::results::{Existing, Manifest, OutputDir};
 use igniter::run::Study;
 use igniter::sim::ControllerSpec;
-use igniter::workload::ArrivalError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -12,11 +12,11 @@ use crate::measure::{
 use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
 use crate::{clock, life};
 use anyhow::Context;
+use igniter::arrivals::{GeneratedArrivals, Turns};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::run::Study;
 use igniter::sim::TimeoutAction;
 use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
-use igniter::workload::{GeneratedArrivals, Turns};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use super::{Sample, element_size, unit_shape};
 use crate::client::ModelInfo;
+use igniter::arrivals::{Purpose, stream};
 use igniter::domain::{NameError, WorkloadName};
-use igniter::workload::{Purpose, stream};
 use rand::RngExt;
 
 /// Random tensors for one request, the same for the same seed and name: numbers from 0 to 1, small integers,

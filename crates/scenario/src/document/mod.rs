@@ -1,0 +1,326 @@
+//! A scenario before it is checked: files laid over each other, and single values set.
+//!
+//! `extends` names the file that a scenario builds upon (or several, of which later ones win). Tables are merged key by
+//! key, workloads by their names, all other values replace those below. A sweep then sets values by
+//! dotted paths and checks the outcome.
+
+mod node;
+mod path;
+
+pub(super) use node::Origin;
+
+use super::reader::{Place, Problems, Rule};
+use super::suggest::nearest;
+use super::{Scenario, ScenarioError, source};
+use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+const EXTENDS: Rule<'_> = Rule {
+    allowed: "the path of a scenario file, relative to this one, or an array of such paths",
+    fix: "write for example extends = \"paper-12.toml\"",
+};
+/// How many files may build upon each other.
+const DEEPEST: usize = 16;
+
+/// A scenario that can still be changed.
+///
+/// ```
+/// use igniter::scenario::Document;
+/// use std::path::Path;
+///
+/// let mut document = Document::load(Path::new("scenarios/motivating-3.toml"))?;
+/// document.set("workload.W1.rate_rps", 250)?;
+/// document.set("arrival", toml::toml! { process = "gamma" cv = 2 })?;
+/// document.set("slo_scale", 1.5)?;
+/// let scenario = document.scenario()?;
+/// assert_eq!(scenario.workloads[0].workload.rate.get(), 250.0);
+/// assert_eq!(scenario.workloads[0].workload.slo.get(), 22.5);
+/// let error = document.set("workload.W9.rate_rps", 250).unwrap_err().to_string();
+/// assert!(error.contains("there is no workload W9"), "{error}");
+/// # Ok::<(), igniter::scenario::ScenarioError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The files, the one that was asked for first.
+    files: Vec<PathBuf>,
+    /// The text of that file, as long as nothing else is to be minded.
+    alone: Option<String>,
+    entries: Entries,
+    /// Where relative paths in values that are set start.
+    set_from: PathBuf,
+}
+
+impl Document {
+    /// Reads a scenario file with all that it extends. Only what keeps them from being laid over each
+    /// other is checked here.
+    ///
+    /// # Errors
+    /// When a file cannot be read as TOML text, or extends itself.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let mut files = Vec::new();
+        let (entries, text) = read(path, &mut files, &mut Vec::new())?;
+        let alone = (files.len() == 1).then_some(text);
+        Ok(Self { files, alone, entries, set_from: PathBuf::new() })
+    }
+
+    /// The files that it was read from, the one that was asked for first.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The same, where relative paths in values that are set start at a folder: that of the file which sets them.
+    #[must_use]
+    pub fn set_from(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.set_from);
+        self
+    }
+
+    /// Sets one value, in place of any that is there. Whether the value is allowed is only checked by
+    /// [`Document::scenario`].
+    ///
+    /// The path names the key with all tables around it: `seed`, `rate_scale`,
+    /// `engine.interference`, `batching.max_queue_delay_ms`. A workload is named: `workload.W1.rate_rps`, or
+    /// `workload.*.rate_rps` for all; so is a GPU: `gpu.v100.price_per_hour`, or
+    /// `gpu.price_per_hour` for all. `arrival` and keys of it, such as `arrival.cv`, mean the arrivals of all
+    /// workloads. Setting one of `slo_ms` and `slo_x_solo` removes the other.
+    ///
+    /// # Errors
+    /// When the path leads nowhere.
+    pub fn set(&mut self, path: &str, value: impl Into<toml::Value>) -> Result<(), ScenarioError> {
+        let parts = path::parts(path).ok_or_else(|| {
+            self.no_field(
+                path,
+                "this is no path",
+                "keys with dots between them, such as seed or workload.W1.rate_rps",
+            )
+        })?;
+        let node = match parts.last() {
+            Some(key) => Node::set(key, &value.into(), &self.set_from),
+            None => return Err(self.no_field(path, "this is no path", "a key, such as seed")),
+        };
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["workload" | "gpu"] | ["workload", _] => Err(self.no_field(
+                path,
+                "this is a table",
+                "one key of it, such as workload.W1.rate_rps or workload.*.rate_rps",
+            )),
+            ["workload", which, keys @ ..] => {
+                self.set_in_list("workload", which, keys, path, &node)
+            }
+            ["gpu", which, keys @ ..] if !keys.is_empty() => {
+                self.set_in_list("gpu", which, keys, path, &node)
+            }
+            ["gpu", key] => self.set_in_list("gpu", "*", &[*key], path, &node),
+            ["arrival", keys @ ..] => self.set_arrivals(keys, path, &node),
+            keys => set_in(&mut self.entries, keys, &node).map_err(|at| self.no_table(path, &at)),
+        }?;
+        self.alone = None;
+        Ok(())
+    }
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// With everything that is wrong; each problem names the file and line where the value comes from.
+    pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
+        let file = &self.files[0];
+        if let Some(text) = &self.alone {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            return Scenario::checked(Problems::new(text), text, (file, folder), &Path::is_file);
+        }
+        let text = to_text(&self.entries);
+        let problems = Problems::of_document(&text, &self.files, origins(&self.entries));
+        // Paths start at the folder of the file that they were written in, and are resolved already.
+        Scenario::checked(problems, &text, (file, Path::new("")), &Path::is_file)
+    }
+
+    fn set_in_list(
+        &mut self,
+        list: &str,
+        which: &str,
+        keys: &[&str],
+        path: &str,
+        value: &Node,
+    ) -> Result<(), ScenarioError> {
+        let naming = if list == "workload" { "name" } else { "kind" };
+        let named = |node: &Node| node.table()?.get(naming)?.text();
+        let members = self
+            .entries
+            .get_mut(list)
+            .and_then(Node::array_mut)
+            .map(Vec::as_mut_slice)
+            .unwrap_or_default();
+        let names: Vec<String> = members.iter().filter_map(named).collect();
+        let index: Option<usize> = which.parse().ok();
+        let mut found = false;
+        for (i, member) in members.iter_mut().enumerate() {
+            let meant = which == "*"
+                || named(member).as_deref() == Some(which)
+                || (index == Some(i) && !names.iter().any(|name| name == which));
+            let Some(table) = member.table_mut().filter(|_| meant) else { continue };
+            found = true;
+            if let Err(at) = set_in(table, keys, value) {
+                return Err(self.no_table(path, &format!("{list}.{which}.{at}")));
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let what = match nearest(which, &known) {
+            Some(near) => format!("there is no {list} {which} (did you mean {near}?)"),
+            None => format!("there is no {list} {which}"),
+        };
+        Err(self.no_field(path, &what, &format!("{}, or * for all", known.join(", "))))
+    }
+
+    /// Sets (a key of) the arrivals of all workloads: of the default, and of each workload that has its own.
+    fn set_arrivals(
+        &mut self,
+        keys: &[&str],
+        path: &str,
+        value: &Node,
+    ) -> Result<(), ScenarioError> {
+        let workloads = self.entries.get_mut("workload").and_then(Node::array_mut);
+        let workloads: Vec<&mut Entries> =
+            workloads.into_iter().flatten().filter_map(Node::table_mut).collect();
+        if keys.is_empty() {
+            for workload in workloads {
+                workload.remove("arrival");
+            }
+            self.entries.insert("arrival".to_owned(), value.clone());
+            return Ok(());
+        }
+        let mut found = false;
+        for workload in workloads {
+            let Some(own) = workload.get_mut("arrival").and_then(Node::table_mut) else { continue };
+            // Where some workloads are, say, gamma and others constant, `arrival.cv` is of the former.
+            if own.contains_key(keys[0]) {
+                found = true;
+                if let Err(at) = set_in(own, keys, value) {
+                    return Err(self.no_table(path, &format!("arrival.{at}")));
+                }
+            }
+        }
+        let default = self.entries.get_mut("arrival").and_then(Node::table_mut);
+        if let Some(default) = default {
+            found = true;
+            if let Err(at) = set_in(default, keys, value) {
+                return Err(self.no_table(path, &format!("arrival.{at}")));
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let what = format!("no arrivals of the scenario have the key {}", keys[0]);
+        Err(self.no_field(
+            path,
+            &what,
+            "a key that they have; give the scenario for example arrival = { process = \"gamma\", cv = 1 }",
+        ))
+    }
+
+    fn no_table(&self, path: &str, at: &str) -> ScenarioError {
+        self.no_field(path, &format!("{at} is no table"), "keys of tables")
+    }
+
+    fn no_field(&self, field: &str, what: &str, allowed: &str) -> ScenarioError {
+        ScenarioError::NoSuchField {
+            path: self.files[0].clone(),
+            field: field.to_owned(),
+            what: what.to_owned(),
+            allowed: allowed.to_owned(),
+        }
+    }
+}
+
+/// Sets a value in tables, which are made where they are missing; else names what is no table.
+fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String> {
+    match keys {
+        [] => Ok(()),
+        [key] => {
+            make_way(table, key);
+            table.insert((*key).to_owned(), value.clone());
+            Ok(())
+        }
+        [key, rest @ ..] => {
+            let below = table.entry((*key).to_owned()).or_insert_with(|| Node {
+                content: Content::Table(Entries::new()),
+                origin: Origin::Set,
+            });
+            let below = below.table_mut().ok_or_else(|| (*key).to_owned())?;
+            set_in(below, rest, value).map_err(|at| format!("{key}.{at}"))
+        }
+    }
+}
+
+/// Reads a file over all that it extends; `above` are the files that lead here.
+fn read(
+    path: &Path,
+    files: &mut Vec<PathBuf>,
+    above: &mut Vec<PathBuf>,
+) -> Result<(Entries, String), ScenarioError> {
+    let text = source::read_text(path)?;
+    let mut problems = Problems::new(&text);
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    let invalid = |problems: Problems<'_>| ScenarioError::Invalid {
+        path: path.into(),
+        problems: problems.finish(),
+    };
+    if !errors.is_empty() {
+        problems.add_syntax_errors(&errors);
+        return Err(invalid(problems));
+    }
+    files.push(path.to_owned());
+    let layer = Layer::new(&text, files.len() - 1);
+    let mut entries = layer.entries(document.get_ref());
+    let folder = path.parent().unwrap_or(Path::new(""));
+    resolve_paths(&mut entries, folder);
+    let Some(extends) = entries.remove("extends") else { return Ok((entries, text)) };
+
+    let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
+    let place = Place { key: "extends".to_owned(), offset: span.start };
+    let Some(bases) = base_files(&extends) else {
+        problems.add(&place, format!("given {}", &text[span]), EXTENDS);
+        return Err(invalid(problems));
+    };
+    // The same file by another name is the same file.
+    above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+    let mut below = Entries::new();
+    for base in bases {
+        let base = folder.join(base);
+        let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
+        if above.contains(&canonical) || above.len() >= DEEPEST {
+            let what = format!("{} leads back to this file or too deep", base.display());
+            let rule = Rule {
+                allowed: "files that do not extend each other in a circle, at most 16 deep",
+                fix: "remove it here or there",
+            };
+            problems.add(&place, what, rule);
+            return Err(invalid(problems));
+        }
+        let (mut base, _) = read(&base, files, above)?;
+        // Its own name is that of another scenario.
+        base.remove("name");
+        overlay(&mut below, base);
+    }
+    above.pop();
+    overlay(&mut below, entries);
+    Ok((below, text))
+}
+
+fn base_files(extends: &Node) -> Option<Vec<String>> {
+    let files = match &extends.content {
+        Content::Leaf(_) => vec![extends.text()?],
+        Content::Array(array) => array.iter().map(Node::text).collect::<Option<_>>()?,
+        Content::Table(_) => return None,
+    };
+    files
+        .iter()
+        .all(|file: &String| !file.is_empty())
+        .then_some(files)
+        .filter(|files| !files.is_empty())
+}

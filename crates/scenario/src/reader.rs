@@ -1,0 +1,430 @@
+//! Walks parsed TOML and collects every problem on the way instead of stopping at the first.
+
+use super::document::Origin;
+use super::error::Problem;
+use super::suggest::nearest;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+/// Where something stands in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The key path.
+    pub(super) key: String,
+    /// The byte offset of the value.
+    pub(super) offset: usize,
+}
+
+/// What was read for a key.
+#[derive(Debug, Clone)]
+pub(super) enum Read<T> {
+    /// The key is not there, and need not be.
+    Absent,
+    /// The key is there with a value that was reported, or was missing and reported.
+    Bad,
+    /// A value that obeys the rules of its key.
+    Given(T, Place),
+}
+
+impl<T> Read<T> {
+    /// The value, or the default for an absent key; nothing when a problem was reported.
+    pub(super) fn or(self, default: T) -> Option<T> {
+        match self {
+            Self::Absent => Some(default),
+            Self::Bad => None,
+            Self::Given(value, _) => Some(value),
+        }
+    }
+
+    /// The value where there is one.
+    pub(super) fn given(self) -> Option<T> {
+        match self {
+            Self::Given(value, _) => Some(value),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+
+    /// Another type of the same value. `None` cannot come from a value that obeys its rule.
+    pub(super) fn convert<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Read<U> {
+        match self {
+            Self::Absent => Read::Absent,
+            Self::Bad => Read::Bad,
+            Self::Given(value, place) => {
+                convert(value).map_or(Read::Bad, |value| Read::Given(value, place))
+            }
+        }
+    }
+
+    /// This where it says anything, else the other: how one table overrides another key by key.
+    pub(super) fn overriding(self, other: Self) -> Self {
+        match self {
+            Self::Absent => other,
+            spoken => spoken,
+        }
+    }
+}
+
+/// Whether a key may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    Optional,
+}
+
+/// What may stand at a key, and what to tell a user who wrote something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule<'r> {
+    pub(super) allowed: &'r str,
+    pub(super) fix: &'r str,
+}
+
+/// All problems found so far in one text.
+#[derive(Debug)]
+pub(super) struct Problems<'t> {
+    text: &'t str,
+    line_starts: Vec<usize>,
+    found: Vec<Problem>,
+    /// Where the text was put together from others.
+    sources: Option<Sources<'t>>,
+    /// Every key that was asked for, if that is wanted.
+    seen: Option<Vec<Seen>>,
+}
+
+/// A key that the reader asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// The key path of its table, and its name.
+    pub(super) table: String,
+    pub(super) key: String,
+    pub(super) kind: SeenKind,
+    pub(super) required: bool,
+    pub(super) allowed: String,
+    pub(super) fix: String,
+}
+
+/// What is known of the values of a key.
+#[derive(Debug, Clone)]
+pub(super) enum SeenKind {
+    Number { least: f64, above: bool, most: f64 },
+    Whole { least: u64, most: u64 },
+    Words(Vec<&'static str>),
+    NumberOr { least: f64, most: f64, word: &'static str },
+    Other,
+}
+
+impl Seen {
+    /// Adds what another look at the same key knows.
+    pub(super) fn merge(&mut self, other: Self) {
+        if matches!(self.kind, SeenKind::Other) {
+            self.kind = other.kind;
+        }
+        if self.allowed.is_empty() {
+            (self.allowed, self.fix) = (other.allowed, other.fix);
+        }
+        self.required |= other.required;
+    }
+}
+
+/// Where each value of a text comes from.
+#[derive(Debug)]
+struct Sources<'t> {
+    files: &'t [PathBuf],
+    origins: BTreeMap<String, Origin>,
+}
+
+impl<'t> Sources<'t> {
+    /// The file and the line of a key path, or of the nearest table around it that is anywhere.
+    fn find(&self, key: &str) -> (&'t Path, usize) {
+        let mut key = key;
+        loop {
+            match self.origins.get(key) {
+                Some(&Origin::File { file, line }) => return (&self.files[file], line),
+                Some(Origin::Set) => return (&self.files[0], 0),
+                None => match key.rfind(['.', '[']) {
+                    Some(end) => key = &key[..end],
+                    None => return (&self.files[0], 1),
+                },
+            }
+        }
+    }
+}
+
+impl<'t> Problems<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let line_starts = line_starts(text);
+        Self { text, line_starts, found: Vec::new(), sources: None, seen: None }
+    }
+
+    /// As [`Problems::new`], for a text put together from files; `origins` says where the value of each
+    /// key path was written.
+    pub(super) fn of_document(
+        text: &'t str,
+        files: &'t [PathBuf],
+        origins: BTreeMap<String, Origin>,
+    ) -> Self {
+        Self { sources: Some(Sources { files, origins }), ..Self::new(text) }
+    }
+
+    /// As [`Problems::new`], and remembers every key that is asked for.
+    pub(super) fn recording(text: &'t str) -> Self {
+        Self { seen: Some(Vec::new()), ..Self::new(text) }
+    }
+
+    /// Every key that was asked for, in that order.
+    pub(super) fn seen(self) -> Vec<Seen> {
+        self.seen.unwrap_or_default()
+    }
+
+    /// Remembers a key, if that is wanted.
+    pub(super) fn note(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        kind: SeenKind,
+        required: bool,
+        rule: Rule<'_>,
+    ) {
+        let Some(seen) = &mut self.seen else { return };
+        let entry = Seen {
+            table: table.place.key.clone(),
+            key: key.to_owned(),
+            kind,
+            required,
+            allowed: rule.allowed.to_owned(),
+            fix: rule.fix.to_owned(),
+        };
+        match seen.iter_mut().find(|known| known.table == entry.table && known.key == entry.key) {
+            Some(known) => known.merge(entry),
+            None => seen.push(entry),
+        }
+    }
+
+    /// Notes a problem.
+    pub(super) fn add(&mut self, place: &Place, what: impl Into<String>, rule: Rule<'_>) {
+        let (file, line) = self.origin(place);
+        self.found.push(Problem {
+            file: file.map(Path::to_owned),
+            line,
+            key: place.key.clone(),
+            what: what.into(),
+            allowed: rule.allowed.to_owned(),
+            fix: rule.fix.to_owned(),
+        });
+    }
+
+    /// Notes what makes the text no TOML, at most once a line: an error often drags others behind it.
+    pub(super) fn add_syntax_errors(&mut self, errors: &[toml::de::Error]) {
+        let rule = Rule { allowed: "TOML 1.1 (https://toml.io)", fix: "correct the line" };
+        let mut last_line = None;
+        for error in errors {
+            let offset = error.span().map_or(self.text.len(), |span| span.start);
+            let line = self.line(offset);
+            if last_line.replace(line) != Some(line) {
+                let place = Place { key: String::new(), offset };
+                self.add(&place, format!("not TOML: {}", error.message()), rule);
+            }
+        }
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Where something was written: the line, and the file where it is not the scenario's own.
+    pub(super) fn origin(&self, place: &Place) -> (Option<&'t Path>, usize) {
+        let Some(sources) = &self.sources else { return (None, self.line(place.offset)) };
+        let (file, line) = sources.find(&place.key);
+        ((file != sources.files[0]).then_some(file), line)
+    }
+
+    /// The line of a byte, from 1.
+    fn line(&self, offset: usize) -> usize {
+        line_of(&self.line_starts, offset)
+    }
+
+    /// `given …` with the source text of a value, on one line and not too long.
+    fn given(&self, span: Range<usize>) -> String {
+        const LONGEST: usize = 60;
+        let source = self.text.get(span).unwrap_or_default();
+        let mut shown: String =
+            source.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if source.chars().nth(LONGEST).is_some() {
+            shown.push('…');
+        }
+        format!("given {shown}")
+    }
+
+    /// All problems in the order of their lines, each once.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        self.found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.found.dedup();
+        self.found
+    }
+}
+
+/// Where each line of a text starts, in bytes.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+}
+
+/// The line of a byte, from 1.
+pub(super) fn line_of(line_starts: &[usize], offset: usize) -> usize {
+    line_starts.partition_point(|&start| start <= offset)
+}
+
+/// A table of the file, and which of its keys the reader asked for.
+///
+/// Whatever is left when [`Table::finish`] is called is an unknown key.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    entries: &'a DeTable<'a>,
+    place: Place,
+    known: Vec<&'static str>,
+}
+
+/// One value of a table or an array.
+#[derive(Debug, Clone)]
+pub(super) struct Field<'a> {
+    pub(super) value: &'a DeValue<'a>,
+    pub(super) place: Place,
+    span: Range<usize>,
+}
+
+impl<'a> Field<'a> {
+    fn new(key: String, value: &'a Spanned<DeValue<'a>>) -> Self {
+        let span = value.span();
+        Self { value: value.get_ref(), place: Place { key, offset: span.start }, span }
+    }
+
+    /// Reports that the value breaks a rule.
+    pub(super) fn refuse<T>(&self, problems: &mut Problems<'_>, rule: Rule<'_>) -> Read<T> {
+        let what = problems.given(self.span.clone());
+        problems.add(&self.place, what, rule);
+        Read::Bad
+    }
+
+    /// The value as a table.
+    pub(super) fn table(&self) -> Option<Table<'a>> {
+        self.value.as_table().map(|entries| Table::new(entries, self.place.clone()))
+    }
+
+    /// The elements of the value as an array, each with its position in its key path.
+    pub(super) fn elements(&self) -> Option<Vec<Field<'a>>> {
+        let array: &'a DeArray<'a> = self.value.as_array()?;
+        let key = |i: usize| format!("{}[{i}]", self.place.key);
+        Some(array.iter().enumerate().map(|(i, value)| Field::new(key(i), value)).collect())
+    }
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(entries: &'a DeTable<'a>, place: Place) -> Self {
+        Self { entries, place, known: Vec::new() }
+    }
+
+    /// Where the table itself stands.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The key path of one of its keys.
+    fn key(&self, key: &str) -> String {
+        if self.place.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.key) }
+    }
+
+    /// The value of a key, if it is there. Asking makes the key a known one.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
+        self.known.push(key);
+        self.entries.get(key).map(|value| Field::new(self.key(key), value))
+    }
+
+    /// Reads a key with `convert`, which answers `None` for a value that breaks the rule.
+    pub(super) fn read<T>(
+        &mut self,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        need: Need,
+        rule: Rule<'_>,
+        convert: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
+    ) -> Read<T> {
+        problems.note(self, key, SeenKind::Other, need == Need::Required, rule);
+        match self.field(key) {
+            Some(field) => match convert(field.value) {
+                Some(value) => Read::Given(value, field.place),
+                None => field.refuse(problems, rule),
+            },
+            None if need == Need::Required => {
+                self.missing(problems, key, rule);
+                Read::Bad
+            }
+            None => Read::Absent,
+        }
+    }
+
+    /// Reports a required key that is not there.
+    pub(super) fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: Rule<'_>) {
+        problems.note(self, key, SeenKind::Other, true, rule);
+        let place = Place { key: self.key(key), offset: self.place.offset };
+        problems.add(&place, "missing", rule);
+    }
+
+    /// Reads a key whose value is one of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        problems: &mut Problems<'_>,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Read<T> {
+        let names: Vec<&'static str> = words.iter().map(|&(word, _)| word).collect();
+        let rule = Rule { allowed: &quoted(&names), fix: "write one of them, in quotes" };
+        problems.note(self, key, SeenKind::Words(names.clone()), false, rule);
+        let Some(field) = self.field(key) else { return Read::Absent };
+        let spoken = field.value.as_str();
+        if let Some(&(_, value)) = words.iter().find(|(word, _)| spoken == Some(word)) {
+            return Read::Given(value, field.place);
+        }
+        let fix = match spoken.and_then(|word| nearest(word, &names)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "write one of them, in quotes".to_owned(),
+        };
+        field.refuse(problems, Rule { allowed: &quoted(&names), fix: &fix })
+    }
+
+    /// Reports every key that nobody asked for. `misplaced` may explain one that belongs elsewhere.
+    pub(super) fn finish(
+        self,
+        problems: &mut Problems<'_>,
+        misplaced: impl Fn(&str) -> Option<String>,
+    ) {
+        for key in &self.known {
+            let rule = Rule { allowed: "", fix: "" };
+            problems.note(&self, key, SeenKind::Other, false, rule);
+        }
+        for key in self.entries.keys() {
+            let name: &str = key.get_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let shown: String = name.escape_debug().take(60).collect();
+            let place = Place { key: self.key(&shown), offset: key.span().start };
+            let fix = match (misplaced(name), nearest(name, &self.known)) {
+                (Some(reason), _) => reason,
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => "remove it".to_owned(),
+            };
+            problems.add(
+                &place,
+                "unknown key",
+                Rule { allowed: &self.known.join(", "), fix: &fix },
+            );
+        }
+    }
+}
+
+/// `"a" | "b" | "c"`
+pub(super) fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" | ")
+}
