@@ -8,7 +8,6 @@
 //!
 //! Proofs stand on what [`super::ground`] checks. Where that does not hold, only processes are counted.
 
-use super::strategies::exact::{self, MOST_WORKLOADS};
 use super::ground;
 use super::search::classes;
 use super::search::clock::{Clock, Limit};
@@ -23,6 +22,7 @@ use super::search::pricing::Pricing;
 use super::search::types::{Covered, Type, Types, additive};
 use super::shares::{Seat, ShareFitter};
 use super::sizing::Sizer;
+use super::strategies::exact::{self, MOST_WORKLOADS};
 use super::{Margin, PlanRequest, Replicas};
 use igniter_model::domain::{BoundMethod, GpuBound};
 
@@ -208,8 +208,11 @@ pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
     }
     let note = "for each workload the least share for its rate of any number of replicas, each alone on \
                 a GPU, added up";
-    let covers =
-        covers(request, "any number of placements for each workload, each a part of its rate", Covered::Any);
+    let covers = covers(
+        request,
+        "any number of placements for each workload, each a part of its rate",
+        Covered::Any,
+    );
     by_units_or_processes(request, shares.iter().sum(), shares.len(), note, covers)
 }
 

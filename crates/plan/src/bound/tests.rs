@@ -62,7 +62,10 @@ fn unabridged(request: &PlanRequest<'_>, types: &Types) -> Vec<Type> {
 }
 
 /// The least GPUs of all plans of a request, and all bounds on them.
-fn least_and_bounds(predictor: &IgniterPredictor, workloads: &[Workload]) -> (usize, Vec<GpuBound>) {
+fn least_and_bounds(
+    predictor: &IgniterPredictor,
+    workloads: &[Workload],
+) -> (usize, Vec<GpuBound>) {
     let request = PlanRequest::new(workloads, predictor).unwrap();
     let types = Types::of(&request);
     let singles: Vec<Type> =

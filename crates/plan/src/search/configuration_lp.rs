@@ -18,8 +18,8 @@ use super::super::bound::round_up;
 use super::clock::Clock;
 use super::enumerate::FeasibleSet;
 use super::pricing::{LEAST_PRICE, Priced, Pricing};
-use std::collections::BTreeSet;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
+use std::collections::BTreeSet;
 
 /// Rounds of row generation after which the best bound so far has to do.
 const MOST_ROUNDS: usize = 400;

@@ -32,8 +32,10 @@ pub(crate) fn undominated(
     let Some(first) = offers.first() else { return Vec::new() };
     let scheduling_ms = presences.scheduling_of(first);
     let among = &scheduling_ms[..members.clamp(1, scheduling_ms.len())];
-    let waits =
-        [among.iter().copied().fold(f64::INFINITY, f64::min), among.iter().copied().fold(0.0, f64::max)];
+    let waits = [
+        among.iter().copied().fold(f64::INFINITY, f64::min),
+        among.iter().copied().fold(0.0, f64::max),
+    ];
     let mut stays = vec![true; sizes.len()];
     // Large batch sizes are the likeliest to be superfluous.
     let mut order: Vec<usize> = (0..sizes.len()).collect();

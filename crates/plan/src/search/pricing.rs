@@ -229,10 +229,8 @@ fn search(
         let mut search = relaxed::Search::new(relaxed, prices, steps, enough);
         let finished = knapsacks.iter().all(|table| search.root(table, root));
         let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
-        let set = |types: Vec<usize>| FeasibleSet {
-            types: types.iter().map(index).collect(),
-            total: 0,
-        };
+        let set =
+            |types: Vec<usize>| FeasibleSet { types: types.iter().map(index).collect(), total: 0 };
         let sets = search.found.into_iter().rev().take(KEPT).map(set).collect();
         Found { finished, best: search.best, sets, steps: steps - search.steps }
     };

@@ -298,12 +298,7 @@ struct Fill {
 }
 
 impl<'k> Knapsacks<'k> {
-    fn new(
-        relaxed: &'k Relaxed<'k>,
-        among: &'k Among,
-        members: usize,
-        prices: &'k [f64],
-    ) -> Self {
+    fn new(relaxed: &'k Relaxed<'k>, among: &'k Among, members: usize, prices: &'k [f64]) -> Self {
         let weights = relaxed.weights(among, members, 0);
         let mut order: Vec<usize> = (0..prices.len())
             .filter(|&t| prices[t] > LEAST_PRICE && weights[t] <= relaxed.whole)
@@ -328,8 +323,8 @@ impl<'k> Knapsacks<'k> {
         let level = |levels: &[f64], now: f64| {
             levels.partition_point(|level| *level <= now).saturating_sub(1)
         };
-        let level = level(disturbances, others.disturbance) * powers.len()
-            + level(powers, others.power_w);
+        let level =
+            level(disturbances, others.disturbance) * powers.len() + level(powers, others.power_w);
         self.fills[level].get_or_init(|| self.fill(level))
     }
 
@@ -379,12 +374,7 @@ pub(super) struct Search<'s, 'p> {
 }
 
 impl<'s, 'p> Search<'s, 'p> {
-    pub(super) fn new(
-        relaxed: &'s Relaxed<'p>,
-        prices: &'s [f64],
-        steps: u64,
-        best: f64,
-    ) -> Self {
+    pub(super) fn new(relaxed: &'s Relaxed<'p>, prices: &'s [f64], steps: u64, best: f64) -> Self {
         Self { relaxed, prices, steps, best, found: Vec::new(), members: Vec::new() }
     }
 

@@ -74,16 +74,14 @@ impl Solved {
         let Some(proving) = proving else { return process_count(request, types.count()) };
         let searched = |t: &Type, size: &Sized| t.options.iter().any(|o| o.batch == size.batch);
         let all = types.types.iter().zip(&proving.types);
-        let (gpus, total) = if all
-            .clone()
-            .all(|(t, proven)| proven.options.iter().all(|size| searched(t, size)))
-        {
-            (self.gpus.len(), Some(self.total))
-        } else {
-            // Batch sizes beyond Theorem 1's, which are not planned with, may do with less.
-            let split: Vec<Type> = all.flat_map(|(_, proven)| proven.split()).collect();
-            (solve(request, &split).gpus.len(), None)
-        };
+        let (gpus, total) =
+            if all.clone().all(|(t, proven)| proven.options.iter().all(|size| searched(t, size))) {
+                (self.gpus.len(), Some(self.total))
+            } else {
+                // Batch sizes beyond Theorem 1's, which are not planned with, may do with less.
+                let split: Vec<Type> = all.flat_map(|(_, proven)| proven.split()).collect();
+                (solve(request, &split).gpus.len(), None)
+            };
         #[expect(clippy::cast_precision_loss, reason = "a handful of GPUs")]
         let fractional_gpus = gpus as f64;
         GpuBound {

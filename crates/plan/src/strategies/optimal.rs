@@ -16,7 +16,6 @@
 use crate::bound::{
     self, Proving, most_types, of_exact_types, or_cut, process_count, share_sum, stronger,
 };
-use crate::strategies::exact::{self, MOST_WORKLOADS};
 use crate::search::clock::Clock;
 use crate::search::configuration_lp::{LpResult, Proof};
 use crate::search::enumerate::best_seats;
@@ -25,6 +24,7 @@ use crate::search::local::{Choices, improve};
 use crate::search::packing::{Bin, Packer};
 use crate::search::types::{Type, Types, seats};
 use crate::shares::{Seat, ShareFitter, into_plan, total};
+use crate::strategies::exact::{self, MOST_WORKLOADS};
 use crate::{PlanRequest, Replicas, Strategy, replicas};
 use igniter_model::domain::{GpuBound, Plan};
 use rayon::prelude::*;
