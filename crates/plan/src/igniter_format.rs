@@ -11,6 +11,7 @@ use igniter_model::domain::{CoLocation, GpuKind, ModelName, Placement, Plan, Wor
 use igniter_model::rules::{execution_budget, slo_of_budget};
 use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmPercent};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One GPU. Unknown keys are allowed: versions of the artifact differ in what else they write.
 #[derive(Debug, Serialize, Deserialize)]
