@@ -40,7 +40,7 @@ const MOST_TYPES: usize = 70;
 const MOST_ADDITIVE_TYPES: usize = 150;
 
 /// Distinct workloads make at most this many classes: more prove more, and take longer.
-const MOST_CLASSES: usize = 350;
+const MOST_CLASSES: usize = 360;
 
 /// Of more types than this, so few classes lose more than cutting stock does.
 const MOST_CLASSED_TYPES: usize = 2_000;

@@ -10,10 +10,10 @@ use igniter_model::units::{Milliseconds, RequestsPerSecond};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How many random requests are tried: `IGNITER_BOUND_CASES`, or 10,000 with `IGNITER_FULL_TESTS`, or 256.
+/// How many random requests are tried: `IGNITER_BOUND_CASES`, or 1,000 with `IGNITER_FULL_TESTS`, or 256.
 fn cases() -> u64 {
     let asked = std::env::var("IGNITER_BOUND_CASES").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if std::env::var_os("IGNITER_FULL_TESTS").is_some() { 10_000 } else { 256 })
+    asked.unwrap_or(if std::env::var_os("IGNITER_FULL_TESTS").is_some() { 1_000 } else { 256 })
 }
 
 fn workload(number: usize, model: &str, slo_ms: f64, rate_rps: f64) -> Workload {
