@@ -14,6 +14,9 @@ struct BoundJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     least_cost_per_hour: Option<f64>,
     note: Option<String>,
+    covers: Option<String>,
+    /// Workloads that cannot be served and are left out.
+    infeasible: usize,
 }
 
 pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
@@ -22,6 +25,11 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
         Some(request) => Some(lower_bound(&request)),
         // With several kinds, the bound comes with a plan.
         None => study.plan(strategy("optimal")?.as_ref()).bound,
+    };
+    // The quickest of the strategies that leave out just what no GPU can serve.
+    let infeasible = match study.request() {
+        Some(_) => study.plan(strategy("dedicated")?.as_ref()).infeasible.len(),
+        None => 0,
     };
     if args.print.json {
         output::print_json(&BoundJson {
@@ -33,23 +41,30 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
                 .and_then(|b| b.least_cost_per_hour)
                 .map(|c| c.get()),
             note: bound.as_ref().map(|b| b.note.clone()),
+            covers: bound.as_ref().map(|b| b.covers.clone()),
+            infeasible,
         })?;
     } else if !args.print.quiet {
-        let text = bound.map_or_else(
+        let mut text = bound.map_or_else(
             || "nothing is proven".to_owned(),
             |bound| {
                 let cost = bound.least_cost_per_hour.map_or_else(String::new, |cost| {
                     format!(", and none costs less than {:.2} $/h", cost.get())
                 });
                 format!(
-                    "no plan uses fewer than {} ({:.3} before rounding up){cost}\nproof: {}: {}",
+                    "no plan uses fewer than {} ({:.3} before rounding up){cost}\nof {}\nproof: {}: {}",
                     super::planning::gpus(bound.gpus),
                     bound.fractional_gpus,
+                    bound.covers,
                     bound.method.as_str(),
                     bound.note
                 )
             },
         );
+        if infeasible > 0 {
+            let all = study.workloads().len();
+            text += &format!("\n{infeasible} of {all} workloads cannot be served and are left out");
+        }
         output::print(&text)?;
     }
     Ok(Outcome::Done)

@@ -8,11 +8,13 @@ use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
 use crate::plan::{
-    Forecast, PlanFile, ServerForecast, explain, lower_bound, plan_json, write_igniter_plan,
+    Forecast, PlanFile, PlanRequest, ServerForecast, explain, lower_bound, plan_json,
+    write_igniter_plan,
 };
 use crate::run::{Overrides, Refined, Study};
 use anyhow::bail;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// For more workloads a bound may take seconds: those of strategies that prove none are left to `igniter bound`.
 const MOST_BOUNDED: usize = 14;
@@ -57,11 +59,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }
     let mut planned = planner.plan(&study)?;
-    // Of refined plans with replicas nothing is proven: half of the SLO is not what they go by.
-    if let (None, None, Some(request)) = (&planned.refined, &planned.plan.bound, study.request())
-        && study.workloads().len() <= MOST_BOUNDED
-    {
-        planned.plan.bound = Some(lower_bound(&request));
+    // Refined plans and those of queues go by other rules than those that these bounds speak of.
+    if let (None, false, Some(request)) = (&planned.refined, by_queues, study.request()) {
+        improve_bound(&mut planned.plan, &request);
     }
     let plan = &planned.plan;
     let violations: Vec<String> = study.check(plan).iter().map(ToString::to_string).collect();
@@ -105,6 +105,20 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::of(passed))
 }
 
+/// Puts what `igniter bound` proves in the place of a weaker bound, where that takes seconds at most or the strategy is
+/// one of those that take their time.
+fn improve_bound(plan: &mut Plan, request: &PlanRequest<'_>) {
+    let is_met = plan.bound.as_ref().is_some_and(|bound| plan.gpus.len() <= bound.gpus);
+    let few = request.workloads().len() <= MOST_BOUNDED;
+    if is_met || !(few || plan.strategy == "optimal") {
+        return;
+    }
+    let better = lower_bound(request);
+    if plan.bound.as_ref().is_none_or(|known| known.gpus < better.gpus) {
+        plan.bound = Some(better);
+    }
+}
+
 /// `2 v100 + 1 t4`, or `v100` where there is one kind.
 fn kinds(plan: &Plan, study: &Study) -> String {
     let kinds = study.kinds();
@@ -119,8 +133,9 @@ fn kinds(plan: &Plan, study: &Study) -> String {
 fn described(planned: &Planned, study: &Study, violations: &[String]) -> String {
     let plan = &planned.plan;
     let several = study.kinds().len() > 1;
+    let by_name: BTreeMap<_, _> = study.workloads().iter().map(|w| (&w.name, w)).collect();
     let rows = plan.placements().map(|(gpu, p)| {
-        let workload = study.workloads().iter().find(|w| w.name == p.workload);
+        let workload = by_name.get(&p.workload);
         let (slo, rate) = workload.map_or((0.0, 0.0), |w| (w.slo.get(), w.rate.get()));
         let kind = &plan.gpus[gpu].kind;
         let units = study.kinds().iter().find(|k| k.name == *kind).map(|k| k.units);
@@ -159,8 +174,18 @@ fn described(planned: &Planned, study: &Study, violations: &[String]) -> String 
         kinds(plan, study),
         plan.cost_per_hour(&study.kinds()).get(),
         output::table(&header, rows),
-        bound_text(plan, study),
+        match planned.refined {
+            Some(_) => "found by simulation: nothing is proven about other plans".to_owned(),
+            None => bound_text(plan, study),
+        },
     );
+    if !plan.infeasible.is_empty() {
+        text += &format!(
+            "\n{} of {} workloads cannot be served and are left out",
+            plan.infeasible.len(),
+            study.workloads().len()
+        );
+    }
     for infeasible in &plan.infeasible {
         text += &format!("\ninfeasible: {}: {}", infeasible.workload, infeasible.reason);
         for fix in &infeasible.fixes {

@@ -148,24 +148,30 @@ impl Planner {
     }
 }
 
-/// What a bound says of a plan, in one line.
+/// What a bound says of a plan, and of which plans it speaks.
 pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
     let Some(bound) = &plan.bound else {
         return "this strategy proves no bound; `igniter bound` does".to_owned();
     };
+    let covers = &bound.covers;
     let cost = bound.least_cost_per_hour.filter(|_| study.kinds().len() > 1);
     if let Some(least) = cost {
         let gap = plan.cost_gap_pct(&study.kinds()).unwrap_or(0.0);
         let how = if bound.method == BoundMethod::Exhaustive { "proven cheapest" } else { "bound" };
-        return format!("{how}: no plan costs less than {:.2} $/h (gap {gap:.1} %)", least.get());
+        return format!(
+            "{how}: no plan costs less than {:.2} $/h (gap {gap:.1} %)\nof {covers}",
+            least.get()
+        );
     }
     let gap = plan.gap_pct().unwrap_or(0.0);
+    let keeps = study.check(plan).is_empty();
     let so = match plan.gpus.len().cmp(&bound.gpus) {
-        Ordering::Less => "this plan has fewer, so it violates an SLO".to_owned(),
-        Ordering::Equal => "proven optimal".to_owned(),
+        Ordering::Less => "fewer mean that this plan does not keep what it promises".to_owned(),
+        Ordering::Equal if keeps => "proven optimal".to_owned(),
+        Ordering::Equal => "as many, but this plan does not keep what it promises".to_owned(),
         Ordering::Greater => format!("gap {gap:.1} %"),
     };
-    format!("bound: at least {} ({}); {so}", gpus(bound.gpus), method(bound))
+    format!("bound: at least {} ({}); {so}\nof {covers}", gpus(bound.gpus), method(bound))
 }
 
 fn method(bound: &GpuBound) -> String {

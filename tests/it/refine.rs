@@ -42,7 +42,8 @@ fn a_refined_plan_reaches_the_target_where_the_rule_does_not() {
             "{need:?}"
         );
     }
-    assert!(refined.plan.bound.as_ref().unwrap().gpus <= refined.plan.gpus.len());
+    // What half of the SLO proves does not apply, and simulation proves nothing of other plans.
+    assert_eq!(refined.plan.bound, None);
     // The same seed gives the same plan, on any number of threads.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     assert_eq!(pool.install(|| study.refine(99.0)).unwrap().plan, refined.plan);

@@ -1,11 +1,14 @@
 //! Proven lower bounds on the number of GPUs, for any plan of a request.
 //!
-//! All bounds speak of the same plans: batch sizes up to Theorem 1's (a larger batch would wait longer
-//! for its requests than half of the SLO; of those the linear programs try for each workload the two
-//! that need least alone, `exact` tries all), half of the SLO for execution less the margin, the rate plus
-//! the headroom, the process limit, and one placement for each workload unless replicas are allowed.
+//! Each bound says in [`GpuBound::covers`] which plans it speaks of: those with half of the SLO for execution less the
+//! margin, the rate plus the headroom, the process limit, and one placement for each workload unless replicas are
+//! allowed. Where it can be told which batch sizes are superfluous ([`super::search`]) all that were measured are
+//! covered, else those up to Theorem 1's (a larger batch would wait longer for its requests than half of the SLO).
 //! Workloads that no GPU can serve are left out.
+//!
+//! Proofs stand on what [`super::ground`] checks. Where that does not hold, only processes are counted.
 
+use super::ground;
 use super::search::classes;
 use super::search::clock::{Clock, Limit};
 use super::search::configuration_lp::{self, LpResult, Proof};
@@ -16,9 +19,10 @@ use super::search::local::{Choices, improve};
 use super::search::neighbours::weights;
 use super::search::packing::{Bin, Packer};
 use super::search::pricing::Pricing;
-use super::search::types::{Type, Types};
+use super::search::types::{Covered, Type, Types, additive};
 use super::shares::{Seat, ShareFitter};
 use super::sizing::Sizer;
+use super::strategies::exact::{self, MOST_WORKLOADS};
 use super::{Margin, PlanRequest, Replicas};
 use igniter_model::domain::{BoundMethod, GpuBound};
 
@@ -35,19 +39,58 @@ const MOST_TYPES: usize = 70;
 /// sooner then.
 const MOST_ADDITIVE_TYPES: usize = 150;
 
-/// Distinct workloads make at most this many classes. With 150 classes of 1,000 workloads the bound was no stronger
-/// than that of cutting stock; solving for more takes long.
-const MOST_CLASSES: usize = 250;
+/// Distinct workloads make at most this many classes: more prove more, and take longer.
+const MOST_CLASSES: usize = 360;
 
 /// Of more types than this, so few classes lose more than cutting stock does.
 const MOST_CLASSED_TYPES: usize = 2_000;
 
 /// How many types the configuration LP is solved for.
 pub(super) fn most_types(request: &PlanRequest<'_>) -> usize {
-    match request.options().margin {
-        Margin::Percent(_) if request.predictor().additive().is_some() => MOST_ADDITIVE_TYPES,
-        _ => MOST_TYPES,
+    if additive(request).is_some() { MOST_ADDITIVE_TYPES } else { MOST_TYPES }
+}
+
+/// What proofs about the plans of a request look at.
+pub(super) struct Proving {
+    /// The request's types, in their order, with the batch sizes that matter.
+    pub types: Vec<Type>,
+    /// The plans that are spoken of.
+    pub covers: String,
+}
+
+impl Proving {
+    /// `None` where nothing holds that a proof could stand on.
+    pub(super) fn new(request: &PlanRequest<'_>, types: &Types) -> Option<Self> {
+        if !ground::holds(request) {
+            return None;
+        }
+        let (types, covered) = types.for_proof(request);
+        let one = "one placement for each workload";
+        Some(Self { types, covers: covers(request, one, covered) })
     }
+}
+
+/// The plans of a request, in words.
+pub(super) fn covers(request: &PlanRequest<'_>, placements: &str, covered: Covered) -> String {
+    let options = request.options();
+    let batches = match covered {
+        Covered::Any => "any measured batch size",
+        Covered::UpToTheorem1 => "batch sizes up to Theorem 1's",
+    };
+    let margin = match options.margin {
+        Margin::Percent(margin) if margin > 0.0 => format!(" less {margin} %"),
+        Margin::Percent(_) => String::new(),
+        Margin::Predictor => " less the predictor's margin".to_owned(),
+    };
+    let headroom = match options.throughput_headroom_pct {
+        headroom if headroom > 0.0 => format!(" and {headroom} % more"),
+        _ => String::new(),
+    };
+    format!(
+        "plans with {placements}, {batches}, a batch latency of at most half of the SLO{margin}, a throughput of the \
+         rate{headroom}, and at most {} processes on a GPU, as predicted",
+        options.process_limit
+    )
 }
 
 /// The strongest lower bound that can be had in seconds: the configuration LP over the types of workloads,
@@ -58,24 +101,43 @@ pub fn lower_bound(request: &PlanRequest<'_>) -> GpuBound {
     if request.options().replicas == Replicas::Allowed {
         return divided_share_sum(request);
     }
-    let types = Types::of(request).narrowed();
-    let by_shares = share_sum(request, &types);
-    if types.types.is_empty() {
-        return by_shares;
-    }
-    let by_lp = if types.types.len() <= most_types(request) {
-        exact_types(request, &types)
-    } else {
-        let packed = sample(request, &types.types);
-        let by_classes = by_classes(request, &types, &packed);
-        match (by_classes, by_cutting_stock(request, &types)) {
-            (Some(a), Some(b)) => Some(if a.gpus >= b.gpus { a } else { b }),
-            (a, b) => a.or(b),
-        }
+    let types = Types::of(request);
+    let Some(proving) = Proving::new(request, &types) else {
+        return process_count(request, types.count());
     };
-    match by_lp {
-        Some(bound) if bound.gpus >= by_shares.gpus => bound,
-        _ => by_shares,
+    if proving.types.is_empty() {
+        return share_sum(request, &proving);
+    }
+    if types.count() <= MOST_WORKLOADS {
+        return exact::solve(request, &types.split()).bound(request, &types, Some(&proving));
+    }
+    if proving.types.len() <= most_types(request) {
+        let by_lp = exact_types(request, &types.narrowed(), &proving);
+        let by_shares = share_sum(request, &proving);
+        return by_lp.map_or_else(|| by_shares.clone(), |lp| stronger(lp, by_shares.clone()));
+    }
+    of_many(request, &proving)
+}
+
+/// The stronger of two bounds.
+pub(super) fn stronger(a: GpuBound, b: GpuBound) -> GpuBound {
+    if a.gpus >= b.gpus { a } else { b }
+}
+
+/// The strongest bound for more types than the configuration LP is solved for.
+fn of_many(request: &PlanRequest<'_>, proving: &Proving) -> GpuBound {
+    let best = or_cut(request, proving, share_sum(request, proving));
+    match by_classes(request, proving, MOST_CLASSES) {
+        Some(classes) => stronger(classes, best),
+        None => best,
+    }
+}
+
+/// The cutting-stock bound, or another where that one is stronger.
+pub(super) fn or_cut(request: &PlanRequest<'_>, proving: &Proving, other: GpuBound) -> GpuBound {
+    match by_cutting_stock(request, proving) {
+        Some(cut) => stronger(cut, other),
+        None => other,
     }
 }
 
@@ -94,7 +156,7 @@ pub(super) fn round_up(fractional: f64) -> usize {
 }
 
 /// A bound on GPUs alone.
-fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String) -> GpuBound {
+fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String, covers: String) -> GpuBound {
     GpuBound {
         gpus: round_up(fractional_gpus),
         fractional_gpus,
@@ -102,15 +164,34 @@ fn gpu_bound(method: BoundMethod, fractional_gpus: f64, note: String) -> GpuBoun
         least_total_sm: None,
         least_cost_per_hour: None,
         note,
+        covers,
     }
 }
 
 /// The least shares added up, and the process limit.
-pub(super) fn share_sum(request: &PlanRequest<'_>, types: &Types) -> GpuBound {
+pub(super) fn share_sum(request: &PlanRequest<'_>, proving: &Proving) -> GpuBound {
+    let types = &proving.types;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
-    let units = types.types.iter().map(|t| f64::from(t.least()) * t.count() as f64).sum();
+    let units = types.iter().map(|t| f64::from(t.least()) * t.count() as f64).sum();
     let shares = "the least shares of all workloads, each alone on a GPU, added up";
-    by_units_or_processes(request, units, types.count(), shares)
+    let count = types.iter().map(Type::count).sum();
+    by_units_or_processes(request, units, count, shares, proving.covers.clone())
+}
+
+/// What is left where nothing holds that a proof could stand on: so many processes in all.
+pub(super) fn process_count(request: &PlanRequest<'_>, processes: usize) -> GpuBound {
+    let covers = match request.options().replicas {
+        Replicas::Allowed => "plans with any number of placements for each workload",
+        Replicas::Forbidden => "plans with one placement for each workload",
+    };
+    let covers =
+        format!("{covers} and at most {} processes on a GPU", request.options().process_limit);
+    let mut bound = by_units_or_processes(request, 0.0, processes, "", covers);
+    bound.note += &format!(
+        "; with predictor {} a workload may gain from its neighbours, so no more is proven",
+        request.predictor().name()
+    );
+    bound
 }
 
 /// The bound for any number of replicas with any parts, and the process limit.
@@ -122,9 +203,17 @@ pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
         .iter()
         .filter_map(|w| sizer.least_divided_share(&request.demand(w)))
         .collect();
+    if !ground::holds(request) {
+        return process_count(request, shares.len());
+    }
     let note = "for each workload the least share for its rate of any number of replicas, each alone on \
                 a GPU, added up";
-    by_units_or_processes(request, shares.iter().sum(), shares.len(), note)
+    let covers = covers(
+        request,
+        "any number of placements for each workload, each a part of its rate",
+        Covered::Any,
+    );
+    by_units_or_processes(request, shares.iter().sum(), shares.len(), note, covers)
 }
 
 /// The stronger of two bounds: so many units in all, or so many processes.
@@ -133,29 +222,33 @@ fn by_units_or_processes(
     units: f64,
     processes: usize,
     units_note: &str,
+    covers: String,
 ) -> GpuBound {
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
     let by_processes = processes as f64 / request.options().process_limit as f64;
     let by_units = units / f64::from(request.predictor().kind().units.get());
-    let (fractional, note) = if by_units >= by_processes {
+    let (fractional, note) = if by_units > by_processes || processes == 0 {
         (by_units, units_note)
     } else {
         (by_processes, "the number of workloads over the process limit")
     };
-    gpu_bound(BoundMethod::ShareSum, fractional, note.to_owned())
+    gpu_bound(BoundMethod::ShareSum, fractional, note.to_owned(), covers)
 }
 
 /// The bound that a solved configuration LP over exact types proves.
-pub(super) fn of_exact_types(lp: &LpResult, types: usize) -> GpuBound {
-    let note = format!("dual prices of {types} types, which no feasible co-location exceeds");
-    gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note)
+pub(super) fn of_exact_types(lp: &LpResult, proving: &Proving) -> GpuBound {
+    let note = format!(
+        "dual prices of {} types, which no feasible co-location exceeds",
+        proving.types.len()
+    );
+    gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note, proving.covers.clone())
 }
 
-fn exact_types(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
-    let start = start(request, &types.types);
+fn exact_types(request: &PlanRequest<'_>, few: &Types, proving: &Proving) -> Option<GpuBound> {
+    let start = start(request, &few.types);
     let clock = Clock::start(None);
-    let lp = solve(request, &types.types, &start, usize::MAX, Proof::Wanted, &clock)?;
-    Some(of_exact_types(&lp, types.types.len()))
+    let lp = solve(request, &proving.types, &start, usize::MAX, Proof::Wanted, &clock)?;
+    Some(of_exact_types(&lp, proving))
 }
 
 /// Solves the configuration LP over types, starting from what the greedy planner makes of them.
@@ -191,14 +284,15 @@ pub(super) fn start(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Bin> {
     bins
 }
 
-/// The bound by the configuration LP over optimistic classes of distinct workloads ([`classes`]), of which
-/// `packed` is a packing of some; `None` where the predictor or the demands do not allow it.
-fn by_classes(request: &PlanRequest<'_>, types: &Types, packed: &[Bin]) -> Option<GpuBound> {
-    let Margin::Percent(_) = request.options().margin else { return None };
-    if types.types.len() > MOST_CLASSED_TYPES {
+/// The bound by the configuration LP over optimistic classes of distinct workloads ([`classes`]); `None` where the
+/// predictor or the demands do not allow it.
+fn by_classes(request: &PlanRequest<'_>, proving: &Proving, most: usize) -> Option<GpuBound> {
+    additive(request)?;
+    if proving.types.len() > MOST_CLASSED_TYPES {
         return None;
     }
-    let classes = classes::optimistic(request, &types.types, packed, MOST_CLASSES)?;
+    let packed = sample(request, &proving.types);
+    let classes = classes::optimistic(request, &proving.types, &packed, most)?;
     let start = start(request, &classes);
     let lp = solve(request, &classes, &start, usize::MAX, Proof::Wanted, &Clock::start(None))?;
     let note = format!(
@@ -206,19 +300,23 @@ fn by_classes(request: &PlanRequest<'_>, types: &Types, packed: &[Bin]) -> Optio
          co-location exceeds",
         classes.len()
     );
-    Some(gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note))
+    Some(gpu_bound(BoundMethod::ConfigurationLp, lp.bound, note, proving.covers.clone()))
 }
 
 /// The bound by cutting stock ([`cutting_stock`]), which any number of types can have.
-pub(super) fn by_cutting_stock(request: &PlanRequest<'_>, types: &Types) -> Option<GpuBound> {
-    let weights = weights(request, &types.types);
-    let mut of_workloads = Vec::with_capacity(types.count());
-    for (t, weights) in types.types.iter().zip(weights) {
+fn by_cutting_stock(request: &PlanRequest<'_>, proving: &Proving) -> Option<GpuBound> {
+    let types = &proving.types;
+    let mut of_workloads = Vec::with_capacity(types.iter().map(Type::count).sum());
+    for (t, weights) in types.iter().zip(weights(request, types)) {
         of_workloads.extend(std::iter::repeat_n(weights, t.count()));
     }
     let whole = request.predictor().kind().units.get();
     let fractional = cutting_stock::bound(&of_workloads, whole)?;
     let note = "dual prices that no filling of a GPU with n workloads exceeds, each with its least share \
                 beside n - 1 of the mildest neighbours";
-    Some(gpu_bound(BoundMethod::CuttingStock, fractional, note.to_owned()))
+    let covers = proving.covers.clone();
+    Some(gpu_bound(BoundMethod::CuttingStock, fractional, note.to_owned(), covers))
 }
+
+#[cfg(test)]
+mod tests;

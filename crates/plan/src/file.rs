@@ -43,6 +43,9 @@ struct BoundFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cost_gap_pct: Option<f64>,
     note: String,
+    /// The plans that the bound speaks of.
+    #[serde(default)]
+    covers: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +145,7 @@ pub fn plan_json(plan: &Plan, kinds: &[&GpuKind]) -> PlanFile {
             gap_pct: plan.gap_pct(),
             cost_gap_pct: plan.cost_gap_pct(kinds),
             note: bound.note.clone(),
+            covers: bound.covers.clone(),
         }),
     }
 }
@@ -172,6 +176,7 @@ impl BoundFile {
             least_total_sm: self.least_total_sm_pct.map(|pct| SmUnits::new(units(pct))),
             least_cost_per_hour: self.least_cost_per_hour,
             note: self.note,
+            covers: self.covers,
         })
     }
 }

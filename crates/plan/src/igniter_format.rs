@@ -11,6 +11,7 @@ use igniter_model::domain::{CoLocation, GpuKind, ModelName, Placement, Plan, Wor
 use igniter_model::rules::{execution_budget, slo_of_budget};
 use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmPercent};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One GPU. Unknown keys are allowed: versions of the artifact differ in what else they write.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +30,7 @@ struct GpuObject {
 /// `super::check_plan` reports all of these.
 #[must_use]
 pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload]) -> Vec<String> {
+    let by_name: BTreeMap<_, _> = workloads.iter().map(|w| (&w.name, w)).collect();
     let text = |gpu: &CoLocation| {
         let kind = kinds.iter().find(|kind| kind.name == gpu.kind).expect("a kind of the plan");
         let mut object = GpuObject {
@@ -39,10 +41,8 @@ pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload
             batches: Vec::new(),
         };
         for placement in &gpu.placements {
-            let workload = workloads
-                .iter()
-                .find(|w| w.name == placement.workload)
-                .expect("a placement serves a workload of the scenario");
+            let workload =
+                by_name.get(&placement.workload).expect("a placement serves a known workload");
             object.models.push(placement.model.clone());
             object.rates.push(placement.served.unwrap_or(workload.rate));
             object.slos.push(execution_budget(workload.slo));

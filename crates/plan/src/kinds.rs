@@ -11,8 +11,9 @@
 //! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
 //! the sum over all workloads of the least share on any kind times its price, and that is the bound.
 
+use super::ground;
 use super::search::enumerate::{best_seats, feasible_sets};
-use super::search::types::{Type, Types, seats};
+use super::search::types::{Covered, Type, Types, seats};
 use super::shares::{ShareFitter, into_plan};
 use super::{PlanError, PlanOptions, PlanRequest, Replicas, Strategy, Traffic};
 use crate::strategies::exact::MOST_WORKLOADS;
@@ -76,14 +77,18 @@ pub fn plan_on_kinds_with<'a>(
     let exact = matches!(strategy.name(), "exact" | "optimal")
         && workloads.len() <= MOST_WORKLOADS
         && options.replicas != Replicas::Allowed;
-    let bound = mixer.bound();
+    let bound = mixer.bound()?;
     let best = if exact {
         mixer.optimum()?
     } else {
         mixer.improve(&mut best)?;
-        mixer.joined(&best, Some(bound))
+        mixer.joined(&best, bound)
     };
-    let alone = alone.iter().map(|mix| mixer.joined(mix, None)).collect();
+    let alone = alone.iter().enumerate().map(|(kind, mix)| {
+        // All of it is planned on one kind, so that kind's own proof stands.
+        mixer.joined(mix, mix.plans[kind].bound.clone())
+    });
+    let alone = alone.collect();
     Ok(KindPlans { alone, best })
 }
 
@@ -249,14 +254,8 @@ impl<'a> Mixer<'a> {
         }
     }
 
-    /// One plan of all kinds.
+    /// One plan of all kinds, with what is proven about it.
     fn joined(&self, mix: &Mix, bound: Option<GpuBound>) -> Plan {
-        let used: Vec<&Plan> = mix.plans.iter().filter(|plan| !plan.gpus.is_empty()).collect();
-        // Where one kind is asked for, its own proof stands.
-        let bound = bound.or_else(|| match used.as_slice() {
-            [one] => one.bound.clone(),
-            _ => None,
-        });
         Plan {
             strategy: self.strategy.name().to_owned(),
             gpus: mix.plans.iter().flat_map(|plan| plan.gpus.clone()).collect(),
@@ -265,9 +264,23 @@ impl<'a> Mixer<'a> {
         }
     }
 
-    /// What is proven about every mix.
-    fn bound(&self) -> GpuBound {
+    /// What is proven about every mix; nothing where some kind's predictor gives proofs nothing to stand on.
+    fn bound(&self) -> Result<Option<GpuBound>, PlanError> {
+        let mut covers = String::new();
+        for predictor in self.predictors {
+            let knows = |w: &&Workload| predictor.model_id(&w.model).is_some();
+            let known: Vec<Workload> = self.workloads.iter().filter(knows).cloned().collect();
+            let request = PlanRequest::with_options(&known, *predictor, self.options)?;
+            if !ground::holds(&request) {
+                return Ok(None);
+            }
+            let one = "one placement for each workload on any of the kinds";
+            covers = super::bound::covers(&request, one, Covered::UpToTheorem1);
+        }
         let kinds = 0..self.predictors.len();
+        if self.options.replicas == Replicas::Allowed {
+            return Ok(None);
+        }
         let (mut shares, mut cost) = (0.0, 0.0);
         for w in 0..self.workloads.len() {
             let least = |of: &dyn Fn(usize) -> f64| {
@@ -275,12 +288,12 @@ impl<'a> Mixer<'a> {
                 parts.fold(f64::INFINITY, f64::min)
             };
             let share = least(&|_| 1.0);
-            if share.is_finite() && self.options.replicas != Replicas::Allowed {
+            if share.is_finite() {
                 shares += share;
                 cost += least(&|kind| self.price(kind));
             }
         }
-        GpuBound {
+        Ok(Some(GpuBound {
             gpus: super::bound::round_up(shares),
             fractional_gpus: shares,
             method: BoundMethod::ShareSum,
@@ -288,7 +301,8 @@ impl<'a> Mixer<'a> {
             least_cost_per_hour: Dollars::new(cost).ok(),
             note: "for each workload its least share on any kind, and what that costs, added up"
                 .to_owned(),
-        }
+            covers,
+        }))
     }
 
     /// The cheapest partition into feasible co-locations of all kinds.
@@ -336,7 +350,7 @@ impl<'a> Mixer<'a> {
             let mut fitter = ShareFitter::new(&request);
             let own = chosen.iter().map(|&s| &sets[s]).filter(|set| set.kind == kind);
             let filled =
-                own.map(|set| best_seats(&mut fitter, &singles[kind], &set.types)).collect();
+                own.filter_map(|set| best_seats(&mut fitter, &singles[kind], &set.types)).collect();
             let gpus = seats(&singles[kind], filled);
             plan.gpus.extend(into_plan(&plan.strategy, &request, &gpus, Vec::new()).gpus);
         }
@@ -352,11 +366,11 @@ impl<'a> Mixer<'a> {
             sets.len(),
             self.predictors.len()
         );
-        plan.bound = Some(GpuBound {
+        plan.bound = self.bound()?.map(|bound| GpuBound {
             method: BoundMethod::Exhaustive,
             least_cost_per_hour: Some(cost),
             note,
-            ..self.bound()
+            ..bound
         });
         Ok(plan)
     }

@@ -26,6 +26,7 @@ mod check;
 mod error;
 mod explain;
 mod file;
+mod ground;
 mod guard;
 mod igniter_format;
 mod kinds;

@@ -21,22 +21,15 @@ struct Shape {
 }
 
 /// A demand with one batch size, as numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Offer {
     /// The least share alone, in units.
     pub least: u32,
-    start: usize,
-    limit_ms: f64,
-    sensitivity: f64,
-    /// By number of members less one.
-    scheduling_ms: Vec<f64>,
-}
-
-impl Offer {
     /// How long the member may execute on the GPU at full clock, in ms.
-    pub(super) fn limit_ms(&self) -> f64 {
-        self.limit_ms
-    }
+    pub limit_ms: f64,
+    start: usize,
+    sensitivity: f64,
+    model: ModelId,
 }
 
 /// A member that is being grown.
@@ -143,16 +136,32 @@ impl<'p> Presences<'p> {
         self.scheduling_ms(model, most);
         Offer {
             least: sized.least.get(),
-            start: shape.start,
             limit_ms: Self::limit_ms(&sized.demand, &shape),
+            start: shape.start,
             sensitivity: self.sensitivities[model.index()],
-            scheduling_ms: self.scheduling_ms[model.index()][..most].to_vec(),
+            model,
         }
+    }
+
+    /// What an offer brings along, by units of its share less one.
+    pub(super) fn row(&self, offer: &Offer) -> &[Presence] {
+        &self.rows[offer.start..offer.start + self.percents.len()]
+    }
+
+    /// How long an offer waits for its kernels to be launched, in ms, by number of members less one, up to one
+    /// member for each unit of the GPU.
+    pub(super) fn scheduling_of(&self, offer: &Offer) -> &[f64] {
+        &self.scheduling_ms[offer.model.index()]
     }
 
     /// What an offer brings along with a share in units.
     pub(super) fn at(&self, offer: &Offer, units: u32) -> Presence {
         self.rows[offer.start + units as usize - 1]
+    }
+
+    /// The number of units of a whole GPU.
+    pub(super) fn whole(&self) -> u32 {
+        self.predictor.kind().units.get()
     }
 
     /// Power of the idle GPU, in W.
@@ -172,8 +181,9 @@ impl<'p> Presences<'p> {
         clock_ratio: f64,
     ) -> Option<u32> {
         let slower = 1.0 + offer.sensitivity * others;
-        let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - offer.scheduling_ms[n - 1];
-        let row = &self.rows[offer.start..offer.start + self.percents.len()];
+        let scheduling_ms = self.scheduling_of(offer)[n - 1];
+        let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - scheduling_ms;
+        let row = self.row(offer);
         let works = |now: &Presence| now.active_ms * slower <= limit;
         (units..)
             .zip(&row[units as usize - 1..])

@@ -6,8 +6,8 @@
 //! placements no workload is divided for the sake of packing: GPUs of large plans are nearly full anyway,
 //! and every further process slows the others.
 //!
-//! The bound holds for any number of replicas with any parts: a replica with share r serves at most what
-//! it serves alone, so a rate R costs at least R · min r / h(r) of a GPU.
+//! The bound holds for any number of replicas with any parts and batch sizes: a replica with share r serves at most
+//! what it serves alone, h(r), and at most the rate R, so R costs at least min r · max(1, R / h(r)) of a GPU.
 
 use super::PlanRequest;
 use super::bound::divided_share_sum;
@@ -30,11 +30,11 @@ const MOST_DIVIDED: usize = 2;
 /// The plan of strategy `optimal` when replicas are allowed.
 pub(super) fn plan(strategy: &str, request: &PlanRequest<'_>) -> Plan {
     let (demands, infeasible) = demands(request);
-    let types = Types::of_demands(request, &demands).narrowed();
+    let types = Types::of_demands(request, &demands);
     let gpus = if demands.len() <= MOST_WORKLOADS {
         divide_while_it_saves(request, demands).gpus
     } else {
-        let (bins, _) = search(request, &types);
+        let (bins, _) = search(request, &types, None);
         seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect())
     };
     let mut plan = into_plan(strategy, request, &gpus, infeasible);

@@ -58,24 +58,59 @@ pub(super) struct Sized {
     pub least: SmUnits,
 }
 
-/// Sizes demands with one predictor, re-using its output buffer.
+/// What is predicted of a model alone with one batch size.
+#[derive(Debug, Clone)]
+struct Alone {
+    /// By units of the share less one.
+    by_units: Vec<MemberPrediction>,
+    /// Whether latency never rises and throughput never falls with the share. Under a power cap they may.
+    is_monotone: bool,
+}
+
+/// Sizes demands with one predictor; what it predicts alone is asked for once.
 pub(super) struct Sizer<'p> {
     predictor: &'p dyn Predictor,
     options: PlanOptions,
     out: CoLocationPrediction,
+    /// By model, then by batch size less one.
+    alone: Vec<Vec<Option<Alone>>>,
 }
 
 impl<'p> Sizer<'p> {
     pub(super) fn new(request: &PlanRequest<'p>) -> Self {
         let (predictor, options) = (request.predictor(), *request.options());
-        Self { predictor, options, out: CoLocationPrediction::default() }
+        let alone = vec![Vec::new(); predictor.models().len()];
+        Self { predictor, options, out: CoLocationPrediction::default(), alone }
+    }
+
+    /// What is predicted of a model alone with a batch size, for all shares.
+    fn row(&mut self, model: ModelId, batch: BatchSize) -> &Alone {
+        let index = batch.get() as usize - 1;
+        let known = &mut self.alone[model.index()];
+        if known.len() <= index {
+            known.resize(index + 1, None);
+        }
+        if known[index].is_none() {
+            let whole = self.predictor.kind().units;
+            let by_units: Vec<MemberPrediction> = (1..=whole.get())
+                .map(|units| {
+                    let sm = SmUnits::new(units).to_percent(whole).expect("at least one unit");
+                    let member = [Member { model, batch, sm }];
+                    guard::predict_into(self.predictor, &self.options, &member, &mut self.out);
+                    self.out.members[0]
+                })
+                .collect();
+            let is_monotone = by_units.windows(2).all(|pair| {
+                pair[1].latency_ms() <= pair[0].latency_ms()
+                    && pair[1].throughput_rps >= pair[0].throughput_rps
+            });
+            self.alone[model.index()][index] = Some(Alone { by_units, is_monotone });
+        }
+        self.alone[model.index()][index].as_ref().expect("it has just been made")
     }
 
     fn alone(&mut self, model: ModelId, batch: BatchSize, units: SmUnits) -> MemberPrediction {
-        let sm = units.to_percent(self.predictor.kind().units).expect("at least one unit");
-        let member = [Member { model, batch, sm }];
-        guard::predict_into(self.predictor, &self.options, &member, &mut self.out);
-        self.out.members[0]
+        self.row(model, batch).by_units[units.get() as usize - 1]
     }
 
     /// Theorem 1: the smallest batch that sustains the rate whenever its latency meets the budget,
@@ -98,21 +133,17 @@ impl<'p> Sizer<'p> {
             .unwrap_or(cap)
     }
 
-    /// The least share on an empty GPU that meets the demand with this batch size, if any does.
-    /// Latency falls and throughput grows with the share, so bisection finds it.
+    /// The least share on an empty GPU that meets the demand with this batch size, if any does: no smaller one
+    /// does.
     fn least_share(&mut self, demand: &Demand, batch: BatchSize) -> Option<SmUnits> {
-        let whole = self.predictor.kind().units;
-        let mut meets =
-            |units| demand.is_met_by(&self.alone(demand.model, batch, SmUnits::new(units)));
-        if !meets(whole.get()) {
-            return None;
-        }
-        let (mut below, mut enough) = (0, whole.get());
-        while enough - below > 1 {
-            let middle = below + (enough - below) / 2;
-            if meets(middle) { enough = middle } else { below = middle }
-        }
-        Some(SmUnits::new(enough))
+        let Alone { by_units, is_monotone } = self.row(demand.model, batch);
+        let below = if *is_monotone {
+            by_units.partition_point(|predicted| !demand.is_met_by(predicted))
+        } else {
+            by_units.iter().take_while(|predicted| !demand.is_met_by(predicted)).count()
+        };
+        let units = u32::try_from(below + 1).ok()?;
+        (below < by_units.len()).then(|| SmUnits::new(units))
     }
 
     /// Every batch size up to `largest` that one GPU can serve, with its least share: smallest share
@@ -131,21 +162,19 @@ impl<'p> Sizer<'p> {
         sizes
     }
 
-    /// The least share, in units, for each request/s that is served within the budget, times the rate:
-    /// what any number of replicas together need at least. `None` when no replica fits a GPU or meets the
-    /// latency.
+    /// The least share, in units, of all replicas of a workload together, whatever their parts and batch sizes:
+    /// one with throughput h serves at most the smaller of h and the rate. `None` when no replica fits a GPU
+    /// or meets the latency.
     pub(super) fn least_divided_share(&mut self, demand: &Demand) -> Option<f64> {
         if !self.fits_memory(demand.model) {
             return None;
         }
-        let whole = self.predictor.kind().units.get();
-        let largest = self.theorem_1_batch(demand);
         let mut least: Option<f64> = None;
-        for batch in batches_up_to(largest) {
-            for units in 1..=whole {
-                let predicted = self.alone(demand.model, batch, SmUnits::new(units));
-                if demand.meets_latency(&predicted) && predicted.throughput_rps > 0.0 {
-                    let share = f64::from(units) * demand.rate_rps / predicted.throughput_rps;
+        for batch in batches_up_to(self.predictor.max_batch(demand.model)) {
+            for (units, predicted) in (1_u32..).zip(&self.row(demand.model, batch).by_units) {
+                if demand.meets_latency(predicted) && predicted.throughput_rps > 0.0 {
+                    let parts = demand.rate_rps * (1.0 - RATE_TOLERANCE) / predicted.throughput_rps;
+                    let share = f64::from(units) * parts.max(1.0);
                     least = Some(least.map_or(share, |l| l.min(share)));
                 }
             }

@@ -154,8 +154,7 @@ impl<'t> Sources<'t> {
 
 impl<'t> Problems<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        let line_starts =
-            std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
+        let line_starts = line_starts(text);
         Self { text, line_starts, found: Vec::new(), sources: None, seen: None }
     }
 
@@ -244,7 +243,7 @@ impl<'t> Problems<'t> {
 
     /// The line of a byte, from 1.
     fn line(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= offset)
+        line_of(&self.line_starts, offset)
     }
 
     /// `given …` with the source text of a value, on one line and not too long.
@@ -268,6 +267,16 @@ impl<'t> Problems<'t> {
         self.found.dedup();
         self.found
     }
+}
+
+/// Where each line of a text starts, in bytes.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+}
+
+/// The line of a byte, from 1.
+pub(super) fn line_of(line_starts: &[usize], offset: usize) -> usize {
+    line_starts.partition_point(|&start| start <= offset)
 }
 
 /// A table of the file, and which of its keys the reader asked for.

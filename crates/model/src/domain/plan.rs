@@ -121,6 +121,8 @@ pub struct GpuBound {
     pub least_cost_per_hour: Option<Dollars>,
     /// What the proof rests on, in words.
     pub note: String,
+    /// The plans that it speaks of, in words: which batch sizes, which part of the SLO, whether with replicas.
+    pub covers: String,
 }
 
 impl Plan {

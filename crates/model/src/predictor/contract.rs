@@ -104,6 +104,13 @@ pub trait Predictor: Debug + Send + Sync {
         None
     }
 
+    /// Whether no member ever gains from a neighbour or from a neighbour's higher power: its latency does not fall and
+    /// its throughput does not rise. Bounds on plans are proven only where that is so; predictors that are [`Additive`]
+    /// are checked by their tables instead.
+    fn neighbours_never_help(&self) -> bool {
+        false
+    }
+
     /// Looks a model up by name.
     fn model_id(&self, name: &ModelName) -> Option<ModelId> {
         self.models().iter().position(|known| known == name).map(ModelId::new)

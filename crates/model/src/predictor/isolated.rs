@@ -76,6 +76,10 @@ impl Predictor for IsolatedPredictor {
         self.solo.set_power(demand_w, out);
     }
 
+    fn neighbours_never_help(&self) -> bool {
+        self.factor.is_none_or(|factor| factor >= 1.0)
+    }
+
     fn uncertainty(&self, members: &[Member], _of: usize) -> Option<Uncertainty> {
         let bounds = self.bounds.as_ref()?;
         Some(bounds.of(members, [1.0, 0.0], |member| self.solo.is_measured(member)))

@@ -1,26 +1,30 @@
 //! Many distinct workloads as few classes, each as easy as the easiest of its members: what bounds plans of
 //! the classes bounds plans of the workloads.
 //!
-//! A class holds types of the same model with the same batch sizes. With a given model and batch size, all
-//! that a demand can differ in is how long the batch may execute ([`super::super::presences`]). For each of its
-//! batch sizes the class takes the member that may execute longest. So wherever a member works, with some
+//! A class holds types of one model. With a given model and batch size, all that a demand can differ in is how
+//! long the batch may execute ([`super::super::presences`]). The class has every batch size that any of its members
+//! has, each with the time of the member that may execute longest. So wherever a member works, with some
 //! batch size and some share, the class works with the same, and its neighbours feel no difference: every
 //! feasible co-location of workloads is one of their classes.
 //!
-//! Where to draw the lines between classes costs nothing but strength. They are drawn where least is lost of the
-//! shares that members need on average in a packing.
+//! Where to draw the lines between classes costs nothing but strength. The class that loses most is divided, as
+//! long as there may be more: along its members' SLOs, their rates, or their need, wherever most is kept of
+//! the shares that members need on average in a packing.
 
 use super::super::PlanRequest;
-use super::super::presences::Presences;
+use super::super::presences::{Offer, Presences};
 use super::super::sizing::Sized;
+use super::dominance::undominated;
 use super::packing::Bin;
-use super::types::Type;
+use super::types::{Type, additive};
 use igniter_model::predictor::Additive;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// So many places in a packing show what workloads need.
-const PLACES: usize = 96;
+const PLACES: usize = 24;
+
+/// A class is divided at one of so many places of each order.
+const CUTS: usize = 12;
 
 /// A place in a packing.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +35,11 @@ struct Place {
     clock_ratio: f64,
 }
 
-/// The types of one model with the same batch sizes, by rising need.
-type Group = Vec<(f64, usize)>;
+/// Batch sizes of one model, ascending, each with what the easiest member asks.
+type Sizes = Vec<(Sized, Offer)>;
 
-/// At most so many classes of the types, with what easier members promise; `None` when the batch sizes alone
-/// make more.
+/// At most so many classes of the types, with what easier members promise; `None` when there are more models, or
+/// the predictor does not allow it.
 ///
 /// `packed` is a packing of some of the types.
 pub(crate) fn optimistic(
@@ -44,24 +48,15 @@ pub(crate) fn optimistic(
     packed: &[Bin],
     most: usize,
 ) -> Option<Vec<Type>> {
-    let additive = request.predictor().additive()?;
-    let places = places(additive, packed);
-    let needs = needs(additive, types, &places);
-    let mut groups: BTreeMap<(usize, Vec<u32>), Group> = BTreeMap::new();
-    for (index, (of, need)) in types.iter().zip(needs).enumerate() {
-        let mut batches: Vec<u32> = of.options.iter().map(|sized| sized.batch.get()).collect();
-        batches.sort_unstable();
-        let model = of.options[0].demand.model.index();
-        groups.entry((model, batches)).or_default().push((need, index));
+    let mut maker = Maker::new(additive(request)?, types, packed);
+    let mut by_model: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, of) in types.iter().enumerate() {
+        by_model.entry(of.options[0].demand.model.index()).or_default().push(index);
     }
-    if groups.len() > most {
+    if by_model.len() > most {
         return None;
     }
-    let mut parts: Vec<Part> = Vec::new();
-    for mut group in groups.into_values() {
-        group.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        parts.push(Part::of(group, types));
-    }
+    let mut parts: Vec<Part> = by_model.into_values().map(|members| maker.part(members)).collect();
     while parts.len() < most {
         let gains = parts.iter().enumerate().map(|(index, part)| (part.gain, index));
         let Some((gain, index)) = gains.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
@@ -71,48 +66,149 @@ pub(crate) fn optimistic(
         if gain <= 0.0 {
             break;
         }
-        let Part { mut group, at, .. } = parts.swap_remove(index);
-        let upper = group.split_off(at);
-        parts.push(Part::of(group, types));
-        parts.push(Part::of(upper, types));
+        let Part { mut members, at, .. } = parts.swap_remove(index);
+        let upper = members.split_off(at);
+        parts.push(maker.part(members));
+        parts.push(maker.part(upper));
     }
-    let mut presences = Presences::new(additive);
+    let limit = request.options().process_limit;
     let mut classes: Vec<Type> =
-        parts.iter().map(|part| class(&mut presences, types, &part.group)).collect();
+        parts.iter().map(|part| maker.class(&part.members, limit)).collect();
     classes.sort_by_key(|class| (std::cmp::Reverse(class.least()), class.workloads[0]));
     Some(classes)
 }
 
-/// A part of a group that may become a class, and where it is best divided.
+/// Types that may become a class, in the order in which they are best divided.
 struct Part {
-    group: Group,
+    members: Vec<usize>,
     at: usize,
-    /// How many units of need the classes of the two halves keep beyond those of the whole.
+    /// How many units of need the two halves keep beyond those of the whole.
     gain: f64,
 }
 
-impl Part {
-    fn of(group: Group, types: &[Type]) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
-        let count = |index: usize| types[index].count() as f64;
-        let lowest = group[0].0;
-        // Dividing at a place raises what all from there on count for to the need of the first of them.
-        let mut above = 0.0;
-        let (mut gain, mut at) = (0.0, 0);
-        for (place, &(need, index)) in group.iter().enumerate().skip(1).rev() {
-            above += count(index);
-            let kept = above * (need - lowest);
-            if kept > gain {
-                (gain, at) = (kept, place);
+/// Makes classes of types.
+struct Maker<'t, 'p> {
+    types: &'t [Type],
+    presences: Presences<'p>,
+    places: Vec<Place>,
+    sizes: Vec<Sizes>,
+    needs: Vec<f64>,
+}
+
+impl<'t, 'p> Maker<'t, 'p> {
+    fn new(additive: &'p dyn Additive, types: &'t [Type], packed: &[Bin]) -> Self {
+        let mut presences = Presences::new(additive);
+        let places = places(&mut presences, packed);
+        let sizes = types
+            .iter()
+            .map(|of| {
+                let mut sizes: Sizes =
+                    of.options.iter().map(|s| (*s, presences.offer(s))).collect();
+                sizes.sort_by_key(|(sized, _)| sized.batch);
+                sizes
+            })
+            .collect();
+        let mut maker = Self { types, presences, places, sizes, needs: Vec::new() };
+        maker.needs = maker.sizes.iter().map(|sizes| maker.need(sizes)).collect();
+        maker
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
+    fn count(&self, members: &[usize]) -> f64 {
+        members.iter().map(|&index| self.types[index].count()).sum::<usize>() as f64
+    }
+
+    /// The share that a demand with these batch sizes needs in the places on average, in units.
+    fn need(&self, sizes: &Sizes) -> f64 {
+        let whole = self.presences.whole();
+        let need = |place: &Place| {
+            let Place { members, others, clock_ratio } = *place;
+            let least = sizes.iter().filter_map(|(_, offer)| {
+                self.presences.least_from(offer, offer.least, members, others, clock_ratio)
+            });
+            f64::from(least.min().unwrap_or(whole + 1))
+        };
+        let sum: f64 = self.places.iter().map(need).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a few places")]
+        let mean = sum / self.places.len().max(1) as f64;
+        mean
+    }
+
+    /// Makes `into` as easy as the easiest of itself and some members.
+    fn ease(&self, into: &mut Sizes, members: &[usize]) {
+        for &index in members {
+            for (sized, offer) in &self.sizes[index] {
+                match into.binary_search_by_key(&sized.batch, |(known, _)| known.batch) {
+                    Err(place) => into.insert(place, (*sized, *offer)),
+                    Ok(place) => {
+                        let known = &mut into[place];
+                        let least = known.0.least.min(sized.least);
+                        if offer.limit_ms > known.1.limit_ms {
+                            *known = (*sized, *offer);
+                        }
+                        known.0.least = least;
+                        known.1.least = least.get();
+                    }
+                }
             }
         }
-        Self { group, at, gain }
+    }
+
+    /// Finds where some types are best divided.
+    fn part(&self, mut members: Vec<usize>) -> Part {
+        let mut all = Sizes::new();
+        self.ease(&mut all, &members);
+        let whole = self.need(&all) * self.count(&members);
+        let mut best: Option<(f64, usize, Vec<usize>)> = None;
+        let budget = |index: usize| self.types[index].options[0].demand.budget_ms;
+        let rate = |index: usize| self.types[index].options[0].demand.rate_rps;
+        let need = |index: usize| self.needs[index];
+        let orders: [&dyn Fn(usize) -> f64; 3] = [&budget, &rate, &need];
+        for key in orders {
+            members.sort_by(|&a, &b| key(a).total_cmp(&key(b)).then(a.cmp(&b)));
+            let step = members.len().div_ceil(CUTS + 1).max(1);
+            let cuts: Vec<usize> = (step..members.len()).step_by(step).collect();
+            let mut below = Vec::with_capacity(cuts.len());
+            let mut sizes = Sizes::new();
+            let mut from = 0;
+            for &cut in &cuts {
+                self.ease(&mut sizes, &members[from..cut]);
+                from = cut;
+                below.push(self.need(&sizes) * self.count(&members[..cut]));
+            }
+            sizes.clear();
+            let mut to = members.len();
+            for (&cut, below) in cuts.iter().zip(below).rev() {
+                self.ease(&mut sizes, &members[cut..to]);
+                to = cut;
+                let gain = below + self.need(&sizes) * self.count(&members[cut..]) - whole;
+                if best.as_ref().is_none_or(|(known, _, _)| gain > *known) {
+                    best = Some((gain, cut, members.clone()));
+                }
+            }
+        }
+        match best {
+            Some((gain, at, members)) => Part { members, at, gain },
+            None => Part { members, at: 0, gain: 0.0 },
+        }
+    }
+
+    /// The class of some types.
+    fn class(&mut self, members: &[usize], limit: usize) -> Type {
+        let mut sizes = Sizes::new();
+        self.ease(&mut sizes, members);
+        let sizes: Vec<Sized> = sizes.into_iter().map(|(sized, _)| sized).collect();
+        let mut options = undominated(&mut self.presences, &sizes, limit);
+        options.sort_by_key(|sized| (sized.least, std::cmp::Reverse(sized.batch)));
+        let mut workloads: Vec<usize> =
+            members.iter().flat_map(|&index| self.types[index].workloads.clone()).collect();
+        workloads.sort_unstable();
+        Type { options, workloads }
     }
 }
 
 /// Some of the places of a packing, evenly over all.
-fn places(additive: &dyn Additive, packed: &[Bin]) -> Vec<Place> {
-    let mut presences = Presences::new(additive);
+fn places(presences: &mut Presences<'_>, packed: &[Bin]) -> Vec<Place> {
     let mut places = Vec::new();
     for bin in packed {
         let mut now = Vec::new();
@@ -130,54 +226,6 @@ fn places(additive: &dyn Additive, packed: &[Bin]) -> Vec<Place> {
     }
     let step = places.len().div_ceil(PLACES).max(1);
     places.into_iter().step_by(step).collect()
-}
-
-/// The share that each type needs in these places on average, in units.
-fn needs(additive: &dyn Additive, types: &[Type], places: &[Place]) -> Vec<f64> {
-    let whole = additive.kind().units.get();
-    types
-        .par_iter()
-        .map_init(
-            || Presences::new(additive),
-            |presences, of| {
-                let offers: Vec<_> =
-                    of.options.iter().map(|sized| presences.offer(sized)).collect();
-                let need = |place: &Place| {
-                    let Place { members, others, clock_ratio } = *place;
-                    let least = offers.iter().filter_map(|offer| {
-                        presences.least_from(offer, offer.least, members, others, clock_ratio)
-                    });
-                    f64::from(least.min().unwrap_or(whole + 1))
-                };
-                let sum: f64 = places.iter().map(need).sum();
-                #[expect(clippy::cast_precision_loss, reason = "a few places")]
-                let mean = sum / places.len().max(1) as f64;
-                mean
-            },
-        )
-        .collect()
-}
-
-/// The class of some types of one model with the same batch sizes.
-fn class(presences: &mut Presences<'_>, types: &[Type], members: &Group) -> Type {
-    let mut easiest: BTreeMap<u32, (f64, Sized)> = BTreeMap::new();
-    let mut workloads = Vec::new();
-    for &(_, index) in members {
-        workloads.extend_from_slice(&types[index].workloads);
-        for sized in &types[index].options {
-            let limit = presences.offer(sized).limit_ms();
-            let place = easiest.entry(sized.batch.get()).or_insert((limit, *sized));
-            place.1.least = place.1.least.min(sized.least);
-            if limit > place.0 {
-                let least = place.1.least;
-                *place = (limit, Sized { least, ..*sized });
-            }
-        }
-    }
-    workloads.sort_unstable();
-    let mut options: Vec<Sized> = easiest.into_values().map(|(_, sized)| sized).collect();
-    options.sort_by_key(|sized| (sized.least, std::cmp::Reverse(sized.batch)));
-    Type { options, workloads }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! ```
 //! Gilmore and Gomory, "A linear programming approach to the cutting-stock problem" (Operations Research
 //! 1961), with co-locations in the place of cutting patterns. The dual is solved over a few sets; those
-//! that it violates (`super::pricing`) are added until there are none. Whatever the solver's accuracy, any π ≥ 0 proves
+//! that it violates (`super::pricing`) are added until few are found quickly. Then its prices are lowered until no
+//! set costs too much ([`Pricing::lower`]). Whatever the solver's accuracy, any π ≥ 0 proves
 //!
 //! ```text
 //! GPUs ≥ Σ_t n_t π_t / max(1, max_s Σ_t a_st π_t)
@@ -16,8 +17,9 @@
 use super::super::bound::round_up;
 use super::clock::Clock;
 use super::enumerate::FeasibleSet;
-use super::pricing::{Effort, Priced, Pricing};
+use super::pricing::{LEAST_PRICE, Priced, Pricing};
 use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
+use std::collections::BTreeSet;
 
 /// Rounds of row generation after which the best bound so far has to do.
 const MOST_ROUNDS: usize = 400;
@@ -25,11 +27,22 @@ const MOST_ROUNDS: usize = 400;
 /// Feasible co-locations that are listed at most to prove a bound.
 const MOST_SETS: usize = 1_500_000;
 
-/// A set is worth adding when its price exceeds 1 by this much: first those that matter most, and less and
-/// less when there are no more of them.
-const PRICE_TOLERANCES: [f64; 4] = [1e-3, 1e-4, 1e-5, PRICE_TOLERANCE];
+/// A quick search is for sets whose price exceeds 1 by this much.
+const QUICK_TOLERANCE: f64 = 1e-2;
 
-/// The last of them.
+/// So many sets of smoothed prices are enough for a round.
+const ENOUGH_SETS: usize = 10;
+
+/// A set that costs less than 1 by this much is forgotten; it is found again if it matters.
+const FORGOTTEN: f64 = 0.1;
+
+/// Extensions of co-locations that exhaustive searches may try in all to prove a whole number of GPUs.
+const MOST_STEPS: u64 = 20_000_000;
+
+/// The same for a sharper bound that rounds up to the same number.
+const MOST_SHARPENING_STEPS: u64 = 2_000_000;
+
+/// How far a price may exceed 1 in a bound that is as sharp as it gets.
 const PRICE_TOLERANCE: f64 = 1e-7;
 
 /// Whether the linear program is solved to the end.
@@ -71,61 +84,99 @@ pub(crate) fn solve(
     sets.dedup_by(|a, b| a.types == b.types);
     let mut bound = 0.0_f64;
     let mut all: Option<Vec<FeasibleSet>> = None;
-    let mut tolerances = PRICE_TOLERANCES.into_iter();
-    let mut enough = 1.0 + tolerances.next().unwrap_or(PRICE_TOLERANCE);
+    let mut is_quick = true;
+    let mut centre = pricing.least_prices();
+    let mut steps = 0;
     for _ in 0..MOST_ROUNDS {
         if clock.is_over() {
             break;
         }
         let prices = dual(&sets, &counts)?;
-        let value: f64 = counts.iter().zip(&prices).map(|(n, price)| n * price).sum();
-        // As long as a quick search finds something, it will do.
-        let mut new = Vec::new();
-        for effort in [Effort::Quick, Effort::Exhaustive] {
-            let priced = match &all {
-                Some(all) => dearest(all, &prices),
-                None if effort == Effort::Exhaustive
-                    && (proof == Proof::Waived || !pricing.can_be_exhaustive()) =>
-                {
+        let worth = |prices: &[f64]| -> f64 {
+            let counted = counts.iter().zip(prices).filter(|(_, price)| **price > LEAST_PRICE);
+            counted.map(|(n, price)| n * price).sum()
+        };
+        let value = worth(&prices);
+        let costs = |set: &FeasibleSet, prices: &[f64]| -> f64 {
+            set.types.iter().map(|&of| prices[usize::from(of)]).sum()
+        };
+        let mut new: Vec<FeasibleSet> = Vec::new();
+        // As long as a quick search finds something, it will do. Prices halfway to those of the rounds before
+        // swing less, and what costs too much under them matters more (Neame 1999).
+        let halfway = |(p, c): (&f64, &f64)| f64::midpoint(*p, *c);
+        if is_quick && all.is_none() {
+            centre = prices.iter().zip(&centre).map(halfway).collect();
+            let enough = 1.0 + QUICK_TOLERANCE;
+            new = pricing.price(&centre, enough, &mut steps).sets;
+            if new.len() < ENOUGH_SETS {
+                new.extend(pricing.price(&prices, enough, &mut steps).sets);
+            }
+            forget_known(&mut new, &sets);
+            is_quick = new.len() >= ENOUGH_SETS;
+        }
+        if new.len() < ENOUGH_SETS {
+            // Nothing raises a bound beyond the known plan, or the program's value, rounded up.
+            let most = upper.min(round_up(value));
+            let proven = round_up(bound);
+            let is_proven = proven >= most;
+            if is_proven && (most == upper || steps >= MOST_SHARPENING_STEPS) {
+                break;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
+            let goal = if is_proven { value } else { most.saturating_sub(1).max(most / 2) as f64 };
+            // Halfway prices are the stronger ones until the end.
+            centre = prices.iter().zip(&centre).map(halfway).collect();
+            if is_proven || worth(&centre) <= goal {
+                centre.clone_from(&prices);
+            }
+            // Half of what may be lost is lost to what costs a little too much.
+            let enough = f64::midpoint(1.0, worth(&centre) / goal).max(1.0 + PRICE_TOLERANCE);
+            let mut lowered = centre.clone();
+            let budget = if is_proven { MOST_SHARPENING_STEPS } else { MOST_STEPS };
+            let budget = budget.saturating_sub(steps);
+            let (highest, found) = match &all {
+                Some(all) => {
+                    let Priced { highest, sets } = dearest(all, &centre, enough);
+                    (highest, sets)
+                }
+                None if proof == Proof::Waived => break,
+                None => match pricing.lower(&mut lowered, enough, budget, &mut steps) {
+                    Some((finished, found)) => (finished.then_some(enough), found),
+                    None => {
+                        all = Some(pricing.list(MOST_SETS)?);
+                        continue;
+                    }
+                },
+            };
+            if let Some(highest) = highest {
+                bound = bound.max(worth(&lowered) / highest);
+                if is_proven {
                     break;
                 }
-                None => pricing.price(&prices, enough, effort),
-            };
-            if let Some(highest) = priced.highest {
-                bound = bound.max(value / highest);
             }
-            new = priced.sets;
-            new.retain(|set| !sets.contains(set));
-            if !new.is_empty() || priced.highest.is_some() {
+            new.extend(found);
+            forget_known(&mut new, &sets);
+            if new.is_empty() && highest.is_none() {
                 break;
             }
         }
-        // No more sets can raise a bound that, rounded up, is the plan or the program's value itself.
-        if round_up(bound) >= upper.min(round_up(value)) {
-            break;
-        }
-        if new.is_empty() {
-            if let Some(smaller) = tolerances.next() {
-                enough = 1.0 + smaller;
-                continue;
-            }
-            if all.is_some() || pricing.can_be_exhaustive() || proof == Proof::Waived {
-                break;
-            }
-            match pricing.list(MOST_SETS) {
-                Some(listed) => all = Some(listed),
-                None => break,
-            }
-        }
+        sets.retain(|set| set.types.len() == 1 || costs(set, &prices) > 1.0 - FORGOTTEN);
         sets.extend(new);
     }
     let chosen = primal(&sets, &counts)?;
     Some(LpResult { bound, chosen })
 }
 
-/// The dearest of all co-locations, and for each type the dearest with it that costs more than 1.
-fn dearest(all: &[FeasibleSet], prices: &[f64]) -> Priced {
-    let enough = 1.0 + PRICE_TOLERANCE;
+/// Leaves those of some sets that are not known, each once.
+fn forget_known(new: &mut Vec<FeasibleSet>, known: &[FeasibleSet]) {
+    let mut seen: BTreeSet<&[u16]> = known.iter().map(|set| set.types.as_slice()).collect();
+    let is_new: Vec<bool> = new.iter().map(|set| seen.insert(&set.types)).collect();
+    let mut is_new = is_new.into_iter();
+    new.retain(|_| is_new.next().unwrap_or(false));
+}
+
+/// The dearest of all co-locations, and for each type the dearest with it that costs more than `enough`.
+fn dearest(all: &[FeasibleSet], prices: &[f64], enough: f64) -> Priced {
     let mut highest = enough;
     let mut dearest: Vec<(f64, usize)> = vec![(enough, usize::MAX); prices.len()];
     for (index, set) in all.iter().enumerate() {
@@ -157,7 +208,9 @@ fn dual(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<f64>> {
         problem.add_constraint(&terms, ComparisonOp::Le, 1.0);
     }
     let solution = solved(&problem)?;
-    Some(prices.iter().map(|price| solution.var_value(*price).max(0.0)).collect())
+    // What costs next to nothing is left out of searches, and must not count.
+    let price = |price| Some(solution.var_value(price)).filter(|p| *p > LEAST_PRICE).unwrap_or(0.0);
+    Some(prices.into_iter().map(price).collect())
 }
 
 /// How often each set is used when only some of the sets may be.
@@ -232,17 +285,25 @@ mod tests {
             };
             let dearest = all.iter().map(value).fold(0.0, f64::max);
             // The quick search finds no dearer one, and where it finishes it finds that one.
-            let priced = pricing.price(&prices, 0.0, Effort::Quick);
+            let priced = pricing.price(&prices, 0.0, &mut 0);
             assert!(priced.highest.is_none_or(|highest| (highest - dearest).abs() < 1e-9));
             assert!(priced.sets.iter().all(|set| value(set) <= dearest + 1e-9));
-            // The exhaustive one finds it among many, and nothing beyond it.
-            let exhaustive = Pricing::new(&request, &types);
-            assert!(exhaustive.can_be_exhaustive());
-            let found = exhaustive.price(&prices, dearest - 1e-9, Effort::Exhaustive).sets;
-            assert!(found.iter().any(|set| (value(set) - dearest).abs() < 1e-9));
+            // Lowered prices are those that no co-location exceeds, and are the same where none did.
+            let relaxed = Pricing::new(&request, &types);
+            let mut lowered = prices.clone();
+            let (finished, found) =
+                relaxed.lower(&mut lowered, dearest * 0.95, u64::MAX, &mut 0).unwrap();
+            assert!(finished && !found.is_empty());
             assert!(found.iter().all(|set| expected.contains(&set.types)));
-            let none = exhaustive.price(&prices, dearest + 1e-9, Effort::Exhaustive);
-            assert!(none.sets.is_empty() && none.highest.is_some());
+            let lowered_value = |set: &FeasibleSet| -> f64 {
+                set.types.iter().map(|t| lowered[usize::from(*t)]).sum()
+            };
+            let highest = all.iter().map(lowered_value).fold(0.0, f64::max);
+            assert!(highest <= dearest * 0.95 + 1e-9 && highest > dearest * 0.9, "{highest}");
+            let mut same = prices.clone();
+            let (finished, found) =
+                relaxed.lower(&mut same, dearest + 1e-9, u64::MAX, &mut 0).unwrap();
+            assert!(finished && found.is_empty() && same == prices);
         }
     }
 

@@ -8,7 +8,7 @@
 //! same weights are one item, without loss.
 
 use super::super::bound::round_up;
-use super::pricing::Table;
+use super::pricing::{LEAST_PRICE, Table};
 use microlp::{ComparisonOp, OptimizationDirection, Problem};
 use std::collections::BTreeMap;
 
@@ -33,7 +33,10 @@ pub(crate) fn bound(weights: &[Vec<u32>], whole: u32) -> Option<f64> {
         .collect();
     // Prices in proportion to shares are a good start: they are nearly the solution.
     let mut centre: Vec<f64> = items.iter().map(|of| f64::from(of[0]) / f64::from(whole)).collect();
-    let worth = |prices: &[f64]| -> f64 { counts.iter().zip(prices).map(|(n, p)| n * p).sum() };
+    let worth = |prices: &[f64]| -> f64 {
+        let counted = counts.iter().zip(prices).filter(|(_, price)| **price > LEAST_PRICE);
+        counted.map(|(n, price)| n * price).sum()
+    };
     let (highest, mut rows) = price(&by_members, &centre, whole, 0.0);
     let mut bound = worth(&centre) / highest.max(1.0);
     rows.extend((0..items.len()).map(|item| vec![item]));

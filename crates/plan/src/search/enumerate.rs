@@ -44,7 +44,7 @@ fn visit(
     ways: &[Way],
     found: &mut Vec<FeasibleSet>,
 ) {
-    let least = types.last().map_or(0, Type::least);
+    let least = types.iter().map(Type::least).min().unwrap_or(0);
     let extensible = fitter.whole().saturating_sub(least);
     let first = path.last().map_or(0, |&last| usize::from(last) + 1);
     for next in first..types.len() {
@@ -93,16 +93,17 @@ pub(crate) fn extend(
     longer
 }
 
-/// The seats of a feasible set with the least sum of shares, over all batch sizes.
-///
-/// # Panics
-/// When the set is not feasible.
-pub(crate) fn best_seats(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[u16]) -> Vec<Seat> {
+/// The seats of a set with the least sum of shares, over all batch sizes; `None` where it is not feasible.
+pub(crate) fn best_seats(
+    fitter: &mut ShareFitter<'_>,
+    types: &[Type],
+    set: &[u16],
+) -> Option<Vec<Seat>> {
     let mut ways = vec![Way::default()];
     for (place, &next) in set.iter().enumerate() {
         let rest: u32 = set[place + 1..].iter().map(|&t| types[usize::from(t)].least()).sum();
         let extensible = fitter.whole().saturating_sub(rest);
         ways = extend(fitter, types, &ways, usize::from(next), extensible);
     }
-    ways.into_iter().min_by_key(Way::used).expect("the set is feasible").seats
+    ways.into_iter().min_by_key(Way::used).map(|way| way.seats)
 }

@@ -23,17 +23,17 @@ const MOST_STEPS: u64 = 300;
 /// The same where members feel each other only through sums: steps are quicker then.
 const MOST_QUICK_STEPS: u64 = 3_000;
 
-/// An exhaustive search looks at so many first types together, and ends with the first that find something.
+/// Types with lower prices are left out of searches: a bound must not count them.
+pub(crate) const LEAST_PRICE: f64 = 1e-9;
+
+/// An exhaustive search looks at so many first types together.
 const ROOTS: usize = 32;
 
-/// How thorough a search is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effort {
-    /// It gives up after some steps.
-    Quick,
-    /// It goes on to the end where that can be reached.
-    Exhaustive,
-}
+/// A price is lowered by this factor beyond what is needed.
+const BELOW: f64 = 1.0 - 1e-12;
+
+/// Of what is found from each first type, so many of the dearest are of interest.
+const KEPT: usize = 6;
 
 /// What is known of the types once and for all.
 pub(crate) struct Pricing<'r, 'p, 't> {
@@ -81,9 +81,10 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Self { request, types, relaxed: None, weights, whole }
     }
 
-    /// Whether an exhaustive search is one that ends.
-    pub(crate) fn can_be_exhaustive(&self) -> bool {
-        self.relaxed.is_some()
+    /// Prices that no co-location exceeds: the least shares as parts of a GPU.
+    pub(crate) fn least_prices(&self) -> Vec<f64> {
+        let price = |t: &Type| f64::from(t.least()) / f64::from(self.whole);
+        self.types.iter().map(price).collect()
     }
 
     /// All feasible co-locations, or `None` when they are more than about `most`.
@@ -113,15 +114,21 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Some(listed?.into_iter().flatten().collect())
     }
 
-    /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
-    pub(crate) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+    /// Looks quickly for dear co-locations; those that cost no more than `enough` do not interest. Counts the steps
+    /// that it takes where members feel each other only through sums.
+    pub(crate) fn price(&self, prices: &[f64], enough: f64, steps: &mut u64) -> Priced {
         if let Some(relaxed) = &self.relaxed {
-            return self.price_relaxed(relaxed, prices, enough, effort);
+            let knapsacks = relaxed.knapsacks(prices);
+            let roots: Vec<usize> = (0..most_types(&knapsacks)).collect();
+            let found = search(relaxed, &knapsacks, &roots, prices, enough, MOST_QUICK_STEPS);
+            *steps += found.iter().map(|found| found.steps).sum::<u64>();
+            let results = found.into_iter().map(|f| (f.finished, f.best, f.sets)).collect();
+            return Priced::of(results, enough);
         }
         let tables: Vec<Table> = (1..=self.weights.len())
             .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
             .collect();
-        let results: Vec<(bool, f64, Option<FeasibleSet>)> = (0..prices.len())
+        let results: Vec<(bool, f64, Vec<FeasibleSet>)> = (0..prices.len())
             .into_par_iter()
             .map_init(
                 || ShareFitter::new(self.request),
@@ -136,68 +143,103 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
                         path: Vec::new(),
                     };
                     let finished = tables.iter().all(|table| search.root(fitter, table, root));
-                    (finished, search.best, search.found)
+                    (finished, search.best, search.found.into_iter().collect())
                 },
             )
             .collect();
         Priced::of(results, enough)
     }
 
-    fn price_relaxed(
+    /// Lowers prices until no feasible co-location costs more than `enough`, and returns those that did; `None` where
+    /// members feel each other through more than sums. The flag is false when that would take more than `most` steps.
+    ///
+    /// Searches all co-locations from one first type after another. The members of one that is too dear become cheaper
+    /// in proportion. What has been searched stays searched then: prices only fall.
+    pub(crate) fn lower(
         &self,
-        relaxed: &Relaxed<'_>,
-        prices: &[f64],
+        prices: &mut [f64],
         enough: f64,
-        effort: Effort,
-    ) -> Priced {
-        let knapsacks = relaxed.knapsacks(prices);
-        let most = knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0);
-        let steps = if effort == Effort::Quick { MOST_QUICK_STEPS } else { u64::MAX };
-        let mut results: Vec<(bool, f64, Option<FeasibleSet>)> = Vec::new();
-        let roots: Vec<usize> = (0..most).collect();
-        // What some roots find changes the prices, before others are searched in vain.
-        for roots in roots.chunks(if effort == Effort::Quick { most.max(1) } else { ROOTS }) {
-            let of_roots: Vec<_> = roots
-                .par_iter()
-                .map_init(
-                    || ShareFitter::new(self.request),
-                    |fitter, &root| {
-                        let mut search = relaxed::Search::new(relaxed, steps, enough);
-                        let mut works = |types: &[usize]| works(fitter, self.types, types);
-                        let finished =
-                            knapsacks.iter().all(|table| search.root(table, root, &mut works));
-                        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
-                        let set = search.found.map(|types| FeasibleSet {
-                            types: types.iter().map(index).collect(),
-                            total: 0,
-                        });
-                        (finished, search.best, set)
-                    },
-                )
-                .collect();
-            results.extend(of_roots);
-            if results.iter().any(|(_, _, found)| found.is_some()) && results.len() < most {
-                results.push((false, enough, None));
-                break;
+        most: u64,
+        steps: &mut u64,
+    ) -> Option<(bool, Vec<FeasibleSet>)> {
+        let relaxed = self.relaxed.as_ref()?;
+        let before = prices.to_vec();
+        let knapsacks = relaxed.knapsacks(&before);
+        let all: Vec<usize> = (0..most_types(&knapsacks)).collect();
+        let mut sets = Vec::new();
+        let mut taken = 0;
+        for roots in all.chunks(ROOTS) {
+            let mut roots = roots.to_vec();
+            while !roots.is_empty() {
+                let found = search(relaxed, &knapsacks, &roots, prices, enough, most);
+                let mut again = Vec::new();
+                for (root, found) in roots.into_iter().zip(found) {
+                    taken += found.steps;
+                    if !found.finished || taken > most {
+                        *steps += taken;
+                        return Some((false, sets));
+                    }
+                    if !found.sets.is_empty() {
+                        again.push(root);
+                    }
+                    for set in found.sets {
+                        let members = || set.types.iter().map(|&of| usize::from(of));
+                        let price: f64 = members().map(|of| prices[of]).sum();
+                        if price > enough {
+                            let mut lowered: Vec<usize> = members().collect();
+                            lowered.dedup();
+                            // A little more, so that rounding does not leave it too dear.
+                            lowered.iter().for_each(|&of| prices[of] *= enough / price * BELOW);
+                        }
+                        sets.push(set);
+                    }
+                }
+                roots = again;
             }
         }
-        Priced::of(results, enough)
+        *steps += taken;
+        Some((true, sets))
     }
 }
 
-/// Whether types can share a GPU, with any of their batch sizes.
-fn works(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[usize]) -> bool {
-    let mut ways = vec![Way::default()];
-    for (place, &next) in set.iter().enumerate() {
-        let rest: u32 = set[place + 1..].iter().map(|&t| types[t].least()).sum();
-        ways = extend(fitter, types, &ways, next, fitter.whole().saturating_sub(rest));
-    }
-    !ways.is_empty()
+/// What one search from one first type found.
+struct Found {
+    /// Whether it went on to the end.
+    finished: bool,
+    /// The highest price that it met, or what was enough.
+    best: f64,
+    sets: Vec<FeasibleSet>,
+    steps: u64,
+}
+
+fn most_types(knapsacks: &[relaxed::Knapsacks<'_>]) -> usize {
+    knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0)
+}
+
+/// Searches from some first types for what costs more than `enough`, with so many steps for each.
+fn search(
+    relaxed: &Relaxed<'_>,
+    knapsacks: &[relaxed::Knapsacks<'_>],
+    roots: &[usize],
+    prices: &[f64],
+    enough: f64,
+    steps: u64,
+) -> Vec<Found> {
+    let from = |&root: &usize| {
+        let mut search = relaxed::Search::new(relaxed, prices, steps, enough);
+        let finished = knapsacks.iter().all(|table| search.root(table, root));
+        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+        let set =
+            |types: Vec<usize>| FeasibleSet { types: types.iter().map(index).collect(), total: 0 };
+        let sets = search.found.into_iter().rev().take(KEPT).map(set).collect();
+        Found { finished, best: search.best, sets, steps: steps - search.steps }
+    };
+    roots.par_iter().map(from).collect()
 }
 
 impl Priced {
     /// From whether each part of a search finished, its best price, and what costs so much.
-    fn of(results: Vec<(bool, f64, Option<FeasibleSet>)>, enough: f64) -> Self {
+    fn of(results: Vec<(bool, f64, Vec<FeasibleSet>)>, enough: f64) -> Self {
         let mut priced = Self { highest: Some(enough), sets: Vec::new() };
         for (finished, best, set) in results {
             priced.highest = priced.highest.filter(|_| finished).map(|highest| highest.max(best));
@@ -223,7 +265,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(weights: &[u32], prices: &[f64], members: usize, whole: u32) -> Self {
         let mut order: Vec<usize> =
-            (0..prices.len()).filter(|&t| prices[t] > 1e-9 && weights[t] <= whole).collect();
+            (0..prices.len()).filter(|&t| prices[t] > LEAST_PRICE && weights[t] <= whole).collect();
         let density = |t: usize| prices[t] / f64::from(weights[t]);
         order.sort_by(|&a, &b| density(b).total_cmp(&density(a)).then(a.cmp(&b)));
         let units = whole as usize;

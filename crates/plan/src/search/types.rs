@@ -1,13 +1,17 @@
 //! Workloads grouped into types: those that ask the same of the same model are interchangeable.
 
-use super::super::PlanRequest;
+use super::super::presences::Presences;
 use super::super::shares::Seat;
 use super::super::sizing::{Demand, Sized, Sizer};
+use super::super::{Margin, PlanRequest};
+use super::dominance::undominated;
 use igniter_model::domain::Infeasible;
+use igniter_model::predictor::Additive;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// How many batch sizes of each type large searches try, least shares first. In 2,000 random workloads of
-/// the paper's ranges the best was always among two.
+/// the paper's ranges the best was always among two; what is proven does not rest on that.
 pub(crate) const FEW_OPTIONS: usize = 2;
 
 /// One type: a demand with every batch size that can serve it.
@@ -25,6 +29,11 @@ impl Type {
         self.options[0].least.get()
     }
 
+    /// Each of its workloads as a type of its own.
+    pub(crate) fn split(&self) -> impl Iterator<Item = Self> {
+        self.workloads.iter().map(|&w| Self { options: self.options.clone(), workloads: vec![w] })
+    }
+
     /// How many workloads are of this type.
     pub(crate) fn count(&self) -> usize {
         self.workloads.len()
@@ -38,6 +47,25 @@ pub(crate) struct Types {
     pub types: Vec<Type>,
     /// Workloads that no GPU can serve.
     pub infeasible: Vec<Infeasible>,
+}
+
+/// The batch sizes that something proven speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Covered {
+    /// All that were measured.
+    Any,
+    /// Those up to Theorem 1's.
+    UpToTheorem1,
+}
+
+/// The predictor of a request as one whose members feel each other only through sums, where plans are made with it
+/// as it is.
+pub(crate) fn additive<'p>(request: &PlanRequest<'p>) -> Option<&'p dyn Additive> {
+    match request.options().margin {
+        Margin::Percent(_) => request.predictor().additive(),
+        // The predictor's own margin depends on the whole co-location.
+        Margin::Predictor => None,
+    }
 }
 
 /// What makes two demands the same: model, budget and rate.
@@ -84,6 +112,26 @@ impl Types {
         Self { types, infeasible }
     }
 
+    /// The same types, in the same order, with every batch size that a proof has to look at: all but those
+    /// that others make superfluous ([`super::dominance`]), where that can be told, up to the largest that was
+    /// measured; else all up to Theorem 1's.
+    pub(crate) fn for_proof(&self, request: &PlanRequest<'_>) -> (Vec<Type>, Covered) {
+        let Some(additive) = additive(request) else {
+            return (self.types.clone(), Covered::UpToTheorem1);
+        };
+        let members = request.options().process_limit;
+        let types = self.types.par_iter().map_init(
+            || (Sizer::new(request), Presences::new(additive)),
+            |(sizer, presences), t| {
+                let demand = t.options[0].demand;
+                let sizes = sizer.sizes(&demand, request.predictor().max_batch(demand.model));
+                let options = undominated(presences, &sizes, members);
+                Type { options, workloads: t.workloads.clone() }
+            },
+        );
+        (types.collect(), Covered::Any)
+    }
+
     /// The same with only the first [`FEW_OPTIONS`] batch sizes of each type.
     pub(crate) fn narrowed(mut self) -> Self {
         self.types.iter_mut().for_each(|t| t.options.truncate(FEW_OPTIONS));
@@ -92,8 +140,7 @@ impl Types {
 
     /// Each workload as a type of its own, also where some are equal.
     pub(crate) fn split(&self) -> Vec<Type> {
-        let single = |t: &Type, &w: &usize| Type { options: t.options.clone(), workloads: vec![w] };
-        self.types.iter().flat_map(|t| t.workloads.iter().map(move |w| single(t, w))).collect()
+        self.types.iter().flat_map(Type::split).collect()
     }
 
     /// How many workloads can be served.

@@ -3,13 +3,15 @@
 //! Every co-location that one GPU can hold is listed with its best batch sizes and least shares
 //! (`super::search::enumerate`); dynamic programming over all subsets then finds the best partition
 //! (`super::search::partition`). Both are exhaustive, so the plan is its own proof: its bound is its
-//! number of GPUs. Batch sizes are those up to Theorem 1's; see `super::lower_bound` for what else
-//! counts as a plan.
+//! number of GPUs. Batch sizes are those up to Theorem 1's; what the bound speaks of, it says
+//! ([`GpuBound::covers`]).
 
+use crate::bound::{Proving, process_count};
 use crate::search::enumerate::{FeasibleSet, best_seats, feasible_sets};
 use crate::search::partition::{Partition, best_partition};
 use crate::search::types::{Type, Types, seats};
 use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::sizing::Sized;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::{BoundMethod, GpuBound, Infeasible, Plan};
 use igniter_model::units::SmUnits;
@@ -42,8 +44,10 @@ impl Strategy for Exact {
             return into_plan(self.name(), request, &[], infeasible);
         }
         let solved = solve(request, &types.split());
+        let proving = Proving::new(request, &types);
+        let bound = solved.bound(request, &types, proving.as_ref());
         let mut plan = into_plan(self.name(), request, &solved.gpus, types.infeasible);
-        plan.bound = Some(solved.bound());
+        plan.bound = Some(bound);
         plan
     }
 }
@@ -60,20 +64,37 @@ pub(crate) struct Solved {
 }
 
 impl Solved {
-    /// What the search proves.
-    pub(crate) fn bound(&self) -> GpuBound {
+    /// What the search proves, with all batch sizes of some types.
+    pub(crate) fn bound(
+        &self,
+        request: &PlanRequest<'_>,
+        types: &Types,
+        proving: Option<&Proving>,
+    ) -> GpuBound {
+        let Some(proving) = proving else { return process_count(request, types.count()) };
+        let searched = |t: &Type, size: &Sized| t.options.iter().any(|o| o.batch == size.batch);
+        let all = types.types.iter().zip(&proving.types);
+        let (gpus, total) =
+            if all.clone().all(|(t, proven)| proven.options.iter().all(|size| searched(t, size))) {
+                (self.gpus.len(), Some(self.total))
+            } else {
+                // Batch sizes beyond Theorem 1's, which are not planned with, may do with less.
+                let split: Vec<Type> = all.flat_map(|(_, proven)| proven.split()).collect();
+                (solve(request, &split).gpus.len(), None)
+            };
         #[expect(clippy::cast_precision_loss, reason = "a handful of GPUs")]
-        let fractional_gpus = self.gpus.len() as f64;
+        let fractional_gpus = gpus as f64;
         GpuBound {
-            gpus: self.gpus.len(),
+            gpus,
             fractional_gpus,
             method: BoundMethod::Exhaustive,
-            least_total_sm: Some(SmUnits::new(self.total)),
+            least_total_sm: total.map(SmUnits::new),
             least_cost_per_hour: None,
             note: format!(
                 "best partition of {} workloads into any of all {} feasible co-locations",
                 self.workloads, self.sets
             ),
+            covers: proving.covers.clone(),
         }
     }
 }
@@ -86,7 +107,7 @@ pub(crate) fn solve(request: &PlanRequest<'_>, singles: &[Type]) -> Solved {
         best_partition(singles.len(), &sets).expect("each workload fits a GPU of its own");
     let fill = |index: usize| {
         let FeasibleSet { types, .. } = &sets[index];
-        best_seats(&mut fitter, singles, types)
+        best_seats(&mut fitter, singles, types).expect("the set has been found feasible")
     };
     let gpus = seats(singles, chosen.into_iter().map(fill).collect());
     Solved { gpus, total, sets: sets.len(), workloads: singles.len() }

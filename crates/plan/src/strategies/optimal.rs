@@ -13,7 +13,9 @@
 //! plan on any number of threads. With a time limit in seconds in place of rounds, the plan is the best
 //! that this machine finds in that time.
 
-use crate::bound::{self, by_cutting_stock, most_types, of_exact_types, share_sum};
+use crate::bound::{
+    self, Proving, most_types, of_exact_types, or_cut, process_count, share_sum, stronger,
+};
 use crate::search::clock::Clock;
 use crate::search::configuration_lp::{LpResult, Proof};
 use crate::search::enumerate::best_seats;
@@ -58,13 +60,13 @@ impl Strategy for Optimal {
             return replicas::plan(self.name(), request);
         }
         let types = Types::of(request);
+        let proving = Proving::new(request, &types);
         let (gpus, bound) = if types.count() <= MOST_WORKLOADS {
             let solved = exact::solve(request, &types.split());
-            let bound = solved.bound();
+            let bound = solved.bound(request, &types, proving.as_ref());
             (solved.gpus, bound)
         } else {
-            let types = types.clone().narrowed();
-            let (bins, bound) = search(request, &types);
+            let (bins, bound) = search(request, &types, proving.as_ref());
             (seats(&types.types, into_seats(bins)), bound)
         };
         let mut plan = into_plan(self.name(), request, &gpus, types.infeasible);
@@ -79,10 +81,14 @@ impl Strategy for Greedy {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let types = Types::of(request).narrowed();
+        let types = Types::of(request);
+        let bound = match Proving::new(request, &types) {
+            Some(proving) => share_sum(request, &proving),
+            None => process_count(request, types.count()),
+        };
+        let types = types.narrowed();
         let bins = in_chunks(request, &types.types, 0, &Clock::start(None), 0.0);
         let gpus = seats(&types.types, into_seats(bins));
-        let bound = share_sum(request, &types);
         let mut plan = into_plan(self.name(), request, &gpus, types.infeasible);
         plan.bound = Some(bound);
         plan
@@ -94,33 +100,52 @@ fn into_seats(bins: Vec<Bin>) -> Vec<Vec<Seat>> {
 }
 
 /// The best packing that is found, with what is proven about all.
-pub(crate) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, GpuBound) {
+pub(crate) fn search(
+    request: &PlanRequest<'_>,
+    types: &Types,
+    proving: Option<&Proving>,
+) -> (Vec<Bin>, GpuBound) {
     let clock = Clock::start(request.options().time_limit_s);
-    let by_shares = share_sum(request, types);
-    let count = types.types.len();
+    let by_shares = proving.map_or_else(
+        || process_count(request, types.count()),
+        |proving| share_sum(request, proving),
+    );
+    let few = types.clone().narrowed().types;
+    let count = few.len();
     let rounds = u64::from(request.options().search_rounds);
     if count > MOST_PRICED_TYPES.max(most_types(request)) {
-        let packed = in_chunks(request, &types.types, rounds, &clock, 1.0);
-        return (packed, or_cut(request, types, by_shares));
+        let packed = in_chunks(request, &few, rounds, &clock, 1.0);
+        let bound = match proving {
+            Some(proving) if packed.len() > by_shares.gpus => or_cut(request, proving, by_shares),
+            _ => by_shares,
+        };
+        return (packed, bound);
     }
     // Of many workloads of few types, a sample shows the linear program where to start.
     let many = types.count() > MOST_SEARCHED;
     let (rounds, part) = if many { (0, 0.0) } else { (rounds / 4, 0.25) };
-    let packed = in_chunks(request, &types.types, rounds, &clock, part);
+    let packed = in_chunks(request, &few, rounds, &clock, part);
     if packed.len() <= by_shares.gpus {
         return (packed, by_shares);
     }
-    let proof = if count <= most_types(request) { Proof::Wanted } else { Proof::Waived };
-    let sample = if many { Some(bound::start(request, &types.types)) } else { None };
+    let proof = match proving {
+        Some(_) if count <= most_types(request) => Proof::Wanted,
+        _ => Proof::Waived,
+    };
+    let sample = if many { Some(bound::start(request, &few)) } else { None };
     let start = sample.as_ref().unwrap_or(&packed);
-    let lp = bound::solve(request, &types.types, start, packed.len(), proof, &clock);
-    let bound = match (&lp, proof) {
-        (Some(lp), Proof::Wanted) => stronger(of_exact_types(lp, count), by_shares),
-        _ => or_cut(request, types, by_shares),
+    let priced = proving.map_or(&types.types, |proving| &proving.types);
+    let lp = bound::solve(request, priced, start, packed.len(), proof, &clock);
+    let bound = match (&lp, proving) {
+        (Some(lp), Some(proving)) if proof == Proof::Wanted => {
+            stronger(of_exact_types(lp, proving), by_shares)
+        }
+        (_, Some(proving)) => or_cut(request, proving, by_shares),
+        (_, None) => by_shares,
     };
     let best = match lp {
         Some(lp) if packed.len() > bound.gpus => {
-            let rounded = round(request, &types.types, &lp, bound.gpus, &clock);
+            let rounded = round(request, &types.types, &few, &lp, bound.gpus, &clock);
             if rounded.len() < packed.len() { rounded } else { packed }
         }
         _ => packed,
@@ -128,23 +153,11 @@ pub(crate) fn search(request: &PlanRequest<'_>, types: &Types) -> (Vec<Bin>, Gpu
     (best, bound)
 }
 
-/// The stronger of two bounds.
-fn stronger(a: GpuBound, b: GpuBound) -> GpuBound {
-    if a.gpus >= b.gpus { a } else { b }
-}
-
-/// The cutting-stock bound, or another where that one is stronger.
-fn or_cut(request: &PlanRequest<'_>, types: &Types, other: GpuBound) -> GpuBound {
-    match by_cutting_stock(request, types) {
-        Some(by_lp) => stronger(by_lp, other),
-        None => other,
-    }
-}
-
-/// Rounds a solution of the linear program: whole GPUs as it says, the rest anew.
+/// Rounds a solution of the linear program: whole GPUs as it says, the rest anew with `few` batch sizes.
 fn round(
     request: &PlanRequest<'_>,
     types: &[Type],
+    few: &[Type],
     lp: &LpResult,
     enough: usize,
     clock: &Clock,
@@ -153,7 +166,8 @@ fn round(
     let mut left: Vec<usize> = types.iter().map(Type::count).collect();
     let mut bins = Vec::new();
     for (set, gpus) in &lp.chosen {
-        let seats = best_seats(&mut fitter, types, &set.types);
+        // A batch size beyond Theorem 1's is counted with in proofs, and not planned with.
+        let Some(seats) = best_seats(&mut fitter, types, &set.types) else { continue };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
         let whole = (gpus + 1e-6).floor() as usize;
         for _ in 0..whole {
@@ -170,12 +184,12 @@ fn round(
     bins.retain(|bin| !bin.seats.is_empty());
     let items = left.iter().enumerate().flat_map(|(of, n)| std::iter::repeat_n(of, *n));
     let mut packer = Packer::new(fitter);
-    let mut rest = pack(&mut packer, types, items);
+    let mut rest = pack(&mut packer, few, items);
     let mut choices = Choices::new(request.options().seed);
     let rounds = u64::from(request.options().search_rounds);
     let target = enough.saturating_sub(bins.len());
     let limit = clock.limit(0.5, rounds);
-    improve(&mut packer, types, &mut rest, target, limit, &mut choices);
+    improve(&mut packer, few, &mut rest, target, limit, &mut choices);
     // Where that is not enough, whole GPUs of the solution take part, others in each turn.
     for _ in 0..4 {
         if bins.len() + rest.len() <= enough || bins.is_empty() {
@@ -186,7 +200,7 @@ fn round(
         pool.extend((0..taken).map(|_| bins.swap_remove(choices.below(bins.len()))));
         let target = enough.saturating_sub(bins.len());
         let limit = clock.limit(0.5, rounds);
-        improve(&mut packer, types, &mut pool, target, limit, &mut choices);
+        improve(&mut packer, few, &mut pool, target, limit, &mut choices);
         rest = pool;
     }
     bins.extend(rest);

@@ -344,7 +344,7 @@ impl Reading {
             return Err(invalid(problems));
         }
         self.files.push(path.to_owned());
-        let layer = Layer { text: &text, file: self.files.len() - 1 };
+        let layer = Layer::new(&text, self.files.len() - 1);
         let mut entries = layer.entries(document.get_ref());
         let folder = path.parent().unwrap_or(Path::new(""));
         resolve_paths(&mut entries, folder);

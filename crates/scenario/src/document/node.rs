@@ -1,6 +1,7 @@
 //! Scenario text as a tree that can be laid over another one and changed.
 
-use std::collections::BTreeMap;
+use super::super::reader::{line_of, line_starts};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -41,14 +42,19 @@ pub(super) type Entries = BTreeMap<String, Node>;
 /// One file of a document, to say where its values were written.
 #[derive(Debug)]
 pub(super) struct Layer<'t> {
-    pub(super) text: &'t str,
-    pub(super) file: usize,
+    text: &'t str,
+    file: usize,
+    line_starts: Vec<usize>,
 }
 
-impl Layer<'_> {
+impl<'t> Layer<'t> {
+    /// The text of the file that has this position among the files of the document.
+    pub(super) fn new(text: &'t str, file: usize) -> Self {
+        Self { text, file, line_starts: line_starts(text) }
+    }
+
     fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
-        Origin::File { file: self.file, line: before + 1 }
+        Origin::File { file: self.file, line: line_of(&self.line_starts, offset) }
     }
 
     /// The entries of a table of this file.
@@ -221,12 +227,16 @@ fn overlay_workloads(below: &mut Node, over: Node) {
         return;
     };
     // A workload of the base is overridden at most once: a name that comes twice stays a mistake.
-    let mut untouched: Vec<(usize, String)> =
-        list.iter().enumerate().filter_map(|(i, node)| Some((i, name(node)?))).collect();
+    let mut untouched: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
+    for (index, node) in list.iter().enumerate() {
+        if let Some(name) = name(node) {
+            untouched.entry(name).or_default().push_back(index);
+        }
+    }
     for node in over {
-        let found = name(&node).and_then(|name| untouched.iter().position(|(_, n)| *n == name));
+        let found = name(&node).and_then(|name| untouched.get_mut(&name)?.pop_front());
         match found {
-            Some(at) => list[untouched.remove(at).0].overlay(node),
+            Some(at) => list[at].overlay(node),
             None => list.push(node),
         }
     }

@@ -279,6 +279,14 @@ impl Predictor for ContentionPredictor {
         &self.coefficients.assumed
     }
 
+    fn neighbours_never_help(&self) -> bool {
+        let ContentionConstants { delta_ms_per_kernel, rho0, rho1, .. } = self.coefficients.constants;
+        let models = &self.coefficients.models;
+        [delta_ms_per_kernel, rho0, rho1].iter().all(|x| *x >= 0.0)
+            && models.iter().all(|model| model.gamma_per_w >= 0.0 && model.pressure >= 0.0)
+            && self.coupling.iter().all(|strength| *strength >= 0.0)
+    }
+
     fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
         let times = self.slowed(members, of);
         Some(self.coefficients.bounds.of(members, times, |member| self.solo.is_measured(member)))
