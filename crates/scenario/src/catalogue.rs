@@ -68,8 +68,11 @@ pub(super) fn check(
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "name a model of the profile, or measure this one: docs/profiles.md".to_owned(),
         };
-        let allowed = format!("a model of the profile: {}", quoted(&names));
-        let what = format!("no model {model} in the profile");
+        let allowed = format!("a model of the profile: {}", names.join(", "));
+        let what = match &workload.name {
+            Read::Given(name, _) => format!("workload {name}: no model {model} in the profile"),
+            Read::Absent | Read::Bad => format!("no model {model} in the profile"),
+        };
         problems.add(place, what, Rule { allowed: &allowed, fix: &fix });
     }
 }

@@ -29,7 +29,7 @@ scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; f
 scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, plan, prediction_error, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10, or slo_x_solo = 5 for five times the solo latency
 scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, slo_x_solo, rate_rps, arrival, batching, engine; fix: did you mean `slo_ms`?
-scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
+scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s, or "trace"; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
 scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload its own name
 scenarios/small.toml:17: workload[1].slo_ms: given -5; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
 scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "weibull" | "normalised" | "mmpp" | "diurnal" | "spike" | "ramp" | "drain" | "steps" | "rates" | "trace" | "sum" | "phases" | "closed_loop"; fix: did you mean "poisson"?
