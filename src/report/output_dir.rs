@@ -274,7 +274,9 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
         let table = ["csv", "parquet", "json", "md", "html"]
             .iter()
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
-        let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
+        // Records of a run on real servers that did not end.
+        let partial = name == "partial" || name.starts_with("partial-");
+        let sweep = partial || name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
         let named = name == "figures" || (table && known_stem(name));
         sweep || staging(name) || (killed && named)
     };

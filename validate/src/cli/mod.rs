@@ -107,7 +107,14 @@ pub fn main() -> ExitCode {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
         return ExitCode::from(2);
     }
+    // Each request in flight has a connection of its own, and each of those is an open file.
+    raise_open_files();
+    let kept_until_interrupted = matches!(&cli.command, Command::Launch(_));
     match dispatch(cli.command) {
+        Ok(_) if life::interrupted() && !kept_until_interrupted => {
+            eprintln!("validate: the interruption came when all was measured; everything is kept");
+            ExitCode::from(life::INTERRUPTED_CODE)
+        }
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Err(error) if life::interrupted() => {
@@ -121,6 +128,18 @@ pub fn main() -> ExitCode {
             eprintln!("validate: {error:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Lets this process, and what it starts, open as many files as the system allows it, up to what anybody needs.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const ENOUGH: u64 = 65_536;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard.min(ENOUGH)
+    {
+        // Where it is refused, the limit is what it was, and a run that meets it says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH), hard);
     }
 }
 

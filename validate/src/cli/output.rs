@@ -65,6 +65,13 @@ pub(super) fn warn_of_cpu(reason: Option<&str>) {
     }
 }
 
+/// Says which GPUs are not used, and why.
+pub(super) fn warn_of_left_out(reasons: &[String]) {
+    for reason in reasons {
+        eprintln!("validate: a GPU is left out: {reason}");
+    }
+}
+
 /// Keeps in `target` what servers and daemons printed, and says where; the error then names the logs that are kept.
 pub(super) fn with_logs(error: anyhow::Error, scratch: &Path, target: &Path) -> anyhow::Error {
     match keep_logs(scratch, target) {

@@ -1,7 +1,7 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, print, warn_of_cpu, write_whole};
+use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
 use crate::profile::{
@@ -110,8 +110,9 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    let Devices { list: devices, on_cpu, left_out, .. } = args.launch.devices()?;
     warn_of_cpu(on_cpu.as_deref());
+    warn_of_left_out(&left_out);
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
     let campaign = campaign(args, &kind, &base, &devices)?;
@@ -205,6 +206,7 @@ fn campaign(
         units: base.kind.units.get(),
         gpu: devices.first().map(|device| device.uuid.clone()),
         mps: launch.mps != Mps::Off && !devices.is_empty(),
+        sharing: (launch.mps == Mps::Static && !devices.is_empty()).then(|| "static".to_owned()),
         shared_memory: args.shared_memory,
     })
 }
