@@ -3,12 +3,13 @@
 //! Each figure is for the number of items that the table names (requests, arrivals, records), so that
 //! items/s of different rows compare.
 
-#[path = "../tests/common/fake.rs"]
+#[path = "../tests/it/common/fake.rs"]
 mod fake;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{BatchRecord, GpuId, RecordSink, WorkloadId, WorkloadName};
 use igniter::metrics::{GpuCollector, Percentiles, Window};
 use igniter::plan::strategy;
@@ -16,7 +17,6 @@ use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use igniter::sim::{EngineSpec, simulate};
 use igniter::units::{Nanoseconds, RequestsPerSecond};
-use igniter::workload::ArrivalSpec;
 use std::path::Path;
 
 fn main() {

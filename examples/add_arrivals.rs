@@ -7,9 +7,9 @@
 //! process that should have a name in scenarios is one more variant of `ArrivalSpec` (`src/workload/spec.rs`),
 //! one more arm in `ArrivalSpec::build`, and its keys in `src/scenario/arrival.rs`.
 
+use igniter::arrivals::{ArrivalProcess, GeneratedArrivals, Purpose, Stream, stream};
 use igniter::domain::WorkloadName;
 use igniter::units::Nanoseconds;
-use igniter::workload::{ArrivalProcess, GeneratedArrivals, Purpose, Stream, stream};
 use rand_distr::{Distribution, Exp1};
 use std::io::Write;
 

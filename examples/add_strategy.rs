@@ -9,7 +9,7 @@
 use igniter::domain::{CoLocation, Infeasible, Placement, Plan, PredictedService};
 use igniter::plan::{PlanRequest, Strategy, strategy};
 use igniter::predictor::Member;
-use igniter::report::{Screen, comparison_text};
+use igniter::results::{Screen, comparison_text};
 use igniter::run::{Overrides, Study};
 use igniter::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 use std::path::Path;

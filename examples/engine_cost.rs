@@ -16,11 +16,12 @@
 //! `valgrind --tool=callgrind` on `full 20` and on `full 40`, and divide the difference of the counts by
 //! that of the requests.
 
-#[path = "../tests/common/fake.rs"]
+#[path = "../tests/it/common/fake.rs"]
 mod fake;
 
 use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
+use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{BatchRecord, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord};
 use igniter::metrics::Percentiles;
 use igniter::plan::strategy;
@@ -28,7 +29,6 @@ use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use igniter::sim::{EngineSpec, simulate};
 use igniter::units::Nanoseconds;
-use igniter::workload::ArrivalSpec;
 use rayon::prelude::*;
 use std::path::Path;
 

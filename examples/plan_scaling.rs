@@ -10,8 +10,8 @@
 
 mod instances;
 
+use igniter::figures::{ScalingPoint, scaling_figure};
 use igniter::plan::{PlanRequest, strategy};
-use igniter::plot::{ScalingPoint, scaling_figure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

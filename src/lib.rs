@@ -13,10 +13,10 @@
 //! 2. [`profile`]: measured points of a GPU kind, checked when read.
 //! 3. [`fit`] makes coefficients of them, [`predictor`] uses these; [`accuracy`] compares predictions
 //!    with measured co-locations.
-//! 4. [`scenario`] reads what is asked for; [`workload`] draws the arrivals.
+//! 4. [`scenario`] reads what is asked for; [`arrivals`] draws the arrivals.
 //! 5. [`plan`] makes a provisioning plan and judges it, by [`rules`] that controllers share.
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
-//! 7. [`report`] keeps tables and how they were made; [`plot`] draws figures from the tables, [`page`]
+//! 7. [`results`] keeps tables and how they were made; [`figures`] draws figures from the tables, [`page`]
 //!    makes one HTML page of a folder of them.
 //! 8. [`run`] wires one study, [`sweep`] an ordered grid of them, [`reproduce`] the evaluation of the
 //!    paper; [`cli`] is the command line. [`stats`] holds plain numerics.
@@ -38,28 +38,21 @@
 //! # Ok::<(), igniter::run::RunError>(())
 //! ```
 
+pub use igniter_figures as figures;
+pub use igniter_model::{domain, fit, predictor, profile, rules, stats, units};
+pub use igniter_plan as plan;
+pub use igniter_results as results;
+pub use igniter_scenario as scenario;
+pub use igniter_sim as sim;
+pub use igniter_sim::{arrivals, metrics, traces};
+
 pub mod accuracy;
 pub mod cli;
-pub mod domain;
-pub mod fit;
-pub mod metrics;
 pub mod page;
-pub mod plan;
-pub mod plot;
-pub mod predictor;
-pub mod profile;
-pub mod report;
 pub mod reproduce;
-pub mod rules;
 pub mod run;
-pub mod scenario;
-pub mod sim;
-pub mod stats;
 pub mod study;
 pub mod sweep;
-pub mod trace;
-pub mod units;
-pub mod workload;
 
 /// Lets code that tests and the library share name the library the same way.
 #[cfg(test)]

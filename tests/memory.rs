@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use igniter::arrivals::ArrivalSpec;
 use igniter::domain::WorkloadName;
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::trace::{
+use igniter::traces::{
     Faster, Mapped, Mapping, Part, Reading, Redraw, Redrawn, TraceReader, TraceStream, write_csv,
     write_merged,
 };
 use igniter::units::{Nanoseconds, RequestsPerSecond};
-use igniter::workload::ArrivalSpec;
 use peak_alloc::PeakAlloc;
 use std::io::{BufWriter, Write};
 use std::path::Path;

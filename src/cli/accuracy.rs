@@ -4,9 +4,9 @@ use super::Outcome;
 use super::model_args::AccuracyArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
-use crate::plot::{self, AccuracyPoint};
+use crate::figures::{self, AccuracyPoint};
 use crate::profile::{read_colocated, read_solo_table};
-use crate::report::{Existing, Manifest, OutputDir};
+use crate::results::{Existing, Manifest, OutputDir};
 use crate::run::load_predictor;
 use anyhow::Context;
 
@@ -46,8 +46,8 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
                 measured_ms: p.measured_ms,
             })
             .collect();
-        let figure = plot::accuracy_figure(&marks)?;
-        plot::write_figures(&mut dir, figure.as_slice())?;
+        let figure = figures::accuracy_figure(&marks)?;
+        figures::write_figures(&mut dir, figure.as_slice())?;
         manifest.stop();
         dir.finish(manifest)?;
     }

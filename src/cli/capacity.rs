@@ -5,7 +5,7 @@ use super::results::in_pool;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
-use crate::report::{Existing, Manifest, OutputDir, short};
+use crate::results::{Existing, Manifest, OutputDir, short};
 use crate::run::Overrides;
 use crate::sweep::{Candidate, Capacity, Find, Judge, Range, Search};
 use anyhow::ensure;

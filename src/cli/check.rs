@@ -3,12 +3,12 @@
 use super::args::CheckArgs;
 use super::plan::study;
 use super::{Outcome, output};
+use crate::arrivals::{ArrivalSpec, RateShape};
 use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
 use crate::rules::execution_budget;
 use crate::run::{Study, solo_latency_ms};
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalSpec, RateShape};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

@@ -7,7 +7,7 @@ use super::plan::study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
-use crate::report::{Comparison, StrategyResult, comparison_text, short};
+use crate::results::{Comparison, StrategyResult, comparison_text, short};
 use crate::run::Logging;
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Single files and new folders, written whole or not at all.
 
-use crate::report::Staging;
-use crate::trace::WriteError;
+use crate::results::Staging;
+use crate::traces::WriteError;
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};

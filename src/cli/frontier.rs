@@ -4,8 +4,8 @@ use super::capacity::{CELLS, candidate_cells, plain_cells, search};
 use super::results::in_pool;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
-use crate::plot::{SweepMark, SweepSeries, pareto_figure, write_figures};
-use crate::report::{Existing, Manifest, OutputDir};
+use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
+use crate::results::{Existing, Manifest, OutputDir};
 use crate::sweep::{Candidate, pareto};
 use serde::Serialize;
 

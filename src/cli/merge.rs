@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::sweep::print_outcome;
 use super::sweep_args::MergeArgs;
-use crate::report::Manifest;
+use crate::results::Manifest;
 use crate::sweep::{Shard, merge_shards};
 use anyhow::bail;
 use std::path::Path;

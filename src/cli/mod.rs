@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
 
 /// Ctrl-C, SIGTERM or SIGHUP: takes back what is not finished and ends the process.
 fn interrupted() {
-    crate::report::discard_unfinished();
+    crate::results::discard_unfinished();
     eprintln!("igniter: interrupted; {}", sweep::after_interrupt());
     // 128 + SIGINT, as shells have it.
     std::process::exit(130);

@@ -1,6 +1,6 @@
 //! Printing: results to stdout, everything else to stderr.
 
-use crate::report::{Colours, Screen, fitted_lines};
+use crate::results::{Colours, Screen, fitted_lines};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 

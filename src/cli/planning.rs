@@ -2,7 +2,7 @@
 
 use crate::domain::{BoundMethod, GpuBound, Plan};
 use crate::plan::{Margin, Replicas, Strategy, strategy};
-use crate::report::Stopwatch;
+use crate::results::Stopwatch;
 use crate::run::{PlanOverrides, Refined, Study};
 use anyhow::bail;
 use clap::{Args, ValueEnum};

@@ -2,11 +2,11 @@
 
 use super::sweep_args::{PlotArgs, PlotKind};
 use super::{Outcome, output};
-use crate::plot::{
+use crate::figures::{
     Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,
     write_figures,
 };
-use crate::report::{Existing, Manifest, OutputDir, PointTable};
+use crate::results::{Existing, Manifest, OutputDir, PointTable};
 use anyhow::{bail, ensure};
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {

@@ -5,9 +5,9 @@ use super::args::ReproduceArgs;
 use super::output;
 use super::progress::Progress;
 use super::results::in_pool;
-use crate::plot;
-use crate::report::{Existing, Manifest, OutputDir};
+use crate::figures;
 use crate::reproduce::{self, Made, Numbers};
+use crate::results::{Existing, Manifest, OutputDir};
 use serde_json::{Value, json};
 
 pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
     })??;
     progress.at("writing figures");
     for one in &made {
-        plot::write_figures(&mut dir, &one.figures)?;
+        figures::write_figures(&mut dir, &one.figures)?;
         for numbers in &one.numbers {
             write(&mut dir, numbers)?;
         }

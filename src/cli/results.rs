@@ -2,9 +2,9 @@
 
 use super::common_args::ThreadArgs;
 use super::progress::Progress;
+use crate::figures;
 use crate::page::{self, PAGE, Source};
-use crate::plot;
-use crate::report::{Comparison, Existing, Manifest, OutputDir, write_report, write_tables};
+use crate::results::{Comparison, Existing, Manifest, OutputDir, write_report, write_tables};
 use crate::run::{RunError, Study};
 use std::path::Path;
 
@@ -80,8 +80,8 @@ impl ResultFolder {
             write_tables(&mut dir, comparison)?;
             progress.step();
             progress.at("drawing figures");
-            let figures = plot::comparison_figures(comparison)?;
-            let figures = plot::write_figures(&mut dir, &figures)?;
+            let figures = figures::comparison_figures(comparison)?;
+            let figures = figures::write_figures(&mut dir, &figures)?;
             write_report(&mut dir, comparison, &figures)?;
             let html = page::page(&Source::of_comparison(comparison, &self.manifest));
             dir.write(PAGE, |file| file.write_all(html.as_bytes()))?;

@@ -9,7 +9,7 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::metrics::{GpuSummary, WorkloadSummary};
-use crate::report::{
+use crate::results::{
     ActionRow, ArrivalRow, InfeasibleRow, RequestFormat, Truth, comparison_text, write_trace,
 };
 use crate::run::Logging;

@@ -3,12 +3,12 @@
 use super::Outcome;
 use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
-use crate::plot::{self, PredictedMark, StudyPoint, StudySeries};
+use crate::figures::{self, PredictedMark, StudyPoint, StudySeries};
 use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
 };
-use crate::report::{Existing, Manifest, OutputDir};
 use crate::reproduce::predicted_mark;
+use crate::results::{Existing, Manifest, OutputDir};
 use crate::study::{
     ExperimentRow, Score, ScoredSet, Study, StudyData, StudyOptions, accuracy_study,
     coverage_curve, experiments,
@@ -121,10 +121,10 @@ fn write(
     })?;
     let shown = study.scored.iter().filter(|set| SHOWN.contains(&set.recipe));
     let series: Vec<StudySeries> = shown.map(|set| series(set, seed)).collect();
-    let mut figures = plot::study_figures(&series)?;
+    let mut figures = figures::study_figures(&series)?;
     let marks: Vec<PredictedMark> = experiments.iter().map(predicted_mark).collect();
-    figures.extend(plot::experiment_figures(&marks)?);
-    plot::write_figures(dir, &figures)?;
+    figures.extend(figures::experiment_figures(&marks)?);
+    figures::write_figures(dir, &figures)?;
     Ok(())
 }
 

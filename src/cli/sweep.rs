@@ -4,7 +4,7 @@ use super::Outcome;
 use super::output;
 use super::progress::Progress;
 use super::sweep_args::SweepArgs;
-use crate::report::Manifest;
+use crate::results::Manifest;
 use crate::sweep::{Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,14 +7,14 @@ use super::trace_args::{
     ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
     TraceCommand,
 };
+use crate::arrivals::{ArrivalStatistics, ArrivalTally};
 use crate::domain::Workload;
 use crate::scenario::{Scenario, ScenarioWorkload};
-use crate::trace::{
+use crate::traces::{
     Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
     TraceReader, TraceStream, WindowFit, WindowedFit, WriteError, write_csv, write_merged,
 };
 use crate::units::Nanoseconds;
-use crate::workload::{ArrivalStatistics, ArrivalTally};
 use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -4,7 +4,7 @@ use super::charts::{Bars, Chart, Lines, thinned};
 use super::{Cell, Page, Table, plan, workloads};
 use crate::domain::ModelName;
 use crate::metrics::{SeriesBin, Verdict, WorkloadSummary};
-use crate::report::{Comparison, StrategyResult};
+use crate::results::{Comparison, StrategyResult};
 
 /// GPUs of which a page shows time series.
 const GPUS_OVER_TIME: usize = 24;

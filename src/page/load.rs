@@ -2,7 +2,7 @@
 
 use super::{Accuracy, Cell, Document, EmbeddedFigure, Provenance, Source, Table, Validation};
 use super::{sweep, validation};
-use crate::report::{Manifest, ReadError, read_comparison};
+use crate::results::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};

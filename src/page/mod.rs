@@ -5,7 +5,7 @@
 //! filters, charts and the explorer. Every text that is not our own is escaped, and a content security
 //! policy lets no script run but the two that we put there.
 //!
-//! A page of a [`Comparison`](crate::report::Comparison) has a summary in words, the plans, charts, and a
+//! A page of a [`Comparison`](crate::results::Comparison) has a summary in words, the plans, charts, and a
 //! section for each workload. That of a sweep has its explorer, that of a validation and that of measured
 //! accuracy their charts; that of any other folder has its tables, figures and single numbers. A page
 //! without a manifest depends on the results alone, byte for byte.

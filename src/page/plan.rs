@@ -2,7 +2,7 @@
 
 use super::html::Html;
 use crate::domain::ModelName;
-use crate::report::{PlanRow, StrategyResult, trimmed};
+use crate::results::{PlanRow, StrategyResult, trimmed};
 
 /// GPUs that are drawn; the table of placements has all.
 const DRAWN: usize = 60;

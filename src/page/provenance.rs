@@ -1,7 +1,7 @@
 //! How the results were made.
 
 use super::{Page, Provenance};
-use crate::report::FileHash;
+use crate::results::FileHash;
 
 pub(super) fn write(page: &mut Page, provenance: &Provenance) {
     page.section("provenance", "How this was made");

@@ -1,7 +1,7 @@
 //! What a page is made of.
 
 use super::{Accuracy, Cell, Table, Validation};
-use crate::report::{Comparison, FileHash, Manifest, SweepFacts};
+use crate::results::{Comparison, FileHash, Manifest, SweepFacts};
 
 /// A picture of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! told here.
 
 use super::{Cell, Page, Table};
-use crate::report::{SweepFacts, arm_name, column_words, short, trimmed};
+use crate::results::{SweepFacts, arm_name, column_words, short, trimmed};
 use serde_json::{Value, json};
 
 /// The table of a sweep's means.

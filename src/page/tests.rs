@@ -1,8 +1,11 @@
 //! Pages of comparisons and of folders, without a browser; `tests/browser` has one.
 
 use super::*;
-use crate::report::{Existing, Manifest, OutputDir, write_tables};
+use crate::results::{Existing, Manifest, OutputDir, write_tables};
 use std::path::Path;
+
+#[path = "../../crates/results/src/sample.rs"]
+mod sample;
 
 /// Names that would be markup, were they not escaped.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
@@ -29,8 +32,8 @@ fn has_image(html: &str) -> bool {
     html[..html.find("<script type").unwrap()].contains("<img")
 }
 
-fn comparison() -> crate::report::Comparison {
-    crate::report::tests_support::small_comparison()
+fn comparison() -> crate::results::Comparison {
+    sample::small_comparison()
 }
 
 #[test]
@@ -157,7 +160,7 @@ const WORST: &str = "<img src=x onerror=alert(1)></script>\"'`\u{2028}&amp;";
 /// A folder of a sweep over an axis of numbers and one of words.
 fn sweep() -> tempfile::TempDir {
     let mut manifest = Manifest::start(vec!["igniter".into(), "sweep".into(), WORST.into()]);
-    manifest.sweep = Some(crate::report::SweepFacts {
+    manifest.sweep = Some(crate::results::SweepFacts {
         name: WORST.to_owned(),
         id: "1".to_owned(),
         shard: 0,

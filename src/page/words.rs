@@ -1,7 +1,7 @@
 //! The summary in words.
 
 use super::{Document, Source, sweep, validation};
-use crate::report::{Comparison, StrategyResult, short, trimmed};
+use crate::results::{Comparison, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
 const NAMED: usize = 8;

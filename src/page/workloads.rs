@@ -3,7 +3,7 @@
 use super::Page;
 use super::charts::{Bars, Chart, Lines, thinned};
 use super::comparison::{verdict, window};
-use crate::report::{Comparison, StrategyResult, short, short_option, trimmed};
+use crate::results::{Comparison, StrategyResult, short, short_option, trimmed};
 use std::collections::BTreeSet;
 
 /// Workloads that have a section; with more, those closest to their SLO or beyond.

@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use super::{Made, Numbers, ReproduceError};
+use crate::figures::{Marks, Named, Points, PointsFigure, PredictedMark, experiment_figures};
 use crate::fit::{FitData, fit_predictor};
-use crate::plot::{Marks, Named, Points, PointsFigure, PredictedMark, experiment_figures};
 use crate::predictor::{Member, Predictor};
 use crate::profile::{self, Profile, SoloPoint, SoloTable};
 use crate::study::{ExperimentRow, StudyData, experiments as study_experiments};

@@ -2,7 +2,7 @@
 
 use super::ReproduceError;
 use crate::plan::{STRATEGIES, Strategy, strategy};
-use crate::report::Comparison;
+use crate::results::Comparison;
 use crate::run::{Overrides, RunError, Study};
 use crate::scenario::Scenario;
 use rayon::prelude::*;

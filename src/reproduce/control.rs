@@ -3,8 +3,8 @@
 use super::context::{Context, motivating};
 use super::{Made, Numbers, ReproduceError};
 use crate::domain::ServerWindow;
+use crate::figures::{Marks, Named, Points, PointsFigure};
 use crate::plan::strategy;
-use crate::plot::{Marks, Named, Points, PointsFigure};
 use crate::run::{Overrides, Study};
 use crate::scenario::Scenario;
 use crate::sim::{ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, ShadowSpec};

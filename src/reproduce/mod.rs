@@ -13,7 +13,7 @@ mod serving;
 mod uncertainty;
 mod workloads;
 
-use crate::plot::{Figure, PlotError};
+use crate::figures::{Figure, PlotError};
 use crate::run::RunError;
 pub(crate) use accuracy::predicted_mark;
 use context::Context;

@@ -7,8 +7,8 @@
 use super::context::{Context, paper, strategies};
 use super::workloads::drawn;
 use super::{Made, Numbers, ReproduceError};
+use crate::figures::{BarsFigure, Marks, Named, Points, PointsFigure, plan_figures};
 use crate::plan::{PlanRequest, STRATEGIES, Strategy, lower_bound, strategy};
-use crate::plot::{BarsFigure, Marks, Named, Points, PointsFigure, plan_figures};
 use crate::profile::BUILTIN_KINDS;
 use crate::run::{Overrides, Study, load_predictor};
 use rayon::prelude::*;

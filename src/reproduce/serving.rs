@@ -2,12 +2,12 @@
 
 use super::context::{Context, compared, poisson};
 use super::{Made, Numbers, ReproduceError};
+use crate::arrivals::ArrivalSpec;
+use crate::figures::{BarsFigure, Marks, Named, Points, PointsFigure, slo_figures};
 use crate::metrics::WorkloadSummary;
 use crate::plan::{PlanOptions, PlanRequest, Replicas, strategy};
-use crate::plot::{BarsFigure, Marks, Named, Points, PointsFigure, slo_figures};
-use crate::report::StrategyResult;
+use crate::results::StrategyResult;
 use crate::run::{Overrides, RunError, Study};
-use crate::workload::ArrivalSpec;
 use rayon::prelude::*;
 
 /// The strategies of the paper's evaluation, and the optimum.

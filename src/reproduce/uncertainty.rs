@@ -2,8 +2,8 @@
 
 use super::context::{Context, paper};
 use super::{Made, Numbers, ReproduceError};
+use crate::figures::BarsFigure;
 use crate::plan::{Margin, PlanOptions, PlanRequest, strategy};
-use crate::plot::BarsFigure;
 use crate::run::{Overrides, RunError, Study};
 use rayon::prelude::*;
 

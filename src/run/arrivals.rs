@@ -1,10 +1,10 @@
 //! What arrived, beside what became of it.
 
 use super::{RunError, Study};
+use crate::arrivals::ArrivalStatistics;
 use crate::domain::{GpuId, WorkloadId, WorkloadName};
-use crate::report::{ArrivalRow, StrategyResult};
+use crate::results::{ArrivalRow, StrategyResult};
 use crate::sim::{ServerOutcome, SimError};
-use crate::workload::ArrivalStatistics;
 use std::collections::BTreeMap;
 
 impl Study {

@@ -4,7 +4,7 @@ use crate::fit::FitError;
 use crate::metrics::WindowError;
 use crate::plan::{PlanError, Violation};
 use crate::profile::ProfileError;
-use crate::report::OutputError;
+use crate::results::OutputError;
 use crate::scenario::ScenarioError;
 use crate::sim::SimError;
 

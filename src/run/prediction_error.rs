@@ -1,11 +1,11 @@
 //! Errors of a simulation's predictor, drawn from the seed.
 
 use super::{LoadedPredictor, RunError};
+use crate::arrivals::{Purpose, stream};
 use crate::domain::{ModelId, ModelName, WorkloadName};
 use crate::predictor::{ErrorDraw, Member, PerturbedPredictor, Predictor};
-use crate::report::PredictionError;
+use crate::results::PredictionError;
 use crate::units::{BatchSize, SmPercent};
-use crate::workload::{Purpose, stream};
 use rand_xoshiro::rand_core::Rng;
 use std::f64::consts::TAU;
 

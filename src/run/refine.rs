@@ -20,7 +20,7 @@ use super::{RunError, Study};
 use crate::domain::{CoLocation, Infeasible, Placement, Plan, WorkloadName};
 use crate::metrics::WorkloadSummary;
 use crate::plan::{Needs, Replicas, Requirement, plan_for_needs};
-use crate::report::StrategyResult;
+use crate::results::StrategyResult;
 use crate::units::{BatchSize, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
 

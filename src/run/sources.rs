@@ -1,6 +1,6 @@
 //! What results were made from, as their manifest lists it.
 
-use crate::report::Manifest;
+use crate::results::Manifest;
 use crate::scenario::Scenario;
 use std::collections::BTreeSet;
 use std::io;

@@ -9,7 +9,7 @@ use crate::plan::{
     KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan,
 };
 use crate::predictor::Predictor;
-use crate::report::{
+use crate::results::{
     Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
 };
 use crate::scenario::{Document, Scenario, ScenarioWorkload};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct Logging<'d> {
     /// Every request, in a file of this folder.
     pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
-    /// What happened from one time to another, for [`crate::report::write_trace`].
+    /// What happened from one time to another, for [`crate::results::write_trace`].
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
     /// What arrived for each workload, as [`StrategyResult::arrivals`].
     pub arrivals: bool,

@@ -5,7 +5,7 @@ use super::folder::{Work, discard};
 use super::rows::columns;
 use super::work::in_order;
 use super::{Shard, Sweep, SweepError};
-use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
+use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
 use csv::StringRecord;
 use serde::Serialize;

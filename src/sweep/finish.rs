@@ -2,7 +2,7 @@
 
 use super::SweepError;
 use super::aggregate::Aggregate;
-use crate::report::{Cells, ColumnType, OutputDir, ParquetTable};
+use crate::results::{Cells, ColumnType, OutputDir, ParquetTable};
 use csv::StringRecord;
 use std::io::{self, Write};
 
@@ -55,7 +55,7 @@ pub(super) fn write_tables(
 
 /// An error of the source says more than the failed write that it caused.
 fn settled(
-    written: Result<(), crate::report::OutputError>,
+    written: Result<(), crate::results::OutputError>,
     failed: &mut Option<SweepError>,
 ) -> Result<(), SweepError> {
     match (failed.take(), written) {

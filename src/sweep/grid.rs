@@ -1,7 +1,7 @@
 //! All points of a sweep, by their number.
 
 use super::axis::{Kind, Values, cell};
-use crate::report::hex;
+use crate::results::hex;
 use sha2::{Digest, Sha256};
 use toml::Value;
 

@@ -4,7 +4,7 @@ use super::drive::shards_in;
 use super::finish::{RowSource, write_tables};
 use super::folder::WORK;
 use super::{Shard, SweepError, SweepOutcome};
-use crate::report::{Existing, Manifest, OutputDir, SweepFacts};
+use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
 use csv::{Reader, StringRecord};
 use std::collections::BTreeMap;

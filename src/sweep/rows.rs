@@ -3,7 +3,7 @@
 use super::axis::{Kind, cell};
 use super::grid::{Grid, Point};
 use crate::metrics::{Verdict, WorkloadSummary};
-use crate::report::{ColumnType, StrategyResult};
+use crate::results::{ColumnType, StrategyResult};
 
 /// The columns before those of the axes.
 const BEFORE: [(&str, ColumnType); 2] =

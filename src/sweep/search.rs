@@ -5,7 +5,7 @@ use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
 use crate::plan::{Replicas, strategy};
-use crate::report::Manifest;
+use crate::results::Manifest;
 use crate::run::{KindPredictors, Overrides, RunError, Sources, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
@@ -468,7 +468,7 @@ mod tests {
         assert_eq!((answer[0].judged, Some(best.cost_per_hour)), (3, met));
         let mut hopeless = search(Judge { target_pct: 100.0, least: 2, most: 2, ..judge() });
         for workload in &mut hopeless.scenario.workloads {
-            workload.arrival = crate::workload::ArrivalSpec::Gamma { cv: 9.0 };
+            workload.arrival = crate::arrivals::ArrivalSpec::Gamma { cv: 9.0 };
         }
         let answer = hopeless.capacity(&names, Find::Gpus, range, false).unwrap();
         let next = answer[0].next.as_ref().unwrap();

@@ -9,7 +9,7 @@ use super::read::{Complaint, grid};
 use super::seeds::Seeds;
 use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
-use crate::report::{FileHash, hex};
+use crate::results::{FileHash, hex};
 use crate::run::{KindPredictors, RunError, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};

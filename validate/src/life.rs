@@ -24,7 +24,7 @@ pub struct Interrupted;
 pub fn watch() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            igniter::report::discard_unfinished();
+            igniter::results::discard_unfinished();
             std::process::exit(i32::from(INTERRUPTED_CODE));
         }
         eprintln!("validate: interrupted; ending what was started (again: at once)");

@@ -12,7 +12,7 @@
 
 mod common;
 mod desru_engine;
-#[path = "../../../tests/common/fake.rs"]
+#[path = "../../../tests/it/common/fake.rs"]
 mod fake;
 mod heap;
 mod igniter_engine;

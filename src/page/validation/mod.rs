@@ -9,7 +9,7 @@ pub(super) use words::{lead, summary};
 use super::charts::{Bars, Chart, Lines, thinned};
 use super::{Cell, Page, Table};
 use crate::metrics::WorkloadSummary;
-use crate::report::{short_option, trimmed};
+use crate::results::{short_option, trimmed};
 use read::{ARMS, Row, Sample};
 
 /// Files of a validation that charts show, or that are too long to show.

@@ -1,7 +1,7 @@
 //! What is said of a validation.
 
 use super::Validation;
-use crate::report::{short, trimmed};
+use crate::results::{short, trimmed};
 use serde_json::Value;
 
 /// Checks that are named one by one.

@@ -5,7 +5,7 @@ use super::output::{LimitArgs, finish_comparison};
 use crate::compare::{RunFolder, compare, write_comparison};
 use anyhow::bail;
 use clap::Args;
-use igniter::report::{Existing, Manifest, OutputDir};
+use igniter::results::{Existing, Manifest, OutputDir};
 use std::path::PathBuf;
 
 /// The flags of `validate compare`.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::domain::Plan;
 use igniter::plan::strategy;
-use igniter::report::Manifest;
+use igniter::results::Manifest;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Document;
 use igniter::units::Nanoseconds;

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
 use igniter::profile::{Profile, load, profile_files};
-use igniter::report::FileHash;
+use igniter::results::FileHash;
 use igniter::units::{BatchSize, Nanoseconds, SmUnits};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -12,11 +12,11 @@ use crate::measure::Warning;
 use crate::run::{Record, RunJournal, Traces, keep_elsewhere, keep_run, standby_specs};
 use anyhow::{Context, bail};
 use clap::Args;
+use igniter::arrivals::ArrivalError;
 use igniter::domain::WorkloadName;
-use igniter::report::{Existing, Manifest, OutputDir, OutputError};
+use igniter::results::{Existing, Manifest, OutputDir, OutputError};
 use igniter::run::Study;
 use igniter::sim::ControllerSpec;
-use igniter::workload::ArrivalError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -17,12 +17,12 @@ use crate::run::{
 };
 use crate::{clock, life};
 use anyhow::Context;
+use igniter::arrivals::{GeneratedArrivals, Turns};
 use igniter::domain::{Plan, WorkloadName};
-use igniter::report::Manifest;
+use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::sim::TimeoutAction;
 use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
-use igniter::workload::{GeneratedArrivals, Turns};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use super::tables::Comparison;
 use super::text::report_markdown;
-use igniter::plot::{validation_figures, write_figures};
-use igniter::report::{OutputDir, write_latencies};
+use igniter::figures::{validation_figures, write_figures};
+use igniter::results::{OutputDir, write_latencies};
 
 /// Writes `comparison.json`, `comparison.csv`, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
 ///

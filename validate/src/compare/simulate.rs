@@ -3,6 +3,7 @@
 use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
 use anyhow::Context;
+use igniter::arrivals::{ArrivalSpec, TraceSpec};
 use igniter::domain::{
     ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
 };
@@ -14,7 +15,6 @@ use igniter::sim::{
     SimInput, SimWorkload, simulate,
 };
 use igniter::units::{Milliseconds, Nanoseconds};
-use igniter::workload::{ArrivalSpec, TraceSpec};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;

@@ -5,9 +5,9 @@ use super::full_batches::{FullBatches, error_pct, full_batches, share};
 use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
 use crate::measure::{Arm, Measured, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
+use igniter::figures::ValidationWorkload;
 use igniter::metrics::{Window, WorkloadSummary};
-use igniter::plot::ValidationWorkload;
-use igniter::report::StrategyResult;
+use igniter::results::StrategyResult;
 use igniter::stats::{bias_pct, mape_pct, mean, pearson, percentile};
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ pub struct Comparison {
     pub passed: bool,
     /// For figures: the arms as if they were strategies, simulated before measured.
     #[serde(skip)]
-    pub arms: igniter::report::Comparison,
+    pub arms: igniter::results::Comparison,
     /// For figures: what the arms' tables do not hold, for each workload of the scenario.
     #[serde(skip)]
     pub shown: Vec<ValidationWorkload>,
@@ -263,14 +263,14 @@ fn agreement(rows: &[Row]) -> Vec<Agreement> {
 }
 
 /// The arms in the tables of a report, as if they were strategies.
-fn arms(run: &RunFolder, window: Window, arms: [Arm; 2]) -> igniter::report::Comparison {
+fn arms(run: &RunFolder, window: Window, arms: [Arm; 2]) -> igniter::results::Comparison {
     let kinds = std::slice::from_ref(run.study.kind());
     let results = ["simulated", "measured"].into_iter().zip(arms).map(|(name, arm)| {
         let result = StrategyResult::new(&run.plan, kinds, run.study.workloads(), arm.metrics);
         StrategyResult { strategy: name.to_owned(), ..result }
     });
     let scenario = run.study.scenario();
-    igniter::report::Comparison::new(&scenario.name, scenario.seed, window, results.collect())
+    igniter::results::Comparison::new(&scenario.name, scenario.seed, window, results.collect())
 }
 
 /// Mean latency over time: seconds since the start, and ms.

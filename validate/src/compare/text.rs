@@ -1,7 +1,7 @@
 //! The comparison as text: for a terminal, and as a report.
 
 use super::tables::{Comparison, Row};
-use igniter::report::{markdown_escape as escape, short};
+use igniter::results::{markdown_escape as escape, short};
 use std::fmt::Write as _;
 
 fn number(value: Option<f64>) -> String {

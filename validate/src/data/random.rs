@@ -2,8 +2,8 @@
 
 use super::{Sample, Shapes, element_size, unit_shape};
 use crate::client::{ModelInfo, Tensor};
+use igniter::arrivals::{Purpose, stream};
 use igniter::domain::{NameError, WorkloadName};
-use igniter::workload::{Purpose, stream};
 use rand::RngExt;
 
 /// Random inputs that cannot be made.

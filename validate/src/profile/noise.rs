@@ -45,8 +45,8 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use igniter::arrivals::{Purpose, stream};
     use igniter::domain::WorkloadName;
-    use igniter::workload::{Purpose, stream};
     use rand::RngExt;
 
     #[test]

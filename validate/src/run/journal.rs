@@ -9,7 +9,7 @@ use crate::measure::Measured;
 use anyhow::{Context, bail};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::plan::plan_json;
-use igniter::report::Manifest;
+use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::units::Nanoseconds;
 use std::fs::{self, File, TryLockError};

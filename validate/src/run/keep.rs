@@ -7,7 +7,7 @@ use crate::gpu::{SampleSummary, THROTTLED, throttle_reasons};
 use crate::measure::{Measured, Stamps, Warning, write_requests};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::plan::plan_json;
-use igniter::report::{OutputDir, OutputError};
+use igniter::results::{OutputDir, OutputError};
 use igniter::run::Study;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

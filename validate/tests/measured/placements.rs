@@ -1,8 +1,8 @@
 //! Plans with several placements of one workload, and with standbys.
 
 use super::{alone, csv_rows, idle_machine, json, triton, validate};
+use igniter::arrivals::Turns;
 use igniter::units::RequestsPerSecond;
-use igniter::workload::Turns;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,217 @@
+//! Figures of an accuracy study: scatters, errors by share, batch and model, slowdowns, coverage.
+
+use super::axis::Axis;
+use super::canvas::{Align, Drawn, Frame, Text, draw, line, symbol, text};
+use super::panel::{Key, Legend, Panel, left_of};
+use super::scatter::{Point, scatter, scatter_on};
+use super::style::{
+    GREY, INK, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, colour, count, dashes, dots, inches,
+};
+use super::text::shortened;
+use super::{Figure, PlotError, distinct, pages};
+use igniter_model::domain::ModelName;
+use igniter_model::units::{BatchSize, SmPercent};
+use std::collections::BTreeSet;
+
+/// One measured latency beside its prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudyPoint {
+    /// The model.
+    pub model: ModelName,
+    /// Its batch size.
+    pub batch: BatchSize,
+    /// Its share.
+    pub sm: SmPercent,
+    /// The predicted latency in ms.
+    pub predicted_ms: f64,
+    /// The measured latency in ms.
+    pub measured_ms: f64,
+    /// (predicted, measured) latency together over latency alone, where the latter was measured.
+    pub slowdowns: Option<(f64, f64)>,
+}
+
+impl StudyPoint {
+    fn error_pct(&self) -> f64 {
+        100.0 * (self.predicted_ms / self.measured_ms - 1.0).abs()
+    }
+}
+
+/// A predictor with a budget of measurements, on runs that its fit did not see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudySeries {
+    /// Its name.
+    pub name: String,
+    /// Every latency.
+    pub points: Vec<StudyPoint>,
+    /// (level, covered) of its two-sided intervals in percent.
+    pub coverage: Vec<(f64, f64)>,
+}
+
+/// All figures of a study.
+///
+/// # Errors
+/// When one cannot be drawn.
+pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
+    let mut figures = Vec::new();
+    let series: Vec<&StudySeries> = series.iter().filter(|s| !s.points.is_empty()).collect();
+    let models = distinct(series.iter().flat_map(|s| &s.points).map(|point| &point.model));
+    for s in &series {
+        let pairs = s.points.iter().map(|p| (p.measured_ms, p.predicted_ms, &p.model));
+        let points = marks(pairs, &models);
+        let titles = ("Measured latency (ms)", "Predicted latency (ms)");
+        let svg = scatter(&points, legend(&models), titles)?;
+        let caption = format!("Predicted against measured latency on unseen runs: {}.", s.name);
+        figures.extend(pages(&format!("accuracy-{}", stem(&s.name)), &caption, vec![svg]));
+    }
+    let slowdowns = |s: &&StudySeries| s.points.iter().any(|p| p.slowdowns.is_some());
+    for s in series.iter().filter(|s| slowdowns(s)) {
+        let known = s.points.iter().filter_map(|p| Some((p.slowdowns?, &p.model)));
+        let points = marks(known.map(|((p, m), model)| (m, p, model)), &models);
+        let ends = points.iter().flat_map(|p| [p.x, p.y]);
+        let (low, high) = ends.fold((1.0_f64, 1.0_f64), |(l, h), v| (l.min(v), h.max(v)));
+        let step = if high - low > 1.0 { 0.5 } else { 0.1 };
+        let titles = ("Measured slowdown", "Predicted slowdown");
+        let svg = scatter_on(&points, legend(&models), titles, Axis::between(low, high, step))?;
+        let caption = format!("Predicted against measured slowdown on unseen runs: {}.", s.name);
+        figures.extend(pages(&format!("slowdown-{}", stem(&s.name)), &caption, vec![svg]));
+    }
+    if !series.is_empty() {
+        let svg = errors(&series)?;
+        let caption = "Mean absolute error on unseen runs by SM share, batch size and model.";
+        figures.extend(pages("errors", caption, vec![svg]));
+    }
+    if series.iter().any(|s| !s.coverage.is_empty()) {
+        let svg = coverage(&series)?;
+        let caption = "Share of measured latencies within conformal intervals that other runs \
+                       calibrated, against the level asked for.";
+        figures.extend(pages("coverage", caption, vec![svg]));
+    }
+    Ok(figures)
+}
+
+fn marks<'p>(
+    pairs: impl Iterator<Item = (f64, f64, &'p ModelName)>,
+    models: &[&ModelName],
+) -> Vec<Point> {
+    let mark = |(x, y, model): (f64, f64, &ModelName)| {
+        let symbol = models.iter().position(|m| *m == model).unwrap_or(0);
+        Point { x, y, colour: colour(symbol), symbol }
+    };
+    pairs.map(mark).collect()
+}
+
+/// A name as part of a file name: its letters and digits, with one dash for all else.
+fn stem(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+fn legend(models: &[&ModelName]) -> Legend {
+    let mut legend = Legend::default();
+    for (index, model) in models.iter().enumerate() {
+        legend.add(Key::Symbol(colour(index), index), &shortened(model.as_str(), 18));
+    }
+    legend
+}
+
+fn names(series: &[&StudySeries]) -> Legend {
+    let mut legend = Legend::default();
+    for (index, s) in series.iter().enumerate() {
+        legend.add(Key::Symbol(colour(index), index), &s.name);
+    }
+    legend
+}
+
+/// What a panel of the error figure groups by: its title, and for each slot a label and the errors of
+/// each series.
+struct Groups {
+    title: &'static str,
+    slots: Vec<(String, Vec<Option<f64>>)>,
+}
+
+fn groups<K: Ord>(
+    title: &'static str,
+    series: &[&StudySeries],
+    key: impl Fn(&StudyPoint) -> K,
+    label: impl Fn(&K) -> String,
+) -> Groups {
+    let keys: BTreeSet<K> = series.iter().flat_map(|s| &s.points).map(&key).collect();
+    let mean = |s: &&StudySeries, k: &K| {
+        let own = s.points.iter().filter(|p| key(p) == *k).map(StudyPoint::error_pct);
+        let (sum, n) = own.fold((0.0, 0.0), |(sum, n), error| (sum + error, n + 1.0));
+        (n > 0.0).then_some(sum / n)
+    };
+    let slot = |k: &K| (label(k), series.iter().map(|s| mean(s, k)).collect());
+    Groups { title, slots: keys.iter().map(slot).collect() }
+}
+
+fn errors(series: &[&StudySeries]) -> Result<String, PlotError> {
+    // Shares as thousandths, so that they have an order.
+    let share = |p: &StudyPoint| dots(p.sm.get() * 1000.0);
+    let panels = [
+        groups("SM share (%)", series, share, |s| format!("{}", f64::from(*s) / 1000.0)),
+        groups("Batch size", series, |p| p.batch, ToString::to_string),
+        groups("Model", series, |p| p.model.clone(), |m| shortened(m.as_str(), 10)),
+    ];
+    let all = panels.iter().flat_map(|g| g.slots.iter().flat_map(|(_, v)| v).flatten());
+    let y = Axis::from_zero(all.copied().fold(0.0, f64::max), 5);
+    let (titled, plain) = (y.clone().titled("Mean |error| (%)"), y.unlabelled());
+    let legend = names(series);
+    let top = MARGIN + legend.height(TWO_COLUMNS - 2 * MARGIN) + 14;
+    let (height, left) = (inches(1.6), MARGIN + left_of(&titled));
+    let gap = 40;
+    let width = (TWO_COLUMNS - left - MARGIN - 2 * gap) / 3;
+    draw((TWO_COLUMNS, top + height + 110), |area| {
+        legend.draw(area, MARGIN, TWO_COLUMNS)?;
+        for (index, group) in panels.iter().enumerate() {
+            let inner = Frame::new(left + count(index) * (width + gap), top, width, height);
+            let x = Axis { ticks: Vec::new(), ..Axis::exactly(group.slots.len() as f64, 1) };
+            let y = if index == 0 { titled.clone() } else { plain.clone() };
+            let panel = Panel::open(area, inner, x, y)?;
+            let centre = Text::new(TICK, Align::Centre);
+            for (slot, (label, values)) in group.slots.iter().enumerate() {
+                let middle = panel.at(slot as f64 + 0.5, 0.0).0;
+                text(area, (middle, inner.bottom() + 26), centre, label)?;
+                for (i, value) in values.iter().enumerate() {
+                    let Some(value) = value else { continue };
+                    let offset = (i as f64 + 0.5) / values.len() as f64 - 0.5;
+                    let at = panel.at(slot as f64 + 0.5 + 0.7 * offset, *value);
+                    symbol(area, at, i, colour(i), 10)?;
+                }
+            }
+            text(area, (inner.x + width / 2, inner.bottom() + 76), centre, group.title)?;
+        }
+        Ok(())
+    })
+}
+
+fn coverage(series: &[&StudySeries]) -> Result<String, PlotError> {
+    let all = series.iter().flat_map(|s| &s.coverage);
+    let low = all.map(|(level, covered)| level.min(*covered)).fold(50.0, f64::min);
+    // A little below the lowest level is drawn at the end of the axis.
+    let axis = Axis::between(low + 2.0, 100.0, 10.0);
+    let (x, y) = (axis.clone().titled("Level asked for (%)"), axis.titled("Covered (%)"));
+    let mut legend = names(series);
+    legend.end_line();
+    legend.add(Key::Line(GREY, Some((14, 8))), "exact");
+    let top = MARGIN + legend.height(ONE_COLUMN - 2 * MARGIN) + 14;
+    let left = MARGIN + left_of(&y);
+    let side = ONE_COLUMN - left - MARGIN - 24;
+    let height = top + side + super::panel::below(&x) + 12;
+    draw((ONE_COLUMN, height), |area| -> Drawn {
+        legend.draw(area, MARGIN, ONE_COLUMN)?;
+        let (low, high) = (x.low, x.high);
+        let mut panel = Panel::open(area, Frame::new(left, top, side, side), x, y)?;
+        line(area, &[panel.at(low, low), panel.at(high, high)], GREY, 3, Some((14, 8)))?;
+        for (index, s) in series.iter().enumerate() {
+            panel.line(&s.coverage, colour(index), dashes(index))?;
+            for (level, covered) in &s.coverage {
+                symbol(area, panel.at(*level, *covered), index, colour(index), 8)?;
+            }
+        }
+        line(area, &[panel.at(95.0, low), panel.at(95.0, high)], INK, 2, Some((4, BLANK)))
+    })
+}
+
+/// Between the dots of the line at the level that bounds are given for.
+const BLANK: i32 = 8;

@@ -1,0 +1,363 @@
+//! Figures of a sweep: a number over an axis with confidence bands, and cost against attainment.
+
+use super::axis::{Axis, nice_step};
+use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, symbol, text};
+use super::panel::{Key, Legend, Panel, below, left_of};
+use super::style::{
+    DATA_LINE, GREY, INK, LABEL, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, colour, count, dashes,
+    dots, inches,
+};
+use super::text::{BOLD, fitted, shortened};
+use super::{Figure, PlotError};
+use igniter_results::column_words as words;
+use plotters::prelude::{Color, Polygon};
+
+/// One point of a line, with its confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SweepMark {
+    /// Where it is on the x axis.
+    pub x: f64,
+    /// The mean.
+    pub y: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// One line of a figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepSeries {
+    /// Its name, such as that of a strategy.
+    pub name: String,
+    /// Its points, by rising x for a line.
+    pub marks: Vec<SweepMark>,
+}
+
+/// One chart of a figure of lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinePanel {
+    /// What it shows; empty for the only one.
+    pub title: String,
+    /// Its lines, the same ones in the same order in every panel.
+    pub series: Vec<SweepSeries>,
+}
+
+const COLUMNS: usize = 3;
+const TITLE: i32 = 44;
+/// Gap between panels in a row.
+const GAP: i32 = 84;
+
+/// Lines over an axis. `target` draws that level, and where each line meets it last (or first, where
+/// it rises). `averaged` names the axes of which the marks are means.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn line_figure(
+    stem: &str,
+    panels: &[LinePanel],
+    (x_name, y_name): (&str, &str),
+    averaged: &[String],
+    target: Option<f64>,
+    log: bool,
+) -> Result<Figure, PlotError> {
+    let marks = || panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.marks);
+    let x = x_axis(marks().map(|mark| mark.x), log);
+    let y = y_axis(marks().flat_map(|m| [m.y, m.low, m.high]), target.is_some());
+    let mut legend = Legend::default();
+    for (index, series) in panels.first().iter().flat_map(|panel| panel.series.iter().enumerate()) {
+        legend.add(Key::Line(colour(index), dashes(index)), &shortened(&series.name, 32));
+    }
+    if let Some(target) = target {
+        legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+    }
+    let columns = panels.len().clamp(1, COLUMNS);
+    let width = if columns == 1 { ONE_COLUMN } else { TWO_COLUMNS };
+    let (titled, plain) = (y.clone().titled(&words(y_name)), y.unlabelled());
+    let left = MARGIN + left_of(&titled);
+    let inner = (width - left - MARGIN - 24 - GAP * (count(columns) - 1)) / count(columns);
+    let height = inches(if columns == 1 { 1.9 } else { 1.35 });
+    let titled_panels = panels.len() > 1 || !averaged.is_empty();
+    let title = if titled_panels { TITLE } else { 14 };
+    let x_titled = x.clone().titled(&words(x_name));
+    let row = title + height + below(&x_titled) + 10;
+    let top = MARGIN + legend.height(width - 2 * MARGIN);
+    let rows = panels.len().div_ceil(columns);
+    let svg = draw((width, top + count(rows) * row), |area| {
+        legend.draw(area, MARGIN, width)?;
+        for (slot, panel) in panels.iter().enumerate() {
+            let (r, c) = (count(slot / columns), count(slot % columns));
+            let frame = Frame::new(left + c * (inner + GAP), top + r * row + title, inner, height);
+            let y = if c == 0 { titled.clone() } else { plain.clone() };
+            let title = panel_title(&panel.title, averaged);
+            draw_lines(area, (&title, panel), frame, (x_titled.clone(), y), target)?;
+        }
+        Ok(())
+    })?;
+    let crosses = |target: f64| {
+        panels.iter().flat_map(|p| &p.series).any(|s| crossing(&s.marks, target).is_some())
+    };
+    let marker = target.filter(|target| crosses(*target)).map_or_else(String::new, |target| {
+        format!(" The vertical lines mark where each line last meets {target} %.")
+    });
+    let drawn = marks().any(has_band);
+    let bands = match mean_over(averaged) {
+        None if drawn => ", with confidence bands".to_owned(),
+        None => String::new(),
+        Some(mean) if drawn => {
+            format!(", {mean}; bands hold the confidence intervals of all its points")
+        }
+        Some(mean) => format!(", {mean}"),
+    };
+    let caption = format!("{} over {}{bands}.{marker}", words(y_name), words(x_name));
+    Ok(Figure { stem: stem.to_owned(), caption, svg })
+}
+
+/// Says over which axes a mark is a mean; none where it is of one point.
+pub(super) fn mean_over(averaged: &[String]) -> Option<String> {
+    (!averaged.is_empty()).then(|| format!("mean over {}", averaged.join(" and ")))
+}
+
+/// What a panel shows, for above it.
+pub(super) fn panel_title(title: &str, averaged: &[String]) -> String {
+    match mean_over(averaged) {
+        None => title.to_owned(),
+        Some(mean) if title.is_empty() => mean,
+        Some(mean) => format!("{title}, {mean}"),
+    }
+}
+
+/// The dashes of the target.
+const TARGET: (i32, i32) = (8, 8);
+
+fn draw_lines(
+    area: &Area<'_>,
+    (title, data): (&str, &LinePanel),
+    frame: Frame,
+    (x, y): (Axis, Axis),
+    target: Option<f64>,
+) -> Drawn {
+    let look = Text::new(TICK, Align::Centre).bold();
+    let title = fitted(title, TICK, f64::from(frame.w) / BOLD);
+    text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
+    let floor = y.low;
+    let mut panel = Panel::open(area, frame, x, y)?;
+    for (index, series) in data.series.iter().enumerate() {
+        if series.marks.iter().any(has_band) {
+            let up = series.marks.iter().map(|mark| panel.at(mark.x, mark.high));
+            let down = series.marks.iter().rev().map(|mark| panel.at(mark.x, mark.low));
+            let band: Vec<(i32, i32)> = up.chain(down).collect();
+            area.draw(&Polygon::new(band, colour(index).mix(0.22).filled()))?;
+        }
+    }
+    for (index, series) in data.series.iter().enumerate() {
+        let points: Vec<(f64, f64)> = series.marks.iter().map(|mark| (mark.x, mark.y)).collect();
+        panel.line(&points, colour(index), dashes(index))?;
+        for mark in &series.marks {
+            // A symbol that later ones will lie upon is a little larger, so that it shows around them.
+            let above = data.series[index + 1..].iter().flat_map(|series| &series.marks);
+            let at = panel.at(mark.x, mark.y);
+            let covering = above.filter(|other| panel.at(other.x, other.y) == at).count();
+            symbol(area, at, index, colour(index), 7 + 2 * count(covering.min(2)))?;
+        }
+    }
+    if let Some(target) = target {
+        panel.across(target, INK, TARGET)?;
+        for (index, series) in data.series.iter().enumerate() {
+            if let Some(x) = crossing(&series.marks, target) {
+                let ends = [panel.at(x, target), panel.at(x, floor)];
+                line(area, &ends, colour(index), DATA_LINE, Some((4, 6)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn has_band(mark: &SweepMark) -> bool {
+    mark.high > mark.low
+}
+
+/// The x value up to (or from) which a line meets the target; none when it always or never does.
+fn crossing(marks: &[SweepMark], target: f64) -> Option<f64> {
+    let met: Vec<bool> = marks.iter().map(|mark| mark.y >= target).collect();
+    match (met.first()?, met.last()?) {
+        (true, false) => met.iter().position(|met| !met).map(|i| marks[i - 1].x),
+        (false, true) => met.iter().rposition(|met| !met).map(|i| marks[i + 1].x),
+        _ => None,
+    }
+}
+
+/// One number against another, such as attainment against cost: a symbol for each point, and the front of those that
+/// no other beats, which has little of the one and much of the other. `target` draws a level.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn pareto_figure(
+    stem: &str,
+    series: &[SweepSeries],
+    (x_name, y_name): (&str, &str),
+    target: Option<f64>,
+) -> Result<Figure, PlotError> {
+    let marks = || series.iter().flat_map(|s| &s.marks);
+    let x = x_axis(marks().map(|mark| mark.x), false).titled(&words(x_name));
+    let y = y_axis(marks().map(|mark| mark.y), target.is_some()).titled(&words(y_name));
+    let mut legend = Legend::default();
+    for (index, s) in series.iter().enumerate() {
+        legend.add(Key::Symbol(colour(index), index), &shortened(&s.name, 32));
+    }
+    let costs = x_name == "cost_per_hour";
+    let best = if costs { "best for its cost" } else { "best in both" };
+    legend.add(Key::Line(GREY, None), best);
+    if let Some(target) = target {
+        legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+    }
+    let top = MARGIN + legend.height(ONE_COLUMN - 2 * MARGIN) + 14;
+    let left = MARGIN + left_of(&y);
+    let (width, height) = (ONE_COLUMN - left - MARGIN - 24, inches(2.1));
+    let svg = draw((ONE_COLUMN, top + height + below(&x) + 10), |area| {
+        legend.draw(area, MARGIN, ONE_COLUMN)?;
+        let (x_end, y_low) = (x.high, y.low);
+        let mut panel = Panel::open(area, Frame::new(left, top, width, height), x, y)?;
+        if let Some(target) = target {
+            panel.across(target, INK, TARGET)?;
+        }
+        let steps = front(&marks().map(|mark| (mark.x, mark.y)).collect::<Vec<_>>(), x_end);
+        if let Some((first, _)) = steps.first() {
+            let whole: Vec<(f64, f64)> =
+                std::iter::once((*first, y_low)).chain(steps.iter().copied()).collect();
+            panel.line(&whole, GREY, None)?;
+        }
+        for (index, s) in series.iter().enumerate() {
+            for mark in &s.marks {
+                symbol(area, panel.at(mark.x, mark.y), index, colour(index), 9)?;
+            }
+        }
+        Ok(())
+    })?;
+    let best = if costs { "what is best for its cost" } else { "what no other beats in both" };
+    let caption = format!("{} against {}; the line joins {best}.", words(y_name), words(x_name));
+    Ok(Figure { stem: stem.to_owned(), caption, svg })
+}
+
+/// The corners of the stairs under which every point lies.
+fn front(points: &[(f64, f64)], x_end: f64) -> Vec<(f64, f64)> {
+    let mut sorted = points.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let mut stairs: Vec<(f64, f64)> = Vec::new();
+    for (x, y) in sorted {
+        match stairs.last().copied() {
+            Some((_, best)) if y <= best => {}
+            Some((_, best)) => stairs.extend([(x, best), (x, y)]),
+            None => stairs.push((x, y)),
+        }
+    }
+    if let Some((_, best)) = stairs.last().copied() {
+        stairs.push((x_end, best));
+    }
+    stairs
+}
+
+/// An axis around values.
+fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool) -> Axis {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    if !(low.is_finite() && high.is_finite()) {
+        return Axis::from_zero(1.0, 4);
+    }
+    if log && low > 0.0 {
+        return Axis::log(low, high, 6);
+    }
+    let span = if high > low { high - low } else { low.abs().max(1.0) };
+    Axis::between(low, high.max(low + span * 1e-6), nice_step(span / 5.0))
+}
+
+/// Percents end at 100; other numbers begin at zero.
+fn y_axis(values: impl Iterator<Item = f64> + Clone, percent: bool) -> Axis {
+    if !percent {
+        return Axis::from_zero(values.fold(0.0, f64::max), 5);
+    }
+    let low = values.fold(100.0, f64::min).max(0.0);
+    Axis::between(low.min(99.0 - 1e-9), 100.0, nice_step((100.0 - low.min(98.0)) / 5.0))
+}
+
+/// The height of one line of labels.
+pub(super) fn label_line() -> i32 {
+    dots(1.5 * LABEL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(x: f64, y: f64) -> SweepMark {
+        SweepMark { x, y, low: y - 1.0, high: y + 1.0 }
+    }
+
+    #[test]
+    fn the_marker_is_where_the_target_is_met_last_or_first() {
+        let falling =
+            [mark(1.0, 100.0), mark(2.0, 99.0), mark(3.0, 98.0), mark(4.0, 99.5), mark(5.0, 9.0)];
+        assert_eq!(crossing(&falling, 99.0), Some(2.0));
+        let rising = [mark(1.0, 10.0), mark(2.0, 99.0), mark(3.0, 100.0)];
+        assert_eq!(crossing(&rising, 99.0), Some(2.0));
+        assert_eq!(crossing(&rising, 5.0), None);
+        assert_eq!(crossing(&rising[..1], 99.0), None);
+        assert_eq!(crossing(&[], 99.0), None);
+    }
+
+    #[test]
+    fn a_figure_says_over_what_its_marks_are_means() {
+        let panel = |title: &str| LinePanel {
+            title: title.into(),
+            series: vec![SweepSeries { name: "s".into(), marks: vec![mark(1.0, 99.0)] }],
+        };
+        let made = |title: &str, averaged: &[&str]| {
+            let averaged: Vec<String> = averaged.iter().map(|&axis| axis.to_owned()).collect();
+            let names = ("cv", "attainment_pct");
+            line_figure("a", &[panel(title)], names, &averaged, None, false).unwrap().caption
+        };
+        let one = made("", &[]);
+        assert_eq!(
+            one,
+            "SLO attainment (%) over Burstiness (CV of the gaps), with confidence bands."
+        );
+        let mean = made("", &["load", "headroom"]);
+        assert!(mean.contains("gaps), mean over load and headroom; bands hold"));
+        assert_eq!(panel_title("", &["load".into()]), "mean over load");
+        assert_eq!(panel_title("delay = 5", &["load".into()]), "delay = 5, mean over load");
+        assert_eq!(panel_title("delay = 5", &[]), "delay = 5");
+    }
+
+    #[test]
+    fn the_front_is_made_of_stairs() {
+        let points = [(3.0, 50.0), (6.0, 90.0), (6.0, 80.0), (9.0, 70.0), (12.0, 99.0)];
+        let stairs =
+            [(3.0, 50.0), (6.0, 50.0), (6.0, 90.0), (12.0, 90.0), (12.0, 99.0), (15.0, 99.0)];
+        assert_eq!(front(&points, 15.0), stairs);
+    }
+
+    #[test]
+    fn figures_are_drawn_for_any_data() {
+        let series = |n: usize| SweepSeries {
+            name: format!("s{n}"),
+            marks: (0..n).map(|i| mark(i as f64, 100.0 - i as f64)).collect(),
+        };
+        for n in [0, 1, 5] {
+            let panel = LinePanel { title: "cv = 4".into(), series: vec![series(n), series(n)] };
+            for panels in [vec![panel.clone()], vec![panel.clone(); 4]] {
+                for log in [false, true] {
+                    let names = ("rate_scale", "attainment_pct");
+                    for averaged in [&[][..], &["load".to_owned()]] {
+                        let made = line_figure("a", &panels, names, averaged, Some(99.0), log);
+                        assert!(super::super::canvas::parse(made.unwrap().svg()).is_ok());
+                    }
+                }
+            }
+            for target in [None, Some(99.0)] {
+                let names = ("cost_per_hour", "attainment_pct");
+                let figure = pareto_figure("p", &[series(n)], names, target).unwrap();
+                assert!(super::super::canvas::parse(figure.svg()).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What baselines know of a workload: predictions of it alone on a GPU, in percent of the GPU.
+
+use super::PlanRequest;
+use super::shares::{Seat, ShareFitter};
+use super::sizing::{Demand, Sized};
+use igniter_model::predictor::MemberPrediction;
+use igniter_model::units::{BatchSize, SmUnits};
+
+/// Predicts one workload alone.
+pub(super) struct Alone<'p> {
+    fitter: ShareFitter<'p>,
+    request: PlanRequest<'p>,
+}
+
+impl<'p> Alone<'p> {
+    pub(super) fn new(request: &PlanRequest<'p>) -> Self {
+        Self { fitter: ShareFitter::new(request), request: *request }
+    }
+
+    /// A percentage of the GPU in whole units, rounded down, at least one.
+    pub(super) fn units(&self, percent: u32) -> SmUnits {
+        SmUnits::new((self.fitter.whole() * percent / 100).max(1))
+    }
+
+    /// A seat for a demand with this batch and share.
+    pub(super) fn seat(workload: usize, demand: &Demand, batch: BatchSize, share: SmUnits) -> Seat {
+        Seat { workload, sized: Sized { demand: *demand, batch, least: share }, share }
+    }
+
+    /// Whether the process limit and the GPU's memory allow these processes on one GPU.
+    pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
+        self.fitter.has_room(seats)
+    }
+
+    /// Whether they allow one more.
+    pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
+        self.fitter.has_room_for(seats, another)
+    }
+
+    pub(super) fn predict(
+        &mut self,
+        demand: &Demand,
+        batch: BatchSize,
+        share: SmUnits,
+    ) -> MemberPrediction {
+        self.fitter.predict(&[Self::seat(0, demand, batch, share)])[0]
+    }
+
+    /// The largest measured batch whose latency, slowed by a factor, meets the budget at this share.
+    pub(super) fn largest_batch(
+        &mut self,
+        demand: &Demand,
+        share: SmUnits,
+        slowdown: f64,
+    ) -> Option<(BatchSize, MemberPrediction)> {
+        let most = self.request.predictor().max_batch(demand.model);
+        (1..=most.get()).rev().find_map(|size| {
+            let batch = BatchSize::new(size).ok()?;
+            let predicted = self.predict(demand, batch, share);
+            (predicted.latency_ms() * slowdown <= demand.budget_ms).then_some((batch, predicted))
+        })
+    }
+}

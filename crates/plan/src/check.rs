@@ -1,0 +1,379 @@
+//! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
+
+use super::sizing::Demand;
+use super::{PlanOptions, PlanRequest};
+use igniter_model::domain::{CoLocation, Plan, Workload};
+use igniter_model::predictor::{Member, Predictor};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that is wrong with a plan.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A workload is neither placed nor listed as infeasible.
+    NotPlaced {
+        /// The workload.
+        workload: String,
+    },
+    /// A workload is placed more than once.
+    PlacedTwice {
+        /// The workload.
+        workload: String,
+    },
+    /// The placements that share a workload do not add up to its rate.
+    PartsMissRate {
+        /// The workload.
+        workload: String,
+        /// The sum of their parts in requests/s.
+        served_rps: f64,
+        /// The rate in requests/s.
+        rate_rps: f64,
+    },
+    /// A GPU runs more processes than the request allows.
+    TooManyProcesses {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its processes.
+        processes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A placement names a workload that does not exist.
+    UnknownWorkload {
+        /// Index of the GPU.
+        gpu: usize,
+        /// The name.
+        workload: String,
+    },
+    /// A placement runs another model than its workload asks for.
+    WrongModel {
+        /// The workload.
+        workload: String,
+        /// The model of the placement.
+        placed: String,
+        /// The model of the workload.
+        wanted: String,
+    },
+    /// A GPU is of a kind that the predictor does not describe.
+    WrongKind {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its kind.
+        kind: String,
+    },
+    /// The profile of a GPU's kind does not know a model that is placed there.
+    NoProfile {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Its kind.
+        kind: String,
+        /// The model.
+        model: String,
+    },
+    /// A placement has no SMs.
+    NoShare {
+        /// The workload.
+        workload: String,
+    },
+    /// The shares of a GPU exceed it.
+    TooManySms {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Their sum in percent.
+        total_pct: f64,
+    },
+    /// A batch is larger than any that was measured.
+    BatchNotMeasured {
+        /// The workload.
+        workload: String,
+        /// The batch size.
+        batch: u32,
+        /// The largest measured one.
+        max: u32,
+    },
+    /// A batch takes longer than half of the SLO.
+    TooSlow {
+        /// The workload.
+        workload: String,
+        /// Predicted latency of a batch in ms.
+        predicted_ms: f64,
+        /// The budget in ms.
+        budget_ms: f64,
+    },
+    /// Full batches back to back serve less than what arrives.
+    TooLittleThroughput {
+        /// The workload.
+        workload: String,
+        /// Predicted throughput in requests/s.
+        predicted_rps: f64,
+        /// The rate in requests/s.
+        rate_rps: f64,
+    },
+    /// The processes of a GPU need more memory than it has.
+    TooMuchMemory {
+        /// Index of the GPU.
+        gpu: usize,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+    },
+}
+
+impl Violation {
+    /// Whether the plan cannot run at all. The others are broken promises: such a plan can be run, to
+    /// see what becomes of it.
+    #[must_use]
+    pub fn is_structural(&self) -> bool {
+        match self {
+            Self::PlacedTwice { .. }
+            | Self::UnknownWorkload { .. }
+            | Self::WrongModel { .. }
+            | Self::WrongKind { .. }
+            | Self::NoProfile { .. }
+            | Self::NoShare { .. }
+            | Self::TooManySms { .. }
+            | Self::TooManyProcesses { .. }
+            | Self::TooMuchMemory { .. } => true,
+            Self::NotPlaced { .. }
+            | Self::PartsMissRate { .. }
+            | Self::BatchNotMeasured { .. }
+            | Self::TooSlow { .. }
+            | Self::TooLittleThroughput { .. } => false,
+        }
+    }
+}
+
+impl Violation {
+    /// The workload that does not get what it asks for, where that is what is wrong.
+    #[must_use]
+    pub fn broken_promise(&self) -> Option<&str> {
+        match self {
+            Self::NotPlaced { workload }
+            | Self::PartsMissRate { workload, .. }
+            | Self::TooSlow { workload, .. }
+            | Self::TooLittleThroughput { workload, .. } => Some(workload),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPlaced { workload } => write!(f, "workload {workload} is not placed"),
+            Self::PlacedTwice { workload } => {
+                write!(f, "workload {workload} is placed more than once")
+            }
+            Self::PartsMissRate { workload, served_rps, rate_rps } => write!(
+                f,
+                "workload {workload}: its placements serve {served_rps} requests/s together, but \
+                 {rate_rps} arrive"
+            ),
+            Self::TooManyProcesses { gpu, processes, limit } => {
+                write!(f, "GPU {gpu}: {processes} processes, more than the limit of {limit}")
+            }
+            Self::UnknownWorkload { gpu, workload } => {
+                write!(f, "GPU {gpu}: the scenario has no workload {workload:?}")
+            }
+            Self::WrongModel { workload, placed, wanted } => {
+                write!(f, "workload {workload} is a {wanted}, but is placed as {placed}")
+            }
+            Self::WrongKind { gpu, kind } => {
+                write!(f, "GPU {gpu}: kind {kind:?} is not the scenario's")
+            }
+            Self::NoProfile { gpu, kind, model } => {
+                write!(f, "GPU {gpu}: the profile of {kind} has no model {model}")
+            }
+            Self::NoShare { workload } => write!(f, "workload {workload} has no SM share"),
+            Self::TooManySms { gpu, total_pct } => {
+                write!(f, "GPU {gpu}: SM shares add up to {total_pct} %, more than 100 %")
+            }
+            Self::BatchNotMeasured { workload, batch, max } => write!(
+                f,
+                "workload {workload}: a batch of {batch} is larger than the {max} that were measured"
+            ),
+            Self::TooSlow { workload, predicted_ms, budget_ms } => write!(
+                f,
+                "workload {workload}: a batch takes {predicted_ms:.3} ms, more than the {budget_ms} ms \
+                 that are half of the SLO"
+            ),
+            Self::TooLittleThroughput { workload, predicted_rps, rate_rps } => write!(
+                f,
+                "workload {workload}: serves {predicted_rps:.1} requests/s, but {rate_rps} arrive"
+            ),
+            Self::TooMuchMemory { gpu, needed, available } => {
+                write!(f, "GPU {gpu}: needs {needed} bytes of memory and has {available}")
+            }
+        }
+    }
+}
+
+/// How often a workload is placed, and what its placements say that they serve.
+#[derive(Debug, Default)]
+struct Placed {
+    times: u32,
+    wholes: u32,
+    parts_rps: f64,
+}
+
+/// Equal up to rounding of sums.
+fn same_rate(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+}
+
+/// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
+/// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
+/// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
+/// planner's own caution and not demanded here.
+#[must_use]
+pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
+    check_plan_on_kinds(plan, request.workloads(), &[request.predictor()], request.options())
+}
+
+/// As [`check_plan`], for a plan over several GPU kinds, each with its predictor.
+#[must_use]
+pub fn check_plan_on_kinds(
+    plan: &Plan,
+    workloads: &[Workload],
+    predictors: &[&dyn Predictor],
+    options: &PlanOptions,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let by_name: BTreeMap<&str, &Workload> =
+        workloads.iter().map(|w| (w.name.as_str(), w)).collect();
+    let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
+    for (gpu, co_location) in plan.gpus.iter().enumerate() {
+        let predictor = predictors.iter().find(|p| p.kind().name == co_location.kind);
+        if predictor.is_none() {
+            found.push(Violation::WrongKind { gpu, kind: co_location.kind.to_string() });
+        }
+        let mut all_known = true;
+        for placement in &co_location.placements {
+            let name = placement.workload.as_str();
+            match by_name.get(name) {
+                Some(workload) if workload.model == placement.model => {
+                    if let Some(predictor) = predictor
+                        && predictor.model_id(&placement.model).is_none()
+                    {
+                        all_known = false;
+                        found.push(Violation::NoProfile {
+                            gpu,
+                            kind: co_location.kind.to_string(),
+                            model: placement.model.to_string(),
+                        });
+                    }
+                }
+                Some(workload) => {
+                    all_known = false;
+                    found.push(Violation::WrongModel {
+                        workload: name.to_owned(),
+                        placed: placement.model.to_string(),
+                        wanted: workload.model.to_string(),
+                    });
+                }
+                None => {
+                    all_known = false;
+                    found.push(Violation::UnknownWorkload { gpu, workload: name.to_owned() });
+                }
+            }
+            let entry = placed.entry(name).or_default();
+            entry.times += 1;
+            match placement.served {
+                Some(part) => entry.parts_rps += part.get(),
+                None => entry.wholes += 1,
+            }
+        }
+        if let (Some(predictor), true) = (predictor, all_known) {
+            check_gpu(gpu, co_location, *predictor, options, &by_name, &mut found);
+        }
+    }
+    for workload in workloads {
+        let name = workload.name.as_str();
+        let infeasible = plan.infeasible.iter().any(|i| i.workload == workload.name);
+        match placed.get(name) {
+            None if !infeasible => {
+                found.push(Violation::NotPlaced { workload: name.to_owned() });
+            }
+            Some(p) if infeasible || (p.times > 1 && p.wholes > 0) => {
+                found.push(Violation::PlacedTwice { workload: name.to_owned() });
+            }
+            Some(p) if p.wholes == 0 && !same_rate(p.parts_rps, workload.rate.get()) => {
+                found.push(Violation::PartsMissRate {
+                    workload: name.to_owned(),
+                    served_rps: p.parts_rps,
+                    rate_rps: workload.rate.get(),
+                });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Checks one GPU all of whose placements are known workloads.
+fn check_gpu(
+    gpu: usize,
+    co_location: &CoLocation,
+    predictor: &dyn Predictor,
+    options: &PlanOptions,
+    by_name: &BTreeMap<&str, &Workload>,
+    found: &mut Vec<Violation>,
+) {
+    let kind = predictor.kind();
+    if let Some(total) = co_location.total_sm().to_percent(kind.units)
+        && co_location.total_sm() > kind.units
+    {
+        found.push(Violation::TooManySms { gpu, total_pct: total.get() });
+    }
+    let (processes, limit) = (co_location.placements.len(), options.process_limit);
+    if processes > limit {
+        found.push(Violation::TooManyProcesses { gpu, processes, limit });
+    }
+    let mut members = Vec::new();
+    let mut demands = Vec::new();
+    let mut memory = 0;
+    for placement in &co_location.placements {
+        let workload = by_name[placement.workload.as_str()];
+        let Some(model) = predictor.model_id(&workload.model) else { continue };
+        let max = predictor.max_batch(model);
+        if placement.batch > max {
+            found.push(Violation::BatchNotMeasured {
+                workload: workload.name.to_string(),
+                batch: placement.batch.get(),
+                max: max.get(),
+            });
+        }
+        let Some(sm) = placement.sm.to_percent(kind.units) else {
+            found.push(Violation::NoShare { workload: workload.name.to_string() });
+            continue;
+        };
+        memory += predictor.memory(model).map_or(0, |bytes| bytes.get());
+        members.push(Member { model, batch: placement.batch, sm });
+        let mut demand = Demand::new(workload, model);
+        if let Some(part) = placement.served {
+            demand.rate_rps = part.get();
+        }
+        demands.push((workload, demand));
+    }
+    if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
+        found.push(Violation::TooMuchMemory { gpu, needed: memory, available });
+    }
+    for ((workload, demand), predicted) in demands.iter().zip(predictor.predict(&members).members) {
+        if !demand.meets_latency(&predicted) {
+            found.push(Violation::TooSlow {
+                workload: workload.name.to_string(),
+                predicted_ms: predicted.latency_ms(),
+                budget_ms: demand.budget_ms,
+            });
+        }
+        if !demand.meets_rate(&predicted) {
+            found.push(Violation::TooLittleThroughput {
+                workload: workload.name.to_string(),
+                predicted_rps: predicted.throughput_rps,
+                rate_rps: demand.rate_rps,
+            });
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Predictions made worse by as much as the predictor says that it may be off.
+
+use super::{Margin, PlanOptions};
+use igniter_model::domain::ModelId;
+use igniter_model::predictor::{CoLocationPrediction, Member, Predictor};
+use igniter_model::units::{BatchSize, SmPercent};
+
+/// Predicts a co-location with the margin that the options ask for, where it is the predictor's own.
+/// A margin in percent lowers the budget instead (`PlanOptions::guarded_budget_ms`).
+pub(super) fn predict_into(
+    predictor: &dyn Predictor,
+    options: &PlanOptions,
+    members: &[Member],
+    out: &mut CoLocationPrediction,
+) {
+    predictor.predict_into(members, out);
+    if options.margin != Margin::Predictor || members.is_empty() {
+        return;
+    }
+    let Some(uncertainty) = predictor.uncertainty(members) else { return };
+    let factor = 1.0 + uncertainty.one_sided_pct / 100.0;
+    for member in &mut out.members {
+        member.load_ms *= factor;
+        member.gpu_ms *= factor;
+        member.feedback_ms *= factor;
+        member.throughput_rps /= factor;
+    }
+}
+
+/// Whether a predictor says how far it may be off.
+pub(super) fn is_known(predictor: &dyn Predictor) -> bool {
+    let Ok(sm) = SmPercent::new(50.0) else { return false };
+    let member = Member { model: ModelId::new(0), batch: BatchSize::ONE, sm };
+    !predictor.models().is_empty() && predictor.uncertainty(&[member]).is_some()
+}

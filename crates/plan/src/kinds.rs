@@ -1,0 +1,383 @@
+//! Plans over several GPU kinds with their prices: the cheapest, each kind alone or mixed.
+//!
+//! 1. Each kind alone, as in the paper: the strategy plans everything on it.
+//! 2. Each workload goes to the kind on which its least share costs least; the strategy plans each kind.
+//! 3. From the cheapest of these, the workloads of one GPU after another (most expensive free room first) are
+//!    tried on each other kind, and stay where that is cheaper.
+//!
+//! For `exact` and `optimal`, up to 14 workloads and without replicas, the mix is the proven optimum: the
+//! cheapest partition into the feasible co-locations of all kinds.
+//!
+//! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
+//! the sum over all workloads of the least share on any kind times its price, and that is the bound.
+
+use super::search::enumerate::{best_seats, feasible_sets};
+use super::search::types::{Type, Types, seats};
+use super::shares::{ShareFitter, into_plan};
+use super::{PlanError, PlanOptions, PlanRequest, Replicas, Strategy};
+use crate::strategies::exact::MOST_WORKLOADS;
+use igniter_model::domain::{
+    BoundMethod, CoLocation, GpuBound, GpuKind, Infeasible, Plan, Workload,
+};
+use igniter_model::predictor::Predictor;
+use igniter_model::units::Dollars;
+
+/// How many GPUs are tried on another kind, at most, for each strategy call on 1,000 workloads.
+const TRIALS: usize = 20_000;
+
+/// What a strategy makes of several GPU kinds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindPlans {
+    /// The plan of each kind alone, in the order of the kinds. Workloads that a kind cannot serve are
+    /// infeasible there.
+    pub alone: Vec<Plan>,
+    /// The cheapest plan: of one kind or mixed.
+    pub best: Plan,
+}
+
+/// Plans workloads on several GPU kinds, each with its predictor.
+///
+/// # Errors
+/// As [`PlanRequest::with_options`], and [`PlanError::UnknownModel`] for a workload whose model no kind knows.
+pub fn plan_on_kinds(
+    strategy: &dyn Strategy,
+    workloads: &[Workload],
+    predictors: &[&dyn Predictor],
+    options: PlanOptions,
+) -> Result<KindPlans, PlanError> {
+    let mixer = Mixer::new(strategy, workloads, predictors, options)?;
+    let alone: Vec<Mix> = (0..predictors.len())
+        .map(|kind| mixer.mix(vec![kind; workloads.len()]))
+        .collect::<Result<_, _>>()?;
+    let cheapest = mixer.mix(mixer.cheapest_kinds())?;
+    let mut best = alone
+        .iter()
+        .chain([&cheapest])
+        .min_by(|a, b| mixer.cost(a).total_cmp(&mixer.cost(b)))
+        .cloned()
+        .unwrap_or(cheapest);
+    let exact = matches!(strategy.name(), "exact" | "optimal")
+        && workloads.len() <= MOST_WORKLOADS
+        && options.replicas == Replicas::Forbidden;
+    let bound = mixer.bound();
+    let best = if exact {
+        mixer.optimum()?
+    } else {
+        mixer.improve(&mut best)?;
+        mixer.joined(&best, Some(bound))
+    };
+    let alone = alone.iter().map(|mix| mixer.joined(mix, None)).collect();
+    Ok(KindPlans { alone, best })
+}
+
+/// Workloads on kinds, with the plan of each kind.
+#[derive(Debug, Clone)]
+struct Mix {
+    /// The kind of each workload.
+    kind_of: Vec<usize>,
+    plans: Vec<Plan>,
+}
+
+/// Plans on several kinds.
+struct Mixer<'a> {
+    strategy: &'a dyn Strategy,
+    workloads: &'a [Workload],
+    predictors: &'a [&'a dyn Predictor],
+    options: PlanOptions,
+    /// For each kind and workload the least share on it as a part of a GPU; `None` where it cannot be served.
+    least: Vec<Vec<Option<f64>>>,
+}
+
+impl<'a> Mixer<'a> {
+    fn new(
+        strategy: &'a dyn Strategy,
+        workloads: &'a [Workload],
+        predictors: &'a [&'a dyn Predictor],
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let knows = |p: &dyn Predictor, w: &Workload| p.model_id(&w.model).is_some();
+        for workload in workloads {
+            if !predictors.iter().any(|p| knows(*p, workload)) {
+                for predictor in predictors {
+                    // The error of the first kind that does not know it: it names what the kind knows.
+                    PlanRequest::with_options(std::slice::from_ref(workload), *predictor, options)?;
+                }
+            }
+        }
+        let mut least = Vec::new();
+        for predictor in predictors {
+            let known: Vec<Workload> =
+                workloads.iter().filter(|w| knows(*predictor, w)).cloned().collect();
+            let request = PlanRequest::with_options(&known, *predictor, options)?;
+            let whole = f64::from(predictor.kind().units.get());
+            let mut of_known = vec![None; known.len()];
+            for t in Types::of(&request).types {
+                for &w in &t.workloads {
+                    of_known[w] = Some(f64::from(t.least()) / whole);
+                }
+            }
+            let mut of_known = of_known.into_iter();
+            let of =
+                |w: &Workload| knows(*predictor, w).then(|| of_known.next()).flatten().flatten();
+            least.push(workloads.iter().map(of).collect());
+        }
+        Ok(Self { strategy, workloads, predictors, options, least })
+    }
+
+    fn price(&self, kind: usize) -> f64 {
+        self.predictors[kind].kind().price_per_hour.get()
+    }
+
+    fn kinds(&self) -> Vec<&'a GpuKind> {
+        self.predictors.iter().map(|p| p.kind()).collect()
+    }
+
+    /// For each workload the kind on which its least share costs least; the first where none serves it.
+    fn cheapest_kinds(&self) -> Vec<usize> {
+        let cheapest = |w: usize| {
+            (0..self.predictors.len())
+                .filter_map(|kind| Some((kind, self.least[kind][w]? * self.price(kind))))
+                .min_by(|a, b| a.1.total_cmp(&b.1))
+                .map_or(0, |(kind, _)| kind)
+        };
+        (0..self.workloads.len()).map(cheapest).collect()
+    }
+
+    /// The strategy's plan of one kind's workloads.
+    fn plan(&self, kind: usize, kind_of: &[usize]) -> Result<Plan, PlanError> {
+        let predictor = self.predictors[kind];
+        let on_kind = self.workloads.iter().zip(kind_of).filter(|(_, k)| **k == kind);
+        let (known, unknown): (Vec<Workload>, Vec<Workload>) = on_kind
+            .map(|(workload, _)| workload.clone())
+            .partition(|w| predictor.model_id(&w.model).is_some());
+        let request = PlanRequest::with_options(&known, predictor, self.options)?;
+        let mut plan = self.strategy.plan(&request);
+        plan.infeasible.extend(unknown.into_iter().map(|w| Infeasible {
+            reason: format!("the profile of {} has no model {}", predictor.kind().name, w.model),
+            workload: w.name,
+            fixes: Vec::new(),
+        }));
+        Ok(plan)
+    }
+
+    fn mix(&self, kind_of: Vec<usize>) -> Result<Mix, PlanError> {
+        let kinds = 0..self.predictors.len();
+        let plans = kinds.map(|kind| self.plan(kind, &kind_of)).collect::<Result<_, _>>()?;
+        Ok(Mix { kind_of, plans })
+    }
+
+    /// What a mix costs: a workload without a place costs more than anything else.
+    fn cost(&self, mix: &Mix) -> f64 {
+        let mut cost = 0.0;
+        for (kind, plan) in mix.plans.iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 GPUs")]
+            let (gpus, unplaced) = (plan.gpus.len() as f64, plan.infeasible.len() as f64);
+            // At equal cost, fewer GPUs.
+            cost += gpus * (self.price(kind) + 1e-9) + unplaced * 1e12;
+        }
+        cost
+    }
+
+    /// Tries the workloads of one GPU after another on other kinds.
+    fn improve(&self, best: &mut Mix) -> Result<(), PlanError> {
+        let mut trials = (TRIALS / self.workloads.len().max(1)).clamp(4, 400);
+        'again: loop {
+            let mut gpus: Vec<(f64, usize, &CoLocation)> = Vec::new();
+            for (kind, plan) in best.plans.iter().enumerate() {
+                let whole = f64::from(self.predictors[kind].kind().units.get());
+                let room = |gpu: &CoLocation| 1.0 - f64::from(gpu.total_sm().get()) / whole;
+                gpus.extend(plan.gpus.iter().map(|gpu| (room(gpu) * self.price(kind), kind, gpu)));
+            }
+            gpus.sort_by(|a, b| b.0.total_cmp(&a.0));
+            for (_, from, gpu) in gpus {
+                let members: Vec<usize> = (0..self.workloads.len())
+                    .filter(|&w| {
+                        best.kind_of[w] == from
+                            && gpu.placements.iter().any(|p| p.workload == self.workloads[w].name)
+                    })
+                    .collect();
+                for to in (0..self.predictors.len()).filter(|to| *to != from) {
+                    if members.iter().any(|&w| self.least[to][w].is_none()) {
+                        continue;
+                    }
+                    if trials == 0 {
+                        return Ok(());
+                    }
+                    trials -= 1;
+                    let mut trial = best.clone();
+                    members.iter().for_each(|&w| trial.kind_of[w] = to);
+                    for kind in [from, to] {
+                        trial.plans[kind] = self.plan(kind, &trial.kind_of)?;
+                    }
+                    if self.cost(&trial) < self.cost(best) - 1e-9 {
+                        *best = trial;
+                        continue 'again;
+                    }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    /// One plan of all kinds.
+    fn joined(&self, mix: &Mix, bound: Option<GpuBound>) -> Plan {
+        let used: Vec<&Plan> = mix.plans.iter().filter(|plan| !plan.gpus.is_empty()).collect();
+        // Where one kind is asked for, its own proof stands.
+        let bound = bound.or_else(|| match used.as_slice() {
+            [one] => one.bound.clone(),
+            _ => None,
+        });
+        Plan {
+            strategy: self.strategy.name().to_owned(),
+            gpus: mix.plans.iter().flat_map(|plan| plan.gpus.clone()).collect(),
+            infeasible: mix.plans.iter().flat_map(|plan| plan.infeasible.clone()).collect(),
+            bound,
+        }
+    }
+
+    /// What is proven about every mix.
+    fn bound(&self) -> GpuBound {
+        let kinds = 0..self.predictors.len();
+        let (mut shares, mut cost) = (0.0, 0.0);
+        for w in 0..self.workloads.len() {
+            let least = |of: &dyn Fn(usize) -> f64| {
+                let parts = kinds.clone().filter_map(|kind| Some(self.least[kind][w]? * of(kind)));
+                parts.fold(f64::INFINITY, f64::min)
+            };
+            let share = least(&|_| 1.0);
+            if share.is_finite() && self.options.replicas == Replicas::Forbidden {
+                shares += share;
+                cost += least(&|kind| self.price(kind));
+            }
+        }
+        GpuBound {
+            gpus: super::bound::round_up(shares),
+            fractional_gpus: shares,
+            method: BoundMethod::ShareSum,
+            least_total_sm: None,
+            least_cost_per_hour: Dollars::new(cost).ok(),
+            note: "for each workload its least share on any kind, and what that costs, added up"
+                .to_owned(),
+        }
+    }
+
+    /// The cheapest partition into feasible co-locations of all kinds.
+    fn optimum(&self) -> Result<Plan, PlanError> {
+        let count = self.workloads.len();
+        let served: Vec<usize> =
+            (0..count).filter(|&w| self.least.iter().any(|kind| kind[w].is_some())).collect();
+        // Per kind: the workloads that it can serve, and their types, one workload each.
+        let mut requests: Vec<Vec<Workload>> = Vec::new();
+        let mut origin: Vec<Vec<usize>> = Vec::new();
+        for least in &self.least {
+            let own: Vec<usize> = (0..count).filter(|&w| least[w].is_some()).collect();
+            requests.push(own.iter().map(|&w| self.workloads[w].clone()).collect());
+            origin.push(own);
+        }
+        let mut sets: Vec<PricedSet> = Vec::new();
+        let mut singles: Vec<Vec<Type>> = Vec::new();
+        for (kind, workloads) in requests.iter().enumerate() {
+            let request =
+                PlanRequest::with_options(workloads, self.predictors[kind], self.options)?;
+            let types = Types::of(&request).split();
+            let whole = f64::from(self.predictors[kind].kind().units.get());
+            for set in feasible_sets(&mut ShareFitter::new(&request), &types) {
+                let member = |t: &u16| 1_usize << origin[kind][types[usize::from(*t)].workloads[0]];
+                sets.push(PricedSet {
+                    members: set.types.iter().map(member).sum(),
+                    kind,
+                    price: self.price(kind),
+                    share: f64::from(set.total) / whole,
+                    types: set.types,
+                });
+            }
+            singles.push(types);
+        }
+        let chosen = cheapest_partition(count, &served, &sets);
+        let mut plan = Plan {
+            strategy: self.strategy.name().to_owned(),
+            gpus: Vec::new(),
+            infeasible: Vec::new(),
+            bound: None,
+        };
+        for kind in 0..self.predictors.len() {
+            let request =
+                PlanRequest::with_options(&requests[kind], self.predictors[kind], self.options)?;
+            let mut fitter = ShareFitter::new(&request);
+            let own = chosen.iter().map(|&s| &sets[s]).filter(|set| set.kind == kind);
+            let filled =
+                own.map(|set| best_seats(&mut fitter, &singles[kind], &set.types)).collect();
+            let gpus = seats(&singles[kind], filled);
+            plan.gpus.extend(into_plan(&plan.strategy, &request, &gpus, Vec::new()).gpus);
+        }
+        for w in (0..count).filter(|w| !served.contains(w)) {
+            let kind_of: Vec<usize> =
+                (0..count).map(|i| if i == w { 0 } else { usize::MAX }).collect();
+            plan.infeasible.extend(self.plan(0, &kind_of)?.infeasible);
+        }
+        let cost = plan.cost_per_hour(&self.kinds());
+        let note = format!(
+            "cheapest partition of {} workloads into any of all {} feasible co-locations of {} kinds",
+            served.len(),
+            sets.len(),
+            self.predictors.len()
+        );
+        plan.bound = Some(GpuBound {
+            method: BoundMethod::Exhaustive,
+            least_cost_per_hour: Some(cost),
+            note,
+            ..self.bound()
+        });
+        Ok(plan)
+    }
+}
+
+/// A co-location that one GPU of a kind can hold.
+struct PricedSet {
+    /// The workloads as bits.
+    members: usize,
+    kind: usize,
+    price: f64,
+    /// The part of the GPU in use.
+    share: f64,
+    types: Vec<u16>,
+}
+
+/// The sets of the cheapest partition of the workloads `served`; among equals, fewest GPUs, then least shares.
+fn cheapest_partition(count: usize, served: &[usize], sets: &[PricedSet]) -> Vec<usize> {
+    let mut by_lowest: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (index, set) in sets.iter().enumerate() {
+        by_lowest[set.members.trailing_zeros() as usize].push(index);
+    }
+    let all: usize = served.iter().map(|w| 1 << w).sum();
+    let unknown = ((f64::INFINITY, 0.0), usize::MAX);
+    let mut best = vec![unknown; 1 << count];
+    best[0] = ((0.0, 0.0), usize::MAX);
+    for mask in 1..best.len() {
+        if mask & !all != 0 {
+            continue;
+        }
+        for &index in &by_lowest[mask.trailing_zeros() as usize] {
+            let set = &sets[index];
+            let rest = best[mask & !set.members].0;
+            if set.members & !mask != 0 || rest.0.is_infinite() {
+                continue;
+            }
+            // A whole GPU more counts more than all shares together.
+            let candidate = (rest.0 + set.price, rest.1 + 1000.0 + set.share);
+            let known = best[mask].0;
+            let cheaper = candidate.0 < known.0 - 1e-9;
+            if cheaper || (candidate.0 < known.0 + 1e-9 && candidate.1 < known.1 - 1e-9) {
+                best[mask] = (candidate, index);
+            }
+        }
+    }
+    let mut chosen = Vec::new();
+    let mut mask = all;
+    while mask > 0 && best[mask].1 != usize::MAX {
+        let index = best[mask].1;
+        chosen.push(index);
+        mask &= !sets[index].members;
+    }
+    chosen
+}

@@ -1,0 +1,53 @@
+//! Planners: from workloads and a predictor to a provisioning plan.
+//!
+//! [`Strategy`] is the plug-in point, one file for each algorithm:
+//!
+//! | strategy | file | source |
+//! |---|---|---|
+//! | `igniter` | [`igniter`] | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
+//! | `ffd` | [`ffd`] | FFD+, the interference-blind baseline of the same paper |
+//! | `gpulets` | [`gpulets`] | gpu-lets (ATC 2022), as that paper adapts it, mended |
+//! | `gslice` | [`gslice`] | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
+//! | `nexus` | [`nexus`] | Nexus (SOSP 2019), squishy bin packing, time as shares |
+//! | `infless` | [`infless`] | INFless (ASPLOS 2022), most served for each share, best fit |
+//! | `dedicated` | [`dedicated`] | a GPU for each workload |
+//! | `mps-default` | [`mps_default`] | MPS without partitions on FFD+'s placement |
+//! | `greedy` | [`optimal`] | ours: best fit with joint batches and interference |
+//! | `optimal` | [`optimal`] | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
+//! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
+//!
+//! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was
+//! made, [`explain()`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
+
+mod alone;
+mod bound;
+mod check;
+mod error;
+mod explain;
+mod file;
+mod guard;
+mod igniter_format;
+mod kinds;
+mod needs;
+mod options;
+mod presences;
+mod replicas;
+mod search;
+mod shares;
+mod sizing;
+pub mod strategies;
+mod strategy;
+
+pub use bound::lower_bound;
+pub use check::{Violation, check_plan, check_plan_on_kinds};
+pub use error::PlanError;
+pub use explain::{Explanation, explain};
+pub use file::{PlanFile, plan_json, read_plan};
+pub use igniter_format::{parse_igniter_plan, write_igniter_plan};
+pub use kinds::{KindPlans, plan_on_kinds};
+pub use needs::{Needs, Requirement, plan_for_needs};
+pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
+pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};
+
+#[cfg(test)]
+mod tests;

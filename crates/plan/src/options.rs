@@ -1,0 +1,105 @@
+//! What a user may ask of a planner besides the workloads, and the one source of its defaults.
+
+use super::PlanError;
+
+/// Processes that one GPU serves at the same time under NVIDIA MPS: 48 since Volta (NVIDIA, "Multi-Process
+/// Service", § "Client-server connection limits"; 60 on some newer kinds).
+pub const MPS_PROCESS_LIMIT: usize = 48;
+
+/// Whether a workload may be served by several GPUs, each taking a part of its rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replicas {
+    /// Every workload has one placement.
+    #[default]
+    Forbidden,
+    /// A workload may have several; each placement then says which part of the rate it serves
+    /// (`igniter_model::domain::Placement::served`).
+    Allowed,
+}
+
+/// How far planned latencies stay below the execution budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Margin {
+    /// By this part of the budget, in percent (0 ≤ x < 100).
+    Percent(f64),
+    /// By as much as the predictor says that a latency may exceed its prediction: its one-sided 95 % margin
+    /// ([`igniter_model::predictor::Uncertainty::one_sided_pct`]) for the co-location. Predicted throughput is
+    /// lowered by the same factor.
+    Predictor,
+}
+
+/// What a user may ask of a planner besides the workloads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanOptions {
+    /// How far planned latencies stay below the execution budget.
+    pub margin: Margin,
+    /// Planned throughput exceeds the rate by this part of it, in percent (≥ 0).
+    pub throughput_headroom_pct: f64,
+    /// How many processes one GPU serves at most (≥ 1).
+    pub process_limit: usize,
+    /// Whether workloads may be replicated.
+    pub replicas: Replicas,
+    /// How long `optimal` searches: rounds of its local search for each 1,000 workloads. 0 leaves it at
+    /// its greedy start.
+    pub search_rounds: u32,
+    /// How long `optimal` may search, in seconds (above 0), in place of the number of rounds. The plan then
+    /// depends on the speed of the machine, and is no longer the same in every run.
+    pub time_limit_s: Option<f64>,
+    /// Seed of every random choice of a planner.
+    pub seed: u64,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            margin: Margin::Percent(0.0),
+            throughput_headroom_pct: 0.0,
+            process_limit: MPS_PROCESS_LIMIT,
+            replicas: Replicas::Forbidden,
+            search_rounds: 200_000,
+            time_limit_s: None,
+            seed: 1,
+        }
+    }
+}
+
+impl PlanOptions {
+    /// The longest time limit, in seconds: a day.
+    pub const LONGEST_SEARCH_S: f64 = 86_400.0;
+
+    pub(super) fn check(&self) -> Result<(), PlanError> {
+        let error = |option, given: f64, allowed| {
+            Err(PlanError::Option { option, given: given.to_string(), allowed })
+        };
+        if let Margin::Percent(margin) = self.margin
+            && !(0.0..100.0).contains(&margin)
+        {
+            return error("latency margin (%)", margin, "at least 0 and below 100");
+        }
+        if !(0.0..=10_000.0).contains(&self.throughput_headroom_pct) {
+            return error("throughput headroom (%)", self.throughput_headroom_pct, "0 to 10000");
+        }
+        if self.process_limit == 0 {
+            return error("process limit", 0.0, "at least 1");
+        }
+        if let Some(limit) = self.time_limit_s
+            && !(limit > 0.0 && limit <= Self::LONGEST_SEARCH_S)
+        {
+            return error("time limit (s)", limit, "above 0 and at most 86400");
+        }
+        Ok(())
+    }
+
+    /// What is left of a budget after the margin.
+    pub(super) fn guarded_budget_ms(&self, budget_ms: f64) -> f64 {
+        match self.margin {
+            Margin::Percent(margin) => budget_ms * (1.0 - margin / 100.0),
+            Margin::Predictor => budget_ms,
+        }
+    }
+
+    /// By how much planned throughput exceeds the rate, as a factor.
+    pub(super) fn headroom(&self) -> f64 {
+        1.0 + self.throughput_headroom_pct / 100.0
+    }
+}

@@ -1,0 +1,104 @@
+//! Replication: a workload served by several GPUs, each with a part of its rate, where that saves a GPU.
+//!
+//! A workload whose rate is too high for one GPU is divided into the fewest equal parts that fit. Then,
+//! for at most 14 placements, each workload is divided in two in ten ratios, one at a time, and the whole
+//! is planned exactly; a division that saves a GPU stays, and the search goes on from there. Beyond 14
+//! placements no workload is divided for the sake of packing: GPUs of large plans are nearly full anyway,
+//! and every further process slows the others.
+//!
+//! The bound holds for any number of replicas with any parts: a replica with share r serves at most what
+//! it serves alone, so a rate R costs at least R · min r / h(r) of a GPU.
+
+use super::PlanRequest;
+use super::bound::divided_share_sum;
+use super::search::types::{Type, Types, seats};
+use super::shares::into_plan;
+use super::sizing::{Demand, Sizer};
+use crate::strategies::exact::{self, MOST_WORKLOADS, Solved};
+use crate::strategies::optimal::search;
+use igniter_model::domain::{Infeasible, Plan};
+
+/// The smaller part of a workload that is divided in two, in percent of its rate.
+const PARTS_PCT: [f64; 10] = [5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0];
+
+/// A workload that one GPU cannot serve is divided into at most this many parts.
+const MOST_PARTS: u32 = 64;
+
+/// How many workloads are divided in two, one after another.
+const MOST_DIVIDED: usize = 2;
+
+/// The plan of strategy `optimal` when replicas are allowed.
+pub(super) fn plan(strategy: &str, request: &PlanRequest<'_>) -> Plan {
+    let (demands, infeasible) = demands(request);
+    let types = Types::of_demands(request, &demands).narrowed();
+    let gpus = if demands.len() <= MOST_WORKLOADS {
+        divide_while_it_saves(request, demands).gpus
+    } else {
+        let (bins, _) = search(request, &types);
+        seats(&types.types, bins.into_iter().map(|bin| bin.seats).collect())
+    };
+    let mut plan = into_plan(strategy, request, &gpus, infeasible);
+    plan.bound = Some(divided_share_sum(request));
+    plan
+}
+
+/// What has to be placed, as parts of workloads where one GPU is too little.
+fn demands(request: &PlanRequest<'_>) -> (Vec<(usize, Demand)>, Vec<Infeasible>) {
+    let mut sizer = Sizer::new(request);
+    let mut demands = Vec::new();
+    let mut infeasible = Vec::new();
+    for (index, workload) in request.workloads().iter().enumerate() {
+        let whole = request.demand(workload);
+        let part = |parts: u32| Demand { rate_rps: whole.rate_rps / f64::from(parts), ..whole };
+        let fits = |parts: &u32| {
+            let demand = part(*parts);
+            let largest = sizer.theorem_1_batch(&demand);
+            !sizer.sizes(&demand, largest).is_empty()
+        };
+        match (1..=MOST_PARTS).find(fits) {
+            Some(parts) => demands.extend((0..parts).map(|_| (index, part(parts)))),
+            None => infeasible.push(sizer.explain(workload, &whole)),
+        }
+    }
+    (demands, infeasible)
+}
+
+/// Divides workloads in two as long as that saves a GPU.
+fn divide_while_it_saves(request: &PlanRequest<'_>, mut demands: Vec<(usize, Demand)>) -> Solved {
+    let singles = |demands: &[(usize, Demand)]| Types::of_demands(request, demands).split();
+    let mut best = exact::solve(request, &singles(&demands));
+    let bound = divided_share_sum(request).gpus;
+    let whole = request.predictor().kind().units.get() as usize;
+    for _ in 0..MOST_DIVIDED {
+        if best.gpus.len() <= bound {
+            break;
+        }
+        let mut better: Option<(Solved, Vec<(usize, Demand)>)> = None;
+        for divided in 0..demands.len() {
+            for part_pct in PARTS_PCT {
+                let mut trial = demands.clone();
+                let rate = trial[divided].1.rate_rps;
+                let smaller = rate * part_pct / 100.0;
+                trial[divided].1.rate_rps = rate - smaller;
+                trial.push((trial[divided].0, Demand { rate_rps: smaller, ..trial[divided].1 }));
+                let types = singles(&trial);
+                let least: u32 = types.iter().map(Type::least).sum();
+                let fewer = best.gpus.len() - 1;
+                if types.len() < trial.len() || least as usize > fewer * whole {
+                    continue;
+                }
+                let solved = exact::solve(request, &types);
+                let key = |s: &Solved| (s.gpus.len(), s.total);
+                if solved.gpus.len() <= fewer
+                    && better.as_ref().is_none_or(|(b, _)| key(&solved) < key(b))
+                {
+                    better = Some((solved, trial));
+                }
+            }
+        }
+        let Some((solved, divided)) = better else { break };
+        best = solved;
+        demands = divided;
+    }
+    best
+}

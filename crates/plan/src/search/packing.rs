@@ -1,0 +1,64 @@
+//! GPUs that are being filled: what greedy and local search work on.
+
+use super::super::shares::{Seat, ShareFitter, total};
+use super::types::Type;
+
+/// A GPU that is being filled.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Bin {
+    /// Its members; `workload` is the index of the type.
+    pub seats: Vec<Seat>,
+    /// The sum of their shares, in units.
+    pub used: u32,
+}
+
+/// Tries to add workloads to GPUs; keeps its buffers.
+pub(crate) struct Packer<'p> {
+    pub fitter: ShareFitter<'p>,
+    trial: Vec<Seat>,
+    best: Vec<Seat>,
+}
+
+impl<'p> Packer<'p> {
+    pub(crate) fn new(fitter: ShareFitter<'p>) -> Self {
+        Self { fitter, trial: Vec::new(), best: Vec::new() }
+    }
+
+    /// The units in use if one more of a type is added, with the batch size for which they are fewest;
+    /// `None` when there is no room. [`Self::take`] then makes it so.
+    pub(crate) fn try_add(&mut self, bin: &Bin, of: usize, kind: &Type) -> Option<u32> {
+        self.try_add_within(bin, of, kind, self.fitter.whole())
+    }
+
+    /// The same, when no more than `most` units may be in use.
+    pub(crate) fn try_add_within(
+        &mut self,
+        bin: &Bin,
+        of: usize,
+        kind: &Type,
+        most: u32,
+    ) -> Option<u32> {
+        let mut least = None;
+        let mut most = most;
+        for sized in &kind.options {
+            if bin.used + sized.least.get() > most {
+                break;
+            }
+            self.trial.clone_from(&bin.seats);
+            self.trial.push(Seat { workload: of, sized: *sized, share: sized.least });
+            if self.fitter.grow_to(&mut self.trial, most) {
+                let used = total(&self.trial).get();
+                least = Some(used);
+                most = used - 1;
+                std::mem::swap(&mut self.trial, &mut self.best);
+            }
+        }
+        least
+    }
+
+    /// Puts what the last successful try made into the bin that it was made for.
+    pub(crate) fn take(&mut self, bin: &mut Bin, used: u32) {
+        std::mem::swap(&mut bin.seats, &mut self.best);
+        bin.used = used;
+    }
+}

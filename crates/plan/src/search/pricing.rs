@@ -1,0 +1,422 @@
+//! The dearest co-location that one GPU can hold, given a price for each type.
+//!
+//! Depth-first search over co-locations of n members in a fixed order of types, for each n, each extended
+//! with every combination of batch sizes that still works. A branch is cut where even the best filling of
+//! its free units by a knapsack cannot beat what is known. The weight of a type in that knapsack is the
+//! least share that it can have among n members (`super::neighbours`).
+//!
+//! Where members feel each other only through sums, `super::relaxed` searches instead, to the end if asked.
+
+use super::super::shares::{ShareFitter, total};
+use super::super::{Margin, PlanRequest};
+use super::enumerate::{FeasibleSet, Way, extend};
+use super::neighbours::weights;
+use super::relaxed::{self, Relaxed};
+use super::types::Type;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Extensions of co-locations that a search tries from each first type before it gives up: what remains
+/// is found sooner by listing all ([`Pricing::list`]).
+const MOST_STEPS: u64 = 300;
+
+/// The same where members feel each other only through sums: steps are quicker then.
+const MOST_QUICK_STEPS: u64 = 3_000;
+
+/// An exhaustive search looks at so many first types together, and ends with the first that find something.
+const ROOTS: usize = 32;
+
+/// How thorough a search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// It gives up after some steps.
+    Quick,
+    /// It goes on to the end where that can be reached.
+    Exhaustive,
+}
+
+/// What is known of the types once and for all.
+pub(crate) struct Pricing<'r, 'p, 't> {
+    request: &'r PlanRequest<'p>,
+    types: &'t [Type],
+    /// Where members feel each other only through sums.
+    relaxed: Option<Relaxed<'p>>,
+    /// `weights[n − 1][t]`: least share of a type among n members, in units; more than a GPU where it
+    /// cannot be.
+    weights: Vec<Vec<u32>>,
+    whole: u32,
+}
+
+/// The result of one search.
+pub(crate) struct Priced {
+    /// No feasible co-location costs more; `None` when the search was not exhaustive.
+    pub highest: Option<f64>,
+    /// For each type the dearest co-location found that starts with it and costs more than asked.
+    pub sets: Vec<FeasibleSet>,
+}
+
+impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
+    pub(crate) fn new(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
+        let whole = ShareFitter::new(request).whole();
+        let relaxed = match (request.predictor().additive(), request.options().margin) {
+            (Some(additive), Margin::Percent(_)) => {
+                Relaxed::new(additive, types, request.options().process_limit)
+            }
+            _ => None,
+        };
+        if relaxed.is_none() {
+            return Self::by_weights(request, types);
+        }
+        Self { request, types, relaxed, weights: Vec::new(), whole }
+    }
+
+    /// Without the exhaustive search that some predictors allow.
+    pub(crate) fn by_weights(request: &'r PlanRequest<'p>, types: &'t [Type]) -> Self {
+        let whole = ShareFitter::new(request).whole();
+        let by_type = weights(request, types);
+        let most = by_type.iter().map(Vec::len).max().unwrap_or(0);
+        let weights = (0..most)
+            .map(|n| by_type.iter().map(|of| of.get(n).copied().unwrap_or(whole + 1)).collect())
+            .collect();
+        Self { request, types, relaxed: None, weights, whole }
+    }
+
+    /// Whether an exhaustive search is one that ends.
+    pub(crate) fn can_be_exhaustive(&self) -> bool {
+        self.relaxed.is_some()
+    }
+
+    /// All feasible co-locations, or `None` when they are more than about `most`.
+    pub(crate) fn list(&self, most: usize) -> Option<Vec<FeasibleSet>> {
+        let count = self.types.len();
+        let roots: Vec<(usize, usize)> =
+            (0..count).flat_map(|a| (a..count).map(move |b| (a, b))).collect();
+        let found = AtomicUsize::new(0);
+        let listed: Vec<Option<Vec<FeasibleSet>>> = roots
+            .into_par_iter()
+            .map_init(
+                || ShareFitter::new(self.request),
+                |fitter, (a, b)| {
+                    let mut listing =
+                        Listing { pricing: self, sets: Vec::new(), found: &found, most };
+                    let alone = extend(fitter, self.types, &[Way::default()], a, self.whole);
+                    let mut path = vec![a];
+                    if a == b {
+                        listing.note(&path);
+                    }
+                    let finished = listing.visit(fitter, &mut path, &alone, b);
+                    finished.then_some(listing.sets)
+                },
+            )
+            .collect();
+        let listed: Option<Vec<Vec<FeasibleSet>>> = listed.into_iter().collect();
+        Some(listed?.into_iter().flatten().collect())
+    }
+
+    /// Finds the dearest co-locations; those that cost no more than `enough` do not interest.
+    pub(crate) fn price(&self, prices: &[f64], enough: f64, effort: Effort) -> Priced {
+        if let Some(relaxed) = &self.relaxed {
+            return self.price_relaxed(relaxed, prices, enough, effort);
+        }
+        let tables: Vec<Table> = (1..=self.weights.len())
+            .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
+            .collect();
+        let results: Vec<(bool, f64, Option<FeasibleSet>)> = (0..prices.len())
+            .into_par_iter()
+            .map_init(
+                || ShareFitter::new(self.request),
+                |fitter, root| {
+                    let mut search = Search {
+                        types: self.types,
+                        prices,
+                        whole: self.whole,
+                        steps: MOST_STEPS,
+                        best: enough,
+                        found: None,
+                        path: Vec::new(),
+                    };
+                    let finished = tables.iter().all(|table| search.root(fitter, table, root));
+                    (finished, search.best, search.found)
+                },
+            )
+            .collect();
+        Priced::of(results, enough)
+    }
+
+    fn price_relaxed(
+        &self,
+        relaxed: &Relaxed<'_>,
+        prices: &[f64],
+        enough: f64,
+        effort: Effort,
+    ) -> Priced {
+        let knapsacks = relaxed.knapsacks(prices);
+        let most = knapsacks.iter().map(relaxed::Knapsacks::types).max().unwrap_or(0);
+        let steps = if effort == Effort::Quick { MOST_QUICK_STEPS } else { u64::MAX };
+        let mut results: Vec<(bool, f64, Option<FeasibleSet>)> = Vec::new();
+        let roots: Vec<usize> = (0..most).collect();
+        // What some roots find changes the prices, before others are searched in vain.
+        for roots in roots.chunks(if effort == Effort::Quick { most.max(1) } else { ROOTS }) {
+            let of_roots: Vec<_> = roots
+                .par_iter()
+                .map_init(
+                    || ShareFitter::new(self.request),
+                    |fitter, &root| {
+                        let mut search = relaxed::Search::new(relaxed, steps, enough);
+                        let mut works = |types: &[usize]| works(fitter, self.types, types);
+                        let finished =
+                            knapsacks.iter().all(|table| search.root(table, root, &mut works));
+                        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+                        let set = search.found.map(|types| FeasibleSet {
+                            types: types.iter().map(index).collect(),
+                            total: 0,
+                        });
+                        (finished, search.best, set)
+                    },
+                )
+                .collect();
+            results.extend(of_roots);
+            if results.iter().any(|(_, _, found)| found.is_some()) && results.len() < most {
+                results.push((false, enough, None));
+                break;
+            }
+        }
+        Priced::of(results, enough)
+    }
+}
+
+/// Whether types can share a GPU, with any of their batch sizes.
+fn works(fitter: &mut ShareFitter<'_>, types: &[Type], set: &[usize]) -> bool {
+    let mut ways = vec![Way::default()];
+    for (place, &next) in set.iter().enumerate() {
+        let rest: u32 = set[place + 1..].iter().map(|&t| types[t].least()).sum();
+        ways = extend(fitter, types, &ways, next, fitter.whole().saturating_sub(rest));
+    }
+    !ways.is_empty()
+}
+
+impl Priced {
+    /// From whether each part of a search finished, its best price, and what costs so much.
+    fn of(results: Vec<(bool, f64, Option<FeasibleSet>)>, enough: f64) -> Self {
+        let mut priced = Self { highest: Some(enough), sets: Vec::new() };
+        for (finished, best, set) in results {
+            priced.highest = priced.highest.filter(|_| finished).map(|highest| highest.max(best));
+            priced.sets.extend(set);
+        }
+        priced
+    }
+}
+
+/// The knapsack that bounds co-locations of n members.
+pub(super) struct Table {
+    members: usize,
+    /// Types by falling price for each unit of weight.
+    order: Vec<usize>,
+    /// Of the types in `order`.
+    weights: Vec<u32>,
+    /// `fill[(k · (n + 1) + m) · (units + 1) + c]`: the highest price of at most m of the types
+    /// `order[k..]` in c units.
+    fill: Vec<f64>,
+    units: usize,
+}
+
+impl Table {
+    pub(super) fn new(weights: &[u32], prices: &[f64], members: usize, whole: u32) -> Self {
+        let mut order: Vec<usize> =
+            (0..prices.len()).filter(|&t| prices[t] > 1e-9 && weights[t] <= whole).collect();
+        let density = |t: usize| prices[t] / f64::from(weights[t]);
+        order.sort_by(|&a, &b| density(b).total_cmp(&density(a)).then(a.cmp(&b)));
+        let units = whole as usize;
+        let row = units + 1;
+        let layer = (members + 1) * row;
+        let mut fill = vec![0.0; (order.len() + 1) * layer];
+        for k in (0..order.len()).rev() {
+            let (weight, price) = (weights[order[k]] as usize, prices[order[k]]);
+            for m in 1..=members {
+                for c in 0..row {
+                    let without = fill[(k + 1) * layer + m * row + c];
+                    let with = if c >= weight {
+                        fill[k * layer + (m - 1) * row + c - weight] + price
+                    } else {
+                        0.0
+                    };
+                    fill[k * layer + m * row + c] = f64::max(without, with);
+                }
+            }
+        }
+        let weights = order.iter().map(|&t| weights[t]).collect();
+        Self { members, order, weights, fill, units }
+    }
+
+    /// The least weight of the types `order[k..]`.
+    fn lightest(&self, k: usize) -> u32 {
+        self.weights[k..].iter().copied().min().unwrap_or(0)
+    }
+
+    /// The highest price of at most `members` of the types `order[k..]` in that many units.
+    pub(super) fn fill(&self, k: usize, members: usize, units: u32) -> f64 {
+        let row = self.units + 1;
+        self.fill[(k * (self.members + 1) + members) * row + units as usize]
+    }
+}
+
+impl Table {
+    /// The types that make up [`Self::fill`] from the first type on.
+    pub(super) fn filling(&self, prices: &[f64], mut members: usize, mut units: u32) -> Vec<usize> {
+        let mut chosen = Vec::new();
+        let mut k = 0;
+        while k < self.order.len() && members > 0 {
+            // Both come from the same sums, so equality is exact.
+            if self.fill(k, members, units) <= self.fill(k + 1, members, units) {
+                k += 1;
+                continue;
+            }
+            debug_assert!(prices[self.order[k]] > 0.0);
+            chosen.push(self.order[k]);
+            units -= self.weights[k];
+            members -= 1;
+        }
+        chosen
+    }
+}
+
+/// A list of all co-locations that start with two given types.
+struct Listing<'l, 'r, 'p, 't> {
+    pricing: &'l Pricing<'r, 'p, 't>,
+    sets: Vec<FeasibleSet>,
+    /// By all that list at the same time. Whether all together find too many does not depend on the order
+    /// in which they do.
+    found: &'l AtomicUsize,
+    most: usize,
+}
+
+impl Listing<'_, '_, '_, '_> {
+    fn note(&mut self, path: &[usize]) {
+        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+        self.sets.push(FeasibleSet { types: path.iter().map(index).collect(), total: 0 });
+        self.found.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds the type `next` to the co-location of `path`, and then all types from it on; false when there
+    /// are too many.
+    fn visit(
+        &mut self,
+        fitter: &mut ShareFitter<'_>,
+        path: &mut Vec<usize>,
+        ways: &[Way],
+        next: usize,
+    ) -> bool {
+        let (types, whole) = (self.pricing.types, self.pricing.whole);
+        let among =
+            |n: usize, t: usize| self.pricing.weights.get(n - 1).map_or(whole + 1, |w| w[t]);
+        let weight: u32 = path.iter().chain([&next]).map(|t| among(path.len() + 1, *t)).sum();
+        let copies = path.iter().filter(|t| **t == next).count();
+        if weight > whole || copies >= types[next].count() {
+            return true;
+        }
+        let lightest = (next..types.len()).map(|t| among(path.len() + 2, t)).min().unwrap_or(whole);
+        let longer = extend(fitter, types, ways, next, whole.saturating_sub(lightest));
+        if longer.is_empty() {
+            return true;
+        }
+        if self.found.load(Ordering::Relaxed) > self.most {
+            return false;
+        }
+        path.push(next);
+        self.note(path);
+        let finished =
+            (next..types.len()).all(|further| self.visit(fitter, path, &longer, further));
+        path.pop();
+        finished
+    }
+}
+
+/// The search from one type.
+struct Search<'s> {
+    types: &'s [Type],
+    prices: &'s [f64],
+    whole: u32,
+    steps: u64,
+    best: f64,
+    found: Option<FeasibleSet>,
+    path: Vec<usize>,
+}
+
+impl Search<'_> {
+    /// Searches all co-locations of the table's number of members whose first type is `order[root]`;
+    /// false when it gives up.
+    fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &Table, root: usize) -> bool {
+        self.path.clear();
+        root >= table.order.len() || self.visit(fitter, table, root, &[Way::default()], 0.0, [0, 0])
+    }
+
+    /// Adds the type `order[next]` to the co-location of `path` and goes on from there; the members so far
+    /// need `weight` units among the table's number of members, and `used` among themselves.
+    fn visit(
+        &mut self,
+        fitter: &mut ShareFitter<'_>,
+        table: &Table,
+        next: usize,
+        ways: &[Way],
+        value: f64,
+        [weight, used]: [u32; 2],
+    ) -> bool {
+        let of = table.order[next];
+        let weight = weight + table.weights[next];
+        let needed = weight.max(used + table.weights[next]);
+        let left = table.members - self.path.len() - 1;
+        if needed > self.whole {
+            return true;
+        }
+        let value = value + self.prices[of];
+        if value + table.fill(next, left, self.whole - needed) <= self.best + 1e-12 {
+            return true;
+        }
+        if self.path.iter().filter(|t| **t == of).count() >= self.types[of].count() {
+            return true;
+        }
+        if self.steps == 0 {
+            return false;
+        }
+        self.steps -= 1;
+        // With as many left as there are units, nothing fits beside them, whatever they weigh.
+        let others = u32::try_from(left).unwrap_or(u32::MAX);
+        let lightest =
+            if left == 0 { self.whole } else { table.lightest(next).saturating_mul(others) };
+        let extensible = self.whole.saturating_sub(lightest);
+        let longer = extend(fitter, self.types, ways, of, extensible);
+        if longer.is_empty() {
+            return true;
+        }
+        self.path.push(of);
+        let mut finished = true;
+        if value > self.best {
+            self.note(value);
+        }
+        if left > 0 {
+            let used = longer.iter().map(|way| total(&way.seats).get()).min().unwrap_or(0);
+            // What the path uses now bounds from below what it needs with any others.
+            if value + table.fill(next, left, self.whole.saturating_sub(used)) <= self.best + 1e-12
+            {
+                self.path.pop();
+                return true;
+            }
+            for further in next..table.order.len() {
+                if !self.visit(fitter, table, further, &longer, value, [weight, used]) {
+                    finished = false;
+                    break;
+                }
+            }
+        }
+        self.path.pop();
+        finished
+    }
+
+    fn note(&mut self, value: f64) {
+        let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
+        let mut types: Vec<u16> = self.path.iter().map(index).collect();
+        types.sort_unstable();
+        self.best = value;
+        self.found = Some(FeasibleSet { types, total: 0 });
+    }
+}

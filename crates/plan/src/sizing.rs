@@ -1,0 +1,286 @@
+//! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
+
+use super::{Margin, PlanOptions, PlanRequest, guard};
+use igniter_model::domain::{Infeasible, ModelId, Workload, WorkloadFix};
+use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use igniter_model::rules::{execution_budget, slo_of_budget};
+use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
+
+/// Throughput may fall short of the rate by this part of it: rounding, not a missing image.
+pub(super) const RATE_TOLERANCE: f64 = 1e-9;
+
+/// What a workload asks of its placement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Demand {
+    pub model: ModelId,
+    /// Load, execution and feedback of a batch may take this long.
+    pub budget_ms: f64,
+    pub rate_rps: f64,
+}
+
+impl Demand {
+    pub(super) fn new(workload: &Workload, model: ModelId) -> Self {
+        Self {
+            model,
+            budget_ms: execution_budget(workload.slo).get(),
+            rate_rps: workload.rate.get(),
+        }
+    }
+
+    /// What is left to plan with after margin and headroom.
+    pub(super) fn guarded(self, options: &PlanOptions) -> Self {
+        Self {
+            budget_ms: options.guarded_budget_ms(self.budget_ms),
+            rate_rps: self.rate_rps * options.headroom(),
+            ..self
+        }
+    }
+
+    pub(super) fn is_met_by(&self, predicted: &MemberPrediction) -> bool {
+        self.meets_latency(predicted) && self.meets_rate(predicted)
+    }
+
+    pub(super) fn meets_latency(&self, predicted: &MemberPrediction) -> bool {
+        predicted.latency_ms() <= self.budget_ms
+    }
+
+    pub(super) fn meets_rate(&self, predicted: &MemberPrediction) -> bool {
+        predicted.throughput_rps >= self.rate_rps * (1.0 - RATE_TOLERANCE)
+    }
+}
+
+/// A demand with a batch size and the least share that meets it on an empty GPU.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sized {
+    pub demand: Demand,
+    pub batch: BatchSize,
+    /// The paper's r_lower, in whole units.
+    pub least: SmUnits,
+}
+
+/// Sizes demands with one predictor, re-using its output buffer.
+pub(super) struct Sizer<'p> {
+    predictor: &'p dyn Predictor,
+    options: PlanOptions,
+    out: CoLocationPrediction,
+}
+
+impl<'p> Sizer<'p> {
+    pub(super) fn new(request: &PlanRequest<'p>) -> Self {
+        let (predictor, options) = (request.predictor(), *request.options());
+        Self { predictor, options, out: CoLocationPrediction::default() }
+    }
+
+    fn alone(&mut self, model: ModelId, batch: BatchSize, units: SmUnits) -> MemberPrediction {
+        let sm = units.to_percent(self.predictor.kind().units).expect("at least one unit");
+        let member = [Member { model, batch, sm }];
+        guard::predict_into(self.predictor, &self.options, &member, &mut self.out);
+        self.out.members[0]
+    }
+
+    /// Theorem 1: the smallest batch that sustains the rate whenever its latency meets the budget,
+    ///
+    /// ```text
+    /// b ≥ R (S − t_load(b)),     which for t_load = d b / B_pcie is  b = ⌈S R B / (B + R d)⌉
+    /// ```
+    ///
+    /// because then b / (t_gpu + t_feedback) ≥ b / (S − t_load) ≥ R. Capped at the largest batch size
+    /// that was measured, beyond which throughput has to be checked on its own.
+    pub(super) fn theorem_1_batch(&mut self, demand: &Demand) -> BatchSize {
+        let whole = self.predictor.kind().units;
+        let cap = self.predictor.max_batch(demand.model);
+        let rate_per_ms = demand.rate_rps / 1000.0;
+        batches_up_to(cap)
+            .find(|&batch| {
+                let load = self.alone(demand.model, batch, whole).load_ms;
+                batch.as_f64() >= rate_per_ms * (demand.budget_ms - load)
+            })
+            .unwrap_or(cap)
+    }
+
+    /// The least share on an empty GPU that meets the demand with this batch size, if any does.
+    /// Latency falls and throughput grows with the share, so bisection finds it.
+    fn least_share(&mut self, demand: &Demand, batch: BatchSize) -> Option<SmUnits> {
+        let whole = self.predictor.kind().units;
+        let mut meets =
+            |units| demand.is_met_by(&self.alone(demand.model, batch, SmUnits::new(units)));
+        if !meets(whole.get()) {
+            return None;
+        }
+        let (mut below, mut enough) = (0, whole.get());
+        while enough - below > 1 {
+            let middle = below + (enough - below) / 2;
+            if meets(middle) { enough = middle } else { below = middle }
+        }
+        Some(SmUnits::new(enough))
+    }
+
+    /// Every batch size up to `largest` that one GPU can serve, with its least share: smallest share
+    /// first, among equals the largest batch.
+    pub(super) fn sizes(&mut self, demand: &Demand, largest: BatchSize) -> Vec<Sized> {
+        if !self.fits_memory(demand.model) {
+            return Vec::new();
+        }
+        let mut sizes: Vec<Sized> = batches_up_to(largest)
+            .filter_map(|batch| {
+                let least = self.least_share(demand, batch)?;
+                Some(Sized { demand: *demand, batch, least })
+            })
+            .collect();
+        sizes.sort_by_key(|sized| (sized.least, std::cmp::Reverse(sized.batch)));
+        sizes
+    }
+
+    /// The least share, in units, for each request/s that is served within the budget, times the rate:
+    /// what any number of replicas together need at least. `None` when no replica fits a GPU or meets the
+    /// latency.
+    pub(super) fn least_divided_share(&mut self, demand: &Demand) -> Option<f64> {
+        if !self.fits_memory(demand.model) {
+            return None;
+        }
+        let whole = self.predictor.kind().units.get();
+        let largest = self.theorem_1_batch(demand);
+        let mut least: Option<f64> = None;
+        for batch in batches_up_to(largest) {
+            for units in 1..=whole {
+                let predicted = self.alone(demand.model, batch, SmUnits::new(units));
+                if demand.meets_latency(&predicted) && predicted.throughput_rps > 0.0 {
+                    let share = f64::from(units) * demand.rate_rps / predicted.throughput_rps;
+                    least = Some(least.map_or(share, |l| l.min(share)));
+                }
+            }
+        }
+        least
+    }
+
+    /// Whether the model's process fits an empty GPU, as far as is known.
+    pub(super) fn fits_memory(&self, model: ModelId) -> bool {
+        match (self.predictor.memory(model), self.predictor.kind().memory) {
+            (Some(needed), Some(available)) => needed.get() <= available.get(),
+            _ => true,
+        }
+    }
+
+    /// Theorem 1's batch with its least share; where a whole GPU is too little for that batch, the
+    /// largest smaller batch that one GPU can serve.
+    pub(super) fn size(&mut self, demand: &Demand) -> Option<Sized> {
+        if !self.fits_memory(demand.model) {
+            return None;
+        }
+        let first = self.theorem_1_batch(demand);
+        let mut smaller: Vec<BatchSize> = batches_up_to(first).collect();
+        smaller.reverse();
+        smaller.into_iter().find_map(|batch| {
+            let least = self.least_share(demand, batch)?;
+            Some(Sized { demand: *demand, batch, least })
+        })
+    }
+
+    /// Says why a workload has no size, and what would help.
+    pub(super) fn explain(&mut self, workload: &Workload, demand: &Demand) -> Infeasible {
+        if !self.fits_memory(demand.model) {
+            let reason = format!(
+                "a process of {} needs more memory than a whole {} has",
+                workload.model,
+                self.predictor.kind().name
+            );
+            return Infeasible { workload: workload.name.clone(), reason, fixes: Vec::new() };
+        }
+        let whole = self.predictor.kind().units;
+        let batch = self.theorem_1_batch(demand);
+        let half = match self.options.margin {
+            Margin::Percent(margin) if margin > 0.0 => {
+                format!("half of the SLO less a margin of {margin} %")
+            }
+            Margin::Percent(_) => "half of the SLO".to_owned(),
+            Margin::Predictor => {
+                "half of the SLO, with the predictor's margin on the time".to_owned()
+            }
+        };
+        let headroom = if self.options.throughput_headroom_pct > 0.0 {
+            format!(" (with a headroom of {} %)", self.options.throughput_headroom_pct)
+        } else {
+            String::new()
+        };
+        let single = self.alone(demand.model, BatchSize::ONE, whole);
+        let mut reason = if demand.meets_latency(&single) {
+            let full = self.alone(demand.model, batch, whole);
+            format!(
+                "one whole {} serves at most {:.1} requests/s in batches of {batch} within {} ms ({half}; \
+                 the batch takes {:.2} ms), and {} requests/s arrive{headroom}",
+                self.predictor.kind().name,
+                full.throughput_rps.max(single.throughput_rps),
+                demand.budget_ms,
+                full.latency_ms(),
+                demand.rate_rps,
+            )
+        } else {
+            format!(
+                "even a batch of 1 on a whole {} takes {:.2} ms, and {half} is {} ms",
+                self.predictor.kind().name,
+                single.latency_ms(),
+                demand.budget_ms,
+            )
+        };
+        let fixes = [
+            self.nearest_slo(demand).map(WorkloadFix::Slo),
+            self.nearest_rate(demand).map(WorkloadFix::Rate),
+        ];
+        let fixes: Vec<WorkloadFix> = fixes.into_iter().flatten().collect();
+        if fixes.is_empty() {
+            reason += "; neither a longer SLO nor a lower rate alone is enough";
+        }
+        Infeasible { workload: workload.name.clone(), reason, fixes }
+    }
+
+    /// The smallest SLO, in steps of 0.1 ms, at which the rate can be served.
+    fn nearest_slo(&mut self, demand: &Demand) -> Option<Milliseconds> {
+        const STEPS_PER_MS: f64 = 10.0;
+        let mut feasible = |steps: u32| {
+            let slo = Milliseconds::new(f64::from(steps) / STEPS_PER_MS).ok()?;
+            let budget_ms = self.options.guarded_budget_ms(execution_budget(slo).get());
+            self.size(&Demand { budget_ms, ..*demand }).map(|_| slo)
+        };
+        // An hour is longer than any SLO that a scenario may ask for.
+        let highest = 36_000_000;
+        let mut best = feasible(highest)?;
+        let (mut below, mut enough) = (0, highest);
+        while enough - below > 1 {
+            let middle = below + (enough - below) / 2;
+            match feasible(middle) {
+                Some(slo) => (best, enough) = (slo, middle),
+                None => below = middle,
+            }
+        }
+        debug_assert!(slo_of_budget(execution_budget(best)).is_ok());
+        Some(best)
+    }
+
+    /// The highest rate, in steps of 0.1 requests/s, that the SLO allows.
+    fn nearest_rate(&mut self, demand: &Demand) -> Option<RequestsPerSecond> {
+        const STEPS_PER_RPS: f64 = 10.0;
+        let rate = |steps: u32| f64::from(steps) / STEPS_PER_RPS;
+        let headroom = self.options.headroom();
+        let mut feasible =
+            |steps: u32| self.size(&Demand { rate_rps: rate(steps), ..*demand }).is_some();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let (mut enough, mut above) = (1_u32, (demand.rate_rps * STEPS_PER_RPS).ceil() as u32);
+        if above <= enough || !feasible(enough) {
+            return None;
+        }
+        while above - enough > 1 {
+            let middle = enough + (above - enough) / 2;
+            if feasible(middle) { enough = middle } else { above = middle }
+        }
+        RequestsPerSecond::new(rate(enough) / headroom).ok()
+    }
+}
+
+/// All batch sizes from one to `cap`.
+fn batches_up_to(cap: BatchSize) -> impl Iterator<Item = BatchSize> {
+    (1..=cap.get()).filter_map(|size| BatchSize::new(size).ok())
+}

@@ -1,0 +1,103 @@
+//! GSLICE+: reactive tuning of shares and batches on a given placement.
+//!
+//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC
+//! 2020), as the iGniter artifact adapts it (`gslice.py`). Every workload starts with batch 1 and 30 % of
+//! its GPU. Trial runs follow each other: the batch is tuned until it stays (*SLAB*, at most 5 runs), then
+//! the share once (*UTIL*), at most 5 times over; then the batch at most 5 times more.
+//!
+//! [`rules::gslice`](igniter_model::rules::gslice) has both steps, which the controller of the engine shares.
+//!
+//! Differences: a trial run is a prediction of the co-location. GSLICE tunes but does not place, so the
+//! placement is FFD+'s. It is blind to interference and to the sum of shares; where the tuned shares of
+//! a GPU exceed it, all are scaled down together, in trial runs and in the plan.
+
+use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::strategies::ffd::first_fit;
+use crate::{PlanRequest, Strategy};
+use igniter_model::domain::Plan;
+use igniter_model::predictor::MemberPrediction;
+use igniter_model::rules::gslice::{START_PCT, Seen, TURNS, give_way, tuned_batch, tuned_share};
+use igniter_model::units::{BatchSize, SmUnits};
+
+/// The strategy `gslice`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gslice;
+
+impl Strategy for Gslice {
+    fn name(&self) -> &'static str {
+        "gslice"
+    }
+
+    fn plan(&self, request: &PlanRequest<'_>) -> Plan {
+        let (mut gpus, infeasible) = first_fit(request);
+        let mut fitter = ShareFitter::new(request);
+        for gpu in &mut gpus {
+            tune(&mut fitter, gpu, request);
+        }
+        into_plan(self.name(), request, &gpus, infeasible)
+    }
+}
+
+/// Tunes the members of one GPU.
+fn tune(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], request: &PlanRequest<'_>) {
+    let mut shares = vec![START_PCT; gpu.len()];
+    gpu.iter_mut().for_each(|seat| seat.sized.batch = BatchSize::ONE);
+    for _ in 0..TURNS {
+        tune_batches(fitter, gpu, &shares, request);
+        let before = shares.clone();
+        let predicted = run(fitter, gpu, &shares);
+        for ((seat, share), p) in gpu.iter().zip(&mut shares).zip(&predicted) {
+            *share = tuned_share(*share, seen(seat, p));
+        }
+        if before.iter().zip(&shares).all(|(a, b)| (a - b).abs() < 1e-9) {
+            break;
+        }
+    }
+    tune_batches(fitter, gpu, &shares, request);
+    run(fitter, gpu, &shares);
+}
+
+fn tune_batches(
+    fitter: &mut ShareFitter<'_>,
+    gpu: &mut [Seat],
+    shares: &[f64],
+    request: &PlanRequest<'_>,
+) {
+    for _ in 0..TURNS {
+        let predicted = run(fitter, gpu, shares);
+        let mut changed = false;
+        for (seat, p) in gpu.iter_mut().zip(&predicted) {
+            let most = request.predictor().max_batch(seat.sized.demand.model);
+            let batch = tuned_batch(seat.sized.batch, most, seen(seat, p));
+            changed |= batch != seat.sized.batch;
+            seat.sized.batch = batch;
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
+/// A trial run: gives the seats their shares in whole units, scaled where they exceed the GPU.
+fn run(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], shares: &[f64]) -> Vec<MemberPrediction> {
+    let whole = f64::from(fitter.whole());
+    let scale = (100.0 / shares.iter().sum::<f64>()).min(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to whole")]
+    let units = |share: &f64| (share * scale / 100.0 * whole).floor().max(1.0) as u32;
+    let mut units: Vec<u32> = shares.iter().map(units).collect();
+    give_way(&mut units, fitter.whole());
+    for (seat, units) in gpu.iter_mut().zip(units) {
+        seat.share = SmUnits::new(units);
+    }
+    fitter.predict(gpu).to_vec()
+}
+
+fn seen(seat: &Seat, p: &MemberPrediction) -> Seen {
+    let demand = &seat.sized.demand;
+    Seen {
+        budget_ms: demand.budget_ms,
+        latency_ms: p.latency_ms(),
+        rate_rps: demand.rate_rps,
+        throughput_rps: p.throughput_rps,
+    }
+}

@@ -1,0 +1,12 @@
+//! The strategies, one file each; [`crate::Strategy`] is what they share.
+
+pub mod dedicated;
+pub mod exact;
+pub mod ffd;
+pub mod gpulets;
+pub mod gslice;
+pub mod igniter;
+pub mod infless;
+pub mod mps_default;
+pub mod nexus;
+pub mod optimal;

@@ -1,0 +1,50 @@
+//! What a user keeps of a run: tables, files and a readable report.
+//!
+//! [`Comparison`] holds everything that figures, JSON, CSV and the report are made from; they use
+//! nothing else. [`OutputDir`] writes files so that each is either complete or absent, and
+//! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
+//! every other file depends on the scenario, its inputs and the seed alone.
+
+mod control;
+mod files;
+mod manifest;
+mod markdown;
+mod numbers;
+mod output_dir;
+mod parquet;
+mod points;
+mod request_log;
+mod staging;
+mod tables;
+mod terminal;
+mod trace;
+mod truth;
+
+pub use control::{ActionRow, WindowRow, failures_in_words};
+pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
+pub use manifest::hex;
+pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
+pub use markdown::{escape as markdown_escape, report_markdown};
+pub use numbers::{short, short_option, trimmed};
+pub use output_dir::{Existing, OutputDir, OutputError};
+pub use parquet::{Cells, ColumnType, ParquetTable};
+pub use points::{PointTable, PointsError, arm_name, column_words};
+pub use request_log::{RequestFormat, RequestLog};
+pub use staging::Staging;
+pub use staging::discard_unfinished;
+pub use tables::{ArrivalRow, Comparison, FigureFile, InfeasibleRow, PlanRow, StrategyResult};
+pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};
+pub use trace::{TraceLog, write_trace};
+pub use truth::{PredictionError, Truth};
+
+/// Lets a file that tests of several crates share name everything as the facade does.
+#[cfg(test)]
+extern crate self as igniter;
+#[cfg(test)]
+use crate as results;
+#[cfg(test)]
+use igniter_model::{domain, units};
+#[cfg(test)]
+use igniter_sim::metrics;
+#[cfg(test)]
+mod sample;

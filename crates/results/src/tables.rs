@@ -1,0 +1,325 @@
+//! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
+
+use super::control::{ActionRow, WindowRow};
+use crate::{Truth, short};
+use igniter_model::domain::{
+    Action, GpuKind, GpuKindName, Infeasible, ModelName, Plan, ServerWindow, Workload, WorkloadFix,
+    WorkloadName,
+};
+use igniter_sim::metrics::{
+    BatchHistogram, GpuSeries, GpuSummary, LatencyCdf, LatencySeries, RunMetrics, Verdict, Window,
+    WorkloadSummary,
+};
+use serde::{Deserialize, Serialize};
+
+/// One placement of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRow {
+    /// The GPU's index in the plan.
+    pub gpu: usize,
+    /// The GPU's kind.
+    pub kind: GpuKindName,
+    /// The workload.
+    pub workload: WorkloadName,
+    /// Its model.
+    pub model: ModelName,
+    /// The largest batch that its server forms, in requests.
+    pub batch: u32,
+    /// Its SM share, in percent.
+    pub sm_pct: f64,
+    /// Predicted load, execution and feedback of a full batch, in ms.
+    pub predicted_latency_ms: Option<f64>,
+    /// Predicted throughput with full batches, in requests/s.
+    pub predicted_throughput_rps: Option<f64>,
+    /// The whole SLO of the workload, in ms.
+    pub slo_ms: f64,
+}
+
+/// What arrived for one workload in the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArrivalRow {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// The GPU whose server the clients of a closed loop send to; none for other arrivals, which are the same for all
+    /// strategies.
+    pub gpu: Option<usize>,
+    /// The rate that was asked for, in requests/s; none where that is a file's, or a matter of answers.
+    pub asked_rps: Option<f64>,
+    /// How many requests.
+    pub requests: u64,
+    /// Requests/s of the run.
+    pub rate_rps: f64,
+    /// The coefficient of variation of the gaps between them; none with fewer than two gaps.
+    pub gap_cv: Option<f64>,
+    /// The most in a second.
+    pub peak_rps: u64,
+    /// The variance of the requests in a second over their mean.
+    pub dispersion: Option<f64>,
+    /// The longest gap, in s.
+    pub longest_gap_s: Option<f64>,
+}
+
+/// A workload that a strategy could not place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InfeasibleRow {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// Why, in words.
+    pub reason: String,
+    /// What would help, in words.
+    pub fix: Option<String>,
+}
+
+/// What one strategy planned and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StrategyResult {
+    /// The strategy.
+    pub strategy: String,
+    /// How many GPUs it uses.
+    pub gpu_count: usize,
+    /// What they cost, in US $/h.
+    pub cost_per_hour: f64,
+    /// The number of GPUs below which no plan can be, where the strategy proves one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_bound: Option<usize>,
+    /// How many workloads the predictor of the plan already expects to be served too slowly or too little.
+    #[serde(default)]
+    pub predicted_violations: usize,
+    /// Its placements, GPU by GPU.
+    pub plan: Vec<PlanRow>,
+    /// The workloads that it could not place.
+    pub infeasible: Vec<InfeasibleRow>,
+    /// What became of each workload, in the order of the scenario.
+    pub workloads: Vec<WorkloadSummary>,
+    /// What became of each GPU, in the order of the plan.
+    pub gpus: Vec<GpuSummary>,
+    /// The GPUs over time. Kept in a CSV file of its own, not in JSON.
+    #[serde(skip)]
+    pub series: Vec<GpuSeries>,
+    /// Latency distributions, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub cdf: Vec<LatencyCdf>,
+    /// Latencies over time, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub latency_series: Vec<LatencySeries>,
+    /// Batch sizes, in the order of the scenario. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub batches: Vec<BatchHistogram>,
+    /// What a controller did and what failed, in order of taking effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionRow>,
+    /// Each workload in each window of its controller. Kept in a CSV file of its own.
+    #[serde(skip)]
+    pub adaptation: Vec<WindowRow>,
+    /// What arrived. Kept in a CSV file of its own; empty until asked for.
+    #[serde(skip)]
+    pub arrivals: Vec<ArrivalRow>,
+}
+
+/// The predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
+pub(super) fn predicted_ms<'a>(placements: impl Iterator<Item = &'a PlanRow>) -> Option<f64> {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for row in placements {
+        let throughput = row.predicted_throughput_rps?;
+        sum += row.predicted_latency_ms? * throughput;
+        weight += throughput;
+    }
+    (weight > 0.0).then(|| sum / weight)
+}
+
+impl StrategyResult {
+    /// Puts a plan and its metrics into tables.
+    ///
+    /// # Panics
+    /// When the plan uses a GPU kind or a workload that is not among those given.
+    #[must_use]
+    pub fn new(
+        plan: &Plan,
+        kinds: &[GpuKind],
+        workloads: &[Workload],
+        metrics: RunMetrics,
+    ) -> Self {
+        let kind_of = |name: &GpuKindName| {
+            kinds.iter().find(|kind| kind.name == *name).expect("plans use kinds of the scenario")
+        };
+        let rows = plan.placements().map(|(gpu, placement)| {
+            let kind = kind_of(&plan.gpus[gpu].kind);
+            let workload = workloads.iter().find(|w| w.name == placement.workload);
+            PlanRow {
+                gpu,
+                kind: kind.name.clone(),
+                workload: placement.workload.clone(),
+                model: placement.model.clone(),
+                batch: placement.batch.get(),
+                sm_pct: placement.sm.to_percent(kind.units).map_or(0.0, |share| share.get()),
+                predicted_latency_ms: placement.predicted.map(|p| p.latency.get()),
+                predicted_throughput_rps: placement.predicted.map(|p| p.throughput.get()),
+                slo_ms: workload.expect("plans place workloads of the scenario").slo.get(),
+            }
+        });
+        let cost: f64 = kinds
+            .iter()
+            .map(|kind| {
+                let count = plan.gpus.iter().filter(|gpu| gpu.kind == kind.name).count();
+                kind.price_per_hour.get() * count as f64
+            })
+            .sum();
+        Self {
+            strategy: plan.strategy.clone(),
+            gpu_count: plan.gpus.len(),
+            cost_per_hour: (cost * 1e6).round() / 1e6,
+            gpu_bound: plan.bound.as_ref().map(|bound| bound.gpus),
+            predicted_violations: 0,
+            plan: rows.collect(),
+            infeasible: plan.infeasible.iter().map(InfeasibleRow::from).collect(),
+            workloads: metrics.workloads,
+            gpus: metrics.gpus,
+            series: metrics.series,
+            cdf: metrics.cdf,
+            latency_series: metrics.latency_series,
+            batches: metrics.batches,
+            actions: Vec::new(),
+            adaptation: Vec::new(),
+            arrivals: Vec::new(),
+        }
+    }
+
+    /// The same with what changed during the run beside the requests.
+    #[must_use]
+    pub fn with_control(
+        self,
+        actions: &[Action],
+        windows: &[ServerWindow],
+        workloads: &[Workload],
+    ) -> Self {
+        let mut actions: Vec<&Action> = actions.iter().collect();
+        actions.sort_by_key(|action| action.effective);
+        let actions = actions.into_iter().map(|action| ActionRow::new(action, workloads));
+        let windows = windows.iter().map(|window| WindowRow::new(window, workloads));
+        Self { actions: actions.collect(), adaptation: windows.collect(), ..self }
+    }
+
+    /// How many workloads miss their SLO or are not served at all.
+    #[must_use]
+    pub fn misses(&self) -> usize {
+        self.workloads.iter().filter(|workload| workload.verdict.is_miss()).count()
+    }
+
+    /// The placements of one workload: one, unless the strategy split it.
+    pub fn placements_of<'a>(
+        &'a self,
+        workload: &'a WorkloadName,
+    ) -> impl Iterator<Item = &'a PlanRow> {
+        self.plan.iter().filter(move |row| row.workload == *workload)
+    }
+
+    /// The predicted latency of a workload, in ms: the mean over its placements, weighted by their
+    /// predicted throughput. Absent when a placement has no prediction.
+    #[must_use]
+    pub fn predicted_ms(&self, workload: &WorkloadName) -> Option<f64> {
+        predicted_ms(self.placements_of(workload))
+    }
+
+    /// One line that sums the strategy up.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let plural = if self.gpu_count == 1 { "" } else { "s" };
+        let idle = self.workloads.iter().filter(|w| w.verdict == Verdict::NoRequests).count();
+        let unmeasured =
+            if idle == 0 { String::new() } else { format!(", {idle} without requests") };
+        format!(
+            "{}: {} GPU{plural}, {:.2} $/h, {} of {} workloads miss their SLO (P99){unmeasured}",
+            self.strategy,
+            self.gpu_count,
+            self.cost_per_hour,
+            self.misses(),
+            self.workloads.len(),
+        )
+    }
+}
+
+impl From<&Infeasible> for InfeasibleRow {
+    fn from(infeasible: &Infeasible) -> Self {
+        let fixes: Vec<String> = infeasible
+            .fixes
+            .iter()
+            .map(|fix| match fix {
+                WorkloadFix::Slo(slo) => format!("an SLO of {} ms", short(slo.get())),
+                WorkloadFix::Rate(rate) => format!("a rate of {} requests/s", short(rate.get())),
+            })
+            .collect();
+        Self {
+            workload: infeasible.workload.clone(),
+            reason: infeasible.reason.clone(),
+            fix: (!fixes.is_empty()).then(|| fixes.join(" or ")),
+        }
+    }
+}
+
+/// The results of several strategies on one scenario, with the same arrivals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The scenario.
+    pub scenario: String,
+    /// The seed of its arrivals.
+    pub seed: u64,
+    /// How long it was simulated, in seconds.
+    pub simulated_s: f64,
+    /// The start of the measured window, in seconds.
+    pub window_start_s: f64,
+    /// The end of the measured window, in seconds.
+    pub window_end_s: f64,
+    /// What plans were simulated with, where that is not the predictor that made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
+    /// One entry for each strategy, in the order in which they were asked for.
+    pub strategies: Vec<StrategyResult>,
+}
+
+impl Comparison {
+    /// Puts results of one scenario side by side.
+    #[must_use]
+    pub fn new(scenario: &str, seed: u64, window: Window, strategies: Vec<StrategyResult>) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            seed,
+            simulated_s: window.duration().as_seconds(),
+            window_start_s: window.start().as_seconds(),
+            window_end_s: window.end().as_seconds(),
+            truth: None,
+            strategies,
+        }
+    }
+}
+
+/// A figure as files of the output directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FigureFile {
+    /// The file's path without its extension, relative to the output directory (`figures/plan`).
+    pub stem: String,
+    /// What it shows, in one sentence for a caption.
+    pub caption: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sample::small_comparison;
+
+    #[test]
+    fn a_plan_becomes_rows_with_percents_and_cost() {
+        let comparison = small_comparison();
+        let igniter = &comparison.strategies[0];
+        // 15 of 40 units = 37.5 %
+        assert!((igniter.plan[0].sm_pct - 37.5).abs() < 1e-12);
+        assert!((igniter.cost_per_hour - 3.06).abs() < 1e-12);
+        assert!((igniter.predicted_ms(&igniter.plan[0].workload).unwrap() - 7.25).abs() < 1e-12);
+        assert_eq!(
+            igniter.headline(),
+            "igniter: 1 GPU, 3.06 $/h, 0 of 2 workloads miss their SLO (P99)"
+        );
+        let ffd = &comparison.strategies[1];
+        assert_eq!(ffd.misses(), 1);
+        assert_eq!(ffd.infeasible[0].fix.as_deref(), Some("an SLO of 55.5 ms"));
+        assert_eq!(ffd.predicted_ms(&ffd.infeasible[0].workload), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! What plans were simulated with, where that is not the predictor that made them.
+
+use igniter_model::domain::ModelName;
+use serde::{Deserialize, Serialize};
+
+/// The predictor of the plans, and what stands for the real GPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    /// The predictor that plans were made with.
+    pub planned_with: String,
+    /// The predictor that they were simulated with.
+    pub simulated_with: String,
+    /// The errors that were drawn for this run, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prediction_errors: Vec<PredictionError>,
+}
+
+/// How far the simulated latencies of a model are from what the simulation's predictor says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionError {
+    /// The model.
+    pub model: ModelName,
+    /// Percent of the prediction, alone or with one co-runner.
+    pub error_pct: f64,
+}
+
+impl Truth {
+    /// All of it, in one line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut text = format!(
+            "planned with predictor {}, simulated with predictor {}",
+            self.planned_with, self.simulated_with
+        );
+        for (index, error) in self.prediction_errors.iter().enumerate() {
+            text += if index == 0 { " and prediction errors of " } else { ", " };
+            text += &format!("{} {:+.1} %", error.model, error.error_pct);
+        }
+        text
+    }
+}

@@ -1,0 +1,177 @@
+//! The `batching` tables: the default one and those of the workloads, which override it key by key.
+
+use super::reader::{Field, Need, Problems, Read, Rule, Table};
+use super::rules::{Least, NumberRule, WholeRule};
+use igniter_model::units::{BatchSize, Milliseconds};
+use igniter_sim::{BatchingSpec, TimeoutAction};
+use toml::de::DeValue;
+
+const MAX_QUEUE_DELAY: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 3.6e6,
+    unit: "ms",
+    fix: "give how long a request may wait for its batch to fill, in milliseconds",
+};
+const MAX_BATCH: WholeRule = WholeRule {
+    least: 1,
+    most: 65_536,
+    fix: "give the largest batch, or leave the key out for the planned batch size",
+};
+const PREFERRED: WholeRule = WholeRule {
+    least: 1,
+    most: 65_536,
+    fix: "give batch sizes, or leave the key out for the largest batch alone",
+};
+const PREFERRED_LIST: Rule<'_> = Rule {
+    allowed: "an array of at most 64 batch sizes",
+    fix: "write for example preferred = [4, 8]",
+};
+const INSTANCES: WholeRule = WholeRule {
+    least: 1,
+    most: 1024,
+    fix: "give how many instances of the model the server runs, normally 1",
+};
+const VARIABLE_SHAPE: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true only for a model with variable-size inputs (a -1 dimension)",
+};
+const MAX_QUEUE_SIZE: WholeRule = WholeRule {
+    least: 0,
+    most: 1_000_000,
+    fix: "give how many requests may wait, or 0 for any number",
+};
+const TIMEOUT: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 3.6e6,
+    unit: "ms",
+    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for as long as it takes",
+};
+const RACE: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1.0,
+    unit: "",
+    fix: "give a probability; 0 lets the instance always come first, 0.2 is what busy hosts show",
+};
+const TABLE: Rule<'_> =
+    Rule { allowed: "a table", fix: "write for example batching = { max_queue_delay_ms = 100 }" };
+
+/// What one `batching` table says; absent keys say nothing.
+#[derive(Debug, Clone)]
+pub(super) struct RawBatching {
+    max_queue_delay: Read<Milliseconds>,
+    max_batch: Read<BatchSize>,
+    preferred: Read<Vec<BatchSize>>,
+    instances: Read<u32>,
+    variable_shape: Read<bool>,
+    max_queue_size: Read<u32>,
+    timeout: Read<Milliseconds>,
+    timeout_action: Read<TimeoutAction>,
+    completion_race: Read<f64>,
+}
+
+/// The words of `timeout_action`.
+pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
+    [("reject", TimeoutAction::Reject), ("delay", TimeoutAction::Delay)];
+
+impl RawBatching {
+    /// Reads the `batching` key of a table; an absent one says nothing.
+    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+        let mut raw = Self {
+            max_queue_delay: Read::Absent,
+            max_batch: Read::Absent,
+            preferred: Read::Absent,
+            instances: Read::Absent,
+            variable_shape: Read::Absent,
+            max_queue_size: Read::Absent,
+            timeout: Read::Absent,
+            timeout_action: Read::Absent,
+            completion_race: Read::Absent,
+        };
+        let Some(field) = parent.field("batching") else { return raw };
+        let Some(mut table) = field.table() else {
+            let _: Read<()> = field.refuse(problems, TABLE);
+            return raw;
+        };
+        let t = &mut table;
+        raw.max_queue_delay =
+            MAX_QUEUE_DELAY.read(t, problems, "max_queue_delay_ms", Need::Optional).convert(ms);
+        raw.max_batch = MAX_BATCH.read(t, problems, "max_batch", Need::Optional).convert(batch);
+        raw.preferred = read_preferred(t, problems);
+        raw.instances = INSTANCES
+            .read(t, problems, "instances", Need::Optional)
+            .convert(|n| u32::try_from(n).ok());
+        raw.variable_shape =
+            t.read(problems, "variable_shape", Need::Optional, VARIABLE_SHAPE, DeValue::as_bool);
+        raw.max_queue_size = MAX_QUEUE_SIZE
+            .read(t, problems, "max_queue_size", Need::Optional)
+            .convert(|n| u32::try_from(n).ok());
+        raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", Need::Optional).convert(ms);
+        raw.timeout_action = t.choice(problems, "timeout_action", &TIMEOUT_ACTIONS);
+        raw.completion_race = RACE.read(t, problems, "completion_race", Need::Optional);
+        table.finish(problems, |_| None);
+        raw
+    }
+
+    /// This table on top of another one.
+    pub(super) fn overriding(self, base: Self) -> Self {
+        Self {
+            max_queue_delay: self.max_queue_delay.overriding(base.max_queue_delay),
+            max_batch: self.max_batch.overriding(base.max_batch),
+            preferred: self.preferred.overriding(base.preferred),
+            instances: self.instances.overriding(base.instances),
+            variable_shape: self.variable_shape.overriding(base.variable_shape),
+            max_queue_size: self.max_queue_size.overriding(base.max_queue_size),
+            timeout: self.timeout.overriding(base.timeout),
+            timeout_action: self.timeout_action.overriding(base.timeout_action),
+            completion_race: self.completion_race.overriding(base.completion_race),
+        }
+    }
+
+    /// Fills the defaults in and checks the keys against each other.
+    pub(super) fn check(self, problems: &mut Problems<'_>) -> Option<BatchingSpec> {
+        if let (Read::Given(sizes, place), Read::Given(max, _)) = (&self.preferred, &self.max_batch)
+            && let Some(size) = sizes.iter().find(|size| *size > max)
+        {
+            let allowed = format!("batch sizes up to max_batch = {max}");
+            let rule =
+                Rule { allowed: &allowed, fix: "raise max_batch, or remove the larger size" };
+            problems.add(place, format!("given {size}"), rule);
+            return None;
+        }
+        let default = BatchingSpec::default();
+        Some(BatchingSpec {
+            max_queue_delay: self.max_queue_delay.or(default.max_queue_delay)?,
+            max_batch: self.max_batch.convert(|size| Some(Some(size))).or(default.max_batch)?,
+            preferred: self.preferred.or(default.preferred)?,
+            instances: self.instances.or(default.instances)?,
+            variable_shape: self.variable_shape.or(default.variable_shape)?,
+            max_queue_size: self.max_queue_size.or(default.max_queue_size)?,
+            timeout: self.timeout.or(default.timeout)?,
+            timeout_action: self.timeout_action.or(default.timeout_action)?,
+            completion_race: self.completion_race.or(default.completion_race)?,
+        })
+    }
+}
+
+fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Vec<BatchSize>> {
+    let Some(field) = table.field("preferred") else { return Read::Absent };
+    let Some(elements) = field.elements().filter(|elements| elements.len() <= 64) else {
+        return field.refuse(problems, PREFERRED_LIST);
+    };
+    let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
+    // Every element is looked at, so that every bad one is reported.
+    let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
+    let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
+    match sizes {
+        Some(sizes) => Read::Given(sizes, field.place),
+        None => Read::Bad,
+    }
+}
+
+fn batch(size: u64) -> Option<BatchSize> {
+    BatchSize::new(u32::try_from(size).ok()?).ok()
+}
+
+fn ms(number: f64) -> Option<Milliseconds> {
+    Milliseconds::new(number).ok()
+}

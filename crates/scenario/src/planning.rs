@@ -1,0 +1,130 @@
+//! The `[plan]` table: what is asked of planners besides the workloads. And `prediction_error`.
+
+use super::reader::{Need, Place, Problems, Read, Rule, Table};
+use super::rules::{Least, NumberRule, WholeRule};
+use igniter_model::predictor::ErrorDraw;
+use igniter_plan::{Margin, PlanOptions, Replicas};
+use toml::de::DeValue;
+
+const MARGIN: Rule<'_> = Rule {
+    allowed: "a number from 0 to 99 %, or \"predictor\"",
+    fix: "give how far planned latencies stay below half of the SLO, such as margin_pct = 10, or \
+          margin_pct = \"predictor\" for as much as the predictor says that it may be off",
+};
+const MARGIN_NUMBER: NumberRule =
+    NumberRule { least: Least::From(0.0), most: 99.0, unit: "%", fix: MARGIN.fix };
+const HEADROOM: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 10_000.0,
+    unit: "%",
+    fix: "give by how much planned throughput exceeds the rate, such as headroom_pct = 20",
+};
+const REPLICAS: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true when a workload may be served by several GPUs, each with a part of its rate",
+};
+const PROCESS_LIMIT: WholeRule = WholeRule {
+    least: 1,
+    most: 10_000,
+    fix: "give how many processes one GPU serves (48 under NVIDIA MPS since Volta, 60 on some newer kinds)",
+};
+const SEARCH_ROUNDS: WholeRule = WholeRule {
+    least: 0,
+    most: u32::MAX as u64,
+    fix: "give rounds of local search for each 1,000 workloads",
+};
+const TIME_LIMIT: NumberRule = NumberRule {
+    least: Least::Above(0.0),
+    most: PlanOptions::LONGEST_SEARCH_S,
+    unit: "s",
+    fix: "give how long `optimal` may search, in seconds, or leave the key out for a search that gives the \
+          same plan on every machine",
+};
+const ONE_LIMIT: Rule<'_> = Rule {
+    allowed: "search_rounds or time_limit_s, not both",
+    fix: "keep search_rounds for a plan that is the same on every machine, time_limit_s for the best \
+          within a time",
+};
+const PLAN: Rule<'_> =
+    Rule { allowed: "a table", fix: "write [plan] and below it for example margin_pct = 10" };
+const ERROR: Rule<'_> = Rule {
+    allowed: "a table with one key: draw = \"uncertainty\", or std_pct",
+    fix: "write for example prediction_error = { std_pct = 5 }",
+};
+const STD: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 50.0,
+    unit: "%",
+    fix: "give the standard deviation of a model's error in percent of its latency",
+};
+
+/// Reads the `[plan]` table; an absent one means the defaults.
+pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<PlanOptions> {
+    use Need::Optional;
+    let default = PlanOptions::default();
+    let Some(field) = parent.field("plan") else { return Some(default) };
+    let Some(mut table) = field.table() else {
+        let _: Read<()> = field.refuse(problems, PLAN);
+        return None;
+    };
+    let t = &mut table;
+    let margin = t.read(problems, "margin_pct", Optional, MARGIN, margin);
+    let headroom = HEADROOM.read(t, problems, "headroom_pct", Optional);
+    let replicas = t.read(problems, "replicas", Optional, REPLICAS, |value| {
+        Some(if value.as_bool()? { Replicas::Allowed } else { Replicas::Forbidden })
+    });
+    let process_limit = PROCESS_LIMIT
+        .read(t, problems, "process_limit", Optional)
+        .convert(|limit| usize::try_from(limit).ok());
+    let rounds = SEARCH_ROUNDS
+        .read(t, problems, "search_rounds", Optional)
+        .convert(|rounds| u32::try_from(rounds).ok());
+    let time_limit = TIME_LIMIT.read(t, problems, "time_limit_s", Optional);
+    table.finish(problems, |_| None);
+    if let (Read::Given(..), Read::Given(_, place)) = (&rounds, &time_limit) {
+        problems.add(place, "given beside search_rounds", ONE_LIMIT);
+        return None;
+    }
+    Some(PlanOptions {
+        margin: margin.or(default.margin)?,
+        throughput_headroom_pct: headroom.or(default.throughput_headroom_pct)?,
+        process_limit: process_limit.or(default.process_limit)?,
+        replicas: replicas.or(default.replicas)?,
+        search_rounds: rounds.or(default.search_rounds)?,
+        time_limit_s: time_limit.convert(|limit| Some(Some(limit))).or(None)?,
+        seed: default.seed,
+    })
+}
+
+fn margin(value: &DeValue<'_>) -> Option<Margin> {
+    if value.as_str() == Some("predictor") {
+        return Some(Margin::Predictor);
+    }
+    MARGIN_NUMBER.accept(value).map(Margin::Percent)
+}
+
+/// Reads `prediction_error`.
+pub(super) fn read_error(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<ErrorDraw> {
+    let Some(field) = parent.field("prediction_error") else { return Read::Absent };
+    let Some(mut table) = field.table() else { return field.refuse(problems, ERROR) };
+    let place: Place = table.place().clone();
+    let draw = table.choice(problems, "draw", &[("uncertainty", ErrorDraw::Uncertainty)]);
+    let std = STD
+        .read(&mut table, problems, "std_pct", Need::Optional)
+        .convert(|std| Some(ErrorDraw::StdPct(std)));
+    table.finish(problems, |_| None);
+    match (draw, std) {
+        (Read::Given(draw, place), Read::Absent) | (Read::Absent, Read::Given(draw, place)) => {
+            Read::Given(draw, place)
+        }
+        (Read::Bad, _) | (_, Read::Bad) => Read::Bad,
+        (Read::Absent, Read::Absent) => {
+            problems.add(&place, "says nothing", ERROR);
+            Read::Bad
+        }
+        (Read::Given(..), Read::Given(..)) => {
+            problems.add(&place, "says two things", ERROR);
+            Read::Bad
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a server costs beside what the predictor says: keys of `[engine]` for all workloads, and of a
+//! workload's own `engine` table, which overrides them key by key.
+
+use super::reader::{Need, Problems, Read, Rule, SeenKind, Table};
+use super::rules::{Least, NumberRule};
+use igniter_model::units::{Milliseconds, Nanoseconds};
+use igniter_sim::{Noise, ServerSpec};
+
+/// The word for the noise that the profile holds.
+pub(super) const NOISE_OF_PROFILE: &str = "profile";
+const NOISE: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 10.0,
+    unit: "",
+    fix: "give the coefficient of variation of execution times around the predicted ones, such as 0.05, or take \
+          the one that the profile holds for the model",
+};
+const OVERHEAD: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1e4,
+    unit: "ms",
+    fix: "give the time that the host takes, in milliseconds",
+};
+const OVERHEAD_CV: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 10.0,
+    unit: "",
+    fix: "give the coefficient of variation of the host's time, such as 0.5",
+};
+const STARTUP: NumberRule = NumberRule {
+    least: Least::From(0.0),
+    most: 1e6,
+    unit: "s",
+    fix: "give the time after which the server accepts work, in seconds",
+};
+const TABLE: Rule<'_> =
+    Rule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
+
+/// What one table says of a server; absent keys say nothing.
+#[derive(Debug, Clone)]
+pub(super) struct RawServer {
+    noise: Read<Noise>,
+    batch_overhead: Read<Milliseconds>,
+    row_overhead: Read<Milliseconds>,
+    request_overhead: Read<Milliseconds>,
+    batch_overhead_cv: Read<f64>,
+    request_overhead_cv: Read<f64>,
+    startup: Read<Nanoseconds>,
+}
+
+impl RawServer {
+    /// A table that says nothing.
+    pub(super) fn silent() -> Self {
+        Self {
+            noise: Read::Absent,
+            batch_overhead: Read::Absent,
+            row_overhead: Read::Absent,
+            request_overhead: Read::Absent,
+            batch_overhead_cv: Read::Absent,
+            request_overhead_cv: Read::Absent,
+            startup: Read::Absent,
+        }
+    }
+
+    /// Reads the keys of a server from a table that may have others.
+    pub(super) fn read_keys(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+        let ms = |number| Milliseconds::new(number).ok();
+        let mut overhead = |key| OVERHEAD.read(t, problems, key, Need::Optional).convert(ms);
+        let batch_overhead = overhead("batch_overhead_ms");
+        let row_overhead = overhead("row_overhead_ms");
+        let request_overhead = overhead("request_overhead_ms");
+        let noise = read_noise(t, problems);
+        let mut cv = |key| OVERHEAD_CV.read(t, problems, key, Need::Optional);
+        Self {
+            noise,
+            batch_overhead,
+            row_overhead,
+            request_overhead,
+            batch_overhead_cv: cv("batch_overhead_cv"),
+            request_overhead_cv: cv("request_overhead_cv"),
+            startup: STARTUP
+                .read(t, problems, "startup_s", Need::Optional)
+                .convert(|s| Nanoseconds::from_seconds(s).ok()),
+        }
+    }
+
+    /// Reads the `engine` key of a workload; an absent one says nothing.
+    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+        let Some(field) = parent.field("engine") else { return Self::silent() };
+        let Some(mut table) = field.table() else {
+            let bad: Read<Noise> = field.refuse(problems, TABLE);
+            return Self { noise: bad, ..Self::silent() };
+        };
+        let raw = Self::read_keys(&mut table, problems);
+        table.finish(problems, |key| {
+            ["interference", "overlap_load", "service", "pcie"]
+                .contains(&key)
+                .then(|| format!("write `{key}` in [engine]: it holds for all workloads"))
+        });
+        raw
+    }
+
+    /// This table on top of another one.
+    pub(super) fn overriding(self, base: Self) -> Self {
+        Self {
+            noise: self.noise.overriding(base.noise),
+            batch_overhead: self.batch_overhead.overriding(base.batch_overhead),
+            row_overhead: self.row_overhead.overriding(base.row_overhead),
+            request_overhead: self.request_overhead.overriding(base.request_overhead),
+            batch_overhead_cv: self.batch_overhead_cv.overriding(base.batch_overhead_cv),
+            request_overhead_cv: self.request_overhead_cv.overriding(base.request_overhead_cv),
+            startup: self.startup.overriding(base.startup),
+        }
+    }
+
+    /// Fills the defaults in.
+    pub(super) fn check(self) -> Option<ServerSpec> {
+        let default = ServerSpec::default();
+        Some(ServerSpec {
+            noise: self.noise.or(default.noise)?,
+            batch_overhead: self.batch_overhead.or(default.batch_overhead)?,
+            row_overhead: self.row_overhead.or(default.row_overhead)?,
+            request_overhead: self.request_overhead.or(default.request_overhead)?,
+            batch_overhead_cv: self.batch_overhead_cv.or(default.batch_overhead_cv)?,
+            request_overhead_cv: self.request_overhead_cv.or(default.request_overhead_cv)?,
+            startup: self.startup.or(default.startup)?,
+        })
+    }
+}
+
+/// A number, or the word for what the profile holds.
+fn read_noise(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Noise> {
+    let allowed = format!("{} or \"{NOISE_OF_PROFILE}\"", NOISE.allowed());
+    let rule = Rule { allowed: &allowed, fix: NOISE.fix };
+    let kind = SeenKind::NumberOr { least: 0.0, most: NOISE.most, word: NOISE_OF_PROFILE };
+    problems.note(t, "noise_cv", kind, false, rule);
+    t.read(problems, "noise_cv", Need::Optional, rule, |value| match value.as_str() {
+        Some(word) => (word == NOISE_OF_PROFILE).then_some(Noise::Profile),
+        None => NOISE.accept(value).map(Noise::Cv),
+    })
+}

@@ -1,0 +1,66 @@
+//! Several processes at once, or one after another.
+
+use super::{ArrivalProcess, TraceFault};
+use igniter_model::units::Nanoseconds;
+
+/// All arrivals of several processes, in order of time; of equal times, that of the first process comes first.
+#[derive(Debug)]
+pub struct SumArrivals {
+    /// Each with its next arrival.
+    parts: Vec<(Option<Nanoseconds>, Box<dyn ArrivalProcess>)>,
+}
+
+impl SumArrivals {
+    /// Joins processes.
+    #[must_use]
+    pub fn new(parts: Vec<Box<dyn ArrivalProcess>>) -> Self {
+        let with_next = |mut part: Box<dyn ArrivalProcess>| (part.next_arrival(), part);
+        Self { parts: parts.into_iter().map(with_next).collect() }
+    }
+}
+
+impl ArrivalProcess for SumArrivals {
+    fn next_arrival(&mut self) -> Option<Nanoseconds> {
+        let coming = self.parts.iter_mut().filter(|(next, _)| next.is_some());
+        let (next, part) = coming.min_by_key(|(next, _)| *next)?;
+        std::mem::replace(next, part.next_arrival())
+    }
+
+    fn faults(&self) -> Vec<TraceFault> {
+        self.parts.iter().flat_map(|(_, part)| part.faults()).collect()
+    }
+}
+
+/// The arrivals of processes that follow each other.
+#[derive(Debug)]
+pub struct PhaseArrivals {
+    /// Each with the time when it starts; it was built for the time until the next.
+    phases: std::vec::IntoIter<(Nanoseconds, Box<dyn ArrivalProcess>)>,
+    current: Option<(Nanoseconds, Box<dyn ArrivalProcess>)>,
+    faults: Vec<TraceFault>,
+}
+
+impl PhaseArrivals {
+    /// Joins processes, each with its start; each must end before the next starts.
+    pub(super) fn new(phases: Vec<(Nanoseconds, Box<dyn ArrivalProcess>)>) -> Self {
+        let faults = phases.iter().flat_map(|(_, process)| process.faults()).collect();
+        Self { phases: phases.into_iter(), current: None, faults }
+    }
+}
+
+impl ArrivalProcess for PhaseArrivals {
+    fn next_arrival(&mut self) -> Option<Nanoseconds> {
+        loop {
+            if let Some((start, process)) = &mut self.current
+                && let Some(time) = process.next_arrival()
+            {
+                return Some(*start + time);
+            }
+            self.current = Some(self.phases.next()?);
+        }
+    }
+
+    fn faults(&self) -> Vec<TraceFault> {
+        self.faults.clone()
+    }
+}

@@ -1,0 +1,76 @@
+//! A Poisson process: independent exponential gaps.
+
+use super::arrival::after_gap;
+use super::{ArrivalProcess, Stream};
+use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+use rand_distr::{Distribution, Exp1};
+
+/// Exponential gaps with mean `1 / rate`; the first arrival is one gap after the start.
+#[derive(Debug, Clone)]
+pub struct PoissonArrivals {
+    mean_gap_ns: f64,
+    end: Nanoseconds,
+    last: Nanoseconds,
+    random: Stream,
+}
+
+impl PoissonArrivals {
+    /// Arrivals at the mean `rate` before `end`; none at all for a rate of 0.
+    #[must_use]
+    pub fn new(rate: RequestsPerSecond, end: Nanoseconds, random: Stream) -> Self {
+        Self { mean_gap_ns: 1e9 / rate.get(), end, last: Nanoseconds::ZERO, random }
+    }
+}
+
+impl ArrivalProcess for PoissonArrivals {
+    fn next_arrival(&mut self) -> Option<Nanoseconds> {
+        let gap: f64 = Exp1.sample(&mut self.random);
+        after_gap(&mut self.last, gap * self.mean_gap_ns, self.end)
+    }
+
+    fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
+        let start = times.len();
+        times.resize(start + count, Nanoseconds::ZERO);
+        // Copies, so that the state of the generator stays in registers.
+        let (mut random, mut last, mut gaps) = (self.random.clone(), self.last, [0.0; CHUNK]);
+        for chunk in times[start..].chunks_mut(CHUNK) {
+            let gaps = &mut gaps[..chunk.len()];
+            gaps.fill_with(|| Exp1.sample(&mut random));
+            let small = self.mean_gap_ns < LONGEST_MEAN;
+            if small {
+                for (time, gap) in chunk.iter_mut().zip(&*gaps) {
+                    *time = Nanoseconds::from_small_f64(gap * self.mean_gap_ns);
+                }
+            } else {
+                for (time, gap) in chunk.iter_mut().zip(&*gaps) {
+                    *time = Nanoseconds::from_f64(gap * self.mean_gap_ns);
+                }
+            }
+            if small && last < FAR {
+                for time in chunk {
+                    last += *time;
+                    *time = last;
+                }
+            } else {
+                for time in chunk {
+                    last = last.saturating_add(*time);
+                    *time = last;
+                }
+            }
+        }
+        (self.random, self.last) = (random, last);
+        if last >= self.end {
+            let before = times[start..].partition_point(|&time| time < self.end);
+            times.truncate(start + before);
+        }
+    }
+}
+
+/// How many gaps are drawn before they are added up, which is done for several at once.
+const CHUNK: usize = 64;
+
+/// Below this mean, in ns, no gap reaches 2⁵² ns: a draw is an infinity, or below 7.7 + 53 ln 2 = 44.5.
+const LONGEST_MEAN: f64 = 1e14;
+
+/// Below this, a chunk of such gaps can be added, with two infinities among them.
+const FAR: Nanoseconds = Nanoseconds::new(1 << 62);

@@ -1,0 +1,314 @@
+//! Rates that change with time.
+
+use igniter_model::units::Nanoseconds;
+use std::f64::consts::TAU;
+
+/// What the rate of a workload is multiplied by, as a function of time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RateShape {
+    /// A sine with mean 1.
+    Diurnal {
+        /// The length of a day (> 0).
+        period: Nanoseconds,
+        /// The time of the highest rate.
+        peak: Nanoseconds,
+        /// The highest rate divided by the lowest (≥ 1).
+        peak_to_trough: f64,
+    },
+    /// `factor` from `start` to `end`, else 1.
+    Spike {
+        /// When it starts.
+        start: Nanoseconds,
+        /// When it ends; after the start.
+        end: Nanoseconds,
+        /// The factor (≥ 0).
+        factor: f64,
+    },
+    /// `from` before `start`, `to` after `end`, and a straight line between them.
+    Ramp {
+        /// When the line starts.
+        start: Nanoseconds,
+        /// When the line ends; after the start.
+        end: Nanoseconds,
+        /// The factor before (≥ 0).
+        from: f64,
+        /// The factor after (≥ 0); with 0 the workload drains.
+        to: f64,
+    },
+    /// One factor after another.
+    Steps {
+        /// One or more; one of the factors is above 0.
+        steps: Vec<RateStep>,
+        /// Whether they start again after the last; else the last one stays.
+        repeat: bool,
+    },
+}
+
+/// A factor for a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateStep {
+    /// How long (> 0).
+    pub duration: Nanoseconds,
+    /// The factor (≥ 0).
+    pub factor: f64,
+}
+
+/// The integral of a shape and its inverse: the clock that a process runs on.
+///
+/// Times are in ns, as floats: a tenth of a ns is lost at most, in runs of up to 10 days.
+#[derive(Debug, Clone)]
+pub(super) enum Clock {
+    Diurnal { period: f64, peak: f64, swing: f64 },
+    Segments { list: Vec<Segment>, repeat: bool, round: u64, at: usize },
+}
+
+/// A piece of a shape in which the factor is a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    start: f64,
+    /// Infinite for the last one, if it stays.
+    length: f64,
+    from: f64,
+    to: f64,
+    /// The integral up to the start.
+    before: f64,
+}
+
+impl Segment {
+    fn integral(&self, after: f64) -> f64 {
+        if self.length.is_finite() {
+            after * self.from + (self.to - self.from) * after * after / (2.0 * self.length)
+        } else {
+            after * self.from
+        }
+    }
+
+    fn whole(&self) -> f64 {
+        // 0 · ∞ is no number, but a factor of 0 for ever adds nothing.
+        let nothing = self.length.is_infinite() && self.from <= 0.0;
+        if nothing { 0.0 } else { self.integral(self.length) }
+    }
+
+    /// The time after the start at which the integral has grown by this much.
+    fn inverse(&self, integral: f64) -> f64 {
+        let slope = if self.length.is_finite() { (self.to - self.from) / self.length } else { 0.0 };
+        let root = (self.from * self.from + 2.0 * slope * integral).max(0.0).sqrt();
+        // The form of the quadratic formula that also holds for a slope of 0.
+        let time = 2.0 * integral / (self.from + root);
+        if time.is_nan() { 0.0 } else { time.min(self.length) }
+    }
+}
+
+impl RateShape {
+    /// The clock of this shape, at 0.
+    pub(super) fn clock(&self) -> Clock {
+        let forever = f64::INFINITY;
+        match self {
+            Self::Diurnal { period, peak, peak_to_trough } => Clock::Diurnal {
+                period: period.as_f64(),
+                peak: peak.as_f64(),
+                swing: (peak_to_trough - 1.0) / (peak_to_trough + 1.0),
+            },
+            Self::Spike { start, end, factor } => {
+                let (start, end) = (start.as_f64(), end.as_f64());
+                let lines =
+                    [(start, 1.0, 1.0), (end - start, *factor, *factor), (forever, 1.0, 1.0)];
+                Clock::of(&lines, false)
+            }
+            Self::Ramp { start, end, from, to } => {
+                let (start, end) = (start.as_f64(), end.as_f64());
+                let lines = [(start, *from, *from), (end - start, *from, *to), (forever, *to, *to)];
+                Clock::of(&lines, false)
+            }
+            Self::Steps { steps, repeat } => {
+                let last = steps.len() - 1;
+                let length = |i: usize, step: &RateStep| {
+                    if i == last && !repeat { forever } else { step.duration.as_f64() }
+                };
+                let lines: Vec<_> = (steps.iter().enumerate())
+                    .map(|(i, step)| (length(i, step), step.factor, step.factor))
+                    .collect();
+                Clock::of(&lines, *repeat)
+            }
+        }
+    }
+}
+
+impl Clock {
+    /// Lines of a length each, from one factor to another.
+    pub(super) fn of(lines: &[(f64, f64, f64)], repeat: bool) -> Self {
+        let (mut start, mut before) = (0.0, 0.0);
+        let list = lines
+            .iter()
+            .filter(|(length, ..)| *length > 0.0)
+            .map(|&(length, from, to)| {
+                let segment = Segment { start, length, from, to, before };
+                start += length;
+                before += segment.whole();
+                segment
+            })
+            .collect();
+        Self::Segments { list, repeat, round: 0, at: 0 }
+    }
+
+    /// The integral of the shape from 0 to a time: how far the clock goes.
+    pub(super) fn reading(&self, time: f64) -> f64 {
+        match self {
+            Self::Diurnal { period, peak, swing } => diurnal(time, *period, *peak, *swing),
+            Self::Segments { list, repeat, .. } => {
+                let Some(last) = list.last() else { return 0.0 };
+                let (rounds, time) = if *repeat {
+                    let period = last.start + last.length;
+                    let rounds = (time / period).floor();
+                    (rounds * (last.before + last.whole()), time - rounds * period)
+                } else {
+                    (0.0, time)
+                };
+                let at = list.partition_point(|segment| segment.start <= time).max(1) - 1;
+                rounds + list[at].before + list[at].integral(time - list[at].start)
+            }
+        }
+    }
+
+    /// The time at which the clock shows `reading`. Readings must not go down from call to call.
+    #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^53")]
+    pub(super) fn time(&mut self, reading: f64) -> f64 {
+        match self {
+            Self::Diurnal { period, peak, swing } => {
+                inverse_diurnal(reading, *period, *peak, *swing)
+            }
+            Self::Segments { list, repeat, round, at } => {
+                let Some(last) = list.last() else { return f64::INFINITY };
+                let (period, whole) = (last.start + last.length, last.before + last.whole());
+                loop {
+                    let rounds = *round as f64;
+                    // The first round must not meet 0 · ∞.
+                    let (start, before) =
+                        if *round == 0 { (0.0, 0.0) } else { (rounds * period, rounds * whole) };
+                    let segment = &list[*at];
+                    let inside = reading - before - segment.before;
+                    if inside < segment.whole() {
+                        return start + segment.start + segment.inverse(inside.max(0.0));
+                    }
+                    *at += 1;
+                    if *at == list.len() {
+                        if !*repeat || whole <= 0.0 {
+                            return f64::INFINITY;
+                        }
+                        // Rounds that are over need not be walked through; the last one is, for rounding.
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            clippy::cast_sign_loss,
+                            reason = "`as` saturates, and fewer rounds than 2^53"
+                        )]
+                        let over = ((reading / whole).floor() - 1.0) as u64;
+                        *round = (*round + 1).max(over);
+                        *at = 0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// ∫ 1 + swing · cos(2π (t − peak) / period)
+fn diurnal(time: f64, period: f64, peak: f64, swing: f64) -> f64 {
+    let sine = |t: f64| libm::sin(TAU * ((t - peak) / period).fract());
+    time + swing * period / TAU * (sine(time) - sine(0.0))
+}
+
+/// Newton's method between bounds that always hold.
+fn inverse_diurnal(reading: f64, period: f64, peak: f64, swing: f64) -> f64 {
+    // Beside its mean the integral swings by at most this much to either side.
+    let most = swing * period / TAU * 2.0;
+    let (mut low, mut high) = ((reading - most).max(0.0), reading + most);
+    let mut time = reading;
+    for _ in 0..64 {
+        let error = diurnal(time, period, peak, swing) - reading;
+        if error.abs() < 0.1 {
+            break;
+        }
+        if error > 0.0 {
+            high = time;
+        } else {
+            low = time;
+        }
+        let slope = 1.0 + swing * libm::cos(TAU * ((time - peak) / period).fract());
+        let newton = time - error / slope;
+        time = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        if high - low < 0.1 {
+            break;
+        }
+    }
+    time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: f64) -> Nanoseconds {
+        Nanoseconds::from_seconds(seconds).unwrap()
+    }
+
+    /// The clock's reading at some seconds, in seconds.
+    fn readings(shape: &RateShape, times: &[f64]) -> Vec<f64> {
+        let clock = shape.clock();
+        times.iter().map(|time| (clock.reading(time * 1e9) / 1e3).round() / 1e6).collect()
+    }
+
+    #[test]
+    fn integrals_by_hand() {
+        let spike = RateShape::Spike { start: s(2.0), end: s(3.0), factor: 5.0 };
+        // 1 until 2 s, then 5, then 1: at 2.5 s 2 + 2.5, at 3 s 7, at 4 s 8.
+        assert_eq!(readings(&spike, &[0.0, 1.0, 2.5, 3.0, 4.0]), [0.0, 1.0, 4.5, 7.0, 8.0]);
+        let ramp = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 3.0 };
+        // 1, then in two seconds from 1 to 3 (after one, 1.5; after both, 4), then 3.
+        assert_eq!(readings(&ramp, &[1.0, 2.0, 3.0, 4.0]), [1.0, 2.5, 5.0, 8.0]);
+        let drain = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 0.0 };
+        assert_eq!(readings(&drain, &[1.0, 2.0, 3.0, 100.0]), [1.0, 1.75, 2.0, 2.0]);
+        let step = |duration, factor| RateStep { duration: s(duration), factor };
+        let steps = vec![step(1.0, 2.0), step(2.0, 0.0), step(1.0, 1.0)];
+        let once = RateShape::Steps { steps: steps.clone(), repeat: false };
+        assert_eq!(readings(&once, &[0.5, 1.0, 3.0, 4.0, 9.0]), [1.0, 2.0, 2.0, 3.0, 8.0]);
+        let again = RateShape::Steps { steps, repeat: true };
+        assert_eq!(readings(&again, &[4.0, 4.5, 7.0, 8.0, 41.0]), [3.0, 4.0, 5.0, 6.0, 32.0]);
+        // A peak at a quarter: half a period from 0 has the positive half of the sine, 1/π · swing more.
+        let diurnal = RateShape::Diurnal { period: s(4.0), peak: s(1.0), peak_to_trough: 3.0 };
+        let half = 2.0 + 0.5 * 4.0 / std::f64::consts::PI;
+        let expected = [(half * 1e6).round() / 1e6, 4.0, 8.0];
+        assert_eq!(readings(&diurnal, &[2.0, 4.0, 8.0]), expected);
+    }
+
+    #[test]
+    fn the_inverse_leads_back() {
+        let step = |duration, factor| RateStep { duration: s(duration), factor };
+        for shape in [
+            RateShape::Spike { start: s(2.0), end: s(3.0), factor: 5.0 },
+            RateShape::Spike { start: s(0.0), end: s(3.0), factor: 0.5 },
+            RateShape::Ramp { start: s(1.0), end: s(30.0), from: 0.0, to: 7.0 },
+            RateShape::Ramp { start: s(0.0), end: s(40.0), from: 1.0, to: 0.0 },
+            RateShape::Steps { steps: vec![step(0.7, 2.0), step(0.3, 0.4)], repeat: true },
+            RateShape::Diurnal { period: s(5.0), peak: s(1.0), peak_to_trough: 1000.0 },
+        ] {
+            let mut clock = shape.clock();
+            for i in 0..1000 {
+                let time = 1.1e9 + f64::from(i) * 3.3e7;
+                let back = clock.time(clock.reading(time));
+                // Where the rate is nearly 0, a reading stands for many times.
+                let error = (clock.reading(back) - clock.reading(time)).abs();
+                assert!(error < 1.0, "{shape:?} at {time}: {back}, {error}");
+            }
+        }
+        // Rounds of a µs, 10⁹ of them between two readings.
+        let steps = vec![step(5e-7, 2.0), step(5e-7, 0.0)];
+        let mut short = RateShape::Steps { steps, repeat: true }.clock();
+        for i in 0..1000 {
+            let reading = f64::from(i) * 1e12 + 250.0;
+            let error = short.time(reading) - (f64::from(i) * 1e12 + 125.0);
+            assert!(error.abs() < 1.0, "{i}: {error}");
+        }
+        let drain = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 0.0 };
+        assert!(drain.clock().time(2.1e9).is_infinite(), "no more than 2 s of work ever come");
+    }
+}

@@ -1,0 +1,143 @@
+//! One arrival stream shared by several servers.
+
+use super::ArrivalProcess;
+use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+
+/// The arrivals of one of several servers that serve a stream together.
+///
+/// Requests are dealt out in [`Turns`]. They depend on nothing but the weights and the number of the request, so
+/// each server can draw the whole stream and keep what is its own: servers on different GPUs need not know of
+/// each other.
+#[derive(Debug)]
+pub struct SplitArrivals {
+    whole: Box<dyn ArrivalProcess>,
+    turns: Turns,
+    own: usize,
+}
+
+impl SplitArrivals {
+    /// The part of `whole` that belongs to the server `own` of those with the given rates. Where all rates
+    /// are 0, the first server takes everything.
+    ///
+    /// # Panics
+    /// When there is no server `own`.
+    #[must_use]
+    pub fn new(whole: Box<dyn ArrivalProcess>, rates: &[RequestsPerSecond], own: usize) -> Self {
+        assert!(own < rates.len(), "one of the servers");
+        Self { whole, turns: Turns::new(rates), own }
+    }
+}
+
+impl ArrivalProcess for SplitArrivals {
+    fn next_arrival(&mut self) -> Option<Nanoseconds> {
+        loop {
+            let arrival = self.whole.next_arrival()?;
+            if self.turns.next() == Some(self.own) {
+                return Some(arrival);
+            }
+        }
+    }
+
+    fn faults(&self) -> Vec<super::TraceFault> {
+        self.whole.faults()
+    }
+}
+
+/// Which of several servers takes the first request, the second, and so on without end.
+///
+/// Smooth weighted round robin, as load balancers do it (nginx, "Upstream: smooth weighted round-robin
+/// balancing"): each server gains its weight with every request, the one with most takes the request and pays
+/// the sum of all weights. After any n requests a server with weight w of W has had n w / W of them, give or
+/// take less than one for each server, and they are spread evenly.
+#[derive(Debug, Clone)]
+pub struct Turns {
+    weights: Vec<i64>,
+    credit: Vec<i64>,
+    total: i64,
+}
+
+impl Turns {
+    /// The turns of servers with these rates; at least one. Weights are whole millionths of a request/s, so
+    /// that nothing is rounded on the way. Where all rates are 0, the first server takes everything.
+    #[must_use]
+    pub fn new(rates: &[RequestsPerSecond]) -> Self {
+        const MILLIONTHS: f64 = 1e6;
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+        let weight = |rate: &RequestsPerSecond| {
+            // The sum of 2^16 servers at the most that a weight can be stays in range.
+            ((rate.get() * MILLIONTHS).round() as i64).min(1 << 46)
+        };
+        let weights: Vec<i64> = rates.iter().map(weight).collect();
+        let total = weights.iter().sum();
+        Self { credit: vec![0; weights.len()], weights, total }
+    }
+}
+
+impl Iterator for Turns {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let mut chosen = 0;
+        for (server, weight) in self.weights.iter().enumerate() {
+            self.credit[server] += weight;
+            if self.credit[server] > self.credit[chosen] {
+                chosen = server;
+            }
+        }
+        self.credit[chosen] -= self.total;
+        Some(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrivals::ArrivalSpec;
+    use igniter_model::domain::WorkloadName;
+
+    fn rates(rates: &[f64]) -> Vec<RequestsPerSecond> {
+        rates.iter().map(|rate| RequestsPerSecond::new(*rate).unwrap()).collect()
+    }
+
+    fn turns(of: &[f64], count: usize) -> Vec<usize> {
+        Turns::new(&rates(of)).take(count).collect()
+    }
+
+    #[test]
+    fn turns_by_hand() {
+        // Weights 5, 1, 1, the example of nginx: a a b a c a a, and again.
+        assert_eq!(turns(&[5.0, 1.0, 1.0], 9), [0, 0, 1, 0, 2, 0, 0, 0, 0]);
+        assert_eq!(turns(&[75.0, 225.0], 8), [1, 0, 1, 1, 1, 0, 1, 1]);
+        assert_eq!(turns(&[0.0, 0.0], 3), [0, 0, 0]);
+    }
+
+    #[test]
+    fn everybody_gets_its_part_at_any_time() {
+        let of = [10.0, 33.3, 0.7];
+        let mut had = [0.0; 3];
+        for (n, server) in turns(&of, 10_000).into_iter().enumerate() {
+            had[server] += 1.0;
+            for (had, weight) in had.iter().zip(of) {
+                let due = (n + 1) as f64 * weight / 44.0;
+                assert!((had - due).abs() < 3.0, "after {}: {had} of {due}", n + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_make_up_the_whole() {
+        let name = WorkloadName::new("W1").unwrap();
+        let duration = Nanoseconds::new(5_000_000_000);
+        let rate = RequestsPerSecond::new(300.0).unwrap();
+        let build = || ArrivalSpec::Poisson.build(&name, rate, duration, 3).unwrap();
+        let mut whole = Vec::new();
+        build().fill(10_000, &mut whole);
+        let mut parts = Vec::new();
+        for own in 0..3 {
+            let mut part = SplitArrivals::new(build(), &rates(&[100.0, 150.0, 50.0]), own);
+            part.fill(10_000, &mut parts);
+        }
+        parts.sort();
+        assert_eq!(parts, whole);
+    }
+}

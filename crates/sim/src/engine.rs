@@ -1,0 +1,176 @@
+//! From a plan and its workloads to the outcome of every GPU.
+
+use super::fast::GpuEngine;
+use super::full;
+use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
+use super::speed::BadPrediction;
+use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
+use crate::arrivals::{ArrivalError, ArrivalSpec, ArrivalStatistics};
+use igniter_model::domain::{Action, GpuId, Plan, RecordSink, ServerWindow, Workload, WorkloadId};
+use igniter_model::predictor::Predictor;
+use igniter_model::units::Nanoseconds;
+use rayon::prelude::*;
+
+/// A run may expect at most this many requests: 2³². Each may have to wait in memory.
+pub const MAX_REQUESTS: f64 = 4_294_967_296.0;
+
+/// A workload with its arrivals and the options of its server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimWorkload {
+    /// Model, SLO and rate.
+    pub workload: Workload,
+    /// How its requests arrive.
+    pub arrival: ArrivalSpec,
+    /// The options of its batcher.
+    pub batching: BatchingSpec,
+    /// What its server costs beside what the predictor says.
+    pub server: ServerSpec,
+}
+
+/// All that a run depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct SimInput<'a> {
+    /// Who runs where.
+    pub plan: &'a Plan,
+    /// The workloads, in the order of [`WorkloadId`].
+    pub workloads: &'a [SimWorkload],
+    /// The performance model of the plan's GPU kind.
+    pub predictor: &'a dyn Predictor,
+    /// Those of further GPU kinds, where a plan mixes them.
+    pub more_predictors: &'a [&'a dyn Predictor],
+    /// Options of the engine.
+    pub spec: EngineSpec,
+    /// A controller and faults, if any.
+    pub control: Option<&'a Control>,
+    /// Requests arrive before this; those that are still there then are completed after it.
+    pub duration: Nanoseconds,
+    /// The seed of all streams.
+    pub seed: u64,
+    /// Whether arrivals are counted on their way, which takes a few nanoseconds for each.
+    pub count_arrivals: bool,
+}
+
+impl<'a> SimInput<'a> {
+    /// The performance models, each of a GPU kind.
+    pub(super) fn predictors(&self) -> impl Iterator<Item = &'a dyn Predictor> {
+        std::iter::once(self.predictor).chain(self.more_predictors.iter().copied())
+    }
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimOutcome<S> {
+    /// One entry for each GPU of the plan.
+    pub gpus: Vec<GpuOutcome<S>>,
+    /// Workloads that the plan does not place. None of their requests is served or recorded.
+    pub unserved: Vec<WorkloadId>,
+    /// What arrived, where that was asked for: for each workload that is placed, but for those in a closed loop.
+    pub arrived: Vec<(WorkloadId, ArrivalStatistics)>,
+}
+
+/// What became of one GPU.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuOutcome<S> {
+    /// Which GPU.
+    pub gpu: GpuId,
+    /// The sink that took its records.
+    pub sink: S,
+    /// One entry for each placement, in the order of the plan.
+    pub servers: Vec<ServerOutcome>,
+    /// How many events the engine went through.
+    pub events: u64,
+    /// The later of the duration and the last completion on the GPU; GPU intervals cover 0 to here.
+    pub end: Nanoseconds,
+    /// What a controller did and what failed, in order of taking effect.
+    pub actions: Vec<Action>,
+    /// What became of each server in each window, where there is a controller or a fault.
+    pub windows: Vec<ServerWindow>,
+}
+
+/// Counters of one server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ServerOutcome {
+    /// The workload that it serves.
+    pub workload: WorkloadId,
+    /// Requests that arrived.
+    pub arrived: u64,
+    /// Requests that were completed: at the end of a run, all that did not fail.
+    pub completed: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Batches that were formed.
+    pub batches: u64,
+    /// What its clients sent, where they are in a closed loop; other arrivals are known without a run.
+    pub sent: Option<ArrivalStatistics>,
+}
+
+/// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
+///
+/// A GPU with a controller, faults, queue policies or a shared PCIe link is simulated by the engine of
+/// [`reference`](mod@reference), every other one by a faster engine that gives the same records.
+///
+/// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome
+/// does not depend on its size. Everything is checked before the first event.
+///
+/// # Errors
+/// When plan, workloads and predictor do not fit together, arrivals cannot be made, or the predictor
+/// gives a number that is no time (outside its range of validity).
+pub fn simulate<S, F>(input: &SimInput<'_>, make_sink: F) -> Result<SimOutcome<S>, SimError>
+where
+    S: RecordSink + Send,
+    F: Fn(GpuId) -> S + Sync,
+{
+    run_gpus(input, |setting, run| {
+        let sink = make_sink(setting.gpu);
+        if run.extras.is_some() {
+            return full::run_gpu(setting, run, sink);
+        }
+        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map_err(|bad| *bad)
+    })
+}
+
+/// Checks a run, and runs its GPUs.
+pub(super) fn run_gpus<'a, S, F>(
+    input: &SimInput<'a>,
+    run_gpu: F,
+) -> Result<SimOutcome<S>, SimError>
+where
+    S: Send,
+    F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
+{
+    let Prepared { gpus, unserved, faults, counts } = prepare(input)?;
+    let run = |(gpu, run)| {
+        let gpu = GpuId::new(gpu);
+        let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
+        run_gpu(setting, run).map_err(|bad| name_prediction(input, gpu, bad))
+    };
+    let gpus: Vec<Result<GpuOutcome<S>, SimError>> =
+        gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
+    for (workload, fault) in faults {
+        if let Some(source) = fault.get() {
+            let what = source.to_string();
+            return Err(ArrivalError::Interrupted { workload, what }.into());
+        }
+    }
+    // In order, so that of several errors the same one is reported each time.
+    let gpus = gpus.into_iter().collect::<Result<_, _>>()?;
+    let arrived = counts.into_iter().filter_map(|(id, count)| Some((id, *count.get()?))).collect();
+    Ok(SimOutcome { gpus, unserved, arrived })
+}
+
+/// Adds the names to a number that the predictor should not have given.
+fn name_prediction(input: &SimInput<'_>, gpu: GpuId, bad: BadPrediction) -> SimError {
+    let placements = &input.plan.gpus[gpu.index()].placements;
+    SimError::BadPrediction {
+        gpu: gpu.index(),
+        member: bad.server.map_or_else(
+            || "the co-location".to_owned(),
+            |server| {
+                let placement = &placements[server];
+                format!("{} ({}, batch {})", placement.workload, placement.model, bad.batch)
+            },
+        ),
+        what: bad.what,
+        value: bad.value,
+    }
+}

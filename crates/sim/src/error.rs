@@ -1,0 +1,143 @@
+//! What can be wrong with the input of a run.
+
+use super::BatchingError;
+use crate::arrivals::ArrivalError;
+use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
+
+/// A run that cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// Two workloads have one name.
+    #[error("two workloads are named {workload}; names must be unique")]
+    DuplicateWorkload {
+        /// The name.
+        workload: WorkloadName,
+    },
+    /// The plan places a workload that the scenario does not have.
+    #[error("the plan places {workload} on GPU {gpu}, but the scenario has no such workload")]
+    UnknownWorkload {
+        /// The workload.
+        workload: WorkloadName,
+        /// The GPU, from 0.
+        gpu: usize,
+    },
+    /// The plan places a workload more than once, without a part of its rate for each placement.
+    #[error(
+        "the plan places {workload} on GPU {first} and again on GPU {second}, but not both say which part \
+         of its rate they serve: give every placement of the workload its served_rps"
+    )]
+    PlacedTwice {
+        /// The workload.
+        workload: WorkloadName,
+        /// The GPU of its first placement, from 0.
+        first: usize,
+        /// The GPU of its second one.
+        second: usize,
+    },
+    /// Plan and scenario disagree about the model of a workload.
+    #[error("the plan serves {workload} with {planned}, but the scenario says {model}")]
+    WrongModel {
+        /// The workload.
+        workload: WorkloadName,
+        /// The model of the plan.
+        planned: ModelName,
+        /// The model of the scenario.
+        model: ModelName,
+    },
+    /// The plan is for another kind of GPU than the predictors.
+    #[error("GPU {gpu} of the plan is a {planned}, but predictions are there for {known}")]
+    WrongGpuKind {
+        /// The GPU, from 0.
+        gpu: usize,
+        /// Its kind.
+        planned: GpuKindName,
+        /// The kinds of the predictors.
+        known: String,
+    },
+    /// The predictor does not know a model.
+    #[error("workload {workload}: the profile has no model {model}; it has: {known}")]
+    UnknownModel {
+        /// The workload.
+        workload: WorkloadName,
+        /// Its model.
+        model: ModelName,
+        /// The models that there are.
+        known: String,
+    },
+    /// A placement without SMs.
+    #[error("workload {workload}: its SM share must be above 0")]
+    NoShare {
+        /// The workload.
+        workload: WorkloadName,
+    },
+    /// Noise is to be as measured, but none was measured.
+    #[error(
+        "workload {workload}: its noise is to be that of the profile, but that of {kind} says nothing about {model}: \
+         give it a noise_cv there, or the workload a number"
+    )]
+    NoNoise {
+        /// The workload.
+        workload: WorkloadName,
+        /// Its model.
+        model: ModelName,
+        /// The GPU kind.
+        kind: GpuKindName,
+    },
+    /// The batching options contradict each other.
+    #[error("workload {workload}: {source}")]
+    Batching {
+        /// The workload.
+        workload: WorkloadName,
+        /// What is wrong.
+        source: BatchingError,
+    },
+    /// The arrivals cannot be made.
+    #[error(transparent)]
+    Arrival(#[from] ArrivalError),
+    /// The run would be endless.
+    #[error(
+        "the workloads send about {expected:.3e} requests in {duration_s} s, and a run may have {limit:.3e}: \
+         lower the rates (or what multiplies them) or the duration"
+    )]
+    TooManyRequests {
+        /// Expected number of requests.
+        expected: f64,
+        /// How many are allowed.
+        limit: f64,
+        /// Duration in seconds.
+        duration_s: f64,
+    },
+    /// A fault strikes a GPU that the plan does not have.
+    #[error(
+        "fault.gpu = {gpu}, but the plan has {gpus} GPUs (numbered from 0): name a workload instead of \
+         a number where plans differ"
+    )]
+    NoSuchGpu {
+        /// The GPU of the fault.
+        gpu: usize,
+        /// How many there are.
+        gpus: usize,
+    },
+    /// A fault strikes a workload that the scenario does not have.
+    #[error("a fault strikes {workload}, but the scenario has no such workload")]
+    UnknownFaultyWorkload {
+        /// The workload.
+        workload: WorkloadName,
+    },
+    /// The predictor gives what is no time, power or clock.
+    #[error(
+        "GPU {gpu}: the predictor gives {what} = {value} for {member}; that is outside the range \
+         for which it was fitted"
+    )]
+    BadPrediction {
+        /// The GPU, from 0.
+        gpu: usize,
+        /// The member that it is about.
+        member: String,
+        /// The predicted quantity.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+}

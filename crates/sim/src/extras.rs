@@ -1,0 +1,60 @@
+//! What only the clear engine can do: queue policies, varying host times, a shared PCIe link, controllers and
+//! faults.
+
+use super::control::{Controller, controller};
+use super::engine::SimInput;
+use super::faults::{GpuFault, faults_of};
+use super::prepare::ServerRun;
+use super::{ControllerSpec, Oversubscription, PcieLink, SimError};
+use igniter_model::units::{Milliseconds, RequestsPerSecond};
+
+/// What is asked for of it on one GPU.
+#[derive(Debug)]
+pub(super) struct Extras {
+    pub(super) pcie: PcieLink,
+    pub(super) controller: Option<Box<dyn Controller>>,
+    /// In order of time.
+    pub(super) faults: Vec<GpuFault>,
+    /// SLO and rate of each server.
+    pub(super) targets: Vec<(Milliseconds, RequestsPerSecond)>,
+    /// Whether windows are reported.
+    pub(super) watched: bool,
+    /// Whether shares may add up to more than the GPU.
+    pub(super) overlap: bool,
+}
+
+impl Extras {
+    /// Nothing, where nothing is asked for.
+    pub(super) fn new(
+        input: &SimInput<'_>,
+        gpu: usize,
+        servers: &[ServerRun],
+    ) -> Result<Option<Self>, SimError> {
+        let policies = servers.iter().any(|server| !server.rules.prefetches());
+        let control = input.control.filter(|control| !control.is_idle());
+        let varying = servers.iter().any(|server| server.host.varies());
+        if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {
+            return Ok(None);
+        }
+        let co_location = &input.plan.gpus[gpu];
+        let targets = servers.iter().zip(&co_location.placements).map(|(server, placement)| {
+            let workload = &input.workloads[server.workload.index()].workload;
+            (workload.slo, placement.served.unwrap_or(workload.rate))
+        });
+        let kind = input.predictors().find(|p| p.kind().name == co_location.kind);
+        let units = kind.map_or(1, |predictor| predictor.kind().units.get());
+        let spec = control.map_or(ControllerSpec::None, |control| control.controller);
+        Ok(Some(Self {
+            pcie: input.spec.pcie,
+            controller: controller(spec, servers.len(), units),
+            faults: match control {
+                Some(control) => faults_of(&control.faults, input, gpu, co_location)?,
+                None => Vec::new(),
+            },
+            targets: targets.collect(),
+            watched: control.is_some(),
+            overlap: matches!(spec, ControllerSpec::Gslice(gslice)
+                if gslice.oversubscription == Oversubscription::Overlap),
+        }))
+    }
+}

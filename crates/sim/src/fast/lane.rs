@@ -1,0 +1,178 @@
+//! One server of a GPU with its batcher, and the slots of its instances.
+
+use super::stream::ArrivalStream;
+use crate::arrivals::Clients;
+use crate::draw::{Race, WorkDraw};
+use crate::prepare::ServerRun;
+use crate::source::Arrivals;
+use crate::{Batcher, ServerOutcome};
+use igniter_model::domain::WorkloadId;
+use igniter_model::units::Nanoseconds;
+use std::ops::Range;
+
+/// A lane with the rules of its batcher in full.
+#[derive(Debug)]
+pub(super) struct Ruled {
+    pub(super) batcher: Batcher,
+    /// When the batcher's timer is due, if it is.
+    pub(super) timer: Option<Nanoseconds>,
+    /// How many requests the batcher has been told of that are in no batch yet.
+    pub(super) told: usize,
+    /// Who sends the requests, where they wait for their answers. Then every request that was sent is one that the
+    /// batcher was told of.
+    pub(super) clients: Option<Box<Clients>>,
+}
+
+/// One server of a GPU.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) workload: WorkloadId,
+    pub(super) arrivals: ArrivalStream,
+    /// The largest batch.
+    pub(super) max: usize,
+    /// The rules of its batcher in full, where it needs them: then every arrival is on the agenda.
+    ///
+    /// Without a queue delay, and with the largest batch as the only preferred size, they amount to greedy
+    /// FIFO chunking: a ready instance takes what is there, up to `max`. Nobody has to know of an arrival
+    /// then, unless the lane is `hungry`.
+    pub(super) ruled: Option<Box<Ruled>>,
+    /// Greedy, with an instance that is ready and found nothing: the next arrival is on the agenda.
+    pub(super) hungry: bool,
+    /// The slots of its instances.
+    pub(super) slots: Range<usize>,
+    /// How many of its instances are ready for a batch.
+    pub(super) ready: usize,
+    pub(super) completed: u64,
+    pub(super) batches: u64,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
+    /// Load and feedback time of each batch size that occurred.
+    pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
+}
+
+impl Lane {
+    pub(super) fn new(run: ServerRun) -> Self {
+        // Host times that vary are for the clear engine.
+        let ServerRun {
+            workload,
+            arrivals,
+            rules,
+            slots,
+            work,
+            race,
+            host: _,
+            request_overhead,
+            startup,
+        } = run;
+        let max = rules.max_batch();
+        let (process, clients) = match arrivals {
+            Arrivals::Open(process) => (Some(process), None),
+            Arrivals::Closed(clients) => (None, Some(clients)),
+        };
+        let ruled = (!rules.is_greedy() || clients.is_some()).then(|| {
+            let batcher = match startup {
+                Nanoseconds::ZERO => Batcher::new(rules),
+                _ => Batcher::without_instances(rules),
+            };
+            Box::new(Ruled { batcher, timer: None, told: 0, clients })
+        });
+        Self {
+            workload,
+            arrivals: ArrivalStream::new(process),
+            max,
+            ruled,
+            hungry: false,
+            ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
+            slots,
+            completed: 0,
+            batches: 0,
+            work,
+            race,
+            request_overhead,
+            startup,
+            transfers: vec![None; max + 1],
+        }
+    }
+
+    /// Its counters at the end of the run.
+    pub(super) fn outcome(&self) -> ServerOutcome {
+        let clients = self.ruled.as_ref().and_then(|ruled| ruled.clients.as_ref());
+        let sent = clients.map(|clients| clients.statistics());
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrivals.taken(),
+            completed: self.completed,
+            failed: 0,
+            batches: self.batches,
+            sent,
+        }
+    }
+}
+
+/// A batch on its way through an instance. Times are set as the stages are reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flight {
+    /// The number of its first request among the arrivals of its lane.
+    pub(super) first: u64,
+    /// Its number among the batches of its lane.
+    pub(super) number: u64,
+    pub(super) load_start: Nanoseconds,
+    pub(super) load_end: Nanoseconds,
+    pub(super) exec_start: Nanoseconds,
+    pub(super) exec_end: Nanoseconds,
+    pub(super) feedback: Nanoseconds,
+    pub(super) rows: u32,
+}
+
+/// The batch that an instance loads while another one executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Front {
+    /// None.
+    Free,
+    /// It executes as soon as it is loaded, which is on the agenda.
+    Loading,
+    /// It executes when it is loaded and the batch before it is done. Its load is not on the agenda: most
+    /// often it ends long before.
+    Behind,
+}
+
+/// An instance: it loads one batch while another executes or sends its results back.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) lane: u32,
+    /// Whether it waits for the batcher.
+    pub(super) ready: bool,
+    /// Whether a batch executes or its results are copied back.
+    pub(super) busy: bool,
+    pub(super) front: Front,
+    /// The batch that executes.
+    pub(super) back: Flight,
+    /// The batch in front.
+    pub(super) next: Flight,
+    /// Its work as a multiple of the predicted execution time.
+    pub(super) work: f64,
+    /// The rank of the end of its load.
+    pub(super) load_rank: u64,
+}
+
+impl Slot {
+    pub(super) fn new(lane: u32, ready: bool) -> Self {
+        let (back, next) = (Flight::default(), Flight::default());
+        Self { lane, ready, busy: false, front: Front::Free, back, next, work: 0.0, load_rank: 0 }
+    }
+
+    /// The number of the first request that is still in it.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        match (self.busy, self.front) {
+            (true, _) => Some(self.back.first),
+            (false, Front::Free) => None,
+            (false, _) => Some(self.next.first),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The table of the states of one GPU: a row of speeds for each set of executing batches.
+
+use crate::speed::{BadPrediction, SetState, Speeds};
+use igniter_model::units::Nanoseconds;
+use std::collections::BTreeMap;
+
+/// How many states are remembered, and how many numbers they may take. More are computed anew, so that
+/// memory does not grow with the length of a run.
+const REMEMBERED: usize = 1 << 16;
+const NUMBERS: usize = 1 << 24;
+
+/// The most sets that each get a place of their own: 256 KiB.
+const DENSE: u64 = 1 << 16;
+
+/// How many numbers of a row come before the execution times: SM share in use, power, clock.
+const DRAW: usize = 3;
+
+/// The states that occurred, and the present set of executing batches.
+#[derive(Debug)]
+pub(super) struct States<'a> {
+    speeds: Speeds<'a>,
+    slots: Vec<SlotSize>,
+    /// The present set as one number, if it fits.
+    number: u64,
+    /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
+    dense: Vec<u32>,
+    /// The same where there are many.
+    index: Index,
+    /// A row for each state: what the GPU draws, and the execution time of each slot in ns. The first number
+    /// belongs to none, so that no row begins at 0.
+    rows: Vec<f64>,
+    /// How many states are remembered.
+    limit: usize,
+    /// Scratch space for sizes.
+    sizes: Vec<u32>,
+}
+
+/// The batch that executes in a slot.
+#[derive(Debug, Clone, Copy)]
+struct SlotSize {
+    /// 0 where none executes.
+    rows: u32,
+    /// What a request more adds to the number of a set; 0 if numbers are too small.
+    stride: u64,
+}
+
+/// What the GPU does in a state, besides the speeds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State<'s> {
+    pub(super) busy_sm_pct: f64,
+    pub(super) power_w: f64,
+    pub(super) clock_mhz: f64,
+    /// The execution times by slot in ns, above 0 where one executes.
+    pub(super) exec_ns: &'s [f64],
+}
+
+/// Where the row of a set begins.
+#[derive(Debug)]
+enum Index {
+    /// Not needed.
+    Dense,
+    /// By mixed-radix number, of which there are too many: a hash table of `(number + 1, row)` with open addressing, in which 0
+    /// stands for an empty place. Its length is a power of two.
+    Numbers(Vec<(u64, u32)>),
+    /// By sizes, for GPUs with more sets than a number has values.
+    Sizes(BTreeMap<Box<[u32]>, u32>),
+}
+
+impl<'a> States<'a> {
+    pub(super) fn new(speeds: Speeds<'a>) -> Self {
+        let mut sets = Some(1_u64);
+        let strides: Option<Vec<u64>> = speeds
+            .max_sizes()
+            .map(|max| {
+                let stride = sets?;
+                sets =
+                    u64::try_from(max).ok().and_then(|max| stride.checked_mul(max.checked_add(1)?));
+                sets.and(Some(stride))
+            })
+            .collect();
+        let mut dense = Vec::new();
+        let index = match (&strides, sets) {
+            (Some(_), Some(sets @ ..=DENSE)) => {
+                dense.resize(usize::try_from(sets).expect("no more than the limit"), 0);
+                Index::Dense
+            }
+            (Some(_), _) => Index::Numbers(vec![(0, 0); 64]),
+            (None, _) => Index::Sizes(BTreeMap::new()),
+        };
+        let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
+        let slots: Vec<_> =
+            strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
+        let limit = REMEMBERED.min(NUMBERS / (DRAW + slots.len())).max(1);
+        let (rows, sizes) = (vec![0.0], Vec::new());
+        Self { speeds, slots, number: 0, dense, index, rows, limit, sizes }
+    }
+
+    /// Load and feedback time of a batch of a server.
+    pub(super) fn transfers(
+        &self,
+        server: usize,
+        rows: usize,
+    ) -> Result<(Nanoseconds, Nanoseconds), Box<BadPrediction>> {
+        Ok(self.speeds.transfers(server, rows)?)
+    }
+
+    /// A batch of `rows` begins to execute in an idle slot.
+    #[inline]
+    pub(super) fn start(&mut self, slot: usize, rows: u32) {
+        let slot = &mut self.slots[slot];
+        slot.rows = rows;
+        self.number += slot.stride * u64::from(rows);
+    }
+
+    /// The batch of a slot ends.
+    #[inline]
+    pub(super) fn end(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        let rows = std::mem::take(&mut slot.rows);
+        self.number -= slot.stride * u64::from(rows);
+    }
+
+    /// The present state.
+    #[inline(always)]
+    pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
+        let row = if known > 0 { known } else { self.find_sparse()? };
+        let (draw, exec_ns) =
+            self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
+        let [busy_sm_pct, power_w, clock_mhz] = *draw;
+        Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
+    }
+
+    /// Where the row of the present state begins.
+    #[inline(never)]
+    fn find_sparse(&mut self) -> Result<usize, Box<BadPrediction>> {
+        let known = match &self.index {
+            Index::Dense => None,
+            Index::Numbers(table) => {
+                let (key, row) = table[place(table, self.number + 1)];
+                (key != 0).then_some(row)
+            }
+            Index::Sizes(map) => {
+                self.sizes.clear();
+                self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
+                map.get(self.sizes.as_slice()).copied()
+            }
+        };
+        match known {
+            Some(row) => Ok(row as usize),
+            None => self.add(),
+        }
+    }
+
+    /// Computes the present state.
+    #[cold]
+    fn add(&mut self) -> Result<usize, Box<BadPrediction>> {
+        self.sizes.clear();
+        self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
+        let state = self.speeds.compute(&self.sizes)?;
+        if self.remembered() == self.limit {
+            self.forget();
+        }
+        let remembered = self.remembered();
+        let SetState { exec_ns, running: _, busy_sm_pct, power_w, clock_mhz } = state;
+        let begin = self.rows.len();
+        self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
+        // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
+        self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
+        let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        match &mut self.index {
+            Index::Dense => self.dense[self.number as usize] = row,
+            Index::Numbers(table) => {
+                if 2 * remembered >= table.len() {
+                    let old = std::mem::take(table);
+                    table.resize(2 * old.len(), (0, 0));
+                    for (key, row) in old.into_iter().filter(|&(key, _)| key != 0) {
+                        let place = place(table, key);
+                        table[place] = (key, row);
+                    }
+                }
+                let place = place(table, self.number + 1);
+                table[place] = (self.number + 1, row);
+            }
+            Index::Sizes(map) => {
+                map.insert(self.sizes.as_slice().into(), row);
+            }
+        }
+        Ok(begin)
+    }
+
+    /// How many states are remembered.
+    fn remembered(&self) -> usize {
+        (self.rows.len() - 1) / (DRAW + self.slots.len())
+    }
+
+    fn forget(&mut self) {
+        self.rows.truncate(1);
+        self.dense.fill(0);
+        match &mut self.index {
+            Index::Dense => {}
+            Index::Numbers(table) => table.fill((0, 0)),
+            Index::Sizes(map) => map.clear(),
+        }
+    }
+}
+
+/// The place of a key in a hash table, or the empty place where it belongs.
+fn place(table: &[(u64, u32)], key: u64) -> usize {
+    let mask = table.len() - 1;
+    // Fibonacci hashing: the upper half of a product with 2⁶⁴ / golden ratio.
+    let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let mut place = hash as usize & mask;
+    while table[place].0 != key && table[place].0 != 0 {
+        place = (place + 1) & mask;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Interference;
+    use crate::fake::{FakeModel, FakePredictor};
+    use crate::speed::PlannedServer;
+    use igniter_model::domain::ModelId;
+    use igniter_model::units::{BatchSize, SmPercent};
+
+    #[test]
+    fn every_index_gives_the_states_that_the_predictor_gives() {
+        let model = FakeModel { fixed: 1.0, per_request: 0.3, ..FakeModel::default() };
+        let predictor = FakePredictor::new(vec![model], 0.3);
+        let speeds = |max_batch| {
+            let server = PlannedServer {
+                model: ModelId::new(0),
+                batch: BatchSize::new(1).unwrap(),
+                share: SmPercent::new(20.0).unwrap(),
+                instances: 1,
+                max_batch,
+                batch_overhead_ms: 0.0,
+                row_overhead_ms: 0.0,
+            };
+            Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
+        };
+        for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
+            let mut states = States::new(speeds(max));
+            let kind = match &states.index {
+                Index::Dense => 4,
+                Index::Numbers(_) => 40,
+                Index::Sizes(_) => usize::MAX,
+            };
+            assert_eq!(kind, max);
+            states.limit = limit;
+            // A walk over many sets that comes back to each of them.
+            for step in 0..600_usize {
+                let slot = step * step % 5;
+                if states.slots[slot].rows > 0 {
+                    states.end(slot);
+                } else {
+                    states.start(slot, u32::try_from(1 + step % 4).unwrap());
+                }
+                let sizes: Vec<u32> = states.slots.iter().map(|slot| slot.rows).collect();
+                let expected = states.speeds.compute(&sizes).unwrap();
+                let state = states.find().unwrap();
+                for ((&ns, &expected), size) in
+                    state.exec_ns.iter().zip(&expected.exec_ns).zip(sizes)
+                {
+                    assert!(size == 0 || ns.to_bits() == expected.to_bits());
+                }
+                let (power, expected) = (state.power_w, expected.power_w);
+                assert_eq!(power.to_bits(), expected.to_bits());
+                assert!(states.remembered() <= limit);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What can happen on a GPU, and what is under way.
+
+use igniter_model::units::Nanoseconds;
+
+/// What can happen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// A request arrives.
+    Arrival {
+        server: usize,
+    },
+    /// A batcher may have to act without an arrival.
+    BatcherTimer {
+        server: usize,
+    },
+    /// The instances of a server have started.
+    Started {
+        server: usize,
+        life: u32,
+    },
+    /// The host has prepared a batch; its copy to the GPU begins on the shared link.
+    CopyIn {
+        server: usize,
+        instance: usize,
+        life: u32,
+        alone: Nanoseconds,
+    },
+    /// The first copy in a direction of the shared link to end does so, unless the link has changed since.
+    CopyEnd {
+        direction: Direction,
+        generation: u64,
+    },
+    /// A batch is on the GPU.
+    Loaded {
+        server: usize,
+        instance: usize,
+        life: u32,
+    },
+    /// The first execution to end does so, unless the prediction has changed since.
+    ExecutionEnd {
+        generation: u64,
+    },
+    /// The results of a batch are on the host.
+    Done {
+        server: usize,
+        instance: usize,
+        life: u32,
+    },
+    /// A window of the controller ends.
+    Tick,
+    /// What a controller asked for takes effect.
+    Change {
+        index: usize,
+        life: u32,
+    },
+    /// A fault begins, or ends.
+    FaultBegins {
+        index: usize,
+    },
+    FaultEnds {
+        index: usize,
+    },
+}
+
+/// A direction of the PCIe link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    In,
+    Out,
+}
+
+/// A batch that executes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Execution {
+    pub(super) server: usize,
+    pub(super) instance: usize,
+    pub(super) slot: usize,
+    /// What was left at `since`, as a multiple of `exec_ns`.
+    pub(super) remaining: f64,
+    /// The time of the predicted work at the present speed.
+    pub(super) exec_ns: f64,
+    pub(super) since: Nanoseconds,
+    pub(super) end: Nanoseconds,
+}

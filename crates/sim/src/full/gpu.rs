@@ -1,0 +1,450 @@
+//! The event loop of one GPU.
+
+use super::event::{Direction, Event, Execution};
+use super::event_queue::EventQueue;
+use super::link::Link;
+use super::server::Server;
+use super::steering::Steering;
+use crate::draw::Race;
+use crate::prepare::{GpuRun, GpuSetting};
+use crate::source::Arrivals;
+use crate::speed::{BadPrediction, SetState, Speeds};
+use crate::{Batch, GpuOutcome, LoadOverlap, PcieLink};
+use igniter_model::domain::{FailedRequest, Failure, GpuId, GpuInterval, RecordSink};
+use igniter_model::units::Nanoseconds;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// How many states are remembered. More are computed anew, so that memory does not grow with the length of a run.
+const REMEMBERED: usize = 1 << 16;
+
+/// One GPU with its servers, at some moment of a run.
+#[derive(Debug)]
+pub(crate) struct GpuSimulation<'a, S> {
+    pub(super) gpu: GpuId,
+    overlap: LoadOverlap,
+    pub(super) duration: Nanoseconds,
+    pub(super) servers: Vec<Server>,
+    pub(super) speeds: Speeds<'a>,
+    /// The states that occurred, by the batch size of each slot; they are forgotten when there are too many.
+    pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
+    pub(super) sink: S,
+    pub(super) events: EventQueue<Event>,
+    processed: u64,
+    /// The batches that execute, in order of their start.
+    pub(super) executions: Vec<Execution>,
+    /// Their sizes, by slot.
+    pub(super) executing: Vec<u32>,
+    /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
+    generation: u64,
+    /// The present state, and since when it holds.
+    state: Rc<SetState>,
+    state_since: Nanoseconds,
+    pub(super) last_done: Nanoseconds,
+    /// Scratch space for batches on their way from batcher to instance.
+    taken: Vec<Batch>,
+    /// How much longer than predicted executions take.
+    pub(super) slowdown: f64,
+    /// The two directions of the PCIe link, where copies share it.
+    pub(super) links: Option<[Link; 2]>,
+    pub(super) steering: Steering,
+}
+
+impl<'a, S: RecordSink> GpuSimulation<'a, S> {
+    /// A GPU at time 0, before the first arrival.
+    pub(crate) fn new(
+        setting: GpuSetting,
+        run: GpuRun<'a>,
+        sink: S,
+    ) -> Result<Self, BadPrediction> {
+        let GpuSetting { gpu, overlap, duration } = setting;
+        let GpuRun { servers, mut speeds, extras } = run;
+        let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
+        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let executing = vec![0; speeds.slots()];
+        let idle = Rc::new(speeds.compute(&executing)?);
+        let mut simulation = Self {
+            gpu,
+            overlap,
+            duration,
+            servers,
+            speeds,
+            states: BTreeMap::from([(executing.clone().into(), Rc::clone(&idle))]),
+            state: idle,
+            sink,
+            events: EventQueue::new(),
+            processed: 0,
+            executions: Vec::new(),
+            executing,
+            generation: 0,
+            state_since: Nanoseconds::ZERO,
+            last_done: Nanoseconds::ZERO,
+            taken: Vec::new(),
+            slowdown: 1.0,
+            links: shared.then(Default::default),
+            steering: Steering::default(),
+        };
+        for server in 0..simulation.servers.len() {
+            let Server { startup, life, .. } = simulation.servers[server];
+            if startup > Nanoseconds::ZERO {
+                simulation.events.push(startup, Event::Started { server, life });
+            }
+            simulation.schedule_first(server);
+        }
+        if let Some(extras) = extras {
+            simulation.steer(extras)?;
+        }
+        Ok(simulation)
+    }
+
+    /// Lets everything happen up to and including `stop`.
+    pub(crate) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
+        while let Some((now, event)) = self.events.pop_until(stop) {
+            self.processed += 1;
+            match event {
+                Event::Arrival { server } => self.arrive(server, now)?,
+                Event::BatcherTimer { server } => self.batcher_timer(server, now)?,
+                Event::Started { server, life } if self.is_alive(server, life) => {
+                    self.start_instances(server, now)?;
+                }
+                Event::CopyIn { server, instance, life, alone } if self.is_alive(server, life) => {
+                    self.begin_copy(Direction::In, server, instance, alone, now);
+                }
+                Event::CopyEnd { direction, generation } => {
+                    self.end_copy(direction, generation, now)?;
+                }
+                Event::Loaded { server, instance, life } if self.is_alive(server, life) => {
+                    self.loaded(server, instance, now)?;
+                }
+                Event::ExecutionEnd { generation } if generation == self.generation => {
+                    self.end_execution(now)?;
+                }
+                Event::Done { server, instance, life } if self.is_alive(server, life) => {
+                    self.complete(server, instance, now)?;
+                }
+                Event::Tick => self.tick(now)?,
+                Event::Change { index, life } => self.apply_change(index, life, now)?,
+                Event::FaultBegins { index } => self.fault_begins(index, now)?,
+                Event::FaultEnds { index } => self.fault_ends(index, now)?,
+                // Superseded, or of a server that has crashed since.
+                Event::Started { .. }
+                | Event::CopyIn { .. }
+                | Event::Loaded { .. }
+                | Event::ExecutionEnd { .. }
+                | Event::Done { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs to the end: all requests that arrive before the end of the run are completed.
+    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+        self.run_until(Nanoseconds::MAX)?;
+        let end = self.duration.max(self.last_done);
+        self.close_interval(end);
+        let servers = self.servers.iter().map(Server::outcome).collect();
+        let Steering { actions, windows, .. } = self.steering;
+        Ok(GpuOutcome {
+            gpu: self.gpu,
+            sink: self.sink,
+            servers,
+            events: self.processed,
+            end,
+            actions,
+            windows,
+        })
+    }
+
+    /// Whether an event of a server was not overtaken by a crash.
+    fn is_alive(&self, server: usize, life: u32) -> bool {
+        self.servers[server].life == life
+    }
+
+    /// Puts what is known of the arrivals at a server in the queue.
+    fn schedule_first(&mut self, server: usize) {
+        match &mut self.servers[server].arrivals {
+            Arrivals::Open(process) => {
+                if let Some(time) = process.next_arrival() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
+            Arrivals::Closed(clients) => {
+                for time in clients.coming() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        match &mut self.servers[server].arrivals {
+            Arrivals::Open(process) => {
+                if let Some(time) = process.next_arrival() {
+                    self.events.push_arrival(time, server, Event::Arrival { server });
+                }
+            }
+            Arrivals::Closed(clients) => {
+                let sent = clients.send();
+                debug_assert_eq!(sent, Some(now), "clients send in order of time");
+            }
+        }
+        self.servers[server].arrived += 1;
+        if self.servers[server].outages > 0 {
+            self.servers[server].failed += 1;
+            self.fail(server, now, now, Failure::Lost);
+            return Ok(());
+        }
+        self.servers[server].batcher.arrive(now, &mut self.taken);
+        self.load_taken(server, now)
+    }
+
+    fn batcher_timer(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        if self.servers[server].timer != Some(now) {
+            return Ok(());
+        }
+        self.servers[server].timer = None;
+        self.servers[server].batcher.timer(now, &mut self.taken);
+        self.load_taken(server, now)
+    }
+
+    pub(super) fn instance_ready(
+        &mut self,
+        index: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
+        if server.paused {
+            server.instances[instance].held = true;
+            return Ok(());
+        }
+        server.instances[instance].ready = true;
+        if server.race.as_mut().is_some_and(Race::batcher_first) {
+            server.batcher.instance_ready_late(now, &mut self.taken);
+        } else {
+            server.batcher.instance_ready(now, &mut self.taken);
+        }
+        self.load_taken(index, now)
+    }
+
+    /// All instances of a server begin to accept work.
+    pub(super) fn start_instances(
+        &mut self,
+        server: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        for instance in 0..self.servers[server].instances.len() {
+            self.instance_ready(server, instance, now)?;
+        }
+        Ok(())
+    }
+
+    /// A request that arrived then has failed.
+    pub(super) fn fail(
+        &mut self,
+        server: usize,
+        arrival: Nanoseconds,
+        at: Nanoseconds,
+        failure: Failure,
+    ) {
+        let workload = self.servers[server].workload;
+        self.steering.note_failure(server);
+        self.sink.failed(&FailedRequest { workload, gpu: self.gpu, arrival, at, failure });
+        if let Arrivals::Closed(clients) = &mut self.servers[server].arrivals
+            && let Some(time) = clients.failed(at)
+        {
+            self.events.push_arrival(time, server, Event::Arrival { server });
+        }
+    }
+
+    /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
+    /// the batcher gets its timer.
+    fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
+        let life = server.life;
+        for batch in self.taken.drain(..) {
+            let (instance, copy_start, loaded) = server.load(batch, now, index, &self.speeds)?;
+            if self.links.is_none() {
+                self.events.push(loaded, Event::Loaded { server: index, instance, life });
+            } else {
+                let alone = loaded.saturating_sub(copy_start);
+                let event = Event::CopyIn { server: index, instance, life, alone };
+                self.events.push(copy_start, event);
+            }
+        }
+        let failed: Vec<_> = server.batcher.take_failed().collect();
+        server.failed += failed.len() as u64;
+        let due = server.batcher.next_timer();
+        if due != server.timer {
+            server.timer = due;
+            if let Some(due) = due {
+                self.events.push(due, Event::BatcherTimer { server: index });
+            }
+        }
+        for (arrival, failure) in failed {
+            self.fail(index, arrival, now, failure);
+        }
+        Ok(())
+    }
+
+    pub(super) fn loaded(
+        &mut self,
+        server: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let pipeline = &mut self.servers[server].instances[instance];
+        pipeline.loaded = true;
+        if let Some(flight) = &mut pipeline.front {
+            flight.load_end = now;
+        }
+        self.start_if_possible(server, instance, now)
+    }
+
+    /// Starts the batch that an instance has loaded if the one before it is done: the throughput of
+    /// a server is b / (t_gpu + t_feedback) (iGniter paper, Eq. 2).
+    fn start_if_possible(
+        &mut self,
+        server: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let slot = self.servers[server].first_slot + instance;
+        let pipeline = &mut self.servers[server].instances[instance];
+        if !pipeline.loaded || pipeline.back.is_some() {
+            return Ok(());
+        }
+        let Some(mut flight) = pipeline.front.take() else { return Ok(()) };
+        pipeline.loaded = false;
+        flight.exec_start = now;
+        self.executing[slot] = flight.rows();
+        self.executions.push(Execution {
+            server,
+            instance,
+            slot,
+            remaining: flight.work,
+            exec_ns: 0.0,
+            since: now,
+            end: now,
+        });
+        pipeline.back = Some(flight);
+        self.executions_changed(now)?;
+        match self.overlap {
+            LoadOverlap::Overlapped => self.instance_ready(server, instance, now),
+            LoadOverlap::Serial => Ok(()),
+        }
+    }
+
+    /// Ends the execution whose end is now.
+    fn end_execution(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+        let first = self.next_end().expect("a valid end event has an execution");
+        let Execution { server, instance, slot, .. } = self.executions.remove(first);
+        self.executing[slot] = 0;
+        self.executions_changed(now)?;
+        let flight = self.servers[server].instances[instance].back.as_mut();
+        let flight = flight.expect("an executing batch is in its instance");
+        flight.exec_end = now;
+        let feedback = flight.feedback;
+        let life = self.servers[server].life;
+        if self.links.is_some() {
+            self.begin_copy(Direction::Out, server, instance, feedback, now);
+        } else {
+            let done = now.saturating_add(feedback);
+            self.events.push(done, Event::Done { server, instance, life });
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        index: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
+        let flight = server.instances[instance].back.take();
+        let flight = flight.expect("a batch that was copied back is in its instance");
+        let answered = now.saturating_add(server.host.of_requests(server.request_overhead));
+        for record in flight.records(server.workload, self.gpu, answered) {
+            self.sink.request(&record);
+        }
+        if let Arrivals::Closed(clients) = &mut server.arrivals {
+            for time in flight.batch.iter().filter_map(|_| clients.answered(answered)) {
+                self.events.push_arrival(time, index, Event::Arrival { server: index });
+            }
+        }
+        self.steering.note_batch(index, &flight, now, answered);
+        server.completed += u64::from(flight.rows());
+        server.batcher.recycle(flight.batch);
+        self.last_done = now;
+        self.start_if_possible(index, instance, now)?;
+        match self.overlap {
+            LoadOverlap::Overlapped => Ok(()),
+            LoadOverlap::Serial => self.instance_ready(index, instance, now),
+        }
+    }
+
+    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    pub(super) fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+        self.close_interval(now);
+        if !self.states.contains_key(self.executing.as_slice()) {
+            if self.states.len() >= REMEMBERED {
+                self.states.clear();
+            }
+            let state = Rc::new(self.speeds.compute(&self.executing)?);
+            self.states.insert(self.executing.as_slice().into(), state);
+        }
+        self.state = Rc::clone(&self.states[self.executing.as_slice()]);
+        for execution in &mut self.executions {
+            let exec_ns = self.state.exec_ns[execution.slot] * self.slowdown;
+            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
+            // counts.
+            if exec_ns.to_bits() == execution.exec_ns.to_bits() {
+                continue;
+            }
+            if execution.exec_ns > 0.0 {
+                let passed = (now - execution.since).as_f64() / execution.exec_ns;
+                execution.remaining = (execution.remaining - passed).max(0.0);
+            }
+            execution.exec_ns = exec_ns;
+            execution.since = now;
+            execution.end =
+                now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
+        }
+        self.generation += 1;
+        if let Some(first) = self.next_end() {
+            let generation = self.generation;
+            self.events.push(self.executions[first].end, Event::ExecutionEnd { generation });
+        }
+        Ok(())
+    }
+
+    /// The execution that ends first; among equals, the one that started first.
+    fn next_end(&self) -> Option<usize> {
+        (0..self.executions.len()).min_by_key(|&i| self.executions[i].end)
+    }
+
+    /// Reports the state that held until `now`.
+    fn close_interval(&mut self, now: Nanoseconds) {
+        if now == self.state_since {
+            return;
+        }
+        let state = &self.state;
+        self.sink.gpu_interval(&GpuInterval {
+            gpu: self.gpu,
+            start: self.state_since,
+            end: now,
+            running: state.running,
+            busy_sm_pct: state.busy_sm_pct,
+            power_w: state.power_w,
+            clock_mhz: state.clock_mhz,
+        });
+        self.state_since = now;
+    }
+
+    /// The servers as they are now.
+    #[cfg(test)]
+    pub(crate) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+}

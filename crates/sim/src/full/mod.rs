@@ -1,0 +1,46 @@
+//! The clear engine: an event for everything that happens, in one queue.
+//!
+//! It is the oracle of the fast engine: both give the same records and intervals, in the same order and
+//! to the last bit, for every input that the fast one takes. It alone knows queue policies, a shared PCIe
+//! link, controllers and faults. Use [`super::simulate`] for work.
+
+mod copies;
+mod event;
+mod event_queue;
+mod gpu;
+mod link;
+mod server;
+mod steering;
+
+use super::engine::{GpuOutcome, SimInput, SimOutcome, run_gpus};
+use super::error::SimError;
+use super::prepare::{GpuRun, GpuSetting};
+use super::speed::BadPrediction;
+use igniter_model::domain::{GpuId, RecordSink};
+
+#[cfg(test)]
+pub(crate) use gpu::GpuSimulation;
+
+/// As [`super::simulate`], in the plainest way.
+///
+/// # Errors
+/// As [`super::simulate`].
+pub fn simulate<S, F>(input: &SimInput<'_>, make_sink: F) -> Result<SimOutcome<S>, SimError>
+where
+    S: RecordSink + Send,
+    F: Fn(GpuId) -> S + Sync,
+{
+    run_gpus(input, |setting, run| {
+        let sink = make_sink(setting.gpu);
+        run_gpu(setting, run, sink)
+    })
+}
+
+/// Runs one GPU.
+pub(super) fn run_gpu<S: RecordSink>(
+    setting: GpuSetting,
+    run: GpuRun<'_>,
+    sink: S,
+) -> Result<GpuOutcome<S>, BadPrediction> {
+    gpu::GpuSimulation::new(setting, run, sink).and_then(gpu::GpuSimulation::finish)
+}

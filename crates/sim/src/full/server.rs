@@ -1,0 +1,254 @@
+//! One server of a GPU: a batcher and the pipelines of its instances.
+
+use crate::draw::{HostDraw, Race, WorkDraw};
+use crate::prepare::ServerRun;
+use crate::source::Arrivals;
+use crate::speed::{BadPrediction, Speeds};
+use crate::{Batch, Batcher, BatcherRules, ServerOutcome};
+use igniter_model::domain::{GpuId, RequestRecord, WorkloadId};
+use igniter_model::units::{BatchSize, Nanoseconds};
+
+/// A batch on its way through an instance. Times are set as the stages are reached.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) batch: Batch,
+    /// Its number among the batches of its server.
+    pub(super) number: u64,
+    /// Its work as a multiple of the predicted execution time.
+    pub(super) work: f64,
+    pub(super) load_start: Nanoseconds,
+    pub(super) load_end: Nanoseconds,
+    pub(super) feedback: Nanoseconds,
+    pub(super) exec_start: Nanoseconds,
+    pub(super) exec_end: Nanoseconds,
+}
+
+impl Flight {
+    /// The batch size.
+    pub(super) fn rows(&self) -> u32 {
+        u32::try_from(self.batch.len()).expect("no more than the maximum batch size, a u32")
+    }
+
+    /// The records of its requests, when the last stage is complete.
+    pub(super) fn records(
+        &self,
+        workload: WorkloadId,
+        gpu: GpuId,
+        done: Nanoseconds,
+    ) -> impl Iterator<Item = RequestRecord> {
+        self.batch.iter().map(move |&arrival| RequestRecord {
+            workload,
+            gpu,
+            batch: self.number,
+            batch_size: self.rows(),
+            arrival,
+            load_start: self.load_start,
+            load_end: self.load_end,
+            exec_start: self.exec_start,
+            exec_end: self.exec_end,
+            done,
+        })
+    }
+}
+
+/// A model instance: it loads one batch while another executes or sends its results back.
+#[derive(Debug, Default)]
+pub(super) struct Instance {
+    /// Whether it waits for the batcher.
+    pub(super) ready: bool,
+    /// Whether it would, but its server is paused.
+    pub(super) held: bool,
+    /// The batch that is loading, or loaded and waiting for the one before it.
+    pub(super) front: Option<Flight>,
+    /// Whether `front` is loaded.
+    pub(super) loaded: bool,
+    /// The batch that executes or whose results are copied back.
+    pub(super) back: Option<Flight>,
+}
+
+/// One server of a GPU.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) workload: WorkloadId,
+    pub(super) arrivals: Arrivals,
+    pub(crate) batcher: Batcher,
+    pub(super) instances: Vec<Instance>,
+    /// The slot of its first instance.
+    pub(super) first_slot: usize,
+    /// When the batcher's timer event is due, if one is.
+    pub(super) timer: Option<Nanoseconds>,
+    rules: BatcherRules,
+    /// How many times it has crashed: events of earlier lives do not count.
+    pub(super) life: u32,
+    /// How many faults keep it down.
+    pub(super) outages: u32,
+    /// Whether its instances take no new batch.
+    pub(super) paused: bool,
+    /// How many changes of it are under way.
+    pub(super) changing: u32,
+    /// The share that the last of them gives it, in percent, if any does.
+    pub(super) coming_pct: Option<f64>,
+    pub(crate) arrived: u64,
+    pub(crate) completed: u64,
+    pub(super) batches: u64,
+    pub(super) failed: u64,
+    /// The work of its batches.
+    work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// How its host times vary.
+    pub(super) host: HostDraw,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
+    /// Load and feedback time of each batch size that occurred.
+    transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
+}
+
+impl Server {
+    pub(super) fn new(run: ServerRun) -> Self {
+        let ServerRun {
+            workload,
+            arrivals,
+            rules,
+            slots,
+            work,
+            race,
+            host,
+            request_overhead,
+            startup,
+        } = run;
+        let ready = startup == Nanoseconds::ZERO;
+        let batcher = if ready {
+            Batcher::new(rules.clone())
+        } else {
+            Batcher::without_instances(rules.clone())
+        };
+        let instance = |_| Instance { ready, ..Instance::default() };
+        Self {
+            workload,
+            arrivals,
+            batcher,
+            first_slot: slots.start,
+            instances: slots.map(instance).collect(),
+            timer: None,
+            rules,
+            life: 0,
+            outages: 0,
+            paused: false,
+            changing: 0,
+            coming_pct: None,
+            arrived: 0,
+            completed: 0,
+            batches: 0,
+            failed: 0,
+            work,
+            race,
+            host,
+            request_overhead,
+            startup,
+            transfers: Vec::new(),
+        }
+    }
+
+    /// Gives a batch to a ready instance and starts to load it: the first that has nothing else to
+    /// do, or else the first that executes (Triton leaves the choice open). Returns the instance, and
+    /// start and end of the copy.
+    pub(super) fn load(
+        &mut self,
+        batch: Batch,
+        now: Nanoseconds,
+        index: usize,
+        speeds: &Speeds<'_>,
+    ) -> Result<(usize, Nanoseconds, Nanoseconds), BadPrediction> {
+        let rows = batch.len();
+        if self.transfers.len() <= rows {
+            self.transfers.resize(rows + 1, None);
+        }
+        let (load, feedback) = match self.transfers[rows] {
+            Some(known) => known,
+            None => *self.transfers[rows].insert(speeds.transfers(index, rows)?),
+        };
+        let work = self.work.next();
+        let mean_host = speeds.host_time(index, rows);
+        let host = self.host.of_batch(mean_host);
+        let copy_start = now.saturating_add(host);
+        let load_end = now.saturating_add(load.saturating_add(host).saturating_sub(mean_host));
+        let ready = (0..self.instances.len()).filter(|&i| self.instances[i].ready);
+        let position = ready
+            .min_by_key(|&i| self.instances[i].back.is_some())
+            .expect("the batcher gives out no more batches than instances are ready");
+        let instance = &mut self.instances[position];
+        debug_assert!(instance.front.is_none(), "an instance loads one batch at a time");
+        instance.ready = false;
+        instance.loaded = false;
+        instance.front = Some(Flight {
+            batch,
+            number: self.batches,
+            work,
+            load_start: now,
+            load_end,
+            feedback,
+            exec_start: load_end,
+            exec_end: load_end,
+        });
+        self.batches += 1;
+        Ok((position, copy_start, load_end))
+    }
+
+    /// Forgets the copy times, which depend on the shares of the co-location.
+    pub(super) fn forget_transfers(&mut self) {
+        self.transfers.clear();
+    }
+
+    /// Its largest batch.
+    pub(super) fn max_batch(&self) -> usize {
+        self.rules.max_batch()
+    }
+
+    /// Gives its batcher another largest batch.
+    pub(super) fn set_max_batch(&mut self, max: BatchSize) {
+        self.rules = self.rules.with_max_batch(max);
+        self.batcher.set_max_batch(max);
+    }
+
+    /// It crashes with everything in it: the arrivals of the requests that it held, in order.
+    pub(super) fn crash(&mut self) -> Vec<Nanoseconds> {
+        let rules = self.rules.clone();
+        let batcher = std::mem::replace(&mut self.batcher, Batcher::without_instances(rules));
+        let mut held = batcher.into_waiting();
+        for instance in &mut self.instances {
+            let flights = [instance.front.take(), instance.back.take()];
+            held.extend(flights.into_iter().flatten().flat_map(|flight| flight.batch));
+            *instance = Instance::default();
+        }
+        held.sort_unstable();
+        self.life += 1;
+        self.timer = None;
+        self.paused = false;
+        self.changing = 0;
+        self.coming_pct = None;
+        self.failed += held.len() as u64;
+        held
+    }
+
+    /// Its counters.
+    pub(super) fn outcome(&self) -> ServerOutcome {
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrived,
+            completed: self.completed,
+            failed: self.failed,
+            batches: self.batches,
+            sent: self.arrivals.statistics(),
+        }
+    }
+
+    /// Requests that are in an instance.
+    #[cfg(test)]
+    pub(crate) fn in_pipeline(&self) -> usize {
+        let flights = self.instances.iter().flat_map(|i| i.front.iter().chain(&i.back));
+        flights.map(|flight| flight.batch.len()).sum()
+    }
+}

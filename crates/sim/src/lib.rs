@@ -1,0 +1,61 @@
+//! The discrete-event engine: a plan and its arrivals become request records.
+//!
+//! Each placement of a plan is a server: a dynamic batcher ([`Batcher`], after Triton's), then for
+//! each model instance three stages (copy to the GPU, execution, copy back). While batches of
+//! several servers execute on one GPU, each runs at the speed that the predictor gives for exactly
+//! this set ([`Interference::Dynamic`]). Time is in whole nanoseconds, equal times are FIFO, and
+//! randomness comes from named streams, so a run gives the same bytes on any number of threads.
+//!
+//! - [`simulate`]: the entry point
+//! - [`EngineSpec`], [`BatchingSpec`]: what a user can ask for, with the defaults
+//! - [`Batcher`]: the batching rules, usable on their own
+
+pub mod arrivals;
+mod batcher;
+mod batcher_rules;
+mod control;
+mod draw;
+mod engine;
+mod error;
+mod extras;
+mod fast;
+mod faults;
+pub mod full;
+pub mod metrics;
+mod prepare;
+mod source;
+mod spec;
+mod speed;
+pub mod traces;
+
+#[cfg(test)]
+mod batcher_tests;
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod extras_tests;
+#[cfg(test)]
+#[path = "../../../tests/it/common/fake.rs"]
+mod fake;
+
+pub use batcher::{Batch, Batcher};
+pub use batcher_rules::{BatcherRules, BatchingError};
+pub use control::{
+    Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
+};
+pub use engine::{
+    GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, simulate,
+};
+pub use error::SimError;
+pub use spec::{
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime,
+    TimeoutAction,
+};
+
+/// Lets a file that tests of several crates share name everything as the facade does.
+#[cfg(test)]
+extern crate self as igniter;
+#[cfg(test)]
+use crate as sim;
+#[cfg(test)]
+use igniter_model::{domain, predictor, units};

@@ -1,0 +1,288 @@
+//! The sink of one GPU, and the merge over all of them.
+
+use super::gpu_account::{GpuAccount, Weighted};
+use super::latencies::{Latencies, Percentiles};
+use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
+use super::series::SeriesBuilder;
+use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
+use super::tally::Tally;
+use super::window::Window;
+use igniter_model::domain::{
+    BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+    WorkloadId, WorkloadName,
+};
+use igniter_model::stats::nearest_rank;
+use igniter_model::units::Nanoseconds;
+use std::collections::BTreeMap;
+
+/// Points of a latency distribution that are kept for files and figures.
+const CDF_POINTS: usize = 500;
+
+/// The quantiles of a summary: P50, P90, P95, P99, P99.9 and the maximum.
+const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
+
+/// Takes the records and intervals of one GPU.
+#[derive(Debug, Clone)]
+pub struct GpuCollector {
+    gpu: GpuId,
+    window: Window,
+    workloads: Vec<Place>,
+    percentiles: Percentiles,
+    tallies: Vec<Tally>,
+    account: GpuAccount,
+    series: SeriesBuilder,
+    /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
+    inside: (Nanoseconds, Nanoseconds),
+}
+
+/// A workload of the scenario. A GPU serves few of those of a large scenario.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    slo: Nanoseconds,
+    /// 1 + the position of its tally, or 0 before its first request.
+    tally: u32,
+}
+
+impl GpuCollector {
+    /// Bins of the time series that figures show.
+    pub const SERIES_BINS: usize = 240;
+
+    /// An empty collector. `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    #[must_use]
+    pub fn new(gpu: GpuId, workloads: &[Workload], window: Window) -> Self {
+        Self {
+            gpu,
+            window,
+            workloads: workloads
+                .iter()
+                .map(|workload| Place { slo: workload.slo.to_nanoseconds(), tally: 0 })
+                .collect(),
+            percentiles: Percentiles::Exact,
+            tallies: Vec::new(),
+            account: GpuAccount::default(),
+            series: SeriesBuilder::new(window.duration(), Self::SERIES_BINS),
+            inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
+        }
+    }
+
+    /// The same collector, not yet used, with another way to remember latencies.
+    #[must_use]
+    pub fn with_percentiles(self, percentiles: Percentiles) -> Self {
+        Self { percentiles, ..self }
+    }
+
+    /// Notes a request that was still not completed when the run stopped. It counts as a request,
+    /// and as a violation when it had already waited longer than its SLO.
+    ///
+    /// # Panics
+    /// When the workload is not one of those given to [`GpuCollector::new`].
+    pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
+        let window = self.window;
+        let (tally, slo) = self.tally(workload);
+        tally.unfinished(arrival, stopped, &window, slo);
+    }
+
+    /// The tally of a workload, and its SLO.
+    #[inline(always)]
+    fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
+        let Place { slo, tally } = self.workloads[workload.index()];
+        let position = if tally > 0 { tally } else { self.new_tally(workload) };
+        (&mut self.tallies[position as usize - 1], slo)
+    }
+
+    #[cold]
+    fn new_tally(&mut self, workload: WorkloadId) -> u32 {
+        self.tallies.push(Tally::new(self.percentiles));
+        let position = u32::try_from(self.tallies.len()).expect("fewer than 2^32 workloads");
+        self.workloads[workload.index()].tally = position;
+        position
+    }
+
+    /// An interval that is not inside of a bin and of the window.
+    #[inline(never)]
+    fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
+        let inside = self.window.overlap(interval.start, interval.end);
+        if inside > Nanoseconds::ZERO {
+            self.account.add(interval, &Weighted::new(interval, inside));
+        }
+        self.series.interval(interval);
+        let (from, to) = self.series.bin();
+        self.inside = (from.max(self.window.start()), to.min(self.window.end()));
+    }
+}
+
+impl RecordSink for GpuCollector {
+    fn request(&mut self, record: &RequestRecord) {
+        let window = self.window;
+        let (tally, slo) = self.tally(record.workload);
+        tally.request(record, &window, slo);
+    }
+
+    #[inline]
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        let window = self.window;
+        let (tally, slo) = self.tally(batch.workload);
+        tally.batch(batch, arrivals, &window, slo);
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        let window = self.window;
+        self.tally(request.workload).0.failed(request, &window);
+    }
+
+    #[inline(always)]
+    fn gpu_interval(&mut self, interval: &GpuInterval) {
+        let GpuInterval { start, end, .. } = *interval;
+        let (from, to) = self.inside;
+        if from <= start && start < end && end <= to {
+            let weighted = Weighted::new(interval, end - start);
+            self.account.add(interval, &weighted);
+            self.series.add(&weighted);
+        } else {
+            self.interval_at_an_edge(interval);
+        }
+    }
+}
+
+/// Merges the collectors of all GPUs, in GPU order, into the summaries of the run.
+///
+/// `plan` says where each of `workloads` (those of the scenario, in order) is served.
+///
+/// # Panics
+/// When a collector belongs to a GPU that the plan lacks, or was made for other workloads.
+#[must_use]
+pub fn summarise(
+    plan: &Plan,
+    workloads: &[Workload],
+    window: Window,
+    mut collectors: Vec<GpuCollector>,
+) -> RunMetrics {
+    collectors.sort_by_key(|collector| collector.gpu);
+    let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
+    let (mut gpus, mut series) = (Vec::new(), Vec::new());
+    for collector in collectors {
+        let gpu = collector.gpu.index();
+        gpus.push(gpu_summary(plan, gpu, &collector.account));
+        series.push(collector.series.finish(gpu));
+        assert_eq!(collector.workloads.len(), tallies.len(), "a collector of these workloads");
+        let mut collected = collector.tallies;
+        for (sum, place) in tallies.iter_mut().zip(collector.workloads) {
+            if let Some(position) = place.tally.checked_sub(1) {
+                let tally = &mut collected[position as usize];
+                sum.merge(std::mem::replace(tally, Tally::new(Percentiles::Exact)));
+            }
+        }
+    }
+    let mut served_on: BTreeMap<&WorkloadName, usize> = BTreeMap::new();
+    for (gpu, placement) in plan.placements() {
+        served_on.entry(&placement.workload).or_insert(gpu);
+    }
+    let mut summaries = Vec::with_capacity(workloads.len());
+    let mut cdf = Vec::with_capacity(workloads.len());
+    let mut latency_series = Vec::with_capacity(workloads.len());
+    let mut batches = Vec::with_capacity(workloads.len());
+    for (workload, tally) in workloads.iter().zip(tallies) {
+        let (percentiles_ms, points) = distribution(&tally.latencies);
+        let gpu = served_on.get(&workload.name).copied();
+        summaries.push(workload_summary(gpu, workload, window, &tally, percentiles_ms));
+        cdf.push(LatencyCdf { workload: workload.name.clone(), points });
+        let bins = tally.over_time.finish(window.duration());
+        latency_series.push(LatencySeries { workload: workload.name.clone(), bins });
+        let counts = tally.by_batch_size.iter();
+        let counts = counts.map(|(batch_size, requests)| BatchCount { batch_size, requests });
+        batches.push(BatchHistogram { workload: workload.name.clone(), counts: counts.collect() });
+    }
+    RunMetrics { workloads: summaries, gpus, series, cdf, latency_series, batches }
+}
+
+fn gpu_summary(plan: &Plan, gpu: usize, account: &GpuAccount) -> GpuSummary {
+    let colocation = &plan.gpus[gpu];
+    GpuSummary {
+        gpu,
+        kind: colocation.kind.clone(),
+        placements: colocation.placements.len(),
+        observed_s: account.observed_s(),
+        utilisation: account.utilisation(),
+        sm_utilisation_pct: account.busy_sm_pct(),
+        power_w: account.power_w(),
+        peak_power_w: account.peak_power_w(),
+        energy_j: account.energy_j(),
+        clock_mhz: account.clock_mhz(),
+        min_clock_mhz: account.min_clock_mhz(),
+    }
+}
+
+fn workload_summary(
+    gpu: Option<usize>,
+    workload: &Workload,
+    window: Window,
+    tally: &Tally,
+    percentiles_ms: [Option<f64>; QUANTILES.len()],
+) -> WorkloadSummary {
+    let completed = tally.latencies.count() as u64;
+    let requests = completed + tally.unfinished + tally.failed.total();
+    let mean_ms = |sum_ns: u128| (completed > 0).then(|| sum_ns as f64 / completed as f64 / 1e6);
+    let [p50_ms, p90_ms, p95_ms, p99_ms, p999_ms, max_ms] = percentiles_ms;
+    let verdict = if gpu.is_none() {
+        Verdict::NotServed
+    } else if requests == 0 {
+        Verdict::NoRequests
+    } else if tally.violations * 100 > requests {
+        Verdict::Missed
+    } else {
+        Verdict::Met
+    };
+    WorkloadSummary {
+        workload: workload.name.clone(),
+        model: workload.model.clone(),
+        gpu,
+        served: gpu.is_some(),
+        slo_ms: workload.slo.get(),
+        rate_rps: workload.rate.get(),
+        requests,
+        completed,
+        failed: (tally.failed.total() > 0).then_some(tally.failed),
+        throughput_rps: tally.done_in_window as f64 / window.length().as_seconds(),
+        mean_ms: mean_ms(tally.latency_ns),
+        p50_ms,
+        p90_ms,
+        p95_ms,
+        p99_ms,
+        p999_ms,
+        max_ms,
+        slo_violation_pct: (requests > 0)
+            .then(|| 100.0 * tally.violations as f64 / requests as f64),
+        queue_ms: mean_ms(tally.queue_ns),
+        load_ms: mean_ms(tally.load_ns),
+        exec_ms: mean_ms(tally.exec_ns),
+        feedback_ms: mean_ms(tally.feedback_ns),
+        mean_batch: tally.mean_batch(),
+        verdict,
+    }
+}
+
+/// The percentiles of a summary, in ms, and the points of a distribution: all of it when it is small,
+/// else its evenly spaced quantiles from minimum to maximum.
+fn distribution(latencies: &Latencies) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
+    let n = latencies.count();
+    if n == 0 {
+        return ([None; QUANTILES.len()], Vec::new());
+    }
+    let points = n.min(CDF_POINTS);
+    let last = points.saturating_sub(1).max(1);
+    let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
+    let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });
+    let positions: Vec<usize> = quantiles.chain(spaced).collect();
+    let values = latencies.at(&positions);
+    let ms = |latency: u64| Nanoseconds::new(latency).as_ms();
+    let quantiles = std::array::from_fn(|i| Some(ms(values[i])));
+    let points = positions.iter().zip(values).skip(QUANTILES.len());
+    let points = points.map(|(&position, latency)| CdfPoint {
+        fraction: (position + 1) as f64 / n as f64,
+        latency_ms: ms(latency),
+    });
+    (quantiles, points.collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The latencies of a workload: each one, or their histogram.
+
+use igniter_model::stats::order_statistics;
+use igniter_model::units::Nanoseconds;
+
+/// How latencies are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Percentiles {
+    /// Each one. Percentiles are latencies that some request had; memory grows by 8 bytes with each
+    /// request of the window.
+    #[default]
+    Exact,
+    /// A log-linear histogram: percentiles and the points of distributions are within 0.05 % of the exact
+    /// ones, and the least and the greatest latency are exact. Memory does not grow with the length of the
+    /// run: some 100 to 200 kB for each workload. Counts, means and violations are exact all the same.
+    Histogram,
+}
+
+/// The latencies of one workload, in ns.
+#[derive(Debug, Clone)]
+pub(super) enum Latencies {
+    Exact(Vec<u64>),
+    Histogram(Histogram),
+}
+
+impl Latencies {
+    pub(super) fn new(percentiles: Percentiles) -> Self {
+        match percentiles {
+            Percentiles::Exact => Self::Exact(Vec::new()),
+            Percentiles::Histogram => Self::Histogram(Histogram::default()),
+        }
+    }
+
+    /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
+    #[inline(always)]
+    pub(super) fn add_batch(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
+        let (Some(&first), Some(&last)) = (arrivals.first(), arrivals.last()) else { return 0 };
+        let mut sum = 0;
+        let latencies = arrivals.iter().map(|&arrival| {
+            let latency = (done - arrival).get();
+            sum += latency;
+            latency
+        });
+        match self {
+            Self::Exact(all) => all.extend(latencies),
+            Self::Histogram(histogram) => {
+                histogram.add_between(latencies, (done - last).get(), (done - first).get());
+            }
+        }
+        sum
+    }
+
+    #[inline]
+    pub(super) fn extend(&mut self, latencies: impl ExactSizeIterator<Item = u64>) {
+        match self {
+            Self::Exact(all) => all.extend(latencies),
+            Self::Histogram(histogram) => latencies.for_each(|latency| histogram.add(latency)),
+        }
+    }
+
+    /// Adds those of another GPU. Where one of the two is a histogram, so is the sum.
+    pub(super) fn merge(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::Exact(all), Self::Exact(more)) if all.is_empty() => *all = more,
+            (Self::Exact(all), Self::Exact(more)) => all.extend(more),
+            (Self::Exact(all), Self::Histogram(mut sum)) => {
+                all.iter().for_each(|&latency| sum.add(latency));
+                *self = Self::Histogram(sum);
+            }
+            (Self::Histogram(sum), Self::Exact(more)) => {
+                more.into_iter().for_each(|latency| sum.add(latency));
+            }
+            (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Exact(all) => all.len(),
+            Self::Histogram(histogram) => {
+                usize::try_from(histogram.count).expect("a run has at most 2^32 requests")
+            }
+        }
+    }
+
+    /// The latencies at these positions of the sorted list of all of them.
+    pub(super) fn at(&self, positions: &[usize]) -> Vec<u64> {
+        match self {
+            Self::Exact(all) => order_statistics(all, positions),
+            Self::Histogram(histogram) => histogram.at(positions),
+        }
+    }
+}
+
+/// Counts in buckets of 1/1024 of their octave; below 2048 ns each value has its own.
+#[derive(Debug, Clone)]
+pub(super) struct Histogram {
+    counts: Vec<u64>,
+    count: u64,
+    least: u64,
+    greatest: u64,
+}
+
+/// Buckets in an octave, as a power of two.
+const PRECISION: u32 = 10;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: Vec::new(), count: 0, least: u64::MAX, greatest: 0 }
+    }
+}
+
+impl Histogram {
+    #[inline]
+    fn bucket(value: u64) -> usize {
+        let octave = (value | 1 << PRECISION).ilog2() - PRECISION;
+        #[expect(clippy::cast_possible_truncation, reason = "below 55 * 1024")]
+        let bucket = (u64::from(octave << PRECISION) + (value >> octave)) as usize;
+        bucket
+    }
+
+    /// Adds values, of which this is the least and that the greatest.
+    #[inline(always)]
+    fn add_between(
+        &mut self,
+        values: impl ExactSizeIterator<Item = u64>,
+        least: u64,
+        greatest: u64,
+    ) {
+        self.count += values.len() as u64;
+        self.least = self.least.min(least);
+        self.greatest = self.greatest.max(greatest);
+        for value in values {
+            let bucket = Self::bucket(value);
+            match self.counts.get_mut(bucket) {
+                Some(count) => *count += 1,
+                None => self.add_first(bucket),
+            }
+        }
+    }
+
+    /// The first value of a bucket beyond those that are there.
+    #[cold]
+    fn add_first(&mut self, bucket: usize) {
+        self.counts.resize(bucket + 1, 0);
+        self.counts[bucket] = 1;
+    }
+
+    #[inline]
+    fn add(&mut self, value: u64) {
+        let bucket = Self::bucket(value);
+        if bucket >= self.counts.len() {
+            self.counts.resize(bucket + 1, 0);
+        }
+        self.counts[bucket] += 1;
+        self.count += 1;
+        self.least = self.least.min(value);
+        self.greatest = self.greatest.max(value);
+    }
+
+    /// The middle of a bucket.
+    fn value(bucket: usize) -> u64 {
+        let bucket = bucket as u64;
+        let octave = (bucket >> PRECISION).saturating_sub(1);
+        let width = 1 << octave;
+        ((bucket - (octave << PRECISION)) << octave) + width / 2
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
+        }
+        for (sum, count) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += count;
+        }
+        self.count += other.count;
+        self.least = self.least.min(other.least);
+        self.greatest = self.greatest.max(other.greatest);
+    }
+
+    fn at(&self, positions: &[usize]) -> Vec<u64> {
+        let sums = self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        let up_to: Vec<u64> = sums.collect();
+        let at = |&position: &usize| match position as u64 {
+            0 => self.least,
+            last if last + 1 >= self.count => self.greatest,
+            position => {
+                let bucket = up_to.partition_point(|&sum| sum <= position);
+                Self::value(bucket).clamp(self.least, self.greatest)
+            }
+        };
+        positions.iter().map(at).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn buckets_by_hand() {
+        // 5000 has 13 bits: octave 12 − 10 = 2, buckets of 4 ns; 5000 / 4 = 1250; 2 · 1024 + 1250 = 3298.
+        let mut histogram = Histogram::default();
+        histogram.add(5000);
+        assert_eq!((histogram.counts.len(), histogram.counts[3298]), (3299, 1));
+        assert_eq!(Histogram::value(3298), 5002);
+        // Each below 2048 has its own, and the last octave ends with u64::MAX.
+        assert!((0..2048).all(|value| Histogram::value(value) == value as u64));
+        histogram.add(u64::MAX);
+        assert_eq!(histogram.counts.len(), 55 * 1024);
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_within_the_stated_precision(
+            bits in prop::collection::vec((0..64_u32, any::<u64>()), 1..300), cut in 0..300_usize,
+        ) {
+            let values: Vec<u64> = bits.into_iter().map(|(bits, x)| x >> bits).collect();
+            let positions: Vec<usize> = (0..values.len()).collect();
+            let cut = cut.min(values.len());
+            let of = |percentiles, values: &[u64]| {
+                let mut latencies = Latencies::new(percentiles);
+                latencies.extend(values.iter().copied());
+                latencies
+            };
+            let exact = of(Percentiles::Exact, &values).at(&positions);
+            let whole = of(Percentiles::Histogram, &values);
+            for (exact, near) in exact.iter().zip(whole.at(&positions)) {
+                prop_assert!(exact.abs_diff(near) <= exact / 2048 + 1, "{exact} {near}");
+                prop_assert!(*exact >= 2048 || *exact == near);
+            }
+            // In two parts, in any of the two ways.
+            for (a, b) in [
+                (Percentiles::Histogram, Percentiles::Histogram),
+                (Percentiles::Exact, Percentiles::Histogram),
+                (Percentiles::Histogram, Percentiles::Exact),
+            ] {
+                let mut sum = of(a, &values[..cut]);
+                sum.merge(of(b, &values[cut..]));
+                prop_assert_eq!(sum.count(), values.len());
+                prop_assert_eq!(sum.at(&positions), whole.at(&positions));
+            }
+        }
+    }
+}

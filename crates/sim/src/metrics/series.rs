@@ -1,0 +1,180 @@
+//! The states of one GPU over time, averaged in bins of equal length.
+
+use super::gpu_account::Weighted;
+use igniter_model::domain::GpuInterval;
+use igniter_model::units::Nanoseconds;
+use serde::{Deserialize, Serialize};
+
+/// The means over one bin of time.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct SeriesBin {
+    /// The start of the bin, in seconds since the start of the run.
+    pub start_s: f64,
+    /// Its end, in seconds.
+    pub end_s: f64,
+    /// Mean power, in W.
+    pub power_w: f64,
+    /// Share of the bin in which at least one batch executed, from 0 to 1.
+    pub utilisation: f64,
+    /// Mean of the summed SM shares of executing batches, in percent.
+    pub sm_utilisation_pct: f64,
+    /// Mean SM clock, in MHz.
+    pub clock_mhz: f64,
+}
+
+/// The states of one GPU over the whole run, warm-up included. Bins that no interval touched are
+/// left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuSeries {
+    /// The GPU's index in the plan.
+    pub gpu: usize,
+    /// The bins, in order of time.
+    pub bins: Vec<SeriesBin>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    observed_ns: f64,
+    power: f64,
+    executing: f64,
+    busy_sm: f64,
+    clock: f64,
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add(&mut self, weighted: &Weighted) {
+        self.observed_ns += weighted.weight;
+        self.power += weighted.power_w;
+        self.busy_sm += weighted.busy_sm_pct;
+        self.clock += weighted.clock_mhz;
+        self.executing += if weighted.executing { weighted.weight } else { 0.0 };
+    }
+}
+
+/// Bins under construction.
+#[derive(Debug, Clone)]
+pub(super) struct SeriesBuilder {
+    duration_ns: u64,
+    bins: Vec<Sums>,
+    /// The bin of the last interval's end, with its edges.
+    current: (usize, u64, u64),
+}
+
+impl SeriesBuilder {
+    pub(super) fn new(duration: Nanoseconds, bins: usize) -> Self {
+        let bins = vec![Sums::default(); bins];
+        Self { duration_ns: duration.get(), bins, current: (0, 0, 0) }
+    }
+
+    /// Where bin `index` starts: exact in integers, so neighbouring bins share their edge.
+    fn edge(&self, index: usize) -> u64 {
+        let edge = u128::from(self.duration_ns) * index as u128 / self.bins.len() as u128;
+        u64::try_from(edge).expect("an edge lies within the run")
+    }
+
+    /// The edges of the bin of the last interval's end: most often also that of the next interval.
+    pub(super) fn bin(&self) -> (Nanoseconds, Nanoseconds) {
+        let (_, from, to) = self.current;
+        (Nanoseconds::new(from), Nanoseconds::new(to))
+    }
+
+    /// Adds an interval that lies in [`SeriesBuilder::bin`].
+    #[inline(always)]
+    pub(super) fn add(&mut self, weighted: &Weighted) {
+        self.bins[self.current.0].add(weighted);
+    }
+
+    /// Forgets which bin the last interval was in.
+    #[cfg(test)]
+    pub(super) fn forget_bin(&mut self) {
+        self.current = (0, 0, 0);
+    }
+
+    /// Adds an interval, split at the edges of bins.
+    pub(super) fn interval(&mut self, interval: &GpuInterval) {
+        let (start, end) = (interval.start.get(), interval.end.get().min(self.duration_ns));
+        if self.bins.is_empty() || start >= end {
+            return;
+        }
+        let (_, from, to) = self.current;
+        if from <= start && end <= to {
+            self.add(&Weighted::new(interval, Nanoseconds::new(end - start)));
+        } else {
+            self.spread(interval, start, end);
+        }
+    }
+
+    #[cold]
+    fn spread(&mut self, interval: &GpuInterval, start: u64, end: u64) {
+        let guess = u128::from(start) * self.bins.len() as u128 / u128::from(self.duration_ns);
+        let mut index = usize::try_from(guess).expect("below the number of bins");
+        while index + 1 < self.bins.len() && self.edge(index + 1) <= start {
+            index += 1;
+        }
+        while index < self.bins.len() && self.edge(index) < end {
+            let (from, to) = (self.edge(index), self.edge(index + 1));
+            let inside = end.min(to).saturating_sub(start.max(from));
+            self.bins[index].add(&Weighted::new(interval, Nanoseconds::new(inside)));
+            self.current = (index, from, to);
+            index += 1;
+        }
+    }
+
+    pub(super) fn finish(&self, gpu: usize) -> GpuSeries {
+        let bins = self.bins.iter().enumerate().filter(|(_, sums)| sums.observed_ns > 0.0);
+        let bins = bins.map(|(index, sums)| SeriesBin {
+            start_s: self.edge(index) as f64 / 1e9,
+            end_s: self.edge(index + 1) as f64 / 1e9,
+            power_w: sums.power / sums.observed_ns,
+            utilisation: sums.executing / sums.observed_ns,
+            sm_utilisation_pct: sums.busy_sm / sums.observed_ns,
+            clock_mhz: sums.clock / sums.observed_ns,
+        });
+        GpuSeries { gpu, bins: bins.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use igniter_model::domain::GpuId;
+
+    fn interval(start_s: u64, end_s: u64, running: u32, power_w: f64) -> GpuInterval {
+        GpuInterval {
+            gpu: GpuId::new(0),
+            start: Nanoseconds::new(start_s * 1_000_000_000),
+            end: Nanoseconds::new(end_s * 1_000_000_000),
+            running,
+            busy_sm_pct: 50.0 * f64::from(running),
+            power_w,
+            clock_mhz: 1500.0,
+        }
+    }
+
+    #[test]
+    fn an_interval_is_split_at_bin_edges() {
+        // 10 s in 4 bins: edges 0 2.5 5 7.5 10. Busy [1, 6) at 200 W, idle else at 50 W, run past the end.
+        let mut series = SeriesBuilder::new(Nanoseconds::new(10_000_000_000), 4);
+        series.interval(&interval(0, 1, 0, 50.0));
+        series.interval(&interval(1, 6, 1, 200.0));
+        series.interval(&interval(6, 12, 0, 50.0));
+        let bins = series.finish(3).bins;
+        // bin 0: (1 × 50 + 1.5 × 200) / 2.5 = 140; bin 2: (1 × 200 + 1.5 × 50) / 2.5 = 110
+        let powers: Vec<f64> = bins.iter().map(|bin| bin.power_w).collect();
+        let expected = [140.0, 200.0, 110.0, 50.0];
+        assert!(powers.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{powers:?}");
+        assert!((bins[0].utilisation - 0.6).abs() < 1e-12);
+        assert!((bins[0].sm_utilisation_pct - 30.0).abs() < 1e-12);
+        assert!((bins[3].start_s - 7.5).abs() < 1e-12 && (bins[3].end_s - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn bins_without_data_are_left_out() {
+        let mut series = SeriesBuilder::new(Nanoseconds::new(10_000_000_000), 5);
+        series.interval(&interval(0, 2, 1, 100.0));
+        series.interval(&interval(20, 30, 1, 100.0));
+        assert_eq!(series.finish(0).bins.len(), 1);
+        assert!(SeriesBuilder::new(Nanoseconds::new(5), 0).finish(0).bins.is_empty());
+    }
+}

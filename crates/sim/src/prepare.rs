@@ -1,0 +1,255 @@
+//! Checks a run and opens its arrivals: what both engines start from.
+//!
+//! A workload may have several placements, each with the part of the rate that it serves: its requests are
+//! then dealt out in that proportion ([`SplitArrivals`](crate::arrivals::SplitArrivals)), or its clients are.
+
+use super::batcher_rules::BatcherRules;
+use super::draw::{HostDraw, Race, WorkDraw};
+use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
+use super::extras::Extras;
+use super::source::Arrivals;
+use super::speed::{PlannedServer, Speeds};
+use super::{LoadOverlap, ServiceTime, SimError};
+use crate::arrivals::{ArrivalCount, Purpose, Stream, TraceFault, stream};
+use igniter_model::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
+use igniter_model::predictor::Predictor;
+use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What all servers of a GPU share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GpuSetting {
+    pub(super) gpu: GpuId,
+    pub(super) overlap: LoadOverlap,
+    pub(super) duration: Nanoseconds,
+}
+
+/// One GPU before its first event.
+#[derive(Debug)]
+pub(super) struct GpuRun<'a> {
+    /// In the order of the plan.
+    pub(super) servers: Vec<ServerRun>,
+    pub(super) speeds: Speeds<'a>,
+    /// What only the clear engine can do, if anything is asked for.
+    pub(super) extras: Option<Extras>,
+}
+
+/// One server before its first event.
+#[derive(Debug)]
+pub(super) struct ServerRun {
+    pub(super) workload: WorkloadId,
+    pub(super) arrivals: Arrivals,
+    pub(super) rules: BatcherRules,
+    /// The slots of its instances.
+    pub(super) slots: Range<usize>,
+    /// The work of its batches.
+    pub(super) work: WorkDraw,
+    /// The completion race, where it is run.
+    pub(super) race: Option<Race>,
+    /// How its host times vary.
+    pub(super) host: HostDraw,
+    /// What each request takes outside of the instances.
+    pub(super) request_overhead: Nanoseconds,
+    /// When its instances accept work.
+    pub(super) startup: Nanoseconds,
+}
+
+/// A checked run before its first event.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    /// The GPUs, in the order of the plan.
+    pub(super) gpus: Vec<GpuRun<'a>>,
+    /// Workloads that the plan does not place.
+    pub(super) unserved: Vec<WorkloadId>,
+    /// What may go wrong with the arrivals while the run goes on.
+    pub(super) faults: Vec<(WorkloadName, TraceFault)>,
+    /// What will have arrived, where that is asked for.
+    pub(super) counts: Vec<(WorkloadId, ArrivalCount)>,
+}
+
+/// Checks the whole input and opens all arrivals.
+pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError> {
+    let workloads = index_workloads(input.workloads)?;
+    let replicas = check_placements(input, &workloads)?;
+    check_size(input, &replicas)?;
+    let mut counts = Vec::new();
+    let gpus = (input.plan.gpus.iter().enumerate())
+        .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, (gpu, co), &mut counts))
+        .collect::<Result<Vec<_>, _>>()?;
+    let named = |server: &ServerRun| {
+        let name = &input.workloads[server.workload.index()].workload.name;
+        server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
+    };
+    let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
+    let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
+    let unserved = unplaced.map(|(i, _)| WorkloadId::new(i)).collect();
+    Ok(Prepared { gpus, unserved, faults, counts })
+}
+
+type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
+
+fn index_workloads(workloads: &[SimWorkload]) -> Result<WorkloadIndex<'_>, SimError> {
+    let mut index = BTreeMap::new();
+    for (i, entry) in workloads.iter().enumerate() {
+        let name = &entry.workload.name;
+        if index.insert(name, i).is_some() {
+            return Err(SimError::DuplicateWorkload { workload: name.clone() });
+        }
+    }
+    Ok(index)
+}
+
+/// One placement of a workload.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Replica {
+    gpu: usize,
+    /// Among the placements of the GPU.
+    place: usize,
+    /// The part of the workload's requests that it gets, in proportion to those of the others.
+    served: Option<RequestsPerSecond>,
+}
+
+/// Checks who is placed where; returns the placements of each workload.
+fn check_placements(
+    input: &SimInput<'_>,
+    workloads: &WorkloadIndex<'_>,
+) -> Result<Vec<Vec<Replica>>, SimError> {
+    let mut replicas: Vec<Vec<Replica>> = vec![Vec::new(); input.workloads.len()];
+    for (gpu, co) in input.plan.gpus.iter().enumerate() {
+        predictor_of(input, gpu, co)?;
+        for (place, placement) in co.placements.iter().enumerate() {
+            let workload = placement.workload.clone();
+            let Some(&index) = workloads.get(&workload) else {
+                return Err(SimError::UnknownWorkload { workload, gpu });
+            };
+            let replica = Replica { gpu, place, served: placement.served };
+            let whole = |r: &&Replica| r.served.is_none() || replica.served.is_none();
+            if let Some(first) = replicas[index].iter().find(whole) {
+                return Err(SimError::PlacedTwice { workload, first: first.gpu, second: gpu });
+            }
+            replicas[index].push(replica);
+            let model = &input.workloads[index].workload.model;
+            if placement.model != *model {
+                let (planned, model) = (placement.model.clone(), model.clone());
+                return Err(SimError::WrongModel { workload, planned, model });
+            }
+        }
+    }
+    Ok(replicas)
+}
+
+/// The performance model of a GPU.
+fn predictor_of<'a>(
+    input: &SimInput<'a>,
+    gpu: usize,
+    co_location: &CoLocation,
+) -> Result<&'a dyn Predictor, SimError> {
+    input.predictors().find(|p| p.kind().name == co_location.kind).ok_or_else(|| {
+        let known: Vec<&str> = input.predictors().map(|p| p.kind().name.as_str()).collect();
+        SimError::WrongGpuKind { gpu, planned: co_location.kind.clone(), known: known.join(", ") }
+    })
+}
+
+fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
+    let placed = input.workloads.iter().zip(replicas).filter(|(_, replicas)| !replicas.is_empty());
+    let of = |entry: &SimWorkload| entry.arrival.expected(entry.workload.rate, input.duration);
+    let expected: f64 = placed.map(|(entry, _)| of(entry)).sum();
+    if expected > MAX_REQUESTS {
+        let duration_s = input.duration.as_seconds();
+        return Err(SimError::TooManyRequests { expected, limit: MAX_REQUESTS, duration_s });
+    }
+    Ok(())
+}
+
+/// Makes the servers of one GPU.
+fn prepare_gpu<'a>(
+    input: &SimInput<'a>,
+    workloads: &WorkloadIndex<'_>,
+    replicas: &[Vec<Replica>],
+    (gpu, co_location): (usize, &CoLocation),
+    counts: &mut Vec<(WorkloadId, ArrivalCount)>,
+) -> Result<GpuRun<'a>, SimError> {
+    let predictor = predictor_of(input, gpu, co_location)?;
+    let mut servers = Vec::new();
+    let mut planned = Vec::new();
+    let mut slots = 0;
+    for (place, placement) in co_location.placements.iter().enumerate() {
+        let index = workloads[&placement.workload];
+        let entry = &input.workloads[index];
+        let SimWorkload { workload, batching, server, .. } = entry;
+        let name = &workload.name;
+        let rules = BatcherRules::new(batching, placement.batch)
+            .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
+        let model = predictor.model_id(&workload.model).ok_or_else(|| {
+            let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
+            SimError::UnknownModel {
+                workload: name.clone(),
+                model: workload.model.clone(),
+                known: known.join(", "),
+            }
+        })?;
+        let share = placement
+            .sm
+            .to_percent(predictor.kind().units)
+            .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
+        let own = replicas[index].iter().position(|r| (r.gpu, r.place) == (gpu, place));
+        let own = own.expect("every placement is listed");
+        let rates: Vec<RequestsPerSecond> =
+            replicas[index].iter().filter_map(|replica| replica.served).collect();
+        let (arrivals, count) = Arrivals::new(entry, &rates, own, input)?;
+        counts.extend(count.map(|count| (WorkloadId::new(index), count)));
+        // Each replica draws from a part of the stream that no other reaches.
+        let random = |purpose| {
+            let mut random: Stream = stream(input.seed, name, purpose);
+            (0..own).for_each(|_| random.jump());
+            random
+        };
+        let service = match input.spec.service {
+            ServiceTime::Deterministic => None,
+            ServiceTime::Exponential => Some(random(Purpose::Service)),
+        };
+        let noise_cv = server.noise.cv(predictor.kind(), &placement.model).ok_or_else(|| {
+            SimError::NoNoise {
+                workload: name.clone(),
+                model: placement.model.clone(),
+                kind: predictor.kind().name.clone(),
+            }
+        })?;
+        let varying = |cv: f64, purpose| (cv > 0.0).then(|| (cv, random(purpose)));
+        let noise = varying(noise_cv, Purpose::Noise);
+        let host = HostDraw::new(
+            varying(server.batch_overhead_cv, Purpose::BatchOverhead),
+            varying(server.request_overhead_cv, Purpose::RequestOverhead),
+        );
+        let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
+        planned.push(PlannedServer {
+            model,
+            batch: placement.batch,
+            share,
+            instances: rules.instances(),
+            max_batch: rules.max_batch(),
+            batch_overhead_ms: server.batch_overhead.get(),
+            row_overhead_ms: server.row_overhead.get(),
+        });
+        let first = slots;
+        slots += rules.instances() as usize;
+        servers.push(ServerRun {
+            workload: WorkloadId::new(index),
+            arrivals,
+            rules,
+            slots: first..slots,
+            work: WorkDraw::new(service, noise),
+            race,
+            host,
+            request_overhead: server.request_overhead.to_nanoseconds(),
+            startup: server.startup,
+        });
+    }
+    let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
+    let extras = Extras::new(input, gpu, &servers)?;
+    if extras.as_ref().is_some_and(|extras| extras.overlap) {
+        speeds.allow_overlap();
+    }
+    Ok(GpuRun { servers, speeds, extras })
+}

@@ -1,0 +1,250 @@
+//! How fast each batch of a GPU runs, and what the GPU draws, for any set of executing batches.
+//!
+//! Both engines remember the answers, each in its own way, so the cost of the event loop does not
+//! depend on the form of the predictor.
+
+use super::Interference;
+use igniter_model::domain::ModelId;
+use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, SmPercent};
+
+/// A server as the predictor sees it. Each instance of a server is a *slot*, numbered server by server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlannedServer {
+    pub(super) model: ModelId,
+    /// The planned batch size.
+    pub(super) batch: BatchSize,
+    /// The share of all its instances together.
+    pub(super) share: SmPercent,
+    pub(super) instances: u32,
+    /// The largest batch that its batcher forms.
+    pub(super) max_batch: usize,
+    /// Host time before the copy to the GPU, for each batch and for each request in it.
+    pub(super) batch_overhead_ms: f64,
+    pub(super) row_overhead_ms: f64,
+}
+
+/// What holds while one set of batches executes.
+#[derive(Debug)]
+pub(super) struct SetState {
+    /// The time of a whole batch of each slot, in ns; 0 where none executes.
+    pub(super) exec_ns: Box<[f64]>,
+    /// How many execute.
+    pub(super) running: u32,
+    /// The shares of the servers that execute, in percent.
+    pub(super) busy_sm_pct: f64,
+    pub(super) power_w: f64,
+    pub(super) clock_mhz: f64,
+}
+
+/// A number of the predictor that is no time or no power.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct BadPrediction {
+    pub(super) server: Option<usize>,
+    pub(super) batch: usize,
+    pub(super) what: &'static str,
+    pub(super) value: f64,
+}
+
+/// The predictor, as asked for the states of one GPU.
+#[derive(Debug)]
+pub(super) struct Speeds<'a> {
+    predictor: &'a dyn Predictor,
+    interference: Interference,
+    servers: Vec<PlannedServer>,
+    /// The server of each slot.
+    slot_server: Vec<usize>,
+    /// Whether shares of more than 100 % in sum are scaled down while they execute together.
+    overlap: bool,
+    scratch: Scratch,
+}
+
+/// Buffers that are filled anew for each state.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// How many instances of each server execute.
+    executing: Vec<u32>,
+    /// Slot and size of each batch.
+    running: Vec<(usize, usize)>,
+    members: Vec<Member>,
+    prediction: CoLocationPrediction,
+}
+
+impl<'a> Speeds<'a> {
+    pub(super) fn new(
+        predictor: &'a dyn Predictor,
+        interference: Interference,
+        servers: Vec<PlannedServer>,
+    ) -> Self {
+        let slot_server: Vec<usize> = servers
+            .iter()
+            .enumerate()
+            .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
+            .collect();
+        let scratch = Scratch::default();
+        Self { predictor, interference, servers, slot_server, overlap: false, scratch }
+    }
+
+    /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
+    pub(super) fn allow_overlap(&mut self) {
+        self.overlap = true;
+    }
+
+    /// The share of a server, in percent.
+    pub(super) fn share_pct(&self, server: usize) -> f64 {
+        self.servers[server].share.get()
+    }
+
+    /// Gives a server another share. What was computed before does not hold any more.
+    pub(super) fn set_share(&mut self, server: usize, share: SmPercent) {
+        self.servers[server].share = share;
+    }
+
+    /// The largest batch that a server may be given.
+    pub(super) fn most(&self, server: usize) -> BatchSize {
+        self.predictor.max_batch(self.servers[server].model)
+    }
+
+    /// Host time before the copy of a batch of `rows`.
+    pub(super) fn host_time(&self, server: usize, rows: usize) -> Nanoseconds {
+        let PlannedServer { batch_overhead_ms, row_overhead_ms, .. } = self.servers[server];
+        #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+        let ms = batch_overhead_ms + row_overhead_ms * rows as f64;
+        Nanoseconds::from_f64(ms * 1e6)
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slot_server.len()
+    }
+
+    /// Copies of a batch of `rows` to the GPU and back (t_load and t_feedback of the iGniter paper), the
+    /// former with what the host does before.
+    ///
+    /// A copy is no execution, so it has no set of batches executing with it; where a predictor lets
+    /// the co-location slow the copies, the planned one counts, or none with
+    /// [`Interference::None`].
+    pub(super) fn transfers(
+        &self,
+        server: usize,
+        rows: usize,
+    ) -> Result<(Nanoseconds, Nanoseconds), BadPrediction> {
+        let prediction = match self.interference {
+            Interference::Dynamic | Interference::Static => self.in_plan(server, rows),
+            Interference::None => self.alone(server, rows, 1),
+        };
+        let PlannedServer { batch_overhead_ms, row_overhead_ms, .. } = self.servers[server];
+        #[expect(clippy::cast_precision_loss, reason = "a batch size")]
+        let overhead = batch_overhead_ms + row_overhead_ms * rows as f64;
+        let check = |what, ms| {
+            let bad = BadPrediction { server: Some(server), batch: rows, what, value: ms };
+            Milliseconds::new(ms).map(Milliseconds::to_nanoseconds).map_err(|_| bad)
+        };
+        let load_ms = prediction.load_ms + overhead;
+        Ok((check("load_ms", load_ms)?, check("feedback_ms", prediction.feedback_ms)?))
+    }
+
+    /// The largest batch of each slot.
+    pub(super) fn max_sizes(&self) -> impl Iterator<Item = usize> {
+        self.slot_server.iter().map(|&server| self.servers[server].max_batch)
+    }
+
+    /// Asks the predictor for the state in which the slots execute batches of these sizes.
+    pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let state = self.compute_with(&mut scratch, sizes);
+        self.scratch = scratch;
+        state
+    }
+
+    fn compute_with(
+        &self,
+        scratch: &mut Scratch,
+        sizes: &[u32],
+    ) -> Result<SetState, BadPrediction> {
+        let Scratch { executing, running, members, prediction: now } = scratch;
+        executing.clear();
+        executing.resize(self.servers.len(), 0);
+        running.clear();
+        for (slot, &size) in sizes.iter().enumerate() {
+            if size > 0 {
+                running.push((slot, size as usize));
+                executing[self.slot_server[slot]] += 1;
+            }
+        }
+        let busy = self.servers.iter().zip(&*executing).filter(|(_, executing)| **executing > 0);
+        let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
+        let scale = if self.overlap && busy_sm_pct > 100.0 { 100.0 / busy_sm_pct } else { 1.0 };
+        members.clear();
+        for &(slot, rows) in &*running {
+            let server = self.slot_server[slot];
+            let mut member = self.member(server, rows, executing[server]);
+            if scale < 1.0 {
+                member.sm = SmPercent::new(member.sm.get() * scale)
+                    .expect("a part of a positive share is positive");
+            }
+            members.push(member);
+        }
+        self.predictor.predict_into(members, now);
+
+        let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
+        for (i, (slot, rows)) in running.iter().enumerate() {
+            let server = self.slot_server[*slot];
+            let ms = match self.interference {
+                Interference::Dynamic => now.members[i].gpu_ms,
+                Interference::Static => self.in_plan(server, *rows).gpu_ms,
+                Interference::None => self.alone(server, *rows, executing[server]).gpu_ms,
+            };
+            if Milliseconds::new(ms).is_err() {
+                let what = "gpu_ms";
+                return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
+            }
+            exec_ns[*slot] = ms * 1e6;
+        }
+        let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
+        for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(BadPrediction { server: None, batch: 0, what, value });
+            }
+        }
+        Ok(SetState {
+            exec_ns,
+            running: executing.iter().sum(),
+            busy_sm_pct: busy_sm_pct * scale,
+            power_w,
+            clock_mhz,
+        })
+    }
+
+    /// A batch of a server of which `executing` instances share the SMs.
+    fn member(&self, server: usize, rows: usize, executing: u32) -> Member {
+        let server = &self.servers[server];
+        let share = server.share.get() / f64::from(executing);
+        Member {
+            model: server.model,
+            batch: u32::try_from(rows).ok().and_then(|rows| BatchSize::new(rows).ok()).expect(
+                "a batch has at least one request and at most the maximum batch size of its server",
+            ),
+            sm: SmPercent::new(share).expect("a part of a positive share is positive"),
+        }
+    }
+
+    /// A batch among all instances of all servers at their planned batch sizes.
+    fn in_plan(&self, server: usize, rows: usize) -> MemberPrediction {
+        let mut members: Vec<Member> = self
+            .slot_server
+            .iter()
+            .map(|&other| {
+                let planned = &self.servers[other];
+                self.member(other, planned.batch.get() as usize, planned.instances)
+            })
+            .collect();
+        let slot = self.slot_server.partition_point(|&other| other < server);
+        members[slot] = self.member(server, rows, self.servers[server].instances);
+        self.predictor.predict(&members).members[slot]
+    }
+
+    /// A batch alone on the GPU, but for `executing − 1` other instances that share its SMs.
+    fn alone(&self, server: usize, rows: usize, executing: u32) -> MemberPrediction {
+        self.predictor.predict(&[self.member(server, rows, executing)]).members[0]
+    }
+}

@@ -1,0 +1,148 @@
+//! What a trace's gaps look like.
+
+use igniter_model::units::Nanoseconds;
+use serde::Serialize;
+
+/// A gamma distribution of gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GammaFit {
+    /// How many gaps.
+    pub gaps: usize,
+    /// Requests per second: one over the mean gap of the distribution.
+    pub rate_rps: f64,
+    /// The coefficient of variation of the distribution: one over the root of its shape.
+    pub cv: f64,
+    /// Its shape.
+    pub shape: f64,
+}
+
+/// The fit of a window of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct WindowFit {
+    /// Where the window starts, in seconds.
+    pub start_s: f64,
+    /// Requests in it.
+    pub requests: usize,
+    /// The fit of the gaps between them; none with fewer than two gaps.
+    pub fit: Option<GammaFit>,
+}
+
+/// What AlpaServe adds to each gap, in seconds: a gap of 0 has no logarithm.
+const TINY: f64 = 1e-6;
+
+/// What a gamma distribution of gaps is fitted to, added up while gaps go by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GapSums {
+    gaps: usize,
+    sum: f64,
+    logs: f64,
+}
+
+impl GapSums {
+    /// Adds a gap in seconds, and a microsecond to it.
+    pub fn add(&mut self, gap: f64) {
+        self.gaps += 1;
+        self.sum += gap + TINY;
+        self.logs += libm::log(gap + TINY);
+    }
+
+    /// The gamma distribution that makes these gaps most likely. `None` with fewer than two.
+    ///
+    /// The shape solves `ln k − ψ(k) = ln(mean) − mean(ln)`; its approximation by Minka is improved with Newton's
+    /// method.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer gaps than 2^53")]
+    pub fn fit(&self) -> Option<GammaFit> {
+        if self.gaps < 2 {
+            return None;
+        }
+        let n = self.gaps as f64;
+        let (mean, mean_log) = (self.sum / n, self.logs / n);
+        // Even gaps have no spread that could be fitted; this is a CV of 0.01.
+        let target = (libm::log(mean) - mean_log).max(5e-5);
+        let mut shape =
+            (3.0 - target + ((target - 3.0).powi(2) + 24.0 * target).sqrt()) / (12.0 * target);
+        for _ in 0..50 {
+            let error = libm::log(shape) - digamma(shape) - target;
+            // The derivative of ψ, as a difference: Newton's method forgives much.
+            let h = shape * 1e-5;
+            let trigamma = (digamma(shape + h) - digamma(shape - h)) / (2.0 * h);
+            let step = error / (1.0 / shape - trigamma);
+            let next = shape - step;
+            shape = if next > 0.0 { next } else { shape / 2.0 };
+            if step.abs() < 1e-10 * shape {
+                break;
+            }
+        }
+        Some(GammaFit { gaps: self.gaps, rate_rps: 1.0 / mean, cv: 1.0 / shape.sqrt(), shape })
+    }
+}
+
+/// ψ(x) for x > 0: the asymptotic series from 12 on, and ψ(x) = ψ(x + 1) − 1/x below. With `libm`, as the logarithm of
+/// the system's library differs in its last digit from machine to machine.
+fn digamma(x: f64) -> f64 {
+    let (mut result, mut z) = (0.0, x);
+    while z < 12.0 {
+        result -= 1.0 / z;
+        z += 1.0;
+    }
+    let inverse = 1.0 / z;
+    let square = inverse * inverse;
+    let series = square
+        * (1.0 / 12.0
+            - square
+                * (1.0 / 120.0 - square * (1.0 / 252.0 - square * (1.0 / 240.0 - square / 132.0))));
+    result + libm::log(z) - 0.5 * inverse - series
+}
+
+/// Fits the gaps of each window of times that go by in order; empty windows are listed too.
+#[derive(Debug, Clone)]
+pub struct WindowedFit {
+    window: Nanoseconds,
+    /// The windows that are over.
+    fits: Vec<WindowFit>,
+    /// What the present one holds so far.
+    start: Nanoseconds,
+    requests: usize,
+    last: Option<Nanoseconds>,
+    gaps: GapSums,
+}
+
+impl WindowedFit {
+    /// No arrivals so far. With windows of no length there are none.
+    #[must_use]
+    pub fn new(window: Nanoseconds) -> Self {
+        let (fits, start, requests) = (Vec::new(), Nanoseconds::ZERO, 0);
+        Self { window, fits, start, requests, last: None, gaps: GapSums::default() }
+    }
+
+    /// Counts an arrival that is not before the one before.
+    pub fn add(&mut self, time: Nanoseconds) {
+        if self.window == Nanoseconds::ZERO {
+            return;
+        }
+        while self.start < time && self.start.saturating_add(self.window) <= time {
+            self.close();
+        }
+        if let Some(last) = self.last.replace(time) {
+            self.gaps.add(time.saturating_sub(last).as_seconds());
+        }
+        self.requests += 1;
+    }
+
+    fn close(&mut self) {
+        let (start_s, requests) = (self.start.as_seconds(), self.requests);
+        self.fits.push(WindowFit { start_s, requests, fit: self.gaps.fit() });
+        self.start = self.start.saturating_add(self.window);
+        (self.requests, self.last, self.gaps) = (0, None, GapSums::default());
+    }
+
+    /// The windows of a trace of the given length.
+    #[must_use]
+    pub fn finish(mut self, length: Nanoseconds) -> Vec<WindowFit> {
+        while self.window > Nanoseconds::ZERO && self.start < length {
+            self.close();
+        }
+        self.fits
+    }
+}

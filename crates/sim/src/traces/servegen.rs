@@ -1,0 +1,99 @@
+//! ServeGen: what is known of a client in each window of ten minutes.
+
+use super::format::Reading;
+use super::keys::Keys;
+use super::sorter::Sorter;
+use super::source::Source;
+use super::{ImportError, rescale};
+use crate::arrivals::{ArrivalProcess, GammaArrivals, WeibullArrivals};
+use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+
+/// Reads rows of window start (s), rate, CV, distribution, shape and scale, without a header, and returns start and
+/// length of the trace in seconds.
+///
+/// The columns `rate` and `shape` are used; the CV follows from the shape, and `scale` does not agree with the other
+/// two. Windows without a distribution have no requests that could be told apart, and give
+/// none here. A CV that the distributions of this program do not reach (Weibull's ends at 10.4; a few windows of
+/// the published data go beyond) becomes the nearest that they do.
+pub(super) fn read_windows(
+    file: &mut Source,
+    reading: &Reading,
+    keys: &mut Keys,
+    arrivals: &mut Sorter,
+) -> Result<(f64, f64), ImportError> {
+    let mut rows = Vec::new();
+    while let Some(line) = file.next_line()? {
+        let fields = file.fields(line, 6)?;
+        let start = file.number(&fields[0], line)?;
+        let rate = file.number(&fields[1], line)?;
+        if rate < 0.0 {
+            return Err(file.wrong(line, format!("the rate must be 0 or more, not {rate}")));
+        }
+        let rate = rate * reading.rate_scale;
+        let cv = match fields[3].as_ref() {
+            "" => None,
+            distribution => {
+                let shape = file.number(&fields[4], line)?;
+                if shape <= 0.0 {
+                    let what = format!("the shape must be above 0, not {shape}");
+                    return Err(file.wrong(line, what));
+                }
+                let cv = match distribution {
+                    "Gamma" => 1.0 / shape.sqrt(),
+                    "Weibull" => weibull_cv(shape),
+                    other => {
+                        let what = format!("distribution {other:?} is neither Gamma nor Weibull");
+                        return Err(file.wrong(line, what));
+                    }
+                };
+                Some((cv, distribution == "Weibull"))
+            }
+        };
+        rows.push((start, rate, cv, line));
+    }
+    let key = keys.position("all");
+    let mut random = rescale::random(reading.seed, "servegen");
+    // The last window is as long as the one before.
+    let mut length = 600.0;
+    let first = rows.first().map_or(0.0, |row| row.0);
+    for (i, &(start, rate, drawn, line)) in rows.iter().enumerate() {
+        if let Some(next) = rows.get(i + 1) {
+            length = next.0 - start;
+        }
+        if length <= 0.0 {
+            let line = line + 1;
+            return Err(ImportError::OutOfOrder {
+                path: file.path().to_owned(),
+                line,
+                back_s: -length,
+            });
+        }
+        let Some((cv, is_weibull)) = drawn else { continue };
+        let Ok(rate) = RequestsPerSecond::new(rate) else { continue };
+        let cv = reading.cv.unwrap_or(cv);
+        if rate.get() <= 0.0 {
+            continue;
+        }
+        let end = Nanoseconds::from_f64(length * 1e9);
+        let stream = rescale::split(&mut random);
+        let cv = cv.clamp(0.01, if is_weibull { 10.4 } else { 100.0 });
+        let process: Option<Box<dyn ArrivalProcess>> = if is_weibull {
+            WeibullArrivals::new(rate, cv, end, stream).map(|process| Box::new(process) as _)
+        } else {
+            GammaArrivals::new(rate, cv, end, stream).map(|process| Box::new(process) as _)
+        };
+        let Some(mut process) = process else { continue };
+        while let Some(time) = process.next_arrival() {
+            arrivals.push(start + time.as_seconds(), key).map_err(ImportError::Unsorted)?;
+        }
+    }
+    let end = rows.last().map_or(0.0, |row| row.0 + length);
+    Ok((first, end - first))
+}
+
+/// The coefficient of variation of a Weibull distribution.
+fn weibull_cv(shape: f64) -> f64 {
+    let inverse = 1.0 / shape;
+    let log = libm::lgamma(1.0 + 2.0 * inverse) - 2.0 * libm::lgamma(1.0 + inverse);
+    libm::expm1(log).max(0.0).sqrt()
+}

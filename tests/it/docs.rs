@@ -1,0 +1,231 @@
+//! The documents say what is so: what the README shows of a command is what the command prints, and links lead
+//! somewhere.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use crate::common::igniter;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The blocks of a document that are fenced as one language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    text.split(&open).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// A line without how wide its columns are, and without the time that a plan took: it differs from run to run.
+fn words(line: &str) -> String {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    if matches!(words.last(), Some(&"ms" | &"s")) {
+        words.truncate(words.len() - 2);
+    }
+    words.join(" ")
+}
+
+/// Fails on a line that is shown but not printed; `…` stands for any.
+fn assert_shown(shown: &str, printed: &str, command: &str) {
+    let printed: BTreeSet<String> = printed.lines().map(words).collect();
+    for line in shown.lines().map(words).filter(|line| !line.is_empty() && line != "…") {
+        assert!(printed.contains(&line), "`{command}` does not print:\n{line}\nbut:\n{printed:#?}");
+    }
+}
+
+/// Commands with what is shown of their output.
+fn transcripts(block: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in block.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            let command = command.split('#').next().unwrap().trim();
+            found.push((command.to_owned(), String::new()));
+        } else if let Some((_, shown)) = found.last_mut() {
+            *shown += line;
+            *shown += "\n";
+        }
+    }
+    found
+}
+
+#[test]
+fn the_readme_shows_what_commands_print() {
+    let run = check_transcripts(&readme());
+    assert!(run >= 5, "{run} commands");
+}
+
+#[test]
+fn the_other_documents_show_what_commands_print() {
+    let mut run = 0;
+    for path in documents().iter().filter(|path| path.parent() == Some(&root().join("docs"))) {
+        run += check_transcripts(&fs::read_to_string(path).unwrap());
+    }
+    assert!(run >= 8, "{run} commands");
+}
+
+/// Runs the commands of a document that need nothing else; how many these are.
+fn check_transcripts(document: &str) -> usize {
+    let mut run = 0;
+    for (command, shown) in blocks(document, "text").iter().flat_map(|block| transcripts(block)) {
+        // Measurements that do not come with the project, servers, and a file that the next test writes.
+        let elsewhere = ["tables", "validate", "mine.toml"];
+        let Some(arguments) = command.strip_prefix("igniter ") else { continue };
+        if elsewhere.iter().any(|word| arguments.contains(word)) {
+            continue;
+        }
+        let output = igniter().args(arguments.split_whitespace()).output().unwrap();
+        assert_shown(&shown, &String::from_utf8(output.stdout).unwrap(), &command);
+        run += 1;
+    }
+    run
+}
+
+#[test]
+fn the_first_command_of_the_readme_prints_what_stands_below_it() {
+    let blocks = blocks(&readme(), "text");
+    let shown = blocks.iter().find(|block| block.contains("report   results/paper-12")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let output = igniter()
+        .args(["compare", "scenarios/paper-12.toml", "-o"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed = printed.replace(out.path().to_str().unwrap(), "results/paper-12");
+    assert_shown(shown, &printed, "igniter compare scenarios/paper-12.toml -o results/paper-12");
+}
+
+#[test]
+fn the_scenario_of_the_readme_works_and_its_mistakes_are_reported_as_shown() {
+    let scenario = blocks(&readme(), "toml")[0].clone();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    fs::write(&file, &scenario).unwrap();
+    igniter().current_dir(dir.path()).args(["check", "mine.toml"]).assert().success();
+    let wrong =
+        scenario.replace("slo_ms = 10\n", "slo = 10\n").replace("rate_rps = 1200", "rate_rps = 0");
+    fs::write(&file, wrong).unwrap();
+    let output = igniter().current_dir(dir.path()).args(["compare", "mine.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let all = blocks(&readme(), "text");
+    let (_, shown) = all
+        .iter()
+        .flat_map(|block| transcripts(block))
+        .find(|(command, _)| command == "igniter compare mine.toml")
+        .unwrap();
+    assert_shown(&shown, &String::from_utf8(output.stderr).unwrap(), "igniter compare mine.toml");
+}
+
+#[test]
+fn the_scenario_of_the_tutorial_works() {
+    let tutorial = fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("mine.toml"), &blocks(&tutorial, "toml")[0]).unwrap();
+    let strategies = "igniter,ffd,gpulets,gslice,optimal";
+    assert!(tutorial.contains(strategies));
+    igniter()
+        .current_dir(dir.path())
+        .args(["compare", "mine.toml", "--strategies", strategies, "-o", "out/mine"])
+        .assert()
+        .success();
+    igniter()
+        .current_dir(dir.path())
+        .args(["report", "out/mine", "-o", "mine.html"])
+        .assert()
+        .success();
+}
+
+/// Documents for people: those of the root, of `docs`, and of the folders of results and scenarios.
+fn documents() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let folders =
+        ["", "docs", "scenarios", "traces", "results/paper", "results/paper-12", "results/bursts"];
+    for folder in folders {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 15, "{found:?}");
+    found
+}
+
+/// The targets of links and pictures, code left out.
+fn targets(text: &str) -> Vec<String> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced {
+            continue;
+        }
+        // What stands between an even number of backquotes and the next is text; `[a](b)` in code is none.
+        let plain: Vec<&str> = line.split("](").skip(1).collect();
+        found.extend(plain.iter().filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
+    }
+    found
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn has_anchor(document: &Path, wanted: &str) -> bool {
+    let text = fs::read_to_string(document).unwrap();
+    text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == wanted)
+}
+
+#[test]
+fn every_link_and_picture_of_the_documents_leads_somewhere() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in targets(&text) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            checked += 1;
+            let (file, section) = target.split_once('#').unwrap_or((&target, ""));
+            let path = if file.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(file)
+            };
+            let found = path.exists() && (section.is_empty() || has_anchor(&path, section));
+            if !found {
+                wrong.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(checked > 60, "{checked} links");
+}
+
+#[test]
+fn the_citation_has_what_readers_of_it_need() {
+    let text = fs::read_to_string(root().join("CITATION.cff")).unwrap();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key}:")));
+        line.unwrap_or_else(|| panic!("no {key}")).trim().trim_matches('"').to_owned()
+    };
+    assert_eq!(value("cff-version"), "1.2.0");
+    assert_eq!(value("version"), env!("CARGO_PKG_VERSION"));
+    assert!(value("title").starts_with("igniter"));
+    for key in ["message", "authors", "license"] {
+        let _ = value(key);
+    }
+}
