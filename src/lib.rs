@@ -18,7 +18,8 @@
 //! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
 //! 7. [`results`] keeps tables and how they were made; [`figures`] draws figures from the tables, [`page`]
 //!    makes one HTML page of a folder of them.
-//! 8. [`run`] wires one study, [`sweep`] an ordered grid of them, [`reproduce`] the evaluation of the
+//! 8. [`deploy`] writes files that start the servers of a plan.
+//! 9. [`run`] wires one study, [`sweep`] an ordered grid of them, [`reproduce`] the evaluation of the
 //!    paper; [`cli`] is the command line. [`stats`] holds plain numerics.
 //!
 //! # Example
@@ -48,6 +49,7 @@ pub use igniter_sim::{arrivals, metrics, traces};
 
 pub mod accuracy;
 pub mod cli;
+pub mod deploy;
 pub mod page;
 pub mod reproduce;
 pub mod run;

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::args::CompareArgs;
 use super::output;
-use super::plan::study;
+use super::plan::planned_study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
@@ -13,7 +13,8 @@ use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let strategies = Planner::list(&args.strategies, &args.refine)?;
-    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
+    let quiet = args.print.quiet;
+    let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
     let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {
@@ -30,8 +31,18 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             })
             .collect::<Result<Vec<_>, _>>()
     })??;
+    let mut results = results;
+    if let Some(plan) = given {
+        let arrivals = args.output.is_some();
+        let logging = Logging { arrivals, ..Logging::default() };
+        let simulated = in_pool(args.threads, || study.simulate_logged(&plan, logging))??;
+        let (_, files) = args.scenario.files();
+        files.iter().try_for_each(|path| folder.note_input(path))?;
+        results.insert(0, (simulated.0, 0.0));
+    }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
-    for (strategy, seconds) in strategies.iter().zip(&seconds) {
+    let made = &seconds[seconds.len() - strategies.len()..];
+    for (strategy, seconds) in strategies.iter().zip(made) {
         folder.note_planning(strategy.name(), *seconds);
     }
     let comparison = study.comparison(results);

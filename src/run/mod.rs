@@ -1,6 +1,7 @@
 //! Wires the stages: a scenario and a predictor make a [`Study`], which plans and simulates.
 
 mod arrivals;
+mod artifact;
 mod error;
 mod kind;
 mod overrides;
@@ -11,6 +12,7 @@ mod source;
 mod sources;
 mod study;
 
+pub use artifact::{ArtifactStudy, scenario_of};
 pub use error::RunError;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};

@@ -6,7 +6,7 @@ use super::{Overrides, RunError, Sources, solo};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
-    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan,
+    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan, read_plans,
 };
 use crate::predictor::Predictor;
 use crate::results::{
@@ -312,6 +312,16 @@ impl Study {
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
     pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
         let plan = read_plan(path, &self.kinds(), &self.workloads)?;
+        self.legal(&plan)?;
+        Ok(plan)
+    }
+
+    /// As [`Study::read_plan`], of several files of the artifact's format too.
+    ///
+    /// # Errors
+    /// As [`Study::read_plan`].
+    pub fn read_plans(&self, paths: &[PathBuf]) -> Result<Plan, RunError> {
+        let plan = read_plans(paths, &self.kinds(), &self.workloads)?;
         self.legal(&plan)?;
         Ok(plan)
     }

@@ -120,12 +120,12 @@ pub fn main() -> ExitCode {
         Err(error) if life::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
-                eprintln!("validate: {error:#}");
+                eprintln!("validate: {}", output::in_words(&error));
             }
             ExitCode::from(life::INTERRUPTED_CODE)
         }
         Err(error) => {
-            eprintln!("validate: {error:#}");
+            eprintln!("validate: {}", output::in_words(&error));
             ExitCode::from(2)
         }
     }

@@ -1,7 +1,7 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
+use super::output::{Progress, in_words, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
 use crate::profile::{
@@ -137,7 +137,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         (Ok(assembled), Ok(())) => assembled,
         // The profile is made of what is there all the same.
         (Ok(assembled), Err(error)) => {
-            eprintln!("validate: {error:#}");
+            eprintln!("validate: {}", in_words(&error));
             assembled
         }
         (Err(_), Err(error)) => return Err(error),
@@ -265,7 +265,7 @@ fn measure(
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    eprintln!("validate: {}: {error:#}", described(run, base));
+                    eprintln!("validate: {}: {}", described(run, base), in_words(&error));
                     failed.push(run.clone());
                     return Ok(());
                 }

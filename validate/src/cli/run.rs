@@ -85,7 +85,7 @@ const SEGMENTATION_FAULT: &str = "exit status: 139";
 
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
-    check_servable(&study).with_context(|| args.planned.scenario.display().to_string())?;
+    check_servable(&study).with_context(|| args.planned.name())?;
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());

@@ -4,7 +4,7 @@ use crate::client::{
     Answer, HttpClient, HttpOptions, InferClient, ModelInfo, RequestTemplate, Server, SharedMemory,
     Tag,
 };
-use crate::data::{Sample, Shapes, output_bytes, random_sample, read_samples};
+use crate::data::{Sample, Shapes, each_sample, output_bytes, random_sample, read_samples};
 use crate::guard::shared_memory_prefix;
 use crate::launch::{Endpoint, plain};
 use crate::measure::ServerStatistics;
@@ -226,7 +226,6 @@ impl Member {
     ) -> anyhow::Result<Self> {
         let server = Server::new(&endpoint.url);
         let model = server.model(&endpoint.served_as)?;
-        let samples = samples(&model, options)?;
         let host = endpoint.url.trim_start_matches("http://").trim_end_matches('/');
         let (memory, templates) = if options.shared_memory {
             let name = format!(
@@ -234,14 +233,21 @@ impl Member {
                 shared_memory_prefix(std::process::id()),
                 plain(endpoint.workload.as_str())
             );
+            let samples = samples(&model, options)?;
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =
                 SharedMemory::register(&server, host, &model, &name, &samples, &outputs)?;
             (Some(memory), templates)
         } else {
-            let template =
-                |s: &Sample| RequestTemplate::inline(host, &model, &s.tensors, &s.shapes);
-            (None, samples.iter().map(template).collect())
+            let mut templates = Vec::new();
+            let mut add = |s: Sample| {
+                templates.push(RequestTemplate::inline(host, &model, &s.tensors, &s.shapes));
+            };
+            match &options.input {
+                Some(file) => each_sample(file, &model, &mut add)?,
+                None => samples(&model, options)?.into_iter().for_each(&mut add),
+            }
+            (None, templates)
         };
         let (sender, answers) = channel();
         let client = HttpClient::open(runtime, &endpoint.url, templates, options.http, sender)?;
