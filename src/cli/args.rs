@@ -239,7 +239,7 @@ pub(super) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReproduceArgs {
-    /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
+    /// accuracy, experiments, published, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
     /// uncertainty or overhead [default: all but overhead, whose times differ from run to run]
     #[arg(value_name = "FIGURE")]
     pub figures: Vec<String>,

@@ -9,6 +9,7 @@ mod accuracy;
 mod context;
 mod control;
 mod planning;
+mod published;
 mod serving;
 mod uncertainty;
 mod workloads;
@@ -88,9 +89,10 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 14] = [
+const ENTRIES: [Entry; 15] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
+    Entry { name: "published", make: published::published, usual: true },
     Entry { name: "plans", make: planning::plans, usual: true },
     Entry { name: "slo", make: serving::slo, usual: true },
     Entry { name: "cost", make: planning::cost, usual: true },

@@ -2,7 +2,7 @@
 
 use super::{Overrides, RunError, Study};
 use crate::domain::Plan;
-use crate::plan::{PlanError, artifact_entries, artifact_text};
+use crate::plan::{PlanError, artifact_entries, artifact_text, parse_igniter_plan};
 use crate::scenario::Scenario;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,19 @@ impl ArtifactStudy {
         let plan = study.read_plans(paths)?;
         Ok(Self { study, plan, assumptions })
     }
+
+    /// The same of the text of plan files, one after the other.
+    ///
+    /// # Errors
+    /// As [`ArtifactStudy::read`].
+    pub fn of_text(text: &str, name: &str, overrides: &Overrides) -> Result<Self, RunError> {
+        let path = Path::new(name);
+        let (scenario, assumptions) = scenario_of_text(text, path, overrides.profile.as_deref())?;
+        let study = Study::new(scenario, overrides)?;
+        let plan = parse_igniter_plan(text, study.kind(), study.workloads())
+            .map_err(|message| PlanError::File { path: path.to_owned(), message })?;
+        Ok(Self { study, plan, assumptions })
+    }
 }
 
 /// The scenario that plan files mean, and what was assumed for it.
@@ -50,9 +63,17 @@ pub fn scenario_of(
         text.push('\n');
     }
     let first = paths.first().cloned().unwrap_or_default();
-    let wrong = |message: String| PlanError::File { path: first.clone(), message };
-    let gpus = artifact_entries(&text).map_err(wrong)?;
-    let toml = scenario_text(&gpus, &first, profile);
+    scenario_of_text(&text, &first, profile)
+}
+
+fn scenario_of_text(
+    text: &str,
+    first: &Path,
+    profile: Option<&str>,
+) -> Result<(Scenario, Vec<String>), RunError> {
+    let wrong = |message: String| PlanError::File { path: first.to_owned(), message };
+    let gpus = artifact_entries(text).map_err(wrong)?;
+    let toml = scenario_text(&gpus, first, profile);
     let scenario = Scenario::parse(&toml, Path::new("the scenario of the plan"))?;
     let shipped = profile.is_none().then(|| {
         format!("the GPUs are of the shipped kind {DEFAULT_KIND}, {DEFAULT_PRICE} $/h each; --profile names another")

@@ -12,6 +12,7 @@ mod data;
 mod doctor;
 mod facts;
 mod launch;
+mod models;
 mod output;
 mod planned;
 mod profile;
@@ -44,6 +45,8 @@ enum Command {
     Profile(Box<profile::ProfileCommand>),
     /// Make inputs for requests from a folder of images
     Data(data::DataCommand),
+    /// Export the artifact's models to ONNX or TensorRT, in a repository for Triton
+    Models(models::ModelsCommand),
     /// Say what this machine lacks for validation, and how to mend it
     Doctor(doctor::DoctorCommand),
     /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
@@ -151,6 +154,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } | Command::KeepFolder { .. } => unreachable!("they were run before"),
     }
