@@ -239,8 +239,9 @@ pub(super) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReproduceArgs {
-    /// accuracy, experiments, published, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
-    /// uncertainty or overhead [default: all but overhead, whose times differ from run to run]
+    /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
+    /// uncertainty, published or overhead [default: all but published (the artifact's measurements) and overhead (times
+    /// that differ from run to run)]
     #[arg(value_name = "FIGURE")]
     pub figures: Vec<String>,
     /// Write figures and their numbers to this folder; those of other figures that it holds stay when

@@ -59,9 +59,12 @@ impl PlannedScenarioArgs {
     /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
     /// grammar, and known by its name.
     pub(super) fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+        let is_scenario =
+            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
         match (&self.scenario, self.plan.split_last()) {
-            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => (Some(last), plans),
+            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
+                (Some(last), plans)
+            }
             (scenario, _) => (scenario.as_deref(), &self.plan),
         }
     }

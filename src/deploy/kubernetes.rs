@@ -111,7 +111,8 @@ fn deployment(name: &str, gpu: usize, own: &[(usize, &Server<'_>)]) -> Value {
 /// The MPS daemon, which has the pod's GPU; it runs beside the servers for as long as they do.
 fn daemon() -> Value {
     let start = "mkdir -p /mps/pipe /mps/log && exec nvidia-cuda-mps-control -f";
-    let ask = "echo get_default_active_thread_percentage | nvidia-cuda-mps-control | grep -q '[0-9]'";
+    let ask =
+        "echo get_default_active_thread_percentage | nvidia-cuda-mps-control | grep -q '[0-9]'";
     json!({
         "name": "mps",
         "image": IMAGE,

@@ -51,7 +51,10 @@ fn servers<'p>(plan: &'p Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Vec<S
         let units = kind.expect("a kind of the plan").units;
         let pct = placement.sm.to_percent(units).expect("shares of plans are not empty").get();
         let plain = plain(placement.workload.as_str());
-        let twice = servers.iter().filter(|server| server.name.starts_with(&format!("{plain}-gpu{gpu}"))).count();
+        let twice = servers
+            .iter()
+            .filter(|server| server.name.starts_with(&format!("{plain}-gpu{gpu}")))
+            .count();
         let again = if twice == 0 { String::new() } else { format!("-{twice}") };
         servers.push(Server {
             gpu,
@@ -91,7 +94,8 @@ fn config(placement: &Placement, scenario: &Scenario) -> String {
     if !preferred.is_empty() {
         dynamic.push(format!("preferred_batch_size: [ {} ]", preferred.join(", ")));
     }
-    dynamic.push(format!("max_queue_delay_microseconds: {:.0}", batching.max_queue_delay.get() * 1e3));
+    dynamic
+        .push(format!("max_queue_delay_microseconds: {:.0}", batching.max_queue_delay.get() * 1e3));
     let timeout_us = batching.timeout.get() * 1e3;
     if batching.max_queue_size > 0 || timeout_us > 0.0 {
         let action = match batching.timeout_action {
@@ -136,6 +140,9 @@ mod tests {
         assert_eq!(plain("Vision/alex_net"), "vision-alex-net");
         assert_eq!(plain("__"), "w");
         assert_eq!(plain(&"x".repeat(80)).len(), 40);
-        assert_eq!((percentage(37.5), percentage(2400.0 / 132.0)), ("37.5".to_owned(), "18.182".to_owned()));
+        assert_eq!(
+            (percentage(37.5), percentage(2400.0 / 132.0)),
+            ("37.5".to_owned(), "18.182".to_owned())
+        );
     }
 }

@@ -92,7 +92,7 @@ struct Entry {
 const ENTRIES: [Entry; 15] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
-    Entry { name: "published", make: published::published, usual: true },
+    Entry { name: "published", make: published::published, usual: false },
     Entry { name: "plans", make: planning::plans, usual: true },
     Entry { name: "slo", make: serving::slo, usual: true },
     Entry { name: "cost", make: planning::cost, usual: true },

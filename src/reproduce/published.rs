@@ -39,9 +39,24 @@ const SETTINGS: [Setting; 2] = [
         plan: r#"{"models": ["alexnet_dynamic", "resnet50_dynamic", "ssd_dynamic"], "rates": [1200, 600, 50],
             "slos": [5, 15, 20], "resources": [30, 45, 15], "batches": [6, 9, 1]}"#,
         measured: [
-            Published { model: "alexnet", gpu_ms: 3.027, average_ms: Some(4.216), violations_pct: 0.15 },
-            Published { model: "resnet50", gpu_ms: 13.999, average_ms: Some(16.078), violations_pct: 1.44 },
-            Published { model: "ssd", gpu_ms: 17.954, average_ms: Some(19.178), violations_pct: 0.0 },
+            Published {
+                model: "alexnet",
+                gpu_ms: 3.027,
+                average_ms: Some(4.216),
+                violations_pct: 0.15,
+            },
+            Published {
+                model: "resnet50",
+                gpu_ms: 13.999,
+                average_ms: Some(16.078),
+                violations_pct: 1.44,
+            },
+            Published {
+                model: "ssd",
+                gpu_ms: 17.954,
+                average_ms: Some(19.178),
+                violations_pct: 0.0,
+            },
         ],
     },
 ];
@@ -59,16 +74,21 @@ pub(super) fn published(_: &Context) -> Result<Made, ReproduceError> {
         let members: Vec<Member> = placements
             .iter()
             .map(|placement| Member {
-                model: predictor.model_id(&placement.model).expect("the profile has the artifact's models"),
+                model: predictor
+                    .model_id(&placement.model)
+                    .expect("the profile has the artifact's models"),
                 batch: placement.batch,
                 sm: placement.sm.to_percent(study.kind().units).expect("it has a share"),
             })
             .collect();
         let predicted = predictor.predict(&members).members;
-        for ((placement, predicted), measured) in placements.iter().zip(predicted).zip(&setting.measured) {
+        for ((placement, predicted), measured) in
+            placements.iter().zip(predicted).zip(&setting.measured)
+        {
             let simulated = result.workloads.iter().find(|w| w.workload == placement.workload);
             let share = placement.sm.to_percent(study.kind().units).expect("it has a share");
-            let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let optional =
+                |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let exec_ms = simulated.and_then(|w| w.exec_ms);
             rows.push(vec![
                 setting.name.to_owned(),

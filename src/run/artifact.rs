@@ -98,14 +98,23 @@ fn scenario_text(
     profile: Option<&str>,
 ) -> String {
     let name = first.file_stem().unwrap_or_default().to_string_lossy();
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .collect();
     let mut text = format!(
         "version = 1\nname = \"{plain}\"\nseed = 1\nduration_s = 40\nwarmup_s = 10\ncooldown_s = 10\n\n"
     );
     // Where a profile is named, it decides about the kind.
-    let price = if profile.is_none() { format!("price_per_hour = {DEFAULT_PRICE}\n") } else { String::new() };
-    let _ = write!(text, "[[gpu]]\nkind = \"{DEFAULT_KIND}\"\n{price}\n[batching]\nmax_queue_delay_ms = 100\n");
+    let price = if profile.is_none() {
+        format!("price_per_hour = {DEFAULT_PRICE}\n")
+    } else {
+        String::new()
+    };
+    let _ = write!(
+        text,
+        "[[gpu]]\nkind = \"{DEFAULT_KIND}\"\n{price}\n[batching]\nmax_queue_delay_ms = 100\n"
+    );
     for (number, entry) in (1..).zip(gpus.iter().flatten()) {
         let _ = write!(
             text,

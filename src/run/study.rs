@@ -6,7 +6,8 @@ use super::{Overrides, RunError, Sources, solo};
 use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload};
 use crate::metrics::{GpuCollector, Window, summarise};
 use crate::plan::{
-    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan, read_plans,
+    KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, plan_on_kinds, read_plan,
+    read_plans,
 };
 use crate::predictor::Predictor;
 use crate::results::{

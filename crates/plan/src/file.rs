@@ -300,13 +300,16 @@ pub fn read_plans(
         if !is_artifact_plan(path) {
             return Err(PlanError::File {
                 path: path.clone(),
-                message: "is no plan of the iGniter artifact, of which alone several files make one plan".to_owned(),
+                message:
+                    "is no plan of the iGniter artifact, of which alone several files make one plan"
+                        .to_owned(),
             });
         }
         text += &artifact_text(path)?;
         text.push('\n');
     }
-    let error = |message| PlanError::File { path: paths.first().cloned().unwrap_or_default(), message };
+    let error =
+        |message| PlanError::File { path: paths.first().cloned().unwrap_or_default(), message };
     of_igniter(&text, kinds.first().copied(), workloads).map_err(error)
 }
 

@@ -276,7 +276,8 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
             .any(|extension| name.strip_suffix(extension).is_some_and(|rest| rest.ends_with('.')));
         // Records of a run on real servers that did not end.
         let partial = name == "partial" || name.starts_with("partial-");
-        let sweep = partial || name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
+        let sweep =
+            partial || name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
         let named = name == "figures" || (table && known_stem(name));
         sweep || staging(name) || (killed && named)
     };

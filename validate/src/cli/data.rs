@@ -77,7 +77,10 @@ pub(super) fn run(args: &DataCommand) -> anyhow::Result<Outcome> {
             text += &format!("; {} more were left out (--count)", done.beyond);
         }
         if done.others > 0 {
-            text += &format!("; {} of other formats (.webp, .gif, …) were left out: convert them", done.others);
+            text += &format!(
+                "; {} of other formats (.webp, .gif, …) were left out: convert them",
+                done.others
+            );
         }
         super::output::print(&text)?;
     }

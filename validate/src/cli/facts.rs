@@ -59,11 +59,15 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     for (_, error) in &inventory.silent {
         eprintln!("validate: {error}; it is left out");
     }
-    let [list, order] = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
-    let shown = visible(&inventory, list.as_deref(), order.as_deref()).map_err(anyhow::Error::msg)?;
+    let [list, order] =
+        ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
+    let shown =
+        visible(&inventory, list.as_deref(), order.as_deref()).map_err(anyhow::Error::msg)?;
     let asked = |choice: &&Choice| match &args.gpu {
         None => true,
-        Some(asked) => choice.gpu.index.to_string() == *asked || choice.uuid().starts_with(asked.as_str()),
+        Some(asked) => {
+            choice.gpu.index.to_string() == *asked || choice.uuid().starts_with(asked.as_str())
+        }
     };
     let Some(choice) = shown.iter().find(asked) else {
         let asked = args.gpu.as_deref().unwrap_or("at all");
@@ -106,8 +110,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     if args.partitions {
         let dir = scratch.path().join("static");
         fs::create_dir_all(&dir)?;
-        let daemon =
-            MpsDaemon::start(&guard, &device.uuid, &dir, scratch.path(), Sharing::Static)?;
+        let daemon = MpsDaemon::start(&guard, &device.uuid, &dir, scratch.path(), Sharing::Static)?;
         let table = daemon.table()?;
         let one = daemon.add_partition(&device.uuid, 1)?;
         step = Some(Step { sms: one.sms, units: table.chunks() });

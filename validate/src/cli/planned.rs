@@ -115,15 +115,20 @@ impl PlannedArgs {
     /// What messages call it.
     pub(super) fn name(&self) -> String {
         let (scenario, plans) = self.files();
-        scenario.or(plans.first().map(PathBuf::as_path)).map_or_else(String::new, |path| path.display().to_string())
+        scenario
+            .or(plans.first().map(PathBuf::as_path))
+            .map_or_else(String::new, |path| path.display().to_string())
     }
 
     /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
     /// grammar, and known by its name.
     fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+        let is_scenario =
+            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
         match (&self.scenario, self.plan.split_last()) {
-            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => (Some(last), plans),
+            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
+                (Some(last), plans)
+            }
             (scenario, _) => (scenario.as_deref(), &self.plan),
         }
     }

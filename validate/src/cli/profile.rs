@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::output::{Progress, in_words, print, warn_of_cpu, warn_of_left_out, write_whole};
+use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
 use crate::profile::{
@@ -79,6 +80,10 @@ pub(super) struct ProfileCommand {
     /// keep a GPU busy
     #[arg(long)]
     shared_memory: bool,
+    /// Sizes of a model's input that it leaves open, without the batch, as perf_analyzer has it: X:3,224,224; can be given
+    /// again
+    #[arg(long, value_name = "INPUT:SIZES")]
+    shape: Vec<String>,
     /// The folder of the profile; a campaign that was interrupted goes on where it was
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -232,11 +237,18 @@ fn measure(
     let time_for = |seconds: f64| {
         limit.is_none_or(|limit| (began.elapsed() + Duration::from_secs_f64(seconds)) < limit)
     };
+    let mut shapes = Shapes::new();
+    for given in &args.shape {
+        let (_, input, sizes) =
+            parse_shape(given).map_err(|error| anyhow::anyhow!("--shape {error}"))?;
+        shapes.insert(input, sizes);
+    }
     let options = BenchOptions {
         profile: &args.from,
         predictor: args.predictor.as_deref(),
         launch: &args.launch,
         devices,
+        shapes: &shapes,
         shared_memory: args.shared_memory,
         logs: &args.output.join("logs"),
     };

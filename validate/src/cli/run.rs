@@ -120,15 +120,14 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
         devices: &devices,
         launcher,
     };
-    let measured =
-        session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
+    let measured = session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
     let measured = measured.map_err(keep)?;
     let Measurement { mut info, record, names, traces, samples_csv } = measured;
     info.warnings.extend(devices.on_cpu.clone().map(|reason| Warning::OnCpu { reason }));
 
     progress.at("writing records");
     manifest.stop();
-    let mut write = || -> Result<(), OutputError> {
+    let write = || -> Result<(), OutputError> {
         keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;
         if let Some(text) = samples_csv {
             dir.write("gpus.csv", |file| file.write_all(text.as_bytes()))?;
@@ -175,7 +174,8 @@ fn kept_otherwise(
     }
     let described = journal.folder().to_owned();
     let describe = |to: &Path| {
-        for name in [RunFolder::SCENARIO, RunFolder::PLAN, RunFolder::COEFFICIENTS, RunFolder::INFO] {
+        for name in [RunFolder::SCENARIO, RunFolder::PLAN, RunFolder::COEFFICIENTS, RunFolder::INFO]
+        {
             std::fs::copy(described.join(name), to.join(name))?;
         }
         Ok(())
@@ -188,7 +188,8 @@ fn kept_otherwise(
             "the results cannot be written there; the records of all requests are in {}",
             folder.display()
         )),
-        None => error.context("neither the results nor the records of the requests can be written anywhere"),
+        None => error
+            .context("neither the results nor the records of the requests can be written anywhere"),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::output::Progress;
 use super::run::RunCommand;
 use crate::client::{HttpOptions, InferClient, most_connections};
-use crate::data::{Shapes, parse_shape};
 use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
+use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{
     Deployment, Device, Devices, Endpoint, InstanceReport, ModelSource, ServerSpec, Sharing, Where,
@@ -96,7 +96,7 @@ impl Session<'_> {
                     Err(error) => lost.push(Warning::SamplesLost { reason: error.to_string() }),
                 }
             }
-            Ok(())
+            anyhow::Ok(())
         };
         let mut must_end = || {
             if life::interrupted() {
@@ -169,7 +169,7 @@ impl Session<'_> {
         &self,
         server: Option<String>,
         loads: &[Load],
-        mut probe: Option<&mut dyn GpuProbe>,
+        mut probe: Option<&mut (dyn GpuProbe + 'static)>,
     ) -> RunInfo {
         let runs = loads.iter().map(|load| WorkloadRun {
             planned: load.measured.len() as u64,
@@ -302,7 +302,8 @@ impl Session<'_> {
             largest: own().map(|spec| spec.max_batch().get()).collect(),
             delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
             instances: batching.map_or(1, |batching| batching.instances),
-            policy: batching.is_some_and(|b| b.max_queue_size > 0 || b.timeout > Milliseconds::ZERO),
+            policy: batching
+                .is_some_and(|b| b.max_queue_size > 0 || b.timeout > Milliseconds::ZERO),
         }
     }
 
@@ -412,21 +413,29 @@ fn instances(target: &Target) -> Vec<InstanceReport> {
 fn other_gpus(study: &Study, gpus: &[GpuRecord]) -> Vec<Warning> {
     let kind = study.kind();
     let differs = |record: &&GpuRecord| {
-        let plain = |text: &str| text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let plain =
+            |text: &str| text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
         let name = plain(&record.facts.name);
         if name.contains(&plain(kind.name.as_str())) {
             return false;
         }
         let clock = record.facts.max_sm_clock_mhz.map(f64::from);
-        let same_clock = clock.is_none_or(|clock| (clock / kind.max_clock.get() - 1.0).abs() < 0.02);
+        let same_clock =
+            clock.is_none_or(|clock| (clock / kind.max_clock.get() - 1.0).abs() < 0.02);
         let units = kind.units.get();
-        let same_sms = record.facts.sms.is_some_and(|sms| sms / units * units == sms || sms / 2 == units);
+        let same_sms =
+            record.facts.sms.is_some_and(|sms| sms / units * units == sms || sms / 2 == units);
         !(same_clock && same_sms)
     };
     let warn = |record: &GpuRecord| Warning::OtherGpu {
         gpu: record.gpu,
         found: record.facts.name.clone(),
-        expected: format!("{} ({} allocation units, {} MHz)", kind.name, kind.units.get(), kind.max_clock.get()),
+        expected: format!(
+            "{} ({} allocation units, {} MHz)",
+            kind.name,
+            kind.units.get(),
+            kind.max_clock.get()
+        ),
     };
     gpus.iter().filter(differs).map(warn).collect()
 }

@@ -174,7 +174,10 @@ impl RunFolder {
             std::fs::read_to_string(&file).map_err(|error| {
                 let partial = path.join(crate::run::PARTIAL);
                 let why = if partial.join(Self::REQUESTS).exists() {
-                    format!("{error}; the records of a run that did not end are in {}", partial.display())
+                    format!(
+                        "{error}; the records of a run that did not end are in {}",
+                        partial.display()
+                    )
                 } else {
                     error.to_string()
                 };

@@ -106,12 +106,15 @@ fn files_of(folder: &Path) -> Result<(Vec<PathBuf>, usize), ImageError> {
             let path = entry.map_err(failed)?.path();
             if path.is_dir() {
                 if depth == DEEPEST {
-                    return Err(failed(std::io::Error::other("folders in it are nested without end")));
+                    return Err(failed(std::io::Error::other(
+                        "folders in it are nested without end",
+                    )));
                 }
                 folders.push((path, depth + 1));
                 continue;
             }
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+            let extension =
+                path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
             if READ.contains(&extension.as_str()) {
                 files.push(path);
             } else if OTHER.contains(&extension.as_str()) {
@@ -147,7 +150,8 @@ pub fn write_images(
     };
     out.write_all(b"{\"data\":[").map_err(failed)?;
     for (i, path) in files.iter().enumerate() {
-        let image = read_image(path).map_err(|why| ImageError::Image { path: path.clone(), why })?;
+        let image =
+            read_image(path).map_err(|why| ImageError::Image { path: path.clone(), why })?;
         let tensor = STANDARD.encode(tensor(&sized(&image, options), options));
         let mut entry = serde_json::Map::new();
         let content = serde_json::json!({ "b64": tensor, "shape": shape });
@@ -165,7 +169,9 @@ fn read_image(path: &Path) -> Result<DynamicImage, String> {
     if is_cut_off(&bytes) {
         return Err("the file ends before the image does".to_owned());
     }
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| error.to_string())?;
+    let reader = ImageReader::new(Cursor::new(&bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
     let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
@@ -191,7 +197,9 @@ fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
     }
     // As torchvision: the smaller side gets the size, the other is cut off to whole pixels.
     let (from_width, from_height) = (u64::from(image.width()), u64::from(image.height()));
-    let long = |short: u32, long: u64, of: u64| u32::try_from(u64::from(short) * long / of.max(1)).unwrap_or(u32::MAX);
+    let long = |short: u32, long: u64, of: u64| {
+        u32::try_from(u64::from(short) * long / of.max(1)).unwrap_or(u32::MAX)
+    };
     let (to_width, to_height) = match options.resize {
         Some(short) if from_width <= from_height => (short, long(short, from_height, from_width)),
         Some(short) => (long(short, from_width, from_height), short),
@@ -201,7 +209,8 @@ fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
         }
         None => (long(height, from_width, from_height).max(width), height),
     };
-    let resized = image.resize_exact(to_width.max(width), to_height.max(height), FilterType::Triangle);
+    let resized =
+        image.resize_exact(to_width.max(width), to_height.max(height), FilterType::Triangle);
     // As Python rounds: halves to the even side.
     let middle = |all: u32, part: u32| {
         let spare = all - part;
@@ -346,21 +355,27 @@ mod tests {
         // Five columns of 0, 50, 100, 150 and 200, four rows.
         let columns = RgbImage::from_fn(5, 4, |x, _| Rgb([u8::try_from(50 * x).unwrap(); 3]));
         columns.save(root.path().join("a.png")).unwrap();
-        let row = |values: &[f32]| -> Vec<f32> { values[..12].iter().step_by(3).copied().collect() };
+        let row =
+            |values: &[f32]| -> Vec<f32> { values[..12].iter().step_by(3).copied().collect() };
         // One column too many: torchvision leaves out the last, for it rounds a half to the even side.
         let cut = row(&first(root.path(), &plain(Preprocess::Torchvision)));
         for (value, expected) in cut.iter().zip([0.0, 50.0, 100.0, 150.0]) {
             assert!((value * 255.0 - expected).abs() < 0.01, "{cut:?}");
         }
         let raw = row(&first(root.path(), &plain(Preprocess::Raw)));
-        assert!(raw[0] < 25.0 && raw[3] > 175.0 && raw[3] <= 255.0, "all five columns are in it: {raw:?}");
+        assert!(
+            raw[0] < 25.0 && raw[3] > 175.0 && raw[3] <= 255.0,
+            "all five columns are in it: {raw:?}"
+        );
     }
 
     #[test]
     fn a_picture_that_is_cut_off_is_named() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a.jpg");
-        RgbImage::from_fn(64, 64, |x, y| Rgb([u8::try_from(x * y % 256).unwrap(); 3])).save(&path).unwrap();
+        RgbImage::from_fn(64, 64, |x, y| Rgb([u8::try_from(x * y % 256).unwrap(); 3]))
+            .save(&path)
+            .unwrap();
         let options = plain(Preprocess::Raw);
         write_images(root.path(), &options, &mut Vec::new()).unwrap();
         let whole = std::fs::read(&path).unwrap();
@@ -374,11 +389,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a.jpg");
         // Dark above, bright below.
-        RgbImage::from_fn(64, 64, |_, y| Rgb([if y < 32 { 0 } else { 255 }; 3])).save(&path).unwrap();
+        RgbImage::from_fn(64, 64, |_, y| Rgb([if y < 32 { 0 } else { 255 }; 3]))
+            .save(&path)
+            .unwrap();
         let upright = first(root.path(), &plain(Preprocess::Raw));
         assert!(upright[0] < 10.0 && upright[47] > 245.0, "{upright:?}");
         // An EXIF block with the orientation 3: turned by half.
-        let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0".to_vec();
+        let mut exif =
+            b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0".to_vec();
         let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
         let jpeg = std::fs::read(&path).unwrap();
         let mut turned = vec![0xff, 0xd8, 0xff, 0xe1, length[0], length[1]];

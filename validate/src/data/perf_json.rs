@@ -4,7 +4,9 @@ use super::{Sample, element_size, unit_shape};
 use crate::client::{ModelInfo, Tensor};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -54,9 +56,8 @@ pub fn each_sample(
 ) -> Result<(), DataError> {
     let file = std::fs::File::open(path)
         .map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
-    read(std::io::BufReader::with_capacity(1 << 16, file), model, take).map_err(|(key, problem)| {
-        DataError::Wrong { path: path.to_owned(), key, problem }
-    })
+    read(std::io::BufReader::with_capacity(1 << 16, file), model, take)
+        .map_err(|(key, problem)| DataError::Wrong { path: path.to_owned(), key, problem })
 }
 
 /// Where, and what.

@@ -46,14 +46,21 @@ pub enum OpenShape {
 }
 
 /// The shape of one request for an input: what the model says, and what was given for what it leaves open.
-fn shape_of(model: &ModelInfo, input: &Tensor, shapes: Option<&Shapes>) -> Result<Vec<i64>, OpenShape> {
+fn shape_of(
+    model: &ModelInfo,
+    input: &Tensor,
+    shapes: Option<&Shapes>,
+) -> Result<Vec<i64>, OpenShape> {
     // Emulated models look at nothing: one element stands for any size.
     let Some(shapes) = shapes else { return Ok(unit_shape(input)) };
     let own = input.shape.get(1..).unwrap_or_default();
     let (name, shape) = (|| input.name.clone(), || own.to_vec());
     let Some(given) = shapes.get(&input.name) else {
         if own.iter().any(|&size| size < 0) {
-            let example: Vec<String> = own.iter().map(|&size| if size < 0 { "N".to_owned() } else { size.to_string() }).collect();
+            let example: Vec<String> = own
+                .iter()
+                .map(|&size| if size < 0 { "N".to_owned() } else { size.to_string() })
+                .collect();
             return Err(OpenShape::Open {
                 model: model.name.clone(),
                 input: name(),
@@ -63,7 +70,8 @@ fn shape_of(model: &ModelInfo, input: &Tensor, shapes: Option<&Shapes>) -> Resul
         }
         return Ok(unit_shape(input));
     };
-    let fits = given.len() == own.len() && own.iter().zip(given).all(|(own, given)| *own < 0 || own == given);
+    let fits = given.len() == own.len()
+        && own.iter().zip(given).all(|(own, given)| *own < 0 || own == given);
     if !fits {
         let (model, given) = (model.name.clone(), given.clone());
         return Err(OpenShape::Other { model, input: name(), shape: shape(), given });
@@ -83,8 +91,11 @@ pub fn random_sample(
 ) -> Result<Sample, OpenShape> {
     let name = WorkloadName::new(&model.name)?;
     let mut random = stream(seed, &name, Purpose::Service);
-    let shapes: Vec<Vec<i64>> =
-        model.inputs.iter().map(|input| shape_of(model, input, shapes)).collect::<Result<_, _>>()?;
+    let shapes: Vec<Vec<i64>> = model
+        .inputs
+        .iter()
+        .map(|input| shape_of(model, input, shapes))
+        .collect::<Result<_, _>>()?;
     let mut tensors = Vec::new();
     for (input, shape) in model.inputs.iter().zip(&shapes) {
         let elements = shape.iter().product::<i64>().max(0);
@@ -150,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_size_that_nobody_gave_is_asked_for() {
-        let input = Tensor { name: "X".to_owned(), datatype: "FP32".to_owned(), shape: vec![-1, -1, 3] };
+        let input =
+            Tensor { name: "X".to_owned(), datatype: "FP32".to_owned(), shape: vec![-1, -1, 3] };
         let model = ModelInfo { name: "m".to_owned(), inputs: vec![input], outputs: vec![] };
         let sample = |sizes: &[i64]| {
             let shapes = Shapes::from([("X".to_owned(), sizes.to_vec())]);

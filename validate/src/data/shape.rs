@@ -11,11 +11,15 @@ pub type Shapes = BTreeMap<String, Vec<i64>>;
 /// In words, when it is something else.
 pub fn parse_shape(text: &str) -> Result<(Option<String>, String, Vec<i64>), String> {
     let wrong = || {
-        format!("{text:?}: allowed: INPUT:SIZE,SIZE or WORKLOAD=INPUT:SIZE,SIZE, without the batch, such as IN:3,224,224")
+        format!(
+            "{text:?}: allowed: INPUT:SIZE,SIZE or WORKLOAD=INPUT:SIZE,SIZE, without the batch, such as IN:3,224,224"
+        )
     };
     let (name, sizes) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let sizes: Option<Vec<i64>> =
-        sizes.split(',').map(|size| size.trim().parse().ok().filter(|&size: &i64| size > 0)).collect();
+    let sizes: Option<Vec<i64>> = sizes
+        .split(',')
+        .map(|size| size.trim().parse().ok().filter(|&size: &i64| size > 0))
+        .collect();
     let sizes = sizes.ok_or_else(wrong)?;
     let (workload, input) = match name.split_once('=') {
         Some((workload, input)) => (Some(workload.to_owned()), input),

@@ -68,7 +68,8 @@ pub(super) fn check(
 
 /// What `CUDA_VISIBLE_DEVICES` leaves; returns the first GPU that would be used.
 fn check_visible(inventory: &Inventory, need: Need, checks: &mut Vec<Check>) -> Option<Device> {
-    let [list, order] = ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
+    let [list, order] =
+        ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
     let fix = "set it to the UUIDs of GPUs of this machine (`nvidia-smi -L`), or unset it";
     let chosen = match visible(inventory, list.as_deref(), order.as_deref()) {
         Ok(chosen) => chosen,

@@ -4,8 +4,8 @@ use super::{Check, Need, Patient, Status};
 use crate::client::{ControlError, Server};
 use crate::guard::Scratch;
 use crate::launch::{
-    Endpoint, Launcher, LocalLauncher, ModelSource, ServerOptions, ServerSpec, Sharing, Release, find_triton,
-    in_path, read_reports,
+    Endpoint, Launcher, LocalLauncher, ModelSource, Release, ServerOptions, ServerSpec, Sharing,
+    find_triton, in_path, read_reports,
 };
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::sim::BatchingSpec;

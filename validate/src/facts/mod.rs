@@ -12,7 +12,9 @@ mod tables;
 
 pub use base::base_profile;
 pub use fit::{TransferFit, fit_transfers};
-pub use probe::{FactsError, Overlap, Prober, ShareRow, Transfer, Trial, default_python, try_client};
+pub use probe::{
+    FactsError, Overlap, Prober, ShareRow, Transfer, Trial, default_python, try_client,
+};
 pub use steps::{Step, allocation_step};
 pub use tables::{share_table, transfer_table};
 
@@ -39,5 +41,7 @@ pub struct Facts {
 /// The last line of MPS's own log of its server in a folder, which says why clients are refused.
 fn probe_log(dir: &std::path::Path) -> String {
     let text = std::fs::read_to_string(dir.join("mps/server.log")).unwrap_or_default();
-    text.lines().rfind(|line| !line.trim().is_empty()).map_or_else(String::new, |line| format!("; server.log: {line}"))
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .map_or_else(String::new, |line| format!("; server.log: {line}"))
 }

@@ -285,7 +285,8 @@ pub fn try_client(
     // The first client makes the daemon start its server.
     let answer = ask(&client(&daemon, TRIED_PCT));
     let logged = || super::probe_log(dir);
-    let seen = answer.map_err(|error| format!("a client of it cannot use the GPU: {error}{}", logged()))?;
+    let seen = answer
+        .map_err(|error| format!("a client of it cannot use the GPU: {error}{}", logged()))?;
     let attached = daemon.say("get_server_list").is_ok_and(|list| !list.is_empty());
     let total = match device.sms {
         Some(total) => Some(total),

@@ -11,23 +11,19 @@ pub struct Step {
     pub units: u32,
 }
 
-/// The unit that the table shows: the most frequent difference between neighbouring numbers of SMs that were granted.
-/// `None` where the table shows fewer than three numbers.
+/// The unit that the table shows: what all numbers of SMs that were granted are multiples of, the whole GPU apart, which
+/// may have some more. It counts only where it was granted alone: a table that was asked in large steps shows no small ones.
 #[must_use]
 pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<Step> {
     let granted = |row: &ShareRow| row.touched.or(row.affinity).or(row.attribute);
-    let mut counts: Vec<u32> = rows.iter().filter_map(granted).filter(|&sms| sms > 0).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    if counts.len() < 3 {
-        return None;
-    }
-    let mut steps: Vec<u32> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    steps.sort_unstable();
-    let often = |step: &u32| steps.iter().filter(|other| *other == step).count();
-    // Of those that are equally frequent the smallest: a table may be asked in larger steps than there are.
-    let sms = steps.iter().copied().rev().max_by_key(|step| (often(step), u32::MAX - step))?;
-    Some(Step { sms, units: (total / sms).max(1) })
+    let counts = || rows.iter().filter_map(granted).filter(|&sms| sms > 0 && sms < total);
+    let sms = counts().reduce(common)?;
+    (counts().min() == Some(sms)).then(|| Step { sms, units: (total / sms).max(1) })
+}
+
+/// The greatest common divisor.
+fn common(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common(b, a % b) }
 }
 
 #[cfg(test)]
@@ -51,6 +47,10 @@ mod tests {
         // Eight at a time: 16 units and four SMs that only the whole GPU has.
         assert_eq!(allocation_step(&table(8, 132), 132), Some(Step { sms: 8, units: 16 }));
         assert_eq!(allocation_step(&table(1, 80), 80), Some(Step { sms: 1, units: 80 }));
-        assert_eq!(allocation_step(&table(2, 132)[98..], 132), None);
+        // A few percentages are enough if one of them is small.
+        let pairs = table(2, 132);
+        let few: Vec<ShareRow> = [0, 9, 24, 49, 99].map(|i| pairs[i].clone()).into();
+        assert_eq!(allocation_step(&few, 132), Some(Step { sms: 2, units: 66 }));
+        assert_eq!(allocation_step(&pairs[49..], 132), None);
     }
 }

@@ -38,7 +38,11 @@ pub fn visible(
     order: Option<&str>,
 ) -> Result<Vec<Choice>, String> {
     let all: Vec<Choice> = inventory.gpus.iter().flat_map(choices).collect();
-    let Some(list) = list else { return Ok(all) };
+    // Of none, none can be shown.
+    let Some(list) = list.filter(|_| !inventory.gpus.is_empty() || !inventory.silent.is_empty())
+    else {
+        return Ok(all);
+    };
     let mut chosen: Vec<Choice> = Vec::new();
     for entry in list.split(',').map(str::trim) {
         // The usual ways to hide all.
@@ -79,7 +83,8 @@ fn choices(gpu: &GpuFacts) -> Vec<Choice> {
 
 /// A UUID may be cut off, as long as it is still one GPU's.
 fn named(choice: &Choice, entry: &str) -> bool {
-    choice.uuid().starts_with(entry) || (entry.starts_with("GPU-") && choice.gpu.uuid.starts_with(entry))
+    choice.uuid().starts_with(entry)
+        || (entry.starts_with("GPU-") && choice.gpu.uuid.starts_with(entry))
 }
 
 /// The GPU that CUDA gives a number. By default CUDA counts the fastest first, which nobody but CUDA can tell of GPUs
@@ -148,7 +153,8 @@ mod tests {
     #[test]
     fn a_gpu_that_is_cut_is_its_slices_and_one_that_is_silent_hides_no_other() {
         let mut two = two();
-        let slice = |n: u32| MigDevice { uuid: format!("MIG-{n}"), sms: Some(16), memory_bytes: None };
+        let slice =
+            |n: u32| MigDevice { uuid: format!("MIG-{n}"), sms: Some(16), memory_bytes: None };
         two.gpus[0].mig = Some(true);
         two.gpus[0].mig_devices = vec![slice(0), slice(1)];
         let uuids = |list| -> Vec<String> {

@@ -10,8 +10,8 @@
 //! the guards of all processes that use it are too, each of which holds a shared lock on the folder.
 
 mod handle;
-mod mps;
 mod keep;
+mod mps;
 mod run;
 mod scratch;
 

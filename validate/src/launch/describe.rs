@@ -114,7 +114,8 @@ fn others(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str
     };
     let own = batcher["preferred_batch_size"].as_array().into_iter().flatten();
     let own = preferred(own.filter_map(dimension).collect());
-    let planned = preferred(spec.batching.preferred.iter().map(|&size| i64::from(size.get())).collect());
+    let planned =
+        preferred(spec.batching.preferred.iter().map(|&size| i64::from(size.get())).collect());
     if own != planned {
         return Err((
             format!("its preferred_batch_size is {own:?}, but the scenario says {planned:?}"),
@@ -122,11 +123,14 @@ fn others(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str
         ));
     }
     let number = |value: &Value| dimension(value).unwrap_or(0);
-    let true_at = |path: &str| config.pointer(path).is_some_and(|value| *value == Value::Bool(true));
+    let true_at =
+        |path: &str| config.pointer(path).is_some_and(|value| *value == Value::Bool(true));
     let differing = [
         (number(&batcher["priority_levels"]) > 0, "dynamic_batching { priority_levels }"),
         (
-            batcher["priority_queue_policy"].as_object().is_some_and(|policies| !policies.is_empty()),
+            batcher["priority_queue_policy"]
+                .as_object()
+                .is_some_and(|policies| !policies.is_empty()),
             "dynamic_batching { priority_queue_policy }",
         ),
         (config.get("sequence_batching").is_some(), "sequence_batching"),

@@ -76,7 +76,10 @@ impl LaunchArgs {
             }
             Err(error) if self.gpus.is_some() => {
                 return Err(LaunchError::Gpu {
-                    reason: format!("--gpus {}: {error}", self.gpus.iter().flatten().next().map_or("", String::as_str)),
+                    reason: format!(
+                        "--gpus {}: {error}",
+                        self.gpus.iter().flatten().next().map_or("", String::as_str)
+                    ),
                     fix: "this machine has none that answers: see `validate doctor`".to_owned(),
                 });
             }
@@ -107,7 +110,9 @@ impl LaunchArgs {
                         fix: format!("choose slices with --gpus, of {}", named.join(", ")),
                     });
                 }
-                left_out.extend(named.iter().map(|uuid| format!("{uuid} is a MIG slice; --gpus takes it")));
+                left_out.extend(
+                    named.iter().map(|uuid| format!("{uuid} is a MIG slice; --gpus takes it")),
+                );
                 whole
             }
         };
@@ -124,8 +129,11 @@ impl LaunchArgs {
             }
             return Ok(Devices { left_out, ..Devices::without(self, why) });
         }
-        let list: Vec<Device> = (0..).zip(&chosen).map(|(number, choice)| Device::of(number, choice)).collect();
-        if let Some(twice) = list.iter().find(|d| list.iter().filter(|o| o.uuid == d.uuid).count() > 1) {
+        let list: Vec<Device> =
+            (0..).zip(&chosen).map(|(number, choice)| Device::of(number, choice)).collect();
+        if let Some(twice) =
+            list.iter().find(|d| list.iter().filter(|o| o.uuid == d.uuid).count() > 1)
+        {
             return Err(LaunchError::Gpu {
                 reason: format!("--gpus: {} is given twice", twice.uuid),
                 fix: "give each GPU once".to_owned(),
@@ -139,7 +147,8 @@ impl LaunchArgs {
 
     /// Refuses a GPU that cannot do what is asked of it.
     fn check_device(&self, device: &Device) -> Result<(), LaunchError> {
-        let wrong = |reason: String, fix: &str| Err(LaunchError::Gpu { reason, fix: fix.to_owned() });
+        let wrong =
+            |reason: String, fix: &str| Err(LaunchError::Gpu { reason, fix: fix.to_owned() });
         let Some(facts) = &device.facts else { return Ok(()) };
         let called = format!("{} ({})", facts.name, device.uuid);
         if facts.compute_mode.as_deref() == Some("Prohibited") {
@@ -189,10 +198,12 @@ fn find(
 ) -> Result<Choice, LaunchError> {
     let asked = asked.trim();
     let wrong = |reason: String, fix: String| LaunchError::Gpu { reason, fix };
-    let known = || allowed.iter().map(|choice| match choice.slice {
-        Some(_) => choice.uuid().to_owned(),
-        None => choice.gpu.index.to_string(),
-    });
+    let known = || {
+        allowed.iter().map(|choice| match choice.slice {
+            Some(_) => choice.uuid().to_owned(),
+            None => choice.gpu.index.to_string(),
+        })
+    };
     let index = asked.parse::<u32>().ok();
     let fits = |choice: &&Choice| match index {
         Some(index) => choice.gpu.index == index,
@@ -209,24 +220,38 @@ fn find(
     match found.as_slice() {
         [one] => Ok((*one).clone()),
         [] => {
-            let there = |gpu: &crate::gpu::GpuFacts| Some(gpu.index) == index || gpu.uuid.starts_with(asked);
+            let there = |gpu: &crate::gpu::GpuFacts| {
+                Some(gpu.index) == index || gpu.uuid.starts_with(asked)
+            };
             let silent = inventory.silent.iter().find(|(silent, _)| Some(*silent) == index);
             if let Some((_, error)) = silent {
                 let known: Vec<String> = known().collect();
-                return Err(wrong(error.to_string(), format!("give --gpus of {}", known.join(", "))));
+                return Err(wrong(
+                    error.to_string(),
+                    format!("give --gpus of {}", known.join(", ")),
+                ));
             }
-            if let Some(list) = around.visible.as_deref().filter(|_| inventory.gpus.iter().any(there)) {
+            if let Some(list) =
+                around.visible.as_deref().filter(|_| inventory.gpus.iter().any(there))
+            {
                 return Err(wrong(
                     format!("--gpus {asked}: CUDA_VISIBLE_DEVICES={list} hides this GPU"),
-                    "give --gpus of what it shows, by UUID, or unset CUDA_VISIBLE_DEVICES".to_owned(),
+                    "give --gpus of what it shows, by UUID, or unset CUDA_VISIBLE_DEVICES"
+                        .to_owned(),
                 ));
             }
             let known: Vec<String> = known().collect();
-            Err(wrong(format!("there is no GPU {asked}"), format!("give --gpus of {}", known.join(", "))))
+            Err(wrong(
+                format!("there is no GPU {asked}"),
+                format!("give --gpus of {}", known.join(", ")),
+            ))
         }
         several => {
             let uuids: Vec<&str> = several.iter().map(|choice| choice.uuid()).collect();
-            Err(wrong(format!("--gpus {asked} is the beginning of several UUIDs"), format!("give one of {}", uuids.join(", "))))
+            Err(wrong(
+                format!("--gpus {asked} is the beginning of several UUIDs"),
+                format!("give one of {}", uuids.join(", ")),
+            ))
         }
     }
 }
@@ -308,7 +333,8 @@ mod tests {
         let second = args(&["--gpus", "3"]);
         let error = second.devices_among(h200(), &around(None)).unwrap_err().to_string();
         assert!(error.contains("there is no GPU 3; fix: give --gpus of 0"), "{error}");
-        let error = second.devices_among(silent(), &Surroundings::default()).unwrap_err().to_string();
+        let error =
+            second.devices_among(silent(), &Surroundings::default()).unwrap_err().to_string();
         assert!(error.contains("--gpus 3") && error.contains("no library"), "{error}");
         let error = args(&["--gpu-recording", "/nowhere"]).devices().unwrap_err().to_string();
         assert!(error.contains("the recording /nowhere"), "{error}");
@@ -336,7 +362,8 @@ mod tests {
 
     #[test]
     fn slices_are_used_where_they_are_named() {
-        let slice = |n: u32| MigDevice { uuid: format!("MIG-{n}"), sms: Some(16), memory_bytes: None };
+        let slice =
+            |n: u32| MigDevice { uuid: format!("MIG-{n}"), sms: Some(16), memory_bytes: None };
         let cut = || {
             gpus(|gpus| {
                 gpus.truncate(1);
@@ -344,10 +371,15 @@ mod tests {
                 gpus[0].mig_devices = vec![slice(0), slice(1)];
             })
         };
-        let said = |flags: &[&str]| args(flags).devices_among(cut(), &around(None)).unwrap_err().to_string();
+        let said = |flags: &[&str]| {
+            args(flags).devices_among(cut(), &around(None)).unwrap_err().to_string()
+        };
         for flags in [&["--models", "torchvision"][..], &["--gpus", "0"]] {
             let error = said(flags);
-            assert!(error.contains("cut into MIG slices") && error.contains("MIG-0, MIG-1"), "{error}");
+            assert!(
+                error.contains("cut into MIG slices") && error.contains("MIG-0, MIG-1"),
+                "{error}"
+            );
         }
         let used = args(&["--gpus", "MIG-1,MIG-0"]).devices_among(cut(), &around(None)).unwrap();
         let facts: Vec<_> = used.list.iter().map(|d| (d.number, d.index, d.sms)).collect();

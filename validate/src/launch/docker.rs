@@ -115,7 +115,13 @@ mod tests {
     fn launcher() -> DockerLauncher {
         let mut options = options();
         options.sharing = Sharing::Percentage;
-        options.devices = vec![Device { number: 1, index: 1, uuid: "GPU-abc".into(), sms: Some(132), facts: None }];
+        options.devices = vec![Device {
+            number: 1,
+            index: 1,
+            uuid: "GPU-abc".into(),
+            sms: Some(132),
+            facts: None,
+        }];
         DockerLauncher {
             docker: "docker".into(),
             image: DEFAULT_IMAGE.to_owned(),

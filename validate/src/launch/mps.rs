@@ -144,10 +144,13 @@ impl MpsDaemon {
         if sharing == Sharing::Static {
             command.push("-S".to_owned());
         }
-        let mut daemon = Self { process: started(command)?, control: control.clone(), sharing, _pipes: short };
+        let mut daemon =
+            Self { process: started(command)?, control: control.clone(), sharing, _pipes: short };
         match daemon.wait_until_it_answers(&pipes) {
             // Old drivers have no flag for the foreground.
-            Err(LaunchError::Mps { reason, .. }) if sharing != Sharing::Static && knows_no_foreground(&reason) => {
+            Err(LaunchError::Mps { reason, .. })
+                if sharing != Sharing::Static && knows_no_foreground(&reason) =>
+            {
                 daemon.process = started(in_background(&control.program, &pipes))?;
                 daemon.wait_until_it_answers(&pipes)?;
             }
@@ -270,7 +273,10 @@ impl MpsDaemon {
 
 fn no_partitions(answer: &str) -> LaunchError {
     let version = find_control().map(|program| {
-        let output = std::process::Command::new(program).arg("-v").output();
+        let output = std::process::Command::new(program)
+            .arg("-v")
+            .stdin(std::process::Stdio::null())
+            .output();
         output.map_or_else(
             |_| String::new(),
             |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
@@ -289,7 +295,8 @@ fn no_partitions(answer: &str) -> LaunchError {
 
 /// A folder for the pipes: they are sockets, whose paths may not be long.
 fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), LaunchError> {
-    let fits = |folder: &Path| folder.as_os_str().len() + "/mps-123456/control".len() <= SOCKET_PATH;
+    let fits =
+        |folder: &Path| folder.as_os_str().len() + "/mps-123456/control".len() <= SOCKET_PATH;
     let made = |folder: &Path| {
         let made = tempfile::Builder::new().prefix("mps-").tempdir_in(folder);
         // It goes with the folder that it is in.
@@ -306,7 +313,9 @@ fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), L
 /// Whether a daemon ended because of its flag.
 fn knows_no_foreground(reason: &str) -> bool {
     let said = reason.to_lowercase();
-    ["usage", "unrecognized option", "invalid option", "unknown option"].iter().any(|words| said.contains(words))
+    ["usage", "unrecognized option", "invalid option", "unknown option"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// Starts a daemon that goes to the background, and lasts as long as it does; ends it by force when it is ended itself.
@@ -327,8 +336,12 @@ mod tests {
 
     #[test]
     fn a_flag_that_is_not_known_is_told_from_other_ends() {
-        assert!(knows_no_foreground("the daemon ended (exit status: 1): Usage: nvidia-cuda-mps-control [-d]"));
-        assert!(!knows_no_foreground("the daemon ended: An instance of this daemon is already running"));
+        assert!(knows_no_foreground(
+            "the daemon ended (exit status: 1): Usage: nvidia-cuda-mps-control [-d]"
+        ));
+        assert!(!knows_no_foreground(
+            "the daemon ended: An instance of this daemon is already running"
+        ));
     }
 
     #[test]

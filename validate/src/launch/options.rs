@@ -144,7 +144,9 @@ impl LaunchArgs {
         if self.launcher == Where::Local {
             let triton = find_triton(self.triton.as_deref())?;
             options.release = Release::of_program(&triton);
-            if let Some(release) = options.release.filter(|release| *release < Release::HTTP_ADDRESS) {
+            if let Some(release) =
+                options.release.filter(|release| *release < Release::HTTP_ADDRESS)
+            {
                 eprintln!(
                     "validate: Triton {release} listens on every address of this machine, not on loopback alone"
                 );
@@ -179,10 +181,16 @@ impl LaunchArgs {
     }
 
     /// Refuses a release that cannot run on one of the GPUs.
-    fn check_release(&self, release: Option<Release>, devices: &[Device]) -> Result<(), LaunchError> {
+    fn check_release(
+        &self,
+        release: Option<Release>,
+        devices: &[Device],
+    ) -> Result<(), LaunchError> {
         let Some(release) = release else { return Ok(()) };
         for facts in devices.iter().filter_map(|device| device.facts.as_ref()) {
-            if let Some((reason, fix)) = facts.compute_capability.as_deref().and_then(|c| release.unfit(c)) {
+            if let Some((reason, fix)) =
+                facts.compute_capability.as_deref().and_then(|c| release.unfit(c))
+            {
                 return Err(LaunchError::Image {
                     image: format!("Triton {release}"),
                     reason: format!("{}: {reason}", facts.name),

@@ -38,7 +38,8 @@ impl Message {
         let mut reader = Reader { text: text.as_bytes(), at: 0, depth: 0 };
         let read = reader.fields(None);
         read.map_err(|(at, why)| {
-            let line = text.as_bytes()[..at.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
+            let line =
+                text.as_bytes()[..at.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
             format!("line {line}: {why}")
         })
     }
@@ -80,13 +81,6 @@ impl Message {
     /// A truth value; false where it is not there.
     pub(super) fn is_true(&self, name: &str) -> bool {
         matches!(self.get(name), Some(Value::Word(word, _)) if ["true", "True", "t", "1"].contains(&word.as_str()))
-    }
-}
-
-impl Value {
-    pub(super) fn place(&self) -> &Range<usize> {
-        let (Self::Text(_, place) | Self::Word(_, place) | Self::Message(_, place)) = self;
-        place
     }
 }
 

@@ -53,7 +53,8 @@ pub(super) fn adapted(text: &str, spec: &ServerSpec) -> Result<Adapted, Refusal>
         head.push_str(&group);
         changes.extend(change);
     }
-    let largest_warm_up = config.messages("model_warmup").filter_map(|w| w.number("batch_size")).max();
+    let largest_warm_up =
+        config.messages("model_warmup").filter_map(|w| w.number("batch_size")).max();
     if largest_warm_up.is_some_and(|size| size > planned) {
         replaced.push("model_warmup");
         changes.push(format!("model_warmup is left out: its batches are larger than {planned}"));
@@ -87,7 +88,10 @@ fn check(config: &Message) -> Result<(), Refusal> {
         );
     }
     for (field, why) in [
-        ("sequence_batching", "requests of one sequence keep their instance, and batches are formed from sequences"),
+        (
+            "sequence_batching",
+            "requests of one sequence keep their instance, and batches are formed from sequences",
+        ),
         ("scheduling_choice", "its scheduler is not Triton's dynamic batcher"),
     ] {
         if config.get(field).is_some() {
@@ -105,7 +109,8 @@ fn check(config: &Message) -> Result<(), Refusal> {
             "export it with a batch dimension of its own, leave that out of `dims`, and set max_batch_size to 1 or more",
         );
     }
-    let decoupled = config.messages("model_transaction_policy").any(|policy| policy.is_true("decoupled"));
+    let decoupled =
+        config.messages("model_transaction_policy").any(|policy| policy.is_true("decoupled"));
     if decoupled {
         return refused(
             "model_transaction_policy { decoupled: true }: a request may have any number of answers",
@@ -125,9 +130,9 @@ fn check(config: &Message) -> Result<(), Refusal> {
             "leave eager_batching out of its configuration",
         );
     }
-    let custom = config.messages("parameters").any(|parameter| {
-        parameter.text("key").as_deref() == Some("TRITON_BATCH_STRATEGY_PATH")
-    });
+    let custom = config
+        .messages("parameters")
+        .any(|parameter| parameter.text("key").as_deref() == Some("TRITON_BATCH_STRATEGY_PATH"));
     if custom {
         return refused(
             "parameters TRITON_BATCH_STRATEGY_PATH: a batcher of its own decides about batches",
@@ -144,20 +149,29 @@ fn batching_changes(config: &Message, planned: &str) -> Option<String> {
     let planned = planned.messages("dynamic_batching").last()?.clone();
     let same = |name: &str| {
         let values = |message: &Message| -> Vec<String> {
-            message.all(name).map(|value| match value {
-                Value::Word(word, _) => word.clone(),
-                other => format!("{other:?}"),
-            }).collect()
+            message
+                .all(name)
+                .map(|value| match value {
+                    Value::Word(word, _) => word.clone(),
+                    other => format!("{other:?}"),
+                })
+                .collect()
         };
-        let zero = |values: Vec<String>| values.into_iter().filter(|value| value != "0").collect::<Vec<_>>();
+        let zero = |values: Vec<String>| {
+            values.into_iter().filter(|value| value != "0").collect::<Vec<_>>()
+        };
         zero(values(own)) == zero(values(&planned))
     };
-    let names: std::collections::BTreeSet<&str> = own.0.iter().map(|field| field.name.as_str()).collect();
+    let names: std::collections::BTreeSet<&str> =
+        own.0.iter().map(|field| field.name.as_str()).collect();
     let differing: Vec<&str> = names.into_iter().filter(|name| !same(name)).collect();
     if differing.is_empty() {
         return None;
     }
-    Some(format!("dynamic_batching is the scenario's (its own {} is replaced)", differing.join(", ")))
+    Some(format!(
+        "dynamic_batching is the scenario's (its own {} is replaced)",
+        differing.join(", ")
+    ))
 }
 
 /// The model's instances where they are not those of the plan: the first group with the planned count.
@@ -271,14 +285,23 @@ mod tests {
         assert!(stays.text.contains("kind: KIND_MODEL }]"), "{stays:?}");
         let two = "instance_group [ { count: 2 kind: KIND_CPU host_policy: \"a\" } ]";
         let one = served(two, 1, None);
-        assert!(one.text.contains("instance_group [{ count: 1 kind: KIND_CPU host_policy: \"a\" }]"), "{one:?}");
+        assert!(
+            one.text.contains("instance_group [{ count: 1 kind: KIND_CPU host_policy: \"a\" }]"),
+            "{one:?}"
+        );
         assert!(one.changes.join("; ").contains("the plan's 1 instances (was 2)"), "{one:?}");
         assert_eq!(served(two, 2, None).text.matches("count: 2").count(), 1);
         let on_three = served("instance_group [{ count: 1 kind: KIND_GPU gpus: [3] }]", 1, Some(0));
-        assert!(on_three.text.contains("gpus: [0]") && !on_three.text.contains("[3]"), "{on_three:?}");
+        assert!(
+            on_three.text.contains("gpus: [0]") && !on_three.text.contains("[3]"),
+            "{on_three:?}"
+        );
         let several = "instance_group [{ count: 1 gpus: [0, 1] }, { count: 1 kind: KIND_CPU }]";
         let merged = served(several, 2, Some(0));
-        assert!(merged.changes.join("").contains("(was 3), and the first of its groups"), "{merged:?}");
+        assert!(
+            merged.changes.join("").contains("(was 3), and the first of its groups"),
+            "{merged:?}"
+        );
     }
 
     #[test]
@@ -291,7 +314,10 @@ mod tests {
             ("model_transaction_policy { decoupled: true }", "decoupled"),
             ("response_cache { enable: true }", "response_cache"),
             ("optimization { eager_batching: true }", "eager_batching"),
-            ("parameters { key: \"TRITON_BATCH_STRATEGY_PATH\" value { string_value: \"b.so\" } }", "STRATEGY"),
+            (
+                "parameters { key: \"TRITON_BATCH_STRATEGY_PATH\" value { string_value: \"b.so\" } }",
+                "STRATEGY",
+            ),
         ] {
             let refusal = adapted(&format!("{head}{text}"), &spec("alexnet", 4)).unwrap_err();
             assert!(refusal.reason.contains(reason), "{text}: {refusal:?}");
@@ -300,7 +326,8 @@ mod tests {
             let refusal = adapted(text, &spec("alexnet", 4)).unwrap_err();
             assert!(refusal.reason.contains("does not batch"), "{text}: {refusal:?}");
         }
-        let allowed = "model_transaction_policy { decoupled: false } response_cache { enable: false }";
+        let allowed =
+            "model_transaction_policy { decoupled: false } response_cache { enable: false }";
         assert!(adapted(&format!("{head}{allowed}"), &spec("alexnet", 4)).is_ok());
         assert!(adapted("input [ {", &spec("alexnet", 1)).unwrap_err().reason.contains("line 1"));
     }
@@ -309,7 +336,11 @@ mod tests {
     fn a_changed_configuration_is_consistent_as_a_whole() {
         let text = "max_batch_size: 8; model_warmup [{ name: \"w\" batch_size: 8 }], version_policy: { all { }}";
         let small = adapted(text, &spec("alexnet", 2)).unwrap();
-        assert!(!small.text.contains("model_warmup") && small.text.contains("version_policy: { all { }}"), "{small:?}");
+        assert!(
+            !small.text.contains("model_warmup")
+                && small.text.contains("version_policy: { all { }}"),
+            "{small:?}"
+        );
         assert!(Message::read(&small.text).is_ok(), "{small:?}");
         assert!(adapted(text, &spec("alexnet", 8)).unwrap().text.contains("model_warmup"));
     }

@@ -122,7 +122,8 @@ fn python_model(folder: &Path, config: &str, code: &str) -> Result<Vec<String>, 
 
 /// Copies a ready model, with a configuration that serves the plan; returns what was changed of it, in words.
 fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<Vec<String>, LaunchError> {
-    let refused = |reason: String, fix: String| LaunchError::Model { model: spec.model.clone(), reason, fix };
+    let refused =
+        |reason: String, fix: String| LaunchError::Model { model: spec.model.clone(), reason, fix };
     if !from.is_dir() {
         let parent = from.parent().unwrap_or(from);
         let mut there: Vec<String> = fs::read_dir(parent)
@@ -135,7 +136,10 @@ fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<Vec<String>,
         there.sort();
         return Err(refused(
             format!("there is no folder {}", from.display()),
-            format!("--models names the folder that holds one folder for each model; it holds {}", there.join(", ")),
+            format!(
+                "--models names the folder that holds one folder for each model; it holds {}",
+                there.join(", ")
+            ),
         ));
     }
     let config = from.join("config.pbtxt");

@@ -91,12 +91,13 @@ fn partition(
     partitions: &mut BTreeMap<usize, Partition>,
 ) -> Result<(), LaunchError> {
     let all = daemon.table()?.chunks();
-    for (position, spec) in specs.iter().enumerate().filter(|(_, spec)| spec.device == Some(device)) {
+    for (position, spec) in specs.iter().enumerate().filter(|(_, spec)| spec.device == Some(device))
+    {
         let count = chunks(spec.sm.get(), all).map_err(|reason| LaunchError::Mps {
             reason: format!("{}: {reason}", spec.workload),
             fix: format!(
-                "plan with a profile of this GPU whose allocation units are its {all} chunks (`validate facts --mps \
-                 static` makes the start of one), or use --mps percentage"
+                "plan with a profile of this GPU whose allocation units are its {all} chunks (`validate facts \
+                 --static` makes the start of one), or use --mps percentage"
             ),
         })?;
         partitions.insert(position, daemon.add_partition(uuid, count)?);
@@ -307,8 +308,15 @@ fn seen_sm(
     let wanted = match (place.sms, total) {
         _ if place.mps.is_empty() => None,
         // A partition has exactly its SMs.
-        (Some(sms), _) => Some(share::Wanted { pct: spec.sm.get(), sms: f64::from(sms), tolerance: 0.0, total: sms }),
-        (None, Some(total)) => Some(share::Wanted::percentage(spec.sm.get(), spec.unit.get(), total)),
+        (Some(sms), _) => Some(share::Wanted {
+            pct: spec.sm.get(),
+            sms: f64::from(sms),
+            tolerance: 0.0,
+            total: sms,
+        }),
+        (None, Some(total)) => {
+            Some(share::Wanted::percentage(spec.sm.get(), spec.unit.get(), total))
+        }
         (None, None) => None,
     };
     share::check_all(reports, instances, wanted).map_err(|reason| not_in_force(spec, reason))

@@ -65,7 +65,8 @@ impl Release {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         *known.entry(program.to_owned()).or_insert_with(|| {
             let output = Command::new(program).arg("--help").stdin(Stdio::null()).output().ok()?;
-            let [out, errors] = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+            let [out, errors] =
+                [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
             Self::of_help(&(out + &errors))
         })
     }
@@ -73,7 +74,8 @@ impl Release {
     fn of_help(text: &str) -> Option<Self> {
         let known = |flag: &str| {
             text.match_indices(flag).any(|(at, _)| {
-                !text[at + flag.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
+                !text[at + flag.len()..]
+                    .starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
             })
         };
         FLAGS.iter().filter(|(flag, _)| known(flag)).map(|(_, release)| *release).max()
@@ -98,13 +100,21 @@ impl Release {
             return None;
         }
         let fix = if self < first {
-            format!("use {first} or later, such as nvcr.io/nvidia/tritonserver:{}-py3", first.max(Self::new(24, 9)))
+            format!(
+                "use {first} or later, such as nvcr.io/nvidia/tritonserver:{}-py3",
+                first.max(Self::new(24, 9))
+            )
         } else {
             let best = if capability.0 == 7 { Self::new(24, 9) } else { last };
-            format!("use {last} or earlier (TensorRT plans for Volta: 24.09 or earlier), such as \
-                     nvcr.io/nvidia/tritonserver:{best}-py3")
+            format!(
+                "use {last} or earlier (TensorRT plans for Volta: 24.09 or earlier), such as \
+                     nvcr.io/nvidia/tritonserver:{best}-py3"
+            )
         };
-        Some((format!("this release does not support compute capability {compute_capability}"), fix))
+        Some((
+            format!("this release does not support compute capability {compute_capability}"),
+            fix,
+        ))
     }
 }
 
@@ -207,7 +217,10 @@ mod tests {
         assert_eq!(unfit(21, 7, "7.0"), None);
         assert!(unfit(25, 6, "7.0").unwrap().1.contains("24.09"));
         assert!(unfit(21, 7, "9.0").unwrap().1.contains("22.09 or later"));
-        assert_eq!((unfit(24, 10, "9.0"), unfit(24, 10, "8.6"), unfit(24, 10, "7.5")), (None, None, None));
+        assert_eq!(
+            (unfit(24, 10, "9.0"), unfit(24, 10, "8.6"), unfit(24, 10, "7.5")),
+            (None, None, None)
+        );
         assert!(unfit(24, 10, "12.0").is_some() && unfit(25, 1, "12.0").is_none());
         assert_eq!(unfit(24, 10, "?"), None);
     }

@@ -122,7 +122,8 @@ fn engine(trtexec: &Path, model: &Prepared, max_batch: u32) -> anyhow::Result<Pa
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         bail!("{}: trtexec failed ({}): {last}", model.name, output.status);
     }
-    fs::remove_file(&model.file).with_context(|| format!("cannot remove {}", model.file.display()))?;
+    fs::remove_file(&model.file)
+        .with_context(|| format!("cannot remove {}", model.file.display()))?;
     Ok(plan)
 }
 
@@ -154,7 +155,8 @@ fn checksums(folder: &Path) -> anyhow::Result<()> {
             for file in fs::read_dir(version.path()).into_iter().flatten().flatten() {
                 let hash = FileHash::of(&file.path())
                     .with_context(|| format!("cannot read {}", file.path().display()))?;
-                let name = file.path().strip_prefix(folder).map_or_else(|_| file.path(), Path::to_owned);
+                let name =
+                    file.path().strip_prefix(folder).map_or_else(|_| file.path(), Path::to_owned);
                 lines.push(format!("{}  {}\n", hash.sha256, name.display()));
             }
         }
@@ -223,7 +225,11 @@ mod tests {
         let real = in_path("python3")?;
         packages(&root.join("packages"));
         let path = root.join("python");
-        let script = format!("#!/bin/sh\nPYTHONPATH={} exec {} \"$@\"\n", root.join("packages").display(), real.display());
+        let script = format!(
+            "#!/bin/sh\nPYTHONPATH={} exec {} \"$@\"\n",
+            root.join("packages").display(),
+            real.display()
+        );
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Some(path)

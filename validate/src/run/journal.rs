@@ -94,7 +94,10 @@ impl RunJournal {
         let write = |name: &str, text: String| {
             let path = self.folder.join(name);
             fs::write(&path, text).with_context(|| {
-                format!("cannot write {}; fix: free some space, or choose another disk", path.display())
+                format!(
+                    "cannot write {}; fix: free some space, or choose another disk",
+                    path.display()
+                )
             })
         };
         write(RunFolder::SCENARIO, study.scenario().to_toml())?;
@@ -104,7 +107,8 @@ impl RunJournal {
         write(RunFolder::INFO, serde_json::to_string_pretty(info)?)?;
         write("manifest.json", serde_json::to_string_pretty(manifest)?)?;
         let path = self.folder.join(RunFolder::REQUESTS);
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         self.rows = Some(csv::Writer::from_writer(BufWriter::new(file)));
         Ok(())
     }

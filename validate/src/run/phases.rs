@@ -252,7 +252,9 @@ fn phase(
                 let since = *draining_since.get_or_insert_with(clock::now);
                 let answered: usize = done.answers.iter().map(Vec::len).sum();
                 let expected: usize = times.iter().map(|times| times.len()).sum();
-                if answered >= expected || is_drained(since, done.ended_early.is_some(), options.drain) {
+                if answered >= expected
+                    || is_drained(since, done.ended_early.is_some(), options.drain)
+                {
                     break;
                 }
             }
@@ -318,6 +320,7 @@ fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::DRAIN_LIMIT;
 
     #[test]
     fn a_request_without_an_answer_is_kept() {
@@ -336,8 +339,8 @@ mod tests {
     #[test]
     fn a_run_that_has_to_end_waits_no_longer_for_its_last_answers() {
         let long_ago = clock::now().saturating_sub(LEAD + LEAD);
-        assert!(!is_drained(long_ago, false));
-        assert!(is_drained(long_ago, true));
-        assert!(!is_drained(clock::now(), true));
+        assert!(!is_drained(long_ago, false, DRAIN_LIMIT));
+        assert!(is_drained(long_ago, true, DRAIN_LIMIT));
+        assert!(!is_drained(clock::now(), true, DRAIN_LIMIT));
     }
 }

@@ -16,7 +16,8 @@ fn a_run_records_its_gpu_and_lives_through_its_loss() {
     let (code, errors) = setting.run(&one, &out, &flags).wait();
     assert!(matches!(code, Some(0 | 1)), "{code:?} {errors}");
     setting.assert_nothing_left();
-    let info: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    let info: Value =
+        serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     let gpu = &info["gpus"][0];
     assert_eq!(gpu["facts"]["name"], "NVIDIA H200");
     assert_eq!(gpu["facts"]["uuid"], "GPU-00000000-0000-0000-0000-000000000000");
@@ -36,7 +37,10 @@ fn a_run_records_its_gpu_and_lives_through_its_loss() {
 
 #[test]
 fn a_profile_of_this_gpu_gives_no_warning() {
-    let v100 = H200.replace("NVIDIA H200", "Tesla V100-SXM2-16GB").replace("9 0", "7 0").replace("16896", "5120");
+    let v100 = H200
+        .replace("NVIDIA H200", "Tesla V100-SXM2-16GB")
+        .replace("9 0", "7 0")
+        .replace("16896", "5120");
     let Some((mut setting, _)) = with_gpus("same", &v100) else { return };
     setting.set("STANDIN_MPS_SMS", "80");
     let one = setting.write("one.toml", ONE);
@@ -44,7 +48,8 @@ fn a_profile_of_this_gpu_gives_no_warning() {
     let flags = ["--gpus", "0", "--duration-s", "2", "--calibration-s", "0", "--quiet"];
     let (code, errors) = setting.run(&one, &out, &flags).wait();
     assert!(matches!(code, Some(0 | 1)), "{code:?} {errors}");
-    let info: Value = serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    let info: Value =
+        serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
     let warnings = info["warnings"].as_array().unwrap();
     assert!(warnings.iter().all(|warning| warning["kind"] != "other_gpu"), "{warnings:?}");
     setting.assert_nothing_left();

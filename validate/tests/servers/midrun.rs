@@ -167,7 +167,10 @@ fn a_disk_that_fills_up_under_load_is_named() {
     let kept = fs::read_dir(setting.temporary()).unwrap().next().map(|entry| entry.unwrap().path());
     let kept = kept.unwrap_or_else(|| panic!("nothing was kept: {errors}"));
     assert_eq!(rows(&kept), 300, "all requests of 3 s: {errors}");
-    assert!(errors.contains(&format!("the records of all requests are in {}", kept.display())), "{errors}");
+    assert!(
+        errors.contains(&format!("the records of all requests are in {}", kept.display())),
+        "{errors}"
+    );
     fs::remove_dir_all(&kept).unwrap();
     setting.assert_nothing_left();
     assert!(Command::new("umount").arg(&disk).status().unwrap().success());

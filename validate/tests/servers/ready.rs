@@ -73,8 +73,9 @@ fn without_a_configuration_the_server_completes_it() {
 #[test]
 fn instances_are_the_plans_and_changes_are_said() {
     let Some(setting) = Setting::new("ready-two") else { return };
-    let config =
-        format!("backend: \"py\" \"thon\"\nmax_batch_size: 4\n{TENSORS}instance_group [ {{ count: 2 kind: KIND_CPU }} ]\ndynamic_batching {{ preserve_ordering: true }}\n");
+    let config = format!(
+        "backend: \"py\" \"thon\"\nmax_batch_size: 4\n{TENSORS}instance_group [ {{ count: 2 kind: KIND_CPU }} ]\ndynamic_batching {{ preserve_ordering: true }}\n"
+    );
     setting.write("models/alexnet/config.pbtxt", &config);
     setting.write("models/alexnet/1/model.py", ECHO);
     let errors = served(&setting);
@@ -106,13 +107,24 @@ fn models_that_batch_in_another_way_are_refused_before_a_server_starts() {
 #[test]
 fn sizes_that_are_open_have_to_be_given() {
     let Some(setting) = Setting::new("ready-open") else { return };
-    let config = format!("backend: \"python\"\nmax_batch_size: 64\n{}", TENSORS.replace("[ 4 ]", "[ -1, 3 ]"));
+    let config = format!(
+        "backend: \"python\"\nmax_batch_size: 64\n{}",
+        TENSORS.replace("[ 4 ]", "[ -1, 3 ]")
+    );
     setting.write("models/alexnet/config.pbtxt", &config);
     setting.write("models/alexnet/1/model.py", ECHO);
     let one = setting.write("one.toml", ONE);
     let (out, models) = (setting.path("run"), setting.path("models"));
     let run = |more: &[&str]| {
-        let flags = ["--models", models.to_str().unwrap(), "--duration-s", "2", "--calibration-s", "0", "--quiet"];
+        let flags = [
+            "--models",
+            models.to_str().unwrap(),
+            "--duration-s",
+            "2",
+            "--calibration-s",
+            "0",
+            "--quiet",
+        ];
         setting.run(&one, &out, &[&flags[..], more].concat()).wait()
     };
     let (code, errors) = run(&[]);

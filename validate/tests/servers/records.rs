@@ -52,7 +52,11 @@ fn a_model_that_hangs_costs_its_own_answers_and_no_others() {
     assert_eq!(code, Some(1), "it cannot be judged, and is kept: {errors}");
     let rows = rows(&out);
     let unanswered = rows.iter().filter(|row| row.contains("no answer")).count();
-    assert!(rows.len() == 400 && unanswered > 100 && unanswered < 400, "{} {unanswered}", rows.len());
+    assert!(
+        rows.len() == 400 && unanswered > 100 && unanswered < 400,
+        "{} {unanswered}",
+        rows.len()
+    );
     let warnings = warnings(&out);
     assert!(has(&warnings, "unanswered"), "{warnings:?}");
     assert!(!out.join("partial").exists());
@@ -142,7 +146,10 @@ fn what_killed_runs_leave_is_swept_by_the_next() {
     // Program, keeper and guards at once, as the system does when memory runs out.
     let ours: Vec<u32> = setting.processes().into_iter().map(|(pid, _)| pid).collect();
     for pid in ours {
-        let _ = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).stderr(std::process::Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args(["-s", "KILL", &pid.to_string()])
+            .stderr(std::process::Stdio::null())
+            .status();
     }
     killed.wait();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -152,7 +159,8 @@ fn what_killed_runs_leave_is_swept_by_the_next() {
     assert_eq!(setting.processes(), [], "the system ends the servers");
     assert_eq!(fs::read_dir(setting.temporary()).unwrap().count(), 1, "nobody could remove it");
     let one = setting.path("one.toml");
-    let (code, errors) = setting.run(&one, &out, &["--duration-s", "2", "--calibration-s", "0", "--quiet"]).wait();
+    let (code, errors) =
+        setting.run(&one, &out, &["--duration-s", "2", "--calibration-s", "0", "--quiet"]).wait();
     assert!(matches!(code, Some(0 | 1)), "{errors}");
     assert!(errors.contains("an earlier run into") && errors.contains("partial-1"), "{errors}");
     assert!(rows(&out.join("partial-1")).len() >= 20, "its records are kept");
@@ -167,7 +175,15 @@ fn the_limit_of_connections_is_the_clients_and_is_named() {
     let models = hanging(&setting, 120);
     let one = setting.write("one.toml", ONE);
     let out = setting.path("run");
-    let flags = ["--models", models.to_str().unwrap(), "--calibration-s", "0", "--warm-ups", "1", "--most-connections"];
+    let flags = [
+        "--models",
+        models.to_str().unwrap(),
+        "--calibration-s",
+        "0",
+        "--warm-ups",
+        "1",
+        "--most-connections",
+    ];
     let more = ["40", "--duration-s", "3", "--drain-s", "1", "--json"];
     let mut running = setting.run(&one, &out, &[&flags[..], &more].concat());
     let document = running.document();
@@ -184,7 +200,8 @@ fn a_signal_after_the_load_keeps_all_and_says_so() {
     let Some(setting) = Setting::new("late-signal") else { return };
     let one = setting.write("one.toml", ONE);
     let out = setting.path("run");
-    let mut running = setting.run(&one, &out, &["--duration-s", "2", "--calibration-s", "0", "--quiet"]);
+    let mut running =
+        setting.run(&one, &out, &["--duration-s", "2", "--calibration-s", "0", "--quiet"]);
     let deadline = Instant::now() + Duration::from_secs(90);
     while rows(&out.join("partial")).len() < 200 {
         assert!(Instant::now() < deadline, "it does not measure");

@@ -69,7 +69,10 @@ fn a_share_that_is_more_than_a_unit_too_small_is_an_error() {
     // Eight SMs at a time: 30 % are 39.6, of which it grants 32. A unit of the profile is 3.3.
     setting.set("STANDIN_MPS_STEP", "8");
     let errors = fails(setting.launch(&["--gpus", "0"]));
-    assert!(errors.contains("the share of W2") && errors.contains("more than one allocation unit"), "{errors}");
+    assert!(
+        errors.contains("the share of W2") && errors.contains("more than one allocation unit"),
+        "{errors}"
+    );
     setting.assert_nothing_left();
 }
 
@@ -172,21 +175,33 @@ fn one_gpu_that_cannot_be_used_does_not_block_the_others() {
         running.signal("TERM");
         let (ended, errors) = running.wait();
         assert_eq!(ended, Some(0), "{errors}");
-        assert!(errors.contains("a GPU is left out: GPU 0") && errors.to_lowercase().contains(why), "{errors}");
+        assert!(
+            errors.contains("a GPU is left out: GPU 0") && errors.to_lowercase().contains(why),
+            "{errors}"
+        );
         assert!(fs::read_to_string(log).unwrap().starts_with("started for GPU-1111"));
         let errors = fails(setting.launch(&["--gpus", "0"]));
-        assert!(errors.to_lowercase().contains(why) && errors.contains("give --gpus of 1"), "{errors}");
+        assert!(
+            errors.to_lowercase().contains(why) && errors.contains("give --gpus of 1"),
+            "{errors}"
+        );
         setting.assert_nothing_left();
     }
 }
 
 #[test]
 fn mig_slices_are_listed_and_used_by_name() {
-    let cut = H200.replace("mig 0", "mig 1\n slice MIG-aaaa-1 16 18000000000\n slice MIG-bbbb-2 16 18000000000");
+    let cut = H200.replace(
+        "mig 0",
+        "mig 1\n slice MIG-aaaa-1 16 18000000000\n slice MIG-bbbb-2 16 18000000000",
+    );
     let Some((mut setting, log)) = with_gpus("mig", &cut) else { return };
     setting.set("STANDIN_MPS_SMS", "16");
     let errors = fails(setting.launch(&["--mps", "percentage"]));
-    assert!(errors.contains("cut into MIG slices") && errors.contains("MIG-aaaa-1, MIG-bbbb-2"), "{errors}");
+    assert!(
+        errors.contains("cut into MIG slices") && errors.contains("MIG-aaaa-1, MIG-bbbb-2"),
+        "{errors}"
+    );
     let mut running = setting.launch(&["--gpus", "MIG-bbbb"]);
     // 37.5, 30 and 10 % of the 16 SMs of one slice
     assert_eq!(seen(&mut running), [Some(6), Some(4), Some(2)]);
@@ -201,7 +216,10 @@ fn exclusive_mode_takes_one_server_without_mps() {
     let exclusive = H200.replace("mode 0", "mode 3");
     let Some((setting, _)) = with_gpus("exclusive", &exclusive) else { return };
     let errors = fails(setting.launch(&["--gpus", "0", "--mps", "off"]));
-    assert!(errors.contains("EXCLUSIVE_PROCESS") && errors.contains("nvidia-smi -c DEFAULT"), "{errors}");
+    assert!(
+        errors.contains("EXCLUSIVE_PROCESS") && errors.contains("nvidia-smi -c DEFAULT"),
+        "{errors}"
+    );
     let mut running = setting.launch(&["--gpus", "0"]);
     assert_eq!(seen(&mut running)[0], Some(48), "with MPS it is as it should be");
     running.signal("TERM");
@@ -243,7 +261,11 @@ fn the_base_profile_has_the_units_that_were_measured() {
     let (code, errors) = setting.validate(&arguments).wait();
     assert_eq!(code, Some(0), "{errors}");
     let base = igniter::profile::read_profile(&out.join("base")).unwrap();
-    assert_eq!((base.kind.name.as_str(), base.kind.units.get()), ("gpu", 16), "eight SMs a unit, not two");
+    assert_eq!(
+        (base.kind.name.as_str(), base.kind.units.get()),
+        ("gpu", 16),
+        "eight SMs a unit, not two"
+    );
     setting.assert_nothing_left();
 }
 
@@ -270,7 +292,10 @@ fn static_partitions_have_their_own_sms() {
     running.signal("TERM");
     running.wait();
     let told = fs::read_to_string(log).unwrap();
-    assert!(told.contains("told: sm_partition add GPU-0000") && told.contains("client: share -, partition GPU-"));
+    assert!(
+        told.contains("told: sm_partition add GPU-0000")
+            && told.contains("client: share -, partition GPU-")
+    );
     setting.assert_nothing_left();
 }
 
@@ -283,7 +308,10 @@ fn doctor(setting: &Setting, flags: &[&str]) -> Value {
 
 fn check<'d>(document: &'d Value, name: &str) -> &'d Value {
     let checks = document["checks"].as_array().unwrap();
-    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {document}"))
+    checks
+        .iter()
+        .find(|check| check["name"] == name)
+        .unwrap_or_else(|| panic!("no {name} in {document}"))
 }
 
 #[test]
@@ -316,7 +344,10 @@ fn the_doctor_says_what_a_client_meets() {
     setting.set("STANDIN_MPS_IGNORED", "1");
     let daemon = check(&doctor(&setting, &["--triton", "/nowhere"]), "MPS daemon").clone();
     assert_eq!(daemon["status"], "missing");
-    assert!(daemon["found"].as_str().unwrap().contains("sees 132 of 132 SMs: no share is applied"), "{daemon}");
+    assert!(
+        daemon["found"].as_str().unwrap().contains("sees 132 of 132 SMs: no share is applied"),
+        "{daemon}"
+    );
     setting.assert_nothing_left();
 }
 
@@ -331,7 +362,8 @@ fn what_the_doctor_does_not_know_is_not_ok() {
     let checks = document["checks"].as_array().unwrap();
     let of = |name: &str| -> Vec<String> {
         let of = checks.iter().filter(|check| check["name"] == name);
-        of.map(|check| format!("{}: {} {}", check["status"], check["found"], check["fix"])).collect()
+        of.map(|check| format!("{}: {} {}", check["status"], check["found"], check["fix"]))
+            .collect()
     };
     let gpus = of("GPU");
     assert!(gpus[0].starts_with("\"warning\"") && gpus[0].contains("before Volta"), "{gpus:?}");
