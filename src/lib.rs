@@ -1,26 +1,29 @@
 //! `igniter` compares strategies that share GPUs between DNN inference workloads.
 //!
-//! Researchers who give each workload a share of a GPU's SMs (NVIDIA MPS) ask which provisioning plan
-//! meets every latency SLO at the least cost, and how sure that is under a given arrival pattern. This
-//! crate answers by fitting an interference-aware performance model to measured profiles, planning with
-//! iGniter's strategy and with baselines, and replaying arrivals in a deterministic discrete-event
+//! Which provisioning plan meets every latency SLO at the least cost, when each workload gets a share of a
+//! GPU's SMs (NVIDIA MPS)? This crate fits an interference-aware performance model to measured profiles, plans
+//! with the iGniter strategy and with baselines, and replays arrivals in a deterministic discrete-event
 //! simulator. It re-implements iGniter (Xu et al., "iGniter: Interference-Aware GPU Resource
-//! Provisioning for Predictable DNN Inference in the Cloud", IEEE TPDS 2022).
+//! Provisioning for Predictable DNN Inference in the Cloud", IEEE TPDS 2022), after which it is named.
 //!
-//! # The way through the modules
+//! # What do you want to do?
 //!
-//! 1. [`units`] and [`domain`]: the words that all stages share.
-//! 2. [`profile`]: measured points of a GPU kind, checked when read.
-//! 3. [`fit`] makes coefficients of them, [`predictor`] uses these; [`accuracy`] compares predictions
-//!    with measured co-locations.
-//! 4. [`scenario`] reads what is asked for; [`arrivals`] draws the arrivals.
-//! 5. [`plan`] makes a provisioning plan and judges it, by [`rules`] that controllers share.
-//! 6. [`sim`] replays arrivals against a plan; [`metrics`] summarises the records that it emits.
-//! 7. [`results`] keeps tables and how they were made; [`figures`] draws figures from the tables, [`page`]
-//!    makes one HTML page of a folder of them.
-//! 8. [`deploy`] writes files that start the servers of a plan.
-//! 9. [`run`] wires one study, [`sweep`] an ordered grid of them, [`reproduce`] the evaluation of the
-//!    paper; [`cli`] is the command line. [`stats`] holds plain numerics.
+//! | task | start at |
+//! |---|---|
+//! | run a scenario file | [`run::Study`] |
+//! | predict a co-location | [`run::load_predictor`], [`predictor::Predictor`] |
+//! | make a plan, check it, bound it | [`plan::strategy`], [`plan::check_plan`], [`plan::lower_bound`] |
+//! | simulate a plan | [`sim::simulate`], [`metrics::summarise`] |
+//! | read or generate arrivals | [`arrivals`], [`traces`] |
+//! | run many points | [`sweep`] |
+//! | compare predictions with measurements | [`accuracy`], [`study`] |
+//! | write tables, figures, a page | [`results`], [`figures`], [`page`] |
+//! | start the servers of a plan | [`deploy`] |
+//! | add a strategy, predictor or arrival process | [`plan::Strategy`], [`predictor::Predictor`], [`arrivals::ArrivalProcess`] |
+//!
+//! [`units`], [`domain`] and [`stats`] hold what all of them share; [`profile`] and [`fit`] turn measurements into
+//! predictors; [`scenario`] reads scenario files. The modules are crates in `crates/`, re-exported here
+//! (`docs/architecture.md`).
 //!
 //! # Example
 //!
@@ -38,6 +41,9 @@
 //! assert_eq!(result.misses(), 0);
 //! # Ok::<(), igniter::run::RunError>(())
 //! ```
+
+// What users of the library see is documented in full; the inner crates document what is not plain from a name.
+#![warn(missing_docs)]
 
 pub use igniter_figures as figures;
 pub use igniter_model::{domain, fit, predictor, profile, rules, stats, units};

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[non_exhaustive]
 pub enum AccuracyError {
     /// A measured model is not in the profile.
-    #[error("run {run}: model {model:?} is not in the profile, which knows: {known}")]
+    #[error("run {run}: model {model:?} is not in the profile, which has: {known}")]
     UnknownModel {
         /// The run.
         run: u64,

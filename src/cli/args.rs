@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// Compare GPU provisioning strategies for DNN inference: fit an interference-aware performance model,
 /// plan, simulate.
 ///
-/// Exit codes: 0 done; 1 done, but a check failed (an SLO is missed, a workload is infeasible); 2 could
-/// not be done.
+/// Exit codes: 0 done; 1 done, but a check failed (an SLO is missed, a workload is infeasible, a point of a
+/// sweep failed); 2 could not be done; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "igniter", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Start with: igniter compare scenarios/paper-12.toml -o results/paper-12")]
@@ -30,13 +30,13 @@ pub(super) enum Command {
     Fit(FitArgs),
     /// Predict latency, throughput, power and clock of one co-location
     Predict(PredictArgs),
-    /// Compare predicted with measured co-locations, and with simpler ways to predict
+    /// Compare predictions with measured co-locations and with simpler predictors
     Accuracy(AccuracyArgs),
-    /// Fit every predictor from every budget of measurements and score it on runs that it did not see
+    /// Fit every predictor with every measuring budget; score each on runs that its fit did not see
     Study(StudyArgs),
     /// Rank the measurements that would reduce the uncertainty of predictions most
     Design(DesignArgs),
-    /// Make a provisioning plan, and judge it
+    /// Make a provisioning plan and check it
     Plan(PlanArgs),
     /// Prove how few GPUs any plan of a scenario needs
     Bound(BoundArgs),
@@ -50,23 +50,23 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     /// Inspect, convert, generate and fit traces of request arrivals
     Trace(super::trace_args::TraceArgs),
-    /// Make one HTML page, with charts, of a folder of results
+    /// Make one HTML page with charts from a folder of results
     Report(ReportArgs),
     /// Run a scenario at many points: every strategy, several seeds, one row for each workload
     Sweep(SweepArgs),
-    /// Put the shards of a sweep together
+    /// Combine the shards of a sweep
     Merge(MergeArgs),
     /// Find the highest rate, the tightest SLO or the fewest GPUs at which enough requests meet their SLO
     Capacity(CapacityArgs),
-    /// Cost against SLO attainment: the plans of each strategy with more and more headroom
+    /// Show cost against SLO attainment for plans with more and more headroom
     Frontier(FrontierArgs),
     /// Draw figures from the files of a sweep
     Plot(PlotArgs),
-    /// Make the figures of the paper's evaluation, and more, with their numbers
+    /// Make the figures of the paper's evaluation and others, with their numbers
     Reproduce(ReproduceArgs),
     /// Write a manual page for every command
     Man {
-        /// The folder for them; it is created where needed
+        /// Write the pages to this folder; it is created if needed
         #[arg(long, short, value_name = "DIR", default_value = "man")]
         output: PathBuf,
     },
@@ -107,7 +107,7 @@ pub(super) struct PlanArgs {
     /// The format of the written plan
     #[arg(long, value_enum, default_value_t = PlanFormat::Json)]
     pub format: PlanFormat,
-    /// Say of every workload why it is where it is
+    /// Explain for every workload why it is where it is
     #[arg(long)]
     pub explain: bool,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Write it to this file
+    /// Write the schema to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -159,7 +159,7 @@ pub(super) enum RequestsFormat {
 fn seconds_range(text: &str) -> Result<(Nanoseconds, Nanoseconds), String> {
     let time = |text: &str| {
         let seconds =
-            text.trim().parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+            text.trim().parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
         Nanoseconds::from_seconds(seconds).map_err(|error| error.to_string())
     };
     let (from, until) =
@@ -183,14 +183,14 @@ pub(super) struct SimulateArgs {
     /// With -o: also write every request to requests.csv
     #[arg(long, requires = "output")]
     pub requests: bool,
-    /// The format of that file; parquet writes requests.parquet, with times in ns
+    /// The format of the request file; parquet writes requests.parquet, with times in ns
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "csv", requires = "requests")]
     pub requests_format: RequestsFormat,
     /// Write what ran when, GPU by GPU, as a trace for ui.perfetto.dev (about 200 bytes for each
     /// batch, arrival and state of a GPU)
     #[arg(long, value_name = "FILE")]
     pub trace_out: Option<PathBuf>,
-    /// Trace only this stretch, in seconds from the start of the run, such as 10..12
+    /// Trace only this interval, in seconds from the start of the run, such as 10..12
     #[arg(long, value_name = "FROM..TO", requires = "trace_out", value_parser = seconds_range)]
     pub trace_window: Option<(Nanoseconds, Nanoseconds)>,
     #[command(flatten)]
@@ -244,8 +244,7 @@ pub(super) struct ReproduceArgs {
     /// that differ from run to run)]
     #[arg(value_name = "FIGURE")]
     pub figures: Vec<String>,
-    /// Write figures and their numbers to this folder; those of other figures that it holds stay when
-    /// figures are named
+    /// Write figures and their numbers to this folder. If you name figures, the others in it are kept
     #[arg(long, short, value_name = "DIR", default_value = "results/paper")]
     pub output: PathBuf,
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
     let study = study(&args.scenario, &args.planning, None)?;
     let bound = match study.request() {
         Some(request) => Some(lower_bound(&request)),
-        // Over several kinds, what is proven is proven along with a plan.
+        // With several kinds, the bound comes with a plan.
         None => study.plan(strategy("optimal")?.as_ref()).bound,
     };
     if args.print.json {

@@ -60,7 +60,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     };
     ensure!(
         !args.keep_plan || find != Find::Gpus,
-        "--keep-plan: with --find gpus there is a plan for every headroom; leave one of them out"
+        "--keep-plan: --find gpus makes a plan for every headroom; remove one of the two"
     );
     let keep = args.keep_plan;
     let names = &args.judge.strategies;

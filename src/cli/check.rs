@@ -153,8 +153,8 @@ fn notes(study: &Study, rows: &[WorkloadRow]) -> Vec<String> {
     let waiting = entries.iter().filter(|entry| closed(&entry.arrival)).count();
     if waiting > 0 {
         notes.push(format!(
-            "{waiting} workloads have clients that wait for their answers, and so the rate that the servers allow; the \
-             plan uses their rate_rps, so compare it with the rate that a simulation reports"
+            "{waiting} workloads have clients that wait for their answers, so the servers determine the rate; the \
+             plan uses rate_rps: compare it with the rate that a simulation reports"
         ));
     }
     let own = entries.iter().filter(|e| e.arrival.has_own_rate() && !closed(&e.arrival)).count();
@@ -167,7 +167,7 @@ fn notes(study: &Study, rows: &[WorkloadRow]) -> Vec<String> {
     let higher = entries.iter().filter(|entry| peak(&entry.arrival) > 1.0).count();
     if higher > 0 {
         notes.push(format!(
-            "{higher} workloads have times with a higher rate than rate_rps; plans are made for rate_rps"
+            "{higher} workloads exceed rate_rps at times; plans are made for rate_rps"
         ));
     }
     notes
@@ -318,7 +318,7 @@ fn text(study: &Study, document: &Document) -> String {
         text += &format!("\nnote: {note}");
     }
     if document.infeasible.is_empty() && document.violations.is_empty() {
-        text += "\nfeasible, as far as is predicted";
+        text += "\npredicted to be feasible";
     }
     text
 }

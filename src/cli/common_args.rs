@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct PrintArgs {
-    /// Print one JSON document on stdout, and nothing else there
+    /// Print one JSON document on stdout and nothing else
     #[arg(long)]
     pub json: bool,
-    /// No progress on stderr and no table on stdout; errors are still printed
+    /// Print errors only: no progress, no tables
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -17,7 +17,7 @@ pub(super) struct PrintArgs {
 /// Which performance model is used.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PredictorArgs {
-    /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
+    /// A GPU kind (v100), a profile folder, or a coefficients file from `igniter fit`
     #[arg(long, value_name = "KIND|PATH")]
     pub profile: Option<String>,
     /// The performance model: igniter, contention, gpulets, solo or solo_scaled [default: that of a
@@ -81,12 +81,12 @@ pub(super) struct ThreadArgs {
 /// What stands for the real GPU.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TruthArgs {
-    /// Simulate with another predictor than plans are made with: its name (it is fitted to the same
-    /// profile), or a coefficients file of `igniter fit` [default: the predictor of the plans]
+    /// Simulate with another predictor than the one that plans: a name (fitted to the same profile) or a
+    /// coefficients file from `igniter fit` [default: the predictor that plans]
     #[arg(long, value_name = "NAME|FILE")]
     pub truth: Option<String>,
-    /// Let the simulated GPU differ from its predictor: one error for each model, drawn from the seed and
-    /// from what the predictor says of its own uncertainty (igniter says nothing)
+    /// Let the simulated GPU differ from its predictor by one error for each model, drawn from the seed and
+    /// the predictor's own uncertainty (the predictor igniter has none)
     #[arg(long)]
     pub prediction_error: bool,
 }

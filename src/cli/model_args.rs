@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(super) struct ImportArgs {
     /// igniter_profile.jsonl or gpulet_tables.jsonl of the artifact
     pub file: PathBuf,
-    /// The folder to write; it must not exist yet
+    /// Write to this folder; it must not exist yet
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
     /// The name of the GPU kind; the artifact's profile does not hold it
@@ -26,18 +26,18 @@ pub(super) struct FitArgs {
     #[arg(long, value_name = "NAME", default_value = "igniter")]
     pub predictor: String,
     /// Measured co-locations to fit to, in place of the profile's own: CSV with
-    /// run,member,model,batch,sm_pct,latency_ms, and optionally std_ms. iGniter's form cannot use them;
-    /// it is compared with them
+    /// run,member,model,batch,sm_pct,latency_ms, and optionally std_ms. The predictor igniter cannot use
+    /// them; it is only compared with them
     #[arg(long, value_name = "FILE")]
     pub colocated: Option<PathBuf>,
     /// Measured latencies alone, in place of the profile's own: CSV with model,batch,sm_pct,latency_ms
     #[arg(long, value_name = "FILE")]
     pub solo: Option<PathBuf>,
-    /// Use --solo to separate interference from errors of the solo curve while fitting, not in
-    /// predictions: for solo runs of other configurations than those to be served
+    /// Use --solo only while fitting, to separate interference from errors of the solo curve, and not in
+    /// predictions: for solo runs of other configurations than those that you will serve
     #[arg(long, requires = "solo")]
     pub solo_while_fitting: bool,
-    /// Kernel lists, one CSV for all models, in place of the profile's own (wave quantisation of the
+    /// Kernel lists, one CSV for all models, in place of the profile's own (for wave quantisation in the
     /// predictor contention)
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
@@ -101,7 +101,7 @@ pub(super) struct StudyArgs {
     /// Seed of all random choices of runs
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How often runs are chosen anew where a fit uses only some of them
+    /// How often to choose runs again where a fit uses only some of them
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,
     /// Write tables and figures to this folder

@@ -12,23 +12,23 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Planning (in place of the scenario's [plan] table)")]
 pub(super) struct PlanningArgs {
-    /// Keep planned latencies below half of the SLO by so many percent, or by what the predictor says that
-    /// it may be off
+    /// Keep planned latencies this many percent below half of the SLO, or `predictor` for the predictor's own
+    /// error bound
     #[arg(long, value_name = "PERCENT|predictor", value_parser = margin)]
     pub margin: Option<Margin>,
-    /// Plan so many percent more throughput than the rate
+    /// Plan this many percent more throughput than the rate
     #[arg(long, value_name = "PERCENT")]
     pub headroom: Option<f64>,
-    /// Let several GPUs serve one workload, each a part of its rate (optimal, gpulets, infless, nexus, refined)
+    /// Let several GPUs share a workload, each serving a part of its rate (optimal, gpulets, infless, nexus, refined)
     #[arg(long)]
     pub replicas: bool,
-    /// Processes that one GPU serves at most [default: 48, the limit of NVIDIA MPS since Volta]
+    /// The most processes on one GPU [default: 48, the limit of NVIDIA MPS since Volta]
     #[arg(long, value_name = "N")]
     pub process_limit: Option<usize>,
-    /// Rounds of local search of `optimal` for each 1,000 workloads [default: 200000]
+    /// Rounds of local search by the strategy optimal for each 1,000 workloads [default: 200000]
     #[arg(long, value_name = "N", conflicts_with = "time_limit")]
     pub search_rounds: Option<u32>,
-    /// Let `optimal` search for so many seconds; the plan then depends on the machine's speed
+    /// Stop searching after SECONDS (strategy optimal). The plan then depends on how fast the machine is
     #[arg(long, value_name = "SECONDS")]
     pub time_limit: Option<f64>,
 }
@@ -51,9 +51,7 @@ fn margin(text: &str) -> Result<Margin, String> {
         return Ok(Margin::Predictor);
     }
     let number: Result<f64, _> = text.trim_end_matches('%').trim().parse();
-    number
-        .map(Margin::Percent)
-        .map_err(|_| "must be a number of percent, or `predictor`".to_owned())
+    number.map(Margin::Percent).map_err(|_| "must be a percentage or `predictor`".to_owned())
 }
 
 /// How a plan may be corrected.
@@ -66,11 +64,11 @@ pub(super) enum Refine {
 /// Whether plans are corrected by simulation.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RefineArgs {
-    /// In place of a strategy's rules, find shares and batches with which the simulated attainment reaches the
-    /// target, and pack those
+    /// Find shares and batch sizes by simulation, so that attainment reaches the target, in place of a
+    /// strategy's rules
     #[arg(long, value_enum)]
     pub refine: Option<Refine>,
-    /// The part of each workload's requests that must stay within its SLO, for --refine
+    /// With --refine: the percentage of each workload's requests that must meet its SLO
     #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "refine")]
     pub target: f64,
 }
@@ -143,7 +141,7 @@ impl Planner {
 /// What a bound says of a plan, in one line.
 pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
     let Some(bound) = &plan.bound else {
-        return "this strategy proves nothing about other plans; igniter bound does".to_owned();
+        return "this strategy proves no bound; `igniter bound` does".to_owned();
     };
     let cost = bound.least_cost_per_hour.filter(|_| study.kinds().len() > 1);
     if let Some(least) = cost {
@@ -153,7 +151,7 @@ pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
     }
     let gap = plan.gap_pct().unwrap_or(0.0);
     let so = match plan.gpus.len().cmp(&bound.gpus) {
-        Ordering::Less => "fewer mean that this plan does not keep what it promises".to_owned(),
+        Ordering::Less => "this plan has fewer, so it violates an SLO".to_owned(),
         Ordering::Equal => "proven optimal".to_owned(),
         Ordering::Greater => format!("gap {gap:.1} %"),
     };

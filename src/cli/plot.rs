@@ -85,7 +85,7 @@ fn axis<'a>(
     }
     match table.axes().iter().rev().nth(from_end) {
         Some(axis) => Ok(axis),
-        None => bail!("the sweep has {} axes; say which column with {flag}", table.axes().len()),
+        None => bail!("the sweep has {} axes; name a column with {flag}", table.axes().len()),
     }
 }
 
@@ -153,7 +153,7 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         Some(rows) => axis(Some(rows), table, 0, "--rows")?,
         None => match table.axes().iter().rev().find(|axis| *axis != x) {
             Some(rows) => rows,
-            None => bail!("the sweep has no axis beside {x}; say which column with --rows"),
+            None => bail!("the sweep has no axis besides {x}; name a column with --rows"),
         },
     };
     ensure!(rows != x, "the columns and the rows of a heat map are both {x}; name another --rows");

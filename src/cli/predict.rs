@@ -75,7 +75,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     if let Some((text, _)) = (args.members.iter().zip(&prediction.members))
         .find(|(_, m)| !m.latency_ms().is_finite() || m.gpu_ms <= 0.0)
     {
-        bail!("{text}: so far outside the measured range that the prediction is no time");
+        bail!("{text}: too far outside the measured range for a prediction");
     }
     let document = Document {
         predictor: predictor.name(),
@@ -121,7 +121,7 @@ fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member>
     let name = ModelName::new(model)?;
     let model = predictor.model_id(&name).with_context(|| {
         let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
-        format!("{text:?}: no model {name} in the profile, which knows: {}", known.join(", "))
+        format!("{text:?}: no model {name} in the profile, which has: {}", known.join(", "))
     })?;
     let number = || batch.parse().ok().and_then(|n: u32| BatchSize::new(n).ok());
     let batch = number().with_context(|| {

@@ -1,9 +1,9 @@
-//! Progress on stderr: off when that is no terminal, or when asked to be quiet.
+//! Progress on stderr: off if stderr is not a terminal, or with --quiet.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// A bar over a known number of steps that says what it is at.
+/// A bar over a known number of steps, with the current step.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(ProgressBar);
 
@@ -36,18 +36,18 @@ impl Progress {
         Self(bar)
     }
 
-    /// Says that steps were done before this process began: they do not count for the time that is left.
+    /// Steps done before this process started; they do not count for the remaining time.
     pub(super) fn begin_at(&self, steps: u64) {
         self.0.set_position(steps);
         self.0.reset_eta();
     }
 
-    /// Says how many steps are done.
+    /// Sets how many steps are done.
     pub(super) fn to(&self, steps: u64) {
         self.0.set_position(steps);
     }
 
-    /// How many steps there are, where that turns out late.
+    /// Sets how many steps there are, if that becomes known late.
     pub(super) fn of(&self, steps: u64) {
         self.0.set_length(steps);
     }

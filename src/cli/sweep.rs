@@ -113,6 +113,6 @@ pub(super) fn print_outcome(
     let dir = outcome.output.display();
     text += &format!("\n\ntables   {dir}/rows.csv, {dir}/rows.parquet ({} rows)", outcome.rows);
     text += &format!("\nmeans    {dir}/points.csv");
-    text += &format!("\n\nto look at: igniter report {dir} -o {dir}.html");
+    text += &format!("\n\nfor a page: igniter report {dir} -o {dir}.html");
     output::print(&text)
 }

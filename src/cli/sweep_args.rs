@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where results go, and how they are printed.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ResultArgs {
-    /// Write what is found to this folder
+    /// Write results to this folder
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -18,25 +18,25 @@ pub(super) struct ResultArgs {
 #[command(
     after_help = "Files, tables and job arrays: docs/sweeps.md",
     mut_arg("output", |output| output.required_unless_present("dry_run").help(
-        "Write tables to this folder; a shard makes a folder of its own in it"
+        "Write tables to this folder; each shard writes to a folder inside it"
     ))
 )]
 pub(super) struct SweepArgs {
     /// The sweep, a TOML file
     pub sweep: PathBuf,
-    /// Do only shard I of N, with I from 0
+    /// Run only shard I of N, with I from 0
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
-    /// Do the shard of this task of a job array of N (Slurm, Kubernetes, PBS, LSF)
+    /// Run the shard of this task in a job array of N tasks (Slurm, Kubernetes, PBS, LSF)
     #[arg(long, value_name = "N", conflicts_with = "shard")]
     pub shards: Option<u32>,
-    /// Continue what an earlier run left unfinished; what is finished stays as it is
+    /// Continue an unfinished sweep; finished points are kept
     #[arg(long)]
     pub resume: bool,
     /// Confirm more than ten million points
     #[arg(long)]
     pub yes: bool,
-    /// Check the sweep and say how large it is, without running it
+    /// Check the sweep and print its size, without running it
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -63,22 +63,22 @@ pub(super) struct JudgeArgs {
     /// The strategies, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
     pub strategies: Vec<String>,
-    /// Percent of all requests that are to meet their SLO
+    /// Percent of all requests that must meet their SLO
     #[arg(long, value_name = "PCT", default_value_t = 99.0)]
     pub target: f64,
-    /// Judge by the workload that fares worst, not by all requests together
+    /// Every workload must reach the target, not only all requests together
     #[arg(long)]
     pub worst: bool,
-    /// Plans may serve a workload on several GPUs (strategies that can: gpulets, optimal, …)
+    /// Let several GPUs share a workload (strategies that can: gpulets, optimal, …)
     #[arg(long)]
     pub replicas: bool,
-    /// How sure a verdict has to be, above 0 and below 1
+    /// The confidence level of a verdict, above 0 and below 1
     #[arg(long, default_value_t = 0.95)]
     pub confidence: f64,
-    /// Seeds of every candidate at least
+    /// The fewest seeds for each candidate
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]
     pub least: u16,
-    /// Seeds of every candidate at most; who is then still too close to call fails
+    /// The most seeds for each candidate; if it is still too close to call, it fails
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..))]
     pub most: u16,
 }
@@ -107,16 +107,16 @@ pub(super) struct CapacityArgs {
     pub find: FindArg,
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Rates and SLOs: plan once, for the scenario as it is, and change only what is simulated
+    /// With rate and slo: plan once, for the scenario as it is, and change only what is simulated
     #[arg(long)]
     pub keep_plan: bool,
-    /// The lowest factor (rate, SLO), or headroom in percent (GPUs), that is tried
+    /// The lowest factor (rate, slo) or headroom in percent (gpus) to try
     #[arg(long)]
     pub from: Option<f64>,
-    /// The highest one
+    /// The highest factor or headroom to try
     #[arg(long)]
     pub to: Option<f64>,
-    /// How close the ends of the last step are; for GPUs, the step from one headroom to the next
+    /// Stop when the interval is this narrow; with gpus, the step from one headroom to the next
     #[arg(long)]
     pub precision: Option<f64>,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub(super) struct FrontierArgs {
     pub scenario: ScenarioArgs,
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// The highest headroom of planned throughput that is tried, in percent
+    /// The highest headroom of planned throughput to try, in percent
     #[arg(long, default_value_t = 300.0)]
     pub to: f64,
     /// The step from one headroom to the next, in percent
@@ -149,13 +149,13 @@ pub(super) struct FrontierArgs {
 /// The kinds of figures of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PlotKind {
-    /// SLO attainment over an axis, with confidence bands and the marker of the target
+    /// SLO attainment over an axis, with confidence bands and a marker at the target
     Attainment,
     /// Cost over an axis
     Cost,
-    /// A number over two axes, a panel for each strategy
+    /// A number over two axes, one panel for each strategy
     Heatmap,
-    /// Cost against SLO attainment, with what is best for its cost
+    /// Cost against SLO attainment, with the plans that no other beats in both
     Pareto,
 }
 
@@ -172,22 +172,22 @@ pub(super) struct PlotArgs {
     /// The column on the x axis, such as an axis of the sweep or gpu_count [default: the last axis]
     #[arg(long)]
     pub x: Option<String>,
-    /// The column that is shown [default: attainment_pct, or cost_per_hour]
+    /// The column to show [default: attainment_pct, or cost_per_hour]
     #[arg(long)]
     pub y: Option<String>,
     /// Heat maps: the column on the y axis [default: the axis before the last]
     #[arg(long)]
     pub rows: Option<String>,
-    /// A panel for each value of this column
+    /// Draw a panel for each value of this column
     #[arg(long)]
     pub panels: Option<String>,
-    /// Only points with this value in a column, such as cv=4; may be given several times
+    /// Draw only points with this value in a column, such as cv=4; you can repeat it
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub only: Vec<String>,
     /// The target of the marker, in percent
     #[arg(long, default_value_t = 99.0)]
     pub target: f64,
-    /// A logarithmic x axis
+    /// Use a logarithmic x axis
     #[arg(long)]
     pub log: bool,
     /// The name of the files, without an extension

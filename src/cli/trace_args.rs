@@ -12,9 +12,9 @@ pub(super) struct TraceArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TraceCommand {
-    /// Say what a trace, or the arrivals of a scenario, amount to: rate, burstiness, peak
+    /// Show rate, burstiness and peak of a trace, or of the arrivals of a scenario
     Inspect(InspectArgs),
-    /// Read a foreign trace, map it to workloads, re-scale it, and write arrival_s,workload
+    /// Read a trace of another format, map it to workloads, re-scale it, and write arrival_s,workload
     Convert(ConvertArgs),
     /// Write the arrivals of all workloads of a scenario as a trace
     Generate(GenerateArgs),
@@ -26,7 +26,7 @@ pub(super) enum TraceCommand {
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReadingArgs {
     /// Its format: igniter, azure-functions-2019, azure-functions-2021, azure-llm, mooncake, servegen or
-    /// timestamps [default: what the first line tells]
+    /// timestamps [default: recognised from the first line]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// Sort rows that are out of order instead of refusing them
@@ -38,7 +38,7 @@ pub(super) struct ReadingArgs {
     /// End this many seconds after that
     #[arg(long, value_name = "SECONDS")]
     pub length: Option<f64>,
-    /// The seed of all that is drawn [default: 1, or that of the scenario]
+    /// The seed of all random numbers [default: 1, or that of the scenario]
     #[arg(long)]
     pub seed: Option<u64>,
 }
@@ -60,7 +60,7 @@ pub(super) struct InspectArgs {
     pub print: PrintArgs,
 }
 
-/// What becomes of the arrivals of a trace.
+/// How the arrivals of a trace are re-scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Rescaling {
     /// The same arrivals, --rate-scale times faster
@@ -82,17 +82,17 @@ pub(super) struct ConvertArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub reading: ReadingArgs,
-    /// The workloads that keys (functions) are dealt out to, in stripes: key i to workload i mod n [default: each
-    /// key is a workload]
+    /// Assign the keys (functions) to these n workloads: key i to workload i mod n [default: each key is a
+    /// workload]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub workloads: Vec<String>,
-    /// Deal out requests instead of keys: request i to workload i mod n
+    /// Assign requests instead of keys: request i to workload i mod n
     #[arg(long, requires = "workloads")]
     pub round_robin: bool,
-    /// What becomes of the arrivals
+    /// How to re-scale the arrivals
     #[arg(long, value_enum, default_value_t = Rescaling::Replay)]
     pub rescale: Rescaling,
-    /// What rates are multiplied by
+    /// Multiply rates by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub rate_scale: f64,
     /// The coefficient of variation (maf1; default: that of the file, or 1), or what it is multiplied by (maf2)
@@ -112,7 +112,7 @@ pub(super) struct GenerateArgs {
     /// The trace to write; gzipped if its name ends in .gz
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
-    /// Another seed than the scenario's
+    /// Replace the scenario's seed
     #[arg(long)]
     pub seed: Option<u64>,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub(super) fn paper() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(PAPER, Path::new("scenarios/paper-12.toml"))?)
 }
 
-/// The same with random arrivals, and batches that do not wait to be filled.
+/// The same with random arrivals and no queue delay.
 pub(super) fn poisson() -> Result<Scenario, ReproduceError> {
     Ok(Scenario::parse(POISSON, Path::new("scenarios/paper-12-poisson.toml"))?)
 }

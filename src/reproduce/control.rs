@@ -1,4 +1,4 @@
-//! What controllers do while a run goes on: GSLICE's tuning, and iGniter's shadow processes.
+//! Controllers during a run: GSLICE's tuning, and the iGniter paper's shadow processes.
 
 use super::context::{Context, motivating};
 use super::{Made, Numbers, ReproduceError};
@@ -18,7 +18,7 @@ fn p99_of_slo(study: &Study, window: &ServerWindow) -> Option<f64> {
     Some(window.p99?.as_ms() / slo)
 }
 
-/// Runs igniter's plan of a scenario and returns what became of every window.
+/// Runs the iGniter strategy's plan of a scenario and returns its windows.
 fn windows(scenario: Scenario) -> Result<(Study, Vec<ServerWindow>), ReproduceError> {
     let study = Study::new(scenario, &Overrides::default())?;
     let plan = study.plan(strategy("igniter")?.as_ref());
@@ -99,7 +99,7 @@ pub(super) fn adaptation(_: &Context) -> Result<Made, ReproduceError> {
     })
 }
 
-/// A GPU that turns out slower than predicted, without and with shadow processes.
+/// A GPU that is slower than predicted, without and with shadow processes.
 pub(super) fn shadow(_: &Context) -> Result<Made, ReproduceError> {
     const SLOWER: f64 = 1.15;
     let second = Nanoseconds::new(1_000_000_000);

@@ -1,4 +1,4 @@
-//! Plans: what strategies make of the paper's workloads, cost, distance to the optimum, time to plan.
+//! Plans of all strategies for the paper's workloads: cost, distance to the optimum, planning time.
 #![expect(
     clippy::disallowed_types,
     reason = "`overhead` is the one figure of clock time; it is made only when it is named"
@@ -53,7 +53,7 @@ pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
     })
 }
 
-/// What the plans cost on each GPU kind whose profile is built in, and how many SLOs they miss.
+/// Cost of the plans on each built-in GPU kind, and how many SLOs they miss.
 pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
     let comparison = context.all()?;
     let mut series = Vec::new();
@@ -112,7 +112,7 @@ pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
     })
 }
 
-/// Workloads, and sets of them, that plans are compared with their bound on.
+/// Numbers of workloads and of sets for the comparison with the bound.
 const SIZES: [usize; 5] = [6, 12, 24, 48, 96];
 const SETS: u64 = 5;
 const BOUNDED: [&str; 6] = ["igniter", "gpulets", "gslice", "infless", "greedy", "optimal"];

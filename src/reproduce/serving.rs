@@ -1,4 +1,4 @@
-//! Plans under load: SLOs, energy, bursts, and what headroom costs.
+//! Plans under load: SLOs, energy, bursts, and the cost of headroom.
 
 use super::context::{Context, compared, poisson};
 use super::{Made, Numbers, ReproduceError};
@@ -161,7 +161,7 @@ fn bursty(cv: f64) -> Result<Study, ReproduceError> {
     Ok(Study::new(scenario, &Overrides::default())?)
 }
 
-/// The paper's plans under arrivals that are less and less even.
+/// The paper's plans under more and more uneven arrivals.
 pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
     const CVS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
     let mut rows = Vec::new();
@@ -210,7 +210,7 @@ pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
     })
 }
 
-/// What it costs to plan for more than the mean rate, and what that buys.
+/// Cost and benefit of planning for more than the mean rate.
 pub(super) fn headroom(_: &Context) -> Result<Made, ReproduceError> {
     const HEADROOM_PCT: [f64; 7] = [0.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0];
     const ARRIVALS: [(&str, f64); 3] = [("evenly spaced", 0.0), ("Poisson", 1.0), ("CV 2", 2.0)];

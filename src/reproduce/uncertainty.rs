@@ -1,4 +1,4 @@
-//! What plans are worth when predictions are as uncertain as the predictor itself says.
+//! Plans when predictions are as uncertain as the predictor says.
 
 use super::context::{Context, paper};
 use super::{Made, Numbers, ReproduceError};

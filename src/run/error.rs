@@ -43,7 +43,7 @@ pub enum RunError {
     },
     /// A coefficients file of another predictor than the one asked for.
     #[error(
-        "{}: holds coefficients of predictor {found}, not {asked}; leave the predictor out, or ask for {found}",
+        "{}: holds coefficients of predictor {found}, not {asked}; omit --predictor, or use {found}",
         path.display()
     )]
     OtherPredictor {
@@ -117,7 +117,7 @@ pub enum RunError {
     },
     /// Errors cannot be drawn for a predictor without uncertainty.
     #[error(
-        "predictor {predictor} does not say how far it may be off, so no prediction error can be drawn; \
+        "predictor {predictor} has no error bounds, so no prediction error can be drawn; \
          simulate with one that does, such as contention (--truth contention), or say how large errors are \
          (prediction_error = {{ std_pct = 5 }} in the scenario)"
     )]

@@ -1,4 +1,4 @@
-//! The predictors of a GPU kind: what plans, and what is simulated.
+//! The predictors of a GPU kind: the one that plans, and the one that is simulated.
 
 use super::prediction_error::with_errors;
 use super::source::load_truth;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// The predictors of a GPU kind; they may be shared with other studies.
 #[derive(Debug, Clone)]
 pub struct KindPredictors {
-    /// Makes the plans.
+    /// The predictor that plans.
     pub source: Arc<LoadedPredictor>,
-    /// What plans are simulated with, where that is not `source`.
+    /// The predictor that is simulated, if it is not `source`.
     pub truth: Option<Arc<LoadedPredictor>>,
 }
 
@@ -20,7 +20,7 @@ pub struct KindPredictors {
 #[derive(Debug)]
 pub(super) struct KindSource {
     pub(super) predictors: KindPredictors,
-    /// What the simulation uses, with errors, where they are asked for.
+    /// The simulated predictor with prediction errors, if the scenario draws them.
     pub(super) perturbed: Option<PerturbedPredictor>,
 }
 

@@ -17,8 +17,7 @@ pub fn solo_latency_ms(predictor: &dyn Predictor, model: &ModelName) -> Option<f
     predictor.predict(&[alone]).members.first().map(|member| member.latency_ms())
 }
 
-/// Puts SLOs in place of multiples of the solo latency (AlpaServe's SLO scale), on the GPU kind and by the predictor
-/// that are given, to whole microseconds.
+/// Replaces multiples of the solo latency (AlpaServe's SLO scale) by SLOs, rounded to whole microseconds.
 pub(super) fn resolve(scenario: &mut Scenario, predictor: &dyn Predictor) -> Result<(), RunError> {
     for entry in &mut scenario.workloads {
         let Some(factor) = entry.slo_x_solo.take() else { continue };
@@ -80,7 +79,10 @@ mod tests {
     fn what_makes_no_slo_is_refused() {
         let both =
             study(&TEXT.replace("slo_x_solo = 5", "slo_ms = 10\nslo_x_solo = 5")).unwrap_err();
-        assert!(both.contains("s.toml:9: workload[0].slo_x_solo: given 5 beside slo_ms"), "{both}");
+        assert!(
+            both.contains("s.toml:9: workload[0].slo_x_solo: given 5 together with slo_ms"),
+            "{both}"
+        );
         let range = study(&TEXT.replace("solo = 5", "solo = 0")).unwrap_err();
         assert!(
             range.contains("allowed: a number from 0.01 to 10000 times the solo latency"),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What a study was made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Files, each once: the scenario's, the one that was asked for first, then those that its arrivals read.
+    /// Files, each once: the scenario and what it extends, then those that its arrivals read.
     pub files: Vec<PathBuf>,
     /// The texts that predictors were made from, each once, with the names under which a manifest lists
     /// them.
@@ -27,7 +27,7 @@ impl Sources {
         }
     }
 
-    /// Adds a text, unless it is there already.
+    /// Adds a text once.
     pub(crate) fn add_text(&mut self, text: &(PathBuf, String)) {
         if !self.texts.contains(text) {
             self.texts.push(text.clone());

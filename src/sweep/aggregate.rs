@@ -76,7 +76,7 @@ impl<W: Write> Aggregate<W> {
             return Ok(());
         }
         for (values, i) in group.values.iter_mut().zip(&self.metrics) {
-            let bad = || io::Error::other(format!("{:?} is no number", &row[*i]));
+            let bad = || io::Error::other(format!("{:?} is not a number", &row[*i]));
             values.push(row[*i].parse().map_err(|_| bad())?);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The values of one field of a sweep, computed by position so that none are stored but those listed.
+//! The values of one field of a sweep, computed from the position; only listed values are stored.
 
 use super::decimal::{DecimalRange, six_digits};
 use super::latin::Coordinate;

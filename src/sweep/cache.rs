@@ -9,14 +9,14 @@ use crate::units::Dollars;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How many plans are kept: neighbouring points share theirs, far ones rarely do.
+/// How many plans are kept. Neighbouring points share plans, distant ones rarely do.
 const MOST_PLANS: usize = 256;
 /// How many predictors are kept. A price that is swept makes a predictor for each value.
 const MOST_PREDICTORS: usize = 64;
 
 type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
 
-/// Values by key, each made once however many threads want it; the oldest go when there are too many.
+/// Values by key. Each is made once, even if several threads want it; the oldest are dropped when there are too many.
 #[derive(Debug)]
 struct Shelf<V> {
     most: usize,
@@ -113,7 +113,7 @@ impl Cache {
         scenario.gpus.iter().map(kind).collect()
     }
 
-    /// The plan of a strategy; `source` tells apart the predictors that plan.
+    /// The plan of a strategy; `source` identifies the predictor that plans.
     pub(super) fn plan(
         &self,
         study: &Study,

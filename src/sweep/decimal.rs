@@ -7,7 +7,7 @@ pub(super) struct Decimal {
     scale: u32,
 }
 
-/// More digits than any number of a file has that is meant as a decimal one.
+/// Numbers with more digits are not meant as decimal ones.
 const MOST_DIGITS: usize = 30;
 
 impl Decimal {

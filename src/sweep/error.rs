@@ -17,7 +17,7 @@ pub enum SweepError {
         /// Why.
         source: io::Error,
     },
-    /// The sweep file is no TOML, or has an unknown key or a value of the wrong type.
+    /// The sweep file is not TOML, or has an unknown key or a value of the wrong type.
     #[error("{}: {message}", .path.display())]
     Syntax {
         /// The file.
@@ -42,12 +42,12 @@ pub enum SweepError {
     /// The base scenario, or what the first point makes of it, cannot be used.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// The first point of the sweep is no valid scenario for a reason that all points share.
+    /// The first point of the sweep is not a valid scenario, for a reason that all points share.
     #[error("{}: {place} not fit the scenario: {source}", .path.display())]
     FirstPoint {
         /// The sweep file.
         path: PathBuf,
-        /// The field that it comes from, where it is one, with a verb.
+        /// The field that causes it, if there is one, with a verb.
         place: String,
         /// Why.
         source: Box<ScenarioError>,
@@ -69,7 +69,7 @@ pub enum SweepError {
         /// How many are run without asking.
         limit: u64,
     },
-    /// The shard cannot be found out, or is none.
+    /// The shard is unknown or invalid.
     #[error("{0}")]
     Shard(String),
     /// The folder holds unfinished or other work.
@@ -90,7 +90,7 @@ pub enum SweepError {
         /// Why.
         source: io::Error,
     },
-    /// Results that do not belong together, or are not complete.
+    /// Shards of different sweeps, or incomplete ones.
     #[error("{0}")]
     Merge(String),
     /// A search that cannot begin.

@@ -1,5 +1,5 @@
-//! The first point of a sweep, made before anything runs: what is wrong with all points is said then, with the field
-//! of the sweep file that it comes from.
+//! The first point of a sweep, made before anything runs: a mistake that affects all points is reported then, with its
+//! field in the sweep file.
 
 use super::SweepError;
 use super::grid::Grid;
@@ -59,7 +59,7 @@ pub(super) fn first_point(
     Ok((document, first))
 }
 
-/// The one field without which the others would make a scenario; none, if that is true of none or of several.
+/// The only field whose removal makes the scenario valid, if there is exactly one.
 fn culprit<'g>(scenario: &Document, all: &[&'g Given]) -> Option<&'g Given> {
     let sound_without = |left_out: usize| {
         let mut document = scenario.clone();

@@ -152,7 +152,7 @@ fn check_owner(dir: &Path, text: &[u8], owner: &Owner, resume: bool) -> Result<(
         Err(SweepError::Folder {
             path: dir.to_owned(),
             what: what.to_owned(),
-            fix: format!("{fix}, or remove {} to begin anew", dir.join(WORK).display()),
+            fix: format!("{fix}, or remove {} to start again", dir.join(WORK).display()),
         })
     };
     let known: Option<Owner> = serde_json::from_slice(text).ok();

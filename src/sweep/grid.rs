@@ -75,8 +75,7 @@ impl Grid {
         Point { index, id, values }
     }
 
-    /// The points that differ from the first one in a single axis, and there in a text: those that may name files
-    /// that the first one does not.
+    /// The points that differ from the first one in a single axis with a text value: they may name other files.
     pub(super) fn points_of_texts(&self) -> impl Iterator<Item = Point> {
         let mut step = self.len().unwrap_or(0);
         self.axes.iter().flat_map(move |axis| {

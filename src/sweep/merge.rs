@@ -136,7 +136,7 @@ fn check_complete(parts: &[Part]) -> Result<(), SweepError> {
     for part in parts {
         if let Some(other) = found.insert(part.facts.shard, part) {
             return Err(SweepError::Merge(format!(
-                "shard {}/{shards} is there twice: {} and {}; leave one out",
+                "shard {}/{shards} appears twice: {} and {}; remove one",
                 part.facts.shard,
                 other.dir.display(),
                 part.dir.display()
@@ -192,7 +192,7 @@ impl Reading {
         if more {
             let point = self.row.get(0).and_then(|text| text.parse().ok());
             self.point = point.filter(|_| self.row.len() == columns).ok_or_else(|| {
-                SweepError::Merge(format!("{} holds a row that is none", self.path.display()))
+                SweepError::Merge(format!("{} has a damaged row", self.path.display()))
             })?;
         }
         Ok(more)

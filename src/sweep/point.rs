@@ -158,7 +158,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-        Err(one_line(&format!("a defect of igniter: {text}")))
+        Err(one_line(&format!("a bug of igniter: {text}")))
     })
 }
 

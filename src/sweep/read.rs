@@ -51,7 +51,7 @@ pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, Sw
         if field.path == "seed" {
             return Err(complain.about(
                 "axis \"seed\"",
-                "is no axis",
+                "is not an axis",
                 "seeds = { first = 1, count = 10 }",
                 "give seeds in [seeds]: every strategy then sees the same ones",
             ));
@@ -60,7 +60,7 @@ pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, Sw
             return Err(complain.about(
                 &format!("axis {:?}", field.path),
                 &format!("its column {column:?} has the name of another column"),
-                "a name of its own",
+                "a name that no other column has",
                 "give the axis another name, such as name = \"scale\"",
             ));
         }
@@ -165,7 +165,7 @@ fn lonely(fits: bool, key: &str, complain: Complaint<'_>) -> Result<(), SweepErr
     }
     Err(complain.about(
         key,
-        "has keys that do not belong together",
+        "has keys that exclude each other",
         "path with values, range, linear or log; or zip alone; or latin with samples (and seed)",
         "make two axes of it",
     ))
@@ -210,7 +210,7 @@ fn hypercube(
             &format!("{key}.samples"),
             &format!("given {samples} samples of {} fields", latin.len()),
             "1 or more samples of 1 or more fields",
-            "write for example samples = 100",
+            "write samples = 100, for example",
         ));
     }
     let mut fields = Vec::new();
@@ -247,7 +247,7 @@ fn field(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Field, Swe
             key,
             &format!("has {} of values, range, linear and log", values_given(raw)),
             "exactly one of them",
-            "write for example values = [1, 2, 4]",
+            "write values = [1, 2, 4], for example",
         ));
     }
     let values = match (&raw.values, &raw.range, &raw.linear, &raw.log) {
@@ -307,7 +307,7 @@ fn decimal_range(
         key,
         &format!("from {} to {} in steps of {}", range.from, range.to, range.step),
         "finite numbers with a step that is not 0 and leads from the first to the last, at most 30 digits",
-        "write for example range = { from = 0.5, to = 1.5, step = 0.1 }",
+        "write range = { from = 0.5, to = 1.5, step = 0.1 }, for example",
     ))
 }
 

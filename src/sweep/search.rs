@@ -1,4 +1,4 @@
-//! Searches over one factor of a scenario: how far does it carry, and what does it cost?
+//! Searches over one factor of a scenario: the highest rate, the tightest SLO, the cheapest plan.
 
 use super::SweepError;
 use super::point::run_once;
@@ -14,21 +14,21 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// More headrooms than this are a step that was not meant.
+/// More steps than this are refused as a mistake.
 const MOST_HEADROOMS: u64 = 10_000;
 
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judge {
-    /// Percent of requests that are to meet their SLO.
+    /// Percent of requests that must meet their SLO.
     pub target_pct: f64,
-    /// Whether the workload that fares worst is to reach it, not only all requests together.
+    /// Whether every workload must reach it, not only all requests together.
     pub worst: bool,
-    /// How sure a verdict has to be, above 0 and below 1.
+    /// The confidence level of a verdict, above 0 and below 1.
     pub confidence: f64,
-    /// Seeds at least.
+    /// The fewest seeds.
     pub least: u64,
-    /// Seeds at most; a candidate that is then still too close to call is not good enough.
+    /// The most seeds; a candidate that is still too close to call is not good enough.
     pub most: u64,
 }
 
@@ -78,7 +78,7 @@ pub struct Range {
     pub precision: f64,
 }
 
-/// How a plan of a strategy fares at one factor.
+/// The result of a plan at one factor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The strategy.
@@ -89,7 +89,7 @@ pub struct Candidate {
     pub gpu_count: usize,
     /// Its cost in US $/h.
     pub cost_per_hour: f64,
-    /// Workloads that it has no place for.
+    /// Workloads that are not placed.
     pub infeasible: usize,
     /// Mean share of requests within their SLO, in percent.
     pub attainment_pct: f64,
@@ -171,7 +171,7 @@ impl Search {
     /// otherwise plans are made for the changed rates or SLOs.
     ///
     /// # Errors
-    /// When a strategy does not exist, the range is none, or a run fails.
+    /// When a strategy does not exist, the range is empty, or a run fails.
     pub fn capacity(
         &self,
         strategies: &[String],
@@ -224,7 +224,7 @@ impl Search {
         }
         let (mut good, mut bad, mut judged) = (easiest, hardest, 2);
         while (good.at - bad.at).abs() > range.precision * (1.0 + 1e-9) {
-            // On a grid of the precision, so that the answer is a number that people would write.
+            // On a grid of the precision, so that the answer is a round number.
             let middle = rounded(f64::midpoint(good.at, bad.at), range.precision);
             if middle.total_cmp(&good.at).is_eq() || middle.total_cmp(&bad.at).is_eq() {
                 break;
@@ -258,7 +258,7 @@ impl Search {
     /// Every headroom from 0 to `to` in steps, for each strategy: what more GPUs buy.
     ///
     /// # Errors
-    /// When a strategy does not exist, the steps are none, or a run fails.
+    /// When a strategy does not exist, there are no steps, or a run fails.
     pub fn frontier(
         &self,
         strategies: &[String],
@@ -350,7 +350,7 @@ impl Search {
             }
             let interval = confidence_interval(&values, self.judge.confidence);
             (low, high) = interval.map_or((0.0, 100.0), |i| {
-                // Student's t does not know that a share ends at 0 and 100 %.
+                // Student's t may reach beyond 0 and 100 %.
                 ((i.mean - i.half_width).max(0.0), (i.mean + i.half_width).min(100.0))
             });
             let decided = low >= self.judge.target_pct || high < self.judge.target_pct;

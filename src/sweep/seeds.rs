@@ -1,4 +1,4 @@
-//! How often each point is run, and when that is often enough.
+//! How many seeds each point runs, and when they are enough.
 
 use super::SweepError;
 use super::file::RawSeeds;
@@ -14,13 +14,13 @@ pub(super) struct Seeds {
     pub(super) least: u64,
     /// How many at most.
     pub(super) most: u64,
-    /// What is to be known well enough; without it there are exactly `least`.
+    /// The metric whose interval must be narrow enough; without it there are exactly `least` seeds.
     pub(super) until: Option<Until>,
     /// The confidence of all intervals, above 0 and below 1.
     pub(super) confidence: f64,
 }
 
-/// A metric with the half width that its confidence interval is to have at most.
+/// A metric with the largest allowed half-width of its confidence interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Until {
     pub(super) metric: String,
@@ -54,7 +54,7 @@ impl Seeds {
                 "seeds.confidence",
                 &format!("given {confidence}"),
                 "above 0 and below 1",
-                "write for example confidence = 0.95",
+                "write confidence = 0.95, for example",
             ));
         }
         let Some(half_width) = raw.half_width else {
@@ -64,7 +64,7 @@ impl Seeds {
                     "seeds.half_width",
                     "missing",
                     "a number above 0, in the unit of the metric",
-                    "say how narrow the confidence interval must be, or give only count",
+                    "give the half-width that the confidence interval must reach, or give only count",
                 ));
             }
             let count = whole("count", raw.count.unwrap_or(1), 1, 1_000_000)?;
@@ -73,7 +73,7 @@ impl Seeds {
         if raw.count.is_some() {
             return Err(complain.about(
                 "seeds.count",
-                "given beside half_width",
+                "given together with half_width",
                 "either count, or half_width with least and most",
                 "remove one of them",
             ));
@@ -83,7 +83,7 @@ impl Seeds {
                 "seeds.half_width",
                 &format!("given {half_width}"),
                 "a number above 0, in the unit of the metric",
-                "write for example half_width = 0.5",
+                "write half_width = 0.5, for example",
             ));
         }
         let least = whole("least", raw.least.unwrap_or(3), 2, 1_000_000)?;
@@ -102,7 +102,7 @@ impl Seeds {
         Ok(Self { first, least, most, until, confidence })
     }
 
-    /// Whether the runs of one strategy say enough. Runs in which the metric is undefined count as no run.
+    /// Whether the runs of one strategy are enough. Runs in which the metric is undefined do not count.
     pub(super) fn suffice(&self, runs: &[RunRow]) -> bool {
         let Some(until) = &self.until else { return true };
         let values: Vec<f64> = runs

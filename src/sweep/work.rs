@@ -9,24 +9,24 @@ struct Queue<J> {
     jobs: J,
     /// How many jobs were handed out.
     begun: u64,
-    /// How many results were taken over.
+    /// How many results were committed.
     done: u64,
     stopped: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The counters are right whoever panicked while holding them: they change last.
+    // The counters are right even after a panic: they change last.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does `work` for each job on `threads` threads, and hands every result to `commit` in the order of the
+/// Runs `work` for each job on `threads` threads, and passes every result to `commit` in the order of the
 /// jobs, on the calling thread.
 ///
-/// At most `window` jobs are begun and not taken over, so memory does not grow with their number. When
+/// At most `window` jobs are started and not yet committed, so memory does not grow with their number. When
 /// `commit` fails, no new job begins, and its error is returned. A panic of `work` is passed on.
 ///
-/// Each job runs in a rayon pool of its own: what the engine does in parallel within a run stays on one
-/// thread, where it costs no hand-over to others. With fewer than `threads` jobs (`count`), each gets its
+/// Each job runs in its own rayon pool: parallel work of the engine within a run stays on one
+/// thread, which saves switches. With fewer than `threads` jobs (`count`), each gets its
 /// part of the threads instead, so that a single job uses all cores.
 pub(super) fn in_order<J, R, E>(
     jobs: J,
@@ -55,7 +55,7 @@ where
                 // Where there is none, rayon's own does.
                 let pool = pool.use_current_thread().build();
                 while let Some((number, job)) = next(queue, changed, window) {
-                    // A lost result would let everybody wait for it.
+                    // A lost result would block all other threads.
                     let result = catch_unwind(AssertUnwindSafe(|| work(job)));
                     if sender.send((number, result)).is_err() {
                         break;
@@ -66,7 +66,7 @@ where
         }
         drop(sender);
         let outcome = take(&results, &queue, &changed, &mut commit);
-        // Whatever happened, nobody waits for a place any more.
+        // In any case, wake all threads that wait.
         locked(&queue).stopped = true;
         changed.notify_all();
         drop(results);
@@ -154,7 +154,7 @@ mod tests {
         };
         let commit = |job: u64| if job < 5 { Ok(()) } else { Err(job) };
         assert_eq!(in_order(0..1_000_000, 1_000_000, 2, work, commit), Err(5));
-        // The window, and what was taken over before.
+        // The window, and what was committed before.
         assert!(*locked(&begun) <= 5 + 32 + 2, "{}", locked(&begun));
     }
 

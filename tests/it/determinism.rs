@@ -3,28 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use crate::common::{SHORT, file, igniter};
+use crate::common::{SHORT, compared, contents, file, igniter};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-/// Every file below a folder but the manifest, which holds clock time, host and command.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !path.ends_with("manifest.json") {
-                let name = path.strip_prefix(folder).unwrap().to_owned();
-                found.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 fn compare(scenario: &Path, out: &Path, more: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
     igniter().arg("compare").arg(scenario).arg("-o").arg(out).args(more).assert().code(0);
@@ -87,21 +69,21 @@ fn requests_and_traces_are_the_same_on_any_number_of_threads() {
 fn results_are_those_of_the_golden_files() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     for name in ["motivating-3", "paper-12", "paper-12-poisson", "paper-12-bursty"] {
-        let root = TempDir::new().unwrap();
-        let out = root.path().join("out");
-        let results = compare(Path::new(&format!("scenarios/{name}.toml")), &out, &[]);
-        for table in ["plan.csv", "summary.csv", "gpus.csv"] {
-            let path = golden.join(name).join(table);
-            if std::env::var_os("IGNITER_ACCEPT_GOLDEN").is_some() {
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, &results[Path::new(table)]).unwrap();
+        compared(name, |results| {
+            for table in ["plan.csv", "summary.csv", "gpus.csv"] {
+                let bytes = &results.files[Path::new(table)];
+                let path = golden.join(name).join(table);
+                if std::env::var_os("IGNITER_ACCEPT_GOLDEN").is_some() {
+                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    std::fs::write(&path, bytes).unwrap();
+                }
+                let expected = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+                let actual = String::from_utf8(bytes.clone()).unwrap();
+                for (number, (a, e)) in (1..).zip(actual.lines().zip(expected.lines())) {
+                    assert_eq!(a, e, "{name}/{table}, line {number}");
+                }
+                assert_eq!(actual.len(), expected.len(), "{name}/{table}");
             }
-            let expected = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
-            let actual = String::from_utf8(results[Path::new(table)].clone()).unwrap();
-            for (number, (a, e)) in (1..).zip(actual.lines().zip(expected.lines())) {
-                assert_eq!(a, e, "{name}/{table}, line {number}");
-            }
-            assert_eq!(actual.len(), expected.len(), "{name}/{table}");
-        }
+        });
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use crate::common::cases;
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{ArrivalSpec, ClosedLoopSpec, Thinking};
 use igniter::domain::{GpuInterval, Workload, WorkloadId};
@@ -11,7 +12,7 @@ use igniter::plan::{PlanRequest, STRATEGIES, strategy};
 use igniter::scenario::Scenario;
 use igniter::sim::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ServiceTime, SimInput,
-    SimOutcome, SimWorkload, full, simulate,
+    SimOutcome, SimWorkload, TritonRelease, full, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use proptest::prelude::*;
@@ -86,8 +87,11 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
     let max = prop_oneof![Just(None), (1..=9_u32).prop_map(Some)];
     let instances = prop_oneof![3 => Just(1), 1 => 2..4_u32];
     let race = prop_oneof![2 => Just(0.0), 1 => select(vec![0.2, 0.7, 1.0])];
-    (1..=9_u32, delay, preferred, max, instances, any::<bool>(), race).prop_map(
-        |(planned, delay, preferred, max, instances, variable_shape, completion_race)| {
+    let release = prop_oneof![3 => Just(TritonRelease::Current), 1 => Just(TritonRelease::Frozen)];
+    let threads = (race, release);
+    (1..=9_u32, delay, preferred, max, instances, any::<bool>(), threads).prop_map(
+        |(planned, delay, preferred, max, instances, variable_shape, threads)| {
+            let (completion_race, release) = threads;
             let size = |size: u32| BatchSize::new(size).unwrap();
             let largest = max.unwrap_or(planned);
             let spec = BatchingSpec {
@@ -97,6 +101,7 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
                 instances,
                 variable_shape,
                 completion_race,
+                release,
                 ..BatchingSpec::default()
             };
             (planned, spec)
@@ -109,7 +114,10 @@ fn any_costs() -> impl Strategy<Value = ServerSpec> {
     let ms = || prop_oneof![3 => Just(0.0), 1 => select(vec![0.5, 1.0]), 1 => 0.0..1.0_f64];
     let startup = prop_oneof![4 => Just(0), 1 => 0..60_000_000_u64];
     let noise = prop_oneof![3 => Just(0.0), 1 => 0.01..0.5_f64];
-    (noise, ms(), ms(), ms(), startup).prop_map(|(noise_cv, batch, row, request, startup)| {
+    let slowdown = prop_oneof![3 => Just(None), 1 => (1.0..3.0_f64).prop_map(Some)];
+    let times = (startup, slowdown);
+    (noise, ms(), ms(), ms(), times).prop_map(|(noise_cv, batch, row, request, times)| {
+        let (startup, instance_slowdown) = times;
         let ms = |ms| Milliseconds::new(ms).unwrap();
         ServerSpec {
             noise: Noise::Cv(noise_cv),
@@ -117,6 +125,7 @@ fn any_costs() -> impl Strategy<Value = ServerSpec> {
             row_overhead: ms(row / 4.0),
             request_overhead: ms(request),
             startup: Nanoseconds::new(startup),
+            instance_slowdown,
             ..ServerSpec::default()
         }
     })
@@ -187,7 +196,7 @@ fn any_spec() -> impl Strategy<Value = EngineSpec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(cases(4096)))]
 
     #[test]
     fn both_engines_agree_record_for_record(

@@ -155,7 +155,7 @@ fn latency_is_monotone() {
     ];
     for (budget, data) in budgets.iter().enumerate() {
         let predictor = fit_contention_without_bounds(data).unwrap().0;
-        let violations = violations(&predictor, 10_000);
+        let violations = violations(&predictor, common::cases(10_000));
         assert_eq!(violations, Vec::<String>::new(), "budget {budget}");
     }
 }

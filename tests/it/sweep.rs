@@ -275,7 +275,7 @@ fn shards_that_do_not_fit_are_refused() {
     // Another number of shards in the same folder, as a task that is submitted again alone would take.
     sweep(&file, &at("a"), &["--shard", "0/3"]).code(2).stderr(contains("shard-00000-of-00002"));
     sweep(&file, &at("b"), &["--shard", "0/2"]).code(0);
-    merge(&[at("a"), at("b")], "shard 0/2 is there twice");
+    merge(&[at("a"), at("b")], "shard 0/2 appears twice");
     std::fs::write(&file, small(7)).unwrap();
     sweep(&file, &at("c"), &["--shard", "1/2"]).code(0);
     merge(&[at("a"), at("c")], "of different sweeps");

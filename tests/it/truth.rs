@@ -92,5 +92,5 @@ fn prediction_errors_come_from_the_seed() {
     // The paper's predictor says nothing of its own error.
     let mut command = igniter();
     command.args(["simulate", scenario, "--prediction-error"]);
-    command.assert().code(2).stderr(contains("does not say how far it may be off"));
+    command.assert().code(2).stderr(contains("has no error bounds"));
 }

@@ -1,4 +1,4 @@
-//! SVG files that carry their font: they look the same where it is not installed.
+//! SVG files with embedded fonts: they look the same everywhere.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

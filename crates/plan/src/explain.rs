@@ -10,11 +10,9 @@ use std::fmt;
 /// What decided about one placement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    /// The workload.
     pub workload: String,
     /// Index of its GPU.
     pub gpu: usize,
-    /// Its batch size.
     pub batch: u32,
     /// Theorem 1's batch size: the smallest that sustains the rate whenever its latency meets the budget.
     pub theorem_1_batch: u32,

@@ -56,10 +56,11 @@ impl RecordSink for TraceLog {
         let record =
             BatchRecord { workload, gpu, batch, load_start, load_end, exec_start, exec_end, done };
         match self.batches.last_mut() {
-            // Requests of a batch come one after the other.
-            Some(last) if last.record == record => {
+            // Requests of a batch come one after the other, each answered at its own time.
+            Some(last) if BatchRecord { done, ..last.record } == record => {
                 self.arrivals.push(arrival);
                 last.size += 1;
+                last.record.done = last.record.done.max(done);
             }
             _ => self.batch(&record, &[arrival]),
         }

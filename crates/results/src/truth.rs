@@ -18,7 +18,6 @@ pub struct Truth {
 /// How far the simulated latencies of a model are from what the simulation's predictor says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictionError {
-    /// The model.
     pub model: ModelName,
     /// Percent of the prediction, alone or with one co-runner.
     pub error_pct: f64,

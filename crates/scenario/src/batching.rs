@@ -3,7 +3,7 @@
 use super::reader::{Field, Need, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::units::{BatchSize, Milliseconds};
-use igniter_sim::{BatchingSpec, TimeoutAction};
+use igniter_sim::{BatchingSpec, TimeoutAction, TritonRelease};
 use toml::de::DeValue;
 
 const MAX_QUEUE_DELAY: NumberRule = NumberRule {
@@ -15,12 +15,12 @@ const MAX_QUEUE_DELAY: NumberRule = NumberRule {
 const MAX_BATCH: WholeRule = WholeRule {
     least: 1,
     most: 65_536,
-    fix: "give the largest batch, or leave the key out for the planned batch size",
+    fix: "give the largest batch, or omit the key for the planned batch size",
 };
 const PREFERRED: WholeRule = WholeRule {
     least: 1,
     most: 65_536,
-    fix: "give batch sizes, or leave the key out for the largest batch alone",
+    fix: "give batch sizes, or omit the key for the largest batch alone",
 };
 const PREFERRED_LIST: Rule<'_> = Rule {
     allowed: "an array of at most 64 batch sizes",
@@ -38,13 +38,13 @@ const VARIABLE_SHAPE: Rule<'_> = Rule {
 const MAX_QUEUE_SIZE: WholeRule = WholeRule {
     least: 0,
     most: 1_000_000,
-    fix: "give how many requests may wait, or 0 for any number",
+    fix: "give how many requests may wait, or 0 for no limit",
 };
 const TIMEOUT: NumberRule = NumberRule {
     least: Least::From(0.0),
     most: 3.6e6,
     unit: "ms",
-    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for as long as it takes",
+    fix: "give how long a request may wait for its batch, in milliseconds, or 0 for no limit",
 };
 const RACE: NumberRule = NumberRule {
     least: Least::From(0.0),
@@ -67,7 +67,17 @@ pub(super) struct RawBatching {
     timeout: Read<Milliseconds>,
     timeout_action: Read<TimeoutAction>,
     completion_race: Read<f64>,
+    release: Read<TritonRelease>,
 }
+
+/// The words of `triton`: releases whose batcher is known. The first of each kind stands for it in files.
+pub(super) const TRITON_RELEASES: [(&str, TritonRelease); 5] = [
+    ("24.10", TritonRelease::Current),
+    ("21.12", TritonRelease::Frozen),
+    ("21.11", TritonRelease::Frozen),
+    ("21.10", TritonRelease::Frozen),
+    ("21.09", TritonRelease::Frozen),
+];
 
 /// The words of `timeout_action`.
 pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
@@ -86,6 +96,7 @@ impl RawBatching {
             timeout: Read::Absent,
             timeout_action: Read::Absent,
             completion_race: Read::Absent,
+            release: Read::Absent,
         };
         let Some(field) = parent.field("batching") else { return raw };
         let Some(mut table) = field.table() else {
@@ -108,6 +119,7 @@ impl RawBatching {
         raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", Need::Optional).convert(ms);
         raw.timeout_action = t.choice(problems, "timeout_action", &TIMEOUT_ACTIONS);
         raw.completion_race = RACE.read(t, problems, "completion_race", Need::Optional);
+        raw.release = t.choice(problems, "triton", &TRITON_RELEASES);
         table.finish(problems, |_| None);
         raw
     }
@@ -124,6 +136,7 @@ impl RawBatching {
             timeout: self.timeout.overriding(base.timeout),
             timeout_action: self.timeout_action.overriding(base.timeout_action),
             completion_race: self.completion_race.overriding(base.completion_race),
+            release: self.release.overriding(base.release),
         }
     }
 
@@ -149,6 +162,7 @@ impl RawBatching {
             timeout: self.timeout.or(default.timeout)?,
             timeout_action: self.timeout_action.or(default.timeout_action)?,
             completion_race: self.completion_race.or(default.completion_race)?,
+            release: self.release.or(default.release)?,
         })
     }
 }
@@ -159,7 +173,7 @@ fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Ve
         return field.refuse(problems, PREFERRED_LIST);
     };
     let mut read = |field: &Field<'_>| PREFERRED.read_element(field, problems).given();
-    // Every element is looked at, so that every bad one is reported.
+    // Check every element, so that every bad one is reported.
     let sizes: Vec<Option<u64>> = elements.iter().map(&mut read).collect();
     let sizes = sizes.into_iter().map(|size| size.and_then(batch)).collect();
     match sizes {

@@ -308,7 +308,7 @@ fn check_unique(workloads: &[RawWorkload], problems: &mut Problems<'_>) {
                 continue;
             };
             let allowed = format!("a name that no other workload has (line {line} has this one)");
-            let rule = Rule { allowed: &allowed, fix: "give each workload a name of its own" };
+            let rule = Rule { allowed: &allowed, fix: "give each workload its own name" };
             problems.add(place, format!("given \"{name}\" again"), rule);
             break;
         }

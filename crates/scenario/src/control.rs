@@ -1,4 +1,4 @@
-//! `[controller]` and `[[fault]]`: what happens beside the arrivals.
+//! `[controller]` and `[[fault]]`.
 
 use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
 use super::rules::{Least, NumberRule, WholeRule};
@@ -18,7 +18,7 @@ const PERIOD: NumberRule = NumberRule {
     least: Least::From(0.001),
     most: 1e6,
     unit: "s",
-    fix: "give the time between two looks of the controller, in seconds",
+    fix: "give the time between two decisions of the controller, in seconds",
 };
 const EXTRA: NumberRule = NumberRule {
     least: Least::Above(0.0),
@@ -42,13 +42,13 @@ const LASTS: NumberRule = NumberRule {
     least: Least::Above(0.0),
     most: 1e6,
     unit: "s",
-    fix: "give how long it lasts, in seconds, or leave the key out for \"to the end\"",
+    fix: "give how long it lasts, in seconds, or omit the key to last until the end",
 };
 const FACTOR: NumberRule = NumberRule {
     least: Least::From(0.01),
     most: 1e4,
     unit: "times as long",
-    fix: "give by which factor executions take longer, such as 1.5",
+    fix: "give the factor by which executions take longer, such as 1.5",
 };
 const GPU: WholeRule = WholeRule {
     least: 0,
@@ -59,7 +59,7 @@ const WORKLOAD: Rule<'_> =
     Rule { allowed: "the name of a workload", fix: "write for example workload = \"W1\"" };
 const FRESH: Rule<'_> = Rule {
     allowed: "true or false",
-    fix: "write true to begin with batch 1 and 30 % for everybody, false to begin with the plan",
+    fix: "write true to begin with batch 1 and 30 % for every workload, false to begin with the plan",
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,7 +89,7 @@ const STRUCK: [(&str, Struck); 3] = [
     ("workload-crashes", Struck::WorkloadCrashes),
 ];
 
-/// A fault with the places of what it says about the rest of the file.
+/// A fault with the places of the keys that refer to the rest of the file.
 #[derive(Debug)]
 pub(super) struct RawFault {
     fault: Option<Fault>,
@@ -200,7 +200,7 @@ fn read_faults(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<R
             None
         }
     };
-    // Every element is looked at, so that every bad one is reported.
+    // Check every element, so that every bad one is reported.
     let faults: Vec<Option<RawFault>> = elements.iter().map(&mut read).collect();
     faults.into_iter().collect()
 }
@@ -233,7 +233,7 @@ fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
             gpu.zip(factor).map(|(gpu, factor)| FaultKind::GpuSlows { gpu, factor })
         }
     };
-    // Without a kind nobody knows which keys belong here.
+    // Without a kind, the allowed keys are unknown.
     if what.is_some() {
         table.finish(problems, |_| None);
     }

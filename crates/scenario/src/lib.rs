@@ -1,4 +1,4 @@
-//! Scenarios: what is asked of the cluster, as a checked value made from a TOML file.
+//! Scenario files: workloads, GPUs, times and options, as a checked value made from TOML.
 //!
 //! A scenario names the workloads with their arrivals, the GPU kind, the simulated time and the seed.
 //! The way from text to [`Scenario`] has two steps: every key is read and checked on its own, then

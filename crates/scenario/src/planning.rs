@@ -9,7 +9,7 @@ use toml::de::DeValue;
 const MARGIN: Rule<'_> = Rule {
     allowed: "a number from 0 to 99 %, or \"predictor\"",
     fix: "give how far planned latencies stay below half of the SLO, such as margin_pct = 10, or \
-          margin_pct = \"predictor\" for as much as the predictor says that it may be off",
+          margin_pct = \"predictor\" for the predictor's own error bound",
 };
 const MARGIN_NUMBER: NumberRule =
     NumberRule { least: Least::From(0.0), most: 99.0, unit: "%", fix: MARGIN.fix };
@@ -37,7 +37,7 @@ const TIME_LIMIT: NumberRule = NumberRule {
     least: Least::Above(0.0),
     most: PlanOptions::LONGEST_SEARCH_S,
     unit: "s",
-    fix: "give how long `optimal` may search, in seconds, or leave the key out for a search that gives the \
+    fix: "give how long `optimal` may search, in seconds, or omit the key for a search that gives the \
           same plan on every machine",
 };
 const ONE_LIMIT: Rule<'_> = Rule {
@@ -82,7 +82,7 @@ pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Optio
     let time_limit = TIME_LIMIT.read(t, problems, "time_limit_s", Optional);
     table.finish(problems, |_| None);
     if let (Read::Given(..), Read::Given(_, place)) = (&rounds, &time_limit) {
-        problems.add(place, "given beside search_rounds", ONE_LIMIT);
+        problems.add(place, "given together with search_rounds", ONE_LIMIT);
         return None;
     }
     Some(PlanOptions {
@@ -119,7 +119,7 @@ pub(super) fn read_error(parent: &mut Table<'_>, problems: &mut Problems<'_>) ->
         }
         (Read::Bad, _) | (_, Read::Bad) => Read::Bad,
         (Read::Absent, Read::Absent) => {
-            problems.add(&place, "says nothing", ERROR);
+            problems.add(&place, "is empty", ERROR);
             Read::Bad
         }
         (Read::Given(..), Read::Given(..)) => {

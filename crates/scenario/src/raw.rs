@@ -321,7 +321,7 @@ fn read_slo(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> {
         (Read::Absent, x_solo) => x_solo.convert(|factor| Some(RawSlo::XSolo(factor))),
         (_, x_solo) => {
             if let Read::Given(factor, place) = x_solo {
-                problems.add(&place, format!("given {factor} beside slo_ms"), ONE_SLO);
+                problems.add(&place, format!("given {factor} together with slo_ms"), ONE_SLO);
             }
             Read::Bad
         }

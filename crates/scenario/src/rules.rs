@@ -1,14 +1,14 @@
-//! Numbers of a scenario file: which are allowed, and how a refusal reads.
+//! Numbers of a scenario file: allowed ranges and their messages.
 
 use super::reader::{Field, Need, Problems, Read, Rule, SeenKind, Table};
 use toml::de::DeValue;
 
-/// The least number that is allowed.
+/// The lower end of an allowed range.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Least {
-    /// This one.
+    /// Included.
     From(f64),
-    /// Any above this one.
+    /// Excluded.
     Above(f64),
 }
 

@@ -1,7 +1,7 @@
 //! The JSON Schema of scenario files, for editors.
 //!
-//! It is made by the reader itself: while it reads small probe files, it notes every key that it asks for, with the
-//! rule that the key must obey. So the schema cannot know other keys or ranges than the reader does.
+//! The reader itself makes it: while it reads small probe files, it notes every key that it reads, with the
+//! rule of that key. So the schema cannot have other keys or ranges than the reader.
 
 use super::arrival;
 use super::reader::{Place, Problems, Seen, SeenKind, Table};
@@ -69,7 +69,7 @@ fn definition_name(table: &str) -> String {
     table.replace('.', "_")
 }
 
-/// What the reader asks for, by table.
+/// The keys that the reader reads, by table.
 fn tables() -> Tables {
     let mut tables = Tables::new();
     let mut probe = |text: &str, words: &[(&str, &str)]| {
@@ -82,7 +82,7 @@ fn tables() -> Tables {
             let word = words.iter().find(|(name, _)| *name == table).map(|(_, word)| *word);
             let name = word.map_or(table.clone(), |word| format!("{table}:{word}"));
             let keys = tables.entry(name).or_default();
-            // A key may be asked for in two steps, of which one knows more.
+            // A key may be read in two steps; the second has the full rule.
             match keys.iter_mut().find(|known| known.key == seen.key) {
                 Some(known) => known.merge(seen),
                 None => keys.push(seen),

@@ -1,4 +1,4 @@
-//! What a server costs beside what the predictor says: keys of `[engine]` for all workloads, and of a
+//! Host overheads, noise and start-up of a server: keys of `[engine]` for all workloads, and of a
 //! workload's own `engine` table, which overrides them key by key.
 
 use super::reader::{Need, Problems, Read, Rule, SeenKind, Table};
@@ -27,6 +27,13 @@ const OVERHEAD_CV: NumberRule = NumberRule {
     unit: "",
     fix: "give the coefficient of variation of the host's time, such as 0.5",
 };
+const SLOWDOWN: NumberRule = NumberRule {
+    least: Least::From(1.0),
+    most: 100.0,
+    unit: "",
+    fix: "give how many times as long a batch takes while a second instance executes, 2 if they take turns at no \
+          cost, or leave the key out where instances divide the SMs",
+};
 const STARTUP: NumberRule = NumberRule {
     least: Least::From(0.0),
     most: 1e6,
@@ -36,7 +43,7 @@ const STARTUP: NumberRule = NumberRule {
 const TABLE: Rule<'_> =
     Rule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
 
-/// What one table says of a server; absent keys say nothing.
+/// The keys of one table; absent ones are `None`.
 #[derive(Debug, Clone)]
 pub(super) struct RawServer {
     noise: Read<Noise>,
@@ -45,11 +52,12 @@ pub(super) struct RawServer {
     request_overhead: Read<Milliseconds>,
     batch_overhead_cv: Read<f64>,
     request_overhead_cv: Read<f64>,
+    instance_slowdown: Read<f64>,
     startup: Read<Nanoseconds>,
 }
 
 impl RawServer {
-    /// A table that says nothing.
+    /// A table without keys.
     pub(super) fn silent() -> Self {
         Self {
             noise: Read::Absent,
@@ -58,6 +66,7 @@ impl RawServer {
             request_overhead: Read::Absent,
             batch_overhead_cv: Read::Absent,
             request_overhead_cv: Read::Absent,
+            instance_slowdown: Read::Absent,
             startup: Read::Absent,
         }
     }
@@ -78,6 +87,7 @@ impl RawServer {
             request_overhead,
             batch_overhead_cv: cv("batch_overhead_cv"),
             request_overhead_cv: cv("request_overhead_cv"),
+            instance_slowdown: SLOWDOWN.read(t, problems, "instance_slowdown", Need::Optional),
             startup: STARTUP
                 .read(t, problems, "startup_s", Need::Optional)
                 .convert(|s| Nanoseconds::from_seconds(s).ok()),
@@ -109,6 +119,7 @@ impl RawServer {
             request_overhead: self.request_overhead.overriding(base.request_overhead),
             batch_overhead_cv: self.batch_overhead_cv.overriding(base.batch_overhead_cv),
             request_overhead_cv: self.request_overhead_cv.overriding(base.request_overhead_cv),
+            instance_slowdown: self.instance_slowdown.overriding(base.instance_slowdown),
             startup: self.startup.overriding(base.startup),
         }
     }
@@ -123,6 +134,7 @@ impl RawServer {
             request_overhead: self.request_overhead.or(default.request_overhead)?,
             batch_overhead_cv: self.batch_overhead_cv.or(default.batch_overhead_cv)?,
             request_overhead_cv: self.request_overhead_cv.or(default.request_overhead_cv)?,
+            instance_slowdown: self.instance_slowdown.convert(|f| Some(Some(f))).or(None)?,
             startup: self.startup.or(default.startup)?,
         })
     }

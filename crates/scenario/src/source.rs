@@ -1,11 +1,11 @@
-//! From a path to text, with a clear answer for everything that is no text file.
+//! Reads a file as text, with a clear error for everything else.
 
 use super::ScenarioError;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The largest scenario file that is read: far above any sensible one, far below what would hurt.
+/// The largest scenario file: far above any sensible one, far below a risk for memory.
 pub(super) const LIMIT: u64 = 10 * 1024 * 1024;
 
 /// Reads a scenario file as text.

@@ -1,6 +1,6 @@
 //! Checked → text: the resolved scenario, with every default written out.
 
-use super::batching::TIMEOUT_ACTIONS;
+use super::batching::{TIMEOUT_ACTIONS, TRITON_RELEASES};
 use super::control::OVERSUBSCRIPTIONS;
 use super::raw::{INTERFERENCES, LINKS, PERCENTILES, SERVICES};
 use super::server::NOISE_OF_PROFILE;
@@ -11,7 +11,7 @@ use igniter_model::units::Nanoseconds;
 use igniter_plan::{Margin, Replicas};
 use igniter_sim::{
     BatchingSpec, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, LoadOverlap, Noise,
-    ServerSpec, ShadowSpec,
+    ServerSpec, ShadowSpec, TritonRelease,
 };
 use std::fmt::{self, Write};
 use toml::Value;
@@ -144,6 +144,7 @@ fn server_table(server: &ServerSpec) -> String {
         request_overhead,
         batch_overhead_cv,
         request_overhead_cv,
+        instance_slowdown,
         startup,
     } = server;
     let noise_cv = match noise {
@@ -154,9 +155,11 @@ fn server_table(server: &ServerSpec) -> String {
     let cv = |key: &str, cv: f64| {
         if cv > 0.0 { format!("{key} = {}, ", number(cv)) } else { String::new() }
     };
+    let slowdown = instance_slowdown
+        .map_or(String::new(), |factor| format!("instance_slowdown = {}, ", number(factor)));
     format!(
         "{{ noise_cv = {noise_cv}, batch_overhead_ms = {}, row_overhead_ms = {}, request_overhead_ms = {}, \
-         {}{}startup_s = {} }}",
+         {}{}{slowdown}startup_s = {} }}",
         number(batch_overhead.get()),
         number(row_overhead.get()),
         number(request_overhead.get()),
@@ -177,13 +180,19 @@ fn batching_table(batching: &BatchingSpec) -> String {
         timeout,
         timeout_action,
         completion_race,
+        release,
     } = batching;
+    // Only where it is not the default, so that other scenarios read as they always did.
+    let release = match release {
+        TritonRelease::Current => String::new(),
+        other => format!(", triton = {}", quote(word(&TRITON_RELEASES, *other))),
+    };
     let max_batch = max_batch.map_or(String::new(), |size| format!("max_batch = {size}, "));
     let preferred: Vec<String> = preferred.iter().map(ToString::to_string).collect();
     format!(
         "{{ max_queue_delay_ms = {}, {max_batch}preferred = [{}], instances = {instances}, \
          variable_shape = {variable_shape}, max_queue_size = {max_queue_size}, timeout_ms = {}, \
-         timeout_action = {}, completion_race = {} }}",
+         timeout_action = {}, completion_race = {}{release} }}",
         number(max_queue_delay.get()),
         preferred.join(", "),
         number(timeout.get()),

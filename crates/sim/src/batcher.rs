@@ -286,7 +286,8 @@ impl Batcher {
 
     /// `IsStaleState`: the current payload was taken by an instance, or frozen.
     fn is_stale(&self) -> bool {
-        self.current == Current::Queued && self.payloads.back().is_none_or(|last| last.frozen)
+        let frozen = |last: &Payload| last.frozen || self.rules.freezes();
+        self.current == Current::Queued && self.payloads.back().is_none_or(frozen)
     }
 
     /// Lets batcher and parked instances run until all of them block.

@@ -1,6 +1,6 @@
 //! The checked options of a dynamic batcher.
 
-use super::{BatchingSpec, TimeoutAction};
+use super::{BatchingSpec, TimeoutAction, TritonRelease};
 use igniter_model::units::{BatchSize, Nanoseconds};
 
 /// Options of a batcher that contradict each other. The message does not name the workload; whoever
@@ -37,6 +37,7 @@ pub struct BatcherRules {
     timeout: Option<Nanoseconds>,
     timeout_action: TimeoutAction,
     completion_race: f64,
+    freezes: bool,
 }
 
 impl BatcherRules {
@@ -74,6 +75,7 @@ impl BatcherRules {
             timeout: (timeout > Nanoseconds::ZERO).then_some(timeout),
             timeout_action: spec.timeout_action,
             completion_race: spec.completion_race,
+            freezes: spec.release == TritonRelease::Frozen,
         })
     }
 
@@ -84,9 +86,10 @@ impl BatcherRules {
     }
 
     /// Whether the rules amount to greedy FIFO chunking: no delay, no preferred size but the largest batch,
-    /// and no queue policy.
+    /// no queue policy, and batches that grow until an instance takes them.
     pub(super) fn is_greedy(&self) -> bool {
-        self.prefetches()
+        !self.has_policy()
+            && !self.freezes
             && self.max_queue_delay == Nanoseconds::ZERO
             && self.preferred.iter().all(|&size| size == self.max_batch)
     }
@@ -125,10 +128,20 @@ impl BatcherRules {
         self.variable_shape
     }
 
+    /// Whether there is a queue policy: requests may fail.
+    pub(super) fn has_policy(&self) -> bool {
+        self.max_queue_size.is_some() || self.timeout.is_some()
+    }
+
     /// `support_prefetching`: batches are formed ahead of time, unless a queue policy must stay in force
-    /// until the moment at which a batch is taken.
+    /// until the moment at which a batch is taken. Releases that freeze batches do not know the exception.
     pub(super) fn prefetches(&self) -> bool {
-        self.max_queue_size.is_none() && self.timeout.is_none()
+        self.freezes || !self.has_policy()
+    }
+
+    /// Whether a batch takes no more requests once it waits for an instance.
+    pub(super) fn freezes(&self) -> bool {
+        self.freezes
     }
 
     pub(super) fn max_queue_size(&self) -> Option<usize> {

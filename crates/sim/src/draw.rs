@@ -54,7 +54,7 @@ impl LogNormal {
     }
 }
 
-/// How much host times vary: on the instance from batch to batch, and outside of it.
+/// How much host times vary: on the instance from batch to batch, and outside of it from request to request.
 #[derive(Debug, Default)]
 pub(super) struct HostDraw {
     batch: Option<LogNormal>,
@@ -78,8 +78,8 @@ impl HostDraw {
         Self::times(&mut self.batch, mean)
     }
 
-    /// The host time of its requests outside of the instance.
-    pub(super) fn of_requests(&mut self, mean: Nanoseconds) -> Nanoseconds {
+    /// The host time of the next request outside of the instance.
+    pub(super) fn of_request(&mut self, mean: Nanoseconds) -> Nanoseconds {
         Self::times(&mut self.request, mean)
     }
 

@@ -10,14 +10,10 @@ use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 pub enum SimError {
     /// Two workloads have one name.
     #[error("two workloads are named {workload}; names must be unique")]
-    DuplicateWorkload {
-        /// The name.
-        workload: WorkloadName,
-    },
+    DuplicateWorkload { workload: WorkloadName },
     /// The plan places a workload that the scenario does not have.
     #[error("the plan places {workload} on GPU {gpu}, but the scenario has no such workload")]
     UnknownWorkload {
-        /// The workload.
         workload: WorkloadName,
         /// The GPU, from 0.
         gpu: usize,
@@ -28,7 +24,6 @@ pub enum SimError {
          of its rate they serve: give every placement of the workload its served_rps"
     )]
     PlacedTwice {
-        /// The workload.
         workload: WorkloadName,
         /// The GPU of its first placement, from 0.
         first: usize,
@@ -38,7 +33,6 @@ pub enum SimError {
     /// Plan and scenario disagree about the model of a workload.
     #[error("the plan serves {workload} with {planned}, but the scenario says {model}")]
     WrongModel {
-        /// The workload.
         workload: WorkloadName,
         /// The model of the plan.
         planned: ModelName,
@@ -58,36 +52,23 @@ pub enum SimError {
     /// The predictor does not know a model.
     #[error("workload {workload}: the profile has no model {model}; it has: {known}")]
     UnknownModel {
-        /// The workload.
         workload: WorkloadName,
-        /// Its model.
         model: ModelName,
         /// The models that there are.
         known: String,
     },
     /// A placement without SMs.
     #[error("workload {workload}: its SM share must be above 0")]
-    NoShare {
-        /// The workload.
-        workload: WorkloadName,
-    },
+    NoShare { workload: WorkloadName },
     /// Noise is to be as measured, but none was measured.
     #[error(
         "workload {workload}: its noise is to be that of the profile, but that of {kind} says nothing about {model}: \
          give it a noise_cv there, or the workload a number"
     )]
-    NoNoise {
-        /// The workload.
-        workload: WorkloadName,
-        /// Its model.
-        model: ModelName,
-        /// The GPU kind.
-        kind: GpuKindName,
-    },
+    NoNoise { workload: WorkloadName, model: ModelName, kind: GpuKindName },
     /// The batching options contradict each other.
     #[error("workload {workload}: {source}")]
     Batching {
-        /// The workload.
         workload: WorkloadName,
         /// What is wrong.
         source: BatchingError,
@@ -121,10 +102,7 @@ pub enum SimError {
     },
     /// A fault strikes a workload that the scenario does not have.
     #[error("a fault strikes {workload}, but the scenario has no such workload")]
-    UnknownFaultyWorkload {
-        /// The workload.
-        workload: WorkloadName,
-    },
+    UnknownFaultyWorkload { workload: WorkloadName },
     /// The predictor gives what is no time, power or clock.
     #[error(
         "GPU {gpu}: the predictor gives {what} = {value} for {member}; that is outside the range \

@@ -1,4 +1,4 @@
-//! What only the clear engine can do: queue policies, varying host times, a shared PCIe link, controllers and
+//! What only the full engine can do: queue policies, varying host times, a shared PCIe link, controllers and
 //! faults.
 
 use super::control::{Controller, controller};
@@ -30,7 +30,7 @@ impl Extras {
         gpu: usize,
         servers: &[ServerRun],
     ) -> Result<Option<Self>, SimError> {
-        let policies = servers.iter().any(|server| !server.rules.prefetches());
+        let policies = servers.iter().any(|server| server.rules.has_policy());
         let control = input.control.filter(|control| !control.is_idle());
         let varying = servers.iter().any(|server| server.host.varies());
         if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {

@@ -49,7 +49,7 @@ pub use engine::{
 pub use error::SimError;
 pub use spec::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime,
-    TimeoutAction,
+    TimeoutAction, TritonRelease,
 };
 
 /// Lets a file that tests of several crates share name everything as the facade does.

@@ -31,7 +31,7 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
-    /// What only the clear engine can do, if anything is asked for.
+    /// What only the full engine can do, if anything is asked for.
     pub(super) extras: Option<Extras>,
 }
 
@@ -231,6 +231,7 @@ fn prepare_gpu<'a>(
             max_batch: rules.max_batch(),
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
+            instance_slowdown: server.instance_slowdown,
         });
         let first = slots;
         slots += rules.instances() as usize;

@@ -103,8 +103,12 @@ pub struct ServerSpec {
     /// How much the host time on the instance varies from batch to batch: the coefficient of variation of a
     /// log-normal factor of mean 1; 0: not at all.
     pub batch_overhead_cv: f64,
-    /// The same for the host time outside of it, drawn for each batch: its requests are answered together.
+    /// The same for the host time outside of it, drawn for each request.
     pub request_overhead_cv: f64,
+    /// How many times as long a batch takes while another instance of its server executes too: they take turns
+    /// on the SMs of the server, 2 if that costs nothing. With k of them, 1 + (k − 1) · (this − 1) times.
+    /// `None`: they divide the SMs among them, and the predictor says what that means.
+    pub instance_slowdown: Option<f64>,
     /// When its instances accept work; requests that arrive before wait in its queue.
     pub startup: Nanoseconds,
 }
@@ -118,6 +122,7 @@ impl Default for ServerSpec {
             request_overhead: Milliseconds::ZERO,
             batch_overhead_cv: 0.0,
             request_overhead_cv: 0.0,
+            instance_slowdown: None,
             startup: Nanoseconds::ZERO,
         }
     }
@@ -131,6 +136,17 @@ pub enum TimeoutAction {
     Reject,
     /// It is served after all requests that are still in time.
     Delay,
+}
+
+/// Whose dynamic batcher a server has: Triton's changed between releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TritonRelease {
+    /// That of today's releases, compared with 24.10: a batch that waits for an instance may grow.
+    #[default]
+    Current,
+    /// That of 21.09 to 21.12: a batch is final as soon as it is formed, and two for each instance are formed
+    /// ahead of time, whatever the queue policy.
+    Frozen,
 }
 
 /// Options of one workload's dynamic batcher, in Triton's terms.
@@ -159,6 +175,8 @@ pub struct BatchingSpec {
     /// How likely the batcher thread wakes before the instance that has just become free takes its next
     /// batch, 0 to 1.
     pub completion_race: f64,
+    /// Whose rules the batcher follows.
+    pub release: TritonRelease,
 }
 
 impl Default for BatchingSpec {
@@ -173,6 +191,7 @@ impl Default for BatchingSpec {
             timeout: Milliseconds::ZERO,
             timeout_action: TimeoutAction::Reject,
             completion_race: 0.0,
+            release: TritonRelease::Current,
         }
     }
 }

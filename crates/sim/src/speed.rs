@@ -22,6 +22,8 @@ pub(super) struct PlannedServer {
     /// Host time before the copy to the GPU, for each batch and for each request in it.
     pub(super) batch_overhead_ms: f64,
     pub(super) row_overhead_ms: f64,
+    /// How many times as long a batch takes while another instance executes too; `None`: they divide the SMs.
+    pub(super) instance_slowdown: Option<f64>,
 }
 
 /// What holds while one set of batches executes.
@@ -190,8 +192,22 @@ impl<'a> Speeds<'a> {
         for (i, (slot, rows)) in running.iter().enumerate() {
             let server = self.slot_server[*slot];
             let ms = match self.interference {
+                Interference::Dynamic
+                    if executing[server] > 1
+                        && self.servers[server].instance_slowdown.is_some() =>
+                {
+                    let turns = self.turns(server, executing[server]);
+                    self.in_turn(members, running, i) * turns
+                }
                 Interference::Dynamic => now.members[i].gpu_ms,
-                Interference::Static => self.in_plan(server, *rows).gpu_ms,
+                Interference::Static => {
+                    let turns = self.turns(server, self.servers[server].instances);
+                    self.in_plan(server, *rows).gpu_ms * turns
+                }
+                Interference::None if self.servers[server].instance_slowdown.is_some() => {
+                    let turns = self.turns(server, executing[server]);
+                    self.alone(server, *rows, 1).gpu_ms * turns
+                }
                 Interference::None => self.alone(server, *rows, executing[server]).gpu_ms,
             };
             if Milliseconds::new(ms).is_err() {
@@ -228,19 +244,44 @@ impl<'a> Speeds<'a> {
         }
     }
 
-    /// A batch among all instances of all servers at their planned batch sizes.
+    /// By what the time of a batch is multiplied while `executing` instances of its server take turns; 1 where they
+    /// divide the SMs.
+    fn turns(&self, server: usize, executing: u32) -> f64 {
+        let slowdown = self.servers[server].instance_slowdown;
+        slowdown.map_or(1.0, |factor| 1.0 + f64::from(executing - 1) * (factor - 1.0))
+    }
+
+    /// The time of one of the executing batches, in ms, if its instance had the SMs of its server for itself:
+    /// the other instances of the server are left out.
+    fn in_turn(&self, members: &[Member], running: &[(usize, usize)], own: usize) -> f64 {
+        let server_of = |i: usize| self.slot_server[running[i].0];
+        let server = server_of(own);
+        let kept = |&i: &usize| i == own || server_of(i) != server;
+        let before = (0..own).filter(kept).count();
+        let mut set: Vec<Member> = (0..members.len()).filter(kept).map(|i| members[i]).collect();
+        let siblings = (0..members.len()).filter(|&i| server_of(i) == server).count();
+        #[expect(clippy::cast_precision_loss, reason = "a number of instances")]
+        let whole = members[own].sm.get() * siblings as f64;
+        set[before].sm = SmPercent::new(whole.min(100.0)).expect("a positive share");
+        self.predictor.predict(&set).members[before].gpu_ms
+    }
+
+    /// A batch among all instances of all servers at their planned batch sizes. Instances that take turns count
+    /// once, with all SMs of their server.
     fn in_plan(&self, server: usize, rows: usize) -> MemberPrediction {
-        let mut members: Vec<Member> = self
-            .slot_server
-            .iter()
-            .map(|&other| {
+        let first = self.slot_server.partition_point(|&other| other < server);
+        let takes_turns = self.servers[server].instance_slowdown.is_some();
+        let executing = if takes_turns { 1 } else { self.servers[server].instances };
+        let slots = self.slot_server.iter().enumerate();
+        let kept = slots.filter(|&(slot, &other)| other != server || slot == first || !takes_turns);
+        let mut members: Vec<Member> = kept
+            .map(|(_, &other)| {
                 let planned = &self.servers[other];
                 self.member(other, planned.batch.get() as usize, planned.instances)
             })
             .collect();
-        let slot = self.slot_server.partition_point(|&other| other < server);
-        members[slot] = self.member(server, rows, self.servers[server].instances);
-        self.predictor.predict(&members).members[slot]
+        members[first] = self.member(server, rows, executing);
+        self.predictor.predict(&members).members[first]
     }
 
     /// A batch alone on the GPU, but for `executing − 1` other instances that share its SMs.

@@ -1,11 +1,15 @@
 //! What several integration tests share.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod cases;
+mod compared;
 pub(crate) mod fake;
 #[path = "../../../examples/instances/mod.rs"]
 pub(crate) mod instances;
+
+pub(crate) use cases::cases;
+pub(crate) use compared::{compared, contents};
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};

@@ -30,12 +30,14 @@ pub(crate) struct Config {
     pub(crate) timeout: Time,
     /// `timeout_action` is DELAY, not REJECT.
     pub(crate) delays: bool,
+    /// Releases 21.09 to 21.12: a batch in the payload queue never grows, and there are always places for 2N.
+    pub(crate) freezes: bool,
 }
 
 impl Config {
     /// `support_prefetching`.
     fn prefetching(&self) -> bool {
-        self.timeout == 0 && self.max_queue_size == 0
+        self.freezes || (self.timeout == 0 && self.max_queue_size == 0)
     }
 
     fn max_preferred(&self) -> usize {
@@ -142,6 +144,7 @@ impl Model {
         match self.current.state {
             State::Uninitialized => false,
             State::Executing => true,
+            State::Scheduled if self.config.freezes => true,
             State::Scheduled => self
                 .payload_queue
                 .iter()
@@ -198,7 +201,7 @@ impl Model {
         if let WaitsFor::Slot { .. } = self.thread
             && !self.slot_available()
         {
-            if !self.config.delays {
+            if !self.config.delays && !self.config.freezes {
                 // These stay in `queued_rows`.
                 while self.unexpired.front().is_some_and(|request| self.is_expired(request, now)) {
                     self.expired.extend(self.unexpired.pop_front());

@@ -1,4 +1,4 @@
-//! What changes during a run beside the requests: controllers act, things fail.
+//! Actions of controllers and faults during a run.
 
 use super::{GpuId, WorkloadId};
 use crate::units::Nanoseconds;
@@ -56,7 +56,7 @@ pub struct Action {
     pub reason: String,
 }
 
-/// What became of the requests of one server in one window of its controller.
+/// The requests of one server in one window of its controller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerWindow {
     /// From.

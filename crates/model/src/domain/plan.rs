@@ -17,7 +17,6 @@ pub struct PredictedService {
 pub struct Placement {
     /// The workload that is served.
     pub workload: WorkloadName,
-    /// Its model.
     pub model: ModelName,
     /// The largest batch that its server forms.
     pub batch: BatchSize,
@@ -59,7 +58,6 @@ pub enum WorkloadFix {
 /// A workload that no GPU of the kind can serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Infeasible {
-    /// The workload.
     pub workload: WorkloadName,
     /// Why, in words.
     pub reason: String,

@@ -9,7 +9,7 @@ use crate::units::Nanoseconds;
 /// The life of one completed request. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// Whose request it is.
+    /// Its workload.
     pub workload: WorkloadId,
     /// Where it ran.
     pub gpu: GpuId,
@@ -130,7 +130,7 @@ impl Failure {
 /// The life of one request that was never completed. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailedRequest {
-    /// Whose request it is.
+    /// Its workload.
     pub workload: WorkloadId,
     /// Where it would have run.
     pub gpu: GpuId,
@@ -138,11 +138,10 @@ pub struct FailedRequest {
     pub arrival: Nanoseconds,
     /// When it failed.
     pub at: Nanoseconds,
-    /// Why.
     pub failure: Failure,
 }
 
-/// A stretch of time in which the state of a GPU does not change.
+/// An interval in which the state of a GPU does not change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GpuInterval {
     /// Which GPU.

@@ -1,4 +1,4 @@
-//! What a user wants served.
+//! Workloads.
 
 use super::{ModelName, WorkloadName};
 use crate::units::{Milliseconds, RequestsPerSecond};
@@ -10,8 +10,8 @@ pub struct Workload {
     pub name: WorkloadName,
     /// The model that serves it.
     pub model: ModelName,
-    /// The bound on the end-to-end latency of a request. The whole SLO: the planning rule that gives
-    /// half of it to execution lives in one place of the planner alone.
+    /// The bound on the end-to-end latency of a request. The whole SLO, not the half that
+    /// planners give to execution ([`crate::rules`]).
     pub slo: Milliseconds,
     /// The mean arrival rate.
     pub rate: RequestsPerSecond,

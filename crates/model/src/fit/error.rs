@@ -9,7 +9,6 @@ pub enum FitError {
     /// A measurement that this predictor needs is not in the profile.
     #[error("predictor {predictor} cannot be fitted: {what}")]
     Missing {
-        /// The predictor.
         predictor: &'static str,
         /// What is missing, and where it would stand.
         what: String,
@@ -17,7 +16,6 @@ pub enum FitError {
     /// The numbers are there but determine no usable coefficients.
     #[error("predictor {predictor} cannot be fitted: {what}")]
     Degenerate {
-        /// The predictor.
         predictor: &'static str,
         /// Which numbers.
         what: String,
@@ -25,7 +23,6 @@ pub enum FitError {
     /// No predictor of that name.
     #[error("no predictor {name:?}; the predictors are: {known}")]
     Unknown {
-        /// The name given.
         name: String,
         /// The names there are.
         known: String,
@@ -33,7 +30,6 @@ pub enum FitError {
     /// A coefficients file cannot be read or used.
     #[error("{}: {message}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// Why, and the fix.
         message: String,

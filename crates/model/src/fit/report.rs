@@ -81,7 +81,6 @@ pub struct CorrelatedTerms {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelResiduals {
-    /// The model.
     pub model: ModelName,
     /// GPU time at full clock, fitted against measured.
     pub gpu_time: ResidualSummary,

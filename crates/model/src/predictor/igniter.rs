@@ -30,7 +30,6 @@ const CLOCK_FLOOR: f64 = 0.1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCoefficients {
-    /// The model.
     pub name: ModelName,
     /// k1 … k5 of k_act (ms, with r in %).
     pub k: [f64; 5],

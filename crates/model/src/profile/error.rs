@@ -1,4 +1,4 @@
-//! What can be wrong with a profile.
+//! Errors of profiles.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,10 @@ use std::path::{Path, PathBuf};
 pub enum ProfileError {
     /// A file cannot be read.
     #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// A line holds something unusable.
     #[error("{}:{line}: {message}", path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
@@ -27,7 +21,6 @@ pub enum ProfileError {
     /// The file as a whole is unusable.
     #[error("{}: {message}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// What is wrong, and the fix.
         message: String,
@@ -38,7 +31,6 @@ pub enum ProfileError {
          profiles are: {known}"
     )]
     Unknown {
-        /// The name given.
         name: String,
         /// The built-in ones.
         known: String,

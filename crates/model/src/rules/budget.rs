@@ -1,4 +1,4 @@
-//! The one place where the SLO is divided between waiting and executing.
+//! How the SLO is divided between waiting and executing.
 
 use crate::units::Milliseconds;
 

@@ -16,10 +16,10 @@ use crate::units::BatchSize;
 /// The share that every workload starts with, in percent.
 pub const START_PCT: f64 = 30.0;
 
-/// The batch is tuned at most so often before the share is.
+/// The most batch-size steps before the share is tuned.
 pub const TURNS: u32 = 5;
 
-/// A slack between nothing and this part is left alone.
+/// A slack from 0 to this part is accepted.
 const SLACK: f64 = 0.1;
 
 /// What a trial run or a window of time says of a workload.

@@ -1,4 +1,4 @@
-//! Rules that strategies and controllers share: what a published method says, as arithmetic and nothing else.
+//! Published rules that strategies and controllers share, as plain arithmetic.
 
 mod budget;
 pub mod gslice;

@@ -1,4 +1,4 @@
-//! How far predictions lie from measurements.
+//! Errors of predictions against measurements.
 
 /// The mean absolute percentage error of predictions, in percent of the measured values.
 ///

@@ -72,7 +72,7 @@ impl Bytes {
 
 /// A share of a GPU's SMs as a whole number of the GPU kind's allocation units.
 ///
-/// Planners add and compare shares in these integers, because sums of rounded percents lie: MPS
+/// Planners add and compare shares in these integers, because sums of rounded percents are wrong: MPS
 /// grants SMs in steps of 100/(SMs/2) %, which is 2.5 % on a V100 but 1.515… % on an H100.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

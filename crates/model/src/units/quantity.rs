@@ -15,7 +15,7 @@ checked_f64!(
     Megahertz, "a clock frequency (MHz)", "finite and > 0", |v| v.is_finite() && v > 0.0
 );
 checked_f64!(
-    /// A share of a GPU's SMs in percent. It may exceed 100: an artifact's plan file can ask for that,
+    /// A share of a GPU's SMs in percent. It may exceed 100: a plan file of the artifact can contain that,
     /// and the legality check reports it.
     SmPercent, "an SM share (%)", "finite and > 0", |v| v.is_finite() && v > 0.0
 );

@@ -92,13 +92,13 @@ impl Document {
         let parts = path::parts(path).ok_or_else(|| {
             self.no_field(
                 path,
-                "this is no path",
+                "this is not a path",
                 "keys with dots between them, such as seed or workload.W1.rate_rps",
             )
         })?;
         let node = match parts.last() {
             Some(key) => Node::set(key, &value.into(), &self.set_from),
-            None => return Err(self.no_field(path, "this is no path", "a key, such as seed")),
+            None => return Err(self.no_field(path, "this is not a path", "a key, such as seed")),
         };
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
@@ -224,7 +224,7 @@ impl Document {
     }
 
     fn no_table(&self, path: &str, at: &str) -> ScenarioError {
-        self.no_field(path, &format!("{at} is no table"), "keys of tables")
+        self.no_field(path, &format!("{at} is not a table"), "keys of tables")
     }
 
     fn no_field(&self, field: &str, what: &str, allowed: &str) -> ScenarioError {
@@ -294,7 +294,8 @@ fn read(
         let base = folder.join(base);
         let canonical = base.canonicalize().unwrap_or_else(|_| base.clone());
         if above.contains(&canonical) || above.len() >= DEEPEST {
-            let what = format!("{} leads back to this file or too deep", base.display());
+            let what =
+                format!("{} leads back to this file, or is nested too deeply", base.display());
             let rule = Rule {
                 allowed: "files that do not extend each other in a circle, at most 16 deep",
                 fix: "remove it here or there",

@@ -15,7 +15,7 @@ pub(crate) enum Origin {
         /// The line, from 1.
         line: usize,
     },
-    /// In no file: it was set afterwards.
+    /// Not in a file: it was set afterwards.
     Set,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Node {
     pub(super) origin: Origin,
 }
 
-/// What stands at a key.
+/// The value of a key.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     /// A number, text, boolean or date, as it was written: no digit of it changes on the way.
@@ -174,10 +174,10 @@ pub(super) fn origins(entries: &Entries) -> BTreeMap<String, Origin> {
     origins
 }
 
-/// Keys of which a table has only one: they say the same in different words.
+/// Keys that exclude each other: they set the same value in different ways.
 const ONE_OF: [[&str; 2]; 1] = [["slo_ms", "slo_x_solo"]];
 
-/// Removes what the key says in other words.
+/// Removes the alternatives of a key.
 pub(super) fn make_way(table: &mut Entries, key: &str) {
     for [one, other] in ONE_OF {
         for (key_of_two, its_other) in [(one, other), (other, one)] {

@@ -1,4 +1,4 @@
-//! Where in a scenario a dotted path leads.
+//! Dotted paths in a scenario.
 
 /// The parts of a dotted path: `workload.W1.rate_rps`, `workload."a.b".slo_ms`, `gpu[0].kind`.
 ///

@@ -192,10 +192,10 @@ fn a_path_that_leads_nowhere_is_named() {
         ("gpu.t4.price_per_hour", "there is no gpu t4"),
         ("workload", "this is a table"),
         ("workload.a", "this is a table"),
-        ("", "this is no path"),
-        ("a..b", "this is no path"),
-        ("seed.x", "seed is no table"),
-        ("workload.a.model.x", "workload.a.model is no table"),
+        ("", "this is not a path"),
+        ("a..b", "this is not a path"),
+        ("seed.x", "seed is not a table"),
+        ("workload.a.model.x", "workload.a.model is not a table"),
         ("arrival.mean_s", "no arrivals of the scenario have the key mean_s"),
     ] {
         let message = document.set(field, 1).unwrap_err().to_string();

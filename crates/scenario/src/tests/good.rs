@@ -13,6 +13,7 @@ use igniter_sim::metrics::Percentiles;
 use igniter_sim::{
     BatchingSpec, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, Interference,
     LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime, ShadowSpec, TimeoutAction,
+    TritonRelease,
 };
 
 fn batch(size: u32) -> BatchSize {
@@ -88,6 +89,7 @@ fn every_key_is_understood() {
         timeout_ms = 40
         timeout_action = "delay"
         completion_race = 0.2
+        triton = "21.10"
         [[workload]]
         name = "a"
         model = "vgg19"
@@ -95,7 +97,7 @@ fn every_key_is_understood() {
         rate_rps = 1e6
         arrival = { process = "gamma", cv = 4 }
         batching = { max_batch = 16, instances = 2, variable_shape = true }
-        engine = { noise_cv = 0.5, startup_s = 1 }
+        engine = { noise_cv = 0.5, startup_s = 1, instance_slowdown = 2.5 }
         [[workload]]
         name = "b"
         model = "vgg19"
@@ -147,6 +149,7 @@ fn every_key_is_understood() {
         timeout: Milliseconds::new(40.0).unwrap(),
         timeout_action: TimeoutAction::Delay,
         completion_race: 0.2,
+        release: TritonRelease::Frozen,
         ..BatchingSpec::default()
     };
     let [a, b] = &scenario.workloads[..] else { panic!() };
@@ -165,10 +168,17 @@ fn every_key_is_understood() {
         request_overhead: Milliseconds::new(0.25).unwrap(),
         batch_overhead_cv: 0.75,
         request_overhead_cv: 1.25,
+        instance_slowdown: None,
         startup: s(0.5),
     };
     assert_eq!(b.server, servers);
-    assert_eq!(a.server, ServerSpec { noise: Noise::Cv(0.5), startup: s(1.0), ..servers });
+    let own = ServerSpec {
+        noise: Noise::Cv(0.5),
+        startup: s(1.0),
+        instance_slowdown: Some(2.5),
+        ..servers
+    };
+    assert_eq!(a.server, own);
     assert_eq!(a.arrival, ArrivalSpec::Gamma { cv: 4.0 });
     let trace = TraceSpec::new("scenarios/../traces/day.csv", "t");
     assert_eq!(b.arrival, ArrivalSpec::Trace(trace));

@@ -30,7 +30,7 @@ scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10, or slo_x_solo = 5 for five times the solo latency
 scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, slo_x_solo, rate_rps, arrival, batching, engine; fix: did you mean `slo_ms`?
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
-scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload a name of its own
+scenarios/small.toml:15: workload[1].name: given "W1" again; allowed: a name that no other workload has (line 9 has this one); fix: give each workload its own name
 scenarios/small.toml:17: workload[1].slo_ms: given -5; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10
 scenarios/small.toml:19: workload[1].arrival.process: given "poison"; allowed: "constant" | "poisson" | "gamma" | "weibull" | "normalised" | "mmpp" | "diurnal" | "spike" | "ramp" | "drain" | "steps" | "rates" | "trace" | "sum" | "phases" | "closed_loop"; fix: did you mean "poisson"?
 8 problems in scenarios/small.toml"#;
@@ -126,14 +126,17 @@ fn bad_plan_options() {
         ("headroom_pct = -1", ["plan.headroom_pct: given -1", "0 to 10000 %"]),
         ("process_limit = 0", ["plan.process_limit: given 0", "1 to 10000"]),
         ("time_limit_s = 0", ["plan.time_limit_s: given 0", "above 0"]),
-        ("search_rounds = 5\ntime_limit_s = 1", ["plan.time_limit_s: given beside", "not both"]),
+        (
+            "search_rounds = 5\ntime_limit_s = 1",
+            ["plan.time_limit_s: given together with", "not both"],
+        ),
         ("margin = 5", ["plan.margin: unknown key", "did you mean `margin_pct`?"]),
     ] {
         refused("[[gpu]]", &plan(line), &needles);
     }
     let error = |value: &str| format!("prediction_error = {value}\n[[gpu]]");
     for (value, needles) in [
-        ("{}", ["prediction_error: says nothing", "std_pct"]),
+        ("{}", ["prediction_error: is empty", "std_pct"]),
         ("{ draw = \"uncertainty\", std_pct = 5 }", ["says two things", "std_pct"]),
         ("{ std_pct = -5 }", ["prediction_error.std_pct: given -5", "0 to 50 %"]),
         ("5", ["prediction_error: given 5", "a table with one key"]),

@@ -14,7 +14,7 @@ use igniter_sim::metrics::Percentiles;
 use igniter_sim::{
     BatchingSpec, Control, ControllerSpec, EngineSpec, Fault, FaultKind, FaultyGpu, GsliceSpec,
     Interference, LoadOverlap, Noise, Oversubscription, PcieLink, ServerSpec, ServiceTime,
-    ShadowSpec, TimeoutAction,
+    ShadowSpec, TimeoutAction, TritonRelease,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -117,12 +117,13 @@ fn shape() -> impl Strategy<Value = RateShape> {
 fn batching() -> impl Strategy<Value = BatchingSpec> {
     let size = |most: u32| (1..=most).prop_map(|n| BatchSize::new(n).unwrap());
     let action = prop_oneof![Just(TimeoutAction::Reject), Just(TimeoutAction::Delay)];
-    let policy = (0..=1_000_000_u32, 0.0..=3.6e6, action, 0.0..=1.0);
+    let release = prop_oneof![Just(TritonRelease::Current), Just(TritonRelease::Frozen)];
+    let policy = (0..=1_000_000_u32, 0.0..=3.6e6, action, 0.0..=1.0, release);
     let shape = any::<bool>();
     (0.0..3.6e6, option::of(size(65_536)), vec(size(65_536), 0..5), 1..=1024_u32, shape, policy)
         .prop_map(|(delay, max_batch, mut preferred, instances, variable_shape, policy)| {
             preferred.retain(|size| max_batch.is_none_or(|max| *size <= max));
-            let (max_queue_size, timeout, timeout_action, completion_race) = policy;
+            let (max_queue_size, timeout, timeout_action, completion_race, release) = policy;
             BatchingSpec {
                 max_queue_delay: Milliseconds::new(delay).unwrap(),
                 max_batch,
@@ -133,6 +134,7 @@ fn batching() -> impl Strategy<Value = BatchingSpec> {
                 timeout: Milliseconds::new(timeout).unwrap(),
                 timeout_action,
                 completion_race,
+                release,
             }
         })
 }
@@ -141,7 +143,8 @@ fn server() -> impl Strategy<Value = ServerSpec> {
     let overheads = [0.0..=1e4, 0.0..=1e4, 0.0..=1e4];
     let noise = prop_oneof![(0.0..=10.0).prop_map(Noise::Cv), Just(Noise::Profile)];
     let cvs = [0.0..=10.0, 0.0..=10.0];
-    (noise, overheads, cvs, 0..1_000_000_000_000_000_u64).prop_map(|(noise, ms, cvs, startup)| {
+    let times = (0..1_000_000_000_000_000_u64, option::of(1.0..=100.0));
+    (noise, overheads, cvs, times).prop_map(|(noise, ms, cvs, (startup, instance_slowdown))| {
         let [batch_overhead, row_overhead, request_overhead] =
             ms.map(|ms| Milliseconds::new(ms).unwrap());
         let startup = Nanoseconds::new(startup);
@@ -153,6 +156,7 @@ fn server() -> impl Strategy<Value = ServerSpec> {
             request_overhead,
             batch_overhead_cv,
             request_overhead_cv,
+            instance_slowdown,
             startup,
         }
     })

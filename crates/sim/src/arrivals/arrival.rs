@@ -34,7 +34,6 @@ pub enum ArrivalError {
          remove the workload if it gets no requests"
     )]
     NoRate {
-        /// The workload.
         workload: WorkloadName,
         /// The kind of process.
         process: &'static str,
@@ -47,7 +46,6 @@ pub enum ArrivalError {
          use the constant process for evenly spaced arrivals and cv = 1 for Poisson"
     )]
     BadCv {
-        /// The workload.
         workload: WorkloadName,
         /// The given coefficient of variation.
         cv: f64,
@@ -62,7 +60,6 @@ pub enum ArrivalError {
          times above 0 (mmpp: two states at least)"
     )]
     BadParts {
-        /// The workload.
         workload: WorkloadName,
         /// The kind of process.
         process: &'static str,
@@ -73,14 +70,10 @@ pub enum ArrivalError {
          simulated (`igniter simulate`, `compare`, `sweep`) and only on their own: not written as a trace, not \
          sent to real servers, not part of another process; use an open process such as poisson here"
     )]
-    ClosedLoop {
-        /// The workload.
-        workload: WorkloadName,
-    },
+    ClosedLoop { workload: WorkloadName },
     /// The trace file is missing or wrong.
     #[error("workload {workload}: {source}")]
     Trace {
-        /// The workload.
         workload: WorkloadName,
         /// What is wrong with the file.
         source: TraceError,
@@ -90,7 +83,6 @@ pub enum ArrivalError {
         "workload {workload}: the trace changed while it was replayed: {what}; do not write to it meanwhile"
     )]
     Interrupted {
-        /// The workload.
         workload: WorkloadName,
         /// What is wrong with it now.
         what: String,

@@ -69,6 +69,47 @@ fn host_times_vary_around_their_means_and_copies_do_not() {
 }
 
 #[test]
+fn each_request_of_a_batch_has_its_own_way_back() {
+    // Batches of four, all of whose requests leave the GPU at once.
+    let mut scenario = scenario(&[model(0.0, 40.0, 0.0)], 100.0);
+    scenario.plan.gpus[0].placements[0].batch = igniter_model::units::BatchSize::new(4).unwrap();
+    scenario.workloads[0].server =
+        ServerSpec { request_overhead: ms(3.0), request_overhead_cv: 0.5, ..ServerSpec::default() };
+    let records = of(&run(&scenario, serial(), 2_000.0), 0);
+    let full: Vec<_> =
+        records.chunk_by(|a, b| a.batch == b.batch).filter(|b| b.len() == 4).collect();
+    assert!(full.len() > 40);
+    for batch in full {
+        assert!(batch.iter().all(|r| r.exec_end == batch[0].exec_end));
+        assert!((1..4).all(|i| batch[i].done != batch[i - 1].done), "{batch:?}");
+    }
+}
+
+/// Two requests at once on two instances of a server with 50 % of the SMs, where the time is in inverse proportion
+/// to the share: 4 ms alone.
+#[test]
+fn instances_divide_the_sms_or_take_turns() {
+    let took = |instance_slowdown, interference| {
+        let mut scenario = scenario(&[model(0.0, 2.0, 0.0)], 1_000.0);
+        scenario.predictor.by_share = true;
+        scenario.plan.gpus[0].placements[0].sm = igniter_model::units::SmUnits::new(50);
+        scenario.workloads[0].batching.instances = 2;
+        scenario.workloads[0].server.instance_slowdown = instance_slowdown;
+        // 1 000 requests/s are far more than it can serve: both execute from 1 ms on.
+        let records = of(&run(&scenario, EngineSpec { interference, ..serial() }, 100.0), 0);
+        let r = records[records.len() / 2];
+        (r.exec_end - r.exec_start).as_ms()
+    };
+    for interference in [Interference::Dynamic, Interference::Static, Interference::None] {
+        let cases = [(None, 8.0), (Some(1.0), 4.0), (Some(2.0), 8.0), (Some(2.25), 9.0)];
+        for (slowdown, expected) in cases {
+            let ms = took(slowdown, interference);
+            assert!((ms - expected).abs() < 1e-5, "{interference:?} {slowdown:?}: {ms}");
+        }
+    }
+}
+
+#[test]
 fn host_times_of_one_workload_change_no_other() {
     let ran = |cv: f64| {
         let mut two = scenario(&[model(1.0, 4.0, 1.0), model(1.0, 5.0, 1.0)], 50.0);

@@ -147,10 +147,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// ruled one, the first that its batcher does not know of.
     #[inline(never)]
     fn await_arrival(&mut self, lane: usize) {
-        let Lane { ruled, hungry, .. } = &mut self.lanes[lane];
+        let Lane { ruled, waits_for_request, .. } = &mut self.lanes[lane];
         let ahead = match ruled {
             None => {
-                *hungry = true;
+                *waits_for_request = true;
                 0
             }
             Some(ruled) => match &ruled.clients {
@@ -184,7 +184,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         if self.lanes[lane].ready > 0 {
             self.await_arrival(lane);
         } else {
-            self.lanes[lane].hungry = false;
+            self.lanes[lane].waits_for_request = false;
         }
         Ok(None)
     }
@@ -246,7 +246,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         if lane.ruled.is_some() {
             return self.instance_ready_by_rules(index, now);
         }
-        if lane.hungry {
+        if lane.waits_for_request {
             return Ok(None);
         }
         if lane.arrivals.lacks(lane.max) {

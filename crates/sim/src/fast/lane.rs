@@ -34,10 +34,10 @@ pub(super) struct Lane {
     ///
     /// Without a queue delay, and with the largest batch as the only preferred size, they amount to greedy
     /// FIFO chunking: a ready instance takes what is there, up to `max`. Nobody has to know of an arrival
-    /// then, unless the lane is `hungry`.
+    /// then, unless `waits_for_request`.
     pub(super) ruled: Option<Box<Ruled>>,
     /// Greedy, with an instance that is ready and found nothing: the next arrival is on the agenda.
-    pub(super) hungry: bool,
+    pub(super) waits_for_request: bool,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
     /// How many of its instances are ready for a batch.
@@ -58,7 +58,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        // Host times that vary are for the clear engine.
+        // Host times that vary are for the full engine.
         let ServerRun {
             workload,
             arrivals,
@@ -87,7 +87,7 @@ impl Lane {
             arrivals: ArrivalStream::new(process),
             max,
             ruled,
-            hungry: false,
+            waits_for_request: false,
             ready: if startup == Nanoseconds::ZERO { slots.len() } else { 0 },
             slots,
             completed: 0,

@@ -241,6 +241,7 @@ mod tests {
                 max_batch,
                 batch_overhead_ms: 0.0,
                 row_overhead_ms: 0.0,
+                instance_slowdown: None,
             };
             Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
         };

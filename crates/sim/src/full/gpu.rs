@@ -43,6 +43,8 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
     taken: Vec<Batch>,
+    /// Scratch space for the times of answers.
+    answered: Vec<Nanoseconds>,
     /// How much longer than predicted executions take.
     pub(super) slowdown: f64,
     /// The two directions of the PCIe link, where copies share it.
@@ -80,6 +82,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             state_since: Nanoseconds::ZERO,
             last_done: Nanoseconds::ZERO,
             taken: Vec::new(),
+            answered: Vec::new(),
             slowdown: 1.0,
             links: shared.then(Default::default),
             steering: Steering::default(),
@@ -364,16 +367,20 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
-        let answered = now.saturating_add(server.host.of_requests(server.request_overhead));
-        for record in flight.records(server.workload, self.gpu, answered) {
+        let overhead = server.request_overhead;
+        self.answered.clear();
+        self.answered.extend(
+            flight.batch.iter().map(|_| now.saturating_add(server.host.of_request(overhead))),
+        );
+        for record in flight.records(server.workload, self.gpu, &self.answered) {
             self.sink.request(&record);
         }
         if let Arrivals::Closed(clients) = &mut server.arrivals {
-            for time in flight.batch.iter().filter_map(|_| clients.answered(answered)) {
+            for time in self.answered.iter().filter_map(|&at| clients.answered(at)) {
                 self.events.push_arrival(time, index, Event::Arrival { server: index });
             }
         }
-        self.steering.note_batch(index, &flight, now, answered);
+        self.steering.note_batch(index, &flight, now, &self.answered);
         server.completed += u64::from(flight.rows());
         server.batcher.recycle(flight.batch);
         self.last_done = now;

@@ -1,8 +1,8 @@
-//! The clear engine: an event for everything that happens, in one queue.
+//! The full engine: an event for everything that happens, in one queue.
 //!
-//! It is the oracle of the fast engine: both give the same records and intervals, in the same order and
-//! to the last bit, for every input that the fast one takes. It alone knows queue policies, a shared PCIe
-//! link, controllers and faults. Use [`super::simulate`] for work.
+//! It is the reference for the fast path: both give the same records and intervals, in the same order and
+//! to the last bit, for every input that the fast path supports. Only the full engine supports queue policies, a shared
+//! PCIe link, controllers and faults. Call [`super::simulate`], which chooses between them.
 
 mod copies;
 mod event;

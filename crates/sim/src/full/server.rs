@@ -29,14 +29,14 @@ impl Flight {
         u32::try_from(self.batch.len()).expect("no more than the maximum batch size, a u32")
     }
 
-    /// The records of its requests, when the last stage is complete.
+    /// The records of its requests, when the last stage is complete: each is `answered` at its own time.
     pub(super) fn records(
         &self,
         workload: WorkloadId,
         gpu: GpuId,
-        done: Nanoseconds,
+        answered: &[Nanoseconds],
     ) -> impl Iterator<Item = RequestRecord> {
-        self.batch.iter().map(move |&arrival| RequestRecord {
+        self.batch.iter().zip(answered).map(move |(&arrival, &done)| RequestRecord {
             workload,
             gpu,
             batch: self.number,

@@ -42,18 +42,19 @@ impl Steering {
         }
     }
 
-    /// A batch left the GPU at `done`; its answers are out at `answered`.
+    /// A batch left the GPU at `done`; its requests are answered at the times of `answered`.
     pub(super) fn note_batch(
         &mut self,
         server: usize,
         flight: &Flight,
         done: Nanoseconds,
-        answered: Nanoseconds,
+        answered: &[Nanoseconds],
     ) {
         if self.observed.is_empty() {
             return;
         }
-        let latencies: Vec<_> = flight.batch.iter().map(|&arrival| answered - arrival).collect();
+        let requests = flight.batch.iter().zip(answered);
+        let latencies: Vec<_> = requests.map(|(&arrival, &answered)| answered - arrival).collect();
         let batch = CompletedBatch {
             latencies: &latencies,
             service: (flight.load_end - flight.load_start) + (done - flight.exec_start),

@@ -26,7 +26,6 @@ pub struct LatencyBin {
 /// completed are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencySeries {
-    /// The workload.
     pub workload: WorkloadName,
     /// The bins, in order of time.
     pub bins: Vec<LatencyBin>,
@@ -44,7 +43,6 @@ pub struct BatchCount {
 /// The batches that the requests of one workload were executed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchHistogram {
-    /// The workload.
     pub workload: WorkloadName,
     /// Sizes that occurred, in order.
     pub counts: Vec<BatchCount>,

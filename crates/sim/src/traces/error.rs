@@ -10,7 +10,6 @@ pub enum ImportError {
     /// The file cannot be read.
     #[error("cannot read the trace {}: {source}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -22,7 +21,6 @@ pub enum ImportError {
         path.display()
     )]
     UnknownFormat {
-        /// The file.
         path: PathBuf,
         /// The start of its first line.
         first: String,
@@ -32,9 +30,7 @@ pub enum ImportError {
     /// A row is wrong.
     #[error("{}:{line}: {what}", path.display())]
     Row {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
         /// What is wrong, what would be right.
         what: String,
@@ -45,9 +41,7 @@ pub enum ImportError {
         path.display()
     )]
     OutOfOrder {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
         /// How far back, in seconds.
         back_s: f64,
@@ -62,21 +56,14 @@ pub enum ImportError {
     /// There is nothing in the part that was asked for.
     #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
     EmptyPart {
-        /// The file.
         path: PathBuf,
         /// How long the trace is, in seconds.
         length_s: f64,
     },
     /// No window gave arrivals that could be drawn anew.
     #[error("{}: nothing is left; raise --rate-scale, or widen --window", path.display())]
-    NothingDrawn {
-        /// The file.
-        path: PathBuf,
-    },
+    NothingDrawn { path: PathBuf },
     /// There is nothing in it.
     #[error("{}: the trace has no requests", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
 }

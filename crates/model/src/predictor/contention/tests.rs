@@ -4,7 +4,11 @@ use super::*;
 use crate::predictor::solo::tests::{close, member, toy_kind, toy_model};
 use crate::predictor::solo::{Correction, SoloCurve};
 use crate::units::SmUnits;
+use cases::cases;
 use proptest::prelude::*;
+
+#[path = "../../../../../tests/it/common/cases.rs"]
+mod cases;
 
 fn toy(couplings: Vec<Coupling>) -> ContentionPredictor {
     let model = |name| ContentionModel { solo: toy_model(name), gamma_per_w: 0.002, pressure: 1.0 };
@@ -127,7 +131,7 @@ fn rough() -> ContentionPredictor {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(2_000)))]
     #[test]
     fn latency_is_monotone(
         mut members in prop::collection::vec((0_usize..3, 1_u32..20, 1_u32..=40), 1..6),
