@@ -40,6 +40,10 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
     let quiet = args.print.quiet;
     let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
+    ensure!(
+        given.is_none() || args.refine.refine.is_none(),
+        "--plan and --refine: a plan that is given is not found by simulation; fix: leave one of them out"
+    );
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
     }
