@@ -285,10 +285,15 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 5]).unwrap();
         assert_eq!(journal.seconds(), Some((2.0, 5.0)));
+        // While one process adds to it, no other does.
+        let busy = Journal::open(&path, &campaign()).unwrap_err().to_string();
+        assert!(busy.contains("another `validate profile`"), "{busy}");
+        drop(journal);
         let mut journal = Journal::open(&path, &campaign()).unwrap();
         assert_eq!(journal.find(&run("a")), Some(&result));
         assert!(journal.find(&run("b")).is_none());
         journal.add(run("b"), 5.0, result).unwrap();
+        drop(journal);
         assert!(Journal::open(&path, &campaign()).unwrap().find(&run("b")).is_some());
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(Journal::open(&path, &campaign()).is_ok());
