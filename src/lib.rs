@@ -18,6 +18,7 @@
 //! | run many points | [`sweep`] |
 //! | compare predictions with measurements | [`accuracy`], [`study`] |
 //! | write tables, figures, a page | [`results`], [`figures`], [`page`] |
+//! | start the servers of a plan | [`deploy`] |
 //! | add a strategy, predictor or arrival process | [`plan::Strategy`], [`predictor::Predictor`], [`arrivals::ArrivalProcess`] |
 //!
 //! [`units`], [`domain`] and [`stats`] hold what all of them share; [`profile`] and [`fit`] turn measurements into
@@ -54,6 +55,7 @@ pub use igniter_sim::{arrivals, metrics, traces};
 
 pub mod accuracy;
 pub mod cli;
+pub mod deploy;
 pub mod page;
 pub mod reproduce;
 pub mod run;

@@ -1,6 +1,6 @@
 //! The flags of every command.
 
-use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
+use super::common_args::{PlannedScenarioArgs, PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{
     AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
 };
@@ -98,15 +98,23 @@ pub(super) enum PlanFormat {
     Json,
     /// The iGniter artifact's: one object for each GPU, `slos` halved; with -o a folder of files
     Igniter,
+    /// A file for `docker compose up`: one Triton server for each placement, MPS daemons beside them
+    Compose,
+    /// Manifests for `kubectl apply`: a pod for each GPU, one Triton container for each placement
+    Kubernetes,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
-    pub scenario: ScenarioArgs,
+    pub scenario: PlannedScenarioArgs,
     /// The strategy
     #[arg(long, short, default_value = "igniter")]
     pub strategy: String,
+    /// Write the scenario that is planned for to this file, with all that it leaves to defaults; with --plan of the
+    /// artifact's files, the one that they mean
+    #[arg(long, value_name = "FILE")]
+    pub scenario_out: Option<PathBuf>,
     /// Write the plan to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -176,14 +184,11 @@ fn seconds_range(text: &str) -> Result<(Nanoseconds, Nanoseconds), String> {
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
     #[command(flatten)]
-    pub scenario: ScenarioArgs,
+    pub scenario: PlannedScenarioArgs,
     #[command(flatten)]
     pub truth: TruthArgs,
-    /// Simulate this plan, from `igniter plan` or from the iGniter artifact (file or folder)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["strategy", "refine"])]
-    pub plan: Option<PathBuf>,
     /// Make the plan with this strategy
-    #[arg(long, short, default_value = "igniter")]
+    #[arg(long, short, default_value = "igniter", conflicts_with = "plan")]
     pub strategy: String,
     /// Write tables, figures and a report to this folder
     #[arg(long, short, value_name = "DIR")]
@@ -214,7 +219,7 @@ pub(super) struct SimulateArgs {
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
     #[command(flatten)]
-    pub scenario: ScenarioArgs,
+    pub scenario: PlannedScenarioArgs,
     #[command(flatten)]
     pub truth: TruthArgs,
     /// The strategies, separated by commas
@@ -296,7 +301,8 @@ pub(super) struct TableArgs {
 #[derive(Debug, Args)]
 pub(super) struct ReproduceArgs {
     /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
-    /// uncertainty or overhead [default: all except overhead, whose times differ from run to run]
+    /// uncertainty, published or overhead [default: all but published (the artifact's measurements) and overhead (times
+    /// that differ from run to run)]
     #[arg(value_name = "FIGURE")]
     pub figures: Vec<String>,
     /// Write figures and their numbers to this folder. If you name figures, the others in it are kept

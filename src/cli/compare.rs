@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::args::CompareArgs;
 use super::output;
-use super::plan::study;
+use super::plan::planned_study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
@@ -14,7 +14,8 @@ use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let strategies = Planner::list(&args.strategies, &args.refine)?;
-    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
+    let quiet = args.print.quiet;
+    let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
     let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {
@@ -35,10 +36,23 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             })
             .collect::<Result<Vec<_>, _>>()
     })??;
-    let (results, repeated): (Vec<_>, Vec<Vec<SeedRow>>) = results.into_iter().unzip();
+    let (mut results, mut repeated): (Vec<_>, Vec<Vec<SeedRow>>) = results.into_iter().unzip();
+    if let Some(plan) = given {
+        let arrivals = args.output.is_some();
+        let logging = Logging { arrivals, ..Logging::default() };
+        let simulated = in_pool(args.threads, || study.simulate_logged(&plan, logging))??;
+        let (_, files) = args.scenario.files();
+        files.iter().try_for_each(|path| folder.note_input(path))?;
+        results.insert(0, (simulated.0, 0.0));
+        if args.seeds > 1 {
+            let seeds = args.seeds.into();
+            repeated.insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
+        }
+    }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
     let repeated: Vec<SeedRow> = repeated.into_iter().flatten().collect();
-    for (strategy, seconds) in strategies.iter().zip(&seconds) {
+    let made = &seconds[seconds.len() - strategies.len()..];
+    for (strategy, seconds) in strategies.iter().zip(made) {
         folder.note_planning(strategy.name(), *seconds);
     }
     let comparison = study.comparison(results);

@@ -2,16 +2,17 @@
 
 use super::Outcome;
 use super::args::{PlanArgs, PlanFormat};
-use super::common_args::{ScenarioArgs, TruthArgs};
+use super::common_args::{PlannedScenarioArgs, PredictorArgs, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
+use crate::deploy;
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
 use crate::plan::{
-    Forecast, PlanFile, PlanRequest, ServerForecast, explain, lower_bound, plan_json,
-    write_igniter_plan,
+    Forecast, PlanFile, PlanRequest, ServerForecast, explain, is_artifact_plan, lower_bound,
+    plan_json, write_igniter_plan,
 };
-use crate::run::{Overrides, Refined, Study};
+use crate::run::{ArtifactStudy, Overrides, Refined, Study};
 use anyhow::bail;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,23 +38,67 @@ pub(super) fn study(
     planning: &PlanningArgs,
     truth: Option<&TruthArgs>,
 ) -> anyhow::Result<Study> {
-    let overrides = Overrides {
-        seed: args.seed,
-        profile: args.predictor.profile.clone(),
-        predictor: args.predictor.predictor.clone(),
+    let overrides = overrides(args.seed, &args.predictor, planning, truth);
+    Ok(Study::load(&args.scenario, &overrides)?)
+}
+
+fn overrides(
+    seed: Option<u64>,
+    predictor: &PredictorArgs,
+    planning: &PlanningArgs,
+    truth: Option<&TruthArgs>,
+) -> Overrides {
+    Overrides {
+        seed,
+        profile: predictor.profile.clone(),
+        predictor: predictor.predictor.clone(),
         truth: truth.and_then(|truth| truth.truth.clone()),
         prediction_error: truth.is_some_and(|truth| truth.prediction_error),
         plan: planning.overrides(),
+    }
+}
+
+/// Reads the scenario of a command and its plan, where one is given; plan files of the artifact need no scenario. What
+/// is assumed beyond them is said on stderr, unless that is not wanted.
+pub(super) fn planned_study(
+    args: &PlannedScenarioArgs,
+    planning: &PlanningArgs,
+    truth: Option<&TruthArgs>,
+    quiet: bool,
+) -> anyhow::Result<(Study, Option<Plan>)> {
+    let overrides = overrides(args.seed, &args.predictor, planning, truth);
+    let (scenario, plans) = args.files();
+    let Some(scenario) = scenario else {
+        let alone = plans.iter().find(|path| !is_artifact_plan(path));
+        if let Some(path) = alone {
+            bail!(
+                "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name the \
+                 scenario before --plan",
+                path.display()
+            );
+        }
+        let read = ArtifactStudy::read(plans, &overrides)?;
+        if !quiet {
+            for assumption in &read.assumptions {
+                eprintln!("assumed: {assumption}");
+            }
+        }
+        return Ok((read.study, Some(read.plan)));
     };
-    Ok(Study::load(&args.scenario, &overrides)?)
+    let study = Study::load(scenario, &overrides)?;
+    let plan = if plans.is_empty() { None } else { Some(study.read_plans(plans)?) };
+    Ok((study, plan))
 }
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
-    if let (Some(path), PlanFormat::Json) = (&args.output, args.format) {
+    if let Some(path) = args.output.as_ref().filter(|_| args.format != PlanFormat::Igniter) {
         check_writable(path)?;
     }
-    let study = study(&args.scenario, &args.planning, None)?;
+    let (study, _) = planned_study(&args.scenario, &args.planning, None, args.print.quiet)?;
+    if let Some(path) = &args.scenario_out {
+        write_file(path, &study.scenario().to_toml())?;
+    }
     let by_queues = args.refine.refine.is_none() && args.strategy.trim() == "queueing";
     if args.explain && !by_queues && study.request().is_none() {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
@@ -81,6 +126,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
             let named = (1..).zip(igniter()).map(|(n, text)| (format!("config_gpu{n}.json"), text));
             write_folder(path, &named.collect::<Vec<_>>())?;
         }
+        (Some(path), PlanFormat::Compose | PlanFormat::Kubernetes) => {
+            write_file(path, &manifests(args.format, plan, &study))?;
+        }
         (None, _) => {}
     }
     let met = planned.refined.as_ref().is_none_or(|refined| refined.met);
@@ -89,6 +137,8 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         output::print_json(&PlanJson { plan: file, violations, explanations, forecast })?;
     } else if args.output.is_none() && args.format == PlanFormat::Igniter {
         output::print(&igniter().join("\n"))?;
+    } else if args.output.is_none() && args.format != PlanFormat::Json {
+        output::print(&manifests(args.format, plan, &study))?;
     } else if !args.print.quiet {
         let mut text = described(&planned, &study, &violations);
         if !forecast.is_empty() {
@@ -116,6 +166,16 @@ fn improve_bound(plan: &mut Plan, request: &PlanRequest<'_>) {
     let better = lower_bound(request);
     if plan.bound.as_ref().is_none_or(|known| known.gpus < better.gpus) {
         plan.bound = Some(better);
+    }
+}
+
+/// Files that start the servers of a plan.
+fn manifests(format: PlanFormat, plan: &Plan, study: &Study) -> String {
+    let (kinds, scenario) = (study.kinds(), study.scenario());
+    if format == PlanFormat::Compose {
+        deploy::compose(plan, &kinds, scenario)
+    } else {
+        deploy::kubernetes(plan, &kinds, scenario)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::args::SimulateArgs;
 use super::files::{check_writable, write_file_with};
 use super::output;
-use super::plan::study;
+use super::plan::planned_study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
@@ -36,7 +36,12 @@ struct SimulateJson<'a> {
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
-    let study = study(&args.scenario, &args.planning, Some(&args.truth))?;
+    let quiet = args.print.quiet;
+    let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
+    ensure!(
+        given.is_none() || args.refine.refine.is_none(),
+        "--plan and --refine: a plan that is given is not found by simulation; fix: leave one of them out"
+    );
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
     }
@@ -50,10 +55,10 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         );
     }
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
-    let plan = match &args.plan {
-        Some(path) => {
-            let plan = study.read_plan(path)?;
-            folder.note_input(path)?;
+    let plan = match given {
+        Some(plan) => {
+            let (_, files) = args.scenario.files();
+            files.iter().try_for_each(|path| folder.note_input(path))?;
             plan
         }
         None => {

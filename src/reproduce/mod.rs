@@ -9,6 +9,7 @@ mod accuracy;
 mod context;
 mod control;
 mod planning;
+mod published;
 mod queueing;
 mod serving;
 mod uncertainty;
@@ -89,9 +90,10 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 17] = [
+const ENTRIES: [Entry; 18] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
+    Entry { name: "published", make: published::published, usual: false },
     Entry { name: "plans", make: planning::plans, usual: true },
     Entry { name: "slo", make: serving::slo, usual: true },
     Entry { name: "cost", make: planning::cost, usual: true },

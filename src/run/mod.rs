@@ -2,6 +2,7 @@
 
 mod advice;
 mod arrivals;
+mod artifact;
 mod catalogue;
 mod error;
 mod kind;
@@ -15,6 +16,7 @@ mod sources;
 mod study;
 mod traffic;
 
+pub use artifact::{ArtifactStudy, scenario_of};
 pub use error::RunError;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};

@@ -8,7 +8,7 @@ use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload, WorkloadName};
 use crate::metrics::{Collectors, GpuCollector, Window, summarise};
 use crate::plan::{
     Forecast, KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, forecast,
-    plan_on_kinds_with, read_plan,
+    plan_on_kinds_with, read_plan, read_plans,
 };
 use crate::predictor::Predictor;
 use crate::results::{
@@ -354,6 +354,16 @@ impl Study {
     /// When the file cannot be read, or the plan is structurally wrong for this scenario.
     pub fn read_plan(&self, path: &Path) -> Result<Plan, RunError> {
         let plan = read_plan(path, &self.kinds(), &self.workloads)?;
+        self.legal(&plan)?;
+        Ok(plan)
+    }
+
+    /// As [`Study::read_plan`], of several files of the artifact's format too.
+    ///
+    /// # Errors
+    /// As [`Study::read_plan`].
+    pub fn read_plans(&self, paths: &[PathBuf]) -> Result<Plan, RunError> {
+        let plan = read_plans(paths, &self.kinds(), &self.workloads)?;
         self.legal(&plan)?;
         Ok(plan)
     }

@@ -6,6 +6,7 @@ mod arrivals;
 mod bad_input;
 mod common;
 mod control;
+mod deploy;
 mod determinism;
 mod docs;
 mod engines;

@@ -47,7 +47,7 @@ fn the_artifacts_format_keeps_everything_but_the_predictions() {
     let text = write_igniter_plan(&plan, &[predictor.kind()], &workloads).join("\n");
     // `slos` holds half of each: 27.5 for the 55 ms of W12.
     assert!(text.starts_with(
-        r#"{"models":["ssd"],"rates":[300.0],"slos":[27.5],"resources":[92.5],"batches":[8]}"#
+        r#"{"models":["ssd_dynamic"],"rates":[300.0],"slos":[27.5],"resources":[92.5],"batches":[8]}"#
     ));
     let read = parse_igniter_plan(&text, predictor.kind(), &workloads).unwrap();
     let bare = |plan: &Plan| {

@@ -13,6 +13,7 @@
 //! - [`guard`] sees to it that nothing outlives this process.
 //! - [`gpu`] reads clocks, power and energy.
 //! - [`life`] watches for Ctrl-C.
+//! - [`models`] prepares models.
 //! - [`cli`] is the command line.
 
 pub mod cli;
@@ -29,5 +30,6 @@ pub mod launch;
 pub mod life;
 pub mod load;
 pub mod measure;
+pub mod models;
 pub mod profile;
 pub mod run;

@@ -270,17 +270,7 @@ pub fn read_plan(
     let kind = kinds.first().copied();
     let error = |message: String| PlanError::File { path: path.to_owned(), message };
     if path.is_dir() {
-        let mut text = String::new();
-        for number in 1.. {
-            let file = path.join(format!("config_gpu{number}.json"));
-            if number > 1 && !file.exists() {
-                break;
-            }
-            text += &std::fs::read_to_string(&file)
-                .map_err(|e| PlanError::File { path: file, message: e.to_string() })?;
-            text.push('\n');
-        }
-        return of_igniter(&text, kind, workloads).map_err(error);
+        return of_igniter(&artifact_text(path)?, kind, workloads).map_err(error);
     }
     let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
     let text = String::from_utf8(bytes)
@@ -296,4 +286,66 @@ pub fn read_plan(
             file.into_plan(kinds).map_err(error)
         }
     }
+}
+
+/// Reads a plan of one file, or of several of iGniter's format, each with the next GPUs.
+///
+/// # Errors
+/// As [`read_plan`]; also when one of several files is of another format.
+pub fn read_plans(
+    paths: &[std::path::PathBuf],
+    kinds: &[&GpuKind],
+    workloads: &[Workload],
+) -> Result<Plan, PlanError> {
+    if let [one] = paths {
+        return read_plan(one, kinds, workloads);
+    }
+    let mut text = String::new();
+    for path in paths {
+        if !is_artifact_plan(path) {
+            return Err(PlanError::File {
+                path: path.clone(),
+                message:
+                    "is no plan of the iGniter artifact, of which alone several files make one plan"
+                        .to_owned(),
+            });
+        }
+        text += &artifact_text(path)?;
+        text.push('\n');
+    }
+    let error =
+        |message| PlanError::File { path: paths.first().cloned().unwrap_or_default(), message };
+    of_igniter(&text, kinds.first().copied(), workloads).map_err(error)
+}
+
+/// Whether a file or folder holds a plan in iGniter's format, by its content.
+#[must_use]
+pub fn is_artifact_plan(path: &Path) -> bool {
+    let Ok(text) = artifact_text(path) else { return false };
+    let first = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
+    matches!(first, Some(Ok(value)) if value.get("resources").is_some())
+}
+
+/// The objects of a file, or of the files `config_gpu1.json`, … of a folder.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn artifact_text(path: &Path) -> Result<String, PlanError> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file)
+            .map_err(|e| PlanError::File { path: file.to_owned(), message: e.to_string() })
+    };
+    if !path.is_dir() {
+        return read(path);
+    }
+    let mut text = String::new();
+    for number in 1.. {
+        let file = path.join(format!("config_gpu{number}.json"));
+        if number > 1 && !file.exists() {
+            break;
+        }
+        text += &read(&file)?;
+        text.push('\n');
+    }
+    Ok(text)
 }

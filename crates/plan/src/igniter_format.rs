@@ -13,6 +13,80 @@ use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmPercent
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How the artifact's names of models end: `alexnet_dynamic` is alexnet with a batch size that is chosen at run time.
+const SUFFIX: &str = "_dynamic";
+
+/// The model that an entry of a plan file means, without the ending that the artifact gives all names.
+#[must_use]
+pub fn plain_model(name: &ModelName) -> ModelName {
+    let plain = name.as_str().strip_suffix(SUFFIX).filter(|plain| !plain.is_empty());
+    plain.and_then(|plain| ModelName::new(plain).ok()).unwrap_or_else(|| name.clone())
+}
+
+/// The name under which the artifact looks for a model.
+fn artifact_model(name: &ModelName) -> ModelName {
+    if name.as_str().ends_with(SUFFIX) {
+        return name.clone();
+    }
+    // One that is too long with it stays as it is.
+    ModelName::new(&format!("{name}{SUFFIX}")).unwrap_or_else(|_| name.clone())
+}
+
+/// One entry of a plan file: a model on a GPU.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtifactEntry {
+    /// The model, without the artifact's ending.
+    pub model: ModelName,
+    /// Its requests in a second.
+    pub rate: RequestsPerSecond,
+    /// Its SLO: twice what the file holds.
+    pub slo: Milliseconds,
+    /// Its share of the GPU.
+    pub sm: SmPercent,
+    /// Its batch size.
+    pub batch: BatchSize,
+}
+
+/// Reads what plan files say of their own, GPU by GPU.
+///
+/// # Errors
+/// In words, when the text is no such object, or lists differ in length.
+pub fn artifact_entries(text: &str) -> Result<Vec<Vec<ArtifactEntry>>, String> {
+    let mut gpus = Vec::new();
+    for object in serde_json::Deserializer::from_str(text).into_iter::<GpuObject>() {
+        let number = gpus.len() + 1;
+        let object = object.map_err(|e| format!("GPU {number}: no plan of the artifact: {e}"))?;
+        gpus.push(object.entries(number)?);
+    }
+    if gpus.is_empty() {
+        return Err("holds no plan".to_owned());
+    }
+    Ok(gpus)
+}
+
+impl GpuObject {
+    fn entries(&self, number: usize) -> Result<Vec<ArtifactEntry>, String> {
+        let length = self.models.len();
+        let lengths = [self.rates.len(), self.slos.len(), self.resources.len(), self.batches.len()];
+        if lengths.iter().any(|l| *l != length) {
+            return Err(format!(
+                "GPU {number}: models, rates, slos, resources and batches must have the same length, \
+                 not {length}, {lengths:?}"
+            ));
+        }
+        let entry = |i: usize| {
+            Ok(ArtifactEntry {
+                model: plain_model(&self.models[i]),
+                rate: self.rates[i],
+                slo: slo_of_budget(self.slos[i]).map_err(|e| format!("GPU {number}: {e}"))?,
+                sm: self.resources[i],
+                batch: self.batches[i],
+            })
+        };
+        (0..length).map(entry).collect()
+    }
+}
+
 /// One GPU. Unknown keys are allowed: versions of the artifact differ in what else they write.
 #[derive(Debug, Serialize, Deserialize)]
 struct GpuObject {
@@ -43,7 +117,7 @@ pub fn write_igniter_plan(plan: &Plan, kinds: &[&GpuKind], workloads: &[Workload
         for placement in &gpu.placements {
             let workload =
                 by_name.get(&placement.workload).expect("a placement serves a known workload");
-            object.models.push(placement.model.clone());
+            object.models.push(artifact_model(&placement.model));
             object.rates.push(placement.served.unwrap_or(workload.rate));
             object.slos.push(execution_budget(workload.slo));
             object.resources.push(placement.sm.to_percent(kind.units).expect("it has a share"));
@@ -66,24 +140,13 @@ pub fn parse_igniter_plan(
 ) -> Result<Plan, String> {
     let mut free: Vec<&Workload> = workloads.iter().collect();
     let mut gpus = Vec::new();
-    for object in serde_json::Deserializer::from_str(text).into_iter::<GpuObject>() {
-        let number = gpus.len() + 1;
-        let object = object.map_err(|e| format!("GPU {number}: no plan of the artifact: {e}"))?;
-        let length = object.models.len();
-        let lengths =
-            [object.rates.len(), object.slos.len(), object.resources.len(), object.batches.len()];
-        if lengths.iter().any(|l| *l != length) {
-            return Err(format!(
-                "GPU {number}: models, rates, slos, resources and batches must have the same length, \
-                 not {length}, {lengths:?}"
-            ));
-        }
-        let mut placements = Vec::with_capacity(length);
-        for i in 0..length {
-            let (model, rate) = (&object.models[i], object.rates[i]);
-            let slo = slo_of_budget(object.slos[i]).map_err(|e| format!("GPU {number}: {e}"))?;
+    for (entries, number) in artifact_entries(text)?.into_iter().zip(1..) {
+        let mut placements = Vec::with_capacity(entries.len());
+        for ArtifactEntry { model, rate, slo, sm, batch } in entries {
             let fits = |w: &&Workload| {
-                &w.model == model && near(w.rate.get(), rate.get()) && near(w.slo.get(), slo.get())
+                plain_model(&w.model) == model
+                    && near(w.rate.get(), rate.get())
+                    && near(w.slo.get(), slo.get())
             };
             let position = free.iter().position(fits).ok_or_else(|| {
                 format!(
@@ -91,21 +154,18 @@ pub fn parse_igniter_plan(
                      {slo} ms (the file's `slos` hold half of it)"
                 )
             })?;
-            let sm =
-                units_of(object.resources[i], kind).map_err(|e| format!("GPU {number}: {e}"))?;
+            let sm = units_of(sm, kind).map_err(|e| format!("GPU {number}: {e}"))?;
+            let workload = free.remove(position);
             placements.push(Placement {
-                workload: free.remove(position).name.clone(),
-                model: model.clone(),
-                batch: object.batches[i],
+                workload: workload.name.clone(),
+                model: workload.model.clone(),
+                batch,
                 sm,
                 served: None,
                 predicted: None,
             });
         }
         gpus.push(CoLocation { kind: kind.name.clone(), placements });
-    }
-    if gpus.is_empty() {
-        return Err("holds no plan".to_owned());
     }
     Ok(Plan { strategy: "file".to_owned(), gpus, infeasible: Vec::new(), bound: None })
 }

@@ -45,8 +45,10 @@ pub use bound::lower_bound;
 pub use check::{Violation, check_plan, check_plan_on_kinds};
 pub use error::PlanError;
 pub use explain::{Explanation, explain};
-pub use file::{PlanFile, plan_json, read_plan};
-pub use igniter_format::{parse_igniter_plan, write_igniter_plan};
+pub use file::{PlanFile, artifact_text, is_artifact_plan, plan_json, read_plan, read_plans};
+pub use igniter_format::{
+    ArtifactEntry, artifact_entries, parse_igniter_plan, plain_model, write_igniter_plan,
+};
 pub use kinds::{KindPlans, plan_on_kinds, plan_on_kinds_with};
 pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
 pub use queueing::{Forecast, ReplicaChoice, ServerForecast, forecast};

@@ -443,7 +443,10 @@ fn foreign_file(path: &Path) -> io::Result<Option<String>> {
     // A process that is killed while files get their names leaves the folder of the others.
     let killed = names.iter().any(|name| staging(name));
     let ours = |name: &str| {
-        let sweep = name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
+        // Records of a run on real servers that did not end.
+        let partial = name == "partial" || name.starts_with("partial-");
+        let sweep =
+            partial || name == ".sweep" || (name.starts_with("shard-") && name.contains("-of-"));
         let named = name == "figures" || is_table(name);
         sweep || staging(name) || (killed && named)
     };

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::output::whole_file;
-use crate::data::{ImageOptions, Layout, write_images};
+use crate::data::{ImageOptions, Layout, Preprocess, write_images};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The flags of `validate data`.
 #[derive(Debug, Args)]
 pub(super) struct DataCommand {
-    /// A folder of PNG, JPEG or BMP images
+    /// A folder of PNG, JPEG or BMP images, with its subfolders
     images: PathBuf,
     /// Write the inputs to this file, in perf_analyzer's JSON format
     #[arg(long, short, value_name = "FILE")]
@@ -21,6 +21,16 @@ pub(super) struct DataCommand {
     /// Width and height that images are scaled and cut to, in pixels
     #[arg(long, value_name = "WxH", default_value = "224x224")]
     size: String,
+    /// What is done to each image
+    #[arg(long, value_enum, default_value_t = Preprocess::Torchvision)]
+    preprocess: Preprocess,
+    /// Scale the smaller side to so many pixels before the middle is cut out, as torchvision's classifiers do with 256
+    /// [default: to the size]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    resize: Option<u32>,
+    /// Take the first so many images
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
     /// The order of the dimensions
     #[arg(long, value_enum, default_value_t = Layout::Chw)]
     layout: Layout,
@@ -53,13 +63,26 @@ pub(super) fn run(args: &DataCommand) -> anyhow::Result<Outcome> {
     let options = ImageOptions {
         input: args.input.clone(),
         size,
+        preprocess: args.preprocess,
+        resize: args.resize,
+        count: args.count.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         layout: args.layout,
         mean: three("mean", &args.mean)?,
         std,
     };
-    let images = whole_file(&args.output, |file| Ok(write_images(&args.images, &options, file)?))?;
+    let done = whole_file(&args.output, |file| Ok(write_images(&args.images, &options, file)?))?;
     if !args.quiet {
-        super::output::print(&format!("{images} images in {}", args.output.display()))?;
+        let mut text = format!("{} images in {}", done.images, args.output.display());
+        if done.beyond > 0 {
+            text += &format!("; {} more were left out (--count)", done.beyond);
+        }
+        if done.others > 0 {
+            text += &format!(
+                "; {} of other formats (.webp, .gif, …) were left out: convert them",
+                done.others
+            );
+        }
+        super::output::print(&text)?;
     }
     Ok(Outcome::Done)
 }

@@ -2,10 +2,12 @@
 
 use super::Outcome;
 use super::output::{print, write_whole};
-use crate::facts::{Facts, Prober, base_profile, default_python, share_table, transfer_table};
-use crate::gpu::{GpuProbe, Nvml, Recording};
+use crate::facts::{
+    Facts, Prober, Step, allocation_step, base_profile, default_python, share_table, transfer_table,
+};
+use crate::gpu::{Choice, GpuProbe, Nvml, Recording, visible};
 use crate::guard::Scratch;
-use crate::launch::{Device, keep_logs};
+use crate::launch::{Device, MpsDaemon, Sharing, keep_logs};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::domain::GpuKindName;
@@ -17,9 +19,12 @@ use std::path::PathBuf;
 /// The flags of `validate facts`.
 #[derive(Debug, Args)]
 pub(super) struct FactsCommand {
-    /// The GPU, by its index
-    #[arg(long, default_value_t = 0)]
-    gpu: u32,
+    /// The GPU, as `nvidia-smi` counts it or by UUID [default: the first that CUDA_VISIBLE_DEVICES shows]
+    #[arg(long, value_name = "INDEX|UUID")]
+    gpu: Option<String>,
+    /// Also find out which static partitions MPS makes, and let base/ have their chunks as its allocation units
+    #[arg(long = "static")]
+    partitions: bool,
     /// What to call this kind of GPU
     #[arg(long, value_name = "NAME", default_value = "gpu")]
     kind: String,
@@ -50,9 +55,25 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         None => Box::new(Nvml::load()?),
     };
     let machine = probe.machine()?;
-    let Some(gpu) = probe.gpus()?.into_iter().find(|gpu| gpu.index == args.gpu) else {
-        bail!("there is no GPU {}; fix: see `validate doctor`", args.gpu);
+    let inventory = probe.inventory()?;
+    for (_, error) in &inventory.silent {
+        eprintln!("validate: {error}; it is left out");
+    }
+    let [list, order] =
+        ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
+    let shown =
+        visible(&inventory, list.as_deref(), order.as_deref()).map_err(anyhow::Error::msg)?;
+    let asked = |choice: &&Choice| match &args.gpu {
+        None => true,
+        Some(asked) => {
+            choice.gpu.index.to_string() == *asked || choice.uuid().starts_with(asked.as_str())
+        }
     };
+    let Some(choice) = shown.iter().find(asked) else {
+        let asked = args.gpu.as_deref().unwrap_or("at all");
+        bail!("there is no GPU {asked} that may be used; fix: see `validate doctor`");
+    };
+    let gpu = choice.gpu.clone();
     // Before anything runs there.
     let idle = probe.sample(gpu.index)?;
     let python = args
@@ -67,24 +88,43 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
             }
             given.clone()
         }
-        None => steps(gpu.sms.unwrap_or(100)),
+        None => steps(choice.sms().unwrap_or(100)),
     };
     let guard = std::env::current_exe()?;
     let scratch = Scratch::create(&guard, "igniter-facts-")?;
+    let device = Device {
+        number: 0,
+        index: gpu.index,
+        uuid: choice.uuid().to_owned(),
+        sms: choice.sms(),
+        facts: Some(Box::new(gpu.clone())),
+    };
     let mut facts = Prober {
         python,
-        device: Device { index: gpu.index, uuid: gpu.uuid.clone(), sms: gpu.sms },
-        guard,
+        device: device.clone(),
+        guard: guard.clone(),
         dir: scratch.path().to_owned(),
     }
     .ask_all(&percentages)?;
+    let mut step = choice.sms().and_then(|sms| allocation_step(&facts.shares, sms));
+    if args.partitions {
+        let dir = scratch.path().join("static");
+        fs::create_dir_all(&dir)?;
+        let daemon = MpsDaemon::start(&guard, &device.uuid, &dir, scratch.path(), Sharing::Static)?;
+        let table = daemon.table()?;
+        let one = daemon.add_partition(&device.uuid, 1)?;
+        step = Some(Step { sms: one.sms, units: table.chunks() });
+    }
     if facts.mps_error.is_some() || !facts.failures.is_empty() {
         let logs = args.output.join("logs");
         let kept = keep_logs(scratch.path(), &logs)
             .with_context(|| format!("cannot keep logs in {}", logs.display()))?;
         facts.mps_error = facts.mps_error.map(|error| kept.in_text(&error));
     }
-    let document = json!({ "machine": machine, "gpu": gpu, "facts": facts });
+    let document = json!({
+        "machine": machine, "gpu": gpu, "facts": facts, "allocation_step": step,
+        "sharing": if args.partitions { "static" } else { "percentage" },
+    });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
@@ -93,7 +133,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     write_whole(&args.output, "facts.json", &text)?;
     let known = load(&args.from)?;
     let name = GpuKindName::new(&args.kind)?;
-    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits)?;
+    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits, step)?;
     let folder = args.output.join("base");
     fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
     for (name, text) in profile_files(&base) {

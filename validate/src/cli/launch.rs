@@ -1,7 +1,7 @@
 //! `validate launch`: the servers of a plan, kept until somebody says stop.
 
 use super::Outcome;
-use super::output::{print, warn_of_cpu};
+use super::output::{print, warn_of_cpu, warn_of_left_out};
 use super::planned::{PlannedArgs, TimeArgs};
 use crate::launch::{Devices, Endpoint, LaunchArgs};
 use crate::life;
@@ -31,8 +31,9 @@ pub(super) struct LaunchCommand {
 pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&TimeArgs::default())?;
     let time = args.seconds.map(Duration::try_from_secs_f64).transpose().context("--for")?;
-    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    let Devices { list: devices, on_cpu, left_out, .. } = args.launch.devices()?;
     warn_of_cpu(on_cpu.as_deref());
+    warn_of_left_out(&left_out);
     let specs = args.launch.specs(&study, &plan, &devices)?;
     // Goes when this function ends, after the servers, which are dropped first.
     let scratch = args.launch.scratch("igniter-launch-")?;

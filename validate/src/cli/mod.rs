@@ -12,6 +12,7 @@ mod data;
 mod doctor;
 mod facts;
 mod launch;
+mod models;
 mod output;
 mod planned;
 mod profile;
@@ -44,6 +45,8 @@ enum Command {
     Profile(Box<profile::ProfileCommand>),
     /// Make inputs for requests from a folder of images
     Data(data::DataCommand),
+    /// Export the artifact's models to ONNX or TensorRT, in a repository for Triton
+    Models(models::ModelsCommand),
     /// Say what this machine lacks for validation, and how to mend it
     Doctor(doctor::DoctorCommand),
     /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
@@ -107,20 +110,39 @@ pub fn main() -> ExitCode {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
         return ExitCode::from(2);
     }
+    // Each request in flight has a connection of its own, and each of those is an open file.
+    raise_open_files();
+    let kept_until_interrupted = matches!(&cli.command, Command::Launch(_));
     match dispatch(cli.command) {
+        Ok(_) if life::interrupted() && !kept_until_interrupted => {
+            eprintln!("validate: the interruption came when all was measured; everything is kept");
+            ExitCode::from(life::INTERRUPTED_CODE)
+        }
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Err(error) if life::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
-                eprintln!("validate: {error:#}");
+                eprintln!("validate: {}", output::in_words(&error));
             }
             ExitCode::from(life::INTERRUPTED_CODE)
         }
         Err(error) => {
-            eprintln!("validate: {error:#}");
+            eprintln!("validate: {}", output::in_words(&error));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Lets this process, and what it starts, open as many files as the system allows it, up to what anybody needs.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const ENOUGH: u64 = 65_536;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard.min(ENOUGH)
+    {
+        // Where it is refused, the limit is what it was, and a run that meets it says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH), hard);
     }
 }
 
@@ -132,6 +154,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Launch(args) => launch::run(&args),
         Command::Guard { .. } | Command::KeepFolder { .. } => unreachable!("they were run before"),
     }

@@ -40,6 +40,17 @@ impl LimitArgs {
     }
 }
 
+/// An error with its causes. Many errors say their cause themselves: it is not said again.
+pub(super) fn in_words(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Says on stderr what is going on, where somebody looks.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -65,13 +76,20 @@ pub(super) fn warn_of_cpu(reason: Option<&str>) {
     }
 }
 
+/// Says which GPUs are not used, and why.
+pub(super) fn warn_of_left_out(reasons: &[String]) {
+    for reason in reasons {
+        eprintln!("validate: a GPU is left out: {reason}");
+    }
+}
+
 /// Keeps in `target` what servers and daemons printed, and says where; the error then names the logs that are kept.
 pub(super) fn with_logs(error: anyhow::Error, scratch: &Path, target: &Path) -> anyhow::Error {
     match keep_logs(scratch, target) {
         Ok(kept) if kept.is_empty() => error,
         Ok(kept) => {
             eprintln!("validate: the logs of servers and daemons are in {}", target.display());
-            let said = format!("{error:#}");
+            let said = in_words(&error);
             let now = kept.in_text(&said);
             // The error itself says whether it was an interruption.
             if said == now { error } else { anyhow::anyhow!(now) }
@@ -149,6 +167,15 @@ pub(super) fn whole_file<T>(
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = || io::Error::other("no room");
+        let said = anyhow::Error::from(inner()).context("cannot write a: no room");
+        assert_eq!(in_words(&said), "cannot write a: no room");
+        let unsaid = anyhow::Error::from(inner()).context("cannot write a");
+        assert_eq!(in_words(&unsaid), "cannot write a: no room");
+    }
 
     #[test]
     fn a_file_is_whole_or_absent() {

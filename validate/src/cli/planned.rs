@@ -3,21 +3,23 @@
 use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::domain::Plan;
-use igniter::plan::strategy;
+use igniter::plan::{is_artifact_plan, strategy};
 use igniter::results::Manifest;
-use igniter::run::{Overrides, Study};
+use igniter::run::{Overrides, Study, scenario_of};
 use igniter::scenario::Document;
 use igniter::units::Nanoseconds;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A scenario, and a plan for it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlannedArgs {
-    /// The scenario, a TOML file
-    pub(super) scenario: PathBuf,
-    /// The plan, of `igniter plan` or of the iGniter artifact [default: make one with --strategy]
-    #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
-    plan: Option<PathBuf>,
+    /// The scenario, a TOML file; plan files of the iGniter artifact (--plan) do without
+    #[arg(required_unless_present = "plan")]
+    scenario: Option<PathBuf>,
+    /// The plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
+    /// the other [default: make one with --strategy]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "strategy")]
+    plan: Vec<PathBuf>,
     /// Make the plan with this strategy
     #[arg(long, short, default_value = "igniter")]
     strategy: String,
@@ -49,8 +51,27 @@ pub(super) struct TimeArgs {
 impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
-        let document = Document::load(&self.scenario)?;
-        let mut scenario = document.scenario()?;
+        let (named, plans) = self.files();
+        let (mut scenario, read) = match named {
+            Some(path) => {
+                let document = Document::load(path)?;
+                (document.scenario()?, document.files().to_vec())
+            }
+            None => {
+                if let Some(path) = plans.iter().find(|path| !is_artifact_plan(path)) {
+                    bail!(
+                        "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name \
+                         the scenario before --plan",
+                        path.display()
+                    );
+                }
+                let (scenario, assumptions) = scenario_of(plans, self.profile.as_deref())?;
+                for assumption in assumptions {
+                    eprintln!("assumed: {assumption}");
+                }
+                (scenario, plans.to_vec())
+            }
+        };
         let seconds =
             |value: Option<f64>, old: Nanoseconds| value.map_or(Ok(old), Nanoseconds::from_seconds);
         scenario.duration = seconds(times.duration_s, scenario.duration).context("--duration-s")?;
@@ -62,20 +83,21 @@ impl PlannedArgs {
             predictor: self.predictor.clone(),
             ..Overrides::default()
         };
-        let study = Study::new(scenario, &overrides)?.read_from(document.files());
+        let study = Study::new(scenario, &overrides)?.read_from(&read);
         let kinds = study.kinds();
         if kinds.len() > 1 {
             let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
             bail!(
                 "{}: [[gpu]]: given {}; allowed: one kind, that of this machine; fix: keep one [[gpu]] table, or choose \
                  with --profile",
-                self.scenario.display(),
+                self.name(),
                 names.join(", ")
             );
         }
-        let plan = match &self.plan {
-            Some(path) => study.read_plan(path)?,
-            None => study.plan(strategy(&self.strategy)?.as_ref()),
+        let plan = if plans.is_empty() {
+            study.plan(strategy(&self.strategy)?.as_ref())
+        } else {
+            study.read_plans(plans)?
         };
         if plan.placements().next().is_none() {
             bail!("the plan places no workload; no server would be started");
@@ -86,6 +108,28 @@ impl PlannedArgs {
     /// Notes in the manifest of results what they were made from.
     pub(super) fn note(&self, study: &Study, manifest: &mut Manifest) -> std::io::Result<()> {
         study.note(manifest)?;
-        self.plan.iter().try_for_each(|path| manifest.input_path(path))
+        let (_, plans) = self.files();
+        plans.iter().try_for_each(|path| manifest.input_path(path))
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> String {
+        let (scenario, plans) = self.files();
+        scenario
+            .or(plans.first().map(PathBuf::as_path))
+            .map_or_else(String::new, |path| path.display().to_string())
+    }
+
+    /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
+    /// grammar, and known by its name.
+    fn files(&self) -> (Option<&Path>, &[PathBuf]) {
+        let is_scenario =
+            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+        match (&self.scenario, self.plan.split_last()) {
+            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
+                (Some(last), plans)
+            }
+            (scenario, _) => (scenario.as_deref(), &self.plan),
+        }
     }
 }

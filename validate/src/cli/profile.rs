@@ -1,7 +1,8 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, print, warn_of_cpu, write_whole};
+use super::output::{Progress, in_words, print, warn_of_cpu, warn_of_left_out, write_whole};
+use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
 use crate::profile::{
@@ -79,6 +80,10 @@ pub(super) struct ProfileCommand {
     /// keep a GPU busy
     #[arg(long)]
     shared_memory: bool,
+    /// Sizes of a model's input that it leaves open, without the batch, as perf_analyzer has it: X:3,224,224; can be given
+    /// again
+    #[arg(long, value_name = "INPUT:SIZES")]
+    shape: Vec<String>,
     /// The folder of the profile; a campaign that was interrupted goes on where it was
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
@@ -110,8 +115,9 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let Devices { list: devices, on_cpu } = args.launch.devices()?;
+    let Devices { list: devices, on_cpu, left_out, .. } = args.launch.devices()?;
     warn_of_cpu(on_cpu.as_deref());
+    warn_of_left_out(&left_out);
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
     let campaign = campaign(args, &kind, &base, &devices)?;
@@ -136,7 +142,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         (Ok(assembled), Ok(())) => assembled,
         // The profile is made of what is there all the same.
         (Ok(assembled), Err(error)) => {
-            eprintln!("validate: {error:#}");
+            eprintln!("validate: {}", in_words(&error));
             assembled
         }
         (Err(_), Err(error)) => return Err(error),
@@ -205,6 +211,7 @@ fn campaign(
         units: base.kind.units.get(),
         gpu: devices.first().map(|device| device.uuid.clone()),
         mps: launch.mps != Mps::Off && !devices.is_empty(),
+        sharing: (launch.mps == Mps::Static && !devices.is_empty()).then(|| "static".to_owned()),
         shared_memory: args.shared_memory,
     })
 }
@@ -230,11 +237,18 @@ fn measure(
     let time_for = |seconds: f64| {
         limit.is_none_or(|limit| (began.elapsed() + Duration::from_secs_f64(seconds)) < limit)
     };
+    let mut shapes = Shapes::new();
+    for given in &args.shape {
+        let (_, input, sizes) =
+            parse_shape(given).map_err(|error| anyhow::anyhow!("--shape {error}"))?;
+        shapes.insert(input, sizes);
+    }
     let options = BenchOptions {
         profile: &args.from,
         predictor: args.predictor.as_deref(),
         launch: &args.launch,
         devices,
+        shapes: &shapes,
         shared_memory: args.shared_memory,
         logs: &args.output.join("logs"),
     };
@@ -263,7 +277,7 @@ fn measure(
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    eprintln!("validate: {}: {error:#}", described(run, base));
+                    eprintln!("validate: {}: {}", described(run, base), in_words(&error));
                     failed.push(run.clone());
                     return Ok(());
                 }

@@ -1,18 +1,20 @@
 //! `validate run`: a plan on real servers, measured and compared.
 
 use super::Outcome;
-use super::output::{LimitArgs, Progress, finish_comparison, warn_of_cpu, with_logs};
+use super::output::{
+    LimitArgs, Progress, finish_comparison, warn_of_cpu, warn_of_left_out, with_logs,
+};
 use super::planned::{PlannedArgs, TimeArgs};
 use super::session::{Measurement, Session};
 use crate::compare::{RunFolder, compare, write_comparison};
-use crate::launch::{Devices, LaunchArgs};
+use crate::launch::LaunchArgs;
 use crate::measure::Warning;
-use crate::run::{keep_run, standby_specs};
+use crate::run::{Record, RunJournal, Traces, keep_elsewhere, keep_run, standby_specs};
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::arrivals::ArrivalError;
 use igniter::domain::WorkloadName;
-use igniter::results::{Existing, Manifest, OutputDir};
+use igniter::results::{Existing, Manifest, OutputDir, OutputError};
 use igniter::run::Study;
 use igniter::sim::ControllerSpec;
 use std::collections::BTreeMap;
@@ -44,18 +46,30 @@ pub(super) struct LoadArgs {
     /// again [default: random ones]
     #[arg(long, value_name = "WORKLOAD=FILE")]
     input: Vec<String>,
+    /// Sizes of a model's input that it leaves open, without the batch, as perf_analyzer has it: X:3,224,224, or
+    /// W1=X:3,224,224 for one workload; can be given again
+    #[arg(long, value_name = "[WORKLOAD=]INPUT:SIZES")]
+    pub(super) shape: Vec<String>,
     /// Put inputs and outputs into shared memory: for large tensors, with servers of this machine
     #[arg(long)]
     pub(super) shared_memory: bool,
     /// Connections to each server, opened before the load [default: by rate and SLO, at least 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) connections: Option<u32>,
+    /// The most connections that may be open to one server; requests wait for one once all are busy [default: 16384,
+    /// or what `ulimit -n` allows for all servers]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60000))]
+    pub(super) most_connections: Option<u32>,
     /// How often each batch size is sent before anything is measured
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(super) warm_ups: usize,
     /// Length of the calibration, which tells what the host adds, in seconds; 0 leaves it out
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(super) calibration_s: f64,
+    /// How long answers are waited for after the last request, in seconds: a backlog longer than that is counted as
+    /// unanswered
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(super) drain_s: f64,
     /// Do not let the servers record the times of every request: no batches, no stages, no calibration
     #[arg(long)]
     pub(super) no_traces: bool,
@@ -71,7 +85,7 @@ const SEGMENTATION_FAULT: &str = "exit status: 139";
 
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&args.times)?;
-    check_servable(&study).with_context(|| args.planned.scenario.display().to_string())?;
+    check_servable(&study).with_context(|| args.planned.name())?;
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
@@ -80,33 +94,55 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
-    let Devices { list: devices, on_cpu } = launch.devices()?;
-    warn_of_cpu(on_cpu.as_deref());
-    let mut specs = launch.specs(&study, &plan, &devices)?;
+    let mut journal = RunJournal::open(&args.output)?;
+    let devices = launch.devices()?;
+    warn_of_cpu(devices.on_cpu.as_deref());
+    warn_of_left_out(&devices.left_out);
+    let list = devices.list.as_slice();
+    let mut specs = launch.specs(&study, &plan, list)?;
     if args.load.shadow {
-        specs.extend(standby_specs(&launch, &study, &plan, &devices)?);
+        specs.extend(standby_specs(&launch, &study, &plan, list)?);
     }
     // Goes when this function ends, after the servers, which are dropped first.
     let scratch = launch.scratch("igniter-run-")?;
-    let mut launcher = launch.launcher(&devices, scratch.path())?;
+    let mut launcher = launch.launcher(list, scratch.path())?;
     progress.at(&format!("starting {} servers", specs.len()));
     let launched = launcher.launch(&specs, scratch.path());
     let keep = |error| with_logs(error, scratch.path(), &logs_of(&args.output));
     let deployment = launched.map_err(|error| keep(error.into()))?;
-    let name = launcher.name().to_owned();
-    let session = Session { args, study: &study, plan: &plan, specs: &specs, inputs: &inputs };
-    let measured = session.measure(deployment, &devices, scratch.path(), &progress);
-    let Measurement { mut info, record, names, traces, samples_csv } = measured.map_err(keep)?;
-    info.launcher = name;
-    info.warnings.extend(on_cpu.map(|reason| Warning::OnCpu { reason }));
+    let launcher = launcher.name().to_owned();
+    let session = Session {
+        args,
+        study: &study,
+        plan: &plan,
+        specs: &specs,
+        inputs: &inputs,
+        devices: &devices,
+        launcher,
+    };
+    let measured = session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
+    let measured = measured.map_err(keep)?;
+    let Measurement { mut info, record, names, traces, samples_csv } = measured;
+    info.warnings.extend(devices.on_cpu.clone().map(|reason| Warning::OnCpu { reason }));
 
     progress.at("writing records");
-    keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;
-    if let Some(text) = samples_csv {
-        dir.write("gpus.csv", |file| file.write_all(text.as_bytes()))?;
-    }
     manifest.stop();
-    dir.finish(manifest.clone())?;
+    let write = || -> Result<(), OutputError> {
+        keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;
+        if let Some(text) = samples_csv {
+            dir.write("gpus.csv", |file| file.write_all(text.as_bytes()))?;
+        }
+        Ok(())
+    };
+    let written = write().and_then(|()| dir.finish(manifest.clone()));
+    if let Err(error) = written {
+        return Err(kept_otherwise(error, journal, (&names, &record, &traces)));
+    }
+    journal.done();
+    let left = info.warnings.iter().find(|warning| matches!(warning, Warning::LeftBehind { .. }));
+    if let Some(left) = left {
+        eprintln!("validate: {left}");
+    }
     if let Some(why) = &record.ended_early {
         let mut why = keep(anyhow::anyhow!("{why}")).to_string();
         if launch.traces && why.contains(SEGMENTATION_FAULT) {
@@ -121,6 +157,40 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     write_comparison(&mut dir, &comparison)?;
     dir.finish(manifest)?;
     finish_comparison(&comparison, &args.output, &args.limits)
+}
+
+/// The output folder cannot take the records: says where they are instead.
+fn kept_otherwise(
+    error: OutputError,
+    journal: RunJournal,
+    records: (&[WorkloadName], &Record, &[Traces]),
+) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    if journal.is_whole() {
+        let folder = journal.folder().display().to_string();
+        return error.context(format!(
+            "the results cannot be written; the records are in {folder} (`validate compare {folder}` reads them)"
+        ));
+    }
+    let described = journal.folder().to_owned();
+    let describe = |to: &Path| {
+        for name in [RunFolder::SCENARIO, RunFolder::PLAN, RunFolder::COEFFICIENTS, RunFolder::INFO]
+        {
+            std::fs::copy(described.join(name), to.join(name))?;
+        }
+        Ok(())
+    };
+    let mut folders = vec![std::env::temp_dir()];
+    folders.extend(std::env::current_dir());
+    folders.extend(std::env::var_os("HOME").map(PathBuf::from));
+    match keep_elsewhere(&folders, records, describe) {
+        Some(folder) => error.context(format!(
+            "the results cannot be written there; the records of all requests are in {}",
+            folder.display()
+        )),
+        None => error
+            .context("neither the results nor the records of the requests can be written anywhere"),
+    }
 }
 
 /// Refuses what only the simulator can do: the arms would be of two different things.

@@ -2,18 +2,24 @@
 
 use super::output::Progress;
 use super::run::RunCommand;
-use crate::client::{HttpOptions, InferClient};
-use crate::compare::{ModelKind, RunInfo, WorkloadRun, shadow_spec};
+use crate::client::{HttpOptions, InferClient, most_connections};
+use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
+use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
-use crate::launch::{Deployment, Device, Endpoint, InstanceReport, ModelSource, Mps, ServerSpec};
+use crate::launch::{
+    Deployment, Device, Devices, Endpoint, InstanceReport, ModelSource, ServerSpec, Sharing, Where,
+};
 use crate::measure::{
     Batcher, CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
 };
-use crate::run::{Load, LoadOptions, Record, Target, TargetOptions, Traces, run_load, throttled};
+use crate::run::{
+    Load, LoadOptions, Record, RunJournal, Target, TargetOptions, Traces, run_load, throttled,
+};
 use crate::{clock, life};
 use anyhow::Context;
 use igniter::arrivals::{GeneratedArrivals, Turns};
 use igniter::domain::{Plan, WorkloadName};
+use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::sim::TimeoutAction;
 use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
@@ -34,6 +40,8 @@ pub(super) struct Session<'a> {
     pub(super) plan: &'a Plan,
     pub(super) specs: &'a [ServerSpec],
     pub(super) inputs: &'a BTreeMap<WorkloadName, PathBuf>,
+    pub(super) devices: &'a Devices,
+    pub(super) launcher: String,
 }
 
 /// What came of it.
@@ -50,10 +58,12 @@ impl Session<'_> {
     pub(super) fn measure(
         &self,
         deployment: Deployment,
-        devices: &[Device],
         scratch: &Path,
         progress: &Progress,
+        journal: &mut RunJournal,
+        manifest: &Manifest,
     ) -> anyhow::Result<Measurement> {
+        let devices = self.devices.list.as_slice();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("client")
@@ -64,11 +74,15 @@ impl Session<'_> {
         let endpoints = deployment.endpoints().to_vec();
         let deployment = RefCell::new(deployment);
         let server = loads.first().and_then(|load| load.target.server_name());
+        let names: Vec<WorkloadName> = loads.iter().map(|l| l.target.workload().clone()).collect();
+        let mut lost = Vec::new();
+        let mut probe = self.probe(devices);
+        let mut info = self.info(server, &loads, probe.as_deref_mut());
+        journal.describe(self.study, self.plan, &info, manifest)?;
         let (mut before, mut pressure, mut times): (Vec<Option<Vec<ServerStatistics>>>, _, _) =
             (Vec::new(), None, None);
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
-        let mut probe = self.probe(devices);
         let mut prepares = || before = loads.iter().map(|l| l.target.statistics().ok()).collect();
         let mut begins = |start: Nanoseconds| {
             pressure = CpuPressure::now();
@@ -77,10 +91,12 @@ impl Session<'_> {
                 let lead = start.saturating_sub(clock::now());
                 let origin = Instant::now() + Duration::from_nanos(lead.get());
                 let indices: Vec<u32> = devices.iter().map(|device| device.index).collect();
-                let started = Sampler::start(probe, &indices, SAMPLE_PERIOD, origin, &samples);
-                sampler = Some(started.context("cannot sample the GPUs")?);
+                match Sampler::start(probe, &indices, SAMPLE_PERIOD, origin, &samples) {
+                    Ok(started) => sampler = Some(started),
+                    Err(error) => lost.push(Warning::SamplesLost { reason: error.to_string() }),
+                }
             }
-            Ok(())
+            anyhow::Ok(())
         };
         let mut must_end = || {
             if life::interrupted() {
@@ -97,15 +113,19 @@ impl Session<'_> {
             begins: &mut begins,
             stalled: &mut stalled,
             period: shadow_spec(self.study.scenario()).period,
+            drain: Nanoseconds::from_seconds(self.args.load.drain_s).context("--drain-s")?,
+            keeps: &mut |load, answers, start| journal.add(&names[load], answers, start),
         };
         let record = run_load(&loads, &mut options)?;
         let pressure = pressure.zip(CpuPressure::now());
         let times = times.zip(CpuTimes::now());
-        let summaries =
-            sampler.map(Sampler::stop).transpose().context("cannot keep GPU samples")?;
+        // From here on, nothing that fails may take the records along.
+        let summaries = sampler.map(Sampler::stop).transpose().unwrap_or_else(|error| {
+            lost.push(Warning::SamplesLost { reason: error.to_string() });
+            None
+        });
         let servers_answer = record.ended_early.is_none() || life::interrupted();
         let samples_csv = std::fs::read_to_string(&samples).ok();
-        let names: Vec<WorkloadName> = loads.iter().map(|l| l.target.workload().clone()).collect();
         let mut workloads = Vec::new();
         for (i, load) in loads.iter().enumerate() {
             let before = before.get(i).and_then(Option::as_deref).filter(|_| servers_answer);
@@ -118,10 +138,10 @@ impl Session<'_> {
         let files: Vec<Vec<Option<PathBuf>>> =
             names.iter().map(|name| trace_files(&endpoints, name)).collect();
         let stopped = deployment.into_inner().stop();
-        if record.ended_early.is_none() {
-            stopped?;
+        if let Err(error) = stopped {
+            lost.push(Warning::LeftBehind { what: error.to_string() });
         }
-        let traces = read_traces(&files, record.ended_early.is_some())?;
+        let traces = read_traces(&names, &files, record.ended_early.is_some(), &mut lost);
         for (i, run) in workloads.iter_mut().enumerate() {
             // It came before the start of the measured run: any other origin serves.
             let calibration = &record.workloads[i].calibration;
@@ -135,17 +155,54 @@ impl Session<'_> {
                 warnings.push(Warning::NoGraphs { workload, reason });
             }
         }
-        let info = RunInfo {
-            launcher: String::new(),
+        warnings.extend(lost);
+        warnings.extend(other_gpus(self.study, &info.gpus));
+        info.workloads = self.in_scenario_order(workloads);
+        info.warnings = warnings;
+        info.cpu_wait_pct = pressure.map(|(before, after)| after.since_pct(before));
+        info.cpu_stolen_pct = times.map(|(before, after)| after.stolen_since_pct(before));
+        Ok(Measurement { info, record, names, traces, samples_csv })
+    }
+
+    /// What is known before the run; it stays so where the program is ended before the run is.
+    fn info(
+        &self,
+        server: Option<String>,
+        loads: &[Load],
+        mut probe: Option<&mut (dyn GpuProbe + 'static)>,
+    ) -> RunInfo {
+        let runs = loads.iter().map(|load| WorkloadRun {
+            planned: load.measured.len() as u64,
+            tables_ms: self.times(load.target.workload()),
+            instances: instances(&load.target),
+            ..WorkloadRun::unserved(load.target.workload().clone())
+        });
+        let sharing = match self.devices.list.is_empty() {
+            true => Sharing::Off,
+            false => self.args.launch.mps.sharing(),
+        };
+        let record = |(gpu, device): (usize, &Device)| {
+            Some(GpuRecord {
+                gpu,
+                facts: (**device.facts.as_ref()?).clone(),
+                machine: self.devices.machine.clone()?,
+                sharing: sharing.as_str().to_owned(),
+                at_start: probe.as_mut().and_then(|probe| probe.sample(device.index).ok()),
+            })
+        };
+        RunInfo {
+            launcher: self.launcher.clone(),
             models: self.model_kind(),
             server,
-            workloads: self.in_scenario_order(workloads),
-            warnings,
+            workloads: self.in_scenario_order(runs.collect()),
+            warnings: vec![Warning::Unfinished],
+            gpus: self.devices.list.iter().enumerate().filter_map(record).collect(),
+            image: (self.args.launch.launcher == Where::Docker)
+                .then(|| self.args.launch.image.clone()),
             shadow: self.args.load.shadow,
-            cpu_wait_pct: pressure.map(|(before, after)| after.since_pct(before)),
-            cpu_stolen_pct: times.map(|(before, after)| after.stolen_since_pct(before)),
-        };
-        Ok(Measurement { info, record, names, traces, samples_csv })
+            cpu_wait_pct: None,
+            cpu_stolen_pct: None,
+        }
     }
 
     fn model_kind(&self) -> ModelKind {
@@ -165,6 +222,8 @@ impl Session<'_> {
         let scenario = self.study.scenario();
         let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
         let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
+        let servers = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
+        let most = self.args.load.most_connections.unwrap_or_else(|| most_connections(servers));
         let mut loads = Vec::new();
         for entry in &scenario.workloads {
             let workload = &entry.workload;
@@ -185,10 +244,11 @@ impl Session<'_> {
             let calibration = arrivals(calibration, scenario.seed ^ OTHER_SEED)?;
             let measured = arrivals(scenario.duration, scenario.seed)?;
             let options = TargetOptions {
-                http: HttpOptions { connections, ..HttpOptions::default() },
+                http: HttpOptions { connections: connections.min(most), most_connections: most },
                 input: self.inputs.get(&workload.name).cloned(),
                 shared_memory: self.args.load.shared_memory,
                 seed: scenario.seed,
+                shapes: self.shapes(&workload.name)?,
                 turns: self.turns(&workload.name, calibration.len().max(measured.len())),
             };
             loads.push(Load {
@@ -203,6 +263,24 @@ impl Session<'_> {
             });
         }
         Ok(loads)
+    }
+
+    /// The sizes that were given for what the model of a workload leaves open.
+    fn shapes(&self, name: &WorkloadName) -> anyhow::Result<Option<Shapes>> {
+        // What others run is not known to be emulated.
+        let external = self.args.launch.launcher == Where::External;
+        if self.model_kind() == ModelKind::Emulated && !external {
+            return Ok(None);
+        }
+        let mut shapes = Shapes::new();
+        for given in &self.args.load.shape {
+            let (workload, input, sizes) =
+                parse_shape(given).map_err(|error| anyhow::anyhow!("--shape {error}"))?;
+            if workload.is_none_or(|workload| workload == name.as_str()) {
+                shapes.insert(input, sizes);
+            }
+        }
+        Ok(Some(shapes))
     }
 
     /// Which placement of a workload takes which request: as the simulator deals them out.
@@ -224,6 +302,8 @@ impl Session<'_> {
             largest: own().map(|spec| spec.max_batch().get()).collect(),
             delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
             instances: batching.map_or(1, |batching| batching.instances),
+            policy: batching
+                .is_some_and(|b| b.max_queue_size > 0 || b.timeout > Milliseconds::ZERO),
         }
     }
 
@@ -257,11 +337,8 @@ impl Session<'_> {
             statistics,
             exhausted: InferClient::exhausted(&load.target),
             connections: load.target.connections(),
-            instances: load
-                .target
-                .servers()
-                .flat_map(|server| load.target.endpoint(server).instances.clone())
-                .collect(),
+            most_connections: load.target.most_connections(),
+            instances: instances(&load.target),
             switched_s: recorded
                 .switched
                 .iter()
@@ -305,13 +382,14 @@ impl Session<'_> {
             }
         }
         for spec in self.specs {
-            let shared = spec.device.is_some() && self.args.launch.mps != Mps::Off;
+            let shared = spec.device.is_some() && self.args.launch.mps.sharing() != Sharing::Off;
             if shared && matches!(spec.source, ModelSource::Ready(_)) {
                 let workload = spec.workload.clone();
                 warnings.push(Warning::UnverifiedShare { workload });
             }
         }
-        let numbers = self.specs.iter().filter_map(|spec| Some((spec.device?, spec.gpu)));
+        let devices = self.devices.list.iter();
+        let numbers = devices.enumerate().map(|(gpu, device)| (device.index, gpu));
         warnings.extend(throttled(samples, &numbers.collect()));
         warnings
     }
@@ -322,6 +400,44 @@ impl Session<'_> {
         let names = self.study.workloads().iter().map(|w| w.name.clone());
         names.filter(|name| served(name)).collect()
     }
+}
+
+/// What the instances of a workload's servers say of themselves.
+fn instances(target: &Target) -> Vec<InstanceReport> {
+    let of = |server| target.endpoint(server).instances.clone();
+    target.servers().flat_map(of).collect()
+}
+
+/// A warning for each GPU that is not of the kind of the performance model: by its SMs, or where those are not known, by
+/// its name.
+fn other_gpus(study: &Study, gpus: &[GpuRecord]) -> Vec<Warning> {
+    let kind = study.kind();
+    let differs = |record: &&GpuRecord| {
+        let plain =
+            |text: &str| text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let name = plain(&record.facts.name);
+        if name.contains(&plain(kind.name.as_str())) {
+            return false;
+        }
+        let clock = record.facts.max_sm_clock_mhz.map(f64::from);
+        let same_clock =
+            clock.is_none_or(|clock| (clock / kind.max_clock.get() - 1.0).abs() < 0.02);
+        let units = kind.units.get();
+        let same_sms =
+            record.facts.sms.is_some_and(|sms| sms / units * units == sms || sms / 2 == units);
+        !(same_clock && same_sms)
+    };
+    let warn = |record: &GpuRecord| Warning::OtherGpu {
+        gpu: record.gpu,
+        found: record.facts.name.clone(),
+        expected: format!(
+            "{} ({} allocation units, {} MHz)",
+            kind.name,
+            kind.units.get(),
+            kind.max_clock.get()
+        ),
+    };
+    gpus.iter().filter(differs).map(warn).collect()
 }
 
 /// The servers of a workload.
@@ -341,15 +457,31 @@ fn trace_files(endpoints: &[Endpoint], name: &WorkloadName) -> Vec<Option<PathBu
     files
 }
 
-/// The traces of each workload's servers; after a run that ended early they may be missing.
-fn read_traces(files: &[Vec<Option<PathBuf>>], ended_early: bool) -> anyhow::Result<Vec<Traces>> {
-    let read = |file: &Option<PathBuf>| match file {
-        None => Ok(BTreeMap::new()),
-        Some(file) => match read_trace(file) {
-            Err(_) if ended_early => Ok(BTreeMap::new()),
-            other => other,
-        },
-    };
-    let of_workload = |files: &Vec<Option<PathBuf>>| files.iter().map(read).collect();
-    Ok(files.iter().map(of_workload).collect::<Result<_, _>>()?)
+/// The traces of each workload's servers. One that cannot be read is a warning: the records are there without it. Of a
+/// run that ended early nobody expects traces.
+fn read_traces(
+    names: &[WorkloadName],
+    files: &[Vec<Option<PathBuf>>],
+    ended_early: bool,
+    lost: &mut Vec<Warning>,
+) -> Vec<Traces> {
+    let mut all = Vec::new();
+    for (name, files) in names.iter().zip(files) {
+        let mut traces = Traces::new();
+        for file in files {
+            traces.push(match file.as_deref().map(read_trace) {
+                None => BTreeMap::new(),
+                Some(Ok(stamps)) => stamps,
+                Some(Err(error)) => {
+                    if !ended_early {
+                        let (workload, reason) = (name.clone(), error.to_string());
+                        lost.push(Warning::TraceLost { workload, reason });
+                    }
+                    BTreeMap::new()
+                }
+            });
+        }
+        all.push(traces);
+    }
+    all
 }

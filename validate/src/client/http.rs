@@ -25,8 +25,22 @@ pub struct HttpOptions {
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { connections: 32, most_connections: 2048 }
+        Self { connections: 32, most_connections: most_connections(1) }
     }
+}
+
+/// The most connections that a client opens to one server: those that the ports of one address allow with some room,
+/// and no more than this process may open files, where it talks to so many servers.
+#[must_use]
+pub fn most_connections(servers: u32) -> u32 {
+    /// Linux has 28,232 ports for connections to one address.
+    const PORTS: u32 = 16_384;
+    /// Files that are no connections.
+    const OTHERS: u64 = 256;
+    let files = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| soft);
+    let each = files.saturating_sub(OTHERS) / u64::from(servers.max(1));
+    u32::try_from(each).unwrap_or(u32::MAX).clamp(64, PORTS)
 }
 
 /// A client of one model on one server.
@@ -107,6 +121,12 @@ impl HttpClient {
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.0.opened.load(Ordering::Relaxed)
+    }
+
+    /// The most that may be open.
+    #[must_use]
+    pub fn most_connections(&self) -> u32 {
+        self.0.options.most_connections
     }
 
     /// Closes all connections. Requests that still wait for an answer never get one.

@@ -12,7 +12,7 @@ mod response;
 mod shared_memory;
 
 pub use control::{ControlError, ModelInfo, Server, Tensor};
-pub use http::{HttpClient, HttpOptions};
+pub use http::{HttpClient, HttpOptions, most_connections};
 pub use request::{RequestTemplate, Tag};
 pub use shared_memory::SharedMemory;
 

@@ -34,7 +34,12 @@ pub(super) fn warnings_of(
     let info = &run.info.workloads[index];
     let workload = || row.workload.clone();
     let mut warnings = Vec::new();
-    if row.late_p99_ms > LATE_MS {
+    let at_limit = info.most_connections > 0 && info.connections >= info.most_connections;
+    if at_limit && info.exhausted > 0 {
+        // Whatever was late here was late for the client's limit; the machine is not to blame.
+        let (limit, p99_ms) = (info.most_connections, row.late_p99_ms);
+        warnings.push(Warning::ConnectionLimit { workload: workload(), limit, p99_ms });
+    } else if row.late_p99_ms > LATE_MS {
         let (p99_ms, limit_ms) = (row.late_p99_ms, LATE_MS);
         let stolen_pct = run.info.cpu_stolen_pct;
         warnings.push(Warning::LateSends { workload: workload(), p99_ms, limit_ms, stolen_pct });

@@ -1,5 +1,6 @@
 //! The folder of a run: what `validate run` keeps, and `validate compare` starts from.
 
+use crate::gpu::{GpuFacts, GpuSample, Machine};
 use crate::launch::InstanceReport;
 use crate::measure::{HostOverhead, Measured, ServerStatistics, Warning, read_requests};
 use igniter::domain::{Plan, WorkloadName};
@@ -59,6 +60,9 @@ pub struct WorkloadRun {
     pub exhausted: u64,
     /// Connections that were open at the end.
     pub connections: u32,
+    /// The most that might be open; 0 where nobody said.
+    #[serde(default)]
+    pub most_connections: u32,
     /// What the instances of its servers said of themselves; empty where they do not.
     #[serde(default)]
     pub instances: Vec<InstanceReport>,
@@ -79,6 +83,7 @@ impl WorkloadRun {
             statistics: None,
             exhausted: 0,
             connections: 0,
+            most_connections: 0,
             instances: Vec::new(),
             switched_s: None,
         }
@@ -98,6 +103,12 @@ pub struct RunInfo {
     pub workloads: Vec<WorkloadRun>,
     /// What happened during the run.
     pub warnings: Vec<Warning>,
+    /// The GPUs that served, in the plan's order, as their driver described them; empty without any.
+    #[serde(default)]
+    pub gpus: Vec<GpuRecord>,
+    /// The image of the servers, where they ran in containers.
+    #[serde(default)]
+    pub image: Option<String>,
     /// Whether standbys could take over.
     #[serde(default)]
     pub shadow: bool,
@@ -109,6 +120,21 @@ pub struct RunInfo {
     /// percent; `None` where the system does not say.
     #[serde(default)]
     pub cpu_stolen_pct: Option<f64>,
+}
+
+/// A GPU of a run as it was at the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuRecord {
+    /// Which of the plan's GPUs it stood for.
+    pub gpu: usize,
+    /// What does not change.
+    pub facts: GpuFacts,
+    /// The driver.
+    pub machine: Machine,
+    /// How its SMs were shared.
+    pub sharing: String,
+    /// Clocks, power and temperature right before the run; `None` where it did not say.
+    pub at_start: Option<GpuSample>,
 }
 
 /// The files of a run.
@@ -145,8 +171,18 @@ impl RunFolder {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = |name: &str| {
             let file = path.join(name);
-            std::fs::read_to_string(&file)
-                .map_err(|error| FolderError { path: file, why: error.to_string() })
+            std::fs::read_to_string(&file).map_err(|error| {
+                let partial = path.join(crate::run::PARTIAL);
+                let why = if partial.join(Self::REQUESTS).exists() {
+                    format!(
+                        "{error}; the records of a run that did not end are in {}",
+                        partial.display()
+                    )
+                } else {
+                    error.to_string()
+                };
+                FolderError { path: file, why }
+            })
         };
         // Paths in the resolved scenario are as seen from where the program runs.
         let scenario = Scenario::parse(&text(Self::SCENARIO)?, Path::new(Self::SCENARIO))?;

@@ -14,7 +14,7 @@ mod text;
 mod verdict;
 
 pub use files::write_comparison;
-pub use folder::{FolderError, ModelKind, RunFolder, RunInfo, WorkloadRun};
+pub use folder::{FolderError, GpuRecord, ModelKind, RunFolder, RunInfo, WorkloadRun};
 pub use hosted::HostedPredictor;
 pub use simulate::{Simulated, shadow_spec, sim_setting, simulated_arm};
 pub use tables::{Agreement, Comparison, Errors, Row, compare};

@@ -243,6 +243,8 @@ mod tests {
             server: None,
             workloads: vec![WorkloadRun::unserved(WorkloadName::new("W1").unwrap())],
             warnings: Vec::new(),
+            gpus: Vec::new(),
+            image: None,
             shadow: false,
             cpu_wait_pct: None,
             cpu_stolen_pct: None,

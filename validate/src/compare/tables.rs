@@ -76,6 +76,13 @@ pub struct Row {
     pub simulated_switch_s: Option<f64>,
     /// When one really took over.
     pub measured_switch_s: Option<f64>,
+    /// What the artifact calls GPU latency: how long batches executed, mean over requests in ms, as the server counted
+    /// over the whole run; `None` without its statistics.
+    #[serde(default)]
+    pub server_gpu_ms: Option<f64>,
+    /// What it calls average latency: the same with the copies of inputs and outputs, without any waiting.
+    #[serde(default)]
+    pub server_batch_ms: Option<f64>,
 }
 
 /// How well one kind of number agrees with what was measured, over all workloads.
@@ -220,6 +227,8 @@ fn row(
         mean_from_sent_ms: mean(&from_sent.iter().map(|&ns| ns as f64 / 1e6).collect::<Vec<_>>()),
         simulated_switch_s: None,
         measured_switch_s: info.switched_s,
+        server_gpu_ms: info.statistics.as_ref().and_then(|s| s.per_request_ms(2..3)),
+        server_batch_ms: info.statistics.as_ref().and_then(|s| s.per_request_ms(1..4)),
     }
 }
 

@@ -141,6 +141,25 @@ fn verdict(comparison: &Comparison) -> String {
     text
 }
 
+/// The numbers that the iGniter artifact prints of a run, as it defines them.
+fn artifact(comparison: &Comparison) -> Vec<String> {
+    let line = |row: &Row| {
+        let (gpu, batch) = (row.server_gpu_ms?, row.server_batch_ms?);
+        Some(format!(
+            "{} ({}): throughput {} req/s, GPU latency {gpu:.3} ms, average latency {batch:.3} ms, SLO violations {} %",
+            row.workload,
+            row.model,
+            short(row.measured.throughput_rps),
+            number(row.measured.slo_violation_pct)
+        ))
+    };
+    comparison.rows.iter().filter_map(line).collect()
+}
+
+/// What the lines of [`artifact`] are.
+const ARTIFACT: &str = "as the iGniter artifact prints it (GPU latency: execution of a batch; average latency: with its copies; \
+                        no waiting is in either)";
+
 /// The comparison for a terminal.
 #[must_use]
 pub fn comparison_text(comparison: &Comparison) -> String {
@@ -160,6 +179,10 @@ pub fn comparison_text(comparison: &Comparison) -> String {
     }
     for line in switches(comparison) {
         let _ = writeln!(text, "{line}");
+    }
+    let lines = artifact(comparison);
+    if !lines.is_empty() {
+        let _ = writeln!(text, "{ARTIFACT}:\n  {}\n", lines.join("\n  "));
     }
     for agreement in &comparison.agreement {
         let _ = writeln!(
@@ -211,6 +234,11 @@ pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) ->
         );
     }
     text.push('\n');
+    let lines = artifact(comparison);
+    if !lines.is_empty() {
+        let lines: Vec<String> = lines.iter().map(|line| format!("- {}", escape(line))).collect();
+        let _ = writeln!(text, "{}:\n\n{}\n", escape(ARTIFACT), lines.join("\n"));
+    }
     for line in switches(comparison) {
         let _ = writeln!(text, "- {line}");
     }

@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use image::RgbImage;
 use image::imageops::FilterType;
-use std::io::Write;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 /// The order of the dimensions of a tensor.
@@ -16,6 +17,15 @@ pub enum Layout {
     Hwc,
 }
 
+/// How an image gets the size of the model, and its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preprocess {
+    /// As torchvision's weights: the smaller side is scaled, the middle is cut out, numbers are normalised
+    Torchvision,
+    /// As the iGniter artifact: stretched to the size, numbers from 0 to 255
+    Raw,
+}
+
 /// How images become tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageOptions {
@@ -23,9 +33,15 @@ pub struct ImageOptions {
     pub input: String,
     /// Width and height, in pixels.
     pub size: (u32, u32),
+    /// What happens to size and numbers.
+    pub preprocess: Preprocess,
+    /// The smaller side before the middle is cut out; `None`: that of the size.
+    pub resize: Option<u32>,
+    /// The most images that are taken.
+    pub count: Option<usize>,
     /// The order of the dimensions.
     pub layout: Layout,
-    /// Subtracted from each channel, after scaling to 0 … 1.
+    /// Subtracted from each channel, after scaling to 0 … 1; not of raw ones.
     pub mean: [f32; 3],
     /// Divides each channel, after that.
     pub std: [f32; 3],
@@ -44,48 +60,89 @@ pub enum ImageError {
         source: std::io::Error,
     },
     /// A file is no image that can be read.
-    #[error("{}: {source}; only PNG, JPEG and BMP images are read", .path.display())]
+    #[error("{}: {why}; fix: remove it, or convert it to PNG or JPEG", .path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: image::ImageError,
+        why: String,
     },
     /// No image in the folder.
-    #[error("{}: holds no file that ends in .png, .jpg, .jpeg or .bmp", .path.display())]
+    #[error(
+        "{}: holds no file that ends in .png, .jpg, .jpeg or .bmp, in its subfolders neither{}", .path.display(),
+        if *.others > 0 { format!(" ({others} of other formats, such as .webp or .gif, are not read: convert them)") } else { String::new() }
+    )]
     Empty {
         /// The folder.
         path: PathBuf,
+        /// Images of formats that are not read.
+        others: usize,
     },
 }
 
-/// Converts every image of a folder, in the order of their names, and writes one JSON document; returns how
-/// many there were.
-///
-/// Images are scaled so that the smaller side fits, and the middle is cut out, as for ImageNet.
-///
-/// # Errors
-/// When the folder holds no image, one cannot be read, or the document cannot be written.
-pub fn write_images(
-    folder: &Path,
-    options: &ImageOptions,
-    out: &mut dyn Write,
-) -> Result<usize, ImageError> {
-    let failed = |source| ImageError::File { path: folder.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let known = path.extension().and_then(|e| e.to_str()).is_some_and(|extension| {
-            ["png", "jpg", "jpeg", "bmp"].contains(&extension.to_ascii_lowercase().as_str())
-        });
-        if known {
-            files.push(path);
+/// What became of a folder of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Converted {
+    /// Images that were written.
+    pub images: usize,
+    /// Images that were left out because there were enough.
+    pub beyond: usize,
+    /// Images of formats that are not read.
+    pub others: usize,
+}
+
+const READ: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+const OTHER: [&str; 8] = ["webp", "gif", "tif", "tiff", "avif", "heic", "jxl", "ppm"];
+/// Folders in folders; more means that a link leads back to where it is.
+const DEEPEST: usize = 32;
+
+/// The images of a folder and its subfolders, by path; and how many there are of other formats.
+fn files_of(folder: &Path) -> Result<(Vec<PathBuf>, usize), ImageError> {
+    let (mut files, mut others) = (Vec::new(), 0);
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let failed = |source| ImageError::File { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                if depth == DEEPEST {
+                    return Err(failed(std::io::Error::other(
+                        "folders in it are nested without end",
+                    )));
+                }
+                folders.push((path, depth + 1));
+                continue;
+            }
+            let extension =
+                path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+            if READ.contains(&extension.as_str()) {
+                files.push(path);
+            } else if OTHER.contains(&extension.as_str()) {
+                others += 1;
+            }
         }
     }
     files.sort();
     if files.is_empty() {
-        return Err(ImageError::Empty { path: folder.to_owned() });
+        return Err(ImageError::Empty { path: folder.to_owned(), others });
     }
+    Ok((files, others))
+}
+
+/// Converts the images of a folder and its subfolders, in the order of their paths, and writes one JSON document, image
+/// by image: one of them is in memory at a time.
+///
+/// # Errors
+/// When the folder holds no image, one cannot be read whole, or the document cannot be written.
+pub fn write_images(
+    folder: &Path,
+    options: &ImageOptions,
+    out: &mut dyn Write,
+) -> Result<Converted, ImageError> {
+    let failed = |source| ImageError::File { path: folder.to_owned(), source };
+    let (mut files, others) = files_of(folder)?;
+    let all = files.len();
+    files.truncate(options.count.unwrap_or(usize::MAX));
     let (width, height) = options.size;
     let shape = match options.layout {
         Layout::Chw => [3, height, width],
@@ -93,11 +150,9 @@ pub fn write_images(
     };
     out.write_all(b"{\"data\":[").map_err(failed)?;
     for (i, path) in files.iter().enumerate() {
-        let image = image::open(path)
-            .map_err(|source| ImageError::Image { path: path.clone(), source })?
-            .resize_to_fill(width, height, FilterType::Triangle)
-            .to_rgb8();
-        let tensor = STANDARD.encode(tensor(&image, options));
+        let image =
+            read_image(path).map_err(|why| ImageError::Image { path: path.clone(), why })?;
+        let tensor = STANDARD.encode(tensor(&sized(&image, options), options));
         let mut entry = serde_json::Map::new();
         let content = serde_json::json!({ "b64": tensor, "shape": shape });
         entry.insert(options.input.clone(), content);
@@ -105,14 +160,74 @@ pub fn write_images(
         write!(out, "{separator}{}", serde_json::Value::Object(entry)).map_err(failed)?;
     }
     out.write_all(b"\n]}\n").map_err(failed)?;
-    Ok(files.len())
+    Ok(Converted { images: files.len(), beyond: all - files.len(), others })
+}
+
+/// An image as it is to be seen: cameras write down how they were held (EXIF).
+fn read_image(path: &Path) -> Result<DynamicImage, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    if is_cut_off(&bytes) {
+        return Err("the file ends before the image does".to_owned());
+    }
+    let reader = ImageReader::new(Cursor::new(&bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+/// Whether a JPEG lacks its end. Decoders make up what is missing and say nothing. In the data of an image the two
+/// markers cannot occur; a small picture within it (EXIF) has its own, before.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return false;
+    }
+    let last = |marker: u8| bytes.windows(2).rposition(|two| two == [0xff, marker]);
+    last(0xd9) < last(0xda) || last(0xda).is_none()
+}
+
+/// An image in the size of the model.
+fn sized(image: &DynamicImage, options: &ImageOptions) -> RgbImage {
+    let (width, height) = options.size;
+    if options.preprocess == Preprocess::Raw {
+        return image.resize_exact(width, height, FilterType::Triangle).to_rgb8();
+    }
+    // As torchvision: the smaller side gets the size, the other is cut off to whole pixels.
+    let (from_width, from_height) = (u64::from(image.width()), u64::from(image.height()));
+    let long = |short: u32, long: u64, of: u64| {
+        u32::try_from(u64::from(short) * long / of.max(1)).unwrap_or(u32::MAX)
+    };
+    let (to_width, to_height) = match options.resize {
+        Some(short) if from_width <= from_height => (short, long(short, from_height, from_width)),
+        Some(short) => (long(short, from_width, from_height), short),
+        // What covers the size.
+        None if from_width * u64::from(height) <= from_height * u64::from(width) => {
+            (width, long(width, from_height, from_width).max(height))
+        }
+        None => (long(height, from_width, from_height).max(width), height),
+    };
+    let resized =
+        image.resize_exact(to_width.max(width), to_height.max(height), FilterType::Triangle);
+    // As Python rounds: halves to the even side.
+    let middle = |all: u32, part: u32| {
+        let spare = all - part;
+        if spare % 2 == 1 && spare / 2 % 2 == 1 { spare / 2 + 1 } else { spare / 2 }
+    };
+    let (x, y) = (middle(resized.width(), width), middle(resized.height(), height));
+    resized.crop_imm(x, y, width, height).to_rgb8()
 }
 
 /// FP32 elements, little-endian.
 fn tensor(image: &RgbImage, options: &ImageOptions) -> Vec<u8> {
     let element = |x: u32, y: u32, channel: usize| {
-        let value = f32::from(image.get_pixel(x, y).0[channel]) / 255.0;
-        ((value - options.mean[channel]) / options.std[channel]).to_le_bytes()
+        let value = f32::from(image.get_pixel(x, y).0[channel]);
+        if options.preprocess == Preprocess::Raw {
+            return value.to_le_bytes();
+        }
+        ((value / 255.0 - options.mean[channel]) / options.std[channel]).to_le_bytes()
     };
     let (width, height) = image.dimensions();
     let mut bytes = Vec::with_capacity(width as usize * height as usize * 12);
@@ -154,13 +269,16 @@ mod tests {
         let mut options = ImageOptions {
             input: "IN".to_owned(),
             size: (2, 2),
+            preprocess: Preprocess::Torchvision,
+            resize: None,
+            count: None,
             layout: Layout::Chw,
             mean: [0.0, 0.2, 0.0],
             std: [1.0, 1.0, 0.5],
         };
         let json = root.path().join("data.json");
         let mut file = std::fs::File::create(&json).unwrap();
-        assert_eq!(write_images(root.path(), &options, &mut file).unwrap(), 2);
+        assert_eq!(write_images(root.path(), &options, &mut file).unwrap().images, 2);
         let model = ModelInfo {
             name: "m".to_owned(),
             inputs: vec![Tensor {
@@ -190,5 +308,102 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let error = write_images(empty.path(), &options, &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("no file that ends in .png"));
+    }
+
+    fn plain(preprocess: Preprocess) -> ImageOptions {
+        ImageOptions {
+            input: "IN".to_owned(),
+            size: (4, 4),
+            preprocess,
+            resize: None,
+            count: None,
+            layout: Layout::Hwc,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
+    }
+
+    fn first(folder: &Path, options: &ImageOptions) -> Vec<f32> {
+        let mut text = Vec::new();
+        write_images(folder, options, &mut text).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let bytes = STANDARD.decode(json["data"][0]["IN"]["b64"].as_str().unwrap()).unwrap();
+        bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    }
+
+    #[test]
+    fn subfolders_counts_and_other_formats() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("b/c");
+        std::fs::create_dir_all(&deep).unwrap();
+        for path in [root.path().join("z.png"), deep.join("a.png"), root.path().join("b/a.png")] {
+            RgbImage::new(3, 3).save(path).unwrap();
+        }
+        std::fs::write(root.path().join("x.webp"), "").unwrap();
+        let options = ImageOptions { count: Some(2), ..plain(Preprocess::Raw) };
+        let done = write_images(root.path(), &options, &mut Vec::new()).unwrap();
+        assert_eq!(done, Converted { images: 2, beyond: 1, others: 1 });
+        let webp = tempfile::tempdir().unwrap();
+        std::fs::write(webp.path().join("x.webp"), "").unwrap();
+        let error = write_images(webp.path(), &options, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("1 of other formats") && error.contains("convert"), "{error}");
+    }
+
+    #[test]
+    fn raw_pictures_are_stretched_and_others_are_cut() {
+        let root = tempfile::tempdir().unwrap();
+        // Five columns of 0, 50, 100, 150 and 200, four rows.
+        let columns = RgbImage::from_fn(5, 4, |x, _| Rgb([u8::try_from(50 * x).unwrap(); 3]));
+        columns.save(root.path().join("a.png")).unwrap();
+        let row =
+            |values: &[f32]| -> Vec<f32> { values[..12].iter().step_by(3).copied().collect() };
+        // One column too many: torchvision leaves out the last, for it rounds a half to the even side.
+        let cut = row(&first(root.path(), &plain(Preprocess::Torchvision)));
+        for (value, expected) in cut.iter().zip([0.0, 50.0, 100.0, 150.0]) {
+            assert!((value * 255.0 - expected).abs() < 0.01, "{cut:?}");
+        }
+        let raw = row(&first(root.path(), &plain(Preprocess::Raw)));
+        assert!(
+            raw[0] < 25.0 && raw[3] > 175.0 && raw[3] <= 255.0,
+            "all five columns are in it: {raw:?}"
+        );
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.jpg");
+        RgbImage::from_fn(64, 64, |x, y| Rgb([u8::try_from(x * y % 256).unwrap(); 3]))
+            .save(&path)
+            .unwrap();
+        let options = plain(Preprocess::Raw);
+        write_images(root.path(), &options, &mut Vec::new()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let error = write_images(root.path(), &options, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("a.jpg") && error.contains("ends before"), "{error}");
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_its_camera_was() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a.jpg");
+        // Dark above, bright below.
+        RgbImage::from_fn(64, 64, |_, y| Rgb([if y < 32 { 0 } else { 255 }; 3]))
+            .save(&path)
+            .unwrap();
+        let upright = first(root.path(), &plain(Preprocess::Raw));
+        assert!(upright[0] < 10.0 && upright[47] > 245.0, "{upright:?}");
+        // An EXIF block with the orientation 3: turned by half.
+        let mut exif =
+            b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0".to_vec();
+        let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+        let jpeg = std::fs::read(&path).unwrap();
+        let mut turned = vec![0xff, 0xd8, 0xff, 0xe1, length[0], length[1]];
+        turned.append(&mut exif);
+        turned.extend(&jpeg[2..]);
+        std::fs::write(&path, turned).unwrap();
+        let seen = first(root.path(), &plain(Preprocess::Raw));
+        assert!(seen[0] > 245.0 && seen[47] < 10.0, "{seen:?}");
     }
 }

@@ -3,10 +3,12 @@
 mod images;
 mod perf_json;
 mod random;
+mod shape;
 
-pub use images::{ImageError, ImageOptions, Layout, write_images};
-pub use perf_json::{DataError, read_samples};
-pub use random::random_sample;
+pub use images::{Converted, ImageError, ImageOptions, Layout, Preprocess, write_images};
+pub use perf_json::{DataError, each_sample, read_samples};
+pub use random::{OpenShape, random_sample};
+pub use shape::{Shapes, parse_shape};
 
 use crate::client::{ModelInfo, Tensor};
 

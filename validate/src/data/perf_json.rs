@@ -4,7 +4,11 @@ use super::{Sample, element_size, unit_shape};
 use crate::client::{ModelInfo, Tensor};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Value;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Input data that cannot be used.
@@ -36,33 +40,121 @@ pub enum DataError {
 /// # Errors
 /// When the file is not in perf_analyzer's format, or does not fit the model.
 pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<Sample>, DataError> {
-    let text = std::fs::read_to_string(path)
+    let mut samples = Vec::new();
+    each_sample(path, model, &mut |sample| samples.push(sample))?;
+    Ok(samples)
+}
+
+/// Gives the samples of a file to `take`, one after the other: only one of them is in memory as text.
+///
+/// # Errors
+/// As [`read_samples`].
+pub fn each_sample(
+    path: &Path,
+    model: &ModelInfo,
+    take: &mut dyn FnMut(Sample),
+) -> Result<(), DataError> {
+    let file = std::fs::File::open(path)
         .map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
-    parse(&text, model).map_err(|(key, problem)| DataError::Wrong {
-        path: path.to_owned(),
-        key,
-        problem,
-    })
+    read(std::io::BufReader::with_capacity(1 << 16, file), model, take)
+        .map_err(|(key, problem)| DataError::Wrong { path: path.to_owned(), key, problem })
 }
 
 /// Where, and what.
 type Problem = (String, String);
 
-fn parse(text: &str, model: &ModelInfo) -> Result<Vec<Sample>, Problem> {
-    let file: Value =
-        serde_json::from_str(text).map_err(|e| ("the file".to_owned(), e.to_string()))?;
-    let wanted = || ("data".to_owned(), "allowed: a list of objects, one for each request".into());
-    let entries = file["data"].as_array().filter(|data| !data.is_empty()).ok_or_else(wanted)?;
-    let mut samples = Vec::new();
-    for (i, entry) in entries.iter().enumerate() {
-        // A list in the list is a sequence of requests.
-        let steps = entry.as_array().map_or(std::slice::from_ref(entry), Vec::as_slice);
-        for (j, step) in steps.iter().enumerate() {
-            let key =
-                if entry.is_array() { format!("data[{i}][{j}]") } else { format!("data[{i}]") };
-            samples.push(sample(step, &key, model)?);
-        }
+/// Reads a document without holding it.
+fn read(
+    text: impl std::io::Read,
+    model: &ModelInfo,
+    take: &mut dyn FnMut(Sample),
+) -> Result<(), Problem> {
+    let mut problem = None;
+    let mut count = 0;
+    let mut deserializer = serde_json::Deserializer::from_reader(text);
+    let document = Document { model, take, problem: &mut problem, count: &mut count };
+    let read = deserializer.deserialize_map(document).and_then(|()| deserializer.end());
+    if let Some(problem) = problem {
+        return Err(problem);
     }
+    read.map_err(|error| ("the file".to_owned(), error.to_string()))?;
+    if count == 0 {
+        return Err(("data".to_owned(), "allowed: a list of objects, one for each request".into()));
+    }
+    Ok(())
+}
+
+/// The outermost object: of its fields `data` matters.
+struct Document<'a> {
+    model: &'a ModelInfo,
+    take: &'a mut dyn FnMut(Sample),
+    problem: &'a mut Option<Problem>,
+    count: &'a mut usize,
+}
+
+impl<'de> Visitor<'de> for Document<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with \"data\"")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "data" {
+                map.next_value_seed(&mut self)?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list of requests.
+impl<'de> DeserializeSeed<'de> for &mut Document<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Document<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects, one for each request")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut i = 0;
+        while let Some(entry) = list.next_element::<Value>()? {
+            // A list in the list is a sequence of requests.
+            let steps = entry.as_array().map_or(std::slice::from_ref(&entry), Vec::as_slice);
+            for (j, step) in steps.iter().enumerate() {
+                let key =
+                    if entry.is_array() { format!("data[{i}][{j}]") } else { format!("data[{i}]") };
+                match sample(step, &key, self.model) {
+                    Ok(sample) => (self.take)(sample),
+                    Err(problem) => {
+                        let error = A::Error::custom(&problem.1);
+                        *self.problem = Some(problem);
+                        return Err(error);
+                    }
+                }
+                *self.count += 1;
+            }
+            i += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+fn parse(text: &str, model: &ModelInfo) -> Result<Vec<Sample>, Problem> {
+    let mut samples = Vec::new();
+    read(text.as_bytes(), model, &mut |sample| samples.push(sample))?;
     Ok(samples)
 }
 

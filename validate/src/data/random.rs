@@ -1,20 +1,101 @@
 //! Random inputs.
 
-use super::{Sample, element_size, unit_shape};
-use crate::client::ModelInfo;
+use super::{Sample, Shapes, element_size, unit_shape};
+use crate::client::{ModelInfo, Tensor};
 use igniter::arrivals::{Purpose, stream};
 use igniter::domain::{NameError, WorkloadName};
 use rand::RngExt;
 
+/// Random inputs that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenShape {
+    /// A name is longer than names may be.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The model leaves sizes open, and nobody said which are meant.
+    #[error(
+        "the input {input} of the model {model} leaves sizes open ({shape:?} without the batch): a benchmark of any one \
+         size is another; fix: give it with --shape {input}:{example}, or real data with --input"
+    )]
+    Open {
+        /// The model.
+        model: String,
+        /// The input.
+        input: String,
+        /// Its sizes; -1 is open.
+        shape: Vec<i64>,
+        /// How the flag could look.
+        example: String,
+    },
+    /// The sizes that were given are not the model's.
+    #[error(
+        "--shape {input}:{given:?}: the model {model} has {shape:?} there; fix: give as many sizes, and those that are \
+         not open (-1) as they are"
+    )]
+    Other {
+        /// The model.
+        model: String,
+        /// The input.
+        input: String,
+        /// Its sizes.
+        shape: Vec<i64>,
+        /// What was given.
+        given: Vec<i64>,
+    },
+}
+
+/// The shape of one request for an input: what the model says, and what was given for what it leaves open.
+fn shape_of(
+    model: &ModelInfo,
+    input: &Tensor,
+    shapes: Option<&Shapes>,
+) -> Result<Vec<i64>, OpenShape> {
+    // Emulated models look at nothing: one element stands for any size.
+    let Some(shapes) = shapes else { return Ok(unit_shape(input)) };
+    let own = input.shape.get(1..).unwrap_or_default();
+    let (name, shape) = (|| input.name.clone(), || own.to_vec());
+    let Some(given) = shapes.get(&input.name) else {
+        if own.iter().any(|&size| size < 0) {
+            let example: Vec<String> = own
+                .iter()
+                .map(|&size| if size < 0 { "N".to_owned() } else { size.to_string() })
+                .collect();
+            return Err(OpenShape::Open {
+                model: model.name.clone(),
+                input: name(),
+                shape: shape(),
+                example: example.join(","),
+            });
+        }
+        return Ok(unit_shape(input));
+    };
+    let fits = given.len() == own.len()
+        && own.iter().zip(given).all(|(own, given)| *own < 0 || own == given);
+    if !fits {
+        let (model, given) = (model.name.clone(), given.clone());
+        return Err(OpenShape::Other { model, input: name(), shape: shape(), given });
+    }
+    Ok([&[1], given.as_slice()].concat())
+}
+
 /// Random tensors for one request, the same for the same seed and name: numbers from 0 to 1, small integers,
-/// short strings.
+/// short strings. `shapes` are the sizes that the model leaves open; `None`: 1 stands for each.
 ///
 /// # Errors
-/// When the model's name is longer than names may be.
-pub fn random_sample(model: &ModelInfo, seed: u64) -> Result<Sample, NameError> {
+/// When the model's name is longer than names may be, or sizes are not given that it leaves open.
+pub fn random_sample(
+    model: &ModelInfo,
+    seed: u64,
+    shapes: Option<&Shapes>,
+) -> Result<Sample, OpenShape> {
     let name = WorkloadName::new(&model.name)?;
     let mut random = stream(seed, &name, Purpose::Service);
-    let shapes: Vec<Vec<i64>> = model.inputs.iter().map(unit_shape).collect();
+    let shapes: Vec<Vec<i64>> = model
+        .inputs
+        .iter()
+        .map(|input| shape_of(model, input, shapes))
+        .collect::<Result<_, _>>()?;
     let mut tensors = Vec::new();
     for (input, shape) in model.inputs.iter().zip(&shapes) {
         let elements = shape.iter().product::<i64>().max(0);
@@ -66,15 +147,32 @@ mod tests {
             ],
             outputs: vec![],
         };
-        let sample = random_sample(&model, 1).unwrap();
+        let sample = random_sample(&model, 1, None).unwrap();
         let sizes: Vec<usize> = sample.tensors.iter().map(Vec::len).collect();
         assert_eq!(sizes, [24, 10, 8, 24]);
         assert_eq!(sample.shapes[0], [1, 3, 2]);
-        assert_eq!(random_sample(&model, 1).unwrap(), sample);
-        assert_ne!(random_sample(&model, 2).unwrap(), sample);
+        assert_eq!(random_sample(&model, 1, None).unwrap(), sample);
+        assert_ne!(random_sample(&model, 2, None).unwrap(), sample);
         for four in sample.tensors[0].chunks(4) {
             let number = f32::from_le_bytes(four.try_into().unwrap());
             assert!((0.0..1.0).contains(&number));
+        }
+    }
+
+    #[test]
+    fn a_size_that_nobody_gave_is_asked_for() {
+        let input =
+            Tensor { name: "X".to_owned(), datatype: "FP32".to_owned(), shape: vec![-1, -1, 3] };
+        let model = ModelInfo { name: "m".to_owned(), inputs: vec![input], outputs: vec![] };
+        let sample = |sizes: &[i64]| {
+            let shapes = Shapes::from([("X".to_owned(), sizes.to_vec())]);
+            random_sample(&model, 1, Some(&shapes))
+        };
+        let open = random_sample(&model, 1, Some(&Shapes::new())).unwrap_err().to_string();
+        assert!(open.contains("[-1, 3]") && open.contains("--shape X:N,3"), "{open}");
+        assert_eq!(sample(&[4, 3]).unwrap().tensors[0].len(), 48);
+        for wrong in [&[4][..], &[4, 2]] {
+            assert!(sample(wrong).unwrap_err().to_string().contains("has [-1, 3] there"));
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Driver, GPUs and MPS.
 
 use super::{Check, Need, Patient};
-use crate::gpu::{GpuFacts, GpuProbe, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu};
+use crate::facts::{Trial, default_python, try_client};
+use crate::gpu::{
+    Choice, GpuFacts, GpuProbe, Inventory, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu,
+    visible,
+};
 use crate::guard::Scratch;
-use crate::launch::{MPS_CONTROL, MpsDaemon, find_control};
+use crate::launch::{Device, MPS_CONTROL, MpsDaemon, Sharing, find_control};
 use std::path::Path;
 
 pub(super) fn check(
@@ -14,14 +18,14 @@ pub(super) fn check(
     let answer = match &patient.probe {
         Ok(probe) => probe
             .machine()
-            .and_then(|machine| Ok((machine, probe.gpus()?)))
+            .and_then(|machine| Ok((machine, probe.inventory()?)))
             .map_err(|error| error.to_string()),
         Err(reason) => Err(reason.clone()),
     };
-    let (machine, gpus) = match answer {
-        Ok((machine, gpus)) => {
+    let (machine, inventory) = match answer {
+        Ok((machine, inventory)) => {
             checks.push(Check::ok("driver", format!("{}, CUDA {}", machine.driver, machine.cuda)));
-            (Some(machine), gpus)
+            (Some(machine), inventory)
         }
         Err(reason) => {
             let fix = if traces_of_a_gpu() {
@@ -31,9 +35,18 @@ pub(super) fn check(
                 "to measure GPUs, use a machine with an NVIDIA GPU and its driver; emulated models need none"
             };
             checks.push(Check::missing("driver", reason, fix).for_gpus(need));
-            (None, Vec::new())
+            (None, Inventory::default())
         }
     };
+    for (_, error) in &inventory.silent {
+        checks.push(Check::warning(
+            "GPU",
+            error.to_string(),
+            "it is left out; see `nvidia-smi`, and who may use it",
+        ));
+    }
+    let first = check_visible(&inventory, need, checks);
+    let gpus = inventory.gpus;
     if machine.is_some() && gpus.is_empty() {
         checks.push(
             Check::missing(
@@ -49,8 +62,39 @@ pub(super) fn check(
             check_gpu(gpu, probe.as_mut(), checks);
         }
     }
-    check_mps(patient, need, &gpus, checks);
+    check_mps(patient, need, first.as_ref(), checks);
     (machine, gpus)
+}
+
+/// What `CUDA_VISIBLE_DEVICES` leaves; returns the first GPU that would be used.
+fn check_visible(inventory: &Inventory, need: Need, checks: &mut Vec<Check>) -> Option<Device> {
+    let [list, order] =
+        ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
+    let fix = "set it to the UUIDs of GPUs of this machine (`nvidia-smi -L`), or unset it";
+    let chosen = match visible(inventory, list.as_deref(), order.as_deref()) {
+        Ok(chosen) => chosen,
+        Err(reason) => {
+            checks.push(Check::missing("visible GPUs", reason, fix).for_gpus(need));
+            return None;
+        }
+    };
+    if let Some(list) = list.filter(|_| !inventory.gpus.is_empty()) {
+        let uuids: Vec<&str> = chosen.iter().map(Choice::uuid).collect();
+        let found = format!("CUDA_VISIBLE_DEVICES={list}: {}", uuids.join(", "));
+        checks.push(if uuids.is_empty() {
+            Check::missing("visible GPUs", found + "none", fix).for_gpus(need)
+        } else {
+            Check::ok("visible GPUs", found)
+        });
+    }
+    let first = chosen.first()?;
+    Some(Device {
+        number: 0,
+        index: first.gpu.index,
+        uuid: first.uuid().to_owned(),
+        sms: first.sms(),
+        facts: Some(Box::new(first.gpu.clone())),
+    })
 }
 
 fn check_gpu(gpu: &GpuFacts, probe: &mut dyn GpuProbe, checks: &mut Vec<Check>) {
@@ -71,13 +115,37 @@ fn check_gpu(gpu: &GpuFacts, probe: &mut dyn GpuProbe, checks: &mut Vec<Check>) 
             format!("{found}; compute mode Prohibited"),
             format!("as root: nvidia-smi -i {} -c DEFAULT", gpu.index),
         ),
-        (_, Some(true)) => Check::warning(
-            "GPU",
-            format!("{found}; cut into MIG slices"),
-            "shares are of one slice then; ask the owner for a GPU without MIG",
-        ),
-        _ => Check::ok("GPU", found),
+        (_, Some(true)) => {
+            let slices = gpu.mig_devices.iter().map(|slice| {
+                format!("{} ({} SMs)", slice.uuid, told(slice.sms.map(|sms| sms.to_string())))
+            });
+            Check::warning(
+                "GPU",
+                format!("{found}; cut into MIG slices: {}", slices.collect::<Vec<_>>().join(", ")),
+                "name the slices that are to be used with --gpus; shares are of one slice then",
+            )
+        }
+        _ => match gpu.limits_shares() {
+            Some(true) => Check::ok("GPU", found),
+            Some(false) => Check::warning(
+                "GPU",
+                found,
+                "MPS cannot limit the SMs of a client before Volta (7.0): use --mps off",
+            ),
+            None => Check::warning(
+                "GPU",
+                found,
+                "it does not tell its compute capability: whether MPS can limit shares is not known",
+            ),
+        },
     });
+    if gpu.compute_mode.as_deref() == Some("ExclusiveProcess") {
+        checks.push(Check::warning(
+            "compute mode",
+            format!("{}: EXCLUSIVE_PROCESS", gpu.index),
+            "with MPS this is fine; with --mps off only one server can use the GPU (as root: nvidia-smi -c DEFAULT)",
+        ));
+    }
     checks.push(check_power(gpu));
     match probe.sample(gpu.index) {
         Err(error) => {
@@ -85,6 +153,7 @@ fn check_gpu(gpu: &GpuFacts, probe: &mut dyn GpuProbe, checks: &mut Vec<Check>) 
         }
         Ok(sample) => {
             let bits = sample.throttle.unwrap_or(0);
+            let unknown = sample.throttle.is_none() || sample.sm_clock_mhz.is_none();
             let found = format!(
                 "{}: {} of {} MHz, {} W, {} °C, {}",
                 gpu.index,
@@ -92,13 +161,19 @@ fn check_gpu(gpu: &GpuFacts, probe: &mut dyn GpuProbe, checks: &mut Vec<Check>) 
                 told(gpu.max_sm_clock_mhz.map(|clock| clock.to_string())),
                 told(sample.power_w.map(|power| format!("{power:.0}"))),
                 told(sample.temperature_c.map(|temperature| temperature.to_string())),
-                if bits == 0 {
-                    "not limited".to_owned()
-                } else {
-                    throttle_reasons(bits).join(", ")
+                match sample.throttle {
+                    None => "it does not say whether its clock is limited".to_owned(),
+                    Some(0) => "not limited".to_owned(),
+                    Some(bits) => throttle_reasons(bits).join(", "),
                 },
             );
-            checks.push(if bits & THROTTLED == 0 {
+            checks.push(if unknown {
+                Check::warning(
+                    "clock",
+                    found,
+                    "a clock that falls during a run would not be seen; look at `nvidia-smi -q -d PERFORMANCE` then",
+                )
+            } else if bits & THROTTLED == 0 {
                 Check::ok("clock", found)
             } else {
                 Check::warning(
@@ -107,7 +182,14 @@ fn check_gpu(gpu: &GpuFacts, probe: &mut dyn GpuProbe, checks: &mut Vec<Check>) 
                     "wait until the GPU is cool and idle; ask who else uses it",
                 )
             });
-            let busy = sample.busy_pct.unwrap_or(0);
+            let Some(busy) = sample.busy_pct else {
+                checks.push(Check::warning(
+                    "idle",
+                    format!("{}: it does not say whether somebody uses it", gpu.index),
+                    "make sure that nobody else uses this GPU: measurements would be of both",
+                ));
+                return;
+            };
             if busy > 5 {
                 checks.push(Check::warning(
                     "idle",
@@ -129,6 +211,11 @@ fn check_power(gpu: &GpuFacts) -> Check {
     };
     let found = format!("{}: {limit} W", gpu.index);
     match gpu.default_power_limit_w {
+        None => Check::warning(
+            "power limit",
+            format!("{found}; it does not say whether that was lowered"),
+            "results are for this limit; note it with them",
+        ),
         Some(default) if limit < default - 0.5 => Check::warning(
             "power limit",
             format!("{found}, lowered from {default} W"),
@@ -138,7 +225,7 @@ fn check_power(gpu: &GpuFacts) -> Check {
     }
 }
 
-fn check_mps(patient: &Patient, need: Need, gpus: &[GpuFacts], checks: &mut Vec<Check>) {
+fn check_mps(patient: &Patient, need: Need, gpu: Option<&Device>, checks: &mut Vec<Check>) {
     let Some(control) = find_control() else {
         let fix = "install the driver's compute utilities (Debian: nvidia-cuda-mps; in a container the toolkit \
             brings them with the capability `compute`); without MPS, servers take turns on the whole GPU (--mps off)";
@@ -155,20 +242,67 @@ fn check_mps(patient: &Patient, need: Need, gpus: &[GpuFacts], checks: &mut Vec<
             "ours uses folders of its own, but a GPU serves the MPS clients of one user at a time: end the other",
         ));
     }
-    let Some(gpu) = gpus.first().filter(|_| patient.start) else { return };
+    let Some(gpu) = gpu.filter(|_| patient.start) else { return };
     let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
-    let started = scratch.map_err(|error| error.to_string()).and_then(|folder| {
-        MpsDaemon::start(&patient.guard, &gpu.uuid, folder.path(), folder.path())
-            .map(drop)
-            .map_err(|error| error.to_string())
+    let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
+        let python = default_python();
+        try_client(python.as_deref(), gpu, &patient.guard, folder.path())
     });
-    checks.push(match started {
-        Ok(()) => Check::ok("MPS daemon", "it starts and ends"),
-        Err(reason) => Check::missing(
+    let fix = "see the reason; without MPS, servers take turns on the whole GPU (--mps off)";
+    checks.push(match tried {
+        Ok(Trial::Limited { pct, seen, total, attached }) => {
+            let found = format!("a client with {pct} % sees {seen} of {total} SMs");
+            if attached {
+                Check::ok("MPS daemon", found)
+            } else {
+                Check::warning(
+                    "MPS daemon",
+                    format!("{found}, but the daemon does not list it as a client"),
+                    "run `validate facts`: it shows what shares really do here",
+                )
+            }
+        }
+        Ok(Trial::Unlimited { pct, seen, total }) => Check::missing(
             "MPS daemon",
-            reason,
-            "without MPS, servers take turns on the whole GPU (--mps off)",
+            format!("it starts, but a client with {pct} % sees {seen} of {total} SMs: no share is applied"),
+            fix,
         )
         .for_gpus(need),
+        Ok(Trial::Unknown(reason)) => Check::warning(
+            "MPS daemon",
+            format!("it starts; whether a client can use it is not known: {reason}"),
+            "install python3 for this check, or run `validate facts --python FILE`",
+        ),
+        Err(reason) => Check::missing("MPS daemon", reason, fix).for_gpus(need),
     });
+    checks.push(static_partitions(patient, gpu));
+}
+
+/// Whether the daemon can make static partitions: found out by trying.
+fn static_partitions(patient: &Patient, gpu: &Device) -> Check {
+    let unneeded = |found: String| Check {
+        status: super::Status::Unneeded,
+        ..Check::missing("static partitions", found, "--mps percentage does without")
+    };
+    let scratch = match Scratch::create(&patient.guard, "igniter-doctor-") {
+        Ok(scratch) => scratch,
+        Err(error) => return unneeded(error.to_string()),
+    };
+    let daemon = MpsDaemon::start(
+        &patient.guard,
+        &gpu.uuid,
+        scratch.path(),
+        scratch.path(),
+        Sharing::Static,
+    );
+    match daemon.and_then(|daemon| daemon.table()) {
+        Ok(table) => Check::ok(
+            "static partitions",
+            format!("{} chunks, {} SMs free (--mps static)", table.chunks(), table.free_sms),
+        ),
+        Err(error) => {
+            let reason = error.to_string();
+            unneeded(reason.split("; fix: ").next().unwrap_or_default().to_owned())
+        }
+    }
 }

@@ -4,8 +4,8 @@ use super::{Check, Need, Patient, Status};
 use crate::client::{ControlError, Server};
 use crate::guard::Scratch;
 use crate::launch::{
-    Endpoint, Launcher, LocalLauncher, ModelSource, ServerOptions, ServerSpec, find_triton,
-    in_path, read_reports,
+    Endpoint, Launcher, LocalLauncher, ModelSource, Release, ServerOptions, ServerSpec, Sharing,
+    find_triton, in_path, read_reports,
 };
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::sim::BatchingSpec;
@@ -91,6 +91,7 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
         model: ModelName::new("emulated").map_err(|error| error.to_string())?,
         batch: BatchSize::ONE,
         sm: SmPercent::new(100.0).map_err(|error| error.to_string())?,
+        unit: SmPercent::new(100.0).map_err(|error| error.to_string())?,
         batching: BatchingSpec::default(),
         source: ModelSource::Emulated { times_ms: vec![1.0], input_dims: vec![4] },
         active: true,
@@ -98,7 +99,8 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
     };
     let options = ServerOptions {
         devices: Vec::new(),
-        mps: false,
+        sharing: Sharing::Off,
+        release: Release::of_program(program),
         first_port: None,
         start_limit: Duration::from_secs(60),
         traces: false,

@@ -1,6 +1,6 @@
 //! What `validate profile` starts from on a GPU that nobody has measured yet.
 
-use super::TransferFit;
+use super::{Step, TransferFit};
 use crate::gpu::{GpuFacts, GpuSample};
 use igniter::domain::{GpuKind, GpuKindName};
 use igniter::profile::Profile;
@@ -17,13 +17,16 @@ pub fn base_profile(
     gpu: &GpuFacts,
     idle: &GpuSample,
     copies: &[TransferFit],
+    step: Option<Step>,
 ) -> Result<Profile, UnitError> {
     let mut profile = known.clone();
     let (old, kind) = (&known.kind, &mut profile.kind);
     kind.name = name;
-    // MPS grants SMs in pairs.
-    if let Some(sms) = gpu.sms {
-        kind.units = SmUnits::new(sms / 2);
+    match (step, gpu.sms) {
+        (Some(step), _) => kind.units = SmUnits::new(step.units),
+        // Where nothing was measured: so far MPS has granted SMs in pairs.
+        (None, Some(sms)) => kind.units = SmUnits::new(sms / 2),
+        (None, None) => {}
     }
     if let Some(clock) = gpu.max_sm_clock_mhz {
         kind.max_clock = Megahertz::new(f64::from(clock))?;
@@ -89,7 +92,7 @@ mod tests {
     fn the_constants_are_those_of_the_gpu() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nvml_h200.json");
         let mut recording = Recording::read(Path::new(path)).unwrap();
-        let gpu = recording.gpus().unwrap().remove(0);
+        let gpu = recording.inventory().unwrap().gpus.remove(0);
         let idle = recording.sample(0).unwrap();
         let copies = [TransferFit {
             direction: "to_device".into(),
@@ -100,7 +103,7 @@ mod tests {
         }];
         let known = igniter::profile::load("v100").unwrap();
         let name = GpuKindName::new("h200").unwrap();
-        let base = base_profile(&known, name, &gpu, &idle, &copies).unwrap();
+        let base = base_profile(&known, name, &gpu, &idle, &copies, None).unwrap();
         assert_eq!(base.kind.units, SmUnits::new(66));
         // What was at the highest clock of the V100 is at the highest clock of this GPU, and its power lies where it
         // lay between idle (53.5 W) and limit (300 W); so everything can be fitted that could be.
@@ -120,6 +123,10 @@ mod tests {
         ];
         assert_eq!(constants, [700.0, 75.5, 1980.0, 2.5e7]);
         assert!(base.source.contains("no measurement") && base.source.contains("of v100"));
+        let other = GpuKindName::new("steps").unwrap();
+        let step = Some(Step { sms: 8, units: 16 });
+        let measured = base_profile(&known, other, &gpu, &idle, &copies, step).unwrap();
+        assert_eq!(measured.kind.units, SmUnits::new(16), "as measured, not in pairs");
         // It can be read again.
         let folder = tempfile::tempdir().unwrap();
         for (file, text) in igniter::profile::profile_files(&base) {

@@ -7,11 +7,15 @@
 mod base;
 mod fit;
 mod probe;
+mod steps;
 mod tables;
 
 pub use base::base_profile;
 pub use fit::{TransferFit, fit_transfers};
-pub use probe::{FactsError, Overlap, Prober, ShareRow, Transfer, default_python};
+pub use probe::{
+    FactsError, Overlap, Prober, ShareRow, Transfer, Trial, default_python, try_client,
+};
+pub use steps::{Step, allocation_step};
 pub use tables::{share_table, transfer_table};
 
 /// The program that asks.
@@ -32,4 +36,12 @@ pub struct Facts {
     pub transfer_fits: Vec<TransferFit>,
     /// What could not be found out, and why.
     pub failures: Vec<String>,
+}
+
+/// The last line of MPS's own log of its server in a folder, which says why clients are refused.
+fn probe_log(dir: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(dir.join("mps/server.log")).unwrap_or_default();
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .map_or_else(String::new, |line| format!("; server.log: {line}"))
 }

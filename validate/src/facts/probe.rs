@@ -1,12 +1,12 @@
 //! Runs the program that asks, with and without MPS.
 
 use super::{Facts, PROBE, fit_transfers};
-use crate::launch::{Device, MpsDaemon};
+use crate::launch::{Device, MpsDaemon, Sharing};
 use crate::life::{self, Interrupted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -111,7 +111,8 @@ impl Prober {
             Ok(overlap) => facts.overlap.push(overlap),
             Err(reason) => facts.failures.push(format!("overlap without MPS: {reason}")),
         }
-        match MpsDaemon::start(&self.guard, &self.device.uuid, &self.dir, &self.dir) {
+        let (device, dir) = (&self.device.uuid, &self.dir);
+        match MpsDaemon::start(&self.guard, device, dir, dir, Sharing::Percentage) {
             Err(error) => facts.mps_error = Some(error.to_string()),
             Ok(daemon) => self.ask_mps(&daemon, percentages, &mut facts)?,
         }
@@ -205,7 +206,8 @@ impl Prober {
         } else {
             command.env_remove("CUDA_VISIBLE_DEVICES");
         }
-        command.env_remove("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE").envs(environment);
+        command.env_remove("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE");
+        command.env_remove("CUDA_MPS_SM_PARTITION").envs(environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(Worker(Some(command.spawn()?)))
     }
@@ -221,6 +223,84 @@ pub enum FactsError {
     /// A signal ended the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+/// What came of one client of MPS.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trial {
+    /// It has its share.
+    Limited {
+        /// What it asked for, in percent.
+        pct: f64,
+        /// The SMs that it sees.
+        seen: u32,
+        /// Those of the GPU.
+        total: u32,
+        /// Whether the daemon had a server for it.
+        attached: bool,
+    },
+    /// It sees the whole GPU: CUDA goes on without MPS where it finds no daemon, and says nothing.
+    Unlimited {
+        /// What it asked for, in percent.
+        pct: f64,
+        /// The SMs that it sees.
+        seen: u32,
+        /// Those of the GPU.
+        total: u32,
+    },
+    /// Nobody can tell.
+    Unknown(String),
+}
+
+/// The share of the client that is tried.
+const TRIED_PCT: f64 = 50.0;
+
+/// Starts a daemon and connects one client to it, as a server would be one.
+///
+/// # Errors
+/// In words, when the daemon does not start or the client cannot use the GPU through it.
+pub fn try_client(
+    python: Option<&Path>,
+    device: &Device,
+    guard: &Path,
+    dir: &Path,
+) -> Result<Trial, String> {
+    let daemon = MpsDaemon::start(guard, &device.uuid, dir, dir, Sharing::Percentage)
+        .map_err(|error| error.to_string())?;
+    let Some(python) = python else {
+        return Ok(Trial::Unknown("there is no python3 to be one".to_owned()));
+    };
+    let prober = Prober {
+        python: python.to_owned(),
+        device: device.clone(),
+        guard: guard.to_owned(),
+        dir: dir.to_owned(),
+    };
+    std::fs::write(prober.script(), PROBE).map_err(|error| error.to_string())?;
+    let ask = |environment: &BTreeMap<String, String>| {
+        let answer = prober.ask::<Sms>(&["sms"], environment);
+        answer.map_err(|error| error.to_string()).and_then(|answer| answer)
+    };
+    let least = |sms: &Sms| [sms.attribute, sms.affinity].into_iter().flatten().min();
+    // The first client makes the daemon start its server.
+    let answer = ask(&client(&daemon, TRIED_PCT));
+    let logged = || super::probe_log(dir);
+    let seen = answer
+        .map_err(|error| format!("a client of it cannot use the GPU: {error}{}", logged()))?;
+    let attached = daemon.say("get_server_list").is_ok_and(|list| !list.is_empty());
+    let total = match device.sms {
+        Some(total) => Some(total),
+        None => ask(&BTreeMap::new()).ok().and_then(|sms| least(&sms)),
+    };
+    let (Some(seen), Some(total)) = (least(&seen), total) else {
+        return Ok(Trial::Unknown("it does not say how many SMs it sees".to_owned()));
+    };
+    let pct = TRIED_PCT;
+    Ok(if seen < total {
+        Trial::Limited { pct, seen, total, attached }
+    } else {
+        Trial::Unlimited { pct, seen, total }
+    })
 }
 
 fn client(daemon: &MpsDaemon, sm_pct: f64) -> BTreeMap<String, String> {
@@ -279,7 +359,6 @@ pub fn default_python() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn a_worker_does_not_outlive_the_failure_of_another() {

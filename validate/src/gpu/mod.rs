@@ -7,10 +7,13 @@ mod nvml;
 mod probe;
 mod recording;
 mod sampler;
+mod visible;
 
 pub use nvml::Nvml;
 pub use probe::{
-    GpuError, GpuFacts, GpuProbe, GpuSample, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu,
+    GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine, MigDevice, THROTTLED,
+    throttle_reasons, traces_of_a_gpu,
 };
 pub use recording::Recording;
 pub use sampler::{SampleSummary, Sampler};
+pub use visible::{Choice, visible};

@@ -1,6 +1,6 @@
 //! NVIDIA's management library, through the `nvml-wrapper` crate.
 
-use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Machine};
+use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine, MigDevice};
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
@@ -82,8 +82,9 @@ fn facts(index: u32, device: &Device<'_>) -> Result<GpuFacts, NvmlError> {
     });
     Ok(GpuFacts {
         index,
+        // Without it no process could be told to use this GPU.
         uuid: device.uuid()?,
-        name: device.name()?,
+        name: device.name().unwrap_or_else(|_| "a GPU without a name".to_owned()),
         sms,
         compute_capability: capability.map(|c| format!("{}.{}", c.major, c.minor)),
         memory_bytes: device.memory_info().ok().map(|memory| memory.total),
@@ -94,7 +95,26 @@ fn facts(index: u32, device: &Device<'_>) -> Result<GpuFacts, NvmlError> {
         mig: device.mig_mode().ok().map(|mode| mode.current != 0),
         pcie_generation: device.max_pcie_link_gen().ok(),
         pcie_width: device.max_pcie_link_width().ok(),
+        mig_devices: mig_devices(device),
     })
+}
+
+/// The slices that there are: the driver counts those that there could be.
+fn mig_devices(device: &Device<'_>) -> Vec<MigDevice> {
+    if !device.mig_mode().is_ok_and(|mode| mode.current != 0) {
+        return Vec::new();
+    }
+    let possible = device.mig_device_count().unwrap_or(0);
+    let slice = |index| {
+        let slice = device.mig_device_by_index(index).ok()?;
+        let attributes = slice.attributes().ok();
+        Some(MigDevice {
+            uuid: slice.uuid().ok()?,
+            sms: attributes.map(|attributes| attributes.multiprocessor_count),
+            memory_bytes: slice.memory_info().ok().map(|memory| memory.total),
+        })
+    };
+    (0..possible).filter_map(slice).collect()
 }
 
 /// The power of this moment; `power_usage` is an average over a second on most GPUs since Ampere.
@@ -111,24 +131,29 @@ fn instant_power_w(device: &Device<'_>) -> Option<f64> {
 impl GpuProbe for Nvml {
     fn machine(&self) -> Result<Machine, GpuError> {
         let failed = |error: NvmlError| GpuError::NoDriver { reason: error.to_string() };
-        let cuda = self.library.sys_cuda_driver_version().map_err(failed)?;
+        let version = |cuda: i32| format!("{}.{}", cuda / 1000, cuda % 1000 / 10);
         Ok(Machine {
             driver: self.library.sys_driver_version().map_err(failed)?,
-            cuda: format!("{}.{}", cuda / 1000, cuda % 1000 / 10),
+            cuda: self.library.sys_cuda_driver_version().map_or_else(|_| "?".to_owned(), version),
         })
     }
 
-    fn gpus(&self) -> Result<Vec<GpuFacts>, GpuError> {
+    fn inventory(&self) -> Result<Inventory, GpuError> {
         let count = self
             .library
             .device_count()
             .map_err(|error| GpuError::NoDriver { reason: error.to_string() })?;
-        (0..count)
-            .map(|index| {
-                facts(index, &self.device(index)?)
-                    .map_err(|error| no_answer(index, "facts", &error))
-            })
-            .collect()
+        let mut inventory = Inventory::default();
+        for index in 0..count {
+            let found = self.device(index).and_then(|device| {
+                facts(index, &device).map_err(|error| no_answer(index, "facts", &error))
+            });
+            match found {
+                Ok(facts) => inventory.gpus.push(facts),
+                Err(error) => inventory.silent.push((index, error)),
+            }
+        }
+        Ok(inventory)
     }
 
     fn sample(&mut self, gpu: u32) -> Result<GpuSample, GpuError> {
@@ -176,7 +201,7 @@ mod tests {
             Err(error) => assert!(error.to_string().contains("cannot be used: "), "{error}"),
             Ok(mut nvml) => {
                 assert!(!nvml.machine().unwrap().driver.is_empty());
-                for gpu in nvml.gpus().unwrap() {
+                for gpu in nvml.inventory().unwrap().gpus {
                     assert!(gpu.uuid.starts_with("GPU-"), "{gpu:?}");
                     assert!(nvml.sample(gpu.index).unwrap().power_w.is_some());
                 }

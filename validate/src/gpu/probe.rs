@@ -72,6 +72,38 @@ pub struct GpuFacts {
     pub pcie_generation: Option<u32>,
     /// The lanes of its PCIe link.
     pub pcie_width: Option<u32>,
+    /// The MIG slices that it is cut into; empty where it is whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mig_devices: Vec<MigDevice>,
+}
+
+impl GpuFacts {
+    /// Whether MPS can limit the SMs of a client here: since Volta (7.0). `None` where nobody knows.
+    #[must_use]
+    pub fn limits_shares(&self) -> Option<bool> {
+        let major = self.compute_capability.as_ref()?.split('.').next()?.parse::<u32>().ok()?;
+        Some(major >= 7)
+    }
+}
+
+/// A MIG slice, which CUDA takes for a GPU of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigDevice {
+    /// As in `MIG-…`.
+    pub uuid: String,
+    /// How many SMs it has.
+    pub sms: Option<u32>,
+    /// Its memory.
+    pub memory_bytes: Option<u64>,
+}
+
+/// The GPUs of a machine. One that does not answer does not hide the others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// Those that answer, in the order of their indices.
+    pub gpus: Vec<GpuFacts>,
+    /// Those that do not: the index, and why.
+    pub silent: Vec<(u32, GpuError)>,
 }
 
 /// What changes. What a GPU does not tell is absent.
@@ -101,11 +133,11 @@ pub trait GpuProbe: Debug + Send {
     /// When it does not answer.
     fn machine(&self) -> Result<Machine, GpuError>;
 
-    /// All GPUs, in the order of their indices.
+    /// All GPUs.
     ///
     /// # Errors
     /// When the driver does not answer.
-    fn gpus(&self) -> Result<Vec<GpuFacts>, GpuError>;
+    fn inventory(&self) -> Result<Inventory, GpuError>;
 
     /// What changes, at this moment.
     ///

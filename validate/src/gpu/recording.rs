@@ -1,6 +1,6 @@
 //! A GPU that says what a real one once said: for tests, and to look at somebody else's machine.
 
-use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Machine};
+use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,8 +36,8 @@ impl GpuProbe for Recording {
         Ok(self.machine.clone())
     }
 
-    fn gpus(&self) -> Result<Vec<GpuFacts>, GpuError> {
-        Ok(self.gpus.clone())
+    fn inventory(&self) -> Result<Inventory, GpuError> {
+        Ok(Inventory { gpus: self.gpus.clone(), silent: Vec::new() })
     }
 
     fn sample(&mut self, gpu: u32) -> Result<GpuSample, GpuError> {

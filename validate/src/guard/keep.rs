@@ -13,6 +13,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const HELD_LIMIT: Duration = Duration::from_secs(50);
 /// How long a file that is just being made may keep the folder from being removed.
 const REMOVE_LIMIT: Duration = Duration::from_secs(5);
+/// The file of a temporary folder that its keeper has locked.
+const KEEPER: &str = ".keeper";
+/// How the names of all temporary folders begin.
+const OURS: &str = "igniter-";
 /// What Triton's Python backend makes in `/tmp`, whatever `TMPDIR` says, and leaves there when the server is
 /// killed, or told to end while it still loads.
 const BACKEND_FOLDER: &str = "python_env_";
@@ -26,8 +30,15 @@ pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
     // Whoever signals everybody ends the program too; its folder is needed until then.
     ctrlc::set_handler(|| {}).map_err(io::Error::other)?;
     let folder = tempfile::Builder::new().prefix(prefix).tempdir()?.keep();
+    // Held for as long as this process lives: a folder whose lock is free is nobody's.
+    let keeper = File::create(folder.join(KEEPER))?;
+    keeper.lock()?;
+    (&keeper).write_all(process.to_string().as_bytes())?;
     let told = writeln!(io::stdout(), "{}", folder.display()).and_then(|()| io::stdout().flush());
     if told.is_ok() {
+        if let Some(parent) = folder.parent() {
+            sweep(parent);
+        }
         let mut rest = Vec::new();
         // Whatever ends the reading, nobody is there any more.
         let _ = io::stdin().read_to_end(&mut rest);
@@ -43,6 +54,30 @@ pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
         let _ = fs::remove_dir(folder);
     }
     Ok(())
+}
+
+/// Removes the folders that runs left whose keepers were killed too, with their shared memory.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        if !entry.file_name().to_string_lossy().starts_with(OURS) || !is_ours(&folder) {
+            continue;
+        }
+        // One without this file is just being made, or holds records.
+        let Ok(mut keeper) = File::open(folder.join(KEEPER)) else { continue };
+        let Ok(handle) = File::open(&folder) else { continue };
+        // The keeper holds the one, the guards of servers that still run the other.
+        if keeper.try_lock().is_err() || handle.try_lock().is_err() {
+            continue;
+        }
+        let mut process = String::new();
+        let _ = keeper.read_to_string(&mut process);
+        if let Ok(process) = process.trim().parse() {
+            let prefix = super::shared_memory_prefix(process);
+            remove_starting_with(Path::new(super::run::SHARED_MEMORY), &prefix);
+        }
+        remove(&folder);
+    }
 }
 
 /// Every guard whose process uses the folder holds a shared lock on it.
@@ -119,6 +154,37 @@ mod tests {
         // One that is gone is no trouble.
         wait_until_free(&folder);
         remove(&folder);
+    }
+
+    #[test]
+    fn folders_of_the_dead_are_swept_and_those_of_the_living_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let folder = parent.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("server.log"), "x").unwrap();
+            let keeper = File::create(folder.join(KEEPER)).unwrap();
+            // No process has this number.
+            (&keeper).write_all(b"4194999").unwrap();
+            (folder, keeper)
+        };
+        let (dead, _) = make("igniter-run-dead");
+        let (living, keeper) = make("igniter-run-living");
+        keeper.lock().unwrap();
+        let (guarded, _) = make("igniter-run-guarded");
+        let guard = File::open(&guarded).unwrap();
+        guard.lock_shared().unwrap();
+        let (other, _) = make("somebody-else");
+        let fresh = parent.path().join("igniter-records-1");
+        fs::create_dir(&fresh).unwrap();
+        sweep(parent.path());
+        assert!(!dead.exists(), "its keeper is gone, and no guard holds it");
+        for stays in [&living, &guarded, &other, &fresh] {
+            assert!(stays.exists(), "{}", stays.display());
+        }
+        drop((keeper, guard));
+        sweep(parent.path());
+        assert!(!living.exists() && !guarded.exists());
     }
 
     #[test]

@@ -11,11 +11,13 @@
 
 mod handle;
 mod keep;
+mod mps;
 mod run;
 mod scratch;
 
 pub use handle::Guarded;
 pub use keep::keep_folder;
+pub use mps::command as mps_command;
 pub use run::run;
 pub use scratch::Scratch;
 
@@ -44,6 +46,19 @@ pub struct GuardOrder {
     pub shared_memory: Option<String>,
     /// A folder that stays until the process has ended: see [`Scratch`].
     pub holds: Option<PathBuf>,
+    /// The MPS daemon whose client it is: before it is killed, the daemon is asked to end it. To kill a client that
+    /// is at work can hang the GPU for all others.
+    #[serde(default)]
+    pub mps: Option<MpsControl>,
+}
+
+/// How a daemon of MPS is talked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MpsControl {
+    /// The control program.
+    pub program: PathBuf,
+    /// Variables that name the daemon.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// How the names of all shared memory begin that belongs to a process of this program.
@@ -59,4 +74,7 @@ pub struct Farewell {
     pub command: Vec<String>,
     /// What it reads.
     pub input: String,
+    /// Where the process is a daemon of MPS: how it is talked to.
+    #[serde(default)]
+    pub mps: Option<MpsControl>,
 }

@@ -1,6 +1,6 @@
 //! The guard itself: the hidden command.
 
-use super::GuardOrder;
+use super::{GuardOrder, mps};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -44,7 +44,9 @@ pub fn run(order: &GuardOrder) -> io::Result<u8> {
         let _ = io::stdin().read_to_end(&mut rest);
         let _ = asked.send(());
     });
-    let status = wait(&mut child, &ask, order)?;
+    let mut servers = Vec::new();
+    let status = wait(&mut child, &ask, order, &mut servers)?;
+    mps::end_servers(&servers);
     clean(order, &child);
     drop(held);
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
@@ -74,7 +76,14 @@ fn with_death_signal(command: &[String]) -> (String, Vec<String>) {
     }
 }
 
-fn wait(child: &mut Child, ask: &Receiver<()>, order: &GuardOrder) -> io::Result<ExitStatus> {
+/// Waits for the end of the process, or makes it. `servers` gets the processes that a daemon of MPS started for itself:
+/// they may outlive it.
+fn wait(
+    child: &mut Child,
+    ask: &Receiver<()>,
+    order: &GuardOrder,
+    servers: &mut Vec<u32>,
+) -> io::Result<ExitStatus> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -86,6 +95,9 @@ fn wait(child: &mut Child, ask: &Receiver<()>, order: &GuardOrder) -> io::Result
     }
     match &order.farewell {
         Some(farewell) => {
+            if let Some(daemon) = &farewell.mps {
+                *servers = mps::servers(daemon);
+            }
             run_command(&farewell.command, &farewell.input, order);
         }
         None => drop(kill(pid(child), Signal::SIGTERM)),
@@ -96,6 +108,9 @@ fn wait(child: &mut Child, ask: &Receiver<()>, order: &GuardOrder) -> io::Result
             return Ok(status);
         }
         std::thread::sleep(LOOK_EVERY);
+    }
+    if let Some(control) = &order.mps {
+        mps::terminate_clients(control, pid(child));
     }
     let _ = killpg(pid(child), Signal::SIGKILL);
     child.wait()

@@ -27,8 +27,17 @@ impl Scratch {
     /// # Errors
     /// When the keeper cannot be started, or the folder not be made.
     pub fn create(program: &Path, prefix: &str) -> io::Result<Self> {
+        Self::create_in(program, prefix, &std::env::temp_dir())
+    }
+
+    /// The same in another folder than the system's for temporary ones.
+    ///
+    /// # Errors
+    /// As [`Scratch::create`].
+    pub fn create_in(program: &Path, prefix: &str, folder: &Path) -> io::Result<Self> {
         let mut keeper = Command::new(program)
             .args(["keep-folder", prefix, &std::process::id().to_string()])
+            .env("TMPDIR", folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -85,6 +85,7 @@ fn compare(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static st
             "set dynamic_batching { default_queue_policy } as in the scenario",
         ));
     }
+    others(config, spec)?;
     // Of each GPU that a group names there are `count`.
     let instances = |group: &Value| {
         let gpus = group["gpus"].as_array().map_or(1, |gpus| gpus.len().max(1));
@@ -99,6 +100,56 @@ fn compare(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static st
         ));
     }
     Ok(())
+}
+
+/// All else of a configuration that changes how batches are formed; the simulator does none of it.
+fn others(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str)> {
+    let batcher = &config["dynamic_batching"];
+    let preferred = |sizes: Vec<i64>| {
+        // A size that no batch can exceed is as good as none; Triton fills it in.
+        let mut sizes: Vec<i64> =
+            sizes.into_iter().filter(|&size| size != i64::from(spec.max_batch().get())).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    let own = batcher["preferred_batch_size"].as_array().into_iter().flatten();
+    let own = preferred(own.filter_map(dimension).collect());
+    let planned =
+        preferred(spec.batching.preferred.iter().map(|&size| i64::from(size.get())).collect());
+    if own != planned {
+        return Err((
+            format!("its preferred_batch_size is {own:?}, but the scenario says {planned:?}"),
+            "set dynamic_batching { preferred_batch_size } and [batching] preferred to the same sizes",
+        ));
+    }
+    let number = |value: &Value| dimension(value).unwrap_or(0);
+    let true_at =
+        |path: &str| config.pointer(path).is_some_and(|value| *value == Value::Bool(true));
+    let differing = [
+        (number(&batcher["priority_levels"]) > 0, "dynamic_batching { priority_levels }"),
+        (
+            batcher["priority_queue_policy"]
+                .as_object()
+                .is_some_and(|policies| !policies.is_empty()),
+            "dynamic_batching { priority_queue_policy }",
+        ),
+        (config.get("sequence_batching").is_some(), "sequence_batching"),
+        (config.get("ensemble_scheduling").is_some(), "ensemble_scheduling"),
+        (true_at("/model_transaction_policy/decoupled"), "model_transaction_policy { decoupled }"),
+        (true_at("/response_cache/enable"), "response_cache"),
+        (true_at("/optimization/eager_batching"), "optimization { eager_batching }"),
+        (
+            config.pointer("/parameters/TRITON_BATCH_STRATEGY_PATH").is_some(),
+            "parameters TRITON_BATCH_STRATEGY_PATH",
+        ),
+    ];
+    match differing.into_iter().find(|(differs, _)| *differs) {
+        Some((_, field)) => Err((
+            format!("{field} changes how its batches are formed, which the simulator does not do"),
+            "serve the model without it",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether a time in µs is another than one in ms, beyond rounding.
@@ -150,6 +201,24 @@ mod tests {
         strict.batching.timeout_action = TimeoutAction::Delay;
         strict.batching.instances = 2;
         assert_eq!(compare(&config(5, policy(), two), &strict), Ok(()));
+        let mut with = config(5, none(), one());
+        with["dynamic_batching"]["preferred_batch_size"] = json!([5]);
+        assert_eq!(compare(&with, &spec), Ok(()), "as Triton fills it in");
+        with["dynamic_batching"]["preferred_batch_size"] = json!([2, 5]);
+        assert!(said(with, &spec).contains("preferred_batch_size is [2]"));
+        for (path, value, field) in [
+            ("sequence_batching", json!({}), "sequence_batching"),
+            ("response_cache", json!({"enable": true}), "response_cache"),
+            ("model_transaction_policy", json!({"decoupled": true}), "decoupled"),
+            ("optimization", json!({"eager_batching": true}), "eager_batching"),
+        ] {
+            let mut with = config(5, none(), one());
+            with[path] = value;
+            assert!(said(with, &spec).contains(field), "{field}");
+        }
+        let mut priorities = config(5, none(), one());
+        priorities["dynamic_batching"]["priority_levels"] = json!("2");
+        assert!(said(priorities, &spec).contains("priority_levels"));
         let mut hasty = spec;
         hasty.batching.max_queue_delay = Milliseconds::ZERO;
         assert!(said(config(5, none(), one()), &hasty).contains("waits 2500 µs"));

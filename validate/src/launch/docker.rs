@@ -2,7 +2,7 @@
 
 use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
-use super::{Deployment, LaunchError, Launcher, ServerSpec, mps};
+use super::{Deployment, LaunchError, Launcher, Release, ServerSpec, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ pub struct DockerLauncher {
     pub image: String,
     /// User and group of the processes in the container, as in `1000:1000`.
     pub user: String,
+    /// Whether it is podman without root, which gives users other numbers inside.
+    pub rootless_podman: bool,
     /// Everything else.
     pub options: ServerOptions,
 }
@@ -41,16 +43,25 @@ impl ServerProcess for DockerLauncher {
                 self.options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             command.push(format!("--gpus=device={device}"));
         }
+        if self.options.release.unwrap_or_default() >= Release::HTTP_ADDRESS {
+            command.push("--network=host".to_owned());
+        } else {
+            // Such a server listens on every address: it gets a network of its own, and loopback one port of it.
+            command.push(format!("--publish=127.0.0.1:{0}:{0}", place.port));
+        }
         command.extend(
-            ["--network=host", "--ipc=host", "--ulimit=memlock=-1", "--ulimit=stack=67108864"]
-                .map(str::to_owned),
+            ["--ipc=host", "--ulimit=memlock=-1", "--ulimit=stack=67108864"].map(str::to_owned),
         );
         command.push(format!("--user={}", self.user));
+        if self.rootless_podman {
+            // Else this user is another one inside, and MPS serves one user.
+            command.extend(["--userns=keep-id", "--security-opt=label=disable"].map(str::to_owned));
+        }
         // The same paths inside and outside: repository, instance reports, traces.
         let mut folders = vec![place.dir.display().to_string()];
         folders.extend(place.mps.get(mps::PIPES).cloned());
         command.extend(folders.iter().map(|folder| format!("--volume={folder}:{folder}")));
-        for (variable, value) in place.environment() {
+        for (variable, value) in place.environment(&self.options) {
             command.push(format!("--env={variable}={value}"));
         }
         command.extend([self.image.clone(), "tritonserver".to_owned()]);
@@ -67,6 +78,8 @@ impl ServerProcess for DockerLauncher {
             cleaning: Some(vec![docker, "rm".to_owned(), "--force".to_owned(), name]),
             shared_memory: Some(place.shared_memory.clone()),
             holds: Some(self.options.scratch.clone()),
+            // The processes of a container have other numbers here; `docker run` passes SIGTERM on.
+            mps: None,
         }
     }
 }
@@ -85,7 +98,7 @@ impl Launcher for DockerLauncher {
 mod tests {
     use super::super::tests::{options, spec};
     use super::*;
-    use crate::launch::Device;
+    use crate::launch::{Device, Sharing};
 
     fn place(spec: &ServerSpec, mps: bool) -> Place<'_> {
         let pipes = ("CUDA_MPS_PIPE_DIRECTORY".to_owned(), "/tmp/igniter-mps-x".to_owned());
@@ -95,16 +108,25 @@ mod tests {
             port: 8000,
             shared_memory: "igniter-7-0-".to_owned(),
             mps: if mps { [pipes].into() } else { Default::default() },
+            sms: None,
         }
     }
 
     fn launcher() -> DockerLauncher {
         let mut options = options();
-        options.devices = vec![Device { index: 1, uuid: "GPU-abc".into(), sms: Some(132) }];
+        options.sharing = Sharing::Percentage;
+        options.devices = vec![Device {
+            number: 1,
+            index: 1,
+            uuid: "GPU-abc".into(),
+            sms: Some(132),
+            facts: None,
+        }];
         DockerLauncher {
             docker: "docker".into(),
             image: DEFAULT_IMAGE.to_owned(),
             user: "1000:1000".to_owned(),
+            rootless_podman: false,
             options,
         }
     }

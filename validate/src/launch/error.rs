@@ -160,6 +160,16 @@ pub enum LaunchError {
         /// What to do.
         fix: String,
     },
+    /// A server's image or release does not suit what is asked of it.
+    #[error("{image}: {reason}; fix: {fix}")]
+    Image {
+        /// The image, or the release.
+        image: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        fix: String,
+    },
     /// The GPU that models are to emulate cannot be used.
     #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
     Emulated {

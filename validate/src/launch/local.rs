@@ -24,9 +24,11 @@ impl ServerProcess for LocalLauncher {
     fn order(&self, place: &Place<'_>) -> GuardOrder {
         let mut command = vec![self.triton.display().to_string()];
         command.extend(place.flags(&self.options));
-        let mut environment = place.environment();
+        let mut environment = place.environment(&self.options);
         let mut hidden_variables: Vec<String> =
-            [mps::SHARE, mps::PIPES, mps::LOGS, "CUDA_VISIBLE_DEVICES"].map(str::to_owned).into();
+            [mps::SHARE, mps::PIPES, mps::LOGS, mps::PARTITION, "CUDA_VISIBLE_DEVICES"]
+                .map(str::to_owned)
+                .into();
         if let Some(device) = place.spec.device.filter(|_| place.mps.is_empty()) {
             let device =
                 self.options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
@@ -46,6 +48,7 @@ impl ServerProcess for LocalLauncher {
             cleaning: None,
             shared_memory: Some(place.shared_memory.clone()),
             holds: Some(self.options.scratch.clone()),
+            mps: mps::control_of(&place.mps),
         }
     }
 }

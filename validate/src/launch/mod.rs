@@ -20,8 +20,11 @@ mod local;
 mod logs;
 mod mps;
 mod options;
+mod partitions;
 mod pbtxt;
 mod process;
+mod prototext;
+mod ready;
 mod repository;
 mod share;
 mod spec;
@@ -36,13 +39,13 @@ pub use error::LaunchError;
 pub use external::ExternalLauncher;
 pub use local::LocalLauncher;
 pub use logs::{KeptLogs, keep_logs};
-pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, find_control};
+pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, Sharing, find_control};
 pub use options::{LaunchArgs, Mps, Where};
 pub use process::{ServerOptions, plain};
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, ModelSource, ServerSpec};
 pub use specs::{batch_times, plan_specs};
-pub use triton::{find_triton, in_path};
+pub use triton::{Release, find_triton, in_path};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -81,6 +84,7 @@ pub(crate) mod tests {
             model: ModelName::new(model).unwrap(),
             batch: BatchSize::new(batch).unwrap(),
             sm: SmPercent::new(37.5).unwrap(),
+            unit: SmPercent::new(2.5).unwrap(),
             batching: BatchingSpec {
                 max_queue_delay: Milliseconds::new(2.5).unwrap(),
                 ..BatchingSpec::default()
@@ -94,7 +98,8 @@ pub(crate) mod tests {
     pub(crate) fn options() -> ServerOptions {
         ServerOptions {
             devices: Vec::new(),
-            mps: false,
+            sharing: Sharing::Off,
+            release: None,
             first_port: None,
             start_limit: Duration::from_secs(60),
             traces: true,

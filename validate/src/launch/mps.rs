@@ -1,7 +1,8 @@
 //! The MPS daemon of one GPU: started by us, with folders of our own, ended by us.
 
+use super::partitions::{Partition, Table, added};
 use super::{LaunchError, triton::in_path};
-use crate::guard::{Farewell, GuardOrder, Guarded};
+use crate::guard::{Farewell, GuardOrder, Guarded, MpsControl, Scratch, mps_command};
 use crate::life;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,38 @@ pub(super) const PIPES: &str = "CUDA_MPS_PIPE_DIRECTORY";
 pub(super) const LOGS: &str = "CUDA_MPS_LOG_DIRECTORY";
 /// The variable with a client's share.
 pub(super) const SHARE: &str = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE";
+/// The variable with a client's partition.
+pub(super) const PARTITION: &str = "CUDA_MPS_SM_PARTITION";
 const START_LIMIT: Duration = Duration::from_secs(15);
+/// How long a daemon may take for an answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A path of a UNIX socket has at most so many bytes.
+const SOCKET_PATH: usize = 107;
+/// Where pipes go whose path would be too long below the temporary folder.
+const SHORT: &str = "/tmp";
+
+/// How the SMs of a GPU are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Not at all: servers take turns on the whole GPU.
+    Off,
+    /// Each client of MPS is limited to a percentage; the SMs of two may overlap.
+    Percentage,
+    /// Each client of MPS has a partition of its own SMs.
+    Static,
+}
+
+impl Sharing {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Percentage => "percentage",
+            Self::Static => "static",
+        }
+    }
+}
 
 /// Looks for the control program: in `PATH`, and in folders where drivers put it.
 #[must_use]
@@ -34,38 +66,45 @@ pub fn find_control() -> Option<PathBuf> {
     })
 }
 
+/// What talks to the daemon whose variables these are; `None` where there are none.
+pub(super) fn control_of(environment: &BTreeMap<String, String>) -> Option<MpsControl> {
+    if !environment.contains_key(PIPES) {
+        return None;
+    }
+    Some(MpsControl { program: find_control()?, environment: environment.clone() })
+}
+
 /// A running daemon. Dropping it ends it.
 #[derive(Debug)]
 pub struct MpsDaemon {
     process: Guarded,
-    environment: BTreeMap<String, String>,
+    control: MpsControl,
+    sharing: Sharing,
+    /// The folder of the pipes, where it is not in the one that was given. It goes after the daemon.
+    _pipes: Option<Scratch>,
 }
 
 impl MpsDaemon {
     /// Starts the daemon of one device in the foreground, behind a guard. `device` is what
     /// `CUDA_VISIBLE_DEVICES` is to say (best a UUID); `dir` gets the logs, and `scratch` (the folder of a
-    /// [`Scratch`](crate::guard::Scratch)) the pipes.
+    /// [`Scratch`]) the pipes.
     ///
     /// # Errors
-    /// When there is no control program, or the daemon does not answer.
+    /// When there is no control program, the daemon does not answer, or it has no static partitions and they are
+    /// asked for.
     pub fn start(
         program: &Path,
         device: &str,
         dir: &Path,
         scratch: &Path,
+        sharing: Sharing,
     ) -> Result<Self, LaunchError> {
         let control = find_control().ok_or_else(|| LaunchError::Mps {
             reason: format!("there is no {CONTROL}"),
             fix: "install the driver's compute utilities, or run without shares with --mps off"
                 .into(),
         })?;
-        // The pipes are sockets, whose paths may have 107 bytes at most: not below `dir`, which may be deep.
-        let pipes = tempfile::Builder::new()
-            .prefix("mps-")
-            .tempdir_in(scratch)
-            .map_err(LaunchError::file(scratch))?
-            // It goes with the folder that it is in.
-            .keep();
+        let (pipes, short) = pipes(program, scratch)?;
         let logs = dir.join("mps");
         std::fs::create_dir_all(&logs).map_err(LaunchError::file(&logs))?;
         let text = |path: &Path| path.display().to_string();
@@ -79,29 +118,54 @@ impl MpsDaemon {
         if let Ok(path) = std::env::join_paths(folders.chain(std::env::split_paths(&known))) {
             daemon_environment.insert("PATH".to_owned(), path.to_string_lossy().into_owned());
         }
-        let order = GuardOrder {
-            command: vec![text(&control), "-f".to_owned()],
-            environment: daemon_environment,
+        let control = MpsControl { program: control, environment };
+        let order = |command: Vec<String>| GuardOrder {
+            command,
+            environment: daemon_environment.clone(),
             // A default of the user's would limit every client.
-            hidden_variables: vec![SHARE.to_owned()],
+            hidden_variables: vec![SHARE.to_owned(), PARTITION.to_owned()],
             log: logs.join("daemon.log"),
             grace_ms: 10_000,
-            farewell: Some(Farewell { command: vec![text(&control)], input: "quit\n".to_owned() }),
+            farewell: Some(Farewell {
+                command: vec![text(&control.program)],
+                input: "quit\n".to_owned(),
+                mps: Some(control.clone()),
+            }),
             cleaning: None,
             shared_memory: None,
             holds: Some(scratch.to_owned()),
+            mps: None,
         };
-        let process = Guarded::start(program, &order)
-            .map_err(|source| LaunchError::Start { what: "the MPS daemon".to_owned(), source })?;
-        let mut daemon = Self { process, environment };
-        daemon.wait_until_it_answers(&pipes)?;
+        let started = |command| {
+            Guarded::start(program, &order(command))
+                .map_err(|source| LaunchError::Start { what: "the MPS daemon".to_owned(), source })
+        };
+        let mut command = vec![text(&control.program), "-f".to_owned()];
+        if sharing == Sharing::Static {
+            command.push("-S".to_owned());
+        }
+        let mut daemon =
+            Self { process: started(command)?, control: control.clone(), sharing, _pipes: short };
+        match daemon.wait_until_it_answers(&pipes) {
+            // Old drivers have no flag for the foreground.
+            Err(LaunchError::Mps { reason, .. })
+                if sharing != Sharing::Static && knows_no_foreground(&reason) =>
+            {
+                daemon.process = started(in_background(&control.program, &pipes))?;
+                daemon.wait_until_it_answers(&pipes)?;
+            }
+            other => other?,
+        }
+        if sharing == Sharing::Static {
+            daemon.table()?;
+        }
         Ok(daemon)
     }
 
+    /// Waits until the daemon has its socket and answers on it.
     fn wait_until_it_answers(&mut self, pipes: &Path) -> Result<(), LaunchError> {
         let end = Instant::now() + START_LIMIT;
-        // The daemon makes its control pipe as soon as it listens.
-        while !pipes.join("control").exists() {
+        loop {
             if let Some(status) = self.process.ended() {
                 return Err(LaunchError::Mps {
                     reason: format!(
@@ -113,11 +177,18 @@ impl MpsDaemon {
                         .into(),
                 });
             }
+            let silent = if pipes.join("control").exists() {
+                match self.say("get_server_list") {
+                    Ok(_) => return Ok(()),
+                    Err(error) => format!("does not answer: {error}"),
+                }
+            } else {
+                format!("opens no pipe in {}", pipes.display())
+            };
             if Instant::now() > end {
                 return Err(LaunchError::Mps {
                     reason: format!(
-                        "the daemon opens no pipe in {}; {}: {}",
-                        pipes.display(),
+                        "the daemon {silent}; {}: {}",
                         self.process.log().display(),
                         super::deployment::tail(self.process.log())
                     ),
@@ -126,17 +197,155 @@ impl MpsDaemon {
             }
             life::sleep(Duration::from_millis(20))?;
         }
-        Ok(())
+    }
+
+    /// Sends a command to the daemon.
+    ///
+    /// # Errors
+    /// When it does not answer: why, in words.
+    pub fn say(&self, command: &str) -> Result<String, String> {
+        mps_command(&self.control, command, ANSWER_LIMIT).map_err(|error| error.to_string())
+    }
+
+    /// The processes that are its clients now.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn clients(&self) -> Result<Vec<u32>, String> {
+        let numbers = |text: String| -> Vec<u32> {
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        };
+        let mut clients = Vec::new();
+        for server in numbers(self.say("get_server_list")?) {
+            clients.extend(numbers(self.say(&format!("get_client_list {server}"))?));
+        }
+        Ok(clients)
+    }
+
+    /// What its static partitions are.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn table(&self) -> Result<Table, LaunchError> {
+        let answer = self.say("lspart").map_err(|reason| no_partitions(&reason))?;
+        Table::read(&answer).ok_or_else(|| no_partitions(&answer))
+    }
+
+    /// Makes a partition of so many chunks of a GPU; returns it with its SMs.
+    ///
+    /// # Errors
+    /// When the daemon refuses it.
+    pub fn add_partition(&self, device: &str, chunks: u32) -> Result<Partition, LaunchError> {
+        let before = self.table()?;
+        let answer = self.say(&format!("sm_partition add {device} {chunks}"));
+        let refused = |why: &str| LaunchError::Mps {
+            reason: format!("a partition of {chunks} chunks of {device} cannot be had: {why}"),
+            fix: "the shares of one GPU must fit into its chunks; see `lspart`".to_owned(),
+        };
+        let answer = answer.map_err(|why| refused(&why))?;
+        let id = added(&answer, device).ok_or_else(|| refused(&answer))?;
+        // Answers end with success whatever happened: the table tells.
+        let after = self.table()?;
+        let sms = before.free_sms.saturating_sub(after.free_sms);
+        if sms == 0 {
+            return Err(refused(&answer));
+        }
+        Ok(Partition { id, sms })
     }
 
     /// What a client's environment must say to be a client of this daemon.
     #[must_use]
     pub fn environment(&self) -> &BTreeMap<String, String> {
-        &self.environment
+        &self.control.environment
+    }
+
+    /// How it shares SMs.
+    #[must_use]
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
     }
 
     /// The process of the daemon.
     pub(super) fn process(&mut self) -> &mut Guarded {
         &mut self.process
+    }
+}
+
+fn no_partitions(answer: &str) -> LaunchError {
+    let version = find_control().map(|program| {
+        let output = std::process::Command::new(program)
+            .arg("-v")
+            .stdin(std::process::Stdio::null())
+            .output();
+        output.map_or_else(
+            |_| String::new(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
+    });
+    let version = version.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned());
+    LaunchError::Mps {
+        reason: format!(
+            "this daemon has no static partitions of SMs (version {version}): {}",
+            answer.lines().next().unwrap_or("no answer")
+        ),
+        fix: "they came with CUDA 13.1 (version 13010), for Ampere and later; else use --mps percentage"
+            .to_owned(),
+    }
+}
+
+/// A folder for the pipes: they are sockets, whose paths may not be long.
+fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), LaunchError> {
+    let fits =
+        |folder: &Path| folder.as_os_str().len() + "/mps-123456/control".len() <= SOCKET_PATH;
+    let made = |folder: &Path| {
+        let made = tempfile::Builder::new().prefix("mps-").tempdir_in(folder);
+        // It goes with the folder that it is in.
+        made.map(tempfile::TempDir::keep).map_err(LaunchError::file(folder))
+    };
+    if fits(scratch) {
+        return Ok((made(scratch)?, None));
+    }
+    let short = Scratch::create_in(program, "igniter-mps-", Path::new(SHORT))
+        .map_err(LaunchError::file(Path::new(SHORT)))?;
+    Ok((made(short.path())?, Some(short)))
+}
+
+/// Whether a daemon ended because of its flag.
+fn knows_no_foreground(reason: &str) -> bool {
+    let said = reason.to_lowercase();
+    ["usage", "unrecognized option", "invalid option", "unknown option"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+/// Starts a daemon that goes to the background, and lasts as long as it does; ends it by force when it is ended itself.
+fn in_background(control: &Path, pipes: &Path) -> Vec<String> {
+    let script = "\"$1\" -d || exit 1; file=\"$2/nvidia-cuda-mps-control.pid\"
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -s \"$file\" ] && break; sleep 0.1; done
+        pid=$(cat \"$file\") || exit 1
+        trap 'kill -KILL $pid' TERM
+        while kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done";
+    let words = ["sh", "-c", script, "sh"].map(str::to_owned);
+    let paths = [control, pipes].map(|path| path.display().to_string());
+    words.into_iter().chain(paths).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_that_is_not_known_is_told_from_other_ends() {
+        assert!(knows_no_foreground(
+            "the daemon ended (exit status: 1): Usage: nvidia-cuda-mps-control [-d]"
+        ));
+        assert!(!knows_no_foreground(
+            "the daemon ended: An instance of this daemon is already running"
+        ));
+    }
+
+    #[test]
+    fn processes_without_mps_have_no_daemon_to_ask() {
+        assert_eq!(control_of(&BTreeMap::new()), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     DEFAULT_IMAGE, Device, DockerLauncher, ExternalLauncher, LaunchError, Launcher, LocalLauncher,
-    ServerOptions, find_triton, in_path,
+    Release, ServerOptions, Sharing, find_triton, in_path, triton,
 };
 use crate::guard::Scratch;
 use clap::{Args, ValueEnum};
@@ -25,10 +25,30 @@ pub enum Where {
 pub enum Mps {
     /// Where models use a GPU
     Auto,
-    /// Always; without a GPU that is an error
-    On,
+    /// By percentages, which limit each server; the SMs of two may overlap. Without a GPU that is an error
+    #[value(alias = "on")]
+    Percentage,
+    /// By static partitions, whose SMs are nobody else's (CUDA 13.1, Ampere and later)
+    Static,
     /// Never: all servers take turns on the whole GPU
     Off,
+}
+
+impl Mps {
+    /// Whether shares are asked for, with or without a GPU.
+    pub(super) fn is_on(self) -> bool {
+        matches!(self, Self::Percentage | Self::Static)
+    }
+
+    /// What it means where there is a GPU.
+    #[must_use]
+    pub fn sharing(self) -> Sharing {
+        match self {
+            Self::Auto | Self::Percentage => Sharing::Percentage,
+            Self::Static => Sharing::Static,
+            Self::Off => Sharing::Off,
+        }
+    }
 }
 
 /// The flags of every command that starts servers.
@@ -46,11 +66,11 @@ pub struct LaunchArgs {
     /// does not know, instead of from the predictor itself
     #[arg(long, value_name = "FILE")]
     pub emulate: Option<PathBuf>,
-    /// The GPUs that stand for those of the plan, in its order [default: all of this machine; none for emulated
-    /// models]
-    #[arg(long, value_name = "INDEX", value_delimiter = ',')]
-    pub gpus: Option<Vec<u32>>,
-    /// Whether shares of the SMs are applied by NVIDIA MPS, with a daemon of our own for each GPU
+    /// The GPUs that stand for those of the plan, in its order: as `nvidia-smi` counts them, or UUIDs (of MIG slices
+    /// too) [default: all that CUDA_VISIBLE_DEVICES shows; none for emulated models]
+    #[arg(long, value_name = "INDEX|UUID", value_delimiter = ',')]
+    pub gpus: Option<Vec<String>>,
+    /// How NVIDIA MPS shares the SMs, with a daemon of our own for each GPU
     #[arg(long, value_enum, default_value = "auto")]
     pub mps: Mps,
     /// The program `tritonserver` [default: .triton/tritonserver, triton/ beside this program, PATH; also
@@ -104,15 +124,16 @@ impl LaunchArgs {
             })?;
             return Ok(Box::new(ExternalLauncher::read(file)?));
         }
-        if self.mps == Mps::On && devices.is_empty() {
+        if self.mps.is_on() && devices.is_empty() {
             return Err(LaunchError::Mps {
                 reason: "there is no GPU whose SMs could be shared".to_owned(),
                 fix: "see `validate doctor`, or leave --mps out".to_owned(),
             });
         }
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             devices: devices.to_vec(),
-            mps: self.mps != Mps::Off && !devices.is_empty(),
+            sharing: if devices.is_empty() { Sharing::Off } else { self.mps.sharing() },
+            release: None,
             first_port: self.first_port,
             start_limit: Duration::from_secs(self.start_limit_s),
             traces: self.traces,
@@ -122,6 +143,15 @@ impl LaunchArgs {
         };
         if self.launcher == Where::Local {
             let triton = find_triton(self.triton.as_deref())?;
+            options.release = Release::of_program(&triton);
+            if let Some(release) =
+                options.release.filter(|release| *release < Release::HTTP_ADDRESS)
+            {
+                eprintln!(
+                    "validate: Triton {release} listens on every address of this machine, not on loopback alone"
+                );
+            }
+            self.check_release(options.release, devices)?;
             return Ok(Box::new(LocalLauncher { triton, options }));
         }
         let docker = in_path("docker").or_else(|| in_path("podman")).ok_or_else(|| {
@@ -129,7 +159,46 @@ impl LaunchArgs {
             LaunchError::Start { what: "docker (or podman)".to_owned(), source }
         })?;
         let user = format!("{}:{}", nix::unistd::getuid(), nix::unistd::getgid());
-        Ok(Box::new(DockerLauncher { docker, image: self.image.clone(), user, options }))
+        if self.models.starts_with("torchvision") && triton::is_nvidias(&self.image) {
+            return Err(LaunchError::Image {
+                image: self.image.clone(),
+                reason: "NVIDIA's images of Triton hold no PyTorch for --models torchvision".to_owned(),
+                fix: "build one that does with `docker build -t igniter-triton docker/`, and give it with --image \
+                      igniter-triton"
+                    .to_owned(),
+            });
+        }
+        options.release = Release::of_image(&self.image);
+        self.check_release(options.release, devices)?;
+        let rootless_podman = triton::is_rootless_podman(&docker);
+        Ok(Box::new(DockerLauncher {
+            docker,
+            image: self.image.clone(),
+            user,
+            rootless_podman,
+            options,
+        }))
+    }
+
+    /// Refuses a release that cannot run on one of the GPUs.
+    fn check_release(
+        &self,
+        release: Option<Release>,
+        devices: &[Device],
+    ) -> Result<(), LaunchError> {
+        let Some(release) = release else { return Ok(()) };
+        for facts in devices.iter().filter_map(|device| device.facts.as_ref()) {
+            if let Some((reason, fix)) =
+                facts.compute_capability.as_deref().and_then(|c| release.unfit(c))
+            {
+                return Err(LaunchError::Image {
+                    image: format!("Triton {release}"),
+                    reason: format!("{}: {reason}", facts.name),
+                    fix,
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What local and containerised servers have in common: options, files, flags and variables.
 
-use super::{Device, ServerSpec, mps, share};
+use super::{Device, Release, ServerSpec, Sharing, mps, share};
 use crate::guard::GuardOrder;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +11,10 @@ use std::time::Duration;
 pub struct ServerOptions {
     /// The devices that stand for the plan's GPUs, by the number in [`ServerSpec::device`].
     pub devices: Vec<Device>,
-    /// Whether shares are applied by MPS.
-    pub mps: bool,
+    /// How the SMs of a GPU are shared.
+    pub sharing: Sharing,
+    /// Which release of Triton the servers are, where that is known; else the newest is assumed.
+    pub release: Option<Release>,
     /// The first port; each server takes the next. `None`: free ports.
     pub first_port: Option<u16>,
     /// How long a server may take to become ready.
@@ -43,6 +45,8 @@ pub(super) struct Place<'a> {
     pub(super) shared_memory: String,
     /// What a client of the GPU's MPS daemon needs; empty without MPS.
     pub(super) mps: BTreeMap<String, String>,
+    /// The SMs of its partition; `None` without one.
+    pub(super) sms: Option<u32>,
 }
 
 impl Place<'_> {
@@ -64,36 +68,56 @@ impl Place<'_> {
 
     /// The flags of the server, in every way of running it.
     pub(super) fn flags(&self, options: &ServerOptions) -> Vec<String> {
-        let mut flags = vec![
-            format!("--model-repository={}", self.repository().display()),
-            "--http-address=127.0.0.1".to_owned(),
+        let release = options.release.unwrap_or_default();
+        let mut flags = vec![format!("--model-repository={}", self.repository().display())];
+        if release >= Release::HTTP_ADDRESS {
+            flags.push("--http-address=127.0.0.1".to_owned());
+        }
+        flags.extend([
             format!("--http-port={}", self.port),
             "--allow-grpc=false".to_owned(),
             "--allow-metrics=false".to_owned(),
             format!("--exit-timeout-secs={}", options.exit_limit.as_secs()),
-            "--disable-auto-complete-config".to_owned(),
+        ]);
+        // Before, a server completes nothing unless it is asked to.
+        if release >= Release::AUTO_COMPLETE && !self.spec.completes() {
+            flags.push("--disable-auto-complete-config".to_owned());
+        } else if release < Release::AUTO_COMPLETE && self.spec.completes() {
+            flags.push("--strict-model-config=false".to_owned());
+        }
+        flags.extend([
             format!(
                 "--backend-config=python,shm-default-byte-size={}",
                 self.spec.shared_memory_bytes()
             ),
             format!("--backend-config=python,shm-region-prefix-name={}", self.shared_memory),
             "--backend-config=python,stub-timeout-seconds=120".to_owned(),
-        ];
+        ]);
         if self.spec.device.is_some() {
             // Many servers share a GPU's memory.
             flags.push("--cuda-memory-pool-byte-size=0:0".to_owned());
         }
         if options.traces {
-            let trace = format!("triton,file={}", self.trace().display());
-            for setting in [&trace, "triton,log-frequency=0", "level=TIMESTAMPS", "rate=1"] {
-                flags.extend(["--trace-config".to_owned(), setting.to_owned()]);
+            let file = self.trace().display().to_string();
+            if release >= Release::TRACE_CONFIG {
+                let trace = format!("triton,file={file}");
+                for setting in [&trace, "triton,log-frequency=0", "level=TIMESTAMPS", "rate=1"] {
+                    flags.extend(["--trace-config".to_owned(), setting.to_owned()]);
+                }
+            } else {
+                let level = if release >= Release::TRACE_LEVELS { "TIMESTAMPS" } else { "MAX" };
+                flags.extend([
+                    format!("--trace-file={file}"),
+                    format!("--trace-level={level}"),
+                    "--trace-rate=1".to_owned(),
+                ]);
             }
         }
         flags
     }
 
     /// The variables of the server, in every way of running it.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    pub(super) fn environment(&self, options: &ServerOptions) -> BTreeMap<String, String> {
         let mut environment = self.mps.clone();
         let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
         set("IGNITER_INSTANCES", self.instances().display().to_string());
@@ -102,7 +126,7 @@ impl Place<'_> {
         if self.spec.device.is_some() {
             set("IGNITER_CUDA", "1".to_owned());
         }
-        if !self.mps.is_empty() {
+        if !self.mps.is_empty() && options.sharing == Sharing::Percentage {
             set(mps::SHARE, share::percentage(self.spec.sm.get()));
         }
         environment
@@ -111,7 +135,7 @@ impl Place<'_> {
 
 impl ServerOptions {
     pub(super) fn device(&self, device: u32) -> Option<&Device> {
-        self.devices.iter().find(|known| known.index == device)
+        self.devices.iter().find(|known| known.number == device)
     }
 }
 

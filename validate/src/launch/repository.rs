@@ -1,6 +1,6 @@
 //! Model repositories: one folder for each server, made from its specification.
 
-use super::{LaunchError, ModelSource, ServerSpec, TensorSpec, pbtxt};
+use super::{LaunchError, ModelSource, ServerSpec, TensorSpec, pbtxt, ready};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -31,11 +31,11 @@ const NETWORKS: [Network; 4] = [
     Network { name: "ssd", side: 300, outputs: 8732 * 85 },
 ];
 
-/// Writes the repository of a server to `folder`.
+/// Writes the repository of a server to `folder`; returns what was changed of a ready model, in words.
 ///
 /// # Errors
 /// When a file cannot be written, a ready model not be read, or the source has no such model.
-pub(super) fn write(spec: &ServerSpec, folder: &Path) -> Result<(), LaunchError> {
+pub(super) fn write(spec: &ServerSpec, folder: &Path) -> Result<Vec<String>, LaunchError> {
     let name = served_as(spec);
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         || name.starts_with('.')
@@ -106,7 +106,7 @@ fn fp32(name: &str, dims: Vec<i64>) -> TensorSpec {
     TensorSpec { name: name.to_owned(), datatype: "FP32".to_owned(), dims }
 }
 
-fn python_model(folder: &Path, config: &str, code: &str) -> Result<(), LaunchError> {
+fn python_model(folder: &Path, config: &str, code: &str) -> Result<Vec<String>, LaunchError> {
     let version = folder.join("1");
     let files = [
         (folder.join("config.pbtxt"), config),
@@ -117,32 +117,65 @@ fn python_model(folder: &Path, config: &str, code: &str) -> Result<(), LaunchErr
     for (path, text) in files {
         fs::write(&path, text).map_err(LaunchError::file(&path))?;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<(), LaunchError> {
-    copy_folder(from, to)?;
+/// Copies a ready model, with a configuration that serves the plan; returns what was changed of it, in words.
+fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<Vec<String>, LaunchError> {
+    let refused =
+        |reason: String, fix: String| LaunchError::Model { model: spec.model.clone(), reason, fix };
+    if !from.is_dir() {
+        let parent = from.parent().unwrap_or(from);
+        let mut there: Vec<String> = fs::read_dir(parent)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        there.sort();
+        return Err(refused(
+            format!("there is no folder {}", from.display()),
+            format!(
+                "--models names the folder that holds one folder for each model; it holds {}",
+                there.join(", ")
+            ),
+        ));
+    }
     let config = from.join("config.pbtxt");
-    let text = fs::read_to_string(&config).map_err(LaunchError::file(&config))?;
-    let patched = pbtxt::patched(&text, spec).map_err(|reason| LaunchError::Model {
-        model: spec.model.clone(),
-        reason: format!("{}: {reason}", config.display()),
-        fix: "make it a configuration that Triton accepts".to_owned(),
-    })?;
+    let adapted = if spec.completes() {
+        ready::completed_by_server(spec)
+    } else {
+        let text = fs::read_to_string(&config).map_err(LaunchError::file(&config))?;
+        ready::adapted(&text, spec).map_err(|refusal| {
+            refused(format!("{}: {}", config.display(), refusal.reason), refusal.fix)
+        })?
+    };
+    copy_folder(from, to, 0)?;
     let path = to.join("config.pbtxt");
     // The copy may be a link to the original: the name is taken anew.
     let _ = fs::remove_file(&path);
-    fs::write(&path, patched).map_err(LaunchError::file(&path))
+    fs::write(&path, adapted.text).map_err(LaunchError::file(&path))?;
+    Ok(adapted.changes)
 }
 
-/// Copies a folder; large files become links where that is possible.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), LaunchError> {
+/// Folders in folders; more means that a link leads back to where it is.
+const DEEPEST: usize = 32;
+
+/// Copies a folder, and what links in it point to; large files become links where that is possible.
+fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<(), LaunchError> {
+    if depth > DEEPEST {
+        let source = io::Error::other("folders in it are nested without end: a link leads back");
+        return Err(LaunchError::File { path: from.to_owned(), source });
+    }
     fs::create_dir_all(to).map_err(LaunchError::file(to))?;
     for entry in fs::read_dir(from).map_err(LaunchError::file(from))? {
         let entry = entry.map_err(LaunchError::file(from))?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let target = to.join(entry.file_name());
+        // A relative link would point elsewhere from its copy.
+        let source = fs::canonicalize(entry.path()).map_err(LaunchError::file(&entry.path()))?;
         if source.is_dir() {
-            copy_folder(&source, &target)?;
+            copy_folder(&source, &target, depth + 1)?;
         } else {
             fs::hard_link(&source, &target)
                 .or_else(|_| fs::copy(&source, &target).map(drop))

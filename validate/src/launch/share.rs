@@ -78,7 +78,53 @@ pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
     paths.iter().map(read).collect()
 }
 
-/// Checks that every instance has reported that it sees a GPU, and its share of it where `total` SMs are shared;
+/// What an instance is to see of a GPU.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Wanted {
+    /// The share, in percent.
+    pub(super) pct: f64,
+    /// The same in SMs.
+    pub(super) sms: f64,
+    /// How many SMs may be missing, or too many.
+    pub(super) tolerance: f64,
+    /// The SMs of the whole.
+    pub(super) total: u32,
+}
+
+/// MPS allots pairs of SMs (TPCs) on all GPUs so far.
+const PAIR: f64 = 2.0;
+
+impl Wanted {
+    /// A percentage of a GPU's SMs, which MPS rounds down: by less than one allocation unit of the plan, which is no
+    /// less than a pair of SMs.
+    pub(super) fn percentage(pct: f64, unit_pct: f64, total: u32) -> Self {
+        let of = |pct: f64| pct.min(100.0) / 100.0 * f64::from(total);
+        Self { pct, sms: of(pct), tolerance: of(unit_pct).max(PAIR), total }
+    }
+
+    /// Compares what an instance sees with it.
+    ///
+    /// # Errors
+    /// Words for what is wrong.
+    pub(super) fn check(&self, seen: u32) -> Result<(), String> {
+        let seen_f = f64::from(seen);
+        let asked = format!("{} % of {} SMs are {:.1}", percentage(self.pct), self.total, self.sms);
+        // Rounded down, except that something is always granted.
+        if seen_f > self.sms.max(PAIR) + 0.5 {
+            return Err(format!("{asked}, but it sees {seen}"));
+        }
+        if seen_f < self.sms - self.tolerance - 0.01 {
+            return Err(format!(
+                "{asked}, but it sees only {seen}: more than one allocation unit ({:.1} SMs) is missing, so another \
+                 limit is in force, or the GPU allots larger steps (`validate facts` measures them)",
+                self.tolerance
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Checks that every instance has reported that it sees a GPU, and what it is to see of it where that is shared;
 /// returns the least number of SMs.
 ///
 /// # Errors
@@ -86,8 +132,7 @@ pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
 pub(super) fn check_all(
     reports: &[InstanceReport],
     instances: u32,
-    sm_pct: f64,
-    total: Option<u32>,
+    wanted: Option<Wanted>,
 ) -> Result<Option<u32>, String> {
     if reports.len() != instances as usize {
         return Err(format!(
@@ -101,9 +146,8 @@ pub(super) fn check_all(
             return Err(format!("{} sees no GPU: {}", report.instance, report.error()));
         };
         least = Some(least.map_or(seen, |least: u32| least.min(seen)));
-        if let Some(total) = total {
-            check(sm_pct, total, seen)
-                .map_err(|reason| format!("{}: {reason}", report.instance))?;
+        if let Some(wanted) = wanted {
+            wanted.check(seen).map_err(|reason| format!("{}: {reason}", report.instance))?;
         }
     }
     Ok(least)
@@ -119,32 +163,6 @@ pub(super) fn percentage(sm_pct: f64) -> String {
     let rounded =
         if (exact - sm_pct).abs() < 1e-9 { exact } else { (sm_pct * 1000.0).ceil() / 1000.0 };
     format!("{}", rounded.min(100.0))
-}
-
-/// Allocation may be in steps of up to so many SMs (2 on Volta, up to 8 are thinkable on later GPUs).
-const LARGEST_STEP: f64 = 8.0;
-
-/// Checks what an instance sees against its share of a GPU with `total` SMs.
-///
-/// # Errors
-/// Words for what is wrong.
-pub(super) fn check(sm_pct: f64, total: u32, seen: u32) -> Result<(), String> {
-    let asked = sm_pct.min(100.0) / 100.0 * f64::from(total);
-    let seen_f = f64::from(seen);
-    // Rounded down, except that something is always granted.
-    if seen_f > asked.max(LARGEST_STEP) + 0.5 {
-        return Err(format!(
-            "{} % of {total} SMs are {asked:.1}, but it sees {seen}",
-            percentage(sm_pct)
-        ));
-    }
-    if seen_f < asked - LARGEST_STEP {
-        return Err(format!(
-            "{} % of {total} SMs are {asked:.1}, but it sees only {seen}: another limit is in force",
-            percentage(sm_pct)
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -177,14 +195,25 @@ mod tests {
 
     #[test]
     fn a_share_that_is_not_applied_is_seen() {
+        let check = |pct, unit, total, seen| Wanted::percentage(pct, unit, total).check(seen);
+        let pair = 100.0 / 66.0;
         // 25 % of 132 SMs are 33.
-        assert!(check(25.0, 132, 32).is_ok());
-        assert!(check(25.0, 132, 33).is_ok());
-        assert!(check(25.0, 132, 132).unwrap_err().contains("are 33.0, but it sees 132"));
-        assert!(check(50.0, 132, 13).unwrap_err().contains("another limit"));
-        assert!(check(100.0, 132, 132).is_ok());
+        assert_eq!(check(25.0, pair, 132, 32), Ok(()));
+        assert_eq!(check(25.0, pair, 132, 33), Ok(()));
+        assert!(check(25.0, pair, 132, 132).unwrap_err().contains("are 33.0, but it sees 132"));
+        // One unit of two SMs may be lost to rounding, two may not.
+        assert_eq!(check(50.0, pair, 132, 64), Ok(()));
+        assert!(check(50.0, pair, 132, 62).unwrap_err().contains("more than one allocation unit"));
+        assert!(check(50.0, pair, 132, 13).unwrap_err().contains("another limit"));
+        assert_eq!(check(100.0, pair, 132, 132), Ok(()));
         // Something is granted even for a share below one step.
-        assert!(check(1.0, 132, 2).is_ok());
+        assert_eq!(check(1.0, pair, 132, 2), Ok(()));
+        // A GPU that allots eight at a time, by a profile that says so.
+        assert_eq!(check(50.0, 6.25, 132, 64), Ok(()));
+        assert!(check(50.0, pair, 132, 56).is_err());
+        let partition = Wanted { pct: 20.0, sms: 24.0, tolerance: 0.0, total: 24 };
+        assert_eq!(partition.check(24), Ok(()));
+        assert!(partition.check(22).is_err() && partition.check(132).is_err());
     }
 
     #[test]
@@ -194,18 +223,19 @@ mod tests {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let report =
             r#"{"instance": "a_0_0", "pid": 1, "sm_attribute": 32, "graphs": "not recorded: no"}"#;
+        let of = |pct| Some(Wanted::percentage(pct, 1.5, 132));
         write("a_0_0-1.json", report);
         write("stages", "[]");
         let reports = read_reports(folder.path()).unwrap();
         assert_eq!(reports[0].without_graphs(), Some("not recorded: no"));
         assert_eq!(reports[0].software(), "graphs not recorded: no");
-        assert_eq!(check_all(&reports, 1, 25.0, Some(132)), Ok(Some(32)));
-        assert_eq!(check_all(&reports, 1, 1.0, None), Ok(Some(32)));
-        assert!(check_all(&reports, 1, 50.0, Some(132)).unwrap_err().starts_with("a_0_0: 50 %"));
-        assert!(check_all(&reports, 2, 25.0, Some(132)).unwrap_err().starts_with("1 of 2"));
-        assert!(check_all(&[], 1, 25.0, None).is_err());
+        assert_eq!(check_all(&reports, 1, of(25.0)), Ok(Some(32)));
+        assert_eq!(check_all(&reports, 1, None), Ok(Some(32)));
+        assert!(check_all(&reports, 1, of(50.0)).unwrap_err().starts_with("a_0_0: 50 %"));
+        assert!(check_all(&reports, 2, of(25.0)).unwrap_err().starts_with("1 of 2"));
+        assert!(check_all(&[], 1, None).is_err());
         write("a_0_1-2.json", r#"{"instance": "a_0_1", "error": "no libcuda"}"#);
-        let error = check_all(&read_reports(folder.path()).unwrap(), 2, 25.0, None).unwrap_err();
+        let error = check_all(&read_reports(folder.path()).unwrap(), 2, None).unwrap_err();
         assert_eq!(error, "a_0_1 sees no GPU: no libcuda");
         write("a_0_1-2.json", "{");
         assert!(read_reports(folder.path()).unwrap_err().contains("a_0_1-2.json"));

@@ -1,5 +1,7 @@
 //! What a launcher is to start.
 
+use super::prototext::Message;
+use crate::gpu::GpuFacts;
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::sim::BatchingSpec;
 use igniter::units::{BatchSize, SmPercent};
@@ -26,15 +28,19 @@ pub enum ModelSource {
     Ready(PathBuf),
 }
 
-/// A GPU of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A GPU of this machine, or a MIG slice of one.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Device {
-    /// The number of the device, as in [`ServerSpec::device`].
+    /// The number of the device, as in [`ServerSpec::device`]: its place among those that are used.
+    pub number: u32,
+    /// NVML's index of the GPU, by which it is sampled.
     pub index: u32,
-    /// Its UUID, as in `GPU-…`.
+    /// Its UUID, as in `GPU-…` or `MIG-…`.
     pub uuid: String,
     /// How many SMs it has, where that is known.
     pub sms: Option<u32>,
+    /// What the driver says of it.
+    pub facts: Option<Box<GpuFacts>>,
 }
 
 /// One server: a placement of the plan, or the standby of one.
@@ -42,7 +48,7 @@ pub struct Device {
 pub struct ServerSpec {
     /// The plan's GPU, from 0.
     pub gpu: usize,
-    /// The CUDA device that stands for it; `None`: no GPU is used.
+    /// The [`Device`] that stands for it; `None`: no GPU is used.
     pub device: Option<u32>,
     /// Whom it serves.
     pub workload: WorkloadName,
@@ -52,6 +58,8 @@ pub struct ServerSpec {
     pub batch: BatchSize,
     /// Its share of the SMs.
     pub sm: SmPercent,
+    /// The smallest share that differs from it: the plan's allocation unit.
+    pub unit: SmPercent,
     /// How it forms batches.
     pub batching: BatchingSpec,
     /// Where its model comes from.
@@ -67,6 +75,16 @@ impl ServerSpec {
     #[must_use]
     pub fn max_batch(&self) -> BatchSize {
         self.batching.max_batch.unwrap_or(self.batch)
+    }
+
+    /// Whether the server is to complete the model's configuration itself: a ready model that brings none, or one
+    /// without its tensors.
+    pub(super) fn completes(&self) -> bool {
+        let ModelSource::Ready(folder) = &self.source else { return false };
+        let Ok(text) = std::fs::read_to_string(folder.join("config.pbtxt")) else { return true };
+        // Text that is none is for others to say.
+        Message::read(&text)
+            .is_ok_and(|config| config.get("input").is_none() || config.get("output").is_none())
     }
 
     /// How much shared memory the Python backend is to take for an instance at its start: enough for two of the

@@ -1,11 +1,11 @@
 //! The servers of a plan, as users say what they serve.
 
-use super::{Device, LaunchArgs, LaunchError, ModelSource, ServerSpec};
+use super::{Device, LaunchArgs, LaunchError, ModelSource, ServerSpec, Sharing};
 use igniter::domain::Plan;
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
 use igniter::run::Study;
-use igniter::units::BatchSize;
+use igniter::units::{BatchSize, SmUnits};
 use std::path::PathBuf;
 
 impl LaunchArgs {
@@ -45,19 +45,52 @@ impl LaunchArgs {
                 fix: "choose a smaller scenario, or a machine with more GPUs".to_owned(),
             });
         }
+        self.check_modes(plan, devices)?;
         let emulated = self.emulated()?;
         let predictor = emulated.as_ref().map_or_else(|| study.simulated(), |e| e.as_ref());
         let mut specs = plan_specs(study, plan, predictor)?;
         for spec in &mut specs {
-            spec.device = devices.get(spec.gpu).map(|device| device.index);
+            spec.device = devices.get(spec.gpu).map(|device| device.number);
             spec.source = match self.models.as_str() {
                 "emulated" => continue,
                 "torchvision" => ModelSource::Torchvision { half: false },
                 "torchvision-fp16" => ModelSource::Torchvision { half: true },
-                folder => ModelSource::Ready(PathBuf::from(folder).join(spec.model.as_str())),
+                folder => {
+                    // The artifact's folders have names of its plans: alexnet_dynamic.
+                    let own = PathBuf::from(folder).join(spec.model.as_str());
+                    let dynamic = PathBuf::from(folder).join(format!("{}_dynamic", spec.model));
+                    let plain = spec.model.as_str().strip_suffix("_dynamic");
+                    let plain = plain.map(|plain| PathBuf::from(folder).join(plain));
+                    let found = [Some(own.clone()), Some(dynamic), plain];
+                    let found = found.into_iter().flatten().find(|path| path.is_dir());
+                    ModelSource::Ready(found.unwrap_or(own))
+                }
             };
         }
         Ok(specs)
+    }
+}
+
+impl LaunchArgs {
+    /// In compute mode `EXCLUSIVE_PROCESS` a GPU takes one process; with MPS that is MPS's own server.
+    fn check_modes(&self, plan: &Plan, devices: &[Device]) -> Result<(), LaunchError> {
+        if self.mps.sharing() != Sharing::Off {
+            return Ok(());
+        }
+        for (gpu, device) in plan.gpus.iter().zip(devices) {
+            let mode = device.facts.as_ref().and_then(|facts| facts.compute_mode.as_deref());
+            if mode == Some("ExclusiveProcess") && gpu.placements.len() > 1 {
+                return Err(LaunchError::Gpu {
+                    reason: format!(
+                        "{} has compute mode EXCLUSIVE_PROCESS: without MPS only one of its {} servers could use it",
+                        device.uuid,
+                        gpu.placements.len()
+                    ),
+                    fix: "leave --mps off out, or as root: nvidia-smi -c DEFAULT".to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -114,6 +147,7 @@ pub fn plan_specs(
                 model: placement.model.clone(),
                 batch: placement.batch,
                 sm: members[position].sm,
+                unit: SmUnits::new(1).to_percent(study.kind().units).expect("a kind has units"),
                 source: ModelSource::Emulated {
                     times_ms: batch_times(predictor, &members, position, largest),
                     input_dims: EMULATED_INPUT.to_vec(),

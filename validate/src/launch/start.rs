@@ -3,18 +3,20 @@
 use super::deployment::tail;
 use super::describe::describe;
 use super::inquiry;
-use super::mps::MpsDaemon;
+use super::mps::{self, MpsDaemon, Sharing};
+use super::partitions::{Partition, chunks};
 use super::process::{Place, ServerOptions, ServerProcess, plain};
 use super::share::{self, InstanceReport, read_reports};
 use super::{Deployment, Endpoint, LaunchError, ModelSource, ServerSpec, repository};
 use crate::guard::{Guarded, shared_memory_prefix};
 use crate::life;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a server gets another port because somebody else took its own in between.
@@ -31,7 +33,8 @@ pub(super) fn launch_all(
     // From here on, whatever fails drops the deployment, which ends what runs already.
     let mut deployment = Deployment::default();
     let mut clients: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
-    if options.mps {
+    let mut partitions: BTreeMap<usize, Partition> = BTreeMap::new();
+    if options.sharing != Sharing::Off {
         for device in specs.iter().filter_map(|spec| spec.device) {
             if clients.contains_key(&device) {
                 continue;
@@ -39,15 +42,20 @@ pub(super) fn launch_all(
             let visible =
                 options.device(device).map_or_else(|| device.to_string(), |d| d.uuid.clone());
             let folder = dir.join(format!("gpu{device}"));
-            let daemon = MpsDaemon::start(&options.guard, &visible, &folder, &options.scratch)?;
+            let sharing = options.sharing;
+            let daemon =
+                MpsDaemon::start(&options.guard, &visible, &folder, &options.scratch, sharing)?;
             clients.insert(device, daemon.environment().clone());
+            if sharing == Sharing::Static {
+                partition(&daemon, &visible, device, specs, &mut partitions)?;
+            }
             deployment.add_daemon(daemon);
         }
     }
     // As many load at the same time as there are cores; under MPS the first alone, for it makes the daemon start
     // the GPU's MPS server.
     let together = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let alone = usize::from(options.mps).min(specs.len());
+    let alone = usize::from(options.sharing != Sharing::Off).min(specs.len());
     let waves = specs[..alone].chunks(1).chain(specs[alone..].chunks(together));
     let mut position = 0;
     for wave in waves {
@@ -56,6 +64,10 @@ pub(super) fn launch_all(
             let mps =
                 spec.device.and_then(|device| clients.get(&device)).cloned().unwrap_or_default();
             let mut place = place_of(spec, position, &dir, mps)?;
+            if let Some(own) = partitions.get(&position) {
+                place.mps.insert(mps::PARTITION.to_owned(), own.id.clone());
+                place.sms = Some(own.sms);
+            }
             let server = begin(process, &mut place, position)?;
             loading.push((place, server, position));
             position += 1;
@@ -68,6 +80,29 @@ pub(super) fn launch_all(
         deployment.check()?;
     }
     Ok(deployment)
+}
+
+/// Makes the partitions of all servers of one GPU, before any is its client.
+fn partition(
+    daemon: &MpsDaemon,
+    uuid: &str,
+    device: u32,
+    specs: &[ServerSpec],
+    partitions: &mut BTreeMap<usize, Partition>,
+) -> Result<(), LaunchError> {
+    let all = daemon.table()?.chunks();
+    for (position, spec) in specs.iter().enumerate().filter(|(_, spec)| spec.device == Some(device))
+    {
+        let count = chunks(spec.sm.get(), all).map_err(|reason| LaunchError::Mps {
+            reason: format!("{}: {reason}", spec.workload),
+            fix: format!(
+                "plan with a profile of this GPU whose allocation units are its {all} chunks (`validate facts \
+                 --static` makes the start of one), or use --mps percentage"
+            ),
+        })?;
+        partitions.insert(position, daemon.add_partition(uuid, count)?);
+    }
+    Ok(())
 }
 
 /// Where the files of a server are, with its repository.
@@ -85,11 +120,22 @@ fn place_of<'a>(
         port: 0,
         shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
         mps,
+        sms: None,
     };
     let instances = place.instances();
     fs::create_dir_all(&instances).map_err(LaunchError::file(&instances))?;
-    repository::write(spec, &place.repository())?;
+    for change in repository::write(spec, &place.repository())? {
+        say_once(format!("model {}: {change}", spec.model));
+    }
     Ok(place)
+}
+
+/// Says something on stderr, the first time.
+fn say_once(text: String) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+        eprintln!("validate: {text}");
+    }
 }
 
 /// Starts one server, which then loads its model.
@@ -258,10 +304,22 @@ fn seen_sm(
         return Ok(None);
     }
     let total = options.device(device).and_then(|device| device.sms);
-    let total = total.filter(|_| !place.mps.is_empty());
     let (spec, instances) = (place.spec, place.spec.batching.instances);
-    share::check_all(reports, instances, spec.sm.get(), total)
-        .map_err(|reason| not_in_force(spec, reason))
+    let wanted = match (place.sms, total) {
+        _ if place.mps.is_empty() => None,
+        // A partition has exactly its SMs.
+        (Some(sms), _) => Some(share::Wanted {
+            pct: spec.sm.get(),
+            sms: f64::from(sms),
+            tolerance: 0.0,
+            total: sms,
+        }),
+        (None, Some(total)) => {
+            Some(share::Wanted::percentage(spec.sm.get(), spec.unit.get(), total))
+        }
+        (None, None) => None,
+    };
+    share::check_all(reports, instances, wanted).map_err(|reason| not_in_force(spec, reason))
 }
 
 fn not_in_force(spec: &ServerSpec, reason: String) -> LaunchError {

@@ -1,7 +1,7 @@
 //! What a server and its client add to the execution times of a model.
 
 use super::{Measured, ServedBatch, batches};
-use igniter::stats::mean;
+use igniter::stats::{mean, percentile};
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct Batcher {
     pub delay: Nanoseconds,
     /// Model instances of each server.
     pub instances: u32,
+    /// Whether it has a queue policy. Then Triton rests at times before it forms a batch (up to 500 ms), which is its
+    /// scheduler's and not the host's: only the shorter pauses are of the host.
+    pub policy: bool,
 }
 
 impl Batcher {
@@ -64,7 +67,14 @@ impl HostOverhead {
         // The time from the end of a batch to the start of one that waited for it.
         let waited = batches.windows(2).filter(|pair| batcher.waited_for(&pair[1], &pair[0], rows));
         let gaps = waited.map(|pair| pair[1].start_ns.saturating_sub(pair[0].end_ns) as f64 / 1e6);
-        let gap = trimmed_mean(gaps.collect()).unwrap_or(0.0);
+        let mut gaps: Vec<f64> = gaps.collect();
+        let gap = if batcher.policy {
+            gaps.sort_by(f64::total_cmp);
+            percentile(&gaps, 0.25)
+        } else {
+            trimmed_mean(gaps)
+        };
+        let gap = gap.unwrap_or(0.0);
         let excess: Vec<(f64, f64)> = batches
             .iter()
             .filter_map(|batch| {
@@ -175,7 +185,28 @@ mod tests {
     /// Servers with batches of two.
     fn batcher(delay_ms: u64, instances: u32) -> Batcher {
         let delay = Nanoseconds::new(delay_ms * 1_000_000);
-        Batcher { largest: vec![2, 2], delay, instances }
+        Batcher { largest: vec![2, 2], delay, instances, policy: false }
+    }
+
+    #[test]
+    fn rests_of_a_queue_policy_are_not_the_hosts() {
+        // Requests that wait for the batch before; the next begins 1 ms after it, or after a rest of 300 ms.
+        let mut rows = Vec::new();
+        let mut at = 1;
+        for (i, rest) in [1, 300, 1, 1, 300, 1, 300, 1].into_iter().enumerate() {
+            rows.push(row(u32::try_from(i).unwrap(), [at.max(2) - 1, at, at + 10]));
+            at += 10 + rest;
+        }
+        // Each is queued while the one before executes.
+        for i in 1..rows.len() {
+            rows[i].queued_ns = rows[i - 1].end_ns.map(|end| end - 1_000_000);
+        }
+        let gap = |policy| {
+            let batcher = Batcher { policy, ..batcher(0, 1) };
+            HostOverhead::calibrate(&rows, &[], &batcher).unwrap().per_batch_ms
+        };
+        assert!((gap(true) - 1.0).abs() < 1e-9, "{}", gap(true));
+        assert!(gap(false) > 50.0);
     }
 
     #[test]

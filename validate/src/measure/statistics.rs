@@ -87,6 +87,13 @@ impl ServerStatistics {
         self
     }
 
+    /// The mean over requests of some stages (queue, compute input, infer, output), in ms.
+    #[must_use]
+    pub fn per_request_ms(&self, stages: std::ops::Range<usize>) -> Option<f64> {
+        let ns: u64 = self.stage_ns.get(stages)?.iter().sum();
+        (self.success > 0).then(|| ns as f64 / 1e6 / self.success as f64)
+    }
+
     /// The mean compute input, infer and output of batches of one size, in ms, and how many there were.
     #[must_use]
     pub fn of_size(&self, size: u32) -> Option<([f64; 3], u64)> {

@@ -29,6 +29,43 @@ pub enum Warning {
         /// What is tolerated, in percent.
         limit_pct: f64,
     },
+    /// The client opened as many connections as it may, and requests had to wait for one.
+    ConnectionLimit {
+        /// Whose.
+        workload: WorkloadName,
+        /// How many it may open to the servers of one workload.
+        limit: u32,
+        /// How late requests were sent because of that and all else, at the 99th percentile, in ms.
+        p99_ms: f64,
+    },
+    /// The program was ended before it had finished the run.
+    Unfinished,
+    /// A server's times of requests are lost.
+    TraceLost {
+        /// Whose.
+        workload: WorkloadName,
+        /// Why.
+        reason: String,
+    },
+    /// What the GPUs said meanwhile is lost.
+    SamplesLost {
+        /// Why.
+        reason: String,
+    },
+    /// Something that was started did not end.
+    LeftBehind {
+        /// What.
+        what: String,
+    },
+    /// The performance model is of another kind of GPU than the one that served.
+    OtherGpu {
+        /// Which, in the plan.
+        gpu: usize,
+        /// What it is.
+        found: String,
+        /// What the performance model is of.
+        expected: String,
+    },
     /// No connection was free when a request was due.
     PoolExhausted {
         /// Whose.
@@ -133,6 +170,20 @@ impl Warning {
             Self::BusyMachine { .. } => {
                 "client and servers had to wait for processors, which no arm predicts; end other programs, or use a machine with more cores"
             }
+            Self::ConnectionLimit { .. } => {
+                "this is a limit of the client, not of the machine: raise it with --most-connections (and `ulimit -n`), or lower the load; each request in flight has a connection of its own"
+            }
+            Self::Unfinished => {
+                "the records are those that came until then; requests that were on their way are missing"
+            }
+            Self::TraceLost { .. } => {
+                "batches and stages of this workload are unknown; see the server's log, and whether TMPDIR was full"
+            }
+            Self::SamplesLost { .. } => "power and clocks are unknown; see whether TMPDIR was full",
+            Self::LeftBehind { .. } => "look for it with `ps`, and end it",
+            Self::OtherGpu { .. } => {
+                "predicted and simulated times are of another GPU: measure this one with `validate profile`, and give it with --profile"
+            }
             Self::PoolExhausted { .. } => {
                 "the server fell behind; raise --connections if it should not have"
             }
@@ -180,7 +231,10 @@ impl Warning {
     pub fn is_fatal(&self) -> bool {
         matches!(
             self,
-            Self::EmptyTensors { .. } | Self::Incomplete { .. } | Self::Unanswered { .. }
+            Self::EmptyTensors { .. }
+                | Self::Incomplete { .. }
+                | Self::Unanswered { .. }
+                | Self::Unfinished
         )
     }
 }
@@ -207,6 +261,20 @@ impl fmt::Display for Warning {
                 f,
                 "for {waiting_pct:.0} % of the run some process waited for a processor (tolerated: {limit_pct} %)"
             ),
+            Self::ConnectionLimit { workload, limit, p99_ms } => write!(
+                f,
+                "{workload}: all {limit} connections that the client may open were busy; 1 % of the requests were sent \
+                 {p99_ms:.2} ms late or later"
+            ),
+            Self::Unfinished => write!(f, "the program was ended before the run was"),
+            Self::TraceLost { workload, reason } => {
+                write!(f, "{workload}: the server's times of requests are lost: {reason}")
+            }
+            Self::SamplesLost { reason } => write!(f, "what the GPUs said is lost: {reason}"),
+            Self::LeftBehind { what } => write!(f, "did not end: {what}"),
+            Self::OtherGpu { gpu, found, expected } => {
+                write!(f, "GPU {gpu} is {found}, but the performance model is of {expected}")
+            }
             Self::PoolExhausted { workload, times } => {
                 write!(f, "{workload}: {times} requests found no free connection")
             }

@@ -2,7 +2,7 @@
 
 use super::{ProfileRun, RunResult};
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,16 @@ pub enum JournalError {
         line: usize,
         /// What is wrong.
         why: String,
+    },
+    /// Another process adds to it.
+    #[error(
+        "{}: another `validate profile` writes to this folder; fix: choose another one with -o, or wait until it has \
+         ended",
+        .path.display()
+    )]
+    Busy {
+        /// The journal.
+        path: PathBuf,
     },
     /// It holds measurements of something else.
     #[error("{}: {key}: measured with {old}, and now given {new}; fix: give the same as before, or choose another folder", .path.display())]
@@ -49,6 +59,9 @@ pub struct Campaign {
     pub gpu: Option<String>,
     /// Whether shares are applied.
     pub mps: bool,
+    /// How, where it is not by percentages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<String>,
     /// Whether tensors go through shared memory.
     pub shared_memory: bool,
 }
@@ -65,7 +78,7 @@ impl Campaign {
                 ("times of emulated models (--emulate, --from, --predictor)", text(&one.times)),
                 ("allocation units of --from", one.units.to_string()),
                 ("GPU", text(&one.gpu)),
-                ("--mps", on(one.mps)),
+                ("--mps", one.sharing.clone().unwrap_or_else(|| on(one.mps))),
                 ("--shared-memory", on(one.shared_memory)),
             ]
         };
@@ -94,6 +107,8 @@ struct Entry {
 pub struct Journal {
     path: PathBuf,
     entries: Vec<Entry>,
+    /// Locked for as long as this lives; the system lets it go however the process ends.
+    _lock: File,
 }
 
 impl Journal {
@@ -104,6 +119,15 @@ impl Journal {
     /// When the file cannot be read or written, a line is not what it should be, or another campaign wrote it.
     pub fn open(path: &Path, campaign: &Campaign) -> Result<Self, JournalError> {
         let failed = |line, why: String| JournalError::Line { path: path.to_owned(), line, why };
+        let lock = OpenOptions::new().create(true).append(true).open(path);
+        let lock = lock.map_err(|error| failed(1, error.to_string()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::Busy { path: path.to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(1, error.to_string())),
+        }
         let mut text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -119,7 +143,7 @@ impl Journal {
             }
             std::fs::write(path, &text).map_err(|error| failed(1, error.to_string()))?;
         }
-        let mut journal = Self { path: path.to_owned(), entries: Vec::new() };
+        let mut journal = Self { path: path.to_owned(), entries: Vec::new(), _lock: lock };
         let mut lines = text.lines();
         match lines.next() {
             None => {
@@ -199,6 +223,7 @@ mod tests {
             units: 66,
             gpu: Some("GPU-1".to_owned()),
             mps: true,
+            sharing: None,
             shared_memory: true,
         }
     }
@@ -260,10 +285,15 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 5]).unwrap();
         assert_eq!(journal.seconds(), Some((2.0, 5.0)));
+        // While one process adds to it, no other does.
+        let busy = Journal::open(&path, &campaign()).unwrap_err().to_string();
+        assert!(busy.contains("another `validate profile`"), "{busy}");
+        drop(journal);
         let mut journal = Journal::open(&path, &campaign()).unwrap();
         assert_eq!(journal.find(&run("a")), Some(&result));
         assert!(journal.find(&run("b")).is_none());
         journal.add(run("b"), 5.0, result).unwrap();
+        drop(journal);
         assert!(Journal::open(&path, &campaign()).unwrap().find(&run("b")).is_some());
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(Journal::open(&path, &campaign()).is_ok());

@@ -5,6 +5,7 @@ use super::noise::noise_cv;
 use super::plan::{members, study_of};
 use super::stages::Stages;
 use super::{ProfileRun, RunMember};
+use crate::data::Shapes;
 use crate::gpu::{GpuProbe, Nvml, Sampler};
 use crate::guard::Scratch;
 use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times};
@@ -104,6 +105,8 @@ pub struct BenchOptions<'a> {
     pub devices: &'a [Device],
     /// Whether tensors go through shared memory.
     pub shared_memory: bool,
+    /// Sizes of inputs that models leave open.
+    pub shapes: &'a Shapes,
     /// Where the logs of servers that fail are kept, in a folder for each time.
     pub logs: &'a Path,
 }
@@ -148,6 +151,7 @@ impl<'a> Bench<'a> {
         let target = TargetOptions {
             seed: 1,
             shared_memory: options.shared_memory,
+            shapes: (launch.models != "emulated").then(|| options.shapes.clone()),
             ..TargetOptions::default()
         };
         let mut targets = Vec::new();

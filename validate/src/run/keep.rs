@@ -10,6 +10,7 @@ use igniter::plan::plan_json;
 use igniter::results::{OutputDir, OutputError};
 use igniter::run::Study;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// What the servers of one workload recorded, by their numbers.
 pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
@@ -40,13 +41,35 @@ pub fn keep_run(
         serde_json::to_writer_pretty(&mut *file, info)?;
         file.write_all(b"\n")
     })?;
-    dir.write(RunFolder::REQUESTS, |file| {
-        let mut rows = Vec::new();
-        for ((name, workload), traces) in names.iter().zip(&record.workloads).zip(traces) {
-            rows.extend(Measured::all(name, &workload.measured, record.start, traces));
-        }
-        write_requests(&rows, file)
-    })
+    dir.write(RunFolder::REQUESTS, |file| write_requests(&rows(names, record, traces), file))
+}
+
+/// Keeps the records where the output folder cannot take them: in the first of these folders that can.
+#[must_use]
+pub fn keep_elsewhere(
+    folders: &[PathBuf],
+    (names, record, traces): (&[WorkloadName], &Record, &[Traces]),
+    describe: impl Fn(&Path) -> std::io::Result<()>,
+) -> Option<PathBuf> {
+    let keep = |folder: &PathBuf| {
+        let kept = tempfile::Builder::new().prefix("igniter-records-").tempdir_in(folder).ok()?;
+        let file = std::fs::File::create(kept.path().join(RunFolder::REQUESTS)).ok()?;
+        let mut file = std::io::BufWriter::new(file);
+        write_requests(&rows(names, record, traces), &mut file).ok()?;
+        std::io::Write::flush(&mut file).ok()?;
+        // The records are what matters; without the rest they can still be read.
+        let _ = describe(kept.path());
+        Some(kept.keep())
+    };
+    folders.iter().find_map(keep)
+}
+
+fn rows(names: &[WorkloadName], record: &Record, traces: &[Traces]) -> Vec<Measured> {
+    let mut rows = Vec::new();
+    for ((name, workload), traces) in names.iter().zip(&record.workloads).zip(traces) {
+        rows.extend(Measured::all(name, &workload.measured, record.start, traces));
+    }
+    rows
 }
 
 /// A warning for each GPU whose clock was lowered; `numbers` are the plan's GPUs by device.

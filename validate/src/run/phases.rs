@@ -4,7 +4,7 @@ use super::shadow::Watch;
 use super::{Record, Recorded, Target};
 use crate::client::{Answer, Tag};
 use crate::clock;
-use crate::load::{DRAIN_LIMIT, Stream, bursts, open_loop};
+use crate::load::{Stream, bursts, open_loop};
 use crate::measure::NO_ANSWER;
 use anyhow::bail;
 use igniter::units::{Milliseconds, Nanoseconds};
@@ -58,6 +58,10 @@ pub struct LoadOptions<'a> {
     pub stalled: &'a mut dyn FnMut() -> Option<String>,
     /// How long a window is at whose end standbys may take over.
     pub period: Nanoseconds,
+    /// How long answers are waited for after the last request was sent.
+    pub drain: Nanoseconds,
+    /// Given the answers of the measured run as they come: the number of the load, its new answers, and the start.
+    pub keeps: &'a mut dyn FnMut(usize, &[(u8, Answer)], Nanoseconds),
 }
 
 impl std::fmt::Debug for LoadOptions<'_> {
@@ -223,6 +227,9 @@ fn phase(
             for (i, load) in loads.iter().enumerate() {
                 let before = done.answers[i].len();
                 take(&load.target, &mut done.answers[i]);
+                if measured {
+                    (options.keeps)(i, &done.answers[i][before..], start);
+                }
                 for (replica, watch) in watches[i].iter_mut().enumerate() {
                     if measured && load.target.can_switch(replica) {
                         let new = done.answers[i][before..].iter();
@@ -245,7 +252,9 @@ fn phase(
                 let since = *draining_since.get_or_insert_with(clock::now);
                 let answered: usize = done.answers.iter().map(Vec::len).sum();
                 let expected: usize = times.iter().map(|times| times.len()).sum();
-                if answered >= expected || is_drained(since, done.ended_early.is_some()) {
+                if answered >= expected
+                    || is_drained(since, done.ended_early.is_some(), options.drain)
+                {
                     break;
                 }
             }
@@ -255,15 +264,19 @@ fn phase(
         anyhow::Ok(())
     })?;
     // Where the run ended early, the last answers may have come in between.
-    for (load, answers) in loads.iter().zip(&mut done.answers) {
-        take(&load.target, answers);
+    for (i, load) in loads.iter().enumerate() {
+        let before = done.answers[i].len();
+        take(&load.target, &mut done.answers[i]);
+        if measured {
+            (options.keeps)(i, &done.answers[i][before..], start);
+        }
     }
     Ok(done)
 }
 
 /// Whether answers have been waited for long enough since all requests were sent. The run may have to end meanwhile.
-fn is_drained(since: Nanoseconds, ended_early: bool) -> bool {
-    let limit = if ended_early { LEAD } else { DRAIN_LIMIT };
+fn is_drained(since: Nanoseconds, ended_early: bool, drain: Nanoseconds) -> bool {
+    let limit = if ended_early { LEAD } else { drain };
     clock::now() > since + limit
 }
 
@@ -307,6 +320,7 @@ fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::DRAIN_LIMIT;
 
     #[test]
     fn a_request_without_an_answer_is_kept() {
@@ -325,8 +339,8 @@ mod tests {
     #[test]
     fn a_run_that_has_to_end_waits_no_longer_for_its_last_answers() {
         let long_ago = clock::now().saturating_sub(LEAD + LEAD);
-        assert!(!is_drained(long_ago, false));
-        assert!(is_drained(long_ago, true));
-        assert!(!is_drained(clock::now(), true));
+        assert!(!is_drained(long_ago, false, DRAIN_LIMIT));
+        assert!(is_drained(long_ago, true, DRAIN_LIMIT));
+        assert!(!is_drained(clock::now(), true, DRAIN_LIMIT));
     }
 }

@@ -4,7 +4,7 @@ use crate::client::{
     Answer, HttpClient, HttpOptions, InferClient, ModelInfo, RequestTemplate, Server, SharedMemory,
     Tag,
 };
-use crate::data::{Sample, output_bytes, random_sample, read_samples};
+use crate::data::{Sample, Shapes, each_sample, output_bytes, random_sample, read_samples};
 use crate::guard::shared_memory_prefix;
 use crate::launch::{Endpoint, plain};
 use crate::measure::ServerStatistics;
@@ -28,6 +28,8 @@ pub struct TargetOptions {
     pub shared_memory: bool,
     /// The seed of random inputs.
     pub seed: u64,
+    /// Sizes that models leave open; `None`: emulated models, of which each size is as good.
+    pub shapes: Option<Shapes>,
     /// Which of the workload's placements takes which request, by the request's number; beyond the end, and
     /// where there is one alone, the first.
     pub turns: Vec<u8>,
@@ -176,6 +178,12 @@ impl Target {
         self.members().map(|member| member.client.connections()).sum()
     }
 
+    /// The most connections that may be open.
+    #[must_use]
+    pub fn most_connections(&self) -> u32 {
+        self.members().map(|member| member.client.most_connections()).sum()
+    }
+
     /// The first server's name and version.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
@@ -218,7 +226,6 @@ impl Member {
     ) -> anyhow::Result<Self> {
         let server = Server::new(&endpoint.url);
         let model = server.model(&endpoint.served_as)?;
-        let samples = samples(&model, options)?;
         let host = endpoint.url.trim_start_matches("http://").trim_end_matches('/');
         let (memory, templates) = if options.shared_memory {
             let name = format!(
@@ -226,14 +233,21 @@ impl Member {
                 shared_memory_prefix(std::process::id()),
                 plain(endpoint.workload.as_str())
             );
+            let samples = samples(&model, options)?;
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =
                 SharedMemory::register(&server, host, &model, &name, &samples, &outputs)?;
             (Some(memory), templates)
         } else {
-            let template =
-                |s: &Sample| RequestTemplate::inline(host, &model, &s.tensors, &s.shapes);
-            (None, samples.iter().map(template).collect())
+            let mut templates = Vec::new();
+            let mut add = |s: Sample| {
+                templates.push(RequestTemplate::inline(host, &model, &s.tensors, &s.shapes));
+            };
+            match &options.input {
+                Some(file) => each_sample(file, &model, &mut add)?,
+                None => samples(&model, options)?.into_iter().for_each(&mut add),
+            }
+            (None, templates)
         };
         let (sender, answers) = channel();
         let client = HttpClient::open(runtime, &endpoint.url, templates, options.http, sender)?;
@@ -252,6 +266,6 @@ impl Member {
 fn samples(model: &ModelInfo, options: &TargetOptions) -> anyhow::Result<Vec<Sample>> {
     Ok(match &options.input {
         Some(file) => read_samples(file, model)?,
-        None => vec![random_sample(model, options.seed)?],
+        None => vec![random_sample(model, options.seed, options.shapes.as_ref())?],
     })
 }

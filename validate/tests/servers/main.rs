@@ -5,11 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 
 mod breakage;
+mod gpus;
 mod interruption;
 mod midrun;
 mod policy;
 mod profile;
+mod ready;
+mod records;
 mod shares;
+mod standins;
 mod support;
 
 use support::Setting;

@@ -26,15 +26,21 @@ pub(crate) struct Setting {
 impl Setting {
     /// `None`, with a message, where there is no Triton.
     pub(crate) fn new(name: &str) -> Option<Self> {
-        let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
-        if !triton.is_file() {
+        let setting = Self::without_triton(name);
+        if !setting.triton.is_file() {
             eprintln!("skipped: no real Triton server here; scripts/setup_triton.sh installs it");
             return None;
         }
+        Some(setting)
+    }
+
+    /// For what starts no server.
+    pub(crate) fn without_triton(name: &str) -> Self {
+        let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("tmp")).unwrap();
         let mark = format!("IGNITER_TEST_MARK={name}-{}", std::process::id());
-        Some(Self { folder, triton, mark, environment: Vec::new() })
+        Self { folder, triton, mark, environment: Vec::new() }
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -87,6 +93,9 @@ impl Setting {
         // Whoever runs tests in the background of a shell ignores Ctrl-C, and so would the program until it watches
         // for it itself.
         let mut command = Command::new("/usr/bin/env");
+        for name in ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_MPS_PIPE_DIRECTORY"] {
+            command.env_remove(name);
+        }
         command.arg("--default-signal=INT,HUP,TERM").arg(env!("CARGO_BIN_EXE_validate"));
         command.args(arguments);
         command

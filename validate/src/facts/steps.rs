@@ -1,0 +1,56 @@
+//! In which steps MPS grants SMs, from the measured table.
+
+use super::ShareRow;
+
+/// The allocation unit of a GPU under MPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// SMs that are granted together.
+    pub sms: u32,
+    /// How many such units the GPU has.
+    pub units: u32,
+}
+
+/// The unit that the table shows: what all numbers of SMs that were granted are multiples of, the whole GPU apart, which
+/// may have some more. It counts only where it was granted alone: a table that was asked in large steps shows no small ones.
+#[must_use]
+pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<Step> {
+    let granted = |row: &ShareRow| row.touched.or(row.affinity).or(row.attribute);
+    let counts = || rows.iter().filter_map(granted).filter(|&sms| sms > 0 && sms < total);
+    let sms = counts().reduce(common)?;
+    (counts().min() == Some(sms)).then(|| Step { sms, units: (total / sms).max(1) })
+}
+
+/// The greatest common divisor.
+fn common(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(step: u32, total: u32) -> Vec<ShareRow> {
+        let granted = |pct: u32| (pct * total / 100 / step * step).max(step);
+        let row = |pct: u32| ShareRow {
+            sm_pct: f64::from(pct),
+            attribute: Some(if pct == 100 { total } else { granted(pct) }),
+            affinity: None,
+            touched: None,
+        };
+        (1..=100).map(row).collect()
+    }
+
+    #[test]
+    fn the_step_is_that_of_the_table() {
+        assert_eq!(allocation_step(&table(2, 132), 132), Some(Step { sms: 2, units: 66 }));
+        // Eight at a time: 16 units and four SMs that only the whole GPU has.
+        assert_eq!(allocation_step(&table(8, 132), 132), Some(Step { sms: 8, units: 16 }));
+        assert_eq!(allocation_step(&table(1, 80), 80), Some(Step { sms: 1, units: 80 }));
+        // A few percentages are enough if one of them is small.
+        let pairs = table(2, 132);
+        let few: Vec<ShareRow> = [0, 9, 24, 49, 99].map(|i| pairs[i].clone()).into();
+        assert_eq!(allocation_step(&few, 132), Some(Step { sms: 2, units: 66 }));
+        assert_eq!(allocation_step(&pairs[49..], 132), None);
+    }
+}
