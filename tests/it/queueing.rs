@@ -1,5 +1,7 @@
 //! The queueing-aware planner against the engine, and what it says of inputs that it cannot plan for.
 
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
+
 use igniter::domain::{CoLocation, GpuKindName, Placement, Plan, Workload};
 use igniter::plan::{Forecast, PlanOptions, PlanRequest, Strategy, forecast, strategy};
 use igniter::run::{Overrides, PlanOverrides, Study};

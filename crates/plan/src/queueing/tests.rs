@@ -1,5 +1,6 @@
 //! The analysis of one server against formulas that others have found, and against long runs.
 #![allow(clippy::float_cmp, reason = "these numbers are exact")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
 
 use super::recursion::{Extras, Tally, poisson_draw};
 use super::server::{Loading, Server};
