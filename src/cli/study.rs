@@ -119,7 +119,8 @@ fn write(
     curves: &[CurveRow],
     seed: u64,
 ) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(&Document { study, experiments, solo_curves: curves })? + "\n";
+    let json =
+        serde_json::to_string_pretty(&Document { study, experiments, solo_curves: curves })? + "\n";
     dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
     let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
     if !experiments.is_empty() {
@@ -232,8 +233,15 @@ fn notes(study: &Study) -> String {
     text
 }
 
-const CURVE_HEADER: [&str; 7] =
-    ["runs alone for each model", "models", "launch-bound", "n", "mean %", "p95 %", "worst model %"];
+const CURVE_HEADER: [&str; 7] = [
+    "runs alone for each model",
+    "models",
+    "launch-bound",
+    "n",
+    "mean %",
+    "p95 %",
+    "worst model %",
+];
 
 fn curve_rows(curves: &[CurveRow]) -> Vec<Vec<String>> {
     let row = |row: &CurveRow| {
