@@ -209,9 +209,11 @@ pub fn accuracy(
                 two_sided_pct: uncertainty.map(|u| u.two_sided_pct),
             });
             alone_predicted.push(predictor.predict(&[members[index]]).members[0].latency_ms());
-            alone_measured.push(solo.and_then(|table| {
-                table.latency_ms(&measured.model, measured.batch, measured.sm)
-            }));
+            alone_measured.push(
+                solo.and_then(|table| {
+                    table.latency_ms(&measured.model, measured.batch, measured.sm)
+                }),
+            );
             let mut models: Vec<&ModelName> = run.members.iter().map(|m| &m.model).collect();
             models.sort();
             combinations.push(models);

@@ -6,8 +6,8 @@ use super::model_args::{FitArgs, contradicting};
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
-use crate::profile::{self, read_colocated, read_solo_table};
 use crate::predictor::contention::ContentionCoefficients;
+use crate::profile::{self, read_colocated, read_solo_table};
 use anyhow::bail;
 use serde::Serialize;
 use std::path::Path;
@@ -151,7 +151,8 @@ fn described(predictor: &str, report: &FitReport) -> String {
             format!("{:.5}", t.value),
             t.standard_error.map_or_else(String::new, |e| format!("± {e:.5}")),
             t.unit.clone(),
-            if t.origin.is_determined() { "measured" } else { "not measured on this GPU" }.to_owned(),
+            if t.origin.is_determined() { "measured" } else { "not measured on this GPU" }
+                .to_owned(),
         ]
     });
     text += &output::table(&["term", "value", "std. error", "unit", "origin"], terms);

@@ -19,7 +19,8 @@ struct Summary {
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let kind = GpuKindName::new(&args.kind)?;
-    let (what, files, note) = match import_measurements(&args.file, &kind, args.session.as_deref())? {
+    let (what, files, note) = match import_measurements(&args.file, &kind, args.session.as_deref())?
+    {
         Imported::Profile(profile) => (
             "profile",
             profile_files(&profile).into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),

@@ -161,8 +161,10 @@ fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member>
 }
 
 fn described(document: &PredictJson) -> String {
+    // A predictor that says nothing of its errors has no columns for them.
+    let told = document.uncertainty.is_some();
     let rows = document.members.iter().map(|m| {
-        vec![
+        let mut row = vec![
             m.model.to_string(),
             m.batch.to_string(),
             format!("{} %", m.sm_pct),
@@ -171,15 +173,14 @@ fn described(document: &PredictJson) -> String {
             format!("{:.3}", m.gpu_ms),
             format!("{:.3}", m.feedback_ms),
             format!("{:.1}", m.throughput_rps),
-            m.two_sided_pct.map_or_else(|| "–".to_owned(), |v| format!("{v:.1}")),
-            match m.lead {
-                Some(Lead::Launch) => "launching".to_owned(),
-                Some(Lead::Gpu) => "the GPU".to_owned(),
-                None => "–".to_owned(),
-            },
-        ]
+        ];
+        if let (Some(two_sided), Some(lead)) = (m.two_sided_pct, m.lead) {
+            let led_by = if lead == Lead::Launch { "launching" } else { "the GPU" };
+            row.extend([format!("{two_sided:.1}"), led_by.to_owned()]);
+        }
+        row
     });
-    let header = [
+    let mut header = vec![
         "model",
         "batch",
         "SMs",
@@ -188,9 +189,10 @@ fn described(document: &PredictJson) -> String {
         "GPU ms",
         "feedback ms",
         "throughput /s",
-        "± %",
-        "led by",
     ];
+    if told {
+        header.extend(["± %", "led by"]);
+    }
     let mut text = output::table(&header, rows);
     text += &format!(
         "\npower {:.1} W (demand {:.1} W), clock {:.0} MHz",

@@ -9,8 +9,10 @@ use crate::servers::{Assumed, Errors, Servers, compare, read_sections};
 pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let sections = read_sections(&args.offline, &args.online)?;
-    let chosen: Vec<_> =
-        sections.into_iter().filter(|s| args.only.as_ref().is_none_or(|o| s.name.contains(o))).collect();
+    let chosen: Vec<_> = sections
+        .into_iter()
+        .filter(|s| args.only.as_ref().is_none_or(|o| s.name.contains(o)))
+        .collect();
     let assumed = Assumed {
         instance_slowdown: args.instance_slowdown,
         gather_ms: args.gather_ms,
@@ -52,7 +54,8 @@ fn described(found: &Servers) -> String {
     let row = |e: &Errors| {
         let mut row = vec![e.of.clone(), e.n.to_string()];
         row.extend(
-            [e.throughput, e.mean, e.p99].map(|d| format!("{:.1} ({:+.1})", d.mape_pct, d.bias_pct)),
+            [e.throughput, e.mean, e.p99]
+                .map(|d| format!("{:.1} ({:+.1})", d.mape_pct, d.bias_pct)),
         );
         row
     };

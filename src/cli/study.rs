@@ -234,8 +234,15 @@ fn notes(study: &AccuracyStudy) -> String {
     text
 }
 
-const CURVE_HEADER: [&str; 7] =
-    ["runs alone for each model", "models", "launch-bound", "n", "mean %", "p95 %", "worst model %"];
+const CURVE_HEADER: [&str; 7] = [
+    "runs alone for each model",
+    "models",
+    "launch-bound",
+    "n",
+    "mean %",
+    "p95 %",
+    "worst model %",
+];
 
 fn curve_rows(curves: &[CurveRow]) -> Vec<Vec<String>> {
     let row = |row: &CurveRow| {

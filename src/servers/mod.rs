@@ -42,7 +42,12 @@ pub struct Assumed {
 impl Default for Assumed {
     /// Slowdown and gathering fitted together to the published rows of seven image networks on V100 and A100.
     fn default() -> Self {
-        Self { instance_slowdown: 2.1, gather_ms: 0.03, outside_cv: 0.3, triton: "21.12".to_owned() }
+        Self {
+            instance_slowdown: 2.1,
+            gather_ms: 0.03,
+            outside_cv: 0.3,
+            triton: "21.12".to_owned(),
+        }
     }
 }
 
@@ -191,15 +196,12 @@ impl Errors {
 /// The one GPU kind, model and workload of a simulation.
 const NAME: &str = "published";
 
-fn compare_section(
-    section: &Section,
-    assumed: &Assumed,
-) -> Result<Vec<ComparedRow>, ServersError> {
+fn compare_section(section: &Section, assumed: &Assumed) -> Result<Vec<ComparedRow>, ServersError> {
     let unit = |source| ServersError::Unit { section: section.name.clone(), source };
     let profile = profile_of(section, assumed).map_err(unit)?;
     let fitted = fit_predictor("contention", &FitData::of(&profile));
-    let (predictor, file) = fitted
-        .map_err(|source| ServersError::Fit { section: section.name.clone(), source })?;
+    let (predictor, file) =
+        fitted.map_err(|source| ServersError::Fit { section: section.name.clone(), source })?;
     let predictors = KindPredictors {
         source: Arc::new(LoadedPredictor { predictor, file, inputs: Vec::new() }),
         truth: None,

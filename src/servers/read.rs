@@ -56,7 +56,9 @@ impl Section {
     /// Why it cannot be simulated; `None` where it can.
     pub(super) fn unusable(&self) -> Option<&'static str> {
         if self.offline.len() < 4 {
-            Some("fewer than four batch sizes in the offline table with the parts of the time in the server")
+            Some(
+                "fewer than four batch sizes in the offline table with the parts of the time in the server",
+            )
         } else if self.instances.is_none() {
             Some("the table does not say how many instances the server has")
         } else {
@@ -169,7 +171,13 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
             offline.dedup_by_key(|o| o.batch);
             let largest = row.whole(&["max_batch"])?.map(|rows| (rows / requests).max(1));
             let instances = row.whole(&["instances"])?;
-            sections.push(Section { name: name.clone(), instances, largest, offline, online: Vec::new() });
+            sections.push(Section {
+                name: name.clone(),
+                instances,
+                largest,
+                offline,
+                online: Vec::new(),
+            });
         }
         let needed = |columns: &[&str]| {
             row.number(columns)?.ok_or_else(|| row.error(columns[0], "is empty"))
@@ -203,7 +211,8 @@ fn each_row(
     file: &Path,
     mut take: impl FnMut(&Row<'_>) -> Result<(), ServersError>,
 ) -> Result<(), ServersError> {
-    let failed = |e: &dyn std::fmt::Display| ServersError::Table(format!("{}: {e}", file.display()));
+    let failed =
+        |e: &dyn std::fmt::Display| ServersError::Table(format!("{}: {e}", file.display()));
     let mut reader = csv::Reader::from_path(file).map_err(|e| failed(&e))?;
     let header = reader.headers().map_err(|e| failed(&e))?.clone();
     for column in ["file", "section", "inferences_second"] {

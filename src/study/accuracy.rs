@@ -7,9 +7,9 @@ use crate::fit::{
     FitData, FitError, SoloUse, couplings_from, fit_contention_without_bounds, fit_gpulets,
     fit_igniter, fit_isolated, fit_scaled, members_of,
 };
-use crate::predictor::{Lead, Predictor};
 use crate::predictor::contention::{ContentionPredictor, Coupling};
 use crate::predictor::solo::PressureUnit;
+use crate::predictor::{Lead, Predictor};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
 use rayon::prelude::*;
 use serde::Serialize;

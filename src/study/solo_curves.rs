@@ -60,7 +60,8 @@ pub fn solo_curves(table: &SoloTable, kind: &GpuKind) -> Vec<CurveRow> {
                 continue;
             }
             let fitted = chosen(&rows, choice);
-            let points: Vec<(f64, f64, f64)> = fitted.iter().map(|i| point(rows[*i], kind)).collect();
+            let points: Vec<(f64, f64, f64)> =
+                fitted.iter().map(|i| point(rows[*i], kind)).collect();
             let Some(curve) = fit_latency_curve(&points) else { continue };
             let all = fitted.len() == rows.len();
             let scored = (0..rows.len()).filter(|i| all || !fitted.contains(i));

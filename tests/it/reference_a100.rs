@@ -10,7 +10,9 @@ use igniter::profile::{
     self, ColocatedRun, Imported, Profile, SoloTable, import_measurements, read_colocated,
     read_solo_table,
 };
-use igniter::study::{Recipe, Score, Split, StudyData, StudyOptions, evaluate, recipes, solo_curves};
+use igniter::study::{
+    Recipe, Score, Split, StudyData, StudyOptions, evaluate, recipes, solo_curves,
+};
 use igniter::units::{BatchSize, SmPercent};
 use std::path::{Path, PathBuf};
 
@@ -59,12 +61,8 @@ impl Pairs {
 
     fn score(&self, recipe: &str, runs: &[ColocatedRun], repeats: usize) -> Score {
         let recipe: Recipe = recipes().into_iter().find(|r| r.label == recipe).unwrap();
-        let data = StudyData {
-            profile: &self.profile,
-            solo: &self.solo,
-            colocated: runs,
-            pressure: None,
-        };
+        let data =
+            StudyData { profile: &self.profile, solo: &self.solo, colocated: runs, pressure: None };
         let options = StudyOptions { repeats, ..Default::default() };
         Score::of(&evaluate(&recipe, Split::FiveFold, &data, &options).unwrap()).unwrap()
     }
@@ -81,7 +79,10 @@ fn launch_floors_make_solo_curves() {
     let Some(data) = Pairs::load() else { return };
     let curves = solo_curves(&data.solo, &data.profile.kind);
     for row in &curves {
-        println!("{}: {:.2} / {:.2}, worst {:.2}", row.runs, row.mape_pct, row.p95_pct, row.worst_pct);
+        println!(
+            "{}: {:.2} / {:.2}, worst {:.2}",
+            row.runs, row.mape_pct, row.p95_pct, row.worst_pct
+        );
     }
     let of = |runs: &str| curves.iter().find(|row| row.runs.starts_with(runs)).unwrap();
     assert_eq!(of("all").models, 10);
@@ -146,11 +147,9 @@ fn one_timed_member_is_enough() {
     };
     assert_eq!(colocated.len(), 1979);
     let profile = imported(&folder.join("solo_table.csv")).1;
-    let (own, rest): (Vec<_>, Vec<_>) =
-        colocated.into_iter().partition(|run| run.run % 3 != 0);
+    let (own, rest): (Vec<_>, Vec<_>) = colocated.into_iter().partition(|run| run.run % 3 != 0);
     let table = read_solo_table(&folder.join("solo_table.csv")).unwrap();
-    let fit =
-        FitData::of(&profile).with_colocated(&own).with_solo(&table, SoloUse::Everywhere);
+    let fit = FitData::of(&profile).with_colocated(&own).with_solo(&table, SoloUse::Everywhere);
     let (predictor, _) = fit_contention(&fit).unwrap();
     let report: AccuracyReport = accuracy(&predictor, &rest, Some(&solo)).unwrap();
     assert_eq!((report.errors.n, report.untimed), (rest.len(), rest.len()));

@@ -32,8 +32,12 @@ impl Reference {
 
     fn scored(&self, recipe: &str, split: Split, repeats: usize) -> Vec<Scored> {
         let recipe: Recipe = recipes().into_iter().find(|r| r.label == recipe).unwrap();
-        let data =
-            StudyData { profile: &self.profile, solo: &self.solo, colocated: &self.colocated, pressure: None };
+        let data = StudyData {
+            profile: &self.profile,
+            solo: &self.solo,
+            colocated: &self.colocated,
+            pressure: None,
+        };
         evaluate(&recipe, split, &data, &StudyOptions { repeats, ..Default::default() }).unwrap()
     }
 

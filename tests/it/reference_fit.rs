@@ -102,7 +102,8 @@ fn gpulet_tables_are_read_whole() {
     let Some(folder) = common::reference_data() else { return };
     let kind = GpuKindName::new("v100").unwrap();
     let file = folder.join("gpulet_tables.jsonl");
-    let Imported::Tables { solo, colocated } = import_measurements(&file, &kind, None).unwrap() else {
+    let Imported::Tables { solo, colocated } = import_measurements(&file, &kind, None).unwrap()
+    else {
         panic!("tables")
     };
     assert_eq!(solo, profile_solo(&folder));

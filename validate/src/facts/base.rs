@@ -69,7 +69,8 @@ fn rescale(profile: &mut Profile, old: &GpuKind, new: &GpuKind) -> Result<(), Un
     };
     for model in &mut profile.models {
         for point in &mut model.solo {
-            (point.clock, point.power) = (clock(point.clock)?, power(point.power)?);
+            point.clock = point.clock.map(clock).transpose()?;
+            point.power = point.power.map(power).transpose()?;
         }
         if let Some(pair) = &mut model.self_pair {
             (pair.clock, pair.power) = (clock(pair.clock)?, power(pair.power)?);
@@ -108,9 +109,10 @@ mod tests {
         // What was at the highest clock of the V100 is at the highest clock of this GPU, and its power lies where it
         // lay between idle (53.5 W) and limit (300 W); so everything can be fitted that could be.
         let (old, new) = (&known.models[0].solo[0], &base.models[0].solo[0]);
-        assert_eq!((old.clock, new.clock), (known.kind.max_clock, base.kind.max_clock));
-        let part = (old.power.get() - 53.5) / (300.0 - 53.5);
-        assert!((new.power.get() - (75.5 + part * (700.0 - 75.5))).abs() < 1e-9);
+        assert_eq!((old.clock, new.clock), (Some(known.kind.max_clock), Some(base.kind.max_clock)));
+        let (old, new) = (old.power.unwrap().get(), new.power.unwrap().get());
+        let part = (old - 53.5) / (300.0 - 53.5);
+        assert!((new - (75.5 + part * (700.0 - 75.5))).abs() < 1e-9);
         let data = igniter::fit::FitData::of(&base);
         for predictor in ["igniter", "contention"] {
             igniter::fit::fit_predictor(predictor, &data).unwrap();

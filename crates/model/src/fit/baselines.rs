@@ -164,11 +164,7 @@ mod tests {
             ColocatedMember { model: name.clone(), batch, sm, latency: Some(latency), std: None }
         };
         assert_eq!(solo.uncertainty(&[], 0), None);
-        let alone = |run| ColocatedRun {
-            run,
-            members: vec![member(0, 1.0)],
-            makespan: None,
-        };
+        let alone = |run| ColocatedRun { run, members: vec![member(0, 1.0)], makespan: None };
         let pair = |run| ColocatedRun {
             run,
             members: vec![member(0, 1.2), member(1, 1.2)],

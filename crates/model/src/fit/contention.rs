@@ -287,10 +287,8 @@ pub fn fit_contention_without_bounds(
                 couplings: Vec::new(),
             }
         };
-    let launch_bound: Vec<&str> = (part.models.iter())
-        .filter(|m| m.curve.launch_ms > 0.0)
-        .map(|m| m.name.as_str())
-        .collect();
+    let launch_bound: Vec<&str> =
+        (part.models.iter()).filter(|m| m.curve.launch_ms > 0.0).map(|m| m.name.as_str()).collect();
     let mut assumed = Vec::new();
     if !launch_bound.is_empty() && !launch_measured {
         part.report.terms.push(term("lambda", constants.launch, "1", Origin::Default, None));
@@ -328,14 +326,8 @@ pub fn fit_contention_without_bounds(
     } else {
         ErrorBounds::DEFAULT
     };
-    let coefficients = ContentionCoefficients {
-        clock: part.clock,
-        constants,
-        models,
-        couplings,
-        bounds,
-        assumed,
-    };
+    let coefficients =
+        ContentionCoefficients { clock: part.clock, constants, models, couplings, bounds, assumed };
     let predictor = ContentionPredictor::new(part.kind.clone(), coefficients);
     let mut report = part.report;
     if colocated {

@@ -346,9 +346,8 @@ fn observe(
         if part < 1.0 { solo.term_of_part(member, part) } else { solo.term(member) }
     };
     let terms: Vec<SoloTerm> = members.iter().map(term).collect();
-    let demand_w: f64 = terms
-        .iter()
-        .fold(solo.kind().idle_power.get(), |sum, term| sum + solo.power_w(term));
+    let demand_w: f64 =
+        terms.iter().fold(solo.kind().idle_power.get(), |sum, term| sum + solo.power_w(term));
     let phi = solo.clock_ratio(demand_w);
     for (i, member) in members.iter().enumerate() {
         let Some(latency) = run.members[i].latency else { continue };
@@ -359,7 +358,8 @@ fn observe(
             // Alone with its share it is as far from the curve as with a part of it.
             Some(found) if part < 1.0 => {
                 let curve = solo.term(member);
-                let launch = if curve.launch_ms > 0.0 { found.launch_ms / curve.launch_ms } else { 1.0 };
+                let launch =
+                    if curve.launch_ms > 0.0 { found.launch_ms / curve.launch_ms } else { 1.0 };
                 SoloTerm {
                     time_ms: terms[i].time_ms * found.time_ms / curve.time_ms,
                     launch_ms: terms[i].launch_ms * launch,

@@ -16,18 +16,14 @@ use crate::units::{Dollars, SmUnits, Watts};
 ///
 /// # Errors
 /// For a predictor whose form knows no parts of a GPU.
-pub(super) fn sliced(
-    file: CoefficientsFile,
-    slice: &Slice,
-) -> Result<CoefficientsFile, FitError> {
+pub(super) fn sliced(file: CoefficientsFile, slice: &Slice) -> Result<CoefficientsFile, FitError> {
     Ok(match file {
         CoefficientsFile::Contention(mut file) => {
             let part = part_of(&mut file.kind, slice)?;
             file.coefficients.models.iter_mut().for_each(|model| in_slice(model, part, slice));
-            file.coefficients.assumed.push(format!(
-                "that a slice is a GPU with {:.0} % of the SMs",
-                100.0 * part
-            ));
+            file.coefficients
+                .assumed
+                .push(format!("that a slice is a GPU with {:.0} % of the SMs", 100.0 * part));
             CoefficientsFile::Contention(file)
         }
         CoefficientsFile::Solo(mut file) => {
@@ -66,7 +62,11 @@ fn part_of(kind: &mut KindFile, slice: &Slice) -> Result<f64, FitError> {
     let part = f64::from(units) / f64::from(whole);
     let watts = |value: Watts| Watts::new(value.get() * part);
     let changed = kind.in_slice(slice, SmUnits::new(units), |kind| {
-        Ok((watts(kind.power_cap)?, watts(kind.idle_power)?, Dollars::new(kind.price_per_hour.get() * part)?))
+        Ok((
+            watts(kind.power_cap)?,
+            watts(kind.idle_power)?,
+            Dollars::new(kind.price_per_hour.get() * part)?,
+        ))
     });
     changed.map_err(|e: crate::units::UnitError| FitError::Degenerate {
         predictor: "contention",

@@ -121,11 +121,8 @@ pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve
     ];
     let found = starts.iter().filter_map(|start| {
         let start = start.map(|v| log(v.max(1e-6)));
-        let unknowns = start.map(|start| Unknown {
-            start,
-            lower: f64::NEG_INFINITY,
-            upper: f64::INFINITY,
-        });
+        let unknowns =
+            start.map(|start| Unknown { start, lower: f64::NEG_INFINITY, upper: f64::INFINITY });
         minimise(&unknowns, |u| {
             let curve = curve_of(u);
             let misfit = points.iter().map(|(b, r, y)| {
@@ -164,7 +161,8 @@ fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &Solo
         })
     });
     let misfit = |curve: &SoloCurve| -> f64 {
-        let squares = points.iter().map(|(b, r, y)| (log(curve.latency_ms(*b, *r) / y) / SCALE).powi(2));
+        let squares =
+            points.iter().map(|(b, r, y)| (log(curve.latency_ms(*b, *r) / y) / SCALE).powi(2));
         squares.sum()
     };
     let better = misfit(plain) - misfit(floored) > EVIDENCE;
@@ -263,7 +261,10 @@ pub(super) fn pressure_unit(
         PressureUnit::Throughput,
         PressureUnit::Share,
     ];
-    order.into_iter().filter(|unit| wanted.is_none_or(|w| w == *unit)).find(|unit| is_measured(*unit))
+    order
+        .into_iter()
+        .filter(|unit| wanted.is_none_or(|w| w == *unit))
+        .find(|unit| is_measured(*unit))
 }
 
 /// Fits curve and launch floor to latencies alone (batch size, share in %, ms), as a profile's fit does; `None` with
@@ -282,7 +283,8 @@ pub(super) fn utilisations(
     model: &ModelProfile,
     table: &SoloTable,
 ) -> Vec<(BatchSize, SmPercent, f64)> {
-    let mean = |l2: Option<f64>, dram: Option<f64>| Some((l2? + dram?) / 200.0).filter(|u| *u > 0.0);
+    let mean =
+        |l2: Option<f64>, dram: Option<f64>| Some((l2? + dram?) / 200.0).filter(|u| *u > 0.0);
     let own = model.solo.iter().map(|p| (p.batch, p.sm, mean(p.l2_pct, p.dram_pct)));
     let rows = table.rows.iter().filter(|row| row.model == model.name);
     let further = rows.map(|row| (row.batch, row.sm, mean(row.l2_pct, row.dram_pct)));
@@ -407,7 +409,8 @@ mod tests {
 
     #[test]
     fn the_p_norm_curve_is_found_again() {
-        let truth = SoloCurve { a_ms: 1.5, w_ms_pct: 60.0, g_ms_pct: 8.0, d_ms: 0.05, launch_ms: 0.0 };
+        let truth =
+            SoloCurve { a_ms: 1.5, w_ms_pct: 60.0, g_ms_pct: 8.0, d_ms: 0.05, launch_ms: 0.0 };
         let mut points = Vec::new();
         for b in [1.0, 16.0, 32.0] {
             for r in [10.0, 50.0, 100.0] {

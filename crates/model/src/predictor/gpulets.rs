@@ -130,7 +130,11 @@ impl Predictor for GpuletsPredictor {
     }
 
     fn uncertainty(&self, members: &[Member], _of: usize) -> Option<Uncertainty> {
-        Some(self.coefficients.bounds.of(members, [1.0, 0.0], |member| self.solo.is_measured(member)))
+        Some(
+            self.coefficients
+                .bounds
+                .of(members, [1.0, 0.0], |member| self.solo.is_measured(member)),
+        )
     }
 }
 

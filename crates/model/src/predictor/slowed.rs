@@ -50,7 +50,7 @@ impl Predictor for SlowedPredictor<'_> {
         }
     }
 
-    fn uncertainty(&self, members: &[Member]) -> Option<Uncertainty> {
-        self.inner.uncertainty(members)
+    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
+        self.inner.uncertainty(members, of)
     }
 }

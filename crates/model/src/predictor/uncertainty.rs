@@ -210,7 +210,10 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_flagged() {
-        assert!(ErrorBounds::DEFAULT.of(&members(2, 60.0), [1.0, 0.0], |_| true).extrapolated, "120 %");
+        assert!(
+            ErrorBounds::DEFAULT.of(&members(2, 60.0), [1.0, 0.0], |_| true).extrapolated,
+            "120 %"
+        );
         assert!(ErrorBounds::DEFAULT.of(&members(1, 50.0), [1.0, 0.0], |_| false).extrapolated);
         let validity = Validity {
             batch: [BatchSize::ONE, BatchSize::new(32).unwrap()],

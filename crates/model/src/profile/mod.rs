@@ -31,8 +31,8 @@ mod types;
 mod write;
 
 pub use artifact::{Imported, import_measurements};
-pub use check::contradictions;
 pub use builtin::{BUILTIN_KINDS, load};
+pub use check::contradictions;
 pub use colocated::{ColocatedMember, ColocatedRun, read_colocated, write_colocated};
 pub use datasheet::{Datasheet, datasheet};
 pub use error::ProfileError;

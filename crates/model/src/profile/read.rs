@@ -69,15 +69,8 @@ fn no_time() -> Milliseconds {
 
 pub(super) const SOLO: &[&str] = &["model", "batch", "sm_pct"];
 /// Either `gpu_ms` or `latency_ms` must be there, and the better both.
-pub(super) const SOLO_OPTIONAL: &[&str] = &[
-    "gpu_ms",
-    "latency_ms",
-    "power_w",
-    "clock_mhz",
-    "l2_pct",
-    "dram_pct",
-    "throughput_img_s",
-];
+pub(super) const SOLO_OPTIONAL: &[&str] =
+    &["gpu_ms", "latency_ms", "power_w", "clock_mhz", "l2_pct", "dram_pct", "throughput_img_s"];
 pub(super) const SELF_PAIRS: &[&str] =
     &["model", "active_alone_ms", "active_pair_ms", "pair_power_w", "pair_clock_mhz", "l2_pct"];
 pub(super) const COLOCATION: &[&str] =

@@ -35,7 +35,9 @@ impl Slice {
             }
             Err(ProfileError::file(
                 path,
-                format!("slice.{key} = {value}: must be above 0 and at most 100: a slice is a part of its GPU"),
+                format!(
+                    "slice.{key} = {value}: must be above 0 and at most 100: a slice is a part of its GPU"
+                ),
             ))
         };
         percent("sm_pct", self.sm_pct)?;

@@ -21,15 +21,8 @@ use std::path::Path;
 /// The slices of an A100 and its successors: a GPU has seven parts that compute.
 const PARTS: u32 = 7;
 
-const ONE_SIDED: &[&str] = &[
-    "model",
-    "batch",
-    "sm_pct",
-    "latency_ms",
-    "neighbour",
-    "neighbour_batch",
-    "neighbour_sm_pct",
-];
+const ONE_SIDED: &[&str] =
+    &["model", "batch", "sm_pct", "latency_ms", "neighbour", "neighbour_batch", "neighbour_sm_pct"];
 const ONE_SIDED_OPTIONAL: &[&str] =
     &["throughput_img_s", "solo_ms", "slowdown", "session", "gpu_bound"];
 const COPIES: &[&str] = &["mig_gpcs", "model", "batch", "copies", "latency_ms"];
@@ -78,8 +71,7 @@ fn name(row: &Row<'_>, column: &str) -> Result<ModelName, ProfileError> {
 
 fn one_sided(path: &Path, text: &str, session: Option<&str>) -> Result<Imported, ProfileError> {
     let table = CsvRows::parse(path, text, ONE_SIDED, ONE_SIDED_OPTIONAL)?;
-    let sessions: BTreeSet<&str> =
-        table.rows().map(|row| table.text_of(&row, "session")).collect();
+    let sessions: BTreeSet<&str> = table.rows().map(|row| table.text_of(&row, "session")).collect();
     let sessions: Vec<&str> = sessions.into_iter().collect();
     if sessions.len() > 1 && session.is_none() {
         return Err(ProfileError::file(
@@ -177,13 +169,8 @@ fn copies(path: &Path, text: &str, kind: &GpuKindName) -> Result<Imported, Profi
         if !row.text("solo_ms").is_empty() {
             add_solo(&mut solo, &model, size, part, positive(&row, "solo_ms")?);
         }
-        let member = ColocatedMember {
-            model,
-            batch: size,
-            sm: whole,
-            latency: Some(latency),
-            std: None,
-        };
+        let member =
+            ColocatedMember { model, batch: size, sm: whole, latency: Some(latency), std: None };
         let list = &mut runs[parts as usize];
         let run = list.len() as u64;
         list.push(ColocatedRun { run, members: vec![member; number], makespan: None });

@@ -30,9 +30,7 @@ pub use form::ContentionConstants;
 pub(crate) use form::{Company, Share};
 
 use super::solo::{ClockLaw, SoloCoefficients, SoloModels, SoloTerm, longer};
-use super::{
-    CoLocationPrediction, ErrorBounds, Member, MemberPrediction, Predictor, Uncertainty,
-};
+use super::{CoLocationPrediction, ErrorBounds, Member, MemberPrediction, Predictor, Uncertainty};
 use crate::domain::{GpuKind, ModelId, ModelName};
 use crate::units::{BatchSize, Bytes};
 use serde::{Deserialize, Serialize};
@@ -174,8 +172,7 @@ impl ContentionPredictor {
             let term = self.term(member, part);
             demand_w += self.solo.power_w(&term);
             if i != of {
-                pressure +=
-                    term.pressure * self.coefficients.models[member.model.index()].pressure;
+                pressure += term.pressure * self.coefficients.models[member.model.index()].pressure;
             }
         }
         let company = Company {
@@ -283,7 +280,7 @@ impl Predictor for ContentionPredictor {
         let ContentionConstants { delta_ms_per_kernel, rho0, rho1, .. } = self.coefficients.constants;
         let models = &self.coefficients.models;
         [delta_ms_per_kernel, rho0, rho1].iter().all(|x| *x >= 0.0)
-            && models.iter().all(|model| model.gamma_per_w >= 0.0 && model.pressure >= 0.0)
+            && models.iter().all(|model| model.gamma >= 0.0 && model.pressure >= 0.0)
             && self.coupling.iter().all(|strength| *strength >= 0.0)
     }
 

@@ -117,7 +117,10 @@ fn launching_leads_for_small_batches() {
     let pair = [member(0, 1, 50.0), member(1, 2, 50.0)];
     assert!((toy.predict(&pair).members[0].gpu_ms - 29.0).abs() < 1e-3);
     let [launched, led] = [0, 1].map(|of| toy.uncertainty(&pair, of).unwrap());
-    assert_eq!((launched.lead, led.lead), (crate::predictor::Lead::Launch, crate::predictor::Lead::Gpu));
+    assert_eq!(
+        (launched.lead, led.lead),
+        (crate::predictor::Lead::Launch, crate::predictor::Lead::Gpu)
+    );
     assert!((launched.two_sided_pct - 33.0).abs() < 1e-3 && (led.two_sided_pct - 7.6).abs() < 1e-9);
     assert!(!launched.calibrated);
     let pair = [member(0, 16, 50.0), member(1, 2, 50.0)];
@@ -141,7 +144,10 @@ fn more_members_than_were_measured_are_flagged() {
     let three = toy.uncertainty(&[member(0, 4, 20.0); 3], 0).unwrap();
     assert!(!pair.extrapolated && three.extrapolated);
     assert!(three.one_sided_pct > pair.one_sided_pct);
-    assert!(toy.uncertainty(&[member(0, 9, 20.0)], 0).unwrap().extrapolated, "batch 9 of at most 8");
+    assert!(
+        toy.uncertainty(&[member(0, 9, 20.0)], 0).unwrap().extrapolated,
+        "batch 9 of at most 8"
+    );
 }
 
 /// Four models with curves like those of a V100, one of them with a rough correction.
@@ -149,7 +155,8 @@ fn rough(launch_ms: [f64; 3]) -> ContentionPredictor {
     let curves = [[0.38, 8.7, 24.0, 0.01], [1.85, 55.1, 8.5, 0.08], [0.89, 154.2, 50.6, 0.08]];
     let models = curves.iter().enumerate().map(|(i, [a, w, g, d])| {
         let mut solo = toy_model(["x", "y", "z"][i]);
-        solo.curve = SoloCurve { a_ms: *a, w_ms_pct: *w, g_ms_pct: *g, d_ms: *d, launch_ms: launch_ms[i] };
+        solo.curve =
+            SoloCurve { a_ms: *a, w_ms_pct: *w, g_ms_pct: *g, d_ms: *d, launch_ms: launch_ms[i] };
         let e1 = [26.7, 170.0, 519.0][i];
         solo.load = [e1 * solo.curve.largest_fixed_energy(), e1];
         solo.transfer_ms = [0.015, 0.055];

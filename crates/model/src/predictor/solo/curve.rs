@@ -90,13 +90,15 @@ mod tests {
     #[test]
     fn terms_by_hand() {
         // a = 0: w b / r + g / r + d b = 100·4/50 + 10/50 + 0.5·4 = 8 + 0.2 + 2 = 10.2 ms
-        let curve = SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 10.0, d_ms: 0.5, launch_ms: 0.0 };
+        let curve =
+            SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 10.0, d_ms: 0.5, launch_ms: 0.0 };
         assert!((curve.time_ms(4.0, 50.0) - 10.2).abs() < 1e-12);
         // w = 0: a = 3; 3 + 0.2 + 2
         let curve = SoloCurve { a_ms: 3.0, w_ms_pct: 0.0, ..curve };
         assert!((curve.time_ms(4.0, 50.0) - 5.2).abs() < 1e-12);
         // a = w b / r = 8: 8 · 2^(1/1.2) = 8 · 2^(5/6) = 8 · 1.781797 = 14.254379
-        let curve = SoloCurve { a_ms: 8.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 };
+        let curve =
+            SoloCurve { a_ms: 8.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 };
         assert!((curve.time_ms(4.0, 50.0) - 14.254_379).abs() < 1e-6);
     }
 
@@ -107,20 +109,16 @@ mod tests {
         assert!((longer(1.0, 2.0) - 2.000_975).abs() < 1e-6);
         assert!((longer(5.0, 0.0) - 5.0).abs() < 1e-12 && longer(0.0, 0.0).abs() < 1e-12);
         assert!((longer(1e-200, 1e200) - 1e200).abs() < 1e188);
-        let curve = SoloCurve {
-            a_ms: 0.0,
-            w_ms_pct: 100.0,
-            g_ms_pct: 0.0,
-            d_ms: 0.0,
-            launch_ms: 2.0,
-        };
+        let curve =
+            SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 2.0 };
         assert!((curve.latency_ms(1.0, 100.0) - 2.000_975).abs() < 1e-6);
     }
 
     #[test]
     fn power_stops_falling_at_the_bound() {
         // g / (w + 100 d) = 50 / (100 + 100) = 0.25
-        let curve = SoloCurve { a_ms: 1.0, w_ms_pct: 100.0, g_ms_pct: 50.0, d_ms: 1.0, launch_ms: 0.0 };
+        let curve =
+            SoloCurve { a_ms: 1.0, w_ms_pct: 100.0, g_ms_pct: 50.0, d_ms: 1.0, launch_ms: 0.0 };
         assert!((curve.largest_fixed_energy() - 0.25).abs() < 1e-12);
         let power = |b: f64| (0.25 + b) / curve.time_ms(b, 100.0);
         assert!((1..200).map(f64::from).all(|b| power(b + 1.0) >= power(b)));

@@ -88,7 +88,8 @@ impl Waves {
 mod tests {
     use super::*;
 
-    const SMOOTH: SoloCurve = SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 };
+    const SMOOTH: SoloCurve =
+        SoloCurve { a_ms: 0.0, w_ms_pct: 100.0, g_ms_pct: 0.0, d_ms: 0.0, launch_ms: 0.0 };
 
     fn kernel(blocks: u32, blocks_per_sm: u32, requests_per_block: Option<u32>) -> WaveKernel {
         WaveKernel { duration_ms: 1.0, blocks, blocks_per_sm, requests_per_block }
