@@ -1,8 +1,8 @@
 //! The workload that all engines simulate, and what they measure of it.
 
+use igniter::arrivals::{ArrivalProcess, PoissonArrivals, Purpose, stream};
 use igniter::domain::WorkloadName;
 use igniter::units::{Nanoseconds, RequestsPerSecond};
-use igniter::arrivals::{ArrivalProcess, PoissonArrivals, Purpose, stream};
 use std::collections::VecDeque;
 
 /// Requests/s of the twelve streams.

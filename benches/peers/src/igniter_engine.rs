@@ -2,9 +2,9 @@
 
 use crate::common::{FIXED_MS, Histogram, MAX_BATCH, PER_REQUEST, RATES, merged};
 use crate::fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
+use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{FailedRequest, GpuInterval, RecordSink, RequestRecord};
 use igniter::sim::{EngineSpec, LoadOverlap, simulate};
-use igniter::arrivals::ArrivalSpec;
 
 #[derive(Debug, Default)]
 struct Latencies(Histogram);
