@@ -142,6 +142,8 @@ pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve
 
 /// Two points whose work for each SM differs by at least this factor tell whether latency follows it.
 const LEVER: f64 = 2.0;
+/// The same among the many rows of a solo table, where a wave more or less can hide a factor of two.
+const LEVER_OF_TABLE: f64 = 4.0;
 /// d ln(latency) / d ln(batch / share) below which the host leads. Compiled engines on a V100 stay above 0.3
 /// even where their work is least; kernels launched one by one give 0.
 const FLAT: f64 = 0.15;
@@ -150,12 +152,13 @@ const FLAT: f64 = 0.15;
 const EVIDENCE: f64 = 30.0;
 const POINTS_FOR_EVIDENCE: usize = 6;
 
-/// Whether latency hardly follows the work for each SM between two of the points.
-fn is_flat(points: &[(f64, f64, f64)]) -> bool {
+/// Whether latency hardly follows the work for each SM between two of the points, of which one has `least_lever` times as
+/// much of it or more.
+fn is_flat(points: &[(f64, f64, f64)], least_lever: f64) -> bool {
     points.iter().any(|easy| {
         points.iter().any(|hard| {
             let lever = (hard.0 / hard.1) / (easy.0 / easy.1);
-            let harder = hard.0 >= easy.0 && hard.1 <= easy.1 && lever >= LEVER;
+            let harder = hard.0 >= easy.0 && hard.1 <= easy.1 && lever >= least_lever;
             harder && log(hard.2 / easy.2) / log(lever) < FLAT
         })
     })
@@ -170,7 +173,7 @@ fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &Solo
         squares.sum()
     };
     let better = misfit(plain) - misfit(floored) > EVIDENCE;
-    is_flat(points) || (points.len() >= POINTS_FOR_EVIDENCE && better)
+    is_flat(points, LEVER) || (points.len() >= POINTS_FOR_EVIDENCE && better)
 }
 
 /// Fits one model alone, its pressure in `unit`; `None` when its points determine no curve.
@@ -213,7 +216,7 @@ pub(super) fn fit_solo(
             let execution = row.latency.get() - transfer_ms[0] - transfer_ms[1] * b;
             (execution > 0.0).then_some((b, granted_pct(kind, row.sm), execution))
         }));
-        if is_flat(&all)
+        if is_flat(&all, LEVER_OF_TABLE)
             && let Some((floored, better)) = fit_launch_points(&all)
         {
             (curve, minimum) = (floored, better);
