@@ -142,6 +142,8 @@ pub(super) fn fit_launch_points(points: &[(f64, f64, f64)]) -> Option<(SoloCurve
 
 /// Two points whose work for each SM differs by at least this factor tell whether latency follows it.
 const LEVER: f64 = 2.0;
+/// The same among the many rows of a solo table, where a wave more or less can hide a factor of two.
+const LEVER_OF_TABLE: f64 = 4.0;
 /// d ln(latency) / d ln(batch / share) below which the host leads. Compiled engines on a V100 stay above 0.3
 /// even where their work is least; kernels launched one by one give 0.
 const FLAT: f64 = 0.15;
@@ -150,23 +152,28 @@ const FLAT: f64 = 0.15;
 const EVIDENCE: f64 = 30.0;
 const POINTS_FOR_EVIDENCE: usize = 6;
 
+/// Whether latency hardly follows the work for each SM between two of the points, of which one has `least_lever` times as
+/// much of it or more.
+fn is_flat(points: &[(f64, f64, f64)], least_lever: f64) -> bool {
+    points.iter().any(|easy| {
+        points.iter().any(|hard| {
+            let lever = (hard.0 / hard.1) / (easy.0 / easy.1);
+            let harder = hard.0 >= easy.0 && hard.1 <= easy.1 && lever >= least_lever;
+            harder && log(hard.2 / easy.2) / log(lever) < FLAT
+        })
+    })
+}
+
 /// Whether the points show a launch floor: latency that does not follow the work for each SM, or a fit that is
 /// clearly better with one.
 fn is_launch_bound(points: &[(f64, f64, f64)], plain: &SoloCurve, floored: &SoloCurve) -> bool {
-    let flat = points.iter().any(|easy| {
-        points.iter().any(|hard| {
-            let lever = (hard.0 / hard.1) / (easy.0 / easy.1);
-            let harder = hard.0 >= easy.0 && hard.1 <= easy.1 && lever >= LEVER;
-            harder && log(hard.2 / easy.2) / log(lever) < FLAT
-        })
-    });
     let misfit = |curve: &SoloCurve| -> f64 {
         let squares =
             points.iter().map(|(b, r, y)| (log(curve.latency_ms(*b, *r) / y) / SCALE).powi(2));
         squares.sum()
     };
     let better = misfit(plain) - misfit(floored) > EVIDENCE;
-    flat || (points.len() >= POINTS_FOR_EVIDENCE && better)
+    is_flat(points, LEVER) || (points.len() >= POINTS_FOR_EVIDENCE && better)
 }
 
 /// Fits one model alone, its pressure in `unit`; `None` when its points determine no curve.
@@ -200,11 +207,25 @@ pub(super) fn fit_solo(
     {
         (curve, minimum) = (floored, better);
     }
+    let (transfer_ms, copies) = fit_copies(model, kind);
+    // Where the profile has no small batches, the solo table may show a floor.
+    if model.launch_bound.is_none() && curve.launch_ms <= 0.0 && waves.is_none() {
+        let mut all = smooth_points.clone();
+        all.extend(table.rows.iter().filter(|row| row.model == model.name).filter_map(|row| {
+            let b = row.batch.as_f64();
+            let execution = row.latency.get() - transfer_ms[0] - transfer_ms[1] * b;
+            (execution > 0.0).then_some((b, granted_pct(kind, row.sm), execution))
+        }));
+        if is_flat(&all, LEVER_OF_TABLE)
+            && let Some((floored, better)) = fit_launch_points(&all)
+        {
+            (curve, minimum) = (floored, better);
+        }
+    }
     let residuals =
         points.iter().map(|(b, r, y, waves)| (curve.latency_ms(*b, *r) * waves, *y)).collect();
     let launch_bound_everywhere =
         points.iter().all(|(b, r, ..)| curve.time_ms(*b, *r) < curve.launch_ms);
-    let (transfer_ms, copies) = fit_copies(model, kind);
     let bytes = model.input.as_f64() + model.output.as_f64();
     let coefficients = SoloCoefficients {
         name: model.name.clone(),

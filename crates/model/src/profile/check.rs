@@ -7,6 +7,8 @@ use std::path::Path;
 /// How far a measured latency may go the wrong way before it counts as an error and not as noise, where
 /// no repeats tell.
 const NOISE: f64 = 0.02;
+/// The same where only whole latencies were measured, as a client sees them.
+const NOISE_OF_LATENCY: f64 = 0.15;
 /// The most that counts as noise, however much repeats differ.
 const MOST_NOISE: f64 = 0.2;
 /// Up to this multiple of a model's least latency the host may lead and not the GPU. There latencies are a
@@ -17,14 +19,16 @@ const NOISE_OF_PLATEAU: f64 = 0.25;
 const CONTRADICTION: f64 = 0.2;
 
 /// Refuses points that are faster than others with more SMs or a smaller batch, beyond noise: three times the
-/// median spread of repeated points, at least 2 % and at most 20 %; on the plateau where
+/// median spread of repeated points, at least 2 % (15 % where only whole latencies are known) and at most 20 %; on the plateau where
 /// the host leads, 25 %.
 pub(super) fn check_monotone(
     path: &Path,
     lines: &[u64],
     points: &[SoloPoint],
 ) -> Result<(), ProfileError> {
-    let noise = (3.0 * spread(points)).clamp(NOISE, MOST_NOISE);
+    let whole = points.iter().any(|p| p.with_copies);
+    let least = if whole { NOISE_OF_LATENCY } else { NOISE };
+    let noise = (3.0 * spread(points)).clamp(least, MOST_NOISE);
     let least = points.iter().map(|p| p.gpu.get()).fold(f64::INFINITY, f64::min);
     for (i, point) in points.iter().enumerate() {
         for other in &points[..i] {
