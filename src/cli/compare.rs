@@ -57,7 +57,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     }
     let comparison = study.comparison(results);
     if let Some(first) = comparison.strategies.first() {
-        for note in study.arrival_notes(&first.arrivals) {
+        for note in study.arrival_notes(&first.details.arrivals) {
             output::tell(&format!("note: {note}"));
         }
     }

@@ -88,7 +88,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let result = &comparison.strategies[0];
-    for note in study.arrival_notes(&result.arrivals) {
+    for note in study.arrival_notes(&result.details.arrivals) {
         output::tell(&format!("note: {note}"));
     }
     if args.print.json {

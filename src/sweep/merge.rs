@@ -3,7 +3,7 @@
 use super::drive::shards_in;
 use super::finish::{RowSource, write_tables};
 use super::folder::WORK;
-use super::rows::FIXED_COLUMNS;
+use super::rows::fixed_columns;
 use super::{Shard, SweepError, SweepOutcome};
 use crate::results::{Existing, Manifest, OutputDir, SweepFacts};
 use crate::run::RunError;
@@ -125,7 +125,8 @@ fn parts(folders: &[PathBuf]) -> Result<Vec<Part>, SweepError> {
 /// Whether what a manifest says of its columns can be: somebody may have edited it.
 fn is_sound(facts: &SweepFacts) -> bool {
     let names: Vec<&str> = facts.columns.iter().map(|(name, _)| name.as_str()).collect();
-    let (before, after) = FIXED_COLUMNS.split_at(2);
+    let fixed = fixed_columns();
+    let (before, after) = fixed.split_at(2);
     let axes = facts.axes.iter().map(String::as_str);
     let expected: Vec<&str> =
         before.iter().copied().chain(axes).chain(after.iter().copied()).collect();

@@ -182,7 +182,7 @@ pub(super) fn share_sum(request: &PlanRequest<'_>, proving: &Proving) -> GpuBoun
 pub(super) fn process_count(request: &PlanRequest<'_>, processes: usize) -> GpuBound {
     let covers = match request.options().replicas {
         Replicas::Allowed => "plans with any number of placements for each workload",
-        Replicas::Forbidden => "plans with one placement for each workload",
+        Replicas::ByStrategy | Replicas::Forbidden => "plans with one placement for each workload",
     };
     let covers =
         format!("{covers} and at most {} processes on a GPU", request.options().process_limit);

@@ -281,8 +281,8 @@ mod tests {
             once.dedup();
             assert_eq!(keys, once);
         }
-        pick(&WorkloadRow::COLUMNS, &WorkloadRow::SUMMARY);
-        pick(&WorkloadRow::COLUMNS, &WorkloadRow::FAILURES);
-        pick(&Of::<GpuSummary>::COLUMNS, &Of::<GpuSummary>::FILE);
+        let _ = pick(&WorkloadRow::COLUMNS, &WorkloadRow::SUMMARY);
+        let _ = pick(&WorkloadRow::COLUMNS, &WorkloadRow::FAILURES);
+        let _ = pick(&Of::<GpuSummary>::COLUMNS, &Of::<GpuSummary>::FILE);
     }
 }

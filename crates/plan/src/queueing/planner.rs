@@ -445,9 +445,9 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>]) -> GpuBound {
         least_cost_per_hour: Dollars::new(cost).ok().filter(|_| several),
         note: format!(
             "for each workload the least share with which {} % of its requests are in time (with a confidence of \
-             {} %) on a GPU of its own, added up; over {replicas} and batch sizes of {batches}; neighbours \
-             only slow each other, so no plan of such servers has fewer GPUs",
+             {} %) on a GPU of its own, added up; neighbours only slow each other",
             options.attainment_pct, options.confidence_pct
         ),
+        covers: format!("plans with {replicas} and batch sizes of {batches}"),
     }
 }
