@@ -47,7 +47,7 @@ fn shadows_mend_what_a_misprediction_breaks() {
         ..Overrides::default()
     };
     let (without, with) = (simulate("shadow", &wrong, false), simulate("shadow", &wrong, true));
-    assert!(without.actions.is_empty() && without.adaptation.is_empty());
+    assert!(without.actions.is_empty() && without.details.adaptation.is_empty());
     assert!(with.misses() < without.misses(), "{} and {}", with.misses(), without.misses());
     assert!(!with.actions.is_empty());
     for action in &with.actions {
@@ -55,9 +55,9 @@ fn shadows_mend_what_a_misprediction_breaks() {
         assert!(action.action == "standby" && from < to && to <= from + 10.0 + 1e-9, "{action:?}");
     }
     // No GPU hands out more than it has.
-    let end = with.adaptation.iter().map(|row| row.end_s).fold(0.0, f64::max);
+    let end = with.details.adaptation.iter().map(|row| row.end_s).fold(0.0, f64::max);
     for gpu in 0..with.gpu_count {
-        let last = with.adaptation.iter().filter(|row| row.gpu == gpu && row.end_s >= end);
+        let last = with.details.adaptation.iter().filter(|row| row.gpu == gpu && row.end_s >= end);
         assert!(last.map(|row| row.sm_pct).sum::<f64>() <= 100.0 + 1e-9);
     }
 }
