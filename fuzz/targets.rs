@@ -2,6 +2,8 @@
 //!
 //! `cargo fuzz run NAME` (nightly, libFuzzer) and `tests/fuzz` (stable, our own mutations) share these.
 
+#![allow(unreachable_pub, reason = "one of its two users is a program of its own")]
+
 use igniter::arrivals::{ArrivalSpec, ArrivalTally, TraceFacts, TraceSpec};
 use igniter::fit::CoefficientsFile;
 use igniter::input::{ArrivalFile, Format, Keys, Layout, Reading, Table, Unit, decoded};

@@ -46,7 +46,8 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         results.insert(0, (simulated.0, 0.0));
         if args.seeds > 1 {
             let seeds = args.seeds.into();
-            repeated.insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
+            repeated
+                .insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
         }
     }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();

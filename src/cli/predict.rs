@@ -4,9 +4,7 @@ use super::Outcome;
 use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::predictor::{
-    ErrorBounds, Lead, Member, Predictor, Uncertainty, check_prediction,
-};
+use crate::predictor::{ErrorBounds, Lead, Member, Predictor, Uncertainty, check_prediction};
 use crate::run::load_predictor;
 use crate::units::{BatchSize, SmPercent};
 use anyhow::{Context, bail};

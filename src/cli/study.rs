@@ -121,7 +121,8 @@ fn write(
     seed: u64,
 ) -> anyhow::Result<()> {
     let json =
-        serde_json::to_string_pretty(&StudyJson { study, experiments, solo_curves: curves })? + "\n";
+        serde_json::to_string_pretty(&StudyJson { study, experiments, solo_curves: curves })?
+            + "\n";
     dir.write("study.json", |file| file.write_all(json.as_bytes()))?;
     let mut text = markdown(&HEADER, rows(study)) + "\n" + &notes(study) + "\n";
     if !experiments.is_empty() {

@@ -27,7 +27,7 @@ pub struct Logging<'d> {
     pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
     /// What happened from one time to another, for [`crate::results::write_trace`].
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
-    /// What arrived for each workload, as [`StrategyResult::arrivals`].
+    /// What arrived for each workload, as the details of a [`StrategyResult`].
     pub arrivals: bool,
 }
 

@@ -124,7 +124,7 @@ impl RunKind {
 
 /// The first `count` runs that the rule for co-located measurements picks from those at `among`, in random order.
 /// Where launching leads for some, two of them (from eleven runs on, every fifth) tell how it slows down in company;
-/// all others are of members that the GPU leads. There the pairs take turns, and each prefers runs with batch sizes of
+/// all others are of members that the GPU leads. Of these the pairs take turns, and each prefers runs with batch sizes of
 /// 4 to 16 and shares of 40 to 60 %.
 #[must_use]
 pub fn chosen_runs(
@@ -140,7 +140,10 @@ pub fn chosen_runs(
     let of = |kind: RunKind| -> Vec<usize> {
         among.iter().copied().filter(|i| kinds[*i] == kind).collect()
     };
-    let mut chosen = in_turns(runs, &of(RunKind::Deep), count.div_ceil(5).max(2).min(count), seed);
+    // Not in turns of the pairs: where one model is in most of these pairs, λ would be that model's own.
+    let deep = of(RunKind::Deep);
+    let places = shuffled(deep.len(), seed).into_iter().map(|place| deep[place]);
+    let mut chosen: Vec<usize> = places.take(count.div_ceil(5).max(2).min(count)).collect();
     chosen.extend(in_turns(runs, &of(RunKind::Gpu), count - chosen.len(), seed));
     chosen
 }

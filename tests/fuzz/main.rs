@@ -4,6 +4,7 @@
 //! for a minute instead, `IGNITER_FUZZ_SEED` begins elsewhere. A panic, an execution of more than ten seconds, and one that
 //! takes more than half a gigabyte fail; the input is left in `target/fuzz-failures`, from where it belongs into the
 //! corpus.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_types, reason = "how long an execution takes is what is tested")]
 
 #[path = "../../fuzz/targets.rs"]

@@ -95,7 +95,11 @@ fn every_trace_that_an_axis_names_belongs_to_the_sweep() {
     };
     let before = id(&manifest());
     file(root.path(), "b.csv", "arrival_s\n0.01\n");
-    sweep(root.path(), &["--resume"]).code(0);
+    // Finished results took long to make: those of another sweep are not replaced.
+    sweep(root.path(), &["--resume"]).code(2).stderr(contains("another finished sweep"));
+    assert_eq!(id(&manifest()), before);
+    fs::remove_dir_all(root.path().join("out")).unwrap();
+    sweep(root.path(), &[]).code(0);
     assert_ne!(id(&manifest()), before, "another trace is another sweep");
 }
 

@@ -185,7 +185,8 @@ fn results_that_were_changed_are_an_error_and_no_panic() {
         .arg(root.path().join("s.toml"))
         .assert()
         .code(0);
-    let damages: [fn(&[u8]) -> Vec<u8>; 6] = [
+    type Damage = fn(&[u8]) -> Vec<u8>;
+    let damages: [Damage; 6] = [
         |_| Vec::new(),
         |bytes| bytes[..bytes.len() / 2].to_vec(),
         |bytes| String::from_utf8_lossy(bytes).replace('1', "-1").into_bytes(),

@@ -197,11 +197,13 @@ fn a_workload_that_one_gpu_cannot_serve_is_divided() {
 
 #[test]
 fn what_cannot_be_planned_is_named_with_the_reason() {
-    // Faster than a batch of one on a whole GPU, and with so little slack that only the best can be told.
-    for (slo, words) in [(3.0, "practically no request"), (16.0, "at best")] {
+    // Faster than a batch of one on a whole GPU, and with so little slack that one server reaches it for most
+    // requests only. (Several servers do reach it: whoever waits there waits for few.)
+    let (any, one) = ("attainment_pct = 99.999", "attainment_pct = 99.9\nreplicas = false");
+    for (slo, options, words) in [(3.0, any, "practically no request"), (16.0, one, "at best")] {
         let hopeless = [("A", "ssd", slo, 100.0), ("B", "alexnet", 20.0, 100.0)];
-        let study =
-            study("process = \"poisson\"", 60.0, &hopeless, "[plan]\nattainment_pct = 99.999");
+        let options = format!("[plan]\n{options}");
+        let study = study("process = \"poisson\"", 60.0, &hopeless, &options);
         let plan = study.plan(queueing().as_ref());
         let named: Vec<&str> = plan.infeasible.iter().map(|i| i.workload.as_str()).collect();
         assert_eq!(named, ["A"], "{plan:?}");
@@ -248,7 +250,8 @@ fn a_short_trace_is_said_to_be_short() {
     let arrival =
         format!("process = \"trace\", path = {:?}, column = \"time_s\"", path.to_str().unwrap());
     let workloads = [("A", "alexnet", 20.0, 100.0)];
-    let study = study(&arrival, 19.0, &workloads, "");
+    // Even if each request is late on its own, it takes about 1,080 of them; here are half as many.
+    let study = study(&arrival, 5.0, &workloads, "");
     let plan = study.plan(queueing().as_ref());
     assert!(plan.infeasible.is_empty());
     let found = study.forecast(&plan, false);
@@ -306,7 +309,8 @@ fn several_kinds_are_planned_by_cost() {
 
 #[test]
 fn every_predictor_will_do() {
-    for predictor in ["contention", "solo", "gpulets"] {
+    // `gpulets` cannot be fitted to this profile: it has no utilisation of DRAM.
+    for predictor in ["contention", "solo", "igniter"] {
         let overrides = Overrides {
             predictor: Some(predictor.to_owned()),
             plan: PlanOverrides { search_rounds: Some(10_000), ..PlanOverrides::default() },

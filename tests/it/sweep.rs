@@ -372,6 +372,14 @@ fn capacity_and_frontier_print_their_answers() {
         .arg("frontier")
         .arg(&scenario)
         .args(["--to", "100", "--step", "50", "--most", "3", "-o"]);
+    // Into a folder of its own: results of another command are not replaced.
+    frontier.arg(&out).assert().code(2).stderr(contains("igniter capacity"));
+    let out = root.path().join("frontier");
+    let mut frontier = igniter();
+    frontier
+        .arg("frontier")
+        .arg(&scenario)
+        .args(["--to", "100", "--step", "50", "--most", "3", "-o"]);
     frontier.arg(&out).assert().stdout(contains("headroom %"));
     assert!(out.join("figures/frontier.png").exists());
     let table = std::fs::read_to_string(out.join("frontier.csv")).unwrap();

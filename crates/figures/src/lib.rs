@@ -219,7 +219,7 @@ fn of_strategies(
     let each = (PAGES / drawn.len().max(1)).max(1);
     let beyond: Vec<&str> = drawn.iter().skip(PAGES).map(|(_, r, _)| r.strategy.as_str()).collect();
     let mut figures: Vec<Figure> = Vec::new();
-    for (place, (name, result, mut panels)) in drawn.iter().cloned().take(PAGES).enumerate() {
+    for (place, (name, result, mut panels)) in drawn.iter().take(PAGES).cloned().enumerate() {
         let mut caption = caption(&text::shortened(&result.strategy, 40));
         let all = panels.cells.len();
         panels.cells.truncate(each * panels.columns * panels.rows);

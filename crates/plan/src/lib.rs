@@ -4,17 +4,17 @@
 //!
 //! | strategy | file | source |
 //! |---|---|---|
-//! | `igniter` | [`igniter`] | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
-//! | `ffd` | [`ffd`] | FFD+, the interference-blind baseline of the same paper |
-//! | `gpulets` | [`gpulets`] | gpu-lets (ATC 2022), as that paper adapts it, mended |
-//! | `gslice` | [`gslice`] | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
-//! | `nexus` | [`nexus`] | Nexus (SOSP 2019), squishy bin packing, time as shares |
-//! | `infless` | [`infless`] | INFless (ASPLOS 2022), most served for each share, best fit |
-//! | `dedicated` | [`dedicated`] | a GPU for each workload |
-//! | `mps-default` | [`mps_default`] | MPS without partitions on FFD+'s placement |
-//! | `greedy` | [`optimal`] | ours: best fit with joint batches and interference |
-//! | `optimal` | [`optimal`] | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
-//! | `exact` | [`exact`] | the proven optimum of at most 14 workloads |
+//! | `igniter` | [`igniter`](strategies::igniter) | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
+//! | `ffd` | [`ffd`](strategies::ffd) | FFD+, the interference-blind baseline of the same paper |
+//! | `gpulets` | [`gpulets`](strategies::gpulets) | gpu-lets (ATC 2022), as that paper adapts it, mended |
+//! | `gslice` | [`gslice`](strategies::gslice) | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
+//! | `nexus` | [`nexus`](strategies::nexus) | Nexus (SOSP 2019), squishy bin packing, time as shares |
+//! | `infless` | [`infless`](strategies::infless) | INFless (ASPLOS 2022), most served for each share, best fit |
+//! | `dedicated` | [`dedicated`](strategies::dedicated) | a GPU for each workload |
+//! | `mps-default` | [`mps_default`](strategies::mps_default) | MPS without partitions on FFD+'s placement |
+//! | `greedy` | [`optimal`](strategies::optimal) | ours: best fit with joint batches and interference |
+//! | `optimal` | [`optimal`](strategies::optimal) | ours: exhaustive, configuration LP, local search, replicas; proven bounds |
+//! | `exact` | [`exact`](strategies::exact) | the proven optimum of at most 14 workloads |
 //! | `queueing` | [`queueing`] | ours: computes how long requests wait, for arrivals of any kind |
 //!
 //! [`lower_bound`] says how few GPUs any plan can have. [`check_plan`] judges any plan independently of how it was

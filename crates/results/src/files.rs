@@ -167,10 +167,13 @@ fn keyed<'a, T>(
     Of::all(comparison, rows).into_iter().map(key)
 }
 
+/// Each workload of a strategy with its rows of a table.
+type ByWorkload<'a, T> = Box<dyn Iterator<Item = (&'a WorkloadName, &'a [T])> + 'a>;
+
 /// The parts of each workload of each strategy.
 fn of_workloads<'a, T>(
     comparison: &'a Comparison,
-    rows: fn(&'a Details) -> Box<dyn Iterator<Item = (&'a WorkloadName, &'a [T])> + 'a>,
+    rows: fn(&'a Details) -> ByWorkload<'a, T>,
 ) -> impl Iterator<Item = (OfWorkload<'a>, &'a T)> {
     comparison.strategies.iter().flat_map(move |result| {
         rows(&result.details).flat_map(move |(workload, rows)| {

@@ -123,7 +123,7 @@ pub struct ScenarioWorkload {
     /// Model, SLO and rate.
     pub workload: Workload,
     /// The SLO as a multiple of the solo latency, where it was given so. The SLO in `workload` is then an hour until a
-    /// [`Study`](crate::run::Study), which knows the GPU, puts the right one there and removes this.
+    /// `igniter::run::Study`, which knows the GPU, puts the right one there and removes this.
     pub slo_x_solo: Option<f64>,
     /// How its requests arrive. The path of a trace is as seen from where the program runs.
     pub arrival: ArrivalSpec,

@@ -116,7 +116,7 @@ pub fn check_run(input: &SimInput<'_>) -> Result<(), SimError> {
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
 ///
 /// A GPU with a controller, faults, queue policies or a shared PCIe link is simulated by the engine of
-/// [`reference`](mod@reference), every other one by a faster engine that gives the same records.
+/// [`full`](mod@full), every other one by a faster engine that gives the same records.
 ///
 /// GPUs do not interact, so they are simulated in parallel on the ambient rayon pool; the outcome
 /// does not depend on its size. Everything is checked before the first event.

@@ -112,8 +112,7 @@ fn only_the_common_case_takes_the_short_way() {
             full::run_gpu(setting, run, Everything::default())
         })
         .unwrap();
-        let taken = *taken.lock().unwrap();
-        taken
+        taken.into_inner().unwrap()
     };
     assert!(of(|_| {}));
     assert!(!of(|server| server.batching.instances = 2));

@@ -154,6 +154,12 @@ impl MpsDaemon {
                 daemon.process = started(in_background(&control.program, &pipes))?;
                 daemon.wait_until_it_answers(&pipes)?;
             }
+            // Those before static partitions have no flag for them.
+            Err(LaunchError::Mps { reason, .. })
+                if sharing == Sharing::Static && knows_no_foreground(&reason) =>
+            {
+                return Err(no_partitions(&reason));
+            }
             other => other?,
         }
         if sharing == Sharing::Static {
@@ -310,7 +316,7 @@ fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), L
     Ok((made(short.path())?, Some(short)))
 }
 
-/// Whether a daemon ended because of its flag.
+/// Whether a daemon ended because of a flag.
 fn knows_no_foreground(reason: &str) -> bool {
     let said = reason.to_lowercase();
     ["usage", "unrecognized option", "invalid option", "unknown option"]

@@ -41,6 +41,9 @@ impl Load {
     }
 }
 
+/// Takes the number of a load, its new answers, and the start of the load.
+pub(super) type Keep<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
+
 /// What a run calls while it lasts.
 pub struct LoadOptions<'a> {
     /// How often each batch size is sent in the warm-up.
@@ -61,7 +64,7 @@ pub struct LoadOptions<'a> {
     /// How long answers are waited for after the last request was sent.
     pub drain: Nanoseconds,
     /// Given the answers of the measured run as they come: the number of the load, its new answers, and the start.
-    pub keeps: &'a mut dyn FnMut(usize, &[(u8, Answer)], Nanoseconds),
+    pub keeps: &'a mut Keep<'a>,
 }
 
 impl std::fmt::Debug for LoadOptions<'_> {

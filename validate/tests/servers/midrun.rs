@@ -149,19 +149,37 @@ fn nothing_is_left_and_nothing_lost_when_the_program_cannot_clean_up() {
     assert_eq!(others.count(), 0, "nothing half-written");
 }
 
+/// A disk of this size in the setting's folder; `None`, with a message, where it cannot be mounted.
+fn small_disk(setting: &Setting, size: &str) -> Option<PathBuf> {
+    let disk = setting.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["-t", "tmpfs", "-o", size, "tmpfs"];
+    if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: only root can mount a small disk");
+        return None;
+    }
+    Some(disk)
+}
+
+fn unmount(disk: &Path) {
+    assert!(Command::new("umount").arg(disk).status().unwrap().success());
+}
+
 #[test]
 fn a_disk_that_fills_up_under_load_is_named() {
     let Some(setting) = Setting::new("midrun-full") else { return };
-    let disk = setting.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=16k", "tmpfs"];
-    if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: only root can mount a small disk");
-        return;
-    }
+    let Some(disk) = small_disk(&setting, "size=512k") else { return };
     let one = setting.write("one.toml", ONE);
     let flags = ["--duration-s", "3", "--calibration-s", "0", "--quiet"];
     let mut running = setting.run(&one, &disk.join("run"), &flags);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while rows(&disk.join("run/partial")) < 20 {
+        assert!(!running.ended(), "{:?}", running.wait());
+        assert!(Instant::now() < deadline, "it does not begin to measure");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Somebody else takes the rest.
+    fs::write(disk.join("other"), vec![1_u8; 1 << 20]).expect_err("the disk is smaller");
     let (code, errors) = running.wait();
     // What the disk cannot take is in the temporary folder.
     let kept = fs::read_dir(setting.temporary()).unwrap().next().map(|entry| entry.unwrap().path());
@@ -173,7 +191,20 @@ fn a_disk_that_fills_up_under_load_is_named() {
     );
     fs::remove_dir_all(&kept).unwrap();
     setting.assert_nothing_left();
-    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    unmount(&disk);
     assert_eq!(code, Some(2), "{errors}");
     assert!(errors.contains("free some space or choose another disk"), "{errors}");
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_named_before_the_load() {
+    let Some(setting) = Setting::new("midrun-small") else { return };
+    let Some(disk) = small_disk(&setting, "size=16k") else { return };
+    let one = setting.write("one.toml", ONE);
+    let flags = ["--duration-s", "300", "--calibration-s", "0", "--quiet"];
+    let (code, errors) = setting.run(&one, &disk.join("run"), &flags).wait();
+    setting.assert_nothing_left();
+    unmount(&disk);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("cannot write") && errors.contains("free some space"), "{errors}");
 }

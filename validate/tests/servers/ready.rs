@@ -59,15 +59,22 @@ fn links_are_followed() {
 #[test]
 fn without_a_configuration_the_server_completes_it() {
     let Some(setting) = Setting::new("ready-none") else { return };
-    let code = format!(
-        "{ECHO}    @staticmethod\n    def auto_complete_config(c):\n        \
-         c.add_input({{'name': 'X', 'data_type': 'TYPE_FP32', 'dims': [4]}})\n        \
-         c.add_output({{'name': 'Y', 'data_type': 'TYPE_FP32', 'dims': [4]}})\n        \
-         c.set_max_batch_size(8)\n        return c\n"
-    );
-    setting.write("models/alexnet/1/model.py", &code);
+    let code = |batch: u32| {
+        format!(
+            "{ECHO}    @staticmethod\n    def auto_complete_config(c):\n        \
+             c.add_input({{'name': 'X', 'data_type': 'TYPE_FP32', 'dims': [4]}})\n        \
+             c.add_output({{'name': 'Y', 'data_type': 'TYPE_FP32', 'dims': [4]}})\n        \
+             c.set_max_batch_size({batch})\n        return c\n"
+        )
+    };
+    // The plan has batches of one request.
+    setting.write("models/alexnet/1/model.py", &code(1));
     let errors = served(&setting);
     assert!(errors.contains("there is no config.pbtxt: Triton completes"), "{errors}");
+    // A model that sets another batch size than the plan's is not what was planned.
+    setting.write("models/alexnet/1/model.py", &code(8));
+    let errors = refused(&setting);
+    assert!(errors.contains("max_batch_size is 8, but the plan says 1"), "{errors}");
 }
 
 #[test]

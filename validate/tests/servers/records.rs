@@ -90,9 +90,10 @@ fn traces_that_cannot_be_read_take_nothing_along() {
 fn long_run(setting: &Setting, out: &Path) -> Running {
     let one = setting.write("one.toml", ONE);
     let flags = ["--duration-s", "300", "--calibration-s", "0", "--quiet"];
-    let running = setting.run(&one, out, &flags);
+    let mut running = setting.run(&one, out, &flags);
     let deadline = Instant::now() + Duration::from_secs(90);
     while rows(&out.join("partial")).len() < 20 {
+        assert!(!running.ended(), "{:?}", running.wait());
         assert!(Instant::now() < deadline, "it does not begin to measure");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -204,6 +205,7 @@ fn a_signal_after_the_load_keeps_all_and_says_so() {
         setting.run(&one, &out, &["--duration-s", "2", "--calibration-s", "0", "--quiet"]);
     let deadline = Instant::now() + Duration::from_secs(90);
     while rows(&out.join("partial")).len() < 200 {
+        assert!(!running.ended(), "{:?}", running.wait());
         assert!(Instant::now() < deadline, "it does not measure");
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -167,7 +167,7 @@ fn the_gpu_that_the_environment_shows_is_used() {
 
 #[test]
 fn one_gpu_that_cannot_be_used_does_not_block_the_others() {
-    for (code, why) in [("4", "permission"), ("15", "lost")] {
+    for (code, why) in [("4", "permission"), ("15", "fell off the bus")] {
         let two = format!("{}handle {code}\n{}", H200, second());
         let Some((setting, log)) = with_gpus("one-bad", &two) else { return };
         let mut running = setting.launch(&["--mps", "percentage"]);
@@ -276,7 +276,7 @@ fn static_partitions_have_their_own_sms() {
     assert!(errors.contains("has no static partitions of SMs (version 13000)"), "{errors}");
     setting.set("STANDIN_MPS_VERSION", "13020");
     let errors = fails(setting.launch(&["--gpus", "0", "--mps", "static"]));
-    assert!(errors.contains("whole chunks, of 6.25"), "{errors}");
+    assert!(errors.contains("whole chunks, of 6.6667 %"), "{errors}");
     // A profile of this mechanism, and a plan for it.
     let out = setting.path("facts");
     let arguments = ["facts", "--static", "--percentages", "50,100", "-o", out.to_str().unwrap()];
@@ -378,7 +378,7 @@ fn what_the_doctor_does_not_know_is_not_ok() {
 
 #[test]
 fn a_driver_that_does_not_answer_says_why() {
-    for (code, words) in [("9", "driver"), ("18", "mismatch"), ("999", "unknown")] {
+    for (code, words) in [("9", "driver"), ("18", "mismatch"), ("999", "internal driver error")] {
         let (setting, _) = gpus_alone("no-driver", &format!("init {code}\n"));
         let document = doctor(&setting, &["--quick", "--triton", "/nowhere"]);
         let driver = check(&document, "driver");

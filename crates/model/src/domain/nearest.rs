@@ -19,7 +19,7 @@ pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
             }
             let longer = word.chars().count().max(candidate.chars().count());
             let limit = if longer > 3 { (longer / 3).max(2) } else { 1 };
-            let distance = strsim::levenshtein(&word, candidate);
+            let distance = strsim::osa_distance(&word, candidate);
             (distance <= limit).then_some((distance, candidate))
         })
         .min_by_key(|&(distance, _)| distance)
@@ -38,6 +38,7 @@ mod tests {
         assert_eq!(nearest("SLO-ms", &keys), Some("slo_ms"));
         assert_eq!(nearest("arival", &keys), Some("arrival"));
         assert_eq!(nearest("modle", &keys), Some("model"));
+        assert_eq!(nearest("fdf", &["ffd", "igniter"]), Some("ffd"));
         assert_eq!(nearest("colour", &keys), None);
     }
 }

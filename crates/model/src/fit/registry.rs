@@ -129,7 +129,7 @@ mod tests {
         bare.colocation.clear();
         bare.models.iter_mut().for_each(|m| m.self_pair = None);
         let (predictor, report) = fit_contention(&FitData::of(&bare)).unwrap();
-        assert!((predictor.coefficients().models[0].gamma - 0.14 / 300.0).abs() < 1e-12);
+        assert!((predictor.coefficients().models[0].gamma - 0.084 / 300.0).abs() < 1e-12);
         assert_eq!(predictor.assumed().len(), 1, "{:?}", predictor.assumed());
         assert_eq!(report.undetermined().count(), 8, "κ, δ, ρ0, ρ1 and four γ");
     }

@@ -1,6 +1,6 @@
 //! Files of other people, opened: compressed or not, in whatever encoding, with whatever fields between.
 //!
-//! Every reader of text goes through here, so that all take the same files: [`open`] finds out by its first bytes
+//! Every reader of text goes through here, so that all take the same files: [`open`](fn@open) finds out by its first bytes
 //! how a file is compressed (gzip, Zstandard, xz, bzip2) and how its text is encoded (UTF-8, UTF-16), and [`Table`]
 //! reads CSV as the `csv` crate does, with the delimiter that the first row shows.
 //!

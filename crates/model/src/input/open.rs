@@ -143,7 +143,13 @@ impl<R: BufRead> Read for Zstandard<R> {
                         self.state = State::Inside(frame);
                         return Ok(read);
                     }
-                    self.state = State::Between(frame.into_inner());
+                    let (packed, decoder) = frame.into_parts();
+                    // Not every frame has a checksum.
+                    let stored = decoder.get_checksum_from_data();
+                    if stored.is_some() && stored != decoder.get_calculated_checksum() {
+                        return Err(invalid("damaged Zstandard data: its checksum is another one"));
+                    }
+                    self.state = State::Between(packed);
                 }
             }
         }

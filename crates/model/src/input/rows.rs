@@ -367,7 +367,8 @@ fn table(
     let by_number = given.is_some_and(|name| {
         number(name).is_some() && !first.fields.iter().any(|field| field == name)
     });
-    let named = shape.names.len() == first.fields.len() && !first.names_a_column(shape.names);
+    // Other names, such as `user`, may stand in a row of values as well.
+    let named = shape.names.len() == first.fields.len() && !first.names_a_column(&[shape.time]);
     let layout = if by_number || named { Layout::NoHeader } else { Layout::Header };
     let table = Table::open(path, layout).map_err(failed)?;
     let column = |name: &str| -> Result<usize, ImportError> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The longest row that is read, in bytes: a count for each minute of a day fits many times. Longer ones are mostly
 /// a quote that is never closed.
@@ -44,11 +44,16 @@ pub enum TableError {
 ///
 /// Beyond those rules: comma, semicolon, tab or bar between fields, whichever splits the first row into most fields;
 /// white space around fields is cut; empty lines, and lines that begin with `#`, are skipped; a first line `sep=;` (from
-/// Excel) names the delimiter; rows with one field more than the header begin with a row name (from R).
+/// Excel) names the delimiter; rows with one field more than the header begin with a row name (from R), unless the
+/// header has one column only: then the comma may as well be a decimal one.
 pub struct Table<'r> {
     rows: csv::Reader<Metered<'r>>,
     /// What the meter lets through for the present row.
     room: Arc<AtomicU64>,
+    /// The end of the file was met, so that no line feed ends the present row.
+    at_end: Arc<AtomicBool>,
+    /// Line feeds inside the present row.
+    inside: u64,
     delimiter: u8,
     columns: Vec<String>,
     record: csv::StringRecord,
@@ -97,20 +102,26 @@ impl<'r> Table<'r> {
             _ => delimiter_of(&first_text),
         };
         let room = Arc::new(AtomicU64::new(LONGEST_ROW));
+        let at_end = Arc::new(AtomicBool::new(false));
         let whole: Box<dyn Read + Send + 'r> = Box::new(Cursor::new(head).chain(reader));
         let rows = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter)
             .comment(Some(b'#'))
-            .trim(csv::Trim::All)
             // A carriage return before it is white space. So each row ends with its line feed, by which lines are counted.
             .terminator(csv::Terminator::Any(b'\n'))
             .buffer_capacity(1 << 16)
-            .from_reader(Metered { source: whole, room: Arc::clone(&room) });
+            .from_reader(Metered {
+                source: whole,
+                room: Arc::clone(&room),
+                at_end: Arc::clone(&at_end),
+            });
         let mut table = Self {
             rows,
             room,
+            at_end,
+            inside: 0,
             delimiter,
             columns: Vec::new(),
             record: csv::StringRecord::new(),
@@ -125,7 +136,7 @@ impl<'r> Table<'r> {
             Layout::Header => {
                 table.columns = table.record.iter().map(str::to_owned).collect();
                 table.ahead = table.read()?;
-                if table.ahead && table.record.len() == table.fields + 1 && table.fields > 0 {
+                if table.ahead && table.record.len() == table.fields + 1 && table.fields > 1 {
                     table.columns.insert(0, String::new());
                     table.fields += 1;
                 }
@@ -208,18 +219,24 @@ impl<'r> Table<'r> {
     /// The line that the present row starts on, from 1.
     #[must_use]
     pub fn line(&self) -> u64 {
-        let inside: usize = self.record.iter().map(|field| field.matches('\n').count()).sum();
-        // The reader stands after the line feed of the row, unless the file ends without one.
-        let ended = u64::from(!self.rows.is_done());
         let after = self.rows.position().line() + self.cut;
-        after.saturating_sub(ended + inside as u64).max(1)
+        after.saturating_sub(self.ended() + self.inside).max(1)
+    }
+
+    /// How many line feeds end the row that was read: one, unless the file ends without.
+    fn ended(&self) -> u64 {
+        u64::from(!self.at_end.load(Ordering::Relaxed))
     }
 
     /// Reads a row that holds something.
     fn read(&mut self) -> Result<bool, TableError> {
         loop {
             self.room.store(LONGEST_ROW, Ordering::Relaxed);
-            match self.rows.read_record(&mut self.record) {
+            let read = self.rows.read_record(&mut self.record);
+            let bytes = self.record.as_slice().bytes();
+            self.inside = bytes.filter(|byte| *byte == b'\n').count() as u64;
+            self.record.trim();
+            match read {
                 Ok(false) => return Ok(false),
                 // A line of white space.
                 Ok(true) if self.record.iter().all(str::is_empty) && self.record.len() <= 1 => {}
@@ -232,7 +249,7 @@ impl<'r> Table<'r> {
                         }
                         csv::ErrorKind::Io(error) => error.into(),
                         csv::ErrorKind::Utf8 { .. } => TableError::Row {
-                            line: line.saturating_sub(1).max(1),
+                            line: line.saturating_sub(self.ended()).max(1),
                             what: "it is not UTF-8; save the file as UTF-8".to_owned(),
                         },
                         other => TableError::Row { line, what: format!("{other:?}") },
@@ -287,11 +304,15 @@ pub fn fields_of_line(line: &str) -> Vec<String> {
 struct Metered<'r> {
     source: Box<dyn Read + Send + 'r>,
     room: Arc<AtomicU64>,
+    at_end: Arc<AtomicBool>,
 }
 
 impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
+        if read == 0 {
+            self.at_end.store(true, Ordering::Relaxed);
+        }
         let room = self.room.load(Ordering::Relaxed);
         let Some(left) = room.checked_sub(read as u64) else {
             return Err(invalid("a row is longer than 16 MiB; perhaps a quote is not closed"));

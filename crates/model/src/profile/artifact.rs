@@ -44,7 +44,7 @@ struct Objects<'p> {
 }
 
 /// Reads measurements of others; the content tells which format it is: the two of the artifact, or one of the CSV
-/// tables of [`import_table`](super::tables_import). `session` chooses one of several in a file that names them.
+/// tables of `tables_import`. `session` chooses one of several in a file that names them.
 ///
 /// `kind` names the GPU kind; the artifact's profile format does not. A profile has no price and no
 /// memory size: the price is set to 0 and can be edited in the written folder.
@@ -58,7 +58,8 @@ pub fn import_measurements(
     session: Option<&str>,
 ) -> Result<Imported, ProfileError> {
     let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+    // No header of a table begins with a bracket, so that is JSON too, though not of an object.
+    if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
         return super::tables_import::import_table(path, &text, kind, session);
     }
     let objects = Objects::parse(path, &text)?;

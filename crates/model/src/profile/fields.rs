@@ -42,8 +42,14 @@ pub(super) fn positive(row: &Row<'_>, column: &str) -> Result<Milliseconds, Prof
 /// Never: text goes into memory.
 #[must_use]
 pub fn csv_field(field: &str) -> String {
+    if field.is_empty() {
+        return String::new();
+    }
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_field(field).expect("text goes into memory");
+    // A quote is closed by what ends the field.
+    out.write_record([field]).expect("text goes into memory");
     let bytes = out.into_inner().expect("text goes into memory");
-    String::from_utf8(bytes).expect("text stays text")
+    let mut text = String::from_utf8(bytes).expect("text stays text");
+    text.pop();
+    text
 }

@@ -30,7 +30,7 @@ fn drawn(seed: u64) -> Vec<Workload> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut uniform = |low: f64, high: f64| {
         let part = f64::from(u32::try_from(random.next_u64() >> 32).unwrap()) / 4_294_967_296.0;
-        (low.ln() + (high.ln() - low.ln()) * part).exp()
+        low * libm::pow(high / low, part)
     };
     let count = if uniform(1.0, 2.0) < 1.4 { 2 } else { 3 + usize::from(uniform(1.0, 2.0) > 1.4) };
     (1..=count)

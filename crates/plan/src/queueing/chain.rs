@@ -77,7 +77,7 @@ fn first_waiting(server: &Server<'_>) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     let in_time = (in_time * 1.3) as usize;
     // Who waits behind more than fit into the deadline is late, however long the queue.
-    (in_time + 12).max(3 * server.most()).max(20).min(MOST_WAITING)
+    (in_time + 12).max(3 * server.most()).clamp(20, MOST_WAITING)
 }
 
 /// The longest queue that is followed, in requests.
@@ -102,13 +102,13 @@ impl<'s, 'a> Transitions<'s, 'a> {
         let at_start = arrivals(server.load_ms[1]);
         let mut follow = vec![Vec::new(); every];
         let mut idles = vec![0.0; every];
-        for k in 1..=most {
+        for (k, whole) in during.iter().enumerate().skip(1) {
             let early = arrivals((server.hold_ms[k] - server.load_ms[1]).max(0.0));
             for phase in 0..every {
                 // The arrivals of the stream up to the next own one.
                 let needed = every - phase;
                 idles.push(early.iter().take(needed).sum());
-                let all = during[k].iter().enumerate().skip(needed);
+                let all = whole.iter().enumerate().skip(needed);
                 let in_time = all.map(|(count, probability)| {
                     let late = early.iter().take(needed).enumerate();
                     let late: f64 =

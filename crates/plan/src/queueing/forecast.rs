@@ -139,10 +139,10 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let mut forecasts = Vec::new();
     let site = Site::new(request, classes.len());
     let mut fleet = Fleet::new(vec![site], classes, goals);
-    for workload in 0..request.workloads().len() {
+    for (workload, class) in class_of.iter().enumerate() {
         let own: Vec<&Seen> =
             known.iter().filter(|(of, _)| *of == workload).map(|(_, seen)| seen).collect();
-        let Some(class) = class_of[workload].filter(|_| !own.is_empty()) else { continue };
+        let Some(class) = class.filter(|_| !own.is_empty()) else { continue };
         let name = request.workloads()[workload].name.to_string();
         forecasts.push(of_workload(&mut fleet, request, target, (name, class), &own, reasons));
     }

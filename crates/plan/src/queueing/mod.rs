@@ -42,7 +42,7 @@
 //!
 //! *Attainment.* A tagged request arrives τ before the next execution starts, as the p-th of those that are in no batch.
 //! Then q = ⌊(p − 1) / b⌋ full batches go before its own, which is formed after
-//! J = τ + [q > 0] (T_n + (q − 1) T_b) with as many requests as are there then. It is in time if
+//! J = τ + \[q > 0\] (T_n + (q − 1) T_b) with as many requests as are there then. It is in time if
 //!
 //! ```text
 //! τ + T_n + q T_b + T_m ≤ S,   m = min(b, p − q b + requests that come within J)

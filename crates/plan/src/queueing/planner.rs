@@ -67,7 +67,7 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -
     let place = |name: &WorkloadName| request.workloads().iter().position(|w| w.name == *name);
     unserved.sort_by_key(|infeasible| place(&infeasible.workload));
     plan.infeasible = unserved;
-    plan.bound = Some(bound(request, &parts));
+    plan.bound = Some(bound(request, &parts, judge));
     plan
 }
 
@@ -338,9 +338,22 @@ impl<'p> Part<'p> {
         if best.0 <= 0.0 {
             let most =
                 if most == 1 { "one whole GPU".to_owned() } else { format!("{most} whole GPUs") };
+            // A server that gets few of the requests shows whether replicas would help, or only a longer SLO.
+            let mut divided = false;
+            for &site in &known {
+                let Some(&batch) = batches(&self.fleet.sites[site], of).first() else { continue };
+                let units = self.fleet.sites[site].whole;
+                let setting = Setting { replicas: MOST_REPLICAS, batch, units, slow: 0 };
+                let steady = self.fleet.sites[site].steady((class, of), &setting);
+                divided |= steady.is_some_and(|steady| steady.attained > 0.0);
+            }
+            let help = match (options.replicas, divided) {
+                (Replicas::Forbidden, true) => "a longer SLO, a lower rate or replicas",
+                _ => "a longer SLO or a lower rate",
+            };
             return format!(
                 "its SLO of {slo} ms at {rate} requests/s is out of reach: on {most} practically no request is \
-                 in time, and {asked} is asked for; a longer SLO or a lower rate would help",
+                 in time, and {asked} is asked for; {help} would help",
             );
         }
         format!(
@@ -427,7 +440,7 @@ fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &Bin) -> CoLoc
 }
 
 /// What is proven about all plans for the same request.
-fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>]) -> GpuBound {
+fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>], judge: Judge) -> GpuBound {
     let fractional_gpus: f64 = parts.iter().map(|part| part.least_gpus).sum();
     let cost: f64 = parts.iter().map(|part| part.least_cost).sum();
     let several = parts.iter().any(|part| part.fleet.sites.len() > 1);
@@ -437,6 +450,12 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>]) -> GpuBound {
         Replicas::Forbidden => "one server for each workload",
         _ => "the numbers of equal replicas that were looked at",
     };
+    let in_time = match judge {
+        Judge::Analysis => {
+            format!("are in time (with a confidence of {} %)", options.confidence_pct)
+        }
+        Judge::Simulation => "are in time in simulated runs".to_owned(),
+    };
     GpuBound {
         gpus: super::super::bound::round_up(fractional_gpus),
         fractional_gpus,
@@ -444,9 +463,9 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>]) -> GpuBound {
         least_total_sm: None,
         least_cost_per_hour: Dollars::new(cost).ok().filter(|_| several),
         note: format!(
-            "for each workload the least share with which {} % of its requests are in time (with a confidence of \
-             {} %) on a GPU of its own, added up; neighbours only slow each other",
-            options.attainment_pct, options.confidence_pct
+            "for each workload the least share with which {} % of its requests {in_time} on a GPU of its own, \
+             added up; neighbours only slow each other",
+            options.attainment_pct
         ),
         covers: format!("plans with {replicas} and batch sizes of {batches}"),
     }

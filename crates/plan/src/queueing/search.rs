@@ -139,7 +139,7 @@ impl<'f, 'p> Search<'f, 'p> {
         for place in 0..search.jobs.len() {
             search.add_items(place, &mut items, |least| least * 16);
         }
-        items.sort_by(|a, b| b.0.cmp(&a.0));
+        items.sort_by_key(|item| std::cmp::Reverse(item.0));
         for (_, item) in items {
             search.fleet.place(&mut search.bins, item);
         }
@@ -221,7 +221,7 @@ impl<'f, 'p> Search<'f, 'p> {
                     + u32::try_from(choices.below(1 + (least * jitter) as usize)).unwrap_or(0)
             });
         }
-        items.sort_by(|a, b| b.0.cmp(&a.0));
+        items.sort_by_key(|item| std::cmp::Reverse(item.0));
         let mut placed = true;
         for (_, item) in items {
             placed &= self.fleet.place(&mut trial, item).is_some();

@@ -5,9 +5,8 @@ use super::rate_file::read_rates;
 use super::seed::stream_of;
 use super::shaped::{ShapedArrivals, horizon};
 use super::{
-    ArrivalError, ArrivalProcess, ArrivalSpec, ConstantArrivals, GammaArrivals,
-    ListedArrivals, MmppArrivals,
-    NormalisedArrivals, PoissonArrivals, Purpose, Stream, TraceArrivals, TraceError,
+    ArrivalError, ArrivalProcess, ArrivalSpec, ConstantArrivals, GammaArrivals, ListedArrivals,
+    MmppArrivals, NormalisedArrivals, PoissonArrivals, Purpose, Stream, TraceArrivals, TraceError,
     WeibullArrivals,
 };
 use igniter_model::domain::WorkloadName;
@@ -93,9 +92,7 @@ impl Builder<'_> {
             ArrivalSpec::Trace(trace) => {
                 Box::new(TraceArrivals::read(trace, duration).map_err(|e| self.bad_file(e))?)
             }
-            ArrivalSpec::Times(times) => {
-                Box::new(ListedArrivals::new(Arc::clone(times), duration))
-            }
+            ArrivalSpec::Times(times) => Box::new(ListedArrivals::new(Arc::clone(times), duration)),
             ArrivalSpec::Sum { parts } => {
                 let total: f64 = parts.iter().map(|part| part.share).sum();
                 let make = |(i, part): (u32, &super::ArrivalPart)| {

@@ -164,7 +164,12 @@ impl ArrivalSpec {
     /// Whether its rate is that of a file, or of answers, and not the workload's.
     #[must_use]
     pub fn has_own_rate(&self) -> bool {
-        self.any(&|spec| matches!(spec, Self::Trace(_) | Self::Times(_) | Self::Rates { .. } | Self::ClosedLoop(_)))
+        self.any(&|spec| {
+            matches!(
+                spec,
+                Self::Trace(_) | Self::Times(_) | Self::Rates { .. } | Self::ClosedLoop(_)
+            )
+        })
     }
 
     /// Whether it is a closed loop, or has one in it.

@@ -246,12 +246,12 @@ fn rates_come_from_a_file() {
         assert!((700..=701).contains(&times(&spec(2.0), rate, MINUTE, 1).len()));
     }
     for (text, message) in [
-        ("start_s,rate_rps\n1,2\n1,3\n", "rates.csv:3: start_s 1 is before the 1 above it"),
+        ("start_s,rate_rps\n1,2\n1,3\n", "rates.csv:3: start_s 1 is not after the 1 above it"),
         ("start_s,rate_rps\n1,x\n", "rates.csv:2: rate_rps must be a number from 0 to 1e9"),
         ("start_s,rate_rps\n1,1e300\n", "rates.csv:2: rate_rps must be a number from 0 to 1e9"),
         ("start_s,rate_rps\n1e300,1\n", "rates.csv:2: start_s must be a number from 0 to 1e10"),
-        ("start_s,rate\n1,2\n", "the column \"rate_rps\" once"),
-        ("start_s,rate_rps\n1\n", "rates.csv:2: not a well-formed CSV row"),
+        ("start_s,rate\n1,2\n", "there is no column \"rate_rps\"; the file has: start_s, rate"),
+        ("start_s,rate_rps\n1\n", "rates.csv:2: it has 1 fields, not 2"),
     ] {
         std::fs::write(&path, text).unwrap();
         let name = WorkloadName::new("W1").unwrap();

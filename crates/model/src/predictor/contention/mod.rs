@@ -277,7 +277,8 @@ impl Predictor for ContentionPredictor {
     }
 
     fn neighbours_never_help(&self) -> bool {
-        let ContentionConstants { delta_ms_per_kernel, rho0, rho1, .. } = self.coefficients.constants;
+        let ContentionConstants { delta_ms_per_kernel, rho0, rho1, .. } =
+            self.coefficients.constants;
         let models = &self.coefficients.models;
         [delta_ms_per_kernel, rho0, rho1].iter().all(|x| *x >= 0.0)
             && models.iter().all(|model| model.gamma >= 0.0 && model.pressure >= 0.0)
