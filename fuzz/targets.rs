@@ -39,13 +39,13 @@ pub const TARGETS: [Target; 11] = [
 /// A folder of this process in memory, where there is one.
 fn folder() -> &'static Path {
     static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    FOLDER.get_or_init(|| {
+    let folder = FOLDER.get_or_init(|| {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = base.join(format!("igniter-fuzz-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder can be made");
-        folder
-    })
+        base.join(format!("igniter-fuzz-{}", std::process::id()))
+    });
+    std::fs::create_dir_all(folder).expect("a temporary folder can be made");
+    folder
 }
 
 /// Removes what the targets wrote.

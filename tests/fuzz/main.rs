@@ -268,6 +268,7 @@ fn fuzz(target: &'static str) {
         }
     }
     std::panic::set_hook(hook);
+    targets::clean();
     eprintln!("{target}: {executions} executions in {:.1} s", begun.elapsed().as_secs_f64());
     assert!(failures.is_empty(), "{target}:\n{}", failures.join("\n"));
 }
@@ -286,5 +287,4 @@ fn every_target_is_fuzzed_here_and_by_cargo_fuzz() {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
         corpus(name);
     }
-    targets::clean();
 }

@@ -188,7 +188,7 @@ fn profiles_with_bad_rows_are_rejected_with_file_and_line() {
         ("solo.csv", "alexnet,1,10", "lenet,1,10", "solo.csv:2: model = \"lenet\""),
         ("solo.csv", "alexnet,1,10", "alexnet,1,110", "solo.csv:2: sm_pct"),
         ("solo.csv", ",81.0,1530.0", ",81.0,9999.0", "solo.csv:2: clock_mhz"),
-        ("solo.csv", "gpu_ms,", "ms,", "solo.csv:1: no column \"gpu_ms\""),
+        ("solo.csv", "gpu_ms,", "ms,", "solo.csv:1: unknown or doubled column \"ms\""),
         ("colocation.csv", "2,184", "7,184", "colocation.csv:3: co_located"),
         ("profile.toml", "kernels = 20", "kernel = 20", "profile.toml:"),
         ("profile.toml", "units = 40", "units = 0", "gpu.units = 0"),

@@ -218,7 +218,8 @@ fn what_cannot_be_planned_is_named_with_the_reason() {
     assert!(plan.infeasible[0].reason.contains("batching.instances"), "{:?}", plan.infeasible[0]);
     // Nothing arrives in the half second that counts.
     let rare = [("A", "ssd", 60.0, 0.1)];
-    let plan = study("process = \"gamma\", cv = 1", 0.5, &rare, "").plan(queueing().as_ref());
+    let plan = study("process = \"gamma\", cv = 1", 0.5, &rare, "warmup_s = 0\ncooldown_s = 0")
+        .plan(queueing().as_ref());
     assert!(plan.infeasible[0].reason.contains("no request arrives"), "{:?}", plan.infeasible[0]);
 }
 

@@ -144,7 +144,9 @@ fn check_parquet(csv: &Path, parquet: &Path) -> usize {
             match field {
                 Field::Null => assert_eq!(text, ""),
                 Field::Double(value) => assert_eq!(number(text), Some(*value)),
-                Field::Long(value) => assert_eq!(text.parse().ok(), Some(*value)),
+                Field::Long(value) => {
+                    assert_eq!(text.parse().ok(), Some(*value), "{text:?} in {record:?}")
+                }
                 Field::Bool(value) => assert_eq!(text, value.to_string()),
                 Field::Str(value) => assert_eq!(text, value),
                 other => panic!("{other:?}"),

@@ -108,7 +108,7 @@ fn bad_versions_seeds_and_names() {
 fn bad_gpus() {
     let gpu = "[[gpu]]\nkind = \"v100\"\n";
     refused(gpu, "", &["1: gpu: missing; allowed: one [[gpu]] table"]);
-    refused("[[gpu]]", "[gpu]", &["4: gpu: given", "fix: did you mean [[gpu]]?"]);
+    refused("[[gpu]]", "[gpu]", &["4: gpu: [gpu] is one table", "fix: did you mean [[gpu]]?"]);
     let twice = format!("{gpu}{gpu}");
     refused(gpu, &twice, &["6: gpu[1]: the same kind again", "as many GPUs of a kind as it needs"]);
     refused("kind = \"v100\"", "kind = \"\"", &["5: gpu[0].kind: given \"\""]);
@@ -171,7 +171,7 @@ fn bad_workload_lists() {
     refused(
         "[[workload]]",
         "[workload]",
-        &["7: workload: given", "fix: did you mean [[workload]]?"],
+        &["7: workload: [workload] is one table", "fix: did you mean [[workload]]?"],
     );
     let found = problems(&format!("workload = [3]\n{none}"));
     assert!(found[0].to_string().starts_with("workload[0]: given 3"), "{found:?}");
