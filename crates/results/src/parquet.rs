@@ -73,7 +73,7 @@ impl Cells {
 /// and the version of the program alone.
 ///
 /// ```
-/// use igniter::report::{Cells, ColumnType, ParquetTable};
+/// use igniter_results::{Cells, ColumnType, ParquetTable};
 /// let columns = [("workload", ColumnType::Text), ("p99_ms", ColumnType::Float)];
 /// let mut file = Vec::new();
 /// let mut table = ParquetTable::new(&mut file, &columns)?;

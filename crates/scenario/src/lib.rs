@@ -10,7 +10,7 @@
 //!
 //! # Example
 //! ```
-//! use igniter::scenario::Scenario;
+//! use igniter_scenario::Scenario;
 //! use std::path::Path;
 //!
 //! let text = r#"
@@ -30,7 +30,7 @@
 //!
 //! let error = Scenario::parse(&text.replace("slo_ms = 10", "slo = 10"), Path::new("small.toml"));
 //! assert!(error.unwrap_err().to_string().contains("did you mean `slo_ms`?"));
-//! # Ok::<(), igniter::scenario::ScenarioError>(())
+//! # Ok::<(), igniter_scenario::ScenarioError>(())
 //! ```
 
 mod arrival;

@@ -143,7 +143,8 @@ fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<Vec<String>,
         ));
     }
     let config = from.join("config.pbtxt");
-    let adapted = if spec.completes() {
+    // One that lacks tensors is completed by the server, but what it says stays.
+    let adapted = if !config.exists() {
         ready::completed_by_server(spec)
     } else {
         let text = fs::read_to_string(&config).map_err(LaunchError::file(&config))?;

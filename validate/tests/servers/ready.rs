@@ -72,6 +72,7 @@ fn without_a_configuration_the_server_completes_it() {
     let errors = served(&setting);
     assert!(errors.contains("there is no config.pbtxt: Triton completes"), "{errors}");
     // A model that sets another batch size than the plan's is not what was planned.
+    let Some(setting) = Setting::new("ready-none-8") else { return };
     setting.write("models/alexnet/1/model.py", &code(8));
     let errors = refused(&setting);
     assert!(errors.contains("max_batch_size is 8, but the plan says 1"), "{errors}");

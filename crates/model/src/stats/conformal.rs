@@ -9,7 +9,7 @@
 /// (fewer than 19 scores for 0.95): no finite bound is then known.
 ///
 /// ```
-/// use igniter::stats::conformal_bound;
+/// use igniter_model::stats::conformal_bound;
 /// let scores: Vec<f64> = (1..=19).map(f64::from).collect();
 /// assert_eq!(conformal_bound(&scores, 0.95), Some(19.0)); // ⌈20 · 0.95⌉ = 19
 /// assert_eq!(conformal_bound(&scores[1..], 0.95), None);

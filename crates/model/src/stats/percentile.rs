@@ -9,7 +9,7 @@
 /// 0.07 × 100 = 7.000000000000001 means rank 7, not 8.
 ///
 /// ```
-/// use igniter::stats::percentile;
+/// use igniter_model::stats::percentile;
 /// let latencies = [3, 5, 8, 13];
 /// assert_eq!(percentile(&latencies, 0.5), Some(5)); // 2 of 4 are ≤ 5
 /// assert_eq!(percentile(&latencies, 0.51), Some(8));

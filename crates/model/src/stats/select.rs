@@ -12,7 +12,7 @@ const MANY: usize = 1 << 10;
 /// hundred quantiles of many latencies a fraction of the cost of sorting them all.
 ///
 /// ```
-/// use igniter::stats::order_statistics;
+/// use igniter_model::stats::order_statistics;
 /// assert_eq!(order_statistics(&[5, 3, 9, 3], &[3, 0, 2]), [9, 3, 5]);
 /// ```
 ///

@@ -34,10 +34,10 @@ const LONGEST_LIST: usize = 100_000;
 /// A scenario that can still be changed.
 ///
 /// ```
-/// use igniter::scenario::Document;
+/// use igniter_scenario::Document;
 /// use std::path::Path;
 ///
-/// let mut document = Document::load(Path::new("scenarios/motivating-3.toml"))?;
+/// let mut document = Document::load(Path::new("../../scenarios/motivating-3.toml"))?;
 /// document.set("workload.W1.rate_rps", 250)?;
 /// document.set("arrival", toml::toml! { process = "gamma" cv = 2 })?;
 /// document.set("slo_scale", 1.5)?;
@@ -46,7 +46,7 @@ const LONGEST_LIST: usize = 100_000;
 /// assert_eq!(scenario.workloads[0].workload.slo.get(), 22.5);
 /// let error = document.set("workload.W9.rate_rps", 250).unwrap_err().to_string();
 /// assert!(error.contains("there is no workload W9"), "{error}");
-/// # Ok::<(), igniter::scenario::ScenarioError>(())
+/// # Ok::<(), igniter_scenario::ScenarioError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Document {

@@ -54,11 +54,11 @@ impl Purpose {
 /// The stream of one workload for one purpose.
 ///
 /// ```
-/// use igniter::{domain::WorkloadName, workload::{Purpose, stream}};
+/// use igniter_model::domain::WorkloadName; use igniter_sim::arrivals::{Purpose, stream};
 /// let name = WorkloadName::new("W1")?;
 /// assert_eq!(stream(1, &name, Purpose::Arrivals), stream(1, &name, Purpose::Arrivals));
 /// assert_ne!(stream(1, &name, Purpose::Arrivals), stream(1, &name, Purpose::Service));
-/// # Ok::<(), igniter::domain::NameError>(())
+/// # Ok::<(), igniter_model::domain::NameError>(())
 /// ```
 #[must_use]
 pub fn stream(seed: u64, workload: &WorkloadName, purpose: Purpose) -> Stream {
