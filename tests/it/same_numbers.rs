@@ -149,7 +149,8 @@ fn check_parquet(csv: &Path, parquet: &Path) -> usize {
                 // The request log has whole microseconds or nanoseconds there, and seconds or milliseconds in CSV.
                 Field::Long(value) => {
                     let given = number(text).unwrap();
-                    let same = |unit: f64| (given - *value as f64 * unit).abs() <= 1e-9 * given.abs();
+                    let same =
+                        |unit: f64| (given - *value as f64 * unit).abs() <= 1e-9 * given.abs();
                     let units = [1.0, 1e-3, 1e-6, 1e-9];
                     assert!(units.into_iter().any(same), "{text:?} in {record:?}");
                 }
