@@ -180,9 +180,10 @@ def parameters(document):
             ("d", "ms", "d_ms"),
         ]:
             found[f"{label} {name}", unit] = solo["curve"][key]
+        # Coefficients of version 0.1.0 called them energy_mj and gamma_per_w, and are read all the same.
         for i in (0, 1):
-            found[f"e{i} {name}", "mJ"] = solo["energy_mj"][i]
-        found[f"gamma {name}", "1/W"] = model["gamma_per_w"]
+            found[f"e{i} {name}", "mJ"] = solo.get("load", solo.get("energy_mj"))[i]
+        found[f"gamma {name}", "1/W"] = model.get("gamma", model.get("gamma_per_w"))
         found[f"pressure {name}", "1"] = model["pressure"]
     for coupling in coefficients["couplings"]:
         found[f"coupling {' + '.join(coupling['models'])}", "1"] = coupling["strength"]
