@@ -2,6 +2,7 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
@@ -23,7 +24,8 @@ struct CapacityJson<'a> {
 /// The search that a command asks for.
 pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Result<CapacitySearch> {
     let overrides = Overrides {
-        seed: scenario.seed,
+        set: scenario.change.set.clone(),
+        seed: scenario.change.seed,
         profile: scenario.predictor.profile.clone(),
         predictor: scenario.predictor.predictor.clone(),
         ..Overrides::default()
@@ -64,7 +66,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
         "--keep-plan: --find gpus makes a plan for every headroom; remove one of the two"
     );
     let keep = args.keep_plan;
-    let names = &args.judge.strategies;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {
         write(dir, manifest, &found)?;

@@ -2,6 +2,7 @@
 
 use super::capacity::{CELLS, candidate_cells, plain_cells, search};
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
@@ -25,7 +26,7 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     if dir.is_some() {
         search.note(&mut manifest)?;
     }
-    let names = &args.judge.strategies;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
     let front = pareto(&found);
     if let Some(dir) = dir {

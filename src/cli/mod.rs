@@ -19,6 +19,7 @@ mod files;
 mod fit;
 mod frontier;
 mod import;
+mod init;
 mod man;
 mod merge;
 mod model_args;
@@ -34,6 +35,7 @@ mod results;
 mod schema;
 mod servers;
 mod simulate;
+mod strategies;
 mod study;
 mod sweep;
 mod sweep_args;
@@ -107,6 +109,7 @@ fn interrupted() {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Init(args) => init::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),
