@@ -1,10 +1,11 @@
 //! The flags of every command.
 
-use super::common_args::{PlannedScenarioArgs, PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
+use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{
     AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
 };
 use super::planning::{PlanningArgs, RefineArgs};
+use super::shared::PlannedScenarioArgs;
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
 use crate::results::RequestFormat;
 use crate::units::Nanoseconds;

@@ -227,7 +227,7 @@ impl Manifest {
     }
 
     /// Whether these results took long to make, or servers: those of a sweep, or of `validate`.
-    pub(super) fn is_precious(&self) -> bool {
+    pub(super) fn took_long(&self) -> bool {
         self.sweep.is_some() || self.command_name().starts_with("validate ")
     }
 

@@ -34,12 +34,12 @@ pub enum OutputError {
         /// One such file.
         found: String,
     },
-    /// The directory holds results that took long to make, which are not replaced by others.
+    /// The directory holds results of a sweep or a validation, which are never overwritten by others.
     #[error(
         "{} holds the results of `{command}`, which would be lost; choose another directory with -o, or remove this one",
         .path.display()
     )]
-    Precious {
+    LongRun {
         /// The directory.
         path: PathBuf,
         /// How they were made.
@@ -95,11 +95,11 @@ fn hint(error: &io::Error) -> &'static str {
 /// What to do with results that are already in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// They belong to an earlier run: those that this run does not write again are removed at the end. Sweeps and
-    /// measurements, which took long, are refused.
+    /// They belong to an earlier run: files that this run does not write again are removed at the end. Results of
+    /// sweeps and measurements are refused.
     Replace,
-    /// As [`Existing::Replace`], of sweeps and measurements too: for commands that make such.
-    ReplacePrecious,
+    /// As [`Existing::Replace`], for results of sweeps and measurements too: for commands that make such results.
+    ReplaceLongRuns,
     /// They belong to this run: they stay unless written again.
     Keep,
 }
@@ -269,7 +269,7 @@ impl OutputDir {
                 continue;
             }
             match self.existing {
-                Existing::Replace | Existing::ReplacePrecious if draws || !is_figure(&old.path) => {
+                Existing::Replace | Existing::ReplaceLongRuns if draws || !is_figure(&old.path) => {
                     stale.push(self.path.join(&old.path));
                 }
                 _ => {
@@ -419,9 +419,9 @@ fn refused(
         };
     };
     let path_of = || path.to_owned();
-    if existing == Existing::Replace && manifest.is_precious() {
+    if existing == Existing::Replace && manifest.took_long() {
         let command = manifest.command_name();
-        return Ok(Some(OutputError::Precious { path: path_of(), command }));
+        return Ok(Some(OutputError::LongRun { path: path_of(), command }));
     }
     let there = Identity::of(&manifest);
     if let Some(wanted) = identity.filter(|wanted| !wanted.is_like(&there)) {

@@ -4,6 +4,7 @@
 
 mod cases;
 mod compared;
+pub(crate) mod engine_cases;
 pub(crate) mod fake;
 #[path = "../../../examples/instances/mod.rs"]
 pub(crate) mod instances;

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::output::whole_file;
-use crate::data::{ImageOptions, Layout, Preprocess, write_images};
+use crate::data::{ImageOptions, Preprocess, TensorLayout, write_images};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ pub(super) struct DataCommand {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// The order of the dimensions
-    #[arg(long, value_enum, default_value_t = Layout::Chw)]
-    layout: Layout,
+    #[arg(long, value_enum, default_value_t = TensorLayout::Chw)]
+    layout: TensorLayout,
     /// Subtracted from each channel after scaling to 0 … 1 [default: ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', default_value = "0.485,0.456,0.406")]
     mean: Vec<f32>,

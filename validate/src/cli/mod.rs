@@ -22,6 +22,7 @@ mod session;
 use crate::guard::{self, GuardOrder};
 use crate::life::{self, Interrupted};
 use clap::{Parser, Subcommand};
+use igniter::cli::{Outcome, described, parse};
 use std::process::ExitCode;
 
 /// Run the plans of `igniter` on real GPUs through NVIDIA Triton, and compare measured with predicted
@@ -69,35 +70,12 @@ enum Command {
     },
 }
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All is well.
-    Done,
-    /// Something that was asked for is not as it should be.
-    CheckFailed,
-}
-
-impl Outcome {
-    /// Done, or a failed check.
-    #[must_use]
-    pub fn of(passed: bool) -> Self {
-        if passed { Self::Done } else { Self::CheckFailed }
-    }
-}
-
 /// Runs the program on its command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match parse("validate") {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; clap prints them to stdout.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            // Nothing is left to do where even the message cannot be printed.
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(code) => return code,
     };
     match &cli.command {
         Command::Guard { order } => return run_guard(order),
@@ -118,17 +96,16 @@ pub fn main() -> ExitCode {
             eprintln!("validate: the interruption came when all was measured; everything is kept");
             ExitCode::from(life::INTERRUPTED_CODE)
         }
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Ok(outcome) => outcome.into(),
         Err(error) if life::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
-                eprintln!("validate: {}", output::in_words(&error));
+                eprintln!("validate: {}", described(&error));
             }
             ExitCode::from(life::INTERRUPTED_CODE)
         }
         Err(error) => {
-            eprintln!("validate: {}", output::in_words(&error));
+            eprintln!("validate: {}", described(&error));
             ExitCode::from(2)
         }
     }

@@ -1,7 +1,7 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, in_words, print, warn_of_cpu, warn_of_left_out, write_whole};
+use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
@@ -142,7 +142,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         (Ok(assembled), Ok(())) => assembled,
         // The profile is made of what is there all the same.
         (Ok(assembled), Err(error)) => {
-            eprintln!("validate: {}", in_words(&error));
+            eprintln!("validate: {}", igniter::cli::described(&error));
             assembled
         }
         (Err(_), Err(error)) => return Err(error),
@@ -277,7 +277,11 @@ fn measure(
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    eprintln!("validate: {}: {}", described(run, base), in_words(&error));
+                    eprintln!(
+                        "validate: {}: {}",
+                        described(run, base),
+                        igniter::cli::described(&error)
+                    );
                     failed.push(run.clone());
                     return Ok(());
                 }

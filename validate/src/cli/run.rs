@@ -90,7 +90,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
     args.planned.note(&study, &mut manifest)?;
-    let mut dir = OutputDir::open(&args.output, Existing::ReplacePrecious)?;
+    let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;

@@ -38,11 +38,11 @@ pub struct ModelInfo {
 
 /// Asks one server. Blocks.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerClient {
     url: String,
 }
 
-impl Server {
+impl ServerClient {
     /// A server at `http://HOST:PORT`.
     #[must_use]
     pub fn new(url: &str) -> Self {
@@ -70,7 +70,7 @@ impl Server {
     /// The cumulative statistics of a model.
     ///
     /// # Errors
-    /// As [`Server::model`].
+    /// As [`ServerClient::model`].
     pub fn statistics(&self, name: &str) -> Result<serde_json::Value, ControlError> {
         let path = format!("/v2/models/{name}/stats");
         let mut answer = self.get(&path)?;

@@ -11,7 +11,7 @@ mod request;
 mod response;
 mod shared_memory;
 
-pub use control::{ControlError, ModelInfo, Server, Tensor};
+pub use control::{ControlError, ModelInfo, ServerClient, Tensor};
 pub use http::{HttpClient, HttpOptions, most_connections};
 pub use request::{RequestTemplate, Tag};
 pub use shared_memory::SharedMemory;

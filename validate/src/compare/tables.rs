@@ -2,7 +2,7 @@
 
 use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
-use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
+use super::{Limits, ModelKind, RunFolder, Simulated, VerdictCheck, simulated_arm};
 use crate::measure::{Arm, Measured, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::figures::ValidationWorkload;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Errors {
+pub struct SimulationErrors {
     /// Of the mean latency.
     pub mean_pct: Option<f64>,
     /// Of the median.
@@ -62,7 +62,7 @@ pub struct Row {
     /// What was measured.
     pub measured: WorkloadSummary,
     /// How far apart they are.
-    pub errors: Errors,
+    pub errors: SimulationErrors,
     /// By how much requests were sent late, 99th percentile in ms.
     pub late_p99_ms: f64,
     /// The greatest lateness, in ms.
@@ -100,7 +100,7 @@ pub struct Agreement {
 
 /// Everything that text, files and figures are made from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ValidationResult {
     /// The scenario.
     pub scenario: String,
     /// Who planned.
@@ -122,7 +122,7 @@ pub struct Comparison {
     /// What may spoil it.
     pub warnings: Vec<Warning>,
     /// The checks of the verdict.
-    pub checks: Vec<Check>,
+    pub checks: Vec<VerdictCheck>,
     /// Whether all of them passed, and nothing makes them meaningless.
     pub passed: bool,
     /// For figures: the arms as if they were strategies, simulated before measured.
@@ -137,7 +137,7 @@ pub struct Comparison {
 ///
 /// # Errors
 /// When the simulation refuses the plan or its arrivals.
-pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
+pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationResult> {
     let window = run.window()?;
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
@@ -165,11 +165,11 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
         shown.push(show);
         rows.push(row);
     }
-    let checks = Check::all(&rows, limits);
+    let checks = VerdictCheck::all(&rows, limits);
     let passed = checks.iter().all(|check| check.passed)
         && !warnings.iter().any(Warning::is_fatal)
         && !rows.is_empty();
-    Ok(Comparison {
+    Ok(ValidationResult {
         scenario: scenario.name.clone(),
         strategy: run.plan.strategy.clone(),
         predictor: predictor.name().to_owned(),
@@ -232,11 +232,11 @@ fn row(
     }
 }
 
-fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
+fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> SimulationErrors {
     let of =
         |value: fn(&WorkloadSummary) -> Option<f64>| error_pct(value(simulated), value(measured));
     let points = (simulated.slo_violation_pct, measured.slo_violation_pct);
-    Errors {
+    SimulationErrors {
         mean_pct: of(|s| s.mean_ms),
         p50_pct: of(|s| s.p50_ms),
         p90_pct: of(|s| s.p90_ms),

@@ -26,7 +26,7 @@ pub struct InstanceReport {
 }
 
 impl InstanceReport {
-    /// How many SMs the instance may use: the least of what it was told.
+    /// How many SMs the instance may use: the least of what it was given.
     #[must_use]
     pub fn seen_sm(&self) -> Option<u32> {
         [self.sm_attribute, self.sm_affinity, self.sm_torch].into_iter().flatten().min()

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 /// file is read a second time while the run goes on.
 const KEPT: usize = 1 << 17;
 
-/// What goes wrong while a run goes on, told to whoever asked for it before.
+/// What goes wrong while a run goes on, kept for whoever asked for it before.
 pub type TraceFault = Arc<OnceLock<TraceError>>;
 
 /// The arrival times of a trace, up to the end of the run.
