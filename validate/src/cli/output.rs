@@ -22,10 +22,10 @@ pub(super) struct LimitArgs {
     /// Allowed error of the predicted time of a full batch, in percent
     #[arg(long, value_name = "PCT", default_value_t = Limits::default().batch_pct)]
     max_batch_error: f64,
-    /// Print one JSON document on stdout, and nothing else there
+    /// Print one JSON document on stdout and nothing else
     #[arg(long)]
     pub(super) json: bool,
-    /// No progress on stderr and no table on stdout; errors are still printed
+    /// Print errors only: no progress, no tables
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
@@ -40,7 +40,7 @@ impl LimitArgs {
     }
 }
 
-/// Says on stderr what is going on, where somebody looks.
+/// Shows progress on stderr if that is a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: bool,
