@@ -9,7 +9,7 @@ use igniter::results::Manifest;
 use igniter::run::{Overrides, Study, scenario_of};
 use igniter::scenario::Document;
 use igniter::units::Nanoseconds;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A scenario, and a plan for it.
 #[derive(Debug, Clone, Args)]

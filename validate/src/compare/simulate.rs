@@ -10,7 +10,7 @@ use igniter::metrics::Window;
 use igniter::predictor::Predictor;
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    Control, ControllerSpec, EngineSpec, Interference, LaunchSpec, LoadOverlap, Noise, ShadowSpec,
+    Control, ControllerSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ShadowSpec,
     SimInput, SimWorkload, simulate,
 };
 use igniter::units::{Milliseconds, Nanoseconds};
@@ -122,14 +122,14 @@ pub fn simulated_arm(
             arrival,
             batching: entry.batching.clone(),
             // What a server adds was measured; the scenario's assumption of it would count twice.
-            server: LaunchSpec {
+            server: ServerSpec {
                 // The engine gets the models by other names than the profile has.
                 noise: entry
                     .server
                     .noise
                     .cv(predictor.kind(), &entry.workload.model)
                     .map_or(entry.server.noise, Noise::Cv),
-                ..LaunchSpec::default()
+                ..ServerSpec::default()
             },
         });
     }
