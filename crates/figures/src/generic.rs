@@ -36,9 +36,7 @@ pub struct PointsFigure {
     pub stem: String,
     /// What it shows, in a sentence or two.
     pub caption: String,
-    /// The series.
     pub series: Vec<Named>,
-    /// The panels.
     pub panels: Vec<PointsPanel>,
     /// The titles of both axes, with their units.
     pub axes: (String, String),

@@ -52,7 +52,6 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
 /// One measured latency and what a predictor says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictedPoint {
-    /// The model.
     pub model: ModelName,
     /// The predicted latency, in ms.
     pub predicted_ms: f64,

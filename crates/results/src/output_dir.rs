@@ -18,9 +18,7 @@ pub enum OutputError {
     /// The directory cannot be created or written to.
     #[error("cannot use {} as the output directory: {source}", .path.display())]
     Directory {
-        /// The directory.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// The directory holds something that this program did not write.
@@ -29,7 +27,6 @@ pub enum OutputError {
         .path.display()
     )]
     Foreign {
-        /// The directory.
         path: PathBuf,
         /// One such file.
         found: String,
@@ -40,7 +37,6 @@ pub enum OutputError {
         .path.display()
     )]
     LongRun {
-        /// The directory.
         path: PathBuf,
         /// How they were made.
         command: String,
@@ -52,7 +48,6 @@ pub enum OutputError {
         .path.display()
     )]
     Another {
-        /// The directory.
         path: PathBuf,
         /// What is there.
         what: String,
@@ -65,17 +60,13 @@ pub enum OutputError {
         .path.display()
     )]
     Irregular {
-        /// The path.
         path: PathBuf,
-        /// What it is.
         what: &'static str,
     },
     /// A file cannot be written completely; nothing of it is left.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
     File {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

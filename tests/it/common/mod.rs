@@ -36,6 +36,13 @@ pub(crate) fn reference_data() -> Option<PathBuf> {
     None
 }
 
+/// Prints a number and requires a limit.
+#[track_caller]
+pub(crate) fn at_most(what: &str, value: f64, limit: f64) {
+    println!("{what}: {value:.3} (limit {limit})");
+    assert!(value <= limit, "{what}: {value:.3} exceeds {limit}");
+}
+
 /// The program, run in the repository.
 pub(crate) fn igniter() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_igniter"));

@@ -17,7 +17,6 @@ pub struct ControlError {
 /// An input or output of a model as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// Its name.
     pub name: String,
     /// Its type: `FP32`, …
     pub datatype: String,
@@ -30,9 +29,7 @@ pub struct Tensor {
 pub struct ModelInfo {
     /// Its name on the server.
     pub name: String,
-    /// Its inputs.
     pub inputs: Vec<Tensor>,
-    /// Its outputs.
     pub outputs: Vec<Tensor>,
 }
 

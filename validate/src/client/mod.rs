@@ -28,7 +28,6 @@ pub enum ClientError {
     Connect {
         /// The server.
         url: String,
-        /// Why.
         source: std::io::Error,
     },
     /// An address of another form.
@@ -42,7 +41,6 @@ pub enum ClientError {
     SharedMemory {
         /// The file that stands for the region.
         path: String,
-        /// Why.
         source: std::io::Error,
     },
     /// The runtime of the client does not start.

@@ -23,7 +23,6 @@ pub struct SimulationErrors {
     pub p90_pct: Option<f64>,
     /// Of the 99th percentile.
     pub p99_pct: Option<f64>,
-    /// Of the throughput.
     pub throughput_pct: Option<f64>,
     /// Of the share of requests over the SLO, in percentage points.
     pub violation_points: Option<f64>,
@@ -33,9 +32,7 @@ pub struct SimulationErrors {
 /// those of the placement whose full batches were predicted worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its name.
     pub workload: WorkloadName,
-    /// Its model.
     pub model: ModelName,
     /// How many placements serve it.
     pub replicas: usize,
@@ -88,7 +85,6 @@ pub struct Row {
 /// How well one kind of number agrees with what was measured, over all workloads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// Which.
     pub what: String,
     /// Mean absolute error, in percent.
     pub mape_pct: Option<f64>,
@@ -101,7 +97,6 @@ pub struct Agreement {
 /// Everything that text, files and figures are made from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationResult {
-    /// The scenario.
     pub scenario: String,
     /// Who planned.
     pub strategy: String,
@@ -121,7 +116,6 @@ pub struct ValidationResult {
     pub agreement: Vec<Agreement>,
     /// What may spoil it.
     pub warnings: Vec<Warning>,
-    /// The checks of the verdict.
     pub checks: Vec<VerdictCheck>,
     /// Whether all of them passed, and nothing makes them meaningless.
     pub passed: bool,

@@ -11,7 +11,6 @@ pub enum GpuError {
     /// There is no driver, or its library cannot be used.
     #[error("NVIDIA's management library cannot be used: {reason}")]
     NoDriver {
-        /// Why.
         reason: String,
     },
     /// A GPU gave no answer.
@@ -21,7 +20,6 @@ pub enum GpuError {
         gpu: u32,
         /// What was asked.
         what: String,
-        /// Why.
         reason: String,
     },
 }
@@ -93,7 +91,6 @@ pub struct MigDevice {
     pub uuid: String,
     /// How many SMs it has.
     pub sms: Option<u32>,
-    /// Its memory.
     pub memory_bytes: Option<u64>,
 }
 

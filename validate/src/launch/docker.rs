@@ -18,7 +18,6 @@ pub const DEFAULT_IMAGE: &str = "nvcr.io/nvidia/tritonserver:24.10-py3";
 pub struct DockerLauncher {
     /// The program: `docker`.
     pub docker: PathBuf,
-    /// The image.
     pub image: String,
     /// User and group of the processes in the container, as in `1000:1000`.
     pub user: String,

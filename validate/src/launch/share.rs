@@ -15,7 +15,6 @@ pub struct InstanceReport {
     pub numpy: Option<String>,
     /// PyTorch.
     pub torch: Option<String>,
-    /// Torchvision.
     pub torchvision: Option<String>,
     /// Whether the kernels of each batch size are launched together (`recorded`), or why not; of models that try.
     pub graphs: Option<String>,

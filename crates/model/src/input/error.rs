@@ -34,9 +34,7 @@ pub enum ImportError {
         path.display()
     )]
     NoTimeColumn {
-        /// The file.
         path: PathBuf,
-        /// Its columns.
         columns: String,
     },
     /// A row is wrong.
@@ -75,9 +73,7 @@ pub enum ImportError {
         path.display()
     )]
     TooMany {
-        /// The file.
         path: PathBuf,
-        /// How many.
         requests: f64,
         /// How many may be drawn.
         most: f64,
@@ -90,9 +86,7 @@ pub enum ImportError {
         path.display()
     )]
     NotReplayed {
-        /// The file.
         path: PathBuf,
-        /// Its format.
         format: &'static str,
     },
     /// There is nothing in the part that was asked for.

@@ -27,7 +27,6 @@ const LEAST_SLOWDOWN: f64 = 0.1;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilisationPoint {
-    /// Batch size.
     pub batch: BatchSize,
     /// Granted share.
     pub units: SmUnits,

@@ -46,23 +46,18 @@ pub enum TraceError {
         path.display()
     )]
     NoFile {
-        /// The path.
         path: PathBuf,
     },
     /// It was changed while it was replayed.
     #[error("{}: the trace does not end where it did before", path.display())]
     Changed {
-        /// The file.
         path: PathBuf,
     },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
     BadRate {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
-        /// The column.
         column: String,
         /// What stands there.
         given: String,
@@ -75,11 +70,8 @@ pub enum TraceError {
         path.display()
     )]
     OutOfOrder {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
-        /// The column.
         column: String,
         /// What stands there.
         given: String,
@@ -95,9 +87,7 @@ pub enum TraceError {
         path.display()
     )]
     NoRows {
-        /// The file.
         path: PathBuf,
-        /// The workload.
         workload: String,
         /// Those that there are.
         known: String,
