@@ -40,9 +40,7 @@ pub enum PlanError {
         "predictor {predictor} does not say how far it may be off, so no margin follows from it: plan with one \
          that does, such as contention (--predictor contention), or give the margin in percent"
     )]
-    NoUncertainty {
-        predictor: &'static str,
-    },
+    NoUncertainty { predictor: &'static str },
     /// A plan file cannot be read or does not fit the scenario.
     #[error("{}: {message}", path.display())]
     File {

@@ -17,10 +17,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub enum OutputError {
     /// The directory cannot be created or written to.
     #[error("cannot use {} as the output directory: {source}", .path.display())]
-    Directory {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Directory { path: PathBuf, source: io::Error },
     /// The directory holds something that this program did not write.
     #[error(
         "{} holds files that igniter did not write ({found}); choose a new or empty directory with -o",
@@ -59,16 +56,10 @@ pub enum OutputError {
         "{} is {what}, not a regular file; remove it, or choose another directory with -o",
         .path.display()
     )]
-    Irregular {
-        path: PathBuf,
-        what: &'static str,
-    },
+    Irregular { path: PathBuf, what: &'static str },
     /// A file cannot be written completely; nothing of it is left.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
-    File {
-        path: PathBuf,
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
 }
 
 fn hint(error: &io::Error) -> &'static str {

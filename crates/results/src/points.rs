@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 pub enum PointsError {
     /// There is none, or it is damaged.
     #[error("cannot read {}: {message}; give the folder of a finished or merged sweep", .path.display())]
-    Unreadable {
-        path: PathBuf,
-        message: String,
-    },
+    Unreadable { path: PathBuf, message: String },
     /// No column of that name.
     #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
     NoColumn {

@@ -17,10 +17,7 @@ use std::path::{Path, PathBuf};
 pub enum DataError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// The file is not in the format.
     #[error("{}: {key}: {problem}", .path.display())]
     Wrong {

@@ -10,9 +10,7 @@ use std::path::Path;
 pub enum GpuError {
     /// There is no driver, or its library cannot be used.
     #[error("NVIDIA's management library cannot be used: {reason}")]
-    NoDriver {
-        reason: String,
-    },
+    NoDriver { reason: String },
     /// A GPU gave no answer.
     #[error("GPU {gpu}: {what}: {reason}")]
     NoAnswer {

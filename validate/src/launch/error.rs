@@ -159,15 +159,10 @@ pub enum LaunchError {
     },
     /// The GPU that models are to emulate cannot be used.
     #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
-    Emulated {
-        path: PathBuf,
-        reason: String,
-    },
+    Emulated { path: PathBuf, reason: String },
     /// Something outlived its end.
     #[error("left behind: {what}")]
-    LeftBehind {
-        what: String,
-    },
+    LeftBehind { what: String },
     /// A signal ended the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

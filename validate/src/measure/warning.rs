@@ -39,18 +39,11 @@ pub enum Warning {
     /// The program was ended before it had finished the run.
     Unfinished,
     /// A server's times of requests are lost.
-    TraceLost {
-        workload: WorkloadName,
-        reason: String,
-    },
+    TraceLost { workload: WorkloadName, reason: String },
     /// What the GPUs said meanwhile is lost.
-    SamplesLost {
-        reason: String,
-    },
+    SamplesLost { reason: String },
     /// Something that was started did not end.
-    LeftBehind {
-        what: String,
-    },
+    LeftBehind { what: String },
     /// The performance model is of another kind of GPU than the one that served.
     OtherGpu {
         /// Which, in the plan.
@@ -80,9 +73,7 @@ pub enum Warning {
         max_queue_delay_ms: f64,
     },
     /// Models that could use a GPU ran on the CPU, which no arm predicts.
-    OnCpu {
-        reason: String,
-    },
+    OnCpu { reason: String },
     /// Kernels were launched one by one.
     NoGraphs {
         workload: WorkloadName,
@@ -90,9 +81,7 @@ pub enum Warning {
         reason: String,
     },
     /// Nobody says whether the share of a ready model was in force.
-    UnverifiedShare {
-        workload: WorkloadName,
-    },
+    UnverifiedShare { workload: WorkloadName },
     /// The GPU ran slower than its clock allows.
     ThrottledClock {
         /// Which, in the plan.
@@ -101,9 +90,7 @@ pub enum Warning {
         reasons: String,
     },
     /// Answers without data.
-    EmptyTensors {
-        workload: WorkloadName,
-    },
+    EmptyTensors { workload: WorkloadName },
     /// Requests that failed.
     FailedRequests {
         workload: WorkloadName,
@@ -113,10 +100,7 @@ pub enum Warning {
         first: String,
     },
     /// Requests without an answer.
-    Unanswered {
-        workload: WorkloadName,
-        requests: u64,
-    },
+    Unanswered { workload: WorkloadName, requests: u64 },
     /// The server counted another number of requests than the client.
     CountsDiffer {
         workload: WorkloadName,
@@ -126,9 +110,7 @@ pub enum Warning {
         client: u64,
     },
     /// No trace says what happened on the server.
-    NoTrace {
-        workload: WorkloadName,
-    },
+    NoTrace { workload: WorkloadName },
     /// The run ended before all requests were sent.
     Incomplete {
         /// How many were sent.

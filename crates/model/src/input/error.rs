@@ -33,10 +33,7 @@ pub enum ImportError {
         "{}: name the column of times with --time-column (`column` in a scenario); the file has: {columns}",
         path.display()
     )]
-    NoTimeColumn {
-        path: PathBuf,
-        columns: String,
-    },
+    NoTimeColumn { path: PathBuf, columns: String },
     /// A row is wrong.
     #[error("{}:{line}: {what}", path.display())]
     Row {
@@ -85,10 +82,7 @@ pub enum ImportError {
         path.display(),
         path.display()
     )]
-    NotReplayed {
-        path: PathBuf,
-        format: &'static str,
-    },
+    NotReplayed { path: PathBuf, format: &'static str },
     /// There is nothing in the part that was asked for.
     #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
     EmptyPart {

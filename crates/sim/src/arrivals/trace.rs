@@ -45,14 +45,10 @@ pub enum TraceError {
         "{}: it is no regular file, and a trace is read twice; write it to a file first",
         path.display()
     )]
-    NoFile {
-        path: PathBuf,
-    },
+    NoFile { path: PathBuf },
     /// It was changed while it was replayed.
     #[error("{}: the trace does not end where it did before", path.display())]
-    Changed {
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
     BadRate {
