@@ -25,7 +25,7 @@ fn shipped_scenarios_are_found_by_name_from_anywhere() {
     let manifest = std::fs::read_to_string(folder.path().join("out/manifest.json")).unwrap();
     assert!(manifest.contains("shipped:/paper-12.toml"), "{manifest}");
     // A sweep may name one too; a file of that name comes first.
-    let sweep = "version = 1\nscenario = \"motivating-3\"\nseeds = [1]\n[[axis]]\npath = \"rate_scale\"\nvalues = [0.5]\n";
+    let sweep = "version = 1\nscenario = \"motivating-3\"\n[[axis]]\npath = \"rate_scale\"\nvalues = [0.5]\n";
     std::fs::write(folder.path().join("sweep.toml"), sweep).unwrap();
     stdout(&["sweep", "sweep.toml", "-o", "points", "--quiet"], folder.path());
     std::fs::write(folder.path().join("paper-12"), "version = 2").unwrap();
