@@ -1,5 +1,6 @@
 //! One cell of a table: what a file says there, and how people read it.
 
+use igniter_model::domain::escaped;
 use igniter_sim::metrics::Verdict;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -101,6 +102,7 @@ impl Cell {
             Self::Number(number) => shown(*number),
             Self::Verdict(verdict) => verdict.words().to_owned(),
             Self::Absent => "–".to_owned(),
+            Self::Text(text) => escaped(text),
             _ => self.exact(),
         }
     }

@@ -43,8 +43,6 @@ mod document;
 mod error;
 mod planning;
 mod raw;
-mod reader;
-mod rules;
 mod schema;
 mod server;
 mod source;
@@ -56,10 +54,13 @@ mod write_arrival;
 
 pub use catalogue::Catalogue;
 pub use document::Document;
-pub use error::{Problem, ScenarioError};
+pub use error::ScenarioError;
+pub use igniter_model::input::toml_keys::Problem;
 pub use schema::{json_schema, keys};
 
 use igniter_model::domain::{GpuKindName, Workload};
+use igniter_model::input::toml_keys as reader;
+use igniter_model::input::toml_keys as rules;
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;
