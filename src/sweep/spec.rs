@@ -1,6 +1,7 @@
 //! A sweep file, read and checked before anything runs.
 
 use super::SweepError;
+use super::axis::Values;
 use super::cache::Cache;
 use super::file::RawSweep;
 use super::first::first_point;
@@ -8,11 +9,12 @@ use super::grid::{Grid, Point};
 use super::seeds::Seeds;
 use crate::input::toml_keys::{Rule, read_toml};
 use crate::predictor::ErrorDraw;
-use crate::results::{FileHash, hex};
+use crate::results::{FileHash, formula_note, hex};
 use crate::run::{KindPredictors, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use toml::Value;
 
 /// More points than this need a confirmation.
 pub const MOST_POINTS: u64 = 10_000_000;
@@ -167,7 +169,14 @@ impl Sweep {
                 )
             })
         };
-        self.grid.fields().filter_map(note).collect()
+        let texts = self.grid.fields().flat_map(|field| match &field.values {
+            Values::List(values) => values.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        });
+        let names = self.first.workloads.iter().map(|w| w.workload.name.as_str());
+        let columns = self.grid.fields().map(|field| field.column.as_str());
+        let formula = formula_note(names.chain(columns).chain(texts));
+        self.grid.fields().filter_map(note).chain(formula).collect()
     }
 
     /// The confidence of all its intervals.

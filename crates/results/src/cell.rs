@@ -24,6 +24,18 @@ const NAMES: [&str; 13] = [
 /// Whole numbers up to this size are exact in binary, here and in scripts: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// What to tell people of names that a spreadsheet takes for formulas when it opens a table; nothing where there are none.
+#[must_use]
+pub fn formula_note<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let formula =
+        |name: &&str| name.starts_with(['=', '+', '-', '@']) && name.parse::<f64>().is_err();
+    names.into_iter().find(formula).map(|name| {
+        format!(
+            "the name {name:?} is a formula to a spreadsheet that opens the tables: import its column as text"
+        )
+    })
+}
+
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
