@@ -155,6 +155,18 @@ impl Sweep {
         &self.notes
     }
 
+    /// What to know of names that a spreadsheet takes for formulas.
+    #[must_use]
+    pub fn formula_note(&self) -> Option<String> {
+        let texts = self.grid.fields().flat_map(|field| match &field.values {
+            Values::List(values) => values.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        });
+        let names = self.first.workloads.iter().map(|w| w.workload.name.as_str());
+        let columns = self.grid.fields().map(|field| field.column.as_str());
+        formula_note(names.chain(columns).chain(texts))
+    }
+
     /// Axes of keys of `arrival` that some workloads do not have.
     fn part_notes(&self) -> Vec<String> {
         let all = self.first.workloads.len();
@@ -169,14 +181,7 @@ impl Sweep {
                 )
             })
         };
-        let texts = self.grid.fields().flat_map(|field| match &field.values {
-            Values::List(values) => values.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        });
-        let names = self.first.workloads.iter().map(|w| w.workload.name.as_str());
-        let columns = self.grid.fields().map(|field| field.column.as_str());
-        let formula = formula_note(names.chain(columns).chain(texts));
-        self.grid.fields().filter_map(note).chain(formula).collect()
+        self.grid.fields().filter_map(note).collect()
     }
 
     /// The confidence of all its intervals.

@@ -56,6 +56,7 @@ pub struct PointTable {
     path: PathBuf,
     header: Vec<String>,
     axes: Vec<String>,
+    notes: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
@@ -84,7 +85,13 @@ impl PointTable {
         for row in reader.records() {
             rows.push(texts(&row.map_err(bad)?));
         }
-        Ok(Self { path, header, axes: facts.axes, rows })
+        Ok(Self { path, header, axes: facts.axes, notes: facts.notes, rows })
+    }
+
+    /// What a reader should know of the axes.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The columns that are axes of the sweep.
