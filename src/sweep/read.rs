@@ -74,7 +74,14 @@ pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Grid 
     let mut grid = Grid::default();
     let Some(list) = t.field("axis") else { return grid };
     let Some(elements) = list.elements() else {
-        let _: Read<()> = list.refuse(problems, AXES);
+        match list.table() {
+            Some(_) => {
+                let fix =
+                    "did you mean [[axis]]? Write two brackets: each such table is one of a list";
+                problems.add(&list.place, "[axis] is one table", Rule { fix, ..AXES });
+            }
+            None => drop(list.refuse::<()>(problems, AXES)),
+        }
         return grid;
     };
     let mut known: Vec<Found> = Vec::new();

@@ -69,7 +69,8 @@ impl PointTable {
         let path = dir.join("points.csv");
         let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
         let manifest = Manifest::read(&dir.join("manifest.json"));
-        let manifest = manifest.map_err(|error| unreadable(error.to_string()))?;
+        let manifest =
+            manifest.map_err(|error| unreadable(format!("its manifest.json: {error}")))?;
         if path.is_file() && !manifest.intact(dir, &["points.csv"]) {
             let what =
                 "it was changed since the sweep wrote it; merge its shards or run the sweep again";

@@ -18,6 +18,9 @@ use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// No GPU runs more processes at once than this.
+const MOST_COPIES: usize = 1000;
+
 /// The slices of an A100 and its successors: a GPU has seven parts that compute.
 const PARTS: u32 = 7;
 
@@ -153,7 +156,10 @@ fn copies(path: &Path, text: &str, kind: &GpuKindName) -> Result<Imported, Profi
         }
         let model = name(&row, "model")?;
         let (size, latency) = (batch(&row)?, positive(&row, "latency_ms")?);
-        let number: usize = row.whole("copies", "a whole number from 1")?;
+        let number: usize = row.whole("copies", "a whole number from 1 to 1000")?;
+        if !(1..=MOST_COPIES).contains(&number) {
+            return Err(row.error("copies", "must be from 1 to 1000"));
+        }
         let part = SmPercent::new(f64::from(parts) * 100.0 / f64::from(PARTS))
             .map_err(|e| row.error("mig_gpcs", e))?;
         let part = if parts == PARTS { whole } else { part };
