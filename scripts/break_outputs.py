@@ -66,7 +66,9 @@ def hashes(path):
     if os.path.isfile(path):
         return {os.path.basename(path): digest(path)}
     found = {}
-    for folder, _, names in os.walk(path):
+    for folder, folders, names in os.walk(path):
+        # What a killed run had not finished lies here until the next one.
+        folders[:] = [name for name in folders if not name.startswith(".igniter-")]
         for name in names:
             if name not in UNLIKE:
                 file = os.path.join(folder, name)
