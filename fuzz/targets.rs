@@ -167,7 +167,8 @@ fn trace(bytes: &[u8]) -> Outcome {
     let outcome = Outcome::result(&read(), |shape| *shape);
     let spec = TraceSpec { reading: file.clone(), ..TraceSpec::new(&path, "") };
     let _ = TraceFacts::read(&spec, Nanoseconds::new(1_000_000_000));
-    let reading = igniter::traces::Reading { file, ..igniter::traces::Reading::default() };
+    let reading =
+        igniter::traces::TraceReading { file, ..igniter::traces::TraceReading::default() };
     if reading.file.format_of(&path).is_ok_and(Format::is_drawn) {
         return outcome;
     }
@@ -189,7 +190,7 @@ fn trace(bytes: &[u8]) -> Outcome {
 fn counts(bytes: &[u8]) -> Outcome {
     let mut outcome = Outcome::NOTHING;
     let path = file("counts", bytes);
-    let mut reading = igniter::traces::Reading { rate_scale: 1e-6, ..Default::default() };
+    let mut reading = igniter::traces::TraceReading { rate_scale: 1e-6, ..Default::default() };
     for format in [Format::AzureFunctions2019, Format::ServeGen] {
         reading.file.format = Some(format);
         let read = || {

@@ -13,8 +13,8 @@ use crate::input;
 use crate::results::formula_note;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::traces::{
-    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
-    TraceReader, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
+    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader,
+    TraceReading, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
     write_merged,
 };
 use crate::units::Nanoseconds;
@@ -221,7 +221,7 @@ fn open(
         unit,
         sort: args.sort,
     };
-    let reading = Reading { file, cv, rate_scale, seed: args.seed() };
+    let reading = TraceReading { file, cv, rate_scale, seed: args.seed() };
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;

@@ -11,7 +11,7 @@ use crate::input::toml_keys::{Rule, read_toml};
 use crate::predictor::ErrorDraw;
 use crate::results::{FileHash, formula_note, hex};
 use crate::run::{KindPredictors, Sources, replace_kinds};
-use crate::scenario::{Document, Scenario};
+use crate::scenario::{Document, Scenario, shipped_text};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -64,7 +64,7 @@ impl Sweep {
             .map_err(|source| SweepError::Unreadable { path: path.to_owned(), source })?;
         let raw = RawSweep::parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let scenario = Document::load(&folder.join(&raw.scenario))?.set_from(folder);
+        let scenario = Document::load_from(folder, &raw.scenario)?.set_from(folder);
         let optional = |list: Vec<String>| match list.is_empty() {
             true => vec![None],
             false => list.into_iter().map(Some).collect(),
@@ -250,7 +250,10 @@ impl Sweep {
         sources.files.retain(|path| self.document.files().contains(path) || path.is_file());
         let mut inputs = vec![FileHash::of_bytes(&self.path, text.as_bytes())];
         for path in sources.files.iter().filter(|path| **path != self.path) {
-            inputs.push(FileHash::of(path).map_err(SweepError::file(path))?);
+            inputs.push(match shipped_text(path) {
+                Some(text) => FileHash::of_bytes(path, text.as_bytes()),
+                None => FileHash::of(path).map_err(SweepError::file(path))?,
+            });
         }
         let texts = sources.texts.iter();
         inputs.extend(texts.map(|(path, text)| FileHash::of_bytes(path, text.as_bytes())));
