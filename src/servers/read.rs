@@ -1,6 +1,7 @@
 //! Reads offline and online tables, of both generations of column names.
 
 use super::ServersError;
+use crate::input::{Layout, Table, TableError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -70,28 +71,31 @@ impl Section {
 /// One row of either table.
 struct Row<'r> {
     file: &'r Path,
-    header: &'r csv::StringRecord,
-    record: &'r csv::StringRecord,
+    table: &'r Table<'static>,
 }
 
 impl Row<'_> {
-    /// The text of the first of these columns that has any.
-    fn text(&self, columns: &[&str]) -> &str {
+    /// The position of the first of these columns that has any text here.
+    fn place(&self, columns: &[&str]) -> Option<usize> {
         let of = |column: &&str| {
-            let place = self.header.iter().position(|name| name == *column)?;
-            self.record.get(place).filter(|text| !text.trim().is_empty())
+            let place = self.table.columns().iter().position(|name| name == *column)?;
+            Some(place).filter(|place| !self.table.field(*place).is_empty())
         };
-        columns.iter().find_map(of).unwrap_or_default()
+        columns.iter().find_map(of)
+    }
+
+    fn text(&self, columns: &[&str]) -> &str {
+        self.place(columns).map_or("", |place| self.table.field(place))
     }
 
     fn number(&self, columns: &[&str]) -> Result<Option<f64>, ServersError> {
-        let text = self.text(columns);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match text.trim().parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 0.0 => Ok(Some(value)),
-            _ => Err(self.error(columns[0], &format!("= {text:?}: must be a number from 0"))),
+        let Some(place) = self.place(columns) else { return Ok(None) };
+        match self.table.number(place).filter(|value| *value >= 0.0) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                let text = self.table.field(place);
+                Err(self.error(columns[0], &format!("= {text:?}: must be a number from 0")))
+            }
         }
     }
 
@@ -105,7 +109,7 @@ impl Row<'_> {
     }
 
     fn error(&self, column: &str, message: &str) -> ServersError {
-        let line = self.record.position().map_or(0, csv::Position::line);
+        let line = self.table.line();
         ServersError::Table(format!("{}:{line}: {column} {message}", self.file.display()))
     }
 
@@ -211,18 +215,18 @@ fn each_row(
     file: &Path,
     mut take: impl FnMut(&Row<'_>) -> Result<(), ServersError>,
 ) -> Result<(), ServersError> {
-    let failed =
-        |e: &dyn std::fmt::Display| ServersError::Table(format!("{}: {e}", file.display()));
-    let mut reader = csv::Reader::from_path(file).map_err(|e| failed(&e))?;
-    let header = reader.headers().map_err(|e| failed(&e))?.clone();
+    let failed = |error: TableError| {
+        ServersError::Table(match error {
+            TableError::Row { line, what } => format!("{}:{line}: {what}", file.display()),
+            TableError::Io(error) => format!("{}: {error}", file.display()),
+        })
+    };
+    let mut table = Table::open(file, Layout::Header).map_err(failed)?;
     for column in ["file", "section", "inferences_second"] {
-        if header.iter().all(|name| name != column) {
-            return Err(failed(&format!("has no column {column:?}")));
-        }
+        table.column(column).map_err(failed)?;
     }
-    for record in reader.records() {
-        let record = record.map_err(|e| failed(&e))?;
-        take(&Row { file, header: &header, record: &record })?;
+    while table.advance().map_err(failed)? {
+        take(&Row { file, table: &table })?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ mod reference_contention;
 mod reference_fit;
 mod reference_plans;
 mod refine;
+mod reported;
 mod same_numbers;
 mod scenarios;
 mod study;
