@@ -50,6 +50,7 @@ pub(super) struct RawServer {
     batch_overhead: Read<Milliseconds>,
     row_overhead: Read<Milliseconds>,
     request_overhead: Read<Milliseconds>,
+    request_serial: Read<Milliseconds>,
     batch_overhead_cv: Read<f64>,
     request_overhead_cv: Read<f64>,
     instance_slowdown: Read<f64>,
@@ -64,6 +65,7 @@ impl RawServer {
             batch_overhead: Read::Absent,
             row_overhead: Read::Absent,
             request_overhead: Read::Absent,
+            request_serial: Read::Absent,
             batch_overhead_cv: Read::Absent,
             request_overhead_cv: Read::Absent,
             instance_slowdown: Read::Absent,
@@ -78,6 +80,7 @@ impl RawServer {
         let batch_overhead = overhead("batch_overhead_ms");
         let row_overhead = overhead("row_overhead_ms");
         let request_overhead = overhead("request_overhead_ms");
+        let request_serial = overhead("request_serial_ms");
         let noise = read_noise(t, problems);
         let mut cv = |key| OVERHEAD_CV.read(t, problems, key, Need::Optional);
         Self {
@@ -85,6 +88,7 @@ impl RawServer {
             batch_overhead,
             row_overhead,
             request_overhead,
+            request_serial,
             batch_overhead_cv: cv("batch_overhead_cv"),
             request_overhead_cv: cv("request_overhead_cv"),
             instance_slowdown: SLOWDOWN.read(t, problems, "instance_slowdown", Need::Optional),
@@ -117,6 +121,7 @@ impl RawServer {
             batch_overhead: self.batch_overhead.overriding(base.batch_overhead),
             row_overhead: self.row_overhead.overriding(base.row_overhead),
             request_overhead: self.request_overhead.overriding(base.request_overhead),
+            request_serial: self.request_serial.overriding(base.request_serial),
             batch_overhead_cv: self.batch_overhead_cv.overriding(base.batch_overhead_cv),
             request_overhead_cv: self.request_overhead_cv.overriding(base.request_overhead_cv),
             instance_slowdown: self.instance_slowdown.overriding(base.instance_slowdown),
@@ -132,6 +137,7 @@ impl RawServer {
             batch_overhead: self.batch_overhead.or(default.batch_overhead)?,
             row_overhead: self.row_overhead.or(default.row_overhead)?,
             request_overhead: self.request_overhead.or(default.request_overhead)?,
+            request_serial: self.request_serial.or(default.request_serial)?,
             batch_overhead_cv: self.batch_overhead_cv.or(default.batch_overhead_cv)?,
             request_overhead_cv: self.request_overhead_cv.or(default.request_overhead_cv)?,
             instance_slowdown: self.instance_slowdown.convert(|f| Some(Some(f))).or(None)?,
