@@ -32,9 +32,8 @@ impl Extras {
     ) -> Result<Option<Self>, SimError> {
         let policies = servers.iter().any(|server| server.rules.has_policy());
         let control = input.control.filter(|control| !control.is_idle());
-        let host = |server: &ServerRun| {
-            server.host.varies() || server.request_serial > Nanoseconds::ZERO
-        };
+        let host =
+            |server: &ServerRun| server.host.varies() || server.request_serial > Nanoseconds::ZERO;
         let host = servers.iter().any(host);
         if control.is_none() && !policies && !host && input.spec.pcie == PcieLink::Private {
             return Ok(None);
