@@ -233,9 +233,10 @@ fn notes(study: &AccuracyStudy) -> String {
             )
         },
     );
-    let sizes = study.rows.iter().filter(|row| {
-        row.split.starts_with("overall") && row.score.per_members.len() > 1
-    });
+    let sizes = study
+        .rows
+        .iter()
+        .filter(|row| row.split.starts_with("overall") && row.score.per_members.len() > 1);
     for (i, row) in sizes.enumerate() {
         if i == 0 {
             text += "\n\nmean error (bias) in % by number of members, on unseen runs\n";

@@ -131,9 +131,7 @@ fn groups_of_which_only_the_makespan_is_known_are_scored() {
         )
     };
     let root = TempDir::new().unwrap();
-    let read = |makespan| {
-        read_colocated(&file(root.path(), "groups.csv", text(makespan))).unwrap()
-    };
+    let read = |makespan| read_colocated(&file(root.path(), "groups.csv", text(makespan))).unwrap();
     let members = members_of(predictor.as_ref(), &read(1.0)[0]).unwrap();
     let together = predictor.predict(&members).members;
     let (fast, slow) = (together[0].latency_ms(), together[1].latency_ms());
@@ -152,4 +150,29 @@ fn groups_of_which_only_the_makespan_is_known_are_scored() {
         .assert()
         .code(0)
         .stdout(contains("makespans"));
+}
+
+#[test]
+fn constants_of_another_gpu_are_per_the_same_pressure() {
+    let root = TempDir::new().unwrap();
+    let rows = [(1, 50, 3.0), (1, 100, 2.0), (8, 100, 9.0), (8, 50, 17.0)];
+    let folder = eager(root.path(), &rows);
+    let v100 = |pressure: &str| {
+        let out = root.path().join(format!("{pressure}.json"));
+        let mut command = igniter();
+        command.args(["fit", "v100", "--predictor", "contention", "--pressure", pressure, "-o"]);
+        command.arg(&out).assert().code(0);
+        out
+    };
+    let fit = |constants: PathBuf| {
+        let mut command = igniter();
+        command.arg("fit").arg(&folder).args(["--predictor", "contention", "--constants-of"]);
+        command.arg(constants).assert()
+    };
+    // The one model has latencies alone, so its share stands for pressure.
+    fit(v100("power"))
+        .code(2)
+        .stderr(contains("per power, and pressure is SM share here"))
+        .stderr(contains("--pressure"));
+    fit(v100("share")).code(0).stdout(contains("not measured on this GPU"));
 }
