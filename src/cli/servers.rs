@@ -7,7 +7,7 @@ use crate::domain::ModelName;
 use crate::figures::{self, AccuracyPoint};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::servers::{
-    Constants, Errors, Servers, compare, cross_validate, fit_pages, read_sections,
+    Constants, SectionErrors, Servers, compare, cross_validate, fit_pages, read_sections,
 };
 use serde_json::json;
 
@@ -94,7 +94,7 @@ fn figure_of(found: &Servers) -> anyhow::Result<Option<figures::Figure>> {
 }
 
 fn described(found: &Servers, what: &str) -> String {
-    let row = |e: &Errors| {
+    let row = |e: &SectionErrors| {
         let mut row = vec![e.of.clone(), e.sections.to_string(), e.n.to_string()];
         row.extend(
             [e.throughput, e.mean, e.p99]

@@ -95,7 +95,7 @@ pub struct Deviation {
 
 /// The errors of all rows of one section, of a page, or of all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Errors {
+pub struct SectionErrors {
     /// Which.
     pub of: String,
     /// How many sections.
@@ -114,7 +114,7 @@ pub struct Errors {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Servers {
     /// All sections together, each page, then each section.
-    pub errors: Vec<Errors>,
+    pub errors: Vec<SectionErrors>,
     /// Every row.
     pub rows: Vec<ComparedRow>,
     /// Sections that could not be compared, with the reason.
@@ -126,7 +126,7 @@ const REQUESTS: f64 = 8000.0;
 
 /// Simulates every online row of sections that have an offline table, with the constants of their pages.
 ///
-/// # Errors
+/// # SectionErrors
 /// When a simulation fails.
 pub fn compare(sections: &[Section], pages: &[Constants]) -> Result<Servers, ServersError> {
     let mut skipped = Vec::new();
@@ -197,7 +197,7 @@ pub fn as_counted(rps: f64, mean_ms: f64) -> f64 {
 impl Servers {
     fn of(rows: Vec<ComparedRow>, skipped: Vec<(String, String)>) -> Self {
         let mut errors = Vec::new();
-        errors.extend(Errors::of("all", &rows.iter().collect::<Vec<_>>()));
+        errors.extend(SectionErrors::of("all", &rows.iter().collect::<Vec<_>>()));
         let names = |of: &dyn Fn(&ComparedRow) -> String| {
             let mut names: Vec<String> = Vec::new();
             for name in rows.iter().map(of) {
@@ -209,7 +209,7 @@ impl Servers {
         };
         let part = |name: &str, of: &dyn Fn(&ComparedRow) -> String| {
             let own: Vec<&ComparedRow> = rows.iter().filter(|row| of(row) == name).collect();
-            Errors::of(name, &own)
+            SectionErrors::of(name, &own)
         };
         let page = |row: &ComparedRow| row.page.clone();
         let section = |row: &ComparedRow| row.section.clone();
@@ -229,7 +229,7 @@ impl Servers {
     }
 }
 
-impl Errors {
+impl SectionErrors {
     fn of(name: &str, rows: &[&ComparedRow]) -> Option<Self> {
         let deviation = |of: fn(&ComparedRow) -> (f64, f64)| {
             let (simulated, published): (Vec<f64>, Vec<f64>) =

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::common::{file, igniter};
-use igniter::servers::{Constants, Errors, Servers, compare, read_sections};
+use igniter::servers::{Constants, SectionErrors, Servers, compare, read_sections};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn compared(only: &str) -> Servers {
 }
 
 #[track_caller]
-fn at_most(e: &Errors, throughput: f64, mean: f64, p99: f64) {
+fn at_most(e: &SectionErrors, throughput: f64, mean: f64, p99: f64) {
     let found = [e.throughput, e.mean, e.p99].map(|d| d.mape_pct);
     println!("{}: {found:?} (limits {throughput}, {mean}, {p99})", e.of);
     let limits = [throughput, mean, p99];
