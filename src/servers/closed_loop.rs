@@ -106,7 +106,7 @@ pub(super) fn closed_loop(
 /// Requests per second of batches as large as the clients allow, without anything else.
 fn guess_rps(section: &Section, server: &Server, clients: u32) -> f64 {
     let most = f64::from(clients.min(server.max_batch * server.instances));
-    let slowest = section.offline.iter().map(|o| f64::from(o.batch) / o.execution_ms);
+    let slowest = section.offline.iter().map(|o| o.batch / o.execution_ms);
     let best = slowest.fold(0.0, f64::max) / server.execution;
     let one = most / (section.offline[0].execution_ms * server.execution);
     1000.0 * best.min(one)

@@ -61,7 +61,7 @@ pub struct Fitted {
 /// Where no lone request's time outside of the server is published, in ms.
 const OUTSIDE_MS: f64 = 0.3;
 /// Copies of small batches: beyond, they leave the processor's cache.
-const SMALL: u32 = 4;
+const SMALL: f64 = 4.0;
 
 /// What a section becomes with the constants of its page.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,8 +182,7 @@ fn copy_ms(section: &Section) -> f64 {
     let [first, .., last] = section.offline.as_slice() else { return 0.0 };
     let small = section.offline.iter().rfind(|o| o.batch <= SMALL && o.batch > first.batch);
     let small = small.unwrap_or(&section.offline[1]);
-    let slope =
-        |o: &super::Offline| ((time(o) - time(first)) / f64::from(o.batch - first.batch)).max(0.0);
+    let slope = |o: &super::Offline| ((time(o) - time(first)) / (o.batch - first.batch)).max(0.0);
     slope(small).max(slope(last) / 2.0)
 }
 

@@ -44,7 +44,7 @@ impl OfflineCurve {
         let measured: Vec<(f64, f64)> = section
             .offline
             .iter()
-            .map(|o| (f64::from(o.batch), execution * o.execution_ms + added_ms))
+            .map(|o| (o.batch, execution * o.execution_ms + added_ms))
             .collect();
         Ok(Self { kind, models: [ModelName::new(NAME).expect("a name")], points: padded(measured) })
     }
@@ -70,7 +70,7 @@ impl OfflineCurve {
         let (Some(first), Some(last)) = (section.offline.first(), section.offline.last()) else {
             return 1.0;
         };
-        let (b0, b1) = (f64::from(first.batch), f64::from(last.batch));
+        let (b0, b1) = (first.batch, last.batch);
         let grown = (last.execution_ms - first.execution_ms) / last.execution_ms;
         (grown * b1 / (b1 - b0)).clamp(0.0, 1.0)
     }

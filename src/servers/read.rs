@@ -4,11 +4,14 @@ use super::ServersError;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// No batch of a simulation has more requests.
+const LARGEST: f64 = 1024.0;
+
 /// A static batch of one client.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offline {
-    /// Requests of the online table in one batch.
-    pub batch: u32,
+    /// Requests of the online table in one batch; a part of one where a request has many rows.
+    pub batch: f64,
     /// Input copy in ms; `None` where only the client's latency is published.
     pub input_ms: Option<f64>,
     /// Execution and output copy in ms; the client's latency where only that is published.
@@ -56,7 +59,13 @@ impl Section {
     /// The largest batch in requests: what is published, else the largest that was measured.
     #[must_use]
     pub fn max_batch(&self) -> u32 {
-        let measured = self.offline.iter().map(|o| o.batch).max().unwrap_or(1);
+        let measured = self.offline.iter().map(|o| o.batch).fold(1.0, f64::max);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to 1024"
+        )]
+        let measured = measured.min(LARGEST) as u32;
         self.largest.unwrap_or(measured).min(1024)
     }
 
@@ -69,7 +78,7 @@ impl Section {
     #[cfg(test)]
     pub(super) fn for_tests(batches: &[(u32, f64)]) -> Self {
         let offline = |&(batch, execution_ms): &(u32, f64)| Offline {
-            batch,
+            batch: f64::from(batch),
             input_ms: None,
             execution_ms,
             outside_ms: None,
@@ -164,7 +173,7 @@ impl Row<'_> {
     }
 
     /// A static batch; `None` where neither its parts nor the client's latency is published.
-    fn offline(&self, batch: u32) -> Result<Option<Offline>, ServersError> {
+    fn offline(&self, batch: f64) -> Result<Option<Offline>, ServersError> {
         let input_ms = self.sum(&["server_compute_input"])?;
         let execution_ms = self.sum(&["server_compute_infer", "server_compute_output"])?;
         if let (Some(input), Some(execution_ms)) = (input_ms, execution_ms) {
@@ -189,10 +198,10 @@ impl Row<'_> {
 pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, ServersError> {
     let mut static_batches: BTreeMap<String, (Vec<Offline>, Option<u32>)> = BTreeMap::new();
     each_row(offline, |row| {
-        let Some(batch) = row.whole(&["batch", "client_batch_size"])? else { return Ok(()) };
+        let Some(batch) = row.number(&["batch", "client_batch_size"])? else { return Ok(()) };
         let one_client = row.whole(&["concurrency"])?.is_none_or(|clients| clients <= 1);
         let Some(found) = row.offline(batch)? else { return Ok(()) };
-        if one_client && batch > 0 && found.execution_ms > 0.0 {
+        if one_client && batch > 0.0 && found.execution_ms > 0.0 {
             let instances = row.whole(&["instances"])?;
             let (batches, known) = static_batches.entry(row.section()).or_default();
             batches.push(found);
@@ -206,14 +215,11 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
         let requests = row.whole(&["batch"])?.unwrap_or(1).max(1);
         if sections.iter().all(|known| known.name != name) {
             let (batches, known) = static_batches.get(&name).cloned().unwrap_or_default();
-            let fits = |o: &Offline| o.batch % requests == 0 && o.batch / requests <= 1024;
-            let mut offline: Vec<Offline> = batches
-                .into_iter()
-                .filter(fits)
-                .map(|o| Offline { batch: o.batch / requests, ..o })
-                .collect();
-            offline.sort_by_key(|o| o.batch);
-            offline.dedup_by_key(|o| o.batch);
+            let in_requests = |o: Offline| Offline { batch: o.batch / f64::from(requests), ..o };
+            let mut offline: Vec<Offline> =
+                batches.into_iter().map(in_requests).filter(|o| o.batch <= LARGEST).collect();
+            offline.sort_by(|a, b| a.batch.total_cmp(&b.batch));
+            offline.dedup_by(|a, b| a.batch <= b.batch);
             let largest = row.whole(&["max_batch"])?.map(|rows| (rows / requests).max(1));
             let instances = row.whole(&["instances"])?.filter(|n| *n > 0).or(known);
             let count_windows = match row.text(&["windows"]) {
@@ -302,7 +308,7 @@ mod tests {
         // Requests of four rows: batches of 4 and 8 rows are one and two requests, and 64 rows 16.
         let batches: Vec<_> =
             section.offline.iter().map(|o| (o.batch, o.input_ms, o.execution_ms)).collect();
-        assert_eq!(batches, [(1, Some(1.0), 5.0), (2, Some(2.0), 10.0)]);
+        assert_eq!(batches, [(1.0, Some(1.0), 5.0), (2.0, Some(2.0), 10.0)]);
         assert_eq!((section.max_batch(), section.instances), (16, Some(2)));
         assert!(section.count_windows && section.has_parts());
         let row = section.online[0];
