@@ -4,7 +4,7 @@ use super::Outcome;
 use super::model_args::ServersArgs;
 use super::output;
 use crate::domain::ModelName;
-use crate::figures::{self, AccuracyPoint};
+use crate::figures::{self, PredictedPoint};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::servers::{
     Constants, SectionErrors, Servers, compare, cross_validate, fit_pages, read_sections,
@@ -78,12 +78,12 @@ fn write_rows(dir: &mut OutputDir, name: &str, found: &Servers) -> anyhow::Resul
 
 /// Simulated against published mean latency, by page.
 fn figure_of(found: &Servers) -> anyhow::Result<Option<figures::Figure>> {
-    let marks: Vec<AccuracyPoint> = found
+    let marks: Vec<PredictedPoint> = found
         .rows
         .iter()
         .filter_map(|row| {
             let page = if row.page.is_empty() { "other" } else { &row.page };
-            Some(AccuracyPoint {
+            Some(PredictedPoint {
                 model: ModelName::new(&page.replace([' ', '/'], "-")).ok()?,
                 predicted_ms: row.simulated_mean_ms,
                 measured_ms: row.published_mean_ms,
