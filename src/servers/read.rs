@@ -324,7 +324,7 @@ mod tests {
              m/triton/a/README.md,\"Offline: X\",10,4,7\n",
         );
         let section = &read_sections(&bare, &online).unwrap()[0];
-        assert!(!section.has_parts() && section.offline[0].execution_ms == 7.0);
+        assert!(!section.has_parts() && (section.offline[0].execution_ms - 7.0).abs() < 1e-9);
         let broken = write("broken.csv", &new.replace(",400,", ",many,"));
         let error = read_sections(&offline, &broken).unwrap_err().to_string();
         assert!(error.contains("broken.csv:2: inferences_second = \"many\""), "{error}");
