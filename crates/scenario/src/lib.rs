@@ -54,6 +54,7 @@ mod tests;
 mod write;
 mod write_arrival;
 
+pub use batching::triton_release;
 pub use catalogue::Catalogue;
 pub use document::Document;
 pub use error::ScenarioError;

@@ -367,11 +367,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
-        let overhead = server.request_overhead;
         self.answered.clear();
-        self.answered.extend(
-            flight.batch.iter().map(|_| now.saturating_add(server.host.of_request(overhead))),
-        );
+        self.answered.extend(flight.batch.iter().map(|_| server.answer(now)));
         for record in flight.records(server.workload, self.gpu, &self.answered) {
             self.sink.request(&record);
         }
