@@ -9,17 +9,19 @@ use std::collections::BTreeMap;
 const REMEMBERED: usize = 1 << 16;
 const NUMBERS: usize = 1 << 24;
 
-/// The most sets that each get a place of their own: 256 KiB.
-const DENSE: u64 = 1 << 16;
+/// The most sets that each get a place of their own: 16 KiB, which every run has to fill.
+const DENSE: u64 = 1 << 12;
 
 /// How many numbers of a row come before the execution times: SM share in use, power, clock.
-const DRAW: usize = 3;
+pub(super) const DRAW: usize = 3;
 
 /// The states that occurred, and the present set of executing batches.
 #[derive(Debug)]
 pub(super) struct States<'a> {
     speeds: Speeds<'a>,
     slots: Vec<SlotSize>,
+    /// The length of a row.
+    width: usize,
     /// The present set as one number, if it fits.
     number: u64,
     /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
@@ -67,7 +69,8 @@ enum Index {
 }
 
 impl<'a> States<'a> {
-    pub(super) fn new(speeds: Speeds<'a>) -> Self {
+    /// `places` is how many execution times a row has at least, beside those of the slots.
+    pub(super) fn new(speeds: Speeds<'a>, places: usize) -> Self {
         let mut sets = Some(1_u64);
         let strides: Option<Vec<u64>> = speeds
             .max_sizes()
@@ -90,9 +93,10 @@ impl<'a> States<'a> {
         let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
         let slots: Vec<_> =
             strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
-        let limit = REMEMBERED.min(NUMBERS / (DRAW + slots.len())).max(1);
+        let width = DRAW + slots.len().max(places);
+        let limit = REMEMBERED.min(NUMBERS / width).max(1);
         let (rows, sizes) = (vec![0.0], Vec::new());
-        Self { speeds, slots, number: 0, dense, index, rows, limit, sizes }
+        Self { speeds, slots, width, number: 0, dense, index, rows, limit, sizes }
     }
 
     /// Load and feedback time of a batch of a server.
@@ -123,13 +127,26 @@ impl<'a> States<'a> {
     /// The present state.
     #[inline(always)]
     pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
-        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
-        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
-        let row = if known > 0 { known } else { self.find_sparse()? };
+        let row = self.find_row()?;
         let (draw, exec_ns) =
             self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
         let [busy_sm_pct, power_w, clock_mhz] = *draw;
         Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
+    }
+
+    /// Where the row of the present state begins. Those found before may no longer be there.
+    #[inline(always)]
+    pub(super) fn find_row(&mut self) -> Result<usize, Box<BadPrediction>> {
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
+        if known > 0 { Ok(known) } else { self.find_sparse() }
+    }
+
+    /// The first `N` numbers of a row: SM share in use, power, clock, and execution times by slot in ns, above 0 where
+    /// one executes.
+    #[inline(always)]
+    pub(super) fn row<const N: usize>(&self, begin: usize) -> &[f64; N] {
+        self.rows[begin..].first_chunk().expect("rows are as wide as was asked for")
     }
 
     /// Where the row of the present state begins.
@@ -168,6 +185,7 @@ impl<'a> States<'a> {
         self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
         // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
         self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
+        self.rows.resize(begin + self.width, 0.0);
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
@@ -193,7 +211,7 @@ impl<'a> States<'a> {
 
     /// How many states are remembered.
     fn remembered(&self) -> usize {
-        (self.rows.len() - 1) / (DRAW + self.slots.len())
+        (self.rows.len() - 1) / self.width
     }
 
     fn forget(&mut self) {
@@ -246,7 +264,7 @@ mod tests {
             Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
         };
         for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
-            let mut states = States::new(speeds(max));
+            let mut states = States::new(speeds(max), limit % 8);
             let kind = match &states.index {
                 Index::Dense => 4,
                 Index::Numbers(_) => 40,

@@ -1,6 +1,6 @@
 //! The sink of one GPU, and the merge over all of them.
 
-use super::gpu_account::{GpuAccount, Weighted};
+use super::gpu_account::{GpuAccount, StateSums};
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
@@ -35,6 +35,8 @@ pub struct GpuCollector {
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
     inside: (Nanoseconds, Nanoseconds),
+    /// The sums over those that did, which are not yet in `account` and `series`.
+    sums: StateSums,
 }
 
 /// The collectors of a run, one for each GPU.
@@ -65,6 +67,7 @@ impl Collectors {
             account: GpuAccount::default(),
             series: SeriesBuilder::new(self.window.duration(), GpuCollector::SERIES_BINS),
             inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
+            sums: StateSums::default(),
         }
     }
 }
@@ -112,12 +115,21 @@ impl GpuCollector {
         self.tallies.len() - 1
     }
 
+    /// Accounts for the intervals in the present bin.
+    fn settle(&mut self) {
+        let sums = std::mem::take(&mut self.sums);
+        self.account.sums.merge(&sums);
+        self.series.add(&sums);
+    }
+
     /// An interval that is not inside of a bin and of the window.
     #[inline(never)]
     fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
+        self.settle();
         let inside = self.window.overlap(interval.start, interval.end);
         if inside > Nanoseconds::ZERO {
-            self.account.add(interval, &Weighted::new(interval, inside));
+            self.account.sums.add(interval, inside);
+            self.account.extremes(interval);
         }
         self.series.interval(interval);
         let (from, to) = self.series.bin();
@@ -149,9 +161,8 @@ impl RecordSink for GpuCollector {
         let GpuInterval { start, end, .. } = *interval;
         let (from, to) = self.inside;
         if from <= start && start < end && end <= to {
-            let weighted = Weighted::new(interval, end - start);
-            self.account.add(interval, &weighted);
-            self.series.add(&weighted);
+            self.sums.add(interval, end - start);
+            self.account.extremes(interval);
         } else {
             self.interval_at_an_edge(interval);
         }
@@ -174,7 +185,8 @@ pub fn summarise(
     collectors.sort_by_key(|collector| collector.gpu);
     let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
-    for collector in collectors {
+    for mut collector in collectors {
+        collector.settle();
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
