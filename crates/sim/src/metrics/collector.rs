@@ -30,13 +30,21 @@ pub struct GpuCollector {
     slos: Arc<[Nanoseconds]>,
     percentiles: Percentiles,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
-    tallies: Vec<(WorkloadId, Tally)>,
+    tallies: Vec<Served>,
     account: GpuAccount,
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
     inside: (Nanoseconds, Nanoseconds),
     /// The sums over those that did, which are not yet in `account` and `series`.
     sums: StateSums,
+}
+
+/// What is remembered of one workload.
+#[derive(Debug, Clone)]
+struct Served {
+    workload: WorkloadId,
+    slo: Nanoseconds,
+    tally: Tally,
 }
 
 /// The collectors of a run, one for each GPU.
@@ -103,15 +111,16 @@ impl GpuCollector {
     /// The tally of a workload, and its SLO.
     #[inline(always)]
     fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
-        let slo = self.slos[workload.index()];
-        let known = self.tallies.iter().position(|(of, _)| *of == workload);
+        let known = self.tallies.iter().position(|served| served.workload == workload);
         let position = known.unwrap_or_else(|| self.new_tally(workload));
-        (&mut self.tallies[position].1, slo)
+        let Served { tally, slo, .. } = &mut self.tallies[position];
+        (tally, *slo)
     }
 
     #[cold]
     fn new_tally(&mut self, workload: WorkloadId) -> usize {
-        self.tallies.push((workload, Tally::new(self.percentiles)));
+        let (slo, tally) = (self.slos[workload.index()], Tally::new(self.percentiles));
+        self.tallies.push(Served { workload, slo, tally });
         self.tallies.len() - 1
     }
 
@@ -122,9 +131,11 @@ impl GpuCollector {
         self.series.add(&sums);
     }
 
-    /// An interval that is not inside of a bin and of the window.
+    /// An interval that is not inside of a bin and of the window. By value: what nobody takes the address of is not
+    /// written to memory for the usual case.
     #[inline(never)]
-    fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
+    fn interval_at_an_edge(&mut self, interval: GpuInterval) {
+        let interval = &interval;
         self.settle();
         let inside = self.window.overlap(interval.start, interval.end);
         if inside > Nanoseconds::ZERO {
@@ -164,7 +175,7 @@ impl RecordSink for GpuCollector {
             self.sums.add(interval, end - start);
             self.account.extremes(interval);
         } else {
-            self.interval_at_an_edge(interval);
+            self.interval_at_an_edge(*interval);
         }
     }
 }
@@ -191,7 +202,7 @@ pub fn summarise(
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
         assert_eq!(collector.slos.len(), tallies.len(), "a collector of these workloads");
-        for (workload, tally) in collector.tallies {
+        for Served { workload, tally, .. } in collector.tallies {
             tallies[workload.index()].merge(tally);
         }
     }
@@ -274,7 +285,7 @@ fn workload_summary(
         max_ms,
         slo_violation_pct: (requests > 0)
             .then(|| 100.0 * tally.violations as f64 / requests as f64),
-        queue_ms: mean_ms(tally.queue_ns),
+        queue_ms: mean_ms(tally.queue_ns()),
         load_ms: mean_ms(tally.load_ns),
         exec_ms: mean_ms(tally.exec_ns),
         feedback_ms: mean_ms(tally.feedback_ns),
