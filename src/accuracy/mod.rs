@@ -315,12 +315,12 @@ fn parts(points: &[AccuracyPoint]) -> Vec<PartErrors> {
             let error = 100.0 * (p.measured_ms / p.predicted_ms - 1.0).abs();
             p.two_sided_pct.is_some_and(|width| error <= width)
         });
-        let told = widths.len() == chosen.len();
+        let all_known = widths.len() == chosen.len();
         found.push(PartErrors {
             of,
             errors: summarise(&predicted, &measured),
-            covered_pct: told.then(|| 100.0 * covered.count() as f64 / chosen.len() as f64),
-            two_sided_pct: stats::mean(&widths).filter(|_| told),
+            covered_pct: all_known.then(|| 100.0 * covered.count() as f64 / chosen.len() as f64),
+            two_sided_pct: stats::mean(&widths).filter(|_| all_known),
         });
     };
     for (lead, name) in [(Lead::Gpu, "the GPU leads"), (Lead::Launch, "launching leads")] {

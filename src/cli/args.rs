@@ -1,10 +1,11 @@
 //! The flags of every command.
 
-use super::common_args::{PlannedScenarioArgs, PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
+use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{
     AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
 };
 use super::planning::{PlanningArgs, RefineArgs};
+use super::shared::PlannedScenarioArgs;
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
 use crate::results::RequestFormat;
 use crate::units::Nanoseconds;
@@ -108,11 +109,12 @@ pub(super) enum PlanFormat {
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub scenario: PlannedScenarioArgs,
-    /// The strategy
+    /// The strategy: igniter (the method of the paper), ffd, gpulets, gslice, nexus, infless, dedicated, mps-default,
+    /// greedy, exact, optimal or queueing
     #[arg(long, short, default_value = "igniter")]
     pub strategy: String,
-    /// Write the scenario that is planned for to this file, with all that it leaves to defaults; with --plan of the
-    /// artifact's files, the one that they mean
+    /// Write the scenario to this file, with all defaults filled in; with the artifact's files for --plan, the scenario
+    /// that is assumed for them
     #[arg(long, value_name = "FILE")]
     pub scenario_out: Option<PathBuf>,
     /// Write the plan to this file
@@ -284,7 +286,7 @@ pub(super) struct TableArgs {
     /// A folder that a command wrote with -o: of a comparison, a sweep, a search or a study
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// What the table has a row for, where the folder is of a comparison
+    /// For a comparison: what the table has a row for
     #[arg(long, value_enum, default_value_t = TableOf::Strategies, conflicts_with = "file")]
     pub of: TableOf,
     /// Take this CSV file of the folder
@@ -293,7 +295,7 @@ pub(super) struct TableArgs {
     /// The format
     #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
     pub format: TableFormat,
-    /// Write it to this file
+    /// Write the table to this file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! Flags that several commands have.
 
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Args)]
@@ -16,7 +16,7 @@ pub(super) struct PrintArgs {
 
 /// Which performance model is used.
 #[derive(Debug, Clone, Args)]
-pub(super) struct PredictorArgs {
+pub struct PredictorArgs {
     /// A GPU kind (v100), a profile folder, or a coefficients file from `igniter fit`
     #[arg(long, value_name = "KIND|PATH")]
     pub profile: Option<String>,
@@ -36,38 +36,6 @@ pub(super) struct ScenarioArgs {
     /// Replace the scenario's seed
     #[arg(long)]
     pub seed: Option<u64>,
-}
-
-/// A scenario, or plan files that need none.
-#[derive(Debug, Clone, Args)]
-pub(super) struct PlannedScenarioArgs {
-    /// The scenario, a TOML file; plan files of the iGniter artifact (--plan) do without
-    #[arg(required_unless_present = "plan")]
-    pub scenario: Option<PathBuf>,
-    /// A plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
-    /// the other: they say all that a run needs, and what is assumed beyond them is printed
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub plan: Vec<PathBuf>,
-    #[command(flatten)]
-    pub predictor: PredictorArgs,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    pub seed: Option<u64>,
-}
-
-impl PlannedScenarioArgs {
-    /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
-    /// grammar, and known by its name.
-    pub(super) fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario =
-            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
-        match (&self.scenario, self.plan.split_last()) {
-            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
-                (Some(last), plans)
-            }
-            (scenario, _) => (scenario.as_deref(), &self.plan),
-        }
-    }
 }
 
 /// How many threads work.

@@ -2,15 +2,16 @@
 
 use super::Outcome;
 use super::args::{PlanArgs, PlanFormat};
-use super::common_args::{PlannedScenarioArgs, PredictorArgs, ScenarioArgs, TruthArgs};
+use super::common_args::{PredictorArgs, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
+use super::shared::PlannedScenarioArgs;
 use crate::deploy;
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
 use crate::plan::{
-    Forecast, PlanFile, PlanRequest, ServerForecast, explain, is_artifact_plan, lower_bound,
-    plan_json, write_igniter_plan,
+    Forecast, PlanFile, PlanRequest, ServerForecast, explain, lower_bound, plan_json,
+    write_igniter_plan,
 };
 use crate::run::{ArtifactStudy, Overrides, Refined, Study};
 use anyhow::bail;
@@ -67,16 +68,8 @@ pub(super) fn planned_study(
     quiet: bool,
 ) -> anyhow::Result<(Study, Option<Plan>)> {
     let overrides = overrides(args.seed, &args.predictor, planning, truth);
-    let (scenario, plans) = args.files();
-    let Some(scenario) = scenario else {
-        let alone = plans.iter().find(|path| !is_artifact_plan(path));
-        if let Some(path) = alone {
-            bail!(
-                "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name the \
-                 scenario before --plan",
-                path.display()
-            );
-        }
+    let (_, plans) = args.files();
+    let Some(scenario) = args.scenario()? else {
         let read = ArtifactStudy::read(plans, &overrides)?;
         if !quiet {
             for assumption in &read.assumptions {

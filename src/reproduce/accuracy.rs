@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::{Made, Numbers, ReproduceError};
-use crate::figures::{Marks, Named, Points, PointsFigure, PredictedMark, experiment_figures};
+use crate::figures::{Marks, Named, PointsFigure, PointsPanel, PredictedMark, experiment_figures};
 use crate::fit::{FitData, fit_predictor};
 use crate::predictor::{Member, Predictor};
 use crate::profile::{self, Profile, SoloPoint, SoloTable};
@@ -40,7 +40,7 @@ pub(super) fn solo(_: &Context) -> Result<Made, ReproduceError> {
             points.push(if own().next().is_some() { line.collect() } else { Vec::new() });
             points.push(own().map(|p| (p.sm.get(), measured(p))).collect());
         }
-        Points { title: model.name.to_string(), series: points }
+        PointsPanel { title: model.name.to_string(), series: points }
     });
     let figure = PointsFigure {
         stem: "accuracy".to_owned(),

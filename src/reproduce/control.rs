@@ -3,7 +3,7 @@
 use super::context::{Context, motivating};
 use super::{Made, Numbers, ReproduceError};
 use crate::domain::ServerWindow;
-use crate::figures::{Marks, Named, Points, PointsFigure};
+use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::strategy;
 use crate::run::{Overrides, Study};
 use crate::scenario::Scenario;
@@ -26,13 +26,13 @@ fn windows(scenario: Scenario) -> Result<(Study, Vec<ServerWindow>), ReproduceEr
     Ok((study, windows))
 }
 
-fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: Value<'_>) -> Points {
+fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: Value<'_>) -> PointsPanel {
     let (study, windows) = run;
     let of = |workload: usize| {
         let own = windows.iter().filter(|w| w.workload.index() == workload);
         own.filter_map(|w| Some((w.end.as_seconds(), value(study, w)?))).collect()
     };
-    Points { title: title.to_owned(), series: (0..study.workloads().len()).map(of).collect() }
+    PointsPanel { title: title.to_owned(), series: (0..study.workloads().len()).map(of).collect() }
 }
 
 fn series(study: &Study) -> Vec<Named> {

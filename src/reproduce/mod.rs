@@ -135,7 +135,7 @@ pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
     given.iter().map(find).collect()
 }
 
-/// Makes figures, in this order; `at` is told before each.
+/// Makes figures, in this order; `at` is called with the name before each.
 ///
 /// # Errors
 /// When one cannot be made.

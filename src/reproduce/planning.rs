@@ -7,7 +7,7 @@
 use super::context::{Context, paper, strategies};
 use super::workloads::drawn;
 use super::{Made, Numbers, ReproduceError};
-use crate::figures::{BarsFigure, Marks, Named, Points, PointsFigure, plan_figures};
+use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, plan_figures};
 use crate::plan::{PlanRequest, STRATEGIES, Strategy, lower_bound, strategy};
 use crate::profile::BUILTIN_KINDS;
 use crate::run::{Overrides, Study, load_predictor};
@@ -167,7 +167,7 @@ pub(super) fn bound(_: &Context) -> Result<Made, ReproduceError> {
                   interference, so its plans may have fewer GPUs than any feasible plan."
             .to_owned(),
         series: BOUNDED.iter().enumerate().map(named).collect(),
-        panels: vec![Points {
+        panels: vec![PointsPanel {
             title: String::new(),
             series: (0..BOUNDED.len()).map(points).collect(),
         }],
@@ -225,7 +225,7 @@ pub(super) fn overhead(_: &Context) -> Result<Made, ReproduceError> {
         caption: "Time to make a plan, the best of three, on one core of the machine that made this figure."
             .to_owned(),
         series: TIMED.iter().enumerate().map(named).collect(),
-        panels: vec![Points { title: String::new(), series }],
+        panels: vec![PointsPanel { title: String::new(), series }],
         axes: ("Workloads".to_owned(), "Time to plan (ms)".to_owned()),
         log: (true, true),
     }

@@ -3,7 +3,7 @@
 use super::context::{Context, compared, poisson};
 use super::{Made, Numbers, ReproduceError};
 use crate::arrivals::ArrivalSpec;
-use crate::figures::{BarsFigure, Marks, Named, Points, PointsFigure, slo_figures};
+use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, slo_figures};
 use crate::metrics::WorkloadSummary;
 use crate::plan::{PlanOptions, PlanRequest, Replicas, strategy};
 use crate::results::StrategyResult;
@@ -188,7 +188,7 @@ pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
                   of patience, evenly spaced requests fill every batch and igniter's plan meets all SLOs."
             .to_owned(),
         series: SERVED.iter().enumerate().map(named).collect(),
-        panels: vec![Points { title: String::new(), series }],
+        panels: vec![PointsPanel { title: String::new(), series }],
         axes: (
             "Coefficient of variation of the gaps".to_owned(),
             "Requests over SLO (%)".to_owned(),
@@ -271,8 +271,8 @@ pub(super) fn headroom(_: &Context) -> Result<Made, ReproduceError> {
             .to_owned(),
         series: named,
         panels: vec![
-            Points { title: "Requests over SLO (%)".to_owned(), series: violations },
-            Points { title: "Cost ($/h)".to_owned(), series: cost },
+            PointsPanel { title: "Requests over SLO (%)".to_owned(), series: violations },
+            PointsPanel { title: "Cost ($/h)".to_owned(), series: cost },
         ],
         axes: ("Throughput planned above the mean rate (%)".to_owned(), String::new()),
         log: (false, false),

@@ -12,7 +12,6 @@ pub enum PlanError {
     UnknownStrategy {
         /// The name given.
         given: String,
-        /// Those that exist.
         known: String,
     },
     /// A workload's model is not in the profile.
@@ -20,9 +19,7 @@ pub enum PlanError {
         "workload {workload}: model {model:?} is not in the profile of {kind}, which knows: {known}"
     )]
     UnknownModel {
-        /// The workload.
         workload: String,
-        /// Its model.
         model: String,
         /// The GPU kind.
         kind: String,
@@ -32,7 +29,6 @@ pub enum PlanError {
     /// An option outside its range.
     #[error("{option}: must be {allowed}, not {given}")]
     Option {
-        /// The option.
         option: &'static str,
         /// The value given.
         given: String,
@@ -44,14 +40,10 @@ pub enum PlanError {
         "predictor {predictor} does not say how far it may be off, so no margin follows from it: plan with one \
          that does, such as contention (--predictor contention), or give the margin in percent"
     )]
-    NoUncertainty {
-        /// The predictor.
-        predictor: &'static str,
-    },
+    NoUncertainty { predictor: &'static str },
     /// A plan file cannot be read or does not fit the scenario.
     #[error("{}: {message}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// What is wrong, and the fix.
         message: String,

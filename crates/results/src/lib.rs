@@ -27,7 +27,7 @@ mod trace;
 mod truth;
 
 pub use cell::{Cell, number_value};
-pub use charts::{Bars, LINEAR_RATIO, Lines, STAGES, thinned};
+pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
 pub use columns::{Of, WorkloadRow};
 pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};

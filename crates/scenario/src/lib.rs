@@ -41,6 +41,7 @@ mod control;
 mod disk;
 mod document;
 mod error;
+mod layer;
 mod planning;
 mod raw;
 mod reader;
@@ -65,7 +66,7 @@ use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
-use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec};
+use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec, SimWorkload};
 use reader::{Place, Problems, Table};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -165,6 +166,18 @@ impl Default for Defaults {
 }
 
 impl Scenario {
+    /// The workloads as the engine takes them.
+    #[must_use]
+    pub fn sim_workloads(&self) -> Vec<SimWorkload> {
+        let of = |entry: &ScenarioWorkload| SimWorkload {
+            workload: entry.workload.clone(),
+            arrival: entry.arrival.clone(),
+            batching: entry.batching.clone(),
+            server: entry.server,
+        };
+        self.workloads.iter().map(of).collect()
+    }
+
     /// Reads and checks a scenario file. Traces that it names must exist.
     ///
     /// # Errors

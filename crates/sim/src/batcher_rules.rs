@@ -14,12 +14,10 @@ pub enum BatchingError {
     /// A preferred size that no batch can have (Triton refuses it as well).
     #[error("batching.preferred must be at most the maximum batch size {max}, not {preferred}")]
     PreferredTooLarge {
-        /// The preferred size.
         preferred: BatchSize,
         /// The maximum batch size.
         max: BatchSize,
     },
-    /// No probability.
     #[error("batching.completion_race must be from 0 to 1, not {0}")]
     NoProbability(String),
 }

@@ -18,9 +18,9 @@ mod draw;
 mod ends;
 mod engine;
 mod error;
-mod extras;
 mod fast;
 mod faults;
+mod features;
 pub mod full;
 pub mod metrics;
 mod prepare;
@@ -32,12 +32,15 @@ pub mod traces;
 #[cfg(test)]
 mod batcher_tests;
 #[cfg(test)]
-mod engine_tests;
+#[path = "../../../tests/it/common/engine_cases.rs"]
+mod engine_cases;
 #[cfg(test)]
-mod extras_tests;
+mod engine_tests;
 #[cfg(test)]
 #[path = "../../../tests/it/common/fake.rs"]
 mod fake;
+#[cfg(test)]
+mod features_tests;
 #[cfg(test)]
 mod lean_tests;
 

@@ -11,7 +11,7 @@ mod request;
 mod response;
 mod shared_memory;
 
-pub use control::{ControlError, ModelInfo, Server, Tensor};
+pub use control::{ControlError, ModelInfo, ServerClient, Tensor};
 pub use http::{HttpClient, HttpOptions, most_connections};
 pub use request::{RequestTemplate, Tag};
 pub use shared_memory::SharedMemory;
@@ -28,7 +28,6 @@ pub enum ClientError {
     Connect {
         /// The server.
         url: String,
-        /// Why.
         source: std::io::Error,
     },
     /// An address of another form.
@@ -42,7 +41,6 @@ pub enum ClientError {
     SharedMemory {
         /// The file that stands for the region.
         path: String,
-        /// Why.
         source: std::io::Error,
     },
     /// The runtime of the client does not start.

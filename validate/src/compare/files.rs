@@ -1,6 +1,6 @@
 //! The files of a comparison.
 
-use super::tables::Comparison;
+use super::tables::ValidationResult;
 use super::text::report_markdown;
 use igniter::figures::{validation_figures, write_figures};
 use igniter::results::{OutputDir, write_latencies};
@@ -9,7 +9,7 @@ use igniter::results::{OutputDir, write_latencies};
 ///
 /// # Errors
 /// When a figure cannot be drawn, or a file not be written.
-pub fn write_comparison(dir: &mut OutputDir, comparison: &Comparison) -> anyhow::Result<()> {
+pub fn write_comparison(dir: &mut OutputDir, comparison: &ValidationResult) -> anyhow::Result<()> {
     dir.write("comparison.json", |file| {
         serde_json::to_writer_pretty(&mut *file, comparison)?;
         file.write_all(b"\n")
@@ -31,7 +31,7 @@ pub fn write_comparison(dir: &mut OutputDir, comparison: &Comparison) -> anyhow:
 
 fn write_rows<W: std::io::Write>(
     writer: &mut csv::Writer<W>,
-    comparison: &Comparison,
+    comparison: &ValidationResult,
 ) -> csv::Result<()> {
     writer.write_record([
         "workload",

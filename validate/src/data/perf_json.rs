@@ -17,16 +17,10 @@ use std::path::{Path, PathBuf};
 pub enum DataError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// The file is not in the format.
     #[error("{}: {key}: {problem}", .path.display())]
     Wrong {
-        /// The file.
         path: PathBuf,
         /// Where in it.
         key: String,

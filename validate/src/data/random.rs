@@ -19,9 +19,7 @@ pub enum OpenShape {
          size is another; fix: give it with --shape {input}:{example}, or real data with --input"
     )]
     Open {
-        /// The model.
         model: String,
-        /// The input.
         input: String,
         /// Its sizes; -1 is open.
         shape: Vec<i64>,
@@ -34,9 +32,7 @@ pub enum OpenShape {
          not open (-1) as they are"
     )]
     Other {
-        /// The model.
         model: String,
-        /// The input.
         input: String,
         /// Its sizes.
         shape: Vec<i64>,

@@ -9,7 +9,7 @@ mod host;
 mod timer;
 mod triton;
 
-pub use check::{Check, Diagnosis, Need, Status};
+pub use check::{Diagnosis, DoctorCheck, Need, Status};
 
 use crate::gpu::{GpuProbe, traces_of_a_gpu};
 use std::path::PathBuf;

@@ -10,10 +10,7 @@ use std::path::Path;
 pub enum GpuError {
     /// There is no driver, or its library cannot be used.
     #[error("NVIDIA's management library cannot be used: {reason}")]
-    NoDriver {
-        /// Why.
-        reason: String,
-    },
+    NoDriver { reason: String },
     /// A GPU gave no answer.
     #[error("GPU {gpu}: {what}: {reason}")]
     NoAnswer {
@@ -21,7 +18,6 @@ pub enum GpuError {
         gpu: u32,
         /// What was asked.
         what: String,
-        /// Why.
         reason: String,
     },
 }
@@ -93,7 +89,6 @@ pub struct MigDevice {
     pub uuid: String,
     /// How many SMs it has.
     pub sms: Option<u32>,
-    /// Its memory.
     pub memory_bytes: Option<u64>,
 }
 

@@ -14,15 +14,12 @@ pub enum LaunchError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A model cannot be made or served as asked.
     #[error("model {model}: {reason}; fix: {fix}")]
     Model {
-        /// The model.
         model: ModelName,
-        /// What is wrong.
         reason: String,
         /// What to do.
         fix: String,
@@ -41,7 +38,6 @@ pub enum LaunchError {
     Start {
         /// The process.
         what: String,
-        /// Why.
         source: io::Error,
     },
     /// A port is taken.
@@ -50,7 +46,6 @@ pub enum LaunchError {
          others with --first-port, or leave it out to use free ones"
     )]
     PortTaken {
-        /// The port.
         port: u16,
         /// Whose server was to use it.
         workload: WorkloadName,
@@ -61,11 +56,9 @@ pub enum LaunchError {
          (below 1024 they are for root), or leave it out to use free ones"
     )]
     Port {
-        /// The port.
         port: u16,
         /// Whose server was to use it.
         workload: WorkloadName,
-        /// Why.
         source: io::Error,
     },
     /// There are no more ports.
@@ -118,7 +111,6 @@ pub enum LaunchError {
         url: String,
         /// Whom it is to serve.
         workload: WorkloadName,
-        /// What is wrong.
         reason: String,
         /// What to do.
         fix: String,
@@ -126,7 +118,6 @@ pub enum LaunchError {
     /// A file of servers cannot be used.
     #[error("{}: {reason}", .path.display())]
     ServerFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong, with the fix.
         reason: String,
@@ -139,7 +130,6 @@ pub enum LaunchError {
     Share {
         /// Whose share.
         workload: WorkloadName,
-        /// Its model.
         model: ModelName,
         /// What was seen.
         reason: String,
@@ -147,7 +137,6 @@ pub enum LaunchError {
     /// The MPS daemon cannot be used.
     #[error("NVIDIA MPS: {reason}; fix: {fix}")]
     Mps {
-        /// What is wrong.
         reason: String,
         /// What to do.
         fix: String,
@@ -155,7 +144,6 @@ pub enum LaunchError {
     /// A GPU that is asked for, or that the machine has, cannot be used.
     #[error("GPU: {reason}; fix: {fix}")]
     Gpu {
-        /// What is wrong.
         reason: String,
         /// What to do.
         fix: String,
@@ -165,25 +153,16 @@ pub enum LaunchError {
     Image {
         /// The image, or the release.
         image: String,
-        /// What is wrong.
         reason: String,
         /// What to do.
         fix: String,
     },
     /// The GPU that models are to emulate cannot be used.
     #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
-    Emulated {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Emulated { path: PathBuf, reason: String },
     /// Something outlived its end.
     #[error("left behind: {what}")]
-    LeftBehind {
-        /// What.
-        what: String,
-    },
+    LeftBehind { what: String },
     /// A signal ended the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

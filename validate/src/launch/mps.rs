@@ -1,6 +1,6 @@
 //! The MPS daemon of one GPU: started by us, with folders of our own, ended by us.
 
-use super::partitions::{Partition, Table, added};
+use super::partitions::{Partition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
 use crate::guard::{Farewell, GuardOrder, Guarded, MpsControl, Scratch, mps_command};
 use crate::life;
@@ -232,9 +232,9 @@ impl MpsDaemon {
     ///
     /// # Errors
     /// When it has none.
-    pub fn table(&self) -> Result<Table, LaunchError> {
+    pub fn table(&self) -> Result<PartitionTable, LaunchError> {
         let answer = self.say("lspart").map_err(|reason| no_partitions(&reason))?;
-        Table::read(&answer).ok_or_else(|| no_partitions(&answer))
+        PartitionTable::read(&answer).ok_or_else(|| no_partitions(&answer))
     }
 
     /// Makes a partition of so many chunks of a GPU; returns it with its SMs.

@@ -11,7 +11,6 @@ use std::fmt;
 pub enum Warning {
     /// The client sent requests late.
     LateSends {
-        /// Whose.
         workload: WorkloadName,
         /// By how much, at the 99th percentile, in ms.
         p99_ms: f64,
@@ -31,7 +30,6 @@ pub enum Warning {
     },
     /// The client opened as many connections as it may, and requests had to wait for one.
     ConnectionLimit {
-        /// Whose.
         workload: WorkloadName,
         /// How many it may open to the servers of one workload.
         limit: u32,
@@ -41,41 +39,27 @@ pub enum Warning {
     /// The program was ended before it had finished the run.
     Unfinished,
     /// A server's times of requests are lost.
-    TraceLost {
-        /// Whose.
-        workload: WorkloadName,
-        /// Why.
-        reason: String,
-    },
+    TraceLost { workload: WorkloadName, reason: String },
     /// What the GPUs said meanwhile is lost.
-    SamplesLost {
-        /// Why.
-        reason: String,
-    },
+    SamplesLost { reason: String },
     /// Something that was started did not end.
-    LeftBehind {
-        /// What.
-        what: String,
-    },
+    LeftBehind { what: String },
     /// The performance model is of another kind of GPU than the one that served.
     OtherGpu {
         /// Which, in the plan.
         gpu: usize,
-        /// What it is.
         found: String,
         /// What the performance model is of.
         expected: String,
     },
     /// No connection was free when a request was due.
     PoolExhausted {
-        /// Whose.
         workload: WorkloadName,
         /// How often.
         times: u64,
     },
     /// Latency changed over the run by more than the simulated run's did.
     Unstable {
-        /// Whose.
         workload: WorkloadName,
         /// By how many percent the slowest third of the window is above the fastest.
         spread_pct: f64,
@@ -84,28 +68,20 @@ pub enum Warning {
     },
     /// Triton's batches depend on a race.
     BatchRace {
-        /// Whose.
         workload: WorkloadName,
         /// The delay that makes it so, in ms.
         max_queue_delay_ms: f64,
     },
     /// Models that could use a GPU ran on the CPU, which no arm predicts.
-    OnCpu {
-        /// Why.
-        reason: String,
-    },
+    OnCpu { reason: String },
     /// Kernels were launched one by one.
     NoGraphs {
-        /// Whose.
         workload: WorkloadName,
         /// What the model says.
         reason: String,
     },
     /// Nobody says whether the share of a ready model was in force.
-    UnverifiedShare {
-        /// Whose.
-        workload: WorkloadName,
-    },
+    UnverifiedShare { workload: WorkloadName },
     /// The GPU ran slower than its clock allows.
     ThrottledClock {
         /// Which, in the plan.
@@ -114,31 +90,19 @@ pub enum Warning {
         reasons: String,
     },
     /// Answers without data.
-    EmptyTensors {
-        /// Whose.
-        workload: WorkloadName,
-    },
+    EmptyTensors { workload: WorkloadName },
     /// Requests that failed.
     FailedRequests {
-        /// Whose.
         workload: WorkloadName,
-        /// How many.
         failed: u64,
-        /// Of how many.
         requests: u64,
         /// What the first one said.
         first: String,
     },
     /// Requests without an answer.
-    Unanswered {
-        /// Whose.
-        workload: WorkloadName,
-        /// How many.
-        requests: u64,
-    },
+    Unanswered { workload: WorkloadName, requests: u64 },
     /// The server counted another number of requests than the client.
     CountsDiffer {
-        /// Whose.
         workload: WorkloadName,
         /// What the server counted.
         server: u64,
@@ -146,15 +110,11 @@ pub enum Warning {
         client: u64,
     },
     /// No trace says what happened on the server.
-    NoTrace {
-        /// Whose.
-        workload: WorkloadName,
-    },
+    NoTrace { workload: WorkloadName },
     /// The run ended before all requests were sent.
     Incomplete {
         /// How many were sent.
         sent: u64,
-        /// Of how many.
         planned: u64,
     },
 }

@@ -16,7 +16,6 @@ pub enum JournalError {
         path: PathBuf,
         /// From 1.
         line: usize,
-        /// What is wrong.
         why: String,
     },
     /// Another process adds to it.
@@ -38,7 +37,6 @@ pub enum JournalError {
         key: &'static str,
         /// What it was.
         old: String,
-        /// What it is.
         new: String,
     },
 }

@@ -33,12 +33,7 @@ pub enum ImportError {
         "{}: name the column of times with --time-column (`column` in a scenario); the file has: {columns}",
         path.display()
     )]
-    NoTimeColumn {
-        /// The file.
-        path: PathBuf,
-        /// Its columns.
-        columns: String,
-    },
+    NoTimeColumn { path: PathBuf, columns: String },
     /// A row is wrong.
     #[error("{}:{line}: {what}", path.display())]
     Row {
@@ -75,9 +70,7 @@ pub enum ImportError {
         path.display()
     )]
     TooMany {
-        /// The file.
         path: PathBuf,
-        /// How many.
         requests: f64,
         /// How many may be drawn.
         most: f64,
@@ -89,12 +82,7 @@ pub enum ImportError {
         path.display(),
         path.display()
     )]
-    NotReplayed {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        format: &'static str,
-    },
+    NotReplayed { path: PathBuf, format: &'static str },
     /// There is nothing in the part that was asked for.
     #[error("{}: no requests in that part of the trace, which is {length_s} s long", path.display())]
     EmptyPart {

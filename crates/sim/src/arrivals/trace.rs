@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 /// file is read a second time while the run goes on.
 const KEPT: usize = 1 << 17;
 
-/// What goes wrong while a run goes on, told to whoever asked for it before.
+/// What goes wrong while a run goes on, kept for whoever asked for it before.
 pub type TraceFault = Arc<OnceLock<TraceError>>;
 
 /// The arrival times of a trace, up to the end of the run.
@@ -45,24 +45,15 @@ pub enum TraceError {
         "{}: it is no regular file, and a trace is read twice; write it to a file first",
         path.display()
     )]
-    NoFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NoFile { path: PathBuf },
     /// It was changed while it was replayed.
     #[error("{}: the trace does not end where it did before", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
     BadRate {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
-        /// The column.
         column: String,
         /// What stands there.
         given: String,
@@ -75,11 +66,8 @@ pub enum TraceError {
         path.display()
     )]
     OutOfOrder {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
-        /// The column.
         column: String,
         /// What stands there.
         given: String,
@@ -95,9 +83,7 @@ pub enum TraceError {
         path.display()
     )]
     NoRows {
-        /// The file.
         path: PathBuf,
-        /// The workload.
         workload: String,
         /// Those that there are.
         known: String,

@@ -200,7 +200,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 && matches!(server.arrivals, Arrivals::Open(_))
                 && !server.host.varies()
         };
-        run.extras.is_none()
+        run.features.is_none()
             && run.servers.len() <= MOST
             && run.servers.iter().all(simple)
             && setting.duration == Key::bounded(setting.duration)

@@ -61,8 +61,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, extras } = run;
-        let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
+        let GpuRun { servers, mut speeds, features } = run;
+        let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
         let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
@@ -95,8 +95,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             }
             simulation.schedule_first(server);
         }
-        if let Some(extras) = extras {
-            simulation.steer(extras)?;
+        if let Some(features) = features {
+            simulation.steer(features)?;
         }
         Ok(simulation)
     }
