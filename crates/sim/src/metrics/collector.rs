@@ -1,5 +1,6 @@
 //! The sink of one GPU, and the merge over all of them.
 
+use super::detail::Detail;
 use super::gpu_account::{GpuAccount, StateSums};
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
@@ -16,9 +17,6 @@ use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Points of a latency distribution that are kept for files and figures.
-const CDF_POINTS: usize = 500;
-
 /// The quantiles of a summary: P50, P90, P95, P99, P99.9 and the maximum.
 const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
@@ -29,6 +27,7 @@ pub struct GpuCollector {
     window: Window,
     slos: Arc<[Nanoseconds]>,
     percentiles: Percentiles,
+    detail: Detail,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
     tallies: Vec<Served>,
     account: GpuAccount,
@@ -66,6 +65,7 @@ impl Collectors {
     /// An empty collector.
     #[must_use]
     pub fn of(&self, gpu: GpuId) -> GpuCollector {
+        let detail = Detail::of(self.slos.len());
         GpuCollector {
             gpu,
             window: self.window,
@@ -73,7 +73,8 @@ impl Collectors {
             percentiles: self.percentiles,
             tallies: Vec::new(),
             account: GpuAccount::default(),
-            series: SeriesBuilder::new(self.window.duration(), GpuCollector::SERIES_BINS),
+            detail,
+            series: SeriesBuilder::new(self.window.duration(), detail.gpu_bins),
             inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
             sums: StateSums::default(),
         }
@@ -81,9 +82,6 @@ impl Collectors {
 }
 
 impl GpuCollector {
-    /// Bins of the time series that figures show.
-    pub const SERIES_BINS: usize = 240;
-
     /// An empty collector, on its own: [`Collectors`] makes those of many GPUs. `workloads` are those of the
     /// scenario, in the order of [`WorkloadId`].
     #[must_use]
@@ -119,7 +117,8 @@ impl GpuCollector {
 
     #[cold]
     fn new_tally(&mut self, workload: WorkloadId) -> usize {
-        let (slo, tally) = (self.slos[workload.index()], Tally::new(self.percentiles));
+        let slo = self.slos[workload.index()];
+        let tally = Tally::new(self.percentiles, self.detail.latency_bins);
         self.tallies.push(Served { workload, slo, tally });
         self.tallies.len() - 1
     }
@@ -194,7 +193,8 @@ pub fn summarise(
     mut collectors: Vec<GpuCollector>,
 ) -> RunMetrics {
     collectors.sort_by_key(|collector| collector.gpu);
-    let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
+    let detail = Detail::of(workloads.len());
+    let mut tallies = vec![Tally::new(Percentiles::Exact, detail.latency_bins); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
     for mut collector in collectors {
         collector.settle();
@@ -215,7 +215,7 @@ pub fn summarise(
     let mut latency_series = Vec::with_capacity(workloads.len());
     let mut batches = Vec::with_capacity(workloads.len());
     for (workload, tally) in workloads.iter().zip(tallies) {
-        let (percentiles_ms, points) = distribution(&tally.latencies);
+        let (percentiles_ms, points) = distribution(&tally.latencies, detail.cdf_points);
         let gpu = served_on.get(&workload.name).copied();
         summaries.push(workload_summary(gpu, workload, window, &tally, percentiles_ms));
         cdf.push(LatencyCdf { workload: workload.name.clone(), points });
@@ -296,12 +296,15 @@ fn workload_summary(
 
 /// The percentiles of a summary, in ms, and the points of a distribution: all of it when it is small,
 /// else its evenly spaced quantiles from minimum to maximum.
-fn distribution(latencies: &Latencies) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
+fn distribution(
+    latencies: &Latencies,
+    most_points: usize,
+) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
     let n = latencies.count();
     if n == 0 {
         return ([None; QUANTILES.len()], Vec::new());
     }
-    let points = n.min(CDF_POINTS);
+    let points = n.min(most_points);
     let last = points.saturating_sub(1).max(1);
     let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
     let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });

@@ -74,7 +74,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(percentiles: Percentiles) -> Self {
+    pub(super) fn new(percentiles: Percentiles, latency_bins: usize) -> Self {
         Self {
             latencies: Latencies::new(percentiles),
             latency_ns: 0,
@@ -82,7 +82,7 @@ impl Tally {
             exec_ns: 0,
             feedback_ns: 0,
             by_batch_size: BatchSizes::default(),
-            over_time: LatencyBins::default(),
+            over_time: LatencyBins::new(latency_bins),
             unfinished: 0,
             failed: FailedCounts::default(),
             violations: 0,
