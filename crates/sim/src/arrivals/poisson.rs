@@ -40,7 +40,10 @@ impl ArrivalProcess for PoissonArrivals {
             }
             drawn += chunk.len();
             let gaps = &mut gaps[..chunk.len()];
-            gaps.fill_with(|| Exp1.sample(&mut random));
+            // Not fill_with, which would keep the generator in memory.
+            for gap in gaps.iter_mut() {
+                *gap = Exp1.sample(&mut random);
+            }
             let small = self.mean_gap_ns < LONGEST_MEAN;
             if small {
                 for (time, gap) in chunk.iter_mut().zip(&*gaps) {

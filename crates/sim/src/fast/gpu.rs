@@ -48,7 +48,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             l.slots.clone().map(move |_| Slot::new(lane, ready))
         });
         let slots = slots.collect();
-        let mut states = States::new(run.speeds, 0);
+        let mut states = States::new(run.speeds);
         let idle = states.find()?;
         let interval = GpuInterval {
             gpu: setting.gpu,

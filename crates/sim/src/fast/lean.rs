@@ -20,9 +20,6 @@ use igniter_model::units::Nanoseconds;
 /// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
 const MOST: usize = 8;
 
-/// The length of a row of the table of states.
-const WIDTH: usize = DRAW + MOST;
-
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
 pub(crate) struct LeanEngine<'a, S> {
@@ -211,7 +208,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let count = run.servers.len();
         let mut runs = run.servers.into_iter();
         let servers = std::array::from_fn(|_| runs.next().map_or_else(Server::absent, Server::new));
-        let mut states = States::new(run.speeds, MOST);
+        let mut states = States::new(run.speeds);
         let row = states.find_row()?;
         let mut engine = Self {
             setting,
@@ -282,9 +279,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// What happens first.
     #[inline(always)]
     fn first(&self) -> Key {
+        // One after the other: a load of two keys at once would have to wait until the last one is in the cache.
         let [a, b, c, d, e, f, g, h] = self.next;
-        let first = a.first(b).first(c.first(d));
-        if self.count <= 4 { first } else { first.first(e.first(f).first(g.first(h))) }
+        let first = a.first(b).first(c).first(d);
+        if self.count <= 4 { first } else { first.first(e).first(f).first(g).first(h) }
     }
 
     /// The outcome, when nothing happens before `first`.
@@ -381,7 +379,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         server.next = Next::End;
         server.back = server.front;
         server.exec_start = now;
-        let exec_ns = self.states.row::<WIDTH>(self.row)[DRAW + i];
+        let exec_ns = self.states.row(self.row)[DRAW + i];
         let end_ns = now.as_f64() + server.front_work * exec_ns;
         self.mask |= 1 << i;
         self.exec_ns[i] = exec_ns;
@@ -429,7 +427,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(always)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Step {
         self.row = self.states.find_row()?;
-        let row = self.states.row::<WIDTH>(self.row);
+        let row = self.states.row(self.row);
         let now_ns = now.as_f64();
         let mut rest = self.mask;
         while rest != 0 {
@@ -451,7 +449,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
         if now > self.since {
-            let [busy_sm_pct, power_w, clock_mhz] = *self.states.row::<DRAW>(self.row);
+            let row = self.states.row(self.row);
+            let [busy_sm_pct, power_w, clock_mhz] = [row[0], row[1], row[2]];
             self.sink.gpu_interval(&GpuInterval {
                 gpu: self.setting.gpu,
                 start: self.since,

@@ -1,6 +1,6 @@
 //! The table of the states of one GPU: a row of speeds for each set of executing batches.
 
-use crate::speed::{BadPrediction, SetState, Speeds};
+use crate::speed::{BadPrediction, Speeds};
 use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 const REMEMBERED: usize = 1 << 16;
 const NUMBERS: usize = 1 << 24;
 
-/// The most sets that each get a place of their own: 16 KiB, which every run has to fill.
-const DENSE: u64 = 1 << 12;
+/// The most sets that each get a place of their own: 256 KiB.
+const DENSE: u64 = 1 << 16;
 
 /// How many numbers of a row come before the execution times: SM share in use, power, clock.
 pub(super) const DRAW: usize = 3;
@@ -69,8 +69,7 @@ enum Index {
 }
 
 impl<'a> States<'a> {
-    /// `places` is how many execution times a row has at least, beside those of the slots.
-    pub(super) fn new(speeds: Speeds<'a>, places: usize) -> Self {
+    pub(super) fn new(speeds: Speeds<'a>) -> Self {
         let mut sets = Some(1_u64);
         let strides: Option<Vec<u64>> = speeds
             .max_sizes()
@@ -93,7 +92,7 @@ impl<'a> States<'a> {
         let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
         let slots: Vec<_> =
             strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
-        let width = DRAW + slots.len().max(places);
+        let width = DRAW + slots.len();
         let limit = REMEMBERED.min(NUMBERS / width).max(1);
         let (rows, sizes) = (vec![0.0], Vec::new());
         Self { speeds, slots, width, number: 0, dense, index, rows, limit, sizes }
@@ -142,11 +141,10 @@ impl<'a> States<'a> {
         if known > 0 { Ok(known) } else { self.find_sparse() }
     }
 
-    /// The first `N` numbers of a row: SM share in use, power, clock, and execution times by slot in ns, above 0 where
-    /// one executes.
+    /// A row: SM share in use, power, clock, and execution times by slot in ns, above 0 where one executes.
     #[inline(always)]
-    pub(super) fn row<const N: usize>(&self, begin: usize) -> &[f64; N] {
-        self.rows[begin..].first_chunk().expect("rows are as wide as was asked for")
+    pub(super) fn row(&self, begin: usize) -> &[f64] {
+        &self.rows[begin..begin + self.width]
     }
 
     /// Where the row of the present state begins.
@@ -175,17 +173,23 @@ impl<'a> States<'a> {
     fn add(&mut self) -> Result<usize, Box<BadPrediction>> {
         self.sizes.clear();
         self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
-        let state = self.speeds.compute(&self.sizes)?;
         if self.remembered() == self.limit {
             self.forget();
         }
         let remembered = self.remembered();
-        let SetState { exec_ns, running: _, busy_sm_pct, power_w, clock_mhz } = state;
         let begin = self.rows.len();
-        self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
-        // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
-        self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
         self.rows.resize(begin + self.width, 0.0);
+        let (draw, exec_ns) = self.rows[begin..].split_at_mut(DRAW);
+        let state = match self.speeds.compute_into(&self.sizes, exec_ns) {
+            Ok(state) => state,
+            Err(bad) => {
+                self.rows.truncate(begin);
+                return Err(Box::new(bad));
+            }
+        };
+        draw.copy_from_slice(&[state.busy_sm_pct, state.power_w, state.clock_mhz]);
+        // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
+        exec_ns.iter_mut().for_each(|ns| *ns = ns.max(f64::MIN_POSITIVE));
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
@@ -264,7 +268,7 @@ mod tests {
             Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
         };
         for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
-            let mut states = States::new(speeds(max), limit % 8);
+            let mut states = States::new(speeds(max));
             let kind = match &states.index {
                 Index::Dense => 4,
                 Index::Numbers(_) => 40,
@@ -288,7 +292,7 @@ mod tests {
                 {
                     assert!(size == 0 || ns.to_bits() == expected.to_bits());
                 }
-                let (power, expected) = (state.power_w, expected.power_w);
+                let (power, expected) = (state.power_w, expected.draw.power_w);
                 assert_eq!(power.to_bits(), expected.to_bits());
                 assert!(states.remembered() <= limit);
             }

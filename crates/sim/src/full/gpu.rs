@@ -445,10 +445,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             gpu: self.gpu,
             start: self.state_since,
             end: now,
-            running: state.running,
-            busy_sm_pct: state.busy_sm_pct,
-            power_w: state.power_w,
-            clock_mhz: state.clock_mhz,
+            running: state.draw.running,
+            busy_sm_pct: state.draw.busy_sm_pct,
+            power_w: state.draw.power_w,
+            clock_mhz: state.draw.clock_mhz,
         });
         self.state_since = now;
     }

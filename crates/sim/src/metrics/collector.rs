@@ -154,7 +154,7 @@ impl RecordSink for GpuCollector {
         tally.request(record, &window, slo);
     }
 
-    #[inline]
+    #[inline(always)]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         let window = self.window;
         let (tally, slo) = self.tally(batch.workload);
