@@ -1,6 +1,7 @@
 //! The flags of sweeps and searches.
 
 use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs};
+use super::strategies;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,7 +62,7 @@ pub(super) struct MergeArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct JudgeArgs {
     /// The strategies, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter,ffd", value_parser = strategies::several())]
     pub strategies: Vec<String>,
     /// Percent of all requests that must meet their SLO
     #[arg(long, value_name = "PCT", default_value_t = 99.0)]
