@@ -228,14 +228,14 @@ fn histogram(seconds: f64) -> anyhow::Result<()> {
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn scale(_: f64) -> anyhow::Result<()> {
-    // 5,000 requests/s of twelve workloads: 1.2 s are 500 of each, on average.
-    for (times, seconds) in [(1, 30.0), (1, 1.2), (1000, 1.2), (1000, 4.8)] {
+    // 5,000 requests/s of twelve workloads: 1.2 s are 500 of each, on average. The peak of memory grows from row to row.
+    for (times, seconds) in [(1, 30.0), (1000, 1.2), (1000, 4.8)] {
         let scenario = twelve(times);
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
         let input = scenario.input(EngineSpec::default(), seconds, 1);
         let window = Window::new(input.duration, Nanoseconds::ZERO, Nanoseconds::ZERO)?;
-        for percentiles in [Percentiles::Exact, Percentiles::Histogram] {
+        for percentiles in [Percentiles::Histogram, Percentiles::Exact] {
             let mut requests = 0;
             let ns = best_ns(|| {
                 let sinks = Collectors::new(&workloads, window, percentiles);
