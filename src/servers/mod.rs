@@ -307,6 +307,7 @@ fn plan_of(section: &Section, kind: &GpuKind) -> Result<Plan, UnitError> {
                 batch: BatchSize::new(section.max_batch())?,
                 sm: SmUnits::new(1),
                 served: None,
+                time_slot: None,
                 predicted: None,
             }],
         }],

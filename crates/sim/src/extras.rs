@@ -1,5 +1,5 @@
-//! What only the full engine can do: queue policies, varying host times, a shared PCIe link, controllers and
-//! faults.
+//! What only the full engine can do: queue policies, varying host times, a shared PCIe link, servers that take turns,
+//! controllers and faults.
 
 use super::control::{Controller, controller};
 use super::engine::SimInput;
@@ -33,8 +33,13 @@ impl Extras {
         let policies = servers.iter().any(|server| server.rules.has_policy());
         let control = input.control.filter(|control| !control.is_idle());
         let varying = servers.iter().any(|server| server.host.varies());
-        if control.is_none() && !policies && !varying && input.spec.pcie == PcieLink::Private {
+        let turns = servers.iter().any(|server| server.time_slot.is_some());
+        let private = input.spec.pcie == PcieLink::Private;
+        if control.is_none() && !policies && !varying && !turns && private {
             return Ok(None);
+        }
+        if turns && control.is_some_and(|c| c.controller != ControllerSpec::None) {
+            return Err(SimError::ControlledTurns { gpu });
         }
         let co_location = &input.plan.gpus[gpu];
         let targets = servers.iter().zip(&co_location.placements).map(|(server, placement)| {

@@ -53,6 +53,8 @@ pub(super) struct ServerRun {
     pub(super) request_overhead: Nanoseconds,
     /// When its instances accept work.
     pub(super) startup: Nanoseconds,
+    /// Servers with the same one serve one batch at a time.
+    pub(super) time_slot: Option<u32>,
 }
 
 /// A checked run before its first event.
@@ -232,6 +234,7 @@ fn prepare_gpu<'a>(
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
             instance_slowdown: server.instance_slowdown,
+            time_slot: placement.time_slot,
         });
         let first = slots;
         slots += rules.instances() as usize;
@@ -245,6 +248,7 @@ fn prepare_gpu<'a>(
             host,
             request_overhead: server.request_overhead.to_nanoseconds(),
             startup: server.startup,
+            time_slot: placement.time_slot,
         });
     }
     let mut speeds = Speeds::new(predictor, input.spec.interference, planned);

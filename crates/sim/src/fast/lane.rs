@@ -58,7 +58,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        // Host times that vary are for the full engine.
+        // Host times that vary and turns are for the full engine.
         let ServerRun {
             workload,
             arrivals,
@@ -69,6 +69,7 @@ impl Lane {
             host: _,
             request_overhead,
             startup,
+            time_slot: _,
         } = run;
         let max = rules.max_batch();
         let (process, clients) = match arrivals {
