@@ -105,7 +105,8 @@ fn trace(bytes: &[u8]) {
     }
     let spec = TraceSpec { reading: file.clone(), ..TraceSpec::new(&path, "") };
     let _ = TraceFacts::read(&spec, Nanoseconds::new(1_000_000_000));
-    let reading = igniter::traces::Reading { file, ..igniter::traces::Reading::default() };
+    let reading =
+        igniter::traces::TraceReading { file, ..igniter::traces::TraceReading::default() };
     if reading.file.format_of(&path).is_ok_and(Format::is_drawn) {
         return;
     }
@@ -125,7 +126,7 @@ fn trace(bytes: &[u8]) {
 /// Files of counts and of windows, from which arrivals are drawn: few of them, for their number is the file's.
 fn counts(bytes: &[u8]) {
     let path = file("counts", bytes);
-    let mut reading = igniter::traces::Reading { rate_scale: 1e-6, ..Default::default() };
+    let mut reading = igniter::traces::TraceReading { rate_scale: 1e-6, ..Default::default() };
     for format in [Format::AzureFunctions2019, Format::ServeGen] {
         reading.file.format = Some(format);
         let Ok(mut reader) = TraceReader::open(&path, &reading) else { continue };

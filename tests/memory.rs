@@ -8,8 +8,8 @@ use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use igniter::traces::{
-    Faster, Mapped, Mapping, Part, Reading, Redraw, Redrawn, TraceReader, TraceStream, write_csv,
-    write_merged,
+    Faster, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader, TraceReading, TraceStream,
+    write_csv, write_merged,
 };
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use peak_alloc::PeakAlloc;
@@ -97,7 +97,7 @@ fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
 /// Converts a trace as `igniter trace convert` does; returns how many requests come out.
 fn convert(path: &Path, sort: bool, redraw: bool) -> u64 {
     let file = igniter::input::Reading { sort, ..Default::default() };
-    let reading = Reading { file, ..Reading::default() };
+    let reading = TraceReading { file, ..TraceReading::default() };
     let part = Part::new(TraceReader::open(path, &reading).unwrap(), Nanoseconds::ZERO, None);
     let mapped = Mapped::new(part, Mapping::Stripe(vec!["a".to_owned()]));
     let window = Nanoseconds::new(100_000_000_000);

@@ -10,26 +10,15 @@ use std::collections::BTreeMap;
 
 /// Why predictions could not be compared with measurements.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum AccuracyError {
     /// A measured model is not in the profile.
     #[error("run {run}: model {model:?} is not in the profile, which has: {known}")]
-    UnknownModel {
-        /// The run.
-        run: u64,
-        /// The model.
-        model: String,
-        /// The models of the profile.
-        known: String,
-    },
+    UnknownModel { run: u64, model: String, known: String },
     /// A prediction is none.
     #[error("run {run}: {source}")]
-    Prediction {
-        /// The run.
-        run: u64,
-        /// What is wrong with it.
-        source: BadPrediction,
-    },
+    Prediction { run: u64, source: BadPrediction },
 }
 
 /// Relative errors of predicted latencies against measured ones.
@@ -315,12 +304,12 @@ fn parts(points: &[AccuracyPoint]) -> Vec<PartErrors> {
             let error = 100.0 * (p.measured_ms / p.predicted_ms - 1.0).abs();
             p.two_sided_pct.is_some_and(|width| error <= width)
         });
-        let told = widths.len() == chosen.len();
+        let all_known = widths.len() == chosen.len();
         found.push(PartErrors {
             of,
             errors: summarise(&predicted, &measured),
-            covered_pct: told.then(|| 100.0 * covered.count() as f64 / chosen.len() as f64),
-            two_sided_pct: stats::mean(&widths).filter(|_| told),
+            covered_pct: all_known.then(|| 100.0 * covered.count() as f64 / chosen.len() as f64),
+            two_sided_pct: stats::mean(&widths).filter(|_| all_known),
         });
     };
     for (lead, name) in [(Lead::Gpu, "the GPU leads"), (Lead::Launch, "launching leads")] {

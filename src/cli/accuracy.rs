@@ -5,7 +5,7 @@ use super::model_args::AccuracyArgs;
 use super::output;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
 use crate::cli::model_args::contradicting;
-use crate::figures::{self, AccuracyPoint};
+use crate::figures::{self, PredictedPoint};
 use crate::profile::{read_colocated, read_solo_table};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::run::load_predictor;
@@ -40,10 +40,10 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         })?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         dir.write("accuracy.json", |file| file.write_all(json.as_bytes()))?;
-        let marks: Vec<AccuracyPoint> = report
+        let marks: Vec<PredictedPoint> = report
             .points
             .iter()
-            .map(|p| AccuracyPoint {
+            .map(|p| PredictedPoint {
                 model: p.model.clone(),
                 predicted_ms: p.predicted_ms,
                 measured_ms: p.measured_ms,

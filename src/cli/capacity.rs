@@ -2,6 +2,7 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
@@ -10,6 +11,7 @@ use crate::run::Overrides;
 use crate::sweep::{Candidate, Capacity, CapacitySearch, Find, Judge, Range};
 use anyhow::ensure;
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct CapacityJson<'a> {
@@ -20,10 +22,19 @@ struct CapacityJson<'a> {
     strategies: &'a [Capacity],
 }
 
+/// A search, with the folder for its results, if there is one, and their manifest.
+pub(super) type Opened = (CapacitySearch, Option<OutputDir>, Manifest);
+
 /// The search that a command asks for.
-pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Result<CapacitySearch> {
+pub(super) fn open(
+    scenario: &ScenarioArgs,
+    judge: &JudgeArgs,
+    output: Option<&Path>,
+) -> anyhow::Result<Opened> {
+    let mut manifest = Manifest::start(std::env::args().collect());
     let overrides = Overrides {
-        seed: scenario.seed,
+        set: scenario.change.set.clone(),
+        seed: scenario.change.seed,
         profile: scenario.predictor.profile.clone(),
         predictor: scenario.predictor.predictor.clone(),
         ..Overrides::default()
@@ -36,19 +47,21 @@ pub(super) fn search(scenario: &ScenarioArgs, judge: &JudgeArgs) -> anyhow::Resu
         least: judge.least.into(),
         most: judge.most.into(),
     };
-    let search = CapacitySearch::new(&scenario.scenario, &overrides, judge)?;
-    Ok(if replicas { search.with_replicas(Replicas::Allowed) } else { search })
-}
-
-pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
-    let search = search(&args.scenario, &args.judge)?;
+    let mut search = CapacitySearch::new(&scenario.scenario, &overrides, judge)?;
+    if replicas {
+        search = search.with_replicas(Replicas::Allowed);
+    }
     let identity = Identity::new(&manifest, Some(&search.scenario().name));
     let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
-    let dir = args.result.output.as_deref().map(open).transpose()?;
+    let dir = output.map(open).transpose()?;
     if dir.is_some() {
         search.note(&mut manifest)?;
     }
+    Ok((search, dir, manifest))
+}
+
+pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
+    let (search, dir, manifest) = open(&args.scenario, &args.judge, args.result.output.as_deref())?;
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
         FindArg::Slo => (Find::Slo, 0.5, 20.0, 0.05),
@@ -64,7 +77,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
         "--keep-plan: --find gpus makes a plan for every headroom; remove one of the two"
     );
     let keep = args.keep_plan;
-    let names = &args.judge.strategies;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {
         write(dir, manifest, &found)?;

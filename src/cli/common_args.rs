@@ -1,7 +1,7 @@
 //! Flags that several commands have.
 
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Args)]
@@ -16,7 +16,7 @@ pub(super) struct PrintArgs {
 
 /// Which performance model is used.
 #[derive(Debug, Clone, Args)]
-pub(super) struct PredictorArgs {
+pub struct PredictorArgs {
     /// A GPU kind (v100), a profile folder, or a coefficients file from `igniter fit`
     #[arg(long, value_name = "KIND|PATH")]
     pub profile: Option<String>,
@@ -26,48 +26,39 @@ pub(super) struct PredictorArgs {
     pub predictor: Option<String>,
 }
 
+/// What is changed of a scenario.
+#[derive(Debug, Clone, Args)]
+pub struct ChangeArgs {
+    /// Replace the scenario's seed
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Set any key of the scenario, by the same paths as in sweeps: duration_s=10, workload.W1.rate_rps=250,
+    /// workload.*.slo_ms=20, 'arrival={process="gamma",cv=2}'; give it several times for several keys
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, toml::Value)>,
+}
+
+/// Reads `KEY=VALUE`, the value as in a TOML file; what is none is text.
+fn setting(text: &str) -> Result<(String, toml::Value), String> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.trim().is_empty())
+        .ok_or_else(|| "give it as KEY=VALUE, such as workload.W1.rate_rps=250".to_owned())?;
+    let value = value.trim();
+    let read = toml::from_str::<toml::Table>(&format!("value = {value}"));
+    let read = read.ok().filter(|table| table.len() == 1).and_then(|mut it| it.remove("value"));
+    Ok((key.trim().to_owned(), read.unwrap_or_else(|| toml::Value::String(value.to_owned()))))
+}
+
 /// How a scenario is run.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ScenarioArgs {
-    /// The scenario, a TOML file
+    /// The scenario: a TOML file, or the name of one that the program carries, such as paper-12
     pub scenario: PathBuf,
     #[command(flatten)]
     pub predictor: PredictorArgs,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    pub seed: Option<u64>,
-}
-
-/// A scenario, or plan files that need none.
-#[derive(Debug, Clone, Args)]
-pub(super) struct PlannedScenarioArgs {
-    /// The scenario, a TOML file; plan files of the iGniter artifact (--plan) do without
-    #[arg(required_unless_present = "plan")]
-    pub scenario: Option<PathBuf>,
-    /// A plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
-    /// the other: they say all that a run needs, and what is assumed beyond them is printed
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub plan: Vec<PathBuf>,
     #[command(flatten)]
-    pub predictor: PredictorArgs,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    pub seed: Option<u64>,
-}
-
-impl PlannedScenarioArgs {
-    /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
-    /// grammar, and known by its name.
-    pub(super) fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario =
-            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
-        match (&self.scenario, self.plan.split_last()) {
-            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
-                (Some(last), plans)
-            }
-            (scenario, _) => (scenario.as_deref(), &self.plan),
-        }
-    }
+    pub change: ChangeArgs,
 }
 
 /// How many threads work.

@@ -1,11 +1,12 @@
 //! `igniter frontier`
 
-use super::capacity::{CELLS, candidate_cells, plain_cells, search};
+use super::capacity::{CELLS, candidate_cells, open, plain_cells};
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
-use crate::results::{Existing, Identity, Manifest, OutputDir};
+use crate::results::{Manifest, OutputDir};
 use crate::sweep::{Candidate, pareto};
 use serde::Serialize;
 
@@ -17,15 +18,8 @@ struct Row<'a> {
 }
 
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
-    let search = search(&args.scenario, &args.judge)?;
-    let identity = Identity::new(&manifest, Some(&search.scenario().name));
-    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
-    let dir = args.result.output.as_deref().map(open).transpose()?;
-    if dir.is_some() {
-        search.note(&mut manifest)?;
-    }
-    let names = &args.judge.strategies;
+    let (search, dir, manifest) = open(&args.scenario, &args.judge, args.result.output.as_deref())?;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
     let front = pareto(&found);
     if let Some(dir) = dir {

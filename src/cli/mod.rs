@@ -19,6 +19,7 @@ mod files;
 mod fit;
 mod frontier;
 mod import;
+mod init;
 mod man;
 mod merge;
 mod model_args;
@@ -33,7 +34,9 @@ mod reproduce;
 mod results;
 mod schema;
 mod servers;
+mod shared;
 mod simulate;
+mod strategies;
 mod study;
 mod sweep;
 mod sweep_args;
@@ -42,56 +45,28 @@ mod trace;
 mod trace_args;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
+pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
-use std::io::{self, Write};
+pub use shared::{Outcome, PlannedScenarioArgs, described, parse, print, say};
 use std::process::ExitCode;
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    CheckFailed,
-}
-
-impl Outcome {
-    fn of(passed: bool) -> Self {
-        if passed { Self::Done } else { Self::CheckFailed }
-    }
-}
 
 /// Runs the program on its command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match parse("igniter") {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors, unless they cannot be printed.
-            let printed = error.print().and_then(|()| io::stdout().flush());
-            let asked = !error.use_stderr();
-            return match printed {
-                Ok(()) if asked => ExitCode::SUCCESS,
-                Err(error) if asked && error.kind() == io::ErrorKind::BrokenPipe => {
-                    ExitCode::SUCCESS
-                }
-                Err(error) if asked => {
-                    output::tell(&format!("cannot print: {error}"));
-                    ExitCode::from(2)
-                }
-                _ => ExitCode::from(2),
-            };
-        }
+        Err(code) => return code,
     };
     if let Err(error) = ctrlc::set_handler(interrupted) {
         output::tell(&format!("cannot watch for Ctrl-C: {error}"));
         return ExitCode::from(2);
     }
     match dispatch(cli.command) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Ok(outcome) => outcome.into(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::tell(&output::described(&error));
+            output::tell(&described(&error));
             ExitCode::from(2)
         }
     }
@@ -107,6 +82,7 @@ fn interrupted() {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Init(args) => init::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),

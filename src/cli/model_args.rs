@@ -17,8 +17,8 @@ pub(super) struct ImportArgs {
     /// Write to this folder; it must not exist yet
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
-    /// The name of the GPU kind, which these files do not hold; a CSV table takes the published numbers of
-    /// a kind whose name begins so (t4, v100, a30, a40, a100, a100-80gb, h100, h200)
+    /// The name of the GPU kind, which these files do not hold. A name that begins with t4, v100, a30, a40, a100,
+    /// a100-80gb, h100 or h200 gives a CSV table the published numbers of that kind
     #[arg(long, default_value = "v100")]
     pub kind: String,
     /// Take the rows of this session only, from a table that has a column of that name

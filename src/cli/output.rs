@@ -2,17 +2,11 @@
 
 use crate::results::{Colours, Screen, fitted_lines};
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 /// Prints text on stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        stdout.write_all(b"\n")?;
-    }
-    stdout.flush()?;
-    Ok(())
+    Ok(super::shared::print(text)?)
 }
 
 /// Prints one JSON document on stdout.
@@ -20,28 +14,15 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Says something on stderr. Where even that cannot be written, there is nobody to tell.
+/// Prints a line on stderr.
 pub(super) fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "igniter: {text}");
+    super::shared::say("igniter", text);
 }
 
 /// Whether the reader of stdout went away, as `| head` does: that is no failure.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    })
-}
-
-/// An error with its causes, each said once: some errors hold the text of their cause already.
-pub(super) fn described(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
-        if text.is_empty() {
-            cause
-        } else if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
     })
 }
 

@@ -2,15 +2,16 @@
 
 use super::Outcome;
 use super::args::{PlanArgs, PlanFormat};
-use super::common_args::{PlannedScenarioArgs, PredictorArgs, ScenarioArgs, TruthArgs};
+use super::common_args::{ChangeArgs, PredictorArgs, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
+use super::shared::PlannedScenarioArgs;
 use crate::deploy;
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
 use crate::plan::{
-    Forecast, PlanFile, PlanRequest, ServerForecast, explain, is_artifact_plan, lower_bound,
-    plan_json, plans_by_half_of_slo, write_igniter_plan,
+    Forecast, PlanFile, PlanRequest, ServerForecast, explain, lower_bound, plan_json,
+    plans_by_half_of_slo, write_igniter_plan,
 };
 use crate::run::{ArtifactStudy, Overrides, Refined, Study};
 use anyhow::bail;
@@ -39,18 +40,19 @@ pub(super) fn study(
     planning: &PlanningArgs,
     truth: Option<&TruthArgs>,
 ) -> anyhow::Result<Study> {
-    let overrides = overrides(args.seed, &args.predictor, planning, truth);
+    let overrides = overrides(&args.change, &args.predictor, planning, truth);
     Ok(Study::load(&args.scenario, &overrides)?)
 }
 
 fn overrides(
-    seed: Option<u64>,
+    change: &ChangeArgs,
     predictor: &PredictorArgs,
     planning: &PlanningArgs,
     truth: Option<&TruthArgs>,
 ) -> Overrides {
     Overrides {
-        seed,
+        set: change.set.clone(),
+        seed: change.seed,
         profile: predictor.profile.clone(),
         predictor: predictor.predictor.clone(),
         truth: truth.and_then(|truth| truth.truth.clone()),
@@ -67,15 +69,12 @@ pub(super) fn planned_study(
     truth: Option<&TruthArgs>,
     quiet: bool,
 ) -> anyhow::Result<(Study, Option<Plan>)> {
-    let overrides = overrides(args.seed, &args.predictor, planning, truth);
-    let (scenario, plans) = args.files();
-    let Some(scenario) = scenario else {
-        let alone = plans.iter().find(|path| !is_artifact_plan(path));
-        if let Some(path) = alone {
+    let overrides = overrides(&args.change, &args.predictor, planning, truth);
+    let (_, plans) = args.files();
+    let Some(scenario) = args.scenario()? else {
+        if let Some((key, _)) = args.change.set.first() {
             bail!(
-                "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name the \
-                 scenario before --plan",
-                path.display()
+                "--set {key}: there is no scenario; fix: write it with `igniter plan --scenario-out` and name it"
             );
         }
         let read = ArtifactStudy::read(plans, &overrides)?;

@@ -160,7 +160,7 @@ fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member>
 
 fn described(document: &PredictJson) -> String {
     // A predictor that says nothing of its errors has no columns for them.
-    let told = document.uncertainty.is_some();
+    let uncertain = document.uncertainty.is_some();
     let rows = document.members.iter().map(|m| {
         let mut row = vec![
             m.model.to_string(),
@@ -188,7 +188,7 @@ fn described(document: &PredictJson) -> String {
         "feedback ms",
         "throughput /s",
     ];
-    if told {
+    if uncertain {
         header.extend(["± %", "led by"]);
     }
     let mut text = output::table(&header, rows);

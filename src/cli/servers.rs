@@ -4,7 +4,7 @@ use super::Outcome;
 use super::model_args::ServersArgs;
 use super::output;
 use crate::results::{Existing, Manifest, OutputDir};
-use crate::servers::{Assumed, Errors, Servers, compare, read_sections};
+use crate::servers::{Assumed, SectionErrors, Servers, compare, read_sections};
 
 pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
@@ -51,7 +51,7 @@ pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
 }
 
 fn described(found: &Servers) -> String {
-    let row = |e: &Errors| {
+    let row = |e: &SectionErrors| {
         let mut row = vec![e.of.clone(), e.n.to_string()];
         row.extend(
             [e.throughput, e.mean, e.p99]

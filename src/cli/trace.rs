@@ -12,8 +12,8 @@ use crate::domain::{Workload, escaped};
 use crate::input;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::traces::{
-    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Reading, Redraw, Redrawn,
-    TraceReader, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
+    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader,
+    TraceReading, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
     write_merged,
 };
 use crate::units::Nanoseconds;
@@ -220,7 +220,7 @@ fn open(
         unit,
         sort: args.sort,
     };
-    let reading = Reading { file, cv, rate_scale, seed: args.seed() };
+    let reading = TraceReading { file, cv, rate_scale, seed: args.seed() };
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;

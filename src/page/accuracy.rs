@@ -1,8 +1,8 @@
 //! The sections of predictions against measurements, as `igniter accuracy` leaves them.
 
 use super::charts::Chart;
-use super::{Cell, Page, Table};
-use crate::results::{Bars, Lines, thinned};
+use super::{Cell, Page, SortableTable};
+use crate::results::{Bars, LineChart, thinned};
 use serde::Deserialize;
 use std::io;
 use std::path::Path;
@@ -88,13 +88,13 @@ pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
         let pairs: Vec<_> = points.iter().map(|p| (p.measured_ms, p.predicted_ms)).collect();
         (model.to_owned(), thinned(&pairs, POINTS))
     });
-    let scatter = Lines {
+    let scatter = LineChart {
         series: points.filter(|(_, points)| !points.is_empty()).collect(),
         axes: ("measured latency (ms)", "predicted latency (ms)"),
         log: (true, true),
         points_alone: true,
         band: Some(BAND),
-        ..Lines::default()
+        ..LineChart::default()
     };
     if !scatter.series.is_empty() {
         page.chart(
@@ -133,7 +133,7 @@ pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
 }
 
 /// The distribution of the absolute error of each model.
-fn distribution(accuracy: &Accuracy) -> Lines {
+fn distribution(accuracy: &Accuracy) -> LineChart {
     let series =
         accuracy.by_model().filter(|(_, points)| !points.is_empty()).map(|(model, points)| {
             let mut errors: Vec<f64> = points.iter().map(|point| point.error_pct.abs()).collect();
@@ -143,15 +143,15 @@ fn distribution(accuracy: &Accuracy) -> Lines {
                 errors.iter().enumerate().map(|(i, error)| (*error, (i + 1) as f64 / n)).collect();
             (model.to_owned(), thinned(&points, CDF_POINTS))
         });
-    Lines {
+    LineChart {
         series: series.collect(),
         axes: ("absolute error (%)", "share of predictions"),
         steps: true,
-        ..Lines::default()
+        ..LineChart::default()
     }
 }
 
-fn table(accuracy: &Accuracy) -> Table {
+fn table(accuracy: &Accuracy) -> SortableTable {
     let row = |what: &str, name: &str, errors: &Errors| -> Vec<Cell> {
         vec![
             what.into(),
@@ -168,5 +168,5 @@ fn table(accuracy: &Accuracy) -> Table {
     rows.extend(accuracy.null_models.iter().map(|of| row("simpler", &of.name, &of.errors)));
     let names = ["what", "name", "latencies", "mean |error| (%)", "P95 (%)", "max (%)", "bias (%)"];
     let columns = names.map(str::to_owned).to_vec();
-    Table { title: "Errors".to_owned(), columns, rows, note: None }
+    SortableTable { title: "Errors".to_owned(), columns, rows, note: None }
 }

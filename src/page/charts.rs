@@ -1,6 +1,6 @@
 //! Charts as the script (`assets/page.js`) takes them, which makes the options of the chart library of them.
 
-use crate::results::{Bars, Lines, number_value, series_looks};
+use crate::results::{Bars, LineChart, number_value, series_looks};
 use serde_json::{Value, json};
 
 /// One chart.
@@ -9,7 +9,7 @@ pub(super) enum Chart {
     /// Groups of bars.
     Bars(Bars),
     /// Lines through points.
-    Lines(Lines),
+    Lines(LineChart),
 }
 
 /// Which colour, symbol and dashes each series has.

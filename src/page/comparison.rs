@@ -1,7 +1,7 @@
 //! The sections of a comparison: strategies, plans, latencies, GPUs, workloads.
 
 use super::charts::Chart;
-use super::{Page, Table, plan, workloads};
+use super::{Page, SortableTable, plan, workloads};
 use crate::domain::ModelName;
 use crate::metrics::GpuSummary;
 use crate::results::{Column, Comparison, Of, PlanRow, StrategyResult, WorkloadRow, pick};
@@ -20,10 +20,10 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison) {
 }
 
 /// A table of rows, with these columns.
-fn table<R>(title: &str, all: &[Column<R>], keys: &[&'static str], rows: &[R]) -> Table {
+fn table<R>(title: &str, all: &[Column<R>], keys: &[&'static str], rows: &[R]) -> SortableTable {
     let columns = pick(all, keys);
     let cells = |row: &R| columns.iter().map(|column| (column.of)(row)).collect();
-    Table {
+    SortableTable {
         title: title.to_owned(),
         columns: columns.iter().map(Column::title).collect(),
         rows: rows.iter().map(cells).collect(),

@@ -1,6 +1,8 @@
 //! Reads a folder of results, whichever command wrote it.
 
-use super::{Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, Source, Table, Validation};
+use super::{
+    Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, SortableTable, Source, Validation,
+};
 use super::{sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
@@ -29,16 +31,12 @@ const OF_COMPARISON: [&str; 7] = [
 
 /// A folder of which no page can be made.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum PageError {
     /// The folder or one of its files cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The tables of a comparison do not fit together.
     #[error(transparent)]
     Comparison(#[from] ReadError),
@@ -48,19 +46,13 @@ pub enum PageError {
          remove manifest.json to have a page of what is there",
         .path.display()
     )]
-    Changed {
-        /// Which.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// Nothing in it can be shown.
     #[error(
         "{} holds no results; give a folder that igniter or validate wrote with -o",
         .path.display()
     )]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
 }
 
 /// Reads what a page shows of a folder.
@@ -187,11 +179,11 @@ fn files_of(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
+fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<SortableTable> {
     table_of(std::fs::File::open(path)?, name, most_cells)
 }
 
-fn table_of(source: impl io::Read, name: &str, most_cells: usize) -> io::Result<Table> {
+fn table_of(source: impl io::Read, name: &str, most_cells: usize) -> io::Result<SortableTable> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let most = most_cells / columns.len().max(1);
@@ -212,12 +204,12 @@ fn table_of(source: impl io::Read, name: &str, most_cells: usize) -> io::Result<
     }
     let note = (total > rows.len())
         .then(|| format!("The first {} of {total} rows; {name} has all.", rows.len()));
-    Ok(Table { title: name.to_owned(), columns, rows, note })
+    Ok(SortableTable { title: name.to_owned(), columns, rows, note })
 }
 
 /// As [`read_table`], of a table whose first column numbers points: where there are too many rows, those of some points,
 /// spread evenly over all.
-fn sampled_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Table> {
+fn sampled_table(path: &Path, name: &str, most_cells: usize) -> io::Result<SortableTable> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path)?;
     let columns = reader.headers()?.len().max(1);
     let (mut row, mut total) = (csv::ByteRecord::new(), 0_usize);

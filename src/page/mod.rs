@@ -31,7 +31,7 @@ pub use crate::results::Cell;
 pub use accuracy::Accuracy;
 pub use load::{PageError, read_source};
 pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
-pub use table::Table;
+pub use table::SortableTable;
 pub use validation::Validation;
 
 use html::Html;
@@ -76,7 +76,7 @@ impl Page {
     }
 
     /// Writes a table that can be sorted and filtered.
-    fn table(&mut self, table: &Table) {
+    fn table(&mut self, table: &SortableTable) {
         let id = format!("table-{}", self.tables.len());
         table.write(&id, &mut self.body);
         self.tables.push(table.value(&id));

@@ -1,6 +1,6 @@
 //! What a page is made of.
 
-use super::{Accuracy, Cell, Table, Validation};
+use super::{Accuracy, Cell, SortableTable, Validation};
 use crate::results::{Comparison, FileHash, Manifest, SweepFacts};
 
 /// A picture of the folder.
@@ -59,7 +59,7 @@ pub struct Source {
     /// What `accuracy` left, where it did.
     pub accuracy: Option<Accuracy>,
     /// All other tables.
-    pub tables: Vec<Table>,
+    pub tables: Vec<SortableTable>,
     /// The single values of JSON files.
     pub documents: Vec<FileValues>,
     /// Pictures, where there is no chart of the same.

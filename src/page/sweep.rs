@@ -1,9 +1,9 @@
 //! The section of a sweep: what was swept, how each strategy did over all of it, and its explorer.
 //!
 //! The script (`assets/sweep.js`) draws the explorer from the table of points; what each column is, it is
-//! told here.
+//! shown here.
 
-use super::{Cell, Page, Table};
+use super::{Cell, Page, SortableTable};
 use crate::results::{SweepFacts, arm_name, column_words, short, trimmed};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -19,13 +19,13 @@ const TARGET: f64 = 99.0;
 
 /// Which column of the table of points is what.
 struct Columns<'a> {
-    table: &'a Table,
+    table: &'a SortableTable,
     facts: &'a SweepFacts,
 }
 
 impl<'a> Columns<'a> {
     /// `None` for a table that is not one of points of this sweep.
-    fn of(facts: &'a SweepFacts, tables: &'a [Table]) -> Option<Self> {
+    fn of(facts: &'a SweepFacts, tables: &'a [SortableTable]) -> Option<Self> {
         let table = tables.iter().find(|table| table.title == POINTS)?;
         let found = Self { table, facts };
         let names = |from: usize, count| table.columns.get(from..from + count);
@@ -98,7 +98,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// The summary, sentence by sentence.
-pub(super) fn summary(facts: &SweepFacts, tables: &[Table]) -> Vec<String> {
+pub(super) fn summary(facts: &SweepFacts, tables: &[SortableTable]) -> Vec<String> {
     let mut first = format!(
         "{} points and {} runs: one for each point, strategy, predictor, truth and seed.",
         facts.points, facts.runs
@@ -139,7 +139,7 @@ pub(super) fn summary(facts: &SweepFacts, tables: &[Table]) -> Vec<String> {
     sentences
 }
 
-pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[Table]) {
+pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[SortableTable]) {
     let Some(columns) = Columns::of(facts, tables) else { return };
     page.section("sweep", "Sweep explorer");
     page.body.raw("<p>Means over seeds, with their ");
@@ -169,7 +169,7 @@ pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[Table]) {
 }
 
 /// How each did over all points.
-fn at_a_glance(columns: &Columns<'_>) -> Table {
+fn at_a_glance(columns: &Columns<'_>) -> SortableTable {
     let attainment = columns.metric("attainment_pct");
     let row = |(arm, rows): &(Vec<Cell>, Vec<&Vec<Cell>>)| {
         let attained = numbers(rows, attainment);
@@ -199,7 +199,7 @@ fn at_a_glance(columns: &Columns<'_>) -> Table {
         "mean cost ($/h)",
         "mean power (W)",
     ];
-    Table {
+    SortableTable {
         title: "Strategies over all points".to_owned(),
         columns: names.map(str::to_owned).to_vec(),
         rows: columns.arms().iter().map(row).collect(),

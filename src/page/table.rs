@@ -9,7 +9,7 @@ const STATIC_ROWS: usize = 100;
 
 /// Rows of cells below a head, with what they show.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub struct SortableTable {
     /// What it shows; the explorer lists it under this name.
     pub title: String,
     /// The names of its columns, with units.
@@ -20,7 +20,7 @@ pub struct Table {
     pub note: Option<String>,
 }
 
-impl Table {
+impl SortableTable {
     /// Whether all that stands in a column is numbers.
     pub(super) fn is_numeric(&self, column: usize) -> bool {
         let cells = || self.rows.iter().filter_map(|row| row.get(column));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_column_is_numeric_where_all_that_stands_in_it_is_numbers() {
-        let table = Table {
+        let table = SortableTable {
             title: "t".into(),
             columns: vec!["a".into(), "b".into()],
             rows: vec![vec![Cell::Number(1.0), Cell::Absent], vec![Cell::Absent, "x".into()]],

@@ -1,6 +1,6 @@
 //! The tables and single values of a folder that is no comparison, or that holds more than one.
 
-use super::{Cell, Page, Source, Table};
+use super::{Cell, Page, SortableTable, Source};
 
 pub(super) fn write(page: &mut Page, source: &Source) {
     let documents = source.documents.iter().filter(|document| !document.values.is_empty());
@@ -11,7 +11,7 @@ pub(super) fn write(page: &mut Page, source: &Source) {
     page.section("tables", "Tables");
     for document in documents {
         let pair = |(path, value): &(String, Cell)| vec![Cell::Text(path.clone()), value.clone()];
-        page.table(&Table {
+        page.table(&SortableTable {
             title: document.name.clone(),
             columns: vec!["key".to_owned(), "value".to_owned()],
             rows: document.values.iter().map(pair).collect(),

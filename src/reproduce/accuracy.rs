@@ -2,10 +2,11 @@
 
 use super::context::Context;
 use super::{Made, Numbers, ReproduceError};
-use crate::figures::{Marks, Named, Points, PointsFigure, PredictedMark, experiment_figures};
+use crate::figures::{Marks, Named, PointsFigure, PointsPanel, PredictedMark, experiment_figures};
 use crate::fit::{FitData, fit_predictor};
 use crate::predictor::{Member, Predictor};
 use crate::profile::{self, Profile, SoloPoint, SoloTable};
+use crate::results::or_empty;
 use crate::study::{ExperimentRow, StudyData, experiments as study_experiments};
 use crate::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ pub(super) fn solo(_: &Context) -> Result<Made, ReproduceError> {
             points.push(if own().next().is_some() { line.collect() } else { Vec::new() });
             points.push(own().map(|p| (p.sm.get(), measured(p))).collect());
         }
-        Points { title: model.name.to_string(), series: points }
+        PointsPanel { title: model.name.to_string(), series: points }
     });
     let figure = PointsFigure {
         stem: "accuracy".to_owned(),
@@ -123,7 +124,6 @@ pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
         StudyData { profile: &profile, solo: &solo, colocated: &profile.colocated, pressure: None };
     let rows = study_experiments(&data)?;
     let marks: Vec<PredictedMark> = rows.iter().map(predicted_mark).collect();
-    let or_empty = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
     let rows = rows.iter().map(|row| {
         vec![
             row.experiment.to_string(),

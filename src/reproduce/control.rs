@@ -3,8 +3,9 @@
 use super::context::{Context, motivating};
 use super::{Made, Numbers, ReproduceError};
 use crate::domain::ServerWindow;
-use crate::figures::{Marks, Named, Points, PointsFigure};
+use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::strategy;
+use crate::results::or_empty;
 use crate::run::{Overrides, Study};
 use crate::scenario::Scenario;
 use crate::sim::{ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, ShadowSpec};
@@ -26,13 +27,13 @@ fn windows(scenario: Scenario) -> Result<(Study, Vec<ServerWindow>), ReproduceEr
     Ok((study, windows))
 }
 
-fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: Value<'_>) -> Points {
+fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: Value<'_>) -> PointsPanel {
     let (study, windows) = run;
     let of = |workload: usize| {
         let own = windows.iter().filter(|w| w.workload.index() == workload);
         own.filter_map(|w| Some((w.end.as_seconds(), value(study, w)?))).collect()
     };
-    Points { title: title.to_owned(), series: (0..study.workloads().len()).map(of).collect() }
+    PointsPanel { title: title.to_owned(), series: (0..study.workloads().len()).map(of).collect() }
 }
 
 fn series(study: &Study) -> Vec<Named> {
@@ -57,7 +58,7 @@ fn rows(name: &str, run: &(Study, Vec<ServerWindow>)) -> Vec<Vec<String>> {
             w.sm_pct.to_string(),
             w.batch.to_string(),
             w.completed.to_string(),
-            p99_of_slo(&run.0, w).map_or_else(String::new, |ratio| ratio.to_string()),
+            or_empty(p99_of_slo(&run.0, w)),
         ]
     };
     run.1.iter().map(row).collect()

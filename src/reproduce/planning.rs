@@ -7,9 +7,10 @@
 use super::context::{Context, paper, strategies};
 use super::workloads::drawn;
 use super::{Made, Numbers, ReproduceError};
-use crate::figures::{BarsFigure, Marks, Named, Points, PointsFigure, plan_figures};
+use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, plan_figures};
 use crate::plan::{PlanRequest, STRATEGIES, Strategy, lower_bound, strategy};
 use crate::profile::BUILTIN_KINDS;
+use crate::results::or_empty;
 use crate::run::{Overrides, Study, load_predictor};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -27,7 +28,7 @@ pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
                 row.model.to_string(),
                 row.batch.to_string(),
                 row.sm_pct.to_string(),
-                row.predicted_latency_ms.map_or_else(String::new, |ms| ms.to_string()),
+                or_empty(row.predicted_latency_ms),
             ]
         })
     });
@@ -81,7 +82,7 @@ pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
                 plan.gpus.len().to_string(),
                 dollars.to_string(),
                 plan.infeasible.len().to_string(),
-                simulated.map_or_else(String::new, |r| r.misses().to_string()),
+                or_empty(simulated.map(|r| r.misses())),
             ]);
         }
         series.push(((*kind).to_owned(), costs));
@@ -167,7 +168,7 @@ pub(super) fn bound(_: &Context) -> Result<Made, ReproduceError> {
                   interference, so its plans may have fewer GPUs than any feasible plan."
             .to_owned(),
         series: BOUNDED.iter().enumerate().map(named).collect(),
-        panels: vec![Points {
+        panels: vec![PointsPanel {
             title: String::new(),
             series: (0..BOUNDED.len()).map(points).collect(),
         }],
@@ -225,7 +226,7 @@ pub(super) fn overhead(_: &Context) -> Result<Made, ReproduceError> {
         caption: "Time to make a plan, the best of three, on one core of the machine that made this figure."
             .to_owned(),
         series: TIMED.iter().enumerate().map(named).collect(),
-        panels: vec![Points { title: String::new(), series }],
+        panels: vec![PointsPanel { title: String::new(), series }],
         axes: ("Workloads".to_owned(), "Time to plan (ms)".to_owned()),
         log: (true, true),
     }

@@ -10,7 +10,7 @@ use super::workloads::drawn;
 use super::{Made, Numbers, ReproduceError};
 use crate::arrivals::ArrivalSpec;
 use crate::domain::Plan;
-use crate::figures::{Marks, Named, Points, PointsFigure};
+use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::{PlanOptions, PlanRequest, PoissonTraffic, Replicas, strategy};
 use crate::run::{Overrides, RunError, Study, load_predictor};
 use crate::units::Nanoseconds;
@@ -166,8 +166,8 @@ pub(super) fn promise(_: &super::Context) -> Result<Made, ReproduceError> {
             .to_owned(),
         series,
         panels: vec![
-            Points { title: "GPUs".to_owned(), series: gpus },
-            Points { title: "Worst attainment (%)".to_owned(), series: worst },
+            PointsPanel { title: "GPUs".to_owned(), series: gpus },
+            PointsPanel { title: "Worst attainment (%)".to_owned(), series: worst },
         ],
         axes: ("CV of the gaps between requests".to_owned(), String::new()),
         log: (false, false),
@@ -256,7 +256,7 @@ pub(super) fn forecasts(_: &super::Context) -> Result<Made, ReproduceError> {
                   queueing for six targets, and what two simulations of 200 s with other seeds give."
             .to_owned(),
         series: named,
-        panels: vec![Points { title: String::new(), series }],
+        panels: vec![PointsPanel { title: String::new(), series }],
         axes: ("Expected (%)".to_owned(), "Simulated (%)".to_owned()),
         log: (false, false),
     }
@@ -302,7 +302,7 @@ pub(super) fn time(_: &super::Context) -> Result<Made, ReproduceError> {
                   plan out, on the machine that made this figure."
             .to_owned(),
         series: vec![Named { name: "queueing".to_owned(), look: 0, marks: Marks::Both }],
-        panels: vec![Points { title: String::new(), series: vec![series] }],
+        panels: vec![PointsPanel { title: String::new(), series: vec![series] }],
         axes: ("Workloads".to_owned(), "Time to plan (s)".to_owned()),
         log: (true, true),
     }

@@ -4,32 +4,18 @@ use super::catalogue::Profiles;
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
 use super::{Overrides, RunError, Sources, solo};
-use crate::domain::{GpuId, GpuKind, Plan, ServerWindow, Workload, WorkloadName};
-use crate::metrics::{Collectors, GpuCollector, Window, summarise};
+use crate::domain::{GpuKind, Plan, Workload, WorkloadName};
+use crate::metrics::Window;
 use crate::plan::{
     Forecast, KindPlans, PlanRequest, Strategy, Violation, check_plan_on_kinds, forecast,
     plan_on_kinds_with, read_plan, read_plans,
 };
 use crate::predictor::Predictor;
-use crate::results::{
-    Comparison, Manifest, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog, Truth,
-};
+use crate::results::{Manifest, Truth};
 use crate::scenario::{Document, Scenario, ScenarioWorkload};
-use crate::sim::{Noise, SimInput, SimWorkload, check_run, simulate};
-use crate::units::Nanoseconds;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sim::{Noise, SimWorkload};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What a simulation leaves besides its summary.
-#[derive(Debug, Default)]
-pub struct Logging<'d> {
-    /// Every request, in a file of this folder.
-    pub requests: Option<(&'d mut OutputDir, RequestFormat)>,
-    /// What happened from one time to another, for [`crate::results::write_trace`].
-    pub trace: Option<(Nanoseconds, Nanoseconds)>,
-    /// What arrived for each workload, as the details of a [`StrategyResult`].
-    pub arrivals: bool,
-}
 
 /// A scenario with its predictors: everything is checked, nothing has run.
 #[derive(Debug)]
@@ -52,7 +38,8 @@ impl Study {
     /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
-        let document = Document::load(path)?;
+        let mut document = Document::load(path)?;
+        overrides.set_in(&mut document)?;
         let scenario =
             document.scenario_for(&Profiles { instead: overrides.profile.as_deref() })?;
         Ok(Self::new(scenario, overrides)?.read_from(document.files()))
@@ -93,16 +80,7 @@ impl Study {
             }
             kinds.push(kind);
         }
-        let sim_workloads = scenario
-            .workloads
-            .iter()
-            .map(|w| SimWorkload {
-                workload: w.workload.clone(),
-                arrival: w.arrival.clone(),
-                batching: w.batching.clone(),
-                server: w.server,
-            })
-            .collect();
+        let sim_workloads = scenario.sim_workloads();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown)?;
         let files = Vec::new();
         let names = workloads.iter().enumerate();
@@ -366,153 +344,5 @@ impl Study {
         let plan = read_plans(paths, &self.kinds(), &self.workloads)?;
         self.legal(&plan)?;
         Ok(plan)
-    }
-
-    /// Refuses a plan that cannot run; returns all that is wrong with one that can.
-    fn legal(&self, plan: &Plan) -> Result<Vec<Violation>, RunError> {
-        let violations = self.check(plan);
-        if !violations.iter().any(Violation::is_structural) {
-            return Ok(violations);
-        }
-        let violations = violations.into_iter().filter(Violation::is_structural).collect();
-        Err(RunError::Illegal { strategy: plan.strategy.clone(), violations })
-    }
-
-    /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
-    fn predicted_violations(&self, plan: &Plan) -> Result<usize, RunError> {
-        let violations = self.legal(plan)?;
-        let workloads: BTreeSet<&str> =
-            violations.iter().filter_map(Violation::broken_promise).collect();
-        Ok(workloads.len())
-    }
-
-    /// Refuses a plan that [`Study::simulate`] refuses, without simulating it.
-    ///
-    /// # Errors
-    /// As [`Study::simulate`].
-    pub fn check_run(&self, plan: &Plan) -> Result<(), RunError> {
-        self.legal(plan)?;
-        let simulated = self.all_simulated();
-        Ok(check_run(&self.input(plan, &simulated))?)
-    }
-
-    /// Simulates a plan and summarises it. Runs on the ambient rayon pool; the result does not depend on
-    /// its size.
-    ///
-    /// # Errors
-    /// When the plan cannot run (its shares exceed a GPU, say), or the engine refuses the arrivals.
-    pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
-        let predicted_violations = self.predicted_violations(plan)?;
-        let simulated = self.all_simulated();
-        let sinks = self.collectors();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
-        let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
-        for gpu in outcome.gpus {
-            collectors.push(gpu.sink);
-            actions.extend(gpu.actions);
-            windows.extend(gpu.windows);
-        }
-        let result = self.result(plan, collectors, predicted_violations);
-        Ok(result.with_control(&actions, &windows, &self.workloads))
-    }
-
-    /// As [`Study::simulate`], and keeps what is asked for besides; the second is the trace, GPU by GPU.
-    ///
-    /// # Errors
-    /// As [`Study::simulate`], and when the file of requests cannot be written.
-    pub fn simulate_logged(
-        &self,
-        plan: &Plan,
-        logging: Logging<'_>,
-    ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
-        let predicted_violations = self.predicted_violations(plan)?;
-        // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
-        let log = |gpu| match &logging.requests {
-            Some((dir, _)) => RequestLog::new(dir, GpuId::new(gpu)).map(Some),
-            None => Ok(None),
-        };
-        let logs = (0..plan.gpus.len()).map(log).collect::<Result<Vec<_>, _>>()?;
-        let logs = std::sync::Mutex::new(logs);
-        let trace = |gpu| logging.trace.map(|(from, until)| TraceLog::new(gpu, from, until));
-        let sinks = self.collectors();
-        let take = |gpu: GpuId| {
-            let mut logs = logs.lock().expect("no sink maker panics");
-            (sinks.of(gpu), (logs[gpu.index()].take(), trace(gpu)))
-        };
-        let simulated = self.all_simulated();
-        let input = self.input(plan, &simulated);
-        let outcome = simulate(&SimInput { count_arrivals: logging.arrivals, ..input }, take)?;
-        let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut actions, mut windows) = (Vec::new(), Vec::new());
-        let mut servers = Vec::new();
-        for gpu in outcome.gpus {
-            servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
-            let (collector, (log, trace)) = gpu.sink;
-            collectors.push(collector);
-            logs.extend(log);
-            traces.extend(trace);
-            actions.extend(gpu.actions);
-            windows.extend(gpu.windows);
-        }
-        if let Some((dir, format)) = logging.requests {
-            RequestLog::join(logs, &self.workloads, dir, format)?;
-        }
-        let mut result = self.result(plan, collectors, predicted_violations);
-        if logging.arrivals {
-            result = self.with_arrivals(result, &outcome.arrived, &servers)?;
-        }
-        Ok((result.with_control(&actions, &windows, &self.workloads), traces))
-    }
-
-    fn input<'a>(&'a self, plan: &'a Plan, simulated: &'a [&'a dyn Predictor]) -> SimInput<'a> {
-        let (first, others) = simulated.split_first().expect("a scenario has a GPU kind");
-        SimInput {
-            plan,
-            workloads: &self.sim_workloads,
-            predictor: *first,
-            more_predictors: others,
-            spec: self.scenario.engine,
-            control: Some(&self.scenario.control),
-            duration: self.scenario.duration,
-            seed: self.scenario.seed,
-            count_arrivals: false,
-        }
-    }
-
-    fn collectors(&self) -> Collectors {
-        Collectors::new(&self.workloads, self.window, self.scenario.percentiles)
-    }
-
-    fn result(
-        &self,
-        plan: &Plan,
-        collectors: Vec<GpuCollector>,
-        predicted_violations: usize,
-    ) -> StrategyResult {
-        let metrics = summarise(plan, &self.workloads, self.window, collectors);
-        let kinds: Vec<GpuKind> = self.kinds().into_iter().cloned().collect();
-        let result = StrategyResult::new(plan, &kinds, &self.workloads, metrics);
-        StrategyResult { predicted_violations, ..result }
-    }
-
-    /// Simulates a plan and says what became of each server in each window, in the order of the plan; empty
-    /// where the scenario has neither a controller nor faults.
-    ///
-    /// # Errors
-    /// As [`Study::simulate`].
-    pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
-        self.legal(plan)?;
-        let simulated = self.all_simulated();
-        let sinks = self.collectors();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
-        Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
-    }
-
-    /// The tables of several simulated plans.
-    #[must_use]
-    pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
-        let comparison =
-            Comparison::new(&self.scenario.name, self.scenario.seed, self.window, results);
-        Comparison { truth: self.truth(), ..comparison }
     }
 }

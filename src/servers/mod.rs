@@ -120,7 +120,7 @@ pub struct Deviation {
 
 /// The errors of all rows of one section, or of all sections.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Errors {
+pub struct SectionErrors {
     /// Which.
     pub of: String,
     /// How many rows.
@@ -139,7 +139,7 @@ pub struct Servers {
     /// What was assumed.
     pub assumed: Assumed,
     /// All sections together, then each.
-    pub errors: Vec<Errors>,
+    pub errors: Vec<SectionErrors>,
     /// Every row.
     pub rows: Vec<ComparedRow>,
     /// Sections that could not be compared, with the reason.
@@ -165,15 +165,15 @@ pub fn compare(sections: &[Section], assumed: &Assumed) -> Result<Servers, Serve
         .collect::<Result<_, ServersError>>()?;
     let rows: Vec<ComparedRow> = compared.into_iter().flatten().collect();
     let mut errors = Vec::new();
-    errors.extend(Errors::of("all", &rows.iter().collect::<Vec<_>>()));
+    errors.extend(SectionErrors::of("all", &rows.iter().collect::<Vec<_>>()));
     for section in &work {
         let own: Vec<&ComparedRow> = rows.iter().filter(|r| r.section == section.name).collect();
-        errors.extend(Errors::of(&section.name, &own));
+        errors.extend(SectionErrors::of(&section.name, &own));
     }
     Ok(Servers { assumed: assumed.clone(), errors, rows, skipped })
 }
 
-impl Errors {
+impl SectionErrors {
     fn of(name: &str, rows: &[&ComparedRow]) -> Option<Self> {
         let deviation = |of: fn(&ComparedRow) -> (f64, f64)| {
             let (simulated, published): (Vec<f64>, Vec<f64>) =

@@ -108,13 +108,13 @@ struct Task {
 
 /// Finds the shard: the one asked for, or the task of a job array, or the rank, that this process is.
 ///
-/// `env` looks up an environment variable. With `count` (`--shards N`) the environment only has to tell the
-/// index, which is right also where one task is submitted again alone. Without it, it must tell their number as well;
+/// `env` looks up an environment variable. With `count` (`--shards N`) the environment only has to hold the
+/// index, which is right also where one task is submitted again alone. Without it, it must hold their number as well;
 /// anything else is refused, since a guess would silently do too much or too little: a Slurm `--array=2,4` has a count
 /// of 2, and a task that is submitted again alone has 1.
 ///
 /// # Errors
-/// When the shard is none, or cannot be told from the environment.
+/// When the shard is none, or cannot be found in the environment.
 pub fn find_shard(
     asked: Option<Shard>,
     count: Option<u32>,

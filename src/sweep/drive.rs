@@ -86,7 +86,7 @@ pub fn run_sweep(
     }
     check_same(&dir, sweep.id())?;
     // Checks that results can be written there before anything runs.
-    drop(OutputDir::open(&dir, Existing::ReplacePrecious).map_err(RunError::from)?);
+    drop(OutputDir::open(&dir, Existing::ReplaceLongRuns).map_err(RunError::from)?);
     let mut work = Work::open(&dir, sweep, shard, options.resume)?;
     let mine = |index: u64| {
         let point = sweep.grid.point(index);
@@ -119,7 +119,7 @@ pub fn run_sweep(
     )?;
 
     let done = work.done();
-    let mut out = OutputDir::open(&dir, Existing::ReplacePrecious).map_err(RunError::from)?;
+    let mut out = OutputDir::open(&dir, Existing::ReplaceLongRuns).map_err(RunError::from)?;
     let columns = columns(&sweep.grid);
     let axes: Vec<String> = sweep.grid.fields().map(|field| field.column.clone()).collect();
     let source = RowFile { path: work.rows_path() };

@@ -56,7 +56,7 @@ pub fn merge_shards(
         )));
     }
     super::drive::check_same(output, &facts.id)?;
-    let mut out = OutputDir::open(output, Existing::ReplacePrecious).map_err(RunError::from)?;
+    let mut out = OutputDir::open(output, Existing::ReplaceLongRuns).map_err(RunError::from)?;
     let source = Merged { parts: &parts, columns: facts.columns.len() };
     let rows = write_tables(&mut out, &source, &facts.columns, facts.axes.len(), facts.confidence)?;
     if rows != facts.rows {

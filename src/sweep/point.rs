@@ -163,7 +163,7 @@ pub(super) fn run_once(study: &Study, plan: &Plan, seed: u64) -> Result<RunNumbe
     })
 }
 
-/// What `work` gives; a panic is told as an error.
+/// What `work` gives; a panic becomes an error.
 fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -1,9 +1,8 @@
 //! The fast engine against the reference engine: the same records and intervals, in the same order and to
 //! the last bit, on thousands of random cases and on the shipped scenarios.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::cases;
+use crate::common::engine_cases::{any_models, any_spec};
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{ArrivalSpec, ClosedLoopSpec, Thinking};
 use igniter::domain::{GpuInterval, Workload, WorkloadId};
@@ -11,8 +10,8 @@ use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, strategy};
 use igniter::scenario::Scenario;
 use igniter::sim::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, ServerSpec, ServiceTime, SimInput,
-    SimOutcome, SimWorkload, TritonRelease, full, simulate,
+    BatchingSpec, EngineSpec, LoadOverlap, Noise, ServerSpec, ServiceTime, SimInput, SimOutcome,
+    TritonRelease, full, simulate,
 };
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use proptest::prelude::*;
@@ -63,18 +62,6 @@ fn compare(input: &SimInput<'_>) -> Result<u64, String> {
         records += f.sink.records.len() as u64;
     }
     Ok(records)
-}
-
-/// Times in ms: any, or from a grid, so that many things happen at once.
-fn times() -> impl Strategy<Value = Vec<FakeModel>> {
-    let model =
-        |(load, fixed, per_request, feedback)| FakeModel { load, fixed, per_request, feedback };
-    let grid = || select(vec![0.0, 0.0, 0.5, 1.0, 2.0]);
-    let any = || 0.0..3.0_f64;
-    prop_oneof![
-        prop::collection::vec((grid(), grid(), grid(), grid()).prop_map(model), 3),
-        prop::collection::vec((any(), any(), any(), any()).prop_map(model), 3),
-    ]
 }
 
 fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
@@ -171,7 +158,7 @@ fn any_scenario() -> impl Strategy<Value = FakeScenario> {
         2 => Just(Vec::new()),
         1 => prop::collection::vec(select(vec![0.0, 1.0, 75.0, 225.0, 33.3]), 1..4),
     ];
-    (times(), slowdown, any::<bool>(), gpus, parts).prop_map(
+    (any_models(), slowdown, any::<bool>(), gpus, parts).prop_map(
         |(models, slowdown, by_share, gpus, parts)| {
             let mut predictor = FakePredictor::new(models, slowdown);
             predictor.by_share = by_share;
@@ -180,19 +167,6 @@ fn any_scenario() -> impl Strategy<Value = FakeScenario> {
             scenario
         },
     )
-}
-
-fn any_spec() -> impl Strategy<Value = EngineSpec> {
-    let interference =
-        select(vec![Interference::Dynamic, Interference::Static, Interference::None]);
-    let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
-    let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
-    (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
-        interference,
-        overlap,
-        service,
-        ..EngineSpec::default()
-    })
 }
 
 proptest! {
@@ -249,14 +223,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
         let scenario = Scenario::load(&path).unwrap();
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
-        let sim_workloads: Vec<SimWorkload> = (scenario.workloads.iter())
-            .map(|w| SimWorkload {
-                workload: w.workload.clone(),
-                arrival: w.arrival.clone(),
-                batching: w.batching.clone(),
-                server: w.server,
-            })
-            .collect();
+        let sim_workloads = scenario.sim_workloads();
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         for strategy_name in STRATEGIES {
             let input = SimInput {

@@ -67,7 +67,7 @@ fn a_full_device_is_an_error_everywhere() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(text.contains("No space left on device"), "{arguments:?}: {text}");
-        // Where nobody can be told, the code still tells.
+        // Where no message can be written, the exit code still says it.
         assert_eq!(run(true).status.code(), Some(2), "{arguments:?}");
     }
 }

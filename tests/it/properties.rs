@@ -1,7 +1,5 @@
 //! Random workloads through the whole pipeline: every strategy, every invariant.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use igniter::domain::{FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload};
 use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, check_plan, plan_json, strategy};
@@ -9,7 +7,7 @@ use igniter::predictor::Predictor;
 use igniter::predictor::igniter::IgniterPredictor;
 use igniter::profile;
 use igniter::scenario::Scenario;
-use igniter::sim::{SimInput, SimWorkload, simulate};
+use igniter::sim::{SimInput, simulate};
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -96,16 +94,7 @@ proptest! {
         let scenario = Scenario::parse(&text, Path::new("random.toml")).unwrap();
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|w| w.workload.clone()).collect();
-        let sim_workloads: Vec<SimWorkload> = scenario
-            .workloads
-            .iter()
-            .map(|w| SimWorkload {
-                workload: w.workload.clone(),
-                arrival: w.arrival.clone(),
-                batching: w.batching.clone(),
-                server: w.server,
-            })
-            .collect();
+        let sim_workloads = scenario.sim_workloads();
         let request = PlanRequest::new(&workloads, predictor()).unwrap();
         for name in STRATEGIES {
             // Beyond five workloads, listing all co-locations takes most of the time, and tests/planners.rs has

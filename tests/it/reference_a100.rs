@@ -1,7 +1,7 @@
 //! Predictor `contention` on pairs and copies of models that an A100 runs with kernels launched one by one. Every figure is
 //! on runs that the fit did not see. Skipped where the data are missing.
 
-use crate::common;
+use crate::common::{self, at_most};
 use igniter::accuracy::{AccuracyReport, accuracy};
 use igniter::domain::GpuKindName;
 use igniter::fit::{FitData, SoloUse, fit_contention};
@@ -66,12 +66,6 @@ impl Pairs {
         let options = StudyOptions { repeats, ..Default::default() };
         Score::of(&evaluate(&recipe, Split::FiveFold, &data, &options).unwrap()).unwrap()
     }
-}
-
-#[track_caller]
-fn at_most(what: &str, value: f64, limit: f64) {
-    println!("{what}: {value:.3} (limit {limit})");
-    assert!(value <= limit, "{what}: {value:.3} exceeds {limit}");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Predictor `contention` on 750 real co-located pairs of a V100: every figure is on runs that the fit did
 //! not see. Skipped where the reference data are missing.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-use crate::common;
+use crate::common::{self, at_most};
 use igniter::fit::{FitData, fit_contention, fit_contention_without_bounds};
 use igniter::predictor::{Lead, Member, MemberPrediction, Predictor};
 use igniter::profile::{self, ColocatedRun, Profile, SoloTable};
@@ -44,12 +42,6 @@ impl Reference {
     fn score(&self, recipe: &str, split: Split, repeats: usize) -> Score {
         Score::of(&self.scored(recipe, split, repeats)).unwrap()
     }
-}
-
-#[track_caller]
-fn at_most(what: &str, value: f64, limit: f64) {
-    println!("{what}: {value:.3} (limit {limit})");
-    assert!(value <= limit, "{what}: {value:.3} exceeds {limit}");
 }
 
 #[test]

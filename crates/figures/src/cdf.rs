@@ -6,7 +6,7 @@ use super::panels::{Marks, Panels, Place, Plot, Series};
 use super::style::{INK, Looks, TICK};
 use super::text::{shortened, titled};
 use super::{Figure, PlotError, pages};
-use igniter_results::{Comparison, Lines};
+use igniter_results::{Comparison, LineChart};
 
 /// Points of a line.
 const POINTS: usize = 1000;
@@ -16,10 +16,10 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     let looks = Looks::strategies(comparison);
     let mut legend = looks.lines();
     legend.add(Key::Line(INK, Some(SLO)), "SLO");
-    let described: Vec<Option<Lines>> =
+    let described: Vec<Option<LineChart>> =
         (0..comparison.workloads().len()).map(|i| comparison.cdf_lines(i, POINTS)).collect();
     // A single straggler must not squeeze the rest: the last 0.1 % may lie outside.
-    let high = |lines: &Lines, slo: f64| {
+    let high = |lines: &LineChart, slo: f64| {
         let points = lines.series.iter().flat_map(|(_, points)| points);
         points.filter(|p| p.1 <= 0.999).map(|p| p.0).fold(slo, f64::max)
     };
@@ -29,7 +29,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
         lines.as_ref().is_some_and(|lines| high(lines, w.slo_ms) > 8.0 * w.slo_ms)
     });
     let cells = workloads().map(|(w, lines)| {
-        let (slo, empty) = (w.slo_ms, Lines::default());
+        let (slo, empty) = (w.slo_ms, LineChart::default());
         let lines = lines.as_ref().unwrap_or(&empty);
         let high = high(lines, slo).max(1.1 * slo);
         let low =

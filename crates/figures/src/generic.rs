@@ -22,7 +22,7 @@ pub struct Named {
 
 /// One panel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Points {
+pub struct PointsPanel {
     /// Its title; empty for none.
     pub title: String,
     /// The points of each series of the figure.
@@ -36,10 +36,8 @@ pub struct PointsFigure {
     pub stem: String,
     /// What it shows, in a sentence or two.
     pub caption: String,
-    /// The series.
     pub series: Vec<Named>,
-    /// The panels.
-    pub panels: Vec<Points>,
+    pub panels: Vec<PointsPanel>,
     /// The titles of both axes, with their units.
     pub axes: (String, String),
     /// Whether both axes are logarithmic.
@@ -57,7 +55,7 @@ impl PointsFigure {
     }
 
     /// The axes of one panel.
-    fn axes_of(&self, panel: &Points) -> (Axis, Axis) {
+    fn axes_of(&self, panel: &PointsPanel) -> (Axis, Axis) {
         let points = || panel.series.iter().flatten();
         let axis = |log: bool, of: &dyn Fn(&(f64, f64)) -> f64, ticks| {
             let values = || points().map(of).filter(|v| !log || *v > 0.0);
@@ -80,7 +78,7 @@ impl PointsFigure {
         }
         // What a logarithmic axis cannot hold is left out.
         let shown = |p: &&(f64, f64)| (!self.log.0 || p.0 > 0.0) && (!self.log.1 || p.1 > 0.0);
-        let cell = |panel: &Points| {
+        let cell = |panel: &PointsPanel| {
             let (x, y) = self.axes_of(panel);
             let series = self.series.iter().zip(&looks).zip(&panel.series);
             let series = series.map(|((named, look), points)| {

@@ -31,10 +31,10 @@ mod text;
 mod validation;
 
 pub use bars::BarsFigure;
-pub use generic::{Named, Points, PointsFigure};
+pub use generic::{Named, PointsFigure, PointsPanel};
 pub use heat::{HeatPanel, heat_figure};
 pub use panels::Marks;
-pub use predicted::{AccuracyPoint, accuracy_figure};
+pub use predicted::{PredictedPoint, accuracy_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};

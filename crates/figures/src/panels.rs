@@ -11,11 +11,9 @@ use plotters::prelude::{Color, Polygon, RGBColor};
 /// How a series of points is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marks {
-    /// A line.
     Line,
     /// A symbol at each point.
     Symbols,
-    /// Both.
     Both,
 }
 

@@ -51,8 +51,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
 
 /// One measured latency and what a predictor says of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AccuracyPoint {
-    /// The model.
+pub struct PredictedPoint {
     pub model: ModelName,
     /// The predicted latency, in ms.
     pub predicted_ms: f64,
@@ -64,10 +63,10 @@ pub struct AccuracyPoint {
 ///
 /// # Errors
 /// When it cannot be drawn.
-pub fn accuracy_figure(points: &[AccuracyPoint]) -> Result<Option<Figure>, PlotError> {
+pub fn accuracy_figure(points: &[PredictedPoint]) -> Result<Option<Figure>, PlotError> {
     let models = Looks::models(points.iter().map(|point| &point.model));
-    let positive = |p: &&AccuracyPoint| p.predicted_ms > 0.0 && p.measured_ms > 0.0;
-    let mark = |p: &AccuracyPoint| (models.of(p.model.as_str()), (p.measured_ms, p.predicted_ms));
+    let positive = |p: &&PredictedPoint| p.predicted_ms > 0.0 && p.measured_ms > 0.0;
+    let mark = |p: &PredictedPoint| (models.of(p.model.as_str()), (p.measured_ms, p.predicted_ms));
     let shown: Vec<Point> = points.iter().filter(positive).map(mark).collect();
     if shown.is_empty() {
         return Ok(None);

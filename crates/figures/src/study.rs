@@ -15,9 +15,7 @@ use std::collections::BTreeSet;
 /// One measured latency beside its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudyPoint {
-    /// The model.
     pub model: ModelName,
-    /// Its batch size.
     pub batch: BatchSize,
     /// Its share.
     pub sm: SmPercent,
@@ -38,7 +36,6 @@ impl StudyPoint {
 /// A predictor with a budget of measurements, on runs that its fit did not see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudySeries {
-    /// Its name.
     pub name: String,
     /// Every latency.
     pub points: Vec<StudyPoint>,

@@ -12,11 +12,8 @@ use igniter_model::domain::ModelName;
 pub struct PredictedMark {
     /// The number of the experiment.
     pub experiment: u8,
-    /// The setting.
     pub setting: String,
-    /// The predictor.
     pub predictor: String,
-    /// The model.
     pub model: ModelName,
     /// The predicted latency in ms.
     pub predicted_ms: f64,

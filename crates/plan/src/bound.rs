@@ -2,7 +2,7 @@
 //!
 //! Each bound says in [`GpuBound::covers`] which plans it speaks of: those with half of the SLO for execution less the
 //! margin, the rate plus the headroom, the process limit, and one placement for each workload unless replicas are
-//! allowed. Where it can be told which batch sizes are superfluous ([`super::search`]) all that were measured are
+//! allowed. Where it is known which batch sizes are superfluous ([`super::search`]) all that were measured are
 //! covered, else those up to Theorem 1's (a larger batch would wait longer for its requests than half of the SLO).
 //! Workloads that no GPU can serve are left out.
 //!

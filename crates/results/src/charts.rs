@@ -23,7 +23,7 @@ pub struct Bars {
 
 /// Lines through points, or the points alone.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Lines {
+pub struct LineChart {
     /// (name, points) of the series.
     pub series: Vec<(String, Vec<(f64, f64)>)>,
     /// The titles of both axes, with their units.
@@ -154,7 +154,7 @@ impl Comparison {
 
     /// The predicted latency of a full batch against the simulated mean of load, execution and feedback.
     #[must_use]
-    pub fn predicted_points(&self) -> Lines {
+    pub fn predicted_points(&self) -> LineChart {
         let points = self.strategies.iter().map(|result| {
             let rows = result.workload_rows();
             let pair = |row: &crate::WorkloadRow<'_>| {
@@ -164,38 +164,38 @@ impl Comparison {
             };
             (result.strategy.clone(), rows.iter().filter_map(pair).collect())
         });
-        Lines {
+        LineChart {
             series: points.collect(),
             axes: ("predicted batch latency (ms)", "simulated batch latency (ms)"),
             log: (true, true),
             points_alone: true,
-            ..Lines::default()
+            ..LineChart::default()
         }
     }
 
     /// The distribution of latency of a workload under every strategy, each of at most `limit` points; none where
     /// nothing was completed.
     #[must_use]
-    pub fn cdf_lines(&self, workload: usize, limit: usize) -> Option<Lines> {
+    pub fn cdf_lines(&self, workload: usize, limit: usize) -> Option<LineChart> {
         let series = self.strategies.iter().filter_map(|result| {
             let points = thinned(&result.details.cdf.get(workload)?.points, limit);
             let points: Vec<_> = points.iter().map(|p| (p.latency_ms, p.fraction)).collect();
             (!points.is_empty()).then(|| (result.strategy.clone(), points))
         });
         let series: Vec<_> = series.collect();
-        (!series.is_empty()).then(|| Lines {
+        (!series.is_empty()).then(|| LineChart {
             series,
             axes: ("latency (ms)", "share of requests"),
             log: (self.spread(workload) > LINEAR_RATIO, false),
             steps: true,
             up: vec![(self.workloads()[workload].slo_ms, "SLO")],
-            ..Lines::default()
+            ..LineChart::default()
         })
     }
 
     /// Mean and highest latency of a workload over time; none where nothing was completed.
     #[must_use]
-    pub fn latency_lines(&self, workload: usize) -> Option<Lines> {
+    pub fn latency_lines(&self, workload: usize) -> Option<LineChart> {
         let mut series = Vec::new();
         for result in &self.strategies {
             let Some(latencies) = result.details.latency_series.get(workload) else { continue };
@@ -208,13 +208,13 @@ impl Comparison {
                 series.push((format!("{} highest", result.strategy), line(|bin| bin.max_ms)));
             }
         }
-        (!series.is_empty()).then(|| Lines {
+        (!series.is_empty()).then(|| LineChart {
             series,
             axes: ("time of completion (s)", "latency (ms)"),
             log: (false, self.spread(workload) > LINEAR_RATIO),
             up: self.window_ends(),
             across: vec![(self.workloads()[workload].slo_ms, "SLO")],
-            ..Lines::default()
+            ..LineChart::default()
         })
     }
 
@@ -265,14 +265,14 @@ impl Comparison {
         limit: usize,
         y: &'static str,
         of: fn(&SeriesBin) -> f64,
-    ) -> Lines {
+    ) -> LineChart {
         let series = gpus.iter().map(|series| {
             let bins = thinned(&series.bins, limit);
             let points = bins.iter().map(|bin| (0.5 * (bin.start_s + bin.end_s), of(bin)));
             (format!("GPU {}", series.gpu), points.collect())
         });
         let series = series.collect();
-        Lines { series, axes: ("time (s)", y), up: self.window_ends(), ..Lines::default() }
+        LineChart { series, axes: ("time (s)", y), up: self.window_ends(), ..LineChart::default() }
     }
 
     /// The ends of the measured window, where the run goes beyond.

@@ -23,7 +23,6 @@ pub struct ActionRow {
     pub from: Option<f64>,
     /// The number after; of `down`, how many requests were lost with it.
     pub to: Option<f64>,
-    /// Why, in words.
     pub reason: String,
 }
 
@@ -72,7 +71,6 @@ impl ActionRow {
 /// One workload in one window of its controller.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowRow {
-    /// The workload.
     pub workload: WorkloadName,
     /// From, in seconds since the start.
     pub start_s: f64,

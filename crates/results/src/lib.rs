@@ -27,7 +27,7 @@ mod trace;
 mod truth;
 
 pub use cell::{Cell, number_value};
-pub use charts::{Bars, LINEAR_RATIO, Lines, STAGES, thinned};
+pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
 pub use columns::{Of, WorkloadRow};
 pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};
@@ -36,7 +36,7 @@ pub use looks::{model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
-pub use numbers::{short, short_option, trimmed};
+pub use numbers::{or_empty, short, short_option, trimmed};
 pub use output_dir::{Existing, Identity, OutputDir, OutputError};
 pub use paper::{PaperFormat, PaperTable};
 pub use parquet::{Cells, ColumnType, ParquetTable};

@@ -85,13 +85,11 @@ pub struct Host {
 /// What a sweep, or a shard of one, consists of: enough to merge shards and to draw figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepFacts {
-    /// Its name.
     pub name: String,
     /// What tells it from any other sweep.
     pub id: String,
     /// Which shard this is, from 0.
     pub shard: u32,
-    /// Of how many.
     pub shards: u32,
     /// The points of all shards together.
     pub total_points: u64,
@@ -119,7 +117,6 @@ pub struct SweepFacts {
 pub struct Manifest {
     /// `igniter`.
     pub program: String,
-    /// Its version.
     pub version: String,
     /// The exact command line, argument by argument.
     pub command: Vec<String>,
@@ -227,7 +224,7 @@ impl Manifest {
     }
 
     /// Whether these results took long to make, or servers: those of a sweep, or of `validate`.
-    pub(super) fn is_precious(&self) -> bool {
+    pub(super) fn took_long(&self) -> bool {
         self.sweep.is_some() || self.command_name().starts_with("validate ")
     }
 

@@ -17,67 +17,35 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub enum OutputError {
     /// The directory cannot be created or written to.
     #[error("cannot use {} as the output directory: {source}", .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Directory { path: PathBuf, source: io::Error },
     /// The directory holds something that this program did not write.
     #[error(
         "{} holds files that igniter did not write ({found}); choose a new or empty directory with -o",
         .path.display()
     )]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// One such file.
-        found: String,
-    },
-    /// The directory holds results that took long to make, which are not replaced by others.
+    Foreign { path: PathBuf, found: String },
+    /// The directory holds results of a sweep or a validation, which are never overwritten by others.
     #[error(
         "{} holds the results of `{command}`, which would be lost; choose another directory with -o, or remove this one",
         .path.display()
     )]
-    Precious {
-        /// The directory.
-        path: PathBuf,
-        /// How they were made.
-        command: String,
-    },
+    LongRun { path: PathBuf, command: String },
     /// The directory holds results of something else, which are not replaced.
     #[error(
         "{} holds the results of {what}, and not of {wanted}; they would be lost; choose another directory with -o, or \
          remove this one",
         .path.display()
     )]
-    Another {
-        /// The directory.
-        path: PathBuf,
-        /// What is there.
-        what: String,
-        /// What was to be put there.
-        wanted: String,
-    },
+    Another { path: PathBuf, what: String, wanted: String },
     /// Something in the directory is neither a file nor a folder.
     #[error(
         "{} is {what}, not a regular file; remove it, or choose another directory with -o",
         .path.display()
     )]
-    Irregular {
-        /// The path.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
+    Irregular { path: PathBuf, what: &'static str },
     /// A file cannot be written completely; nothing of it is left.
     #[error("cannot write {}: {source}{}", .path.display(), hint(source))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -95,11 +63,11 @@ fn hint(error: &io::Error) -> &'static str {
 /// What to do with results that are already in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// They belong to an earlier run: those that this run does not write again are removed at the end. Sweeps and
-    /// measurements, which took long, are refused.
+    /// They belong to an earlier run: files that this run does not write again are removed at the end. Results of
+    /// sweeps and measurements are refused.
     Replace,
-    /// As [`Existing::Replace`], of sweeps and measurements too: for commands that make such.
-    ReplacePrecious,
+    /// As [`Existing::Replace`], for results of sweeps and measurements too: for commands that make such results.
+    ReplaceLongRuns,
     /// They belong to this run: they stay unless written again.
     Keep,
 }
@@ -269,7 +237,7 @@ impl OutputDir {
                 continue;
             }
             match self.existing {
-                Existing::Replace | Existing::ReplacePrecious if draws || !is_figure(&old.path) => {
+                Existing::Replace | Existing::ReplaceLongRuns if draws || !is_figure(&old.path) => {
                     stale.push(self.path.join(&old.path));
                 }
                 _ => {
@@ -419,9 +387,9 @@ fn refused(
         };
     };
     let path_of = || path.to_owned();
-    if existing == Existing::Replace && manifest.is_precious() {
+    if existing == Existing::Replace && manifest.took_long() {
         let command = manifest.command_name();
-        return Ok(Some(OutputError::Precious { path: path_of(), command }));
+        return Ok(Some(OutputError::LongRun { path: path_of(), command }));
     }
     let there = Identity::of(&manifest);
     if let Some(wanted) = identity.filter(|wanted| !wanted.is_like(&there)) {

@@ -10,28 +10,19 @@ use std::path::{Path, PathBuf};
 pub enum PointsError {
     /// There is none, or it is damaged.
     #[error("cannot read {}: {message}; give the folder of a finished or merged sweep", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        message: String,
-    },
+    Unreadable { path: PathBuf, message: String },
     /// No column of that name.
     #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
     NoColumn {
-        /// The file.
         path: PathBuf,
         /// The name given.
         given: String,
-        /// Those that exist.
         known: String,
     },
     /// A column that should hold numbers does not.
     #[error("{}: column {column:?} holds {value:?}, which is no number", .path.display())]
     NoNumber {
-        /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
         /// The cell.
         value: String,
@@ -39,9 +30,7 @@ pub enum PointsError {
     /// No row has that value.
     #[error("{}: column {column:?} has no {given:?}; it has: {known}", .path.display())]
     NoValue {
-        /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
         /// The value given.
         given: String,

@@ -18,7 +18,7 @@ pub struct TraceLog {
     /// What lies outside of this is not kept.
     from: Nanoseconds,
     until: Nanoseconds,
-    batches: Vec<Batch>,
+    batches: Vec<TracedBatch>,
     /// Those of all batches, in their order.
     arrivals: Vec<Nanoseconds>,
     failures: Vec<FailedRequest>,
@@ -26,7 +26,7 @@ pub struct TraceLog {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Batch {
+struct TracedBatch {
     record: BatchRecord,
     /// Where its requests are in `arrivals`.
     first: usize,
@@ -71,7 +71,7 @@ impl RecordSink for TraceLog {
         if record.done >= self.from && oldest < self.until {
             let (first, size) = (self.arrivals.len(), arrivals.len());
             self.arrivals.extend_from_slice(arrivals);
-            self.batches.push(Batch { record: *record, first, size });
+            self.batches.push(TracedBatch { record: *record, first, size });
         }
     }
 
@@ -168,8 +168,9 @@ fn write_gpu(
     let mut tid = 0;
     for placement in &co_location.placements {
         let index = workloads.iter().position(|w| w.name == placement.workload);
-        let of_workload = |batch: &&Batch| Some(batch.record.workload.index()) == index;
-        let mut batches: Vec<Batch> = log.batches.iter().filter(of_workload).copied().collect();
+        let of_workload = |batch: &&TracedBatch| Some(batch.record.workload.index()) == index;
+        let mut batches: Vec<TracedBatch> =
+            log.batches.iter().filter(of_workload).copied().collect();
         batches.sort_by_key(|batch| (batch.record.load_start, batch.record.batch));
         let name = format!("{} {}", placement.workload, placement.model);
         queue(events, pid, &format!("{} queue", placement.workload), &batches, &log.arrivals)?;
@@ -223,7 +224,7 @@ fn queue(
     events: &mut Events<'_>,
     pid: usize,
     name: &str,
-    batches: &[Batch],
+    batches: &[TracedBatch],
     arrivals: &[Nanoseconds],
 ) -> io::Result<()> {
     let mut changes: Vec<(Nanoseconds, i64)> = Vec::new();

@@ -55,19 +55,20 @@ const RACE: NumberRule = NumberRule {
 const TABLE: Rule<'_> =
     Rule { allowed: "a table", fix: "write for example batching = { max_queue_delay_ms = 100 }" };
 
-/// What one `batching` table says; absent keys say nothing.
-#[derive(Debug, Clone)]
-pub(super) struct RawBatching {
-    max_queue_delay: Read<Milliseconds>,
-    max_batch: Read<BatchSize>,
-    preferred: Read<Vec<BatchSize>>,
-    instances: Read<u32>,
-    variable_shape: Read<bool>,
-    max_queue_size: Read<u32>,
-    timeout: Read<Milliseconds>,
-    timeout_action: Read<TimeoutAction>,
-    completion_race: Read<f64>,
-    release: Read<TritonRelease>,
+super::layer::layer! {
+    /// What one `batching` table says; absent keys say nothing.
+    pub(super) struct RawBatching {
+        max_queue_delay: Milliseconds,
+        max_batch: BatchSize,
+        preferred: Vec<BatchSize>,
+        instances: u32,
+        variable_shape: bool,
+        max_queue_size: u32,
+        timeout: Milliseconds,
+        timeout_action: TimeoutAction,
+        completion_race: f64,
+        release: TritonRelease,
+    }
 }
 
 /// The words of `triton`: releases whose batcher is known. The first of each kind stands for it in files.
@@ -86,18 +87,7 @@ pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
 impl RawBatching {
     /// Reads the `batching` key of a table; an absent one says nothing.
     pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
-        let mut raw = Self {
-            max_queue_delay: Read::Absent,
-            max_batch: Read::Absent,
-            preferred: Read::Absent,
-            instances: Read::Absent,
-            variable_shape: Read::Absent,
-            max_queue_size: Read::Absent,
-            timeout: Read::Absent,
-            timeout_action: Read::Absent,
-            completion_race: Read::Absent,
-            release: Read::Absent,
-        };
+        let mut raw = Self::silent();
         let Some(field) = parent.field("batching") else { return raw };
         let Some(mut table) = field.table() else {
             let _: Read<()> = field.refuse(problems, TABLE);
@@ -122,22 +112,6 @@ impl RawBatching {
         raw.release = t.choice(problems, "triton", &TRITON_RELEASES);
         table.finish(problems, |_| None);
         raw
-    }
-
-    /// This table on top of another one.
-    pub(super) fn overriding(self, base: Self) -> Self {
-        Self {
-            max_queue_delay: self.max_queue_delay.overriding(base.max_queue_delay),
-            max_batch: self.max_batch.overriding(base.max_batch),
-            preferred: self.preferred.overriding(base.preferred),
-            instances: self.instances.overriding(base.instances),
-            variable_shape: self.variable_shape.overriding(base.variable_shape),
-            max_queue_size: self.max_queue_size.overriding(base.max_queue_size),
-            timeout: self.timeout.overriding(base.timeout),
-            timeout_action: self.timeout_action.overriding(base.timeout_action),
-            completion_race: self.completion_race.overriding(base.completion_race),
-            release: self.release.overriding(base.release),
-        }
     }
 
     /// Fills the defaults in and checks the keys against each other.

@@ -66,7 +66,9 @@ pub(super) fn check(
         }
         let fix = match nearest(model.as_str(), &names) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => "name a model of the profile, or measure this one: docs/profiles.md".to_owned(),
+            None => {
+                "name a model of the profile, or measure this one: docs/add-your-gpu.md".to_owned()
+            }
         };
         let allowed = format!("a model of the profile: {}", names.join(", "));
         let what = match &workload.name {

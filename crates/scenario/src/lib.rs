@@ -41,12 +41,14 @@ mod control;
 mod disk;
 mod document;
 mod error;
+mod layer;
 mod planning;
 mod raw;
 mod reader;
 mod rules;
 mod schema;
 mod server;
+mod shipped;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -58,6 +60,7 @@ pub use catalogue::Catalogue;
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
 pub use schema::{json_schema, keys};
+pub use shipped::{shipped_scenarios, shipped_text};
 
 use igniter_model::domain::{GpuKindName, Workload};
 use igniter_model::predictor::ErrorDraw;
@@ -65,7 +68,7 @@ use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
-use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec};
+use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec, SimWorkload};
 use reader::{Place, Problems, Table};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -165,6 +168,18 @@ impl Default for Defaults {
 }
 
 impl Scenario {
+    /// The workloads as the engine takes them.
+    #[must_use]
+    pub fn sim_workloads(&self) -> Vec<SimWorkload> {
+        let of = |entry: &ScenarioWorkload| SimWorkload {
+            workload: entry.workload.clone(),
+            arrival: entry.arrival.clone(),
+            batching: entry.batching.clone(),
+            server: entry.server,
+        };
+        self.workloads.iter().map(of).collect()
+    }
+
     /// Reads and checks a scenario file. Traces that it names must exist.
     ///
     /// # Errors

@@ -43,34 +43,21 @@ const STARTUP: NumberRule = NumberRule {
 const TABLE: Rule<'_> =
     Rule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
 
-/// The keys of one table; absent ones are `None`.
-#[derive(Debug, Clone)]
-pub(super) struct RawServer {
-    noise: Read<Noise>,
-    batch_overhead: Read<Milliseconds>,
-    row_overhead: Read<Milliseconds>,
-    request_overhead: Read<Milliseconds>,
-    batch_overhead_cv: Read<f64>,
-    request_overhead_cv: Read<f64>,
-    instance_slowdown: Read<f64>,
-    startup: Read<Nanoseconds>,
+super::layer::layer! {
+    /// The keys of one table; absent ones say nothing.
+    pub(super) struct RawServer {
+        noise: Noise,
+        batch_overhead: Milliseconds,
+        row_overhead: Milliseconds,
+        request_overhead: Milliseconds,
+        batch_overhead_cv: f64,
+        request_overhead_cv: f64,
+        instance_slowdown: f64,
+        startup: Nanoseconds,
+    }
 }
 
 impl RawServer {
-    /// A table without keys.
-    pub(super) fn silent() -> Self {
-        Self {
-            noise: Read::Absent,
-            batch_overhead: Read::Absent,
-            row_overhead: Read::Absent,
-            request_overhead: Read::Absent,
-            batch_overhead_cv: Read::Absent,
-            request_overhead_cv: Read::Absent,
-            instance_slowdown: Read::Absent,
-            startup: Read::Absent,
-        }
-    }
-
     /// Reads the keys of a server from a table that may have others.
     pub(super) fn read_keys(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
         let ms = |number| Milliseconds::new(number).ok();
@@ -108,20 +95,6 @@ impl RawServer {
                 .then(|| format!("write `{key}` in [engine]: it holds for all workloads"))
         });
         raw
-    }
-
-    /// This table on top of another one.
-    pub(super) fn overriding(self, base: Self) -> Self {
-        Self {
-            noise: self.noise.overriding(base.noise),
-            batch_overhead: self.batch_overhead.overriding(base.batch_overhead),
-            row_overhead: self.row_overhead.overriding(base.row_overhead),
-            request_overhead: self.request_overhead.overriding(base.request_overhead),
-            batch_overhead_cv: self.batch_overhead_cv.overriding(base.batch_overhead_cv),
-            request_overhead_cv: self.request_overhead_cv.overriding(base.request_overhead_cv),
-            instance_slowdown: self.instance_slowdown.overriding(base.instance_slowdown),
-            startup: self.startup.overriding(base.startup),
-        }
     }
 
     /// Fills the defaults in.

@@ -131,7 +131,7 @@ where
 {
     run_gpus(input, |setting, run| {
         let sink = make_sink(setting.gpu);
-        if run.extras.is_some() {
+        if run.features.is_some() {
             return full::run_gpu(setting, run, sink);
         }
         if LeanEngine::<S>::takes(&run) {

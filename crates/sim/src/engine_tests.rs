@@ -1,11 +1,12 @@
 //! The engine against hand arithmetic, and its invariants on random scenarios.
 
+use super::engine_cases::any_spec;
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::full::GpuSimulation;
 use super::prepare::{GpuSetting, Prepared, prepare};
 use super::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, PcieLink, ServerSpec, ServiceTime,
-    SimError, SimOutcome, simulate,
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ServiceTime, SimError,
+    SimOutcome, simulate,
 };
 use crate::arrivals::{ArrivalPart, ArrivalSpec, RateShape, TraceSpec};
 use igniter_model::domain::{GpuId, ModelName, RequestRecord, WorkloadId, WorkloadName};
@@ -312,20 +313,6 @@ fn any_scenario(max_batch: u32) -> impl Strategy<Value = FakeScenario> {
             FakeScenario::new(predictor, &gpus)
         },
     )
-}
-
-fn any_spec() -> impl Strategy<Value = EngineSpec> {
-    use prop::sample::select;
-    let interference =
-        select(vec![Interference::Dynamic, Interference::Static, Interference::None]);
-    let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
-    let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
-    (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
-        pcie: PcieLink::Private,
-        interference,
-        overlap,
-        service,
-    })
 }
 
 proptest! {

@@ -1,25 +1,14 @@
 //! The lane of the common case against the other two engines: the same records and states, to the last bit.
 
 use super::engine::run_gpus;
+use super::engine_cases::{any_models, any_spec};
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::fast::{GpuEngine, LeanEngine};
-use super::{EngineSpec, GpuOutcome, Interference, LoadOverlap, Noise, ServiceTime, full};
+use super::{EngineSpec, GpuOutcome, Noise, full};
 use crate::arrivals::ArrivalSpec;
 use igniter_model::units::Milliseconds;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-/// Times in ms: any, or from a grid, so that many things happen at once.
-fn models() -> impl Strategy<Value = Vec<FakeModel>> {
-    let model =
-        |(load, fixed, per_request, feedback)| FakeModel { load, fixed, per_request, feedback };
-    let grid = || select(vec![0.0, 0.0, 0.5, 1.0, 2.0]);
-    let any = || 0.0..3.0_f64;
-    prop_oneof![
-        prop::collection::vec((grid(), grid(), grid(), grid()).prop_map(model), 3),
-        prop::collection::vec((any(), any(), any(), any()).prop_map(model), 3),
-    ]
-}
 
 fn server() -> impl Strategy<Value = FakeServer> {
     let arrival = prop_oneof![
@@ -39,19 +28,6 @@ fn server() -> impl Strategy<Value = FakeServer> {
             server
         },
     )
-}
-
-fn spec() -> impl Strategy<Value = EngineSpec> {
-    let interference =
-        select(vec![Interference::Dynamic, Interference::Static, Interference::None]);
-    let overlap = select(vec![LoadOverlap::Overlapped, LoadOverlap::Serial]);
-    let service = select(vec![ServiceTime::Deterministic, ServiceTime::Exponential]);
-    (interference, overlap, service).prop_map(|(interference, overlap, service)| EngineSpec {
-        interference,
-        overlap,
-        service,
-        ..EngineSpec::default()
-    })
 }
 
 /// What an engine makes of a scenario, with floats as bits.
@@ -74,10 +50,10 @@ proptest! {
 
     #[test]
     fn all_three_engines_agree(
-        models in models(),
+        models in any_models(),
         slowdown in prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64],
         servers in prop::collection::vec(server(), 0..=8),
-        spec in spec(),
+        spec in any_spec(),
         seed: u64,
     ) {
         let scenario = FakeScenario::new(FakePredictor::new(models, slowdown), &[servers]);

@@ -17,9 +17,9 @@ mod control;
 mod draw;
 mod engine;
 mod error;
-mod extras;
 mod fast;
 mod faults;
+mod features;
 pub mod full;
 pub mod metrics;
 mod prepare;
@@ -31,12 +31,15 @@ pub mod traces;
 #[cfg(test)]
 mod batcher_tests;
 #[cfg(test)]
-mod engine_tests;
+#[path = "../../../tests/it/common/engine_cases.rs"]
+mod engine_cases;
 #[cfg(test)]
-mod extras_tests;
+mod engine_tests;
 #[cfg(test)]
 #[path = "../../../tests/it/common/fake.rs"]
 mod fake;
+#[cfg(test)]
+mod features_tests;
 #[cfg(test)]
 mod lean_tests;
 

@@ -6,7 +6,7 @@
 use super::batcher_rules::BatcherRules;
 use super::draw::{HostDraw, Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
-use super::extras::Extras;
+use super::features::FullFeatures;
 use super::source::Arrivals;
 use super::speed::{PlannedServer, Speeds};
 use super::{LoadOverlap, ServiceTime, SimError};
@@ -32,7 +32,7 @@ pub(super) struct GpuRun<'a> {
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
     /// What only the full engine can do, if anything is asked for.
-    pub(super) extras: Option<Extras>,
+    pub(super) features: Option<FullFeatures>,
 }
 
 /// One server before its first event.
@@ -252,9 +252,9 @@ fn prepare_gpu<'a>(
         });
     }
     let mut speeds = Speeds::new(predictor, input.spec.interference, planned);
-    let extras = Extras::new(input, gpu, &servers)?;
-    if extras.as_ref().is_some_and(|extras| extras.overlap) {
+    let features = FullFeatures::new(input, gpu, &servers)?;
+    if features.as_ref().is_some_and(|features| features.overlap) {
         speeds.allow_overlap();
     }
-    Ok(GpuRun { servers, speeds, extras })
+    Ok(GpuRun { servers, speeds, features })
 }

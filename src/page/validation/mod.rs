@@ -7,9 +7,9 @@ pub use read::Validation;
 pub(super) use words::{lead, summary};
 
 use super::charts::Chart;
-use super::{Cell, Page, Table};
+use super::{Cell, Page, SortableTable};
 use crate::metrics::WorkloadSummary;
-use crate::results::{Bars, LINEAR_RATIO, Lines, short_option, thinned, trimmed};
+use crate::results::{Bars, LINEAR_RATIO, LineChart, short_option, thinned, trimmed};
 use read::{ARMS, Row, Sample};
 
 /// Files of a validation that charts show, or that are too long to show.
@@ -44,7 +44,7 @@ fn verdict(page: &mut Page, run: &Validation) {
     });
     let rows = rows.collect();
     let names = columns(&["check", "error (%)", "limit (±%)", "outcome"]);
-    page.table(&Table { title: "Checks".to_owned(), columns: names, rows, note: None });
+    page.table(&SortableTable { title: "Checks".to_owned(), columns: names, rows, note: None });
     let rows = run.agreement.iter().map(|kind| {
         let cells = [kind.mape_pct, kind.bias_pct, kind.correlation];
         let mut row: Vec<Cell> = vec![kind.what.as_str().into()];
@@ -53,7 +53,7 @@ fn verdict(page: &mut Page, run: &Validation) {
     });
     let rows = rows.collect();
     let names = columns(&["over all workloads", "mean |error| (%)", "bias (%)", "correlation"]);
-    page.table(&Table { title: "Agreement".to_owned(), columns: names, rows, note: None });
+    page.table(&SortableTable { title: "Agreement".to_owned(), columns: names, rows, note: None });
     page.end_section();
 }
 
@@ -137,7 +137,7 @@ fn latencies(page: &mut Page, run: &Validation) {
 }
 
 /// All pairs of numbers against each other.
-fn agreement(run: &Validation) -> Lines {
+fn agreement(run: &Validation) -> LineChart {
     let points = |of: fn(&Row) -> (Option<f64>, Option<f64>)| -> Vec<(f64, f64)> {
         run.rows.iter().filter_map(|row| of(row).0.zip(of(row).1)).collect()
     };
@@ -146,17 +146,17 @@ fn agreement(run: &Validation) -> Lines {
         ("simulated mean", points(|row| (row.measured.mean_ms, row.simulated.mean_ms))),
         ("simulated P99", points(|row| (row.measured.p99_ms, row.simulated.p99_ms))),
     ];
-    Lines {
+    LineChart {
         series: series.map(|(name, points)| (name.to_owned(), points)).to_vec(),
         axes: ("measured (ms)", "predicted or simulated (ms)"),
         log: (true, true),
         points_alone: true,
         band: Some(BAND),
-        ..Lines::default()
+        ..LineChart::default()
     }
 }
 
-fn table(run: &Validation) -> Table {
+fn table(run: &Validation) -> SortableTable {
     let row = |row: &Row| -> Vec<Cell> {
         let (simulated, measured) = (&row.simulated, &row.measured);
         vec![
@@ -211,7 +211,7 @@ fn table(run: &Validation) -> Table {
         "late P99 (ms)",
     ];
     let rows = run.rows.iter().map(row).collect();
-    Table { title: "Workloads".to_owned(), columns: columns(&names), rows, note: None }
+    SortableTable { title: "Workloads".to_owned(), columns: columns(&names), rows, note: None }
 }
 
 /// What the driver said of the GPUs while the run went on.
@@ -238,7 +238,7 @@ fn samples(page: &mut Page, samples: &[Sample]) {
         });
         let series: Vec<_> = series.collect();
         if !series.is_empty() {
-            let lines = Lines { series, axes: ("time (s)", y), ..Lines::default() };
+            let lines = LineChart { series, axes: ("time (s)", y), ..LineChart::default() };
             page.chart(Chart::Lines(lines), &format!("{what} of each GPU, measured."));
         }
     }
@@ -289,13 +289,13 @@ fn workload(page: &mut Page, run: &Validation, index: usize, row: &Row) {
         (arm.to_owned(), thinned(&points, POINTS))
     });
     let latencies = cdf.iter().flat_map(|(_, points)| points.iter().map(|(ms, _)| *ms));
-    let lines = Lines {
+    let lines = LineChart {
         log: (spread(latencies) > LINEAR_RATIO, false),
         series: cdf.into_iter().filter(|(_, points)| !points.is_empty()).collect(),
         axes: ("latency (ms)", "share of requests"),
         steps: true,
         up: slo.clone(),
-        ..Lines::default()
+        ..LineChart::default()
     };
     if !lines.series.is_empty() {
         let caption = format!("{name}: distribution of latency, simulated and measured.");
@@ -307,12 +307,12 @@ fn workload(page: &mut Page, run: &Validation, index: usize, row: &Row) {
             own.map(|bin| (0.5 * (bin.start_s + bin.end_s), bin.mean_ms)).collect();
         (arm.to_owned(), thinned(&points, POINTS))
     });
-    let lines = Lines {
+    let lines = LineChart {
         series: series.into_iter().filter(|(_, points)| !points.is_empty()).collect(),
         axes: ("time of completion (s)", "mean latency (ms)"),
         up: vec![(run.window_s.0, "measured from"), (run.window_s.1, "to")],
         across: slo,
-        ..Lines::default()
+        ..LineChart::default()
     };
     if !lines.series.is_empty() {
         let caption = format!("{name}: mean latency over the run, simulated and measured.");

@@ -25,7 +25,7 @@ pub(crate) struct FakeModel {
 }
 
 /// `gpu_ms = (fixed + per_request · b) · (1 + slowdown · other members) · (100 / share if by_share)`,
-/// loads and feedbacks as given; 50 W idle and 40 W for each member up to 200 W; the clock is
+/// or from a table by batch size; loads and feedbacks as given; 50 W idle and 40 W for each member up to 200 W; the clock is
 /// 1000 MHz less 1 MHz for each W above. Each GPU has 100 units, so a unit is a percent.
 #[derive(Debug)]
 pub(crate) struct FakePredictor {
@@ -34,6 +34,8 @@ pub(crate) struct FakePredictor {
     models: Vec<FakeModel>,
     pub(crate) slowdown: f64,
     pub(crate) by_share: bool,
+    /// `gpu_ms` by batch size, from 1, in place of all that.
+    pub(crate) table_ms: Option<Vec<f64>>,
 }
 
 impl FakePredictor {
@@ -51,7 +53,7 @@ impl FakePredictor {
             noise_cv: std::collections::BTreeMap::new(),
         };
         let names = (0..models.len()).map(|i| ModelName::new(&format!("m{i}")).unwrap()).collect();
-        Self { kind, names, models, slowdown, by_share: false }
+        Self { kind, names, models, slowdown, by_share: false, table_ms: None }
     }
 
     /// Says how much the execution times of a model were measured to vary.
@@ -89,7 +91,10 @@ impl Predictor for FakePredictor {
             let alone = model.fixed + model.per_request * member.batch.as_f64();
             let slowdown = 1.0 + self.slowdown * (count - 1.0);
             let share = if self.by_share { 100.0 / member.sm.get() } else { 1.0 };
-            let gpu_ms = alone * slowdown * share;
+            let gpu_ms = match &self.table_ms {
+                Some(table) => table[member.batch.get() as usize - 1],
+                None => alone * slowdown * share,
+            };
             MemberPrediction {
                 load_ms: model.load,
                 gpu_ms,

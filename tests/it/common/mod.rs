@@ -1,9 +1,8 @@
 //! What several integration tests share.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod cases;
 mod compared;
+pub(crate) mod engine_cases;
 pub(crate) mod fake;
 #[path = "../../../examples/instances/mod.rs"]
 pub(crate) mod instances;
@@ -33,6 +32,13 @@ pub(crate) fn reference_data() -> Option<PathBuf> {
         folder.display()
     );
     None
+}
+
+/// Prints a number and requires a limit.
+#[track_caller]
+pub(crate) fn at_most(what: &str, value: f64, limit: f64) {
+    println!("{what}: {value:.3} (limit {limit})");
+    assert!(value <= limit, "{what}: {value:.3} exceeds {limit}");
 }
 
 /// The program, run in the repository.

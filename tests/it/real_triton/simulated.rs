@@ -2,12 +2,8 @@
 
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{ArrivalSpec, GeneratedArrivals, TraceSpec};
-use igniter::domain::{GpuKind, ModelId, ModelName};
-use igniter::predictor::{CoLocationPrediction, Member, Predictor};
-use igniter::sim::{
-    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, SimInput, simulate,
-};
-use igniter::units::{BatchSize, Bytes, Milliseconds, Nanoseconds};
+use igniter::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, simulate};
+use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use std::collections::BTreeMap;
 use std::io::Write;
 use tempfile::NamedTempFile;
@@ -57,13 +53,13 @@ impl Setting {
         let workload = &mut scenario.workloads[0];
         workload.arrival = ArrivalSpec::Trace(TraceSpec::new(trace.path(), "sent_s"));
         workload.server = host;
-        let table = TablePredictor { inner: &scenario.predictor, table_ms: table_ms.to_vec() };
+        scenario.predictor.table_ms = Some(table_ms.to_vec());
         let spec = EngineSpec {
             interference: Interference::None,
             overlap: LoadOverlap::Serial,
             ..EngineSpec::default()
         };
-        let input = SimInput { predictor: &table, ..scenario.input(spec, self.seconds, draw) };
+        let input = scenario.input(spec, self.seconds, draw);
         let mut outcome = simulate(&input, |_| Everything::default()).unwrap();
         let mut records = outcome.gpus.remove(0).sink.records;
         // Arrivals are taken in order, whichever instance serves them.
@@ -111,41 +107,4 @@ fn trace_of(times: &[Nanoseconds]) -> NamedTempFile {
         writeln!(file, "{}.{:09}", time.get() / 1_000_000_000, time.get() % 1_000_000_000).unwrap();
     }
     file
-}
-
-/// The fake predictor of the engine's tests, but for its execution times.
-#[derive(Debug)]
-struct TablePredictor<'a> {
-    inner: &'a FakePredictor,
-    /// By batch size, from 1.
-    table_ms: Vec<f64>,
-}
-
-impl Predictor for TablePredictor<'_> {
-    fn name(&self) -> &'static str {
-        "table"
-    }
-
-    fn kind(&self) -> &GpuKind {
-        self.inner.kind()
-    }
-
-    fn models(&self) -> &[ModelName] {
-        self.inner.models()
-    }
-
-    fn max_batch(&self, model: ModelId) -> BatchSize {
-        self.inner.max_batch(model)
-    }
-
-    fn memory(&self, model: ModelId) -> Option<Bytes> {
-        self.inner.memory(model)
-    }
-
-    fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
-        self.inner.predict_into(members, out);
-        for (member, prediction) in members.iter().zip(&mut out.members) {
-            prediction.gpu_ms = self.table_ms[member.batch.get() as usize - 1];
-        }
-    }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// The flags of `validate compare`.
 #[derive(Debug, Args)]
 pub(super) struct CompareCommand {
-    /// Folders that `validate run` wrote; their comparison, figures and report are written again
+    /// Folders that `validate run` wrote; comparison, figures and report are overwritten
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::output::whole_file;
-use crate::data::{ImageOptions, Layout, Preprocess, write_images};
+use crate::data::{ImageOptions, Preprocess, TensorLayout, write_images};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -21,26 +21,26 @@ pub(super) struct DataCommand {
     /// Width and height that images are scaled and cut to, in pixels
     #[arg(long, value_name = "WxH", default_value = "224x224")]
     size: String,
-    /// What is done to each image
+    /// How to prepare each image
     #[arg(long, value_enum, default_value_t = Preprocess::Torchvision)]
     preprocess: Preprocess,
-    /// Scale the smaller side to so many pixels before the middle is cut out, as torchvision's classifiers do with 256
-    /// [default: to the size]
+    /// Scale the smaller side to this many pixels before the middle is cut out; torchvision's classifiers use 256
+    /// [default: the size]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
     resize: Option<u32>,
-    /// Take the first so many images
+    /// Convert only the first N images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// The order of the dimensions
-    #[arg(long, value_enum, default_value_t = Layout::Chw)]
-    layout: Layout,
+    #[arg(long, value_enum, default_value_t = TensorLayout::Chw)]
+    layout: TensorLayout,
     /// Subtracted from each channel after scaling to 0 … 1 [default: ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', default_value = "0.485,0.456,0.406")]
     mean: Vec<f32>,
     /// Divides each channel after that [default: ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', default_value = "0.229,0.224,0.225")]
     std: Vec<f32>,
-    /// Say nothing on stdout
+    /// Print errors only
     #[arg(long, short)]
     quiet: bool,
 }

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::output::print;
-use crate::doctor::{Diagnosis, Need, Patient, Status, examine};
+use crate::doctor::{Diagnosis, DoctorOptions, Need, Status, examine};
 use crate::gpu::{GpuError, GpuProbe, Nvml, Recording};
 use crate::launch::DEFAULT_IMAGE;
 use clap::Args;
@@ -13,28 +13,28 @@ use std::path::PathBuf;
 /// The flags of `validate doctor`.
 #[derive(Debug, Args)]
 pub(super) struct DoctorCommand {
-    /// What the machine is to be used for [default: gpu where it shows any trace of one, else cpu]
+    /// What you want to use the machine for [default: gpu if there is any sign of one, else cpu]
     #[arg(long, value_enum)]
     need: Option<Need>,
     /// The program `tritonserver`
     #[arg(long, value_name = "FILE")]
     triton: Option<PathBuf>,
-    /// The image, for containers
+    /// The container image
     #[arg(long, value_name = "IMAGE", default_value = DEFAULT_IMAGE)]
     image: String,
-    /// Start nothing: no server and no MPS daemon for a trial
+    /// Do not start a server or an MPS daemon as a trial
     #[arg(long)]
     quick: bool,
-    /// Take what the GPUs say of themselves from this recording instead of the driver
+    /// Read GPU data from this recording instead of the driver
     #[arg(long, value_name = "FILE", hide = true)]
     gpu_recording: Option<PathBuf>,
-    /// Print one JSON document on stdout, and nothing else there
+    /// Print one JSON document on stdout and nothing else
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
-    let diagnosis = examine(Patient {
+    let diagnosis = examine(DoctorOptions {
         probe: probe(args).map_err(|error| error.to_string()),
         need: args.need,
         triton: args.triton.clone(),

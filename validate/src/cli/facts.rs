@@ -22,29 +22,28 @@ pub(super) struct FactsCommand {
     /// The GPU, as `nvidia-smi` counts it or by UUID [default: the first that CUDA_VISIBLE_DEVICES shows]
     #[arg(long, value_name = "INDEX|UUID")]
     gpu: Option<String>,
-    /// Also find out which static partitions MPS makes, and let base/ have their chunks as its allocation units
+    /// Also measure which static partitions MPS makes; base/ then has their chunks as allocation units
     #[arg(long = "static")]
     partitions: bool,
-    /// What to call this kind of GPU
+    /// The name of this kind of GPU
     #[arg(long, value_name = "NAME", default_value = "gpu")]
     kind: String,
-    /// The profile whose models are to be measured
+    /// The profile whose models you want to measure
     #[arg(long, value_name = "KIND|PATH", default_value = "v100")]
     from: String,
     /// The percentages, separated by commas [default: one for each pair of SMs, at most 100]
     #[arg(long, value_name = "PCT", value_delimiter = ',')]
     percentages: Option<Vec<f64>>,
-    /// The Python interpreter that asks (it needs no packages) [default: python3]
+    /// The Python interpreter that starts the MPS clients; it needs no packages [default: python3]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// Write facts.json, sm_table.csv, transfers.csv, and base/, from which `validate profile --from` starts,
-    /// to this folder
+    /// Write facts.json, sm_table.csv, transfers.csv and base/ (for `validate profile --from`) to this folder
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
-    /// Take what the GPUs say of themselves from this recording instead of the driver
+    /// Read GPU data from this recording instead of the driver
     #[arg(long, value_name = "FILE", hide = true)]
     gpu_recording: Option<PathBuf>,
-    /// Print one JSON document on stdout, and nothing else there
+    /// Print one JSON document on stdout and nothing else
     #[arg(long)]
     json: bool,
 }

@@ -17,10 +17,10 @@ pub(super) struct LaunchCommand {
     planned: PlannedArgs,
     #[command(flatten)]
     launch: LaunchArgs,
-    /// End after so many seconds [default: at Ctrl-C]
+    /// Stop after this many seconds [default: at Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// Where logs, model repositories and traces go [default: a temporary folder]
+    /// Write logs, model repositories and traces to this folder [default: a temporary folder]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the servers as one JSON document on stdout

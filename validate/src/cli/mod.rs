@@ -22,10 +22,11 @@ mod session;
 use crate::guard::{self, GuardOrder};
 use crate::life::{self, Interrupted};
 use clap::{Parser, Subcommand};
+use igniter::cli::{Outcome, described, parse};
 use std::process::ExitCode;
 
-/// Run the plans of `igniter` on real GPUs through NVIDIA Triton, and compare measured with predicted
-/// latency.
+/// Run plans of the program igniter on real NVIDIA Triton servers, and compare measured latency with predicted and
+/// simulated latency.
 ///
 /// Exit codes: 0 done; 1 done, but a check failed; 2 could not be done; 130 interrupted.
 #[derive(Debug, Parser)]
@@ -37,29 +38,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the plan of a scenario on real servers, measure every request, compare with the simulation
+    /// Run a plan on real servers, measure every request, compare with the simulation
     Run(Box<run::RunCommand>),
-    /// Make tables, figures and verdict of runs again from their files
+    /// Make tables, figures and verdict again from the files of runs
     Compare(compare::CompareCommand),
     /// Measure models alone and in pairs, and write a profile that `igniter fit` accepts
     Profile(Box<profile::ProfileCommand>),
-    /// Make inputs for requests from a folder of images
+    /// Convert a folder of images to request inputs
     Data(data::DataCommand),
-    /// Export the artifact's models to ONNX or TensorRT, in a repository for Triton
+    /// Export the iGniter artifact's models to ONNX or TensorRT, in a repository for Triton
     Models(models::ModelsCommand),
-    /// Say what this machine lacks for validation, and how to mend it
+    /// Check what this machine lacks for validation, and how to fix it
     Doctor(doctor::DoctorCommand),
-    /// Find out which SMs MPS grants, whether its clients run side by side, and how long copies take
+    /// Measure which SMs MPS grants, whether its clients run side by side, and how long copies take
     Facts(facts::FactsCommand),
-    /// Start the servers of a plan and keep them until Ctrl-C: for other clients, and to look at
+    /// Start the servers of a plan for other clients, and stop them at Ctrl-C
     Launch(Box<launch::LaunchCommand>),
-    /// Runs one process for this program and ends it when this program ends
+    /// Run one process for this program and end it when this program ends
     #[command(hide = true)]
     Guard {
         /// What to run, as JSON
         order: String,
     },
-    /// Makes a temporary folder for this program and removes it when this program ends
+    /// Make a temporary folder for this program and remove it when this program ends
     #[command(hide = true)]
     KeepFolder {
         /// How its name begins
@@ -69,35 +70,12 @@ enum Command {
     },
 }
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All is well.
-    Done,
-    /// Something that was asked for is not as it should be.
-    CheckFailed,
-}
-
-impl Outcome {
-    /// Done, or a failed check.
-    #[must_use]
-    pub fn of(passed: bool) -> Self {
-        if passed { Self::Done } else { Self::CheckFailed }
-    }
-}
-
 /// Runs the program on its command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match parse("validate") {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; clap prints them to stdout.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            // Nothing is left to do where even the message cannot be printed.
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(code) => return code,
     };
     match &cli.command {
         Command::Guard { order } => return run_guard(order),
@@ -115,20 +93,19 @@ pub fn main() -> ExitCode {
     let kept_until_interrupted = matches!(&cli.command, Command::Launch(_));
     match dispatch(cli.command) {
         Ok(_) if life::interrupted() && !kept_until_interrupted => {
-            eprintln!("validate: the interruption came when all was measured; everything is kept");
+            eprintln!("validate: interrupted after everything was measured; all results are kept");
             ExitCode::from(life::INTERRUPTED_CODE)
         }
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Ok(outcome) => outcome.into(),
         Err(error) if life::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
-                eprintln!("validate: {}", output::in_words(&error));
+                eprintln!("validate: {}", described(&error));
             }
             ExitCode::from(life::INTERRUPTED_CODE)
         }
         Err(error) => {
-            eprintln!("validate: {}", output::in_words(&error));
+            eprintln!("validate: {}", described(&error));
             ExitCode::from(2)
         }
     }

@@ -11,16 +11,16 @@ use std::path::PathBuf;
 /// The weights of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Weights {
-    /// Seeded random ones: latency does not depend on them
+    /// Random, from a fixed seed: latency does not depend on weights
     Random,
-    /// Torchvision's trained ones, which are downloaded
+    /// Torchvision's trained weights, which are downloaded
     Pretrained,
 }
 
 /// Whether TensorRT engines are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Engines {
-    /// Where `trtexec` is at hand
+    /// If `trtexec` is installed
     Auto,
     /// Always; without `trtexec` that is an error
     Yes,
@@ -31,7 +31,7 @@ pub(super) enum Engines {
 /// The flags of `validate models`.
 #[derive(Debug, Args)]
 pub(super) struct ModelsCommand {
-    /// The repository; what it holds of other models stays
+    /// The repository to write to; other models in it are kept
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// The models, separated by commas
@@ -40,19 +40,19 @@ pub(super) struct ModelsCommand {
     /// The largest batch that engines are built for
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_batch: u32,
-    /// The version of ONNX's operators
+    /// The version of ONNX's operator set
     #[arg(long, value_name = "N", default_value_t = 17)]
     opset: u32,
-    /// Which weights
+    /// Which weights to export
     #[arg(long, value_enum, default_value_t = Weights::Random)]
     weights: Weights,
-    /// Whether TensorRT engines are built with `trtexec`, on the GPU that is to serve them
+    /// Whether to build TensorRT engines with `trtexec`; build them on the GPU that will serve them
     #[arg(long, value_enum, default_value_t = Engines::Auto)]
     tensorrt: Engines,
     /// A Python that has torch, torchvision and onnx [default: python3]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// Say nothing on stdout
+    /// Print errors only
     #[arg(long, short)]
     quiet: bool,
 }

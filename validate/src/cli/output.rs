@@ -1,7 +1,7 @@
 //! Printing: results to stdout, everything else to stderr.
 
-use super::Outcome;
-use crate::compare::{Comparison, Limits, comparison_text};
+use super::{Outcome, described};
+use crate::compare::{Limits, ValidationResult, comparison_text};
 use crate::launch::keep_logs;
 use anyhow::Context;
 use clap::Args;
@@ -22,10 +22,10 @@ pub(super) struct LimitArgs {
     /// Allowed error of the predicted time of a full batch, in percent
     #[arg(long, value_name = "PCT", default_value_t = Limits::default().batch_pct)]
     max_batch_error: f64,
-    /// Print one JSON document on stdout, and nothing else there
+    /// Print one JSON document on stdout and nothing else
     #[arg(long)]
     pub(super) json: bool,
-    /// No progress on stderr and no table on stdout; errors are still printed
+    /// Print errors only: no progress, no tables
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
@@ -40,18 +40,7 @@ impl LimitArgs {
     }
 }
 
-/// An error with its causes. Many errors say their cause themselves: it is not said again.
-pub(super) fn in_words(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-/// Says on stderr what is going on, where somebody looks.
+/// Shows progress on stderr if that is a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     shown: bool,
@@ -89,7 +78,7 @@ pub(super) fn with_logs(error: anyhow::Error, scratch: &Path, target: &Path) -> 
         Ok(kept) if kept.is_empty() => error,
         Ok(kept) => {
             eprintln!("validate: the logs of servers and daemons are in {}", target.display());
-            let said = in_words(&error);
+            let said = described(&error);
             let now = kept.in_text(&said);
             // The error itself says whether it was an interruption.
             if said == now { error } else { anyhow::anyhow!(now) }
@@ -103,10 +92,7 @@ pub(super) fn with_logs(error: anyhow::Error, scratch: &Path, target: &Path) -> 
 
 /// Prints text on stdout. A reader that went away, as `| head` does, has read enough.
 pub(super) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written =
-        stdout.write_all(text.trim_end().as_bytes()).and_then(|()| stdout.write_all(b"\n"));
-    match written.and_then(|()| stdout.flush()) {
+    match igniter::cli::print(text.trim_end()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
@@ -114,7 +100,7 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 /// Prints a comparison; says whether its verdict is good.
 pub(super) fn finish_comparison(
-    comparison: &Comparison,
+    comparison: &ValidationResult,
     folder: &Path,
     args: &LimitArgs,
 ) -> anyhow::Result<Outcome> {
@@ -167,15 +153,6 @@ pub(super) fn whole_file<T>(
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_cause_is_said_once() {
-        let inner = || io::Error::other("no room");
-        let said = anyhow::Error::from(inner()).context("cannot write a: no room");
-        assert_eq!(in_words(&said), "cannot write a: no room");
-        let unsaid = anyhow::Error::from(inner()).context("cannot write a");
-        assert_eq!(in_words(&unsaid), "cannot write a: no room");
-    }
 
     #[test]
     fn a_file_is_whole_or_absent() {

@@ -2,36 +2,23 @@
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use igniter::cli::PlannedScenarioArgs;
 use igniter::domain::Plan;
-use igniter::plan::{is_artifact_plan, strategy};
+use igniter::plan::strategy;
 use igniter::results::Manifest;
 use igniter::run::{Overrides, Study, scenario_of};
 use igniter::scenario::Document;
 use igniter::units::Nanoseconds;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A scenario, and a plan for it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlannedArgs {
-    /// The scenario, a TOML file; plan files of the iGniter artifact (--plan) do without
-    #[arg(required_unless_present = "plan")]
-    scenario: Option<PathBuf>,
-    /// The plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
-    /// the other [default: make one with --strategy]
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "strategy")]
-    plan: Vec<PathBuf>,
+    #[command(flatten)]
+    files: PlannedScenarioArgs,
     /// Make the plan with this strategy
-    #[arg(long, short, default_value = "igniter")]
+    #[arg(long, short, default_value = "igniter", conflicts_with = "plan")]
     strategy: String,
-    /// A GPU kind (v100), the folder of a profile, or a coefficients file of `igniter fit`
-    #[arg(long, value_name = "KIND|PATH")]
-    profile: Option<String>,
-    /// The performance model [default: that of a coefficients file, else igniter]
-    #[arg(long, value_name = "NAME")]
-    predictor: Option<String>,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    seed: Option<u64>,
 }
 
 /// What replaces the scenario's times.
@@ -51,21 +38,28 @@ pub(super) struct TimeArgs {
 impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
-        let (named, plans) = self.files();
-        let (mut scenario, read) = match named {
+        let (predictor, change) = (&self.files.predictor, &self.files.change);
+        let overrides = Overrides {
+            set: change.set.clone(),
+            seed: change.seed,
+            profile: predictor.profile.clone(),
+            predictor: predictor.predictor.clone(),
+            ..Overrides::default()
+        };
+        let (_, plans) = self.files.files();
+        let (mut scenario, read) = match self.files.scenario()? {
             Some(path) => {
-                let document = Document::load(path)?;
+                let mut document = Document::load(path)?;
+                overrides.set_in(&mut document)?;
                 (document.scenario()?, document.files().to_vec())
             }
             None => {
-                if let Some(path) = plans.iter().find(|path| !is_artifact_plan(path)) {
+                if let Some((key, _)) = change.set.first() {
                     bail!(
-                        "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name \
-                         the scenario before --plan",
-                        path.display()
+                        "--set {key}: there is no scenario; fix: write it with `igniter plan --scenario-out` and name it"
                     );
                 }
-                let (scenario, assumptions) = scenario_of(plans, self.profile.as_deref())?;
+                let (scenario, assumptions) = scenario_of(plans, predictor.profile.as_deref())?;
                 for assumption in assumptions {
                     eprintln!("assumed: {assumption}");
                 }
@@ -77,12 +71,6 @@ impl PlannedArgs {
         scenario.duration = seconds(times.duration_s, scenario.duration).context("--duration-s")?;
         scenario.warmup = seconds(times.warmup_s, scenario.warmup).context("--warmup-s")?;
         scenario.cooldown = seconds(times.cooldown_s, scenario.cooldown).context("--cooldown-s")?;
-        let overrides = Overrides {
-            seed: self.seed,
-            profile: self.profile.clone(),
-            predictor: self.predictor.clone(),
-            ..Overrides::default()
-        };
         let study = Study::new(scenario, &overrides)?.read_from(&read);
         let kinds = study.kinds();
         if kinds.len() > 1 {
@@ -117,28 +105,15 @@ impl PlannedArgs {
     /// Notes in the manifest of results what they were made from.
     pub(super) fn note(&self, study: &Study, manifest: &mut Manifest) -> std::io::Result<()> {
         study.note(manifest)?;
-        let (_, plans) = self.files();
+        let (_, plans) = self.files.files();
         plans.iter().try_for_each(|path| manifest.input_path(path))
     }
 
     /// What messages call it.
     pub(super) fn name(&self) -> String {
-        let (scenario, plans) = self.files();
+        let (scenario, plans) = self.files.files();
         scenario
             .or(plans.first().map(PathBuf::as_path))
             .map_or_else(String::new, |path| path.display().to_string())
-    }
-
-    /// The scenario and the plan files. A scenario after `--plan FILE` is taken for another plan by the command line's
-    /// grammar, and known by its name.
-    fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario =
-            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
-        match (&self.scenario, self.plan.split_last()) {
-            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
-                (Some(last), plans)
-            }
-            (scenario, _) => (scenario.as_deref(), &self.plan),
-        }
     }
 }

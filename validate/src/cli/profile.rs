@@ -1,7 +1,7 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
 use super::Outcome;
-use super::output::{Progress, in_words, print, warn_of_cpu, warn_of_left_out, write_whole};
+use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Mps};
 use crate::life;
@@ -28,8 +28,8 @@ const NAMED: usize = 8;
 /// The flags of `validate profile`.
 #[derive(Debug, Args)]
 pub(super) struct ProfileCommand {
-    /// The profile to start from: the constants of the GPU, and all that serving cannot tell (kernels, idle
-    /// times, L2 utilisation), stay as they are there; emulated models take its predictor's times
+    /// The profile to start from. It gives the constants of the GPU and what serving cannot measure (kernels, idle
+    /// times, L2 utilisation); emulated models take its predictor's times
     #[arg(long, value_name = "KIND|PATH", default_value = "v100")]
     from: String,
     /// The predictor of emulated models
@@ -47,44 +47,43 @@ pub(super) struct ProfileCommand {
     /// The SM shares of the solo grid, in percent; rounded to what the GPU can allocate
     #[arg(long, value_name = "PCT", value_delimiter = ',', default_value = "10,50,100")]
     shares: Vec<f64>,
-    /// Measure no pairs of models
+    /// Do not measure pairs of models
     #[arg(long)]
     no_pairs: bool,
     /// Also measure pairs with unequal shares, triples and quadruples, and their members alone
     #[arg(long)]
     groups: bool,
-    /// Also measure 1, 2, … up to so many copies of one model beside each other: power and clock of a full GPU
+    /// Also measure 1, 2, … N copies of one model beside each other: power and clock of a full GPU
     #[arg(long, value_name = "N", default_value_t = 0)]
     copies: u32,
-    /// Measure one point alone and one pair again so many times, with new servers: the noise floor
+    /// Measure one point alone and one pair again N times, with new servers: the noise floor
     #[arg(long, value_name = "N", default_value_t = 0)]
     repeats: u32,
     /// Also measure the runs that this CSV file lists (run,member,model,batch,sm_pct), with any number of
     /// members, as `igniter design -o FILE` writes them
     #[arg(long, value_name = "FILE")]
     runs: Option<PathBuf>,
-    /// How long each point is measured, in seconds
+    /// How long to measure each point, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     seconds: f64,
     /// The same for co-locations [default: --seconds]
     #[arg(long, value_name = "SECONDS")]
     colocated_seconds: Option<f64>,
-    /// Stop after so many seconds: what is then left is measured by the same command later; the profile is written
-    /// from what is there, and the exit code is 1
+    /// Stop after this many seconds. The profile is written from what was measured, and the exit code is 1; run the
+    /// same command again to measure the rest
     #[arg(long, value_name = "SECONDS")]
     limit_s: Option<f64>,
-    /// How many servers may run at the same time: starting them takes longer than most points
+    /// How many servers may run at the same time; starting them takes longer than most points
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=48))]
     together: u32,
-    /// Put inputs and outputs into shared memory: for large tensors, which a client could not send fast enough to
-    /// keep a GPU busy
+    /// Put inputs and outputs into shared memory, for tensors too large to send fast enough to keep a GPU busy
     #[arg(long)]
     shared_memory: bool,
-    /// Sizes of a model's input that it leaves open, without the batch, as perf_analyzer has it: X:3,224,224; can be given
-    /// again
+    /// Sizes of a model input with variable dimensions, without the batch, in perf_analyzer's form: X:3,224,224; you can
+    /// repeat it
     #[arg(long, value_name = "INPUT:SIZES")]
     shape: Vec<String>,
-    /// The folder of the profile; a campaign that was interrupted goes on where it was
+    /// The folder of the profile; an interrupted campaign continues there
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Only list what would be measured
@@ -92,7 +91,7 @@ pub(super) struct ProfileCommand {
     dry_run: bool,
     #[command(flatten)]
     launch: LaunchArgs,
-    /// No progress on stderr, nothing on stdout; errors are still printed
+    /// Print errors only: no progress, no tables
     #[arg(long, short)]
     quiet: bool,
 }
@@ -142,7 +141,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         (Ok(assembled), Ok(())) => assembled,
         // The profile is made of what is there all the same.
         (Ok(assembled), Err(error)) => {
-            eprintln!("validate: {}", in_words(&error));
+            eprintln!("validate: {}", igniter::cli::described(&error));
             assembled
         }
         (Err(_), Err(error)) => return Err(error),
@@ -277,7 +276,11 @@ fn measure(
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    eprintln!("validate: {}: {}", described(run, base), in_words(&error));
+                    eprintln!(
+                        "validate: {}: {}",
+                        described(run, base),
+                        igniter::cli::described(&error)
+                    );
                     failed.push(run.clone());
                     return Ok(());
                 }

@@ -42,40 +42,39 @@ pub(super) struct RunCommand {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct LoadArgs {
-    /// Inputs of a workload in perf_analyzer's JSON format (see `validate data`), as W1=FILE; can be given
-    /// again [default: random ones]
+    /// Inputs of a workload in perf_analyzer's JSON format (see `validate data`), as W1=FILE; you can repeat it
+    /// [default: random inputs]
     #[arg(long, value_name = "WORKLOAD=FILE")]
     input: Vec<String>,
-    /// Sizes of a model's input that it leaves open, without the batch, as perf_analyzer has it: X:3,224,224, or
-    /// W1=X:3,224,224 for one workload; can be given again
+    /// Sizes of a model input with variable dimensions, without the batch, in perf_analyzer's form: X:3,224,224, or
+    /// W1=X:3,224,224 for one workload; you can repeat it
     #[arg(long, value_name = "[WORKLOAD=]INPUT:SIZES")]
     pub(super) shape: Vec<String>,
-    /// Put inputs and outputs into shared memory: for large tensors, with servers of this machine
+    /// Put inputs and outputs into shared memory, for large tensors and servers on this machine
     #[arg(long)]
     pub(super) shared_memory: bool,
     /// Connections to each server, opened before the load [default: by rate and SLO, at least 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) connections: Option<u32>,
-    /// The most connections that may be open to one server; requests wait for one once all are busy [default: 16384,
-    /// or what `ulimit -n` allows for all servers]
+    /// The most connections to one server; when all are busy, requests wait [default: 16384, or what `ulimit -n`
+    /// allows for all servers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60000))]
     pub(super) most_connections: Option<u32>,
-    /// How often each batch size is sent before anything is measured
+    /// How often to send each batch size before anything is measured
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(super) warm_ups: usize,
-    /// Length of the calibration, which tells what the host adds, in seconds; 0 leaves it out
+    /// Length of the calibration, which measures what the host adds, in seconds; 0 skips it
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(super) calibration_s: f64,
-    /// How long answers are waited for after the last request, in seconds: a backlog longer than that is counted as
-    /// unanswered
+    /// How long to wait for answers after the last request, in seconds; later answers count as unanswered
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(super) drain_s: f64,
-    /// Do not let the servers record the times of every request: no batches, no stages, no calibration
+    /// Do not record server traces: no batches, no stages, no calibration
     #[arg(long)]
     pub(super) no_traces: bool,
-    /// Start a standby for each workload, with 10 % more SMs as far as they are free, which takes over when
-    /// the P99 of a second exceeds the SLO: iGniter's shadow processes. The scenario's `[controller]` table of kind
-    /// shadow says otherwise
+    /// Start a standby for each workload, with 10 % more SMs as far as they are free. It takes over when the P99 of a
+    /// second exceeds the SLO (iGniter's shadow processes). A `[controller]` of kind shadow in the scenario sets other
+    /// values
     #[arg(long)]
     pub(super) shadow: bool,
 }
@@ -90,7 +89,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let progress = Progress::new(args.limits.quiet);
     let mut manifest = Manifest::start(std::env::args().collect());
     args.planned.note(&study, &mut manifest)?;
-    let mut dir = OutputDir::open(&args.output, Existing::ReplacePrecious)?;
+    let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;

@@ -7,10 +7,11 @@ use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{
-    Deployment, Device, Devices, Endpoint, InstanceReport, ModelSource, ServerSpec, Sharing, Where,
+    Deployment, Device, Devices, Endpoint, InstanceReport, LaunchSpec, ModelSource, Sharing, Where,
 };
 use crate::measure::{
-    Batcher, CpuPressure, CpuTimes, HostOverhead, Measured, ServerStatistics, Warning, read_trace,
+    CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, ServerStatistics, Warning,
+    read_trace,
 };
 use crate::run::{
     Load, LoadOptions, Record, RunJournal, Target, TargetOptions, Traces, run_load, throttled,
@@ -38,7 +39,7 @@ pub(super) struct Session<'a> {
     pub(super) args: &'a RunCommand,
     pub(super) study: &'a Study,
     pub(super) plan: &'a Plan,
-    pub(super) specs: &'a [ServerSpec],
+    pub(super) specs: &'a [LaunchSpec],
     pub(super) inputs: &'a BTreeMap<WorkloadName, PathBuf>,
     pub(super) devices: &'a Devices,
     pub(super) launcher: String,
@@ -295,10 +296,10 @@ impl Session<'_> {
     }
 
     /// How the servers of a workload form batches.
-    fn batcher(&self, name: &WorkloadName) -> Batcher {
+    fn batcher(&self, name: &WorkloadName) -> ServerBatching {
         let own = || self.specs.iter().filter(|spec| spec.workload == *name);
         let batching = own().next().map(|spec| &spec.batching);
-        Batcher {
+        ServerBatching {
             largest: own().map(|spec| spec.max_batch().get()).collect(),
             delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
             instances: batching.map_or(1, |batching| batching.instances),
@@ -352,7 +353,7 @@ impl Session<'_> {
     /// The times of a workload's models where they are emulated, one table for each placement; else none.
     fn times(&self, name: &WorkloadName) -> Vec<Vec<f64>> {
         let own = self.specs.iter().filter(|spec| spec.workload == *name && spec.active);
-        let table = |spec: &ServerSpec| match &spec.source {
+        let table = |spec: &LaunchSpec| match &spec.source {
             ModelSource::Emulated { times_ms, .. } => Some(times_ms.clone()),
             _ => None,
         };

@@ -17,7 +17,6 @@ pub struct ControlError {
 /// An input or output of a model as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tensor {
-    /// Its name.
     pub name: String,
     /// Its type: `FP32`, …
     pub datatype: String,
@@ -30,19 +29,17 @@ pub struct Tensor {
 pub struct ModelInfo {
     /// Its name on the server.
     pub name: String,
-    /// Its inputs.
     pub inputs: Vec<Tensor>,
-    /// Its outputs.
     pub outputs: Vec<Tensor>,
 }
 
 /// Asks one server. Blocks.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerClient {
     url: String,
 }
 
-impl Server {
+impl ServerClient {
     /// A server at `http://HOST:PORT`.
     #[must_use]
     pub fn new(url: &str) -> Self {
@@ -70,7 +67,7 @@ impl Server {
     /// The cumulative statistics of a model.
     ///
     /// # Errors
-    /// As [`Server::model`].
+    /// As [`ServerClient::model`].
     pub fn statistics(&self, name: &str) -> Result<serde_json::Value, ControlError> {
         let path = format!("/v2/models/{name}/stats");
         let mut answer = self.get(&path)?;

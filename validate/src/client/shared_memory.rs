@@ -1,6 +1,6 @@
 //! Inputs and outputs in system shared memory, so that bodies need not be copied through sockets.
 
-use super::control::{ModelInfo, Server};
+use super::control::{ModelInfo, ServerClient};
 use super::request::{RequestTemplate, Tensors};
 use super::{ClientError, ControlError};
 use crate::data::Sample;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct SharedMemory {
     name: String,
-    server: Server,
+    server: ServerClient,
     file: PathBuf,
 }
 
@@ -26,7 +26,7 @@ impl SharedMemory {
     /// When the region cannot be made, or the server refuses it (newer ones do without
     /// `--allow-client-shm=true`).
     pub fn register(
-        server: &Server,
+        server: &ServerClient,
         host: &str,
         model: &ModelInfo,
         name: &str,

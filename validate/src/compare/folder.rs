@@ -45,7 +45,6 @@ impl ModelKind {
 /// What is known of one workload beyond its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadRun {
-    /// The workload.
     pub workload: WorkloadName,
     /// How many requests were to be sent.
     pub planned: u64,

@@ -17,6 +17,6 @@ pub use files::write_comparison;
 pub use folder::{FolderError, GpuRecord, ModelKind, RunFolder, RunInfo, WorkloadRun};
 pub use hosted::HostedPredictor;
 pub use simulate::{Simulated, shadow_spec, sim_setting, simulated_arm};
-pub use tables::{Agreement, Comparison, Errors, Row, compare};
+pub use tables::{Agreement, Row, SimulationErrors, ValidationResult, compare};
 pub use text::{comparison_text, report_markdown};
-pub use verdict::{Check, Limits};
+pub use verdict::{Limits, VerdictCheck};

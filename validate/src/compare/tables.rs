@@ -2,7 +2,7 @@
 
 use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
-use super::{Check, Limits, ModelKind, RunFolder, Simulated, simulated_arm};
+use super::{Limits, ModelKind, RunFolder, Simulated, VerdictCheck, simulated_arm};
 use crate::measure::{Arm, Measured, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::figures::ValidationWorkload;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Errors {
+pub struct SimulationErrors {
     /// Of the mean latency.
     pub mean_pct: Option<f64>,
     /// Of the median.
@@ -23,7 +23,6 @@ pub struct Errors {
     pub p90_pct: Option<f64>,
     /// Of the 99th percentile.
     pub p99_pct: Option<f64>,
-    /// Of the throughput.
     pub throughput_pct: Option<f64>,
     /// Of the share of requests over the SLO, in percentage points.
     pub violation_points: Option<f64>,
@@ -33,9 +32,7 @@ pub struct Errors {
 /// those of the placement whose full batches were predicted worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its name.
     pub workload: WorkloadName,
-    /// Its model.
     pub model: ModelName,
     /// How many placements serve it.
     pub replicas: usize,
@@ -62,7 +59,7 @@ pub struct Row {
     /// What was measured.
     pub measured: WorkloadSummary,
     /// How far apart they are.
-    pub errors: Errors,
+    pub errors: SimulationErrors,
     /// By how much requests were sent late, 99th percentile in ms.
     pub late_p99_ms: f64,
     /// The greatest lateness, in ms.
@@ -88,7 +85,6 @@ pub struct Row {
 /// How well one kind of number agrees with what was measured, over all workloads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// Which.
     pub what: String,
     /// Mean absolute error, in percent.
     pub mape_pct: Option<f64>,
@@ -100,8 +96,7 @@ pub struct Agreement {
 
 /// Everything that text, files and figures are made from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
-    /// The scenario.
+pub struct ValidationResult {
     pub scenario: String,
     /// Who planned.
     pub strategy: String,
@@ -121,8 +116,7 @@ pub struct Comparison {
     pub agreement: Vec<Agreement>,
     /// What may spoil it.
     pub warnings: Vec<Warning>,
-    /// The checks of the verdict.
-    pub checks: Vec<Check>,
+    pub checks: Vec<VerdictCheck>,
     /// Whether all of them passed, and nothing makes them meaningless.
     pub passed: bool,
     /// For figures: the arms as if they were strategies, simulated before measured.
@@ -137,7 +131,7 @@ pub struct Comparison {
 ///
 /// # Errors
 /// When the simulation refuses the plan or its arrivals.
-pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
+pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationResult> {
     let window = run.window()?;
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
@@ -165,11 +159,11 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<Comparison> {
         shown.push(show);
         rows.push(row);
     }
-    let checks = Check::all(&rows, limits);
+    let checks = VerdictCheck::all(&rows, limits);
     let passed = checks.iter().all(|check| check.passed)
         && !warnings.iter().any(Warning::is_fatal)
         && !rows.is_empty();
-    Ok(Comparison {
+    Ok(ValidationResult {
         scenario: scenario.name.clone(),
         strategy: run.plan.strategy.clone(),
         predictor: predictor.name().to_owned(),
@@ -232,11 +226,11 @@ fn row(
     }
 }
 
-fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Errors {
+fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> SimulationErrors {
     let of =
         |value: fn(&WorkloadSummary) -> Option<f64>| error_pct(value(simulated), value(measured));
     let points = (simulated.slo_violation_pct, measured.slo_violation_pct);
-    Errors {
+    SimulationErrors {
         mean_pct: of(|s| s.mean_ms),
         p50_pct: of(|s| s.p50_ms),
         p90_pct: of(|s| s.p90_ms),

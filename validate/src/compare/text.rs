@@ -1,6 +1,6 @@
 //! The comparison as text: for a terminal, and as a report.
 
-use super::tables::{Comparison, Row};
+use super::tables::{Row, ValidationResult};
 use igniter::results::{markdown_escape as escape, short};
 use std::fmt::Write as _;
 
@@ -82,8 +82,9 @@ fn more(row: &Row) -> Vec<String> {
     ]
 }
 
-fn headline(comparison: &Comparison) -> String {
-    let Comparison { scenario, strategy, predictor, launcher, models, window_s, .. } = comparison;
+fn headline(comparison: &ValidationResult) -> String {
+    let ValidationResult { scenario, strategy, predictor, launcher, models, window_s, .. } =
+        comparison;
     format!(
         "{scenario}: plan of {strategy}, predictor {predictor}, {} models, launcher {launcher}; measured from \
          {} to {} s{}",
@@ -95,7 +96,7 @@ fn headline(comparison: &Comparison) -> String {
 }
 
 /// Which standbys took over, and when.
-fn switches(comparison: &Comparison) -> Vec<String> {
+fn switches(comparison: &ValidationResult) -> Vec<String> {
     let when = |seconds: Option<f64>| {
         seconds.map_or_else(|| "never".to_owned(), |seconds| format!("at {} s", short(seconds)))
     };
@@ -112,8 +113,9 @@ fn switches(comparison: &Comparison) -> Vec<String> {
     comparison.rows.iter().filter_map(line).collect()
 }
 
-fn verdict(comparison: &Comparison) -> String {
-    let failed: Vec<&super::Check> = comparison.checks.iter().filter(|c| !c.passed).collect();
+fn verdict(comparison: &ValidationResult) -> String {
+    let failed: Vec<&super::VerdictCheck> =
+        comparison.checks.iter().filter(|c| !c.passed).collect();
     let fatal = comparison.warnings.iter().filter(|warning| warning.is_fatal()).count();
     if comparison.passed {
         return format!("verdict: agreed ({} of {0} checks passed)", comparison.checks.len());
@@ -142,7 +144,7 @@ fn verdict(comparison: &Comparison) -> String {
 }
 
 /// The numbers that the iGniter artifact prints of a run, as it defines them.
-fn artifact(comparison: &Comparison) -> Vec<String> {
+fn artifact(comparison: &ValidationResult) -> Vec<String> {
     let line = |row: &Row| {
         let (gpu, batch) = (row.server_gpu_ms?, row.server_batch_ms?);
         Some(format!(
@@ -162,7 +164,7 @@ const ARTIFACT: &str = "as the iGniter artifact prints it (GPU latency: executio
 
 /// The comparison for a terminal.
 #[must_use]
-pub fn comparison_text(comparison: &Comparison) -> String {
+pub fn comparison_text(comparison: &ValidationResult) -> String {
     let mut text = headline(comparison) + "\n\n";
     for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
         let mut table = comfy_table::Table::new();
@@ -202,7 +204,7 @@ pub fn comparison_text(comparison: &Comparison) -> String {
 
 /// The comparison as a report; `figures` are file names without extension, with captions.
 #[must_use]
-pub fn report_markdown(comparison: &Comparison, figures: &[(String, String)]) -> String {
+pub fn report_markdown(comparison: &ValidationResult, figures: &[(String, String)]) -> String {
     let mut text =
         format!("# {}: predicted, simulated, measured\n\n", escape(&comparison.scenario));
     text += &escape(&headline(comparison));

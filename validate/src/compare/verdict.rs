@@ -22,7 +22,7 @@ impl Default for Limits {
 
 /// One comparison with its limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Check {
+pub struct VerdictCheck {
     /// What was compared.
     pub what: String,
     /// The error in percent; `None` where there is nothing to compare.
@@ -33,7 +33,7 @@ pub struct Check {
     pub passed: bool,
 }
 
-impl Check {
+impl VerdictCheck {
     fn new(what: String, error_pct: Option<f64>, limit_pct: f64) -> Self {
         let passed = error_pct.is_some_and(|error| error.abs() <= limit_pct);
         Self { what, error_pct, limit_pct, passed }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The order of the dimensions of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Layout {
+pub enum TensorLayout {
     /// Channel, row, column: PyTorch
     Chw,
     /// Row, column, channel: TensorFlow
@@ -40,7 +40,7 @@ pub struct ImageOptions {
     /// The most images that are taken.
     pub count: Option<usize>,
     /// The order of the dimensions.
-    pub layout: Layout,
+    pub layout: TensorLayout,
     /// Subtracted from each channel, after scaling to 0 … 1; not of raw ones.
     pub mean: [f32; 3],
     /// Divides each channel, after that.
@@ -51,33 +51,15 @@ pub struct ImageOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// The folder or file cannot be read or written.
     #[error("cannot use {}: {source}", .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is no image that can be read.
+    File { path: PathBuf, source: std::io::Error },
     #[error("{}: {why}; fix: remove it, or convert it to PNG or JPEG", .path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// No image in the folder.
+    Image { path: PathBuf, why: String },
     #[error(
         "{}: holds no file that ends in .png, .jpg, .jpeg or .bmp, in its subfolders neither{}", .path.display(),
         if *.others > 0 { format!(" ({others} of other formats, such as .webp or .gif, are not read: convert them)") } else { String::new() }
     )]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-        /// Images of formats that are not read.
-        others: usize,
-    },
+    Empty { path: PathBuf, others: usize },
 }
 
 /// What became of a folder of images.
@@ -145,8 +127,8 @@ pub fn write_images(
     files.truncate(options.count.unwrap_or(usize::MAX));
     let (width, height) = options.size;
     let shape = match options.layout {
-        Layout::Chw => [3, height, width],
-        Layout::Hwc => [height, width, 3],
+        TensorLayout::Chw => [3, height, width],
+        TensorLayout::Hwc => [height, width, 3],
     };
     out.write_all(b"{\"data\":[").map_err(failed)?;
     for (i, path) in files.iter().enumerate() {
@@ -232,14 +214,14 @@ fn tensor(image: &RgbImage, options: &ImageOptions) -> Vec<u8> {
     let (width, height) = image.dimensions();
     let mut bytes = Vec::with_capacity(width as usize * height as usize * 12);
     match options.layout {
-        Layout::Chw => {
+        TensorLayout::Chw => {
             for channel in 0..3 {
                 for y in 0..height {
                     (0..width).for_each(|x| bytes.extend(element(x, y, channel)));
                 }
             }
         }
-        Layout::Hwc => {
+        TensorLayout::Hwc => {
             for y in 0..height {
                 for x in 0..width {
                     (0..3).for_each(|channel| bytes.extend(element(x, y, channel)));
@@ -272,7 +254,7 @@ mod tests {
             preprocess: Preprocess::Torchvision,
             resize: None,
             count: None,
-            layout: Layout::Chw,
+            layout: TensorLayout::Chw,
             mean: [0.0, 0.2, 0.0],
             std: [1.0, 1.0, 0.5],
         };
@@ -300,7 +282,7 @@ mod tests {
         let near = |(a, b): (&f32, f32)| (a - b).abs() < 0.3;
         assert!(b.iter().zip(expected).all(near), "{b:?}");
 
-        options.layout = Layout::Hwc;
+        options.layout = TensorLayout::Hwc;
         let mut text = Vec::new();
         write_images(root.path(), &options, &mut text).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -317,7 +299,7 @@ mod tests {
             preprocess,
             resize: None,
             count: None,
-            layout: Layout::Hwc,
+            layout: TensorLayout::Hwc,
             mean: [0.0; 3],
             std: [1.0; 3],
         }

@@ -5,7 +5,7 @@ mod perf_json;
 mod random;
 mod shape;
 
-pub use images::{Converted, ImageError, ImageOptions, Layout, Preprocess, write_images};
+pub use images::{Converted, ImageError, ImageOptions, Preprocess, TensorLayout, write_images};
 pub use perf_json::{DataError, each_sample, read_samples};
 pub use random::{OpenShape, random_sample};
 pub use shape::{Shapes, parse_shape};

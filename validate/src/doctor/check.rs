@@ -29,7 +29,7 @@ pub enum Status {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct DoctorCheck {
     /// What it is.
     pub name: &'static str,
     /// How it is.
@@ -40,7 +40,7 @@ pub struct Check {
     pub fix: Option<String>,
 }
 
-impl Check {
+impl DoctorCheck {
     pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, status: Status::Ok, found: found.into(), fix: None }
     }
@@ -81,7 +81,7 @@ pub struct Diagnosis {
     /// The GPUs.
     pub gpus: Vec<GpuFacts>,
     /// One entry for each thing.
-    pub checks: Vec<Check>,
+    pub checks: Vec<DoctorCheck>,
 }
 
 impl Diagnosis {
@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn what_only_gpus_need_is_missing_only_for_them() {
-        let missing = || Check::missing("driver", "none", "install it");
+        let missing = || DoctorCheck::missing("driver", "none", "install it");
         let diagnosis = |need| Diagnosis {
             need,
             machine: None,
             gpus: Vec::new(),
-            checks: vec![Check::ok("a", "b"), missing().for_gpus(need)],
+            checks: vec![DoctorCheck::ok("a", "b"), missing().for_gpus(need)],
         };
         assert!(diagnosis(Need::Cpu).ready());
         assert!(!diagnosis(Need::Gpu).ready());

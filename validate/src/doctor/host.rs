@@ -1,6 +1,6 @@
 //! Ports, shared memory, limits and processors of the host.
 
-use super::{Check, timer};
+use super::{DoctorCheck, timer};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 
-pub(super) fn check(checks: &mut Vec<Check>) {
+pub(super) fn check(checks: &mut Vec<DoctorCheck>) {
     checks.push(ports());
     checks.push(shared_memory());
     checks.push(open_files());
@@ -22,7 +22,7 @@ pub(super) fn check(checks: &mut Vec<Check>) {
     checks.push(death_signal());
 }
 
-fn ports() -> Check {
+fn ports() -> DoctorCheck {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) {
         Ok(_) => {
             let busy: Vec<String> = (8000..=8002)
@@ -34,9 +34,9 @@ fn ports() -> Check {
             } else {
                 format!("; {} taken (ours are free ones)", busy.join(", "))
             };
-            Check::ok("ports", format!("127.0.0.1 can be listened on{taken}"))
+            DoctorCheck::ok("ports", format!("127.0.0.1 can be listened on{taken}"))
         }
-        Err(error) => Check::missing(
+        Err(error) => DoctorCheck::missing(
             "ports",
             error.to_string(),
             "let programs listen on the loopback interface",
@@ -44,71 +44,72 @@ fn ports() -> Check {
     }
 }
 
-fn shared_memory() -> Check {
+fn shared_memory() -> DoctorCheck {
     let name = "shared memory";
     match statvfs("/dev/shm") {
         Err(error) => {
-            Check::missing(name, format!("/dev/shm: {error}"), "mount a tmpfs on /dev/shm")
+            DoctorCheck::missing(name, format!("/dev/shm: {error}"), "mount a tmpfs on /dev/shm")
         }
         Ok(space) => {
             let free = space.blocks_available() * space.fragment_size() / MIB;
             let found = format!("/dev/shm has {free} MiB free");
             let fix = "Triton's Python models exchange tensors there: in a container give --shm-size=2g or --ipc=host";
             match free {
-                0..64 => Check::missing(name, found, fix),
-                64..512 => Check::warning(name, found, fix),
-                _ => Check::ok(name, found),
+                0..64 => DoctorCheck::missing(name, found, fix),
+                64..512 => DoctorCheck::warning(name, found, fix),
+                _ => DoctorCheck::ok(name, found),
             }
         }
     }
 }
 
-fn open_files() -> Check {
+fn open_files() -> DoctorCheck {
     let name = "open files";
     match getrlimit(Resource::RLIMIT_NOFILE) {
-        Err(error) => Check::warning(name, error.to_string(), "look at ulimit -n"),
-        Ok((soft, _)) if soft < 4096 => Check::warning(
+        Err(error) => DoctorCheck::warning(name, error.to_string(), "look at ulimit -n"),
+        Ok((soft, _)) if soft < 4096 => DoctorCheck::warning(
             name,
             format!("at most {soft}"),
             "each request in flight has a connection of its own: ulimit -n 16384",
         ),
-        Ok((soft, _)) => Check::ok(name, format!("at most {soft}")),
+        Ok((soft, _)) => DoctorCheck::ok(name, format!("at most {soft}")),
     }
 }
 
-fn locked_memory() -> Check {
+fn locked_memory() -> DoctorCheck {
     let name = "locked memory";
     match getrlimit(Resource::RLIMIT_MEMLOCK) {
-        Ok((soft, _)) if soft == nix::libc::RLIM_INFINITY => Check::ok(name, "unlimited"),
-        Ok((soft, _)) => {
-            Check::ok(name, format!("at most {} MiB (the CUDA driver pins without it)", soft / MIB))
-        }
-        Err(error) => Check::warning(name, error.to_string(), "look at ulimit -l"),
+        Ok((soft, _)) if soft == nix::libc::RLIM_INFINITY => DoctorCheck::ok(name, "unlimited"),
+        Ok((soft, _)) => DoctorCheck::ok(
+            name,
+            format!("at most {} MiB (the CUDA driver pins without it)", soft / MIB),
+        ),
+        Err(error) => DoctorCheck::warning(name, error.to_string(), "look at ulimit -l"),
     }
 }
 
-fn processors() -> Check {
+fn processors() -> DoctorCheck {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let found = format!("{count}");
     if count < 4 {
-        Check::warning(
+        DoctorCheck::warning(
             "processors",
             found,
             "client and servers share them: keep rates low, and look at the warning about late sends",
         )
     } else {
-        Check::ok("processors", found)
+        DoctorCheck::ok("processors", found)
     }
 }
 
 /// How the processors choose their clock, where they say.
-fn governor() -> Option<Check> {
+fn governor() -> Option<DoctorCheck> {
     let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").ok()?;
     let name = text.trim().to_owned();
     Some(if name == "performance" {
-        Check::ok("governor", name)
+        DoctorCheck::ok("governor", name)
     } else {
-        Check::warning(
+        DoctorCheck::warning(
             "governor",
             name,
             "for steady latencies, as root: cpupower frequency-set -g performance",
@@ -116,44 +117,50 @@ fn governor() -> Option<Check> {
     })
 }
 
-fn load() -> Check {
+fn load() -> DoctorCheck {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = text.split(' ').next().and_then(|load| load.parse::<f64>().ok()).unwrap_or(0.0);
     let count =
         u32::try_from(std::thread::available_parallelism().map_or(1, usize::from)).unwrap_or(1);
     let found = format!("{load} in the last minute");
     if load > f64::from(count) / 2.0 {
-        Check::warning("load", found, "wait until the machine is idle: latencies would be of both")
+        DoctorCheck::warning(
+            "load",
+            found,
+            "wait until the machine is idle: latencies would be of both",
+        )
     } else {
-        Check::ok("load", found)
+        DoctorCheck::ok("load", found)
     }
 }
 
-fn temporary_folder() -> Check {
+fn temporary_folder() -> DoctorCheck {
     let folder = std::env::temp_dir();
     let name = "temporary folder";
     let place = folder.display();
     match statvfs(&folder) {
-        Err(error) => {
-            Check::missing(name, format!("{place}: {error}"), "set TMPDIR to a folder of yours")
-        }
+        Err(error) => DoctorCheck::missing(
+            name,
+            format!("{place}: {error}"),
+            "set TMPDIR to a folder of yours",
+        ),
         Ok(space) => {
             let free = space.blocks_available() * space.fragment_size() / MIB;
             let found = format!("{place} has {free} MiB free");
             if free < 256 {
-                Check::missing(name, found, "free some space, or set TMPDIR to a larger disk")
+                DoctorCheck::missing(name, found, "free some space, or set TMPDIR to a larger disk")
             } else {
-                Check::ok(name, found)
+                DoctorCheck::ok(name, found)
             }
         }
     }
 }
 
-fn death_signal() -> Check {
+fn death_signal() -> DoctorCheck {
     if ["/usr/bin/setpriv", "/bin/setpriv"].into_iter().any(|path| Path::new(path).is_file()) {
-        Check::ok("setpriv", "there")
+        DoctorCheck::ok("setpriv", "there")
     } else {
-        Check::warning(
+        DoctorCheck::warning(
             "setpriv",
             "not there",
             "install util-linux: without it a server stays if both this program and its guard are killed",

@@ -1,6 +1,6 @@
 //! How late the machine wakes a thread that sleeps, and whether its host takes processor time for others.
 
-use super::Check;
+use super::DoctorCheck;
 use crate::measure::CpuTimes;
 use igniter::stats::percentile;
 use std::thread;
@@ -16,7 +16,7 @@ const LATE_MS: f64 = 0.5;
 const STOLEN_PCT: f64 = 1.0;
 
 /// Sleeps for a second in naps of a millisecond.
-pub(super) fn check() -> Check {
+pub(super) fn check() -> DoctorCheck {
     let before = CpuTimes::now();
     let began = Instant::now();
     let mut late_ms = Vec::new();
@@ -31,11 +31,11 @@ pub(super) fn check() -> Check {
 }
 
 /// What such naps say of a machine.
-fn judged(mut late_ms: Vec<f64>, stolen_pct: Option<f64>) -> Check {
+fn judged(mut late_ms: Vec<f64>, stolen_pct: Option<f64>) -> DoctorCheck {
     let name = "timer";
     late_ms.sort_by(f64::total_cmp);
     let (Some(p50), Some(p99)) = (percentile(&late_ms, 0.5), percentile(&late_ms, 0.99)) else {
-        return Check::warning(
+        return DoctorCheck::warning(
             name,
             "no sleep of 1 ms ended within a second",
             "wait until the machine is idle",
@@ -47,7 +47,7 @@ fn judged(mut late_ms: Vec<f64>, stolen_pct: Option<f64>) -> Check {
     );
     let found = format!("sleeps of 1 ms end {p50:.2} ms late (P50), {p99:.2} ms (P99); {stolen}");
     if stolen_pct.is_some_and(|pct| pct > STOLEN_PCT) {
-        return Check::warning(
+        return DoctorCheck::warning(
             name,
             found,
             "the host of this virtual machine is busy, which nothing in here can change: measure at another hour, or \
@@ -55,14 +55,14 @@ fn judged(mut late_ms: Vec<f64>, stolen_pct: Option<f64>) -> Check {
         );
     }
     if p99 > LATE_MS {
-        return Check::warning(
+        return DoctorCheck::warning(
             name,
             found,
             "one request in a hundred would be later than this for no fault of the server: end other programs; on a \
              virtual machine its host may be busy though it says nothing",
         );
     }
-    Check::ok(name, found)
+    DoctorCheck::ok(name, found)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Triton: a program or an image, and whether a server with a Python model really answers.
 
-use super::{Check, Need, Patient, Status};
-use crate::client::{ControlError, Server};
+use super::{DoctorCheck, DoctorOptions, Need, Status};
+use crate::client::{ControlError, ServerClient};
 use crate::guard::Scratch;
 use crate::launch::{
-    Endpoint, Launcher, LocalLauncher, ModelSource, Release, ServerOptions, ServerSpec, Sharing,
+    Endpoint, LaunchSpec, Launcher, LocalLauncher, ModelSource, Release, ServerOptions, Sharing,
     find_triton, in_path, read_reports,
 };
 use igniter::domain::{ModelName, WorkloadName};
@@ -15,20 +15,24 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(super) fn check(patient: &Patient, need: Need, checks: &mut Vec<Check>) {
-    let image = check_docker(&patient.image);
-    match find_triton(patient.triton.as_deref()) {
+pub(super) fn check(options: &DoctorOptions, need: Need, checks: &mut Vec<DoctorCheck>) {
+    let image = check_docker(&options.image);
+    match find_triton(options.triton.as_deref()) {
         Ok(program) => {
-            checks.push(Check::ok("Triton", program.display().to_string()));
-            if patient.start {
-                check_server(patient, need, &program, checks);
+            checks.push(DoctorCheck::ok("Triton", program.display().to_string()));
+            if options.start {
+                check_server(options, need, &program, checks);
             }
         }
-        Err(_) if image.status == Status::Ok => checks.push(Check {
+        Err(_) if image.status == Status::Ok => checks.push(DoctorCheck {
             status: Status::Unneeded,
-            ..Check::missing("Triton", "no tritonserver on this machine", "use --launcher docker")
+            ..DoctorCheck::missing(
+                "Triton",
+                "no tritonserver on this machine",
+                "use --launcher docker",
+            )
         }),
-        Err(error) => checks.push(Check::missing(
+        Err(error) => checks.push(DoctorCheck::missing(
             "Triton",
             error.to_string().split("; fix: ").next().unwrap_or_default(),
             "run scripts/setup_triton.sh, or install Docker and pull NVIDIA's image",
@@ -38,10 +42,15 @@ pub(super) fn check(patient: &Patient, need: Need, checks: &mut Vec<Check>) {
 }
 
 /// Starts a server with an emulated model, asks it once, and ends it.
-fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<Check>) {
-    let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
+fn check_server(
+    options: &DoctorOptions,
+    need: Need,
+    program: &Path,
+    checks: &mut Vec<DoctorCheck>,
+) {
+    let scratch = Scratch::create(&options.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
-        let server = try_server(patient, program, folder.path())?;
+        let server = try_server(options, program, folder.path())?;
         let reports = read_reports(&folder.path().join("servers/0-doctor/instances"))?;
         Ok((server, reports))
     });
@@ -50,29 +59,29 @@ fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<
         Err(reason) => {
             let fix = "see the message; where the Python backend misses libpython3.X.so.1.0, put its folder \
                 into LD_LIBRARY_PATH; where answers are empty, install numpy < 2 for its Python";
-            checks.push(Check::missing("Python backend", reason, fix));
+            checks.push(DoctorCheck::missing("Python backend", reason, fix));
             return;
         }
     };
-    checks.push(Check::ok("Python backend", server));
+    checks.push(DoctorCheck::ok("Python backend", server));
     let Some(report) = reports.into_iter().next() else { return };
     let version = |version: Option<String>| version.unwrap_or_else(|| "none".to_owned());
     let numpy = report.numpy.clone().unwrap_or_default();
     let found = format!("Python {}, NumPy {}", version(report.python), version(report.numpy));
     checks.push(if numpy.starts_with("2.") {
-        Check::warning(
+        DoctorCheck::warning(
             "NumPy",
             found,
             "before release 25.01 Triton delivers empty tensors with NumPy 2: install numpy < 2",
         )
     } else {
-        Check::ok("NumPy", found)
+        DoctorCheck::ok("NumPy", found)
     });
     checks.push(match (report.torch, report.torchvision) {
         (Some(torch), Some(torchvision)) => {
-            Check::ok("PyTorch", format!("torch {torch}, torchvision {torchvision}"))
+            DoctorCheck::ok("PyTorch", format!("torch {torch}, torchvision {torchvision}"))
         }
-        (torch, torchvision) => Check::missing(
+        (torch, torchvision) => DoctorCheck::missing(
             "PyTorch",
             format!("torch {}, torchvision {}", version(torch), version(torchvision)),
             "for the models of torchvision: install both for the Python of the backend, or name their folder in \
@@ -82,9 +91,9 @@ fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<
     });
 }
 
-fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String, String> {
+fn try_server(options: &DoctorOptions, program: &Path, folder: &Path) -> Result<String, String> {
     let name = |text: &str| WorkloadName::new(text).map_err(|error| error.to_string());
-    let spec = ServerSpec {
+    let spec = LaunchSpec {
         gpu: 0,
         device: None,
         workload: name("doctor")?,
@@ -105,7 +114,7 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
         start_limit: Duration::from_secs(60),
         traces: false,
         exit_limit: Duration::from_secs(5),
-        guard: patient.guard.clone(),
+        guard: options.guard.clone(),
         scratch: folder.to_owned(),
     };
     let mut launcher = LocalLauncher { triton: program.to_owned(), options };
@@ -123,7 +132,7 @@ fn ask(endpoint: &Endpoint) -> Result<String, String> {
     let input = json!({"inputs": [
         {"name": "IN", "datatype": "FP32", "shape": [1, 4], "data": [41.0, 0.0, 0.0, 0.0]}
     ]});
-    let server = Server::new(&endpoint.url);
+    let server = ServerClient::new(&endpoint.url);
     let answer = server.infer(&endpoint.served_as, &input).map_err(said)?;
     let number = answer["outputs"][0]["data"][0].as_f64();
     if number != Some(42.0) {
@@ -133,10 +142,10 @@ fn ask(endpoint: &Endpoint) -> Result<String, String> {
     Ok(about["version"].as_str().unwrap_or("of no version").to_owned())
 }
 
-fn check_docker(image: &str) -> Check {
-    let unneeded = |found: String, fix: String| Check {
+fn check_docker(image: &str) -> DoctorCheck {
+    let unneeded = |found: String, fix: String| DoctorCheck {
         status: Status::Unneeded,
-        ..Check::missing("container", found, fix)
+        ..DoctorCheck::missing("container", found, fix)
     };
     let Some(docker) = in_path("docker").or_else(|| in_path("podman")) else {
         return unneeded(
@@ -164,5 +173,5 @@ fn check_docker(image: &str) -> Check {
     if !run(&["image", "inspect", image]) {
         return unneeded(format!("{name}, without {image}"), format!("{name} pull {image}"));
     }
-    Check::ok("container", format!("{name}, {image}"))
+    DoctorCheck::ok("container", format!("{name}, {image}"))
 }

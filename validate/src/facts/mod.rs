@@ -13,7 +13,7 @@ mod tables;
 pub use base::base_profile;
 pub use fit::{TransferFit, fit_transfers};
 pub use probe::{
-    FactsError, Overlap, Prober, ShareRow, Transfer, Trial, default_python, try_client,
+    FactsError, Overlap, Prober, ShareRow, ShareTrial, Transfer, default_python, try_client,
 };
 pub use steps::{Step, allocation_step};
 pub use tables::{share_table, transfer_table};

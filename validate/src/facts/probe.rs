@@ -217,7 +217,6 @@ impl Prober {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FactsError {
-    /// A file or process cannot be used.
     #[error("cannot ask: {0}")]
     Io(#[from] io::Error),
     /// A signal ended the work.
@@ -227,7 +226,7 @@ pub enum FactsError {
 
 /// What came of one client of MPS.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trial {
+pub enum ShareTrial {
     /// It has its share.
     Limited {
         /// What it asked for, in percent.
@@ -264,11 +263,11 @@ pub fn try_client(
     device: &Device,
     guard: &Path,
     dir: &Path,
-) -> Result<Trial, String> {
+) -> Result<ShareTrial, String> {
     let daemon = MpsDaemon::start(guard, &device.uuid, dir, dir, Sharing::Percentage)
         .map_err(|error| error.to_string())?;
     let Some(python) = python else {
-        return Ok(Trial::Unknown("there is no python3 to be one".to_owned()));
+        return Ok(ShareTrial::Unknown("there is no python3 to be one".to_owned()));
     };
     let prober = Prober {
         python: python.to_owned(),
@@ -293,13 +292,13 @@ pub fn try_client(
         None => ask(&BTreeMap::new()).ok().and_then(|sms| least(&sms)),
     };
     let (Some(seen), Some(total)) = (least(&seen), total) else {
-        return Ok(Trial::Unknown("it does not say how many SMs it sees".to_owned()));
+        return Ok(ShareTrial::Unknown("it does not say how many SMs it sees".to_owned()));
     };
     let pct = TRIED_PCT;
     Ok(if seen < total {
-        Trial::Limited { pct, seen, total, attached }
+        ShareTrial::Limited { pct, seen, total, attached }
     } else {
-        Trial::Unlimited { pct, seen, total }
+        ShareTrial::Unlimited { pct, seen, total }
     })
 }
 

@@ -11,10 +11,10 @@ use std::path::Path;
 pub struct Recording {
     machine: Machine,
     gpus: Vec<GpuFacts>,
-    /// Samples by the index of the GPU, told one after the other and then again from the first.
+    /// Samples by the index of the GPU, given one after the other and then again from the first.
     samples: BTreeMap<u32, Vec<GpuSample>>,
     #[serde(skip)]
-    told: BTreeMap<u32, usize>,
+    given: BTreeMap<u32, usize>,
 }
 
 impl Recording {
@@ -46,9 +46,9 @@ impl GpuProbe for Recording {
             let (what, reason) = ("sample".to_owned(), "the recording has none".to_owned());
             return Err(GpuError::NoAnswer { gpu, what, reason });
         };
-        let told = self.told.entry(gpu).or_insert(0);
-        let sample = samples[*told % samples.len()];
-        *told += 1;
+        let given = self.given.entry(gpu).or_insert(0);
+        let sample = samples[*given % samples.len()];
+        *given += 1;
         Ok(sample)
     }
 }

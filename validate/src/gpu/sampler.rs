@@ -15,7 +15,6 @@ const HEADER: &str = "time_s,gpu,power_w,sm_clock_mhz,busy_pct,memory_busy_pct,e
 /// What all samples of one GPU have in common.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSummary {
-    /// The GPU.
     pub gpu: u32,
     /// How many samples were taken.
     pub samples: u64,

@@ -5,7 +5,6 @@ use super::{GpuFacts, Inventory, MigDevice};
 /// A GPU, or a slice of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// The GPU.
     pub gpu: GpuFacts,
     /// The slice of it; `None`: the whole GPU.
     pub slice: Option<MigDevice>,

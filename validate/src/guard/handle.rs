@@ -33,7 +33,7 @@ impl Guarded {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal is for us; the guard is told in our order.
+            // Ctrl-C in the terminal is for us; the guard gets our order.
             .process_group(0)
             .spawn()?;
         let leash = guard.stdin.take();

@@ -18,7 +18,7 @@ const KEEPER: &str = ".keeper";
 /// How the names of all temporary folders begin.
 const OURS: &str = "igniter-";
 /// What Triton's Python backend makes in `/tmp`, whatever `TMPDIR` says, and leaves there when the server is
-/// killed, or told to end while it still loads.
+/// killed, or asked to end while it still loads.
 const BACKEND_FOLDER: &str = "python_env_";
 
 /// Makes a temporary folder, prints its path on stdout, and removes it when stdin ends and no guard holds it
@@ -34,8 +34,9 @@ pub fn keep_folder(prefix: &str, process: u32) -> io::Result<()> {
     let keeper = File::create(folder.join(KEEPER))?;
     keeper.lock()?;
     (&keeper).write_all(process.to_string().as_bytes())?;
-    let told = writeln!(io::stdout(), "{}", folder.display()).and_then(|()| io::stdout().flush());
-    if told.is_ok() {
+    let written =
+        writeln!(io::stdout(), "{}", folder.display()).and_then(|()| io::stdout().flush());
+    if written.is_ok() {
         if let Some(parent) = folder.parent() {
             sweep(parent);
         }

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 /// A tensor of a model, as Triton describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TensorSpec {
-    /// Its name.
     pub name: String,
     /// The type as the inference protocol writes it: `FP32`, `INT64`, …
     pub datatype: String,

@@ -2,13 +2,13 @@
 
 use super::inquiry::{self, dimension, tensors};
 use super::pbtxt::timeout_action;
-use super::{Endpoint, LaunchError, ServerSpec};
+use super::{Endpoint, LaunchError, LaunchSpec};
 use igniter::units::Milliseconds;
 use serde_json::Value;
 
 /// Asks a server for the configuration of a model; compares it with the specification.
 pub(super) fn describe(
-    spec: &ServerSpec,
+    spec: &LaunchSpec,
     url: &str,
     served_as: &str,
 ) -> Result<Endpoint, LaunchError> {
@@ -46,7 +46,7 @@ pub(super) fn describe(
 ///
 /// # Errors
 /// What is wrong, and what to do.
-fn compare(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str)> {
+fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static str)> {
     let batching = &spec.batching;
     let found = dimension(&config["max_batch_size"]);
     let planned = i64::from(spec.max_batch().get());
@@ -103,7 +103,7 @@ fn compare(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static st
 }
 
 /// All else of a configuration that changes how batches are formed; the simulator does none of it.
-fn others(config: &Value, spec: &ServerSpec) -> Result<(), (String, &'static str)> {
+fn others(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static str)> {
     let batcher = &config["dynamic_batching"];
     let preferred = |sizes: Vec<i64>| {
         // A size that no batch can exceed is as good as none; Triton fills it in.
@@ -181,7 +181,7 @@ mod tests {
         let none = || json!({"timeout_action": "REJECT", "default_timeout_microseconds": "0", "max_queue_size": 0});
         let one = || json!([{"count": 1, "kind": "KIND_GPU", "gpus": [0]}]);
         let spec = spec("alexnet", 5);
-        let said = |config: Value, spec: &ServerSpec| compare(&config, spec).unwrap_err().0;
+        let said = |config: Value, spec: &LaunchSpec| compare(&config, spec).unwrap_err().0;
         assert_eq!(compare(&config(5, none(), one()), &spec), Ok(()));
         assert_eq!(compare(&config(5, Value::Null, Value::Null), &spec), Ok(()));
         assert!(said(config(4, none(), one()), &spec).contains("max_batch_size is 4"));

@@ -2,7 +2,7 @@
 
 use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
-use super::{Deployment, LaunchError, Launcher, Release, ServerSpec, mps};
+use super::{Deployment, LaunchError, LaunchSpec, Launcher, Release, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,6 @@ pub const DEFAULT_IMAGE: &str = "nvcr.io/nvidia/tritonserver:24.10-py3";
 pub struct DockerLauncher {
     /// The program: `docker`.
     pub docker: PathBuf,
-    /// The image.
     pub image: String,
     /// User and group of the processes in the container, as in `1000:1000`.
     pub user: String,
@@ -73,7 +72,7 @@ impl ServerProcess for DockerLauncher {
             log: place.log(),
             grace_ms: grace_ms(&self.options),
             // SIGTERM to `docker run` is passed on to the server.
-            farewell: None,
+            stop_command: None,
             // What `--rm` does not reach when the client was killed.
             cleaning: Some(vec![docker, "rm".to_owned(), "--force".to_owned(), name]),
             shared_memory: Some(place.shared_memory.clone()),
@@ -89,7 +88,7 @@ impl Launcher for DockerLauncher {
         "docker"
     }
 
-    fn launch(&mut self, specs: &[ServerSpec], dir: &Path) -> Result<Deployment, LaunchError> {
+    fn launch(&mut self, specs: &[LaunchSpec], dir: &Path) -> Result<Deployment, LaunchError> {
         launch_all(self, specs, dir)
     }
 }
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
     use crate::launch::{Device, Sharing};
 
-    fn place(spec: &ServerSpec, mps: bool) -> Place<'_> {
+    fn place(spec: &LaunchSpec, mps: bool) -> Place<'_> {
         let pipes = ("CUDA_MPS_PIPE_DIRECTORY".to_owned(), "/tmp/igniter-mps-x".to_owned());
         Place {
             spec,

@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::inquiry;
-use super::{Deployment, LaunchError, Launcher, ServerSpec};
+use super::{Deployment, LaunchError, LaunchSpec, Launcher};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ impl Launcher for ExternalLauncher {
         "external"
     }
 
-    fn launch(&mut self, specs: &[ServerSpec], _dir: &Path) -> Result<Deployment, LaunchError> {
+    fn launch(&mut self, specs: &[LaunchSpec], _dir: &Path) -> Result<Deployment, LaunchError> {
         let mut deployment = Deployment::default();
         let mut free: Vec<&ServerEntry> = self.servers.iter().collect();
         for spec in specs {

@@ -2,7 +2,7 @@
 
 use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
-use super::{Deployment, LaunchError, Launcher, ServerSpec, mps};
+use super::{Deployment, LaunchError, LaunchSpec, Launcher, mps};
 use crate::guard::GuardOrder;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ impl ServerProcess for LocalLauncher {
             hidden_variables,
             log: place.log(),
             grace_ms: grace_ms(&self.options),
-            farewell: None,
+            stop_command: None,
             cleaning: None,
             shared_memory: Some(place.shared_memory.clone()),
             holds: Some(self.options.scratch.clone()),
@@ -58,7 +58,7 @@ impl Launcher for LocalLauncher {
         "local"
     }
 
-    fn launch(&mut self, specs: &[ServerSpec], dir: &Path) -> Result<Deployment, LaunchError> {
+    fn launch(&mut self, specs: &[LaunchSpec], dir: &Path) -> Result<Deployment, LaunchError> {
         launch_all(self, specs, dir)
     }
 }

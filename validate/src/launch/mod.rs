@@ -1,6 +1,6 @@
 //! Starts the servers of a plan: one Triton process for each placement, with its share of the GPU.
 //!
-//! [`Launcher`] is the plug-in point. A launcher takes [`ServerSpec`]s and returns a [`Deployment`] whose
+//! [`Launcher`] is the plug-in point. A launcher takes [`LaunchSpec`]s and returns a [`Deployment`] whose
 //! servers are ready to answer; dropping the deployment ends every process that it started, and only those.
 //!
 //! | launcher | where the servers are |
@@ -43,7 +43,7 @@ pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, Sharing, find_control};
 pub use options::{LaunchArgs, Mps, Where};
 pub use process::{ServerOptions, plain};
 pub use share::{InstanceReport, read_reports};
-pub use spec::{Device, ModelSource, ServerSpec};
+pub use spec::{Device, LaunchSpec, ModelSource};
 pub use specs::{batch_times, plan_specs};
 pub use triton::{Release, find_triton, in_path};
 
@@ -64,7 +64,7 @@ pub trait Launcher: Debug + Send {
     /// # Errors
     /// When one of them cannot be started or does not become ready, or did not get its share of the GPU;
     /// those that run already are ended.
-    fn launch(&mut self, specs: &[ServerSpec], dir: &Path) -> Result<Deployment, LaunchError>;
+    fn launch(&mut self, specs: &[LaunchSpec], dir: &Path) -> Result<Deployment, LaunchError>;
 }
 
 #[cfg(test)]
@@ -76,8 +76,8 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     /// A server of workload W1 on no GPU, with a delay of 2.5 ms and 37.5 % of the SMs.
-    pub(crate) fn spec(model: &str, batch: u32) -> ServerSpec {
-        ServerSpec {
+    pub(crate) fn spec(model: &str, batch: u32) -> LaunchSpec {
+        LaunchSpec {
             gpu: 0,
             device: None,
             workload: WorkloadName::new("W1").unwrap(),

@@ -1,8 +1,8 @@
 //! The MPS daemon of one GPU: started by us, with folders of our own, ended by us.
 
-use super::partitions::{Partition, Table, added};
+use super::partitions::{Partition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
-use crate::guard::{Farewell, GuardOrder, Guarded, MpsControl, Scratch, mps_command};
+use crate::guard::{GuardOrder, Guarded, MpsControl, Scratch, StopCommand, mps_command};
 use crate::life;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ impl MpsDaemon {
             hidden_variables: vec![SHARE.to_owned(), PARTITION.to_owned()],
             log: logs.join("daemon.log"),
             grace_ms: 10_000,
-            farewell: Some(Farewell {
+            stop_command: Some(StopCommand {
                 command: vec![text(&control.program)],
                 input: "quit\n".to_owned(),
                 mps: Some(control.clone()),
@@ -232,9 +232,9 @@ impl MpsDaemon {
     ///
     /// # Errors
     /// When it has none.
-    pub fn table(&self) -> Result<Table, LaunchError> {
+    pub fn table(&self) -> Result<PartitionTable, LaunchError> {
         let answer = self.say("lspart").map_err(|reason| no_partitions(&reason))?;
-        Table::read(&answer).ok_or_else(|| no_partitions(&answer))
+        PartitionTable::read(&answer).ok_or_else(|| no_partitions(&answer))
     }
 
     /// Makes a partition of so many chunks of a GPU; returns it with its SMs.

@@ -12,25 +12,25 @@ use std::time::Duration;
 /// Where servers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Where {
-    /// Processes of this machine
+    /// As processes on this machine
     Local,
-    /// Containers of NVIDIA's image on this machine
+    /// As containers of NVIDIA's image on this machine
     Docker,
-    /// Servers that others run, listed in the file of --servers
+    /// Elsewhere: they already run, and the file of --servers lists them
     External,
 }
 
 /// Whether shares of the SMs are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mps {
-    /// Where models use a GPU
+    /// By percentages if models use a GPU
     Auto,
-    /// By percentages, which limit each server; the SMs of two may overlap. Without a GPU that is an error
+    /// By percentages, which limit each server; the SMs of two servers may overlap. An error without a GPU
     #[value(alias = "on")]
     Percentage,
-    /// By static partitions, whose SMs are nobody else's (CUDA 13.1, Ampere and later)
+    /// By static partitions, whose SMs no other server can use (CUDA 13.1, Ampere and later)
     Static,
-    /// Never: all servers take turns on the whole GPU
+    /// Not at all: all servers take turns on the whole GPU
     Off,
 }
 
@@ -58,41 +58,41 @@ pub struct LaunchArgs {
     /// Where the servers run
     #[arg(long, value_enum, default_value = "local")]
     pub launcher: Where,
-    /// What they serve: `emulated` (takes the predicted time of each batch; needs no GPU), `torchvision`,
+    /// What the servers serve: `emulated` (takes the predicted time of each batch; needs no GPU), `torchvision`,
     /// `torchvision-fp16`, or a folder of ready model repositories, one folder for each model
     #[arg(long, value_name = "WHAT", default_value = "emulated")]
     pub models: String,
-    /// Emulated models take their times from this coefficients file of `igniter fit`, a GPU that the predictor
-    /// does not know, instead of from the predictor itself
+    /// Let emulated models take their times from this coefficients file of `igniter fit`, as a GPU that the predictor
+    /// does not know, instead of from the predictor
     #[arg(long, value_name = "FILE")]
     pub emulate: Option<PathBuf>,
-    /// The GPUs that stand for those of the plan, in its order: as `nvidia-smi` counts them, or UUIDs (of MIG slices
-    /// too) [default: all that CUDA_VISIBLE_DEVICES shows; none for emulated models]
+    /// The GPUs to use for those of the plan, in its order: `nvidia-smi` indices or UUIDs, also of MIG slices
+    /// [default: all that CUDA_VISIBLE_DEVICES shows; none for emulated models]
     #[arg(long, value_name = "INDEX|UUID", value_delimiter = ',')]
     pub gpus: Option<Vec<String>>,
-    /// How NVIDIA MPS shares the SMs, with a daemon of our own for each GPU
+    /// How NVIDIA MPS shares the SMs; the program starts one daemon for each GPU
     #[arg(long, value_enum, default_value = "auto")]
     pub mps: Mps,
-    /// The program `tritonserver` [default: .triton/tritonserver, triton/ beside this program, PATH; also
-    /// VALIDATE_TRITON]
+    /// The program `tritonserver` [default: that of VALIDATE_TRITON, .triton/tritonserver, triton/ beside this program
+    /// or PATH]
     #[arg(long, value_name = "FILE")]
     pub triton: Option<PathBuf>,
-    /// The image, with --launcher docker
+    /// With --launcher docker: the container image
     #[arg(long, value_name = "IMAGE", default_value = DEFAULT_IMAGE)]
     pub image: String,
-    /// The servers, with --launcher external (TOML: `[[server]]` workload, url, model)
+    /// With --launcher external: a TOML file of the servers (`[[server]]` workload, url, model)
     #[arg(long, value_name = "FILE")]
     pub servers: Option<PathBuf>,
-    /// The first port; each server takes the next [default: free ones]
+    /// The first port; each further server takes the next one [default: free ports]
     #[arg(long, value_name = "PORT")]
     pub first_port: Option<u16>,
     /// How long a server may take to load its model, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub start_limit_s: u64,
-    /// Take what the GPUs say of themselves from this recording instead of the driver
+    /// Read GPU data from this recording instead of the driver
     #[arg(long, value_name = "FILE", hide = true)]
     pub gpu_recording: Option<PathBuf>,
-    /// Let the servers record the times of every request (for calibration: it costs some CPU)
+    /// Let the servers record the times of every request, which costs some CPU
     #[arg(long)]
     pub traces: bool,
 }

@@ -11,7 +11,7 @@ pub struct Partition {
 
 /// What `lspart` says of the one GPU of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Table {
+pub struct PartitionTable {
     /// Chunks that are in no partition.
     pub free_chunks: u32,
     /// Chunks that are.
@@ -22,7 +22,7 @@ pub struct Table {
     pub used_sms: u32,
 }
 
-impl Table {
+impl PartitionTable {
     /// The chunks of the GPU.
     #[must_use]
     pub fn chunks(&self) -> u32 {
@@ -83,12 +83,13 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_table_are_read() {
-        let expected = Table { free_chunks: 10, used_chunks: 5, free_sms: 92, used_sms: 40 };
-        assert_eq!(Table::read(DASHES), Some(expected));
-        assert_eq!(Table::read(&DASHES.replace(" - ", "   ")), Some(expected));
+        let expected =
+            PartitionTable { free_chunks: 10, used_chunks: 5, free_sms: 92, used_sms: 40 };
+        assert_eq!(PartitionTable::read(DASHES), Some(expected));
+        assert_eq!(PartitionTable::read(&DASHES.replace(" - ", "   ")), Some(expected));
         assert_eq!(expected.chunks(), 15);
         for no_table in ["", "Unknown command", "GPU-1 x"] {
-            assert_eq!(Table::read(no_table), None, "{no_table}");
+            assert_eq!(PartitionTable::read(no_table), None, "{no_table}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! Triton's model configuration, `config.pbtxt`, of generated models.
 
-use super::{ServerSpec, TensorSpec};
+use super::{LaunchSpec, TensorSpec};
 use igniter::sim::{BatchingSpec, TimeoutAction};
 use std::fmt::Write as _;
 
 /// The configuration of a generated model of the Python backend.
 pub(super) fn generated(
-    spec: &ServerSpec,
+    spec: &LaunchSpec,
     input: &TensorSpec,
     output: &TensorSpec,
     parameters: &[(&str, String)],
@@ -43,7 +43,7 @@ fn parameter(key: &str, value: &str) -> String {
 }
 
 /// How a server forms batches.
-pub(super) fn dynamic_batching(spec: &ServerSpec) -> String {
+pub(super) fn dynamic_batching(spec: &LaunchSpec) -> String {
     let preferred: Vec<String> = spec.batching.preferred.iter().map(ToString::to_string).collect();
     let preferred = if preferred.is_empty() {
         String::new()

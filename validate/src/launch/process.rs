@@ -1,6 +1,6 @@
 //! What local and containerised servers have in common: options, files, flags and variables.
 
-use super::{Device, Release, ServerSpec, Sharing, mps, share};
+use super::{Device, LaunchSpec, Release, Sharing, mps, share};
 use crate::guard::GuardOrder;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What local and containerised servers have in common.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// The devices that stand for the plan's GPUs, by the number in [`ServerSpec::device`].
+    /// The devices that stand for the plan's GPUs, by the number in [`LaunchSpec::device`].
     pub devices: Vec<Device>,
     /// How the SMs of a GPU are shared.
     pub sharing: Sharing,
@@ -39,7 +39,7 @@ pub(super) trait ServerProcess {
 /// Where a server's files are, and what it shall be.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
-    pub(super) spec: &'a ServerSpec,
+    pub(super) spec: &'a LaunchSpec,
     pub(super) dir: PathBuf,
     pub(super) port: u16,
     pub(super) shared_memory: String,

@@ -1,6 +1,6 @@
 //! Ready models: what of a plan their configuration can take, and what it must change for that.
 
-use super::ServerSpec;
+use super::LaunchSpec;
 use super::pbtxt;
 use super::prototext::{Message, Value};
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ fn refused<T>(reason: impl Into<String>, fix: impl Into<String>) -> Result<T, Re
 ///
 /// # Errors
 /// When it is no configuration, or the model forms batches in a way that the plan and the simulator do not mean.
-pub(super) fn adapted(text: &str, spec: &ServerSpec) -> Result<Adapted, Refusal> {
+pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal> {
     let config = match Message::read(text) {
         Ok(config) => config,
         Err(reason) => return refused(reason, "make it a configuration that Triton accepts"),
@@ -175,7 +175,7 @@ fn batching_changes(config: &Message, planned: &str) -> Option<String> {
 }
 
 /// The model's instances where they are not those of the plan: the first group with the planned count.
-fn instances(text: &str, config: &Message, spec: &ServerSpec) -> Option<(String, Option<String>)> {
+fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String, Option<String>)> {
     let planned = i64::from(spec.batching.instances);
     let groups: Vec<&Message> = config.messages("instance_group").collect();
     let count = |group: &&Message| {
@@ -215,7 +215,7 @@ fn instances(text: &str, config: &Message, spec: &ServerSpec) -> Option<(String,
 }
 
 /// The configuration for a model that brings none: what the plan says. The server finds out the rest.
-pub(super) fn completed_by_server(spec: &ServerSpec) -> Adapted {
+pub(super) fn completed_by_server(spec: &LaunchSpec) -> Adapted {
     let place = if spec.device.is_some() { "KIND_GPU, gpus: [0]" } else { "KIND_CPU" };
     let text = format!(
         "name: \"{}\"\nmax_batch_size: {}\n{}instance_group [{{ count: {}, kind: {place} }}]\n",

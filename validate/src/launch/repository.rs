@@ -1,12 +1,12 @@
 //! Model repositories: one folder for each server, made from its specification.
 
-use super::{LaunchError, ModelSource, ServerSpec, TensorSpec, pbtxt, ready};
+use super::{LaunchError, LaunchSpec, ModelSource, TensorSpec, pbtxt, ready};
 use std::fs;
 use std::io;
 use std::path::Path;
 
 /// The name under which a server serves its model.
-pub(super) fn served_as(spec: &ServerSpec) -> String {
+pub(super) fn served_as(spec: &LaunchSpec) -> String {
     spec.model.to_string()
 }
 
@@ -35,7 +35,7 @@ const NETWORKS: [Network; 4] = [
 ///
 /// # Errors
 /// When a file cannot be written, a ready model not be read, or the source has no such model.
-pub(super) fn write(spec: &ServerSpec, folder: &Path) -> Result<Vec<String>, LaunchError> {
+pub(super) fn write(spec: &LaunchSpec, folder: &Path) -> Result<Vec<String>, LaunchError> {
     let name = served_as(spec);
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         || name.starts_with('.')
@@ -121,7 +121,7 @@ fn python_model(folder: &Path, config: &str, code: &str) -> Result<Vec<String>, 
 }
 
 /// Copies a ready model, with a configuration that serves the plan; returns what was changed of it, in words.
-fn ready_model(spec: &ServerSpec, from: &Path, to: &Path) -> Result<Vec<String>, LaunchError> {
+fn ready_model(spec: &LaunchSpec, from: &Path, to: &Path) -> Result<Vec<String>, LaunchError> {
     let refused =
         |reason: String, fix: String| LaunchError::Model { model: spec.model.clone(), reason, fix };
     if !from.is_dir() {

@@ -15,7 +15,6 @@ pub struct InstanceReport {
     pub numpy: Option<String>,
     /// PyTorch.
     pub torch: Option<String>,
-    /// Torchvision.
     pub torchvision: Option<String>,
     /// Whether the kernels of each batch size are launched together (`recorded`), or why not; of models that try.
     pub graphs: Option<String>,
@@ -26,7 +25,7 @@ pub struct InstanceReport {
 }
 
 impl InstanceReport {
-    /// How many SMs the instance may use: the least of what it was told.
+    /// How many SMs the instance may use: the least of what it was given.
     #[must_use]
     pub fn seen_sm(&self) -> Option<u32> {
         [self.sm_attribute, self.sm_affinity, self.sm_torch].into_iter().flatten().min()

@@ -31,7 +31,7 @@ pub enum ModelSource {
 /// A GPU of this machine, or a MIG slice of one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Device {
-    /// The number of the device, as in [`ServerSpec::device`]: its place among those that are used.
+    /// The number of the device, as in [`LaunchSpec::device`]: its place among those that are used.
     pub number: u32,
     /// NVML's index of the GPU, by which it is sampled.
     pub index: u32,
@@ -45,7 +45,7 @@ pub struct Device {
 
 /// One server: a placement of the plan, or the standby of one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ServerSpec {
+pub struct LaunchSpec {
     /// The plan's GPU, from 0.
     pub gpu: usize,
     /// The [`Device`] that stands for it; `None`: no GPU is used.
@@ -70,7 +70,7 @@ pub struct ServerSpec {
     pub replica: usize,
 }
 
-impl ServerSpec {
+impl LaunchSpec {
     /// Triton's `max_batch_size`.
     #[must_use]
     pub fn max_batch(&self) -> BatchSize {

@@ -1,6 +1,6 @@
 //! The servers of a plan, as users say what they serve.
 
-use super::{Device, LaunchArgs, LaunchError, ModelSource, ServerSpec, Sharing};
+use super::{Device, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
 use igniter::domain::Plan;
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
@@ -34,7 +34,7 @@ impl LaunchArgs {
         study: &Study,
         plan: &Plan,
         devices: &[Device],
-    ) -> Result<Vec<ServerSpec>, LaunchError> {
+    ) -> Result<Vec<LaunchSpec>, LaunchError> {
         if !devices.is_empty() && plan.gpus.len() > devices.len() {
             return Err(LaunchError::Mps {
                 reason: format!(
@@ -111,14 +111,14 @@ pub fn plan_specs(
     study: &Study,
     plan: &Plan,
     predictor: &dyn Predictor,
-) -> Result<Vec<ServerSpec>, LaunchError> {
+) -> Result<Vec<LaunchSpec>, LaunchError> {
     let refused = |reason| LaunchError::Emulated { path: "--emulate".into(), reason };
     let (units, own) = (predictor.kind().units.get(), study.kind().units.get());
     if units != own {
         let reason = format!("its GPU has {units} allocation units, that of the plan {own}");
         return Err(refused(reason));
     }
-    let mut specs: Vec<ServerSpec> = Vec::new();
+    let mut specs: Vec<LaunchSpec> = Vec::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
         let members: Vec<Member> = (co_location.placements.iter())
             .map(|placement| {
@@ -140,7 +140,7 @@ pub fn plan_specs(
                 .map(|entry| entry.batching.clone())
                 .expect("the plan serves workloads of the scenario");
             let largest = batching.max_batch.unwrap_or(placement.batch);
-            specs.push(ServerSpec {
+            specs.push(LaunchSpec {
                 gpu,
                 device: None,
                 workload: placement.workload.clone(),

@@ -7,7 +7,7 @@ use super::mps::{self, MpsDaemon, Sharing};
 use super::partitions::{Partition, chunks};
 use super::process::{Place, ServerOptions, ServerProcess, plain};
 use super::share::{self, InstanceReport, read_reports};
-use super::{Deployment, Endpoint, LaunchError, ModelSource, ServerSpec, repository};
+use super::{Deployment, Endpoint, LaunchError, LaunchSpec, ModelSource, repository};
 use crate::guard::{Guarded, shared_memory_prefix};
 use crate::life;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ const PORT_TRIES: usize = 4;
 /// Starts one server for each specification, in their order, with the daemons of their GPUs.
 pub(super) fn launch_all(
     process: &impl ServerProcess,
-    specs: &[ServerSpec],
+    specs: &[LaunchSpec],
     dir: &Path,
 ) -> Result<Deployment, LaunchError> {
     let options = process.options();
@@ -87,7 +87,7 @@ fn partition(
     daemon: &MpsDaemon,
     uuid: &str,
     device: u32,
-    specs: &[ServerSpec],
+    specs: &[LaunchSpec],
     partitions: &mut BTreeMap<usize, Partition>,
 ) -> Result<(), LaunchError> {
     let all = daemon.table()?.chunks();
@@ -107,7 +107,7 @@ fn partition(
 
 /// Where the files of a server are, with its repository.
 fn place_of<'a>(
-    spec: &'a ServerSpec,
+    spec: &'a LaunchSpec,
     position: usize,
     dir: &Path,
     mps: BTreeMap<String, String>,
@@ -182,7 +182,7 @@ fn finish(
 fn choose_port(
     options: &ServerOptions,
     position: usize,
-    spec: &ServerSpec,
+    spec: &LaunchSpec,
 ) -> Result<u16, LaunchError> {
     let port = match options.first_port {
         None => 0,
@@ -322,7 +322,7 @@ fn seen_sm(
     share::check_all(reports, instances, wanted).map_err(|reason| not_in_force(spec, reason))
 }
 
-fn not_in_force(spec: &ServerSpec, reason: String) -> LaunchError {
+fn not_in_force(spec: &LaunchSpec, reason: String) -> LaunchError {
     LaunchError::Share { workload: spec.workload.clone(), model: spec.model.clone(), reason }
 }
 

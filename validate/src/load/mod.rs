@@ -11,7 +11,7 @@ mod open;
 
 pub use closed::{bursts, closed_loop};
 pub use collect::{Drained, collect};
-pub use open::{Stream, open_loop};
+pub use open::{RequestStream, open_loop};
 
 use igniter::units::Nanoseconds;
 

@@ -6,7 +6,7 @@ use igniter::units::Nanoseconds;
 
 /// The requests of one workload.
 #[derive(Debug, Clone, Copy)]
-pub struct Stream<'a> {
+pub struct RequestStream<'a> {
     /// Who sends them.
     pub client: &'a dyn InferClient,
     /// When, since the start of the run; in order.
@@ -19,7 +19,7 @@ const LOOK: Nanoseconds = Nanoseconds::new(50_000_000);
 /// Sends every request of all streams at its time after `start`, and returns how many of each were sent:
 /// all of them, unless `stop` said so before. Meant for a thread of its own.
 pub fn open_loop(
-    streams: &[Stream<'_>],
+    streams: &[RequestStream<'_>],
     phase: char,
     start: Nanoseconds,
     stop: &dyn Fn() -> bool,
@@ -47,7 +47,7 @@ pub fn open_loop(
 }
 
 /// The stream whose next request comes first; of several, the first stream.
-fn earliest(streams: &[Stream<'_>], sent: &[usize]) -> Option<(usize, Nanoseconds)> {
+fn earliest(streams: &[RequestStream<'_>], sent: &[usize]) -> Option<(usize, Nanoseconds)> {
     let next = streams.iter().zip(sent).map(|(stream, &sent)| stream.times.get(sent).copied());
     next.enumerate().filter_map(|(i, time)| Some((i, time?))).min_by_key(|(i, time)| (*time, *i))
 }
@@ -76,7 +76,8 @@ mod tests {
         let (a, b) = (Noted::default(), Noted::default());
         let ms = |ms: u64| Nanoseconds::new(ms * 1_000_000);
         let times = [vec![ms(1), ms(3), ms(3), ms(9)], vec![ms(0), ms(5)]];
-        let streams = [(&a, 0), (&b, 1)].map(|(client, i)| Stream { client, times: &times[i] });
+        let streams =
+            [(&a, 0), (&b, 1)].map(|(client, i)| RequestStream { client, times: &times[i] });
         let start = clock::now();
         assert_eq!(open_loop(&streams, 'm', start, &|| false), [4, 2]);
         for (noted, times) in [a, b].iter().zip(&times) {
@@ -94,7 +95,7 @@ mod tests {
     fn it_stops_when_asked() {
         let noted = Noted::default();
         let times = [Nanoseconds::ZERO, Nanoseconds::new(3_600_000_000_000)];
-        let streams = [Stream { client: &noted, times: &times }];
+        let streams = [RequestStream { client: &noted, times: &times }];
         let stop = || noted.0.lock().unwrap().len() == 1;
         assert_eq!(open_loop(&streams, 'm', clock::now(), &stop), [1]);
     }

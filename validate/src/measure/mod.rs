@@ -16,10 +16,10 @@ mod warning;
 
 pub use batches::{ServedBatch, batches};
 pub use host::{CpuPressure, CpuTimes};
-pub use overhead::{Batcher, HostOverhead};
+pub use overhead::{HostOverhead, ServerBatching};
 pub use records::{Arm, measured_arm, spread_pct};
 pub use requests::{Measured, NO_ANSWER, RequestsError, read_requests, write_requests};
 pub use stability::window_means;
 pub use statistics::ServerStatistics;
-pub use trace::{Stamps, TraceError, read_trace};
+pub use trace::{Stamps, TritonTraceError, read_trace};
 pub use warning::Warning;

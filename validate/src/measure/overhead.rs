@@ -19,7 +19,7 @@ pub struct HostOverhead {
 
 /// How the servers of a workload form batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batcher {
+pub struct ServerBatching {
     /// The largest batch of each server.
     pub largest: Vec<u32>,
     /// How long a request may wait for its batch to fill.
@@ -31,7 +31,7 @@ pub struct Batcher {
     pub policy: bool,
 }
 
-impl Batcher {
+impl ServerBatching {
     /// Whether a batch waited for nothing but the end of the one before it. With a queue delay it may wait for itself
     /// to fill; with several instances the one before it may be on another.
     fn waited_for(&self, later: &ServedBatch, former: &ServedBatch, rows: &[Measured]) -> bool {
@@ -62,7 +62,11 @@ impl HostOverhead {
     /// are known exactly: an emulated model's. Then all that a batch takes beyond them counts. Of any other
     /// model (there are none) only the time between two batches counts, and what comes outside of the instance.
     #[must_use]
-    pub fn calibrate(rows: &[Measured], times_ms: &[Vec<f64>], batcher: &Batcher) -> Option<Self> {
+    pub fn calibrate(
+        rows: &[Measured],
+        times_ms: &[Vec<f64>],
+        batcher: &ServerBatching,
+    ) -> Option<Self> {
         let batches = batches(rows);
         // The time from the end of a batch to the start of one that waited for it.
         let waited = batches.windows(2).filter(|pair| batcher.waited_for(&pair[1], &pair[0], rows));
@@ -183,9 +187,9 @@ mod tests {
     }
 
     /// Servers with batches of two.
-    fn batcher(delay_ms: u64, instances: u32) -> Batcher {
+    fn batcher(delay_ms: u64, instances: u32) -> ServerBatching {
         let delay = Nanoseconds::new(delay_ms * 1_000_000);
-        Batcher { largest: vec![2, 2], delay, instances, policy: false }
+        ServerBatching { largest: vec![2, 2], delay, instances, policy: false }
     }
 
     #[test]
@@ -202,7 +206,7 @@ mod tests {
             rows[i].queued_ns = rows[i - 1].end_ns.map(|end| end - 1_000_000);
         }
         let gap = |policy| {
-            let batcher = Batcher { policy, ..batcher(0, 1) };
+            let batcher = ServerBatching { policy, ..batcher(0, 1) };
             HostOverhead::calibrate(&rows, &[], &batcher).unwrap().per_batch_ms
         };
         assert!((gap(true) - 1.0).abs() < 1e-9, "{}", gap(true));
@@ -211,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_waits_to_fill_is_no_overhead_of_the_host() {
-        let per_batch = |rows: &[Measured], batcher: &Batcher| {
+        let per_batch = |rows: &[Measured], batcher: &ServerBatching| {
             HostOverhead::calibrate(rows, &[], batcher).unwrap().per_batch_ms
         };
         // One request is there when the batch before ends at 22 ms, and waits for 8 ms or for a second one.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A trace that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the trace {}: {why}", .path.display())]
-pub struct TraceError {
+pub struct TritonTraceError {
     path: PathBuf,
     why: String,
 }
@@ -47,8 +47,8 @@ struct Timestamp {
 ///
 /// # Errors
 /// When the file cannot be read, or is no trace.
-pub fn read_trace(path: &Path) -> Result<BTreeMap<Tag, Stamps>, TraceError> {
-    let failed = |why: String| TraceError { path: path.to_owned(), why };
+pub fn read_trace(path: &Path) -> Result<BTreeMap<Tag, Stamps>, TritonTraceError> {
+    let failed = |why: String| TritonTraceError { path: path.to_owned(), why };
     let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
     let records: Vec<Record> =
         serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;

@@ -37,11 +37,8 @@ pub struct PrepareOptions {
 pub struct Prepared {
     /// Its name in the repository.
     pub name: String,
-    /// Its file.
     pub file: PathBuf,
-    /// Its input.
     pub input: String,
-    /// Its output.
     pub output: String,
     /// The size of the input without the batch.
     pub input_dims: Vec<u32>,

@@ -6,7 +6,7 @@ use crate::life;
 use igniter::units::Nanoseconds;
 
 /// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `go_on` says before
-/// each run whether there is time for it. `done` is told what came of each run at once, so that it can be kept; a run
+/// each run whether there is time for it. `done` gets the result of each run at once, so that it can be kept; a run
 /// that cannot be measured ends nothing else. A server that does not start is added to `broken`; no further run that
 /// needs one with its model and batch size is tried.
 ///

@@ -1,7 +1,7 @@
 //! Servers of a session that do not start, or fail.
 
 use super::BenchOptions;
-use crate::launch::{LaunchError, ServerSpec, keep_logs};
+use crate::launch::{LaunchError, LaunchSpec, keep_logs};
 use std::path::Path;
 
 /// Why the servers of a session do not start.
@@ -14,7 +14,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    pub(super) fn of_launch(error: LaunchError, specs: &[ServerSpec]) -> Self {
+    pub(super) fn of_launch(error: LaunchError, specs: &[LaunchSpec]) -> Self {
         let server = match &error {
             LaunchError::Died { workload, .. } | LaunchError::Silent { workload, .. } => {
                 specs.iter().position(|spec| spec.workload == *workload)

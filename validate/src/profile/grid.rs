@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// One member of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunMember {
-    /// The model.
     pub model: ModelName,
     /// Requests in each batch.
     pub batch: BatchSize,
@@ -18,7 +17,6 @@ pub struct RunMember {
 /// Models that are measured together; one alone is a solo point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileRun {
-    /// Who.
     pub members: Vec<RunMember>,
     /// 0: the first time. Repetitions, with servers of their own, tell how much of a number is noise.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -48,7 +46,6 @@ impl ProfileRun {
 /// The points of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
-    /// The models.
     pub models: Vec<ModelName>,
     /// The batch sizes of solo points.
     pub batches: Vec<BatchSize>,

@@ -4,7 +4,7 @@ use super::shadow::Watch;
 use super::{Record, Recorded, Target};
 use crate::client::{Answer, Tag};
 use crate::clock;
-use crate::load::{Stream, bursts, open_loop};
+use crate::load::{RequestStream, bursts, open_loop};
 use crate::measure::NO_ANSWER;
 use anyhow::bail;
 use igniter::units::{Milliseconds, Nanoseconds};
@@ -207,8 +207,11 @@ fn phase(
         (options.begins)(start)?;
     }
     let stop = AtomicBool::new(false);
-    let streams: Vec<Stream<'_>> =
-        loads.iter().zip(times).map(|(l, times)| Stream { client: &l.target, times }).collect();
+    let streams: Vec<RequestStream<'_>> = loads
+        .iter()
+        .zip(times)
+        .map(|(l, times)| RequestStream { client: &l.target, times })
+        .collect();
     let mut done = Done {
         start,
         sent: Vec::new(),

@@ -3,7 +3,7 @@
 
 use crate::client::Answer;
 use crate::compare::shadow_spec;
-use crate::launch::{Device, LaunchArgs, LaunchError, ServerSpec};
+use crate::launch::{Device, LaunchArgs, LaunchError, LaunchSpec};
 use igniter::domain::Plan;
 use igniter::run::Study;
 use igniter::stats::percentile;
@@ -18,7 +18,7 @@ pub fn standby_specs(
     study: &Study,
     plan: &Plan,
     devices: &[Device],
-) -> Result<Vec<ServerSpec>, LaunchError> {
+) -> Result<Vec<LaunchSpec>, LaunchError> {
     let units = study.kind().units.get();
     let more = more_units(shadow_spec(study.scenario()).extra_pct, units);
     let mut standbys = Vec::new();
@@ -31,7 +31,7 @@ pub fn standby_specs(
                 let placement = &mut larger.gpus[gpu].placements[position];
                 placement.sm = placement.sm + SmUnits::new(extra);
                 let own = args.specs(study, &larger, devices)?.swap_remove(number);
-                standbys.push(ServerSpec { active: false, ..own });
+                standbys.push(LaunchSpec { active: false, ..own });
             }
             number += 1;
         }

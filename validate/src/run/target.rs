@@ -1,8 +1,8 @@
 //! A workload's servers, with what is sent to them.
 
 use crate::client::{
-    Answer, HttpClient, HttpOptions, InferClient, ModelInfo, RequestTemplate, Server, SharedMemory,
-    Tag,
+    Answer, HttpClient, HttpOptions, InferClient, ModelInfo, RequestTemplate, ServerClient,
+    SharedMemory, Tag,
 };
 use crate::data::{Sample, Shapes, each_sample, output_bytes, random_sample, read_samples};
 use crate::guard::shared_memory_prefix;
@@ -40,7 +40,7 @@ pub struct TargetOptions {
 struct Member {
     client: HttpClient,
     answers: Mutex<Receiver<Answer>>,
-    server: Server,
+    server: ServerClient,
     model: String,
     memory: Option<SharedMemory>,
     endpoint: Endpoint,
@@ -224,7 +224,7 @@ impl Member {
         options: &TargetOptions,
         number: usize,
     ) -> anyhow::Result<Self> {
-        let server = Server::new(&endpoint.url);
+        let server = ServerClient::new(&endpoint.url);
         let model = server.model(&endpoint.served_as)?;
         let host = endpoint.url.trim_start_matches("http://").trim_end_matches('/');
         let (memory, templates) = if options.shared_memory {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use validate::client::Server;
+use validate::client::ServerClient;
 
 /// A run that lasts until something ends it; requests have been answered. The client has regions in shared
 /// memory of its own.
@@ -38,7 +38,8 @@ impl LongRun {
         let log = fs::read_to_string(folder.join("servers/0-W1/server.log")).ok()?;
         let (_, address) = log.split_once("Started HTTPService at ")?;
         let address = address.split(['"', '\n']).next()?.trim();
-        let statistics = Server::new(&format!("http://{address}")).statistics("alexnet").ok()?;
+        let statistics =
+            ServerClient::new(&format!("http://{address}")).statistics("alexnet").ok()?;
         statistics["inference_count"].as_u64()
     }
 

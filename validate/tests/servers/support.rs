@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use validate::client::Server;
+use validate::client::ServerClient;
 
 const SCENARIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/motivating-3.toml");
 
@@ -217,5 +217,5 @@ pub(crate) fn infer(server: &Value, first: f32) -> Value {
         {"name": "IN", "datatype": "FP32", "shape": [1, 4], "data": [first, 0.0, 0.0, 0.0]}
     ]});
     let text = |key: &str| server[key].as_str().unwrap();
-    Server::new(text("url")).infer(text("served_as"), &input).unwrap()
+    ServerClient::new(text("url")).infer(text("served_as"), &input).unwrap()
 }

@@ -4,11 +4,11 @@ use super::super::*;
 use super::comparisons::{PAPER, noise};
 use igniter_model::domain::ModelName;
 
-fn accuracy_points() -> Vec<AccuracyPoint> {
+fn accuracy_points() -> Vec<PredictedPoint> {
     let point = |i: usize| {
         let row = &PAPER[i % PAPER.len()];
         let measured_ms = row.7 * (0.3 + 3.0 * noise(i * 13));
-        AccuracyPoint {
+        PredictedPoint {
             model: ModelName::new(row.1).unwrap(),
             predicted_ms: measured_ms * (0.9 + 0.2 * noise(i * 17 + 5)),
             measured_ms,
@@ -94,7 +94,7 @@ pub(super) fn panels(n: usize) -> PointsFigure {
     let series = names.iter().enumerate();
     let series =
         series.map(|(look, name)| Named { name: (*name).to_owned(), look, marks: Marks::Both });
-    let panel = |p: usize| Points {
+    let panel = |p: usize| PointsPanel {
         title: if n == 1 { String::new() } else { format!("panel number {p}") },
         // Some lie below zero.
         series: (0..6)

@@ -52,7 +52,6 @@ pub struct Action {
     pub from: Option<f64>,
     /// The number after, where there is one.
     pub to: Option<f64>,
-    /// Why, in words.
     pub reason: String,
 }
 

@@ -9,7 +9,6 @@ use crate::units::Nanoseconds;
 /// The life of one completed request. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// Its workload.
     pub workload: WorkloadId,
     /// Where it ran.
     pub gpu: GpuId,
@@ -130,7 +129,6 @@ impl Failure {
 /// The life of one request that was never completed. All times are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailedRequest {
-    /// Its workload.
     pub workload: WorkloadId,
     /// Where it would have run.
     pub gpu: GpuId,

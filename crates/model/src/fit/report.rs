@@ -16,7 +16,6 @@ pub struct DataUsed {
     pub copies_rows: usize,
     /// Models with a kernel list.
     pub kernel_lists: usize,
-    /// Rows of the solo table.
     pub solo_table_rows: usize,
     /// Measured co-locations.
     pub colocated_runs: usize,
@@ -56,7 +55,6 @@ impl Origin {
 pub struct TermReport {
     /// The symbol, with the model or the pair that it belongs to: `gamma alexnet`.
     pub term: String,
-    /// Its value.
     pub value: f64,
     /// The unit of the value.
     pub unit: String,

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// How a trace is read, where its first line does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// Its format.
     pub format: Option<Format>,
     /// The column (or key of a JSON object) that holds times; its number, from 1, in a file without a header.
     pub time_column: Option<String>,

@@ -27,7 +27,6 @@ const LEAST_SLOWDOWN: f64 = 0.1;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilisationPoint {
-    /// Batch size.
     pub batch: BatchSize,
     /// Granted share.
     pub units: SmUnits,
@@ -96,21 +95,7 @@ impl Predictor for GpuletsPredictor {
         NAME
     }
 
-    fn kind(&self) -> &GpuKind {
-        self.solo.kind()
-    }
-
-    fn models(&self) -> &[ModelName] {
-        self.solo.names()
-    }
-
-    fn max_batch(&self, model: ModelId) -> BatchSize {
-        self.solo.max_batch(model)
-    }
-
-    fn memory(&self, model: ModelId) -> Option<Bytes> {
-        self.solo.coefficients()[model.index()].memory_bytes
-    }
+    kind_and_models_of_solo!(self);
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         out.members.clear();

@@ -49,21 +49,7 @@ impl Predictor for IsolatedPredictor {
         if self.factor.is_some() { "solo_scaled" } else { "solo" }
     }
 
-    fn kind(&self) -> &GpuKind {
-        self.solo.kind()
-    }
-
-    fn models(&self) -> &[ModelName] {
-        self.solo.names()
-    }
-
-    fn max_batch(&self, model: ModelId) -> BatchSize {
-        self.solo.max_batch(model)
-    }
-
-    fn memory(&self, model: ModelId) -> Option<Bytes> {
-        self.solo.coefficients()[model.index()].memory_bytes
-    }
+    kind_and_models_of_solo!(self);
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         out.members.clear();

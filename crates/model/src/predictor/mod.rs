@@ -16,6 +16,60 @@
 //! exponentials and logarithms come from the `libm` crate, since those of the system's library differ
 //! in the last bit from one machine to the next.
 
+/// Within `impl Predictor`: kind and models are those of the field `solo`.
+macro_rules! kind_and_models_of_solo {
+    ($self:ident) => {
+        fn kind(&$self) -> &GpuKind {
+            $self.solo.kind()
+        }
+
+        fn models(&$self) -> &[ModelName] {
+            $self.solo.names()
+        }
+
+        fn max_batch(&$self, model: ModelId) -> BatchSize {
+            $self.solo.max_batch(model)
+        }
+
+        fn memory(&$self, model: ModelId) -> Option<Bytes> {
+            $self.solo.coefficients()[model.index()].memory_bytes
+        }
+    };
+}
+
+/// Within `impl Predictor`: all but the predictions are those of the field `inner`.
+macro_rules! as_inner_but_for_predictions {
+    ($self:ident) => {
+        fn name(&$self) -> &'static str {
+            $self.inner.name()
+        }
+
+        fn kind(&$self) -> &GpuKind {
+            $self.inner.kind()
+        }
+
+        fn models(&$self) -> &[ModelName] {
+            $self.inner.models()
+        }
+
+        fn max_batch(&$self, model: ModelId) -> BatchSize {
+            $self.inner.max_batch(model)
+        }
+
+        fn memory(&$self, model: ModelId) -> Option<Bytes> {
+            $self.inner.memory(model)
+        }
+
+        fn assumed(&$self) -> &[String] {
+            $self.inner.assumed()
+        }
+
+        fn uncertainty(&$self, members: &[Member], of: usize) -> Option<Uncertainty> {
+            $self.inner.uncertainty(members, of)
+        }
+    };
+}
+
 mod additive;
 pub mod contention;
 mod contract;

@@ -69,25 +69,7 @@ impl PerturbedPredictor {
 }
 
 impl Predictor for PerturbedPredictor {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn kind(&self) -> &GpuKind {
-        self.inner.kind()
-    }
-
-    fn models(&self) -> &[ModelName] {
-        self.inner.models()
-    }
-
-    fn max_batch(&self, model: ModelId) -> BatchSize {
-        self.inner.max_batch(model)
-    }
-
-    fn memory(&self, model: ModelId) -> Option<Bytes> {
-        self.inner.memory(model)
-    }
+    as_inner_but_for_predictions!(self);
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         self.inner.predict_into(members, out);
@@ -99,14 +81,6 @@ impl Predictor for PerturbedPredictor {
             prediction.feedback_ms *= factor;
             prediction.throughput_rps /= factor;
         }
-    }
-
-    fn assumed(&self) -> &[String] {
-        self.inner.assumed()
-    }
-
-    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
-        self.inner.uncertainty(members, of)
     }
 }
 

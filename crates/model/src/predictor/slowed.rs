@@ -21,25 +21,7 @@ impl<'p> SlowedPredictor<'p> {
 }
 
 impl Predictor for SlowedPredictor<'_> {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn kind(&self) -> &GpuKind {
-        self.inner.kind()
-    }
-
-    fn models(&self) -> &[ModelName] {
-        self.inner.models()
-    }
-
-    fn max_batch(&self, model: ModelId) -> BatchSize {
-        self.inner.max_batch(model)
-    }
-
-    fn memory(&self, model: ModelId) -> Option<Bytes> {
-        self.inner.memory(model)
-    }
+    as_inner_but_for_predictions!(self);
 
     fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
         self.inner.predict_into(members, out);
@@ -48,9 +30,5 @@ impl Predictor for SlowedPredictor<'_> {
             let busy_ms = predicted.gpu_ms + predicted.feedback_ms;
             predicted.throughput_rps = member.batch.as_f64() / busy_ms * 1000.0;
         }
-    }
-
-    fn uncertainty(&self, members: &[Member], of: usize) -> Option<Uncertainty> {
-        self.inner.uncertainty(members, of)
     }
 }

@@ -26,7 +26,6 @@ pub struct Profile {
 /// The measurements of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelProfile {
-    /// The model.
     pub name: ModelName,
     /// Kernels that one batch launches; 0 where nobody counted them.
     pub kernels: u32,
@@ -60,9 +59,7 @@ pub struct KernelLaunch {
     pub duration: Milliseconds,
     /// Thread blocks of the launch.
     pub blocks: u32,
-    /// Threads of a block.
     pub threads_per_block: u32,
-    /// Registers of a thread.
     pub registers_per_thread: u32,
     /// Shared memory of a block.
     pub shared_memory: Bytes,
@@ -73,7 +70,6 @@ pub struct KernelLaunch {
 /// A model alone on the GPU with one batch size and SM share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SoloPoint {
-    /// Batch size.
     pub batch: BatchSize,
     /// SM share.
     pub sm: SmPercent,
@@ -122,7 +118,6 @@ pub struct SelfPair {
 /// The GPU with a number of co-located copies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColocationPoint {
-    /// How many.
     pub co_located: u32,
     /// Power of the whole GPU.
     pub power: Watts,

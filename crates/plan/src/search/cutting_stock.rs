@@ -8,7 +8,7 @@
 //! same weights are one item, without loss.
 
 use super::super::bound::round_up;
-use super::pricing::{LEAST_PRICE, Table};
+use super::pricing::{KnapsackBound, LEAST_PRICE};
 use microlp::{ComparisonOp, OptimizationDirection, Problem};
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ fn price(
     let mut highest = 0.0_f64;
     let mut dearest: Vec<(f64, Vec<usize>)> = vec![(enough, Vec::new()); prices.len()];
     for (n, weights) in by_members.iter().enumerate() {
-        let table = Table::new(weights, prices, n + 1, whole);
+        let table = KnapsackBound::new(weights, prices, n + 1, whole);
         for (item, place) in dearest.iter_mut().enumerate() {
             if weights[item] > whole {
                 continue;

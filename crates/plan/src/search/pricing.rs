@@ -125,8 +125,8 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
             let results = found.into_iter().map(|f| (f.finished, f.best, f.sets)).collect();
             return Priced::of(results, enough);
         }
-        let tables: Vec<Table> = (1..=self.weights.len())
-            .map(|n| Table::new(&self.weights[n - 1], prices, n, self.whole))
+        let tables: Vec<KnapsackBound> = (1..=self.weights.len())
+            .map(|n| KnapsackBound::new(&self.weights[n - 1], prices, n, self.whole))
             .collect();
         let results: Vec<(bool, f64, Vec<FeasibleSet>)> = (0..prices.len())
             .into_par_iter()
@@ -250,7 +250,7 @@ impl Priced {
 }
 
 /// The knapsack that bounds co-locations of n members.
-pub(super) struct Table {
+pub(super) struct KnapsackBound {
     members: usize,
     /// Types by falling price for each unit of weight.
     order: Vec<usize>,
@@ -262,7 +262,7 @@ pub(super) struct Table {
     units: usize,
 }
 
-impl Table {
+impl KnapsackBound {
     pub(super) fn new(weights: &[u32], prices: &[f64], members: usize, whole: u32) -> Self {
         let mut order: Vec<usize> =
             (0..prices.len()).filter(|&t| prices[t] > LEAST_PRICE && weights[t] <= whole).collect();
@@ -302,7 +302,7 @@ impl Table {
     }
 }
 
-impl Table {
+impl KnapsackBound {
     /// The types that make up [`Self::fill`] from the first type on.
     pub(super) fn filling(&self, prices: &[f64], mut members: usize, mut units: u32) -> Vec<usize> {
         let mut chosen = Vec::new();
@@ -387,7 +387,7 @@ struct Search<'s> {
 impl Search<'_> {
     /// Searches all co-locations of the table's number of members whose first type is `order[root]`;
     /// false when it gives up.
-    fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &Table, root: usize) -> bool {
+    fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &KnapsackBound, root: usize) -> bool {
         self.path.clear();
         root >= table.order.len() || self.visit(fitter, table, root, &[Way::default()], 0.0, [0, 0])
     }
@@ -397,7 +397,7 @@ impl Search<'_> {
     fn visit(
         &mut self,
         fitter: &mut ShareFitter<'_>,
-        table: &Table,
+        table: &KnapsackBound,
         next: usize,
         ways: &[Way],
         value: f64,

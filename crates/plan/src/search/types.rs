@@ -113,7 +113,7 @@ impl Types {
     }
 
     /// The same types, in the same order, with every batch size that a proof has to look at: all but those
-    /// that others make superfluous ([`super::dominance`]), where that can be told, up to the largest that was
+    /// that others make superfluous ([`super::dominance`]), where that is known, up to the largest that was
     /// measured; else all up to Theorem 1's.
     pub(crate) fn for_proof(&self, request: &PlanRequest<'_>) -> (Vec<Type>, Covered) {
         let Some(additive) = additive(request) else {

@@ -122,7 +122,7 @@ fn what_took_long_is_replaced_by_its_like_alone() {
         if let Err(error) = replaced {
             assert!(error.to_string().contains("the results of `validate run`"), "{error}");
         }
-        OutputDir::open(root.path(), Existing::ReplacePrecious).unwrap();
+        OutputDir::open(root.path(), Existing::ReplaceLongRuns).unwrap();
     }
 }
 

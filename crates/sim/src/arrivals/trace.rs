@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 /// file is read a second time while the run goes on.
 const KEPT: usize = 1 << 17;
 
-/// What goes wrong while a run goes on, told to whoever asked for it before.
+/// What goes wrong while a run goes on, kept for whoever asked for it before.
 pub type TraceFault = Arc<OnceLock<TraceError>>;
 
 /// The arrival times of a trace, up to the end of the run.
@@ -45,47 +45,19 @@ pub enum TraceError {
         "{}: it is no regular file, and a trace is read twice; write it to a file first",
         path.display()
     )]
-    NoFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NoFile { path: PathBuf },
     /// It was changed while it was replayed.
     #[error("{}: the trace does not end where it did before", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
-    BadRate {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// The column.
-        column: String,
-        /// What stands there.
-        given: String,
-        /// The highest that is allowed.
-        most: f64,
-    },
+    BadRate { path: PathBuf, line: u64, column: String, given: String, most: f64 },
     /// A row of a file of rates is not after the one above it.
     #[error(
         "{}:{line}: {column} {given} is not after the {previous} above it; sort the rows, and write each start once",
         path.display()
     )]
-    OutOfOrder {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// The column.
-        column: String,
-        /// What stands there.
-        given: String,
-        /// What stands in the row above.
-        previous: f64,
-    },
+    OutOfOrder { path: PathBuf, line: u64, column: String, given: String, previous: f64 },
     /// No row is of the workload that was asked for.
     #[error(
         "{}: no row has the workload {workload:?}; the file has: {known}; correct the key `workload` of the arrivals, \
@@ -94,14 +66,7 @@ pub enum TraceError {
         path.display(),
         path.display()
     )]
-    NoRows {
-        /// The file.
-        path: PathBuf,
-        /// The workload.
-        workload: String,
-        /// Those that there are.
-        known: String,
-    },
+    NoRows { path: PathBuf, workload: String, known: String },
 }
 
 /// The rows of a trace, each checked when it is read.

@@ -65,7 +65,6 @@ pub(super) struct Change {
     pub(super) pauses: bool,
     /// What a change of the share is called.
     pub(super) kind: ActionKind,
-    /// Why, in words.
     pub(super) reason: String,
 }
 

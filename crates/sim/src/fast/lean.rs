@@ -186,7 +186,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 && matches!(server.arrivals, Arrivals::Open(_))
                 && !server.host.varies()
         };
-        run.extras.is_none() && run.servers.len() <= MOST && run.servers.iter().all(simple)
+        run.features.is_none() && run.servers.len() <= MOST && run.servers.iter().all(simple)
     }
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.

@@ -63,8 +63,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, extras } = run;
-        let shared = extras.as_ref().is_some_and(|extras| extras.pcie == PcieLink::Shared);
+        let GpuRun { servers, mut speeds, features } = run;
+        let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
         let of_plan: Vec<Option<u32>> = servers.iter().map(|server| server.time_slot).collect();
         let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let time_slots = TimeSlot::group(&of_plan, &mut servers);
@@ -101,8 +101,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             simulation.schedule_first(server);
         }
         simulation.pass_turns(Nanoseconds::ZERO)?;
-        if let Some(extras) = extras {
-            simulation.steer(extras)?;
+        if let Some(features) = features {
+            simulation.steer(features)?;
         }
         Ok(simulation)
     }

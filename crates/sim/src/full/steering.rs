@@ -5,8 +5,8 @@ use super::gpu::GpuSimulation;
 use super::link::Link;
 use super::server::{Flight, Server};
 use crate::control::{Change, CompletedBatch, Controller, ServerView, Window};
-use crate::extras::Extras;
 use crate::faults::{GpuFault, Strikes};
+use crate::features::FullFeatures;
 use crate::speed::BadPrediction;
 use igniter_model::domain::{Action, ActionKind, Failure, RecordSink, ServerWindow};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmPercent};
@@ -73,8 +73,8 @@ impl Steering {
 
 impl<S: RecordSink> GpuSimulation<'_, S> {
     /// Takes its controller and its faults, at time 0.
-    pub(super) fn steer(&mut self, extras: Extras) -> Result<(), BadPrediction> {
-        let Extras { controller, faults, targets, watched, .. } = extras;
+    pub(super) fn steer(&mut self, features: FullFeatures) -> Result<(), BadPrediction> {
+        let FullFeatures { controller, faults, targets, watched, .. } = features;
         for (index, fault) in faults.iter().enumerate() {
             self.events.push(fault.at, Event::FaultBegins { index });
             if let Some(end) = fault.end {

@@ -75,9 +75,7 @@ impl FailedCounts {
 /// that arrived in the window, and absent when there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadSummary {
-    /// The workload.
     pub workload: WorkloadName,
-    /// Its model.
     pub model: ModelName,
     /// The GPU that serves it (the first one, when it is split over several).
     pub gpu: Option<usize>,
@@ -141,7 +139,6 @@ impl WorkloadSummary {
 pub struct GpuSummary {
     /// Its index in the plan.
     pub gpu: usize,
-    /// Its kind.
     pub kind: GpuKindName,
     /// How many placements it has.
     pub placements: usize,
@@ -175,7 +172,6 @@ pub struct CdfPoint {
 /// The latency distribution of one workload, thinned to evenly spaced quantiles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencyCdf {
-    /// The workload.
     pub workload: WorkloadName,
     /// The points, from the fastest request to the slowest; empty when none was completed.
     pub points: Vec<CdfPoint>,

@@ -1,6 +1,6 @@
 //! Traces with the number of requests in each bin of time.
 
-use super::reader::{Reading, check_drawn};
+use super::reader::{TraceReading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, Stream};
 use igniter_model::input::{Keys, Layout, Sorter, Table};
@@ -22,7 +22,7 @@ const IDENTITY: [&str; 3] = ["HashOwner", "HashApp", "HashFunction"];
 /// A row holds the whole day of its function, so that nothing is in order of time before all rows are read.
 pub(super) fn read_minutes(
     path: &Path,
-    reading: &Reading,
+    reading: &TraceReading,
     keys: &mut Keys,
     arrivals: &mut Sorter,
 ) -> Result<f64, ImportError> {

@@ -12,7 +12,6 @@ pub struct GammaFit {
     pub rate_rps: f64,
     /// The coefficient of variation of the distribution: one over the root of its shape.
     pub cv: f64,
-    /// Its shape.
     pub shape: f64,
 }
 

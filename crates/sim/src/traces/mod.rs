@@ -25,7 +25,7 @@ pub use igniter_model::input::{Format, ImportError, Unit};
 pub use mapping::{Mapped, Mapping};
 pub use part::Part;
 pub use plausible::doubts;
-pub use reader::{Reading, TraceReader};
+pub use reader::{TraceReader, TraceReading};
 pub use rescale::{Faster, Redraw, Redrawn};
 pub use write::{WriteError, write_csv, write_merged};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// How a trace is read, and how arrivals are drawn where it has none.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
+pub struct TraceReading {
     /// How the file is read.
     pub file: input::Reading,
     /// For formats without arrival times: the coefficient of variation of the gaps that are drawn; without
@@ -19,7 +19,7 @@ pub struct Reading {
     pub seed: u64,
 }
 
-impl Default for Reading {
+impl Default for TraceReading {
     fn default() -> Self {
         Self { file: input::Reading::default(), cv: None, rate_scale: 1.0, seed: 1 }
     }
@@ -66,7 +66,7 @@ impl TraceReader {
     /// # Errors
     /// When the file cannot be read or is of no known format; for formats that are not in order, also when a row is
     /// wrong.
-    pub fn open(path: &Path, reading: &Reading) -> Result<Self, ImportError> {
+    pub fn open(path: &Path, reading: &TraceReading) -> Result<Self, ImportError> {
         let format = reading.file.format_of(path)?;
         let mut keys = Keys::default();
         let (arrivals, length) = if format.is_drawn() {

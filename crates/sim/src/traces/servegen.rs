@@ -1,6 +1,6 @@
 //! ServeGen: what is known of a client in each window of ten minutes.
 
-use super::reader::{Reading, check_drawn};
+use super::reader::{TraceReading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, GammaArrivals, WeibullArrivals};
 use igniter_model::input::{Keys, Layout, Sorter, Table};
@@ -19,7 +19,7 @@ type Row = (f64, f64, Option<(f64, bool)>, u64);
 /// the published data go beyond) becomes the nearest that they do.
 pub(super) fn read_windows(
     path: &Path,
-    reading: &Reading,
+    reading: &TraceReading,
     keys: &mut Keys,
     arrivals: &mut Sorter,
 ) -> Result<(f64, f64), ImportError> {

@@ -63,17 +63,17 @@ impl TraceStream for Kept<'_> {
     }
 }
 
-fn read(path: &Path, how: &Reading) -> Result<(Format, Trace), ImportError> {
+fn read(path: &Path, how: &TraceReading) -> Result<(Format, Trace), ImportError> {
     let reader = TraceReader::open(path, how)?;
     Ok((reader.format(), Trace::of(reader)?))
 }
 
-fn reading() -> Reading {
-    Reading::default()
+fn reading() -> TraceReading {
+    TraceReading::default()
 }
 
 /// Reads a file with this content.
-fn read_text(text: &str, how: &Reading) -> Result<(Format, Trace), String> {
+fn read_text(text: &str, how: &TraceReading) -> Result<(Format, Trace), String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.csv");
     std::fs::write(&path, text).unwrap();
@@ -161,8 +161,10 @@ fn wrong_rows_are_named() {
         let message = read_text(text, &reading()).unwrap_err();
         assert!(message.contains(words), "{text}: {message}");
     }
-    let sort =
-        Reading { file: input::Reading { sort: true, ..input::Reading::default() }, ..reading() };
+    let sort = TraceReading {
+        file: input::Reading { sort: true, ..input::Reading::default() },
+        ..reading()
+    };
     let (_, trace) = read_text("arrival_s\n2\n1.5\n", &sort).unwrap();
     assert_eq!(seconds(&trace), [1.5, 2.0]);
 }
@@ -183,7 +185,7 @@ fn counts_become_arrivals_in_their_minutes() {
     // f has 6,000 requests in its second minute and 600 in its third, g none, h 60 in the first.
     let text = "HashOwner,HashApp,HashFunction,Trigger,1,2,3\no,a,f,http,0,6000,600\n\
                 o,a,g,http,0,0,0\no,a,h,http,60,0,0\n";
-    let how = |cv, rate_scale| Reading { cv, rate_scale, ..reading() };
+    let how = |cv, rate_scale| TraceReading { cv, rate_scale, ..reading() };
     let (format, trace) = read_text(text, &how(None, 1.0)).unwrap();
     assert_eq!((format, trace.keys.len()), (Format::AzureFunctions2019, 2));
     assert_eq!(trace.length.as_seconds(), 180.0);
@@ -317,7 +319,10 @@ fn the_mooncake_trace_reads() {
     let Some(path) = real("mooncake/synthetic_trace.jsonl") else { return };
     let (format, trace) = read(
         &path,
-        &Reading { file: input::Reading { sort: true, ..input::Reading::default() }, ..reading() },
+        &TraceReading {
+            file: input::Reading { sort: true, ..input::Reading::default() },
+            ..reading()
+        },
     )
     .unwrap();
     assert_eq!((format, trace.arrivals.len()), (Format::Mooncake, 3993));
@@ -348,7 +353,7 @@ fn the_azure_functions_samples_read() {
 fn a_servegen_client_has_the_rates_of_its_file() {
     // Two windows: 1/s with gamma gaps of shape 4 (CV 1/2), then none, then 0.5/s of a Weibull with shape 1.
     let text = "0,1,9,Gamma,4,9\n600,0,,,,\n1200,0.5,9,Weibull,1,9\n";
-    let (format, trace) = read_text(text, &Reading { rate_scale: 10.0, ..reading() }).unwrap();
+    let (format, trace) = read_text(text, &TraceReading { rate_scale: 10.0, ..reading() }).unwrap();
     assert_eq!((format, trace.length.as_seconds()), (Format::ServeGen, 1800.0));
     let window = Nanoseconds::from_seconds(600.0).unwrap();
     for (start, rate, cv) in [(0.0, 10.0, 0.5), (1200.0, 5.0, 1.0)] {

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
 /// Writes the columns `arrival_s`, with all nine digits of a nanosecond, and `workload`, as the trace goes by. `seen`
-/// is told of each arrival with the position of its key.
+/// is called for each arrival with the position of its key.
 ///
 /// # Errors
 /// When the trace has a row that is wrong, or the writer fails.
@@ -41,7 +41,7 @@ pub enum WriteError {
 }
 
 /// Writes the arrivals of several processes, each with its key, in order of time, and equal times in the order of
-/// the keys: what [`write_csv`] writes of them, in memory that does not depend on their number. `seen` is told of
+/// the keys: what [`write_csv`] writes of them, in memory that does not depend on their number. `seen` is called for
 /// each arrival with the position of its key.
 ///
 /// # Errors

@@ -110,7 +110,6 @@ impl PressureUnit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoloCoefficients {
-    /// The model.
     pub name: ModelName,
     /// GPU time and launch time.
     pub curve: SoloCurve,

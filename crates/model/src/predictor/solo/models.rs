@@ -1,6 +1,6 @@
 //! All models of a GPU kind with their tabulated solo terms.
 
-use super::table::{Table, part_of_launch};
+use super::table::{TermTable, part_of_launch};
 use super::{ClockLaw, PressureUnit, SoloCoefficients, SoloTerm, longer};
 use crate::domain::{GpuKind, ModelName};
 use crate::predictor::{CoLocationPrediction, Member};
@@ -13,7 +13,7 @@ pub struct SoloModels {
     clock: ClockLaw,
     names: Vec<ModelName>,
     models: Vec<SoloCoefficients>,
-    tables: Vec<Table>,
+    tables: Vec<TermTable>,
     /// 1 where pressure is power, 0 where power is unknown.
     watts_per_pressure: f64,
 }
@@ -38,7 +38,7 @@ impl SoloModels {
     #[must_use]
     pub fn new(kind: GpuKind, clock: ClockLaw, models: Vec<SoloCoefficients>) -> Self {
         let names = models.iter().map(|m| m.name.clone()).collect();
-        let tables = models.iter().map(|m| Table::new(m, kind.units.get())).collect();
+        let tables = models.iter().map(|m| TermTable::new(m, kind.units.get())).collect();
         let is_power = models.iter().all(|m| m.pressure_unit == PressureUnit::Power);
         let watts_per_pressure = if is_power { 1.0 } else { 0.0 };
         Self { kind, clock, names, models, tables, watts_per_pressure }

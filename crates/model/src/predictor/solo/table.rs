@@ -24,13 +24,13 @@ const ROWS_PER_MEASURED_BATCH: u32 = 2;
 
 /// Terms for batch sizes 1 … rows and units 1 … units.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Table {
+pub(super) struct TermTable {
     units: u32,
     rows: u32,
     terms: Vec<SoloTerm>,
 }
 
-impl Table {
+impl TermTable {
     /// Evaluates the corrected curve everywhere, and moves what would break monotony. GPU times are lifted:
     ///
     /// ```text

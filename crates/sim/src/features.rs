@@ -10,7 +10,7 @@ use igniter_model::units::{Milliseconds, RequestsPerSecond};
 
 /// What is asked for of it on one GPU.
 #[derive(Debug)]
-pub(super) struct Extras {
+pub(super) struct FullFeatures {
     pub(super) pcie: PcieLink,
     pub(super) controller: Option<Box<dyn Controller>>,
     /// In order of time.
@@ -23,7 +23,7 @@ pub(super) struct Extras {
     pub(super) overlap: bool,
 }
 
-impl Extras {
+impl FullFeatures {
     /// Nothing, where nothing is asked for.
     pub(super) fn new(
         input: &SimInput<'_>,

@@ -1,0 +1,152 @@
+//! What the command lines of `igniter` and `validate` share.
+
+use super::common_args::{ChangeArgs, PredictorArgs};
+use crate::plan::is_artifact_plan;
+use crate::scenario::shipped_scenarios;
+use anyhow::bail;
+use clap::{Args, Parser};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done: exit code 0.
+    Done,
+    /// Done, but a check failed: exit code 1.
+    CheckFailed,
+}
+
+impl Outcome {
+    /// Done, or a failed check.
+    #[must_use]
+    pub fn of(passed: bool) -> Self {
+        if passed { Self::Done } else { Self::CheckFailed }
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::CheckFailed => Self::from(1),
+        }
+    }
+}
+
+/// Parses the command line of `program`. Help and version are printed; so are mistakes.
+///
+/// # Errors
+/// The exit code of a process that has nothing more to do: 0 after help and version, 2 after a mistake or where
+/// help cannot be printed.
+pub fn parse<C: Parser>(program: &str) -> Result<C, ExitCode> {
+    C::try_parse().map_err(|error| {
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        match printed {
+            _ if error.use_stderr() => ExitCode::from(2),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say(program, &format!("cannot print: {error}"));
+                ExitCode::from(2)
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    })
+}
+
+/// Prints a line of `program` on stderr. Where that fails, no message could reach the user.
+pub fn say(program: &str, text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{program}: {text}");
+}
+
+/// Prints text on stdout, with one line feed at its end.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
+/// An error with its causes, each once: many errors hold the text of their cause already.
+#[must_use]
+pub fn described(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// A scenario, or plan files that need none.
+#[derive(Debug, Clone, Args)]
+pub struct PlannedScenarioArgs {
+    /// The scenario: a TOML file, or the name of one that the program carries, such as paper-12; plan files of the
+    /// iGniter artifact (--plan) do without
+    #[arg(required_unless_present = "plan")]
+    pub scenario: Option<PathBuf>,
+    /// A plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
+    /// the other: they say all that a run needs, and what is assumed beyond them is printed
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub plan: Vec<PathBuf>,
+    /// Which performance model is used
+    #[command(flatten)]
+    pub predictor: PredictorArgs,
+    /// What is changed of the scenario
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+impl PlannedScenarioArgs {
+    /// The scenario and the plan files. The command line's grammar takes a scenario after `--plan FILE` for another
+    /// plan; its name tells it apart.
+    #[must_use]
+    pub fn files(&self) -> (Option<&Path>, &[PathBuf]) {
+        let is_scenario = |path: &&PathBuf| {
+            path.extension().is_some_and(|extension| extension == "toml")
+                || shipped_scenarios().any(|name| path.as_path() == Path::new(name))
+        };
+        match (&self.scenario, self.plan.split_last()) {
+            (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
+                (Some(last), plans)
+            }
+            (scenario, _) => (scenario.as_deref(), &self.plan),
+        }
+    }
+
+    /// The scenario, where there is one.
+    ///
+    /// # Errors
+    /// When there is none, and a plan is not of the iGniter artifact.
+    pub fn scenario(&self) -> anyhow::Result<Option<&Path>> {
+        let (scenario, plans) = self.files();
+        match plans.iter().find(|path| scenario.is_none() && !is_artifact_plan(path)) {
+            None => Ok(scenario),
+            Some(path) => bail!(
+                "--plan {}: without a scenario only plan files of the iGniter artifact can be used; fix: name the \
+                 scenario before --plan",
+                path.display()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = || io::Error::other("no room");
+        let said = anyhow::Error::from(inner()).context("cannot write a: no room");
+        assert_eq!(described(&said), "cannot write a: no room");
+        let unsaid = anyhow::Error::from(inner()).context("cannot write a");
+        assert_eq!(described(&unsaid), "cannot write a: no room");
+    }
+}
