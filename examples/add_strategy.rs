@@ -58,6 +58,7 @@ impl Strategy for Halves {
                 batch,
                 sm: half,
                 served: None,
+                time_slot: None,
                 predicted: Some(PredictedService {
                     latency: Milliseconds::new(alike.latency_ms()).expect("it is positive"),
                     throughput: RequestsPerSecond::new(alike.throughput_rps).expect("positive"),

@@ -39,6 +39,7 @@ fn outcome(
             .into_iter()
             .filter_map(|violation| match violation {
                 Violation::TooSlow { workload, .. }
+                | Violation::MissesSlo { workload, .. }
                 | Violation::TooLittleThroughput { workload, .. } => Some(workload),
                 _ => None,
             })
@@ -75,7 +76,7 @@ fn table(title: &str, sets: &[Vec<Workload>], predictor: &IgniterPredictor) {
         row(name, name, plain);
     }
     let replicas = PlanOptions { replicas: Replicas::Allowed, ..plain };
-    for name in ["gpulets", "nexus", "infless", "optimal"] {
+    for name in ["gpulets", "optimal"] {
         row(name, &format!("{name}, replicas"), replicas);
     }
     for margin_pct in [5.0, 10.0] {

@@ -10,13 +10,13 @@ parts=${*:-strategies gaps scaling}
 mkdir -p "$out"
 cargo build --release --locked --bin igniter --example plan_gaps --example plan_scaling
 bin=${CARGO_TARGET_DIR:-target}/release
-all=igniter,ffd,gpulets,gslice,nexus,infless,dedicated,mps-default,greedy,exact,optimal
+all=igniter,ffd,gpulets,gpulets-atc,gslice,nexus,infless,parvagpu,dedicated,mps-default,greedy,exact,optimal
 
 strategies() {
     for arrivals in paper-12 paper-12-poisson paper-12-bursty; do
         for replicas in "" --replicas; do
             # With replicas, only those that use them are of interest.
-            test -z "$replicas" && chosen=$all || chosen=gpulets,nexus,infless,optimal
+            test -z "$replicas" && chosen=$all || chosen=gpulets,optimal
             "$bin/igniter" compare "scenarios/$arrivals.toml" --strategies "$chosen" --refine simulate $replicas \
                 --quiet -o "$out/.run" || [ $? -eq 1 ]
             cp "$out/.run/summary.json" "$out/$arrivals${replicas:+-replicas}.json"

@@ -11,10 +11,11 @@ use crate::deploy;
 use crate::domain::{GpuKindName, Plan, WorkloadFix};
 use crate::plan::{
     Forecast, PlanFile, PlanRequest, ServerForecast, explain, lower_bound, plan_json,
-    write_igniter_plan,
+    plans_by_half_of_slo, write_igniter_plan,
 };
 use crate::run::{ArtifactStudy, Overrides, Refined, Study};
 use anyhow::bail;
+use clap::ValueEnum as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -103,8 +104,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }
     let mut planned = planner.plan(&study)?;
-    // Refined plans and those of queues go by other rules than those that these bounds speak of.
-    if let (None, false, Some(request)) = (&planned.refined, by_queues, study.request()) {
+    // Other plans go by other rules than those that these bounds speak of.
+    let by_rule = plans_by_half_of_slo(&planned.plan.strategy);
+    if let (None, true, Some(request)) = (&planned.refined, by_rule, study.request()) {
         improve_bound(&mut planned.plan, &request);
     }
     let plan = &planned.plan;
@@ -115,6 +117,17 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         Some(request) => explain(plan, &request).iter().map(ToString::to_string).collect(),
         None => Vec::new(),
     };
+    if let Some(gpu) = plan.gpus.iter().position(|gpu| gpu.takes_turns())
+        && args.format != PlanFormat::Json
+    {
+        let format =
+            args.format.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+        bail!(
+            "--format {format}: placements of GPU {gpu} of the plan take turns on the same SMs (time_slot), which this \
+             format cannot say; allowed: json; fix: leave --format out, or use a strategy whose workloads have SMs of \
+             their own"
+        );
+    }
     let file = plan_json(plan, &study.kinds());
     let igniter = || write_igniter_plan(plan, &study.kinds(), study.workloads());
     match (&args.output, args.format) {
@@ -208,7 +221,11 @@ fn described(planned: &Planned, study: &Study, violations: &[String]) -> String 
             p.workload.to_string(),
             p.model.to_string(),
             p.batch.to_string(),
-            sm.map_or_else(String::new, |sm| format!("{sm} %")),
+            match (sm, p.time_slot) {
+                (None, _) => String::new(),
+                (Some(sm), None) => format!("{sm} %"),
+                (Some(sm), Some(slot)) => format!("{sm} % in turn ({slot})"),
+            },
             slo.to_string(),
             p.predicted.map_or_else(String::new, |s| format!("{:.3}", s.latency.get())),
             rate,

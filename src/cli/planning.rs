@@ -1,7 +1,7 @@
 //! What is asked of planners: flags that `plan`, `bound`, `simulate` and `compare` share.
 
 use crate::domain::{BoundMethod, GpuBound, Plan};
-use crate::plan::{Margin, Replicas, Strategy, strategy};
+use crate::plan::{Margin, Replicas, Strategy, plans_by_half_of_slo, strategy};
 use crate::results::Stopwatch;
 use crate::run::{PlanOverrides, Refined, Study};
 use anyhow::bail;
@@ -19,8 +19,8 @@ pub(super) struct PlanningArgs {
     /// Plan this many percent more throughput than the rate
     #[arg(long, value_name = "PERCENT")]
     pub headroom: Option<f64>,
-    /// Let several GPUs share a workload, each serving a part of its rate (optimal, gpulets, infless, nexus; queueing
-    /// and refined plans do unless the scenario says `replicas = false`)
+    /// Let several GPUs share a workload, each serving a part of its rate (optimal, gpulets; queueing, nexus, infless,
+    /// gpulets-atc, parvagpu and refined plans do unless the scenario says `replicas = false`)
     #[arg(long)]
     pub replicas: bool,
     /// The part of each workload's requests that strategy queueing plans to answer within the SLO [default: 99]
@@ -151,6 +151,9 @@ impl Planner {
 /// What a bound says of a plan, and of which plans it speaks.
 pub(super) fn bound_text(plan: &Plan, study: &Study) -> String {
     let Some(bound) = &plan.bound else {
+        if !plans_by_half_of_slo(&plan.strategy) {
+            return "no bound: those of `igniter bound` speak of plans by other rules".to_owned();
+        }
         return "this strategy proves no bound; `igniter bound` does".to_owned();
     };
     let covers = &bound.covers;

@@ -66,7 +66,7 @@ fn plans(page: &mut Page, comparison: &Comparison) {
         page.body.raw("<h3>").text(&result.headline()).raw("</h3>\n");
         plan::write(&mut page.body, result, &models);
     }
-    let keys = [
+    let mut keys = vec![
         "strategy",
         "gpu",
         "kind",
@@ -79,6 +79,7 @@ fn plans(page: &mut Page, comparison: &Comparison) {
         "predicted_throughput_rps",
     ];
     let rows = Of::all(comparison, |result| &result.plan);
+    keys.extend(rows.iter().any(|of| of.row.time_slot.is_some()).then_some("time_slot"));
     page.table(&table("Placements", &Of::<PlanRow>::COLUMNS, &keys, &rows));
     page.end_section();
 }

@@ -42,7 +42,13 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
     html.raw("<ul class=\"plan\" aria-label=\"Plan of ").text(&result.strategy).raw("\">\n");
     for gpu in 0..result.gpu_count.min(DRAWN) {
         let rows: Vec<&PlanRow> = result.plan.iter().filter(|row| row.gpu == gpu).collect();
-        let used: f64 = rows.iter().map(|row| row.sm_pct).sum();
+        // Who takes turns shares the height of the SMs that they share.
+        let part = |row: &PlanRow| {
+            let in_turn = |other: &&&PlanRow| other.time_slot == row.time_slot;
+            let of = row.time_slot.map_or(1, |_| rows.iter().filter(in_turn).count());
+            row.sm_pct / of as f64
+        };
+        let used: f64 = rows.iter().map(|row| part(row)).sum();
         // Shares that overlap, as without partitioning, are drawn side by side in the same height.
         let whole = used.max(100.0);
         let kind = rows.first().map_or("", |row| row.kind.as_str());
@@ -50,7 +56,7 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
         html.raw(" <small>").text(kind).raw("</small></div><div class=\"stack\">");
         for row in &rows {
             let (background, ink) = colour(&row.model, models);
-            let height = 100.0 * row.sm_pct / whole;
+            let height = 100.0 * part(row) / whole;
             // One line is all that a thin share has room for.
             let class = if height < 12.0 { "share thin" } else { "share" };
             html.raw(&format!(
@@ -64,6 +70,8 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
         html.raw("</div><div class=\"gpu-foot\">");
         if used > 100.0 + 1e-9 {
             html.raw("shares overlap");
+        } else if rows.iter().any(|row| row.time_slot.is_some()) {
+            html.text(&trimmed(100.0 - used)).raw("&nbsp;% free, others in turn");
         } else {
             html.text(&trimmed(100.0 - used)).raw("&nbsp;% free");
         }
@@ -90,6 +98,9 @@ fn spoken(row: &PlanRow) -> String {
         trimmed(row.sm_pct),
         row.batch
     );
+    if row.time_slot.is_some() {
+        text += ", in turn with others";
+    }
     if let Some(ms) = row.predicted_latency_ms {
         text += &format!(", predicted batch latency {} ms", trimmed(ms));
     }

@@ -99,6 +99,7 @@ impl Study {
             batch: server.batch,
             sm: server.sm,
             served: RequestsPerSecond::new(part).ok().filter(|_| server.replicas > 1),
+            time_slot: None,
             predicted: None,
         };
         let kind = server.predictor.kind().name.clone();

@@ -5,7 +5,8 @@ use crate::common::instances;
 use igniter::domain::{BoundMethod, GpuKind, Plan};
 use igniter::fit::fit_igniter;
 use igniter::plan::{
-    PlanOptions, PlanRequest, Violation, check_plan_on_kinds, plan_on_kinds, strategy,
+    PlanOptions, PlanRequest, Violation, check_plan_on_kinds, plan_on_kinds, plans_by_half_of_slo,
+    strategy,
 };
 use igniter::predictor::Predictor;
 use igniter::predictor::igniter::IgniterPredictor;
@@ -30,7 +31,9 @@ fn the_cheapest_mix_is_legal_and_no_dearer_than_any_kind_alone() {
     let options = PlanOptions { search_rounds: 2_000, ..PlanOptions::default() };
     for workloads in [instances::paper_12(), instances::noisy(2, 40, None)] {
         let mut exact = f64::INFINITY;
-        for name in ["optimal", "igniter", "greedy", "infless"] {
+        for name in
+            ["optimal", "igniter", "greedy", "ffd", "infless", "nexus", "gpulets-atc", "parvagpu"]
+        {
             let strategy = strategy(name).unwrap();
             let plans = plan_on_kinds(strategy.as_ref(), &workloads, &predictors, options).unwrap();
             let best = cost(&plans.best, &kinds);
@@ -39,9 +42,11 @@ fn the_cheapest_mix_is_legal_and_no_dearer_than_any_kind_alone() {
                 assert!(best <= cost(alone, &kinds) + 1e-6, "{name}");
             }
             let violations = check_plan_on_kinds(&plans.best, &workloads, &predictors, &options);
-            let aware = name != "infless";
+            let aware = ["optimal", "igniter", "greedy", "nexus"].contains(&name);
             assert!(violations.iter().all(|v| !aware && !v.is_structural()), "{violations:?}");
-            let bound = plans.best.bound.as_ref().unwrap();
+            // Bounds speak of plans by half of the SLO, on SMs of their own.
+            assert_eq!(plans.best.bound.is_some(), plans_by_half_of_slo(name), "{name}");
+            let Some(bound) = plans.best.bound.as_ref() else { continue };
             let least = bound.least_cost_per_hour.unwrap().get();
             assert!(least <= best + 1e-6, "{name}: {bound:?}");
             if name == "optimal" && workloads.len() <= 14 {

@@ -6,14 +6,14 @@ use igniter::domain::{BoundMethod, Plan, Workload, WorkloadName};
 use igniter::fit::{FitData, fit_predictor};
 use igniter::plan::{
     Margin, PlanError, PlanOptions, PlanRequest, Replicas, STRATEGIES, Violation, check_plan,
-    explain, lower_bound, strategy,
+    explain, lower_bound, plans_by_half_of_slo, strategy,
 };
 use igniter::predictor::igniter::{IgniterPredictor, ModelCoefficients};
 use igniter::predictor::{Member, Predictor};
 use igniter::units::{Bytes, Milliseconds, RequestsPerSecond, SmUnits};
 
-/// Strategies that look at interference and so keep every promise as predicted.
-const AWARE: [&str; 5] = ["igniter", "dedicated", "greedy", "exact", "optimal"];
+/// Strategies that look at interference, or leave none, and so keep every promise as predicted.
+const AWARE: [&str; 6] = ["igniter", "dedicated", "greedy", "exact", "optimal", "nexus"];
 
 fn plan(name: &str, request: &PlanRequest<'_>) -> Plan {
     strategy(name).unwrap().plan(request)
@@ -27,8 +27,12 @@ fn units(plan: &Plan) -> u32 {
 fn check(name: &str, plan: &Plan, request: &PlanRequest<'_>) -> usize {
     let violations = check_plan(plan, request);
     for violation in &violations {
-        let slow =
-            matches!(violation, Violation::TooSlow { .. } | Violation::TooLittleThroughput { .. });
+        let slow = matches!(
+            violation,
+            Violation::TooSlow { .. }
+                | Violation::MissesSlo { .. }
+                | Violation::TooLittleThroughput { .. }
+        );
         assert!(slow && !AWARE.contains(&name), "{name}: {violation}");
     }
     if let Some(bound) = &plan.bound {
@@ -120,10 +124,9 @@ fn optimal_equals_exact_and_bounds_hold_on_thirty_instances() {
         for name in STRATEGIES {
             let other = plan(name, &request);
             let slow = check(name, &other, &request);
-            // `queueing` does not go by half of the SLO, which a workload of little load may exceed.
-            let by_rule = *name != "queueing";
+            // Others go by rules of their own: queues, time slots, workloads divided.
             assert!(
-                !by_rule || slow > 0 || other.gpus.len() >= exact.gpus.len(),
+                !plans_by_half_of_slo(name) || slow > 0 || other.gpus.len() >= exact.gpus.len(),
                 "{number}: {name}"
             );
             if *name == "optimal" {
@@ -323,7 +326,7 @@ fn a_rate_beyond_one_gpu_is_divided_only_where_allowed() {
     assert_eq!(plan("optimal", &request).infeasible.len(), 1);
     let options = PlanOptions { replicas: Replicas::Allowed, ..PlanOptions::default() };
     let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
-    for name in ["optimal", "gpulets", "infless", "nexus"] {
+    for name in ["optimal", "gpulets", "gpulets-atc", "infless", "nexus", "parvagpu"] {
         let plan = plan(name, &request);
         assert!(plan.infeasible.is_empty(), "{name}");
         check(name, &plan, &request);

@@ -39,6 +39,44 @@ fn a_written_plan_reads_back_equal() {
 }
 
 #[test]
+fn plans_whose_workloads_take_turns_read_back_and_go_into_no_other_format() {
+    let (predictor, workloads) = (predictor(), workloads("paper-12.toml"));
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    let plan = strategy("nexus").unwrap().plan(&request);
+    assert!(plan.gpus.iter().any(|gpu| gpu.takes_turns() && gpu.placements.len() > 1));
+    assert!(plan.gpus.iter().all(|gpu| gpu.total_sm() == predictor.kind().units));
+    assert!(check_plan(&plan, &request).is_empty());
+    let root = tempfile::tempdir().unwrap();
+    let text = serde_json::to_string(&plan_json(&plan, &[predictor.kind()])).unwrap();
+    let path = common::file(root.path(), "plan.json", text);
+    assert_eq!(read_plan(&path, &[predictor.kind()], &workloads).unwrap(), plan);
+    for format in ["igniter", "compose", "kubernetes"] {
+        let arguments =
+            ["plan", "scenarios/paper-12.toml", "--strategy", "nexus", "--format", format];
+        let refused = igniter().args(arguments).assert().code(2);
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(
+            said.contains(&format!("--format {format}")) && said.contains("time_slot"),
+            "{said}"
+        );
+    }
+    // Who takes turns has the same SMs.
+    let mut wrong = plan.clone();
+    let gpu = wrong.gpus.iter_mut().find(|gpu| gpu.placements.len() > 1).unwrap();
+    gpu.placements[1].sm = SmUnits::new(20);
+    let found = check_plan(&wrong, &request);
+    let unequal = |v: &Violation| matches!(v, Violation::UnequalShares { .. }) && v.is_structural();
+    assert!(found.iter().any(unequal), "{found:?}");
+    // A round that is too long for one of them.
+    let mut late = plan.clone();
+    for placement in late.gpus.iter_mut().flat_map(|gpu| &mut gpu.placements) {
+        placement.batch = BatchSize::new(32).unwrap();
+    }
+    let found = check_plan(&late, &request);
+    assert!(found.iter().any(|v| matches!(v, Violation::MissesSlo { .. })), "{found:?}");
+}
+
+#[test]
 fn the_artifacts_format_keeps_everything_but_the_predictions() {
     let (predictor, workloads) = (predictor(), workloads("paper-12.toml"));
     let plan = planned(&workloads, &predictor);

@@ -67,6 +67,7 @@ fn alone(workload: &Workload, batch: u32, units: u32, replicas: u32) -> Plan {
         batch: BatchSize::new(batch).unwrap(),
         sm: SmUnits::new(units),
         served: RequestsPerSecond::new(part).ok().filter(|_| replicas > 1),
+        time_slot: None,
         predicted: None,
     };
     let gpu = CoLocation { kind: GpuKindName::new("v100").unwrap(), placements: vec![placement] };

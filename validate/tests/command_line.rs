@@ -115,6 +115,10 @@ fn what_only_the_simulator_does_is_refused_before_any_server_starts() {
         let said = contains("only.toml").and(contains(words)).and(contains("fix: "));
         validate().args(arguments).assert().code(2).stdout("").stderr(said);
     }
+    let twelve = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/paper-12.toml");
+    let arguments = ["run", twelve, "--strategy", "nexus", "-o", "/nowhere/out"];
+    let said = contains("take turns on the same SMs (time_slot)").and(contains("fix: "));
+    validate().args(arguments).assert().code(2).stdout("").stderr(said);
     let kinds = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/two-kinds.toml");
     let said = contains("[[gpu]]: given v100, t4").and(contains("allowed: one kind"));
     validate().args(["run", kinds, "-o", "/nowhere/out"]).assert().code(2).stderr(said);

@@ -107,15 +107,37 @@ fn stack(
     let half = if panel.length() < 1.5 { 0.25 } else { 0.45 };
     let (from, to) = (slot as f64 + 0.5 - half, slot as f64 + 0.5 + half);
     let mut base = 0.0;
-    for row in result.plan.iter().filter(|row| row.gpu == gpu) {
+    let rows: Vec<&PlanRow> = result.plan.iter().filter(|row| row.gpu == gpu).collect();
+    // Who takes turns is drawn side by side on the SMs that they share.
+    let mut shared: Vec<(u32, f64, usize)> = Vec::new();
+    for row in &rows {
         let colour = models.of(row.model.as_str()).colour;
-        let (x0, y1) = panel.at(from, base);
-        let (x1, y0) = panel.at(to, base + row.sm_pct);
+        let (bottom, place, of) = match row.time_slot {
+            None => (base, 0, 1),
+            Some(slot) => {
+                let of = rows.iter().filter(|other| other.time_slot == row.time_slot).count();
+                match shared.iter_mut().find(|(known, ..)| *known == slot) {
+                    Some((_, bottom, place)) => {
+                        *place += 1;
+                        (*bottom, *place, of)
+                    }
+                    None => {
+                        shared.push((slot, base, 0));
+                        (base, 0, of)
+                    }
+                }
+            }
+        };
+        let part = |place: usize| from + (to - from) * place as f64 / of as f64;
+        let (x0, y1) = panel.at(part(place), bottom);
+        let (x1, y0) = panel.at(part(place + 1), bottom + row.sm_pct);
         let segment = Frame::new(x0, y0, x1 - x0, y1 - y0);
         fill(area, segment, colour)?;
         outline(area, segment, RGBColor(255, 255, 255), 3)?;
         label(area, segment, row, ink_on(colour))?;
-        base += row.sm_pct;
+        if place == 0 {
+            base += row.sm_pct;
+        }
     }
     let (x0, y0) = panel.at(from, 100.0);
     let (x1, y1) = panel.at(to, 0.0);

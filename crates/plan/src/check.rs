@@ -3,7 +3,8 @@
 use super::sizing::Demand;
 use super::{PlanOptions, PlanRequest};
 use igniter_model::domain::{CoLocation, Plan, Workload};
-use igniter_model::predictor::{Member, Predictor};
+use igniter_model::predictor::{Member, Predictor, predict_in_turns, round_ms};
+use igniter_model::units::BatchSize;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -83,6 +84,13 @@ pub enum Violation {
         /// Their sum in percent.
         total_pct: f64,
     },
+    /// The shares of a time slot differ, though they are the same SMs.
+    UnequalShares {
+        /// Index of the GPU.
+        gpu: usize,
+        /// The time slot.
+        time_slot: u32,
+    },
     /// A batch is larger than any that was measured.
     BatchNotMeasured {
         /// The workload.
@@ -100,6 +108,17 @@ pub enum Violation {
         predicted_ms: f64,
         /// The budget in ms.
         budget_ms: f64,
+    },
+    /// A request that waits for its turn, and then for its batch, takes longer than the SLO.
+    MissesSlo {
+        /// The workload.
+        workload: String,
+        /// The longest wait for a turn in ms; 0 where nobody else has one.
+        wait_ms: f64,
+        /// Predicted latency of a batch in ms.
+        batch_ms: f64,
+        /// The whole SLO in ms.
+        slo_ms: f64,
     },
     /// Full batches back to back serve less than what arrives.
     TooLittleThroughput {
@@ -134,12 +153,14 @@ impl Violation {
             | Self::NoProfile { .. }
             | Self::NoShare { .. }
             | Self::TooManySms { .. }
+            | Self::UnequalShares { .. }
             | Self::TooManyProcesses { .. }
             | Self::TooMuchMemory { .. } => true,
             Self::NotPlaced { .. }
             | Self::PartsMissRate { .. }
             | Self::BatchNotMeasured { .. }
             | Self::TooSlow { .. }
+            | Self::MissesSlo { .. }
             | Self::TooLittleThroughput { .. } => false,
         }
     }
@@ -153,6 +174,7 @@ impl Violation {
             Self::NotPlaced { workload }
             | Self::PartsMissRate { workload, .. }
             | Self::TooSlow { workload, .. }
+            | Self::MissesSlo { workload, .. }
             | Self::TooLittleThroughput { workload, .. } => Some(workload),
             _ => None,
         }
@@ -199,6 +221,16 @@ impl fmt::Display for Violation {
                 "workload {workload}: a batch takes {predicted_ms:.3} ms, more than the {budget_ms} ms \
                  that are half of the SLO"
             ),
+            Self::UnequalShares { gpu, time_slot } => write!(
+                f,
+                "GPU {gpu}: the placements of time slot {time_slot} have different SM shares, but they take turns on \
+                 the same SMs"
+            ),
+            Self::MissesSlo { workload, wait_ms, batch_ms, slo_ms } => write!(
+                f,
+                "workload {workload}: a request waits up to {wait_ms:.3} ms for its turn and {batch_ms:.3} ms for its \
+                 batch, more than its SLO of {slo_ms} ms"
+            ),
             Self::TooLittleThroughput { workload, predicted_rps, rate_rps } => write!(
                 f,
                 "workload {workload}: serves {predicted_rps:.1} requests/s, but {rate_rps} arrive"
@@ -209,6 +241,9 @@ impl fmt::Display for Violation {
         }
     }
 }
+
+/// A round and a batch may exceed the SLO by this part of it: rounding of sums.
+const TIME_TOLERANCE: f64 = 1e-9;
 
 /// How often a workload is placed, and what its placements say that they serve.
 #[derive(Debug, Default)]
@@ -223,11 +258,44 @@ fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
+/// By which rule a plan is to be in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// A batch takes half of the SLO at most.
+    HalfOfSlo,
+    /// The same, but a batch of 1 may take all of it, as nobody waits for it to fill.
+    SinglesTakeAll,
+    /// None that a prediction could tell.
+    OwnQueues,
+}
+
+impl Rule {
+    fn of(strategy: &str) -> Self {
+        match strategy {
+            "queueing" | "refined" => Self::OwnQueues,
+            "infless" => Self::SinglesTakeAll,
+            _ => Self::HalfOfSlo,
+        }
+    }
+}
+
+/// Whether bounds on plans by the rule of half of the SLO speak of the plans of a strategy: it gives a batch no more
+/// than that, no two workloads the same SMs in turn, and divides a workload only where it is told to.
+#[must_use]
+pub fn plans_by_half_of_slo(strategy: &str) -> bool {
+    let own = ["queueing", "refined", "infless", "nexus", "gpulets-atc", "parvagpu"];
+    !own.contains(&strategy)
+}
+
 /// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
 /// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
 /// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
-/// planner's own caution and not demanded here. Plans of `queueing` and refined plans are not made by the rule of
-/// half of the SLO, so it is not demanded of them: see [`super::forecast`].
+/// planner's own caution and not demanded here.
+///
+/// *In time* is: a full batch takes half of the SLO at most, as its requests may wait as long for the batch before.
+/// Placements that take turns are in time when a round of full batches of their time slot and then their own batch are
+/// within the SLO; alone in a slot, that is the same. A batch of 1 of `infless` may take all of the SLO. Plans of
+/// `queueing` and refined plans go by none of these rules, so none is demanded of them: see [`super::forecast`].
 #[must_use]
 pub fn check_plan(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Violation> {
     check_plan_on_kinds(plan, request.workloads(), &[request.predictor()], request.options())
@@ -242,8 +310,7 @@ pub fn check_plan_on_kinds(
     options: &PlanOptions,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
-    // What half of the SLO promises is what these plans do not go by.
-    let by_rule = !matches!(plan.strategy.as_str(), "queueing" | "refined");
+    let rule = Rule::of(&plan.strategy);
     let by_name: BTreeMap<&str, &Workload> =
         workloads.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
@@ -289,7 +356,7 @@ pub fn check_plan_on_kinds(
             }
         }
         if let (Some(predictor), true) = (predictor, all_known) {
-            check_gpu(gpu, co_location, *predictor, options, &by_name, by_rule, &mut found);
+            check_gpu(gpu, co_location, *predictor, options, &by_name, rule, &mut found);
         }
     }
     for workload in workloads {
@@ -322,7 +389,7 @@ fn check_gpu(
     predictor: &dyn Predictor,
     options: &PlanOptions,
     by_name: &BTreeMap<&str, &Workload>,
-    by_rule: bool,
+    rule: Rule,
     found: &mut Vec<Violation>,
 ) {
     let kind = predictor.kind();
@@ -331,11 +398,21 @@ fn check_gpu(
     {
         found.push(Violation::TooManySms { gpu, total_pct: total.get() });
     }
+    for (i, placement) in co_location.placements.iter().enumerate() {
+        let same = co_location.placements[..i].iter().find(|p| p.time_slot == placement.time_slot);
+        if let (Some(time_slot), Some(first)) = (placement.time_slot, same)
+            && first.sm != placement.sm
+        {
+            found.push(Violation::UnequalShares { gpu, time_slot });
+            break;
+        }
+    }
     let (processes, limit) = (co_location.placements.len(), options.process_limit);
     if processes > limit {
         found.push(Violation::TooManyProcesses { gpu, processes, limit });
     }
     let mut members = Vec::new();
+    let mut slots = Vec::new();
     let mut demands = Vec::new();
     let mut memory = 0;
     for placement in &co_location.placements {
@@ -355,6 +432,7 @@ fn check_gpu(
         };
         memory += predictor.memory(model).map_or(0, |bytes| bytes.get());
         members.push(Member { model, batch: placement.batch, sm });
+        slots.push(placement.time_slot);
         let mut demand = Demand::new(workload, model);
         if let Some(part) = placement.served {
             demand.rate_rps = part.get();
@@ -364,18 +442,27 @@ fn check_gpu(
     if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
         found.push(Violation::TooMuchMemory { gpu, needed: memory, available });
     }
-    if !by_rule {
+    if rule == Rule::OwnQueues {
         return;
     }
-    for ((workload, demand), predicted) in demands.iter().zip(predictor.predict(&members).members) {
-        if !demand.meets_latency(&predicted) {
-            found.push(Violation::TooSlow {
+    let all = predict_in_turns(predictor, &members, &slots);
+    for (i, ((workload, demand), predicted)) in demands.iter().zip(&all).enumerate() {
+        let single = rule == Rule::SinglesTakeAll && members[i].batch == BatchSize::ONE;
+        let wait_ms = round_ms(&all, &slots, i).or(single.then_some(0.0));
+        let (batch_ms, slo_ms) = (predicted.latency_ms(), 2.0 * demand.budget_ms);
+        match wait_ms {
+            Some(wait_ms) if wait_ms + batch_ms > slo_ms * (1.0 + TIME_TOLERANCE) => {
+                let workload = workload.name.to_string();
+                found.push(Violation::MissesSlo { workload, wait_ms, batch_ms, slo_ms });
+            }
+            None if !demand.meets_latency(predicted) => found.push(Violation::TooSlow {
                 workload: workload.name.to_string(),
-                predicted_ms: predicted.latency_ms(),
+                predicted_ms: batch_ms,
                 budget_ms: demand.budget_ms,
-            });
+            }),
+            _ => {}
         }
-        if !demand.meets_rate(&predicted) {
+        if !demand.meets_rate(predicted) {
             found.push(Violation::TooLittleThroughput {
                 workload: workload.name.to_string(),
                 predicted_rps: predicted.throughput_rps,

@@ -86,7 +86,8 @@ impl fmt::Display for Explanation {
 }
 
 /// Explains every placement of a plan whose GPUs are of the request's kind, in the order of the plan. Others,
-/// and those of workloads that the request does not have, are left out.
+/// those of workloads that the request does not have, and GPUs
+/// on which some take turns, are left out.
 #[must_use]
 pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
     let gpus: Vec<Option<Vec<Seat>>> = plan.gpus.iter().map(|gpu| seats_of(gpu, request)).collect();
@@ -135,13 +136,13 @@ pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
     explained
 }
 
-/// The placements of a GPU as seats, each with its least share alone; `None` when it is of another kind or
-/// holds what the request does not know.
+/// The placements of a GPU as seats, each with its least share alone; `None` when it is of another kind,
+/// has members that take turns, or holds what the request does not know.
 fn seats_of(
     gpu: &igniter_model::domain::CoLocation,
     request: &PlanRequest<'_>,
 ) -> Option<Vec<Seat>> {
-    if gpu.kind != request.predictor().kind().name {
+    if gpu.kind != request.predictor().kind().name || gpu.takes_turns() {
         return None;
     }
     let mut sizer = Sizer::new(request);

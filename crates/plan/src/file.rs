@@ -65,6 +65,9 @@ struct PlacementFile {
     /// The part of the workload's rate, when several placements serve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     served_rps: Option<RequestsPerSecond>,
+    /// Placements of the GPU with the same number take turns on the same SMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_slot: Option<u32>,
     predicted_latency_ms: Option<Milliseconds>,
     predicted_throughput_rps: Option<RequestsPerSecond>,
 }
@@ -114,6 +117,7 @@ pub fn plan_json(plan: &Plan, kinds: &[&GpuKind]) -> PlanFile {
         batch: p.batch,
         sm_pct: p.sm.to_percent(kind.units).expect("a placement has a share"),
         served_rps: p.served,
+        time_slot: p.time_slot,
         predicted_latency_ms: p.predicted.map(|s| s.latency),
         predicted_throughput_rps: p.predicted.map(|s| s.throughput),
     };
@@ -210,6 +214,7 @@ impl PlanFile {
                     batch: p.batch,
                     sm,
                     served: p.served_rps,
+                    time_slot: p.time_slot,
                     predicted: p
                         .predicted_latency_ms
                         .zip(p.predicted_throughput_rps)

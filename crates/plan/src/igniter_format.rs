@@ -162,6 +162,7 @@ pub fn parse_igniter_plan(
                 batch,
                 sm,
                 served: None,
+                time_slot: None,
                 predicted: None,
             });
         }

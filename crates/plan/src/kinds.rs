@@ -11,6 +11,7 @@
 //! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
 //! the sum over all workloads of the least share on any kind times its price, and that is the bound.
 
+use super::check::plans_by_half_of_slo;
 use super::ground;
 use super::search::enumerate::{best_seats, feasible_sets};
 use super::search::types::{Covered, Type, Types, seats};
@@ -77,7 +78,8 @@ pub fn plan_on_kinds_with<'a>(
     let exact = matches!(strategy.name(), "exact" | "optimal")
         && workloads.len() <= MOST_WORKLOADS
         && options.replicas != Replicas::Allowed;
-    let bound = mixer.bound()?;
+    let by_rule = plans_by_half_of_slo(strategy.name());
+    let bound = if by_rule { mixer.bound()? } else { None };
     let best = if exact {
         mixer.optimum()?
     } else {

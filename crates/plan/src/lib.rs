@@ -7,9 +7,11 @@
 //! | `igniter` | [`igniter`](strategies::igniter) | iGniter (TPDS 2022), Theorem 1 and Algorithms 1-2 |
 //! | `ffd` | [`ffd`](strategies::ffd) | FFD+, the interference-blind baseline of the same paper |
 //! | `gpulets` | [`gpulets`](strategies::gpulets) | gpu-lets (ATC 2022), as that paper adapts it, mended |
+//! | `gpulets-atc` | [`gpulets_atc`](strategies::gpulets_atc) | gpu-lets (ATC 2022) as its authors' code does it, shared in time |
 //! | `gslice` | [`gslice`](strategies::gslice) | GSLICE (SoCC 2020), as that paper adapts it, on FFD+'s placement |
-//! | `nexus` | [`nexus`](strategies::nexus) | Nexus (SOSP 2019), squishy bin packing, time as shares |
-//! | `infless` | [`infless`](strategies::infless) | INFless (ASPLOS 2022), most served for each share, best fit |
+//! | `nexus` | [`nexus`](strategies::nexus) | Nexus (SOSP 2019), squishy bin packing in time slots |
+//! | `infless` | [`infless`](strategies::infless) | INFless (ASPLOS 2022), the largest batch that fills, best fit |
+//! | `parvagpu` | [`parvagpu`](strategies::parvagpu) | ParvaGPU (SC 2024), segments of several processes |
 //! | `dedicated` | [`dedicated`](strategies::dedicated) | a GPU for each workload |
 //! | `mps-default` | [`mps_default`](strategies::mps_default) | MPS without partitions on FFD+'s placement |
 //! | `greedy` | [`optimal`](strategies::optimal) | ours: best fit with joint batches and interference |
@@ -42,7 +44,7 @@ mod strategy;
 mod traffic;
 
 pub use bound::lower_bound;
-pub use check::{Violation, check_plan, check_plan_on_kinds};
+pub use check::{Violation, check_plan, check_plan_on_kinds, plans_by_half_of_slo};
 pub use error::PlanError;
 pub use explain::{Explanation, explain};
 pub use file::{PlanFile, artifact_text, is_artifact_plan, plan_json, read_plan, read_plans};

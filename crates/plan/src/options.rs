@@ -9,7 +9,8 @@ pub const MPS_PROCESS_LIMIT: usize = 48;
 /// Whether a workload may be served by several GPUs, each taking a part of its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Replicas {
-    /// As the strategy is used to: `queueing` divides workloads where that helps, all others do not.
+    /// As the strategy is used to: `queueing`, `nexus`, `infless`, `gpulets-atc` and `parvagpu` divide workloads where that
+    /// helps, all others do not.
     #[default]
     ByStrategy,
     /// Every workload has one placement.

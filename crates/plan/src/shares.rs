@@ -4,7 +4,9 @@ use super::presences::{Grown, Presences};
 use super::sizing::{Demand, Sized};
 use super::{Margin, PlanOptions, guard};
 use igniter_model::domain::{Infeasible, Placement, Plan, PredictedService};
-use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use igniter_model::predictor::{
+    CoLocationPrediction, Member, MemberPrediction, Predictor, predict_in_turns,
+};
 use igniter_model::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
 
 /// A workload on its way into a plan: the index of the workload, its size, and its share so far.
@@ -135,11 +137,10 @@ impl<'p> ShareFitter<'p> {
         &self.out.members
     }
 
-    /// What the predictor says of the seats without any margin: what a plan promises.
-    pub(super) fn promise(&mut self, seats: &[Seat]) -> &[MemberPrediction] {
+    /// What the predictor says of the seats, with their time slots, without any margin: what a plan promises.
+    fn promise(&mut self, seats: &[Seat], slots: &[Option<u32>]) -> Vec<MemberPrediction> {
         self.note_members(seats);
-        self.predictor.predict_into(&self.members, &mut self.out);
-        &self.out.members
+        predict_in_turns(self.predictor, &self.members, slots)
     }
 
     fn note_members(&mut self, seats: &[Seat]) {
@@ -165,6 +166,18 @@ pub(super) fn into_plan(
     gpus: &[Vec<Seat>],
     infeasible: Vec<Infeasible>,
 ) -> Plan {
+    let none: Vec<Vec<Option<u32>>> = gpus.iter().map(|seats| vec![None; seats.len()]).collect();
+    into_plan_with_turns(strategy, request, gpus, &none, infeasible)
+}
+
+/// The same, of seats with their time slots.
+pub(super) fn into_plan_with_turns(
+    strategy: &str,
+    request: &super::PlanRequest<'_>,
+    gpus: &[Vec<Seat>],
+    slots: &[Vec<Option<u32>>],
+    infeasible: Vec<Infeasible>,
+) -> Plan {
     let mut fitter = ShareFitter::new(request);
     let mut placed = vec![0_u32; request.workloads().len()];
     for seat in gpus.iter().flatten() {
@@ -174,8 +187,9 @@ pub(super) fn into_plan(
         RequestsPerSecond::new(demand.rate_rps / request.options().headroom())
             .expect("a part of a rate is a rate")
     };
-    let co_locations = gpus.iter().map(|seats| {
-        let placements = seats.iter().zip(fitter.promise(seats)).map(|(seat, predicted)| {
+    let co_locations = gpus.iter().zip(slots).map(|(seats, slots)| {
+        let promised = seats.iter().zip(slots).zip(fitter.promise(seats, slots));
+        let placements = promised.map(|((seat, time_slot), predicted)| {
             let workload = &request.workloads()[seat.workload];
             Placement {
                 workload: workload.name.clone(),
@@ -183,7 +197,8 @@ pub(super) fn into_plan(
                 batch: seat.sized.batch,
                 sm: seat.share,
                 served: (placed[seat.workload] > 1).then(|| served(&seat.sized.demand)),
-                predicted: predicted_service(predicted),
+                time_slot: *time_slot,
+                predicted: predicted_service(&predicted),
             }
         });
         igniter_model::domain::CoLocation {

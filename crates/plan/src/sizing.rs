@@ -262,6 +262,21 @@ impl<'p> Sizer<'p> {
         Infeasible { workload: workload.name.clone(), reason, fixes }
     }
 
+    /// Why a strategy with rules of its own does not place a workload: as [`Self::explain`] where nobody can, or else
+    /// in its own words.
+    pub(super) fn refusal(
+        &mut self,
+        workload: &Workload,
+        demand: &Demand,
+        otherwise: &str,
+    ) -> Infeasible {
+        if self.size(demand).is_none() {
+            return self.explain(workload, demand);
+        }
+        let (workload, reason) = (workload.name.clone(), otherwise.to_owned());
+        Infeasible { workload, reason, fixes: Vec::new() }
+    }
+
     /// The smallest SLO, in steps of 0.1 ms, at which the rate can be served.
     fn nearest_slo(&mut self, demand: &Demand) -> Option<Milliseconds> {
         const STEPS_PER_MS: f64 = 10.0;

@@ -8,12 +8,14 @@ use crate::strategies::dedicated::Dedicated;
 use crate::strategies::exact::Exact;
 use crate::strategies::ffd::Ffd;
 use crate::strategies::gpulets::Gpulets;
+use crate::strategies::gpulets_atc::GpuletsAtc;
 use crate::strategies::gslice::Gslice;
 use crate::strategies::igniter::Igniter;
 use crate::strategies::infless::Infless;
 use crate::strategies::mps_default::MpsDefault;
 use crate::strategies::nexus::Nexus;
 use crate::strategies::optimal::{Greedy, Optimal};
+use crate::strategies::parvagpu::Parvagpu;
 use igniter_model::domain::{ModelId, Plan, Workload};
 use igniter_model::predictor::Predictor;
 use std::fmt::Debug;
@@ -146,9 +148,11 @@ pub const STRATEGIES: &[&str] = &[
     "igniter",
     "ffd",
     "gpulets",
+    "gpulets-atc",
     "gslice",
     "nexus",
     "infless",
+    "parvagpu",
     "dedicated",
     "mps-default",
     "greedy",
@@ -166,9 +170,11 @@ pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
         "igniter" => Ok(Box::new(Igniter)),
         "ffd" => Ok(Box::new(Ffd)),
         "gpulets" => Ok(Box::new(Gpulets)),
+        "gpulets-atc" => Ok(Box::new(GpuletsAtc::default())),
         "gslice" => Ok(Box::new(Gslice)),
         "nexus" => Ok(Box::new(Nexus)),
         "infless" => Ok(Box::new(Infless)),
+        "parvagpu" => Ok(Box::new(Parvagpu)),
         "dedicated" => Ok(Box::new(Dedicated)),
         "mps-default" => Ok(Box::new(MpsDefault)),
         "exact" => Ok(Box::new(Exact)),

@@ -21,3 +21,5 @@ pub(super) fn workloads(n: u32, slo_ms: f64, rate_rps: f64) -> Vec<Workload> {
     };
     (0..n).map(workload).collect()
 }
+
+pub(super) mod tables;

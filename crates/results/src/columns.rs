@@ -152,7 +152,7 @@ impl WorkloadRow<'_> {
 #[rustfmt::skip]
 impl Of<'_, PlanRow> {
     /// The columns of a placement, in the order of `plan.csv`.
-    pub const COLUMNS: [Column<Self>; 10] = [
+    pub const COLUMNS: [Column<Self>; 11] = [
         Column::text("strategy", "strategy", "strategy", Self::strategy),
         Column::whole("gpu", "GPU", "GPU", |r| r.row.gpu.into()),
         Column::text("kind", "kind", "kind", |r| r.row.kind.as_str().into()),
@@ -163,6 +163,7 @@ impl Of<'_, PlanRow> {
         Column::real("predicted_latency_ms", ("predicted latency", MS), "pred. ms", |r| r.row.predicted_latency_ms.into()),
         Column::real("predicted_throughput_rps", ("predicted throughput", RATE), "pred. req/s", |r| r.row.predicted_throughput_rps.into()),
         Column::real("slo_ms", ("SLO", MS), "SLO ms", |r| r.row.slo_ms.into()),
+        Column::whole("time_slot", "time slot", "slot", |r| r.row.time_slot.map(u64::from).into()),
     ];
 }
 

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(
             first("plan.csv"),
             "strategy,gpu,kind,workload,model,batch,sm_pct,predicted_latency_ms,\
-             predicted_throughput_rps,slo_ms"
+             predicted_throughput_rps,slo_ms,time_slot"
         );
         assert_eq!(first("cdf.csv"), "strategy,workload,fraction,latency_ms");
         assert_eq!(

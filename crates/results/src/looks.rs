@@ -3,7 +3,7 @@
 use crate::STAGES;
 
 /// Strategies in the order of their looks. Those that are compared most are easiest to tell apart.
-const STRATEGIES: [&str; 12] = [
+const STRATEGIES: [&str; 14] = [
     "igniter",
     "ffd",
     "gpulets",
@@ -16,6 +16,8 @@ const STRATEGIES: [&str; 12] = [
     "dedicated",
     "mps-default",
     "exact",
+    "gpulets-atc",
+    "parvagpu",
 ];
 
 /// Models in the order of their looks.

@@ -150,7 +150,7 @@ fn seconds(time: f64) -> Cell {
 }
 
 fn plan(text: &mut String, result: &StrategyResult) {
-    let keys = [
+    let mut keys = vec![
         "gpu",
         "kind",
         "workload",
@@ -160,6 +160,7 @@ fn plan(text: &mut String, result: &StrategyResult) {
         "predicted_latency_ms",
         "predicted_throughput_rps",
     ];
+    keys.extend(result.plan.iter().any(|row| row.time_slot.is_some()).then_some("time_slot"));
     let columns = pick(&Of::<PlanRow>::COLUMNS, &keys);
     let rows: Vec<_> = result.plan.iter().map(|row| Of { result, row }).collect();
     push(text, format_args!("{}", markdown_table(&columns, 4, &rows)));

@@ -38,6 +38,7 @@ pub(crate) fn small_comparison() -> Comparison {
         batch: BatchSize::new(4).unwrap(),
         sm: SmUnits::new(units),
         served: None,
+        time_slot: None,
         predicted: Some(PredictedService {
             latency: Milliseconds::new(7.25).unwrap(),
             throughput: RequestsPerSecond::new(600.0).unwrap(),

@@ -27,6 +27,9 @@ pub struct PlanRow {
     pub batch: u32,
     /// Its SM share, in percent.
     pub sm_pct: f64,
+    /// Those of one GPU with the same number take turns on the same SMs; none: it has its SMs for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_slot: Option<u32>,
     /// Predicted load, execution and feedback of a full batch, in ms.
     pub predicted_latency_ms: Option<f64>,
     /// Predicted throughput with full batches, in requests/s.
@@ -154,6 +157,7 @@ impl StrategyResult {
                 model: placement.model.clone(),
                 batch: placement.batch.get(),
                 sm_pct: placement.sm.to_percent(kind.units).map_or(0.0, |share| share.get()),
+                time_slot: placement.time_slot,
                 predicted_latency_ms: placement.predicted.map(|p| p.latency.get()),
                 predicted_throughput_rps: placement.predicted.map(|p| p.throughput.get()),
                 slo_ms: workload.expect("plans place workloads of the scenario").slo.get(),

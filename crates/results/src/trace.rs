@@ -350,6 +350,7 @@ mod tests {
             batch: BatchSize::new(8).unwrap(),
             sm: SmUnits::new(1),
             served: None,
+            time_slot: None,
             predicted: None,
         };
         let kind = GpuKindName::new("v100").unwrap();

@@ -103,6 +103,16 @@ pub enum SimError {
     /// A fault strikes a workload that the scenario does not have.
     #[error("a fault strikes {workload}, but the scenario has no such workload")]
     UnknownFaultyWorkload { workload: WorkloadName },
+    /// A controller is to change one of several servers that share their SMs.
+    #[error(
+        "GPU {gpu} of the plan: its servers take turns on the same SMs (time_slot), so a controller cannot change the \
+         share or the batch size of one of them: leave [controller] out, or use a strategy whose workloads have SMs of \
+         their own"
+    )]
+    ControlledTurns {
+        /// The GPU, from 0.
+        gpu: usize,
+    },
     /// The predictor gives what is no time, power or clock.
     #[error(
         "GPU {gpu}: the predictor gives {what} = {value} for {member}; that is outside the range \

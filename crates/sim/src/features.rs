@@ -1,5 +1,5 @@
 //! What only the full engine can do: queue policies, varying host times, a path that requests pass one after the other, a
-//! shared PCIe link, controllers and faults.
+//! shared PCIe link, servers that take turns, controllers and faults.
 
 use super::control::{Controller, controller};
 use super::engine::SimInput;
@@ -35,8 +35,13 @@ impl FullFeatures {
         let host =
             |server: &ServerRun| server.host.varies() || server.request_serial > Nanoseconds::ZERO;
         let host = servers.iter().any(host);
-        if control.is_none() && !policies && !host && input.spec.pcie == PcieLink::Private {
+        let turns = servers.iter().any(|server| server.time_slot.is_some());
+        let private = input.spec.pcie == PcieLink::Private;
+        if control.is_none() && !policies && !host && !turns && private {
             return Ok(None);
+        }
+        if turns && control.is_some_and(|c| c.controller != ControllerSpec::None) {
+            return Err(SimError::ControlledTurns { gpu });
         }
         let co_location = &input.plan.gpus[gpu];
         let targets = servers.iter().zip(&co_location.placements).map(|(server, placement)| {

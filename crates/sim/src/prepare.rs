@@ -55,6 +55,8 @@ pub(super) struct ServerRun {
     pub(super) request_serial: Nanoseconds,
     /// When its instances accept work.
     pub(super) startup: Nanoseconds,
+    /// Servers with the same one serve one batch at a time.
+    pub(super) time_slot: Option<u32>,
 }
 
 /// A checked run before its first event.
@@ -234,6 +236,7 @@ fn prepare_gpu<'a>(
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
             instance_slowdown: server.instance_slowdown,
+            time_slot: placement.time_slot,
         });
         let first = slots;
         slots += rules.instances() as usize;
@@ -248,6 +251,7 @@ fn prepare_gpu<'a>(
             request_overhead: server.request_overhead.to_nanoseconds(),
             request_serial: server.request_serial.to_nanoseconds(),
             startup: server.startup,
+            time_slot: placement.time_slot,
         });
     }
     let mut speeds = Speeds::new(predictor, input.spec.interference, planned);

@@ -5,7 +5,9 @@
 
 use super::Interference;
 use igniter_model::domain::ModelId;
-use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use igniter_model::predictor::{
+    CoLocationPrediction, Member, MemberPrediction, Predictor, executing_beside,
+};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, SmPercent};
 
 /// A server as the predictor sees it. Each instance of a server is a *slot*, numbered server by server.
@@ -24,6 +26,8 @@ pub(super) struct PlannedServer {
     pub(super) row_overhead_ms: f64,
     /// How many times as long a batch takes while another instance executes too; `None`: they divide the SMs.
     pub(super) instance_slowdown: Option<f64>,
+    /// Servers with the same one serve one batch at a time, each with all of `share`.
+    pub(super) time_slot: Option<u32>,
 }
 
 /// What holds while one set of batches executes.
@@ -288,21 +292,39 @@ impl<'a> Speeds<'a> {
     }
 
     /// A batch among all instances of all servers at their planned batch sizes. Instances that take turns count
-    /// once, with all SMs of their server.
+    /// once, with all SMs of their server; of servers that take turns, the one that slows it most.
     fn in_plan(&self, server: usize, rows: usize) -> MemberPrediction {
         let first = self.slot_server.partition_point(|&other| other < server);
-        let takes_turns = self.servers[server].instance_slowdown.is_some();
-        let executing = if takes_turns { 1 } else { self.servers[server].instances };
-        let slots = self.slot_server.iter().enumerate();
-        let kept = slots.filter(|&(slot, &other)| other != server || slot == first || !takes_turns);
-        let mut members: Vec<Member> = kept
-            .map(|(_, &other)| {
-                let planned = &self.servers[other];
-                self.member(other, planned.batch.get() as usize, planned.instances)
-            })
-            .collect();
-        members[first] = self.member(server, rows, executing);
-        self.predictor.predict(&members).members[first]
+        let alone_in_turn = |of: usize| {
+            let PlannedServer { instance_slowdown, time_slot, .. } = self.servers[of];
+            time_slot.is_some() || (of == server && instance_slowdown.is_some())
+        };
+        let executing = |of| if alone_in_turn(of) { 1 } else { self.servers[of].instances };
+        let planned =
+            |of: usize| self.member(of, self.servers[of].batch.get() as usize, executing(of));
+        let beside: Vec<usize> = if self.servers.iter().any(|s| s.time_slot.is_some()) {
+            let members: Vec<Member> = (0..self.servers.len()).map(planned).collect();
+            let slots: Vec<Option<u32>> = self.servers.iter().map(|s| s.time_slot).collect();
+            executing_beside(self.predictor, &members, &slots, server)
+        } else {
+            (0..self.servers.len()).collect()
+        };
+        let mut members: Vec<Member> = Vec::new();
+        let mut own = 0;
+        let mut before = None;
+        for (slot, &other) in self.slot_server.iter().enumerate() {
+            let again = before.replace(other) == Some(other);
+            if !beside.contains(&other) || (again && alone_in_turn(other)) {
+                continue;
+            }
+            if slot == first {
+                own = members.len();
+                members.push(self.member(server, rows, executing(server)));
+            } else {
+                members.push(planned(other));
+            }
+        }
+        self.predictor.predict(&members).members[own]
     }
 
     /// A batch alone on the GPU, but for `executing − 1` other instances that share its SMs.

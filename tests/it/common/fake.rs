@@ -155,6 +155,7 @@ impl FakeScenario {
                     batch: BatchSize::new(server.batch).unwrap(),
                     sm: SmUnits::new(server.share),
                     served: None,
+                    time_slot: None,
                     predicted: None,
                 });
                 workloads.push(SimWorkload {

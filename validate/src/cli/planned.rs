@@ -87,6 +87,15 @@ impl PlannedArgs {
         } else {
             study.read_plans(plans)?
         };
+        if let Some(gpu) = plan.gpus.iter().position(|gpu| gpu.takes_turns()) {
+            bail!(
+                "{}: the plan of strategy {}: placements of GPU {gpu} take turns on the same SMs (time_slot); servers \
+                 of their own under NVIDIA MPS do not take turns; fix: use a strategy whose workloads have SMs of their \
+                 own, or `igniter simulate`",
+                self.name(),
+                plan.strategy
+            );
+        }
         if plan.placements().next().is_none() {
             bail!("the plan places no workload; no server would be started");
         }

@@ -38,6 +38,7 @@ pub(super) fn study_of(
         batch: member.batch,
         sm: member.units,
         served: None,
+        time_slot: None,
         predicted: None,
     });
     let gpu = CoLocation { kind: study.kind().name.clone(), placements: placements.collect() };

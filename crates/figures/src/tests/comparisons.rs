@@ -151,6 +151,7 @@ pub(crate) fn synthetic(
                 model: ModelName::new(row_of(i).1).unwrap(),
                 batch: row_of(i).5,
                 sm_pct: share(i),
+                time_slot: None,
                 predicted_latency_ms: Some(row_of(i).7 * (0.95 + 0.1 * noise(i))),
                 predicted_throughput_rps: Some(row_of(i).3 * 1.1),
                 slo_ms: row_of(i).2,

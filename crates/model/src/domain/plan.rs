@@ -8,7 +8,7 @@ use crate::units::{BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmUnits}
 pub struct PredictedService {
     /// Load, execution and feedback of one full batch.
     pub latency: Milliseconds,
-    /// Sustained throughput with full batches.
+    /// Sustained throughput with full batches; in a time slot, while all others of the slot have full batches too.
     pub throughput: RequestsPerSecond,
 }
 
@@ -25,6 +25,9 @@ pub struct Placement {
     /// The part of the workload's rate that this placement serves, when several serve it together;
     /// `None`: all of it.
     pub served: Option<RequestsPerSecond>,
+    /// Placements of one GPU with the same number share its SMs in time: each has all of [`Self::sm`] while one of its
+    /// batches is served, and one batch of them is served at a time, in turn. `None`: it has its SMs for itself.
+    pub time_slot: Option<u32>,
     /// The prediction behind the placement; absent in plans read from a format that has none.
     pub predicted: Option<PredictedService>,
 }
@@ -39,10 +42,21 @@ pub struct CoLocation {
 }
 
 impl CoLocation {
-    /// The sum of all SM shares.
+    /// The sum of all SM shares. Those of one time slot are the same SMs, and count once.
     #[must_use]
     pub fn total_sm(&self) -> SmUnits {
-        self.placements.iter().map(|placement| placement.sm).sum()
+        let counts = |(i, placement): &(usize, &Placement)| {
+            let before = &self.placements[..*i];
+            placement.time_slot.is_none()
+                || before.iter().all(|p| p.time_slot != placement.time_slot)
+        };
+        self.placements.iter().enumerate().filter(counts).map(|(_, placement)| placement.sm).sum()
+    }
+
+    /// Whether some of its placements share SMs in time.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        self.placements.iter().any(|placement| placement.time_slot.is_some())
     }
 }
 

@@ -80,6 +80,7 @@ pub mod isolated;
 mod perturbed;
 mod slowed;
 pub mod solo;
+mod turns;
 mod uncertainty;
 
 pub use additive::{Additive, Presence};
@@ -87,4 +88,5 @@ pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 pub use door::{BadPrediction, check_prediction, try_predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use slowed::SlowedPredictor;
+pub use turns::{executing_beside, predict_in_turns, round_ms};
 pub use uncertainty::{ErrorBounds, LaunchBounds, Lead, Uncertainty, Validity};

@@ -83,6 +83,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn steps_are_those_of_the_script() {
+        let seen = |latency_ms, throughput_rps| Seen {
+            budget_ms: 10.0,
+            latency_ms,
+            rate_rps: 100.0,
+            throughput_rps,
+        };
+        let size = |b| BatchSize::new(b).unwrap();
+        let batch = |latency_ms| tuned_batch(size(4), size(32), seen(latency_ms, 100.0)).get();
+        // 4 + 4 · 5/5; kept, as 5 % are left; 4 − 4 · 10/20; 4 + 4 · 99, of which 32 are the most. The script gives 1 for a
+        // latency of exactly 10.
+        assert_eq!([5.0, 9.5, 20.0, 0.1, 10.0].map(batch), [8, 4, 2, 32, 4]);
+        let share =
+            |latency_ms, throughput_rps| tuned_share(30.0, seen(latency_ms, throughput_rps));
+        // Slacks 25 % and 50 %: half of it. −20 % and 50 %: half more. Both within 10 %: kept.
+        assert!((share(8.0, 200.0) - 15.0).abs() < 1e-12);
+        assert!((share(12.5, 200.0) - 45.0).abs() < 1e-12);
+        assert!((share(9.5, 105.0) - 30.0).abs() < 1e-12);
+        // Never above the whole GPU: 30 % · (1 + 9).
+        assert!((share(9.5, 10.0) - 100.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn the_largest_give_way() {
         let given = |mut shares: Vec<u32>, whole| {
             give_way(&mut shares, whole);

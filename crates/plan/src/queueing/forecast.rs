@@ -85,8 +85,8 @@ pub struct ReplicaChoice {
 }
 
 /// What to expect of the workloads of a plan, in the order of the request, from their servers on GPUs of the request's
-/// kind. Workloads whose replicas get unequal parts of the requests, or whose arrivals or servers are not analysed, are left
-/// out.
+/// kind. Workloads whose replicas get unequal parts of the requests, whose servers take turns, or whose arrivals or servers are not
+/// analysed, are left out.
 ///
 /// With `reasons`, also what other shares, batch sizes and numbers of replicas would give, which takes longer.
 #[must_use]
@@ -105,7 +105,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
         .gpus
         .iter()
         .enumerate()
-        .filter(|(_, gpu)| gpu.kind == *kind)
+        .filter(|(_, gpu)| gpu.kind == *kind && !gpu.takes_turns())
         .filter_map(|(index, gpu)| {
             let seats: Option<Vec<Seat>> = gpu
                 .placements

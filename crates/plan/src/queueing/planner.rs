@@ -433,6 +433,7 @@ fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &Bin) -> CoLoc
             batch: BatchSize::new(batch).expect("at least one request"),
             sm: SmUnits::new(units),
             served: RequestsPerSecond::new(part).ok().filter(|_| replicas > 1),
+            time_slot: None,
             predicted: predicted_service(predicted),
         }
     });

@@ -24,7 +24,7 @@ use crate::alone::Alone;
 use crate::shares::{Seat, into_plan};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
-use igniter_model::domain::{Infeasible, Plan};
+use igniter_model::domain::Plan;
 use igniter_model::units::BatchSize;
 
 /// Sizes of partitions in percent of a GPU.
@@ -34,7 +34,7 @@ const SIZES: [u32; 6] = [20, 40, 50, 60, 80, 100];
 const KNEE_SHARES: [u32; 7] = [10, 20, 40, 50, 60, 80, 100];
 
 /// By how much a neighbour slows a partition: the intercept of the regression, see the head.
-const SLOWDOWN: f64 = 1.0818;
+pub(super) const SLOWDOWN: f64 = 1.0818;
 
 /// A part of a rate this small is rounding.
 const NO_RATE_RPS: f64 = 1e-6;
@@ -71,16 +71,9 @@ impl Strategy for Gpulets {
         failed.sort_by_key(|(workload, _)| *workload);
         let infeasible = failed.iter().map(|(index, demand)| {
             let workload = &request.workloads()[*index];
-            if sizer.size(demand).is_none() {
-                return sizer.explain(workload, demand);
-            }
-            let reason =
+            let why =
                 "no partition of gpu-lets serves its rate with full batches within its budget";
-            Infeasible {
-                workload: workload.name.clone(),
-                reason: reason.to_owned(),
-                fixes: Vec::new(),
-            }
+            sizer.refusal(workload, demand, why)
         });
         let infeasible = infeasible.collect();
         let gpus: Vec<Vec<Seat>> = gpus.into_iter().map(|gpu| gpu.seats).collect();

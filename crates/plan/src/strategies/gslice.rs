@@ -1,15 +1,26 @@
 //! GSLICE+: reactive tuning of shares and batches on a given placement.
 //!
-//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC
-//! 2020), as the iGniter artifact adapts it (`gslice.py`). Every workload starts with batch 1 and 30 % of
-//! its GPU. Trial runs follow each other: the batch is tuned until it stays (*SLAB*, at most 5 runs), then
-//! the share once (*UTIL*), at most 5 times over; then the batch at most 5 times more.
+//! Dhakal et al., "GSLICE: controlled spatial sharing of GPUs for a scalable inference platform" (SoCC 2020). Its own code
+//! is not public, so this is what the iGniter artifact makes of it (icloud-ecnu/igniter, `gslice.py`). Every workload
+//! starts with batch 1 and 30 % of its GPU. Trial runs follow each other: the batch is tuned until it stays (*SLAB*, at most
+//! 5 runs), then the share once (*UTIL*), at most 5 times over; then the batch at most 5 times more.
 //!
 //! [`rules::gslice`](igniter_model::rules::gslice) has both steps, which the controller of the engine shares.
 //!
-//! Differences: a trial run is a prediction of the co-location. GSLICE tunes but does not place, so the
-//! placement is FFD+'s. It is blind to interference and to the sum of shares; where the tuned shares of
-//! a GPU exceed it, all are scaled down together, in trial runs and in the plan.
+//! *Where it starts, and from what.* GSLICE tunes but does not place, and neither does the artifact's script. The placement is
+//! FFD+'s ([`super::ffd`]), which sizes workloads alone by iGniter's Theorem 1: which of them share a GPU, and so how many
+//! GPUs there are, is that rule's doing and not GSLICE's. Batches and shares are not kept: they start at 1 and 30 %, the same
+//! for all, whatever the model. The SLO of the rules is half of a workload's, as in the artifact.
+//!
+//! Adaptation: a trial run is a prediction of the co-location, where the original measures. The original finds the knee of
+//! throughput over the share by learning and keeps shares there; the artifact's UTIL follows latency and rate instead. It
+//! is blind to interference and to the sum of shares: where the tuned shares of a GPU exceed it, all are scaled down
+//! together, in trial runs and in the plan, as a GPU has no more. Where exactly nothing is left, the artifact's script
+//! gives a batch of 1 and a share of 1 %; here, both stay. Re-allocation costs nothing in a plan; the controller `gslice` of
+//! `igniter simulate` charges for it.
+//!
+//! Reproduced: the steps of SLAB and UTIL, number by number, in the tests of [`igniter_model::rules::gslice`]; and the start.
+//! The paper's 2 to 13 times the throughput of default MPS are of a testbed that tunes one GPU for one set of models.
 
 use crate::shares::{Seat, ShareFitter, into_plan};
 use crate::strategies::ffd::first_fit;
@@ -99,5 +110,26 @@ fn seen(seat: &Seat, p: &MemberPrediction) -> Seen {
         latency_ms: p.latency_ms(),
         rate_rps: demand.rate_rps,
         throughput_rps: p.throughput_rps,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::tables::{TablePredictor, tables};
+
+    #[test]
+    fn all_start_with_one_request_and_thirty_percent() {
+        // A takes 2 + 50 / 30 = 3.667 ms for one request at 30 %: with an SLO of 8 ms, 8.3 % below its half, SLAB keeps it.
+        // At 272.7/s its throughput is within 10 % above the rate as well, and UTIL keeps the share.
+        let predictor = TablePredictor::new();
+        let workloads = tables(&[("A", 8.0, 260.0)]);
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let plan = Gslice.plan(&request);
+        let placement = &plan.gpus[0].placements[0];
+        assert_eq!((placement.batch.get(), placement.sm.get()), (1, 30));
+        // FFD+ alone would give it what Theorem 1 asks for.
+        let ffd = crate::strategies::ffd::Ffd.plan(&request);
+        assert_ne!(ffd.gpus[0].placements[0].sm.get(), 30);
     }
 }

@@ -1,19 +1,39 @@
-//! INFless: the instance that serves most for its share, on the GPU that it fits best.
+//! INFless: instances of (batch, GPU share), large batches first, each where it leaves least of the GPU free.
 //!
-//! Yang et al., "INFless: a native serverless system for low-latency, high-throughput inference" (ASPLOS
-//! 2022): non-uniform instances of (batch, CPU, GPU share), chosen by requests served for each resource,
-//! placed by best fit, repeated until the rate is served. Adaptation: the GPU share is the only resource;
-//! an instance's batch must fill and execute within the SLO, as everywhere here half for each; latencies
-//! are those of a workload alone, as INFless has no interference model. With [`Replicas::Forbidden`] the
-//! one instance must serve the whole rate, so it is the least share over all batch sizes.
+//! Yang et al., "INFless: a native serverless system for low-latency, high-throughput inference" (ASPLOS 2022), by the
+//! rules of its public code (TankLabTJU/INFless, `estimator.go` and `scheduler.go`):
+//!
+//! - batches are powers of two; shares are 10, 20, 30, 40 or 50 % of a GPU, never more;
+//! - a batch that takes t may be used where t ≤ SLO / 2, batch 1 where t ≤ SLO;
+//! - an instance serves at most r_max = ⌊b / t⌋ requests/s, and its batch must fill in the time that is left: at least
+//!   r_min = ⌊b / (SLO − t)⌋ must be there to serve (1 for batch 1);
+//! - while some of the rate is left: of the largest batch that any share allows, the share and the GPU with the largest
+//!   r_max / (part of the GPU that is free afterwards). So full GPUs win before efficient instances do, unlike in the
+//!   paper, which divides by the resources of the instance too;
+//! - latencies are those of a model alone: INFless has no model of interference.
+//!
+//! Adaptation: the share is the only resource, as our servers need no CPU threads. The largest batch is that of the
+//! profile. A last bit of a rate, below 1 request/s, is served too. A workload that no share up to 50 % serves gets 60 to
+//! 100 %, where the original would refuse it. One slip of the original is mended: it forgets to reset the best candidate
+//! between two instances. Whatever arrives, the scenario's batcher forms the batches: INFless waits SLO − t for one to
+//! fill. With [`Replicas::Forbidden`] one instance must serve the whole rate.
+//!
+//! Reproduced: the instances that these rules choose for linear latency tables, see the tests. No number of the paper is:
+//! its profiles are of CPU threads and GPU shares together.
 
 use crate::alone::Alone;
-use crate::search::types::Types;
-use crate::shares::{Seat, ShareFitter, into_plan, total};
+use crate::shares::{Seat, into_plan, total};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
-use igniter_model::domain::{Infeasible, Plan};
+use igniter_model::domain::Plan;
 use igniter_model::units::{BatchSize, SmUnits};
+use std::cmp::Ordering;
+
+/// Shares that INFless gives, in percent, in its order.
+const SHARES: [u32; 5] = [50, 40, 30, 20, 10];
+
+/// Those that it does not, for workloads that need them, in percent.
+const LARGER_SHARES: [u32; 5] = [100, 90, 80, 70, 60];
 
 /// A part of a rate this small is rounding.
 const NO_RATE_RPS: f64 = 1e-6;
@@ -22,104 +42,162 @@ const NO_RATE_RPS: f64 = 1e-6;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Infless;
 
+/// What an instance may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Configuration {
+    batch: BatchSize,
+    share: SmUnits,
+    /// The most that it serves, in requests/s.
+    most_rps: f64,
+}
+
 impl Strategy for Infless {
     fn name(&self) -> &'static str {
         "infless"
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let (seats, infeasible) = match request.options().replicas {
-            Replicas::ByStrategy | Replicas::Forbidden => whole_instances(request),
-            Replicas::Allowed => instances(request),
-        };
-        let gpus = best_fit(request, seats);
+        let (mut alone, mut sizer) = (Alone::new(request), Sizer::new(request));
+        let mut gpus: Vec<Vec<Seat>> = Vec::new();
+        let mut infeasible = Vec::new();
+        for (workload, named) in request.workloads().iter().enumerate() {
+            let demand = request.demand(named);
+            let before = gpus.clone();
+            let placed = sizer.fits_memory(demand.model)
+                && [SHARES, LARGER_SHARES].iter().any(|shares| {
+                    gpus.clone_from(&before);
+                    place(&mut alone, request, &mut gpus, (workload, demand), shares)
+                });
+            if !placed {
+                gpus = before;
+                let why = "no instance of INFless serves it: powers of two that execute within half of the SLO and \
+                           fill in the rest";
+                infeasible.push(sizer.refusal(named, &demand, why));
+            }
+        }
         into_plan(self.name(), request, &gpus, infeasible)
     }
 }
 
-/// One instance for each workload, by falling share.
-fn whole_instances(request: &PlanRequest<'_>) -> (Vec<Seat>, Vec<Infeasible>) {
-    let types = Types::of(request);
-    let mut seats: Vec<Seat> = types
-        .types
-        .iter()
-        .flat_map(|t| {
-            let sized = t.options[0];
-            t.workloads.iter().map(move |&workload| Seat { workload, sized, share: sized.least })
-        })
-        .collect();
-    seats.sort_by_key(|seat| (std::cmp::Reverse(seat.share), seat.workload));
-    (seats, types.infeasible)
-}
-
-/// As many instances as the rates need, by falling share.
-fn instances(request: &PlanRequest<'_>) -> (Vec<Seat>, Vec<Infeasible>) {
-    let (mut alone, mut sizer) = (Alone::new(request), Sizer::new(request));
-    let mut seats = Vec::new();
-    let mut infeasible = Vec::new();
-    for (workload, named) in request.workloads().iter().enumerate() {
-        let mut left = request.demand(named);
-        let fits = sizer.fits_memory(left.model);
-        if !fits || most_efficient(&mut alone, request, &left).is_none() {
-            infeasible.push(sizer.explain(named, &left));
-            continue;
+/// Places instances until the rate is served; false when there is none for what is left.
+fn place(
+    alone: &mut Alone<'_>,
+    request: &PlanRequest<'_>,
+    gpus: &mut Vec<Vec<Seat>>,
+    (workload, demand): (usize, Demand),
+    shares: &[u32],
+) -> bool {
+    let divide = request.options().replicas != Replicas::Forbidden;
+    let whole = request.predictor().kind().units;
+    let mut left = demand;
+    while left.rate_rps > NO_RATE_RPS {
+        let allowed = configurations(alone, request, &left, shares, divide);
+        if allowed.is_empty() {
+            return false;
         }
-        while left.rate_rps > NO_RATE_RPS {
-            let (batch, share, served) =
-                most_efficient(&mut alone, request, &left).expect("a lower rate is easier");
-            let demand = Demand { rate_rps: served, ..left };
-            seats.push(Alone::seat(workload, &demand, batch, share));
-            left.rate_rps -= served;
+        let mut best: Option<(f64, usize, Configuration)> = None;
+        for gpu in 0..=gpus.len() {
+            let seats = gpus.get(gpu).map_or(&[][..], Vec::as_slice);
+            for configuration in &allowed {
+                let Configuration { batch, share, most_rps } = *configuration;
+                let seat = Alone::seat(workload, &left, batch, share);
+                let used = total(seats) + share;
+                if used > whole || !alone.has_room_for(seats, &seat) {
+                    continue;
+                }
+                // None free makes it infinite.
+                let free = f64::from(whole.get() - used.get()) / f64::from(whole.get());
+                let value = most_rps / free;
+                let better = best.is_none_or(|(b, ..)| value.total_cmp(&b) == Ordering::Greater);
+                if better {
+                    best = Some((value, gpu, *configuration));
+                }
+            }
         }
+        let Some((_, gpu, Configuration { batch, share, most_rps })) = best else { return false };
+        let served = Demand { rate_rps: left.rate_rps.min(most_rps), ..left };
+        if gpu == gpus.len() {
+            gpus.push(Vec::new());
+        }
+        gpus[gpu].push(Alone::seat(workload, &served, batch, share));
+        left.rate_rps -= served.rate_rps;
     }
-    seats.sort_by_key(|seat| (std::cmp::Reverse(seat.share), seat.workload));
-    (seats, infeasible)
+    true
 }
 
-/// The instance that serves most of the rate for each unit of share, with what it serves.
-fn most_efficient(
+/// The instances of the largest batch of which there are any.
+fn configurations(
     alone: &mut Alone<'_>,
     request: &PlanRequest<'_>,
     left: &Demand,
-) -> Option<(BatchSize, SmUnits, f64)> {
-    let whole = request.predictor().kind().units.get();
+    shares: &[u32],
+    divide: bool,
+) -> Vec<Configuration> {
     let most = request.predictor().max_batch(left.model).get();
-    let mut best: Option<(f64, (BatchSize, SmUnits, f64))> = None;
-    for size in 1..=most {
-        let batch = BatchSize::new(size).ok()?;
-        for units in 1..=whole {
-            let share = SmUnits::new(units);
-            let predicted = alone.predict(left, batch, share);
-            let served = left.rate_rps.min(predicted.throughput_rps);
-            // Its batch fills within the other half of the SLO.
-            let fills = size == 1 || batch.as_f64() / served * 1000.0 <= left.budget_ms;
-            if left.meets_latency(&predicted) && fills {
-                let efficiency = served / f64::from(units);
-                if best.is_none_or(|(most, _)| efficiency > most) {
-                    best = Some((efficiency, (batch, share, served)));
-                }
-                break;
-            }
-        }
-    }
-    best.map(|(_, instance)| instance)
+    let slo_ms = 2.0 * left.budget_ms;
+    let powers = (0..=most.ilog2()).rev().filter_map(|power| BatchSize::new(1 << power).ok());
+    let mut allowed = powers.map(|batch| {
+        let of_share = shares.iter().filter_map(|&percent| {
+            let share = alone.units(percent);
+            let t_ms = alone.predict(left, batch, share).latency_ms();
+            let single = batch == BatchSize::ONE;
+            let in_time = t_ms <= if single { slo_ms } else { left.budget_ms };
+            let per_second = |ms: f64| 1000.0 * batch.as_f64() / ms;
+            // Whole numbers, as in the original, but for an instance that serves less than one.
+            let most_rps = Some(per_second(t_ms).floor()).filter(|rps| *rps >= 1.0);
+            let most_rps = most_rps.unwrap_or_else(|| per_second(t_ms));
+            let fills = single || left.rate_rps >= per_second(slo_ms - t_ms).floor();
+            let enough = divide || most_rps >= left.rate_rps;
+            (in_time && fills && enough).then_some(Configuration { batch, share, most_rps })
+        });
+        of_share.collect::<Vec<_>>()
+    });
+    allowed.find(|of_batch| !of_batch.is_empty()).unwrap_or_default()
 }
 
-/// Each instance on the fullest GPU with room for it.
-fn best_fit(request: &PlanRequest<'_>, seats: Vec<Seat>) -> Vec<Vec<Seat>> {
-    let fitter = ShareFitter::new(request);
-    let whole = request.predictor().kind().units;
-    let mut gpus: Vec<Vec<Seat>> = Vec::new();
-    for seat in seats {
-        let room =
-            |gpu: &Vec<Seat>| total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat);
-        let fullest = (0..gpus.len())
-            .filter(|&i| room(&gpus[i]))
-            .max_by_key(|&i| (total(&gpus[i]), std::cmp::Reverse(i)));
-        match fullest {
-            Some(index) => gpus[index].push(seat),
-            None => gpus.push(vec![seat]),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::tables::{TablePredictor, tables};
+
+    /// GPU by GPU: model, batch, percent and served rate.
+    fn placed(rates: &[(&str, f64, f64)]) -> Vec<Vec<(String, u32, u32, f64)>> {
+        let predictor = TablePredictor::new();
+        let workloads = tables(rates);
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let plan = Infless.plan(&request);
+        assert!(plan.infeasible.is_empty(), "{:?}", plan.infeasible);
+        let of = |p: &igniter_model::domain::Placement| {
+            let rate = rates.iter().find(|(name, ..)| *name == p.model.as_str()).unwrap().2;
+            let served = p.served.map_or(rate, |part| part.get());
+            (p.model.to_string(), p.batch.get(), p.sm.get(), served)
+        };
+        plan.gpus.iter().map(|gpu| gpu.placements.iter().map(of).collect()).collect()
     }
-    gpus
+
+    #[test]
+    fn instances_are_those_of_the_original() {
+        let a = |batch, served| ("A".to_owned(), batch, 50, served);
+        let (b, c) = (|n, r| ("B".to_owned(), n, 50, r), |n, r| ("C".to_owned(), n, 50, r));
+        // r_max 888, and 500 for the rest.
+        assert_eq!(placed(&[("A", 40.0, 1000.0)]), [vec![a(16, 888.0), a(2, 112.0)]]);
+        // r_max 1600 for both.
+        assert_eq!(
+            placed(&[("A", 40.0, 1000.0), ("B", 30.0, 1500.0), ("C", 20.0, 800.0)]),
+            [vec![a(16, 888.0), a(2, 112.0)], vec![b(16, 1500.0), c(8, 800.0)]]
+        );
+        // r_max 2285 and 1600: the rest of 715 is enough for a batch of 8, which needs 533, not for one of 16.
+        assert_eq!(placed(&[("C", 20.0, 3000.0)]), [vec![c(16, 2285.0), c(8, 715.0)]]);
+        assert_eq!(placed(&[("B", 30.0, 200.0)]), [vec![b(4, 200.0)]]);
+    }
+
+    #[test]
+    fn a_single_request_may_take_the_whole_slo() {
+        // 2 + 50 / 50 = 3 ms at 50 %: above half of 5 ms, and below 5.
+        let one = placed(&[("A", 5.0, 100.0)]);
+        assert_eq!(one, [vec![("A".to_owned(), 1, 50, 100.0)]]);
+        // 2.5 ms at 100 % are the least that A can do.
+        let larger = placed(&[("A", 2.9, 10.0)]);
+        assert_eq!((larger[0][0].1, larger[0][0].2 > 50), (1, true), "{larger:?}");
+    }
 }

@@ -1,36 +1,54 @@
 //! Nexus: squishy bin packing of sessions that share GPUs in time.
 //!
-//! Shen et al., "Nexus: a GPU cluster engine for accelerating DNN-based video analysis" (SOSP 2019), §6.1.
-//! A session with enough requests keeps whole GPUs busy: its largest batch with 2 L(b) ≤ SLO, back to back.
-//! What is left over is a residual load that runs once in each duty cycle d, with the largest batch
-//! b = r d such that d + L(b) ≤ SLO. Residual loads, by falling occupancy L(b)/d, are merged: members of a
-//! GPU share the shortest duty cycle, their batches shrink to ⌈r d⌉ ("squishy"), and all must execute
-//! within the cycle. Each goes to the GPU that is then fullest.
+//! Shen et al., "Nexus: a GPU cluster engine for accelerating DNN-based video analysis" (SOSP 2019), by the rules of its
+//! public code (uwsampl/nexus, `backend_delegate.cpp` and `scheduler.cpp`). L(b) is what a batch takes on a whole GPU,
+//! with its copies; R and S are rate and SLO of a session (here: a workload):
 //!
-//! Adaptation: Nexus gives each batch the whole GPU for a part of the time. A plan gives parts of the GPU
-//! for all of the time; a member's share is its part of the time (its occupancy, scaled so that the
-//! members of a GPU fill it). Nexus has no interference model. With [`Replicas::Forbidden`] a session that
-//! one GPU cannot serve is reported instead of divided.
+//! 1. the largest batch b with 2 L(b) ≤ S serves at most b / L(b);
+//! 2. while R is at least that, a GPU is the session's alone, with this batch back to back (*saturated*);
+//! 3. what is left is a *residual load*. It has the largest batch with (b − 1) / R + L(b) ≤ S, and a duty cycle of at
+//!    most min(S − L(b), b / R): once in it, one batch executes;
+//! 4. sessions on one GPU have the shortest of their duty cycles, d, and batches of ⌈d R⌉ ("squishy"), no larger than
+//!    alone. The sum of all L(b) must be within d. Batches and cycle only shrink, so everybody stays in time;
+//! 5. residual loads, by falling L(b) / d, go each to the GPU that is then fullest, or else to a new one (`ScheduleResidue`
+//!    of the paper: the code places sessions as they come, by the same rule).
+//!
+//! All members of a GPU are in one time slot with all of its SMs: the engine serves one batch at a time, round robin,
+//! as Nexus does. So nobody has neighbours, and there is no interference to be blind to.
+//!
+//! Adaptation: no network time and none for pre- and post-processing is deducted from the SLO. A session of which even one
+//! request takes more than half of the SLO is reported, where the original would place it. A session is one workload, so
+//! one with the same model and SLO as another is packed on its own. Ties go to the first GPU (the original's are in the
+//! order of a hash map). Nothing is dropped: Nexus drops requests that would come too late, for which a scenario has queue
+//! timeouts. With [`Replicas::Forbidden`] a session that one GPU cannot serve is reported instead of divided.
+//!
+//! Reproduced: the batches and duty cycles that these rules give for linear latency tables, see the tests. No throughput
+//! of the paper is: its models, GPUs and networks are not ours.
 
 use crate::alone::Alone;
-use crate::shares::{Seat, into_plan, total};
+use crate::shares::{Seat, into_plan_with_turns};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::{Infeasible, Plan};
-use igniter_model::units::{BatchSize, SmUnits};
+use igniter_model::units::BatchSize;
 
 /// A part of a rate this small is rounding.
 const NO_RATE_RPS: f64 = 1e-6;
+
+/// A batch may exceed a whole number of requests by this much before it is one larger.
+const NO_REQUEST: f64 = 1e-9;
 
 /// The strategy `nexus`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nexus;
 
-/// A residual load.
+/// What is left of a workload.
 #[derive(Debug, Clone, Copy)]
 struct Session {
     workload: usize,
     demand: Demand,
+    /// Its batch while it is alone.
+    most: u32,
 }
 
 /// A GPU that sessions share in time, once in each duty cycle.
@@ -54,52 +72,11 @@ impl Strategy for Nexus {
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let mut packer = Packer { alone: Alone::new(request), request: *request };
-        let mut sizer = Sizer::new(request);
-        let (mut gpus, mut infeasible): (Vec<Vec<Seat>>, Vec<Infeasible>) = Default::default();
-        let mut residual: Vec<Node> = Vec::new();
-        let whole = request.predictor().kind().units;
-        for (index, workload) in request.workloads().iter().enumerate() {
-            let demand = request.demand(workload);
-            let largest = packer.alone.largest_batch(&demand, whole, 1.0);
-            let Some((batch, p)) = largest.filter(|_| sizer.fits_memory(demand.model)) else {
-                infeasible.push(sizer.explain(workload, &demand));
-                continue;
-            };
-            let mut left = demand;
-            let divide = request.options().replicas == Replicas::Allowed;
-            while left.rate_rps > p.throughput_rps && divide {
-                let part = Demand { rate_rps: p.throughput_rps, ..demand };
-                gpus.push(vec![Alone::seat(index, &part, batch, whole)]);
-                left.rate_rps -= part.rate_rps;
-            }
-            if left.rate_rps <= NO_RATE_RPS {
-                continue;
-            }
-            match packer.alone_in_time(Session { workload: index, demand: left }) {
-                Some(node) => residual.push(node),
-                // Between a residual load and a saturated GPU: served alone, as it comes.
-                None if demand.meets_rate(&p) || divide => {
-                    gpus.push(vec![Alone::seat(index, &left, batch, whole)]);
-                }
-                None => infeasible.push(sizer.explain(workload, &demand)),
-            }
-        }
-        residual.sort_by(|a, b| b.occupancy().total_cmp(&a.occupancy()));
-        let mut nodes: Vec<Node> = Vec::new();
-        for node in residual {
-            let merged = nodes.iter().enumerate().filter_map(|(i, n)| {
-                let merged = packer.merge(n, &node)?;
-                Some((i, merged))
-            });
-            let fullest = merged
-                .max_by(|a, b| a.1.occupancy().total_cmp(&b.1.occupancy()).then(b.0.cmp(&a.0)));
-            match fullest {
-                Some((i, merged)) => nodes[i] = merged,
-                None => nodes.push(node),
-            }
-        }
-        gpus.extend(nodes.iter().map(|node| seats(node, whole.get())));
-        into_plan(self.name(), request, &gpus, infeasible)
+        let (nodes, infeasible) = packer.nodes();
+        let gpus: Vec<Vec<Seat>> = nodes.iter().map(|node| packer.seats(node)).collect();
+        let slots: Vec<Vec<Option<u32>>> =
+            gpus.iter().map(|seats| vec![Some(0); seats.len()]).collect();
+        into_plan_with_turns(self.name(), request, &gpus, &slots, infeasible)
     }
 }
 
@@ -109,64 +86,200 @@ struct Packer<'p> {
 }
 
 impl Packer<'_> {
-    /// Execution of a batch on the whole GPU, in ms.
-    fn execution_ms(&mut self, session: &Session, batch: BatchSize) -> f64 {
+    /// All GPUs: first those of one session each.
+    fn nodes(&mut self) -> (Vec<Node>, Vec<Infeasible>) {
+        let request = self.request;
+        let mut sizer = Sizer::new(&request);
+        let (mut saturated, mut residual, mut infeasible) = (Vec::new(), Vec::new(), Vec::new());
+        for (workload, named) in request.workloads().iter().enumerate() {
+            let demand = request.demand(named);
+            let full = self.saturated(&demand).filter(|_| sizer.fits_memory(demand.model));
+            let Some((batch, ms)) = full else {
+                infeasible.push(sizer.explain(named, &demand));
+                continue;
+            };
+            let most_rps = 1000.0 * batch.as_f64() / ms;
+            if request.options().replicas == Replicas::Forbidden && demand.rate_rps > most_rps {
+                let why = "one GPU is too little for its rate with batches within half of its SLO, copies included";
+                infeasible.push(sizer.refusal(named, &demand, why));
+                continue;
+            }
+            let mut left = demand;
+            while left.rate_rps >= most_rps {
+                let part = Demand { rate_rps: most_rps, ..demand };
+                let session = Session { workload, demand: part, most: batch.get() };
+                saturated.push(Node { duty_ms: ms, members: vec![(session, batch, ms)] });
+                left.rate_rps -= most_rps;
+            }
+            if left.rate_rps > NO_RATE_RPS {
+                residual.push(self.residual(workload, left));
+            }
+        }
+        residual.sort_by(|a, b| b.occupancy().total_cmp(&a.occupancy()));
+        let mut nodes: Vec<Node> = Vec::new();
+        for node in residual {
+            let merged =
+                nodes.iter().enumerate().filter_map(|(i, n)| Some((i, self.merge(n, &node)?)));
+            let fullest = merged
+                .max_by(|a, b| a.1.occupancy().total_cmp(&b.1.occupancy()).then(b.0.cmp(&a.0)));
+            match fullest {
+                Some((i, merged)) => nodes[i] = merged,
+                None => nodes.push(node),
+            }
+        }
+        saturated.extend(nodes);
+        (saturated, infeasible)
+    }
+
+    /// A batch on the whole GPU with its copies, in ms.
+    fn execution_ms(&mut self, demand: &Demand, batch: BatchSize) -> f64 {
         let whole = self.request.predictor().kind().units;
-        self.alone.predict(&session.demand, batch, whole).latency_ms()
+        self.alone.predict(demand, batch, whole).latency_ms()
     }
 
-    /// The session with its largest batch and longest duty cycle; `None` when even a batch of one waits
-    /// or executes too long.
-    fn alone_in_time(&mut self, session: Session) -> Option<Node> {
-        let most = self.request.predictor().max_batch(session.demand.model).get();
-        let slo_ms = 2.0 * session.demand.budget_ms;
-        (1..=most).rev().find_map(|size| {
-            let batch = BatchSize::new(size).ok()?;
-            let duty_ms = batch.as_f64() / session.demand.rate_rps * 1000.0;
-            let execution_ms = self.execution_ms(&session, batch);
-            (duty_ms + execution_ms <= slo_ms && execution_ms <= duty_ms)
-                .then(|| Node { duty_ms, members: vec![(session, batch, execution_ms)] })
-        })
+    /// The largest batch, with what it takes, such that all smaller ones keep a rule as well.
+    fn largest(
+        &mut self,
+        demand: &Demand,
+        rule: impl Fn(BatchSize, f64) -> bool,
+    ) -> Option<(BatchSize, f64)> {
+        let most = self.request.predictor().max_batch(demand.model).get();
+        let mut largest = None;
+        for batch in (1..=most).filter_map(|size| BatchSize::new(size).ok()) {
+            let ms = self.execution_ms(demand, batch);
+            if !rule(batch, ms) {
+                break;
+            }
+            largest = Some((batch, ms));
+        }
+        largest
     }
 
-    /// Two nodes on one GPU, if all members then meet their SLOs within the shorter duty cycle.
+    /// Rule 1.
+    fn saturated(&mut self, demand: &Demand) -> Option<(BatchSize, f64)> {
+        let half_ms = demand.budget_ms;
+        self.largest(demand, |_, ms| ms <= half_ms)
+    }
+
+    /// Rule 3, for a rate that is too low for rule 2.
+    fn residual(&mut self, workload: usize, demand: Demand) -> Node {
+        let (slo_ms, rate_per_ms) = (2.0 * demand.budget_ms, demand.rate_rps / 1000.0);
+        let in_time = |batch: BatchSize, ms| {
+            (batch.as_f64() - 1.0) / rate_per_ms + ms <= slo_ms && ms <= demand.budget_ms
+        };
+        let alone = self.largest(&demand, in_time);
+        let (batch, ms) = alone.expect("a batch of one is within half of the SLO");
+        let duty_ms = (slo_ms - ms).min(batch.as_f64() / rate_per_ms);
+        let session = Session { workload, demand, most: batch.get() };
+        Node { duty_ms, members: vec![(session, batch, ms)] }
+    }
+
+    /// Rule 4: two nodes on one GPU, if all members then execute within the shorter duty cycle.
     fn merge(&mut self, a: &Node, b: &Node) -> Option<Node> {
         let duty_ms = a.duty_ms.min(b.duty_ms);
         let mut members = Vec::with_capacity(a.members.len() + b.members.len());
         let mut busy_ms = 0.0;
         for (session, _, _) in a.members.iter().chain(&b.members) {
+            let requests = session.demand.rate_rps * duty_ms / 1000.0;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-            let size = (session.demand.rate_rps * duty_ms / 1000.0 - 1e-9).ceil().max(1.0) as u32;
-            let batch = BatchSize::new(size).ok()?;
-            let execution_ms = self.execution_ms(session, batch);
-            busy_ms += execution_ms;
-            if duty_ms + execution_ms > 2.0 * session.demand.budget_ms || busy_ms > duty_ms {
-                return None;
-            }
-            members.push((*session, batch, execution_ms));
+            let size = (requests - NO_REQUEST).ceil().max(1.0) as u32;
+            let batch = BatchSize::new(size).ok().filter(|_| size <= session.most)?;
+            let ms = self.execution_ms(&session.demand, batch);
+            busy_ms += ms;
+            members.push((*session, batch, ms));
         }
-        // Each member needs a unit of its own in the plan.
+        let merged = Node { duty_ms, members };
+        (busy_ms <= duty_ms && self.alone.has_room(&self.seats(&merged))).then_some(merged)
+    }
+
+    /// The members of a node, each with all SMs.
+    fn seats(&self, node: &Node) -> Vec<Seat> {
         let whole = self.request.predictor().kind().units;
         let seat = |(session, batch, _): &(Session, BatchSize, f64)| {
-            Alone::seat(session.workload, &session.demand, *batch, SmUnits::new(1))
+            Alone::seat(session.workload, &session.demand, *batch, whole)
         };
-        let seats: Vec<Seat> = members.iter().map(seat).collect();
-        let fits = total(&seats) <= whole && self.alone.has_room(&seats);
-        fits.then_some(Node { duty_ms, members })
+        node.members.iter().map(seat).collect()
     }
 }
 
-/// The members with their parts of the time as parts of the GPU.
-fn seats(node: &Node, whole: u32) -> Vec<Seat> {
-    let busy_ms: f64 = node.members.iter().map(|(_, _, ms)| ms).sum();
-    let members = u32::try_from(node.members.len()).unwrap_or(whole);
-    let divisible = f64::from(whole.saturating_sub(members));
-    let seat = |(session, batch, ms): &(Session, BatchSize, f64)| {
-        // One unit each, and the rest by time: never more than the whole, as nodes have at most one member
-        // for each unit.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≤ whole")]
-        let units = 1 + (ms / busy_ms * divisible).floor() as u32;
-        Alone::seat(session.workload, &session.demand, *batch, SmUnits::new(units))
-    };
-    node.members.iter().map(seat).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check_plan;
+    use crate::tests::tables::{TablePredictor, tables};
+
+    /// Nodes as duty cycle, batches and execution time, for models with SLOs of 40 (A), 30 (B) and 20 ms (C).
+    fn nodes(rates: &[(&str, f64)]) -> Vec<(f64, Vec<u32>, f64)> {
+        let slo = |model| match model {
+            "A" => 40.0,
+            "B" => 30.0,
+            _ => 20.0,
+        };
+        let predictor = TablePredictor::of_whole_gpus();
+        let of: Vec<_> = rates.iter().map(|&(model, rate)| (model, slo(model), rate)).collect();
+        let workloads = tables(&of);
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let plan = Nexus.plan(&request);
+        assert!(check_plan(&plan, &request).is_empty(), "{:?}", check_plan(&plan, &request));
+        let (nodes, infeasible) = Packer { alone: Alone::new(&request), request }.nodes();
+        assert!(infeasible.is_empty());
+        let of = |node: &Node| {
+            let mut members = node.members.clone();
+            members.sort_by_key(|(session, ..)| session.workload);
+            let batches = members.iter().map(|(_, batch, _)| batch.get()).collect();
+            let digits = |ms: f64| (ms * 1e4).round() / 1e4;
+            (digits(node.duty_ms), batches, digits(members.iter().map(|(.., ms)| ms).sum()))
+        };
+        nodes.iter().map(of).collect()
+    }
+
+    /// Duty cycle and batch of one session.
+    fn single(model: &str, rate: f64) -> (f64, u32) {
+        let nodes = nodes(&[(model, rate)]);
+        assert_eq!((nodes.len(), nodes[0].1.len()), (1, 1));
+        (nodes[0].0, nodes[0].1[0])
+    }
+
+    #[test]
+    fn residual_loads_are_those_of_the_original() {
+        assert_eq!(single("A", 100.0), (36.0, 4));
+        assert_eq!(single("A", 300.0), (33.0, 10));
+        assert_eq!(single("A", 1000.0), (25.0, 26));
+        assert_eq!(single("A", 1700.0), (18.8235, 32));
+        assert_eq!(single("B", 200.0), (26.5, 6));
+        assert_eq!(single("B", 1500.0), (20.25, 31));
+        assert_eq!(single("C", 200.0), (16.6, 4));
+        assert_eq!(single("C", 800.0), (15.7, 13));
+        // 32 in 18 ms: 1777.8/s saturate one GPU, and 722.2/s are left.
+        let two = nodes(&[("A", 2500.0)]);
+        assert_eq!((two.len(), &two[0]), (2, &(18.0, vec![32], 18.0)));
+    }
+
+    #[test]
+    fn merged_loads_are_those_of_the_original() {
+        let together = |rates: &[(&str, f64)]| {
+            let mut nodes = nodes(rates);
+            assert_eq!(nodes.len(), 1, "{nodes:?}");
+            nodes.remove(0)
+        };
+        assert_eq!(
+            together(&[("A", 100.0), ("B", 100.0), ("C", 100.0)]),
+            (16.8, vec![2, 2, 2], 8.7)
+        );
+        let rates = [("A", 300.0), ("B", 200.0), ("C", 200.0)];
+        assert_eq!(together(&rates), (16.6, vec![5, 4, 4], 10.9));
+        assert_eq!(together(&[("A", 1000.0), ("C", 800.0)]), (15.7, vec![16, 13], 14.3));
+        assert_eq!(together(&[("A", 1000.0), ("B", 200.0)]), (25.0, vec![26, 5], 17.75));
+    }
+
+    #[test]
+    fn a_session_of_more_than_one_gpu_is_divided_unless_that_is_forbidden() {
+        let predictor = TablePredictor::new();
+        let workloads = tables(&[("A", 40.0, 2500.0)]);
+        let options =
+            crate::PlanOptions { replicas: Replicas::Forbidden, ..crate::PlanOptions::default() };
+        let request = PlanRequest::with_options(&workloads, &predictor, options).unwrap();
+        let plan = Nexus.plan(&request);
+        assert!(plan.gpus.is_empty() && plan.infeasible.len() == 1);
+    }
 }

@@ -58,7 +58,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        // Host times that vary, and requests that wait for each other outside, are for the full engine.
+        // Host times that vary, requests that wait for each other outside, and turns are for the full engine.
         let ServerRun {
             workload,
             arrivals,
@@ -70,6 +70,7 @@ impl Lane {
             request_overhead,
             request_serial: _,
             startup,
+            time_slot: _,
         } = run;
         let max = rules.max_batch();
         let (process, clients) = match arrivals {

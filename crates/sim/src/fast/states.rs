@@ -264,6 +264,7 @@ mod tests {
                 batch_overhead_ms: 0.0,
                 row_overhead_ms: 0.0,
                 instance_slowdown: None,
+                time_slot: None,
             };
             Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
         };

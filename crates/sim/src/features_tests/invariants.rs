@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::{model, ms, ns};
 use crate::arrivals::ArrivalSpec;
-use igniter_model::domain::WorkloadName;
+use igniter_model::domain::{RequestRecord, WorkloadName};
 use igniter_model::units::Nanoseconds;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -107,10 +107,20 @@ fn any_run() -> impl Strategy<Value = (FakeScenario, EngineSpec, Control)> {
             pcie,
         });
     (models, servers, spec).prop_flat_map(|(models, servers, spec)| {
-        any_control(servers.len()).prop_map(move |control| {
+        let slots = prop::option::of(prop::collection::vec(prop::option::of(0..2_u32), 3));
+        (any_control(servers.len()), slots).prop_map(move |(mut control, slots)| {
             let mut predictor = FakePredictor::new(models.clone(), 0.2);
             predictor.by_share = true;
-            (FakeScenario::new(predictor, std::slice::from_ref(&servers)), spec, control)
+            let mut scenario = FakeScenario::new(predictor, std::slice::from_ref(&servers));
+            for (placement, slot) in
+                scenario.plan.gpus[0].placements.iter_mut().zip(slots.iter().flatten())
+            {
+                placement.time_slot = *slot;
+            }
+            if scenario.plan.gpus[0].takes_turns() {
+                control.controller = ControllerSpec::None;
+            }
+            (scenario, spec, control)
         })
     })
 }
@@ -138,6 +148,16 @@ proptest! {
         for server in &gpu.servers {
             prop_assert_eq!(of(server.workload), (server.completed, server.failed));
             prop_assert_eq!(server.arrived, server.completed + server.failed);
+        }
+        // One batch of a time slot at a time.
+        let placements = &scenario.plan.gpus[0].placements;
+        for slot in [Some(0), Some(1)] {
+            let in_slot = |r: &&RequestRecord| placements[r.workload.index()].time_slot == slot;
+            let mut turns: Vec<_> = gpu.sink.records.iter().filter(in_slot)
+                .map(|r| (r.load_start, r.exec_end, r.workload, r.batch)).collect();
+            turns.sort_unstable();
+            turns.dedup();
+            prop_assert!(turns.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{:?}", turns);
         }
         let mut end = Nanoseconds::ZERO;
         for interval in &gpu.sink.intervals {

@@ -5,6 +5,7 @@ mod controllers;
 mod faults;
 mod host;
 mod invariants;
+mod turns;
 
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::{

@@ -5,6 +5,7 @@ use super::event_queue::EventQueue;
 use super::link::Link;
 use super::server::Server;
 use super::steering::Steering;
+use super::turns::TimeSlot;
 use crate::draw::Race;
 use crate::ends::{moment, rescaled};
 use crate::prepare::{GpuRun, GpuSetting};
@@ -50,6 +51,8 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) slowdown: f64,
     /// The two directions of the PCIe link, where copies share it.
     pub(super) links: Option<[Link; 2]>,
+    /// Groups of servers that take turns.
+    pub(super) time_slots: Vec<TimeSlot>,
     pub(super) steering: Steering,
 }
 
@@ -63,7 +66,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let GpuSetting { gpu, overlap, duration } = setting;
         let GpuRun { servers, mut speeds, features } = run;
         let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
-        let servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let of_plan: Vec<Option<u32>> = servers.iter().map(|server| server.time_slot).collect();
+        let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let time_slots = TimeSlot::group(&of_plan, &mut servers);
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
         let mut simulation = Self {
@@ -86,6 +91,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             answered: Vec::new(),
             slowdown: 1.0,
             links: shared.then(Default::default),
+            time_slots,
             steering: Steering::default(),
         };
         for server in 0..simulation.servers.len() {
@@ -95,6 +101,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             }
             simulation.schedule_first(server);
         }
+        simulation.pass_turns(Nanoseconds::ZERO)?;
         if let Some(features) = features {
             simulation.steer(features)?;
         }
@@ -222,6 +229,21 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             server.instances[instance].held = true;
             return Ok(());
         }
+        if let Some(slot) = server.time_slot {
+            server.instances[instance].held = true;
+            return self.pass_turn(slot, now);
+        }
+        self.offer(index, instance, now)
+    }
+
+    /// An instance waits for its next batch, and takes it at once if there is one.
+    pub(super) fn offer(
+        &mut self,
+        index: usize,
+        instance: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
+        let server = &mut self.servers[index];
         server.instances[instance].ready = true;
         if server.race.as_mut().is_some_and(Race::batcher_first) {
             server.batcher.instance_ready_late(now, &mut self.taken);
@@ -266,6 +288,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
         let server = &mut self.servers[index];
         let life = server.life;
+        let takes = !self.taken.is_empty();
         for batch in self.taken.drain(..) {
             let (instance, copy_start, loaded) = server.load(batch, now, index, &self.speeds)?;
             if self.links.is_none() {
@@ -287,6 +310,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
         for (arrival, failure) in failed {
             self.fail(index, arrival, now, failure);
+        }
+        if takes {
+            self.begin_turn(index);
         }
         Ok(())
     }
@@ -333,9 +359,17 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         });
         pipeline.back = Some(flight);
         self.executions_changed(now)?;
-        match self.overlap {
+        match self.overlap_of(server) {
             LoadOverlap::Overlapped => self.instance_ready(server, instance, now),
             LoadOverlap::Serial => Ok(()),
+        }
+    }
+
+    /// Whether a server loads its next batch while one executes. Who takes turns does not: the turn is another's then.
+    fn overlap_of(&self, server: usize) -> LoadOverlap {
+        match self.servers[server].time_slot {
+            Some(_) => LoadOverlap::Serial,
+            None => self.overlap,
         }
     }
 
@@ -383,7 +417,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         server.batcher.recycle(flight.batch);
         self.last_done = now;
         self.start_if_possible(index, instance, now)?;
-        match self.overlap {
+        self.end_turn(index);
+        match self.overlap_of(index) {
             LoadOverlap::Overlapped => Ok(()),
             LoadOverlap::Serial => self.instance_ready(index, instance, now),
         }

@@ -2,7 +2,7 @@
 //!
 //! It is the reference for the fast path: both give the same records and intervals, in the same order and
 //! to the last bit, for every input that the fast path supports. Only the full engine supports queue policies, a shared
-//! PCIe link, controllers and faults. Call [`super::simulate`], which chooses between them.
+//! PCIe link, servers that take turns, controllers and faults. Call [`super::simulate`], which chooses between them.
 
 mod copies;
 mod event;
@@ -11,6 +11,7 @@ mod gpu;
 mod link;
 mod server;
 mod steering;
+mod turns;
 
 use super::engine::{GpuOutcome, SimInput, SimOutcome, run_gpus};
 use super::error::SimError;

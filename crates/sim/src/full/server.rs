@@ -56,7 +56,7 @@ impl Flight {
 pub(super) struct Instance {
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
-    /// Whether it would, but its server is paused.
+    /// Whether it would, but its server is paused or another one has the turn.
     pub(super) held: bool,
     /// The batch that is loading, or loaded and waiting for the one before it.
     pub(super) front: Option<Flight>,
@@ -105,6 +105,8 @@ pub(crate) struct Server {
     path_busy_until: Nanoseconds,
     /// When its instances accept work.
     pub(super) startup: Nanoseconds,
+    /// The number of its time slot among those of the GPU, where it takes turns.
+    pub(super) time_slot: Option<usize>,
     /// Load and feedback time of each batch size that occurred.
     transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
@@ -122,14 +124,17 @@ impl Server {
             request_overhead,
             request_serial,
             startup,
+            time_slot,
         } = run;
-        let ready = startup == Nanoseconds::ZERO;
+        // Who takes turns is offered a batch when the turn comes.
+        let held = startup == Nanoseconds::ZERO && time_slot.is_some();
+        let ready = startup == Nanoseconds::ZERO && !held;
         let batcher = if ready {
             Batcher::new(rules.clone())
         } else {
             Batcher::without_instances(rules.clone())
         };
-        let instance = |_| Instance { ready, ..Instance::default() };
+        let instance = |_| Instance { ready, held, ..Instance::default() };
         Self {
             workload,
             arrivals,
@@ -154,6 +159,7 @@ impl Server {
             request_serial,
             path_busy_until: Nanoseconds::ZERO,
             startup,
+            time_slot: None,
             transfers: Vec::new(),
         }
     }
@@ -207,6 +213,15 @@ impl Server {
         });
         self.batches += 1;
         Ok((position, copy_start, load_end))
+    }
+
+    /// Its idle instances take no batch until they are offered one again.
+    pub(super) fn hold_instances(&mut self) {
+        self.batcher.withdraw_instances();
+        for instance in self.instances.iter_mut().filter(|instance| instance.ready) {
+            instance.ready = false;
+            instance.held = true;
+        }
     }
 
     /// Forgets the copy times, which depend on the shares of the co-location.

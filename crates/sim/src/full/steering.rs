@@ -163,13 +163,8 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
 
     /// The instances of a server take no new batch.
     fn pause(&mut self, server: usize) {
-        let server = &mut self.servers[server];
-        server.paused = true;
-        server.batcher.withdraw_instances();
-        for instance in server.instances.iter_mut().filter(|instance| instance.ready) {
-            instance.ready = false;
-            instance.held = true;
-        }
+        self.servers[server].paused = true;
+        self.servers[server].hold_instances();
     }
 
     fn resume(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
@@ -258,7 +253,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             }
             Strikes::Speed(_) => self.set_slowdown(now, "GPU slows")?,
         }
-        Ok(())
+        self.pass_turns(now)
     }
 
     pub(super) fn fault_ends(
@@ -305,6 +300,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             return Ok(0);
         }
         let lost = self.servers[server].crash();
+        self.lose_turn(server);
         for &arrival in &lost {
             self.fail(server, arrival, now, Failure::Lost);
         }

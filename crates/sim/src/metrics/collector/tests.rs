@@ -27,6 +27,7 @@ fn plan(gpus: &[&[&str]]) -> Plan {
         batch: BatchSize::new(2).unwrap(),
         sm: SmUnits::new(10),
         served: None,
+        time_slot: None,
         predicted: None,
     };
     let colocation = |names: &&[&str]| CoLocation {

@@ -1,0 +1,320 @@
+//! Gpu-lets on a fixed number of GPUs, and how pieces find their place.
+
+use super::pieces::{Fit, Latencies, Piece};
+use super::{NO_RATE_RPS, PARTS};
+use crate::PlanRequest;
+use crate::alone::Alone;
+use crate::shares::Seat;
+use crate::sizing::Demand;
+use igniter_model::units::BatchSize;
+
+/// The whole GPU, as an index into [`PARTS`].
+const WHOLE: usize = PARTS.len() - 1;
+
+/// A cycle and a batch beside a new neighbour may exceed the SLO by this factor.
+const LATE: f64 = 1.05;
+
+/// A workload in a gpu-let.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Placed {
+    pub(super) workload: usize,
+    pub(super) batch: u32,
+    pub(super) rate_rps: f64,
+    pub(super) saturated: bool,
+}
+
+/// A gpu-let.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    /// Its size: an index into [`PARTS`].
+    pub(super) part: usize,
+    pub(super) members: Vec<Placed>,
+    pub(super) duty_ms: f64,
+}
+
+impl Node {
+    fn empty(part: usize) -> Self {
+        Self { part, members: Vec::new(), duty_ms: 0.0 }
+    }
+}
+
+/// A place: GPU and gpu-let on it.
+pub(super) type Place = (usize, usize);
+
+/// The schedule of a number of GPUs.
+pub(super) struct Schedule<'a, 'p> {
+    alone: Alone<'p>,
+    demands: &'a [Demand],
+    pub(super) latencies: &'a Latencies,
+    divide: bool,
+    pub(super) gpus: Vec<Vec<Node>>,
+    /// What workloads have lost to new neighbours, in requests/s.
+    lost: Vec<f64>,
+}
+
+impl<'a, 'p> Schedule<'a, 'p> {
+    pub(super) fn new(
+        request: &PlanRequest<'p>,
+        demands: &'a [Demand],
+        latencies: &'a Latencies,
+        divide: bool,
+        gpus: usize,
+    ) -> Self {
+        Self {
+            alone: Alone::new(request),
+            demands,
+            latencies,
+            divide,
+            gpus: vec![vec![Node::empty(WHOLE)]; gpus],
+            lost: vec![0.0; demands.len()],
+        }
+    }
+
+    /// What is in use.
+    pub(super) fn into_gpus(self) -> Vec<Vec<Node>> {
+        let used = |gpu: &Vec<Node>| gpu.iter().any(|node| !node.members.is_empty());
+        self.gpus.into_iter().filter(used).collect()
+    }
+
+    /// Places all workloads; the first that finds no place fails.
+    pub(super) fn place_all(&mut self, order: &[usize]) -> Result<(), usize> {
+        for &w in order {
+            if !self.place(w, self.demands[w].rate_rps) {
+                return Err(w);
+            }
+        }
+        // What neighbours that came later have cost, and what those have cost in their turn.
+        for _ in 0..3 {
+            for &w in order {
+                let lost = std::mem::take(&mut self.lost[w]);
+                if lost > NO_RATE_RPS && !self.place(w, lost) {
+                    return Err(w);
+                }
+            }
+        }
+        let short = order.iter().find(|&&w| self.lost[w] > NO_RATE_RPS);
+        short.map_or(Ok(()), |&w| Err(w))
+    }
+
+    fn place(&mut self, workload: usize, rate_rps: f64) -> bool {
+        let mut pieces = self.latencies.pieces(workload, rate_rps, self.divide);
+        let Some(first) = pieces.first().copied() else { return false };
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.part));
+        let mut undo = Vec::new();
+        let lost = self.lost.clone();
+        if pieces.iter().all(|piece| self.best_fit(workload, *piece, &mut undo)) {
+            return true;
+        }
+        self.lost = lost;
+        for (gpu, before) in undo.into_iter().rev() {
+            self.gpus[gpu] = before;
+        }
+        let left = self.fill(workload, rate_rps, first.part);
+        let left = self.merge_residual(workload, left);
+        left <= NO_RATE_RPS || self.share_in_time(workload, left)
+    }
+
+    /// How much longer everything takes in a gpu-let than alone.
+    pub(super) fn factor(&self, (gpu, node): Place) -> f64 {
+        let neighbour = self.gpus[gpu].get(1 - node).is_some_and(|n| !n.members.is_empty());
+        if neighbour { self.latencies.beside } else { 1.0 }
+    }
+
+    fn seats(&mut self, gpu: usize) -> Vec<Seat> {
+        let mut seats = Vec::new();
+        for node in &self.gpus[gpu] {
+            let share = self.alone.units(PARTS[node.part]);
+            for Placed { workload, .. } in &node.members {
+                let demand = &self.demands[*workload];
+                seats.push(Alone::seat(*workload, demand, BatchSize::ONE, share));
+            }
+        }
+        seats
+    }
+
+    /// Whether the process limit and the GPU's memory allow one more.
+    pub(super) fn has_room(&mut self, gpu: usize, workload: usize) -> bool {
+        let seats = self.seats(gpu);
+        let share = self.alone.units(PARTS[0]);
+        let one = Alone::seat(workload, &self.demands[workload], BatchSize::ONE, share);
+        self.alone.has_room_for(&seats, &one)
+    }
+
+    /// Whether the workloads of a neighbour keep all that they have; where they may not be divided, they must.
+    fn neighbour_keeps(&self, (gpu, node): Place) -> bool {
+        let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
+        self.divide
+            || neighbour.is_none_or(|neighbour| {
+                self.slowed(neighbour).is_some_and(|(after, _)| after.members == neighbour.members)
+            })
+    }
+
+    /// Puts a piece where it fits best.
+    fn best_fit(
+        &mut self,
+        workload: usize,
+        piece: Piece,
+        undo: &mut Vec<(usize, Vec<Node>)>,
+    ) -> bool {
+        let mut best: Option<(u32, Place, Fit)> = None;
+        for gpu in 0..self.gpus.len() {
+            for node in 0..self.gpus[gpu].len() {
+                let Node { part, ref members, .. } = self.gpus[gpu][node];
+                if !members.is_empty() || part < piece.part {
+                    continue;
+                }
+                let too_large = if part == WHOLE { 0 } else { PARTS[part] - PARTS[piece.part] };
+                if best.is_some_and(|(least, ..)| too_large > least) {
+                    continue;
+                }
+                let given = if part == WHOLE { piece.part } else { part };
+                let place = (gpu, node);
+                let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
+                // As the original has it; saturated neighbours with the longest batch of all fail.
+                let neighbour_holds = neighbour.is_none_or(|n| {
+                    let slo_ms = |member: &Placed| self.latencies.slo_ms(member.workload);
+                    n.members.iter().all(|member| 2.0 * n.duty_ms < slo_ms(member))
+                });
+                let fit = self.latencies.fit(workload, given, piece, self.factor(place));
+                if let Some(fit) = fit
+                    && neighbour_holds
+                    && self.neighbour_keeps(place)
+                    && self.has_room(gpu, workload)
+                {
+                    best = Some((too_large, place, fit));
+                }
+            }
+        }
+        let Some((_, place, fit)) = best else { return false };
+        undo.push((place.0, self.gpus[place.0].clone()));
+        self.put(place, piece.part, Self::placed(workload, piece, fit), fit.duty_ms);
+        true
+    }
+
+    fn placed(workload: usize, piece: Piece, fit: Fit) -> Placed {
+        let Piece { rate_rps, saturated, .. } = piece;
+        Placed { workload, batch: fit.batch, rate_rps, saturated }
+    }
+
+    /// Puts a workload in an empty gpu-let; a whole GPU is divided for it.
+    fn put(&mut self, (gpu, node): Place, part: usize, member: Placed, duty_ms: f64) {
+        if self.gpus[gpu][node].part == WHOLE && part < WHOLE {
+            let rest = PARTS.iter().position(|size| *size == 100 - PARTS[part]);
+            let rest = rest.expect("the sizes complement each other");
+            self.gpus[gpu] = vec![Node::empty(part), Node::empty(rest)];
+        }
+        let into = &mut self.gpus[gpu][node];
+        into.members.push(member);
+        into.duty_ms = duty_ms;
+        let Some(neighbour) = self.gpus[gpu].get(1 - node) else { return };
+        if let Some((after, lost)) = self.slowed(neighbour) {
+            for (workload, rps) in lost {
+                self.lost[workload] += rps;
+            }
+            self.gpus[gpu][1 - node] = after;
+        }
+    }
+
+    /// A gpu-let as a new neighbour leaves it, and what its workloads lose; `None` where it is empty.
+    fn slowed(&self, node: &Node) -> Option<(Node, Vec<(usize, f64)>)> {
+        let first = node.members.first()?;
+        let beside = self.latencies.beside;
+        let ms = |m: &Placed| beside * self.latencies.ms(m.workload, node.part, m.batch);
+        let busy_ms: f64 = node.members.iter().map(ms).sum();
+        let in_time = node
+            .members
+            .iter()
+            .all(|m| busy_ms + node.duty_ms <= LATE * self.latencies.slo_ms(m.workload));
+        if !first.saturated && busy_ms <= node.duty_ms && in_time {
+            return Some((node.clone(), Vec::new()));
+        }
+        if node.members.len() == 1 {
+            let fit = if first.saturated {
+                self.latencies.saturated(first.workload, node.part, beside)
+            } else {
+                self.latencies.residual(first.workload, node.part, first.rate_rps, beside)
+            };
+            if let Some(fit) = fit {
+                let rate_rps = first.rate_rps.min(Latencies::rps(fit));
+                let member = Placed { batch: fit.batch, rate_rps, ..*first };
+                let lost = first.rate_rps - rate_rps;
+                let lost = (lost > 0.0).then_some((first.workload, lost));
+                let after = Node { members: vec![member], duty_ms: fit.duty_ms, ..*node };
+                return Some((after, lost.into_iter().collect()));
+            }
+        }
+        let lost = node.members.iter().map(|m| (m.workload, m.rate_rps)).collect();
+        Some((Node::empty(node.part), lost))
+    }
+
+    /// Fills empty gpu-lets from the largest on; returns what is left of the rate.
+    fn fill(&mut self, workload: usize, rate_rps: f64, first: usize) -> f64 {
+        let places =
+            (0..self.gpus.len()).flat_map(|g| (0..self.gpus[g].len()).map(move |n| (g, n)));
+        let mut empty: Vec<Place> =
+            places.filter(|&(gpu, node)| self.gpus[gpu][node].members.is_empty()).collect();
+        empty.sort_by_key(|&(gpu, node)| std::cmp::Reverse(self.gpus[gpu][node].part));
+        let mut left = rate_rps;
+        for place in empty {
+            if left <= NO_RATE_RPS {
+                break;
+            }
+            let part = match self.gpus[place.0][place.1].part {
+                WHOLE => first,
+                part => part,
+            };
+            if !self.has_room(place.0, workload) || !self.neighbour_keeps(place) {
+                continue;
+            }
+            let factor = self.factor(place);
+            let full = self.latencies.saturated(workload, part, factor);
+            let full = full.filter(|fit| self.divide && Latencies::rps(*fit) <= left);
+            let (piece, fit) = match full {
+                Some(fit) => (Piece { part, rate_rps: Latencies::rps(fit), saturated: true }, fit),
+                None => {
+                    let piece = Piece { part, rate_rps: left, saturated: false };
+                    let Some(fit) = self.latencies.fit(workload, part, piece, factor) else {
+                        continue;
+                    };
+                    (piece, fit)
+                }
+            };
+            self.put(place, part, Self::placed(workload, piece, fit), fit.duty_ms);
+            left -= piece.rate_rps;
+        }
+        left
+    }
+
+    /// Merges the residual parts of a workload, with what is left of its rate, if one of them could serve all.
+    fn merge_residual(&mut self, workload: usize, left: f64) -> f64 {
+        let own = |node: &Node| match node.members.as_slice() {
+            [one] => (one.workload == workload && !one.saturated).then_some(one.rate_rps),
+            _ => None,
+        };
+        let places =
+            (0..self.gpus.len()).flat_map(|g| (0..self.gpus[g].len()).map(move |n| (g, n)));
+        let parts: Vec<(Place, f64)> = places
+            .filter_map(|(gpu, node)| Some(((gpu, node), own(&self.gpus[gpu][node])?)))
+            .collect();
+        if parts.is_empty() || (parts.len() == 1 && left <= NO_RATE_RPS) {
+            return left;
+        }
+        let full = |&(place, _): &(Place, f64)| {
+            let part = self.gpus[place.0][place.1].part;
+            let fit = self.latencies.saturated(workload, part, self.factor(place))?;
+            Some((Latencies::rps(fit), place, fit))
+        };
+        let least = parts.iter().filter_map(full).min_by(|a, b| a.0.total_cmp(&b.0));
+        let sum = left + parts.iter().map(|(_, rps)| rps).sum::<f64>();
+        let Some((_, place, full)) = least.filter(|(rps, ..)| *rps >= sum) else { return left };
+        for ((gpu, node), _) in parts {
+            self.gpus[gpu][node].members.clear();
+        }
+        let part = self.gpus[place.0][place.1].part;
+        let piece = Piece { part, rate_rps: sum, saturated: false };
+        let residual = self.latencies.residual(workload, part, sum, self.factor(place));
+        let fit = residual.unwrap_or(full);
+        self.put(place, part, Self::placed(workload, piece, fit), fit.duty_ms);
+        0.0
+    }
+}

@@ -1,0 +1,198 @@
+//! ParvaGPU: segments of a GPU, each with several processes of one model.
+//!
+//! Lee et al., "ParvaGPU: efficient spatial GPU sharing for large-scale DNN inference in cloud environments" (SC 2024), by
+//! the rules of its public code (MunQ-Lee/ParvaGPU_SC24, `configurator.c` and `allocator.c`):
+//!
+//! - a segment is 1, 2, 3, 4 or 7 sevenths of a GPU (instances of NVIDIA MIG) with 1 to 5 processes of one model;
+//! - *configurator*: of all batches and numbers of processes whose latency is below 0.45 SLO, each size has those with the
+//!   highest throughput. A workload gets as many segments of the size with the most throughput for each seventh as its rate
+//!   fills, and for the rest the smallest segment that serves it;
+//! - *allocator*: segments go to the GPU that they fill best, larger ones first (see [`allocator`]). Then GPUs that are at
+//!   most 4 sevenths full are taken apart, from the last on, into segments of 1 and 2 sevenths that fill gaps of others.
+//!
+//! Adaptation: a plan has no MIG, so a segment of k sevenths is that part of the allocation units, rounded down (5, 11, 17,
+//! 22 and 40 of 40 units on a V100), and each of its n processes has an n-th of them, rounded down, as a placement of its
+//! own. The configurator sees the processes of its segment beside each other, as the original's tables do. What MIG
+//! would keep apart is not: the segments of a GPU slow each other as the predictor says, which ParvaGPU does not foresee.
+//! The original's processes have no limit of their own within an instance. All segments of a workload serve in proportion to
+//! their throughput. Rates and SLOs are not cut to whole numbers. Mended: a segment that was taken apart twice counts with its
+//! own throughput; workloads without any point at 1 seventh stay as they are. With [`Replicas::Forbidden`] a workload is one
+//! process in one segment.
+//!
+//! Reproduced: GPUs and segments that the authors published for their scenarios 3 and 4, from their measured throughput
+//! (see the tests): 5 GPUs with 33 sevenths in use, and 7 with 48.
+
+mod allocator;
+
+use crate::alone::Alone;
+use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::sizing::{Demand, Sizer};
+use crate::{PlanRequest, Replicas, Strategy};
+use allocator::{Allocator, Segment, Wanted};
+use igniter_model::domain::Plan;
+use igniter_model::units::{BatchSize, SmUnits};
+use std::collections::BTreeMap;
+
+/// Sizes of segments, in sevenths of a GPU.
+const SIZES: [u32; 5] = [1, 2, 3, 4, 7];
+
+/// Sevenths of a GPU.
+const WHOLE: u32 = 7;
+
+/// Processes in a segment, at most: with fewer, the authors' published deployments do not come out.
+const MOST_PROCESSES: u32 = 5;
+
+/// What a batch may take, as a part of half of the SLO: less, not as much.
+const BUDGET: f64 = 0.9;
+
+/// The strategy `parvagpu`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parvagpu;
+
+/// The processes of a segment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Point {
+    batch: BatchSize,
+    processes: u32,
+    /// The share of each.
+    share: SmUnits,
+    latency_ms: f64,
+    /// Of all of them together.
+    throughput_rps: f64,
+}
+
+impl Strategy for Parvagpu {
+    fn name(&self) -> &'static str {
+        "parvagpu"
+    }
+
+    fn plan(&self, request: &PlanRequest<'_>) -> Plan {
+        let mut sizer = Sizer::new(request);
+        let mut configurator = Configurator::new(request);
+        let divide = request.options().replicas != Replicas::Forbidden;
+        let (mut wanted, mut points, mut infeasible) = (Vec::new(), Vec::new(), Vec::new());
+        for (workload, named) in request.workloads().iter().enumerate() {
+            let demand = request.demand(named);
+            let best = configurator.best(&demand);
+            let throughput = best.map(|point| point.map(|p| p.throughput_rps));
+            match Wanted::new(workload, throughput, demand.rate_rps, divide) {
+                Some(segments) if sizer.fits_memory(demand.model) => wanted.push(segments),
+                _ => {
+                    let why = "no segment of ParvaGPU serves it: its batches must take less than 0.45 of the SLO";
+                    infeasible.push(sizer.refusal(named, &demand, why));
+                }
+            }
+            points.push((demand, best));
+        }
+        let fitter = ShareFitter::new(request);
+        let seats = |segment: &Segment| -> Vec<Seat> {
+            let (demand, best) = &points[segment.workload];
+            let point = best[segment.size].expect("a segment has a point");
+            let seat = Alone::seat(segment.workload, demand, point.batch, point.share);
+            vec![seat; point.processes as usize]
+        };
+        let has_room = |segments: &[(u32, Segment)], one: &Segment| {
+            let mut all: Vec<Seat> = segments.iter().flat_map(|(_, s)| seats(s)).collect();
+            all.extend(seats(one));
+            fitter.has_room(&all)
+        };
+        let gpus = Allocator::new(&has_room).allocate(&wanted, divide);
+        // Each segment serves in proportion to what it could.
+        let mut total: BTreeMap<usize, f64> = BTreeMap::new();
+        let throughput =
+            |s: &Segment| points[s.workload].1[s.size].map_or(0.0, |p| p.throughput_rps);
+        for (_, segment) in gpus.iter().flatten() {
+            *total.entry(segment.workload).or_default() += throughput(segment);
+        }
+        let of_segment = |(_, segment): &(u32, Segment)| {
+            let mut seats = seats(segment);
+            let part = throughput(segment) / total[&segment.workload] / seats.len() as f64;
+            seats.iter_mut().for_each(|seat| seat.sized.demand.rate_rps *= part);
+            seats
+        };
+        let gpus: Vec<Vec<Seat>> =
+            gpus.iter().map(|segments| segments.iter().flat_map(of_segment).collect()).collect();
+        into_plan(self.name(), request, &gpus, infeasible)
+    }
+}
+
+/// Finds the best point of each size of segment; what is predicted of a model is asked for once.
+struct Configurator<'p> {
+    fitter: ShareFitter<'p>,
+    request: PlanRequest<'p>,
+    /// By model: all points of each size, by batch, then by processes.
+    points: BTreeMap<usize, [Vec<Point>; 5]>,
+}
+
+impl<'p> Configurator<'p> {
+    fn new(request: &PlanRequest<'p>) -> Self {
+        let fitter = ShareFitter::new(request);
+        Self { fitter, request: *request, points: BTreeMap::new() }
+    }
+
+    /// For each size the point with the highest throughput that is in time.
+    fn best(&mut self, demand: &Demand) -> [Option<Point>; 5] {
+        if !self.points.contains_key(&demand.model.index()) {
+            let points = SIZES.map(|size| self.all(demand, size));
+            self.points.insert(demand.model.index(), points);
+        }
+        let limit_ms = BUDGET * demand.budget_ms;
+        self.points[&demand.model.index()].each_ref().map(|points| {
+            let mut best: Option<Point> = None;
+            for point in points.iter().filter(|point| point.latency_ms < limit_ms) {
+                if best.is_none_or(|best| point.throughput_rps > best.throughput_rps) {
+                    best = Some(*point);
+                }
+            }
+            best
+        })
+    }
+
+    fn all(&mut self, demand: &Demand, size: u32) -> Vec<Point> {
+        let units = self.request.predictor().kind().units.get() * size / WHOLE;
+        let most = self.request.predictor().max_batch(demand.model).get();
+        let divide = self.request.options().replicas != Replicas::Forbidden;
+        let processes = if divide { MOST_PROCESSES } else { 1 };
+        let mut points = Vec::new();
+        for batch in (1..=most).filter_map(|size| BatchSize::new(size).ok()) {
+            for processes in 1..=processes.min(units) {
+                let share = SmUnits::new(units / processes);
+                let seats = vec![Alone::seat(0, demand, batch, share); processes as usize];
+                if !self.fitter.has_room(&seats) {
+                    continue;
+                }
+                let predicted = self.fitter.predict(&seats);
+                let latency_ms = predicted.iter().map(|p| p.latency_ms()).fold(0.0, f64::max);
+                let throughput_rps = predicted.iter().map(|p| p.throughput_rps).sum();
+                points.push(Point { batch, processes, share, latency_ms, throughput_rps });
+            }
+        }
+        points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check_plan;
+    use crate::tests::tables::{TablePredictor, tables};
+
+    #[test]
+    fn a_segment_has_several_processes_below_0_45_of_the_slo() {
+        let predictor = TablePredictor::new();
+        let workloads = tables(&[("B", 40.0, 100.0)]);
+        let request = PlanRequest::new(&workloads, &predictor).unwrap();
+        let best = Configurator::new(&request).best(&request.demand(&workloads[0]));
+        for point in best.into_iter().flatten() {
+            assert!(point.latency_ms < 18.0);
+        }
+        // 14 of 100 units: B takes 2 + 25 b / 14 ms, so 8 of them 16.286 ms, and two processes of 7 units 4 each in as
+        // long. Nobody slows anybody here, so both serve 491.2/s; smaller batches are looked at first.
+        let one = best[0].unwrap();
+        assert_eq!((one.batch.get(), one.processes, one.share.get()), (4, 2, 7));
+        assert!((one.throughput_rps - 491.2).abs() < 0.1, "{one:?}");
+        let plan = Parvagpu.plan(&request);
+        assert!(check_plan(&plan, &request).is_empty());
+        assert_eq!(plan.gpus.len(), 1);
+    }
+}
