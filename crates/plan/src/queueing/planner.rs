@@ -15,6 +15,7 @@ use igniter_model::domain::{
 };
 use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Distinct workloads that are packed together; more are dealt out over several packings.
 const CHUNK: usize = 1_000;
@@ -64,8 +65,9 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -
     let mut plan = written(strategy, request, &parts);
     let mut unserved = infeasible;
     unserved.extend(parts.iter_mut().flat_map(|part| part.infeasible(request)));
-    let place = |name: &WorkloadName| request.workloads().iter().position(|w| w.name == *name);
-    unserved.sort_by_key(|infeasible| place(&infeasible.workload));
+    let names = request.workloads().iter().enumerate().map(|(place, w)| (&w.name, place));
+    let places: BTreeMap<&WorkloadName, usize> = names.collect();
+    unserved.sort_by_key(|infeasible| places.get(&infeasible.workload));
     plan.infeasible = unserved;
     plan.bound = Some(bound(request, &parts, judge));
     plan
@@ -114,10 +116,11 @@ impl<'p> Part<'p> {
             least_cost: 0.0,
             least_gpus: 0.0,
         };
+        part.options = (0..count).map(|class| part.options_of(class)).collect();
         for class in 0..count {
             part.set_goal(class, target);
+            part.options[class] = part.options_of(class);
         }
-        part.options = (0..count).map(|class| part.options_of(class)).collect();
         part.note_bound();
         part.pack();
         part
@@ -135,16 +138,15 @@ impl<'p> Part<'p> {
         self.fleet.goals[class] = goal(target, of, self.dispersions[class]);
     }
 
-    /// A server of a class that just reaches its goal alone, with the fewest replicas.
+    /// A server of a class that just reaches its goal alone, with the fewest replicas that are worth a try.
     fn typical(&mut self, class: usize) -> Option<(usize, Setting)> {
-        let most = self.most_replicas();
-        let first = super::search::first(&mut self.fleet, class, most)?;
+        let &(replicas, _) = self.options[class].first()?;
         let goal = self.fleet.goals[class];
         (0..self.fleet.sites.len()).find_map(|site| {
             let of = (class, &self.fleet.classes[class]);
-            let choice = self.fleet.sites[site].least(of, first, 0, goal)?;
+            let choice = self.fleet.sites[site].least(of, replicas, 0, goal)?;
             let (batch, units) = (choice.batch, choice.units);
-            Some((site, Setting { replicas: first, batch, units, slow: 0 }))
+            Some((site, Setting { replicas, batch, units, slow: 0 }))
         })
     }
 

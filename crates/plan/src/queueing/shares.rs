@@ -4,10 +4,8 @@
 //! that are easier or harder: few are needed, and a table gives the same answers whoever asked before.
 
 use super::class::Class;
-use super::interference::Influence;
 use super::server::Steady;
 use super::site::{Setting, Site};
-use std::collections::BTreeMap;
 
 /// The batch sizes that are tried, as far as the profile goes. Among neighbouring sizes of larger batches the
 /// least shares differ by less than a unit of allocation.
@@ -16,6 +14,15 @@ pub(super) const BATCHES: [u32; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 /// Once so small a part of all batches is full, larger ones make no difference.
 const HARDLY_FULL: f64 = 3e-4;
 
+/// The least share with some slowdown is sought from that with the next smaller multiple of so many steps on.
+const STRIDE: u16 = 4;
+
+/// Where the whole GPU is not enough, larger batches are tried as long as one of so many makes a difference …
+const HOPELESS_BATCHES: u32 = 2;
+
+/// … which is that it leaves less than this part of the requests late.
+const BETTER: f64 = 0.95;
+
 /// A share with a batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Choice {
@@ -23,49 +30,53 @@ pub(super) struct Choice {
     pub batch: u32,
 }
 
-/// What is known of one setting.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    slow: u16,
-    pub steady: Steady,
-    pub influence: Influence,
-}
-
 /// What is known of a class divided over some number of replicas, on one GPU kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    /// By batch size and units; each by rising slowdown.
-    known: BTreeMap<(u32, u32), Vec<Known>>,
+    /// Batch size, units and slowdown, ascending ([`key`]), and in the same order what the server does.
+    keys: Vec<u64>,
+    known: Vec<Steady>,
     /// The goal that `least` is for.
     goal: f64,
     /// By slowdown; those that were asked for.
     least: Vec<Option<Option<Choice>>>,
+    /// The least share without neighbours for the goal before this one.
+    before: Option<Choice>,
+}
+
+/// Batch size, units and slowdown as one number, in this order of weight.
+fn key(setting: &Setting) -> u64 {
+    u64::from(setting.batch) << 40 | u64::from(setting.units) << 16 | u64::from(setting.slow)
 }
 
 impl Table {
-    pub(super) fn known(&self, setting: &Setting) -> Option<&Known> {
-        let row = self.known.get(&(setting.batch, setting.units))?;
-        let place = row.binary_search_by_key(&setting.slow, |known| known.slow).ok()?;
-        row.get(place)
+    pub(super) fn known(&self, setting: &Setting) -> Option<&Steady> {
+        self.known.get(self.keys.binary_search(&key(setting)).ok()?)
     }
 
-    pub(super) fn note(&mut self, setting: &Setting, steady: Steady, influence: Influence) {
-        let row = self.known.entry((setting.batch, setting.units)).or_default();
-        let place = row.partition_point(|known| known.slow < setting.slow);
-        row.insert(place, Known { slow: setting.slow, steady, influence });
+    pub(super) fn note(&mut self, setting: &Setting, steady: Steady) {
+        let key = key(setting);
+        let place = self.keys.partition_point(|known| *known < key);
+        self.keys.insert(place, key);
+        self.known.insert(place, steady);
     }
 
-    /// Whether a setting reaches a goal, where that follows from what is known.
+    /// Whether a setting reaches a goal, where that follows from what is known of harder and easier slowdowns.
     fn reaches(&self, setting: &Setting, goal: f64) -> Option<bool> {
-        let row = self.known.get(&(setting.batch, setting.units))?;
-        let place = row.partition_point(|known| known.slow < setting.slow);
-        let harder = row[place..].iter().any(|known| known.steady.attained >= goal);
-        let easier = row[..place].iter().any(|known| known.steady.attained < goal);
-        match row.get(place) {
-            Some(known) if known.slow == setting.slow => Some(known.steady.attained >= goal),
-            _ if harder => Some(true),
-            _ if easier => Some(false),
-            _ => None,
+        let key = key(setting);
+        let place = self.keys.partition_point(|known| *known < key);
+        let is_alike = |known: &u64| known >> 16 == key >> 16;
+        let reaches = |place: usize| self.known[place].attained >= goal;
+        let from = (0..place).rev().take_while(|&place| is_alike(&self.keys[place]));
+        let until = (place..self.keys.len()).take_while(|&place| is_alike(&self.keys[place]));
+        if self.keys.get(place) == Some(&key) {
+            Some(reaches(place))
+        } else if until.into_iter().any(reaches) {
+            Some(true)
+        } else if from.into_iter().any(|place| !reaches(place)) {
+            Some(false)
+        } else {
+            None
         }
     }
 
@@ -73,6 +84,7 @@ impl Table {
     fn found(&mut self, slow: u16, goal: f64) -> Option<Option<Choice>> {
         if self.goal.to_bits() != goal.to_bits() {
             self.goal = goal;
+            self.before = self.least.first().copied().flatten().flatten().or(self.before);
             self.least.clear();
         }
         self.least.get(usize::from(slow)).copied().flatten()
@@ -98,15 +110,15 @@ pub(super) fn least(
     if let Some(found) = site.table(class.0, replicas).found(slow, goal) {
         return found;
     }
-    // Whoever needs a share without neighbours needs no less with them.
-    let before = match slow {
-        0 => None,
-        _ => Some(least(site, class, replicas, slow - 1, goal)),
-    };
-    let choice = match before {
-        Some(None) => None,
-        Some(Some(before)) => Search { class, replicas, slow, goal }.from(site, before),
-        None => Search { class, replicas, slow, goal }.all(site),
+    let search = Search { class, replicas, slow, goal };
+    let choice = match slow {
+        0 => search.all(site),
+        // Whoever needs a share with fewer neighbours needs no less with more of them.
+        _ => {
+            let easier = (slow - 1) / STRIDE * STRIDE;
+            let before = least(site, class, replicas, easier, goal);
+            before.and_then(|before| search.from(site, before))
+        }
     };
     site.table(class.0, replicas).note_least(slow, choice);
     choice
@@ -118,6 +130,15 @@ struct Search<'c> {
     replicas: u32,
     slow: u16,
     goal: f64,
+}
+
+/// What an evaluation says of a share.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    units: u32,
+    reaches: bool,
+    /// The part of the requests that is late.
+    late: f64,
 }
 
 impl Search<'_> {
@@ -136,19 +157,33 @@ impl Search<'_> {
         }
     }
 
+    fn probe(&self, site: &mut Site<'_>, batch: u32, units: u32) -> Probe {
+        let steady = site.steady(self.class, &self.setting(batch, units));
+        let attained = steady.map_or(0.0, |steady| steady.attained);
+        Probe { units, reaches: attained >= self.goal, late: 1.0 - attained }
+    }
+
     /// Over all batch sizes.
     fn all(&self, site: &mut Site<'_>) -> Option<Choice> {
         let mut best: Option<Choice> = None;
         let guess = self.guess(site);
+        let (mut least_late, mut in_vain) = (1.0, 0);
         for batch in batches(site, self.class.1) {
             let most = best.map_or(site.whole, |best| best.units - 1);
             if most == 0 {
                 break;
             }
             let mut units = most;
-            if self.reaches(site, batch, most) {
-                units = self.narrow(site, batch, guess.min(most), most);
+            let probe = self.probe(site, batch, most);
+            if probe.reaches {
+                units = self.narrow(site, batch, guess.min(most), probe);
                 best = Some(Choice { batch, units });
+            } else if best.is_none() && probe.late < 1.0 {
+                in_vain = if probe.late < BETTER * least_late { 0 } else { in_vain + 1 };
+                least_late = probe.late.min(least_late);
+                if in_vain >= HOPELESS_BATCHES {
+                    break;
+                }
             }
             let setting = self.setting(batch, units);
             let full = site.steady(self.class, &setting).map_or(1.0, |steady| steady.full);
@@ -159,8 +194,11 @@ impl Search<'_> {
         best
     }
 
-    /// About what is needed, from what one replica less needs.
+    /// About what is needed: what another goal needed, or from what one replica less needs.
     fn guess(&self, site: &mut Site<'_>) -> u32 {
+        if let Some(before) = site.table(self.class.0, self.replicas).before {
+            return before.units;
+        }
         let fewer = self.replicas - 1;
         let known = match fewer {
             0 => None,
@@ -169,40 +207,70 @@ impl Search<'_> {
         known.map_or(site.whole / 3, |choice| choice.units * fewer / self.replicas).max(1)
     }
 
-    /// The least share that is enough, of at most `enough`: with steps that double, from a guess on.
-    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: u32) -> u32 {
-        let mut below = 0;
-        let (mut next, mut step) = (guess, 1);
-        while next > below && next < enough {
-            if self.reaches(site, batch, next) {
-                enough = next;
-                next = next.saturating_sub(step);
-            } else {
-                below = next;
-                next += step;
-            }
+    /// The least share that is enough, when `enough` is: from a guess on, where the late part would meet the goal if it
+    /// rose by the same factor with each unit less.
+    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: Probe) -> u32 {
+        let mut below = Probe { units: 0, reaches: false, late: 1.0 };
+        let allowed = libm::log(1.0 - self.goal);
+        let mut next = guess;
+        let mut step = 1;
+        while enough.units - below.units > 1 {
+            let probe = self.probe(site, batch, next.clamp(below.units + 1, enough.units - 1));
+            let before = if probe.reaches { enough } else { below };
+            *(if probe.reaches { &mut enough } else { &mut below }) = probe;
+            // The crossing on a line through two known places.
+            let (a, b) = match below.late < 1.0 && enough.late > 0.0 {
+                true => (below, enough),
+                false => (before, probe),
+            };
+            let slope = (libm::log(b.late) - libm::log(a.late))
+                / (f64::from(b.units) - f64::from(a.units));
+            let crossing = f64::from(probe.units) + (allowed - libm::log(probe.late)) / slope;
+            let known = a.late < 1.0 && a.late > 0.0 && b.late > 0.0 && slope < 0.0;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+            let crossing = if known && crossing.is_finite() { crossing as u32 } else { u32::MAX };
+            let middle = below.units.midpoint(enough.units);
+            next = match (known && crossing < u32::MAX, probe.reaches) {
+                // On the way down, the last that is not enough; on the way up, the first that is.
+                (true, true) => crossing.min(probe.units - 1),
+                (true, false) => (crossing + 1).max(probe.units + 1),
+                (false, true) if below.units == 0 => probe.units.saturating_sub(step),
+                (false, true) => middle,
+                (false, false) => (probe.units + step).min(middle),
+            };
             step *= 2;
         }
-        while enough - below > 1 {
-            let middle = below + (enough - below) / 2;
-            if self.reaches(site, batch, middle) { enough = middle } else { below = middle }
-        }
-        enough
+        enough.units
     }
 
-    /// From what is needed with a little less slowdown: the same batch size or one of its neighbours.
+    /// From what is needed with less slowdown: the same batch size or one of its neighbours.
     fn from(&self, site: &mut Site<'_>, before: Choice) -> Option<Choice> {
         let batches = batches(site, self.class.1);
         let place = batches.iter().position(|batch| *batch == before.batch)?;
-        let near = &batches[place.saturating_sub(1)..(place + 2).min(batches.len())];
+        let smaller = place.checked_sub(1).map(|place| batches[place]);
+        let larger = batches.get(place + 1);
         for units in before.units..=site.whole {
             // The smallest batch that does.
-            let works = near.iter().find(|batch| self.reaches(site, **batch, units));
-            if let Some(batch) = works {
-                return Some(Choice { units, batch: *batch });
+            if self.reaches(site, before.batch, units) {
+                let smaller = smaller.filter(|batch| {
+                    units > before.units && self.reaches(site, *batch, units)
+                });
+                return Some(Choice { units, batch: smaller.unwrap_or(before.batch) });
+            }
+            if let Some(&larger) = larger
+                && self.is_ever_full(site, before.batch, units)
+                && self.reaches(site, larger, units)
+            {
+                return Some(Choice { units, batch: larger });
             }
         }
         None
+    }
+
+    /// Whether a larger batch would make a difference.
+    fn is_ever_full(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
+        let steady = site.steady(self.class, &self.setting(batch, units));
+        steady.is_none_or(|steady| steady.full >= HARDLY_FULL)
     }
 }
 

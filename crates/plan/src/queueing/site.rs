@@ -3,10 +3,10 @@
 use super::super::{AloneOutcome, AloneServer, PlanRequest, guard};
 use super::class::{Class, Source};
 use super::interference::Influence;
-use super::recursion::Tally;
+use super::recursion::{Draw, Tally, replica_sample};
 use super::server::{Loading, Server, Steady};
 use super::shares::{Choice, Table};
-use super::tagged;
+use super::tagged::Workspace;
 use igniter_model::domain::{GpuKind, ModelId};
 use igniter_model::predictor::{Additive, CoLocationPrediction, Member, Predictor};
 use igniter_model::units::{BatchSize, SmUnits};
@@ -70,6 +70,11 @@ pub(super) struct Site<'p> {
     out: CoLocationPrediction,
     hold_ms: Vec<f64>,
     load_ms: Vec<f64>,
+    workspace: Workspace,
+    /// Scratch of [`super::interference`].
+    pub counts: Vec<f64>,
+    /// For numbers of replicas, the requests that one of them gets of a Poisson stream of one request a millisecond.
+    samples: BTreeMap<u32, Draw>,
 }
 
 impl<'p> Site<'p> {
@@ -89,6 +94,9 @@ impl<'p> Site<'p> {
             out: CoLocationPrediction::default(),
             hold_ms: Vec::new(),
             load_ms: Vec::new(),
+            workspace: Workspace::default(),
+            counts: Vec::new(),
+            samples: BTreeMap::new(),
         }
     }
 
@@ -181,7 +189,7 @@ impl<'p> Site<'p> {
             loading: class.loading(),
         };
         let (mut steady, dispersion) = match &class.source {
-            Source::Chain | Source::Simulated => (tagged::steady(&server), 1.0),
+            Source::Chain | Source::Simulated => (self.workspace.steady(&server), 1.0),
             Source::Draws(..) if server.is_hopeless() && class.extras().queue_delay_ms <= 0.0 => {
                 (Steady::overloaded(&server), 1.0)
             }
@@ -209,21 +217,24 @@ impl<'p> Site<'p> {
         if self.evaluate(class, setting).is_none() {
             return 1.0;
         }
+        // Time in units of the mean gap of the stream: one sample then does for all rates.
+        let rate = class.rate_per_ms;
+        self.hold_ms.iter_mut().chain(&mut self.load_ms).for_each(|ms| *ms *= rate);
         let server = Server {
-            rate_per_ms: class.rate_per_ms,
-            every: setting.replicas as usize,
+            rate_per_ms: 1.0,
+            every: 1,
             hold_ms: &self.hold_ms,
             load_ms: &self.load_ms,
-            deadline_ms: class.deadline_ms,
+            deadline_ms: class.deadline_ms * rate,
             loading: class.loading(),
         };
-        let draw = super::recursion::poisson_draw(
-            class.rate_per_ms,
-            SAMPLE * setting.replicas as usize,
-            DISPERSION_SEED,
-        );
+        let replicas = setting.replicas;
+        let sample = self
+            .samples
+            .entry(replicas)
+            .or_insert_with(|| replica_sample(replicas, SAMPLE, DISPERSION_SEED));
         let mut tally = Tally::default();
-        tally.add(&server, class.extras(), &draw, server.every - 1, SAMPLE as u64 / 50);
+        tally.add(&server, class.extras(), sample, 0, SAMPLE as u64 / 50);
         tally.dispersion()
     }
 
@@ -256,22 +267,21 @@ impl<'p> Site<'p> {
     /// What a server does, from its table.
     pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
         if let Some(known) = self.table(class.0, setting.replicas).known(setting) {
-            return Some(known.steady);
+            return Some(*known);
         }
         let (steady, _) = self.evaluate(class.1, setting)?;
-        let influence = Influence::of(self, class.1, setting, &steady)?;
-        self.table(class.0, setting.replicas).note(setting, steady, influence);
+        self.table(class.0, setting.replicas).note(setting, steady);
         Some(steady)
     }
 
-    /// What neighbours feel of a server, from its table.
+    /// What neighbours feel of a server.
     pub(super) fn influence(
         &mut self,
         class: (usize, &Class),
         setting: &Setting,
     ) -> Option<Influence> {
-        self.steady(class, setting)?;
-        self.table(class.0, setting.replicas).known(setting).map(|known| known.influence)
+        let steady = self.steady(class, setting)?;
+        Influence::of(self, class.1, setting, &steady)
     }
 
     /// The least share with which each of so many replicas of a class reaches a goal, slowed so much by its
