@@ -12,7 +12,7 @@ use std::ops::Range;
 const NEGLIGIBLE: f64 = 1e-8;
 
 /// The iteration ends when the probabilities change by less than this in sum.
-const PRECISION: f64 = 1e-5;
+const PRECISION: f64 = 2e-5;
 
 /// Iterations at most. A few dozen are the rule.
 const MOST_ITERATIONS: usize = 500;
@@ -64,6 +64,9 @@ pub(super) struct Stationary {
     /// By k: from where on all of these are 0.
     extents: Vec<usize>,
     transitions: Transitions,
+    /// The last distribution that was found, row by row, each of such a length.
+    before: Vec<f64>,
+    lengths: Vec<usize>,
 }
 
 impl Stationary {
@@ -99,13 +102,16 @@ impl Stationary {
         }
         self.extents.clear();
         self.extents.resize(rows, 0);
-        self.extents[1] = 1;
-        self.now.values[width] = 1.0;
+        self.start(width);
         for iteration in 0..MOST_ITERATIONS {
             self.transitions.step(server, &self.now, &mut self.next, &mut self.extents);
             let moved = self.note_change();
             if moved < PRECISION {
-                return self.is_complete();
+                let is_complete = self.is_complete();
+                if is_complete {
+                    self.remember();
+                }
+                return is_complete;
             }
             let weights = if iteration < 2 { [0.0; 2] } else { self.least_squares() };
             self.mix(weights);
@@ -115,6 +121,48 @@ impl Stationary {
             std::mem::swap(&mut self.results[0], &mut self.next);
         }
         false
+    }
+
+    /// Starts with the distribution of the server before, as far as it was one of the same kind; else with one that
+    /// has just begun to serve a single request.
+    fn start(&mut self, width: usize) {
+        let mut before = self.before.as_slice();
+        let mut sum = 0.0;
+        for (k, &length) in self.lengths.iter().enumerate().take(self.extents.len()) {
+            let (row, rest) = before.split_at(length);
+            before = rest;
+            let row = &row[..length.min(width)];
+            self.extents[k] = row.len();
+            self.now.row_mut(k, row.len()).copy_from_slice(row);
+            sum += row.iter().sum::<f64>();
+        }
+        if sum > 0.5 {
+            scale(&mut self.now, &self.extents, 1.0 / sum);
+            return;
+        }
+        for (k, &extent) in self.extents.iter().enumerate() {
+            self.now.row_mut(k, extent).fill(0.0);
+        }
+        self.extents[1] = self.extents[1].max(1);
+        self.now.values[width] = 1.0;
+    }
+
+    /// Remembers the distribution that was found.
+    fn remember(&mut self) {
+        self.before.clear();
+        self.lengths.clear();
+        for k in 0..self.extents.len() {
+            let row = self.next.row(k, self.extents[k]);
+            let length = row.iter().rposition(|p| *p >= NEGLIGIBLE).map_or(0, |last| last + 1);
+            self.before.extend_from_slice(&row[..length]);
+            self.lengths.push(length);
+        }
+    }
+
+    /// Forgets it.
+    pub(super) fn forget(&mut self) {
+        self.before.clear();
+        self.lengths.clear();
     }
 
     /// What the last step changed, and how much in sum.

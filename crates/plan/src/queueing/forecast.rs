@@ -130,7 +130,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let known: Vec<(usize, Seen)> = gpus
         .par_chunks(chunk)
         .flat_map_iter(|gpus| {
-            let site = Site::new(request, classes.len());
+            let site = Site::exact(request, classes.len());
             let mut fleet = Fleet::new(vec![site], classes.clone(), goals.clone());
             let settled = gpus.iter().flat_map(|(gpu, placed)| settled(&mut fleet, *gpu, placed));
             settled.collect::<Vec<_>>()
@@ -139,7 +139,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let mut of_workloads: Vec<Vec<&Seen>> = vec![Vec::new(); class_of.len()];
     known.iter().for_each(|(workload, seen)| of_workloads[*workload].push(seen));
     let mut forecasts = Vec::new();
-    let site = Site::new(request, classes.len());
+    let site = Site::exact(request, classes.len());
     let mut fleet = Fleet::new(vec![site], classes, goals);
     for (workload, (class, own)) in class_of.iter().zip(&of_workloads).enumerate() {
         let Some(class) = class.filter(|_| !own.is_empty()) else { continue };

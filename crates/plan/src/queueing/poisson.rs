@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Probabilities below this are left out at both ends of a distribution.
-const NEGLIGIBLE: f64 = 1e-10;
+const NEGLIGIBLE: f64 = 1e-9;
 
 /// Up to this mean, the probability of no arrival at all is a number that sums can start from.
 const MOST_FROM_NONE: f64 = 600.0;

@@ -43,20 +43,24 @@ pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options
         if first.is_some_and(|first| replicas >= first + FURTHER) {
             break;
         }
-        let least = least(&sums);
         // Sums rise once replicas are more than are useful: so far above the least, they stay there.
-        let risen = sums.len() >= 3 && sums[sums.len() - 1].1 > 1.25 * least;
-        if risen {
+        if sums.len() >= 3
+            && sums[sums.len() - 2..].iter().all(|(_, sum)| *sum > nearly_least(fleet, &sums))
+        {
             break;
         }
         // Far from enough, larger steps will do.
         replicas += if first.is_none() { 1 + replicas / 8 } else { 1 };
     }
-    let units = fleet.sites.iter().map(|site| (site.price + 1e-9) / f64::from(site.whole));
-    let unit = units.fold(f64::INFINITY, f64::min);
-    let most = least(&sums) * NEARLY_LEAST + FEW_UNITS * unit;
+    let most = nearly_least(fleet, &sums);
     sums.retain(|(_, sum)| *sum <= most);
     sums
+}
+
+/// The most that shares may add up to where the number of replicas is worth a try.
+fn nearly_least(fleet: &Fleet<'_>, sums: &Options) -> f64 {
+    let units = fleet.sites.iter().map(|site| (site.price + 1e-9) / f64::from(site.whole));
+    least(sums) * NEARLY_LEAST + FEW_UNITS * units.fold(f64::INFINITY, f64::min)
 }
 
 /// The fewest replicas that can keep up with the rate on a whole GPU.

@@ -1,7 +1,8 @@
 //! The least share with which a server reaches its goal, for each slowdown by neighbours.
 //!
-//! Attainment rises with the share and falls with the slowdown, so one evaluation also answers for all settings
-//! that are easier or harder: few are needed, and a table gives the same answers whoever asked before.
+//! What matters of a share and a slowdown is how long batches take. Attainment falls with that, so one evaluation also
+//! answers for all that are easier or harder; and between two that are close, it is interpolated. So few are
+//! needed.
 
 use super::class::Class;
 use super::server::Steady;
@@ -33,9 +34,8 @@ pub(super) struct Choice {
 /// What is known of a class divided over some number of replicas, on one GPU kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    /// Batch size, units and slowdown, ascending ([`key`]), and in the same order what the server does.
-    keys: Vec<u64>,
-    known: Vec<Steady>,
+    /// For each batch size, ascending, what was evaluated, by rising duration.
+    batches: Vec<(u32, Vec<Known>)>,
     /// The goal that `least` is for.
     goal: f64,
     /// By slowdown; those that were asked for.
@@ -44,36 +44,79 @@ pub(super) struct Table {
     before: Option<Choice>,
 }
 
-/// Batch size, units and slowdown as one number, in this order of weight.
-fn key(setting: &Setting) -> u64 {
-    u64::from(setting.batch) << 40 | u64::from(setting.units) << 16 | u64::from(setting.slow)
+/// What a server does with a batch size and a share, slowed by its neighbours.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// How long batches take ([`Site::duration_ms`]). With the same batch size, a server with a larger share that is
+    /// slowed more does nearly the same as one with a smaller share, where this is equal.
+    duration_ms: f64,
+    steady: Steady,
 }
 
+/// Between servers whose durations differ by no more than this part, values are interpolated.
+const CLOSE: f64 = 0.05;
+
 impl Table {
-    pub(super) fn known(&self, setting: &Setting) -> Option<&Steady> {
-        self.known.get(self.keys.binary_search(&key(setting)).ok()?)
+    fn of_batch(&self, batch: u32) -> &[Known] {
+        match self.batches.binary_search_by_key(&batch, |(size, _)| *size) {
+            Ok(place) => &self.batches[place].1,
+            Err(_) => &[],
+        }
     }
 
-    pub(super) fn note(&mut self, setting: &Setting, steady: Steady) {
-        let key = key(setting);
-        let place = self.keys.partition_point(|known| *known < key);
-        self.keys.insert(place, key);
-        self.known.insert(place, steady);
+    /// What is known of just this setting.
+    pub(super) fn known(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        let same = known.get(place).filter(|known| known.duration_ms <= duration_ms)?;
+        Some(same.steady)
     }
 
-    /// Whether a setting reaches a goal, where that follows from what is known of harder and easier slowdowns.
-    fn reaches(&self, setting: &Setting, goal: f64) -> Option<bool> {
-        let key = key(setting);
-        let place = self.keys.partition_point(|known| *known < key);
-        let is_alike = |known: &u64| known >> 16 == key >> 16;
-        let reaches = |place: usize| self.known[place].attained >= goal;
-        let from = (0..place).rev().take_while(|&place| is_alike(&self.keys[place]));
-        let until = (place..self.keys.len()).take_while(|&place| is_alike(&self.keys[place]));
-        if self.keys.get(place) == Some(&key) {
-            Some(reaches(place))
-        } else if until.into_iter().any(reaches) {
+    /// The same, or what follows from two others that are close.
+    pub(super) fn nearly(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        let above = known.get(place)?;
+        if above.duration_ms <= duration_ms {
+            return Some(above.steady);
+        }
+        let below = known.get(place.checked_sub(1)?)?;
+        let width = above.duration_ms - below.duration_ms;
+        let [a, b] = [below, above].map(|known| 1.0 - known.steady.attained);
+        let is_smooth = a > 0.0 && b > 0.0 && a < 1.0 && b < 1.0;
+        if !is_smooth || width > CLOSE * duration_ms {
+            return None;
+        }
+        let part = (duration_ms - below.duration_ms) / width;
+        let mix = |a: f64, b: f64| a + (b - a) * part;
+        Some(Steady {
+            attained: 1.0 - libm::exp(mix(libm::log(a), libm::log(b))),
+            busy: mix(below.steady.busy, above.steady.busy),
+            mean_batch: mix(below.steady.mean_batch, above.steady.mean_batch),
+            full: mix(below.steady.full, above.steady.full),
+        })
+    }
+
+    pub(super) fn note(&mut self, batch: u32, duration_ms: f64, steady: Steady) {
+        let place = match self.batches.binary_search_by_key(&batch, |(size, _)| *size) {
+            Ok(place) => place,
+            Err(place) => {
+                self.batches.insert(place, (batch, Vec::new()));
+                place
+            }
+        };
+        let known = &mut self.batches[place].1;
+        let at = known.partition_point(|known| known.duration_ms < duration_ms);
+        known.insert(at, Known { duration_ms, steady });
+    }
+
+    /// Whether a setting reaches a goal, where that follows from what is known of slower and faster servers.
+    fn reaches(&self, batch: u32, duration_ms: f64, goal: f64) -> Option<bool> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        if known[place..].iter().any(|slower| slower.steady.attained >= goal) {
             Some(true)
-        } else if from.into_iter().any(|place| !reaches(place)) {
+        } else if known[..place].iter().any(|faster| faster.steady.attained < goal) {
             Some(false)
         } else {
             None
@@ -148,13 +191,11 @@ impl Search<'_> {
 
     fn reaches(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
         let setting = self.setting(batch, units);
+        let Some(duration_ms) = site.duration_ms(self.class.1, &setting) else { return false };
         let table = site.table(self.class.0, self.replicas);
-        match table.reaches(&setting, self.goal) {
-            Some(known) => known,
-            None => {
-                site.steady(self.class, &setting).is_some_and(|steady| steady.attained >= self.goal)
-            }
-        }
+        table.reaches(batch, duration_ms, self.goal).unwrap_or_else(|| {
+            site.steady(self.class, &setting).is_some_and(|steady| steady.attained >= self.goal)
+        })
     }
 
     fn probe(&self, site: &mut Site<'_>, batch: u32, units: u32) -> Probe {
@@ -223,11 +264,15 @@ impl Search<'_> {
                 true => (below, enough),
                 false => (before, probe),
             };
-            let slope = (libm::log(b.late) - libm::log(a.late))
-                / (f64::from(b.units) - f64::from(a.units));
+            let slope =
+                (libm::log(b.late) - libm::log(a.late)) / (f64::from(b.units) - f64::from(a.units));
             let crossing = f64::from(probe.units) + (allowed - libm::log(probe.late)) / slope;
             let known = a.late < 1.0 && a.late > 0.0 && b.late > 0.0 && slope < 0.0;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates"
+            )]
             let crossing = if known && crossing.is_finite() { crossing as u32 } else { u32::MAX };
             let middle = below.units.midpoint(enough.units);
             next = match (known && crossing < u32::MAX, probe.reaches) {
@@ -252,9 +297,8 @@ impl Search<'_> {
         for units in before.units..=site.whole {
             // The smallest batch that does.
             if self.reaches(site, before.batch, units) {
-                let smaller = smaller.filter(|batch| {
-                    units > before.units && self.reaches(site, *batch, units)
-                });
+                let smaller = smaller
+                    .filter(|batch| units > before.units && self.reaches(site, *batch, units));
                 return Some(Choice { units, batch: smaller.unwrap_or(before.batch) });
             }
             if let Some(&larger) = larger

@@ -71,6 +71,10 @@ pub(super) struct Site<'p> {
     hold_ms: Vec<f64>,
     load_ms: Vec<f64>,
     workspace: Workspace,
+    /// The class and the number of replicas that were evaluated last.
+    evaluated: Option<(usize, u32)>,
+    /// Whether nothing is interpolated.
+    is_exact: bool,
     /// Scratch of [`super::interference`].
     pub counts: Vec<f64>,
     /// For numbers of replicas, the requests that one of them gets of a Poisson stream of one request a millisecond.
@@ -95,9 +99,16 @@ impl<'p> Site<'p> {
             hold_ms: Vec::new(),
             load_ms: Vec::new(),
             workspace: Workspace::default(),
+            evaluated: None,
+            is_exact: false,
             counts: Vec::new(),
             samples: BTreeMap::new(),
         }
+    }
+
+    /// The same, where nothing is interpolated.
+    pub(super) fn exact(request: &PlanRequest<'p>, classes: usize) -> Self {
+        Self { is_exact: true, ..Self::new(request, classes) }
     }
 
     pub(super) fn kind(&self) -> &'p GpuKind {
@@ -146,23 +157,10 @@ impl<'p> Site<'p> {
         self.times[model.index()][place] = Some(times);
     }
 
-    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
-    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+    /// Fills in how long batches hold a server, and how long they are prepared; `None` where the kind cannot serve it.
+    fn fill_server(&mut self, class: &Class, setting: &Setting) -> Option<()> {
         let model = self.model(class)?;
-        let Setting { replicas, batch, units, slow } = *setting;
-        if let Source::Simulated = class.source {
-            let server = AloneServer {
-                predictor: self.predictor,
-                slowdown: factor(slow),
-                replicas,
-                batch: BatchSize::new(batch).ok()?,
-                sm: SmUnits::new(units),
-            };
-            let workload = &self.request.workloads()[class.workloads[0]];
-            let outcome = self.request.traffic().simulate_alone(workload, &server)?;
-            let AloneOutcome { attained, busy, mean_batch } = outcome;
-            return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
-        }
+        let Setting { batch, units, slow, .. } = *setting;
         self.fill_times(model, units, batch);
         let times = self.times[model.index()][units as usize - 1].as_ref()?;
         self.hold_ms.clear();
@@ -180,6 +178,27 @@ impl<'p> Site<'p> {
             self.load_ms.push(load_ms);
             self.hold_ms.push(hold_ms);
         }
+        Some(())
+    }
+
+    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
+    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+        let model = self.model(class)?;
+        let Setting { replicas, batch, units, slow } = *setting;
+        if let Source::Simulated = class.source {
+            let server = AloneServer {
+                predictor: self.predictor,
+                slowdown: factor(slow),
+                replicas,
+                batch: BatchSize::new(batch).ok()?,
+                sm: SmUnits::new(units),
+            };
+            let workload = &self.request.workloads()[class.workloads[0]];
+            let outcome = self.request.traffic().simulate_alone(workload, &server)?;
+            let AloneOutcome { attained, busy, mean_batch } = outcome;
+            return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
+        }
+        self.fill_server(class, setting)?;
         let server = Server {
             rate_per_ms: class.rate_per_ms,
             every: replicas as usize,
@@ -199,9 +218,10 @@ impl<'p> Site<'p> {
             }
         };
         // Neighbours feel what executes, not what is copied or prepared.
+        let times = self.times[model.index()][units as usize - 1].as_ref()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a batch size")]
         let typical = (steady.mean_batch.round() as usize).clamp(1, batch as usize);
-        steady.busy *= times.gpu_ms[typical] * factor / self.hold_ms[typical];
+        steady.busy *= times.gpu_ms[typical] * factor(slow) / self.hold_ms[typical];
         Some((steady, dispersion))
     }
 
@@ -213,8 +233,7 @@ impl<'p> Site<'p> {
         let Source::Chain = class.source else {
             return self.evaluate(class, setting).map_or(1.0, |(_, dispersion)| dispersion);
         };
-        // Fills in the times.
-        if self.evaluate(class, setting).is_none() {
+        if self.fill_server(class, setting).is_none() {
             return 1.0;
         }
         // Time in units of the mean gap of the stream: one sample then does for all rates.
@@ -264,13 +283,37 @@ impl<'p> Site<'p> {
         self.tables[class].entry(replicas).or_default()
     }
 
-    /// What a server does, from its table.
+    /// How long batches of a server take, in ms: a single request and a full batch, added up. `None` where the kind
+    /// cannot serve it.
+    pub(super) fn duration_ms(&mut self, class: &Class, setting: &Setting) -> Option<f64> {
+        let model = self.model(class)?;
+        let Setting { batch, units, slow, .. } = *setting;
+        self.fill_times(model, units, batch);
+        let times = self.times[model.index()][units as usize - 1].as_ref()?;
+        let of = |k: usize| times.gpu_ms[k] * factor(slow) + times.feedback_ms[k];
+        Some(of(1) + of(batch as usize))
+    }
+
+    /// What a server does, from its table: by itself where that is asked for, else perhaps from what is close.
     pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
-        if let Some(known) = self.table(class.0, setting.replicas).known(setting) {
-            return Some(*known);
+        let duration_ms = self.duration_ms(class.1, setting)?;
+        let Setting { replicas, batch, .. } = *setting;
+        let is_exact = self.is_exact || matches!(class.1.source, Source::Simulated);
+        let table = self.table(class.0, replicas);
+        let known = match is_exact {
+            true => table.known(batch, duration_ms),
+            false => table.nearly(batch, duration_ms),
+        };
+        if known.is_some() {
+            return known;
+        }
+        // The chain of a like server is a good start; where values are to be exact, they must not depend on it.
+        if is_exact || self.evaluated != Some((class.0, replicas)) {
+            self.workspace.forget();
         }
         let (steady, _) = self.evaluate(class.1, setting)?;
-        self.table(class.0, setting.replicas).note(setting, steady);
+        self.evaluated = Some((class.0, replicas));
+        self.table(class.0, replicas).note(batch, duration_ms, steady);
         Some(steady)
     }
 

@@ -21,7 +21,7 @@ const FOUR: &[(f64, f64)] = &[
 ];
 
 /// Moments of less weight than this are left out.
-const NEGLIGIBLE: f64 = 1e-7;
+const NEGLIGIBLE: f64 = 1e-6;
 
 /// States of less weight than this are integrated over without regard to where something changes abruptly.
 const SMALL: f64 = 3e-4;
@@ -46,6 +46,11 @@ struct Buffers {
 }
 
 impl Workspace {
+    /// Forgets the server before, so that the next one is looked at as if it were the first.
+    pub(super) fn forget(&mut self) {
+        self.stationary.forget();
+    }
+
     /// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
     pub(super) fn steady(&mut self, server: &Server<'_>) -> Steady {
         if server.is_hopeless() || !self.stationary.solve(server) {
@@ -95,22 +100,17 @@ impl Sums<'_, '_> {
             let end = row.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1);
             match self.server.loading {
                 Loading::Ahead => {
-                    let nothing = (self.every).min(end);
                     for n in 1..=self.most {
                         let next = if n == self.most { end } else { self.every * (n + 1) };
                         let waiting = (self.every * n).min(end)..next.min(end);
                         let between = self.server.hold_ms[k].max(self.server.load_ms[n]);
                         self.period(&row[waiting], between, n);
                     }
-                    for (phase, weight) in row[..nothing].iter().enumerate() {
-                        idle_starts += self.nothing_waits(k, phase, *weight);
-                    }
+                    idle_starts += self.nothing_waits(k, &row[..self.every.min(end)]);
                 }
                 Loading::Serial => {
                     self.period(&row[..end], self.server.hold_ms[k], 0);
-                    for (phase, weight) in row[..self.every.min(end)].iter().enumerate() {
-                        self.idles(self.server.hold_ms[k], phase, *weight);
-                    }
+                    self.idles(self.server.hold_ms[k], &row[..self.every.min(end)]);
                 }
             }
         }
@@ -205,17 +205,18 @@ impl Sums<'_, '_> {
     }
 
     /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
-    /// next request comes. Returns how often that comes so late that the server has to wait for it.
-    fn nothing_waits(&mut self, k: usize, phase: usize, weight: f64) -> f64 {
+    /// next request comes. `weights` are the probabilities of that by phase. Returns how often the next request comes
+    /// so late that the server has to wait for it.
+    fn nothing_waits(&mut self, k: usize, weights: &[f64]) -> f64 {
+        let weight: f64 = weights.iter().sum();
         if weight < NEGLIGIBLE {
             return 0.0;
         }
         let (hold_ms, load_ms) = (self.server.hold_ms[k], self.server.load_ms[1]);
         let early_ms = (hold_ms - load_ms).max(0.0);
-        let idles = self.idles(early_ms, phase, weight);
-        self.time_ms += weight * ((1.0 - idles) * hold_ms + idles * early_ms);
-        let needed = self.every - phase;
-        let rate = self.server.rate_per_ms;
+        let idles = self.idles(early_ms, weights);
+        self.time_ms += (weight - idles) * hold_ms + idles * early_ms;
+        let (rate, every) = (self.server.rate_per_ms, self.every);
         let mut moments = std::mem::take(&mut self.buffers.moments);
         self.find_ends(1, &mut moments);
         let first_until_ms = self.server.deadline_ms - self.server.hold_ms[1];
@@ -227,50 +228,59 @@ impl Sums<'_, '_> {
         for &(left_ms, width_ms) in &moments.found {
             self.find_in_time(left_ms, &moments);
             let Buffers { before, in_time, .. } = &mut self.buffers;
-            probabilities(rate * (hold_ms - left_ms), needed + self.every * in_time.len(), before);
-            let mut own = before.iter().skip(needed - 1).step_by(self.every);
-            // The first of them is a batch of its own.
-            let first = own.next().filter(|_| left_ms <= first_until_ms);
-            let behind: f64 = own.zip(in_time).map(|(probability, part)| probability * *part).sum();
-            self.in_time += weight * rate * width_ms * (first.unwrap_or(&0.0) + behind);
+            probabilities(rate * (hold_ms - left_ms), every + every * in_time.len(), before);
+            // The first own request is a batch of its own.
+            let first = if left_ms <= first_until_ms { 1.0 } else { 0.0 };
+            let mut sum = 0.0;
+            for (phase, weight) in weights.iter().enumerate() {
+                let own = before.iter().skip(every - phase - 1).step_by(every);
+                let parts = std::iter::once(&first).chain(&*in_time);
+                sum += weight * own.zip(parts).map(|(p, part)| p * part).sum::<f64>();
+            }
+            self.in_time += rate * width_ms * sum;
         }
         // Requests that arrive while the first one, which came early enough, may still be copied.
         if load_ms > 0.0 && hold_ms > load_ms {
             self.find_in_time(load_ms / 2.0, &moments);
             let Buffers { before, early, late, in_time, .. } = &mut self.buffers;
-            let most = needed + self.every * in_time.len();
-            probabilities(rate * early_ms, needed, early);
+            let most = every + every * in_time.len();
+            probabilities(rate * early_ms, every, early);
             probabilities(rate * load_ms / 2.0, most, late);
             probabilities(rate * (hold_ms - load_ms / 2.0), most, before);
-            let own = before.iter().enumerate().skip(needed - 1).step_by(self.every).skip(1);
-            for ((count, probability), part) in own.zip(in_time) {
-                let too_late = early.iter().enumerate();
-                let too_late: f64 =
-                    too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
-                self.in_time +=
-                    weight * rate * load_ms * (probability - too_late).max(0.0) * *part;
+            for (phase, weight) in weights.iter().enumerate() {
+                let needed = every - phase;
+                let own = before.iter().enumerate().skip(needed - 1).step_by(every).skip(1);
+                for ((count, probability), part) in own.zip(&*in_time) {
+                    let too_late = early.iter().take(needed).enumerate();
+                    let too_late: f64 =
+                        too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
+                    self.in_time +=
+                        weight * rate * load_ms * (probability - too_late).max(0.0) * part;
+                }
             }
         }
         self.buffers.moments = moments;
-        weight * idles
+        idles
     }
 
-    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how
-    /// likely that is.
-    fn idles(&mut self, busy_ms: f64, phase: usize, weight: f64) -> f64 {
+    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how often
+    /// that is so. `weights` are the probabilities of the phases.
+    fn idles(&mut self, busy_ms: f64, weights: &[f64]) -> f64 {
         let rate = self.server.rate_per_ms;
-        let needed = self.every - phase;
-        probabilities(rate * busy_ms, needed, &mut self.buffers.before);
+        probabilities(rate * busy_ms, self.every, &mut self.buffers.before);
         let (mut idles, mut missing) = (0.0, 0.0);
-        for (count, probability) in self.buffers.before.iter().enumerate() {
-            idles += probability;
-            #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
-            let still = (needed - count) as f64;
-            missing += probability * still;
+        for (phase, weight) in weights.iter().enumerate() {
+            let needed = self.every - phase;
+            for (count, probability) in self.buffers.before.iter().take(needed).enumerate() {
+                idles += weight * probability;
+                #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+                let still = (needed - count) as f64;
+                missing += weight * probability * still;
+            }
         }
-        self.time_ms += weight * missing / rate;
+        self.time_ms += missing / rate;
         if self.server.load_ms[1] + self.server.hold_ms[1] <= self.server.deadline_ms {
-            self.in_time += weight * idles;
+            self.in_time += idles;
         }
         idles
     }
