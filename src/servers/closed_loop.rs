@@ -52,6 +52,7 @@ pub(super) fn closed_loop(
                 batch,
                 sm: SmUnits::new(1),
                 served: None,
+                time_slot: None,
                 predicted: None,
             }],
         }],
