@@ -8,20 +8,15 @@ use std::path::PathBuf;
 
 /// Why a sweep could not be done.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum SweepError {
     /// The sweep file cannot be read.
     #[error("{}: cannot read the sweep file: {source}; check the path and its permissions", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The text is no valid sweep: everything that is wrong with it.
     #[error("{}", listing(path, problems))]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// All problems in the order of their lines; at least one.
         problems: Vec<Problem>,
@@ -32,11 +27,9 @@ pub enum SweepError {
     /// The first point of the sweep is not a valid scenario, for a reason that all points share.
     #[error("{}: {place} not fit the scenario: {source}", .path.display())]
     FirstPoint {
-        /// The sweep file.
         path: PathBuf,
         /// The field that causes it, if there is one, with a verb.
         place: String,
-        /// Why.
         source: Box<ScenarioError>,
     },
     /// The predictors cannot be made.
@@ -48,35 +41,16 @@ pub enum SweepError {
          or confirm with --yes",
         .path.display()
     )]
-    TooManyPoints {
-        /// The sweep file.
-        path: PathBuf,
-        /// How many points there are.
-        points: u64,
-        /// How many are run without asking.
-        limit: u64,
-    },
+    TooManyPoints { path: PathBuf, points: u64, limit: u64 },
     /// The shard is unknown or invalid.
     #[error("{0}")]
     Shard(String),
     /// The folder holds unfinished or other work.
     #[error("{}: {what}; fix: {fix}", .path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-        /// What to do about it.
-        fix: String,
-    },
+    Folder { path: PathBuf, what: String, fix: String },
     /// A file of the work cannot be read or written.
     #[error("{}: {source}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// Shards of different sweeps, or incomplete ones.
     #[error("{0}")]
     Merge(String),

@@ -6,138 +6,55 @@ use igniter_model::domain::{CoLocation, Plan, Workload};
 use igniter_model::predictor::{Member, Predictor, predict_in_turns, round_ms};
 use igniter_model::units::BatchSize;
 use std::collections::BTreeMap;
-use std::fmt;
 
-/// Something that is wrong with a plan.
-#[derive(Debug, Clone, PartialEq)]
+/// Something that is wrong with a plan. GPUs count from 0, rates are in requests/s, memory in bytes.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// A workload is neither placed nor listed as infeasible.
-    NotPlaced {
-        /// The workload.
-        workload: String,
-    },
-    /// A workload is placed more than once.
-    PlacedTwice {
-        /// The workload.
-        workload: String,
-    },
-    /// The placements that share a workload do not add up to its rate.
-    PartsMissRate {
-        /// The workload.
-        workload: String,
-        /// The sum of their parts in requests/s.
-        served_rps: f64,
-        /// The rate in requests/s.
-        rate_rps: f64,
-    },
-    /// A GPU runs more processes than the request allows.
-    TooManyProcesses {
-        /// Index of the GPU.
-        gpu: usize,
-        /// Its processes.
-        processes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A placement names a workload that does not exist.
-    UnknownWorkload {
-        /// Index of the GPU.
-        gpu: usize,
-        /// The name.
-        workload: String,
-    },
-    /// A placement runs another model than its workload asks for.
-    WrongModel {
-        /// The workload.
-        workload: String,
-        /// The model of the placement.
-        placed: String,
-        /// The model of the workload.
-        wanted: String,
-    },
-    /// A GPU is of a kind that the predictor does not describe.
-    WrongKind {
-        /// Index of the GPU.
-        gpu: usize,
-        /// Its kind.
-        kind: String,
-    },
-    /// The profile of a GPU's kind does not know a model that is placed there.
-    NoProfile {
-        /// Index of the GPU.
-        gpu: usize,
-        /// Its kind.
-        kind: String,
-        /// The model.
-        model: String,
-    },
-    /// A placement has no SMs.
-    NoShare {
-        /// The workload.
-        workload: String,
-    },
-    /// The shares of a GPU exceed it.
-    TooManySms {
-        /// Index of the GPU.
-        gpu: usize,
-        /// Their sum in percent.
-        total_pct: f64,
-    },
-    /// The shares of a time slot differ, though they are the same SMs.
-    UnequalShares {
-        /// Index of the GPU.
-        gpu: usize,
-        /// The time slot.
-        time_slot: u32,
-    },
-    /// A batch is larger than any that was measured.
-    BatchNotMeasured {
-        /// The workload.
-        workload: String,
-        /// The batch size.
-        batch: u32,
-        /// The largest measured one.
-        max: u32,
-    },
-    /// A batch takes longer than half of the SLO.
-    TooSlow {
-        /// The workload.
-        workload: String,
-        /// Predicted latency of a batch in ms.
-        predicted_ms: f64,
-        /// The budget in ms.
-        budget_ms: f64,
-    },
-    /// A request that waits for its turn, and then for its batch, takes longer than the SLO.
-    MissesSlo {
-        /// The workload.
-        workload: String,
-        /// The longest wait for a turn in ms; 0 where nobody else has one.
-        wait_ms: f64,
-        /// Predicted latency of a batch in ms.
-        batch_ms: f64,
-        /// The whole SLO in ms.
-        slo_ms: f64,
-    },
-    /// Full batches back to back serve less than what arrives.
-    TooLittleThroughput {
-        /// The workload.
-        workload: String,
-        /// Predicted throughput in requests/s.
-        predicted_rps: f64,
-        /// The rate in requests/s.
-        rate_rps: f64,
-    },
-    /// The processes of a GPU need more memory than it has.
-    TooMuchMemory {
-        /// Index of the GPU.
-        gpu: usize,
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes there are.
-        available: u64,
-    },
+    #[error("workload {workload} is not placed")]
+    NotPlaced { workload: String },
+    #[error("workload {workload} is placed more than once")]
+    PlacedTwice { workload: String },
+    #[error(
+        "workload {workload}: its placements serve {served_rps} requests/s together, but {rate_rps} arrive"
+    )]
+    PartsMissRate { workload: String, served_rps: f64, rate_rps: f64 },
+    #[error("GPU {gpu}: {processes} processes, more than the limit of {limit}")]
+    TooManyProcesses { gpu: usize, processes: usize, limit: usize },
+    #[error("GPU {gpu}: the scenario has no workload {workload:?}")]
+    UnknownWorkload { gpu: usize, workload: String },
+    #[error("workload {workload} is a {wanted}, but is placed as {placed}")]
+    WrongModel { workload: String, placed: String, wanted: String },
+    #[error("GPU {gpu}: kind {kind:?} is not the scenario's")]
+    WrongKind { gpu: usize, kind: String },
+    #[error("GPU {gpu}: the profile of {kind} has no model {model}")]
+    NoProfile { gpu: usize, kind: String, model: String },
+    #[error("workload {workload} has no SM share")]
+    NoShare { workload: String },
+    #[error("GPU {gpu}: SM shares add up to {total_pct} %, more than 100 %")]
+    TooManySms { gpu: usize, total_pct: f64 },
+    #[error(
+        "GPU {gpu}: the placements of time slot {time_slot} have different SM shares, but they take turns on \
+         the same SMs"
+    )]
+    UnequalShares { gpu: usize, time_slot: u32 },
+    #[error("workload {workload}: a batch of {batch} is larger than the {max} that were measured")]
+    BatchNotMeasured { workload: String, batch: u32, max: u32 },
+    #[error(
+        "workload {workload}: a batch takes {predicted_ms:.3} ms, more than the {budget_ms} ms \
+         that are half of the SLO"
+    )]
+    TooSlow { workload: String, predicted_ms: f64, budget_ms: f64 },
+    /// `wait_ms` is 0 where no other workload has a turn.
+    #[error(
+        "workload {workload}: a request waits up to {wait_ms:.3} ms for its turn and {batch_ms:.3} ms for its \
+         batch, more than its SLO of {slo_ms} ms"
+    )]
+    MissesSlo { workload: String, wait_ms: f64, batch_ms: f64, slo_ms: f64 },
+    #[error("workload {workload}: serves {predicted_rps:.1} requests/s, but {rate_rps} arrive")]
+    TooLittleThroughput { workload: String, predicted_rps: f64, rate_rps: f64 },
+    #[error("GPU {gpu}: needs {needed} bytes of memory and has {available}")]
+    TooMuchMemory { gpu: usize, needed: u64, available: u64 },
 }
 
 impl Violation {
@@ -164,9 +81,7 @@ impl Violation {
             | Self::TooLittleThroughput { .. } => false,
         }
     }
-}
 
-impl Violation {
     /// The workload that does not get what it asks for, where that is what is wrong.
     #[must_use]
     pub fn broken_promise(&self) -> Option<&str> {
@@ -177,67 +92,6 @@ impl Violation {
             | Self::MissesSlo { workload, .. }
             | Self::TooLittleThroughput { workload, .. } => Some(workload),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotPlaced { workload } => write!(f, "workload {workload} is not placed"),
-            Self::PlacedTwice { workload } => {
-                write!(f, "workload {workload} is placed more than once")
-            }
-            Self::PartsMissRate { workload, served_rps, rate_rps } => write!(
-                f,
-                "workload {workload}: its placements serve {served_rps} requests/s together, but \
-                 {rate_rps} arrive"
-            ),
-            Self::TooManyProcesses { gpu, processes, limit } => {
-                write!(f, "GPU {gpu}: {processes} processes, more than the limit of {limit}")
-            }
-            Self::UnknownWorkload { gpu, workload } => {
-                write!(f, "GPU {gpu}: the scenario has no workload {workload:?}")
-            }
-            Self::WrongModel { workload, placed, wanted } => {
-                write!(f, "workload {workload} is a {wanted}, but is placed as {placed}")
-            }
-            Self::WrongKind { gpu, kind } => {
-                write!(f, "GPU {gpu}: kind {kind:?} is not the scenario's")
-            }
-            Self::NoProfile { gpu, kind, model } => {
-                write!(f, "GPU {gpu}: the profile of {kind} has no model {model}")
-            }
-            Self::NoShare { workload } => write!(f, "workload {workload} has no SM share"),
-            Self::TooManySms { gpu, total_pct } => {
-                write!(f, "GPU {gpu}: SM shares add up to {total_pct} %, more than 100 %")
-            }
-            Self::BatchNotMeasured { workload, batch, max } => write!(
-                f,
-                "workload {workload}: a batch of {batch} is larger than the {max} that were measured"
-            ),
-            Self::TooSlow { workload, predicted_ms, budget_ms } => write!(
-                f,
-                "workload {workload}: a batch takes {predicted_ms:.3} ms, more than the {budget_ms} ms \
-                 that are half of the SLO"
-            ),
-            Self::UnequalShares { gpu, time_slot } => write!(
-                f,
-                "GPU {gpu}: the placements of time slot {time_slot} have different SM shares, but they take turns on \
-                 the same SMs"
-            ),
-            Self::MissesSlo { workload, wait_ms, batch_ms, slo_ms } => write!(
-                f,
-                "workload {workload}: a request waits up to {wait_ms:.3} ms for its turn and {batch_ms:.3} ms for its \
-                 batch, more than its SLO of {slo_ms} ms"
-            ),
-            Self::TooLittleThroughput { workload, predicted_rps, rate_rps } => write!(
-                f,
-                "workload {workload}: serves {predicted_rps:.1} requests/s, but {rate_rps} arrive"
-            ),
-            Self::TooMuchMemory { gpu, needed, available } => {
-                write!(f, "GPU {gpu}: needs {needed} bytes of memory and has {available}")
-            }
         }
     }
 }

@@ -43,7 +43,6 @@ pub struct ArtifactEntry {
     pub slo: Milliseconds,
     /// Its share of the GPU.
     pub sm: SmPercent,
-    /// Its batch size.
     pub batch: BatchSize,
 }
 

@@ -39,7 +39,6 @@ pub fn formula_note<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Stri
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// A number.
     Number(f64),
     /// A count, or the index of something.
     Whole(u64),

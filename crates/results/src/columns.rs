@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 /// Something of a strategy.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a, T> {
-    /// The strategy.
     pub result: &'a StrategyResult,
-    /// What.
     pub row: &'a T,
 }
 
@@ -32,7 +30,6 @@ impl<'a, T> Of<'a, T> {
 /// A workload under a strategy.
 #[derive(Debug, Clone)]
 pub struct WorkloadRow<'a> {
-    /// The strategy.
     pub result: &'a StrategyResult,
     /// What became of it.
     pub summary: &'a WorkloadSummary,

@@ -13,30 +13,13 @@ pub enum PointsError {
     Unreadable { path: PathBuf, message: String },
     /// No column of that name.
     #[error("{}: there is no column {given:?}; allowed: {known}", .path.display())]
-    NoColumn {
-        path: PathBuf,
-        /// The name given.
-        given: String,
-        known: String,
-    },
+    NoColumn { path: PathBuf, given: String, known: String },
     /// A column that should hold numbers does not.
     #[error("{}: column {column:?} holds {value:?}, which is no number", .path.display())]
-    NoNumber {
-        path: PathBuf,
-        column: String,
-        /// The cell.
-        value: String,
-    },
+    NoNumber { path: PathBuf, column: String, value: String },
     /// No row has that value.
     #[error("{}: column {column:?} has no {given:?}; it has: {known}", .path.display())]
-    NoValue {
-        path: PathBuf,
-        column: String,
-        /// The value given.
-        given: String,
-        /// Values that exist.
-        known: String,
-    },
+    NoValue { path: PathBuf, column: String, given: String, known: String },
 }
 
 /// `points.csv` of a sweep: a row for each point and strategy.

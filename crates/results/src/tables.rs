@@ -19,9 +19,7 @@ pub struct PlanRow {
     pub gpu: usize,
     /// The GPU's kind.
     pub kind: GpuKindName,
-    /// The workload.
     pub workload: WorkloadName,
-    /// Its model.
     pub model: ModelName,
     /// The largest batch that its server forms, in requests.
     pub batch: u32,
@@ -41,7 +39,6 @@ pub struct PlanRow {
 /// What arrived for one workload in the whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArrivalRow {
-    /// The workload.
     pub workload: WorkloadName,
     /// The GPU whose server the clients of a closed loop send to; none for other arrivals, which are the same for all
     /// strategies.
@@ -65,9 +62,7 @@ pub struct ArrivalRow {
 /// A workload that a strategy could not place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InfeasibleRow {
-    /// The workload.
     pub workload: WorkloadName,
-    /// Why, in words.
     pub reason: String,
     /// What would help, in words.
     pub fix: Option<String>,
@@ -76,7 +71,6 @@ pub struct InfeasibleRow {
 /// What one strategy planned and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StrategyResult {
-    /// The strategy.
     pub strategy: String,
     /// How many GPUs it uses.
     pub gpu_count: usize,
@@ -278,7 +272,6 @@ impl From<&Infeasible> for InfeasibleRow {
 /// The results of several strategies on one scenario, with the same arrivals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The scenario.
     pub scenario: String,
     /// The seed of its arrivals.
     pub seed: u64,

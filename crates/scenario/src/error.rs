@@ -16,21 +16,13 @@ pub enum ScenarioError {
         path = path.display(),
         shipped = shipped_scenarios().collect::<Vec<_>>().join(", ")
     )]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The path names a directory.
     #[error(
         "{path}: is a directory; allowed: a scenario file; fix: name a .toml file in it",
         path = path.display()
     )]
-    IsDirectory {
-        /// The directory.
-        path: PathBuf,
-    },
+    IsDirectory { path: PathBuf },
     /// The file is larger than any scenario can sensibly be.
     #[error(
         "{path}: is larger than {limit} bytes; allowed: at most {limit} bytes; fix: check that it is \
@@ -38,7 +30,6 @@ pub enum ScenarioError {
         path = path.display()
     )]
     TooLarge {
-        /// The file.
         path: PathBuf,
         /// The largest size that is read, in bytes.
         limit: u64,
@@ -50,7 +41,6 @@ pub enum ScenarioError {
         path = path.display()
     )]
     NotText {
-        /// The file.
         path: PathBuf,
         /// The first offending byte, from 0.
         offset: usize,
@@ -60,20 +50,10 @@ pub enum ScenarioError {
         "{path}: cannot set {field}: {what}; allowed: {allowed}; fix: correct the path of the field",
         path = path.display()
     )]
-    NoSuchField {
-        /// The scenario file.
-        path: PathBuf,
-        /// The path of the field.
-        field: String,
-        /// Why not.
-        what: String,
-        /// What would be right.
-        allowed: String,
-    },
+    NoSuchField { path: PathBuf, field: String, what: String, allowed: String },
     /// The text is no valid scenario: everything that is wrong with it.
     #[error("{}", listing(path, problems))]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// All problems in the order of their lines; at least one.
         problems: Vec<Problem>,

@@ -27,36 +27,22 @@ pub enum SimError {
         workload: WorkloadName,
         /// The GPU of its first placement, from 0.
         first: usize,
-        /// The GPU of its second one.
         second: usize,
     },
     /// Plan and scenario disagree about the model of a workload.
     #[error("the plan serves {workload} with {planned}, but the scenario says {model}")]
-    WrongModel {
-        workload: WorkloadName,
-        /// The model of the plan.
-        planned: ModelName,
-        /// The model of the scenario.
-        model: ModelName,
-    },
+    WrongModel { workload: WorkloadName, planned: ModelName, model: ModelName },
     /// The plan is for another kind of GPU than the predictors.
     #[error("GPU {gpu} of the plan is a {planned}, but predictions are there for {known}")]
     WrongGpuKind {
         /// The GPU, from 0.
         gpu: usize,
-        /// Its kind.
         planned: GpuKindName,
-        /// The kinds of the predictors.
         known: String,
     },
     /// The predictor does not know a model.
     #[error("workload {workload}: the profile has no model {model}; it has: {known}")]
-    UnknownModel {
-        workload: WorkloadName,
-        model: ModelName,
-        /// The models that there are.
-        known: String,
-    },
+    UnknownModel { workload: WorkloadName, model: ModelName, known: String },
     /// A placement without SMs.
     #[error("workload {workload}: its SM share must be above 0")]
     NoShare { workload: WorkloadName },
@@ -68,11 +54,7 @@ pub enum SimError {
     NoNoise { workload: WorkloadName, model: ModelName, kind: GpuKindName },
     /// The batching options contradict each other.
     #[error("workload {workload}: {source}")]
-    Batching {
-        workload: WorkloadName,
-        /// What is wrong.
-        source: BatchingError,
-    },
+    Batching { workload: WorkloadName, source: BatchingError },
     /// The arrivals cannot be made.
     #[error(transparent)]
     Arrival(#[from] ArrivalError),
@@ -82,9 +64,7 @@ pub enum SimError {
          lower the rates (or what multiplies them) or the duration"
     )]
     TooManyRequests {
-        /// Expected number of requests.
         expected: f64,
-        /// How many are allowed.
         limit: f64,
         /// Duration in seconds.
         duration_s: f64,
@@ -94,12 +74,7 @@ pub enum SimError {
         "fault.gpu = {gpu}, but the plan has {gpus} GPUs (numbered from 0): name a workload instead of \
          a number where plans differ"
     )]
-    NoSuchGpu {
-        /// The GPU of the fault.
-        gpu: usize,
-        /// How many there are.
-        gpus: usize,
-    },
+    NoSuchGpu { gpu: usize, gpus: usize },
     /// A fault strikes a workload that the scenario does not have.
     #[error("a fault strikes {workload}, but the scenario has no such workload")]
     UnknownFaultyWorkload { workload: WorkloadName },
@@ -121,11 +96,8 @@ pub enum SimError {
     BadPrediction {
         /// The GPU, from 0.
         gpu: usize,
-        /// The member that it is about.
         member: String,
-        /// The predicted quantity.
         what: &'static str,
-        /// Its value.
         value: f64,
     },
 }

@@ -35,7 +35,6 @@ pub struct Placement {
 /// All placements of one GPU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoLocation {
-    /// The kind of GPU.
     pub kind: GpuKindName,
     /// Who shares it, in the order in which they were placed.
     pub placements: Vec<Placement>,
@@ -73,7 +72,6 @@ pub enum WorkloadFix {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Infeasible {
     pub workload: WorkloadName,
-    /// Why, in words.
     pub reason: String,
     /// What would help, nearest first; empty when nothing does.
     pub fixes: Vec<WorkloadFix>,

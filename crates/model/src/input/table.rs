@@ -32,12 +32,7 @@ pub enum TableError {
     Io(#[from] io::Error),
     /// A row is wrong.
     #[error("line {line}: {what}")]
-    Row {
-        /// The line that the row starts on.
-        line: u64,
-        /// What is wrong with it.
-        what: String,
-    },
+    Row { line: u64, what: String },
 }
 
 /// The rows of a CSV file, one after another, by the rules of the `csv` crate: fields may be quoted (a quote inside is

@@ -10,15 +10,10 @@ pub enum Unit {
     /// As the first value shows: date and time, or a number of seconds, or Unix time in s, ms, µs or ns.
     #[default]
     Auto,
-    /// Seconds.
     Seconds,
-    /// Milliseconds.
     Milliseconds,
-    /// Microseconds.
     Microseconds,
-    /// Nanoseconds.
     Nanoseconds,
-    /// Minutes.
     Minutes,
     /// Date and time, with or without an offset from UTC (without one: UTC).
     Date,

@@ -28,7 +28,6 @@ pub enum Imported {
     },
     /// A profile made of a table of others, as (name, text) of its files.
     Folder {
-        /// The files.
         files: Vec<(String, String)>,
         /// What was assumed.
         note: String,

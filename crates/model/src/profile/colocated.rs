@@ -23,9 +23,7 @@ pub struct ColocatedRun {
 /// One member of a measured co-location.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColocatedMember {
-    /// The model.
     pub model: ModelName,
-    /// Batch size.
     pub batch: BatchSize,
     /// SM share.
     pub sm: SmPercent,

@@ -11,9 +11,7 @@ use std::path::Path;
 /// One measured configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoloRow {
-    /// The model.
     pub model: ModelName,
-    /// Batch size.
     pub batch: BatchSize,
     /// SM share.
     pub sm: SmPercent,

@@ -16,7 +16,6 @@ use std::fmt;
 /// What to expect of a workload in a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
-    /// The workload.
     pub workload: String,
     /// The part of its requests that will be within the SLO in the long run, in percent.
     pub attained_pct: f64,
@@ -76,7 +75,6 @@ pub struct ServerForecast {
 /// A number of replicas with what each of them needs without neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReplicaChoice {
-    /// How many.
     pub replicas: u32,
     /// The share of each, in percent of the GPU.
     pub sm_pct: f64,
