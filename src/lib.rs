@@ -2,9 +2,10 @@
 //!
 //! Which provisioning plan meets every latency SLO at the least cost, when each workload gets a share of a
 //! GPU's SMs (NVIDIA MPS)? This crate fits an interference-aware performance model to measured profiles, plans
-//! with the iGniter strategy and with baselines, and replays arrivals in a deterministic discrete-event
+//! with the iGniter strategy and others, and replays arrivals in a deterministic discrete-event
 //! simulator. It re-implements iGniter (Xu et al., "iGniter: Interference-Aware GPU Resource
-//! Provisioning for Predictable DNN Inference in the Cloud", IEEE TPDS 2022), after which it is named.
+//! Provisioning for Predictable DNN Inference in the Cloud", IEEE TPDS 2022) and has its name: as the name of a
+//! strategy or of a predictor, `igniter` means the method of that paper.
 //!
 //! # What do you want to do?
 //!
@@ -22,8 +23,8 @@
 //! | add a strategy, predictor or arrival process | [`plan::Strategy`], [`predictor::Predictor`], [`arrivals::ArrivalProcess`] |
 //!
 //! [`units`], [`domain`] and [`stats`] hold what all of them share; [`profile`] and [`fit`] turn measurements into
-//! predictors; [`scenario`] reads scenario files. The modules are crates in `crates/`, re-exported here
-//! (`docs/architecture.md`).
+//! predictors; [`scenario`] reads scenario files; [`input`] reads files of other programs; [`cli`] is the command line.
+//! Most modules are crates in `crates/`, re-exported here (`docs/architecture.md`).
 //!
 //! # Example
 //!

@@ -10,26 +10,15 @@ use std::collections::BTreeMap;
 
 /// Why predictions could not be compared with measurements.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum AccuracyError {
     /// A measured model is not in the profile.
     #[error("run {run}: model {model:?} is not in the profile, which has: {known}")]
-    UnknownModel {
-        /// The run.
-        run: u64,
-        /// The model.
-        model: String,
-        /// The models of the profile.
-        known: String,
-    },
+    UnknownModel { run: u64, model: String, known: String },
     /// A prediction is none.
     #[error("run {run}: {source}")]
-    Prediction {
-        /// The run.
-        run: u64,
-        /// What is wrong with it.
-        source: BadPrediction,
-    },
+    Prediction { run: u64, source: BadPrediction },
 }
 
 /// Relative errors of predicted latencies against measured ones.

@@ -6,6 +6,7 @@ use super::model_args::{
 };
 use super::planning::{PlanningArgs, RefineArgs};
 use super::shared::PlannedScenarioArgs;
+use super::strategies;
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
 use crate::results::RequestFormat;
 use crate::units::Nanoseconds;
@@ -21,7 +22,9 @@ use std::path::PathBuf;
 /// sweep failed); 2 could not be done; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "igniter", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Start with: igniter compare scenarios/paper-12.toml -o results/paper-12")]
+#[command(
+    after_help = "Start with: igniter compare paper-12 -o results/paper-12\nThen with a scenario of your own: igniter init mine.toml"
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -33,6 +36,9 @@ const PERCENTILES: &str = "Percentiles are nearest-rank: P99 of n requests is th
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write a commented scenario to start from
+    #[command(after_help = "Example: igniter init mine.toml --workloads 6")]
+    Init(InitArgs),
     /// Read a profile or tables of the iGniter artifact and write them in this program's formats
     Import(ImportArgs),
     /// Fit a predictor to a profile; print or write its coefficients, residuals and range of validity
@@ -106,12 +112,27 @@ pub(super) enum PlanFormat {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The file to write
+    #[arg(value_name = "FILE", default_value = "scenario.toml")]
+    pub file: PathBuf,
+    /// How many workloads it has, of four models by turns
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "from_plan")]
+    pub workloads: u16,
+    /// Take workloads, rates and SLOs from plan files of the iGniter artifact (config_gpu1.json …, or their folder)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from_plan: Vec<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub scenario: PlannedScenarioArgs,
-    /// The strategy: igniter (the method of the paper), ffd, gpulets, gslice, nexus, infless, dedicated, mps-default,
-    /// greedy, exact, optimal or queueing
-    #[arg(long, short, default_value = "igniter")]
+    /// The strategy
+    #[arg(long, short, value_name = "NAME", default_value = "igniter", value_parser = strategies::one())]
     pub strategy: String,
     /// Write the scenario to this file, with all defaults filled in; with the artifact's files for --plan, the scenario
     /// that is assumed for them
@@ -151,7 +172,7 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     pub planning: PlanningArgs,
     /// The strategy whose plan shows load, feasibility and cost
-    #[arg(long, short, default_value = "igniter")]
+    #[arg(long, short, value_name = "NAME", default_value = "igniter", value_parser = strategies::one())]
     pub strategy: String,
     #[command(flatten)]
     pub print: PrintArgs,
@@ -190,7 +211,7 @@ pub(super) struct SimulateArgs {
     #[command(flatten)]
     pub truth: TruthArgs,
     /// Make the plan with this strategy
-    #[arg(long, short, default_value = "igniter", conflicts_with = "plan")]
+    #[arg(long, short, value_name = "NAME", default_value = "igniter", conflicts_with = "plan", value_parser = strategies::one())]
     pub strategy: String,
     /// Write tables, figures and a report to this folder
     #[arg(long, short, value_name = "DIR")]
@@ -225,7 +246,7 @@ pub(super) struct CompareArgs {
     #[command(flatten)]
     pub truth: TruthArgs,
     /// The strategies, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter,ffd", value_parser = strategies::several())]
     pub strategies: Vec<String>,
     /// Simulate every plan with this many seeds, from the scenario's on, and give means with 95 % confidence intervals
     /// (seeds.csv); the other tables and figures are those of the first seed

@@ -2,6 +2,7 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
 use crate::plan::Replicas;
@@ -32,7 +33,8 @@ pub(super) fn open(
 ) -> anyhow::Result<Opened> {
     let mut manifest = Manifest::start(std::env::args().collect());
     let overrides = Overrides {
-        seed: scenario.seed,
+        set: scenario.change.set.clone(),
+        seed: scenario.change.seed,
         profile: scenario.predictor.profile.clone(),
         predictor: scenario.predictor.predictor.clone(),
         ..Overrides::default()
@@ -75,7 +77,7 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
         "--keep-plan: --find gpus makes a plan for every headroom; remove one of the two"
     );
     let keep = args.keep_plan;
-    let names = &args.judge.strategies;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.capacity(names, find, range, keep))??;
     if let Some(dir) = dir {
         write(dir, manifest, &found)?;

@@ -26,16 +26,39 @@ pub struct PredictorArgs {
     pub predictor: Option<String>,
 }
 
-/// How a scenario is run.
+/// What is changed of a scenario.
 #[derive(Debug, Clone, Args)]
-pub(super) struct ScenarioArgs {
-    /// The scenario, a TOML file
-    pub scenario: PathBuf,
-    #[command(flatten)]
-    pub predictor: PredictorArgs,
+pub struct ChangeArgs {
     /// Replace the scenario's seed
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Set any key of the scenario, by the same paths as in sweeps: duration_s=10, workload.W1.rate_rps=250,
+    /// workload.*.slo_ms=20, 'arrival={process="gamma",cv=2}'; give it several times for several keys
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, toml::Value)>,
+}
+
+/// Reads `KEY=VALUE`, the value as in a TOML file; what is none is text.
+fn setting(text: &str) -> Result<(String, toml::Value), String> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.trim().is_empty())
+        .ok_or_else(|| "give it as KEY=VALUE, such as workload.W1.rate_rps=250".to_owned())?;
+    let value = value.trim();
+    let read = toml::from_str::<toml::Table>(&format!("value = {value}"));
+    let read = read.ok().filter(|table| table.len() == 1).and_then(|mut it| it.remove("value"));
+    Ok((key.trim().to_owned(), read.unwrap_or_else(|| toml::Value::String(value.to_owned()))))
+}
+
+/// How a scenario is run.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ScenarioArgs {
+    /// The scenario: a TOML file, or the name of one that the program carries, such as paper-12
+    pub scenario: PathBuf,
+    #[command(flatten)]
+    pub predictor: PredictorArgs,
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// How many threads work.

@@ -7,13 +7,14 @@ use super::plan::planned_study;
 use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
+use super::strategies;
 use crate::results::{Comparison, StrategyResult, comparison_text, pick, short};
 use crate::run::Logging;
 use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let strategies = Planner::list(&args.strategies, &args.refine)?;
+    let strategies = Planner::list(&strategies::chosen(&args.strategies), &args.refine)?;
     let quiet = args.print.quiet;
     let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;

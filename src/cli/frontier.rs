@@ -2,6 +2,7 @@
 
 use super::capacity::{CELLS, candidate_cells, open, plain_cells};
 use super::results::in_pool;
+use super::strategies;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
@@ -18,7 +19,7 @@ struct Row<'a> {
 
 pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
     let (search, dir, manifest) = open(&args.scenario, &args.judge, args.result.output.as_deref())?;
-    let names = &args.judge.strategies;
+    let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
     let front = pareto(&found);
     if let Some(dir) = dir {

@@ -19,6 +19,7 @@ mod files;
 mod fit;
 mod frontier;
 mod import;
+mod init;
 mod man;
 mod merge;
 mod model_args;
@@ -35,6 +36,7 @@ mod schema;
 mod servers;
 mod shared;
 mod simulate;
+mod strategies;
 mod study;
 mod sweep;
 mod sweep_args;
@@ -44,7 +46,7 @@ mod trace_args;
 
 use args::{Cli, Command};
 use clap::CommandFactory;
-pub use common_args::PredictorArgs;
+pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
 pub use shared::{Outcome, PlannedScenarioArgs, described, parse, print, say};
 use std::process::ExitCode;
@@ -80,6 +82,7 @@ fn interrupted() {
 
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Init(args) => init::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),

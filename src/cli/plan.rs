@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::args::{PlanArgs, PlanFormat};
-use super::common_args::{PredictorArgs, ScenarioArgs, TruthArgs};
+use super::common_args::{ChangeArgs, PredictorArgs, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
 use super::output;
 use super::planning::{Planned, Planner, PlanningArgs, bound_text, gpus};
@@ -39,18 +39,19 @@ pub(super) fn study(
     planning: &PlanningArgs,
     truth: Option<&TruthArgs>,
 ) -> anyhow::Result<Study> {
-    let overrides = overrides(args.seed, &args.predictor, planning, truth);
+    let overrides = overrides(&args.change, &args.predictor, planning, truth);
     Ok(Study::load(&args.scenario, &overrides)?)
 }
 
 fn overrides(
-    seed: Option<u64>,
+    change: &ChangeArgs,
     predictor: &PredictorArgs,
     planning: &PlanningArgs,
     truth: Option<&TruthArgs>,
 ) -> Overrides {
     Overrides {
-        seed,
+        set: change.set.clone(),
+        seed: change.seed,
         profile: predictor.profile.clone(),
         predictor: predictor.predictor.clone(),
         truth: truth.and_then(|truth| truth.truth.clone()),
@@ -67,9 +68,14 @@ pub(super) fn planned_study(
     truth: Option<&TruthArgs>,
     quiet: bool,
 ) -> anyhow::Result<(Study, Option<Plan>)> {
-    let overrides = overrides(args.seed, &args.predictor, planning, truth);
+    let overrides = overrides(&args.change, &args.predictor, planning, truth);
     let (_, plans) = args.files();
     let Some(scenario) = args.scenario()? else {
+        if let Some((key, _)) = args.change.set.first() {
+            bail!(
+                "--set {key}: there is no scenario; fix: write it with `igniter plan --scenario-out` and name it"
+            );
+        }
         let read = ArtifactStudy::read(plans, &overrides)?;
         if !quiet {
             for assumption in &read.assumptions {

@@ -1,7 +1,8 @@
 //! What the command lines of `igniter` and `validate` share.
 
-use super::common_args::PredictorArgs;
+use super::common_args::{ChangeArgs, PredictorArgs};
 use crate::plan::is_artifact_plan;
+use crate::scenario::shipped_scenarios;
 use anyhow::bail;
 use clap::{Args, Parser};
 use std::io::{self, Write};
@@ -86,7 +87,8 @@ pub fn described(error: &anyhow::Error) -> String {
 /// A scenario, or plan files that need none.
 #[derive(Debug, Clone, Args)]
 pub struct PlannedScenarioArgs {
-    /// The scenario, a TOML file; plan files of the iGniter artifact (--plan) do without
+    /// The scenario: a TOML file, or the name of one that the program carries, such as paper-12; plan files of the
+    /// iGniter artifact (--plan) do without
     #[arg(required_unless_present = "plan")]
     pub scenario: Option<PathBuf>,
     /// A plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
@@ -96,9 +98,9 @@ pub struct PlannedScenarioArgs {
     /// Which performance model is used
     #[command(flatten)]
     pub predictor: PredictorArgs,
-    /// Replace the scenario's seed
-    #[arg(long)]
-    pub seed: Option<u64>,
+    /// What is changed of the scenario
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 impl PlannedScenarioArgs {
@@ -106,8 +108,10 @@ impl PlannedScenarioArgs {
     /// plan; its name tells it apart.
     #[must_use]
     pub fn files(&self) -> (Option<&Path>, &[PathBuf]) {
-        let is_scenario =
-            |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+        let is_scenario = |path: &&PathBuf| {
+            path.extension().is_some_and(|extension| extension == "toml")
+                || shipped_scenarios().any(|name| path.as_path() == Path::new(name))
+        };
         match (&self.scenario, self.plan.split_last()) {
             (None, Some((last, plans))) if is_scenario(&last) && !plans.is_empty() => {
                 (Some(last), plans)

@@ -1,6 +1,7 @@
 //! The flags of sweeps and searches.
 
 use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs};
+use super::strategies;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ pub(super) struct SweepArgs {
     /// Run only shard I of N, with I from 0
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
-    /// Do the shard of this task of a job array of N (Slurm, Kubernetes, PBS, LSF, Grid Engine, AWS Batch, …)
+    /// Run the shard of this task in a job array of N tasks (Slurm, Kubernetes, PBS, LSF, Grid Engine, AWS Batch, …)
     #[arg(long, value_name = "N", conflicts_with = "shard")]
     pub shards: Option<u32>,
     /// Continue an unfinished sweep; finished points are kept
@@ -61,7 +62,7 @@ pub(super) struct MergeArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct JudgeArgs {
     /// The strategies, separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "igniter,ffd")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter,ffd", value_parser = strategies::several())]
     pub strategies: Vec<String>,
     /// Percent of all requests that must meet their SLO
     #[arg(long, value_name = "PCT", default_value_t = 99.0)]
@@ -78,7 +79,7 @@ pub(super) struct JudgeArgs {
     /// The fewest seeds for each candidate
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..))]
     pub least: u16,
-    /// The most seeds for each candidate; if it is still too close to call, it fails
+    /// The most seeds for each candidate; a candidate that is then still undecided fails
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..))]
     pub most: u16,
 }

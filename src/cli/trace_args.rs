@@ -22,23 +22,23 @@ pub(super) enum TraceCommand {
     Fit(FitArgs),
 }
 
-/// How a foreign trace is read.
+/// How a trace is read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReadingArgs {
     /// Its format: igniter, table (any CSV file or JSON lines with a column of times), azure-functions-2019,
     /// azure-functions-2021, azure-llm, burstgpt, alibaba-pai-2020, alibaba-pods-2023, alibaba-dlrm-2025,
     /// alibaba-genai-2026, alibaba-spot-2026, google-2011, google-2019, mooncake, bailian, servegen, intervals
-    /// (perf_analyzer's --request-intervals) or timestamps [default: what the first line tells]
+    /// (perf_analyzer's --request-intervals) or timestamps [default: recognised from the first line]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
     /// The column (or JSON key) that holds times; its number, from 1, in a file without a header
     #[arg(long, value_name = "COLUMN")]
     pub time_column: Option<String>,
-    /// The column that tells services (functions, models, clients) apart
+    /// The column that names the service (function, model, client) of a request
     #[arg(long, value_name = "COLUMN")]
     pub key_column: Option<String>,
-    /// How times are written: s, ms, us, ns, min, date, or auto (what the first one shows) [default: what the format
-    /// says]
+    /// The unit of times: s, ms, us, ns, min, date, or auto (recognised from the first one) [default: that of the
+    /// format]
     #[arg(long, value_name = "UNIT")]
     pub unit: Option<String>,
     /// Sort rows that are out of order instead of refusing them
@@ -47,7 +47,7 @@ pub(super) struct ReadingArgs {
     /// Start this many seconds after the start of the trace
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub start: f64,
-    /// End this many seconds after that
+    /// End this many seconds after --start
     #[arg(long, value_name = "SECONDS")]
     pub length: Option<f64>,
     /// The seed of all random numbers [default: 1, or that of the scenario]
@@ -64,7 +64,7 @@ impl ReadingArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// A trace of any known format (packed by gz, zst, xz or bz2, or not), or a scenario (.toml)
+    /// A trace of any known format, also packed by gz, zst, xz or bz2, or a scenario (.toml)
     pub file: PathBuf,
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -87,9 +87,9 @@ pub(super) enum Rescaling {
 
 #[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
-    /// A trace of any known format, packed by gz, zst, xz or bz2, or not
+    /// A trace of any known format, also packed by gz, zst, xz or bz2
     pub file: PathBuf,
-    /// The trace to write; gzipped if its name ends in .gz
+    /// Write the trace to this file, gzipped if its name ends in .gz
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     #[command(flatten)]
@@ -107,10 +107,10 @@ pub(super) struct ConvertArgs {
     /// Multiply rates by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub rate_scale: f64,
-    /// The coefficient of variation (maf1; default: that of the file, or 1), or what it is multiplied by (maf2)
+    /// With maf1: the coefficient of variation [default: that of the file, or 1]. With maf2: what it is multiplied by
     #[arg(long, value_name = "CV")]
     pub cv: Option<f64>,
-    /// The windows of maf2, in seconds
+    /// With maf2: the length of a window, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5400.0)]
     pub window: f64,
     #[command(flatten)]
@@ -121,7 +121,7 @@ pub(super) struct ConvertArgs {
 pub(super) struct GenerateArgs {
     /// The scenario
     pub scenario: PathBuf,
-    /// The trace to write; gzipped if its name ends in .gz
+    /// Write the trace to this file, gzipped if its name ends in .gz
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     /// Replace the scenario's seed
@@ -133,7 +133,7 @@ pub(super) struct GenerateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct FitArgs {
-    /// A trace of any known format, packed by gz, zst, xz or bz2, or not
+    /// A trace of any known format, also packed by gz, zst, xz or bz2
     pub file: PathBuf,
     #[command(flatten)]
     pub reading: ReadingArgs,

@@ -31,16 +31,12 @@ const OF_COMPARISON: [&str; 7] = [
 
 /// A folder of which no page can be made.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum PageError {
     /// The folder or one of its files cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The tables of a comparison do not fit together.
     #[error(transparent)]
     Comparison(#[from] ReadError),
@@ -50,19 +46,13 @@ pub enum PageError {
          remove manifest.json to have a page of what is there",
         .path.display()
     )]
-    Changed {
-        /// Which.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// Nothing in it can be shown.
     #[error(
         "{} holds no results; give a folder that igniter or validate wrote with -o",
         .path.display()
     )]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
 }
 
 /// Reads what a page shows of a folder.

@@ -6,6 +6,7 @@ use crate::figures::{Marks, Named, PointsFigure, PointsPanel, PredictedMark, exp
 use crate::fit::{FitData, fit_predictor};
 use crate::predictor::{Member, Predictor};
 use crate::profile::{self, Profile, SoloPoint, SoloTable};
+use crate::results::or_empty;
 use crate::study::{ExperimentRow, StudyData, experiments as study_experiments};
 use crate::units::{BatchSize, SmPercent};
 use std::collections::BTreeSet;
@@ -128,7 +129,6 @@ pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
     };
     let rows = study_experiments(&data)?;
     let marks: Vec<PredictedMark> = rows.iter().map(predicted_mark).collect();
-    let or_empty = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
     let rows = rows.iter().map(|row| {
         vec![
             row.experiment.to_string(),

@@ -5,6 +5,7 @@ use super::{Made, Numbers, ReproduceError};
 use crate::domain::ServerWindow;
 use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::strategy;
+use crate::results::or_empty;
 use crate::run::{Overrides, Study};
 use crate::scenario::Scenario;
 use crate::sim::{ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, ShadowSpec};
@@ -57,7 +58,7 @@ fn rows(name: &str, run: &(Study, Vec<ServerWindow>)) -> Vec<Vec<String>> {
             w.sm_pct.to_string(),
             w.batch.to_string(),
             w.completed.to_string(),
-            p99_of_slo(&run.0, w).map_or_else(String::new, |ratio| ratio.to_string()),
+            or_empty(p99_of_slo(&run.0, w)),
         ]
     };
     run.1.iter().map(row).collect()

@@ -23,6 +23,7 @@ use std::fmt::Write;
 
 /// What a figure cannot be made for.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
 #[non_exhaustive]
 pub enum ReproduceError {
     /// A run failed.
@@ -45,12 +46,7 @@ pub enum ReproduceError {
     Plot(#[from] PlotError),
     /// There is no figure of that name.
     #[error("no figure {given:?}; the figures are: {known}")]
-    Unknown {
-        /// The name given.
-        given: String,
-        /// Those that exist.
-        known: String,
-    },
+    Unknown { given: String, known: String },
 }
 
 /// The numbers of a figure.

@@ -10,6 +10,7 @@ use super::{Made, Numbers, ReproduceError};
 use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, plan_figures};
 use crate::plan::{PlanRequest, STRATEGIES, Strategy, lower_bound, strategy};
 use crate::profile::BUILTIN_KINDS;
+use crate::results::or_empty;
 use crate::run::{Overrides, Study, load_predictor};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -27,7 +28,7 @@ pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
                 row.model.to_string(),
                 row.batch.to_string(),
                 row.sm_pct.to_string(),
-                row.predicted_latency_ms.map_or_else(String::new, |ms| ms.to_string()),
+                or_empty(row.predicted_latency_ms),
             ]
         })
     });
@@ -81,7 +82,7 @@ pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
                 plan.gpus.len().to_string(),
                 dollars.to_string(),
                 plan.infeasible.len().to_string(),
-                simulated.map_or_else(String::new, |r| r.misses().to_string()),
+                or_empty(simulated.map(|r| r.misses())),
             ]);
         }
         series.push(((*kind).to_owned(), costs));

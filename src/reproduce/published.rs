@@ -4,6 +4,7 @@ use super::context::Context;
 use super::{Made, Numbers, ReproduceError};
 use crate::figures::BarsFigure;
 use crate::predictor::Member;
+use crate::results::or_empty;
 use crate::run::{ArtifactStudy, Overrides};
 
 /// A measurement of the artifact's README: latencies in ms, violations in percent.
@@ -87,8 +88,6 @@ pub(super) fn published(_: &Context) -> Result<Made, ReproduceError> {
         {
             let simulated = result.workloads.iter().find(|w| w.workload == placement.workload);
             let share = placement.sm.to_percent(study.kind().units).expect("it has a share");
-            let optional =
-                |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let exec_ms = simulated.and_then(|w| w.exec_ms);
             rows.push(vec![
                 setting.name.to_owned(),
@@ -97,14 +96,14 @@ pub(super) fn published(_: &Context) -> Result<Made, ReproduceError> {
                 placement.batch.to_string(),
                 measured.gpu_ms.to_string(),
                 predicted.gpu_ms.to_string(),
-                optional(exec_ms),
+                or_empty(exec_ms),
                 ((predicted.gpu_ms / measured.gpu_ms - 1.0) * 100.0).to_string(),
-                optional(measured.average_ms),
+                or_empty(measured.average_ms),
                 predicted.latency_ms().to_string(),
-                optional(measured.average_ms.map(|ms| ms - measured.gpu_ms)),
+                or_empty(measured.average_ms.map(|ms| ms - measured.gpu_ms)),
                 (predicted.load_ms + predicted.feedback_ms).to_string(),
                 measured.violations_pct.to_string(),
-                optional(simulated.and_then(|w| w.slo_violation_pct)),
+                or_empty(simulated.and_then(|w| w.slo_violation_pct)),
             ]);
             groups.push(format!("{} {share} %", measured.model));
             series[0].push(Some(measured.gpu_ms));

@@ -6,7 +6,7 @@ use crate::arrivals::ArrivalSpec;
 use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, slo_figures};
 use crate::metrics::WorkloadSummary;
 use crate::plan::{PlanOptions, PlanRequest, Replicas, strategy};
-use crate::results::StrategyResult;
+use crate::results::{StrategyResult, or_empty};
 use crate::run::{Overrides, RunError, Study};
 use rayon::prelude::*;
 
@@ -16,7 +16,6 @@ const SERVED: [&str; 6] = ["igniter", "ffd", "gpulets", "gslice", "nexus", "opti
 /// P99 against SLO and violations, with the arrivals of the paper.
 pub(super) fn slo(context: &Context) -> Result<Made, ReproduceError> {
     let comparison = context.some(&SERVED)?;
-    let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
     let rows = context.all()?.strategies.iter().flat_map(|result| {
         result.workloads.iter().map(move |w| {
             vec![
@@ -26,9 +25,9 @@ pub(super) fn slo(context: &Context) -> Result<Made, ReproduceError> {
                 w.slo_ms.to_string(),
                 w.rate_rps.to_string(),
                 w.served.to_string(),
-                optional(w.mean_ms),
-                optional(w.p99_ms),
-                optional(w.slo_violation_pct),
+                or_empty(w.mean_ms),
+                or_empty(w.p99_ms),
+                or_empty(w.slo_violation_pct),
                 w.throughput_rps.to_string(),
             ]
         })
@@ -126,7 +125,7 @@ pub(super) fn breakdown(context: &Context) -> Result<Made, ReproduceError> {
     .draw()?;
     let rows = workloads.iter().map(|w| {
         let stages = STAGES.iter().map(|(_, _, of)| of(w));
-        let cells = stages.map(|v| v.map_or_else(String::new, |v| v.to_string()));
+        let cells = stages.map(or_empty);
         std::iter::once(w.workload.to_string()).chain(cells).collect()
     });
     let header = std::iter::once("workload").chain(STAGES.iter().map(|stage| stage.0));

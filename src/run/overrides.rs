@@ -2,12 +2,14 @@
 
 use crate::plan::{Margin, PlanOptions, Replicas};
 use crate::predictor::ErrorDraw;
-use crate::scenario::{ProfileChoice, Scenario, ScenarioGpu};
+use crate::scenario::{Document, ProfileChoice, Scenario, ScenarioError, ScenarioGpu};
 use std::path::PathBuf;
 
 /// What a user can change of a scenario from the command line.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
+    /// Values of the scenario's keys, by their paths as in sweeps: see [`Document::set`].
+    pub set: Vec<(String, toml::Value)>,
     /// Another seed.
     pub seed: Option<u64>,
     /// Another profile: a name, a folder, or a file of coefficients. It takes the place of all GPU kinds.
@@ -24,6 +26,14 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Sets the keys of a scenario that are to be set.
+    ///
+    /// # Errors
+    /// For the first whose path leads nowhere.
+    pub fn set_in(&self, document: &mut Document) -> Result<(), ScenarioError> {
+        self.set.iter().try_for_each(|(path, value)| document.set(path, value.clone()))
+    }
+
     /// Changes the scenario; what concerns predictors is left to those who load them.
     pub(super) fn apply(&self, scenario: &mut Scenario) {
         if let Some(seed) = self.seed {

@@ -1,7 +1,7 @@
 //! What results were made from, as their manifest lists it.
 
 use crate::results::Manifest;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, shipped_text};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,10 @@ impl Sources {
     /// When a file can no longer be read.
     pub fn note(&self, manifest: &mut Manifest) -> io::Result<()> {
         for path in &self.files {
-            manifest.input_path(path).map_err(|error| naming(path, &error))?;
+            match shipped_text(path) {
+                Some(text) => manifest.input(path, text.as_bytes()),
+                None => manifest.input_path(path).map_err(|error| naming(path, &error))?,
+            }
         }
         for (name, text) in &self.texts {
             manifest.input(name, text.as_bytes());

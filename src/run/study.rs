@@ -38,7 +38,8 @@ impl Study {
     /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
-        let document = Document::load(path)?;
+        let mut document = Document::load(path)?;
+        overrides.set_in(&mut document)?;
         let scenario =
             document.scenario_for(&Profiles { instead: overrides.profile.as_deref() })?;
         Ok(Self::new(scenario, overrides)?.read_from(document.files()))

@@ -18,7 +18,7 @@ type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
 
 /// Values by key. Each is made once, even if several threads want it; the oldest are dropped when there are too many.
 #[derive(Debug)]
-struct Shelf<V> {
+struct KeyedCache<V> {
     most: usize,
     inner: Mutex<Kept<V>>,
 }
@@ -30,7 +30,7 @@ struct Kept<V> {
     order: VecDeque<String>,
 }
 
-impl<V> Shelf<V> {
+impl<V> KeyedCache<V> {
     fn new(most: usize) -> Self {
         let kept = Kept { slots: BTreeMap::new(), order: VecDeque::new() };
         Self { most, inner: Mutex::new(kept) }
@@ -63,13 +63,13 @@ impl<V> Shelf<V> {
 /// What points share.
 #[derive(Debug)]
 pub(super) struct Cache {
-    predictors: Shelf<LoadedPredictor>,
-    plans: Shelf<Plan>,
+    predictors: KeyedCache<LoadedPredictor>,
+    plans: KeyedCache<Plan>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { predictors: Shelf::new(MOST_PREDICTORS), plans: Shelf::new(MOST_PLANS) }
+        Self { predictors: KeyedCache::new(MOST_PREDICTORS), plans: KeyedCache::new(MOST_PLANS) }
     }
 }
 
@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn values_are_made_once_and_the_oldest_go() {
-        let shelf: Shelf<u32> = Shelf::new(2);
+        let cache: KeyedCache<u32> = KeyedCache::new(2);
         let made = std::cell::Cell::new(0);
         let get = |key: &str| {
-            shelf.get(key, || {
+            cache.get(key, || {
                 made.set(made.get() + 1);
                 Ok(made.get())
             })

@@ -11,7 +11,7 @@ use crate::plan::strategy;
 use crate::predictor::ErrorDraw;
 use crate::results::{FileHash, hex};
 use crate::run::{KindPredictors, Sources, replace_kinds};
-use crate::scenario::{Document, Scenario};
+use crate::scenario::{Document, Scenario, shipped_text};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -81,7 +81,7 @@ impl Sweep {
             return Err(complain.about("version", &what, "1", "write version = 1"));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let scenario = Document::load(&folder.join(&raw.scenario))?.set_from(folder);
+        let scenario = Document::load_from(folder, Path::new(&raw.scenario))?.set_from(folder);
         let grid = grid(&raw.axis, complain)?;
         let Some(points) = grid.len() else {
             return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
@@ -271,7 +271,10 @@ impl Sweep {
         sources.files.retain(|path| self.document.files().contains(path) || path.is_file());
         let mut inputs = vec![FileHash::of_bytes(&self.path, text.as_bytes())];
         for path in sources.files.iter().filter(|path| **path != self.path) {
-            inputs.push(FileHash::of(path).map_err(SweepError::file(path))?);
+            inputs.push(match shipped_text(path) {
+                Some(text) => FileHash::of_bytes(path, text.as_bytes()),
+                None => FileHash::of(path).map_err(SweepError::file(path))?,
+            });
         }
         let texts = sources.texts.iter();
         inputs.extend(texts.map(|(path, text)| FileHash::of_bytes(path, text.as_bytes())));

@@ -1,7 +1,5 @@
 //! What arrived, as a user finds it in a folder of results.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{file, igniter};
 use std::collections::BTreeMap;
 use tempfile::TempDir;

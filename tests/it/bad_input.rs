@@ -1,7 +1,5 @@
 //! Input that cannot be used: a clear message, exit code 2, and nothing half-written.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use crate::common::{SHORT, file, igniter};
 use predicates::prelude::*;

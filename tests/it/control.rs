@@ -1,7 +1,5 @@
 //! The shipped scenarios with controllers and faults show what their README says.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use crate::common::igniter;
 use igniter::plan::strategy;

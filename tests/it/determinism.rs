@@ -1,8 +1,6 @@
 //! The same scenario and seed give the same bytes: on any number of threads, in debug and release
 //! builds, today and tomorrow.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, compared, contents, file, igniter};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! The documents are true: what they show of a command is what the command prints, and links lead somewhere.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{compared, igniter};
 use std::collections::BTreeSet;
 use std::fs;

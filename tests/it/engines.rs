@@ -1,8 +1,6 @@
 //! The fast engine against the reference engine: the same records and intervals, in the same order and to
 //! the last bit, on thousands of random cases and on the shipped scenarios.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::cases;
 use crate::common::engine_cases::{any_models, any_spec};
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};

@@ -1,8 +1,6 @@
 //! Folders that hold something already: what is not ours, and what took long, stays.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, file, igniter};
 use predicates::str::contains;
 use std::fs;

@@ -1,8 +1,6 @@
 //! Ctrl-C at any moment: the process ends, and nothing half-written is left.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};

@@ -1,7 +1,5 @@
 //! Plans over several GPU kinds: the cheapest is found, legal, and simulated with the predictor of each kind.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::instances;
 
 use igniter::domain::{BoundMethod, GpuKind, Plan};

@@ -10,6 +10,7 @@ mod deploy;
 mod determinism;
 mod docs;
 mod engines;
+mod first_steps;
 mod folders;
 mod foreign;
 mod interrupt;

@@ -1,7 +1,5 @@
 //! What the manifest of results says of what they were made from.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, file, igniter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

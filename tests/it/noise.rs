@@ -1,7 +1,5 @@
 //! Noise that a profile holds: read, written, kept by coefficients, and used where a scenario asks for it.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, file};
 use igniter::domain::ModelName;
 use igniter::fit::{CoefficientsFile, FitData, fit_predictor};

@@ -1,7 +1,5 @@
 //! `igniter report`, `reproduce` and `man` from the command line. `tests/browser` opens pages in a browser.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, file, igniter};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, is_empty};

@@ -1,7 +1,5 @@
 //! Every strategy against every rule that plans obey, and the planners of ours against the proven optimum.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::instances;
 
 use igniter::domain::{BoundMethod, Plan, Workload, WorkloadName};

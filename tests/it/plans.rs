@@ -1,7 +1,5 @@
 //! Plans as files, and the judgement of plans that others made.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use crate::common::igniter;
 use igniter::domain::{Plan, Workload};

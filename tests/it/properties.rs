@@ -1,7 +1,5 @@
 //! Random workloads through the whole pipeline: every strategy, every invariant.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use igniter::domain::{FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload};
 use igniter::fit::fit_igniter;
 use igniter::plan::{PlanRequest, STRATEGIES, check_plan, plan_json, strategy};

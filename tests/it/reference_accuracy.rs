@@ -1,7 +1,5 @@
 //! The accuracy of iGniter's predictor on 750 measured pairs, against published figures.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use igniter::accuracy::accuracy;
 use igniter::fit::fit_igniter;

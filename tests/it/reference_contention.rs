@@ -1,8 +1,6 @@
 //! Predictor `contention` on 750 real co-located pairs of a V100: every figure is on runs that the fit did
 //! not see. Skipped where the reference data are missing.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{self, at_most};
 use igniter::fit::{FitData, fit_contention, fit_contention_without_bounds};
 use igniter::predictor::{Lead, Member, MemberPrediction, Predictor};

@@ -1,7 +1,5 @@
 //! The fit and the predictor against what the iGniter artifact's own code computes.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common;
 use igniter::domain::{GpuKindName, ModelName};
 use igniter::fit::fit_igniter;

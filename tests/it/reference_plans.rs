@@ -1,6 +1,5 @@
 //! Strategy `igniter` against the plans that the iGniter artifact's own code makes.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

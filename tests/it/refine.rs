@@ -1,7 +1,5 @@
 //! Plans that are corrected by simulation.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use igniter::plan::Replicas;
 use igniter::run::{Overrides, PlanOverrides, RunError, Study};
 use igniter::scenario::Scenario;

@@ -1,7 +1,5 @@
 //! `igniter study` and `igniter design`.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{file, igniter, reference_data};
 use predicates::str::contains;
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! Sweeps as a user runs them: the same bytes whatever happens on the way.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_types, reason = "kills are spread over the time that a sweep takes")]
 
 use crate::common::{SHORT, file, igniter};

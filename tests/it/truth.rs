@@ -1,7 +1,5 @@
 //! Plans of one predictor, simulated with another.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use crate::common::{SHORT, file, igniter};
 use predicates::str::contains;
 use serde_json::Value;

@@ -9,32 +9,15 @@ use std::path::PathBuf;
 pub enum PlanError {
     /// No strategy of that name.
     #[error("no strategy {given:?}{}; the strategies are: {known}", did_you_mean(given, known))]
-    UnknownStrategy {
-        /// The name given.
-        given: String,
-        known: String,
-    },
+    UnknownStrategy { given: String, known: String },
     /// A workload's model is not in the profile.
     #[error(
         "workload {workload}: model {model:?} is not in the profile of {kind}, which knows: {known}"
     )]
-    UnknownModel {
-        workload: String,
-        model: String,
-        /// The GPU kind.
-        kind: String,
-        /// The models of the profile.
-        known: String,
-    },
+    UnknownModel { workload: String, model: String, kind: String, known: String },
     /// An option outside its range.
     #[error("{option}: must be {allowed}, not {given}")]
-    Option {
-        option: &'static str,
-        /// The value given.
-        given: String,
-        /// The range.
-        allowed: &'static str,
-    },
+    Option { option: &'static str, given: String, allowed: &'static str },
     /// A margin is asked of a predictor that has none.
     #[error(
         "predictor {predictor} does not say how far it may be off, so no margin follows from it: plan with one \
@@ -43,11 +26,7 @@ pub enum PlanError {
     NoUncertainty { predictor: &'static str },
     /// A plan file cannot be read or does not fit the scenario.
     #[error("{}: {message}", path.display())]
-    File {
-        path: PathBuf,
-        /// What is wrong, and the fix.
-        message: String,
-    },
+    File { path: PathBuf, message: String },
 }
 
 /// A guess at what was meant, in words.

@@ -36,7 +36,7 @@ pub use looks::{model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
-pub use numbers::{short, short_option, trimmed};
+pub use numbers::{or_empty, short, short_option, trimmed};
 pub use output_dir::{Existing, Identity, OutputDir, OutputError};
 pub use paper::{PaperFormat, PaperTable};
 pub use parquet::{Cells, ColumnType, ParquetTable};

@@ -21,6 +21,12 @@ pub fn short_option(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), short)
 }
 
+/// All digits for a file, and nothing for what is absent.
+#[must_use]
+pub fn or_empty<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
 /// At most two decimals, without trailing zeros: `37.5`, `60`.
 #[must_use]
 pub fn trimmed(value: f64) -> String {

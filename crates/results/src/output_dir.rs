@@ -23,34 +23,20 @@ pub enum OutputError {
         "{} holds files that igniter did not write ({found}); choose a new or empty directory with -o",
         .path.display()
     )]
-    Foreign {
-        path: PathBuf,
-        /// One such file.
-        found: String,
-    },
+    Foreign { path: PathBuf, found: String },
     /// The directory holds results of a sweep or a validation, which are never overwritten by others.
     #[error(
         "{} holds the results of `{command}`, which would be lost; choose another directory with -o, or remove this one",
         .path.display()
     )]
-    LongRun {
-        path: PathBuf,
-        /// How they were made.
-        command: String,
-    },
+    LongRun { path: PathBuf, command: String },
     /// The directory holds results of something else, which are not replaced.
     #[error(
         "{} holds the results of {what}, and not of {wanted}; they would be lost; choose another directory with -o, or \
          remove this one",
         .path.display()
     )]
-    Another {
-        path: PathBuf,
-        /// What is there.
-        what: String,
-        /// What was to be put there.
-        wanted: String,
-    },
+    Another { path: PathBuf, what: String, wanted: String },
     /// Something in the directory is neither a file nor a folder.
     #[error(
         "{} is {what}, not a regular file; remove it, or choose another directory with -o",

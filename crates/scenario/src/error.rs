@@ -1,5 +1,6 @@
 //! What can be wrong with a scenario file, said so that the user can correct it.
 
+use super::shipped_scenarios;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -38,8 +39,9 @@ pub enum ScenarioError {
     /// The file is not there, or may not be read.
     #[error(
         "{path}: cannot read the scenario file: {source}; allowed: a readable TOML file; \
-         fix: check the path and its permissions",
-        path = path.display()
+         fix: check the path and its permissions, or name one that the program carries: {shipped}",
+        path = path.display(),
+        shipped = shipped_scenarios().collect::<Vec<_>>().join(", ")
     )]
     Unreadable {
         /// The file.

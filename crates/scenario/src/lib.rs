@@ -48,6 +48,7 @@ mod reader;
 mod rules;
 mod schema;
 mod server;
+mod shipped;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use catalogue::Catalogue;
 pub use document::Document;
 pub use error::{Problem, ScenarioError};
 pub use schema::{json_schema, keys};
+pub use shipped::{shipped_scenarios, shipped_text};
 
 use igniter_model::domain::{GpuKindName, Workload};
 use igniter_model::predictor::ErrorDraw;

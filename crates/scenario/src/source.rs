@@ -1,6 +1,6 @@
 //! Reads a file as text, with a clear error for everything else.
 
-use super::ScenarioError;
+use super::{ScenarioError, shipped_text};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,6 +10,9 @@ pub(super) const LIMIT: u64 = 10 * 1024 * 1024;
 
 /// Reads a scenario file as text.
 pub(super) fn read_text(path: &Path) -> Result<String, ScenarioError> {
+    if let Some(text) = shipped_text(path) {
+        return Ok(text.to_owned());
+    }
     let unreadable = |source: io::Error| ScenarioError::Unreadable { path: path.into(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {

@@ -13,11 +13,7 @@ pub enum BatchingError {
     NoInstance,
     /// A preferred size that no batch can have (Triton refuses it as well).
     #[error("batching.preferred must be at most the maximum batch size {max}, not {preferred}")]
-    PreferredTooLarge {
-        preferred: BatchSize,
-        /// The maximum batch size.
-        max: BatchSize,
-    },
+    PreferredTooLarge { preferred: BatchSize, max: BatchSize },
     #[error("batching.completion_race must be from 0 to 1, not {0}")]
     NoProbability(String),
 }

@@ -1,7 +1,5 @@
 //! What several integration tests share.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod cases;
 mod compared;
 pub(crate) mod engine_cases;

@@ -1,8 +1,6 @@
 //! The engine against Triton's rules written down literally: the same batches, one by one, on 10,000 random
 //! cases with every option of the batcher.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod model;
 
 use crate::common::cases;

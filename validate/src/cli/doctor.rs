@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::output::print;
-use crate::doctor::{Diagnosis, Need, Patient, Status, examine};
+use crate::doctor::{Diagnosis, DoctorOptions, Need, Status, examine};
 use crate::gpu::{GpuError, GpuProbe, Nvml, Recording};
 use crate::launch::DEFAULT_IMAGE;
 use clap::Args;
@@ -34,7 +34,7 @@ pub(super) struct DoctorCommand {
 }
 
 pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
-    let diagnosis = examine(Patient {
+    let diagnosis = examine(DoctorOptions {
         probe: probe(args).map_err(|error| error.to_string()),
         need: args.need,
         triton: args.triton.clone(),

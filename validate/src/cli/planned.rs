@@ -38,14 +38,27 @@ pub(super) struct TimeArgs {
 impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
-        let predictor = &self.files.predictor;
+        let (predictor, change) = (&self.files.predictor, &self.files.change);
+        let overrides = Overrides {
+            set: change.set.clone(),
+            seed: change.seed,
+            profile: predictor.profile.clone(),
+            predictor: predictor.predictor.clone(),
+            ..Overrides::default()
+        };
         let (_, plans) = self.files.files();
         let (mut scenario, read) = match self.files.scenario()? {
             Some(path) => {
-                let document = Document::load(path)?;
+                let mut document = Document::load(path)?;
+                overrides.set_in(&mut document)?;
                 (document.scenario()?, document.files().to_vec())
             }
             None => {
+                if let Some((key, _)) = change.set.first() {
+                    bail!(
+                        "--set {key}: there is no scenario; fix: write it with `igniter plan --scenario-out` and name it"
+                    );
+                }
                 let (scenario, assumptions) = scenario_of(plans, predictor.profile.as_deref())?;
                 for assumption in assumptions {
                     eprintln!("assumed: {assumption}");
@@ -58,12 +71,6 @@ impl PlannedArgs {
         scenario.duration = seconds(times.duration_s, scenario.duration).context("--duration-s")?;
         scenario.warmup = seconds(times.warmup_s, scenario.warmup).context("--warmup-s")?;
         scenario.cooldown = seconds(times.cooldown_s, scenario.cooldown).context("--cooldown-s")?;
-        let overrides = Overrides {
-            seed: self.files.seed,
-            profile: predictor.profile.clone(),
-            predictor: predictor.predictor.clone(),
-            ..Overrides::default()
-        };
         let study = Study::new(scenario, &overrides)?.read_from(&read);
         let kinds = study.kinds();
         if kinds.len() > 1 {

@@ -23,27 +23,12 @@ use std::fmt::Debug;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// No connection.
     #[error("cannot connect to {url}: {source}")]
-    Connect {
-        /// The server.
-        url: String,
-        source: std::io::Error,
-    },
-    /// An address of another form.
+    Connect { url: String, source: std::io::Error },
     #[error("{url:?} is no address of a server; write http://HOST:PORT")]
-    Url {
-        /// What was given.
-        url: String,
-    },
-    /// Shared memory cannot be used.
+    Url { url: String },
     #[error("cannot use shared memory {path}: {source}; leave --shared-memory out")]
-    SharedMemory {
-        /// The file that stands for the region.
-        path: String,
-        source: std::io::Error,
-    },
-    /// The runtime of the client does not start.
+    SharedMemory { path: String, source: std::io::Error },
     #[error("cannot start the threads of the client: {0}")]
     Runtime(std::io::Error),
 }

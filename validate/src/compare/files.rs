@@ -3,7 +3,7 @@
 use super::tables::ValidationResult;
 use super::text::report_markdown;
 use igniter::figures::{validation_figures, write_figures};
-use igniter::results::{OutputDir, write_latencies};
+use igniter::results::{OutputDir, or_empty, write_latencies};
 
 /// Writes `comparison.json`, `comparison.csv`, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
 ///
@@ -52,7 +52,6 @@ fn write_rows<W: std::io::Write>(
         "full_batch_ms",
         "late_p99_ms",
     ])?;
-    let option = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     for row in &comparison.rows {
         let arms = [
             ("simulated", &row.simulated, Some(row.hosted_batch_ms), None),
@@ -69,14 +68,14 @@ fn write_rows<W: std::io::Write>(
                 arm.to_owned(),
                 summary.requests.to_string(),
                 summary.throughput_rps.to_string(),
-                option(summary.mean_ms),
-                option(summary.p50_ms),
-                option(summary.p90_ms),
-                option(summary.p99_ms),
-                option(summary.slo_violation_pct),
-                option(summary.mean_batch),
-                option(full_batch_ms),
-                option(late),
+                or_empty(summary.mean_ms),
+                or_empty(summary.p50_ms),
+                or_empty(summary.p90_ms),
+                or_empty(summary.p99_ms),
+                or_empty(summary.slo_violation_pct),
+                or_empty(summary.mean_batch),
+                or_empty(full_batch_ms),
+                or_empty(late),
             ])?;
         }
     }

@@ -51,33 +51,15 @@ pub struct ImageOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// The folder or file cannot be read or written.
     #[error("cannot use {}: {source}", .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is no image that can be read.
+    File { path: PathBuf, source: std::io::Error },
     #[error("{}: {why}; fix: remove it, or convert it to PNG or JPEG", .path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// No image in the folder.
+    Image { path: PathBuf, why: String },
     #[error(
         "{}: holds no file that ends in .png, .jpg, .jpeg or .bmp, in its subfolders neither{}", .path.display(),
         if *.others > 0 { format!(" ({others} of other formats, such as .webp or .gif, are not read: convert them)") } else { String::new() }
     )]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-        /// Images of formats that are not read.
-        others: usize,
-    },
+    Empty { path: PathBuf, others: usize },
 }
 
 /// What became of a folder of images.

@@ -15,18 +15,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The file is not in the format.
     #[error("{}: {key}: {problem}", .path.display())]
-    Wrong {
-        path: PathBuf,
-        /// Where in it.
-        key: String,
-        /// What is wrong, what is allowed.
-        problem: String,
-    },
+    Wrong { path: PathBuf, key: String, problem: String },
 }
 
 /// Reads the samples of a file for a model.

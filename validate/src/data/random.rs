@@ -13,32 +13,16 @@ pub enum OpenShape {
     /// A name is longer than names may be.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The model leaves sizes open, and nobody said which are meant.
     #[error(
         "the input {input} of the model {model} leaves sizes open ({shape:?} without the batch): a benchmark of any one \
          size is another; fix: give it with --shape {input}:{example}, or real data with --input"
     )]
-    Open {
-        model: String,
-        input: String,
-        /// Its sizes; -1 is open.
-        shape: Vec<i64>,
-        /// How the flag could look.
-        example: String,
-    },
-    /// The sizes that were given are not the model's.
+    Open { model: String, input: String, shape: Vec<i64>, example: String },
     #[error(
         "--shape {input}:{given:?}: the model {model} has {shape:?} there; fix: give as many sizes, and those that are \
          not open (-1) as they are"
     )]
-    Other {
-        model: String,
-        input: String,
-        /// Its sizes.
-        shape: Vec<i64>,
-        /// What was given.
-        given: Vec<i64>,
-    },
+    Other { model: String, input: String, shape: Vec<i64>, given: Vec<i64> },
 }
 
 /// The shape of one request for an input: what the model says, and what was given for what it leaves open.

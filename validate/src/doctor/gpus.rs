@@ -1,6 +1,6 @@
 //! Driver, GPUs and MPS.
 
-use super::{DoctorCheck, Need, Patient};
+use super::{DoctorCheck, DoctorOptions, Need};
 use crate::facts::{ShareTrial, default_python, try_client};
 use crate::gpu::{
     Choice, GpuFacts, GpuProbe, Inventory, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu,
@@ -11,11 +11,11 @@ use crate::launch::{Device, MPS_CONTROL, MpsDaemon, Sharing, find_control};
 use std::path::Path;
 
 pub(super) fn check(
-    patient: &mut Patient,
+    options: &mut DoctorOptions,
     need: Need,
     checks: &mut Vec<DoctorCheck>,
 ) -> (Option<Machine>, Vec<GpuFacts>) {
-    let answer = match &patient.probe {
+    let answer = match &options.probe {
         Ok(probe) => probe
             .machine()
             .and_then(|machine| Ok((machine, probe.inventory()?)))
@@ -60,12 +60,12 @@ pub(super) fn check(
             .for_gpus(need),
         );
     }
-    if let Ok(probe) = &mut patient.probe {
+    if let Ok(probe) = &mut options.probe {
         for gpu in &gpus {
             check_gpu(gpu, probe.as_mut(), checks);
         }
     }
-    check_mps(patient, need, first.as_ref(), checks);
+    check_mps(options, need, first.as_ref(), checks);
     (machine, gpus)
 }
 
@@ -232,7 +232,12 @@ fn check_power(gpu: &GpuFacts) -> DoctorCheck {
     }
 }
 
-fn check_mps(patient: &Patient, need: Need, gpu: Option<&Device>, checks: &mut Vec<DoctorCheck>) {
+fn check_mps(
+    options: &DoctorOptions,
+    need: Need,
+    gpu: Option<&Device>,
+    checks: &mut Vec<DoctorCheck>,
+) {
     let Some(control) = find_control() else {
         let fix = "install the driver's compute utilities (Debian: nvidia-cuda-mps; in a container the toolkit \
             brings them with the capability `compute`); without MPS, servers take turns on the whole GPU (--mps off)";
@@ -250,11 +255,11 @@ fn check_mps(patient: &Patient, need: Need, gpu: Option<&Device>, checks: &mut V
             "ours uses folders of its own, but a GPU serves the MPS clients of one user at a time: end the other",
         ));
     }
-    let Some(gpu) = gpu.filter(|_| patient.start) else { return };
-    let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
+    let Some(gpu) = gpu.filter(|_| options.start) else { return };
+    let scratch = Scratch::create(&options.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
         let python = default_python();
-        try_client(python.as_deref(), gpu, &patient.guard, folder.path())
+        try_client(python.as_deref(), gpu, &options.guard, folder.path())
     });
     let fix = "see the reason; without MPS, servers take turns on the whole GPU (--mps off)";
     checks.push(match tried {
@@ -283,21 +288,21 @@ fn check_mps(patient: &Patient, need: Need, gpu: Option<&Device>, checks: &mut V
         ),
         Err(reason) => DoctorCheck::missing("MPS daemon", reason, fix).for_gpus(need),
     });
-    checks.push(static_partitions(patient, gpu));
+    checks.push(static_partitions(options, gpu));
 }
 
 /// Whether the daemon can make static partitions: found out by trying.
-fn static_partitions(patient: &Patient, gpu: &Device) -> DoctorCheck {
+fn static_partitions(options: &DoctorOptions, gpu: &Device) -> DoctorCheck {
     let unneeded = |found: String| DoctorCheck {
         status: super::Status::Unneeded,
         ..DoctorCheck::missing("static partitions", found, "--mps percentage does without")
     };
-    let scratch = match Scratch::create(&patient.guard, "igniter-doctor-") {
+    let scratch = match Scratch::create(&options.guard, "igniter-doctor-") {
         Ok(scratch) => scratch,
         Err(error) => return unneeded(error.to_string()),
     };
     let daemon = MpsDaemon::start(
-        &patient.guard,
+        &options.guard,
         &gpu.uuid,
         scratch.path(),
         scratch.path(),

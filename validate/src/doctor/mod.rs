@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// What the doctor may look at.
 #[derive(Debug)]
-pub struct Patient {
+pub struct DoctorOptions {
     /// The driver, or why there is none.
     pub probe: Result<Box<dyn GpuProbe>, String>,
     /// What the machine is to be used for; `None`: for GPUs if it shows any trace of one.
@@ -33,13 +33,13 @@ pub struct Patient {
 
 /// Looks at everything.
 #[must_use]
-pub fn examine(mut patient: Patient) -> Diagnosis {
-    let need = patient.need.unwrap_or_else(|| {
-        if patient.probe.is_ok() || traces_of_a_gpu() { Need::Gpu } else { Need::Cpu }
+pub fn examine(mut options: DoctorOptions) -> Diagnosis {
+    let need = options.need.unwrap_or_else(|| {
+        if options.probe.is_ok() || traces_of_a_gpu() { Need::Gpu } else { Need::Cpu }
     });
     let mut checks = Vec::new();
-    let (machine, gpus) = gpus::check(&mut patient, need, &mut checks);
-    triton::check(&patient, need, &mut checks);
+    let (machine, gpus) = gpus::check(&mut options, need, &mut checks);
+    triton::check(&options, need, &mut checks);
     host::check(&mut checks);
     Diagnosis { need, machine, gpus, checks }
 }

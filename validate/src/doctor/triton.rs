@@ -1,6 +1,6 @@
 //! Triton: a program or an image, and whether a server with a Python model really answers.
 
-use super::{DoctorCheck, Need, Patient, Status};
+use super::{DoctorCheck, DoctorOptions, Need, Status};
 use crate::client::{ControlError, ServerClient};
 use crate::guard::Scratch;
 use crate::launch::{
@@ -15,13 +15,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(super) fn check(patient: &Patient, need: Need, checks: &mut Vec<DoctorCheck>) {
-    let image = check_docker(&patient.image);
-    match find_triton(patient.triton.as_deref()) {
+pub(super) fn check(options: &DoctorOptions, need: Need, checks: &mut Vec<DoctorCheck>) {
+    let image = check_docker(&options.image);
+    match find_triton(options.triton.as_deref()) {
         Ok(program) => {
             checks.push(DoctorCheck::ok("Triton", program.display().to_string()));
-            if patient.start {
-                check_server(patient, need, &program, checks);
+            if options.start {
+                check_server(options, need, &program, checks);
             }
         }
         Err(_) if image.status == Status::Ok => checks.push(DoctorCheck {
@@ -42,10 +42,15 @@ pub(super) fn check(patient: &Patient, need: Need, checks: &mut Vec<DoctorCheck>
 }
 
 /// Starts a server with an emulated model, asks it once, and ends it.
-fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<DoctorCheck>) {
-    let scratch = Scratch::create(&patient.guard, "igniter-doctor-");
+fn check_server(
+    options: &DoctorOptions,
+    need: Need,
+    program: &Path,
+    checks: &mut Vec<DoctorCheck>,
+) {
+    let scratch = Scratch::create(&options.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
-        let server = try_server(patient, program, folder.path())?;
+        let server = try_server(options, program, folder.path())?;
         let reports = read_reports(&folder.path().join("servers/0-doctor/instances"))?;
         Ok((server, reports))
     });
@@ -86,7 +91,7 @@ fn check_server(patient: &Patient, need: Need, program: &Path, checks: &mut Vec<
     });
 }
 
-fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String, String> {
+fn try_server(options: &DoctorOptions, program: &Path, folder: &Path) -> Result<String, String> {
     let name = |text: &str| WorkloadName::new(text).map_err(|error| error.to_string());
     let spec = LaunchSpec {
         gpu: 0,
@@ -109,7 +114,7 @@ fn try_server(patient: &Patient, program: &Path, folder: &Path) -> Result<String
         start_limit: Duration::from_secs(60),
         traces: false,
         exit_limit: Duration::from_secs(5),
-        guard: patient.guard.clone(),
+        guard: options.guard.clone(),
         scratch: folder.to_owned(),
     };
     let mut launcher = LocalLauncher { triton: program.to_owned(), options };

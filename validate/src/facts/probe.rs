@@ -217,7 +217,6 @@ impl Prober {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FactsError {
-    /// A file or process cannot be used.
     #[error("cannot ask: {0}")]
     Io(#[from] io::Error),
     /// A signal ended the work.

@@ -1,21 +1,21 @@
 //! The facts as CSV tables.
 
 use super::{ShareRow, Transfer};
+use igniter::results::or_empty;
 use std::fmt::Write as _;
 
 /// SMs by percentage.
 #[must_use]
 pub fn share_table(rows: &[ShareRow]) -> String {
     let mut text = String::from("sm_pct,sms_attribute,sms_affinity,sms_touched\n");
-    let cell = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
     for row in rows {
         let _ = writeln!(
             text,
             "{},{},{},{}",
             row.sm_pct,
-            cell(row.attribute),
-            cell(row.affinity),
-            cell(row.touched)
+            or_empty(row.attribute),
+            or_empty(row.affinity),
+            or_empty(row.touched)
         );
     }
     text

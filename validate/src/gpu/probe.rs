@@ -8,18 +8,10 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpuError {
-    /// There is no driver, or its library cannot be used.
     #[error("NVIDIA's management library cannot be used: {reason}")]
     NoDriver { reason: String },
-    /// A GPU gave no answer.
     #[error("GPU {gpu}: {what}: {reason}")]
-    NoAnswer {
-        /// Its index.
-        gpu: u32,
-        /// What was asked.
-        what: String,
-        reason: String,
-    },
+    NoAnswer { gpu: u32, what: String, reason: String },
 }
 
 /// Whether the machine looks as if it had a GPU, even if no driver answers.

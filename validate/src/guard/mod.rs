@@ -39,7 +39,7 @@ pub struct GuardOrder {
     /// How long it may take to end once it is asked, in ms.
     pub grace_ms: u64,
     /// A command that asks it to end, instead of SIGTERM.
-    pub farewell: Option<Farewell>,
+    pub stop_command: Option<StopCommand>,
     /// A command that removes what may be left once it ended (a container).
     pub cleaning: Option<Vec<String>>,
     /// Shared memory whose name begins so belongs to it and is removed once it ended.
@@ -69,7 +69,7 @@ pub fn shared_memory_prefix(process: u32) -> String {
 
 /// A command that asks a process to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Farewell {
+pub struct StopCommand {
     /// The program and its arguments; it gets the environment of the process.
     pub command: Vec<String>,
     /// What it reads.

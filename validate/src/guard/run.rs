@@ -93,12 +93,12 @@ fn wait(
             Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    match &order.farewell {
-        Some(farewell) => {
-            if let Some(daemon) = &farewell.mps {
+    match &order.stop_command {
+        Some(stop_command) => {
+            if let Some(daemon) = &stop_command.mps {
                 *servers = mps::servers(daemon);
             }
-            run_command(&farewell.command, &farewell.input, order);
+            run_command(&stop_command.command, &stop_command.input, order);
         }
         None => drop(kill(pid(child), Signal::SIGTERM)),
     }

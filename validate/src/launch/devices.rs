@@ -21,7 +21,7 @@ pub struct Devices {
 
 /// What decides about GPUs around this program.
 #[derive(Debug, Clone, Default)]
-struct Surroundings {
+struct GpuEnvironment {
     /// `CUDA_VISIBLE_DEVICES`.
     visible: Option<String>,
     /// `CUDA_DEVICE_ORDER`.
@@ -45,7 +45,7 @@ impl LaunchArgs {
             Some(file) => Recording::read(file).and_then(|recording| ask(&recording)),
             None => Nvml::load().and_then(|nvml| ask(&nvml)),
         };
-        let around = Surroundings {
+        let around = GpuEnvironment {
             visible: env::var("CUDA_VISIBLE_DEVICES").ok(),
             order: env::var("CUDA_DEVICE_ORDER").ok(),
             has_one: self.gpu_recording.is_some() || traces_of_a_gpu(),
@@ -63,7 +63,7 @@ impl LaunchArgs {
     fn devices_among(
         &self,
         there: Result<(Inventory, Option<Machine>), GpuError>,
-        around: &Surroundings,
+        around: &GpuEnvironment,
     ) -> Result<Devices, LaunchError> {
         let (inventory, machine) = match there {
             Ok(there) => there,
@@ -194,7 +194,7 @@ fn find(
     asked: &str,
     allowed: &[Choice],
     inventory: &Inventory,
-    around: &Surroundings,
+    around: &GpuEnvironment,
 ) -> Result<Choice, LaunchError> {
     let asked = asked.trim();
     let wrong = |reason: String, fix: String| LaunchError::Gpu { reason, fix };
@@ -294,8 +294,8 @@ mod tests {
         Err(GpuError::NoDriver { reason: "no library".to_owned() })
     }
 
-    fn around(visible: Option<&str>) -> Surroundings {
-        Surroundings { visible: visible.map(str::to_owned), order: None, has_one: true }
+    fn around(visible: Option<&str>) -> GpuEnvironment {
+        GpuEnvironment { visible: visible.map(str::to_owned), order: None, has_one: true }
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(real.devices_among(h200(), &around(None)).unwrap().on_cpu, None);
         let error = real.devices_among(silent(), &around(None)).unwrap_err().to_string();
         assert!(error.contains("no library") && error.contains("fix: "), "{error}");
-        let nowhere = Surroundings::default();
+        let nowhere = GpuEnvironment::default();
         let none = real.devices_among(silent(), &nowhere).unwrap();
         assert!(none.list.is_empty() && none.on_cpu.unwrap().contains("no library"));
         let none = real.devices_among(Ok((Inventory::default(), None)), &nowhere).unwrap();
@@ -334,7 +334,7 @@ mod tests {
         let error = second.devices_among(h200(), &around(None)).unwrap_err().to_string();
         assert!(error.contains("there is no GPU 3; fix: give --gpus of 0"), "{error}");
         let error =
-            second.devices_among(silent(), &Surroundings::default()).unwrap_err().to_string();
+            second.devices_among(silent(), &GpuEnvironment::default()).unwrap_err().to_string();
         assert!(error.contains("--gpus 3") && error.contains("no library"), "{error}");
         let error = args(&["--gpu-recording", "/nowhere"]).devices().unwrap_err().to_string();
         assert!(error.contains("the recording /nowhere"), "{error}");

@@ -72,7 +72,7 @@ impl ServerProcess for DockerLauncher {
             log: place.log(),
             grace_ms: grace_ms(&self.options),
             // SIGTERM to `docker run` is passed on to the server.
-            farewell: None,
+            stop_command: None,
             // What `--rm` does not reach when the client was killed.
             cleaning: Some(vec![docker, "rm".to_owned(), "--force".to_owned(), name]),
             shared_memory: Some(place.shared_memory.clone()),

@@ -9,158 +9,62 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
-    /// A file or folder cannot be used.
     #[error("cannot use {}: {source}{}", .path.display(), hint(.source))]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// A model cannot be made or served as asked.
+    File { path: PathBuf, source: io::Error },
     #[error("model {model}: {reason}; fix: {fix}")]
-    Model {
-        model: ModelName,
-        reason: String,
-        /// What to do.
-        fix: String,
-    },
-    /// There is no Triton server where one is expected.
+    Model { model: ModelName, reason: String, fix: String },
     #[error(
         "no Triton server: looked for {looked}; fix: run scripts/setup_triton.sh, or give the path of \
          `tritonserver` with --triton or VALIDATE_TRITON"
     )]
-    NoTriton {
-        /// The places.
-        looked: String,
-    },
-    /// A process cannot be started.
+    NoTriton { looked: String },
     #[error("cannot start {what}: {source}")]
-    Start {
-        /// The process.
-        what: String,
-        source: io::Error,
-    },
-    /// A port is taken.
+    Start { what: String, source: io::Error },
     #[error(
         "port {port} of 127.0.0.1, for the server of {workload}, is taken by another program; fix: choose \
          others with --first-port, or leave it out to use free ones"
     )]
-    PortTaken {
-        port: u16,
-        /// Whose server was to use it.
-        workload: WorkloadName,
-    },
-    /// A port cannot be used.
+    PortTaken { port: u16, workload: WorkloadName },
     #[error(
         "port {port} of 127.0.0.1, for the server of {workload}: {source}; fix: choose others with --first-port \
          (below 1024 they are for root), or leave it out to use free ones"
     )]
-    Port {
-        port: u16,
-        /// Whose server was to use it.
-        workload: WorkloadName,
-        source: io::Error,
-    },
-    /// There are no more ports.
+    Port { port: u16, workload: WorkloadName, source: io::Error },
     #[error(
         "--first-port {first}: server {position} would be beyond port 65535; fix: choose a lower one"
     )]
-    PortBeyond {
-        /// The first port.
-        first: u16,
-        /// How many ports after it.
-        position: usize,
-    },
-    /// A server ended by itself.
+    PortBeyond { first: u16, position: usize },
     #[error("the server of {workload} (model {model}) ended: {status}; {}:\n{tail}", .log.display())]
-    Died {
-        /// Whom it served.
-        workload: WorkloadName,
-        /// What it served.
-        model: ModelName,
-        /// How it ended.
-        status: String,
-        /// What it printed.
-        log: PathBuf,
-        /// The end of that.
-        tail: String,
-    },
-    /// A server runs but does not answer.
+    Died { workload: WorkloadName, model: ModelName, status: String, log: PathBuf, tail: String },
     #[error(
         "the server of {workload} (model {model}) does not answer ({reason}) after {waited_s} s; {}:\n{tail}",
         .log.display()
     )]
     Silent {
-        /// Whom it serves.
         workload: WorkloadName,
-        /// What it serves.
         model: ModelName,
-        /// What it said last.
         reason: String,
-        /// How long was waited.
         waited_s: u64,
-        /// What it printed.
         log: PathBuf,
-        /// The end of that.
         tail: String,
     },
-    /// A server that others run cannot be used.
     #[error("{url}, the server of {workload}: {reason}; fix: {fix}")]
-    Unusable {
-        /// The server.
-        url: String,
-        /// Whom it is to serve.
-        workload: WorkloadName,
-        reason: String,
-        /// What to do.
-        fix: String,
-    },
-    /// A file of servers cannot be used.
+    Unusable { url: String, workload: WorkloadName, reason: String, fix: String },
     #[error("{}: {reason}", .path.display())]
-    ServerFile {
-        path: PathBuf,
-        /// What is wrong, with the fix.
-        reason: String,
-    },
-    /// A share of the GPU was not applied.
+    ServerFile { path: PathBuf, reason: String },
     #[error(
         "the share of {workload} (model {model}) is not in force: {reason}; fix: check the MPS daemon with \
          `validate doctor`, or run without shares with --mps off"
     )]
-    Share {
-        /// Whose share.
-        workload: WorkloadName,
-        model: ModelName,
-        /// What was seen.
-        reason: String,
-    },
-    /// The MPS daemon cannot be used.
+    Share { workload: WorkloadName, model: ModelName, reason: String },
     #[error("NVIDIA MPS: {reason}; fix: {fix}")]
-    Mps {
-        reason: String,
-        /// What to do.
-        fix: String,
-    },
-    /// A GPU that is asked for, or that the machine has, cannot be used.
+    Mps { reason: String, fix: String },
     #[error("GPU: {reason}; fix: {fix}")]
-    Gpu {
-        reason: String,
-        /// What to do.
-        fix: String,
-    },
-    /// A server's image or release does not suit what is asked of it.
+    Gpu { reason: String, fix: String },
     #[error("{image}: {reason}; fix: {fix}")]
-    Image {
-        /// The image, or the release.
-        image: String,
-        reason: String,
-        /// What to do.
-        fix: String,
-    },
-    /// The GPU that models are to emulate cannot be used.
+    Image { image: String, reason: String, fix: String },
     #[error("--emulate {}: {reason}; fix: give a coefficients file of `igniter fit` for the same GPU kind", .path.display())]
     Emulated { path: PathBuf, reason: String },
-    /// Something outlived its end.
     #[error("left behind: {what}")]
     LeftBehind { what: String },
     /// A signal ended the work.

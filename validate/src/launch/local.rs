@@ -44,7 +44,7 @@ impl ServerProcess for LocalLauncher {
             hidden_variables,
             log: place.log(),
             grace_ms: grace_ms(&self.options),
-            farewell: None,
+            stop_command: None,
             cleaning: None,
             shared_memory: Some(place.shared_memory.clone()),
             holds: Some(self.options.scratch.clone()),

@@ -2,7 +2,7 @@
 
 use super::partitions::{Partition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
-use crate::guard::{Farewell, GuardOrder, Guarded, MpsControl, Scratch, mps_command};
+use crate::guard::{GuardOrder, Guarded, MpsControl, Scratch, StopCommand, mps_command};
 use crate::life;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ impl MpsDaemon {
             hidden_variables: vec![SHARE.to_owned(), PARTITION.to_owned()],
             log: logs.join("daemon.log"),
             grace_ms: 10_000,
-            farewell: Some(Farewell {
+            stop_command: Some(StopCommand {
                 command: vec![text(&control.program)],
                 input: "quit\n".to_owned(),
                 mps: Some(control.clone()),

@@ -9,36 +9,16 @@ use std::path::{Path, PathBuf};
 /// A journal that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A line is not what it should be.
     #[error("{}:{line}: {why}; remove the line, or choose another folder", .path.display())]
-    Line {
-        /// The journal.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        why: String,
-    },
-    /// Another process adds to it.
+    Line { path: PathBuf, line: usize, why: String },
     #[error(
         "{}: another `validate profile` writes to this folder; fix: choose another one with -o, or wait until it has \
          ended",
         .path.display()
     )]
-    Busy {
-        /// The journal.
-        path: PathBuf,
-    },
-    /// It holds measurements of something else.
+    Busy { path: PathBuf },
     #[error("{}: {key}: measured with {old}, and now given {new}; fix: give the same as before, or choose another folder", .path.display())]
-    OtherCampaign {
-        /// The journal.
-        path: PathBuf,
-        /// What differs.
-        key: &'static str,
-        /// What it was.
-        old: String,
-        new: String,
-    },
+    OtherCampaign { path: PathBuf, key: &'static str, old: String, new: String },
 }
 
 /// What is measured: runs of two campaigns that differ in this do not belong into one profile. Lengths of runs may

@@ -15,23 +15,11 @@ pub enum FitError {
     },
     /// The numbers are there but determine no usable coefficients.
     #[error("predictor {predictor} cannot be fitted: {what}")]
-    Degenerate {
-        predictor: &'static str,
-        /// Which numbers.
-        what: String,
-    },
+    Degenerate { predictor: &'static str, what: String },
     /// No predictor of that name.
     #[error("no predictor {name:?}; the predictors are: {known}")]
-    Unknown {
-        name: String,
-        /// The names there are.
-        known: String,
-    },
+    Unknown { name: String, known: String },
     /// A coefficients file cannot be read or used.
     #[error("{}: {message}", path.display())]
-    File {
-        path: PathBuf,
-        /// Why, and the fix.
-        message: String,
-    },
+    File { path: PathBuf, message: String },
 }

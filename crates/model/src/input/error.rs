@@ -10,24 +10,14 @@ use std::path::{Path, PathBuf};
 pub enum ImportError {
     /// The file cannot be read.
     #[error("cannot read the trace {}: {source}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The first line tells no known format.
     #[error(
         "{}: the first line is of no known trace format: {first:?}; name the column of times with --time-column \
          (`column` in a scenario), or the format with --format: {known}",
         path.display()
     )]
-    UnknownFormat {
-        path: PathBuf,
-        /// The start of its first line.
-        first: String,
-        /// The formats that there are.
-        known: String,
-    },
+    UnknownFormat { path: PathBuf, first: String, known: String },
     /// No column is known to hold times, or several are.
     #[error(
         "{}: name the column of times with --time-column (`column` in a scenario); the file has: {columns}",
@@ -36,12 +26,7 @@ pub enum ImportError {
     NoTimeColumn { path: PathBuf, columns: String },
     /// A row is wrong.
     #[error("{}:{line}: {what}", path.display())]
-    Row {
-        path: PathBuf,
-        line: u64,
-        /// What is wrong, what would be right.
-        what: String,
-    },
+    Row { path: PathBuf, line: u64, what: String },
     /// A row is before the one above it.
     #[error(
         "{}:{line}: the time is {back_s} s before the one above it; sort the file by time, or say --sort (`sort = true` \
@@ -54,7 +39,6 @@ pub enum ImportError {
         line: u64,
         /// How far back, in seconds.
         back_s: f64,
-        /// Whether its numbers may be gaps instead.
         gaps: bool,
     },
     /// Arrivals that must be sorted cannot be laid aside.
@@ -69,12 +53,7 @@ pub enum ImportError {
         "{}: {requests:e} requests would be drawn, more than {most:e}; lower --rate-scale, or take a part of the file",
         path.display()
     )]
-    TooMany {
-        path: PathBuf,
-        requests: f64,
-        /// How many may be drawn.
-        most: f64,
-    },
+    TooMany { path: PathBuf, requests: f64, most: f64 },
     /// A trace without arrival times was to be replayed.
     #[error(
         "{}: a file of the format {format} has no arrival times, only rates or counts; draw them first: igniter trace \

@@ -15,26 +15,17 @@ pub enum ProfileError {
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// Key, given value, allowed range, fix.
         message: String,
     },
     /// The file as a whole is unusable.
     #[error("{}: {message}", path.display())]
-    File {
-        path: PathBuf,
-        /// What is wrong, and the fix.
-        message: String,
-    },
+    File { path: PathBuf, message: String },
     /// No profile of that name.
     #[error(
         "no profile {name:?}: neither a folder {name:?} nor profiles/{name} exists, and the built-in \
          profiles are: {known}"
     )]
-    Unknown {
-        name: String,
-        /// The built-in ones.
-        known: String,
-    },
+    Unknown { name: String, known: String },
 }
 
 impl ProfileError {

@@ -12,7 +12,7 @@ pub(super) use node::Origin;
 use super::disk::RealDisk;
 use super::reader::{Place, Problems, Rule};
 use super::suggest::nearest;
-use super::{Catalogue, Scenario, ScenarioError, source};
+use super::{Catalogue, Scenario, ScenarioError, shipped, source};
 use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,13 +61,22 @@ pub struct Document {
 
 impl Document {
     /// Reads a scenario file with all that it extends. Only what keeps them from being laid over each
-    /// other is checked here.
+    /// other is checked here. A name such as `paper-12`, where no such file is, means the scenario of that name which the
+    /// program carries ([`super::shipped_scenarios`]).
     ///
     /// # Errors
     /// When a file cannot be read as TOML text, or extends itself.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        Self::load_from(Path::new(""), path)
+    }
+
+    /// As [`Document::load`], with a path relative to a folder.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_from(folder: &Path, path: &Path) -> Result<Self, ScenarioError> {
         let mut reading = Reading::default();
-        let (entries, text) = reading.read(path)?;
+        let (entries, text) = reading.read(&shipped::find(folder, path))?;
         let files = reading.files;
         let alone = (files.len() == 1).then_some(text);
         Ok(Self { files, alone, entries, set_from: PathBuf::new() })

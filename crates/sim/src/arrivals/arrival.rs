@@ -33,37 +33,19 @@ pub enum ArrivalError {
         "workload {workload}: rate_rps must be above 0 for {process} arrivals, not {rate}; \
          remove the workload if it gets no requests"
     )]
-    NoRate {
-        workload: WorkloadName,
-        /// The kind of process.
-        process: &'static str,
-        /// The given rate.
-        rate: RequestsPerSecond,
-    },
+    NoRate { workload: WorkloadName, process: &'static str, rate: RequestsPerSecond },
     /// The coefficient of variation is no usable number.
     #[error(
         "workload {workload}: arrival.cv must be between {min} and {max}, not {cv}; \
          use the constant process for evenly spaced arrivals and cv = 1 for Poisson"
     )]
-    BadCv {
-        workload: WorkloadName,
-        /// The given coefficient of variation.
-        cv: f64,
-        /// The least allowed one.
-        min: f64,
-        /// The greatest allowed one.
-        max: f64,
-    },
+    BadCv { workload: WorkloadName, cv: f64, min: f64, max: f64 },
     /// A process made of several has a part that makes no process.
     #[error(
         "workload {workload}: {process} arrivals need rates that are finite and ≥ 0, not all 0, and \
          times above 0 (mmpp: two states at least)"
     )]
-    BadParts {
-        workload: WorkloadName,
-        /// The kind of process.
-        process: &'static str,
-    },
+    BadParts { workload: WorkloadName, process: &'static str },
     /// Closed-loop arrivals are not known before they are answered.
     #[error(
         "workload {workload}: closed_loop arrivals depend on when their answers come, so they can only be \
@@ -73,20 +55,12 @@ pub enum ArrivalError {
     ClosedLoop { workload: WorkloadName },
     /// The trace file is missing or wrong.
     #[error("workload {workload}: {source}")]
-    Trace {
-        workload: WorkloadName,
-        /// What is wrong with the file.
-        source: TraceError,
-    },
+    Trace { workload: WorkloadName, source: TraceError },
     /// A trace could not be read to its end although it was sound before the run.
     #[error(
         "workload {workload}: the trace changed while it was replayed: {what}; do not write to it meanwhile"
     )]
-    Interrupted {
-        workload: WorkloadName,
-        /// What is wrong with it now.
-        what: String,
-    },
+    Interrupted { workload: WorkloadName, what: String },
 }
 
 /// Adds a random gap to the time of the last arrival; `None` once that is not before `end`.

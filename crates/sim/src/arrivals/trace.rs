@@ -51,29 +51,13 @@ pub enum TraceError {
     Changed { path: PathBuf },
     /// A rate or the start of one is no number, or out of range.
     #[error("{}:{line}: {column} must be a number from 0 to {most:e}, not {given:?}", path.display())]
-    BadRate {
-        path: PathBuf,
-        line: u64,
-        column: String,
-        /// What stands there.
-        given: String,
-        /// The highest that is allowed.
-        most: f64,
-    },
+    BadRate { path: PathBuf, line: u64, column: String, given: String, most: f64 },
     /// A row of a file of rates is not after the one above it.
     #[error(
         "{}:{line}: {column} {given} is not after the {previous} above it; sort the rows, and write each start once",
         path.display()
     )]
-    OutOfOrder {
-        path: PathBuf,
-        line: u64,
-        column: String,
-        /// What stands there.
-        given: String,
-        /// What stands in the row above.
-        previous: f64,
-    },
+    OutOfOrder { path: PathBuf, line: u64, column: String, given: String, previous: f64 },
     /// No row is of the workload that was asked for.
     #[error(
         "{}: no row has the workload {workload:?}; the file has: {known}; correct the key `workload` of the arrivals, \
@@ -82,12 +66,7 @@ pub enum TraceError {
         path.display(),
         path.display()
     )]
-    NoRows {
-        path: PathBuf,
-        workload: String,
-        /// Those that there are.
-        known: String,
-    },
+    NoRows { path: PathBuf, workload: String, known: String },
 }
 
 /// The rows of a trace, each checked when it is read.

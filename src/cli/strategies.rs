@@ -1,0 +1,59 @@
+//! The strategies as values of flags: completion and help list them.
+
+use crate::plan::STRATEGIES;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+
+/// What each strategy does, in a line.
+const ABOUT: &[(&str, &str)] = &[
+    ("igniter", "The iGniter paper's: least shares that meet half of the SLO with interference"),
+    ("ffd", "The paper's FFD+: first fit by falling share, blind to interference"),
+    ("gpulets", "gpu-lets: partitions of fixed sizes, one number for interference"),
+    ("gslice", "GSLICE: batches and shares tuned by trial runs on the placement of ffd"),
+    ("nexus", "Nexus: squishy bin packing of workloads that share GPUs in time"),
+    ("infless", "INFless: the instance that serves most for its share, by best fit"),
+    ("dedicated", "A GPU for each workload: no sharing at all"),
+    ("mps-default", "MPS without partitions: all processes may use the whole GPU"),
+    ("greedy", "The first stage of optimal alone, for very many workloads"),
+    ("exact", "The proven optimum of at most 14 workloads, by exhaustive search"),
+    ("optimal", "Fewest GPUs by linear programming and local search, with a proven bound"),
+    ("queueing", "Plans that hold under random arrivals, by the queue's own latency distribution"),
+];
+
+/// One strategy.
+pub(super) fn one() -> PossibleValuesParser {
+    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)))
+}
+
+/// One of a list, or all of them.
+pub(super) fn several() -> PossibleValuesParser {
+    let all = PossibleValue::new("all").help("All but exact, which takes few workloads");
+    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)).chain([all]))
+}
+
+/// The names that a list means.
+pub(super) fn chosen(names: &[String]) -> Vec<String> {
+    if names.iter().any(|name| name == "all") {
+        return STRATEGIES
+            .iter()
+            .filter(|name| **name != "exact")
+            .map(ToString::to_string)
+            .collect();
+    }
+    names.to_vec()
+}
+
+fn value(name: &'static str) -> PossibleValue {
+    let about = ABOUT.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
+    PossibleValue::new(name).help(about.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_is_described_once_in_their_order() {
+        let described: Vec<&str> = ABOUT.iter().map(|(name, _)| *name).collect();
+        assert_eq!(described, STRATEGIES);
+    }
+}

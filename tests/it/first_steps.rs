@@ -1,0 +1,125 @@
+//! What somebody does first: a scenario by its name, a value set on the command line, a scenario of their own.
+
+use crate::common::igniter;
+use predicates::prelude::*;
+
+fn stdout(arguments: &[&str], folder: &std::path::Path) -> String {
+    let output = igniter().args(arguments).current_dir(folder).assert().success();
+    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn shipped_scenarios_are_found_by_name_from_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/paper-12.toml");
+    assert_eq!(
+        stdout(&["plan", "paper-12", "--json"], folder.path()),
+        stdout(&["plan", by_path, "--json"], folder.path())
+    );
+    for name in igniter::scenario::shipped_scenarios() {
+        stdout(&["plan", name, "--quiet"], folder.path());
+    }
+    // Their text is listed with its hash, and results can be compared again with them.
+    let set = "--set=seed=3";
+    stdout(&["compare", "faults", set, "-o", "out", "--quiet"], folder.path());
+    let manifest = std::fs::read_to_string(folder.path().join("out/manifest.json")).unwrap();
+    assert!(manifest.contains("shipped:/paper-12.toml"), "{manifest}");
+    // A sweep may name one too; a file of that name comes first.
+    let sweep = "version = 1\nscenario = \"motivating-3\"\n[[axis]]\npath = \"rate_scale\"\nvalues = [0.5]\n";
+    std::fs::write(folder.path().join("sweep.toml"), sweep).unwrap();
+    stdout(&["sweep", "sweep.toml", "-o", "points", "--quiet"], folder.path());
+    std::fs::write(folder.path().join("paper-12"), "version = 2").unwrap();
+    let failing = ["plan", "paper-12"];
+    igniter()
+        .args(failing)
+        .current_dir(folder.path())
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("given 2"));
+    igniter()
+        .args(["plan", "paper-13"])
+        .current_dir(folder.path())
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("paper-12-poisson"));
+}
+
+#[test]
+fn any_key_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("set.toml");
+    let sets = [
+        "workload.W1.rate_rps=250",
+        "arrival={ process = \"gamma\", cv = 2 }",
+        "name=other",
+        "seed=7",
+    ];
+    let mut command = igniter();
+    command.args(["plan", "motivating-3", "--quiet", "--scenario-out"]).arg(&out);
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    command.assert().success();
+    let written = std::fs::read_to_string(&out).unwrap();
+    for line in ["name = \"other\"", "seed = 7", "rate_rps = 250", "cv = 2"] {
+        assert!(written.contains(line), "{line} in {written}");
+    }
+    let refused = [
+        ("workload.W9.rate_rps=1", "there is no workload W9"),
+        ("seed=-1", "seed: given -1"),
+        ("sede=1", "did you mean `seed`?"),
+        ("seed", "KEY=VALUE"),
+    ];
+    for (set, words) in refused {
+        igniter()
+            .args(["plan", "motivating-3", "--set", set])
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains(words));
+    }
+}
+
+#[test]
+fn a_first_scenario_of_ones_own_holds_with_queueing() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = stdout(&["init", "mine.toml", "--workloads", "5"], folder.path());
+    assert!(text.contains("igniter compare mine.toml"), "{text}");
+    stdout(&["check", "mine.toml", "--quiet"], folder.path());
+    let compared =
+        stdout(&["compare", "mine.toml", "--strategies", "queueing", "--json"], folder.path());
+    let compared: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    let workloads = compared["strategies"][0]["workloads"].as_array().unwrap();
+    assert_eq!(workloads.len(), 5);
+    // What is there is kept, unless that is asked for.
+    std::fs::write(folder.path().join("mine.toml"), "mine").unwrap();
+    igniter()
+        .args(["init", "mine.toml"])
+        .current_dir(folder.path())
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("--force"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("mine.toml")).unwrap(), "mine");
+    stdout(&["init", "mine.toml", "--force"], folder.path());
+}
+
+#[test]
+fn strategies_are_listed_and_all_can_be_chosen() {
+    let help = stdout(&["compare", "--help"], std::path::Path::new("."));
+    assert!(help.contains("queueing:"), "{help}");
+    let folder = tempfile::tempdir().unwrap();
+    let compared = stdout(
+        &["compare", "motivating-3", "--strategies", "all", "--set", "duration_s=25", "--json"],
+        folder.path(),
+    );
+    let compared: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    let names = compared["strategies"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|it| it["strategy"].as_str().unwrap()).collect();
+    let known: Vec<&str> =
+        igniter::plan::STRATEGIES.iter().copied().filter(|name| *name != "exact").collect();
+    assert_eq!(names, known);
+    igniter()
+        .args(["plan", "motivating-3", "--strategy", "queuing"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("queueing"));
+}
