@@ -60,6 +60,8 @@ fn plans_whose_workloads_take_turns_read_back_and_go_into_no_other_format() {
             "{said}"
         );
     }
+    // Evenly spaced requests: all that wait are taken at each turn, so nobody waits for longer than a round.
+    igniter().args(["simulate", "scenarios/paper-12.toml", "--strategy", "nexus"]).assert().code(0);
     // Who takes turns has the same SMs.
     let mut wrong = plan.clone();
     let gpu = wrong.gpus.iter_mut().find(|gpu| gpu.placements.len() > 1).unwrap();

@@ -111,15 +111,14 @@ fn shell(root: &Path, command: &str) -> Said {
     let program = Path::new(env!("CARGO_BIN_EXE_igniter")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let output = Command::new("timeout")
-        .args(["120", "bash", "-c", &format!("{command}\n")])
+        .args(["120", "bash", "-c", &format!("exec 2>&1\n{command}\n")])
         .current_dir(root)
         .env("PATH", path)
         .env("REPO", repository())
         .output()
         .unwrap();
     assert_ne!(output.status.code(), Some(124), "{command}");
-    let text = [output.stdout, output.stderr].concat();
-    Said { code: output.status.code(), text: String::from_utf8(text).unwrap() }
+    Said { code: output.status.code(), text: String::from_utf8(output.stdout).unwrap() }
 }
 
 /// The commands of a case as they are written.
@@ -344,7 +343,7 @@ fn times_are_read_or_doubted(root: &Path) {
         ("comment.csv", 1, ""),
         ("emptyline.csv", 2, ""),
         ("semicolon.csv", 2, ""),
-        ("epoch.csv", 2, "Unix time in s"),
+        ("epoch.csv", 2, ""),
         ("epoch_ns.txt", 3, "Unix time in ns"),
         ("pa_intervals.txt", 3, "--format intervals"),
         ("mooncake_seconds.jsonl", 3, "--unit s"),

@@ -37,20 +37,20 @@ fn image_networks_of_a_frozen_batcher() {
     at_most(&found.errors[0], 7.0, 7.0, 13.0);
 }
 
-/// One instance, batches of at most four: 1 + 4 of five clients alternate, as on NVIDIA's server.
+/// One instance, batches of at most four, no network to speak of: what the offline table says.
 #[test]
-fn five_clients_take_turns() {
+fn five_clients_of_one_instance() {
     let found = compared("nnUNet, NVIDIA A40 with FP16");
     let row = found.rows.iter().find(|row| row.clients == 5).unwrap();
-    assert!((row.simulated_queue_ms / row.published_queue_ms.unwrap() - 1.0).abs() < 0.03);
-    assert!((row.simulated_rps / row.published_rps - 1.0).abs() < 0.03);
+    assert!((row.simulated_mean_ms / row.published_mean_ms - 1.0).abs() < 0.03, "{row:?}");
+    assert!((row.simulated_rps / row.published_rps - 1.0).abs() < 0.03, "{row:?}");
 }
 
 #[test]
 fn every_section_is_compared() {
     let [offline, online] = tables();
     let sections = read_sections(&offline, &online).unwrap();
-    assert_eq!(sections.len(), 43);
+    assert_eq!(sections.len(), 40);
     assert_eq!(sections.iter().map(|s| s.online.len()).sum::<usize>(), 960);
     for section in &sections {
         assert!(section.offline.len() >= 3, "{}", section.name);

@@ -9,11 +9,11 @@ use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
 use super::features::FullFeatures;
 use super::source::Arrivals;
 use super::speed::{PlannedServer, Speeds};
-use super::{LoadOverlap, ServiceTime, SimError};
+use super::{BatchingSpec, LoadOverlap, ServiceTime, SimError};
 use crate::arrivals::{ArrivalCount, Purpose, Stream, TraceFault, stream};
 use igniter_model::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
 use igniter_model::predictor::Predictor;
-use igniter_model::units::{Nanoseconds, RequestsPerSecond};
+use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -183,7 +183,13 @@ fn prepare_gpu<'a>(
         let entry = &input.workloads[index];
         let SimWorkload { workload, batching, server, .. } = entry;
         let name = &workload.name;
-        let rules = BatcherRules::new(batching, placement.batch)
+        // Who takes turns waits for the turn, and takes then what has come.
+        let max_queue_delay = match placement.time_slot {
+            Some(_) => Milliseconds::ZERO,
+            None => batching.max_queue_delay,
+        };
+        let batching = BatchingSpec { max_queue_delay, ..batching.clone() };
+        let rules = BatcherRules::new(&batching, placement.batch)
             .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
         let model = predictor.model_id(&workload.model).ok_or_else(|| {
             let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();

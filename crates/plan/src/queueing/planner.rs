@@ -511,6 +511,8 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>], judge: Judge) -> GpuBoun
              added up; neighbours only slow each other",
             options.attainment_pct
         ),
-        covers: format!("plans with {replicas} and batch sizes of {batches}"),
+        covers: format!(
+            "plans with {replicas} and batch sizes of {batches}, as far as larger ones still helped"
+        ),
     }
 }

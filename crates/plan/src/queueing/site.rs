@@ -297,8 +297,9 @@ impl<'p> Site<'p> {
     /// What a server does, from its table: by itself where that is asked for, else perhaps from what is close.
     pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
         let duration_ms = self.duration_ms(class.1, setting)?;
-        let Setting { replicas, batch, .. } = *setting;
-        let is_exact = self.is_exact || matches!(class.1.source, Source::Simulated);
+        let Setting { replicas, batch, slow, .. } = *setting;
+        // What is said of servers alone is what bounds rest on.
+        let is_exact = self.is_exact || slow == 0 || matches!(class.1.source, Source::Simulated);
         let table = self.table(class.0, replicas);
         let known = match is_exact {
             true => table.known(batch, duration_ms),
@@ -307,8 +308,8 @@ impl<'p> Site<'p> {
         if known.is_some() {
             return known;
         }
-        // The chain of a like server is a good start; where values are to be exact, they must not depend on it.
-        if is_exact || self.evaluated != Some((class.0, replicas)) {
+        // The chain of a like server is a good start; in forecasts, nothing may depend on who was looked at before.
+        if self.is_exact || self.evaluated != Some((class.0, replicas)) {
             self.workspace.forget();
         }
         let (steady, _) = self.evaluate(class.1, setting)?;

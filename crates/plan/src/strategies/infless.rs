@@ -62,14 +62,11 @@ impl Strategy for Infless {
         let mut infeasible = Vec::new();
         for (workload, named) in request.workloads().iter().enumerate() {
             let demand = request.demand(named);
-            let before = gpus.clone();
             let placed = sizer.fits_memory(demand.model)
                 && [SHARES, LARGER_SHARES].iter().any(|shares| {
-                    gpus.clone_from(&before);
                     place(&mut alone, request, &mut gpus, (workload, demand), shares)
                 });
             if !placed {
-                gpus = before;
                 let why = "no instance of INFless serves it: powers of two that execute within half of the SLO and \
                            fill in the rest";
                 infeasible.push(sizer.refusal(named, &demand, why));
@@ -79,11 +76,32 @@ impl Strategy for Infless {
     }
 }
 
-/// Places instances until the rate is served; false when there is none for what is left.
+/// Places instances until the rate is served; false, and none, when there is no instance for what is left.
 fn place(
     alone: &mut Alone<'_>,
     request: &PlanRequest<'_>,
     gpus: &mut Vec<Vec<Seat>>,
+    demand: (usize, Demand),
+    shares: &[u32],
+) -> bool {
+    let mut on = Vec::new();
+    let served = place_instances(alone, request, (gpus, &mut on), demand, shares);
+    if !served {
+        for gpu in on.into_iter().rev() {
+            gpus[gpu].pop();
+        }
+        while gpus.last().is_some_and(Vec::is_empty) {
+            gpus.pop();
+        }
+    }
+    served
+}
+
+/// Notes on which GPU it puts each.
+fn place_instances(
+    alone: &mut Alone<'_>,
+    request: &PlanRequest<'_>,
+    (gpus, on): (&mut Vec<Vec<Seat>>, &mut Vec<usize>),
     (workload, demand): (usize, Demand),
     shares: &[u32],
 ) -> bool {
@@ -120,6 +138,7 @@ fn place(
             gpus.push(Vec::new());
         }
         gpus[gpu].push(Alone::seat(workload, &served, batch, share));
+        on.push(gpu);
         left.rate_rps -= served.rate_rps;
     }
     true

@@ -70,6 +70,20 @@ fn a_turn_is_not_kept_for_who_has_nothing() {
 }
 
 #[test]
+fn nobody_waits_for_a_batch_to_fill() {
+    // A batch of 8 would fill in 80 ms, and may wait for 100: in a slot, the first request is served at once.
+    let ten = model(0.0, 10.0, 0.0);
+    let mut scenario = turns(&[ten; 2], &[(8, 100.0, Some(0)), (8, 100.0, Some(0))], 0.0);
+    for workload in &mut scenario.workloads {
+        workload.batching.max_queue_delay = super::ms(100.0);
+    }
+    let outcome = run(&scenario, EngineSpec::default(), 100.0);
+    assert_eq!(of(&outcome, 0)[0].done, ns(10.0));
+    assert_eq!(of(&outcome, 1)[0].done, ns(20.0));
+    assert!(of(&outcome, 1).iter().all(|r| r.latency() <= ns(30.0)));
+}
+
+#[test]
 fn slots_run_side_by_side_and_slow_each_other() {
     // Each slot has a member that executes from 0 to 20 ms: 10 ms, twice as long beside one other.
     let ten = model(0.0, 10.0, 0.0);

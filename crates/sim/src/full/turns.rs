@@ -2,7 +2,7 @@
 //!
 //! A turn lasts from the moment at which an instance takes a batch until the results are copied back. Then the servers of
 //! the time slot are asked in the order of the plan, beginning with the one after the last, and the first whose batcher
-//! gives a batch has the next turn; its batch holds what has come until then. While nobody has a batch, whoever gets one
+//! gives a batch has the next turn; its batch holds what has come until then, as nobody waits for a batch to fill. While nobody has a batch, whoever gets one
 //! first has the turn. So nobody has two turns while another waits, and no turn goes unused: the round robin of Nexus.
 
 use super::gpu::GpuSimulation;

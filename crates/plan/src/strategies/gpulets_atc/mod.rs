@@ -22,7 +22,8 @@
 //! interference on L2 and DRAM use is its intercept. What the original takes from a workload beside a new neighbour (beyond
 //! 5 % over its SLO) is placed again, at the end. The search for the number of GPUs begins at the least that could do, and
 //! goes up by 1 in 200. Kept: the check of the neighbour as the original has it, which asks that two of its cycles be
-//! shorter than its SLO. A batch waits as the scenario says, not for its cycle. With [`Replicas::Forbidden`] a workload is
+//! shorter than its SLO. A batch waits as the scenario says, and in a shared
+//! gpu-let for its turn, not for its cycle. With [`Replicas::Forbidden`] a workload is
 //! one piece, in the smallest gpu-let that serves it.
 //!
 //! Reproduced: gpu-lets, batches and duty cycles of the original's scheduler for linear latency tables, see the tests. The
