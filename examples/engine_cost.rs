@@ -10,11 +10,13 @@
 //!   so that long runs are possible);
 //! - `full`: `scenarios/paper-12-poisson.toml` with power, breakdown, exact percentiles and series;
 //! - `growth`: the twelve workloads once, ten and a hundred times;
+//! - `scale`: 12,000 workloads on 3,000 GPUs with all that `full` keeps, 500 requests of each and four times as many, against
+//!   the twelve of one run; with the peak of memory;
 //! - `threads`: two seeds of `full` one after the other, and at once on two threads.
 //!
-//! Clock times are the best of five runs. Instructions repeat exactly, other load or not: run
-//! `valgrind --tool=callgrind` on `full 20` and on `full 40`, and divide the difference of the counts by
-//! that of the requests.
+//! Times are CPU times (of `threads`: clock times), the best of five runs. Instructions repeat exactly, other load or not:
+//! run `valgrind --tool=callgrind` on `full 30` and on `full 60`, and divide the difference of the counts by that of the requests
+//! of all runs. `once` in place of `full` makes one run, and so needs a fifth of the time.
 
 #[path = "../tests/it/common/fake.rs"]
 mod fake;
@@ -22,8 +24,10 @@ mod fake;
 use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::ArrivalSpec;
-use igniter::domain::{BatchRecord, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord};
-use igniter::metrics::Percentiles;
+use igniter::domain::{
+    BatchRecord, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+};
+use igniter::metrics::{Collectors, Percentiles, Window, summarise};
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
@@ -73,6 +77,8 @@ fn main() -> anyhow::Result<()> {
     match what {
         "bare" => one_thread(bare),
         "full" => one_thread(full),
+        "once" => one_thread(once),
+        "scale" => one_thread(scale),
         "histogram" => one_thread(histogram),
         "growth" => one_thread(growth),
         "threads" => threads(seconds),
@@ -81,24 +87,51 @@ fn main() -> anyhow::Result<()> {
             one_thread(full)?;
             one_thread(histogram)?;
             one_thread(growth)?;
+            one_thread(scale)?;
             threads(seconds)
         }
         other => {
-            bail!("no measurement {other:?}; there are bare, full, histogram, growth and threads")
+            bail!(
+                "no measurement {other:?}; there are bare, full, once, histogram, growth, scale and threads"
+            )
         }
     }
 }
 
-/// The least clock time of five runs, in ns.
-#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
-fn best_ns(mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+/// The least of five runs, of a clock that counts ns.
+fn best(
+    clock: impl Fn() -> f64,
+    mut run: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
     let mut best = f64::INFINITY;
     for _ in 0..5 {
-        let start = std::time::Instant::now();
+        let start = clock();
         run()?;
-        best = best.min(start.elapsed().as_secs_f64() * 1e9);
+        best = best.min(clock() - start);
     }
     Ok(best)
+}
+
+/// The least CPU time of five runs, in ns.
+fn best_ns(run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    best(cpu_ns, run)
+}
+
+/// The CPU time of all threads of this process, in ns: the first number of the scheduler's statistics of each (Linux).
+fn cpu_ns() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of_task = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    tasks.map(of_task).sum()
+}
+
+/// The peak of the memory of the program so far.
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.map_or("?", str::trim).to_owned()
 }
 
 /// The twelve workloads, so many times. Service 1 + 0.7 b / rate ms, 5 % slower for each other batch;
@@ -167,20 +200,59 @@ fn full(seconds: f64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One run of `full`, for counting instructions.
+fn once(seconds: f64) -> anyhow::Result<()> {
+    let (study, plan) = study(seconds, 1, Percentiles::Exact)?;
+    let result = study.simulate(&plan)?;
+    println!(
+        "once: {} requests in the window",
+        result.workloads.iter().map(|w| w.completed).sum::<u64>()
+    );
+    Ok(())
+}
+
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
 fn histogram(seconds: f64) -> anyhow::Result<()> {
     let (study, plan) = study(seconds, 1, Percentiles::Histogram)?;
-    let start = std::time::Instant::now();
+    let start = cpu_ns();
     let result = study.simulate(&plan)?;
-    let ns = start.elapsed().as_secs_f64() * 1e9;
+    let ns = cpu_ns() - start;
     let done = result.workloads.iter().map(|w| w.completed).sum::<u64>() as f64;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or("?", str::trim);
+    let peak = peak_memory();
     println!(
         "histogram: {:.1} ns/request ({done} requests in the window), peak memory of the program {peak}",
         ns / done
     );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn scale(_: f64) -> anyhow::Result<()> {
+    // 5,000 requests/s of twelve workloads: 1.2 s are 500 of each, on average. The peak of memory grows from row to row.
+    for (times, seconds) in [(1, 30.0), (1000, 1.2), (1000, 4.8)] {
+        let scenario = twelve(times);
+        let workloads: Vec<Workload> =
+            scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
+        let input = scenario.input(EngineSpec::default(), seconds, 1);
+        let window = Window::new(input.duration, Nanoseconds::ZERO, Nanoseconds::ZERO)?;
+        for percentiles in [Percentiles::Histogram, Percentiles::Exact] {
+            let mut requests = 0;
+            let ns = best_ns(|| {
+                let sinks = Collectors::new(&workloads, window, percentiles);
+                let gpus = simulate(&input, |gpu| sinks.of(gpu))?.gpus;
+                let collectors = gpus.into_iter().map(|gpu| gpu.sink).collect();
+                let metrics = summarise(&scenario.plan, &workloads, window, collectors);
+                requests = metrics.workloads.iter().map(|w| w.completed).sum::<u64>();
+                Ok(())
+            })?;
+            println!(
+                "scale: {} workloads, {requests} requests, {percentiles:?}: {:.1} ns/request, peak memory so far {}",
+                12 * times,
+                ns / requests as f64,
+                peak_memory(),
+            );
+        }
+    }
     Ok(())
 }
 
@@ -205,9 +277,16 @@ fn threads(seconds: f64) -> anyhow::Result<()> {
     let run = |(study, plan): &(Study, Plan)| study.simulate(plan).map(|_| ());
     let on = |threads: usize| -> anyhow::Result<f64> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        best_ns(|| Ok(pool.install(|| studies.par_iter().try_for_each(run))?))
+        best(clock_ns, || Ok(pool.install(|| studies.par_iter().try_for_each(run))?))
     };
     let (one, two) = (on(1)?, on(2)?);
     println!("threads: two seeds on two threads are {:.2} times as fast as on one", one / two);
     Ok(())
+}
+
+/// The clock, in ns.
+#[expect(clippy::disallowed_types, reason = "this program measures the clock time of the engine")]
+fn clock_ns() -> f64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64() * 1e9
 }

@@ -160,13 +160,7 @@ fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
         ));
     }
     notes.extend(study.trace_notes());
-    let formula = |name: &str| name.starts_with(['=', '+', '-', '@']);
-    if let Some(entry) = entries.iter().find(|entry| formula(entry.workload.name.as_str())) {
-        notes.push(format!(
-            "the name {:?} is a formula to a spreadsheet that opens the tables: import its column as text",
-            entry.workload.name.as_str()
-        ));
-    }
+    notes.extend(study.formula_note());
     let traced = |arrival: &ArrivalSpec| matches!(arrival, ArrivalSpec::Trace(_));
     let of_files = |e: &&ScenarioWorkload| {
         e.arrival.has_own_rate() && !closed(&e.arrival) && !traced(&e.arrival)

@@ -81,7 +81,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The coefficients of another GPU kind.
-fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients> {
+pub(super) fn constants_of(path: &Path) -> anyhow::Result<ContentionCoefficients> {
     match CoefficientsFile::read(path)? {
         CoefficientsFile::Contention(file) => Ok(file.coefficients),
         file => bail!(

@@ -150,6 +150,10 @@ pub(super) struct MeasuredArgs {
 pub(super) struct StudyArgs {
     #[command(flatten)]
     pub measured: MeasuredArgs,
+    /// Also score the constants of co-locations of this coefficients file of another GPU kind (contention): what they
+    /// are worth here without any co-located run
+    #[arg(long, value_name = "FILE")]
+    pub constants_of: Option<PathBuf>,
     /// Seed of all random choices of runs
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -201,16 +205,14 @@ pub(super) struct ServersArgs {
     /// Only sections whose name has this in it (GPUNet, say)
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
-    /// Whose batcher: 24.10, or 21.09 to 21.12
-    #[arg(long, value_name = "RELEASE", default_value = "21.12")]
-    pub triton: String,
-    /// How many times as long a batch takes while a second instance executes, too
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.1)]
-    pub instance_slowdown: f64,
-    /// What each request of a batch adds to its input copy, in ms
-    #[arg(long, value_name = "MS", default_value_t = 0.03)]
-    pub gather_ms: f64,
-    /// Write tables to this folder
+    /// Constants of the servers of each page, as --fit writes them [default: those that come with the program]
+    #[arg(long, value_name = "FILE")]
+    pub constants: Option<PathBuf>,
+    /// Fit the constants to these tables: score each third of the sections with constants that are fitted to the two
+    /// others, then fit to all of them and write constants.toml (takes minutes)
+    #[arg(long, requires = "output")]
+    pub fit: bool,
+    /// Write tables and the simulated-against-published figure to this folder
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! Printing: results to stdout, everything else to stderr.
 
+use crate::domain::escaped;
 use crate::results::{Colours, Screen, fitted_lines};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
@@ -60,7 +61,8 @@ fn made(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_t
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.to_vec());
     for row in rows {
-        table.add_row(row);
+        // A name out of a file is no command for the terminal.
+        table.add_row(row.iter().map(|cell| escaped(cell)));
     }
     // Numbers read best when their ends are aligned; the first column holds names.
     for column in table.column_iter_mut().skip(1) {

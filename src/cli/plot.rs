@@ -21,7 +21,7 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         table = table.only(column.trim(), value.trim())?;
     }
     ensure!(!table.is_empty(), "no points are left to draw");
-    let figure = match args.kind {
+    let mut figure = match args.kind {
         PlotKind::Attainment => lines(&table, args, "attainment_pct", "attainment")?,
         PlotKind::Cost => lines(&table, args, "cost_per_hour", "cost")?,
         PlotKind::Heatmap => heat(&table, args)?,
@@ -34,6 +34,10 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         true => OutputDir::open(&path, Existing::Keep),
         false => OutputDir::open_for(&path, Existing::Keep, &Identity::new(&manifest, None)),
     }?;
+    // Such as that an axis changes some of the workloads only.
+    for note in table.notes() {
+        figure.caption += &format!(" {note}");
+    }
     let files = write_figures(&mut dir, &[figure])?;
     finish(dir, manifest, args, same)?;
     if args.result.print.json {

@@ -1,6 +1,7 @@
 //! The output folder of `simulate` and `compare`, and the threads that they work on.
 
 use super::common_args::ThreadArgs;
+use super::output;
 use super::progress::Progress;
 use crate::figures;
 use crate::page::{self, PAGE, Source};
@@ -47,6 +48,9 @@ impl ResultFolder {
         // Inputs may be large: they are only read for a manifest that will be written.
         if dir.is_some() {
             study.note(&mut manifest)?;
+            if let Some(note) = study.formula_note() {
+                output::tell(&format!("note: {note}"));
+            }
         }
         Ok(Self { dir, manifest })
     }

@@ -3,8 +3,13 @@
 use super::Outcome;
 use super::model_args::ServersArgs;
 use super::output;
-use crate::results::{Existing, Manifest, OutputDir};
-use crate::servers::{Assumed, SectionErrors, Servers, compare, read_sections};
+use crate::domain::ModelName;
+use crate::figures::{self, PredictedPoint};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
+use crate::servers::{
+    Constants, SectionErrors, Servers, compare, cross_validate, fit_pages, read_sections,
+};
+use serde_json::json;
 
 pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
     let mut manifest = Manifest::start(std::env::args().collect());
@@ -13,35 +18,45 @@ pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
         .into_iter()
         .filter(|s| args.only.as_ref().is_none_or(|o| s.name.contains(o)))
         .collect();
-    let assumed = Assumed {
-        instance_slowdown: args.instance_slowdown,
-        gather_ms: args.gather_ms,
-        triton: args.triton.clone(),
-        ..Assumed::default()
+    let pages = match &args.constants {
+        Some(path) => Constants::parse(&std::fs::read_to_string(path)?)?,
+        None => Constants::built_in(),
     };
-    let dir =
-        args.output.as_deref().map(|path| OutputDir::open(path, Existing::Replace)).transpose()?;
-    let found = compare(&chosen, &assumed)?;
+    let identity = Identity::new(&manifest, None);
+    let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
+    let dir = args.output.as_deref().map(open).transpose()?;
+    let held = args.fit.then(|| cross_validate(&chosen, &pages)).transpose()?;
+    let fitted = args.fit.then(|| fit_pages(&chosen, &pages)).transpose()?;
+    let found = compare(&chosen, fitted.as_deref().unwrap_or(&pages))?;
     if let Some(mut dir) = dir {
-        for path in [&args.offline, &args.online] {
+        for path in [Some(&args.offline), Some(&args.online), args.constants.as_ref()] {
+            let Some(path) = path else { continue };
             manifest.input(path, &std::fs::read(path)?);
         }
-        dir.write("servers.csv", |file| {
-            let mut table = csv::Writer::from_writer(file);
-            for row in &found.rows {
-                table.serialize(row).map_err(std::io::Error::other)?;
-            }
-            table.flush()
-        })?;
-        let json = serde_json::to_string_pretty(&found)? + "\n";
-        dir.write("servers.json", |file| file.write_all(json.as_bytes()))?;
+        write_rows(&mut dir, "servers.csv", &found)?;
+        if let Some(held) = &held {
+            write_rows(&mut dir, "held_out.csv", held)?;
+        }
+        if let Some(fitted) = &fitted {
+            let text = Constants::written(fitted);
+            dir.write("constants.toml", |file| file.write_all(text.as_bytes()))?;
+        }
+        let errors = json!({ "errors": found.errors, "held_out": held.as_ref().map(|h| &h.errors),
+                             "skipped": found.skipped });
+        let text = serde_json::to_string_pretty(&errors)? + "\n";
+        dir.write("servers.json", |file| file.write_all(text.as_bytes()))?;
+        let figure = figure_of(held.as_ref().unwrap_or(&found))?;
+        figures::write_figures(&mut dir, figure.as_slice())?;
         manifest.stop();
         dir.finish(manifest)?;
     }
     if args.print.json {
         output::print_json(&found)?;
     } else if !args.print.quiet {
-        let mut text = described(&found);
+        let mut text = described(&found, "all tables");
+        if let Some(held) = &held {
+            text = format!("{}\n\n{text}", described(held, "held-out thirds"));
+        }
         if let Some(path) = &args.output {
             text += &format!("\n\nwrote {}", path.display());
         }
@@ -50,22 +65,46 @@ pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn described(found: &Servers) -> String {
+fn write_rows(dir: &mut OutputDir, name: &str, found: &Servers) -> anyhow::Result<()> {
+    dir.write(name, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        for row in &found.rows {
+            table.serialize(row).map_err(std::io::Error::other)?;
+        }
+        table.flush()
+    })?;
+    Ok(())
+}
+
+/// Simulated against published mean latency, by page.
+fn figure_of(found: &Servers) -> anyhow::Result<Option<figures::Figure>> {
+    let marks: Vec<PredictedPoint> = found
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let page = if row.page.is_empty() { "other" } else { &row.page };
+            Some(PredictedPoint {
+                model: ModelName::new(&page.replace([' ', '/'], "-")).ok()?,
+                predicted_ms: row.simulated_mean_ms,
+                measured_ms: row.published_mean_ms,
+            })
+        })
+        .collect();
+    Ok(figures::accuracy_figure(&marks)?)
+}
+
+fn described(found: &Servers, what: &str) -> String {
     let row = |e: &SectionErrors| {
-        let mut row = vec![e.of.clone(), e.n.to_string()];
+        let mut row = vec![e.of.clone(), e.sections.to_string(), e.n.to_string()];
         row.extend(
             [e.throughput, e.mean, e.p99]
                 .map(|d| format!("{:.1} ({:+.1})", d.mape_pct, d.bias_pct)),
         );
         row
     };
-    let header = ["mean |error| % (bias %)", "rows", "throughput", "mean latency", "P99 latency"];
+    let title = format!("{what}: mean |error| % (bias %)");
+    let header = [title.as_str(), "sections", "rows", "throughput", "mean latency", "P99 latency"];
     let mut text = output::table(&header, found.errors.iter().map(row));
-    let assumed = &found.assumed;
-    text += &format!(
-        "\nassumed: Triton {}, two instances take {} times as long as one, {} ms to gather a request",
-        assumed.triton, assumed.instance_slowdown, assumed.gather_ms
-    );
     for (section, reason) in &found.skipped {
         text += &format!("\nleft out: {section}: {reason}");
     }

@@ -1,6 +1,7 @@
 //! `igniter study`
 
 use super::Outcome;
+use super::fit::constants_of;
 use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
 use crate::figures::{self, PredictedMark, StudyPoint, StudySeries};
@@ -65,11 +66,13 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
     let identity = Identity::new(&manifest, None);
     let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
     let dir = args.output.as_deref().map(open).transpose()?;
+    let other = args.constants_of.as_deref().map(constants_of).transpose()?;
     let data = StudyData {
         profile: &measured.profile,
         solo: &measured.solo,
         colocated: &measured.colocated,
         pressure: args.measured.pressure.map(Into::into),
+        other: other.as_ref(),
     };
     let options = StudyOptions { seed: args.seed, repeats: usize::from(args.repeats) };
     let study = accuracy_study(&data, &options)?;
@@ -81,7 +84,12 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
             let folder = Path::new("profile").join(measured.profile.kind.name.as_str());
             manifest.input(&folder.join(name), text.as_bytes());
         }
-        let files = [&args.measured.colocated, &args.measured.solo, &args.measured.kernels];
+        let files = [
+            &args.measured.colocated,
+            &args.measured.solo,
+            &args.measured.kernels,
+            &args.constants_of,
+        ];
         for path in files.into_iter().flatten() {
             manifest.input(path, &std::fs::read(path)?);
         }
@@ -225,6 +233,20 @@ fn notes(study: &AccuracyStudy) -> String {
             )
         },
     );
+    let sizes = study
+        .rows
+        .iter()
+        .filter(|row| row.split.starts_with("overall") && row.score.per_members.len() > 1);
+    for (i, row) in sizes.enumerate() {
+        if i == 0 {
+            text += "\n\nmean error (bias) in % by number of members, on unseen runs\n";
+        }
+        let sizes = row.score.per_members.iter();
+        let sizes: Vec<String> = sizes
+            .map(|g| format!("{}: {:.2} ({:+.2}, n {})", g.of, g.mape_pct, g.bias_pct, g.n))
+            .collect();
+        text += &format!("\n- {}: {}", row.recipe, sizes.join(", "));
+    }
     text += "\n\nmean error (bias) in % by model, on unseen runs\n";
     for row in study.rows.iter().filter(|row| row.split.starts_with("overall")) {
         let models = row.score.per_model.iter();

@@ -43,7 +43,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         return dry_run(&sweep, args);
     };
     sweep.check_size(args.yes)?;
-    for note in sweep.notes() {
+    for note in sweep.notes().iter().chain(&sweep.formula_note()) {
         output::tell(&format!("note: {note}"));
     }
     let options = SweepOptions {

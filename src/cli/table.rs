@@ -5,8 +5,8 @@ use super::files::{check_writable, write_file};
 use super::{Outcome, output};
 use crate::metrics::GpuSummary;
 use crate::results::{
-    Column, Comparison, Of, PaperFormat, PaperTable, PlanRow, StrategyResult, WorkloadRow,
-    column_words, pick, read_comparison, write_csv,
+    Column, Comparison, Manifest, Of, PaperFormat, PaperTable, PlanRow, StrategyResult,
+    WorkloadRow, column_words, pick, read_comparison, write_csv,
 };
 use anyhow::{Context, bail};
 use std::fs::File;
@@ -18,6 +18,18 @@ const FILES: [&str; 6] =
 pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
+    }
+    let manifest = args.folder.join("manifest.json");
+    if manifest.is_file() {
+        let read = Manifest::read(&manifest);
+        let read = read.with_context(|| format!("cannot read {}", manifest.display()))?;
+        if let Some(name) = read.changed(&args.folder) {
+            bail!(
+                "{} was changed since it was written; make the results again, or remove manifest.json to have a table of \
+                 what is there",
+                args.folder.join(name).display()
+            );
+        }
     }
     let text = match args.file.as_deref() {
         None if args.folder.join("summary.csv").exists() => {

@@ -10,6 +10,7 @@ use super::trace_args::{
 use crate::arrivals::{ArrivalStatistics, ArrivalTally};
 use crate::domain::{Workload, escaped};
 use crate::input;
+use crate::results::formula_note;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::traces::{
     Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader,
@@ -297,7 +298,8 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
         write_csv(trace.as_mut(), out, &mut |time, key| tallies.add(time, key))
     })?;
     let rows = tallies.rows(&trace);
-    let notes = notes(format, trace.as_ref(), &rows);
+    let mut notes = notes(format, trace.as_ref(), &rows);
+    notes.extend(formula_note(rows.iter().skip(1).map(|row| row.workload.as_str())));
     show(format.word(), &rows, &notes, &args.print)
 }
 

@@ -4,7 +4,7 @@ use super::{Page, Source};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(super) fn write(page: &mut Page, source: &Source) {
+pub(super) fn write(page: &mut Page, source: &Source<'_>) {
     if source.figures.is_empty() {
         return;
     }

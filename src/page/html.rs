@@ -1,5 +1,7 @@
 //! Text of an HTML page, in which everything that is not our own is escaped.
 
+use crate::domain::is_hidden;
+
 /// HTML under construction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Html(String);
@@ -20,6 +22,9 @@ impl Html {
                 '&' => self.0.push_str("&amp;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
+                '\n' | '\t' => self.0.push(c),
+                // What turns text around, or is not seen, is shown as an escape.
+                _ if is_hidden(c) => self.0.extend(c.escape_default()),
                 _ => self.0.push(c),
             }
         }
@@ -50,6 +55,9 @@ mod tests {
         let mut html = Html::default();
         html.raw("<b title=\"").text("\"><script>alert('1')&").raw("\">");
         assert_eq!(html.as_str(), "<b title=\"&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&amp;\">");
+        let mut html = Html::default();
+        html.text("a\u{202e}b\u{1b}[0m\nc");
+        assert_eq!(html.as_str(), "a\\u{202e}b\\u{1b}[0m\nc");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
 use super::{sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,7 @@ pub enum PageError {
 ///
 /// # Errors
 /// When the folder cannot be read, a table in it is damaged, or it holds no results.
-pub fn read_source(dir: &Path) -> Result<Source, PageError> {
+pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| PageError::Read { path, source }
@@ -84,7 +85,7 @@ pub fn read_source(dir: &Path) -> Result<Source, PageError> {
     if is_comparison(dir) {
         let comparison = read_comparison(dir)?;
         source.title.clone_from(&comparison.scenario);
-        source.comparison = Some(comparison);
+        source.comparison = Some(Cow::Owned(comparison));
     }
     let rich = source.comparison.is_some();
     if !rich {

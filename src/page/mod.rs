@@ -85,7 +85,7 @@ impl Page {
 
 /// The page of a folder of results.
 #[must_use]
-pub fn page(source: &Source) -> String {
+pub fn page(source: &Source<'_>) -> String {
     let mut page = Page::default();
     let lead = words::lead(source);
     page.section("summary", "Summary");

@@ -2,6 +2,7 @@
 
 use super::{Accuracy, Cell, SortableTable, Validation};
 use crate::results::{Comparison, FileHash, Manifest, SweepFacts};
+use std::borrow::Cow;
 
 /// A picture of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +48,11 @@ impl From<Manifest> for Provenance {
 
 /// What a page is made of.
 #[derive(Debug, Default)]
-pub struct Source {
+pub struct Source<'a> {
     /// The heading.
     pub title: String,
     /// What `compare` or `simulate` left, where they did.
-    pub comparison: Option<Comparison>,
+    pub comparison: Option<Cow<'a, Comparison>>,
     /// What a sweep was, where there was one; its means are among the tables.
     pub sweep: Option<SweepFacts>,
     /// What `validate` left, where it did.
@@ -70,14 +71,14 @@ pub struct Source {
     pub provenance: Provenance,
 }
 
-impl Source {
+impl<'a> Source<'a> {
     /// The page of a comparison alone: it depends on the results and on what went in, not on when, where
     /// or by which command they were made.
     #[must_use]
-    pub fn of_comparison(comparison: &Comparison, manifest: &Manifest) -> Self {
+    pub fn of_comparison(comparison: &'a Comparison, manifest: &Manifest) -> Self {
         Self {
             title: comparison.scenario.clone(),
-            comparison: Some(comparison.clone()),
+            comparison: Some(Cow::Borrowed(comparison)),
             provenance: Provenance {
                 manifest: None,
                 seed: manifest.seed,

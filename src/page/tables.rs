@@ -2,7 +2,7 @@
 
 use super::{Cell, Page, SortableTable, Source};
 
-pub(super) fn write(page: &mut Page, source: &Source) {
+pub(super) fn write(page: &mut Page, source: &Source<'_>) {
     let documents = source.documents.iter().filter(|document| !document.values.is_empty());
     let documents: Vec<_> = documents.collect();
     if source.tables.is_empty() && documents.is_empty() {

@@ -72,7 +72,7 @@ fn a_page_is_made_of_a_folder_that_compare_wrote() {
     write_tables(&mut dir, &comparison).unwrap();
     dir.finish(Manifest::start(vec!["igniter".into(), "it's".into()])).unwrap();
     let source = read_source(root.path()).unwrap();
-    assert_eq!(source.comparison, Some(comparison));
+    assert_eq!(source.comparison.as_deref(), Some(&comparison));
     assert!(source.tables.is_empty() && source.documents.is_empty());
     let html = page(&source);
     assert!(html.contains("igniter &#39;it&#39;\\&#39;&#39;s&#39;"), "the command is there");

@@ -7,7 +7,7 @@ use crate::results::{Comparison, StrategyResult, short, trimmed};
 const NAMED: usize = 8;
 
 /// One sentence below the heading.
-pub(super) fn lead(source: &Source) -> String {
+pub(super) fn lead(source: &Source<'_>) -> String {
     if let Some(run) = &source.validation {
         return validation::lead(run);
     }
@@ -27,7 +27,7 @@ pub(super) fn lead(source: &Source) -> String {
 }
 
 /// The summary, sentence by sentence.
-pub(super) fn summary(source: &Source) -> Vec<String> {
+pub(super) fn summary(source: &Source<'_>) -> Vec<String> {
     let mut sentences = match (&source.comparison, &source.validation, &source.sweep) {
         (Some(comparison), ..) => of_comparison(comparison),
         (_, Some(run), _) => validation::summary(run),
@@ -126,7 +126,7 @@ fn of_errors(document: &FileValues) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn of_tables(source: &Source) -> Vec<String> {
+fn of_tables(source: &Source<'_>) -> Vec<String> {
     let mut sentences: Vec<String> = source.documents.iter().filter_map(of_errors).collect();
     let tables: Vec<String> = source
         .tables

@@ -120,8 +120,13 @@ fn alone(predictor: &dyn Predictor, model: &str, batch: BatchSize, share: f64) -
 pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
     let profile = profile::load("v100")?;
     let solo = SoloTable::default();
-    let data =
-        StudyData { profile: &profile, solo: &solo, colocated: &profile.colocated, pressure: None };
+    let data = StudyData {
+        profile: &profile,
+        solo: &solo,
+        colocated: &profile.colocated,
+        pressure: None,
+        other: None,
+    };
     let rows = study_experiments(&data)?;
     let marks: Vec<PredictedMark> = rows.iter().map(predicted_mark).collect();
     let rows = rows.iter().map(|row| {

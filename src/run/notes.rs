@@ -2,13 +2,20 @@
 
 use super::Study;
 use crate::arrivals::{ArrivalSpec, TraceFacts};
-use crate::results::ArrivalRow;
+use crate::results::{ArrivalRow, formula_note};
 use crate::units::Nanoseconds;
 
 /// A rate may be off by so much of the planned one before that is said.
 const OFF: f64 = 1.25;
 
 impl Study {
+    /// What to know of names that a spreadsheet takes for formulas.
+    #[must_use]
+    pub fn formula_note(&self) -> Option<String> {
+        let workloads = self.scenario().workloads.iter().map(|entry| &entry.workload);
+        formula_note(workloads.flat_map(|w| [w.name.as_str(), w.model.as_str()]))
+    }
+
     /// Reads the traces of the scenario and says what is doubtful about them in its run. A trace that cannot be read is none
     /// of it: whoever prepares the run refuses it.
     #[must_use]

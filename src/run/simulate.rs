@@ -35,9 +35,9 @@ impl Study {
     /// How many workloads do not get what they ask for, as far as the predictor of the plan sees.
     fn predicted_violations(&self, plan: &Plan) -> Result<usize, RunError> {
         let violations = self.legal(plan)?;
-        let workloads: BTreeSet<&str> =
-            violations.iter().filter_map(Violation::broken_promise).collect();
-        Ok(workloads.len())
+        let refused = plan.infeasible.iter().map(|refused| refused.workload.as_str());
+        let broken = violations.iter().filter_map(Violation::broken_promise);
+        Ok(broken.chain(refused).collect::<BTreeSet<&str>>().len())
     }
 
     /// Refuses a plan that [`Study::simulate`] refuses, without simulating it.

@@ -174,7 +174,8 @@ impl Study {
             max_batch: entry.batching.max_batch,
             batch_overhead_ms: server.batch_overhead.get(),
             row_overhead_ms: server.row_overhead.get(),
-            request_overhead_ms: server.request_overhead.get(),
+            // The least that a request waits outside of the instances: nobody else is on the path.
+            request_overhead_ms: server.request_overhead.get() + server.request_serial.get(),
             noise_cv,
             not_analysed,
         }

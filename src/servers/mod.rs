@@ -1,55 +1,28 @@
 //! Published tables of Triton servers, compared with simulations.
 //!
 //! NVIDIA's DeepLearningExamples publish, for many models, what a server does with static batches of one client (*offline*)
-//! and with 1 to 256 clients whose requests the server batches (*online*). [`compare`] takes the execution time of each batch
-//! size from the offline table of a model, simulates each row of its online table as a closed loop, and compares throughput,
-//! mean and P99 latency. Nothing is fitted to online rows but the two numbers of [`Assumed`].
+//! and with 1 to 256 clients whose requests the server batches (*online*). [`compare`] takes the execution time of each
+//! batch size and the copies from the offline table of a model, simulates each row of its online table as a closed loop, and
+//! compares throughput, mean and P99 latency. Of an online row it uses the number of clients alone.
 //!
-//! What is taken from the row itself: how many clients there are, and how long a request spends outside of the server
-//! (client and network), since neither is a part of the simulation.
+//! What an offline table cannot show (how the path between clients and server fills, how tensors are gathered, how two
+//! instances disturb each other) is in the [`Constants`] of each page. [`fit_pages`] fits them to online tables, and
+//! [`cross_validate`] scores them on sections that the fit did not see.
 
+mod closed_loop;
+mod constants;
+mod curve;
+mod fit;
 mod read;
 
+pub use constants::{Constants, Fitted};
+pub use fit::{cross_validate, fit_pages};
 pub use read::{Offline, Online, Section, read_sections};
 
-use crate::domain::{CoLocation, GpuKind, GpuKindName, ModelName, Placement, Plan, WorkloadName};
-use crate::fit::{FitData, FitError, fit_predictor};
-use crate::profile::{ModelProfile, Profile, SoloPoint, SoloRow, SoloTable};
-use crate::run::{KindPredictors, LoadedPredictor, RunError, Study};
-use crate::scenario::{Scenario, ScenarioError};
-use crate::units::{
-    BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, SmUnits, UnitError, Watts,
-};
+use crate::units::UnitError;
+use closed_loop::closed_loop;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::Path;
-use std::sync::Arc;
-
-/// What every simulation assumes, whatever its table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Assumed {
-    /// How many times as long a batch takes while a second instance executes, too.
-    pub instance_slowdown: f64,
-    /// What a request adds to the input copy of a batch that was formed of several, in ms: the server gathers their
-    /// tensors one by one, where a static batch is one tensor.
-    pub gather_ms: f64,
-    /// Coefficient of variation of the time outside of the server.
-    pub outside_cv: f64,
-    /// Whose batcher (`[batching] triton`).
-    pub triton: String,
-}
-
-impl Default for Assumed {
-    /// Slowdown and gathering fitted together to the published rows of seven image networks on V100 and A100.
-    fn default() -> Self {
-        Self {
-            instance_slowdown: 2.1,
-            gather_ms: 0.03,
-            outside_cv: 0.3,
-            triton: "21.12".to_owned(),
-        }
-    }
-}
 
 /// Why a table cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +31,6 @@ pub enum ServersError {
     /// A file cannot be read, or a value in it not be used.
     #[error("{0}")]
     Table(String),
-    /// An offline table determines no execution time.
-    #[error("section {section:?}: {source}")]
-    Fit {
-        /// The section.
-        section: String,
-        /// Why.
-        source: FitError,
-    },
     /// A number of a table is no time or size.
     #[error("section {section:?}: {source}")]
     Unit {
@@ -74,25 +39,31 @@ pub enum ServersError {
         /// Why.
         source: UnitError,
     },
-    /// A simulation cannot be set up.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
     /// A simulation fails.
-    #[error(transparent)]
-    Run(#[from] RunError),
+    #[error("section {section:?}: {why}")]
+    Simulation {
+        /// The section.
+        section: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// A published row beside its simulation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComparedRow {
+    /// The words of the page whose constants are used.
+    pub page: String,
     /// The section of the tables.
     pub section: String,
     /// Clients.
     pub clients: u32,
-    /// Requests per second, published and simulated.
+    /// Requests per second, as published.
     pub published_rps: f64,
-    /// The simulated one.
+    /// What `perf_analyzer` would publish of the simulation: see [`as_counted`].
     pub simulated_rps: f64,
+    /// Answers per second of the simulation.
+    pub answered_rps: f64,
     /// Mean latency in ms.
     pub published_mean_ms: f64,
     /// The simulated one.
@@ -105,6 +76,10 @@ pub struct ComparedRow {
     pub published_queue_ms: Option<f64>,
     /// The simulated one.
     pub simulated_queue_ms: f64,
+    /// Mean time outside of the server in ms, where published.
+    pub published_outside_ms: Option<f64>,
+    /// The simulated one.
+    pub simulated_outside_ms: f64,
     /// Requests per simulated batch.
     pub simulated_batch: f64,
 }
@@ -118,11 +93,13 @@ pub struct Deviation {
     pub bias_pct: f64,
 }
 
-/// The errors of all rows of one section, or of all sections.
+/// The errors of all rows of one section, of a page, or of all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SectionErrors {
     /// Which.
     pub of: String,
+    /// How many sections.
+    pub sections: usize,
     /// How many rows.
     pub n: usize,
     /// Requests per second.
@@ -136,9 +113,7 @@ pub struct SectionErrors {
 /// A comparison of published tables.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Servers {
-    /// What was assumed.
-    pub assumed: Assumed,
-    /// All sections together, then each.
+    /// All sections together, each page, then each section.
     pub errors: Vec<SectionErrors>,
     /// Every row.
     pub rows: Vec<ComparedRow>,
@@ -146,31 +121,112 @@ pub struct Servers {
     pub skipped: Vec<(String, String)>,
 }
 
-/// Simulates every online row of sections that have an offline table.
+/// How many requests a simulation lasts, about; the first quarter does not count.
+const REQUESTS: f64 = 8000.0;
+
+/// Simulates every online row of sections that have an offline table, with the constants of their pages.
 ///
-/// # Errors
-/// When an offline table determines no execution time, or a simulation fails.
-pub fn compare(sections: &[Section], assumed: &Assumed) -> Result<Servers, ServersError> {
+/// # SectionErrors
+/// When a simulation fails.
+pub fn compare(sections: &[Section], pages: &[Constants]) -> Result<Servers, ServersError> {
     let mut skipped = Vec::new();
-    let mut work = Vec::new();
+    let mut work: Vec<(&Section, usize, &Constants)> = Vec::new();
     for section in sections {
-        match section.unusable() {
-            Some(reason) => skipped.push((section.name.clone(), reason.to_owned())),
-            None => work.push(section),
+        match (section.unusable(), Constants::find(pages, section)) {
+            (Some(reason), _) => skipped.push((section.name.clone(), reason.to_owned())),
+            (None, None) => {
+                skipped.push((section.name.clone(), "no constants for its page".to_owned()));
+            }
+            (None, Some(page)) => {
+                work.extend((0..section.online.len()).map(|row| (section, row, page)));
+            }
         }
     }
-    let compared: Vec<Vec<ComparedRow>> = work
+    let rows = work
         .par_iter()
-        .map(|section| compare_section(section, assumed))
+        .map(|(section, row, page)| compare_row(section, *row, page))
         .collect::<Result<_, ServersError>>()?;
-    let rows: Vec<ComparedRow> = compared.into_iter().flatten().collect();
-    let mut errors = Vec::new();
-    errors.extend(SectionErrors::of("all", &rows.iter().collect::<Vec<_>>()));
-    for section in &work {
-        let own: Vec<&ComparedRow> = rows.iter().filter(|r| r.section == section.name).collect();
-        errors.extend(SectionErrors::of(&section.name, &own));
+    Ok(Servers::of(rows, skipped))
+}
+
+fn compare_row(
+    section: &Section,
+    row: usize,
+    page: &Constants,
+) -> Result<ComparedRow, ServersError> {
+    let online = section.online[row];
+    let found = closed_loop(section, &page.server(section)?, online.clients, REQUESTS)?;
+    let simulated_rps =
+        if section.count_windows { as_counted(found.rps, found.mean_ms) } else { found.rps };
+    Ok(ComparedRow {
+        page: page.page.join(" "),
+        section: section.name.clone(),
+        clients: online.clients,
+        published_rps: online.rps,
+        simulated_rps,
+        answered_rps: found.rps,
+        published_mean_ms: online.mean_ms,
+        simulated_mean_ms: found.mean_ms,
+        published_p99_ms: online.p99_ms,
+        simulated_p99_ms: found.p99_ms,
+        published_queue_ms: online.queue_ms,
+        simulated_queue_ms: found.queue_ms,
+        published_outside_ms: online.outside_ms,
+        simulated_outside_ms: found.outside_ms,
+        simulated_batch: found.batch,
+    })
+}
+
+/// The part of a mean latency by which a count window is longer than its whole seconds.
+const WINDOW_EXCESS: f64 = 0.55;
+/// A count window ends with the first whole second in which so many requests were seen.
+const WINDOW_REQUESTS: f64 = 300.0;
+
+/// The requests per second that `perf_analyzer` reports with count windows.
+///
+/// With n clients that wait for their answers, throughput is n / mean latency (Little's law). Pages made with time windows
+/// keep to that within 0.1 %; those with count windows report less, the more the longer requests take: throughput ·
+/// (1 + 0.55 · latency / window), with windows of whole seconds, is n / latency again, on all of them. The rule is read off
+/// published columns alone.
+#[must_use]
+pub fn as_counted(rps: f64, mean_ms: f64) -> f64 {
+    let window_s = (WINDOW_REQUESTS / rps.max(1e-9)).ceil().max(1.0);
+    rps / (1.0 + WINDOW_EXCESS * mean_ms / 1000.0 / window_s)
+}
+
+impl Servers {
+    fn of(rows: Vec<ComparedRow>, skipped: Vec<(String, String)>) -> Self {
+        let mut errors = Vec::new();
+        errors.extend(SectionErrors::of("all", &rows.iter().collect::<Vec<_>>()));
+        let names = |of: &dyn Fn(&ComparedRow) -> String| {
+            let mut names: Vec<String> = Vec::new();
+            for name in rows.iter().map(of) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            names
+        };
+        let part = |name: &str, of: &dyn Fn(&ComparedRow) -> String| {
+            let own: Vec<&ComparedRow> = rows.iter().filter(|row| of(row) == name).collect();
+            SectionErrors::of(name, &own)
+        };
+        let page = |row: &ComparedRow| row.page.clone();
+        let section = |row: &ComparedRow| row.section.clone();
+        errors.extend(names(&page).iter().filter_map(|name| part(name, &page)));
+        errors.extend(names(&section).iter().filter_map(|name| part(name, &section)));
+        Self { errors, rows, skipped }
     }
-    Ok(Servers { assumed: assumed.clone(), errors, rows, skipped })
+
+    /// One comparison of several.
+    fn joined(parts: Vec<Self>) -> Self {
+        let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+        for part in parts {
+            rows.extend(part.rows);
+            skipped.extend(part.skipped);
+        }
+        Self::of(rows, skipped)
+    }
 }
 
 impl SectionErrors {
@@ -183,8 +239,12 @@ impl SectionErrors {
                 bias_pct: crate::stats::bias_pct(&simulated, &published)?,
             })
         };
+        let mut sections: Vec<&str> = rows.iter().map(|row| row.section.as_str()).collect();
+        sections.sort_unstable();
+        sections.dedup();
         Some(Self {
-            of: name.to_owned(),
+            of: if name.is_empty() { "other pages".to_owned() } else { name.to_owned() },
+            sections: sections.len(),
             n: rows.len(),
             throughput: deviation(|r| (r.simulated_rps, r.published_rps))?,
             mean: deviation(|r| (r.simulated_mean_ms, r.published_mean_ms))?,
@@ -193,148 +253,53 @@ impl SectionErrors {
     }
 }
 
-/// The one GPU kind, model and workload of a simulation.
-const NAME: &str = "published";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn compare_section(section: &Section, assumed: &Assumed) -> Result<Vec<ComparedRow>, ServersError> {
-    let unit = |source| ServersError::Unit { section: section.name.clone(), source };
-    let profile = profile_of(section, assumed).map_err(unit)?;
-    let fitted = fit_predictor("contention", &FitData::of(&profile));
-    let (predictor, file) =
-        fitted.map_err(|source| ServersError::Fit { section: section.name.clone(), source })?;
-    let predictors = KindPredictors {
-        source: Arc::new(LoadedPredictor { predictor, file, inputs: Vec::new() }),
-        truth: None,
-    };
-    let plan = plan_of(section, &profile.kind).map_err(unit)?;
-    let mut rows = Vec::new();
-    for online in &section.online {
-        let text = scenario_of(section, online, assumed);
-        let scenario = Scenario::parse(&text, Path::new("(published)"))?;
-        let study = Study::with_predictors(scenario, vec![predictors.clone()])?;
-        let result = study.simulate(&plan)?;
-        let Some(summary) = result.workloads.first() else { continue };
-        let (Some(mean), Some(p99)) = (summary.mean_ms, summary.p99_ms) else { continue };
-        rows.push(ComparedRow {
-            section: section.name.clone(),
-            clients: online.clients,
-            published_rps: online.rps,
-            simulated_rps: summary.throughput_rps,
-            published_mean_ms: online.mean_ms,
-            simulated_mean_ms: mean,
-            published_p99_ms: online.p99_ms,
-            simulated_p99_ms: p99,
-            published_queue_ms: online.queue_ms,
-            simulated_queue_ms: summary.queue_ms.unwrap_or(0.0),
-            simulated_batch: summary.mean_batch.unwrap_or(0.0),
-        });
+    #[test]
+    fn count_windows_lose_requests() {
+        // 1000 requests/s of 200 ms: a window of 1 s lasts 1.11 s. 100 requests/s: windows of 3 s.
+        assert!((as_counted(1000.0, 200.0) - 1000.0 / 1.11).abs() < 1e-9);
+        assert!((as_counted(100.0, 200.0) - 100.0 / (1.0 + 0.11 / 3.0)).abs() < 1e-9);
     }
-    Ok(rows)
-}
 
-/// A profile whose one model takes as long as the offline table says, with all SMs.
-fn profile_of(section: &Section, assumed: &Assumed) -> Result<Profile, UnitError> {
-    let whole = SmPercent::new(100.0)?;
-    let model = ModelName::new(NAME).expect("a name");
-    let mut points = Vec::new();
-    let mut table = SoloTable::default();
-    for offline in &section.offline {
-        let batch = BatchSize::new(offline.batch)?;
-        let gathering = assumed.gather_ms * f64::from(offline.batch);
-        let latency = Milliseconds::new(offline.execution_ms + gathering)?;
-        points.push(SoloPoint {
-            batch,
-            sm: whole,
-            gpu: latency,
-            with_copies: true,
-            latency: None,
-            power: None,
-            clock: None,
-            l2_pct: None,
-            dram_pct: None,
-            throughput_img_s: None,
-        });
-        table.rows.push(SoloRow {
-            model: model.clone(),
-            batch,
-            sm: whole,
-            latency,
-            throughput_img_s: None,
-            l2_pct: None,
-            dram_pct: None,
-        });
+    /// One instance, batches of at most 4: five clients are served as one and four, for ever.
+    #[test]
+    fn five_clients_of_one_instance() {
+        let mut section = Section::for_tests(&[(1, 10.0), (2, 15.0), (4, 25.0)]);
+        section.online = vec![Online {
+            clients: 5,
+            rps: 5000.0 / 35.0,
+            mean_ms: 35.0,
+            p99_ms: 35.0,
+            queue_ms: Some((4.0 * 10.0 + 25.0) / 5.0),
+            outside_ms: None,
+        }];
+        let any = Constants {
+            page: Vec::new(),
+            triton: "24.10".to_owned(),
+            overlap_load: false,
+            instances: 1,
+            max_batch: None,
+            source: String::new(),
+            fitted: Fitted {
+                gather: 0.0,
+                serial: 0.0,
+                latency: 0.0,
+                protocol: 0.0,
+                shared_ms: 0.0,
+                slowdown: 1.0,
+                execution: 1.0,
+            },
+        };
+        section.offline.iter_mut().for_each(|o| o.outside_ms = Some(1e-6));
+        let found = compare(&[section], &[any]).unwrap();
+        let row = &found.rows[0];
+        assert!((row.simulated_mean_ms - 35.0).abs() < 0.1, "{row:?}");
+        assert!((row.simulated_queue_ms - 13.0).abs() < 0.1, "{row:?}");
+        assert!((row.answered_rps / row.published_rps - 1.0).abs() < 0.01, "{row:?}");
+        assert!((row.simulated_batch - 2.5).abs() < 0.05, "{row:?}");
+        assert_eq!((found.errors[0].of.as_str(), found.errors[0].n), ("all", 1));
     }
-    Ok(Profile {
-        kind: GpuKind {
-            name: GpuKindName::new(NAME).expect("a name"),
-            units: SmUnits::new(1),
-            max_clock: Megahertz::new(1.0)?,
-            power_cap: Watts::new(1.0)?,
-            idle_power: Watts::new(0.0)?,
-            pcie_bytes_per_ms: 1.0,
-            memory: None,
-            price_per_hour: Dollars::ZERO,
-            noise_cv: std::collections::BTreeMap::new(),
-        },
-        source: section.name.clone(),
-        models: vec![ModelProfile {
-            name: model,
-            kernels: 0,
-            idle: Milliseconds::ZERO,
-            input: Bytes::new(0),
-            output: Bytes::new(0),
-            memory: None,
-            launch_bound: Some(false),
-            solo: points,
-            self_pair: None,
-            kernel_list: Vec::new(),
-        }],
-        colocation: Vec::new(),
-        colocated: Vec::new(),
-        solo_table: table,
-        slice: None,
-    })
-}
-
-fn plan_of(section: &Section, kind: &GpuKind) -> Result<Plan, UnitError> {
-    Ok(Plan {
-        strategy: NAME.to_owned(),
-        gpus: vec![CoLocation {
-            kind: kind.name.clone(),
-            placements: vec![Placement {
-                workload: WorkloadName::new(NAME).expect("a name"),
-                model: ModelName::new(NAME).expect("a name"),
-                batch: BatchSize::new(section.max_batch())?,
-                sm: SmUnits::new(1),
-                served: None,
-                time_slot: None,
-                predicted: None,
-            }],
-        }],
-        infeasible: Vec::new(),
-        bound: None,
-    })
-}
-
-/// How many requests a simulation lasts, by the published rate; the first quarter does not count.
-const REQUESTS: f64 = 6000.0;
-
-fn scenario_of(section: &Section, online: &Online, assumed: &Assumed) -> String {
-    let duration_s = (REQUESTS / online.rps).max(0.2);
-    format!(
-        "version = 1\nname = \"{NAME}\"\nseed = 1\nduration_s = {duration_s:?}\nwarmup_s = {:?}\n\
-         cooldown_s = 0\n\n[[gpu]]\nkind = \"{NAME}\"\n\n[engine]\ninterference = \"none\"\n\
-         request_overhead_ms = {:?}\nrequest_overhead_cv = {:?}\ninstance_slowdown = {:?}\n\n[batching]\n\
-         instances = {}\nmax_batch = {}\ntriton = {:?}\n\n[[workload]]\nname = \"{NAME}\"\nmodel = \"{NAME}\"\n\
-         slo_ms = 1000000\nrate_rps = {:?}\narrival = {{ process = \"closed_loop\", clients = {} }}\n",
-        duration_s / 4.0,
-        online.outside_ms,
-        assumed.outside_cv,
-        assumed.instance_slowdown,
-        section.instances.unwrap_or(1),
-        section.max_batch(),
-        assumed.triton,
-        online.rps,
-        online.clients,
-    )
 }

@@ -1,16 +1,24 @@
 //! Reads offline and online tables, of both generations of column names.
 
 use super::ServersError;
+use crate::input::{Layout, Table, TableError};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// No batch of a simulation has more requests.
+const LARGEST: f64 = 1024.0;
 
 /// A static batch of one client.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offline {
-    /// Requests of the online table in one batch.
-    pub batch: u32,
-    /// Input copy, execution and output copy in ms.
+    /// Requests of the online table in one batch; a part of one where a request has many rows.
+    pub batch: f64,
+    /// Input copy in ms; `None` where only the client's latency is published.
+    pub input_ms: Option<f64>,
+    /// Execution and output copy in ms; the client's latency where only that is published.
     pub execution_ms: f64,
+    /// What a request spends outside of the server and in its queue, in ms, where published.
+    pub outside_ms: Option<f64>,
 }
 
 /// A number of clients, each with one request at a time.
@@ -26,8 +34,8 @@ pub struct Online {
     pub p99_ms: f64,
     /// Mean time in the queue in ms, where published.
     pub queue_ms: Option<f64>,
-    /// Mean time of a request outside of the server (client, network) in ms.
-    pub outside_ms: f64,
+    /// Mean time of a request outside of the server (client, network) in ms, where published. Only to compare with.
+    pub outside_ms: Option<f64>,
 }
 
 /// The tables of one model on one machine.
@@ -35,10 +43,13 @@ pub struct Online {
 pub struct Section {
     /// Folder and heading.
     pub name: String,
-    /// Model instances of the server, where published.
+    /// Model instances of the server, where the online table or else the offline table says so.
     pub instances: Option<u32>,
     /// The largest batch of the server in requests, where published.
     largest: Option<u32>,
+    /// Whether `perf_analyzer` measured until it had seen enough requests (its count windows, the younger generation of
+    /// column names), instead of for five seconds.
+    pub count_windows: bool,
     /// By batch size.
     pub offline: Vec<Offline>,
     /// In file order.
@@ -49,49 +60,74 @@ impl Section {
     /// The largest batch in requests: what is published, else the largest that was measured.
     #[must_use]
     pub fn max_batch(&self) -> u32 {
-        let measured = self.offline.iter().map(|o| o.batch).max().unwrap_or(1);
+        let measured = self.offline.iter().map(|o| o.batch).fold(1.0, f64::max);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to 1024"
+        )]
+        let measured = measured.min(LARGEST) as u32;
         self.largest.unwrap_or(measured).min(1024)
     }
 
     /// Why it cannot be simulated; `None` where it can.
     pub(super) fn unusable(&self) -> Option<&'static str> {
-        if self.offline.len() < 4 {
-            Some(
-                "fewer than four batch sizes in the offline table with the parts of the time in the server",
-            )
-        } else if self.instances.is_none() {
-            Some("the table does not say how many instances the server has")
-        } else {
-            None
+        (self.offline.len() < 3).then_some("fewer than three batch sizes in the offline table")
+    }
+
+    /// A section with these static batches (requests, ms) and no online rows.
+    #[cfg(test)]
+    pub(super) fn for_tests(batches: &[(u32, f64)]) -> Self {
+        let offline = |&(batch, execution_ms): &(u32, f64)| Offline {
+            batch: f64::from(batch),
+            input_ms: None,
+            execution_ms,
+            outside_ms: None,
+        };
+        Self {
+            name: "m, X".to_owned(),
+            instances: None,
+            largest: None,
+            count_windows: false,
+            offline: batches.iter().map(offline).collect(),
+            online: Vec::new(),
         }
+    }
+
+    /// Whether the offline table has the parts of the time in the server.
+    pub(super) fn has_parts(&self) -> bool {
+        self.offline.iter().all(|o| o.input_ms.is_some())
     }
 }
 
 /// One row of either table.
 struct Row<'r> {
     file: &'r Path,
-    header: &'r csv::StringRecord,
-    record: &'r csv::StringRecord,
+    table: &'r Table<'static>,
 }
 
 impl Row<'_> {
-    /// The text of the first of these columns that has any.
-    fn text(&self, columns: &[&str]) -> &str {
+    /// The position of the first of these columns that has any text here.
+    fn place(&self, columns: &[&str]) -> Option<usize> {
         let of = |column: &&str| {
-            let place = self.header.iter().position(|name| name == *column)?;
-            self.record.get(place).filter(|text| !text.trim().is_empty())
+            let place = self.table.columns().iter().position(|name| name == *column)?;
+            Some(place).filter(|place| !self.table.field(*place).is_empty())
         };
-        columns.iter().find_map(of).unwrap_or_default()
+        columns.iter().find_map(of)
+    }
+
+    fn text(&self, columns: &[&str]) -> &str {
+        self.place(columns).map_or("", |place| self.table.field(place))
     }
 
     fn number(&self, columns: &[&str]) -> Result<Option<f64>, ServersError> {
-        let text = self.text(columns);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match text.trim().parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 0.0 => Ok(Some(value)),
-            _ => Err(self.error(columns[0], &format!("= {text:?}: must be a number from 0"))),
+        let Some(place) = self.place(columns) else { return Ok(None) };
+        match self.table.number(place).filter(|value| *value >= 0.0) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                let text = self.table.field(place);
+                Err(self.error(columns[0], &format!("= {text:?}: must be a number from 0")))
+            }
         }
     }
 
@@ -105,7 +141,7 @@ impl Row<'_> {
     }
 
     fn error(&self, column: &str, message: &str) -> ServersError {
-        let line = self.record.position().map_or(0, csv::Position::line);
+        let line = self.table.line();
         ServersError::Table(format!("{}:{line}: {column} {message}", self.file.display()))
     }
 
@@ -119,24 +155,43 @@ impl Row<'_> {
         let mut name = format!("{model}, {heading}");
         for column in ["precision", "accelerator", "backend_accelerator", "sequence_length"] {
             let text = self.text(&[column]);
-            if !text.is_empty() && !name.contains(text) {
+            // Headings write TF-TRT where a column says TensorRT.
+            let said = name.contains(text) || (text == "TensorRT" && name.contains("TRT"));
+            if !text.is_empty() && !said {
                 name += &format!(", {text}");
             }
         }
         name
     }
 
-    /// Input copy, execution and output copy in ms.
-    fn in_server(&self) -> Result<Option<f64>, ServersError> {
+    /// The sum of these parts of the latency in ms; `None` where one is missing.
+    fn sum(&self, parts: &[&str]) -> Result<Option<f64>, ServersError> {
         let mut sum = 0.0;
-        for part in ["input", "infer", "output"] {
-            let columns = [format!("server_compute_{part}_ms"), format!("server_compute_{part}")];
-            match self.number(&[&columns[0], &columns[1]])? {
+        for part in parts {
+            match self.number(&[&format!("{part}_ms"), part])? {
                 Some(ms) => sum += ms,
                 None => return Ok(None),
             }
         }
         Ok(Some(sum))
+    }
+
+    /// A static batch; `None` where neither its parts nor the client's latency is published.
+    fn offline(&self, batch: f64) -> Result<Option<Offline>, ServersError> {
+        let input_ms = self.sum(&["server_compute_input"])?;
+        let execution_ms = self.sum(&["server_compute_infer", "server_compute_output"])?;
+        if let (Some(input), Some(execution_ms)) = (input_ms, execution_ms) {
+            let outside_ms =
+                self.sum(&["client_send", "network_server_send_recv", "server_queue"])?;
+            return Ok(Some(Offline { batch, input_ms: Some(input), execution_ms, outside_ms }));
+        }
+        let latency = self.sum(&["avg_latency"])?;
+        Ok(latency.map(|execution_ms| Offline {
+            batch,
+            input_ms: None,
+            execution_ms,
+            outside_ms: None,
+        }))
     }
 }
 
@@ -145,14 +200,16 @@ impl Row<'_> {
 /// # Errors
 /// When a file cannot be read or holds something that is no number, with file, line and column.
 pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, ServersError> {
-    let mut static_batches: BTreeMap<String, Vec<(u32, f64)>> = BTreeMap::new();
+    let mut static_batches: BTreeMap<String, (Vec<Offline>, Option<u32>)> = BTreeMap::new();
     each_row(offline, |row| {
-        let batch = row.whole(&["batch", "client_batch_size"])?;
-        if let (Some(batch), Some(ms)) = (batch, row.in_server()?) {
-            let one_client = row.whole(&["concurrency"])?.is_none_or(|clients| clients <= 1);
-            if one_client && batch > 0 && ms > 0.0 {
-                static_batches.entry(row.section()).or_default().push((batch, ms));
-            }
+        let Some(batch) = row.number(&["batch", "client_batch_size"])? else { return Ok(()) };
+        let one_client = row.whole(&["concurrency"])?.is_none_or(|clients| clients <= 1);
+        let Some(found) = row.offline(batch)? else { return Ok(()) };
+        if one_client && batch > 0.0 && found.execution_ms > 0.0 {
+            let instances = row.whole(&["instances"])?;
+            let (batches, known) = static_batches.entry(row.section()).or_default();
+            batches.push(found);
+            *known = known.or(instances);
         }
         Ok(())
     })?;
@@ -161,20 +218,23 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
         let name = row.section();
         let requests = row.whole(&["batch"])?.unwrap_or(1).max(1);
         if sections.iter().all(|known| known.name != name) {
-            let batches = static_batches.get(&name).map_or(&[][..], Vec::as_slice);
-            let mut offline: Vec<Offline> = batches
-                .iter()
-                .filter(|(batch, _)| batch % requests == 0 && batch / requests <= 1024)
-                .map(|(batch, ms)| Offline { batch: batch / requests, execution_ms: *ms })
-                .collect();
-            offline.sort_by_key(|o| o.batch);
-            offline.dedup_by_key(|o| o.batch);
+            let (batches, known) = static_batches.get(&name).cloned().unwrap_or_default();
+            let in_requests = |o: Offline| Offline { batch: o.batch / f64::from(requests), ..o };
+            let mut offline: Vec<Offline> =
+                batches.into_iter().map(in_requests).filter(|o| o.batch <= LARGEST).collect();
+            offline.sort_by(|a, b| a.batch.total_cmp(&b.batch));
+            offline.dedup_by(|a, b| a.batch <= b.batch);
             let largest = row.whole(&["max_batch"])?.map(|rows| (rows / requests).max(1));
-            let instances = row.whole(&["instances"])?;
+            let instances = row.whole(&["instances"])?.filter(|n| *n > 0).or(known);
+            let count_windows = match row.text(&["windows"]) {
+                "" => row.whole(&["concurrency"])?.is_some(),
+                windows => windows == "count",
+            };
             sections.push(Section {
                 name: name.clone(),
                 instances,
                 largest,
+                count_windows,
                 offline,
                 online: Vec::new(),
             });
@@ -185,17 +245,13 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
         let clients = row
             .whole(&["concurrent_client_requests", "concurrency"])?
             .ok_or_else(|| row.error("concurrency", "is empty"))?;
-        let mut outside_ms = 0.0;
-        for part in ["client_send", "network_server_send_recv", "client_recv"] {
-            outside_ms += row.number(&[&format!("{part}_ms"), part])?.unwrap_or(0.0);
-        }
         let found = Online {
             clients,
             rps: needed(&["inferences_second"])? / f64::from(requests),
             mean_ms: needed(&["avg_latency_ms", "avg_latency"])?,
             p99_ms: needed(&["p99_latency_ms", "p99_latency"])?,
             queue_ms: row.number(&["server_queue_ms", "server_queue"])?,
-            outside_ms,
+            outside_ms: row.sum(&["client_send", "network_server_send_recv", "client_recv"])?,
         };
         if found.clients == 0 || found.rps <= 0.0 || found.mean_ms <= 0.0 || found.p99_ms <= 0.0 {
             return Err(row.error("concurrency", "and rates and latencies must be above 0"));
@@ -211,18 +267,18 @@ fn each_row(
     file: &Path,
     mut take: impl FnMut(&Row<'_>) -> Result<(), ServersError>,
 ) -> Result<(), ServersError> {
-    let failed =
-        |e: &dyn std::fmt::Display| ServersError::Table(format!("{}: {e}", file.display()));
-    let mut reader = csv::Reader::from_path(file).map_err(|e| failed(&e))?;
-    let header = reader.headers().map_err(|e| failed(&e))?.clone();
+    let failed = |error: TableError| {
+        ServersError::Table(match error {
+            TableError::Row { line, what } => format!("{}:{line}: {what}", file.display()),
+            TableError::Io(error) => format!("{}: {error}", file.display()),
+        })
+    };
+    let mut table = Table::open(file, Layout::Header).map_err(failed)?;
     for column in ["file", "section", "inferences_second"] {
-        if header.iter().all(|name| name != column) {
-            return Err(failed(&format!("has no column {column:?}")));
-        }
+        table.column(column).map_err(failed)?;
     }
-    for record in reader.records() {
-        let record = record.map_err(|e| failed(&e))?;
-        take(&Row { file, header: &header, record: &record })?;
+    while table.advance().map_err(failed)? {
+        take(&Row { file, table: &table })?;
     }
     Ok(())
 }
@@ -254,13 +310,25 @@ mod tests {
         let section = &sections[0];
         assert_eq!(section.name, "m/a, X");
         // Requests of four rows: batches of 4 and 8 rows are one and two requests, and 64 rows 16.
-        let batches: Vec<(u32, f64)> =
-            section.offline.iter().map(|o| (o.batch, o.execution_ms)).collect();
-        assert_eq!(batches, [(1, 6.0), (2, 12.0)]);
+        let batches: Vec<_> =
+            section.offline.iter().map(|o| (o.batch, o.input_ms, o.execution_ms)).collect();
+        assert_eq!(batches, [(1.0, Some(1.0), 5.0), (2.0, Some(2.0), 10.0)]);
         assert_eq!((section.max_batch(), section.instances), (16, Some(2)));
+        assert!(section.count_windows && section.has_parts());
         let row = section.online[0];
-        assert!((row.rps - 100.0).abs() < 1e-9 && (row.outside_ms - 1.75).abs() < 1e-9);
+        assert!((row.rps - 100.0).abs() < 1e-9 && row.outside_ms == Some(1.75));
         assert!(section.unusable().is_some(), "two batch sizes are too few");
+        // An online table that does not say how many instances there are: those of the offline table.
+        let silent = write("silent.csv", &new.replace("X\",2,64", "X\",,64"));
+        assert_eq!(read_sections(&offline, &silent).unwrap()[0].instances, Some(2));
+        // Only the client's latency.
+        let bare = write(
+            "bare.csv",
+            "file,section,inferences_second,client_batch_size,avg_latency\n\
+             m/triton/a/README.md,\"Offline: X\",10,4,7\n",
+        );
+        let section = &read_sections(&bare, &online).unwrap()[0];
+        assert!(!section.has_parts() && (section.offline[0].execution_ms - 7.0).abs() < 1e-9);
         let broken = write("broken.csv", &new.replace(",400,", ",many,"));
         let error = read_sections(&offline, &broken).unwrap_err().to_string();
         assert!(error.contains("broken.csv:2: inferences_second = \"many\""), "{error}");

@@ -7,7 +7,7 @@ use crate::fit::{
     FitData, FitError, SoloUse, couplings_from, fit_contention_without_bounds, fit_gpulets,
     fit_igniter, fit_isolated, fit_scaled, members_of,
 };
-use crate::predictor::contention::{ContentionPredictor, Coupling};
+use crate::predictor::contention::{ContentionCoefficients, ContentionPredictor, Coupling};
 use crate::predictor::solo::PressureUnit;
 use crate::predictor::{Lead, Predictor};
 use crate::profile::{ColocatedRun, Profile, SoloTable};
@@ -25,6 +25,9 @@ pub struct StudyData<'d> {
     pub colocated: &'d [ColocatedRun],
     /// What stands for the pressure on the memory system; `None` takes the best that was measured.
     pub pressure: Option<PressureUnit>,
+    /// Coefficients of another GPU kind, whose constants of co-locations are tried here; `None`: those recipes are left
+    /// out.
+    pub other: Option<&'d ContentionCoefficients>,
 }
 
 /// How a study is done.
@@ -97,7 +100,8 @@ pub fn accuracy_study(
         noise_floor: noise_floor(data.colocated),
         scored: Vec::new(),
     };
-    let recipes = recipes();
+    let mut recipes = recipes();
+    recipes.retain(|recipe| !recipe.other || data.other.is_some());
     let work: Vec<(&Recipe, Split)> =
         recipes.iter().flat_map(|r| splits(r).iter().map(move |split| (r, *split))).collect();
     let mut outcomes: Vec<_> = work
@@ -301,6 +305,7 @@ fn fit_contention(
         solo: &solo,
         solo_use,
         pressure: data.pressure,
+        other: data.other.filter(|_| recipe.other),
         ..FitData::of(profile)
     };
     Ok(fit_contention_without_bounds(&data)?.0)

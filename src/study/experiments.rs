@@ -137,7 +137,13 @@ mod tests {
         // Without co-located runs gpulets cannot be fitted: 2 predictors × 8 settings × 2 members.
         let profile = profile::load("v100").unwrap();
         let solo = SoloTable::default();
-        let data = StudyData { profile: &profile, solo: &solo, colocated: &[], pressure: None };
+        let data = StudyData {
+            profile: &profile,
+            solo: &solo,
+            colocated: &[],
+            pressure: None,
+            other: None,
+        };
         let rows = experiments(&data).unwrap();
         assert_eq!(rows.len(), 32);
         assert!(rows.iter().all(|row| row.measured_ms.is_none() && row.predicted_ms > 0.0));

@@ -48,6 +48,8 @@ pub struct Recipe {
     pub solo: SoloLatencies,
     /// Which co-located runs.
     pub runs: Runs,
+    /// Whether the constants of co-locations are those of another GPU kind.
+    pub other: bool,
 }
 
 /// The recipes of an accuracy study, from the cheapest to the dearest.
@@ -60,6 +62,7 @@ pub fn recipes() -> Vec<Recipe> {
         kernels: false,
         solo: SoloLatencies::None,
         runs: Runs::None,
+        other: false,
     };
     let chosen =
         |label, n, kernels, solo| Recipe { label, kernels, solo, runs: Runs::Chosen(n), ..base };
@@ -85,6 +88,14 @@ pub fn recipes() -> Vec<Recipe> {
             ..base
         },
         Recipe { label: "B: + kernel list", kernels: true, ..base },
+        Recipe { label: "A: constants of another GPU", other: true, ..base },
+        Recipe { label: "A: profile + solo as served", solo: all, ..base },
+        Recipe {
+            label: "A: solo as served, constants of another GPU",
+            solo: all,
+            other: true,
+            ..base
+        },
         chosen("C: 6 runs", 6, false, of_runs),
         chosen("C: 12 runs", 12, false, of_runs),
         chosen("C: 24 runs", 24, false, of_runs),

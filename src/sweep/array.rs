@@ -181,7 +181,7 @@ fn unknown(task: &Task) -> String {
              {EXPLICIT}; in a batch script, start the ranks with srun"
         ),
         _ => format!(
-            "{variable} is set, so this is a task of a {}, which does not say how many there are; fix: give \
+            "{variable} is set, so this is one task of several ({}), and nothing says of how many; fix: give \
              their number with --shards N, or {EXPLICIT}",
             task.system.name
         ),

@@ -1,5 +1,6 @@
 //! Why a sweep could not be done.
 
+use crate::input::toml_keys::{Problem, listing};
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
 use std::io;
@@ -17,27 +18,13 @@ pub enum SweepError {
         /// Why.
         source: io::Error,
     },
-    /// The sweep file is not TOML, or has an unknown key or a value of the wrong type.
-    #[error("{}: {message}", .path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with the line.
-        message: String,
-    },
-    /// A key of the sweep file has a value that is not allowed.
-    #[error("{}: {key}: {what}; allowed: {allowed}; fix: {fix}", .path.display())]
+    /// The text is no valid sweep: everything that is wrong with it.
+    #[error("{}", listing(path, problems))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// The key path.
-        key: String,
-        /// What stands there.
-        what: String,
-        /// What may stand there.
-        allowed: String,
-        /// What to do about it.
-        fix: String,
+        /// All problems in the order of their lines; at least one.
+        problems: Vec<Problem>,
     },
     /// The base scenario, or what the first point makes of it, cannot be used.
     #[error(transparent)]

@@ -1,85 +1,193 @@
-//! A sweep file as it is written: its keys and their types.
+//! A sweep file: every key is read and checked, and all mistakes are told together.
 
-use serde::Deserialize;
-use std::path::PathBuf;
+use super::SweepError;
+use super::grid::Grid;
+use super::read::read_grid;
+use super::seeds::Seeds;
+use crate::input::toml_keys::{Field, Need, Problems, Read, Rule, Table, WholeRule, read_toml};
+use crate::plan::strategy;
+use std::path::{Path, PathBuf};
 use toml::Value;
+use toml::de::DeValue;
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+const VERSION: WholeRule = WholeRule {
+    least: 1,
+    most: 1,
+    fix: "write version = 1, the only version of sweep files that this program knows",
+};
+const NAME: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control characters",
+    fix: "write for example name = \"bursts\"",
+};
+const SCENARIO: Rule<'_> = Rule {
+    allowed: "the path of a scenario file, relative to this one",
+    fix: "write for example scenario = \"paper-12.toml\"",
+};
+const PROFILE: Rule<'_> = Rule {
+    allowed: "a profile, as --profile takes it",
+    fix: "name a GPU kind, a folder or a file of coefficients, or remove the key",
+};
+const NAMES: Rule<'_> =
+    Rule { allowed: "one or more names in quotes", fix: "name one, or remove the key" };
+const SWITCH: Rule<'_> = Rule { allowed: "true or false", fix: "write one of them" };
+const SET: Rule<'_> = Rule {
+    allowed: "a table of fields of the scenario with their values",
+    fix: "write [set] and below it for example duration_s = 30",
+};
+
+/// Keys of a scenario, which do not belong here.
+const OF_SCENARIO: [&str; 9] = [
+    "workload",
+    "gpu",
+    "duration_s",
+    "warmup_s",
+    "cooldown_s",
+    "arrival",
+    "batching",
+    "engine",
+    "extends",
+];
+
+/// A sweep file, as far as it can be checked without its scenario.
+#[derive(Debug)]
 pub(super) struct RawSweep {
-    pub(super) version: i64,
     pub(super) name: Option<String>,
     pub(super) scenario: PathBuf,
     pub(super) profile: Option<String>,
-    pub(super) strategies: Option<Vec<String>>,
-    pub(super) predictors: Option<Vec<String>>,
-    pub(super) truths: Option<Vec<String>>,
-    #[serde(default)]
+    pub(super) strategies: Vec<String>,
+    pub(super) predictors: Vec<String>,
+    pub(super) truths: Vec<String>,
     pub(super) prediction_error: bool,
-    #[serde(default)]
     pub(super) keep_plan: bool,
-    #[serde(default)]
-    pub(super) set: toml::Table,
-    #[serde(default)]
-    pub(super) seeds: RawSeeds,
-    #[serde(default)]
-    pub(super) axis: Vec<RawAxis>,
+    pub(super) set: Vec<(String, Value)>,
+    /// Their first one is that of the scenario, where the file says none.
+    pub(super) seeds: (Option<u64>, Seeds),
+    pub(super) grid: Grid,
+    pub(super) points: u64,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawSeeds {
-    pub(super) first: Option<u64>,
-    pub(super) count: Option<u64>,
-    pub(super) least: Option<u64>,
-    pub(super) most: Option<u64>,
-    pub(super) metric: Option<String>,
-    pub(super) workload: Option<String>,
-    pub(super) half_width: Option<f64>,
-    pub(super) confidence: Option<f64>,
+impl RawSweep {
+    /// Reads the text of a sweep file.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SweepError> {
+        read_toml(text, read)
+            .map_err(|problems| SweepError::Invalid { path: path.to_owned(), problems })
+    }
 }
 
-/// One `[[axis]]`: a field with values, or several that are zipped or sampled together.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawAxis {
-    pub(super) path: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) values: Option<Vec<Value>>,
-    pub(super) range: Option<RawRange>,
-    pub(super) linear: Option<RawSpaced>,
-    pub(super) log: Option<RawSpaced>,
-    pub(super) zip: Option<Vec<RawAxis>>,
-    pub(super) latin: Option<Vec<RawLatin>>,
-    pub(super) samples: Option<u64>,
-    pub(super) seed: Option<u64>,
+fn read(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawSweep> {
+    use Need::{Optional, Required};
+    let t = &mut table;
+    if t.has("workload") && !t.has("scenario") {
+        let rule = Rule {
+            allowed: "a sweep file, whose key `scenario` names one",
+            fix: "run the scenario with `igniter compare` or `simulate`, or write a sweep that names it: \
+                  docs/sweeps.md",
+        };
+        problems.add(&t.field("workload")?.place, "is a key of a scenario", rule);
+        return None;
+    }
+    VERSION.read(t, problems, "version", Required);
+    let name = t.read(problems, "name", Optional, NAME, short).given();
+    let scenario = t.read(problems, "scenario", Required, SCENARIO, text).given();
+    let profile = t.read(problems, "profile", Optional, PROFILE, text).given();
+    let strategies = names(t, problems, "strategies", |name| {
+        strategy(name).map(drop).map_err(|error| error.to_string())
+    });
+    let predictors = names(t, problems, "predictors", |_| Ok(()));
+    let truths = names(t, problems, "truths", |_| Ok(()));
+    let prediction_error = switch(t, problems, "prediction_error");
+    let keep_plan = switch(t, problems, "keep_plan");
+    let set = settings(t, problems);
+    let seeds = Seeds::read(t, problems);
+    let grid = read_grid(t, problems);
+    let points = grid.len();
+    if points.is_none() {
+        let rule = Rule { allowed: "fewer than 2⁶⁴ points", fix: "take fewer values" };
+        problems.add(t.place(), "the axes have 2⁶⁴ points or more", rule);
+    }
+    table.finish(problems, |key| {
+        OF_SCENARIO.contains(&key).then(|| {
+            format!(
+                "it is a key of the scenario; set it in [set], as {key} = …, or in the scenario"
+            )
+        })
+    });
+    Some(RawSweep {
+        name,
+        scenario: PathBuf::from(scenario?),
+        profile,
+        strategies: match strategies.is_empty() {
+            true => ["igniter", "ffd"].map(str::to_owned).to_vec(),
+            false => strategies,
+        },
+        predictors,
+        truths,
+        prediction_error,
+        keep_plan,
+        set,
+        seeds,
+        grid,
+        points: points?,
+    })
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawRange {
-    pub(super) from: Value,
-    pub(super) to: Value,
-    pub(super) step: Value,
+/// Text that is not empty.
+pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawSpaced {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) count: u64,
+/// A name of 1 to 64 characters that all can be seen.
+pub(super) fn short(value: &DeValue<'_>) -> Option<String> {
+    let name = value.as_str()?;
+    let fits = (1..=64).contains(&name.chars().count());
+    (fits && !name.chars().any(crate::domain::is_hidden)).then(|| name.to_owned())
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawLatin {
-    pub(super) path: String,
-    pub(super) name: Option<String>,
-    pub(super) from: f64,
-    pub(super) to: f64,
-    #[serde(default)]
-    pub(super) log: bool,
-    #[serde(default)]
-    pub(super) round: bool,
+/// A key that is true or false, false where it is not there.
+pub(super) fn switch(t: &mut Table<'_>, problems: &mut Problems<'_>, key: &'static str) -> bool {
+    t.read(problems, key, Need::Optional, SWITCH, DeValue::as_bool).given().unwrap_or(false)
+}
+
+/// A list of names, each once; `known` says what is wrong with one.
+fn names(
+    t: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    key: &'static str,
+    known: impl Fn(&str) -> Result<(), String>,
+) -> Vec<String> {
+    let Some(field) = t.field(key) else { return Vec::new() };
+    let elements = field.elements().unwrap_or_default();
+    if elements.is_empty() {
+        let _: Read<()> = field.refuse(problems, NAMES);
+    }
+    let mut found: Vec<String> = Vec::new();
+    for element in elements {
+        let Some(name) = text(element.value) else {
+            let _: Read<()> = element.refuse(problems, NAMES);
+            continue;
+        };
+        if found.contains(&name) {
+            let rule = Rule { allowed: "every name once", fix: "remove one" };
+            problems.add(&element.place, format!("names {name:?} twice"), rule);
+        } else if let Err(error) = known(&name) {
+            let rule = Rule { allowed: "names of strategies", fix: "correct or remove it" };
+            problems.add(&element.place, error, rule);
+        }
+        found.push(name);
+    }
+    found
+}
+
+/// What `[set]` says of fields of the scenario.
+fn settings(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Vec<(String, Value)> {
+    let Some(field) = t.field("set") else { return Vec::new() };
+    let Some(table) = field.table() else {
+        let _: Read<()> = field.refuse(problems, SET);
+        return Vec::new();
+    };
+    let mut set = |(key, field): (String, Field<'_>)| match field.owned() {
+        Some(value) => Some((key, value)),
+        None => field.refuse(problems, SET).given(),
+    };
+    table.all().into_iter().filter_map(&mut set).collect()
 }

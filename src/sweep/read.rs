@@ -1,89 +1,145 @@
 //! From the axes of a sweep file to a checked grid.
 
-use super::SweepError;
 use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
-use super::file::{RawAxis, RawLatin, RawRange, RawSpaced};
+use super::file::{short, switch, text};
 use super::grid::{Axis, Field, Grid};
 use super::latin::Coordinate;
 use super::rows::fixed_columns;
+use crate::input::toml_keys::{
+    Field as Given, Need, Place, Problems, Read, Rule, Table, WholeRule, real,
+};
 use std::collections::BTreeMap;
-use std::path::Path;
-use toml::Value;
+use toml::de::DeValue;
 
-/// Longest name of a column.
-const LONGEST_NAME: usize = 64;
+const AXES: Rule<'_> = Rule {
+    allowed: "[[axis]] tables",
+    fix: "write [[axis]] and below it for example path = \"rate_scale\" and values = [0.5, 1]",
+};
+const PATH: Rule<'_> = Rule {
+    allowed: "a field of the scenario, such as \"rate_scale\" or \"workload.*.slo_ms\"",
+    fix: "name the field that the axis changes",
+};
+const NAME: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control characters",
+    fix: "give the axis a short name, such as name = \"cv\"",
+};
+const VALUES: Rule<'_> = Rule {
+    allowed: "a list of one or more values",
+    fix: "list the values, such as values = [1, 2, 4], or remove the axis",
+};
+const RANGE: Rule<'_> = Rule {
+    allowed: "finite numbers with a step that is not 0 and leads from the first to the last, at most 30 digits",
+    fix: "write range = { from = 0.5, to = 1.5, step = 0.1 }, for example",
+};
+const SPACED: Rule<'_> = Rule {
+    allowed: "the first and the last value, and how many there are",
+    fix: "write { from = 0.5, to = 1.5, count = 11 }, for example",
+};
+const NUMBER: Rule<'_> = Rule { allowed: "a number", fix: "write one, such as 0.5" };
+const COUNT: WholeRule =
+    WholeRule { least: 2, most: 1_000_000, fix: "give the number of values, both ends included" };
+const ZIP: Rule<'_> = Rule {
+    allowed: "two or more fields with equally many values",
+    fix: "give each field a value for every step, such as zip = [{ path = \"rate_scale\", values = [1, 2] }, \
+          { path = \"slo_scale\", values = [1, 1.5] }]",
+};
+const LATIN: Rule<'_> = Rule {
+    allowed: "one or more fields with from and to",
+    fix: "write latin = [{ path = \"rate_scale\", from = 0.5, to = 1.5 }], for example",
+};
+const SAMPLES: WholeRule = WholeRule {
+    least: 1,
+    most: 1_000_000_000_000,
+    fix: "give how many samples to take, such as samples = 100",
+};
+const SEED: WholeRule = WholeRule {
+    least: 0,
+    most: u64::MAX >> 1,
+    fix: "give a whole number; every seed is as good as any other",
+};
 
-/// Says what is wrong with a key of a sweep file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Complaint<'a> {
-    pub(super) path: &'a Path,
-}
+/// What an axis may consist of.
+const WAYS: [&str; 4] = ["values", "range", "linear", "log"];
+const AXIS_KEYS: [&str; 10] =
+    ["path", "name", "values", "range", "linear", "log", "zip", "latin", "samples", "seed"];
+const EXCLUDED: &str = "an axis has path with values, range, linear or log; or zip alone; or latin with samples (and \
+                        seed); make two axes of it";
 
-impl Complaint<'_> {
-    pub(super) fn about(&self, key: &str, what: &str, allowed: &str, fix: &str) -> SweepError {
-        SweepError::Invalid {
-            path: self.path.to_owned(),
-            key: key.to_owned(),
-            what: what.to_owned(),
-            allowed: allowed.to_owned(),
-            fix: fix.to_owned(),
-        }
-    }
-}
+/// A field that was read, with the place of its path.
+type Found = (Field, Place);
 
 /// Reads all axes.
-pub(super) fn grid(axes: &[RawAxis], complain: Complaint<'_>) -> Result<Grid, SweepError> {
-    let mut read = Vec::new();
-    for (index, raw) in axes.iter().enumerate() {
-        let key = format!("axis[{index}]");
-        let axis = axis(raw, &key, complain)?;
-        if raw.latin.is_none() {
-            refuse_repeats(&axis, &key, complain)?;
+pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Grid {
+    let mut grid = Grid::default();
+    let Some(list) = t.field("axis") else { return grid };
+    let Some(elements) = list.elements() else {
+        match list.table() {
+            Some(_) => {
+                let fix =
+                    "did you mean [[axis]]? Write two brackets: each such table is one of a list";
+                problems.add(&list.place, "[axis] is one table", Rule { fix, ..AXES });
+            }
+            None => drop(list.refuse::<()>(problems, AXES)),
         }
-        read.push(axis);
+        return grid;
+    };
+    let mut known: Vec<Found> = Vec::new();
+    for element in elements {
+        let Some(mut table) = element.table() else {
+            let _: Read<()> = element.refuse(problems, AXES);
+            continue;
+        };
+        let sampled = table.has("latin");
+        let fields = match (table.has("zip"), sampled) {
+            (true, _) => zipped(&mut table, problems),
+            (false, true) => hypercube(&mut table, problems),
+            (false, false) => field(&mut table, problems).map(|field| vec![field]),
+        };
+        table.finish(problems, |key| AXIS_KEYS.contains(&key).then(|| EXCLUDED.to_owned()));
+        for field in fields.iter().flatten() {
+            check_among(field, &known, problems);
+            known.push(field.clone());
+        }
+        let Some(fields) = fields else { continue };
+        let axis = Axis { fields: fields.into_iter().map(|(field, _)| field).collect() };
+        if !sampled {
+            refuse_repeats(&axis, &element.place, problems);
+        }
+        grid.axes.push(axis);
     }
-    let grid = Grid { axes: read };
-    let mut names: Vec<&str> = fixed_columns();
-    let mut paths: Vec<&str> = Vec::new();
-    for field in grid.fields() {
-        let column = field.column.as_str();
-        if field.path == "seed" {
-            return Err(complain.about(
-                "axis \"seed\"",
-                "is not an axis",
-                "seeds = { first = 1, count = 10 }",
-                "give seeds in [seeds]: every strategy then sees the same ones",
-            ));
-        }
-        if names.contains(&column) {
-            return Err(complain.about(
-                &format!("axis {:?}", field.path),
-                &format!("its column {column:?} has the name of another column"),
-                "a name that no other column has",
-                "give the axis another name, such as name = \"scale\"",
-            ));
-        }
-        if paths.contains(&field.path.as_str()) {
-            return Err(complain.about(
-                &format!("axis {:?}", field.path),
-                "a second axis of this field",
-                "one axis for each field",
-                "remove one of them",
-            ));
-        }
-        if let Some(other) = paths.iter().find(|path| says_the_same(path, &field.path)) {
-            return Err(complain.about(
-                &format!("axis {:?}", field.path),
-                &format!("gives the same SLO as the axis {other:?}, in another way"),
-                "an axis of slo_ms or of slo_x_solo",
-                "remove one of them",
-            ));
-        }
-        names.push(column);
-        paths.push(&field.path);
+    grid
+}
+
+/// Reports a field that does not go with those before it.
+fn check_among((field, place): &Found, known: &[Found], problems: &mut Problems<'_>) {
+    let mut wrong =
+        |what: String, allowed: &str, fix: &str| problems.add(place, what, Rule { allowed, fix });
+    if field.path == "seed" {
+        wrong(
+            "is not an axis".to_owned(),
+            "seeds = { first = 1, count = 10 }",
+            "give seeds in [seeds]: every strategy then sees the same ones",
+        );
+    } else if known.iter().any(|(other, _)| other.path == field.path) {
+        let fix = "remove one of them";
+        wrong("a second axis of this field".to_owned(), "one axis for each field", fix);
+    } else if let Some((other, _)) = known.iter().find(|(f, _)| says_the_same(&f.path, &field.path))
+    {
+        wrong(
+            format!("gives the same SLO as the axis {:?}, in another way", other.path),
+            "an axis of slo_ms or of slo_x_solo",
+            "remove one of them",
+        );
     }
-    Ok(grid)
+    let column = field.column.as_str();
+    if fixed_columns().contains(&column) || known.iter().any(|(other, _)| other.column == column) {
+        wrong(
+            format!("its column {column:?} has the name of another column"),
+            "a name that no other column has",
+            "give the axis another name, such as name = \"scale\"",
+        );
+    }
 }
 
 /// Whether two paths lead to the two ways of giving one SLO.
@@ -95,42 +151,19 @@ fn says_the_same(one: &str, other: &str) -> bool {
         .any(|(one, other)| of(one, ms).is_some_and(|table| of(other, x_solo) == Some(table)))
 }
 
-fn axis(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Axis, SweepError> {
-    match (&raw.zip, &raw.latin) {
-        (None, None) => {
-            lonely(raw.samples.is_none() && raw.seed.is_none(), key, complain)?;
-            Ok(Axis { fields: vec![field(raw, key, complain)?] })
-        }
-        (Some(zip), None) => {
-            let alone = raw.path.is_none() && raw.name.is_none() && values_given(raw) == 0;
-            lonely(alone && raw.samples.is_none() && raw.seed.is_none(), key, complain)?;
-            zipped(zip, key, complain)
-        }
-        (None, Some(latin)) => {
-            lonely(
-                raw.path.is_none() && raw.name.is_none() && values_given(raw) == 0,
-                key,
-                complain,
-            )?;
-            hypercube(raw, latin, key, complain)
-        }
-        (Some(_), Some(_)) => lonely(false, key, complain).map(|()| Axis { fields: Vec::new() }),
-    }
-}
-
-/// Refuses steps of an axis that come twice: their points would be one and the same, done and counted twice. (Samples
+/// Reports steps of an axis that come twice: their points would be one and the same, done and counted twice. (Samples
 /// of a Latin hypercube that are rounded may meet.)
-fn refuse_repeats(axis: &Axis, key: &str, complain: Complaint<'_>) -> Result<(), SweepError> {
-    let [first, others @ ..] = axis.fields.as_slice() else { return Ok(()) };
+fn refuse_repeats(axis: &Axis, place: &Place, problems: &mut Problems<'_>) {
+    let [first, others @ ..] = axis.fields.as_slice() else { return };
     let steps = || 0..first.values.len();
     let says = |step: u64| axis.fields.iter().map(move |field| cell(&field.values.value(step)));
     let (value, earlier, later) = match &first.values {
         // Steps that are not 0, which `DecimalRange` knows.
-        _ if axis.fields.iter().any(|f| matches!(f.values, Values::Range { .. })) => return Ok(()),
+        _ if axis.fields.iter().any(|f| matches!(f.values, Values::Range { .. })) => return,
         // One way only, so that equal ones are neighbours: no need to keep all.
         Values::Spaced { .. } if others.is_empty() => {
-            let same = |step: &u64| says(*step).eq(says(step + 1));
-            let Some(step) = steps().skip(1).map(|step| step - 1).find(same) else { return Ok(()) };
+            let same = |step: &u64| first.values.value(*step) == first.values.value(step + 1);
+            let Some(step) = steps().skip(1).map(|step| step - 1).find(same) else { return };
             (says(step).next().unwrap_or_default(), step, step + 1)
         }
         _ => {
@@ -140,229 +173,216 @@ fn refuse_repeats(axis: &Axis, key: &str, complain: Complaint<'_>) -> Result<(),
                 let text = values.join(" with ");
                 known.insert(values, step).map(|earlier| (text, earlier, step))
             });
-            let Some(found) = again.next() else { return Ok(()) };
+            let Some(found) = again.next() else { return };
             found
         }
     };
     let columns: Vec<&str> = axis.fields.iter().map(|field| field.column.as_str()).collect();
-    Err(complain.about(
-        key,
-        &format!(
-            "gives {} the value {value} twice, as number {} and {}",
-            columns.join(" with "),
-            earlier + 1,
-            later + 1
-        ),
-        "values that differ (numbers that are computed have six significant digits)",
-        "remove one of them; for more than one run of a point, set count in [seeds]",
-    ))
-}
-
-/// Refuses keys that do not belong together.
-fn lonely(fits: bool, key: &str, complain: Complaint<'_>) -> Result<(), SweepError> {
-    if fits {
-        return Ok(());
-    }
-    Err(complain.about(
-        key,
-        "has keys that exclude each other",
-        "path with values, range, linear or log; or zip alone; or latin with samples (and seed)",
-        "make two axes of it",
-    ))
-}
-
-fn values_given(raw: &RawAxis) -> usize {
-    [raw.values.is_some(), raw.range.is_some(), raw.linear.is_some(), raw.log.is_some()]
-        .into_iter()
-        .filter(|given| *given)
-        .count()
-}
-
-fn zipped(zip: &[RawAxis], key: &str, complain: Complaint<'_>) -> Result<Axis, SweepError> {
-    let mut fields = Vec::new();
-    for (index, raw) in zip.iter().enumerate() {
-        let key = format!("{key}.zip[{index}]");
-        let plain = raw.zip.is_none() && raw.latin.is_none() && raw.samples.is_none();
-        lonely(plain && raw.seed.is_none(), &key, complain)?;
-        fields.push(field(raw, &key, complain)?);
-    }
-    let lengths: Vec<u64> = fields.iter().map(|field| field.values.len()).collect();
-    if fields.len() < 2 || lengths.iter().any(|n| *n != lengths[0]) {
-        return Err(complain.about(
-            &format!("{key}.zip"),
-            &format!("{} fields with {lengths:?} values", fields.len()),
-            "two or more fields with equally many values",
-            "give each field a value for every step",
-        ));
-    }
-    Ok(Axis { fields })
-}
-
-fn hypercube(
-    raw: &RawAxis,
-    latin: &[RawLatin],
-    key: &str,
-    complain: Complaint<'_>,
-) -> Result<Axis, SweepError> {
-    let samples = raw.samples.unwrap_or(0);
-    if samples == 0 || latin.is_empty() {
-        return Err(complain.about(
-            &format!("{key}.samples"),
-            &format!("given {samples} samples of {} fields", latin.len()),
-            "1 or more samples of 1 or more fields",
-            "write samples = 100, for example",
-        ));
-    }
-    let mut fields = Vec::new();
-    for (number, field) in (0..).zip(latin) {
-        let key = format!("{key}.latin[{number}]");
-        check_ends(field.from, field.to, field.log, &key, complain)?;
-        fields.push(Field {
-            column: column(field.name.as_deref(), &field.path, &key, complain)?,
-            path: field.path.clone(),
-            values: Values::Latin {
-                from: field.from,
-                to: field.to,
-                log: field.log,
-                round: field.round,
-                coordinate: Coordinate::new(samples, raw.seed.unwrap_or(1), number),
-                count: samples,
-            },
-        });
-    }
-    Ok(Axis { fields })
-}
-
-fn field(raw: &RawAxis, key: &str, complain: Complaint<'_>) -> Result<Field, SweepError> {
-    let Some(path) = raw.path.as_deref().filter(|path| !path.is_empty()) else {
-        return Err(complain.about(
-            &format!("{key}.path"),
-            "missing",
-            "a field of the scenario, such as \"rate_scale\" or \"workload.*.slo_ms\"",
-            "name the field that the axis changes",
-        ));
+    let what = format!(
+        "gives {} the value {value} twice, as number {} and {}",
+        columns.join(" with "),
+        earlier + 1,
+        later + 1
+    );
+    let rule = Rule {
+        allowed: "values that differ (numbers that are computed have six significant digits)",
+        fix: "remove one of them; for more than one run of a point, set count in [seeds]",
     };
-    if values_given(raw) != 1 {
-        return Err(complain.about(
-            key,
-            &format!("has {} of values, range, linear and log", values_given(raw)),
-            "exactly one of them",
-            "write values = [1, 2, 4], for example",
-        ));
+    problems.add(place, what, rule);
+}
+
+fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found>> {
+    let list = t.field("zip")?;
+    let mut read = |element: Given<'_>| {
+        let Some(mut table) = element.table() else {
+            let _: Read<()> = element.refuse(problems, ZIP);
+            return None;
+        };
+        let found = field(&mut table, problems);
+        table.finish(problems, |key| AXIS_KEYS.contains(&key).then(|| EXCLUDED.to_owned()));
+        found
+    };
+    let elements = list.elements().unwrap_or_default();
+    let found: Vec<Option<Found>> = elements.into_iter().map(&mut read).collect();
+    let lengths: Vec<u64> = found.iter().flatten().map(|(field, _)| field.values.len()).collect();
+    if found.len() < 2 || lengths.iter().any(|n| *n != lengths[0]) {
+        problems.add(&list.place, format!("{} fields with {lengths:?} values", found.len()), ZIP);
+        return None;
     }
-    let values = match (&raw.values, &raw.range, &raw.linear, &raw.log) {
-        (Some(list), ..) if list.is_empty() => {
-            return Err(complain.about(
-                &format!("{key}.values"),
-                "is empty",
-                "one or more values",
-                "list the values, or remove the axis",
-            ));
-        }
-        (Some(list), ..) => Values::List(list.clone()),
-        (_, Some(range), ..) => decimal_range(range, &format!("{key}.range"), complain)?,
-        (_, _, Some(even), _) => spaced(even, false, &format!("{key}.linear"), complain)?,
-        (_, _, _, log) => {
-            let log = log.as_ref().expect("one of four is given");
-            spaced(log, true, &format!("{key}.log"), complain)?
+    found.into_iter().collect()
+}
+
+fn hypercube(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found>> {
+    let list = t.field("latin")?;
+    let samples = SAMPLES.read(t, problems, "samples", Need::Required).given();
+    let seed = SEED.read(t, problems, "seed", Need::Optional).or(1);
+    let elements = list.elements().unwrap_or_default();
+    if elements.is_empty() {
+        return list.refuse(problems, LATIN).given();
+    }
+    let mut read = |(number, element): (u64, Given<'_>)| {
+        let Some(mut table) = element.table() else {
+            let _: Read<()> = element.refuse(problems, LATIN);
+            return None;
+        };
+        let t = &mut table;
+        let named = named(t, problems);
+        let [from, to] = ["from", "to"].map(|key| number_of(t, problems, key));
+        let log = switch(t, problems, "log");
+        let round = switch(t, problems, "round");
+        table.finish(problems, |_| None);
+        let (column, path, place) = named?;
+        let ((from, _), (to, _)) = (from?, to?);
+        check_ends(from, to, log, &element.place, problems)?;
+        let (count, coordinate) = (samples?, Coordinate::new(samples?, seed?, number));
+        let values = Values::Latin { from, to, log, round, coordinate, count };
+        Some((Field { column, path, values }, place))
+    };
+    // All of them are read, so that all mistakes are told.
+    let found: Vec<Option<Found>> = (0..).zip(elements).map(&mut read).collect();
+    found.into_iter().collect()
+}
+
+/// The column and the path of a field, and where the path stands.
+fn named(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<(String, String, Place)> {
+    let path = t.read(problems, "path", Need::Required, PATH, text);
+    let name = t.read(problems, "name", Need::Optional, NAME, short);
+    let Read::Given(path, place) = path else { return None };
+    let name = match name {
+        Read::Given(name, _) => name,
+        Read::Bad => return None,
+        Read::Absent => {
+            let Some(name) = short(&DeValue::String(path.as_str().into())) else {
+                problems.add(&place, "is too long for the name of a column", NAME);
+                return None;
+            };
+            name
         }
     };
-    let column = column(raw.name.as_deref(), path, key, complain)?;
-    Ok(Field { column, path: path.to_owned(), values })
+    Some((name, path, place))
 }
 
-/// The name of a column: as given, or the path.
-fn column(
-    name: Option<&str>,
-    path: &str,
-    key: &str,
-    complain: Complaint<'_>,
-) -> Result<String, SweepError> {
-    let name = name.unwrap_or(path);
-    let fits = (1..=LONGEST_NAME).contains(&name.chars().count());
-    if fits && !name.chars().any(crate::domain::is_hidden) {
-        return Ok(name.to_owned());
+fn field(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Found> {
+    let named = named(t, problems);
+    let mut given = Vec::new();
+    for way in WAYS {
+        given.extend(t.field(way).map(|field| (way, field)));
     }
-    Err(complain.about(
-        &format!("{key}.name"),
-        &format!("given {name:?}"),
-        "1 to 64 characters without control characters",
-        "give the axis a short name, such as name = \"cv\"",
-    ))
+    let [(way, given)] = given.as_slice() else {
+        let rule =
+            Rule { allowed: "exactly one of them", fix: "write values = [1, 2, 4], for example" };
+        let what = format!("has {} of values, range, linear and log", given.len());
+        problems.add(t.place(), what, rule);
+        return None;
+    };
+    let values = match *way {
+        "values" => listed(given, problems),
+        "range" => decimal_range(given, problems),
+        way => spaced(given, way == "log", problems),
+    };
+    let (column, path, place) = named?;
+    Some((Field { column, path, values: values? }, place))
 }
 
-fn decimal_range(
-    range: &RawRange,
-    key: &str,
-    complain: Complaint<'_>,
-) -> Result<Values, SweepError> {
-    let numbers = [&range.from, &range.to, &range.step].map(as_number);
-    let whole = [&range.from, &range.to, &range.step].iter().all(|v| v.is_integer());
-    if let [Some(from), Some(to), Some(step)] = numbers
-        && let Some(numbers) = DecimalRange::new(from, to, step)
-    {
-        return Ok(Values::Range { numbers, whole });
+fn listed(given: &Given<'_>, problems: &mut Problems<'_>) -> Option<Values> {
+    let elements = given.elements();
+    match elements.and_then(|list| list.iter().map(Given::owned).collect::<Option<Vec<_>>>()) {
+        Some(values) if values.is_empty() => {
+            problems.add(&given.place, "is empty", VALUES);
+            None
+        }
+        Some(values) => Some(Values::List(values)),
+        None => given.refuse(problems, VALUES).given(),
     }
-    Err(complain.about(
-        key,
-        &format!("from {} to {} in steps of {}", range.from, range.to, range.step),
-        "finite numbers with a step that is not 0 and leads from the first to the last, at most 30 digits",
-        "write range = { from = 0.5, to = 1.5, step = 0.1 }, for example",
-    ))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "integers of 16 digits are refused as steps anyway")]
-fn as_number(value: &Value) -> Option<f64> {
-    value.as_float().or_else(|| value.as_integer().map(|n| n as f64))
-}
-
-fn spaced(
-    spaced: &RawSpaced,
-    log: bool,
-    key: &str,
-    complain: Complaint<'_>,
-) -> Result<Values, SweepError> {
-    let RawSpaced { from, to, count } = *spaced;
-    check_ends(from, to, log, key, complain)?;
-    if count < 2 {
-        return Err(complain.about(
-            &format!("{key}.count"),
-            &format!("given {count}"),
-            "2 or more",
-            "give the number of values, both ends included",
-        ));
+fn decimal_range(given: &Given<'_>, problems: &mut Problems<'_>) -> Option<Values> {
+    let mut t = table(given, problems, RANGE)?;
+    let [from, to, step] = ["from", "to", "step"].map(|key| number_of(&mut t, problems, key));
+    t.finish(problems, |_| None);
+    let [(from, a), (to, b), (step, c)] = [from?, to?, step?];
+    if let Some(numbers) = DecimalRange::new(from, to, step) {
+        return Some(Values::Range { numbers, whole: a && b && c });
     }
-    Ok(Values::Spaced { from, to, count, log })
+    problems.add(&given.place, format!("from {from} to {to} in steps of {step}"), RANGE);
+    None
+}
+
+fn spaced(given: &Given<'_>, log: bool, problems: &mut Problems<'_>) -> Option<Values> {
+    let mut t = table(given, problems, SPACED)?;
+    let [from, to] = ["from", "to"].map(|key| number_of(&mut t, problems, key));
+    let count = COUNT.read(&mut t, problems, "count", Need::Required).given();
+    t.finish(problems, |_| None);
+    let ((from, _), (to, _)) = (from?, to?);
+    check_ends(from, to, log, &given.place, problems)?;
+    Some(Values::Spaced { from, to, count: count?, log })
+}
+
+fn table<'a>(given: &Given<'a>, problems: &mut Problems<'_>, rule: Rule<'_>) -> Option<Table<'a>> {
+    given.table().or_else(|| given.refuse(problems, rule).given())
+}
+
+/// A number, and whether it is written as a whole one.
+fn number_of(
+    t: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    key: &'static str,
+) -> Option<(f64, bool)> {
+    let number = |value: &DeValue<'_>| Some((real(value)?, value.as_integer().is_some()));
+    t.read(problems, key, Need::Required, NUMBER, number).given()
 }
 
 fn check_ends(
     from: f64,
     to: f64,
     log: bool,
-    key: &str,
-    complain: Complaint<'_>,
-) -> Result<(), SweepError> {
+    place: &Place,
+    problems: &mut Problems<'_>,
+) -> Option<()> {
     let distinct = (from - to).abs() > 0.0;
     if from.is_finite() && to.is_finite() && distinct && (!log || (from > 0.0 && to > 0.0)) {
-        return Ok(());
+        return Some(());
     }
     let allowed =
         if log { "two different numbers above 0" } else { "two different finite numbers" };
-    Err(complain.about(key, &format!("from {from} to {to}"), allowed, "correct the ends"))
+    problems.add(place, format!("from {from} to {to}"), Rule { allowed, fix: "correct the ends" });
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(serde::Deserialize)]
-    struct File {
-        axis: Vec<RawAxis>,
-    }
+    use crate::input::toml_keys::{listing, read_toml};
+    use std::path::Path;
 
     fn read(axes: &str) -> Result<Grid, String> {
-        let file: File = toml::from_str(axes).unwrap();
-        grid(&file.axis, Complaint { path: Path::new("s.toml") }).map_err(|e| e.to_string())
+        read_toml(axes, |mut table, problems| Some(read_grid(&mut table, problems)))
+            .map_err(|problems| listing(Path::new("s.toml"), &problems))
+    }
+
+    #[test]
+    fn all_mistakes_of_all_axes_are_told() {
+        let message = read(
+            "[[axis]]\npath = \"\"\nvalues = []\n[[axis]]\npath = \"seed\"\nvalue = [1]\n\
+             [[axis]]\npath = \"a\"\nlog = { from = \"x\", count = 1 }\nsamples = 3\n\
+             [[axis]]\nlatin = [{ path = \"b\", from = 2, to = 2 }, 7]\n",
+        )
+        .unwrap_err();
+        for words in [
+            "s.toml:2: axis[0].path: given \"\"",
+            "s.toml:3: axis[0].values: is empty",
+            "s.toml:4: axis[1]: has 0 of values",
+            "s.toml:6: axis[1].value: unknown key",
+            "s.toml:9: axis[2].log.from: given \"x\"",
+            "s.toml:9: axis[2].log.to: missing",
+            "s.toml:9: axis[2].log.count: given 1",
+            "s.toml:10: axis[2].samples: unknown key",
+            "or latin with samples (and seed); make two axes of it",
+            "s.toml:11: axis[3].samples: missing",
+            "s.toml:12: axis[3].latin[1]: given 7",
+        ] {
+            assert!(message.contains(words), "{words}: {message}");
+        }
     }
 
     #[test]
@@ -376,7 +396,7 @@ mod tests {
             ),
         ] {
             let message = read(&format!("[[axis]]\npath = \"rate_scale\"\n{axis}")).unwrap_err();
-            assert!(message.starts_with("s.toml: axis[0]"), "{message}");
+            assert!(message.starts_with("s.toml:1: axis[0]: "), "{message}");
             assert!(message.contains(words) && message.contains("count in [seeds]"), "{message}");
         }
         let zip = |a: &str, b: &str| {

@@ -1,9 +1,8 @@
 //! How many seeds each point runs, and when they are enough.
 
-use super::SweepError;
-use super::file::RawSeeds;
-use super::read::Complaint;
+use super::file::text;
 use super::rows::{RUN_METRICS, RunRow, WORKLOAD_METRICS};
+use crate::input::toml_keys::{Least, Need, NumberRule, Problems, Read, Rule, Table, WholeRule};
 use crate::stats::confidence_interval;
 
 /// The seeds of every point: all strategies see the same ones, and so the same arrivals.
@@ -29,77 +28,109 @@ pub(super) struct Until {
     pub(super) half_width: f64,
 }
 
+const SEEDS: Rule<'_> =
+    Rule { allowed: "a table", fix: "write seeds = { first = 1, count = 10 }, for example" };
+const FIRST: WholeRule = WholeRule {
+    least: 0,
+    most: 1 << 62,
+    fix: "give the first seed, or leave the key out for that of the scenario",
+};
+const COUNT: WholeRule =
+    WholeRule { least: 1, most: MOST, fix: "give how many seeds each point is run with" };
+const LEAST: WholeRule =
+    WholeRule { least: 2, most: MOST, fix: "give how many seeds each point is run with at least" };
+const MOST_SEEDS: WholeRule =
+    WholeRule { least: 2, most: MOST, fix: "give how many seeds each point is run with at most" };
+const MOST: u64 = 1_000_000;
+const CONFIDENCE: NumberRule = NumberRule {
+    least: Least::Above(0.0),
+    most: 0.999_999,
+    unit: "",
+    fix: "write confidence = 0.95, for example",
+};
+const HALF_WIDTH: NumberRule = NumberRule {
+    least: Least::Above(0.0),
+    most: 1e12,
+    unit: "in the unit of the metric",
+    fix: "give the half-width that the confidence interval must reach, or give only count",
+};
+const WORKLOAD: Rule<'_> =
+    Rule { allowed: "the name of a workload", fix: "name a workload of the scenario" };
+
 impl Seeds {
-    /// Checks the `seeds` of a file; `default` is the seed of the scenario.
-    pub(super) fn new(
-        raw: &RawSeeds,
-        default: u64,
-        complain: Complaint<'_>,
-    ) -> Result<Self, SweepError> {
-        let whole = |key: &str, value: u64, least: u64, most: u64| {
-            if (least..=most).contains(&value) {
-                return Ok(value);
-            }
-            Err(complain.about(
-                &format!("seeds.{key}"),
-                &format!("given {value}"),
-                &format!("{least} to {most}"),
-                "correct the number",
-            ))
+    /// Reads the `seeds` of a file; the first one apart, for without it the scenario's own is the first.
+    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> (Option<u64>, Self) {
+        use Need::Optional;
+        let mut seeds = Self { first: 1, least: 1, most: 1, until: None, confidence: 0.95 };
+        let Some(field) = parent.field("seeds") else { return (None, seeds) };
+        let Some(mut table) = field.table() else {
+            let _: Read<()> = field.refuse(problems, SEEDS);
+            return (None, seeds);
         };
-        let first = whole("first", raw.first.unwrap_or(default), 0, 1 << 62)?;
-        let confidence = raw.confidence.unwrap_or(0.95);
-        if !(confidence > 0.0 && confidence < 1.0) {
-            return Err(complain.about(
-                "seeds.confidence",
-                &format!("given {confidence}"),
-                "above 0 and below 1",
-                "write confidence = 0.95, for example",
-            ));
+        let t = &mut table;
+        let first = FIRST.read(t, problems, "first", Optional).given();
+        if let Some(confidence) = CONFIDENCE.read(t, problems, "confidence", Optional).given() {
+            seeds.confidence = confidence;
         }
-        let Some(half_width) = raw.half_width else {
-            let until = [raw.least.is_some(), raw.most.is_some(), raw.metric.is_some()];
-            if until.contains(&true) || raw.workload.is_some() {
-                return Err(complain.about(
-                    "seeds.half_width",
-                    "missing",
-                    "a number above 0, in the unit of the metric",
-                    "give the half-width that the confidence interval must reach, or give only count",
-                ));
-            }
-            let count = whole("count", raw.count.unwrap_or(1), 1, 1_000_000)?;
-            return Ok(Self { first, least: count, most: count, until: None, confidence });
+        let count = COUNT.read(t, problems, "count", Optional);
+        let least = LEAST.read(t, problems, "least", Optional);
+        let most = MOST_SEEDS.read(t, problems, "most", Optional);
+        let half_width = HALF_WIDTH.read(t, problems, "half_width", Optional);
+        let workload = t.read(problems, "workload", Optional, WORKLOAD, text);
+        let known: &[&str] = match workload {
+            Read::Absent => &RUN_METRICS,
+            _ => &WORKLOAD_METRICS,
         };
-        if raw.count.is_some() {
-            return Err(complain.about(
-                "seeds.count",
-                "given together with half_width",
-                "either count, or half_width with least and most",
-                "remove one of them",
-            ));
+        let allowed = known.join(", ");
+        let rule = Rule {
+            allowed: &allowed,
+            fix: "choose one of them (those of one workload need seeds.workload)",
+        };
+        let metric = t.read(problems, "metric", Optional, rule, |value| {
+            text(value).filter(|metric| known.contains(&metric.as_str()))
+        });
+        let of_search = [least.is_absent(), most.is_absent(), metric.is_absent()];
+        match (half_width, count) {
+            (Read::Absent, count) => {
+                if of_search.contains(&false) || !workload.is_absent() {
+                    let allowed = HALF_WIDTH.allowed();
+                    t.missing(
+                        problems,
+                        "half_width",
+                        Rule { allowed: &allowed, fix: HALF_WIDTH.fix },
+                    );
+                }
+                seeds.least = count.or(1).unwrap_or(1);
+                seeds.most = seeds.least;
+            }
+            (_, Read::Given(_, place)) => {
+                let rule = Rule {
+                    allowed: "either count, or half_width with least and most",
+                    fix: "remove one of them",
+                };
+                problems.add(&place, "given together with half_width", rule);
+            }
+            (half_width, _) => {
+                seeds.least = least.or(3).unwrap_or(3);
+                seeds.most = seeds.least.max(30);
+                if let Read::Given(most, place) = most {
+                    if most < seeds.least {
+                        let what = format!("given {most}, fewer than least, {}", seeds.least);
+                        let rule = Rule { allowed: "least or more", fix: MOST_SEEDS.fix };
+                        problems.add(&place, what, rule);
+                    }
+                    seeds.most = most;
+                }
+                let metric = metric.or("attainment_pct".to_owned());
+                seeds.until = half_width.given().zip(metric).map(|(half_width, metric)| Until {
+                    metric,
+                    workload: workload.given(),
+                    half_width,
+                });
+            }
         }
-        if !(half_width > 0.0 && half_width.is_finite()) {
-            return Err(complain.about(
-                "seeds.half_width",
-                &format!("given {half_width}"),
-                "a number above 0, in the unit of the metric",
-                "write half_width = 0.5, for example",
-            ));
-        }
-        let least = whole("least", raw.least.unwrap_or(3), 2, 1_000_000)?;
-        let most = whole("most", raw.most.unwrap_or(least.max(30)), least, 1_000_000)?;
-        let metric = raw.metric.clone().unwrap_or_else(|| "attainment_pct".to_owned());
-        let known: &[&str] = if raw.workload.is_some() { &WORKLOAD_METRICS } else { &RUN_METRICS };
-        if !known.contains(&metric.as_str()) {
-            return Err(complain.about(
-                "seeds.metric",
-                &format!("given {metric:?}"),
-                &known.join(", "),
-                "choose one of them (those of one workload need seeds.workload)",
-            ));
-        }
-        let until = Some(Until { metric, workload: raw.workload.clone(), half_width });
-        Ok(Self { first, least, most, until, confidence })
+        table.finish(problems, |_| None);
+        (first, seeds)
     }
 
     /// Whether the runs of one strategy are enough. Runs in which the metric is undefined do not count.

@@ -1,19 +1,20 @@
 //! A sweep file, read and checked before anything runs.
 
 use super::SweepError;
+use super::axis::Values;
 use super::cache::Cache;
 use super::file::RawSweep;
 use super::first::first_point;
 use super::grid::{Grid, Point};
-use super::read::{Complaint, grid};
 use super::seeds::Seeds;
-use crate::plan::strategy;
+use crate::input::toml_keys::{Rule, read_toml};
 use crate::predictor::ErrorDraw;
-use crate::results::{FileHash, hex};
+use crate::results::{FileHash, formula_note, hex};
 use crate::run::{KindPredictors, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario, shipped_text};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use toml::Value;
 
 /// More points than this need a confirmation.
 pub const MOST_POINTS: u64 = 10_000_000;
@@ -61,63 +62,14 @@ impl Sweep {
     pub fn load(path: &Path) -> Result<Self, SweepError> {
         let text = crate::input::read_text(path, LONGEST)
             .map_err(|source| SweepError::Unreadable { path: path.to_owned(), source })?;
-        let syntax = |error: toml::de::Error| SweepError::Syntax {
-            path: path.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
-        };
-        let plain: toml::Table = toml::from_str(&text).map_err(syntax)?;
-        let complain = Complaint { path };
-        if plain.contains_key("workload") && !plain.contains_key("scenario") {
-            return Err(complain.about(
-                "workload",
-                "is a key of a scenario",
-                "a sweep file, whose key `scenario` names one",
-                "run the scenario with `igniter compare` or `simulate`, or write a sweep that names it: docs/sweeps.md",
-            ));
-        }
-        let raw: RawSweep = toml::from_str(&text).map_err(syntax)?;
-        if raw.version != 1 {
-            let what = format!("given {}", raw.version);
-            return Err(complain.about("version", &what, "1", "write version = 1"));
-        }
+        let raw = RawSweep::parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let scenario = Document::load_from(folder, Path::new(&raw.scenario))?.set_from(folder);
-        let grid = grid(&raw.axis, complain)?;
-        let Some(points) = grid.len() else {
-            return Err(complain.about("axis", "2⁶⁴ points or more", "fewer", "take fewer values"));
-        };
-        let names = |key: &str, given: &Option<Vec<String>>, default: &[&str]| match given {
-            Some(list) if list.is_empty() => Err(complain.about(
-                key,
-                "is empty",
-                "one or more names",
-                "name one, or remove the key",
-            )),
-            Some(list) => distinct(key, list, complain),
-            None => Ok(default.iter().map(ToString::to_string).collect()),
-        };
-        let strategies = names("strategies", &raw.strategies, &["igniter", "ffd"])?;
-        // All names that do not exist, not only the first.
-        let unknown: Vec<String> = strategies
-            .iter()
-            .filter_map(|name| strategy(name).err())
-            .map(|error| error.to_string())
-            .collect();
-        if !unknown.is_empty() {
-            return Err(complain.about(
-                "strategies",
-                &unknown.join("; "),
-                "names of strategies",
-                "correct or remove them",
-            ));
-        }
+        let scenario = Document::load_from(folder, &raw.scenario)?.set_from(folder);
         let optional = |list: Vec<String>| match list.is_empty() {
             true => vec![None],
             false => list.into_iter().map(Some).collect(),
         };
-        let predictors = optional(names("predictors", &raw.predictors, &[])?);
-        let truths = optional(names("truths", &raw.truths, &[])?);
-        let (document, first) = first_point(path, &scenario, raw.set.clone(), &grid)?;
+        let (document, first) = first_point(path, &scenario, raw.set, &raw.grid)?;
         let planned = match raw.keep_plan {
             false => None,
             true => Some(document.scenario().map_err(|source| SweepError::FirstPoint {
@@ -128,30 +80,35 @@ impl Sweep {
             })?),
         };
         let planned = planned.map(|s| adjusted(s, raw.profile.as_deref(), raw.prediction_error));
-        let default_seed = document.scenario().map_or(1, |scenario| scenario.seed);
+        let (first_seed, mut seeds) = raw.seeds;
+        seeds.first = match first_seed {
+            Some(seed) => seed,
+            None => document.scenario().map_or(1, |scenario| scenario.seed),
+        };
         let mut sweep = Self {
             path: path.to_owned(),
-            name: name(&raw, path),
-            profile: raw.profile.clone(),
-            strategies,
-            predictors,
-            truths,
+            name: raw.name.unwrap_or_else(|| default_name(path)),
+            strategies: raw.strategies,
+            predictors: optional(raw.predictors),
+            truths: optional(raw.truths),
             prediction_error: raw.prediction_error,
             planned,
-            seeds: Seeds::new(&raw.seeds, default_seed, complain)?,
-            points,
+            seeds,
+            points: raw.points,
             cache: Cache::default(),
             first: adjusted(first, raw.profile.as_deref(), raw.prediction_error),
+            profile: raw.profile,
             document,
-            grid,
+            grid: raw.grid,
             notes: Vec::new(),
             inputs: Vec::new(),
             id: String::new(),
         };
-        sweep.check_workload(complain)?;
+        sweep.check_workload(&text)?;
         sweep.notes = sweep.part_notes();
         sweep.note_inputs(&text)?;
-        sweep.id = sweep.identity(&plain);
+        let plain: toml::Table = toml::from_str(&text).expect("it was read as TOML before");
+        sweep.id = sweep.identity(plain);
         Ok(sweep)
     }
 
@@ -198,6 +155,18 @@ impl Sweep {
         &self.notes
     }
 
+    /// What to know of names that a spreadsheet takes for formulas.
+    #[must_use]
+    pub fn formula_note(&self) -> Option<String> {
+        let texts = self.grid.fields().flat_map(|field| match &field.values {
+            Values::List(values) => values.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        });
+        let names = self.first.workloads.iter().map(|w| w.workload.name.as_str());
+        let columns = self.grid.fields().map(|field| field.column.as_str());
+        formula_note(names.chain(columns).chain(texts))
+    }
+
     /// Axes of keys of `arrival` that some workloads do not have.
     fn part_notes(&self) -> Vec<String> {
         let all = self.first.workloads.len();
@@ -242,19 +211,29 @@ impl Sweep {
         Ok(adjusted(document.scenario()?, self.profile.as_deref(), self.prediction_error))
     }
 
-    fn check_workload(&self, complain: Complaint<'_>) -> Result<(), SweepError> {
-        let wanted = self.seeds.until.as_ref().and_then(|until| until.workload.as_deref());
+    /// Refuses a workload of `seeds` that the scenario does not have.
+    fn check_workload(&self, text: &str) -> Result<(), SweepError> {
+        let Some(wanted) = self.seeds.until.as_ref().and_then(|until| until.workload.as_deref())
+        else {
+            return Ok(());
+        };
         let known: Vec<&str> =
             self.first.workloads.iter().map(|w| w.workload.name.as_str()).collect();
-        match wanted {
-            Some(name) if !known.contains(&name) => Err(complain.about(
-                "seeds.workload",
-                &format!("given {name:?}"),
-                &known.join(", "),
-                "name a workload of the scenario",
-            )),
-            _ => Ok(()),
+        if known.contains(&wanted) {
+            return Ok(());
         }
+        let near = crate::domain::nearest(wanted, &known);
+        let fix = near.map_or_else(
+            || "name a workload of the scenario".to_owned(),
+            |near| format!("did you mean {near:?}?"),
+        );
+        let rule = Rule { allowed: &known.join(", "), fix: &fix };
+        let refused = read_toml(text, |mut table, problems| {
+            let field = table.field("seeds")?.table()?.field("workload")?;
+            field.refuse::<()>(problems, rule).given()
+        });
+        let problems = refused.expect_err("a problem was just added");
+        Err(SweepError::Invalid { path: self.path.clone(), problems })
     }
 
     /// Notes what the sweep depends on, and makes sure that all predictors can be made.
@@ -297,7 +276,7 @@ impl Sweep {
     }
 
     /// A hash of what the results depend on. Comments and the places of files do not count.
-    fn identity(&self, plain: &toml::Table) -> String {
+    fn identity(&self, mut plain: toml::Table) -> String {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -305,7 +284,6 @@ impl Sweep {
         };
         part(FORMAT.as_bytes());
         part(env!("CARGO_PKG_VERSION").as_bytes());
-        let mut plain = plain.clone();
         plain.remove("scenario");
         part(plain.to_string().as_bytes());
         for input in &self.inputs[1..] {
@@ -315,23 +293,11 @@ impl Sweep {
     }
 }
 
-fn name(raw: &RawSweep, path: &Path) -> String {
-    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    raw.name.clone().or_else(stem).unwrap_or_else(|| "sweep".to_owned())
-}
-
-fn distinct(
-    key: &str,
-    list: &[String],
-    complain: Complaint<'_>,
-) -> Result<Vec<String>, SweepError> {
-    for (i, name) in list.iter().enumerate() {
-        if list[..i].contains(name) {
-            let what = format!("names {name:?} twice");
-            return Err(complain.about(key, &what, "every name once", "remove one"));
-        }
-    }
-    Ok(list.to_vec())
+/// The name of the file without its extension, as far as it can be seen.
+fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let visible = |name: &String| !name.chars().any(crate::domain::is_hidden);
+    stem.filter(visible).unwrap_or_else(|| "sweep".to_owned())
 }
 
 /// The scenario with what the sweep says beside fields.

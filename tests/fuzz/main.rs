@@ -1,9 +1,9 @@
 //! Fuzzes every reader on a stable toolchain: inputs of a kept corpus (`fuzz/corpus`), changed at random.
 //!
 //! A few hundred executions of each target belong to every run of the tests. `IGNITER_FUZZ_SECONDS=60` fuzzes each target
-//! for a minute instead, `IGNITER_FUZZ_SEED` begins elsewhere. A panic, an execution of more than ten seconds, and one that
-//! takes more than half a gigabyte fail; the input is left in `target/fuzz-failures`, from where it belongs into the
-//! corpus.
+//! for a minute instead, `IGNITER_FUZZ_SEED` begins elsewhere. Inputs whose outcome is new (another message, another shape
+//! of what was read) are changed further. A panic, an execution of more than ten seconds, and one that takes more than
+//! half a gigabyte fail; the input is left in `target/fuzz-failures`, from where it belongs into the corpus.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::disallowed_types, reason = "how long an execution takes is what is tested")]
 
@@ -11,6 +11,7 @@
 mod targets;
 
 use peak_alloc::PeakAlloc;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +26,10 @@ const FEW: u64 = 400;
 const HANG: Duration = Duration::from_secs(10);
 /// The most memory that an execution may take beyond what was there before, in MB.
 const MOST_MB: f32 = 512.0;
-/// Inputs grow no longer, in bytes.
-const LONGEST: usize = 1 << 16;
+/// Inputs grow no longer, in bytes: few of them to the first, most to the second. Short ones are fast.
+const LONGEST: [usize; 2] = [1 << 16, 1 << 11];
+/// How many inputs with outcomes of their own are kept to be changed further.
+const MOST_KEPT: usize = 1 << 13;
 
 /// What numbers, words and structure of the readers are made of.
 const DICTIONARY: [&str; 70] = [
@@ -164,7 +167,8 @@ fn changed(input: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
             }
         }
     }
-    bytes.truncate(LONGEST);
+    let longest = LONGEST[usize::from(random.below(64) > 0)];
+    bytes.truncate(longest.max(input.len().min(LONGEST[0])));
     bytes
 }
 
@@ -231,6 +235,8 @@ fn fuzz(target: &'static str) {
     let time = number("IGNITER_FUZZ_SECONDS").map(Duration::from_secs);
     let mut random = Random(number("IGNITER_FUZZ_SEED").unwrap_or(1) * 2 + 0x9e37_79b9_7f4a_7c15);
     let inputs = corpus(target);
+    let mut pool = inputs.clone();
+    let mut outcomes = BTreeSet::new();
     let present: Present = Arc::default();
     watch(target, Arc::clone(&present));
     let hook = std::panic::take_hook();
@@ -241,7 +247,7 @@ fn fuzz(target: &'static str) {
         let input = match inputs.get(which) {
             // First all of them as they are.
             Some(input) => input.clone(),
-            None => changed(&inputs[random.below(inputs.len())], &inputs, &mut random),
+            None => changed(&pool[random.below(pool.len())], &pool, &mut random),
         };
         *lock(&present) = Some((Instant::now(), input));
         let input = lock(&present).as_ref().map(|(_, input)| input.clone()).unwrap_or_default();
@@ -251,6 +257,13 @@ fn fuzz(target: &'static str) {
         let used = MEMORY.peak_usage_as_mb() - before;
         *lock(&present) = None;
         executions += 1;
+        if let Ok(outcome) = &outcome
+            && pool.len() < MOST_KEPT
+            && outcomes.insert(*outcome)
+            && which >= inputs.len()
+        {
+            pool.push(input.clone());
+        }
         if let Err(panic) = outcome {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
@@ -269,7 +282,11 @@ fn fuzz(target: &'static str) {
     }
     std::panic::set_hook(hook);
     targets::clean();
-    eprintln!("{target}: {executions} executions in {:.1} s", begun.elapsed().as_secs_f64());
+    eprintln!(
+        "{target}: {executions} executions in {:.1} s, {} outcomes",
+        begun.elapsed().as_secs_f64(),
+        outcomes.len()
+    );
     assert!(failures.is_empty(), "{target}:\n{}", failures.join("\n"));
 }
 
@@ -277,7 +294,7 @@ macro_rules! targets {
     ($($name:ident)*) => { $( #[test] fn $name() { fuzz(stringify!($name)); } )* };
 }
 
-targets! { packed table trace counts rates scenario sweep coefficients plan results shard }
+targets! { packed table trace counts rates scenario sweep coefficients plan results shard profile import servers }
 
 #[test]
 fn every_target_is_fuzzed_here_and_by_cargo_fuzz() {

@@ -61,8 +61,13 @@ impl Pairs {
 
     fn score(&self, recipe: &str, runs: &[ColocatedRun], repeats: usize) -> Score {
         let recipe: Recipe = recipes().into_iter().find(|r| r.label == recipe).unwrap();
-        let data =
-            StudyData { profile: &self.profile, solo: &self.solo, colocated: runs, pressure: None };
+        let data = StudyData {
+            profile: &self.profile,
+            solo: &self.solo,
+            colocated: runs,
+            pressure: None,
+            other: None,
+        };
         let options = StudyOptions { repeats, ..Default::default() };
         Score::of(&evaluate(&recipe, Split::FiveFold, &data, &options).unwrap()).unwrap()
     }

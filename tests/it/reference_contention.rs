@@ -35,6 +35,7 @@ impl Reference {
             solo: &self.solo,
             colocated: &self.colocated,
             pressure: None,
+            other: None,
         };
         evaluate(&recipe, split, &data, &StudyOptions { repeats, ..Default::default() }).unwrap()
     }

@@ -1,4 +1,4 @@
-//! One run, one number: CSV, Parquet, JSON, Markdown and HTML of a folder say the same.
+//! One run, one number: CSV, Parquet, JSON, Markdown, HTML and figures of a folder say the same.
 
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 
@@ -133,6 +133,54 @@ fn check_page(dir: &Path) -> usize {
     compared
 }
 
+/// The value of an attribute in each element of this name, with what follows the element's start.
+fn elements<'t>(svg: &'t str, name: &str) -> Vec<(BTreeMap<&'t str, f64>, &'t str)> {
+    let start = format!("<{name} ");
+    let of = |rest: &'t str| {
+        let (head, text) = rest.split_once('>').unwrap();
+        let quoted: Vec<&str> = head.split('"').collect();
+        let pairs = quoted
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair[0].trim().trim_end_matches('='), pair[1].parse().ok()?)));
+        (pairs.collect(), text.split('<').next().unwrap().trim())
+    };
+    svg.split(&start).skip(1).map(of).collect()
+}
+
+/// The P99 latencies against the heights of their bars, by the numbers along the axis; none where that is logarithmic.
+fn check_figure(dir: &Path) -> usize {
+    let svg = fs::read_to_string(dir.join("figures/p99.svg")).unwrap();
+    let rows = csv_rows(&dir.join("summary.csv"));
+    let labels: Vec<(f64, f64)> = elements(&svg, "text")
+        .into_iter()
+        .filter_map(|(at, text)| Some((number(text)?, *at.get("y")?)))
+        .collect();
+    let Some((_, zero)) = labels.iter().find(|(value, _)| value.abs() < 1e-12) else { return 0 };
+    let (top, high) = labels.iter().copied().reduce(|a, b| if b.0 > a.0 { b } else { a }).unwrap();
+    let dots_per_ms = (zero - high) / top;
+    // Bars stand on the axis; what else is filled does not.
+    let filled = elements(&svg, "rect");
+    let foot = |at: &BTreeMap<&str, f64>| at["y"] + at["height"];
+    let bars = || filled.iter().map(|(at, _)| at).filter(|at| at["x"] > 0.0);
+    let axis = bars().map(foot).fold(0.0, f64::max);
+    let mut bars: Vec<(f64, f64)> = bars()
+        .filter(|at| (foot(at) - axis).abs() < 0.5)
+        .map(|at| (at["x"], at["height"]))
+        .collect();
+    bars.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Groups are workloads, bars in them strategies: the table has them the other way round.
+    let mut strategies: Vec<&String> = rows.iter().map(|row| &row["strategy"]).collect();
+    strategies.dedup();
+    let workloads = rows.len() / strategies.len();
+    let order = (0..workloads).flat_map(|w| (0..strategies.len()).map(move |s| s * workloads + w));
+    let values: Vec<f64> = order.filter_map(|at| number(&rows[at]["p99_ms"])).collect();
+    assert_eq!(bars.len(), values.len(), "{bars:?} {values:?}");
+    for ((_, height), value) in bars.iter().zip(&values) {
+        assert!((height - value * dots_per_ms).abs() <= 2.0, "{height} dots for {value} ms");
+    }
+    values.len()
+}
+
 /// A CSV file against the Parquet file of the same table, cell by cell.
 fn check_parquet(csv: &Path, parquet: &Path) -> usize {
     let mut reader = csv::Reader::from_path(csv).unwrap();
@@ -176,6 +224,7 @@ fn five_runs_say_the_same_in_every_form() {
         ("compare", &["--strategies", "igniter,ffd,gpulets"]),
         ("compare", &["--strategies", "igniter,greedy", "--seed", "7", "--seeds", "3"]),
     ];
+    let mut bars = 0;
     for (i, (command, more)) in runs.iter().enumerate() {
         let dir = root.path().join(format!("{i}"));
         let mut run = igniter();
@@ -186,6 +235,7 @@ fn five_runs_say_the_same_in_every_form() {
         assert!(check_json(&dir, single) > 20, "run {i}");
         assert!(check_markdown(&dir) > 10, "run {i}");
         assert!(check_page(&dir) > 10, "run {i}");
+        bars += check_figure(&dir);
         if *command == "compare" {
             let written: Value =
                 serde_json::from_slice(&fs::read(dir.join("summary.json")).unwrap()).unwrap();
@@ -203,6 +253,7 @@ fn five_runs_say_the_same_in_every_form() {
             }
         }
     }
+    assert!(bars > 10, "{bars} bars of five figures");
     let (as_parquet, as_csv) = (root.path().join("1"), root.path().join("2"));
     let compared =
         check_parquet(&as_csv.join("requests.csv"), &as_parquet.join("requests.parquet"));

@@ -230,7 +230,7 @@ fn mistakes_in_a_sweep_are_named() {
             "equally many",
         ),
         (axis("latin = [{ path = \"rate_scale\", from = 1, to = 2 }]"), "axis[0].samples"),
-        (rate("value = [1]"), "unknown field `value`"),
+        (rate("value = [1]"), "axis[0].value: unknown key"),
         ("version = 2\nscenario = \"s.toml\"".to_owned(), "version: given 2"),
         ("version = 1\nscenario = \"none.toml\"".to_owned(), "none.toml"),
         ("version = 1\nscenario = \"s.toml\"\nstrategies = [\"igniterr\"]".to_owned(), "igniterr"),

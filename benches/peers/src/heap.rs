@@ -1,38 +1,41 @@
-//! No engine at all: the standard library's heap with an event for each arrival and each completion.
+//! No engine at all: the standard library's heap with an event for each arrival and each end of a batch.
 
-use crate::common::{Histogram, Station, merged};
+use crate::common::{Gpu, Histogram, merged};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-const ARRIVAL: u8 = 0;
-const END: u8 = 1;
+/// Servers are numbered from here on; below are the ends of GPUs.
+const SERVER: u32 = 1 << 16;
 
-pub fn run(seconds: f64, seed: u64) -> Histogram {
-    let mut stations = Station::all(seconds, seed);
+pub fn run<const SERVERS: usize>(seconds: f64, seed: u64) -> Histogram {
+    let mut gpus = Gpu::<SERVERS>::all(seconds, seed);
     let mut heap = BinaryHeap::new();
-    let mut sequence = 0_u64;
-    let mut push = |heap: &mut BinaryHeap<_>, time: u64, kind: u8, station: usize| {
-        sequence += 1;
-        heap.push(Reverse((time, sequence, kind, station)));
-    };
-    for (i, station) in stations.iter_mut().enumerate() {
-        if let Some(time) = station.next_arrival() {
-            push(&mut heap, time, ARRIVAL, i);
-        }
-    }
-    while let Some(Reverse((now, _, kind, i))) = heap.pop() {
-        let station = &mut stations[i];
-        let service = if kind == ARRIVAL {
-            if let Some(time) = station.next_arrival() {
-                push(&mut heap, time, ARRIVAL, i);
+    for (g, gpu) in gpus.iter_mut().enumerate() {
+        for k in 0..SERVERS {
+            if let Some(time) = gpu.next_arrival(k) {
+                heap.push(Reverse((time, SERVER + (g * SERVERS + k) as u32)));
             }
-            station.arrive(now)
-        } else {
-            station.end(now)
-        };
-        if let Some(service) = service {
-            push(&mut heap, now + service, END, i);
         }
     }
-    merged(stations.iter().map(|station| &station.latencies))
+    while let Some(Reverse((now, what))) = heap.pop() {
+        let g = match what.checked_sub(SERVER) {
+            Some(server) => {
+                let (g, k) = (server as usize / SERVERS, server as usize % SERVERS);
+                if let Some(end) = gpus[g].arrive(k) {
+                    heap.push(Reverse((end, g as u32)));
+                }
+                if let Some(time) = gpus[g].next_arrival(k) {
+                    heap.push(Reverse((time, what)));
+                }
+                continue;
+            }
+            None => what as usize,
+        };
+        if gpus[g].next_end == now
+            && let Some(end) = gpus[g].end()
+        {
+            heap.push(Reverse((end, what)));
+        }
+    }
+    merged(gpus.iter().map(|gpu| &gpu.latencies))
 }

@@ -1,69 +1,80 @@
-//! simcore (the core of DSLab): one component a stream, which sends its events to itself.
+//! simcore (the core of DSLab): one component a stream, which sends its arrivals to itself and ends to the first of its GPU.
+//! Events carry nothing, so that they need no allocation.
 
-use crate::common::{Histogram, Station, merged};
+use crate::common::{Gpu, Histogram, merged};
 use serde::Serialize;
-use simcore::{Event, EventHandler, Simulation, SimulationContext, cast};
+use simcore::{Event, EventHandler, Id, Simulation, SimulationContext, cast};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 #[derive(Clone, Serialize)]
-struct Arrival {
-    time: u64,
-}
+struct Arrival;
 
 #[derive(Clone, Serialize)]
-struct End {
-    time: u64,
-}
+struct End;
 
-struct Component {
-    station: Station,
+struct Component<const SERVERS: usize> {
+    gpu: Rc<RefCell<Gpu<SERVERS>>>,
+    server: usize,
+    /// Who is told of ends.
+    first: Id,
     context: SimulationContext,
 }
 
-impl Component {
-    fn schedule_arrival(&mut self, now: u64) {
-        if let Some(time) = self.station.next_arrival() {
-            self.context.emit_self(Arrival { time }, (time - now) as f64 / 1e9);
+impl<const SERVERS: usize> Component<SERVERS> {
+    fn schedule_arrival(&self, gpu: &mut Gpu<SERVERS>) {
+        if let Some(time) = gpu.next_arrival(self.server) {
+            self.context.emit_self(Arrival, delay(time, self.context.time()));
         }
     }
 
-    fn schedule_end(&mut self, now: u64, service: Option<u64>) {
-        if let Some(service) = service {
-            self.context.emit_self(End { time: now + service }, service as f64 / 1e9);
+    fn schedule_end(&self, end: Option<u64>) {
+        if let Some(end) = end {
+            self.context.emit(End, self.first, delay(end, self.context.time()));
         }
     }
 }
 
-impl EventHandler for Component {
+/// Delays are in seconds, and the sum with the time is not always that of the time in ns.
+fn delay(time: u64, now: f64) -> f64 {
+    (time as f64 / 1e9 - now).max(0.0)
+}
+
+impl<const SERVERS: usize> EventHandler for Component<SERVERS> {
     fn on(&mut self, event: Event) {
+        let mut gpu = self.gpu.borrow_mut();
+        let now = event.time;
         cast!(match event.data {
-            Arrival { time } => {
-                self.schedule_arrival(time);
-                let service = self.station.arrive(time);
-                self.schedule_end(time, service);
+            Arrival {} => {
+                self.schedule_end(gpu.arrive(self.server));
+                self.schedule_arrival(&mut gpu);
             }
-            End { time } => {
-                let service = self.station.end(time);
-                self.schedule_end(time, service);
+            End {} => {
+                // An end that is still valid is the nearest float.
+                if (gpu.next_end as f64 - now * 1e9).abs() < 0.4 {
+                    self.schedule_end(gpu.end());
+                }
             }
         })
     }
 }
 
-pub fn run(seconds: f64, seed: u64) -> Histogram {
+pub fn run<const SERVERS: usize>(seconds: f64, seed: u64) -> Histogram {
     let mut simulation = Simulation::new(seed);
-    let mut components = Vec::new();
-    for (i, station) in Station::all(seconds, seed).into_iter().enumerate() {
-        let name = format!("station{i}");
-        let context = simulation.create_context(&name);
-        let component = Rc::new(RefCell::new(Component { station, context }));
-        simulation.add_handler(&name, component.clone());
-        component.borrow_mut().schedule_arrival(0);
-        components.push(component);
+    let gpus: Vec<_> =
+        Gpu::<SERVERS>::all(seconds, seed).into_iter().map(|gpu| Rc::new(RefCell::new(gpu))).collect();
+    for (g, gpu) in gpus.iter().enumerate() {
+        let mut first = None;
+        for server in 0..SERVERS {
+            let name = format!("server{}", g * SERVERS + server);
+            let context = simulation.create_context(&name);
+            let first = *first.get_or_insert(context.id());
+            let component = Component { gpu: gpu.clone(), server, first, context };
+            component.schedule_arrival(&mut gpu.borrow_mut());
+            simulation.add_handler(&name, Rc::new(RefCell::new(component)));
+        }
     }
     simulation.step_until_no_events();
-    let latencies: Vec<_> =
-        components.iter().map(|c| c.borrow().station.latencies.clone()).collect();
+    let latencies: Vec<_> = gpus.iter().map(|gpu| gpu.borrow().latencies.clone()).collect();
     merged(&latencies)
 }

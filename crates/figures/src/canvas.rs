@@ -2,6 +2,7 @@
 
 use super::PlotError;
 use super::style::{DOTS_PER_INCH, INK, SHADE, dots};
+use igniter_model::domain::escaped;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -97,7 +98,10 @@ impl Text {
 
 /// Writes text at its vertical middle.
 pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> Drawn {
-    if words.is_empty() { Ok(()) } else { area.draw_text(words, &look.style(), at) }
+    if words.is_empty() {
+        return Ok(());
+    }
+    area.draw_text(&escaped(words), &look.style(), at)
 }
 
 /// Fills a rectangle.

@@ -98,9 +98,11 @@ impl Figure {
 }
 
 /// Workloads that figures show one by one.
-const WORKLOADS: usize = 60;
+const WORKLOADS: usize = 40;
 /// Pages of a kind of figure that each strategy has for itself, together.
 const PAGES: usize = 6;
+/// Pages of such a kind that one strategy has.
+const PAGES_OF_ONE: usize = 2;
 
 /// Draws the pages of one kind of figure.
 type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
@@ -216,7 +218,7 @@ fn of_strategies(
         }
         drawn.push((name, result, panels));
     }
-    let each = (PAGES / drawn.len().max(1)).max(1);
+    let each = (PAGES / drawn.len().max(1)).clamp(1, PAGES_OF_ONE);
     let beyond: Vec<&str> = drawn.iter().skip(PAGES).map(|(_, r, _)| r.strategy.as_str()).collect();
     let mut figures: Vec<Figure> = Vec::new();
     for (place, (name, result, mut panels)) in drawn.iter().take(PAGES).cloned().enumerate() {

@@ -1,5 +1,6 @@
 //! One cell of a table: what a file says there, and how people read it.
 
+use igniter_model::domain::escaped;
 use igniter_sim::metrics::Verdict;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -22,6 +23,18 @@ const NAMES: [&str; 13] = [
 ];
 /// Whole numbers up to this size are exact in binary, here and in scripts: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What to tell people of names that a spreadsheet takes for formulas when it opens a table; nothing where there are none.
+#[must_use]
+pub fn formula_note<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let formula =
+        |name: &&str| name.starts_with(['=', '+', '-', '@']) && name.parse::<f64>().is_err();
+    names.into_iter().find(formula).map(|name| {
+        format!(
+            "the name {name:?} is a formula to a spreadsheet that opens the tables: import its column as text"
+        )
+    })
+}
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +114,7 @@ impl Cell {
             Self::Number(number) => shown(*number),
             Self::Verdict(verdict) => verdict.words().to_owned(),
             Self::Absent => "–".to_owned(),
+            Self::Text(text) => escaped(text),
             _ => self.exact(),
         }
     }

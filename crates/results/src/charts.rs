@@ -107,16 +107,38 @@ impl Comparison {
         }
         let of = |result: &StrategyResult| {
             let details = &result.details;
+            // Field by field: a copy of everything would be large.
             let details = Details {
+                series: details.series.clone(),
                 cdf: some(&details.cdf, indices),
                 latency_series: some(&details.latency_series, indices),
                 batches: some(&details.batches, indices),
-                ..details.clone()
+                adaptation: details.adaptation.clone(),
+                arrivals: details.arrivals.clone(),
             };
-            let workloads = some(&result.workloads, indices);
-            StrategyResult { workloads, details, ..result.clone() }
+            StrategyResult {
+                strategy: result.strategy.clone(),
+                gpu_count: result.gpu_count,
+                cost_per_hour: result.cost_per_hour,
+                gpu_bound: result.gpu_bound,
+                predicted_violations: result.predicted_violations,
+                plan: result.plan.clone(),
+                infeasible: result.infeasible.clone(),
+                workloads: some(&result.workloads, indices),
+                gpus: result.gpus.clone(),
+                actions: result.actions.clone(),
+                details,
+            }
         };
-        Self { strategies: self.strategies.iter().map(of).collect(), ..self.clone() }
+        Self {
+            scenario: self.scenario.clone(),
+            seed: self.seed,
+            simulated_s: self.simulated_s,
+            window_start_s: self.window_start_s,
+            window_end_s: self.window_end_s,
+            truth: self.truth.clone(),
+            strategies: self.strategies.iter().map(of).collect(),
+        }
     }
 
     /// A value of every workload under every strategy.

@@ -26,7 +26,7 @@ mod terminal;
 mod trace;
 mod truth;
 
-pub use cell::{Cell, number_value};
+pub use cell::{Cell, formula_note, number_value};
 pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
 pub use columns::{Of, WorkloadRow};

@@ -3,6 +3,7 @@
 use super::control::{ActionRow, LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
 use crate::{Cell, Column, Of, WorkloadRow, markdown_table, pick, trimmed};
+use igniter_model::domain::is_hidden;
 use igniter_sim::metrics::GpuSummary;
 use std::fmt::Write;
 
@@ -196,6 +197,7 @@ pub fn escape(text: &str) -> String {
                 escaped.push(c);
             }
             '\n' | '\r' | '\u{2028}' | '\u{2029}' => escaped.push(' '),
+            _ if is_hidden(c) => escaped.extend(c.escape_default()),
             _ => escaped.push(c),
         }
     }

@@ -104,11 +104,17 @@ impl PaperTable {
                 record.get(at?).and_then(|text| text.parse::<f64>().ok())
             };
             let shown = column_of.iter().zip(&records).map(|(cell, record)| {
-                let half = number(record, ends[1])
-                    .zip(number(record, ends[0]))
-                    .map(|(high, low)| 0.5 * (high - low));
-                match (cell, half) {
-                    (Cell::Number(mean), Some(half)) => format!("{mean:.2} ± {half:.2}"),
+                let interval = number(record, ends[0]).zip(number(record, ends[1]));
+                match (cell, interval) {
+                    // An interval that ends where its number ends, as at 0 %, is not even.
+                    (Cell::Number(mean), Some((low, high)))
+                        if (low + high - 2.0 * mean).abs() > 1e-6 * (high - low).abs() =>
+                    {
+                        format!("{mean:.2} ({low:.2} to {high:.2})")
+                    }
+                    (Cell::Number(mean), Some((low, high))) => {
+                        format!("{mean:.2} ± {:.2}", 0.5 * (high - low))
+                    }
                     _ => cell.shown(),
                 }
             });

@@ -45,6 +45,7 @@ pub struct PointTable {
     path: PathBuf,
     header: Vec<String>,
     axes: Vec<String>,
+    notes: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
@@ -57,7 +58,8 @@ impl PointTable {
         let path = dir.join("points.csv");
         let unreadable = |message: String| PointsError::Unreadable { path: path.clone(), message };
         let manifest = Manifest::read(&dir.join("manifest.json"));
-        let manifest = manifest.map_err(|error| unreadable(error.to_string()))?;
+        let manifest =
+            manifest.map_err(|error| unreadable(format!("its manifest.json: {error}")))?;
         if path.is_file() && !manifest.intact(dir, &["points.csv"]) {
             let what =
                 "it was changed since the sweep wrote it; merge its shards or run the sweep again";
@@ -73,7 +75,13 @@ impl PointTable {
         for row in reader.records() {
             rows.push(texts(&row.map_err(bad)?));
         }
-        Ok(Self { path, header, axes: facts.axes, rows })
+        Ok(Self { path, header, axes: facts.axes, notes: facts.notes, rows })
+    }
+
+    /// What a reader should know of the axes.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The columns that are axes of the sweep.

@@ -85,7 +85,7 @@ pub struct StrategyResult {
     /// The number of GPUs below which no plan can be, where the strategy proves one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_bound: Option<usize>,
-    /// How many workloads the predictor of the plan already expects to be served too slowly or too little.
+    /// How many workloads the predictor of the plan already expects to be served too slowly, too little or not at all.
     #[serde(default)]
     pub predicted_violations: usize,
     /// Its placements, GPU by GPU.

@@ -80,6 +80,12 @@ pub(super) const TRITON_RELEASES: [(&str, TritonRelease); 5] = [
     ("21.09", TritonRelease::Frozen),
 ];
 
+/// The batcher of a release that `triton` may name; `None` where its rules are not known.
+#[must_use]
+pub fn triton_release(word: &str) -> Option<TritonRelease> {
+    TRITON_RELEASES.iter().find(|(known, _)| *known == word).map(|(_, release)| *release)
+}
+
 /// The words of `timeout_action`.
 pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
     [("reject", TimeoutAction::Reject), ("delay", TimeoutAction::Delay)];

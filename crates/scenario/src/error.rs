@@ -1,36 +1,9 @@
 //! What can be wrong with a scenario file, said so that the user can correct it.
 
 use super::shipped_scenarios;
-use std::fmt;
+use igniter_model::input::toml_keys::{Problem, listing};
 use std::io;
 use std::path::PathBuf;
-
-/// One thing that is wrong in a scenario file, and how to put it right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Problem {
-    /// The file, where that is not the scenario's own but one that it extends.
-    pub file: Option<PathBuf>,
-    /// The line of the file, from 1; 0 for what stands in no file but was set.
-    pub line: usize,
-    /// The key path, such as `workload[2].slo_ms` (positions count from 0); empty where the text is not TOML.
-    pub key: String,
-    /// What stands there: `given -5`, `missing`, `unknown key`, …
-    pub what: String,
-    /// What may stand there.
-    pub allowed: String,
-    /// What to do about it.
-    pub fix: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        write!(f, "{}; allowed: {}; fix: {}", self.what, self.allowed, self.fix)
-    }
-}
 
 /// A scenario file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,33 +71,11 @@ pub enum ScenarioError {
         allowed: String,
     },
     /// The text is no valid scenario: everything that is wrong with it.
-    #[error("{}", list(path, problems))]
+    #[error("{}", listing(path, problems))]
     Invalid {
         /// The file.
         path: PathBuf,
         /// All problems in the order of their lines; at least one.
         problems: Vec<Problem>,
     },
-}
-
-/// How many problems a message lists.
-const LISTED: usize = 100;
-
-/// One line for each problem, then their number.
-fn list(path: &std::path::Path, problems: &[Problem]) -> String {
-    let mut text = String::new();
-    for problem in problems.iter().take(LISTED) {
-        let file = problem.file.as_deref().unwrap_or(path).display();
-        let line = match problem.line {
-            0 => " (as set)".to_owned(),
-            line => format!(":{line}"),
-        };
-        text.push_str(&format!("{file}{line}: {problem}\n"));
-    }
-    if problems.len() > LISTED {
-        text.push_str(&format!("… and {} more\n", problems.len() - LISTED));
-    }
-    let plural = if problems.len() == 1 { "problem" } else { "problems" };
-    text.push_str(&format!("{} {plural} in {}", problems.len(), path.display()));
-    text
 }

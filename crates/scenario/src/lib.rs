@@ -44,8 +44,6 @@ mod error;
 mod layer;
 mod planning;
 mod raw;
-mod reader;
-mod rules;
 mod schema;
 mod server;
 mod shipped;
@@ -56,13 +54,17 @@ mod tests;
 mod write;
 mod write_arrival;
 
+pub use batching::triton_release;
 pub use catalogue::Catalogue;
 pub use document::Document;
-pub use error::{Problem, ScenarioError};
+pub use error::ScenarioError;
+pub use igniter_model::input::toml_keys::Problem;
 pub use schema::{json_schema, keys};
 pub use shipped::{shipped_scenarios, shipped_text};
 
 use igniter_model::domain::{GpuKindName, Workload};
+use igniter_model::input::toml_keys as reader;
+use igniter_model::input::toml_keys as rules;
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;

@@ -50,6 +50,7 @@ super::layer::layer! {
         batch_overhead: Milliseconds,
         row_overhead: Milliseconds,
         request_overhead: Milliseconds,
+        request_serial: Milliseconds,
         batch_overhead_cv: f64,
         request_overhead_cv: f64,
         instance_slowdown: f64,
@@ -65,6 +66,7 @@ impl RawServer {
         let batch_overhead = overhead("batch_overhead_ms");
         let row_overhead = overhead("row_overhead_ms");
         let request_overhead = overhead("request_overhead_ms");
+        let request_serial = overhead("request_serial_ms");
         let noise = read_noise(t, problems);
         let mut cv = |key| OVERHEAD_CV.read(t, problems, key, Need::Optional);
         Self {
@@ -72,6 +74,7 @@ impl RawServer {
             batch_overhead,
             row_overhead,
             request_overhead,
+            request_serial,
             batch_overhead_cv: cv("batch_overhead_cv"),
             request_overhead_cv: cv("request_overhead_cv"),
             instance_slowdown: SLOWDOWN.read(t, problems, "instance_slowdown", Need::Optional),
@@ -105,6 +108,7 @@ impl RawServer {
             batch_overhead: self.batch_overhead.or(default.batch_overhead)?,
             row_overhead: self.row_overhead.or(default.row_overhead)?,
             request_overhead: self.request_overhead.or(default.request_overhead)?,
+            request_serial: self.request_serial.or(default.request_serial)?,
             batch_overhead_cv: self.batch_overhead_cv.or(default.batch_overhead_cv)?,
             request_overhead_cv: self.request_overhead_cv.or(default.request_overhead_cv)?,
             instance_slowdown: self.instance_slowdown.convert(|f| Some(Some(f))).or(None)?,

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The largest scenario file: far above any sensible one, far below a risk for memory.
-pub(super) const LIMIT: u64 = 10 * 1024 * 1024;
+/// The largest scenario file: some 250,000 workloads, which take about 1.5 GB to read.
+pub(super) const LIMIT: u64 = 32 * 1024 * 1024;
 
 /// Reads a scenario file as text.
 pub(super) fn read_text(path: &Path) -> Result<String, ScenarioError> {

@@ -146,6 +146,7 @@ fn server_table(server: &ServerSpec) -> String {
         batch_overhead,
         row_overhead,
         request_overhead,
+        request_serial,
         batch_overhead_cv,
         request_overhead_cv,
         instance_slowdown,
@@ -159,11 +160,15 @@ fn server_table(server: &ServerSpec) -> String {
     let cv = |key: &str, cv: f64| {
         if cv > 0.0 { format!("{key} = {}, ", number(cv)) } else { String::new() }
     };
+    let serial = match request_serial.get() {
+        ms if ms > 0.0 => format!("request_serial_ms = {}, ", number(ms)),
+        _ => String::new(),
+    };
     let slowdown = instance_slowdown
         .map_or(String::new(), |factor| format!("instance_slowdown = {}, ", number(factor)));
     format!(
         "{{ noise_cv = {noise_cv}, batch_overhead_ms = {}, row_overhead_ms = {}, request_overhead_ms = {}, \
-         {}{}{slowdown}startup_s = {} }}",
+         {serial}{}{}{slowdown}startup_s = {} }}",
         number(batch_overhead.get()),
         number(row_overhead.get()),
         number(request_overhead.get()),

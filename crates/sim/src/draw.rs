@@ -29,8 +29,13 @@ impl WorkDraw {
     }
 
     /// The work of the next batch.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self) -> f64 {
+        if self.exponential.is_none() && self.noise.is_none() { 1.0 } else { self.draw() }
+    }
+
+    #[inline(never)]
+    fn draw(&mut self) -> f64 {
         let work = self.exponential.as_mut().map_or(1.0, |random| Exp1.sample(random));
         match &mut self.noise {
             None => work,

@@ -134,7 +134,7 @@ where
         if run.features.is_some() {
             return full::run_gpu(setting, run, sink);
         }
-        if LeanEngine::<S>::takes(&run) {
+        if LeanEngine::<S>::takes(&setting, &run) {
             return LeanEngine::new(setting, run, sink)
                 .and_then(LeanEngine::finish)
                 .map_err(|bad| *bad);

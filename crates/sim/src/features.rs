@@ -1,12 +1,12 @@
-//! What only the full engine can do: queue policies, varying host times, a shared PCIe link, servers that take turns,
-//! controllers and faults.
+//! What only the full engine can do: queue policies, varying host times, a path that requests pass one after the other, a
+//! shared PCIe link, servers that take turns, controllers and faults.
 
 use super::control::{Controller, controller};
 use super::engine::SimInput;
 use super::faults::{GpuFault, faults_of};
 use super::prepare::ServerRun;
 use super::{ControllerSpec, Oversubscription, PcieLink, SimError};
-use igniter_model::units::{Milliseconds, RequestsPerSecond};
+use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 
 /// What is asked for of it on one GPU.
 #[derive(Debug)]
@@ -32,10 +32,12 @@ impl FullFeatures {
     ) -> Result<Option<Self>, SimError> {
         let policies = servers.iter().any(|server| server.rules.has_policy());
         let control = input.control.filter(|control| !control.is_idle());
-        let varying = servers.iter().any(|server| server.host.varies());
+        let host =
+            |server: &ServerRun| server.host.varies() || server.request_serial > Nanoseconds::ZERO;
+        let host = servers.iter().any(host);
         let turns = servers.iter().any(|server| server.time_slot.is_some());
         let private = input.spec.pcie == PcieLink::Private;
-        if control.is_none() && !policies && !varying && !turns && private {
+        if control.is_none() && !policies && !host && !turns && private {
             return Ok(None);
         }
         if turns && control.is_some_and(|c| c.controller != ControllerSpec::None) {

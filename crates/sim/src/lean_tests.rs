@@ -60,7 +60,7 @@ proptest! {
         let input = scenario.input(spec, 0.1, seed);
         let sink = Everything::default;
         let lean = run_gpus(&input, |setting, run| {
-            assert!(LeanEngine::<Everything>::takes(&run));
+            assert!(LeanEngine::<Everything>::takes(&setting, &run));
             LeanEngine::new(setting, run, sink()).and_then(LeanEngine::finish).map_err(|bad| *bad)
         });
         let fast = run_gpus(&input, |setting, run| {
@@ -84,7 +84,7 @@ fn only_the_common_case_takes_the_short_way() {
         let input = scenario.input(EngineSpec::default(), 0.1, 1);
         let taken = std::sync::Mutex::new(false);
         run_gpus(&input, |setting, run| {
-            *taken.lock().unwrap() = LeanEngine::<Everything>::takes(&run);
+            *taken.lock().unwrap() = LeanEngine::<Everything>::takes(&setting, &run);
             full::run_gpu(setting, run, Everything::default())
         })
         .unwrap();

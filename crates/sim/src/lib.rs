@@ -15,6 +15,7 @@ mod batcher;
 mod batcher_rules;
 mod control;
 mod draw;
+mod ends;
 mod engine;
 mod error;
 mod fast;

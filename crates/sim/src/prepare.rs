@@ -51,6 +51,8 @@ pub(super) struct ServerRun {
     pub(super) host: HostDraw,
     /// What each request takes outside of the instances.
     pub(super) request_overhead: Nanoseconds,
+    /// How long each request keeps the path between clients and server busy.
+    pub(super) request_serial: Nanoseconds,
     /// When its instances accept work.
     pub(super) startup: Nanoseconds,
     /// Servers with the same one serve one batch at a time.
@@ -253,6 +255,7 @@ fn prepare_gpu<'a>(
             race,
             host,
             request_overhead: server.request_overhead.to_nanoseconds(),
+            request_serial: server.request_serial.to_nanoseconds(),
             startup: server.startup,
             time_slot: placement.time_slot,
         });

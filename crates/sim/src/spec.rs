@@ -100,6 +100,9 @@ pub struct ServerSpec {
     /// Host time for each request, outside of the instance (protocol, queue hand-over, answer): it adds to
     /// the latency and keeps nobody else waiting.
     pub request_overhead: Milliseconds,
+    /// Time for which each request keeps the one path between clients and server busy (network, protocol): requests of
+    /// a server pass it one after the other, so whoever comes together waits for the others.
+    pub request_serial: Milliseconds,
     /// How much the host time on the instance varies from batch to batch: the coefficient of variation of a
     /// log-normal factor of mean 1; 0: not at all.
     pub batch_overhead_cv: f64,
@@ -120,6 +123,7 @@ impl Default for ServerSpec {
             batch_overhead: Milliseconds::ZERO,
             row_overhead: Milliseconds::ZERO,
             request_overhead: Milliseconds::ZERO,
+            request_serial: Milliseconds::ZERO,
             batch_overhead_cv: 0.0,
             request_overhead_cv: 0.0,
             instance_slowdown: None,

@@ -35,6 +35,12 @@ pub(super) struct PlannedServer {
 pub(super) struct SetState {
     /// The time of a whole batch of each slot, in ns; 0 where none executes.
     pub(super) exec_ns: Box<[f64]>,
+    pub(super) draw: GpuDraw,
+}
+
+/// What the GPU does while one set of batches executes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GpuDraw {
     /// How many execute.
     pub(super) running: u32,
     /// The shares of the servers that execute, in percent.
@@ -156,17 +162,29 @@ impl<'a> Speeds<'a> {
 
     /// Asks the predictor for the state in which the slots execute batches of these sizes.
     pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
+        let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
+        let draw = self.compute_into(sizes, &mut exec_ns)?;
+        Ok(SetState { exec_ns, draw })
+    }
+
+    /// The same, with the execution times put into a slice of zeros.
+    pub(super) fn compute_into(
+        &mut self,
+        sizes: &[u32],
+        exec_ns: &mut [f64],
+    ) -> Result<GpuDraw, BadPrediction> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let state = self.compute_with(&mut scratch, sizes);
+        let draw = self.compute_with(&mut scratch, sizes, exec_ns);
         self.scratch = scratch;
-        state
+        draw
     }
 
     fn compute_with(
         &self,
         scratch: &mut Scratch,
         sizes: &[u32],
-    ) -> Result<SetState, BadPrediction> {
+        exec_ns: &mut [f64],
+    ) -> Result<GpuDraw, BadPrediction> {
         let Scratch { executing, running, members, prediction: now } = scratch;
         executing.clear();
         executing.resize(self.servers.len(), 0);
@@ -192,7 +210,6 @@ impl<'a> Speeds<'a> {
         }
         self.predictor.predict_into(members, now);
 
-        let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
         for (i, (slot, rows)) in running.iter().enumerate() {
             let server = self.slot_server[*slot];
             let ms = match self.interference {
@@ -214,7 +231,7 @@ impl<'a> Speeds<'a> {
                 }
                 Interference::None => self.alone(server, *rows, executing[server]).gpu_ms,
             };
-            if Milliseconds::new(ms).is_err() {
+            if !(ms.is_finite() && ms >= 0.0) {
                 let what = "gpu_ms";
                 return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
             }
@@ -226,8 +243,7 @@ impl<'a> Speeds<'a> {
                 return Err(BadPrediction { server: None, batch: 0, what, value });
             }
         }
-        Ok(SetState {
-            exec_ns,
+        Ok(GpuDraw {
             running: executing.iter().sum(),
             busy_sm_pct: busy_sm_pct * scale,
             power_w,
@@ -238,13 +254,18 @@ impl<'a> Speeds<'a> {
     /// A batch of a server of which `executing` instances share the SMs.
     fn member(&self, server: usize, rows: usize, executing: u32) -> Member {
         let server = &self.servers[server];
-        let share = server.share.get() / f64::from(executing);
+        let sm = if executing == 1 {
+            server.share
+        } else {
+            SmPercent::new(server.share.get() / f64::from(executing))
+                .expect("a part of a positive share is positive")
+        };
         Member {
             model: server.model,
             batch: u32::try_from(rows).ok().and_then(|rows| BatchSize::new(rows).ok()).expect(
                 "a batch has at least one request and at most the maximum batch size of its server",
             ),
-            sm: SmPercent::new(share).expect("a part of a positive share is positive"),
+            sm,
         }
     }
 

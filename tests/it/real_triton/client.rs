@@ -28,6 +28,18 @@ pub(crate) struct Sent {
     pub(crate) sent: Nanoseconds,
     /// When its answer was there.
     pub(crate) done: Nanoseconds,
+    pub(crate) answer: Answer,
+}
+
+/// What the server answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The right output.
+    Output,
+    /// Its queue was full.
+    Rejected,
+    /// The request had waited too long.
+    TimedOut,
 }
 
 /// The identifier of a request in the server's trace.
@@ -49,25 +61,28 @@ pub(crate) fn send_all(
     let free = Mutex::new((WARM..count).collect::<Vec<_>>());
     let slots: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
     let done: Vec<AtomicU64> = times.iter().map(|_| AtomicU64::new(0)).collect();
+    let answers: Vec<OnceLock<Answer>> = times.iter().map(|_| OnceLock::new()).collect();
     let finished = AtomicUsize::new(0);
     let started = OnceLock::new();
 
     thread::scope(|scope| {
         let mut readers = Vec::new();
         for (number, connection) in connections.iter().enumerate() {
-            let (free, slot, done) = (&free, &slots[number], &done);
+            let (free, slot, done, answers) = (&free, &slots[number], &done, &answers);
             let (started, finished) = (&started, &finished);
             readers.push(scope.spawn(move || {
                 let mut reader = BufReader::new(&connection.0);
                 if number < WARM {
                     connection.write(&body(model, "warm-up", number));
-                    check(&read_answer(&mut reader).unwrap(), "warm-up", number);
+                    let answer = read_answer(&mut reader).unwrap();
+                    // With a queue policy, some of the warm-up may be refused.
+                    check(&answer, "warm-up", number);
                     free.lock().unwrap().push(number);
                 }
                 while let Some(answer) = read_answer(&mut reader) {
                     let now = since(started);
                     let index = slot.load(Ordering::Acquire);
-                    check(&answer, case, index);
+                    answers[index].set(check(&answer, case, index)).expect("one answer each");
                     done[index].store(now.get(), Ordering::Release);
                     free.lock().unwrap().push(number);
                     finished.fetch_add(1, Ordering::Release);
@@ -97,9 +112,13 @@ pub(crate) fn send_all(
             connections[number].write(&request);
         }
         wait_for("the last answers", &|| finished.load(Ordering::Acquire) == times.len());
-        let answers = done.iter().map(|done| Nanoseconds::new(done.load(Ordering::Acquire)));
-        (times.iter().zip(sent).zip(answers))
-            .map(|((&intended, sent), done)| Sent { intended, sent, done })
+        (times.iter().zip(sent).zip(done.iter().zip(&answers)))
+            .map(|((&intended, sent), (done, answer))| Sent {
+                intended,
+                sent,
+                done: Nanoseconds::new(done.load(Ordering::Acquire)),
+                answer: *answer.get().expect("all answers are there"),
+            })
             .collect()
     })
 }
@@ -163,8 +182,8 @@ fn body(model: &str, case: &str, index: usize) -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-/// Reads one answer; `None` when the connection was closed before it.
-fn read_answer(reader: &mut BufReader<&TcpStream>) -> Option<String> {
+/// Reads one answer, its status and its body; `None` when the connection was closed before it.
+fn read_answer(reader: &mut BufReader<&TcpStream>) -> Option<(String, String)> {
     let mut status = String::new();
     if reader.read_line(&mut status).unwrap_or(0) == 0 {
         return None;
@@ -189,16 +208,23 @@ fn read_answer(reader: &mut BufReader<&TcpStream>) -> Option<String> {
     let length = length.unwrap_or_else(|| panic!("an answer without its length: {head:?}"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    let body = String::from_utf8(body).unwrap();
-    assert!(status.starts_with("HTTP/1.1 200"), "{status}{body}");
-    Some(body)
+    Some((status, String::from_utf8(body).unwrap()))
 }
 
-/// Checks that an answer is the one to this request: the input plus one.
+/// Checks that an answer is one to this request: the input plus one, or that a queue policy refuses it.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^24, as FP32 is")]
-fn check(answer: &str, case: &str, index: usize) {
-    let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+fn check((status, body): &(String, String), case: &str, index: usize) -> Answer {
+    if status.starts_with("HTTP/1.1 503") {
+        return match body {
+            body if body.contains("Exceeds maximum queue size") => Answer::Rejected,
+            body if body.contains("Request timeout expired") => Answer::TimedOut,
+            _ => panic!("{status}{body}"),
+        };
+    }
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}{body}");
+    let answer: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(answer["id"], request_id(case, index));
     let data = serde_json::json!([index as f64 + 1.0, 2.0, 3.0, 4.0]);
     assert_eq!(answer["outputs"][0]["data"], data);
+    Answer::Output
 }

@@ -3,7 +3,7 @@
 //! `scripts/setup_triton.sh` installs the server; without it the test says so and passes. Then
 //!
 //! ```text
-//! cargo test --release --test real_triton -- --nocapture
+//! cargo test --test it real_triton -- --nocapture
 //! IGNITER_TRITON_SECONDS=60 cargo test …      longer cases, for numbers to quote
 //! ```
 //!
@@ -20,17 +20,19 @@
 
 mod client;
 mod compare;
+mod policies;
 mod replay;
 mod server;
 mod simulated;
 mod trace;
 
-use client::send_all;
+use client::{Answer, send_all};
 use compare::{Comparison, HostOverhead, Piece};
 use igniter::arrivals::ArrivalSpec;
 use server::{Server, TritonModel};
-use simulated::{Setting, Simulated};
-use std::path::Path;
+use simulated::{QueuePolicy, Setting, Simulated};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use trace::Trace;
 
 /// Execution time by batch size, from 1: no straight line. Eight in 40 ms are 200 requests/s.
@@ -72,6 +74,7 @@ fn cases(seconds: f64) -> Vec<Case> {
             max_queue_delay_ms: delay_ms,
             instances,
             variable_shape: false,
+            policy: QueuePolicy::default(),
         },
     };
     let mut cases = vec![case(&Poisson, 0.9, 0.0, 1)];
@@ -100,37 +103,54 @@ fn models(cases: &[Case]) -> Vec<TritonModel> {
                 max_queue_delay_ms: case.setting.max_queue_delay_ms,
                 instances: case.setting.instances,
                 variable_shape: case.setting.variable_shape,
+                queue_policy: None,
             });
         }
     }
     models
 }
 
-#[test]
-fn the_engine_forms_the_batches_of_a_real_server() {
+/// Only one test at a time has a server: they would disturb each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The command that starts a server; without it the tests say so and pass.
+fn triton() -> Option<PathBuf> {
     let command = Path::new(env!("CARGO_MANIFEST_DIR")).join(".triton/tritonserver");
     if !command.exists() {
         eprintln!("skipped: no real Triton server here; scripts/setup_triton.sh installs it");
-        return;
+        return None;
     }
-    let seconds = std::env::var("IGNITER_TRITON_SECONDS")
-        .map_or(4.0, |text| text.parse().expect("IGNITER_TRITON_SECONDS is a number of seconds"));
+    Some(command)
+}
+
+/// How long a case is, in s.
+fn seconds() -> f64 {
+    std::env::var("IGNITER_TRITON_SECONDS")
+        .map_or(4.0, |text| text.parse().expect("IGNITER_TRITON_SECONDS is a number of seconds"))
+}
+
+#[test]
+fn the_engine_forms_the_batches_of_a_real_server() {
+    let Some(command) = triton() else { return };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a small number of at least 1"
     )]
-    let pieces = (seconds / PIECE_S).round().max(1.0) as u64;
+    let pieces = (seconds() / PIECE_S).round().max(1.0) as u64;
     let cases = cases(PIECE_S);
 
-    let server = Server::start(&command, &models(&cases));
+    let server = Server::start(&[command.to_str().unwrap()], &models(&cases), true);
     let mut runs: Vec<_> = cases.iter().map(|_| Vec::new()).collect();
     for piece in 0..pieces {
         eprintln!("piece {} of {pieces} of {} cases …", piece + 1, cases.len());
         for (i, case) in cases.iter().enumerate() {
             let times = case.setting.arrivals(piece);
             let name = format!("{i}.{piece}");
-            runs[i].push(send_all(server.address, &case.model, &name, &times));
+            let sent = send_all(server.address, &case.model, &name, &times);
+            assert!(sent.iter().all(|sent| sent.answer == Answer::Output), "{}", case.name);
+            runs[i].push(sent);
         }
     }
     let trace = Trace::parse(&server.stop_and_read_trace());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub(crate) struct TritonModel {
     pub(crate) max_queue_delay_ms: f64,
     pub(crate) instances: u32,
     pub(crate) variable_shape: bool,
+    /// The key `default_queue_policy` of its batcher, if it has one.
+    pub(crate) queue_policy: Option<String>,
 }
 
 impl TritonModel {
@@ -32,16 +34,26 @@ impl TritonModel {
              input [{{ name: \"IN\", data_type: TYPE_FP32, dims: [{dims}] }}]\n\
              output [{{ name: \"OUT\", data_type: TYPE_FP32, dims: [{dims}] }}]\n\
              instance_group [{{ count: {instances}, kind: KIND_CPU }}]\n\
-             dynamic_batching {{ max_queue_delay_microseconds: {delay:.0} }}\n\
+             dynamic_batching {{ max_queue_delay_microseconds: {delay:.0} {policy} }}\n\
              parameters {{ key: \"table_ms\", value: {{ string_value: \"{times}\" }} }}\n",
             name = self.name,
             max = self.table_ms.len(),
             dims = if self.variable_shape { -1 } else { 4 },
             instances = self.instances,
             delay = self.max_queue_delay_ms * 1e3,
+            policy = self.queue_policy.as_deref().unwrap_or_default(),
             times = times.join(","),
         )
     }
+}
+
+/// A batch as its model wrote it down; times on the monotonic clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoggedBatch {
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    /// The numbers of its requests.
+    pub(crate) requests: Vec<usize>,
 }
 
 /// A running server. Dropping it ends the process; `.triton/tritonserver` also ends it when this
@@ -54,30 +66,46 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server with these models on a free port of the loopback interface, and waits until
-    /// it is ready.
-    pub(crate) fn start(command: &Path, models: &[TritonModel]) -> Self {
+    /// Starts a server with these models on a free port of the loopback interface, and waits until it is ready. It
+    /// writes a trace of all requests, which Triton 24.10 does not survive when a traced request times out, or each
+    /// model a list of its batches ([`Server::batches`]).
+    pub(crate) fn start(command: &[&str], models: &[TritonModel], traced: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let repository = folder.path().join("models");
         for model in models {
             let version = repository.join(&model.name).join("1");
             fs::create_dir_all(&version).unwrap();
             fs::write(version.join("model.py"), include_str!("model.py")).unwrap();
-            fs::write(repository.join(&model.name).join("config.pbtxt"), model.config()).unwrap();
+            let mut config = model.config();
+            if !traced {
+                let log = folder.path().display();
+                writeln!(
+                    config,
+                    "parameters {{ key: \"log\", value: {{ string_value: \"{log}\" }} }}"
+                )
+                .unwrap();
+            }
+            fs::write(repository.join(&model.name).join("config.pbtxt"), config).unwrap();
         }
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let log = File::create(folder.path().join("log")).unwrap();
         let trace = trace_file(&folder);
-        let process = Command::new(command)
+        let tracing = [
+            format!("triton,file={}", trace.display()),
+            // Written once, at the end: nothing but the measurement while measuring.
+            "triton,log-frequency=0".to_owned(),
+            "level=TIMESTAMPS".to_owned(),
+            "rate=1".to_owned(),
+        ];
+        let tracing = tracing.into_iter().filter(|_| traced);
+        let process = Command::new(command[0])
+            .args(&command[1..])
             .arg(format!("--model-repository={}", repository.display()))
             .args(["--http-address=127.0.0.1", &format!("--http-port={port}")])
             .args(["--allow-grpc=false", "--allow-metrics=false", "--exit-timeout-secs=5"])
             .args(["--disable-auto-complete-config"])
-            .args(["--trace-config", &format!("triton,file={}", trace.display())])
-            // Written once, at the end: nothing but the measurement while measuring.
-            .args(["--trace-config", "triton,log-frequency=0"])
-            .args(["--trace-config", "level=TIMESTAMPS", "--trace-config", "rate=1"])
+            .args(tracing.flat_map(|value| ["--trace-config".to_owned(), value]))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -105,6 +133,25 @@ impl Server {
         let path = trace_file(&self.folder);
         fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("no trace ({error}) after {status}\n{}", self.log()))
+    }
+
+    /// The batches of a model so far, in order of their start, by all its instances.
+    pub(crate) fn batches(&self, model: &str) -> Vec<LoggedBatch> {
+        let mut batches = Vec::new();
+        for entry in fs::read_dir(self.folder.path()).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with(&format!("{model}_")) && name.ends_with(".batches") {
+                let text = fs::read_to_string(entry.path()).unwrap();
+                batches.extend(text.lines().map(|line| {
+                    let mut numbers = line.split(' ').map(|word| word.parse::<u64>().unwrap());
+                    let [start_ns, end_ns] = [numbers.next().unwrap(), numbers.next().unwrap()];
+                    let requests = numbers.map(|number| usize::try_from(number).unwrap()).collect();
+                    LoggedBatch { start_ns, end_ns, requests }
+                }));
+            }
+        }
+        batches.sort_by_key(|batch| batch.start_ns);
+        batches
     }
 
     /// Asks the server to end; `None` if it had to be killed.

@@ -2,7 +2,9 @@
 
 use crate::common::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use igniter::arrivals::{ArrivalSpec, GeneratedArrivals, TraceSpec};
-use igniter::sim::{BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, simulate};
+use igniter::sim::{
+    BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, TimeoutAction, simulate,
+};
 use igniter::units::{BatchSize, Milliseconds, Nanoseconds};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,14 +20,40 @@ pub(crate) struct Setting {
     pub(crate) max_queue_delay_ms: f64,
     pub(crate) instances: u32,
     pub(crate) variable_shape: bool,
+    pub(crate) policy: QueuePolicy,
+}
+
+/// A queue policy; the default is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct QueuePolicy {
+    pub(crate) max_queue_size: u32,
+    pub(crate) timeout_ms: f64,
+    pub(crate) action: TimeoutAction,
+}
+
+impl QueuePolicy {
+    /// The same in the configuration of a model.
+    pub(crate) fn config(self) -> String {
+        let action = match self.action {
+            TimeoutAction::Reject => "REJECT",
+            TimeoutAction::Delay => "DELAY",
+        };
+        let (most, timeout) = (self.max_queue_size, self.timeout_ms * 1e3);
+        format!(
+            "default_queue_policy {{ max_queue_size: {most} default_timeout_microseconds: {timeout:.0} \
+             timeout_action: {action} }}"
+        )
+    }
 }
 
 /// What the engine makes of a setting, request by request.
 #[derive(Debug)]
 pub(crate) struct Simulated {
     pub(crate) latencies_ms: Vec<f64>,
-    /// The requests of each batch, ascending; batches in order of their start.
+    /// The requests of each batch, ascending; batches in order of their start. Without meaning if some fail.
     pub(crate) batches: Vec<Vec<usize>>,
+    /// How many requests fail.
+    pub(crate) failed: usize,
 }
 
 impl Setting {
@@ -61,7 +89,7 @@ impl Setting {
         };
         let input = scenario.input(spec, self.seconds, draw);
         let mut outcome = simulate(&input, |_| Everything::default()).unwrap();
-        let mut records = outcome.gpus.remove(0).sink.records;
+        let Everything { mut records, failed, .. } = outcome.gpus.remove(0).sink;
         // Arrivals are taken in order, whichever instance serves them.
         records.sort_by_key(|record| (record.arrival, record.batch));
         let mut batches: BTreeMap<_, Vec<usize>> = BTreeMap::new();
@@ -71,6 +99,7 @@ impl Setting {
         Simulated {
             latencies_ms: records.iter().map(|record| record.latency().as_ms()).collect(),
             batches: batches.into_values().collect(),
+            failed: failed.len(),
         }
     }
 
@@ -85,6 +114,9 @@ impl Setting {
             max_queue_delay: Milliseconds::new(self.max_queue_delay_ms).unwrap(),
             instances: self.instances,
             variable_shape: self.variable_shape,
+            max_queue_size: self.policy.max_queue_size,
+            timeout: Milliseconds::new(self.policy.timeout_ms).unwrap(),
+            timeout_action: self.policy.action,
             ..BatchingSpec::default()
         }
     }

@@ -3,7 +3,7 @@
 use igniter::domain::WorkloadName;
 use serde::{Deserialize, Serialize};
 
-/// Something that makes a measurement doubtful. `docs/validation.md` explains each.
+/// Something that makes a measurement doubtful. `docs/validation.md` has the background of some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,7 +1,8 @@
 //! Runs that a file lists, such as `igniter design -o FILE`.
 
 use super::{ProfileRun, RunMember};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use igniter::input::{Layout, Table, TableError};
 use igniter::profile::Profile;
 use igniter::units::{BatchSize, SmUnits};
 use std::path::Path;
@@ -14,22 +15,18 @@ use std::path::Path;
 /// When the file cannot be read, lacks a column or holds a value that cannot be used (named with file, line
 /// and column), or the members of a run do not fit on one GPU.
 pub fn read_runs(path: &Path, base: &Profile) -> anyhow::Result<Vec<ProfileRun>> {
-    let mut table =
-        csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let header = table.headers().with_context(|| path.display().to_string())?.clone();
-    let column = |name: &str| {
-        header.iter().position(|known| known.trim() == name).with_context(|| {
-            format!("{}:1: no column {name}; give run,member,model,batch,sm_pct", path.display())
-        })
+    let failed = |error: TableError| match error {
+        TableError::Row { line, what } => anyhow!("{}:{line}: {what}", path.display()),
+        TableError::Io(error) => anyhow!("cannot read {}: {error}", path.display()),
     };
+    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let column = |name: &str| table.column(name).map_err(failed);
     let [run, model, batch, share] =
         [column("run")?, column("model")?, column("batch")?, column("sm_pct")?];
     let mut runs: Vec<(String, ProfileRun)> = Vec::new();
-    for row in table.records() {
-        let row = row.with_context(|| path.display().to_string())?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let at = |what: &str| format!("{}:{line}: {what}", path.display());
-        let text = |index: usize| row.get(index).unwrap_or_default().trim();
+    while table.advance().map_err(failed)? {
+        let at = |what: &str| format!("{}:{}: {what}", path.display(), table.line());
+        let text = |index: usize| table.field(index);
         let Some(model) = base.models.iter().find(|known| known.name.as_str() == text(model))
         else {
             let known: Vec<&str> = base.models.iter().map(|model| model.name.as_str()).collect();
@@ -39,7 +36,7 @@ pub fn read_runs(path: &Path, base: &Profile) -> anyhow::Result<Vec<ProfileRun>>
         let size = size.with_context(|| {
             at(&format!("batch {:?}: give a whole number of at least 1", text(batch)))
         })?;
-        let units = text(share).parse().ok().and_then(|pct| units(pct, base.kind.units));
+        let units = table.number(share).and_then(|pct| units(pct, base.kind.units));
         let units = units.with_context(|| {
             at(&format!("sm_pct {:?}: allowed: above 0, at most 100", text(share)))
         })?;
@@ -110,6 +107,6 @@ mod tests {
             let error = refused(rows).unwrap_err().to_string();
             assert!(error.contains(needle), "{error}");
         }
-        assert!(read("run,model\n").unwrap_err().to_string().contains("no column batch"));
+        assert!(read("run,model\n").unwrap_err().to_string().contains("no column \"batch\""));
     }
 }

@@ -258,6 +258,19 @@ pub fn fit_contention_without_bounds(
     let solo = part.tabulated();
     let colocated = data.colocated.iter().any(|run| run.members.len() > 1);
     let unit = solo.pressure_unit();
+    if let Some(of) = data.other.and_then(|other| other.models.first()) {
+        let theirs = of.solo.pressure_unit;
+        if theirs != unit {
+            return Err(FitError::Missing {
+                predictor: NAME,
+                what: format!(
+                    "the constants of the other GPU are per {}, and pressure is {} here: fit both with the same --pressure",
+                    theirs.described(),
+                    unit.described()
+                ),
+            });
+        }
+    }
     let Inferred { constants, launch_measured, gammas, pressure, launch_factor, couplings } =
         if colocated {
             let fitted = fit_interference(&solo, data.colocated, data.solo)?;

@@ -34,12 +34,18 @@ impl Reading {
 
     fn looked(&self, path: &Path) -> Result<(Format, First), ImportError> {
         let first = first_line(path)?;
-        let found = match self.format {
-            Some(format) => Some(format),
-            // Whoever names a column says that there are columns.
-            None if self.time_column.is_some() => Some(Format::Table),
-            None => Format::of_names(&first.fields, first.json)
-                .or_else(|| (!first.json).then(|| Format::of_values(&first.fields)).flatten()),
+        let shown = || {
+            Format::of_names(&first.fields, first.json)
+                .or_else(|| (!first.json).then(|| Format::of_values(&first.fields)).flatten())
+        };
+        let found = match (self.format, &self.time_column) {
+            (Some(format), _) => Some(format),
+            // Whoever names a column says that there are columns. Its own column makes a format no other one.
+            (None, Some(column)) => {
+                let own = |format: &Format| format.shape(&first.fields).time == column;
+                shown().filter(own).or(Some(Format::Table))
+            }
+            (None, None) => shown(),
         };
         let format = found.ok_or_else(|| ImportError::UnknownFormat {
             path: path.to_owned(),

@@ -17,6 +17,7 @@ mod rows;
 mod sorter;
 mod table;
 mod time;
+pub mod toml_keys;
 mod utf16;
 
 pub use arrivals::{ArrivalFile, Reading};
@@ -28,3 +29,4 @@ pub use open::{WINDOW, decoded, open, read_text};
 pub use sorter::{Sorted, Sorter, Time};
 pub use table::{LONGEST_ROW, Layout, Table, TableError, fields_of_line};
 pub use time::Unit;
+pub(crate) use time::number;

@@ -1,6 +1,7 @@
 //! CSV as other programs write it.
 
 use super::open::{decoded, invalid};
+use super::time::number;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
@@ -61,6 +62,8 @@ pub struct Table<'r> {
     ahead: bool,
     /// Lines that were cut before the rows.
     cut: u64,
+    /// The line of the first row.
+    first_line: u64,
     fields: usize,
 }
 
@@ -127,10 +130,12 @@ impl<'r> Table<'r> {
             record: csv::StringRecord::new(),
             ahead: false,
             cut,
+            first_line: 1,
             fields: 0,
         };
         let found = table.read()?;
         table.fields = table.record.len();
+        table.first_line = table.line();
         match layout {
             Layout::NoHeader => table.ahead = found,
             Layout::Header => {
@@ -167,7 +172,13 @@ impl<'r> Table<'r> {
             }
             _ => format!("the header names the column {name:?} more than once: {}", self.listed()),
         };
-        Err(TableError::Row { line: 1, what })
+        Err(TableError::Row { line: self.first_line, what })
+    }
+
+    /// The line of the header, from 1.
+    #[must_use]
+    pub fn header_line(&self) -> u64 {
+        self.first_line
     }
 
     /// The columns, for a message.
@@ -203,6 +214,18 @@ impl<'r> Table<'r> {
             return Err(self.wrong(what));
         }
         Ok(true)
+    }
+
+    /// The present row.
+    #[must_use]
+    pub fn record(&self) -> &csv::StringRecord {
+        &self.record
+    }
+
+    /// A finite number of the present row; beside a delimiter that is no comma it may have a decimal comma.
+    #[must_use]
+    pub fn number(&self, position: usize) -> Option<f64> {
+        number(self.field(position), self.delimiter != b',')
     }
 
     /// A field of the present row.
@@ -371,7 +394,10 @@ mod tests {
         let table = Table::new("Time,b,b\n".as_bytes(), Layout::Header).unwrap();
         let message = table.column("time").unwrap_err().to_string();
         assert!(message.contains("did you mean \"Time\"?"), "{message}");
+        assert!(message.starts_with("line 1: "), "{message}");
         assert!(table.column("b").unwrap_err().to_string().contains("more than once"));
+        let table = Table::new("\n# made by a tool\nTime,b\n\n1,2\n".as_bytes(), Layout::Header);
+        assert_eq!(table.unwrap().header_line(), 3);
     }
 
     proptest! {

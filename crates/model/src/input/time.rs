@@ -137,7 +137,7 @@ impl Clock {
 }
 
 /// A finite number, perhaps with a decimal comma.
-pub(super) fn number(text: &str, comma: bool) -> Option<f64> {
+pub(crate) fn number(text: &str, comma: bool) -> Option<f64> {
     let number: Result<f64, _> = text.parse();
     let number = number.or_else(|error| match text.split_once(',') {
         Some((whole, part)) if comma && !part.contains(',') => format!("{whole}.{part}").parse(),

@@ -5,7 +5,7 @@
 //! throughput, L2 and DRAM by batch and SM share, and `{"interference": {…}}` with co-located pairs
 //! `[model, model, batch, batch, sm_pct of the first, latency, latency]` that share the whole GPU.
 
-use super::read::{ProfileTexts, RawGpu, RawModel, RawProfile, parse_profile};
+use super::read::{ProfileTexts, RawGpu, RawModel, RawProfile, parse_profile, read_file};
 use super::{ColocatedMember, ColocatedRun, Profile, ProfileError, SoloRow, SoloTable};
 use crate::domain::{GpuKindName, ModelName};
 use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, Watts};
@@ -57,9 +57,9 @@ pub fn import_measurements(
     kind: &GpuKindName,
     session: Option<&str>,
 ) -> Result<Imported, ProfileError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
+    let text = read_file(path)?;
     // No header of a table begins with a bracket, so that is JSON too, though not of an object.
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
+    if !text.trim_start().starts_with(['{', '[']) {
         return super::tables_import::import_table(path, &text, kind, session);
     }
     let objects = Objects::parse(path, &text)?;

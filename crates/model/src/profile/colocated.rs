@@ -3,6 +3,7 @@
 use super::ProfileError;
 use super::csv_rows::{CsvRows, Row};
 use super::fields::{batch, csv_field, positive, share};
+use super::read::read_file;
 use crate::domain::ModelName;
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::path::Path;
@@ -42,8 +43,7 @@ pub struct ColocatedMember {
 /// # Errors
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
 pub fn read_colocated(path: &Path) -> Result<Vec<ColocatedRun>, ProfileError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
-    parse_colocated(path, &text)
+    parse_colocated(path, &read_file(path)?)
 }
 
 /// Parses the text of such a file.
@@ -52,8 +52,8 @@ pub(super) fn parse_colocated(path: &Path, text: &str) -> Result<Vec<ColocatedRu
     let table = CsvRows::parse(path, text, &required, &["std_ms", "makespan_ms"])?;
     let mut runs: Vec<ColocatedRun> = Vec::new();
     for row in table.rows() {
-        let run: u64 = row.parse("run", "a whole number from 0")?;
-        let member: usize = row.parse("member", "a whole number from 0")?;
+        let run: u64 = row.whole("run", "a whole number from 0")?;
+        let member: usize = row.whole("member", "a whole number from 0")?;
         if runs.last().is_none_or(|last| last.run != run) {
             if runs.iter().any(|known| known.run == run) {
                 return Err(row.error("run", "its members must stand on consecutive lines"));

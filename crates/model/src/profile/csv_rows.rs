@@ -1,6 +1,7 @@
-//! CSV with a header, read row by row; every error names file, line and column.
+//! A table with known columns; every error names file, line and column.
 
 use super::ProfileError;
+use crate::input::{Layout, Table, TableError, number};
 use std::path::Path;
 
 /// The rows of a CSV text whose header is checked against the columns that a table has.
@@ -8,57 +9,64 @@ pub(super) struct CsvRows<'a> {
     path: &'a Path,
     /// Each known column that the file has, with its position there.
     columns: Vec<(&'static str, usize)>,
-    records: Vec<csv::StringRecord>,
+    /// Each row with its line.
+    records: Vec<(u64, csv::StringRecord)>,
+    /// Whether numbers may have a decimal comma.
+    decimal_comma: bool,
 }
 
 /// One row; fields are asked for by column name.
 pub(super) struct Row<'a> {
     table: &'a CsvRows<'a>,
+    line: u64,
     record: &'a csv::StringRecord,
 }
 
 impl<'a> CsvRows<'a> {
     /// Parses the text. Columns may come in any order; an unknown or doubled one is an error, and so is
-    /// a missing one that is not optional.
+    /// a missing one that is not optional. One without a name holds row numbers, and is left out.
     pub(super) fn parse(
         path: &'a Path,
         text: &str,
         required: &[&'static str],
         optional: &[&'static str],
     ) -> Result<Self, ProfileError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut reader =
-            csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-        let header = reader.headers().map_err(|e| csv_error(path, &e))?.clone();
+        let failed = |error| match error {
+            TableError::Io(source) => ProfileError::io(path, source),
+            TableError::Row { line, what } => ProfileError::line(path, line, what),
+        };
+        let mut table = Table::new(text.as_bytes(), Layout::Header).map_err(failed)?;
+        let header = table.columns();
         let known = [required, optional].concat().join(",");
+        let wrong = |message| Err(ProfileError::line(path, table.header_line(), message));
         let mut columns = Vec::new();
         for &column in required.iter().chain(optional) {
             match header.iter().position(|name| name == column) {
                 Some(position) => columns.push((column, position)),
                 None if optional.contains(&column) => {}
-                None => {
-                    return Err(ProfileError::line(
-                        path,
-                        1,
-                        format!("no column {column:?}; the columns are: {known}"),
-                    ));
-                }
+                None => return wrong(format!("no column {column:?}; the columns are: {known}")),
             }
         }
         let is_known = |position: usize| columns.iter().any(|(_, p)| *p == position);
-        if let Some((_, extra)) = header.iter().enumerate().find(|(i, _)| !is_known(*i)) {
-            return Err(ProfileError::line(
-                path,
-                1,
-                format!("unknown or doubled column {extra:?}; the columns are: {known}"),
-            ));
+        let mut others = header.iter().enumerate().filter(|(i, _)| !is_known(*i));
+        if let Some((_, extra)) = others.find(|(_, name)| !name.is_empty()) {
+            return wrong(format!("unknown or doubled column {extra:?}; the columns are: {known}"));
         }
-        let records =
-            reader.records().collect::<Result<Vec<_>, _>>().map_err(|e| csv_error(path, &e))?;
+        let decimal_comma = table.delimiter() != b',';
+        let mut records = Vec::new();
+        while table.advance().map_err(failed)? {
+            records.push((table.line(), table.record().clone()));
+        }
         if records.is_empty() {
             return Err(ProfileError::file(path, "holds no rows; a table needs at least one"));
         }
-        Ok(Self { path, columns, records })
+        Ok(Self { path, columns, records, decimal_comma })
+    }
+
+    /// Which columns the header of a table names; none where the text is no table.
+    pub(super) fn names(text: &str) -> Vec<String> {
+        let table = Table::new(text.as_bytes(), Layout::Header);
+        table.map_or_else(|_| Vec::new(), |table| table.columns().to_vec())
     }
 
     /// The text of a field of one of the rows, which lives as long as the table.
@@ -68,33 +76,21 @@ impl<'a> CsvRows<'a> {
     }
 
     pub(super) fn rows(&'a self) -> impl Iterator<Item = Row<'a>> {
-        self.records.iter().map(move |record| Row { table: self, record })
+        self.records.iter().map(move |(line, record)| Row { table: self, line: *line, record })
     }
-}
-
-fn csv_error(path: &Path, error: &csv::Error) -> ProfileError {
-    let line = error.position().map_or(1, csv::Position::line);
-    let message = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields where the header has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
-    };
-    ProfileError::line(path, line, message)
 }
 
 impl Row<'_> {
     /// The line that the row begins on, from 1.
     pub(super) fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
+        self.line
     }
 
     /// An error about one column of this row.
     pub(super) fn error(&self, column: &str, message: impl std::fmt::Display) -> ProfileError {
         ProfileError::line(
             self.table.path,
-            self.line(),
+            self.line,
             format!("{column} = {:?}: {message}", self.text(column)),
         )
     }
@@ -105,13 +101,21 @@ impl Row<'_> {
         position.map_or("", |(_, position)| &self.record[*position])
     }
 
-    /// A field that its type parses from text.
-    pub(super) fn parse<T: std::str::FromStr>(
+    /// A whole number. Programs that keep numbers as floats write 4.0 for 4.
+    pub(super) fn whole<T: std::str::FromStr>(
         &self,
         column: &str,
         wanted: &str,
     ) -> Result<T, ProfileError> {
-        self.text(column).parse().map_err(|_| self.error(column, format!("must be {wanted}")))
+        let text = self.text(column);
+        let whole = text.strip_suffix(".0").unwrap_or(text);
+        whole.parse().map_err(|_| self.error(column, format!("must be {wanted}")))
+    }
+
+    /// A finite number.
+    fn number(&self, column: &str) -> Result<f64, ProfileError> {
+        number(self.text(column), self.table.decimal_comma)
+            .ok_or_else(|| self.error(column, "must be a finite number"))
     }
 
     /// A number that its unit accepts.
@@ -120,8 +124,7 @@ impl Row<'_> {
         T: TryFrom<f64>,
         T::Error: std::fmt::Display,
     {
-        let number: f64 = self.parse(column, "a number")?;
-        T::try_from(number).map_err(|e| self.error(column, e))
+        T::try_from(self.number(column)?).map_err(|e| self.error(column, e))
     }
 
     /// As [`Row::quantity`], or `None` where the field is empty.
@@ -135,11 +138,69 @@ impl Row<'_> {
 
     /// A number in a closed range.
     pub(super) fn number_in(&self, column: &str, low: f64, high: f64) -> Result<f64, ProfileError> {
-        let number: f64 = self.parse(column, "a number")?;
+        let number = self.number(column)?;
         if (low..=high).contains(&number) {
             Ok(number)
         } else {
             Err(self.error(column, format!("must be from {low} to {high}")))
+        }
+    }
+
+    /// As [`Row::number_in`], or `None` where the field is empty.
+    pub(super) fn optional_in(
+        &self,
+        column: &str,
+        low: f64,
+        high: f64,
+    ) -> Result<Option<f64>, ProfileError> {
+        if self.text(column).is_empty() {
+            Ok(None)
+        } else {
+            self.number_in(column, low, high).map(Some)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [&str; 2] = ["a", "b"];
+
+    fn read(text: &str) -> Result<Vec<(u64, u32, f64)>, String> {
+        let table = CsvRows::parse(Path::new("t.csv"), text, &COLUMNS, &["c"]);
+        let table = table.map_err(|error| error.to_string())?;
+        let read = |row: Row<'_>| Ok((row.line(), row.whole("a", "whole")?, row.quantity("b")?));
+        let rows: Result<_, ProfileError> = table.rows().map(read).collect();
+        rows.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_dialect_is_read_and_lines_are_those_of_the_file() {
+        for text in [
+            "a,b\n\n# by hand\n1,0.5\n\n2,1e3\n",
+            "\u{feff}\"a\";\"b\"\r\n\r\n\r\n1;0,5\r\n\r\n2;1e3\r\n",
+            "a\tb\n\n\n1.0\t0.5\n\n2.0\t1000\n",
+            ",b,a\n\n\n0,0.5,1\n\n1,1000,2\n",
+        ] {
+            assert_eq!(read(text).unwrap(), [(4, 1, 0.5), (6, 2, 1000.0)], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        for (text, words) in [
+            ("", "t.csv:1: no column \"a\"; the columns are: a,b,c"),
+            ("# one\n\na,c\n1,2\n", "t.csv:3: no column \"b\""),
+            ("a,b,b\n1,2,3\n", "t.csv:1: unknown or doubled column \"b\""),
+            ("a,b\n1,2\n\n1,2,3\n", "t.csv:4: it has 3 fields, not 2"),
+            ("a,b\n\n\n1\n", "t.csv:4: it has 1 fields, not 2"),
+            ("a,b\n\n1,2\n\nx,2\n", "t.csv:5: a = \"x\": must be whole"),
+            ("a,b\n1,nan\n", "t.csv:2: b = \"nan\": must be a finite number"),
+            ("a,b\n", "t.csv: holds no rows"),
+        ] {
+            let message = read(text).unwrap_err();
+            assert!(message.starts_with(words), "{text:?}: {message}");
         }
     }
 }

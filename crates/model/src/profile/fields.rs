@@ -17,7 +17,7 @@ pub(super) fn model_of<'p>(
 
 /// A batch size; profiles go up to 1024.
 pub(super) fn batch(row: &Row<'_>) -> Result<BatchSize, ProfileError> {
-    let size: u32 = row.parse("batch", "a whole number from 1 to 1024")?;
+    let size: u32 = row.whole("batch", "a whole number from 1 to 1024")?;
     match BatchSize::new(size) {
         Ok(batch) if size <= 1024 => Ok(batch),
         _ => Err(row.error("batch", "must be a whole number from 1 to 1024")),

@@ -2,6 +2,7 @@
 
 use super::csv_rows::{CsvRows, Row};
 use super::fields::{batch, csv_field, model_of, positive, share};
+use super::read::read_file;
 use super::{KernelLaunch, Profile, ProfileError};
 use crate::units::{Bytes, Milliseconds};
 use std::path::Path;
@@ -27,8 +28,7 @@ const OPTIONAL: [&str; 3] = ["kernel_idx", "gap_before_us_median", "name"];
 /// # Errors
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
 pub fn read_kernels(path: &Path, profile: &mut Profile) -> Result<(), ProfileError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
-    parse_kernels(path, &text, profile)
+    parse_kernels(path, &read_file(path)?, profile)
 }
 
 /// Parses the text of such a file.
@@ -73,7 +73,7 @@ pub(super) fn parse_kernels(
 }
 
 fn count(row: &Row<'_>, column: &str, low: u32, high: u32) -> Result<u32, ProfileError> {
-    let number: u32 = row.parse(column, "a whole number")?;
+    let number: u32 = row.whole(column, "a whole number")?;
     if (low..=high).contains(&number) {
         Ok(number)
     } else {

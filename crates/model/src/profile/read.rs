@@ -10,6 +10,7 @@ use super::{
     ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Slice, SoloPoint, SoloTable,
 };
 use crate::domain::{GpuKind, GpuKindName, ModelName};
+use crate::input::read_text;
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,15 +89,20 @@ pub(super) struct ProfileTexts {
     pub solo_table_csv: Option<String>,
 }
 
+/// No file of a profile is longer, in bytes.
+const LONGEST: u64 = 1 << 30;
+
+/// The text of a file, packed or not.
+pub(super) fn read_file(path: &Path) -> Result<String, ProfileError> {
+    read_text(path, LONGEST).map_err(|error| ProfileError::io(path, error))
+}
+
 /// Reads and checks a profile folder.
 ///
 /// # Errors
 /// When a file is missing or unreadable, or any value in it is: the error names file, line and column.
 pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
-    let text = |name: &str| {
-        let path = folder.join(name);
-        std::fs::read_to_string(&path).map_err(|e| ProfileError::io(&path, e))
-    };
+    let text = |name: &str| read_file(&folder.join(name));
     if let Some(profile) = read_slice(folder, &text("profile.toml")?)? {
         return Ok(profile);
     }
@@ -266,13 +272,6 @@ fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), Profi
     let max_clock = profile.kind.max_clock;
     let mut lines: Vec<Vec<u64>> = vec![Vec::new(); profile.models.len()];
     for row in CsvRows::parse(path, text, SOLO, SOLO_OPTIONAL)?.rows() {
-        let percent = |column: &str| {
-            if row.text(column).is_empty() {
-                Ok(None)
-            } else {
-                row.number_in(column, 0.0, 100.0).map(Some)
-            }
-        };
         let with_copies = row.text("gpu_ms").is_empty();
         if with_copies && row.text("latency_ms").is_empty() {
             return Err(row.error(
@@ -292,12 +291,9 @@ fn read_solo(path: &Path, text: &str, profile: &mut Profile) -> Result<(), Profi
             } else {
                 Some(clock(&row, "clock_mhz", max_clock)?)
             },
-            l2_pct: percent("l2_pct")?,
-            dram_pct: percent("dram_pct")?,
-            throughput_img_s: match row.text("throughput_img_s") {
-                "" => None,
-                _ => Some(row.number_in("throughput_img_s", 0.0, f64::MAX)?),
-            },
+            l2_pct: row.optional_in("l2_pct", 0.0, 100.0)?,
+            dram_pct: row.optional_in("dram_pct", 0.0, 100.0)?,
+            throughput_img_s: row.optional_in("throughput_img_s", 0.0, f64::MAX)?,
         };
         if point.latency.is_some_and(|latency| latency < point.gpu) {
             return Err(row.error("latency_ms", "must not be below gpu_ms, which is a part of it"));
@@ -335,7 +331,7 @@ fn read_self_pairs(path: &Path, text: &str, profile: &mut Profile) -> Result<(),
 fn read_colocation(path: &Path, text: &str, profile: &mut Profile) -> Result<(), ProfileError> {
     for row in CsvRows::parse(path, text, COLOCATION, &[])?.rows() {
         let point = ColocationPoint {
-            co_located: row.parse("co_located", "a whole number from 1")?,
+            co_located: row.whole("co_located", "a whole number from 1")?,
             power: row.quantity("power_w")?,
             clock: clock(&row, "clock_mhz", profile.kind.max_clock)?,
             idle_per_kernel: row.quantity("idle_per_kernel_ms")?,

@@ -3,6 +3,7 @@
 use super::ProfileError;
 use super::csv_rows::CsvRows;
 use super::fields::{batch, csv_field, positive, share};
+use super::read::read_file;
 use crate::domain::ModelName;
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::path::Path;
@@ -63,8 +64,7 @@ impl SoloTable {
 /// # Errors
 /// When the file cannot be read or a value in it is unusable: the error names file, line and column.
 pub fn read_solo_table(path: &Path) -> Result<SoloTable, ProfileError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ProfileError::io(path, e))?;
-    parse_solo_table(path, &text)
+    parse_solo_table(path, &read_file(path)?)
 }
 
 /// Parses the text of such a file.
@@ -73,21 +73,14 @@ pub(super) fn parse_solo_table(path: &Path, text: &str) -> Result<SoloTable, Pro
     let rows = CsvRows::parse(path, text, &required, &["throughput_img_s", "l2_pct", "dram_pct"])?;
     let mut table = SoloTable::default();
     for row in rows.rows() {
-        let optional = |column: &str, high: f64| {
-            if row.text(column).is_empty() {
-                Ok(None)
-            } else {
-                row.number_in(column, 0.0, high).map(Some)
-            }
-        };
         let point = SoloRow {
             model: ModelName::new(row.text("model")).map_err(|e| row.error("model", e))?,
             batch: batch(&row)?,
             sm: share(&row)?,
             latency: positive(&row, "latency_ms")?,
-            throughput_img_s: optional("throughput_img_s", f64::MAX)?,
-            l2_pct: optional("l2_pct", 100.0)?,
-            dram_pct: optional("dram_pct", 100.0)?,
+            throughput_img_s: row.optional_in("throughput_img_s", 0.0, f64::MAX)?,
+            l2_pct: row.optional_in("l2_pct", 0.0, 100.0)?,
+            dram_pct: row.optional_in("dram_pct", 0.0, 100.0)?,
         };
         table.rows.push(point);
     }

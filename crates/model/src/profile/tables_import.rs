@@ -18,6 +18,9 @@ use crate::units::{BatchSize, Milliseconds, SmPercent};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// No GPU runs more processes at once than this.
+const MOST_COPIES: usize = 1000;
+
 /// The slices of an A100 and its successors: a GPU has seven parts that compute.
 const PARTS: u32 = 7;
 
@@ -41,8 +44,8 @@ pub(super) fn import_table(
     kind: &GpuKindName,
     session: Option<&str>,
 ) -> Result<Imported, ProfileError> {
-    let header = text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
-    let has = |column: &str| header.split(',').any(|name| name.trim() == column);
+    let header = CsvRows::names(text);
+    let has = |column: &str| header.iter().any(|name| name == column);
     if has("neighbour") {
         one_sided(path, text, session)
     } else if has("mig_gpcs") {
@@ -104,7 +107,7 @@ fn one_sided(path: &Path, text: &str, session: Option<&str>) -> Result<Imported,
             })
         };
         let (own_batch, own_share) = (batch(&row)?, share(&row)?);
-        let size: u32 = row.parse("neighbour_batch", "a whole number from 1 to 1024")?;
+        let size: u32 = row.whole("neighbour_batch", "a whole number from 1 to 1024")?;
         let size = BatchSize::new(size).map_err(|e| row.error("neighbour_batch", e))?;
         let neighbour_share: SmPercent = row.quantity("neighbour_sm_pct")?;
         let latency = positive(&row, "latency_ms")?;
@@ -147,13 +150,16 @@ fn copies(path: &Path, text: &str, kind: &GpuKindName) -> Result<Imported, Profi
     let mut runs: Vec<Vec<ColocatedRun>> = vec![Vec::new(); PARTS as usize + 1];
     let whole = SmPercent::new(100.0).expect("a share");
     for row in CsvRows::parse(path, text, COPIES, COPIES_OPTIONAL)?.rows() {
-        let parts: u32 = row.parse("mig_gpcs", "a whole number from 1 to 7")?;
+        let parts: u32 = row.whole("mig_gpcs", "a whole number from 1 to 7")?;
         if !(1..=PARTS).contains(&parts) {
             return Err(row.error("mig_gpcs", "must be from 1 to 7 (the whole GPU)"));
         }
         let model = name(&row, "model")?;
         let (size, latency) = (batch(&row)?, positive(&row, "latency_ms")?);
-        let number: usize = row.parse("copies", "a whole number from 1")?;
+        let number: usize = row.whole("copies", "a whole number from 1 to 1000")?;
+        if !(1..=MOST_COPIES).contains(&number) {
+            return Err(row.error("copies", "must be from 1 to 1000"));
+        }
         let part = SmPercent::new(f64::from(parts) * 100.0 / f64::from(PARTS))
             .map_err(|e| row.error("mig_gpcs", e))?;
         let part = if parts == PARTS { whole } else { part };

@@ -58,6 +58,7 @@ macro_rules! checked_f64 {
             ///
             /// # Errors
             #[doc = concat!("When the number is not ", $allowed, ".")]
+            #[inline]
             pub fn new($v: f64) -> Result<Self, $crate::units::UnitError> {
                 if $rule {
                     Ok(Self($v))

@@ -4,14 +4,15 @@
 //! whole stream: y = R l + p with l requests that wait for this server, and p arrivals of the stream since its
 //! last one (0 ≤ p < R). With R = 1, y is the number of requests that wait.
 
-use super::poisson::probabilities;
+use super::poisson::append;
 use super::server::{Loading, Server};
+use std::ops::Range;
 
 /// States of less probability than this are left out.
-const NEGLIGIBLE: f64 = 1e-9;
+const NEGLIGIBLE: f64 = 1e-8;
 
 /// The iteration ends when the probabilities change by less than this in sum.
-const PRECISION: f64 = 1e-5;
+const PRECISION: f64 = 2e-5;
 
 /// Iterations at most. A few dozen are the rule.
 const MOST_ITERATIONS: usize = 500;
@@ -20,53 +21,217 @@ const MOST_ITERATIONS: usize = 500;
 /// overloaded.
 const MOST_TAIL: f64 = 2e-3;
 
-/// The stationary distribution, with what it was made from.
-pub(super) struct Stationary {
-    /// Probabilities by k and y: those of k are `width` entries from `k · width` on.
-    pub states: Vec<f64>,
-    /// How many values y may take.
-    pub width: usize,
+/// The longest queue that is followed, in requests.
+const MOST_WAITING: usize = 400;
+
+/// Probabilities of states (k, y), a row for each k. A row is 0 from its extent on.
+#[derive(Debug, Default, Clone)]
+struct Rows {
+    values: Vec<f64>,
+    width: usize,
 }
 
-impl Stationary {
-    /// The probabilities of the states with k requests that execute, by y.
-    pub(super) fn row(&self, k: usize) -> &[f64] {
-        &self.states[k * self.width..(k + 1) * self.width]
+impl Rows {
+    /// Makes so many rows of 0 of this width; the extents are those up to now.
+    fn reset(&mut self, extents: &[usize], rows: usize, width: usize) {
+        for (k, &extent) in extents.iter().enumerate() {
+            self.row_mut(k, extent).fill(0.0);
+        }
+        self.width = width;
+        if self.values.len() < rows * width {
+            self.values.resize(rows * width, 0.0);
+        }
+    }
+
+    fn row(&self, k: usize, extent: usize) -> &[f64] {
+        &self.values[k * self.width..k * self.width + extent]
+    }
+
+    fn row_mut(&mut self, k: usize, extent: usize) -> &mut [f64] {
+        &mut self.values[k * self.width..k * self.width + extent]
     }
 }
 
-/// What becomes of a server from one start of a batch to the next.
-struct Transitions<'s, 'a> {
-    server: &'s Server<'a>,
-    most: usize,
-    every: usize,
-    width: usize,
-    /// Arrivals of the stream while k execute.
-    during: Vec<Vec<f64>>,
-    /// Arrivals while n are copied, where that may take longer than executing.
-    while_loading: Vec<Vec<f64>>,
-    /// Arrivals while one is copied to an idle server.
-    at_start: Vec<f64>,
-    /// For each k and phase: arrivals after the first own one, together with the probability that it comes
-    /// early enough.
-    follow: Vec<Vec<f64>>,
-    /// For each k and phase y < R, where nothing waits: the probability that the next own request comes so late
-    /// that the server has to wait for it or its copy. Entry `k · R + y`, as in `follow`.
-    idles: Vec<f64>,
+/// The stationary distribution of a server, and the memory that it takes to find one.
+#[derive(Debug, Default)]
+pub(super) struct Stationary {
+    now: Rows,
+    next: Rows,
+    change: Rows,
+    /// Changes and results of the last two steps.
+    changes: [Rows; 2],
+    results: [Rows; 2],
+    /// By k: from where on all of these are 0.
+    extents: Vec<usize>,
+    transitions: Transitions,
+    /// The last distribution that was found, row by row, each of such a length.
+    before: Vec<f64>,
+    lengths: Vec<usize>,
 }
 
-/// Solves the chain; `None` when the queue is too long to be followed.
-pub(super) fn stationary(server: &Server<'_>) -> Option<Stationary> {
-    let mut waiting = first_waiting(server);
-    loop {
-        let transitions = Transitions::new(server, waiting);
-        if let Some(states) = transitions.fixed_point() {
-            return Some(Stationary { states, width: transitions.width });
+impl Stationary {
+    /// Solves the chain of a server; false when its queue is too long to be followed.
+    pub(super) fn solve(&mut self, server: &Server<'_>) -> bool {
+        let mut waiting = first_waiting(server);
+        self.transitions.fill(server);
+        loop {
+            let width = server.every * waiting + server.every;
+            if self.fixed_point(server, width) {
+                return true;
+            }
+            if waiting >= MOST_WAITING {
+                return false;
+            }
+            waiting = (waiting * 3).min(MOST_WAITING);
         }
-        if waiting >= MOST_WAITING {
-            return None;
+    }
+
+    /// The probabilities of the states with k requests that execute, by y; all others are 0.
+    pub(super) fn row(&self, k: usize) -> &[f64] {
+        self.next.row(k, self.extents[k])
+    }
+
+    /// The distribution that a step leaves as it is, by fixed-point iteration with Anderson's acceleration
+    /// (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 1965) over two steps back,
+    /// which needs a quarter of the iterations.
+    fn fixed_point(&mut self, server: &Server<'_>, width: usize) -> bool {
+        let rows = server.most() + 1;
+        let one = [&mut self.now, &mut self.next, &mut self.change];
+        for part in one.into_iter().chain(&mut self.changes).chain(&mut self.results) {
+            part.reset(&self.extents, rows, width);
         }
-        waiting = (waiting * 3).min(MOST_WAITING);
+        self.extents.clear();
+        self.extents.resize(rows, 0);
+        self.start(width);
+        for iteration in 0..MOST_ITERATIONS {
+            self.transitions.step(server, &self.now, &mut self.next, &mut self.extents);
+            let moved = self.note_change();
+            if moved < PRECISION {
+                let is_complete = self.is_complete();
+                if is_complete {
+                    self.remember();
+                }
+                return is_complete;
+            }
+            let weights = if iteration < 2 { [0.0; 2] } else { self.least_squares() };
+            self.mix(weights);
+            self.changes.swap(0, 1);
+            self.results.swap(0, 1);
+            std::mem::swap(&mut self.changes[0], &mut self.change);
+            std::mem::swap(&mut self.results[0], &mut self.next);
+        }
+        false
+    }
+
+    /// Starts with the distribution of the server before, as far as it was one of the same kind; else with one that
+    /// has just begun to serve a single request.
+    fn start(&mut self, width: usize) {
+        let mut before = self.before.as_slice();
+        let mut sum = 0.0;
+        for (k, &length) in self.lengths.iter().enumerate().take(self.extents.len()) {
+            let (row, rest) = before.split_at(length);
+            before = rest;
+            let row = &row[..length.min(width)];
+            self.extents[k] = row.len();
+            self.now.row_mut(k, row.len()).copy_from_slice(row);
+            sum += row.iter().sum::<f64>();
+        }
+        if sum > 0.5 {
+            scale(&mut self.now, &self.extents, 1.0 / sum);
+            return;
+        }
+        for (k, &extent) in self.extents.iter().enumerate() {
+            self.now.row_mut(k, extent).fill(0.0);
+        }
+        self.extents[1] = self.extents[1].max(1);
+        self.now.values[width] = 1.0;
+    }
+
+    /// Remembers the distribution that was found.
+    fn remember(&mut self) {
+        self.before.clear();
+        self.lengths.clear();
+        for k in 0..self.extents.len() {
+            let row = self.next.row(k, self.extents[k]);
+            let length = row.iter().rposition(|p| *p >= NEGLIGIBLE).map_or(0, |last| last + 1);
+            self.before.extend_from_slice(&row[..length]);
+            self.lengths.push(length);
+        }
+    }
+
+    /// Forgets it.
+    pub(super) fn forget(&mut self) {
+        self.before.clear();
+        self.lengths.clear();
+    }
+
+    /// What the last step changed, and how much in sum.
+    fn note_change(&mut self) -> f64 {
+        let mut moved = 0.0;
+        for (k, &extent) in self.extents.iter().enumerate() {
+            let (next, now) = (self.next.row(k, extent), self.now.row(k, extent));
+            for ((change, next), now) in
+                self.change.row_mut(k, extent).iter_mut().zip(next).zip(now)
+            {
+                *change = next - now;
+                moved += change.abs();
+            }
+        }
+        moved
+    }
+
+    /// The weights of the last two changes with which the present one becomes least.
+    fn least_squares(&self) -> [f64; 2] {
+        let (mut aa, mut ab, mut bb, mut ac, mut bc) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (k, &extent) in self.extents.iter().enumerate() {
+            let [a, b] = [&self.changes[0], &self.changes[1]].map(|part| part.row(k, extent));
+            for ((c, a), b) in self.change.row(k, extent).iter().zip(a).zip(b) {
+                let (a, b) = (c - a, c - b);
+                aa += a * a;
+                ab += a * b;
+                bb += b * b;
+                ac += a * c;
+                bc += b * c;
+            }
+        }
+        let determinant = aa * bb - ab * ab;
+        if determinant > 1e-9 * aa * bb {
+            [(ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant]
+        } else if aa > 0.0 {
+            [ac / aa, 0.0]
+        } else {
+            [0.0; 2]
+        }
+    }
+
+    /// Where the next step starts.
+    fn mix(&mut self, weights: [f64; 2]) {
+        let mut sum = 0.0;
+        for (k, &extent) in self.extents.iter().enumerate() {
+            let next = self.next.row(k, extent);
+            let [a, b] = [&self.results[0], &self.results[1]].map(|part| part.row(k, extent));
+            for (((now, next), a), b) in
+                self.now.row_mut(k, extent).iter_mut().zip(next).zip(a).zip(b)
+            {
+                let mixed = next - weights[0] * (next - a) - weights[1] * (next - b);
+                *now = mixed.max(0.0);
+                sum += *now;
+            }
+        }
+        scale(&mut self.now, &self.extents, 1.0 / sum);
+    }
+
+    /// Whether next to nothing is where the distribution was cut off.
+    fn is_complete(&self) -> bool {
+        let last = self.next.width * 9 / 10;
+        let tail = |k: usize| self.row(k).get(last..).map_or(0.0, |tail| tail.iter().sum());
+        (1..self.extents.len()).map(tail).sum::<f64>() <= MOST_TAIL
+    }
+}
+
+fn scale(rows: &mut Rows, extents: &[usize], factor: f64) {
+    for (k, &extent) in extents.iter().enumerate() {
+        rows.row_mut(k, extent).iter_mut().for_each(|probability| *probability *= factor);
     }
 }
 
@@ -80,187 +245,177 @@ fn first_waiting(server: &Server<'_>) -> usize {
     (in_time + 12).max(3 * server.most()).clamp(20, MOST_WAITING)
 }
 
-/// The longest queue that is followed, in requests.
-const MOST_WAITING: usize = 400;
+/// What becomes of a server from one start of a batch to the next: numbers of arrivals of the stream.
+#[derive(Debug, Default)]
+struct Transitions {
+    /// All distributions; the others are places in it.
+    values: Vec<f64>,
+    /// While k execute.
+    during: Vec<Range<usize>>,
+    /// While n are copied, where that may take longer than executing.
+    while_loading: Vec<Range<usize>>,
+    /// While one is copied to an idle server.
+    at_start: Range<usize>,
+    /// For each k, where nothing waits and the next own request is the m-th arrival of the stream: arrivals after it,
+    /// together with the probability that it comes early enough. Entry k R + m − 1.
+    follow: Vec<Range<usize>>,
+    /// For the same: the probability that it comes so late that the server has to wait for it or its copy.
+    idles: Vec<f64>,
+    late: Vec<f64>,
+}
 
-impl<'s, 'a> Transitions<'s, 'a> {
-    fn new(server: &'s Server<'a>, waiting: usize) -> Self {
-        let (most, every) = (server.most(), server.every);
+impl Transitions {
+    fn fill(&mut self, server: &Server<'_>) {
         let rate = server.rate_per_ms;
-        let arrivals = |ms: f64| {
-            let mut out = Vec::new();
-            probabilities(rate * ms, &mut out);
-            out
-        };
-        let mut during = vec![Vec::new()];
-        let mut while_loading = vec![Vec::new()];
-        for k in 1..=most {
-            during.push(arrivals(server.hold_ms[k]));
-            let longer = server.load_ms[k] > server.hold_ms[1];
-            while_loading.push(if longer { arrivals(server.load_ms[k]) } else { Vec::new() });
+        let all = usize::MAX;
+        for ranges in [&mut self.during, &mut self.while_loading, &mut self.follow] {
+            ranges.clear();
+            ranges.push(0..0);
         }
-        let at_start = arrivals(server.load_ms[1]);
-        let mut follow = vec![Vec::new(); every];
-        let mut idles = vec![0.0; every];
-        for (k, whole) in during.iter().enumerate().skip(1) {
-            let early = arrivals((server.hold_ms[k] - server.load_ms[1]).max(0.0));
-            for phase in 0..every {
-                // The arrivals of the stream up to the next own one.
-                let needed = every - phase;
-                idles.push(early.iter().take(needed).sum());
-                let all = whole.iter().enumerate().skip(needed);
-                let in_time = all.map(|(count, probability)| {
-                    let late = early.iter().take(needed).enumerate();
-                    let late: f64 =
-                        late.filter_map(|(i, p)| Some(p * at_start.get(count - i)?)).sum();
-                    (probability - late).max(0.0)
-                });
-                follow.push(in_time.collect());
+        self.values.clear();
+        self.idles.clear();
+        for k in 1..=server.most() {
+            self.during.push(append(rate * server.hold_ms[k], all, &mut self.values));
+            let is_longer = server.load_ms[k] > server.hold_ms[1];
+            self.while_loading.push(match is_longer {
+                true => append(rate * server.load_ms[k], all, &mut self.values),
+                false => 0..0,
+            });
+        }
+        if server.loading == Loading::Ahead {
+            self.fill_starts(server);
+        }
+    }
+
+    /// What follows a batch behind which nothing waits.
+    fn fill_starts(&mut self, server: &Server<'_>) {
+        let (rate, every) = (server.rate_per_ms, server.every);
+        self.at_start = append(rate * server.load_ms[1], usize::MAX, &mut self.values);
+        self.follow.resize(every, 0..0);
+        self.idles.resize(every, 0.0);
+        for k in 1..=server.most() {
+            let early_ms = (server.hold_ms[k] - server.load_ms[1]).max(0.0);
+            let early = append(rate * early_ms, every, &mut self.values);
+            let during = self.during[k].clone();
+            // How likely so many arrivals are, if the own one comes late.
+            self.late.clear();
+            self.late.resize(during.len(), 0.0);
+            let mut idles = 0.0;
+            for needed in 1..=every {
+                if let Some(place) = early.clone().nth(needed - 1) {
+                    let missing = self.values[place];
+                    idles += missing;
+                    let at_start = &self.values[self.at_start.clone()];
+                    for (late, p) in self.late.iter_mut().skip(needed - 1).zip(at_start) {
+                        *late += missing * p;
+                    }
+                }
+                self.idles.push(idles);
+                let start = self.values.len();
+                for count in needed..during.len() {
+                    let probability = self.values[during.start + count] - self.late[count];
+                    self.values.push(probability.max(0.0));
+                }
+                self.follow.push(start..self.values.len());
             }
         }
-        let width = every * waiting + every;
-        Self { server, most, every, width, during, while_loading, at_start, follow, idles }
     }
 
-    /// Arrivals between the start of a batch of k and that of the next one, of n.
-    fn between(&self, k: usize, n: usize) -> &[f64] {
-        if self.server.load_ms[n] > self.server.hold_ms[k] {
-            &self.while_loading[n]
-        } else {
-            &self.during[k]
+    /// One step of the chain.
+    fn step(&self, server: &Server<'_>, from: &Rows, to: &mut Rows, extents: &mut [usize]) {
+        for (k, &extent) in extents.iter().enumerate() {
+            to.row_mut(k, extent).fill(0.0);
         }
-    }
-
-    /// One step of the chain; `tops` are the last states of each k that have a probability.
-    fn step(&self, from: &[f64], to: &mut [f64], tops: &[usize]) {
-        to.fill(0.0);
-        for k in 1..=self.most {
-            for y in 0..=tops[k] {
-                let probability = from[k * self.width + y];
+        let mut to = Target { rows: to, extents };
+        for k in 1..=server.most() {
+            for (y, &probability) in from.row(k, to.extents[k]).iter().enumerate() {
                 if probability < NEGLIGIBLE {
                     continue;
                 }
-                match self.server.loading {
-                    Loading::Ahead => self.step_ahead(k, y, probability, to),
-                    Loading::Serial => self.step_serial(k, y, probability, to),
+                match server.loading {
+                    Loading::Ahead => self.step_ahead(server, (k, y), probability, &mut to),
+                    Loading::Serial => self.step_serial(server, (k, y), probability, &mut to),
                 }
             }
         }
-        let sum: f64 = to.iter().sum();
-        to.iter_mut().for_each(|probability| *probability /= sum);
+        let Target { rows, extents } = to;
+        let sum = |(k, &extent): (usize, &usize)| rows.row(k, extent).iter().sum::<f64>();
+        let sum: f64 = extents.iter().enumerate().map(sum).sum();
+        scale(rows, extents, 1.0 / sum);
     }
 
     /// From the start of a batch of k to the start of the next, which was formed at the same moment.
-    fn step_ahead(&self, k: usize, y: usize, probability: f64, to: &mut [f64]) {
-        let n = (y / self.every).min(self.most);
+    fn step_ahead(
+        &self,
+        server: &Server<'_>,
+        (k, y): (usize, usize),
+        probability: f64,
+        to: &mut Target<'_>,
+    ) {
+        let every = server.every;
+        let n = (y / every).min(server.most());
         if n == 0 {
-            let entry = k * self.every + y;
-            let one = self.row(to, 1);
-            spread(one, 0, probability, &self.follow[entry]);
-            spread(one, 0, probability * self.idles[entry], &self.at_start);
+            let entry = k * every + every - y - 1;
+            to.add(1, 0, probability, &self.values[self.follow[entry].clone()]);
+            to.add(1, 0, probability * self.idles[entry], &self.values[self.at_start.clone()]);
         } else {
-            let between = self.between(k, n);
-            spread(self.row(to, n), y - self.every * n, probability, between);
+            let between = match server.load_ms[n] > server.hold_ms[k] {
+                true => self.while_loading[n].clone(),
+                false => self.during[k].clone(),
+            };
+            to.add(n, y - every * n, probability, &self.values[between]);
         }
     }
 
     /// From the start of a batch of k to the start of the next, which is formed then.
-    fn step_serial(&self, k: usize, y: usize, probability: f64, to: &mut [f64]) {
-        for (count, arrivals) in self.during[k].iter().enumerate() {
-            let waiting = (y + count).min(self.width - 1);
-            let n = (waiting / self.every).min(self.most);
-            let next = if n == 0 { self.width } else { n * self.width + waiting - self.every * n };
-            to[next] += probability * arrivals;
+    fn step_serial(
+        &self,
+        server: &Server<'_>,
+        (k, y): (usize, usize),
+        probability: f64,
+        to: &mut Target<'_>,
+    ) {
+        let every = server.every;
+        let arrivals = &self.values[self.during[k].clone()];
+        let mut count = 0;
+        while count < arrivals.len() {
+            let waiting = y + count;
+            let n = (waiting / every).min(server.most());
+            // All numbers with which the next batch is of n.
+            let until = if n < server.most() { every * (n + 1) - y } else { arrivals.len() };
+            let until = until.min(arrivals.len());
+            let own = &arrivals[count..until];
+            if n == 0 {
+                to.add(1, 0, probability * own.iter().sum::<f64>(), &[1.0]);
+            } else {
+                to.add(n, waiting - every * n, probability, own);
+            }
+            count = until;
         }
-    }
-
-    fn row<'t>(&self, to: &'t mut [f64], k: usize) -> &'t mut [f64] {
-        &mut to[k * self.width..(k + 1) * self.width]
-    }
-
-    /// The distribution that a step leaves as it is, by fixed-point iteration with Anderson's acceleration
-    /// (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 1965) over two steps back,
-    /// which needs a quarter of the iterations.
-    fn fixed_point(&self) -> Option<Vec<f64>> {
-        let size = (self.most + 1) * self.width;
-        let mut now = vec![0.0; size];
-        now[self.width] = 1.0;
-        let mut next = vec![0.0; size];
-        let mut change = vec![0.0; size];
-        // Changes and results of the last two steps.
-        let mut changes = [vec![0.0; size], vec![0.0; size]];
-        let mut results = [vec![0.0; size], vec![0.0; size]];
-        let mut tops = vec![0; self.most + 1];
-        for iteration in 0..MOST_ITERATIONS {
-            for (k, top) in tops.iter_mut().enumerate() {
-                let row = &now[k * self.width..(k + 1) * self.width];
-                *top = row.iter().rposition(|p| *p >= NEGLIGIBLE).unwrap_or(0);
-            }
-            self.step(&now, &mut next, &tops);
-            let mut moved = 0.0;
-            for ((change, next), now) in change.iter_mut().zip(&next).zip(&now) {
-                *change = next - now;
-                moved += change.abs();
-            }
-            if moved < PRECISION {
-                return self.is_complete(&next).then_some(next);
-            }
-            let weights = if iteration < 2 { [0.0; 2] } else { least_squares(&change, &changes) };
-            let mut sum = 0.0;
-            for (i, value) in now.iter_mut().enumerate() {
-                let back = [next[i] - results[0][i], next[i] - results[1][i]];
-                let mixed = next[i] - weights[0] * back[0] - weights[1] * back[1];
-                *value = mixed.max(0.0);
-                sum += *value;
-            }
-            now.iter_mut().for_each(|value| *value /= sum);
-            changes.swap(0, 1);
-            results.swap(0, 1);
-            changes[0].copy_from_slice(&change);
-            results[0].copy_from_slice(&next);
-        }
-        None
-    }
-
-    /// Whether next to nothing is where the distribution was cut off.
-    fn is_complete(&self, states: &[f64]) -> bool {
-        let last = self.width * 9 / 10;
-        let tail: f64 = (1..=self.most)
-            .flat_map(|k| &states[k * self.width + last..(k + 1) * self.width])
-            .sum();
-        tail <= MOST_TAIL
     }
 }
 
-/// Adds a distribution, weighted and shifted; what is beyond the end goes to the last place.
-fn spread(to: &mut [f64], shift: usize, weight: f64, distribution: &[f64]) {
-    let inside = distribution.len().min(to.len() - shift);
-    let (inner, beyond) = distribution.split_at(inside);
-    for (to, probability) in to[shift..].iter_mut().zip(inner) {
-        *to += weight * probability;
-    }
-    if let Some(last) = to.last_mut() {
-        *last += weight * beyond.iter().sum::<f64>();
-    }
+/// Where a step leads.
+struct Target<'r> {
+    rows: &'r mut Rows,
+    /// Grow with what is added.
+    extents: &'r mut [usize],
 }
 
-/// The weights of the last two changes with which the present one becomes least.
-fn least_squares(change: &[f64], changes: &[Vec<f64>; 2]) -> [f64; 2] {
-    let (mut aa, mut ab, mut bb, mut ac, mut bc) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for ((c, a), b) in change.iter().zip(&changes[0]).zip(&changes[1]) {
-        let (a, b) = (c - a, c - b);
-        aa += a * a;
-        ab += a * b;
-        bb += b * b;
-        ac += a * c;
-        bc += b * c;
-    }
-    let determinant = aa * bb - ab * ab;
-    if determinant > 1e-9 * aa * bb {
-        [(ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant]
-    } else if aa > 0.0 {
-        [ac / aa, 0.0]
-    } else {
-        [0.0; 2]
+impl Target<'_> {
+    /// Adds a distribution to row k, weighted and shifted; what is beyond the end goes to the last place.
+    fn add(&mut self, k: usize, shift: usize, weight: f64, distribution: &[f64]) {
+        let width = self.rows.width;
+        let shift = shift.min(width - 1);
+        let inside = distribution.len().min(width - shift);
+        let (inner, beyond) = distribution.split_at(inside);
+        self.extents[k] = self.extents[k].max(shift + inside);
+        let row = self.rows.row_mut(k, width);
+        for (to, probability) in row[shift..].iter_mut().zip(inner) {
+            *to += weight * probability;
+        }
+        if !beyond.is_empty() {
+            row[width - 1] += weight * beyond.iter().sum::<f64>();
+        }
     }
 }

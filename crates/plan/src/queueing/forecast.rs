@@ -99,73 +99,80 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     }
     let goals = vec![target.attained; classes.len()];
     let kind = &request.predictor().kind().name;
-    let placed = Placed::of(plan, request);
+    let parts = Parts::of(plan, request);
     // GPU by GPU, so that they can be settled in parallel.
-    let gpus: Vec<(usize, Vec<Seat>)> = plan
+    let gpus: Vec<(usize, Vec<Placed>)> = plan
         .gpus
         .iter()
         .enumerate()
         .filter(|(_, gpu)| gpu.kind == *kind && !gpu.takes_turns())
         .filter_map(|(index, gpu)| {
-            let seats: Option<Vec<Seat>> = gpu
+            let servers: Option<Vec<Placed>> = gpu
                 .placements
                 .iter()
                 .map(|placement| {
-                    let workload = placed.index(placement.workload.as_str())?;
+                    let workload = parts.index(placement.workload.as_str())?;
                     let setting = Setting {
-                        replicas: placed.equal(workload)?,
+                        replicas: parts.equal(workload)?,
                         batch: placement.batch.get(),
                         units: placement.sm.get(),
                         slow: 0,
                     };
                     let fits = setting.units > 0
                         && setting.units <= request.predictor().kind().units.get();
-                    fits.then_some(Seat { class: class_of[workload]?, workload, setting })
+                    fits.then_some(Placed { class: class_of[workload]?, workload, setting })
                 })
                 .collect();
-            Some((index, seats?))
+            Some((index, servers?))
         })
         .collect();
     let chunk = gpus.len().div_ceil(rayon::current_num_threads()).max(1);
     let known: Vec<(usize, Seen)> = gpus
         .par_chunks(chunk)
         .flat_map_iter(|gpus| {
-            let site = Site::new(request, classes.len());
+            let site = Site::exact(request, classes.len());
             let mut fleet = Fleet::new(vec![site], classes.clone(), goals.clone());
-            let settled = gpus.iter().flat_map(|(gpu, seats)| settled(&mut fleet, *gpu, seats));
+            let settled = gpus.iter().flat_map(|(gpu, placed)| settled(&mut fleet, *gpu, placed));
             settled.collect::<Vec<_>>()
         })
         .collect();
+    let mut of_workloads: Vec<Vec<&Seen>> = vec![Vec::new(); class_of.len()];
+    known.iter().for_each(|(workload, seen)| of_workloads[*workload].push(seen));
     let mut forecasts = Vec::new();
-    let site = Site::new(request, classes.len());
+    let site = Site::exact(request, classes.len());
     let mut fleet = Fleet::new(vec![site], classes, goals);
-    for (workload, class) in class_of.iter().enumerate() {
-        let own: Vec<&Seen> =
-            known.iter().filter(|(of, _)| *of == workload).map(|(_, seen)| seen).collect();
+    for (workload, (class, own)) in class_of.iter().zip(&of_workloads).enumerate() {
         let Some(class) = class.filter(|_| !own.is_empty()) else { continue };
         let name = request.workloads()[workload].name.to_string();
-        forecasts.push(of_workload(&mut fleet, request, target, (name, class), &own, reasons));
+        forecasts.push(of_workload(&mut fleet, request, target, (name, class), own, reasons));
     }
     forecasts
 }
 
+/// A server of a plan.
+struct Placed {
+    class: usize,
+    workload: usize,
+    setting: Setting,
+}
+
 /// Which placements each workload has.
-struct Placed<'a> {
+struct Parts<'a> {
     by_name: std::collections::BTreeMap<&'a str, usize>,
     parts: Vec<Vec<Option<f64>>>,
 }
 
-impl<'a> Placed<'a> {
+impl<'a> Parts<'a> {
     fn of(plan: &Plan, request: &PlanRequest<'a>) -> Self {
         let workloads = request.workloads().iter().enumerate();
         let by_name = workloads.map(|(index, w)| (w.name.as_str(), index)).collect();
-        let mut placed = Self { by_name, parts: vec![Vec::new(); request.workloads().len()] };
+        let mut all = Self { by_name, parts: vec![Vec::new(); request.workloads().len()] };
         for (_, placement) in plan.placements() {
-            if let Some(&workload) = placed.by_name.get(placement.workload.as_str()) {
-                placed.parts[workload].push(placement.served.map(|part| part.get()));
+            if let Some(&workload) = all.by_name.get(placement.workload.as_str()) {
+                all.parts[workload].push(placement.served.map(|part| part.get()));
             }
         }
-        placed
+        all
     }
 
     fn index(&self, name: &str) -> Option<usize> {
@@ -194,8 +201,11 @@ struct Seen {
 }
 
 /// The servers of one GPU with the slowdowns that they have together.
-fn settled(fleet: &mut Fleet<'_>, gpu: usize, seats: &[Seat]) -> Vec<(usize, Seen)> {
-    let mut seats = seats.to_vec();
+fn settled(fleet: &mut Fleet<'_>, gpu: usize, placed: &[Placed]) -> Vec<(usize, Seen)> {
+    let mut seats: Vec<Seat> = placed
+        .iter()
+        .filter_map(|placed| fleet.seated(0, placed.class, placed.workload, placed.setting))
+        .collect();
     fleet.settle(0, &mut seats);
     let mut seen = Vec::new();
     for seat in seats {

@@ -66,21 +66,28 @@ impl Influence {
 /// part of its time each of the others is busy, as `own` sees it.
 pub(super) fn slowdown(site: &mut Site<'_>, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
     let factor = match site.additive {
-        Some(additive) => by_sums(additive, all, own, busy),
+        Some(additive) => by_sums(additive, all, own, busy, &mut site.counts),
         None => by_prediction(site, all, own, busy),
     };
     // Less than alone, or no number at all, is an artefact of a fit.
     if factor.is_finite() { factor.max(1.0) } else { f64::MAX }
 }
 
-fn by_sums(additive: &dyn Additive, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
+fn by_sums(
+    additive: &dyn Additive,
+    all: &[Influence],
+    own: usize,
+    busy: &[f64],
+    counts: &mut Vec<f64>,
+) -> f64 {
     let (idle_w, cap_w) = (additive.kind().idle_power.get(), additive.kind().power_cap.get());
     let this = &all[own];
     let mut disturbance = 0.0;
     let (mut mean_w, mut variance_w) = (idle_w + this.presence.power_w, 0.0);
     let mut most_w = mean_w;
     // How likely none, one, two, … of the others are busy.
-    let mut counts = vec![1.0];
+    counts.clear();
+    counts.push(1.0);
     for (other, (neighbour, busy)) in all.iter().zip(busy).enumerate() {
         if other == own {
             continue;

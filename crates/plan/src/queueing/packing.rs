@@ -2,9 +2,8 @@
 
 use super::class::Class;
 use super::interference::{Influence, slowdown};
-use super::shares::batches;
+use super::shares::{Choice, batches};
 use super::site::{MOST_STEPS, Setting, Site, steps};
-use std::cmp::Reverse;
 
 /// GPUs that are tried for a server before a new one is opened.
 const TRIED: usize = 24;
@@ -13,19 +12,21 @@ const TRIED: usize = 24;
 const MOST_ROUNDS: usize = 60;
 
 /// A server on a GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Seat {
     pub class: usize,
     /// Index into the request's workloads.
     pub workload: usize,
     pub setting: Setting,
+    /// What its neighbours feel of it.
+    influence: Influence,
 }
 
 impl Seat {
     /// For which part of its time it is busy, as another server of its GPU sees it.
-    fn busy_beside(&self, other: &Self, influence: &Influence) -> f64 {
+    fn busy_beside(&self, other: &Self) -> f64 {
         // Replicas of a workload are busy together.
-        if self.workload == other.workload { 1.0 } else { influence.busy }
+        if self.workload == other.workload { 1.0 } else { self.influence.busy }
     }
 }
 
@@ -54,27 +55,45 @@ pub(super) struct Fleet<'p> {
     pub classes: Vec<Class>,
     /// The attainment that is planned for, by class.
     pub goals: Vec<f64>,
-    influences: Vec<Influence>,
+    /// The seats of a GPU as they were before a round of growth, and who is busy how often.
+    around: Vec<Influence>,
     busy: Vec<f64>,
+    opened: Vec<(u32, usize)>,
 }
 
 impl<'p> Fleet<'p> {
     pub(super) fn new(sites: Vec<Site<'p>>, classes: Vec<Class>, goals: Vec<f64>) -> Self {
-        Self { sites, classes, goals, influences: Vec::new(), busy: Vec::new() }
+        let (around, busy, opened) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sites, classes, goals, around, busy, opened }
     }
 
     /// The least share of a server without neighbours, in units; `None` where the kind cannot serve it.
     pub(super) fn least(&mut self, site: usize, class: usize, replicas: u32) -> Option<u32> {
-        self.seat(site, Item { class, workload: 0, replicas }).map(|seat| seat.setting.units)
+        self.choice(site, class, replicas).map(|choice| choice.units)
+    }
+
+    fn choice(&mut self, site: usize, class: usize, replicas: u32) -> Option<Choice> {
+        let goal = self.goals[class];
+        self.sites[site].least((class, &self.classes[class]), replicas, 0, goal)
     }
 
     /// A server with its least share without neighbours.
     fn seat(&mut self, site: usize, item: Item) -> Option<Seat> {
         let Item { class, workload, replicas } = item;
-        let goal = self.goals[class];
-        let choice = self.sites[site].least((class, &self.classes[class]), replicas, 0, goal)?;
-        let setting = Setting { replicas, batch: choice.batch, units: choice.units, slow: 0 };
-        Some(Seat { class, workload, setting })
+        let Choice { batch, units } = self.choice(site, class, replicas)?;
+        self.seated(site, class, workload, Setting { replicas, batch, units, slow: 0 })
+    }
+
+    /// A server with a setting; `None` where the kind cannot serve it.
+    pub(super) fn seated(
+        &mut self,
+        site: usize,
+        class: usize,
+        workload: usize,
+        setting: Setting,
+    ) -> Option<Seat> {
+        let influence = self.sites[site].influence((class, &self.classes[class]), &setting)?;
+        Some(Seat { class, workload, setting, influence })
     }
 
     /// What is left free of a GPU, weighted with its price: the square of the free part, so that at the same
@@ -94,25 +113,14 @@ impl<'p> Fleet<'p> {
     /// they do within the GPU.
     pub(super) fn fit(&mut self, site: usize, seats: &mut [Seat]) -> bool {
         let whole = self.sites[site].whole;
-        let models: Option<Vec<_>> =
-            seats.iter().map(|seat| self.sites[site].model(&self.classes[seat.class])).collect();
-        let Some(models) = models else { return false };
-        if !self.sites[site].has_room(models.into_iter()) {
+        if !self.sites[site].has_room(seats.iter().map(|seat| seat.influence.model)) {
             return false;
         }
         for _ in 0..MOST_ROUNDS {
             if seats.iter().map(|seat| seat.setting.units).sum::<u32>() > whole {
                 return false;
             }
-            let mut influences = std::mem::take(&mut self.influences);
-            influences.clear();
-            for seat in &*seats {
-                let class = (seat.class, &self.classes[seat.class]);
-                influences.extend(self.sites[site].influence(class, &seat.setting));
-            }
-            let grown = self.grow(site, seats, &influences);
-            self.influences = influences;
-            match grown {
+            match self.grow(site, seats) {
                 Some(0) => return true,
                 Some(_) => {}
                 None => return false,
@@ -121,56 +129,60 @@ impl<'p> Fleet<'p> {
         false
     }
 
+    /// The slowdown of a server among the others of its GPU as they were noted in `around`.
+    fn slowdown(&mut self, site: usize, seats: &[Seat], own: usize) -> f64 {
+        self.busy.clear();
+        self.busy.extend(seats.iter().map(|seat| seat.busy_beside(&seats[own])));
+        slowdown(&mut self.sites[site], &self.around, own, &self.busy)
+    }
+
+    fn note_around(&mut self, seats: &[Seat]) {
+        self.around.clear();
+        self.around.extend(seats.iter().map(|seat| seat.influence));
+    }
+
     /// Gives each server what it needs among the others as they are now; returns how many had to change,
     /// `None` when one cannot have enough.
-    fn grow(&mut self, site: usize, seats: &mut [Seat], influences: &[Influence]) -> Option<usize> {
+    fn grow(&mut self, site: usize, seats: &mut [Seat]) -> Option<usize> {
         if seats.len() < 2 {
             return Some(0);
         }
         let mut grown = 0;
-        let mut busy = std::mem::take(&mut self.busy);
+        self.note_around(seats);
         for own in 0..seats.len() {
-            busy.clear();
-            let others = seats.iter().zip(influences);
-            busy.extend(others.map(|(seat, influence)| seat.busy_beside(&seats[own], influence)));
-            let slow = steps(slowdown(&mut self.sites[site], influences, own, &busy))?;
-            let seat = &mut seats[own];
-            if slow <= seat.setting.slow {
+            let slow = steps(self.slowdown(site, seats, own))?;
+            let Seat { class, workload, setting: before, .. } = seats[own];
+            if slow <= before.slow {
                 continue;
             }
-            let class = (seat.class, &self.classes[seat.class]);
-            let goal = self.goals[seat.class];
-            let choice = self.sites[site].least(class, seat.setting.replicas, slow, goal)?;
-            seat.setting.slow = slow;
-            seat.setting.batch = choice.batch;
+            let goal = self.goals[class];
+            let of = (class, &self.classes[class]);
+            let choice = self.sites[site].least(of, before.replicas, slow, goal)?;
             // A larger share than is needed stays: with it, too, the goal is reached.
-            seat.setting.units = seat.setting.units.max(choice.units);
+            let units = before.units.max(choice.units);
+            let setting = Setting { slow, batch: choice.batch, units, ..before };
+            seats[own] = self.seated(site, class, workload, setting)?;
             grown += 1;
         }
-        self.busy = busy;
         Some(grown)
     }
 
     /// Finds the slowdowns of servers whose shares and batch sizes are given.
     pub(super) fn settle(&mut self, site: usize, seats: &mut [Seat]) {
         for _ in 0..MOST_ROUNDS {
-            let mut influences = Vec::with_capacity(seats.len());
-            for seat in &*seats {
-                let class = (seat.class, &self.classes[seat.class]);
-                influences.extend(self.sites[site].influence(class, &seat.setting));
-            }
-            if influences.len() < seats.len() {
-                return;
-            }
             let mut changed = false;
+            self.note_around(seats);
             for own in 0..seats.len() {
-                let busy: Vec<f64> = (seats.iter().zip(&influences))
-                    .map(|(seat, influence)| seat.busy_beside(&seats[own], influence))
-                    .collect();
-                let factor = slowdown(&mut self.sites[site], &influences, own, &busy);
-                let slow = steps(factor).unwrap_or(MOST_STEPS);
-                changed |= slow > seats[own].setting.slow;
-                seats[own].setting.slow = slow.max(seats[own].setting.slow);
+                let slow = steps(self.slowdown(site, seats, own)).unwrap_or(MOST_STEPS);
+                let Seat { class, workload, setting: before, .. } = seats[own];
+                if slow <= before.slow {
+                    continue;
+                }
+                let setting = Setting { slow, ..before };
+                if let Some(seat) = self.seated(site, class, workload, setting) {
+                    seats[own] = seat;
+                    changed = true;
+                }
             }
             if !changed {
                 return;
@@ -179,8 +191,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// A GPU with one more server, if there is room.
-    pub(super) fn with(&mut self, bin: &Bin, item: Item) -> Option<Bin> {
-        let newcomer = self.seat(bin.site, item)?;
+    fn with(&mut self, bin: &Bin, newcomer: Seat) -> Option<Bin> {
         if bin.used + newcomer.setting.units > self.sites[bin.site].whole {
             return None;
         }
@@ -203,34 +214,38 @@ impl<'p> Fleet<'p> {
     /// Puts a server on the fullest GPU that has room, or on a new one of the kind where its share costs least;
     /// returns which, `None` where no kind can serve it.
     pub(super) fn place(&mut self, bins: &mut Vec<Bin>, item: Item) -> Option<usize> {
-        let mut leasts = Vec::with_capacity(self.sites.len());
-        for site in 0..self.sites.len() {
-            leasts.push(self.least(site, item.class, item.replicas));
-        }
-        let mut open: Vec<(Reverse<u32>, usize)> = bins
-            .iter()
-            .enumerate()
-            .filter_map(|(index, bin)| {
-                let free = self.sites[bin.site].whole - bin.used;
-                leasts[bin.site].filter(|least| *least <= free)?;
-                (!bin.seats.is_empty()).then_some((Reverse(bin.used), index))
-            })
-            .collect();
-        open.sort_unstable();
-        for (_, index) in open.into_iter().take(TRIED) {
-            if let Some(bin) = self.with(&bins[index], item) {
-                bins[index] = bin;
-                return Some(index);
+        let newcomers: Vec<Option<Seat>> =
+            (0..self.sites.len()).map(|site| self.seat(site, item)).collect();
+        let mut open = std::mem::take(&mut self.opened);
+        open.clear();
+        for (index, bin) in bins.iter().enumerate().filter(|(_, bin)| !bin.seats.is_empty()) {
+            let free = self.sites[bin.site].whole - bin.used;
+            if newcomers[bin.site].is_some_and(|seat| seat.setting.units <= free) {
+                open.push((u32::MAX - bin.used, index));
             }
         }
-        let price = |site: usize, least: u32| {
-            let site = &self.sites[site];
-            f64::from(least) / f64::from(site.whole) * (site.price + 1e-9)
+        // The fullest of them.
+        if open.len() > TRIED {
+            open.select_nth_unstable(TRIED);
+            open.truncate(TRIED);
+        }
+        open.sort_unstable();
+        let found = open.iter().find_map(|&(_, index)| {
+            let newcomer = newcomers[bins[index].site]?;
+            Some((index, self.with(&bins[index], newcomer)?))
+        });
+        self.opened = open;
+        if let Some((index, bin)) = found {
+            bins[index] = bin;
+            return Some(index);
+        }
+        let price = |(site, seat): (usize, &Option<Seat>)| {
+            let part = f64::from(seat.as_ref()?.setting.units) / f64::from(self.sites[site].whole);
+            Some((site, part * (self.sites[site].price + 1e-9)))
         };
-        let sites =
-            leasts.iter().enumerate().filter_map(|(s, least)| Some((s, price(s, (*least)?))));
-        let (site, _) = sites.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let bin = self.with(&Bin { site, ..Bin::default() }, item)?;
+        let prices = newcomers.iter().enumerate().filter_map(price);
+        let (site, _) = prices.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let bin = self.with(&Bin { site, ..Bin::default() }, newcomers[site]?)?;
         // A GPU that was emptied is used again.
         if let Some(index) = bins.iter().position(|bin| bin.seats.is_empty()) {
             bins[index] = bin;
@@ -261,8 +276,11 @@ impl<'p> Fleet<'p> {
             }
             let Some((_, place)) = worst else { return };
             let mut seats = bin.seats.clone();
-            seats[place].setting.units += 1;
-            if self.fit(bin.site, &mut seats) {
+            let Seat { class, workload, mut setting, .. } = seats[place];
+            setting.units += 1;
+            let more = self.seated(bin.site, class, workload, setting);
+            more.into_iter().for_each(|more| seats[place] = more);
+            if more.is_some() && self.fit(bin.site, &mut seats) {
                 *bin = Bin::of(bin.site, seats);
             } else {
                 done[place] = true;

@@ -15,6 +15,7 @@ use igniter_model::domain::{
 };
 use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Distinct workloads that are packed together; more are dealt out over several packings.
 const CHUNK: usize = 1_000;
@@ -55,7 +56,7 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -
         if attempt == MOST_ATTEMPTS {
             break;
         }
-        let Some(trials) = trials(request, &tried) else { break };
+        let Some(trials) = trials(request, &tried, &mut parts) else { break };
         let mended: Vec<bool> = parts.par_iter_mut().map(|part| part.learn(&trials)).collect();
         if !mended.contains(&true) {
             break;
@@ -64,8 +65,9 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -
     let mut plan = written(strategy, request, &parts);
     let mut unserved = infeasible;
     unserved.extend(parts.iter_mut().flat_map(|part| part.infeasible(request)));
-    let place = |name: &WorkloadName| request.workloads().iter().position(|w| w.name == *name);
-    unserved.sort_by_key(|infeasible| place(&infeasible.workload));
+    let names = request.workloads().iter().enumerate().map(|(place, w)| (&w.name, place));
+    let places: BTreeMap<&WorkloadName, usize> = names.collect();
+    unserved.sort_by_key(|infeasible| places.get(&infeasible.workload));
     plan.infeasible = unserved;
     plan.bound = Some(bound(request, &parts, judge));
     plan
@@ -114,10 +116,11 @@ impl<'p> Part<'p> {
             least_cost: 0.0,
             least_gpus: 0.0,
         };
+        part.options = (0..count).map(|class| part.options_of(class)).collect();
         for class in 0..count {
             part.set_goal(class, target);
+            part.options[class] = part.options_of(class);
         }
-        part.options = (0..count).map(|class| part.options_of(class)).collect();
         part.note_bound();
         part.pack();
         part
@@ -135,16 +138,15 @@ impl<'p> Part<'p> {
         self.fleet.goals[class] = goal(target, of, self.dispersions[class]);
     }
 
-    /// A server of a class that just reaches its goal alone, with the fewest replicas.
+    /// A server of a class that just reaches its goal alone, with the fewest replicas that are worth a try.
     fn typical(&mut self, class: usize) -> Option<(usize, Setting)> {
-        let most = self.most_replicas();
-        let first = super::search::first(&mut self.fleet, class, most)?;
+        let &(replicas, _) = self.options[class].first()?;
         let goal = self.fleet.goals[class];
         (0..self.fleet.sites.len()).find_map(|site| {
             let of = (class, &self.fleet.classes[class]);
-            let choice = self.fleet.sites[site].least(of, first, 0, goal)?;
+            let choice = self.fleet.sites[site].least(of, replicas, 0, goal)?;
             let (batch, units) = (choice.batch, choice.units);
-            Some((site, Setting { replicas: first, batch, units, slow: 0 }))
+            Some((site, Setting { replicas, batch, units, slow: 0 }))
         })
     }
 
@@ -220,25 +222,12 @@ impl<'p> Part<'p> {
     /// whether there are any.
     fn learn(&mut self, trials: &[Trial]) -> bool {
         let mut mended = false;
-        for class in 0..self.options.len() {
-            let of = &self.fleet.classes[class];
-            let mut sum = Trial::default();
-            for &workload in &of.workloads {
-                sum.requests += trials[workload].requests;
-                sum.late += trials[workload].late;
-            }
-            let Some(expected) = self.expected(class) else { continue };
-            if sum.requests == 0 {
-                continue;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
-            let (requests, late) = (sum.requests as f64, sum.late as f64);
-            let late = late / requests;
-            let deviation = (self.dispersions[class] * late / requests).sqrt();
-            let allowed = 1.0 - self.fleet.goals[class];
-            if late - deviation > allowed && late - deviation > expected {
+        for (class, expected) in self.expected().into_iter().enumerate() {
+            let Some(expected) = expected else { continue };
+            let (verdict, late) = self.verdict(class, expected, trials, 1.0);
+            if verdict == Verdict::FallsShort {
                 let ratio = (expected / late).clamp(0.3, 1.0);
-                self.fleet.goals[class] = 1.0 - allowed * ratio;
+                self.fleet.goals[class] = 1.0 - (1.0 - self.fleet.goals[class]) * ratio;
                 mended = true;
             }
         }
@@ -254,19 +243,57 @@ impl<'p> Part<'p> {
         mended
     }
 
-    /// The part of the requests of a class that are expected to be late in the plan.
-    fn expected(&mut self, class: usize) -> Option<f64> {
-        let (mut late, mut servers) = (0.0, 0.0);
-        for bin in 0..self.bins.len() {
-            let site = self.bins[bin].site;
-            for seat in self.bins[bin].seats.clone() {
-                if seat.class == class {
-                    late += 1.0 - self.fleet.attained(site, &seat);
-                    servers += 1.0;
-                }
+    /// What trials say of a class, and what part of its requests was late in them. Workloads fall short if they are so
+    /// many standard deviations away from luck.
+    fn verdict(
+        &self,
+        class: usize,
+        expected: f64,
+        trials: &[Trial],
+        deviations: f64,
+    ) -> (Verdict, f64) {
+        let of_workloads = self.fleet.classes[class].workloads.iter().map(|w| trials[*w]);
+        let (requests, late) =
+            of_workloads.fold((0, 0), |sum, of| (sum.0 + of.requests, sum.1 + of.late));
+        if requests == 0 {
+            return (Verdict::Holds, 0.0);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let (requests, late) = (requests as f64, late as f64);
+        let late = late / requests;
+        let deviation = |late: f64| (self.dispersions[class] * late / requests).sqrt();
+        let allowed = 1.0 - self.fleet.goals[class];
+        // Half of the way from the goal to the target is left to luck.
+        let enough = f64::midpoint(allowed, 1.0 - target(&self.request).attained).max(allowed);
+        let verdict = if late + deviation(late.max(expected)) <= enough {
+            Verdict::Holds
+        } else if late - deviations * deviation(late) > allowed.max(expected) {
+            Verdict::FallsShort
+        } else {
+            Verdict::Open
+        };
+        (verdict, late)
+    }
+
+    /// Whether more trials would tell nothing new about the classes.
+    fn is_decided(&self, expected: &[Option<f64>], trials: &[Trial]) -> bool {
+        expected.iter().enumerate().all(|(class, expected)| {
+            expected.is_none_or(|e| self.verdict(class, e, trials, 2.0).0 != Verdict::Open)
+        })
+    }
+
+    /// By class, the part of the requests that is expected to be late in the plan; `None` without a place.
+    fn expected(&mut self) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0.0); self.fleet.classes.len()];
+        let Self { bins, fleet, .. } = self;
+        for bin in bins {
+            for seat in &bin.seats {
+                let (late, servers) = &mut sums[seat.class];
+                *late += 1.0 - fleet.attained(bin.site, seat);
+                *servers += 1.0;
             }
         }
-        (servers > 0.0).then(|| late / servers)
+        sums.into_iter().map(|(late, servers)| (servers > 0.0).then(|| late / servers)).collect()
     }
 
     /// Those that no GPU can serve, with the best that can be had.
@@ -388,9 +415,21 @@ pub(super) fn goal(target: Target, class: &Class, dispersion: f64) -> f64 {
     }
 }
 
-/// What becomes of a plan in runs that nobody has planned for.
-fn trials(request: &PlanRequest<'_>, plan: &Plan) -> Option<Vec<Trial>> {
+/// What trials say of some workloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// They reach their target, or nearly so.
+    Holds,
+    /// They do not reach their goal, and that is hardly luck.
+    FallsShort,
+    /// It could be either.
+    Open,
+}
+
+/// What becomes of a plan in runs that nobody has planned for: as many as it takes to tell who falls short.
+fn trials(request: &PlanRequest<'_>, plan: &Plan, parts: &mut [Part<'_>]) -> Option<Vec<Trial>> {
     let mut sums = vec![Trial::default(); request.workloads().len()];
+    let mut expected = Vec::new();
     let mut total = 0;
     for number in 0..MOST_TRIALS {
         let trials = request.traffic().trial(plan, request.workloads(), number)?;
@@ -399,7 +438,11 @@ fn trials(request: &PlanRequest<'_>, plan: &Plan) -> Option<Vec<Trial>> {
             sum.late += trial.late;
             total += trial.requests;
         }
-        if total >= TRIAL_REQUESTS {
+        if expected.is_empty() {
+            expected = parts.iter_mut().map(Part::expected).collect();
+        }
+        let mut all = parts.iter().zip(&expected);
+        if total >= TRIAL_REQUESTS || all.all(|(part, own)| part.is_decided(own, &sums)) {
             break;
         }
     }
@@ -468,6 +511,8 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>], judge: Judge) -> GpuBoun
              added up; neighbours only slow each other",
             options.attainment_pct
         ),
-        covers: format!("plans with {replicas} and batch sizes of {batches}"),
+        covers: format!(
+            "plans with {replicas} and batch sizes of {batches}, as far as larger ones still helped"
+        ),
     }
 }

@@ -1,33 +1,67 @@
 //! Numbers of Poisson arrivals.
 
-/// Probabilities below this are left out at the upper end of a distribution.
-const NEGLIGIBLE: f64 = 1e-10;
+use std::ops::Range;
 
-/// The probabilities of 0, 1, 2, … arrivals where `mean` are expected, up to where they become negligible.
-pub(super) fn probabilities(mean: f64, out: &mut Vec<f64>) {
-    out.clear();
-    let mut probability = libm::exp(-mean);
-    let mut count = 0.0;
-    loop {
+/// Probabilities below this are left out at both ends of a distribution.
+const NEGLIGIBLE: f64 = 1e-9;
+
+/// Up to this mean, the probability of no arrival at all is a number that sums can start from.
+const MOST_FROM_NONE: f64 = 600.0;
+
+/// The first count whose probability is not negligible, with that probability: the place where sums start.
+fn first(mean: f64) -> (usize, f64) {
+    if mean <= MOST_FROM_NONE {
+        return (0, libm::exp(-mean));
+    }
+    // Ten standard deviations below the mean there is nothing.
+    let from = (mean - 10.0 * mean.sqrt()).floor();
+    let logarithm = from * libm::log(mean) - mean - libm::lgamma(from + 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let count = from as usize;
+    (count, libm::exp(logarithm))
+}
+
+/// Appends the probabilities of 0, 1, 2, … arrivals where `mean` are expected, up to where they become negligible or
+/// there are `most` of them; returns where they stand.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+pub(super) fn append(mean: f64, most: usize, out: &mut Vec<f64>) -> Range<usize> {
+    let start = out.len();
+    let (from, mut probability) = first(mean);
+    out.resize(start + from.min(most), 0.0);
+    let mut count = from as f64;
+    for _ in from..most {
         out.push(probability);
         count += 1.0;
         probability *= mean / count;
-        if count > mean && probability < NEGLIGIBLE {
-            return;
+        if probability < NEGLIGIBLE && count > mean {
+            break;
         }
     }
+    start..out.len()
 }
 
-/// The probability of fewer than `count` arrivals where `mean` are expected.
+/// The same in place of what was there.
+pub(super) fn probabilities(mean: f64, most: usize, out: &mut Vec<f64>) {
+    out.clear();
+    append(mean, most, out);
+}
+
+/// The probabilities of fewer than `step`, 2 `step`, … arrivals where `mean` are expected: as many as `out` holds.
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-pub(super) fn fewer(count: usize, mean: f64) -> f64 {
-    let mut probability = libm::exp(-mean);
-    let mut sum: f64 = 0.0;
-    for j in 1..=count {
-        sum += probability;
-        probability *= mean / j as f64;
+pub(super) fn fewer_than_multiples(step: usize, mean: f64, out: &mut [f64]) {
+    let (from, mut probability) = first(mean);
+    let mut sum = 0.0;
+    let mut count = 0;
+    for place in out {
+        for _ in 0..step {
+            if count >= from {
+                sum += probability;
+                probability *= mean / (count + 1) as f64;
+            }
+            count += 1;
+        }
+        *place = f64::min(sum, 1.0);
     }
-    sum.min(1.0)
 }
 
 #[cfg(test)]
@@ -37,14 +71,44 @@ mod tests {
     #[test]
     fn by_hand() {
         let mut all = Vec::new();
-        probabilities(2.0, &mut all);
+        probabilities(2.0, usize::MAX, &mut all);
         let e = libm::exp(-2.0);
         for (given, expected) in all.iter().zip([e, 2.0 * e, 2.0 * e, 4.0 / 3.0 * e]) {
             assert!((given - expected).abs() < 1e-15);
         }
         assert!((all.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!((fewer(3, 2.0) - 5.0 * e).abs() < 1e-15 && fewer(0, 2.0) <= 0.0);
-        probabilities(0.0, &mut all);
+        probabilities(2.0, 3, &mut all);
+        assert_eq!(all.len(), 3);
+        let mut fewer = [0.0; 2];
+        fewer_than_multiples(3, 2.0, &mut fewer);
+        assert!((fewer[0] - 5.0 * e).abs() < 1e-15, "{fewer:?}");
+        assert!((fewer[1] - all_below(2.0, 6)).abs() < 1e-15, "{fewer:?}");
+        probabilities(0.0, usize::MAX, &mut all);
         assert!((all[0] - 1.0).abs() < 1e-15 && all.len() == 1);
+    }
+
+    fn all_below(mean: f64, count: usize) -> f64 {
+        let mut all = Vec::new();
+        probabilities(mean, count, &mut all);
+        all.iter().sum()
+    }
+
+    #[test]
+    fn many_arrivals_are_counted_from_where_they_are_likely() {
+        for mean in [599.0, 601.0, 5_000.0] {
+            let mut all = Vec::new();
+            probabilities(mean, usize::MAX, &mut all);
+            let moment = |power: f64| -> f64 {
+                (0_u32..).zip(&all).map(|(n, p)| libm::pow(f64::from(n), power) * p).sum()
+            };
+            assert!((moment(0.0) - 1.0).abs() < 1e-7, "{mean}: {}", moment(0.0));
+            assert!((moment(1.0) / mean - 1.0).abs() < 1e-6);
+            let variance = moment(2.0) - moment(1.0) * moment(1.0);
+            assert!((variance / mean - 1.0).abs() < 1e-4, "{variance}");
+            let mut fewer = [0.0; 1];
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            fewer_than_multiples(mean as usize, mean, &mut fewer);
+            assert!((fewer[0] - 0.5).abs() < 0.02, "{fewer:?}");
+        }
     }
 }

@@ -191,7 +191,26 @@ fn uniform(random: &mut Xoshiro256PlusPlus) -> f64 {
     ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
 
-/// Poisson arrivals for what the chain does not say: how much the number of late requests varies.
+/// Arrivals at one of so many replicas that get the requests of a Poisson stream in turn, one request a millisecond in
+/// all: for what the chain does not say, which is how much the number of late requests varies.
+pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> Draw {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut now = 0.0;
+    let mut next = || {
+        // The sum of so many exponential gaps, with one logarithm for up to eight of them.
+        for from in (0..replicas).step_by(8) {
+            let factors = (from..replicas.min(from + 8)).map(|_| uniform(&mut random));
+            now -= libm::log(factors.product());
+        }
+        now
+    };
+    let times_ms: Vec<f64> = (0..requests).map(|_| next()).collect();
+    let to_ms = times_ms.last().copied().unwrap_or(0.0);
+    Draw { times_ms, from_ms: 0.0, to_ms }
+}
+
+/// Poisson arrivals, to compare the chain with.
+#[cfg(test)]
 pub(super) fn poisson_draw(rate_per_ms: f64, requests: usize, seed: u64) -> Draw {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut now = 0.0;

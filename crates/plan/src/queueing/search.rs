@@ -43,20 +43,24 @@ pub(super) fn options(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Options
         if first.is_some_and(|first| replicas >= first + FURTHER) {
             break;
         }
-        let least = least(&sums);
         // Sums rise once replicas are more than are useful: so far above the least, they stay there.
-        let risen = sums.len() >= 3 && sums[sums.len() - 1].1 > 1.25 * least;
-        if risen {
+        if sums.len() >= 3
+            && sums[sums.len() - 2..].iter().all(|(_, sum)| *sum > nearly_least(fleet, &sums))
+        {
             break;
         }
         // Far from enough, larger steps will do.
         replicas += if first.is_none() { 1 + replicas / 8 } else { 1 };
     }
-    let units = fleet.sites.iter().map(|site| (site.price + 1e-9) / f64::from(site.whole));
-    let unit = units.fold(f64::INFINITY, f64::min);
-    let most = least(&sums) * NEARLY_LEAST + FEW_UNITS * unit;
+    let most = nearly_least(fleet, &sums);
     sums.retain(|(_, sum)| *sum <= most);
     sums
+}
+
+/// The most that shares may add up to where the number of replicas is worth a try.
+fn nearly_least(fleet: &Fleet<'_>, sums: &Options) -> f64 {
+    let units = fleet.sites.iter().map(|site| (site.price + 1e-9) / f64::from(site.whole));
+    least(sums) * NEARLY_LEAST + FEW_UNITS * units.fold(f64::INFINITY, f64::min)
 }
 
 /// The fewest replicas that can keep up with the rate on a whole GPU.
@@ -70,18 +74,6 @@ fn fewest(fleet: &mut Fleet<'_>, class: usize) -> u32 {
         fewest = fewest.min(needed);
     }
     fewest
-}
-
-/// The fewest replicas, up to so many, that reach the goal.
-pub(super) fn first(fleet: &mut Fleet<'_>, class: usize, most: u32) -> Option<u32> {
-    let mut replicas = fewest(fleet, class);
-    while replicas <= most.min(MOST_REPLICAS) {
-        if cheapest(fleet, class, replicas).is_some() {
-            return Some(replicas);
-        }
-        replicas += 1 + replicas / 8;
-    }
-    None
 }
 
 /// The price of the least shares of so many replicas, on the cheapest kind.
@@ -118,6 +110,8 @@ pub(super) struct Search<'f, 'p> {
     pub bins: Vec<Bin>,
     /// By workload, its place in `jobs`.
     places: Vec<usize>,
+    /// By workload, whether a round takes it out.
+    moved: Vec<bool>,
 }
 
 impl<'f, 'p> Search<'f, 'p> {
@@ -134,7 +128,8 @@ impl<'f, 'p> Search<'f, 'p> {
         let workloads = jobs.iter().map(|job| job.workload + 1).max().unwrap_or(0);
         let mut places = vec![usize::MAX; workloads];
         jobs.iter().enumerate().for_each(|(place, job)| places[job.workload] = place);
-        let mut search = Self { fleet, options, jobs, bins: Vec::new(), places };
+        let moved = vec![false; workloads];
+        let mut search = Self { fleet, options, jobs, bins: Vec::new(), places, moved };
         let mut items: Vec<(u32, Item)> = Vec::new();
         for place in 0..search.jobs.len() {
             search.add_items(place, &mut items, |least| least * 16);
@@ -179,17 +174,22 @@ impl<'f, 'p> Search<'f, 'p> {
         let moved = self.choose(choices);
         let before: Vec<(usize, u32)> =
             moved.iter().map(|&place| (place, self.jobs[place].replicas)).collect();
-        let workloads: Vec<usize> = moved.iter().map(|&place| self.jobs[place].workload).collect();
+        for &place in &moved {
+            self.moved[self.jobs[place].workload] = true;
+        }
         let mut trial: Vec<Bin> = Vec::new();
         // Where the GPUs of the trial are now; the last ones are new.
         let mut origin: Vec<usize> = Vec::new();
         for (index, bin) in self.bins.iter().enumerate() {
-            if bin.seats.iter().any(|seat| workloads.contains(&seat.workload)) {
+            if bin.seats.iter().any(|seat| self.moved[seat.workload]) {
                 let mut bin = bin.clone();
-                bin.seats.retain(|seat| !workloads.contains(&seat.workload));
+                bin.seats.retain(|seat| !self.moved[seat.workload]);
                 trial.push(bin);
                 origin.push(index);
             }
+        }
+        for &place in &moved {
+            self.moved[self.jobs[place].workload] = false;
         }
         for bin in &mut trial {
             if bin.seats.is_empty() {

@@ -1,13 +1,12 @@
 //! The least share with which a server reaches its goal, for each slowdown by neighbours.
 //!
-//! Attainment rises with the share and falls with the slowdown, so one evaluation also answers for all settings
-//! that are easier or harder: few are needed, and a table gives the same answers whoever asked before.
+//! What matters of a share and a slowdown is how long batches take. Attainment falls with that, so one evaluation also
+//! answers for all that are easier or harder; and between two that are close, it is interpolated. So few are
+//! needed.
 
 use super::class::Class;
-use super::interference::Influence;
 use super::server::Steady;
 use super::site::{Setting, Site};
-use std::collections::BTreeMap;
 
 /// The batch sizes that are tried, as far as the profile goes. Among neighbouring sizes of larger batches the
 /// least shares differ by less than a unit of allocation.
@@ -16,6 +15,15 @@ pub(super) const BATCHES: [u32; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 /// Once so small a part of all batches is full, larger ones make no difference.
 const HARDLY_FULL: f64 = 3e-4;
 
+/// The least share with some slowdown is sought from that with the next smaller multiple of so many steps on.
+const STRIDE: u16 = 4;
+
+/// Where the whole GPU is not enough, larger batches are tried as long as one of so many makes a difference …
+const HOPELESS_BATCHES: u32 = 2;
+
+/// … which is that it leaves less than this part of the requests late.
+const BETTER: f64 = 0.95;
+
 /// A share with a batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Choice {
@@ -23,49 +31,95 @@ pub(super) struct Choice {
     pub batch: u32,
 }
 
-/// What is known of one setting.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    slow: u16,
-    pub steady: Steady,
-    pub influence: Influence,
-}
-
 /// What is known of a class divided over some number of replicas, on one GPU kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    /// By batch size and units; each by rising slowdown.
-    known: BTreeMap<(u32, u32), Vec<Known>>,
+    /// For each batch size, ascending, what was evaluated, by rising duration.
+    batches: Vec<(u32, Vec<Known>)>,
     /// The goal that `least` is for.
     goal: f64,
     /// By slowdown; those that were asked for.
     least: Vec<Option<Option<Choice>>>,
+    /// The least share without neighbours for the goal before this one.
+    before: Option<Choice>,
 }
 
+/// What a server does with a batch size and a share, slowed by its neighbours.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// How long batches take ([`Site::duration_ms`]). With the same batch size, a server with a larger share that is
+    /// slowed more does nearly the same as one with a smaller share, where this is equal.
+    duration_ms: f64,
+    steady: Steady,
+}
+
+/// Between servers whose durations differ by no more than this part, values are interpolated.
+const CLOSE: f64 = 0.05;
+
 impl Table {
-    pub(super) fn known(&self, setting: &Setting) -> Option<&Known> {
-        let row = self.known.get(&(setting.batch, setting.units))?;
-        let place = row.binary_search_by_key(&setting.slow, |known| known.slow).ok()?;
-        row.get(place)
+    fn of_batch(&self, batch: u32) -> &[Known] {
+        match self.batches.binary_search_by_key(&batch, |(size, _)| *size) {
+            Ok(place) => &self.batches[place].1,
+            Err(_) => &[],
+        }
     }
 
-    pub(super) fn note(&mut self, setting: &Setting, steady: Steady, influence: Influence) {
-        let row = self.known.entry((setting.batch, setting.units)).or_default();
-        let place = row.partition_point(|known| known.slow < setting.slow);
-        row.insert(place, Known { slow: setting.slow, steady, influence });
+    /// What is known of just this setting.
+    pub(super) fn known(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        let same = known.get(place).filter(|known| known.duration_ms <= duration_ms)?;
+        Some(same.steady)
     }
 
-    /// Whether a setting reaches a goal, where that follows from what is known.
-    fn reaches(&self, setting: &Setting, goal: f64) -> Option<bool> {
-        let row = self.known.get(&(setting.batch, setting.units))?;
-        let place = row.partition_point(|known| known.slow < setting.slow);
-        let harder = row[place..].iter().any(|known| known.steady.attained >= goal);
-        let easier = row[..place].iter().any(|known| known.steady.attained < goal);
-        match row.get(place) {
-            Some(known) if known.slow == setting.slow => Some(known.steady.attained >= goal),
-            _ if harder => Some(true),
-            _ if easier => Some(false),
-            _ => None,
+    /// The same, or what follows from two others that are close.
+    pub(super) fn nearly(&self, batch: u32, duration_ms: f64) -> Option<Steady> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        let above = known.get(place)?;
+        if above.duration_ms <= duration_ms {
+            return Some(above.steady);
+        }
+        let below = known.get(place.checked_sub(1)?)?;
+        let width = above.duration_ms - below.duration_ms;
+        let [a, b] = [below, above].map(|known| 1.0 - known.steady.attained);
+        let is_smooth = a > 0.0 && b > 0.0 && a < 1.0 && b < 1.0;
+        if !is_smooth || width > CLOSE * duration_ms {
+            return None;
+        }
+        let part = (duration_ms - below.duration_ms) / width;
+        let mix = |a: f64, b: f64| a + (b - a) * part;
+        Some(Steady {
+            attained: 1.0 - libm::exp(mix(libm::log(a), libm::log(b))),
+            busy: mix(below.steady.busy, above.steady.busy),
+            mean_batch: mix(below.steady.mean_batch, above.steady.mean_batch),
+            full: mix(below.steady.full, above.steady.full),
+        })
+    }
+
+    pub(super) fn note(&mut self, batch: u32, duration_ms: f64, steady: Steady) {
+        let place = match self.batches.binary_search_by_key(&batch, |(size, _)| *size) {
+            Ok(place) => place,
+            Err(place) => {
+                self.batches.insert(place, (batch, Vec::new()));
+                place
+            }
+        };
+        let known = &mut self.batches[place].1;
+        let at = known.partition_point(|known| known.duration_ms < duration_ms);
+        known.insert(at, Known { duration_ms, steady });
+    }
+
+    /// Whether a setting reaches a goal, where that follows from what is known of slower and faster servers.
+    fn reaches(&self, batch: u32, duration_ms: f64, goal: f64) -> Option<bool> {
+        let known = self.of_batch(batch);
+        let place = known.partition_point(|known| known.duration_ms < duration_ms);
+        if known[place..].iter().any(|slower| slower.steady.attained >= goal) {
+            Some(true)
+        } else if known[..place].iter().any(|faster| faster.steady.attained < goal) {
+            Some(false)
+        } else {
+            None
         }
     }
 
@@ -73,6 +127,7 @@ impl Table {
     fn found(&mut self, slow: u16, goal: f64) -> Option<Option<Choice>> {
         if self.goal.to_bits() != goal.to_bits() {
             self.goal = goal;
+            self.before = self.least.first().copied().flatten().flatten().or(self.before);
             self.least.clear();
         }
         self.least.get(usize::from(slow)).copied().flatten()
@@ -98,15 +153,15 @@ pub(super) fn least(
     if let Some(found) = site.table(class.0, replicas).found(slow, goal) {
         return found;
     }
-    // Whoever needs a share without neighbours needs no less with them.
-    let before = match slow {
-        0 => None,
-        _ => Some(least(site, class, replicas, slow - 1, goal)),
-    };
-    let choice = match before {
-        Some(None) => None,
-        Some(Some(before)) => Search { class, replicas, slow, goal }.from(site, before),
-        None => Search { class, replicas, slow, goal }.all(site),
+    let search = Search { class, replicas, slow, goal };
+    let choice = match slow {
+        0 => search.all(site),
+        // Whoever needs a share with fewer neighbours needs no less with more of them.
+        _ => {
+            let easier = (slow - 1) / STRIDE * STRIDE;
+            let before = least(site, class, replicas, easier, goal);
+            before.and_then(|before| search.from(site, before))
+        }
     };
     site.table(class.0, replicas).note_least(slow, choice);
     choice
@@ -120,6 +175,15 @@ struct Search<'c> {
     goal: f64,
 }
 
+/// What an evaluation says of a share.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    units: u32,
+    reaches: bool,
+    /// The part of the requests that is late.
+    late: f64,
+}
+
 impl Search<'_> {
     fn setting(&self, batch: u32, units: u32) -> Setting {
         Setting { replicas: self.replicas, batch, units, slow: self.slow }
@@ -127,28 +191,40 @@ impl Search<'_> {
 
     fn reaches(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
         let setting = self.setting(batch, units);
+        let Some(duration_ms) = site.duration_ms(self.class.1, &setting) else { return false };
         let table = site.table(self.class.0, self.replicas);
-        match table.reaches(&setting, self.goal) {
-            Some(known) => known,
-            None => {
-                site.steady(self.class, &setting).is_some_and(|steady| steady.attained >= self.goal)
-            }
-        }
+        table.reaches(batch, duration_ms, self.goal).unwrap_or_else(|| {
+            site.steady(self.class, &setting).is_some_and(|steady| steady.attained >= self.goal)
+        })
+    }
+
+    fn probe(&self, site: &mut Site<'_>, batch: u32, units: u32) -> Probe {
+        let steady = site.steady(self.class, &self.setting(batch, units));
+        let attained = steady.map_or(0.0, |steady| steady.attained);
+        Probe { units, reaches: attained >= self.goal, late: 1.0 - attained }
     }
 
     /// Over all batch sizes.
     fn all(&self, site: &mut Site<'_>) -> Option<Choice> {
         let mut best: Option<Choice> = None;
         let guess = self.guess(site);
+        let (mut least_late, mut in_vain) = (1.0, 0);
         for batch in batches(site, self.class.1) {
             let most = best.map_or(site.whole, |best| best.units - 1);
             if most == 0 {
                 break;
             }
             let mut units = most;
-            if self.reaches(site, batch, most) {
-                units = self.narrow(site, batch, guess.min(most), most);
+            let probe = self.probe(site, batch, most);
+            if probe.reaches {
+                units = self.narrow(site, batch, guess.min(most), probe);
                 best = Some(Choice { batch, units });
+            } else if best.is_none() && probe.late < 1.0 {
+                in_vain = if probe.late < BETTER * least_late { 0 } else { in_vain + 1 };
+                least_late = probe.late.min(least_late);
+                if in_vain >= HOPELESS_BATCHES {
+                    break;
+                }
             }
             let setting = self.setting(batch, units);
             let full = site.steady(self.class, &setting).map_or(1.0, |steady| steady.full);
@@ -159,8 +235,11 @@ impl Search<'_> {
         best
     }
 
-    /// About what is needed, from what one replica less needs.
+    /// About what is needed: what another goal needed, or from what one replica less needs.
     fn guess(&self, site: &mut Site<'_>) -> u32 {
+        if let Some(before) = site.table(self.class.0, self.replicas).before {
+            return before.units;
+        }
         let fewer = self.replicas - 1;
         let known = match fewer {
             0 => None,
@@ -169,40 +248,73 @@ impl Search<'_> {
         known.map_or(site.whole / 3, |choice| choice.units * fewer / self.replicas).max(1)
     }
 
-    /// The least share that is enough, of at most `enough`: with steps that double, from a guess on.
-    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: u32) -> u32 {
-        let mut below = 0;
-        let (mut next, mut step) = (guess, 1);
-        while next > below && next < enough {
-            if self.reaches(site, batch, next) {
-                enough = next;
-                next = next.saturating_sub(step);
-            } else {
-                below = next;
-                next += step;
-            }
+    /// The least share that is enough, when `enough` is: from a guess on, where the late part would meet the goal if it
+    /// rose by the same factor with each unit less.
+    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: Probe) -> u32 {
+        let mut below = Probe { units: 0, reaches: false, late: 1.0 };
+        let allowed = libm::log(1.0 - self.goal);
+        let mut next = guess;
+        let mut step = 1;
+        while enough.units - below.units > 1 {
+            let probe = self.probe(site, batch, next.clamp(below.units + 1, enough.units - 1));
+            let before = if probe.reaches { enough } else { below };
+            *(if probe.reaches { &mut enough } else { &mut below }) = probe;
+            // The crossing on a line through two known places.
+            let (a, b) = match below.late < 1.0 && enough.late > 0.0 {
+                true => (below, enough),
+                false => (before, probe),
+            };
+            let slope =
+                (libm::log(b.late) - libm::log(a.late)) / (f64::from(b.units) - f64::from(a.units));
+            let crossing = f64::from(probe.units) + (allowed - libm::log(probe.late)) / slope;
+            let known = a.late < 1.0 && a.late > 0.0 && b.late > 0.0 && slope < 0.0;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates"
+            )]
+            let crossing = if known && crossing.is_finite() { crossing as u32 } else { u32::MAX };
+            let middle = below.units.midpoint(enough.units);
+            next = match (known && crossing < u32::MAX, probe.reaches) {
+                // On the way down, the last that is not enough; on the way up, the first that is.
+                (true, true) => crossing.min(probe.units - 1),
+                (true, false) => (crossing + 1).max(probe.units + 1),
+                (false, true) if below.units == 0 => probe.units.saturating_sub(step),
+                (false, true) => middle,
+                (false, false) => (probe.units + step).min(middle),
+            };
             step *= 2;
         }
-        while enough - below > 1 {
-            let middle = below + (enough - below) / 2;
-            if self.reaches(site, batch, middle) { enough = middle } else { below = middle }
-        }
-        enough
+        enough.units
     }
 
-    /// From what is needed with a little less slowdown: the same batch size or one of its neighbours.
+    /// From what is needed with less slowdown: the same batch size or one of its neighbours.
     fn from(&self, site: &mut Site<'_>, before: Choice) -> Option<Choice> {
         let batches = batches(site, self.class.1);
         let place = batches.iter().position(|batch| *batch == before.batch)?;
-        let near = &batches[place.saturating_sub(1)..(place + 2).min(batches.len())];
+        let smaller = place.checked_sub(1).map(|place| batches[place]);
+        let larger = batches.get(place + 1);
         for units in before.units..=site.whole {
             // The smallest batch that does.
-            let works = near.iter().find(|batch| self.reaches(site, **batch, units));
-            if let Some(batch) = works {
-                return Some(Choice { units, batch: *batch });
+            if self.reaches(site, before.batch, units) {
+                let smaller = smaller
+                    .filter(|batch| units > before.units && self.reaches(site, *batch, units));
+                return Some(Choice { units, batch: smaller.unwrap_or(before.batch) });
+            }
+            if let Some(&larger) = larger
+                && self.is_ever_full(site, before.batch, units)
+                && self.reaches(site, larger, units)
+            {
+                return Some(Choice { units, batch: larger });
             }
         }
         None
+    }
+
+    /// Whether a larger batch would make a difference.
+    fn is_ever_full(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
+        let steady = site.steady(self.class, &self.setting(batch, units));
+        steady.is_none_or(|steady| steady.full >= HARDLY_FULL)
     }
 }
 

@@ -3,10 +3,10 @@
 use super::super::{AloneOutcome, AloneServer, PlanRequest, guard};
 use super::class::{Class, Source};
 use super::interference::Influence;
-use super::recursion::Tally;
+use super::recursion::{Draw, Tally, replica_sample};
 use super::server::{Loading, Server, Steady};
 use super::shares::{Choice, Table};
-use super::tagged;
+use super::tagged::Workspace;
 use igniter_model::domain::{GpuKind, ModelId};
 use igniter_model::predictor::{Additive, CoLocationPrediction, Member, Predictor};
 use igniter_model::units::{BatchSize, SmUnits};
@@ -70,6 +70,15 @@ pub(super) struct Site<'p> {
     out: CoLocationPrediction,
     hold_ms: Vec<f64>,
     load_ms: Vec<f64>,
+    workspace: Workspace,
+    /// The class and the number of replicas that were evaluated last.
+    evaluated: Option<(usize, u32)>,
+    /// Whether nothing is interpolated.
+    is_exact: bool,
+    /// Scratch of [`super::interference`].
+    pub counts: Vec<f64>,
+    /// For numbers of replicas, the requests that one of them gets of a Poisson stream of one request a millisecond.
+    samples: BTreeMap<u32, Draw>,
 }
 
 impl<'p> Site<'p> {
@@ -89,7 +98,17 @@ impl<'p> Site<'p> {
             out: CoLocationPrediction::default(),
             hold_ms: Vec::new(),
             load_ms: Vec::new(),
+            workspace: Workspace::default(),
+            evaluated: None,
+            is_exact: false,
+            counts: Vec::new(),
+            samples: BTreeMap::new(),
         }
+    }
+
+    /// The same, where nothing is interpolated.
+    pub(super) fn exact(request: &PlanRequest<'p>, classes: usize) -> Self {
+        Self { is_exact: true, ..Self::new(request, classes) }
     }
 
     pub(super) fn kind(&self) -> &'p GpuKind {
@@ -138,23 +157,10 @@ impl<'p> Site<'p> {
         self.times[model.index()][place] = Some(times);
     }
 
-    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
-    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+    /// Fills in how long batches hold a server, and how long they are prepared; `None` where the kind cannot serve it.
+    fn fill_server(&mut self, class: &Class, setting: &Setting) -> Option<()> {
         let model = self.model(class)?;
-        let Setting { replicas, batch, units, slow } = *setting;
-        if let Source::Simulated = class.source {
-            let server = AloneServer {
-                predictor: self.predictor,
-                slowdown: factor(slow),
-                replicas,
-                batch: BatchSize::new(batch).ok()?,
-                sm: SmUnits::new(units),
-            };
-            let workload = &self.request.workloads()[class.workloads[0]];
-            let outcome = self.request.traffic().simulate_alone(workload, &server)?;
-            let AloneOutcome { attained, busy, mean_batch } = outcome;
-            return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
-        }
+        let Setting { batch, units, slow, .. } = *setting;
         self.fill_times(model, units, batch);
         let times = self.times[model.index()][units as usize - 1].as_ref()?;
         self.hold_ms.clear();
@@ -172,6 +178,27 @@ impl<'p> Site<'p> {
             self.load_ms.push(load_ms);
             self.hold_ms.push(hold_ms);
         }
+        Some(())
+    }
+
+    /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
+    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+        let model = self.model(class)?;
+        let Setting { replicas, batch, units, slow } = *setting;
+        if let Source::Simulated = class.source {
+            let server = AloneServer {
+                predictor: self.predictor,
+                slowdown: factor(slow),
+                replicas,
+                batch: BatchSize::new(batch).ok()?,
+                sm: SmUnits::new(units),
+            };
+            let workload = &self.request.workloads()[class.workloads[0]];
+            let outcome = self.request.traffic().simulate_alone(workload, &server)?;
+            let AloneOutcome { attained, busy, mean_batch } = outcome;
+            return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
+        }
+        self.fill_server(class, setting)?;
         let server = Server {
             rate_per_ms: class.rate_per_ms,
             every: replicas as usize,
@@ -181,7 +208,7 @@ impl<'p> Site<'p> {
             loading: class.loading(),
         };
         let (mut steady, dispersion) = match &class.source {
-            Source::Chain | Source::Simulated => (tagged::steady(&server), 1.0),
+            Source::Chain | Source::Simulated => (self.workspace.steady(&server), 1.0),
             Source::Draws(..) if server.is_hopeless() && class.extras().queue_delay_ms <= 0.0 => {
                 (Steady::overloaded(&server), 1.0)
             }
@@ -191,9 +218,10 @@ impl<'p> Site<'p> {
             }
         };
         // Neighbours feel what executes, not what is copied or prepared.
+        let times = self.times[model.index()][units as usize - 1].as_ref()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a batch size")]
         let typical = (steady.mean_batch.round() as usize).clamp(1, batch as usize);
-        steady.busy *= times.gpu_ms[typical] * factor / self.hold_ms[typical];
+        steady.busy *= times.gpu_ms[typical] * factor(slow) / self.hold_ms[typical];
         Some((steady, dispersion))
     }
 
@@ -205,25 +233,27 @@ impl<'p> Site<'p> {
         let Source::Chain = class.source else {
             return self.evaluate(class, setting).map_or(1.0, |(_, dispersion)| dispersion);
         };
-        // Fills in the times.
-        if self.evaluate(class, setting).is_none() {
+        if self.fill_server(class, setting).is_none() {
             return 1.0;
         }
+        // Time in units of the mean gap of the stream: one sample then does for all rates.
+        let rate = class.rate_per_ms;
+        self.hold_ms.iter_mut().chain(&mut self.load_ms).for_each(|ms| *ms *= rate);
         let server = Server {
-            rate_per_ms: class.rate_per_ms,
-            every: setting.replicas as usize,
+            rate_per_ms: 1.0,
+            every: 1,
             hold_ms: &self.hold_ms,
             load_ms: &self.load_ms,
-            deadline_ms: class.deadline_ms,
+            deadline_ms: class.deadline_ms * rate,
             loading: class.loading(),
         };
-        let draw = super::recursion::poisson_draw(
-            class.rate_per_ms,
-            SAMPLE * setting.replicas as usize,
-            DISPERSION_SEED,
-        );
+        let replicas = setting.replicas;
+        let sample = self
+            .samples
+            .entry(replicas)
+            .or_insert_with(|| replica_sample(replicas, SAMPLE, DISPERSION_SEED));
         let mut tally = Tally::default();
-        tally.add(&server, class.extras(), &draw, server.every - 1, SAMPLE as u64 / 50);
+        tally.add(&server, class.extras(), sample, 0, SAMPLE as u64 / 50);
         tally.dispersion()
     }
 
@@ -253,25 +283,49 @@ impl<'p> Site<'p> {
         self.tables[class].entry(replicas).or_default()
     }
 
-    /// What a server does, from its table.
+    /// How long batches of a server take, in ms: a single request and a full batch, added up. `None` where the kind
+    /// cannot serve it.
+    pub(super) fn duration_ms(&mut self, class: &Class, setting: &Setting) -> Option<f64> {
+        let model = self.model(class)?;
+        let Setting { batch, units, slow, .. } = *setting;
+        self.fill_times(model, units, batch);
+        let times = self.times[model.index()][units as usize - 1].as_ref()?;
+        let of = |k: usize| times.gpu_ms[k] * factor(slow) + times.feedback_ms[k];
+        Some(of(1) + of(batch as usize))
+    }
+
+    /// What a server does, from its table: by itself where that is asked for, else perhaps from what is close.
     pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
-        if let Some(known) = self.table(class.0, setting.replicas).known(setting) {
-            return Some(known.steady);
+        let duration_ms = self.duration_ms(class.1, setting)?;
+        let Setting { replicas, batch, slow, .. } = *setting;
+        // What is said of servers alone is what bounds rest on.
+        let is_exact = self.is_exact || slow == 0 || matches!(class.1.source, Source::Simulated);
+        let table = self.table(class.0, replicas);
+        let known = match is_exact {
+            true => table.known(batch, duration_ms),
+            false => table.nearly(batch, duration_ms),
+        };
+        if known.is_some() {
+            return known;
+        }
+        // The chain of a like server is a good start; in forecasts, nothing may depend on who was looked at before.
+        if self.is_exact || self.evaluated != Some((class.0, replicas)) {
+            self.workspace.forget();
         }
         let (steady, _) = self.evaluate(class.1, setting)?;
-        let influence = Influence::of(self, class.1, setting, &steady)?;
-        self.table(class.0, setting.replicas).note(setting, steady, influence);
+        self.evaluated = Some((class.0, replicas));
+        self.table(class.0, replicas).note(batch, duration_ms, steady);
         Some(steady)
     }
 
-    /// What neighbours feel of a server, from its table.
+    /// What neighbours feel of a server.
     pub(super) fn influence(
         &mut self,
         class: (usize, &Class),
         setting: &Setting,
     ) -> Option<Influence> {
-        self.steady(class, setting)?;
-        self.table(class.0, setting.replicas).known(setting).map(|known| known.influence)
+        let steady = self.steady(class, setting)?;
+        Influence::of(self, class.1, setting, &steady)
     }
 
     /// The least share with which each of so many replicas of a class reaches a goal, slowed so much by its

@@ -1,8 +1,8 @@
 //! Which part of the requests is in time, by following one request from each moment at which it may arrive
 //! (see the module's head).
 
-use super::chain::{Stationary, stationary};
-use super::poisson::{fewer, probabilities};
+use super::chain::Stationary;
+use super::poisson::{fewer_than_multiples, probabilities};
 use super::server::{Loading, Server, Steady};
 
 /// Places and weights of Gauss and Legendre's rules on (-1, 1).
@@ -21,60 +21,78 @@ const FOUR: &[(f64, f64)] = &[
 ];
 
 /// Moments of less weight than this are left out.
-const NEGLIGIBLE: f64 = 1e-7;
+const NEGLIGIBLE: f64 = 1e-6;
 
 /// States of less weight than this are integrated over without regard to where something changes abruptly.
 const SMALL: f64 = 3e-4;
 
-/// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
-pub(super) fn steady(server: &Server<'_>) -> Steady {
-    if server.is_hopeless() {
-        return Steady::overloaded(server);
+/// The memory that evaluations share.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    stationary: Stationary,
+    buffers: Buffers,
+}
+
+#[derive(Debug, Default)]
+struct Buffers {
+    /// Arrivals up to a moment.
+    before: Vec<f64>,
+    early: Vec<f64>,
+    late: Vec<f64>,
+    /// For a request at a moment that is the p-th of those that are in no batch, the probability that it is in time.
+    /// Entry p − 1; all others are late.
+    in_time: Vec<f64>,
+    moments: Moments,
+}
+
+impl Workspace {
+    /// Forgets the server before, so that the next one is looked at as if it were the first.
+    pub(super) fn forget(&mut self) {
+        self.stationary.forget();
     }
-    match stationary(server) {
-        Some(stationary) => Sums::new(server, &stationary).steady(),
-        None => Steady::overloaded(server),
+
+    /// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
+    pub(super) fn steady(&mut self, server: &Server<'_>) -> Steady {
+        if server.is_hopeless() || !self.stationary.solve(server) {
+            return Steady::overloaded(server);
+        }
+        let mut sums = Sums {
+            server,
+            most: server.most(),
+            every: server.every,
+            in_time: 0.0,
+            time_ms: 0.0,
+            busy_ms: 0.0,
+            buffers: std::mem::take(&mut self.buffers),
+        };
+        let steady = sums.steady(&self.stationary);
+        self.buffers = sums.buffers;
+        steady
     }
 }
 
 /// Expected numbers for each batch.
 struct Sums<'s, 'a> {
     server: &'s Server<'a>,
-    stationary: &'s Stationary,
     most: usize,
     every: usize,
-    requests: f64,
     in_time: f64,
     time_ms: f64,
     busy_ms: f64,
-    /// Arrivals up to a moment.
-    before: Vec<f64>,
-    moments: Moments,
+    buffers: Buffers,
 }
 
-impl<'s, 'a> Sums<'s, 'a> {
-    fn new(server: &'s Server<'a>, stationary: &'s Stationary) -> Self {
-        Self {
-            server,
-            stationary,
-            most: server.most(),
-            every: server.every,
-            requests: 0.0,
-            in_time: 0.0,
-            time_ms: 0.0,
-            busy_ms: 0.0,
-            before: Vec::new(),
-            moments: Moments::default(),
-        }
-    }
-
-    fn steady(mut self) -> Steady {
+impl Sums<'_, '_> {
+    fn steady(&mut self, stationary: &Stationary) -> Steady {
         let mut mean_batch = 0.0;
         let mut full = 0.0;
         let mut idle_starts = 0.0;
         for k in 1..=self.most {
-            let row = self.stationary.row(k);
+            let row = stationary.row(k);
             full = row.iter().sum();
+            if full <= 0.0 {
+                continue;
+            }
             self.busy_ms += full * self.server.hold_ms[k];
             #[expect(clippy::cast_precision_loss, reason = "a batch size")]
             let size = k as f64;
@@ -82,22 +100,17 @@ impl<'s, 'a> Sums<'s, 'a> {
             let end = row.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1);
             match self.server.loading {
                 Loading::Ahead => {
-                    let nothing = (self.every).min(end);
                     for n in 1..=self.most {
                         let next = if n == self.most { end } else { self.every * (n + 1) };
                         let waiting = (self.every * n).min(end)..next.min(end);
                         let between = self.server.hold_ms[k].max(self.server.load_ms[n]);
                         self.period(&row[waiting], between, n);
                     }
-                    for (phase, weight) in row[..nothing].iter().enumerate() {
-                        idle_starts += self.nothing_waits(k, phase, *weight);
-                    }
+                    idle_starts += self.nothing_waits(k, &row[..self.every.min(end)]);
                 }
                 Loading::Serial => {
                     self.period(&row[..end], self.server.hold_ms[k], 0);
-                    for (phase, weight) in row[..self.every.min(end)].iter().enumerate() {
-                        self.idles(self.server.hold_ms[k], phase, *weight);
-                    }
+                    self.idles(self.server.hold_ms[k], &row[..self.every.min(end)]);
                 }
             }
         }
@@ -105,21 +118,14 @@ impl<'s, 'a> Sums<'s, 'a> {
         if idle_starts > 0.0 && self.server.load_ms[1] > 0.0 {
             self.period(&[idle_starts], self.server.load_ms[1], 1);
         }
-        // Where the states that are followed do not hold all requests (a queue that grows beyond them), nothing is promised.
-        let all = self.accounts_for_all();
+        #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+        let requests = self.server.rate_per_ms / self.every as f64 * self.time_ms;
         Steady {
-            attained: if all { (self.in_time / self.requests).clamp(0.0, 1.0) } else { 0.0 },
+            attained: (self.in_time / requests).clamp(0.0, 1.0),
             busy: (self.busy_ms / self.time_ms).min(1.0),
             mean_batch,
             full,
         }
-    }
-
-    /// As many requests are followed as arrive.
-    fn accounts_for_all(&self) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
-        let arrive = self.server.rate_per_ms / self.every as f64 * self.time_ms;
-        (self.requests / arrive - 1.0).abs() < 1e-3
     }
 
     /// Follows the requests that arrive between the starts of two batches, so far apart, the second of which
@@ -130,18 +136,19 @@ impl<'s, 'a> Sums<'s, 'a> {
             return;
         }
         self.time_ms += weight * length_ms;
-        let mut before = std::mem::take(&mut self.before);
-        let mut moments = std::mem::take(&mut self.moments);
+        let mut moments = std::mem::take(&mut self.buffers.moments);
         self.find_ends(n, &mut moments);
         if weight >= SMALL {
             moments.find_limits(self.server.deadline_ms, 0.0, length_ms);
         }
         moments.fill(length_ms, 0.0);
         for &(left_ms, width_ms) in &moments.found {
-            probabilities(self.server.rate_per_ms * (length_ms - left_ms), &mut before);
-            let density = self.server.rate_per_ms * width_ms;
-            let mut position = 1;
-            loop {
+            self.find_in_time(left_ms, &moments);
+            let Buffers { before, in_time, .. } = &mut self.buffers;
+            let rate = self.server.rate_per_ms;
+            probabilities(rate * (length_ms - left_ms), self.every * in_time.len(), before);
+            let mut sum = 0.0;
+            for (position, in_time) in (1..).zip(&*in_time) {
                 // The request is the last of so many arrivals of the stream, those that wait included.
                 let others = self.every * position - 1;
                 let fewest = (others + 1).saturating_sub(before.len());
@@ -151,12 +158,32 @@ impl<'s, 'a> Sums<'s, 'a> {
                 let known = &waiting[fewest..waiting.len().min(others + 1)];
                 let arrived = before[..=others - fewest].iter().rev();
                 let probability: f64 = known.iter().zip(arrived).map(|(a, b)| a * b).sum();
-                self.follow(density * probability, left_ms, position, &moments);
-                position += 1;
+                sum += probability * in_time;
+            }
+            self.in_time += rate * width_ms * sum;
+        }
+        self.buffers.moments = moments;
+    }
+
+    /// For requests that arrive `left_ms` before the next batch starts, the probabilities that they are in time.
+    fn find_in_time(&mut self, left_ms: f64, moments: &Moments) {
+        let in_time = &mut self.buffers.in_time;
+        in_time.clear();
+        let deadline_ms = self.server.deadline_ms - left_ms;
+        for (formed_ms, ends_ms) in moments.formed_ms.iter().zip(moments.ends_ms.chunks(self.most))
+        {
+            // The batch grows until it is formed; up to a size it is still in time.
+            let sizes = ends_ms.iter().take_while(|end| **end <= deadline_ms).count();
+            let from = in_time.len();
+            in_time.resize(from + sizes, 1.0);
+            if sizes < self.most {
+                let mean = self.server.rate_per_ms * (left_ms + formed_ms);
+                fewer_than_multiples(self.every, mean, &mut in_time[from..]);
+                in_time[from..].reverse();
+                // Later batches end later.
+                return;
             }
         }
-        self.before = before;
-        self.moments = moments;
     }
 
     /// When batches end that are formed from the start of a batch of n on, by full batches before them and by
@@ -178,109 +205,84 @@ impl<'s, 'a> Sums<'s, 'a> {
     }
 
     /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
-    /// next request comes. Returns how often that comes so late that the server has to wait for it.
-    fn nothing_waits(&mut self, k: usize, phase: usize, weight: f64) -> f64 {
+    /// next request comes. `weights` are the probabilities of that by phase. Returns how often the next request comes
+    /// so late that the server has to wait for it.
+    fn nothing_waits(&mut self, k: usize, weights: &[f64]) -> f64 {
+        let weight: f64 = weights.iter().sum();
         if weight < NEGLIGIBLE {
             return 0.0;
         }
         let (hold_ms, load_ms) = (self.server.hold_ms[k], self.server.load_ms[1]);
         let early_ms = (hold_ms - load_ms).max(0.0);
-        let idles = self.idles(early_ms, phase, weight);
-        self.time_ms += weight * ((1.0 - idles) * hold_ms + idles * early_ms);
-        let needed = self.every - phase;
-        let rate = self.server.rate_per_ms;
-        let mut before = std::mem::take(&mut self.before);
-        let mut moments = std::mem::take(&mut self.moments);
+        let idles = self.idles(early_ms, weights);
+        self.time_ms += (weight - idles) * hold_ms + idles * early_ms;
+        let (rate, every) = (self.server.rate_per_ms, self.every);
+        let mut moments = std::mem::take(&mut self.buffers.moments);
         self.find_ends(1, &mut moments);
+        let first_until_ms = self.server.deadline_ms - self.server.hold_ms[1];
         if weight >= SMALL {
-            moments.limits.push(self.server.deadline_ms - self.server.hold_ms[1]);
+            moments.limits.push(first_until_ms);
             moments.find_limits(self.server.deadline_ms, load_ms, hold_ms);
         }
         moments.fill(hold_ms, load_ms.min(hold_ms));
         for &(left_ms, width_ms) in &moments.found {
-            probabilities(rate * (hold_ms - left_ms), &mut before);
-            let density = weight * rate * width_ms;
-            let own = before.iter().enumerate().skip(needed - 1).step_by(self.every);
-            for (ahead, (_, probability)) in own.enumerate() {
-                self.follow_first(density * probability, left_ms, ahead, &moments);
+            self.find_in_time(left_ms, &moments);
+            let Buffers { before, in_time, .. } = &mut self.buffers;
+            probabilities(rate * (hold_ms - left_ms), every + every * in_time.len(), before);
+            // The first own request is a batch of its own.
+            let first = if left_ms <= first_until_ms { 1.0 } else { 0.0 };
+            let mut sum = 0.0;
+            for (phase, weight) in weights.iter().enumerate() {
+                let own = before.iter().skip(every - phase - 1).step_by(every);
+                let parts = std::iter::once(&first).chain(&*in_time);
+                sum += weight * own.zip(parts).map(|(p, part)| p * part).sum::<f64>();
             }
+            self.in_time += rate * width_ms * sum;
         }
         // Requests that arrive while the first one, which came early enough, may still be copied.
         if load_ms > 0.0 && hold_ms > load_ms {
-            let (mut early, mut late) = (Vec::new(), Vec::new());
-            probabilities(rate * early_ms, &mut early);
-            probabilities(rate * load_ms / 2.0, &mut late);
-            probabilities(rate * (hold_ms - load_ms / 2.0), &mut before);
-            let own = before.iter().enumerate().skip(needed - 1).step_by(self.every).skip(1);
-            for (ahead, (count, probability)) in (1..).zip(own) {
-                let too_late = early.iter().take(needed).enumerate();
-                let too_late: f64 =
-                    too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
-                let density = weight * rate * load_ms * (probability - too_late).max(0.0);
-                self.follow_first(density, load_ms / 2.0, ahead, &moments);
+            self.find_in_time(load_ms / 2.0, &moments);
+            let Buffers { before, early, late, in_time, .. } = &mut self.buffers;
+            let most = every + every * in_time.len();
+            probabilities(rate * early_ms, every, early);
+            probabilities(rate * load_ms / 2.0, most, late);
+            probabilities(rate * (hold_ms - load_ms / 2.0), most, before);
+            for (phase, weight) in weights.iter().enumerate() {
+                let needed = every - phase;
+                let own = before.iter().enumerate().skip(needed - 1).step_by(every).skip(1);
+                for ((count, probability), part) in own.zip(&*in_time) {
+                    let too_late = early.iter().take(needed).enumerate();
+                    let too_late: f64 =
+                        too_late.filter_map(|(i, p)| Some(p * late.get(count - i)?)).sum();
+                    self.in_time +=
+                        weight * rate * load_ms * (probability - too_late).max(0.0) * part;
+                }
             }
         }
-        self.before = before;
-        self.moments = moments;
-        weight * idles
-    }
-
-    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how
-    /// likely that is.
-    fn idles(&mut self, busy_ms: f64, phase: usize, weight: f64) -> f64 {
-        let rate = self.server.rate_per_ms;
-        probabilities(rate * busy_ms, &mut self.before);
-        let needed = self.every - phase;
-        let (mut idles, mut missing) = (0.0, 0.0);
-        for (count, probability) in self.before.iter().take(needed).enumerate() {
-            idles += probability;
-            #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
-            let still = (needed - count) as f64;
-            missing += probability * still;
-        }
-        self.time_ms += weight * missing / rate;
-        self.requests += weight * idles;
-        if self.server.load_ms[1] + self.server.hold_ms[1] <= self.server.deadline_ms {
-            self.in_time += weight * idles;
-        }
+        self.buffers.moments = moments;
         idles
     }
 
-    /// A request behind `ahead` others, of which the first is a batch of its own.
-    fn follow_first(&mut self, weight: f64, left_ms: f64, ahead: usize, moments: &Moments) {
-        if ahead > 0 {
-            self.follow(weight, left_ms, ahead, moments);
-            return;
+    /// Adds the wait of a server for its next request, if that has not come within `busy_ms`; returns how often
+    /// that is so. `weights` are the probabilities of the phases.
+    fn idles(&mut self, busy_ms: f64, weights: &[f64]) -> f64 {
+        let rate = self.server.rate_per_ms;
+        probabilities(rate * busy_ms, self.every, &mut self.buffers.before);
+        let (mut idles, mut missing) = (0.0, 0.0);
+        for (phase, weight) in weights.iter().enumerate() {
+            let needed = self.every - phase;
+            for (count, probability) in self.buffers.before.iter().take(needed).enumerate() {
+                idles += weight * probability;
+                #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
+                let still = (needed - count) as f64;
+                missing += weight * probability * still;
+            }
         }
-        self.requests += weight;
-        if left_ms + self.server.hold_ms[1] <= self.server.deadline_ms {
-            self.in_time += weight;
+        self.time_ms += missing / rate;
+        if self.server.load_ms[1] + self.server.hold_ms[1] <= self.server.deadline_ms {
+            self.in_time += idles;
         }
-    }
-
-    /// A request that is the `position`-th of those that are in no batch yet, `left_ms` before the next batch
-    /// starts.
-    fn follow(&mut self, weight: f64, left_ms: f64, position: usize, moments: &Moments) {
-        if weight <= 0.0 {
-            return;
-        }
-        self.requests += weight;
-        let full_batches = (position - 1) / self.most;
-        let own = position - full_batches * self.most;
-        let ends_ms = moments.ends_ms.get(full_batches * self.most..(full_batches + 1) * self.most);
-        let Some(ends_ms) = ends_ms else { return };
-        let deadline_ms = self.server.deadline_ms - left_ms;
-        if ends_ms[own - 1] > deadline_ms {
-            return;
-        }
-        if ends_ms[self.most - 1] <= deadline_ms {
-            self.in_time += weight;
-            return;
-        }
-        // The batch grows until it is formed; up to a size it is still in time.
-        let larger = ends_ms[own..].iter().take_while(|end| **end <= deadline_ms).count();
-        let mean = self.server.rate_per_ms * (left_ms + moments.formed_ms[full_batches]);
-        self.in_time += weight * fewer((larger + 1) * self.every, mean);
+        idles
     }
 
     /// When a batch starts that is formed so long after the start of a batch of n, after so many full ones.
@@ -311,7 +313,7 @@ impl<'s, 'a> Sums<'s, 'a> {
 }
 
 /// Moments at which a request may arrive, with the stretch of time that each stands for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Moments {
     /// When the batch is formed that comes after so many full ones, in ms after the end.
     formed_ms: Vec<f64>,

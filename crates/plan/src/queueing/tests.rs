@@ -3,8 +3,12 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
 
 use super::recursion::{Extras, Tally, poisson_draw};
-use super::server::{Loading, Server};
-use super::tagged::steady;
+use super::server::{Loading, Server, Steady};
+use super::tagged::Workspace;
+
+fn steady(server: &Server<'_>) -> Steady {
+    Workspace::default().steady(server)
+}
 
 /// A server whose batches of k take `hold(k)` ms.
 fn times(most: usize, hold: impl Fn(f64) -> f64) -> Vec<f64> {

@@ -15,12 +15,24 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// At most this many GPUs are emptied together.
 const MOST_EMPTIED: usize = 5;
 
+/// Searches of at least so many rounds sometimes keep what is a little worse, so that they do not end where no small
+/// change helps: by at most so many squared units, which fall to none within so many rounds, again and again. (Dueck and
+/// Scheuer, "Threshold accepting", J. Comput. Phys. 1990.) The number of GPUs never rises.
+const LONG: u64 = 1_000_000;
+const HOTTEST: u64 = 6;
+const COOLING: u64 = 500_000;
+
 /// A source of random choices.
 pub(crate) struct Choices(Xoshiro256PlusPlus);
 
 impl Choices {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// A number of at most `most`.
+    fn up_to(&mut self, most: u64) -> u64 {
+        self.0.next_u64() % (most + 1)
     }
 
     /// A number below `below`, which is not zero.
@@ -40,6 +52,7 @@ pub(crate) fn improve(
 ) {
     let whole = packer.fitter.whole();
     let worth = |used: u32| u64::from((whole - used) * (whole - used));
+    let hottest = if limit.rounds >= LONG { HOTTEST } else { 0 };
     let mut emptied: Vec<usize> = Vec::new();
     let mut items: Vec<(u32, usize)> = Vec::new();
     let mut filled: Vec<Bin> = vec![Bin::default(); MOST_EMPTIED];
@@ -66,7 +79,9 @@ pub(crate) fn improve(
         if let Some(used) = refill(packer, types, &items, &mut filled[..emptied.len()], tight) {
             let after = filled[..used].iter().map(|bin| worth(bin.used)).sum::<u64>();
             let saved = emptied.len() - used;
-            if after + worth(0) * saved as u64 >= before {
+            let heat = hottest - hottest * (round % COOLING) / COOLING;
+            let slack = if heat > 0 { choices.up_to(heat) } else { 0 };
+            if after + worth(0) * saved as u64 + slack >= before {
                 for (place, &index) in emptied.iter().enumerate().take(used) {
                     std::mem::swap(&mut bins[index], &mut filled[place]);
                 }

@@ -7,10 +7,8 @@
 mod node;
 mod path;
 
-pub(super) use node::Origin;
-
 use super::disk::RealDisk;
-use super::reader::{Place, Problems, Rule};
+use super::reader::{Origin, Place, Problems, Rule};
 use super::suggest::nearest;
 use super::{Catalogue, Scenario, ScenarioError, shipped, source};
 use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};

@@ -1,24 +1,10 @@
 //! Scenario text as a tree that can be laid over another one and changed.
 
-use super::super::reader::{line_of, line_starts};
+use super::super::reader::{Origin, line_of, line_starts};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// Where a value was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// In a file of the document, at a line.
-    File {
-        /// Its position among the files of the document.
-        file: usize,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// Not in a file: it was set afterwards.
-    Set,
-}
 
 /// A value with its origin.
 #[derive(Debug, Clone)]

@@ -167,6 +167,7 @@ fn every_key_is_understood() {
         batch_overhead: Milliseconds::new(1.5).unwrap(),
         row_overhead: Milliseconds::new(0.125).unwrap(),
         request_overhead: Milliseconds::new(0.25).unwrap(),
+        request_serial: Milliseconds::ZERO,
         batch_overhead_cv: 0.75,
         request_overhead_cv: 1.25,
         instance_slowdown: None,

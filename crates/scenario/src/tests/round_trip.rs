@@ -158,12 +158,12 @@ fn batching() -> impl Strategy<Value = BatchingSpec> {
 }
 
 fn server() -> impl Strategy<Value = ServerSpec> {
-    let overheads = [0.0..=1e4, 0.0..=1e4, 0.0..=1e4];
+    let overheads = [0.0..=1e4, 0.0..=1e4, 0.0..=1e4, 0.0..=1e4];
     let noise = prop_oneof![(0.0..=10.0).prop_map(Noise::Cv), Just(Noise::Profile)];
     let cvs = [0.0..=10.0, 0.0..=10.0];
     let times = (0..1_000_000_000_000_000_u64, option::of(1.0..=100.0));
     (noise, overheads, cvs, times).prop_map(|(noise, ms, cvs, (startup, instance_slowdown))| {
-        let [batch_overhead, row_overhead, request_overhead] =
+        let [batch_overhead, row_overhead, request_overhead, request_serial] =
             ms.map(|ms| Milliseconds::new(ms).unwrap());
         let startup = Nanoseconds::new(startup);
         let [batch_overhead_cv, request_overhead_cv] = cvs;
@@ -172,6 +172,7 @@ fn server() -> impl Strategy<Value = ServerSpec> {
             batch_overhead,
             row_overhead,
             request_overhead,
+            request_serial,
             batch_overhead_cv,
             request_overhead_cv,
             instance_slowdown,

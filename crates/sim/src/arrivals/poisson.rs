@@ -33,9 +33,17 @@ impl ArrivalProcess for PoissonArrivals {
         times.resize(start + count, Nanoseconds::ZERO);
         // Copies, so that the state of the generator stays in registers.
         let (mut random, mut last, mut gaps) = (self.random.clone(), self.last, [0.0; CHUNK]);
+        let mut drawn = start;
         for chunk in times[start..].chunks_mut(CHUNK) {
+            if last >= self.end {
+                break;
+            }
+            drawn += chunk.len();
             let gaps = &mut gaps[..chunk.len()];
-            gaps.fill_with(|| Exp1.sample(&mut random));
+            // Not fill_with, which would keep the generator in memory.
+            for gap in gaps.iter_mut() {
+                *gap = Exp1.sample(&mut random);
+            }
             let small = self.mean_gap_ns < LONGEST_MEAN;
             if small {
                 for (time, gap) in chunk.iter_mut().zip(&*gaps) {
@@ -59,6 +67,7 @@ impl ArrivalProcess for PoissonArrivals {
             }
         }
         (self.random, self.last) = (random, last);
+        times.truncate(drawn);
         if last >= self.end {
             let before = times[start..].partition_point(|&time| time < self.end);
             times.truncate(start + before);

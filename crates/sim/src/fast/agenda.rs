@@ -22,9 +22,12 @@ impl Moment {
     }
 }
 
-/// Ranks below this are the numbers of servers at which requests arrive; from here on, they count what
-/// was put on the agenda. So arrivals come first, as in the reference engine.
+/// Ranks below this are the numbers of servers at which requests arrive. Those from here on are the number of a server and
+/// a count of what was put on the agenda: arrivals come first, then server by server, as in the full engine.
 const FIRST_RANK: u64 = 1 << 32;
+
+/// Bits of the count: a run has at most 2³² requests, each with a few entries.
+const COUNT_BITS: u32 = 38;
 
 /// What can happen, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +63,10 @@ impl Agenda {
         Self { entries: Vec::new(), ranks: FIRST_RANK }
     }
 
-    /// The next rank: after everything that was ranked before.
-    pub(super) fn rank(&mut self) -> u64 {
+    /// The next rank at a lane: after everything that was ranked there before.
+    pub(super) fn rank(&mut self, lane: u32) -> u64 {
         self.ranks += 1;
-        self.ranks
+        (u64::from(lane) << COUNT_BITS) + self.ranks
     }
 
     /// Puts an entry where it belongs.
@@ -109,7 +112,9 @@ mod tests {
     fn entries_come_in_order_of_time_and_rank_and_arrivals_first() {
         let mut agenda = Agenda::new();
         let at = |ns, rank| Moment::new(Nanoseconds::new(ns), rank);
-        let (early, late) = (agenda.rank(), agenda.rank());
+        let (early, late) = (agenda.rank(0), agenda.rank(0));
+        let (next, again) = (agenda.rank(1), agenda.rank(0));
+        assert!(early < late && late < again && again < next);
         agenda.insert(at(5, late), What::Done(1));
         agenda.insert(at(7, early), What::Timer(0));
         agenda.insert(at(5, early), What::Loaded(2));

@@ -1,15 +1,16 @@
 //! The batches that execute on one GPU, each at the speed of the present state.
 
+use crate::ends::{moment, rescaled};
 use igniter_model::units::Nanoseconds;
 
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
 struct Execution {
+    /// When it ends, in ns; before it has a speed, its work as a multiple of `exec_ns`.
+    end_ns: f64,
+    /// The moment that this is.
     end: Nanoseconds,
-    since: Nanoseconds,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    remaining: f64,
-    /// The time of the predicted work at the present speed; infinite before there was one.
+    /// The time of the predicted work at the present speed; 0 before there was one.
     exec_ns: f64,
     slot: usize,
 }
@@ -26,9 +27,8 @@ impl Executions {
     /// A batch begins, with `work` as a multiple of the predicted time. It has no speed before
     /// [`Executions::rescale`].
     #[inline]
-    pub(super) fn start(&mut self, slot: usize, work: f64, now: Nanoseconds) {
-        let exec_ns = f64::INFINITY;
-        self.all.push(Execution { end: now, since: now, remaining: work, exec_ns, slot });
+    pub(super) fn start(&mut self, slot: usize, work: f64) {
+        self.all.push(Execution { end_ns: work, end: Nanoseconds::MAX, exec_ns: 0.0, slot });
     }
 
     /// Takes out the one that ends first; returns its slot.
@@ -49,30 +49,33 @@ impl Executions {
     }
 
     /// Applies new speeds: the time of the predicted work of each slot, above 0. Work done so far is kept.
-    /// Returns when the first one ends; `None` if nothing executes.
+    /// Returns when the first one ends, and its slot; `None` if nothing executes.
     #[inline(always)]
-    pub(super) fn rescale(&mut self, now: Nanoseconds, exec_ns: &[f64]) -> Option<Nanoseconds> {
-        let (mut first, mut first_end) = (0, Nanoseconds::MAX);
+    pub(super) fn rescale(
+        &mut self,
+        now: Nanoseconds,
+        exec_ns: &[f64],
+    ) -> Option<(Nanoseconds, usize)> {
+        let mut first = (Nanoseconds::MAX, usize::MAX);
+        let now_ns = now.as_f64();
         for (i, execution) in self.all.iter_mut().enumerate() {
             let exec_ns = exec_ns[execution.slot];
-            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
-            // counts.
+            // An unchanged speed keeps the end. The check is on bits: any change counts.
             if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                let passed = (now - execution.since).as_f64() / execution.exec_ns;
-                let left = execution.remaining - passed;
-                // Not f64::max: there is no NaN to care for.
-                let left = if left > 0.0 { left } else { 0.0 };
-                execution.remaining = left;
+                execution.end_ns = if execution.exec_ns > 0.0 {
+                    rescaled(execution.end_ns, now_ns, execution.exec_ns, exec_ns)
+                } else {
+                    now_ns + execution.end_ns * exec_ns
+                };
                 execution.exec_ns = exec_ns;
-                execution.since = now;
-                execution.end = now.saturating_add(Nanoseconds::from_f64(left * exec_ns));
+                execution.end = moment(execution.end_ns, now);
             }
-            // Among equals, the one that started first.
-            if execution.end < first_end {
-                (first, first_end) = (i, execution.end);
+            // Among equals, the first in the order of the plan.
+            let end = (execution.end, execution.slot);
+            if end < first {
+                (self.first, first) = (i, end);
             }
         }
-        self.first = first;
-        (!self.all.is_empty()).then_some(first_end)
+        (!self.all.is_empty()).then_some(first)
     }
 }

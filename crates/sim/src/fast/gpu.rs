@@ -76,7 +76,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         for lane in 0..engine.lanes.len() {
             let startup = engine.lanes[lane].startup;
             if startup > Nanoseconds::ZERO {
-                let at = Moment::new(startup, engine.agenda.rank());
+                let at = Moment::new(startup, engine.agenda.rank(index(lane)));
                 engine.agenda.insert(at, What::Started(index(lane)));
             }
             engine.await_first_arrival(lane);
@@ -292,7 +292,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             if due != ruled.timer {
                 ruled.timer = due;
                 if let Some(due) = due {
-                    let at = Moment::new(due, self.agenda.rank());
+                    let at = Moment::new(due, self.agenda.rank(index(lane)));
                     self.agenda.insert(at, What::Timer(index(lane)));
                 }
             }
@@ -332,7 +332,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             rows: index(rows),
         };
         slot.work = work;
-        slot.load_rank = self.agenda.rank();
+        slot.load_rank = self.agenda.rank(slot.lane);
         lane.batches += 1;
         lane.ready -= 1;
         if slot.busy {
@@ -354,7 +354,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         slot.back = slot.next;
         slot.back.exec_start = now;
         self.states.start(position, slot.back.rows);
-        self.executions.start(position, slot.work, now);
+        self.executions.start(position, slot.work);
         self.executions_changed(now)?;
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.instance_ready(position, now),
@@ -368,9 +368,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let position = self.executions.end_first();
         self.states.end(position);
         self.executions_changed(now)?;
-        let flight = &mut self.slots[position].back;
-        flight.exec_end = now;
-        let done = Moment::new(now.saturating_add(flight.feedback), self.agenda.rank());
+        let slot = &mut self.slots[position];
+        slot.back.exec_end = now;
+        let rank = self.agenda.rank(slot.lane);
+        let done = Moment::new(now.saturating_add(slot.back.feedback), rank);
         self.agenda.insert(done, What::Done(index(position)));
         Ok(None)
     }
@@ -425,9 +426,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.interval.power_w = state.power_w;
         self.interval.clock_mhz = state.clock_mhz;
         self.interval.running = index(self.executions.len());
-        let rank = self.agenda.rank();
-        let first_end = self.executions.rescale(now, state.exec_ns);
-        self.first_end = first_end.map_or(Moment::NEVER, |end| Moment::new(end, rank));
+        let first = self.executions.rescale(now, state.exec_ns);
+        self.first_end = first.map_or(Moment::NEVER, |(end, slot)| {
+            Moment::new(end, self.agenda.rank(self.slots[slot].lane))
+        });
         Ok(())
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(run: ServerRun) -> Self {
-        // Host times that vary and turns are for the full engine.
+        // Host times that vary, requests that wait for each other outside, and turns are for the full engine.
         let ServerRun {
             workload,
             arrivals,
@@ -68,6 +68,7 @@ impl Lane {
             race,
             host: _,
             request_overhead,
+            request_serial: _,
             startup,
             time_slot: _,
         } = run;

@@ -1,14 +1,15 @@
 //! The common case in fixed arrays: up to eight greedy servers with one instance each, whose requests come whatever
 //! happens.
 //!
-//! An instance then has at most two things to wait for beside the end of its execution: one in front (the next
-//! arrival, or the end of a copy to the GPU) and one behind (the end of a copy back). Each has its place in an array,
-//! and the first of all is known. Requests leave in the order in which they came, so a batch need not remember which
-//! its requests are.
+//! At each of them one thing can happen next: its batch is loaded and starts, ends its execution, or is back on the
+//! host. Nobody needs an event for the rest. An instance that finds no request takes the next one when it arrives, and
+//! when that was is looked up when the instance is done with the batch before. Requests leave in the order in which they
+//! came, so a batch need not remember which its requests are.
 
-use super::states::States;
+use super::states::{DRAW, States};
 use super::stream::ArrivalStream;
 use crate::draw::WorkDraw;
+use crate::ends::{INTEGERS, moment, rescaled};
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
 use crate::source::Arrivals;
 use crate::speed::BadPrediction;
@@ -25,57 +26,85 @@ pub(crate) struct LeanEngine<'a, S> {
     setting: GpuSetting,
     servers: [Server; MOST],
     count: usize,
-    executing: [Execution; MOST],
-    /// Which of them do, as bits.
+    /// When something happens next at each server.
+    next: [Key; MOST],
+    /// When the executions end, in ns, and the time of all of their work at the present speed.
+    ends_ns: [f64; MOST],
+    exec_ns: [f64; MOST],
+    /// Which servers execute, as bits.
     mask: u32,
     running: u32,
-    /// When the first of them ends.
-    first_end: Moment,
-    first: usize,
-    /// What each server waits for: in front at an even place, behind at the odd one after it.
-    pending: [Moment; 2 * MOST],
-    /// The first of these, and its place.
-    next: Moment,
-    place: usize,
-    ranks: u64,
-    starts: u64,
-    events: u64,
     states: States<'a>,
+    /// The row of the present state, and since when it holds.
+    row: usize,
+    since: Nanoseconds,
     sink: S,
-    /// The present state, and since when it holds.
-    interval: GpuInterval,
     last_done: Nanoseconds,
+    events: u64,
 }
 
-/// A place in the order of what happens: the time, and the rank among equal times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment {
-    time: Nanoseconds,
-    rank: u64,
-}
+/// A time and the number of the server at which something happens then. Of two keys the lesser one comes first.
+///
+/// It is an integer, eight times the time plus the number, in the form of the float with the same bits: floats above 0 are
+/// ordered as their bits are, and processors find the least of many floats faster than of many integers.
+#[derive(Debug, Clone, Copy)]
+struct Key(f64);
 
-impl Moment {
-    /// After everything that happens.
-    const NEVER: Self = Self { time: Nanoseconds::MAX, rank: u64::MAX };
+impl Key {
+    /// Nothing happens any more.
+    const NEVER: Self = Self(f64::INFINITY);
+
+    /// The least float that processors do not treat as a special case.
+    const FIRST: u64 = f64::MIN_POSITIVE.to_bits();
+
+    /// Times from here on are too late for a key: 18 years. Shorter times can be added to those before.
+    const LATE: Nanoseconds = Nanoseconds::new(1 << 59);
 
     #[inline(always)]
-    fn is_before(self, other: Self) -> bool {
-        self.time < other.time || (self.time == other.time && self.rank < other.rank)
+    fn new(time: Nanoseconds, server: usize) -> Self {
+        Self(f64::from_bits(Self::FIRST + (time.get() << 3) + server as u64))
+    }
+
+    #[inline(always)]
+    fn time(self) -> Nanoseconds {
+        Nanoseconds::new((self.0.to_bits() - Self::FIRST) >> 3)
+    }
+
+    #[inline(always)]
+    fn server(self) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "three bits")]
+        let server = (self.0.to_bits() % 8) as usize;
+        server
+    }
+
+    #[inline(always)]
+    fn first(self, other: Self) -> Self {
+        if other.0 < self.0 { other } else { self }
+    }
+
+    /// A duration that can be added to a time before [`Key::LATE`].
+    fn bounded(duration: Nanoseconds) -> Nanoseconds {
+        duration.min(Nanoseconds::new(Self::LATE.get() / 2))
     }
 }
 
-/// Ranks below this are the numbers of servers at which requests arrive.
-const FIRST_RANK: u64 = 1 << 32;
+/// The key of the end of an execution.
+#[inline(always)]
+fn end_key(end_ns: f64, now: Nanoseconds, server: usize) -> Key {
+    let end = moment(end_ns, now);
+    // Most ends are far from late, which need not be looked up twice.
+    Key::new(if end_ns < INTEGERS { end } else { end.min(Key::LATE) }, server)
+}
 
-/// What an instance has in front of its executing batch.
+/// What happens next at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Front {
-    /// Nothing: it waits for an arrival, or there are no more.
-    Free,
-    /// A batch that executes as soon as it is loaded, which is pending.
-    Loading,
-    /// A batch that executes when it is loaded and the one before it is done.
-    Behind,
+enum Next {
+    /// The batch in front starts, or nothing happens any more.
+    Start,
+    /// The execution ends.
+    End,
+    /// The results are on the host.
+    Done,
 }
 
 /// A batch on its way through an instance.
@@ -85,19 +114,6 @@ struct Flight {
     load_start: Nanoseconds,
     load_end: Nanoseconds,
     feedback: Nanoseconds,
-}
-
-/// A batch that executes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Execution {
-    end: Nanoseconds,
-    since: Nanoseconds,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    remaining: f64,
-    /// The time of the predicted work at the present speed.
-    exec_ns: f64,
-    /// Its number among those that started: of two that end at once, the earlier comes first.
-    start: u64,
 }
 
 /// One server with its instance.
@@ -110,14 +126,11 @@ struct Server {
     request_overhead: Nanoseconds,
     /// Load and feedback time of each batch size that occurred.
     transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
-    front: Front,
-    /// Whether a batch executes or its results are copied back.
-    busy: bool,
-    /// The batch in front, its work, and the rank of the end of its load.
-    next: Flight,
-    next_work: f64,
-    load_rank: u64,
-    /// The batch that executes.
+    next: Next,
+    /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
+    front: Flight,
+    front_work: f64,
+    /// The batch that executes or whose results are copied back.
     back: Flight,
     exec_start: Nanoseconds,
     exec_end: Nanoseconds,
@@ -154,11 +167,9 @@ impl Server {
             work: WorkDraw::new(None, None),
             request_overhead: Nanoseconds::ZERO,
             transfers: Vec::new(),
-            front: Front::Free,
-            busy: false,
-            next: Flight::default(),
-            next_work: 0.0,
-            load_rank: 0,
+            next: Next::Start,
+            front: Flight::default(),
+            front_work: 0.0,
             back: Flight::default(),
             exec_start: Nanoseconds::ZERO,
             exec_end: Nanoseconds::ZERO,
@@ -174,11 +185,11 @@ impl Server {
     }
 }
 
-type Step = Result<(), Box<BadPrediction>>;
+type Step<T = ()> = Result<T, Box<BadPrediction>>;
 
 impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// Whether this engine can simulate a GPU.
-    pub(crate) fn takes(run: &GpuRun<'_>) -> bool {
+    pub(crate) fn takes(setting: &GpuSetting, run: &GpuRun<'_>) -> bool {
         let simple = |server: &ServerRun| {
             server.rules.is_greedy()
                 && server.slots.len() == 1
@@ -186,86 +197,101 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 && matches!(server.arrivals, Arrivals::Open(_))
                 && !server.host.varies()
         };
-        run.features.is_none() && run.servers.len() <= MOST && run.servers.iter().all(simple)
+        run.features.is_none()
+            && run.servers.len() <= MOST
+            && run.servers.iter().all(simple)
+            && setting.duration == Key::bounded(setting.duration)
     }
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
-    pub(crate) fn new(
-        setting: GpuSetting,
-        run: GpuRun<'a>,
-        sink: S,
-    ) -> Result<Self, Box<BadPrediction>> {
+    pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
         let count = run.servers.len();
         let mut runs = run.servers.into_iter();
         let servers = std::array::from_fn(|_| runs.next().map_or_else(Server::absent, Server::new));
         let mut states = States::new(run.speeds);
-        let idle = states.find()?;
-        let interval = GpuInterval {
-            gpu: setting.gpu,
-            start: Nanoseconds::ZERO,
-            end: Nanoseconds::ZERO,
-            running: 0,
-            busy_sm_pct: idle.busy_sm_pct,
-            power_w: idle.power_w,
-            clock_mhz: idle.clock_mhz,
-        };
+        let row = states.find_row()?;
         let mut engine = Self {
             setting,
             servers,
             count,
-            executing: [Execution::default(); MOST],
+            next: [Key::NEVER; MOST],
+            ends_ns: [0.0; MOST],
+            exec_ns: [0.0; MOST],
             mask: 0,
             running: 0,
-            first_end: Moment::NEVER,
-            first: 0,
-            pending: [Moment::NEVER; 2 * MOST],
-            next: Moment::NEVER,
-            place: 0,
-            ranks: FIRST_RANK,
-            starts: 0,
-            events: 0,
             states,
+            row,
+            since: Nanoseconds::ZERO,
             sink,
-            interval,
             last_done: Nanoseconds::ZERO,
+            events: 0,
         };
         for i in 0..count {
             engine.servers[i].refill(1);
-            engine.await_arrival(i);
+            if let Some(loaded) = engine.take_next(i)? {
+                engine.next[i] = Key::new(loaded, i);
+            }
         }
         Ok(engine)
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadPrediction>> {
+    pub(crate) fn finish(mut self) -> Step<GpuOutcome<S>> {
         loop {
-            if self.next.is_before(self.first_end) {
-                let at = self.next;
-                let i = self.place / 2 % MOST;
-                let behind = self.place % 2 == 1;
-                self.take_next();
-                let starting = if behind {
-                    self.complete(i, at)?
-                } else if self.servers[i].front == Front::Loading {
-                    true
-                } else {
-                    self.load(i, 1, at.time)?;
-                    false
-                };
-                // The one place where a batch begins to execute, so that it is part of this loop.
-                if starting {
-                    self.start(i, at.time)?;
-                }
-            } else if self.mask == 0 {
-                return Ok(self.outcome());
-            } else {
-                self.end_execution()?;
+            let first = self.first();
+            if first.0 >= Key::new(Key::LATE, 0).0 {
+                return self.outcome(first);
             }
+            let (now, i) = (first.time(), first.server());
             self.events += 1;
+            // Executions change in one place, so that it is part of this loop.
+            let starts = match self.servers[i].next {
+                Next::Start => true,
+                Next::End => false,
+                Next::Done => {
+                    if !self.complete(i, now)? {
+                        continue;
+                    }
+                    true
+                }
+            };
+            self.close_interval(now);
+            if starts {
+                self.states.start(i, self.servers[i].front.rows);
+                self.running += 1;
+            } else {
+                self.mask &= !(1 << i);
+                self.states.end(i);
+                self.running -= 1;
+            }
+            self.executions_changed(now)?;
+            if starts {
+                self.start(i, now)?;
+            } else {
+                let server = &mut self.servers[i];
+                server.exec_end = now;
+                server.next = Next::Done;
+                self.next[i] = Key::new(now + server.back.feedback, i);
+            }
         }
     }
 
-    fn outcome(mut self) -> GpuOutcome<S> {
+    /// What happens first.
+    #[inline(always)]
+    fn first(&self) -> Key {
+        // One after the other: a load of two keys at once would have to wait until the last one is in the cache.
+        let [a, b, c, d, e, f, g, h] = self.next;
+        let first = a.first(b).first(c).first(d);
+        if self.count <= 4 { first } else { first.first(e).first(f).first(g).first(h) }
+    }
+
+    /// The outcome, when nothing happens before `first`.
+    #[cold]
+    #[inline(never)]
+    fn outcome(mut self, first: Key) -> Step<GpuOutcome<S>> {
+        if first.0 < Key::NEVER.0 {
+            return Err(self.takes_years(first.server()));
+        }
         let end = self.setting.duration.max(self.last_done);
         self.close_interval(end);
         let servers = self.servers[..self.count].iter().map(|server| ServerOutcome {
@@ -276,7 +302,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             batches: server.batches,
             sent: None,
         });
-        GpuOutcome {
+        Ok(GpuOutcome {
             gpu: self.setting.gpu,
             servers: servers.collect(),
             sink: self.sink,
@@ -284,123 +310,90 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             end,
             actions: Vec::new(),
             windows: Vec::new(),
-        }
+        })
     }
 
-    /// The next rank: after everything that was ranked before.
+    /// A server is not done before [`Key::LATE`], although its requests came long before.
+    fn takes_years(&self, i: usize) -> Box<BadPrediction> {
+        let server = &self.servers[i];
+        Box::new(BadPrediction {
+            server: Some(i),
+            batch: server.front.rows.max(server.back.rows) as usize,
+            what: "ms until all requests are done",
+            value: Key::LATE.as_ms(),
+        })
+    }
+
+    /// The instance of a server takes what waits. If nothing does, it will take the next request when it arrives.
     #[inline(always)]
-    fn rank(&mut self) -> u64 {
-        self.ranks += 1;
-        self.ranks
-    }
-
-    /// Something will happen at a place where nothing is pending.
-    #[inline(always)]
-    fn await_at(&mut self, place: usize, at: Moment) {
-        self.pending[place] = at;
-        if at.is_before(self.next) {
-            (self.next, self.place) = (at, place);
-        }
-    }
-
-    /// What was pending first happens.
-    #[inline(always)]
-    fn take_next(&mut self) {
-        self.pending[self.place % (2 * MOST)] = Moment::NEVER;
-        let (mut next, mut place) = (Moment::NEVER, 0);
-        for (i, &at) in self.pending[..2 * self.count].iter().enumerate() {
-            if at.is_before(next) {
-                (next, place) = (at, i);
-            }
-        }
-        (self.next, self.place) = (next, place);
-    }
-
-    /// An idle instance waits for the next arrival, if there is one.
-    fn await_arrival(&mut self, i: usize) {
-        if let Some(time) = self.servers[i].arrivals.next(0) {
-            self.await_at(2 * i, Moment { time, rank: i as u64 });
-        }
-    }
-
-    /// The instance of a server is ready for its next batch.
-    #[inline(always)]
-    fn ready(&mut self, i: usize, now: Nanoseconds) -> Step {
+    fn look(&mut self, i: usize, now: Nanoseconds) -> Step {
         let server = &mut self.servers[i];
         if server.arrivals.lacks(server.max) {
             server.refill(server.max);
         }
         match server.arrivals.waiting(now, server.max) {
             0 => {
-                self.await_arrival(i);
+                server.front.rows = 0;
                 Ok(())
             }
             rows => self.load(i, rows, now),
         }
     }
 
+    /// When the batch in front of an instance is loaded. Without one, the instance took the next request when it
+    /// arrived, or will take it; `None`: there is no more.
+    #[inline(always)]
+    fn take_next(&mut self, i: usize) -> Step<Option<Nanoseconds>> {
+        if self.servers[i].front.rows == 0 {
+            match self.servers[i].arrivals.next(0) {
+                Some(arrival) => self.load(i, 1, arrival)?,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.servers[i].front.load_end))
+    }
+
     /// The instance takes the next `rows` requests and starts to load them.
     #[inline(always)]
     fn load(&mut self, i: usize, rows: usize, now: Nanoseconds) -> Step {
-        let rank = self.rank();
         let server = &mut self.servers[i];
         let (load, feedback) = match server.transfers[rows] {
             Some(known) => known,
-            None => *server.transfers[rows].insert(self.states.transfers(i, rows)?),
+            None => {
+                let (load, feedback) = self.states.transfers(i, rows)?;
+                let bounded = (Key::bounded(load), Key::bounded(feedback));
+                *server.transfers[rows].insert(bounded)
+            }
         };
         server.arrivals.take(rows);
-        let load_end = now.saturating_add(load);
         let rows = u32::try_from(rows).expect("a batch has fewer than 2^32 requests");
-        server.next = Flight { rows, load_start: now, load_end, feedback };
-        server.next_work = server.work.next();
-        server.load_rank = rank;
-        if server.busy {
-            server.front = Front::Behind;
-        } else {
-            server.front = Front::Loading;
-            self.await_at(2 * i, Moment { time: load_end, rank });
-        }
+        server.front = Flight { rows, load_start: now, load_end: now + load, feedback };
+        server.front_work = server.work.next();
         Ok(())
     }
 
-    /// Starts the loaded batch of an instance that is not busy.
+    /// The loaded batch of an instance that is not busy starts, after the speeds have changed.
     #[inline(always)]
     fn start(&mut self, i: usize, now: Nanoseconds) -> Step {
         let server = &mut self.servers[i];
-        server.front = Front::Free;
-        server.busy = true;
-        server.back = server.next;
+        server.next = Next::End;
+        server.back = server.front;
         server.exec_start = now;
-        let work = server.next_work;
-        self.states.start(i, server.back.rows);
-        self.running += 1;
-        self.executions_changed(now, Some((i, work)))?;
+        let exec_ns = self.states.row(self.row)[DRAW + i];
+        let end_ns = now.as_f64() + server.front_work * exec_ns;
+        self.mask |= 1 << i;
+        self.exec_ns[i] = exec_ns;
+        self.ends_ns[i] = end_ns;
+        self.next[i] = end_key(end_ns, now, i);
         match self.setting.overlap {
-            LoadOverlap::Overlapped => self.ready(i, now),
+            LoadOverlap::Overlapped => self.look(i, now),
             LoadOverlap::Serial => Ok(()),
         }
     }
 
-    /// Ends the execution that ends first.
-    #[inline(always)]
-    fn end_execution(&mut self) -> Step {
-        let now = self.first_end.time;
-        let i = self.first % MOST;
-        self.mask &= !(1 << i);
-        self.states.end(i);
-        self.running -= 1;
-        self.executions_changed(now, None)?;
-        let rank = self.rank();
-        let server = &mut self.servers[i];
-        server.exec_end = now;
-        let done = now.saturating_add(server.back.feedback);
-        self.await_at(2 * i + 1, Moment { time: done, rank });
-        Ok(())
-    }
-
     /// The results of a batch are on the host. Returns whether the next one begins to execute at once.
     #[inline(always)]
-    fn complete(&mut self, i: usize, at: Moment) -> Result<bool, Box<BadPrediction>> {
+    fn complete(&mut self, i: usize, now: Nanoseconds) -> Step<bool> {
         let server = &mut self.servers[i];
         let Flight { rows, load_start, load_end, .. } = server.back;
         let record = BatchRecord {
@@ -411,91 +404,63 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             load_end,
             exec_start: server.exec_start,
             exec_end: server.exec_end,
-            done: at.time.saturating_add(server.request_overhead),
+            done: now.saturating_add(server.request_overhead),
         };
         self.sink.batch(&record, server.arrivals.batch(server.completed, rows));
         server.completed += u64::from(rows);
         server.batches += 1;
-        server.busy = false;
-        self.last_done = at.time;
-        if server.front == Front::Behind {
-            let loaded = Moment { time: server.next.load_end, rank: server.load_rank };
-            if loaded.is_before(at) {
-                return Ok(true);
-            }
-            server.front = Front::Loading;
-            self.await_at(2 * i, loaded);
-        }
+        self.last_done = now;
         if self.setting.overlap == LoadOverlap::Serial {
             // Nothing was loaded while the batch executed.
-            self.ready(i, at.time)?;
+            self.look(i, now)?;
         }
+        let loaded = self.take_next(i)?;
+        if loaded.is_some_and(|loaded| loaded <= now) {
+            return Ok(true);
+        }
+        self.servers[i].next = Next::Start;
+        self.next[i] = loaded.map_or(Key::NEVER, |loaded| Key::new(loaded, i));
         Ok(false)
     }
 
-    /// Applies the speeds of the new set of executing batches. Work done so far is kept. A batch that starts does so
-    /// at a server with so much work.
+    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
     #[inline(always)]
-    fn executions_changed(&mut self, now: Nanoseconds, starts: Option<(usize, f64)>) -> Step {
-        self.close_interval(now);
-        let state = self.states.find()?;
-        self.interval.busy_sm_pct = state.busy_sm_pct;
-        self.interval.power_w = state.power_w;
-        self.interval.clock_mhz = state.clock_mhz;
-        self.interval.running = self.running;
-        let (mut first, mut first_end, mut first_start) = (0, Nanoseconds::MAX, u64::MAX);
+    fn executions_changed(&mut self, now: Nanoseconds) -> Step {
+        self.row = self.states.find_row()?;
+        let row = self.states.row(self.row);
+        let now_ns = now.as_f64();
         let mut rest = self.mask;
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
-            let execution = &mut self.executing[i];
-            let exec_ns = state.exec_ns[i];
-            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
-            // counts.
-            if exec_ns.to_bits() != execution.exec_ns.to_bits() {
-                let passed = (now - execution.since).as_f64() / execution.exec_ns;
-                let left = execution.remaining - passed;
-                // Not f64::max: there is no NaN to care for.
-                let left = if left > 0.0 { left } else { 0.0 };
-                execution.remaining = left;
-                execution.exec_ns = exec_ns;
-                execution.since = now;
-                execution.end = now.saturating_add(Nanoseconds::from_f64(left * exec_ns));
-            }
-            // Among equals, the one that started first.
-            let Execution { end, start, .. } = *execution;
-            if end < first_end || (end == first_end && start < first_start) {
-                (first, first_end, first_start) = (i, end, start);
+            let (before_ns, exec_ns) = (self.exec_ns[i], row[DRAW + i]);
+            // An unchanged speed keeps the end. The check is on bits: any change counts.
+            if exec_ns.to_bits() != before_ns.to_bits() {
+                let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
+                self.exec_ns[i] = exec_ns;
+                self.ends_ns[i] = end_ns;
+                self.next[i] = end_key(end_ns, now, i);
             }
         }
-        if let Some((i, work)) = starts {
-            let exec_ns = state.exec_ns[i];
-            let end = now.saturating_add(Nanoseconds::from_f64(work * exec_ns));
-            let start = self.starts;
-            self.executing[i % MOST] =
-                Execution { end, since: now, remaining: work, exec_ns, start };
-            self.starts += 1;
-            self.mask |= 1 << (i % MOST);
-            if end < first_end {
-                (first, first_end) = (i, end);
-            }
-        }
-        self.first = first;
-        let rank = self.rank();
-        self.first_end = match self.mask {
-            0 => Moment::NEVER,
-            _ => Moment { time: first_end, rank },
-        };
         Ok(())
     }
 
     /// Reports the state that held until `now`.
     #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
-        if now > self.interval.start {
-            self.interval.end = now;
-            self.sink.gpu_interval(&self.interval);
-            self.interval.start = now;
+        if now > self.since {
+            let row = self.states.row(self.row);
+            let [busy_sm_pct, power_w, clock_mhz] = [row[0], row[1], row[2]];
+            self.sink.gpu_interval(&GpuInterval {
+                gpu: self.setting.gpu,
+                start: self.since,
+                end: now,
+                running: self.running,
+                busy_sm_pct,
+                power_w,
+                clock_mhz,
+            });
+            self.since = now;
         }
     }
 }

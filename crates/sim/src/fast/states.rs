@@ -1,6 +1,6 @@
 //! The table of the states of one GPU: a row of speeds for each set of executing batches.
 
-use crate::speed::{BadPrediction, SetState, Speeds};
+use crate::speed::{BadPrediction, Speeds};
 use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 
@@ -13,13 +13,15 @@ const NUMBERS: usize = 1 << 24;
 const DENSE: u64 = 1 << 16;
 
 /// How many numbers of a row come before the execution times: SM share in use, power, clock.
-const DRAW: usize = 3;
+pub(super) const DRAW: usize = 3;
 
 /// The states that occurred, and the present set of executing batches.
 #[derive(Debug)]
 pub(super) struct States<'a> {
     speeds: Speeds<'a>,
     slots: Vec<SlotSize>,
+    /// The length of a row.
+    width: usize,
     /// The present set as one number, if it fits.
     number: u64,
     /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
@@ -90,9 +92,10 @@ impl<'a> States<'a> {
         let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
         let slots: Vec<_> =
             strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
-        let limit = REMEMBERED.min(NUMBERS / (DRAW + slots.len())).max(1);
+        let width = DRAW + slots.len();
+        let limit = REMEMBERED.min(NUMBERS / width).max(1);
         let (rows, sizes) = (vec![0.0], Vec::new());
-        Self { speeds, slots, number: 0, dense, index, rows, limit, sizes }
+        Self { speeds, slots, width, number: 0, dense, index, rows, limit, sizes }
     }
 
     /// Load and feedback time of a batch of a server.
@@ -123,13 +126,25 @@ impl<'a> States<'a> {
     /// The present state.
     #[inline(always)]
     pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
-        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
-        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
-        let row = if known > 0 { known } else { self.find_sparse()? };
+        let row = self.find_row()?;
         let (draw, exec_ns) =
             self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
         let [busy_sm_pct, power_w, clock_mhz] = *draw;
         Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
+    }
+
+    /// Where the row of the present state begins. Those found before may no longer be there.
+    #[inline(always)]
+    pub(super) fn find_row(&mut self) -> Result<usize, Box<BadPrediction>> {
+        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
+        if known > 0 { Ok(known) } else { self.find_sparse() }
+    }
+
+    /// A row: SM share in use, power, clock, and execution times by slot in ns, above 0 where one executes.
+    #[inline(always)]
+    pub(super) fn row(&self, begin: usize) -> &[f64] {
+        &self.rows[begin..begin + self.width]
     }
 
     /// Where the row of the present state begins.
@@ -158,16 +173,23 @@ impl<'a> States<'a> {
     fn add(&mut self) -> Result<usize, Box<BadPrediction>> {
         self.sizes.clear();
         self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
-        let state = self.speeds.compute(&self.sizes)?;
         if self.remembered() == self.limit {
             self.forget();
         }
         let remembered = self.remembered();
-        let SetState { exec_ns, running: _, busy_sm_pct, power_w, clock_mhz } = state;
         let begin = self.rows.len();
-        self.rows.extend([busy_sm_pct, power_w, clock_mhz]);
+        self.rows.resize(begin + self.width, 0.0);
+        let (draw, exec_ns) = self.rows[begin..].split_at_mut(DRAW);
+        let state = match self.speeds.compute_into(&self.sizes, exec_ns) {
+            Ok(state) => state,
+            Err(bad) => {
+                self.rows.truncate(begin);
+                return Err(Box::new(bad));
+            }
+        };
+        draw.copy_from_slice(&[state.busy_sm_pct, state.power_w, state.clock_mhz]);
         // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
-        self.rows.extend(exec_ns.iter().map(|ns| ns.max(f64::MIN_POSITIVE)));
+        exec_ns.iter_mut().for_each(|ns| *ns = ns.max(f64::MIN_POSITIVE));
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
@@ -193,7 +215,7 @@ impl<'a> States<'a> {
 
     /// How many states are remembered.
     fn remembered(&self) -> usize {
-        (self.rows.len() - 1) / (DRAW + self.slots.len())
+        (self.rows.len() - 1) / self.width
     }
 
     fn forget(&mut self) {
@@ -271,7 +293,7 @@ mod tests {
                 {
                     assert!(size == 0 || ns.to_bits() == expected.to_bits());
                 }
-                let (power, expected) = (state.power_w, expected.power_w);
+                let (power, expected) = (state.power_w, expected.draw.power_w);
                 assert_eq!(power.to_bits(), expected.to_bits());
                 assert!(states.remembered() <= limit);
             }

@@ -92,6 +92,7 @@ impl ArrivalStream {
     }
 
     /// The arrivals of a batch.
+    #[inline(always)]
     pub(super) fn batch(&self, first: u64, rows: u32) -> &[Nanoseconds] {
         let start = usize::try_from(first - self.base).expect("a position in memory");
         &self.times[start..start + rows as usize]

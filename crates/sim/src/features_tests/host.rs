@@ -85,6 +85,29 @@ fn each_request_of_a_batch_has_its_own_way_back() {
     }
 }
 
+#[test]
+fn answers_of_a_batch_leave_one_after_the_other() {
+    // Batches of four execute 40 ms; each answer keeps the path 3 ms, and takes 1 ms more that keeps nobody waiting.
+    let mut scenario = scenario(&[model(0.0, 40.0, 0.0)], 100.0);
+    scenario.plan.gpus[0].placements[0].batch = igniter_model::units::BatchSize::new(4).unwrap();
+    scenario.workloads[0].server =
+        ServerSpec { request_overhead: ms(1.0), request_serial: ms(3.0), ..ServerSpec::default() };
+    let records = of(&run(&scenario, serial(), 2_000.0), 0);
+    let full: Vec<_> =
+        records.chunk_by(|a, b| a.batch == b.batch).filter(|b| b.len() == 4).collect();
+    assert!(full.len() > 40);
+    for batch in full {
+        let waits: Vec<_> = batch.iter().map(|r| (r.done - r.exec_end).as_ms()).collect();
+        assert_eq!(waits, [4.0, 7.0, 10.0, 13.0]);
+    }
+    // Where a batch takes less time than its answers, those of the batches before are still on their way.
+    scenario.workloads[0].server.request_serial = ms(20.0);
+    let records = of(&run(&scenario, serial(), 2_000.0), 0);
+    let waits: Vec<_> = records.iter().map(|r| (r.done - r.exec_end).as_ms()).collect();
+    assert!(waits.windows(2).all(|w| w[1] > w[0] - 40.0 - 1e-6), "{waits:?}");
+    assert!(records.windows(2).all(|r| r[1].done >= r[0].done + ns(20.0)));
+}
+
 /// Two requests at once on two instances of a server with 50 % of the SMs, where the time is in inverse proportion
 /// to the share: 4 ms alone.
 #[test]

@@ -38,6 +38,7 @@ pub(super) enum Event {
     },
     /// The first execution to end does so, unless the prediction has changed since.
     ExecutionEnd {
+        server: usize,
         generation: u64,
     },
     /// The results of a batch are on the host.
@@ -62,6 +63,22 @@ pub(super) enum Event {
     },
 }
 
+impl Event {
+    /// The server that it happens to; `None`: it concerns the whole GPU.
+    pub(super) fn server(self) -> Option<usize> {
+        match self {
+            Self::Arrival { server }
+            | Self::BatcherTimer { server }
+            | Self::Started { server, .. }
+            | Self::CopyIn { server, .. }
+            | Self::Loaded { server, .. }
+            | Self::ExecutionEnd { server, .. }
+            | Self::Done { server, .. } => Some(server),
+            _ => None,
+        }
+    }
+}
+
 /// A direction of the PCIe link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -75,10 +92,11 @@ pub(super) struct Execution {
     pub(super) server: usize,
     pub(super) instance: usize,
     pub(super) slot: usize,
-    /// What was left at `since`, as a multiple of `exec_ns`.
-    pub(super) remaining: f64,
-    /// The time of the predicted work at the present speed.
+    /// Its work as a multiple of `exec_ns`.
+    pub(super) work: f64,
+    /// The time of the predicted work at the present speed; 0 before there was one.
     pub(super) exec_ns: f64,
-    pub(super) since: Nanoseconds,
+    /// When it ends, in ns, and the moment that this is.
+    pub(super) end_ns: f64,
     pub(super) end: Nanoseconds,
 }

@@ -1,52 +1,55 @@
 //! What happens next.
 
+use super::event::Event;
 use igniter_model::units::Nanoseconds;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Events in order of time. Among equal times arrivals come first, in the order of the plan, and then
-/// the others in the order in which they were pushed.
+/// Events in order of time. Among equal times arrivals come first, then what concerns the whole GPU, then what
+/// happens to each server, in the order of the plan; at one server, in the order in which it was pushed.
 ///
-/// Arrivals have a rank of their own, because the order in which they are pushed depends on the whole
-/// history of the run: an engine that has no event for an arrival could not know it.
+/// So an engine that knows less of the order of pushing, because it has no events for arrivals and copies, gives the
+/// same order.
 #[derive(Debug)]
-pub(super) struct EventQueue<E> {
-    heap: BinaryHeap<Entry<E>>,
+pub(super) struct EventQueue {
+    heap: BinaryHeap<Entry>,
     pushed: u64,
 }
 
 #[derive(Debug)]
-struct Entry<E> {
+struct Entry {
     time: Nanoseconds,
     rank: Rank,
-    event: E,
+    event: Event,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// An arrival at a server. Several at one time are one like the other.
     Arrival(usize),
-    /// Anything else, numbered.
-    Other(u64),
+    /// What concerns the whole GPU, numbered.
+    Gpu(u64),
+    /// Anything else at a server, numbered.
+    Server(usize, u64),
 }
 
-impl<E> EventQueue<E> {
+impl EventQueue {
     pub(super) fn new() -> Self {
         Self { heap: BinaryHeap::new(), pushed: 0 }
     }
 
-    pub(super) fn push(&mut self, time: Nanoseconds, event: E) {
-        self.heap.push(Entry { time, rank: Rank::Other(self.pushed), event });
+    pub(super) fn push(&mut self, time: Nanoseconds, event: Event) {
+        let rank = match (event, event.server()) {
+            (Event::Arrival { server }, _) => Rank::Arrival(server),
+            (_, Some(server)) => Rank::Server(server, self.pushed),
+            (_, None) => Rank::Gpu(self.pushed),
+        };
+        self.heap.push(Entry { time, rank, event });
         self.pushed += 1;
     }
 
-    /// Pushes the next arrival at a server.
-    pub(super) fn push_arrival(&mut self, time: Nanoseconds, server: usize, event: E) {
-        self.heap.push(Entry { time, rank: Rank::Arrival(server), event });
-    }
-
     /// The first event, unless it is after `stop`.
-    pub(super) fn pop_until(&mut self, stop: Nanoseconds) -> Option<(Nanoseconds, E)> {
+    pub(super) fn pop_until(&mut self, stop: Nanoseconds) -> Option<(Nanoseconds, Event)> {
         if self.heap.peek()?.time > stop {
             return None;
         }
@@ -54,44 +57,55 @@ impl<E> EventQueue<E> {
     }
 }
 
-impl<E> Ord for Entry<E> {
+impl Ord for Entry {
     /// Reversed, because the heap of the standard library gives its greatest element.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.time, other.rank).cmp(&(self.time, self.rank))
     }
 }
 
-impl<E> PartialOrd for Entry<E> {
+impl PartialOrd for Entry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E> PartialEq for Entry<E> {
+impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<E> Eq for Entry<E> {}
+impl Eq for Entry {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn equal_times_come_in_the_order_of_pushing_but_arrivals_first() {
+    fn equal_times_come_in_the_order_of_the_plan_but_arrivals_and_the_gpu_first() {
         let mut queue = EventQueue::new();
-        for (time, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (5, 'e'), (9, 'f')] {
+        let timer = |server| Event::BatcherTimer { server };
+        let done = |server| Event::Done { server, instance: 0, life: 0 };
+        let arrival = |server| Event::Arrival { server };
+        for (time, event) in [
+            (5, timer(3)),
+            (5, done(1)),
+            (5, timer(1)),
+            (5, arrival(7)),
+            (5, Event::Tick),
+            (5, arrival(2)),
+            (1, done(9)),
+            (9, timer(0)),
+        ] {
             queue.push(Nanoseconds::new(time), event);
         }
-        for (time, server, event) in [(5, 7, 'Z'), (1, 0, 'X'), (5, 2, 'Y')] {
-            queue.push_arrival(Nanoseconds::new(time), server, event);
-        }
-        let order: String =
-            std::iter::from_fn(|| queue.pop_until(Nanoseconds::new(8))).map(|(_, e)| e).collect();
-        assert_eq!(order, "XabYZcde");
-        assert_eq!(queue.pop_until(Nanoseconds::MAX), Some((Nanoseconds::new(9), 'f')));
-        assert_eq!(queue.pop_until(Nanoseconds::MAX), None);
+        let order: Vec<String> = std::iter::from_fn(|| queue.pop_until(Nanoseconds::new(8)))
+            .map(|(_, event)| format!("{event:?}"))
+            .collect();
+        let expected = [done(9), arrival(2), arrival(7), Event::Tick, done(1), timer(1), timer(3)];
+        assert_eq!(order, expected.map(|event| format!("{event:?}")));
+        assert!(queue.pop_until(Nanoseconds::MAX).is_some());
+        assert!(queue.pop_until(Nanoseconds::MAX).is_none());
     }
 }

@@ -7,6 +7,7 @@ use super::server::Server;
 use super::steering::Steering;
 use super::turns::TimeSlot;
 use crate::draw::Race;
+use crate::ends::{moment, rescaled};
 use crate::prepare::{GpuRun, GpuSetting};
 use crate::source::Arrivals;
 use crate::speed::{BadPrediction, SetState, Speeds};
@@ -30,7 +31,7 @@ pub(crate) struct GpuSimulation<'a, S> {
     /// The states that occurred, by the batch size of each slot; they are forgotten when there are too many.
     pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
     pub(super) sink: S,
-    pub(super) events: EventQueue<Event>,
+    pub(super) events: EventQueue,
     processed: u64,
     /// The batches that execute, in order of their start.
     pub(super) executions: Vec<Execution>,
@@ -126,7 +127,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
                 Event::Loaded { server, instance, life } if self.is_alive(server, life) => {
                     self.loaded(server, instance, now)?;
                 }
-                Event::ExecutionEnd { generation } if generation == self.generation => {
+                Event::ExecutionEnd { generation, .. } if generation == self.generation => {
                     self.end_execution(now)?;
                 }
                 Event::Done { server, instance, life } if self.is_alive(server, life) => {
@@ -175,12 +176,12 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         match &mut self.servers[server].arrivals {
             Arrivals::Open(process) => {
                 if let Some(time) = process.next_arrival() {
-                    self.events.push_arrival(time, server, Event::Arrival { server });
+                    self.events.push(time, Event::Arrival { server });
                 }
             }
             Arrivals::Closed(clients) => {
                 for time in clients.coming() {
-                    self.events.push_arrival(time, server, Event::Arrival { server });
+                    self.events.push(time, Event::Arrival { server });
                 }
             }
         }
@@ -190,7 +191,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         match &mut self.servers[server].arrivals {
             Arrivals::Open(process) => {
                 if let Some(time) = process.next_arrival() {
-                    self.events.push_arrival(time, server, Event::Arrival { server });
+                    self.events.push(time, Event::Arrival { server });
                 }
             }
             Arrivals::Closed(clients) => {
@@ -278,7 +279,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         if let Arrivals::Closed(clients) = &mut self.servers[server].arrivals
             && let Some(time) = clients.failed(at)
         {
-            self.events.push_arrival(time, server, Event::Arrival { server });
+            self.events.push(time, Event::Arrival { server });
         }
     }
 
@@ -351,9 +352,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             server,
             instance,
             slot,
-            remaining: flight.work,
+            work: flight.work,
             exec_ns: 0.0,
-            since: now,
+            end_ns: 0.0,
             end: now,
         });
         pipeline.back = Some(flight);
@@ -401,17 +402,14 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
-        let overhead = server.request_overhead;
         self.answered.clear();
-        self.answered.extend(
-            flight.batch.iter().map(|_| now.saturating_add(server.host.of_request(overhead))),
-        );
+        self.answered.extend(flight.batch.iter().map(|_| server.answer(now)));
         for record in flight.records(server.workload, self.gpu, &self.answered) {
             self.sink.request(&record);
         }
         if let Arrivals::Closed(clients) = &mut server.arrivals {
             for time in self.answered.iter().filter_map(|&at| clients.answered(at)) {
-                self.events.push_arrival(time, index, Event::Arrival { server: index });
+                self.events.push(time, Event::Arrival { server: index });
             }
         }
         self.steering.note_batch(index, &flight, now, &self.answered);
@@ -437,33 +435,36 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             self.states.insert(self.executing.as_slice().into(), state);
         }
         self.state = Rc::clone(&self.states[self.executing.as_slice()]);
+        let now_ns = now.as_f64();
         for execution in &mut self.executions {
+            // A time of nothing becomes the least one that can be divided by; both round to 0 ns.
             let exec_ns = self.state.exec_ns[execution.slot] * self.slowdown;
-            // An unchanged speed keeps the end to the nanosecond. The check is on bits: any change
-            // counts.
+            let exec_ns = exec_ns.max(f64::MIN_POSITIVE);
+            // An unchanged speed keeps the end. The check is on bits: any change counts.
             if exec_ns.to_bits() == execution.exec_ns.to_bits() {
                 continue;
             }
-            if execution.exec_ns > 0.0 {
-                let passed = (now - execution.since).as_f64() / execution.exec_ns;
-                execution.remaining = (execution.remaining - passed).max(0.0);
-            }
+            execution.end_ns = if execution.exec_ns > 0.0 {
+                rescaled(execution.end_ns, now_ns, execution.exec_ns, exec_ns)
+            } else {
+                now_ns + execution.work * exec_ns
+            };
             execution.exec_ns = exec_ns;
-            execution.since = now;
-            execution.end =
-                now.saturating_add(Nanoseconds::from_f64(execution.remaining * exec_ns));
+            execution.end = moment(execution.end_ns, now);
         }
         self.generation += 1;
         if let Some(first) = self.next_end() {
-            let generation = self.generation;
-            self.events.push(self.executions[first].end, Event::ExecutionEnd { generation });
+            let (Execution { server, end, .. }, generation) =
+                (self.executions[first], self.generation);
+            self.events.push(end, Event::ExecutionEnd { server, generation });
         }
         Ok(())
     }
 
-    /// The execution that ends first; among equals, the one that started first.
+    /// The execution that ends first; among equals, the first in the order of the plan.
     fn next_end(&self) -> Option<usize> {
-        (0..self.executions.len()).min_by_key(|&i| self.executions[i].end)
+        (0..self.executions.len())
+            .min_by_key(|&i| (self.executions[i].end, self.executions[i].slot))
     }
 
     /// Reports the state that held until `now`.
@@ -476,10 +477,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             gpu: self.gpu,
             start: self.state_since,
             end: now,
-            running: state.running,
-            busy_sm_pct: state.busy_sm_pct,
-            power_w: state.power_w,
-            clock_mhz: state.clock_mhz,
+            running: state.draw.running,
+            busy_sm_pct: state.draw.busy_sm_pct,
+            power_w: state.draw.power_w,
+            clock_mhz: state.draw.clock_mhz,
         });
         self.state_since = now;
     }

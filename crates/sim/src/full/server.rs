@@ -99,7 +99,10 @@ pub(crate) struct Server {
     /// How its host times vary.
     pub(super) host: HostDraw,
     /// What each request takes outside of the instances.
-    pub(super) request_overhead: Nanoseconds,
+    request_overhead: Nanoseconds,
+    /// How long each request keeps the path between clients and server busy, and until when those before keep it.
+    request_serial: Nanoseconds,
+    path_busy_until: Nanoseconds,
     /// When its instances accept work.
     pub(super) startup: Nanoseconds,
     /// The number of its time slot among those of the GPU, where it takes turns.
@@ -119,6 +122,7 @@ impl Server {
             race,
             host,
             request_overhead,
+            request_serial,
             startup,
             time_slot,
         } = run;
@@ -152,10 +156,18 @@ impl Server {
             race,
             host,
             request_overhead,
+            request_serial,
+            path_busy_until: Nanoseconds::ZERO,
             startup,
             time_slot: None,
             transfers: Vec::new(),
         }
+    }
+
+    /// When the client of the next request of a batch that was copied back `now` has its answer.
+    pub(super) fn answer(&mut self, now: Nanoseconds) -> Nanoseconds {
+        self.path_busy_until = self.path_busy_until.max(now).saturating_add(self.request_serial);
+        self.path_busy_until.saturating_add(self.host.of_request(self.request_overhead))
     }
 
     /// Gives a batch to a ready instance and starts to load it: the first that has nothing else to

@@ -1,6 +1,7 @@
 //! The sink of one GPU, and the merge over all of them.
 
-use super::gpu_account::{GpuAccount, Weighted};
+use super::detail::Detail;
+use super::gpu_account::{GpuAccount, StateSums};
 use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
@@ -16,9 +17,6 @@ use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Points of a latency distribution that are kept for files and figures.
-const CDF_POINTS: usize = 500;
-
 /// The quantiles of a summary: P50, P90, P95, P99, P99.9 and the maximum.
 const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
@@ -29,12 +27,23 @@ pub struct GpuCollector {
     window: Window,
     slos: Arc<[Nanoseconds]>,
     percentiles: Percentiles,
+    detail: Detail,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
-    tallies: Vec<(WorkloadId, Tally)>,
+    tallies: Vec<Served>,
     account: GpuAccount,
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
     inside: (Nanoseconds, Nanoseconds),
+    /// The sums over those that did, which are not yet in `account` and `series`.
+    sums: StateSums,
+}
+
+/// What is remembered of one workload.
+#[derive(Debug, Clone)]
+struct Served {
+    workload: WorkloadId,
+    slo: Nanoseconds,
+    tally: Tally,
 }
 
 /// The collectors of a run, one for each GPU.
@@ -56,6 +65,7 @@ impl Collectors {
     /// An empty collector.
     #[must_use]
     pub fn of(&self, gpu: GpuId) -> GpuCollector {
+        let detail = Detail::of(self.slos.len());
         GpuCollector {
             gpu,
             window: self.window,
@@ -63,16 +73,15 @@ impl Collectors {
             percentiles: self.percentiles,
             tallies: Vec::new(),
             account: GpuAccount::default(),
-            series: SeriesBuilder::new(self.window.duration(), GpuCollector::SERIES_BINS),
+            detail,
+            series: SeriesBuilder::new(self.window.duration(), detail.gpu_bins),
             inside: (Nanoseconds::ZERO, Nanoseconds::ZERO),
+            sums: StateSums::default(),
         }
     }
 }
 
 impl GpuCollector {
-    /// Bins of the time series that figures show.
-    pub const SERIES_BINS: usize = 240;
-
     /// An empty collector, on its own: [`Collectors`] makes those of many GPUs. `workloads` are those of the
     /// scenario, in the order of [`WorkloadId`].
     #[must_use]
@@ -100,24 +109,37 @@ impl GpuCollector {
     /// The tally of a workload, and its SLO.
     #[inline(always)]
     fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
-        let slo = self.slos[workload.index()];
-        let known = self.tallies.iter().position(|(of, _)| *of == workload);
+        let known = self.tallies.iter().position(|served| served.workload == workload);
         let position = known.unwrap_or_else(|| self.new_tally(workload));
-        (&mut self.tallies[position].1, slo)
+        let Served { tally, slo, .. } = &mut self.tallies[position];
+        (tally, *slo)
     }
 
     #[cold]
     fn new_tally(&mut self, workload: WorkloadId) -> usize {
-        self.tallies.push((workload, Tally::new(self.percentiles)));
+        let slo = self.slos[workload.index()];
+        let tally = Tally::new(self.percentiles, self.detail.latency_bins);
+        self.tallies.push(Served { workload, slo, tally });
         self.tallies.len() - 1
     }
 
-    /// An interval that is not inside of a bin and of the window.
+    /// Accounts for the intervals in the present bin.
+    fn settle(&mut self) {
+        let sums = std::mem::take(&mut self.sums);
+        self.account.sums.merge(&sums);
+        self.series.add(&sums);
+    }
+
+    /// An interval that is not inside of a bin and of the window. By value: what nobody takes the address of is not
+    /// written to memory for the usual case.
     #[inline(never)]
-    fn interval_at_an_edge(&mut self, interval: &GpuInterval) {
+    fn interval_at_an_edge(&mut self, interval: GpuInterval) {
+        let interval = &interval;
+        self.settle();
         let inside = self.window.overlap(interval.start, interval.end);
         if inside > Nanoseconds::ZERO {
-            self.account.add(interval, &Weighted::new(interval, inside));
+            self.account.sums.add(interval, inside);
+            self.account.extremes(interval);
         }
         self.series.interval(interval);
         let (from, to) = self.series.bin();
@@ -132,7 +154,7 @@ impl RecordSink for GpuCollector {
         tally.request(record, &window, slo);
     }
 
-    #[inline]
+    #[inline(always)]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         let window = self.window;
         let (tally, slo) = self.tally(batch.workload);
@@ -149,11 +171,10 @@ impl RecordSink for GpuCollector {
         let GpuInterval { start, end, .. } = *interval;
         let (from, to) = self.inside;
         if from <= start && start < end && end <= to {
-            let weighted = Weighted::new(interval, end - start);
-            self.account.add(interval, &weighted);
-            self.series.add(&weighted);
+            self.sums.add(interval, end - start);
+            self.account.extremes(interval);
         } else {
-            self.interval_at_an_edge(interval);
+            self.interval_at_an_edge(*interval);
         }
     }
 }
@@ -172,14 +193,16 @@ pub fn summarise(
     mut collectors: Vec<GpuCollector>,
 ) -> RunMetrics {
     collectors.sort_by_key(|collector| collector.gpu);
-    let mut tallies = vec![Tally::new(Percentiles::Exact); workloads.len()];
+    let detail = Detail::of(workloads.len());
+    let mut tallies = vec![Tally::new(Percentiles::Exact, detail.latency_bins); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
-    for collector in collectors {
+    for mut collector in collectors {
+        collector.settle();
         let gpu = collector.gpu.index();
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
         assert_eq!(collector.slos.len(), tallies.len(), "a collector of these workloads");
-        for (workload, tally) in collector.tallies {
+        for Served { workload, tally, .. } in collector.tallies {
             tallies[workload.index()].merge(tally);
         }
     }
@@ -192,7 +215,7 @@ pub fn summarise(
     let mut latency_series = Vec::with_capacity(workloads.len());
     let mut batches = Vec::with_capacity(workloads.len());
     for (workload, tally) in workloads.iter().zip(tallies) {
-        let (percentiles_ms, points) = distribution(&tally.latencies);
+        let (percentiles_ms, points) = distribution(&tally.latencies, detail.cdf_points);
         let gpu = served_on.get(&workload.name).copied();
         summaries.push(workload_summary(gpu, workload, window, &tally, percentiles_ms));
         cdf.push(LatencyCdf { workload: workload.name.clone(), points });
@@ -262,7 +285,7 @@ fn workload_summary(
         max_ms,
         slo_violation_pct: (requests > 0)
             .then(|| 100.0 * tally.violations as f64 / requests as f64),
-        queue_ms: mean_ms(tally.queue_ns),
+        queue_ms: mean_ms(tally.queue_ns()),
         load_ms: mean_ms(tally.load_ns),
         exec_ms: mean_ms(tally.exec_ns),
         feedback_ms: mean_ms(tally.feedback_ns),
@@ -273,12 +296,15 @@ fn workload_summary(
 
 /// The percentiles of a summary, in ms, and the points of a distribution: all of it when it is small,
 /// else its evenly spaced quantiles from minimum to maximum.
-fn distribution(latencies: &Latencies) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
+fn distribution(
+    latencies: &Latencies,
+    most_points: usize,
+) -> ([Option<f64>; QUANTILES.len()], Vec<CdfPoint>) {
     let n = latencies.count();
     if n == 0 {
         return ([None; QUANTILES.len()], Vec::new());
     }
-    let points = n.min(CDF_POINTS);
+    let points = n.min(most_points);
     let last = points.saturating_sub(1).max(1);
     let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
     let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });

@@ -3,68 +3,60 @@
 use igniter_model::domain::GpuInterval;
 use igniter_model::units::Nanoseconds;
 
-/// The state of a GPU times how long it held.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Weighted {
-    pub(super) ns: Nanoseconds,
-    pub(super) weight: f64,
-    pub(super) executing: bool,
-    pub(super) busy_sm_pct: f64,
-    pub(super) power_w: f64,
-    pub(super) clock_mhz: f64,
+/// Sums over a stretch of time: of the values that held, each times how long it did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct StateSums {
+    pub(super) observed_ns: u64,
+    pub(super) executing_ns: u64,
+    pub(super) busy_sm_pct_ns: f64,
+    pub(super) power_w_ns: f64,
+    pub(super) clock_mhz_ns: f64,
 }
 
-impl Weighted {
-    /// A part of an interval.
+impl StateSums {
+    /// Adds `ns` of an interval.
     #[inline(always)]
-    pub(super) fn new(interval: &GpuInterval, ns: Nanoseconds) -> Self {
+    pub(super) fn add(&mut self, interval: &GpuInterval, ns: Nanoseconds) {
         let weight = ns.as_f64();
-        Self {
-            ns,
-            weight,
-            executing: interval.running > 0,
-            busy_sm_pct: interval.busy_sm_pct * weight,
-            power_w: interval.power_w * weight,
-            clock_mhz: interval.clock_mhz * weight,
-        }
+        self.observed_ns += ns.get();
+        self.executing_ns += if interval.running > 0 { ns.get() } else { 0 };
+        self.busy_sm_pct_ns += interval.busy_sm_pct * weight;
+        self.power_w_ns += interval.power_w * weight;
+        self.clock_mhz_ns += interval.clock_mhz * weight;
+    }
+
+    pub(super) fn merge(&mut self, more: &Self) {
+        self.observed_ns += more.observed_ns;
+        self.executing_ns += more.executing_ns;
+        self.busy_sm_pct_ns += more.busy_sm_pct_ns;
+        self.power_w_ns += more.power_w_ns;
+        self.clock_mhz_ns += more.clock_mhz_ns;
+    }
+
+    /// The time-weighted mean of a value with this sum.
+    pub(super) fn mean(&self, sum_ns: f64) -> f64 {
+        if self.observed_ns == 0 { 0.0 } else { sum_ns / self.observed_ns as f64 }
     }
 }
 
-/// Sums over the part of the window that intervals covered.
+/// The states of a GPU over the part of the window that intervals covered.
 #[derive(Debug, Clone)]
 pub(super) struct GpuAccount {
-    observed_ns: u64,
-    executing_ns: u64,
-    busy_sm_pct_ns: f64,
-    power_w_ns: f64,
-    clock_mhz_ns: f64,
+    pub(super) sums: StateSums,
     peak_power_w: f64,
     min_clock_mhz: f64,
 }
 
 impl Default for GpuAccount {
     fn default() -> Self {
-        Self {
-            observed_ns: 0,
-            executing_ns: 0,
-            busy_sm_pct_ns: 0.0,
-            power_w_ns: 0.0,
-            clock_mhz_ns: 0.0,
-            peak_power_w: 0.0,
-            min_clock_mhz: f64::INFINITY,
-        }
+        Self { sums: StateSums::default(), peak_power_w: 0.0, min_clock_mhz: f64::INFINITY }
     }
 }
 
 impl GpuAccount {
+    /// Notes the extremes of an interval, whose sums are added elsewhere.
     #[inline(always)]
-    pub(super) fn add(&mut self, interval: &GpuInterval, weighted: &Weighted) {
-        let ns = weighted.ns.get();
-        self.observed_ns += ns;
-        self.executing_ns += if weighted.executing { ns } else { 0 };
-        self.busy_sm_pct_ns += weighted.busy_sm_pct;
-        self.power_w_ns += weighted.power_w;
-        self.clock_mhz_ns += weighted.clock_mhz;
+    pub(super) fn extremes(&mut self, interval: &GpuInterval) {
         // Not f64::max and min: there is no NaN to care for.
         if interval.power_w > self.peak_power_w {
             self.peak_power_w = interval.power_w;
@@ -75,27 +67,27 @@ impl GpuAccount {
     }
 
     pub(super) fn observed_s(&self) -> f64 {
-        self.observed_ns as f64 / 1e9
+        self.sums.observed_ns as f64 / 1e9
     }
 
     pub(super) fn utilisation(&self) -> f64 {
-        self.mean(self.executing_ns as f64)
+        self.sums.mean(self.sums.executing_ns as f64)
     }
 
     pub(super) fn busy_sm_pct(&self) -> f64 {
-        self.mean(self.busy_sm_pct_ns)
+        self.sums.mean(self.sums.busy_sm_pct_ns)
     }
 
     pub(super) fn power_w(&self) -> f64 {
-        self.mean(self.power_w_ns)
+        self.sums.mean(self.sums.power_w_ns)
     }
 
     pub(super) fn energy_j(&self) -> f64 {
-        self.power_w_ns / 1e9
+        self.sums.power_w_ns / 1e9
     }
 
     pub(super) fn clock_mhz(&self) -> f64 {
-        self.mean(self.clock_mhz_ns)
+        self.sums.mean(self.sums.clock_mhz_ns)
     }
 
     pub(super) fn peak_power_w(&self) -> f64 {
@@ -103,10 +95,6 @@ impl GpuAccount {
     }
 
     pub(super) fn min_clock_mhz(&self) -> f64 {
-        if self.observed_ns == 0 { 0.0 } else { self.min_clock_mhz }
-    }
-
-    fn mean(&self, sum_ns: f64) -> f64 {
-        if self.observed_ns == 0 { 0.0 } else { sum_ns / self.observed_ns as f64 }
+        if self.sums.observed_ns == 0 { 0.0 } else { self.min_clock_mhz }
     }
 }

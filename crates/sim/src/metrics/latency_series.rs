@@ -4,9 +4,6 @@ use igniter_model::domain::WorkloadName;
 use igniter_model::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
 
-/// Bins of the latency series that pages show.
-pub(super) const LATENCY_BINS: usize = 120;
-
 /// The requests that were completed in one bin of time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LatencyBin {
@@ -56,8 +53,10 @@ struct Sums {
 }
 
 /// Bins under construction; none until the first completion.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct LatencyBins {
+    /// How many there will be.
+    count: usize,
     bins: Vec<Sums>,
     /// The bin of the last completion: most often also that of the next.
     current: usize,
@@ -66,6 +65,16 @@ pub(super) struct LatencyBins {
 }
 
 impl LatencyBins {
+    pub(super) fn new(count: usize) -> Self {
+        let inside = (Nanoseconds::ZERO, Nanoseconds::ZERO);
+        Self { count, bins: Vec::new(), current: 0, inside }
+    }
+
+    /// The length of a bin in ns; the last one takes what is left over.
+    fn width(&self, duration: Nanoseconds) -> u64 {
+        (duration.get() / self.count as u64).max(1)
+    }
+
     /// Adds requests that were completed together; `latency_ns` is the sum of their latencies.
     /// Completions after the end of the run count in the last bin.
     #[inline]
@@ -91,9 +100,9 @@ impl LatencyBins {
     #[cold]
     fn move_to(&mut self, done: Nanoseconds, duration: Nanoseconds) {
         if self.bins.is_empty() {
-            self.bins.resize(LATENCY_BINS, Sums::default());
+            self.bins.resize(self.count, Sums::default());
         }
-        let (width, last) = (width(duration), LATENCY_BINS - 1);
+        let (width, last) = (self.width(duration), self.count - 1);
         self.current = usize::try_from(done.get() / width).unwrap_or(last).min(last);
         let from = width.saturating_mul(self.current as u64);
         let to = if self.current < last { from.saturating_add(width) } else { u64::MAX };
@@ -114,8 +123,8 @@ impl LatencyBins {
 
     pub(super) fn finish(&self, duration: Nanoseconds) -> Vec<LatencyBin> {
         let edge = |index: usize| {
-            let start = width(duration).saturating_mul(index as u64);
-            if index == LATENCY_BINS { duration } else { Nanoseconds::new(start) }.as_seconds()
+            let start = self.width(duration).saturating_mul(index as u64);
+            if index == self.count { duration } else { Nanoseconds::new(start) }.as_seconds()
         };
         let bins = self.bins.iter().enumerate().filter(|(_, sums)| sums.completed > 0);
         bins.map(|(index, sums)| LatencyBin {
@@ -129,11 +138,6 @@ impl LatencyBins {
     }
 }
 
-/// The length of a bin in ns; the last one takes what is left over.
-fn width(duration: Nanoseconds) -> u64 {
-    (duration.get() / LATENCY_BINS as u64).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +147,7 @@ mod tests {
         // 120 s in 120 bins: one bin a second. Two requests at 2.5 s (5 and 15 ms), one after the end.
         let (ms, s) = (1_000_000_u64, 1_000_000_000_u64);
         let duration = Nanoseconds::new(120 * s);
-        let mut bins = LatencyBins::default();
+        let mut bins = LatencyBins::new(120);
         bins.add(
             Nanoseconds::new(5 * s / 2),
             duration,
@@ -158,7 +162,7 @@ mod tests {
             u128::from(15 * ms),
             Nanoseconds::new(15 * ms),
         );
-        let mut other = LatencyBins::default();
+        let mut other = LatencyBins::new(120);
         other.add(Nanoseconds::new(130 * s), duration, 1, u128::from(ms), Nanoseconds::new(ms));
         bins.merge(other);
         let bins = bins.finish(duration);

@@ -12,6 +12,7 @@
 //!   that failed is one too.
 
 mod collector;
+mod detail;
 mod gpu_account;
 mod latencies;
 mod latency_series;

@@ -1,6 +1,6 @@
 //! The states of one GPU over time, averaged in bins of equal length.
 
-use super::gpu_account::Weighted;
+use super::gpu_account::StateSums;
 use igniter_model::domain::GpuInterval;
 use igniter_model::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
@@ -32,38 +32,18 @@ pub struct GpuSeries {
     pub bins: Vec<SeriesBin>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    observed_ns: f64,
-    power: f64,
-    executing: f64,
-    busy_sm: f64,
-    clock: f64,
-}
-
-impl Sums {
-    #[inline(always)]
-    fn add(&mut self, weighted: &Weighted) {
-        self.observed_ns += weighted.weight;
-        self.power += weighted.power_w;
-        self.busy_sm += weighted.busy_sm_pct;
-        self.clock += weighted.clock_mhz;
-        self.executing += if weighted.executing { weighted.weight } else { 0.0 };
-    }
-}
-
 /// Bins under construction.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesBuilder {
     duration_ns: u64,
-    bins: Vec<Sums>,
+    bins: Vec<StateSums>,
     /// The bin of the last interval's end, with its edges.
     current: (usize, u64, u64),
 }
 
 impl SeriesBuilder {
     pub(super) fn new(duration: Nanoseconds, bins: usize) -> Self {
-        let bins = vec![Sums::default(); bins];
+        let bins = vec![StateSums::default(); bins];
         Self { duration_ns: duration.get(), bins, current: (0, 0, 0) }
     }
 
@@ -79,16 +59,11 @@ impl SeriesBuilder {
         (Nanoseconds::new(from), Nanoseconds::new(to))
     }
 
-    /// Adds an interval that lies in [`SeriesBuilder::bin`].
-    #[inline(always)]
-    pub(super) fn add(&mut self, weighted: &Weighted) {
-        self.bins[self.current.0].add(weighted);
-    }
-
-    /// Forgets which bin the last interval was in.
-    #[cfg(test)]
-    pub(super) fn forget_bin(&mut self) {
-        self.current = (0, 0, 0);
+    /// Adds sums over intervals that lie in [`SeriesBuilder::bin`].
+    pub(super) fn add(&mut self, sums: &StateSums) {
+        if let Some(bin) = self.bins.get_mut(self.current.0) {
+            bin.merge(sums);
+        }
     }
 
     /// Adds an interval, split at the edges of bins.
@@ -97,16 +72,6 @@ impl SeriesBuilder {
         if self.bins.is_empty() || start >= end {
             return;
         }
-        let (_, from, to) = self.current;
-        if from <= start && end <= to {
-            self.add(&Weighted::new(interval, Nanoseconds::new(end - start)));
-        } else {
-            self.spread(interval, start, end);
-        }
-    }
-
-    #[cold]
-    fn spread(&mut self, interval: &GpuInterval, start: u64, end: u64) {
         let guess = u128::from(start) * self.bins.len() as u128 / u128::from(self.duration_ns);
         let mut index = usize::try_from(guess).expect("below the number of bins");
         while index + 1 < self.bins.len() && self.edge(index + 1) <= start {
@@ -115,21 +80,21 @@ impl SeriesBuilder {
         while index < self.bins.len() && self.edge(index) < end {
             let (from, to) = (self.edge(index), self.edge(index + 1));
             let inside = end.min(to).saturating_sub(start.max(from));
-            self.bins[index].add(&Weighted::new(interval, Nanoseconds::new(inside)));
+            self.bins[index].add(interval, Nanoseconds::new(inside));
             self.current = (index, from, to);
             index += 1;
         }
     }
 
     pub(super) fn finish(&self, gpu: usize) -> GpuSeries {
-        let bins = self.bins.iter().enumerate().filter(|(_, sums)| sums.observed_ns > 0.0);
+        let bins = self.bins.iter().enumerate().filter(|(_, sums)| sums.observed_ns > 0);
         let bins = bins.map(|(index, sums)| SeriesBin {
             start_s: self.edge(index) as f64 / 1e9,
             end_s: self.edge(index + 1) as f64 / 1e9,
-            power_w: sums.power / sums.observed_ns,
-            utilisation: sums.executing / sums.observed_ns,
-            sm_utilisation_pct: sums.busy_sm / sums.observed_ns,
-            clock_mhz: sums.clock / sums.observed_ns,
+            power_w: sums.mean(sums.power_w_ns),
+            utilisation: sums.mean(sums.executing_ns as f64),
+            sm_utilisation_pct: sums.mean(sums.busy_sm_pct_ns),
+            clock_mhz: sums.mean(sums.clock_mhz_ns),
         });
         GpuSeries { gpu, bins: bins.collect() }
     }

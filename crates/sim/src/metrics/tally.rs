@@ -56,7 +56,6 @@ pub(super) struct Tally {
     pub(super) latencies: Latencies,
     /// Sums over the same requests, in ns.
     pub(super) latency_ns: u128,
-    pub(super) queue_ns: u128,
     pub(super) load_ns: u128,
     pub(super) exec_ns: u128,
     pub(super) feedback_ns: u128,
@@ -75,16 +74,15 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(percentiles: Percentiles) -> Self {
+    pub(super) fn new(percentiles: Percentiles, latency_bins: usize) -> Self {
         Self {
             latencies: Latencies::new(percentiles),
             latency_ns: 0,
-            queue_ns: 0,
             load_ns: 0,
             exec_ns: 0,
             feedback_ns: 0,
             by_batch_size: BatchSizes::default(),
-            over_time: LatencyBins::default(),
+            over_time: LatencyBins::new(latency_bins),
             unfinished: 0,
             failed: FailedCounts::default(),
             violations: 0,
@@ -104,7 +102,6 @@ impl Tally {
         }
         self.latencies.extend([latency.get()].into_iter());
         self.latency_ns += u128::from(latency.get());
-        self.queue_ns += u128::from(record.queue().get());
         self.load_ns += u128::from(record.load().get());
         self.exec_ns += u128::from(record.exec().get());
         self.feedback_ns += u128::from(record.feedback().get());
@@ -131,7 +128,7 @@ impl Tally {
         if window.start() <= first && done < window.end() && longest < SHORT {
             self.batch_inside(record, arrivals, longest, window, slo);
         } else {
-            self.batch_at_an_edge(record, arrivals, window, slo);
+            self.batch_at_an_edge(*record, arrivals, window, slo);
         }
     }
 
@@ -162,16 +159,15 @@ impl Tally {
         self.load_ns += u128::from(load);
         self.exec_ns += u128::from(exec);
         self.feedback_ns += u128::from(feedback);
-        // Waiting is the rest.
-        self.queue_ns += u128::from(sum - (load + exec + feedback));
         let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
         self.by_batch_size.add(size, requests);
     }
 
+    /// By value: a record whose address nobody takes is not written to memory for the usual case.
     #[inline(never)]
     fn batch_at_an_edge(
         &mut self,
-        record: &BatchRecord,
+        record: BatchRecord,
         arrivals: &[Nanoseconds],
         window: &Window,
         slo: Nanoseconds,
@@ -213,8 +209,6 @@ impl Tally {
         self.load_ns += load;
         self.exec_ns += exec;
         self.feedback_ns += feedback;
-        // Waiting is the rest.
-        self.queue_ns += sum - (load + exec + feedback);
         self.violations += late;
         let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
         self.by_batch_size.add(size, inside.len() as u64);
@@ -245,7 +239,6 @@ impl Tally {
     pub(super) fn merge(&mut self, other: Self) {
         self.latencies.merge(other.latencies);
         self.latency_ns += other.latency_ns;
-        self.queue_ns += other.queue_ns;
         self.load_ns += other.load_ns;
         self.exec_ns += other.exec_ns;
         self.feedback_ns += other.feedback_ns;
@@ -257,6 +250,11 @@ impl Tally {
         self.failed.merge(other.failed);
         self.violations += other.violations;
         self.done_in_window += other.done_in_window;
+    }
+
+    /// The sum of the times that the requests waited, in ns: what is left of their latencies.
+    pub(super) fn queue_ns(&self) -> u128 {
+        self.latency_ns - (self.load_ns + self.exec_ns + self.feedback_ns)
     }
 
     /// Requests per executed batch: a batch of size s contributes 1/s for each of its requests.

@@ -1,11 +1,11 @@
-//! Numbers of a scenario file: allowed ranges and their messages.
+//! Numbers of a TOML file: allowed ranges and their messages.
 
-use super::reader::{Field, Need, Problems, Read, Rule, SeenKind, Table};
+use super::{Field, Need, Problems, Read, Rule, SeenKind, Table};
 use toml::de::DeValue;
 
 /// The lower end of an allowed range.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Least {
+pub enum Least {
     /// Included.
     From(f64),
     /// Excluded.
@@ -14,15 +14,15 @@ pub(super) enum Least {
 
 /// The allowed range of a real number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NumberRule {
-    pub(super) least: Least,
-    pub(super) most: f64,
-    pub(super) unit: &'static str,
-    pub(super) fix: &'static str,
+pub struct NumberRule {
+    pub least: Least,
+    pub most: f64,
+    pub unit: &'static str,
+    pub fix: &'static str,
 }
 
 impl NumberRule {
-    pub(super) fn accepts(&self, number: f64) -> bool {
+    pub fn accepts(&self, number: f64) -> bool {
         let enough = match self.least {
             Least::From(least) => number >= least,
             Least::Above(bound) => number > bound,
@@ -30,7 +30,7 @@ impl NumberRule {
         enough && number <= self.most
     }
 
-    pub(super) fn allowed(&self) -> String {
+    pub fn allowed(&self) -> String {
         let Self { most, unit, .. } = self;
         let space = if unit.is_empty() { "" } else { " " };
         match self.least {
@@ -42,7 +42,7 @@ impl NumberRule {
     }
 
     /// Reads a real number; integers are real numbers too.
-    pub(super) fn read(
+    pub fn read(
         &self,
         table: &mut Table<'_>,
         problems: &mut Problems<'_>,
@@ -61,21 +61,21 @@ impl NumberRule {
     }
 
     /// The number, if it is one and allowed.
-    pub(super) fn accept(&self, value: &DeValue<'_>) -> Option<f64> {
+    pub fn accept(&self, value: &DeValue<'_>) -> Option<f64> {
         real(value).filter(|&number| self.accepts(number))
     }
 }
 
 /// The allowed range of a whole number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WholeRule {
-    pub(super) least: u64,
-    pub(super) most: u64,
-    pub(super) fix: &'static str,
+pub struct WholeRule {
+    pub least: u64,
+    pub most: u64,
+    pub fix: &'static str,
 }
 
 impl WholeRule {
-    pub(super) fn allowed(&self) -> String {
+    pub fn allowed(&self) -> String {
         format!("a whole number from {} to {}", self.least, self.most)
     }
 
@@ -84,7 +84,7 @@ impl WholeRule {
     }
 
     /// Reads a whole number.
-    pub(super) fn read(
+    pub fn read(
         &self,
         table: &mut Table<'_>,
         problems: &mut Problems<'_>,
@@ -99,7 +99,7 @@ impl WholeRule {
     }
 
     /// Checks one element of an array.
-    pub(super) fn read_element(&self, field: &Field<'_>, problems: &mut Problems<'_>) -> Read<u64> {
+    pub fn read_element(&self, field: &Field<'_>, problems: &mut Problems<'_>) -> Read<u64> {
         match self.accept(field.value) {
             Some(number) => Read::Given(number, field.place.clone()),
             None => field.refuse(problems, Rule { allowed: &self.allowed(), fix: self.fix }),
@@ -107,7 +107,8 @@ impl WholeRule {
     }
 }
 
-fn real(value: &DeValue<'_>) -> Option<f64> {
+/// A number, whole or not.
+pub fn real(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Float(float) => float.as_str().parse().ok(),
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),

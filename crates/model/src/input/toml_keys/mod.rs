@@ -1,8 +1,14 @@
-//! Walks parsed TOML and collects every problem on the way instead of stopping at the first.
+//! TOML read key by key: every problem is collected on the way, with its line, what is allowed and how to mend it.
+//!
+//! [`read_toml`] is the way in; scenarios, which may be laid over each other, build [`Problems`] by themselves.
 
-use super::document::Origin;
-use super::error::Problem;
-use super::suggest::nearest;
+mod problem;
+mod rules;
+
+pub use problem::{Problem, listing};
+pub use rules::{Least, NumberRule, WholeRule, real};
+
+use crate::domain::{is_hidden, nearest};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,16 +17,30 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 /// Where something stands in the file.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub struct Place {
     /// The key path.
-    pub(super) key: String,
+    pub key: String,
     /// The byte offset of the value.
-    pub(super) offset: usize,
+    pub offset: usize,
+}
+
+/// Where a value of a text that was put together from files was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// In one of the files, at a line.
+    File {
+        /// Its position among the files.
+        file: usize,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Not in a file: it was set afterwards.
+    Set,
 }
 
 /// What was read for a key.
 #[derive(Debug, Clone)]
-pub(super) enum Read<T> {
+pub enum Read<T> {
     /// The key is not there, and need not be.
     Absent,
     /// The key is there with a value that was reported, or was missing and reported.
@@ -31,7 +51,7 @@ pub(super) enum Read<T> {
 
 impl<T> Read<T> {
     /// The value, or the default for an absent key; nothing when a problem was reported.
-    pub(super) fn or(self, default: T) -> Option<T> {
+    pub fn or(self, default: T) -> Option<T> {
         match self {
             Self::Absent => Some(default),
             Self::Bad => None,
@@ -40,15 +60,20 @@ impl<T> Read<T> {
     }
 
     /// The value where there is one.
-    pub(super) fn given(self) -> Option<T> {
+    pub fn given(self) -> Option<T> {
         match self {
             Self::Given(value, _) => Some(value),
             Self::Absent | Self::Bad => None,
         }
     }
 
+    /// Whether the key is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
     /// Another type of the same value. `None` cannot come from a value that obeys its rule.
-    pub(super) fn convert<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Read<U> {
+    pub fn convert<U>(self, convert: impl FnOnce(T) -> Option<U>) -> Read<U> {
         match self {
             Self::Absent => Read::Absent,
             Self::Bad => Read::Bad,
@@ -59,7 +84,7 @@ impl<T> Read<T> {
     }
 
     /// This where it says anything, else the other: how one table overrides another key by key.
-    pub(super) fn overriding(self, other: Self) -> Self {
+    pub fn overriding(self, other: Self) -> Self {
         match self {
             Self::Absent => other,
             spoken => spoken,
@@ -69,21 +94,21 @@ impl<T> Read<T> {
 
 /// Whether a key may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
+pub enum Need {
     Required,
     Optional,
 }
 
 /// What may stand at a key, and what to tell a user who wrote something else.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rule<'r> {
-    pub(super) allowed: &'r str,
-    pub(super) fix: &'r str,
+pub struct Rule<'r> {
+    pub allowed: &'r str,
+    pub fix: &'r str,
 }
 
 /// All problems found so far in one text.
 #[derive(Debug)]
-pub(super) struct Problems<'t> {
+pub struct Problems<'t> {
     text: &'t str,
     line_starts: Vec<usize>,
     found: Vec<Problem>,
@@ -95,19 +120,19 @@ pub(super) struct Problems<'t> {
 
 /// A key that the reader asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub struct Seen {
     /// The key path of its table, and its name.
-    pub(super) table: String,
-    pub(super) key: String,
-    pub(super) kind: SeenKind,
-    pub(super) required: bool,
-    pub(super) allowed: String,
-    pub(super) fix: String,
+    pub table: String,
+    pub key: String,
+    pub kind: SeenKind,
+    pub required: bool,
+    pub allowed: String,
+    pub fix: String,
 }
 
 /// What is known of the values of a key.
 #[derive(Debug, Clone)]
-pub(super) enum SeenKind {
+pub enum SeenKind {
     Number { least: f64, above: bool, most: f64 },
     Whole { least: u64, most: u64 },
     Words(Vec<&'static str>),
@@ -117,7 +142,7 @@ pub(super) enum SeenKind {
 
 impl Seen {
     /// Adds what another look at the same key knows.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         if matches!(self.kind, SeenKind::Other) {
             self.kind = other.kind;
         }
@@ -153,14 +178,14 @@ impl<'t> Sources<'t> {
 }
 
 impl<'t> Problems<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub fn new(text: &'t str) -> Self {
         let line_starts = line_starts(text);
         Self { text, line_starts, found: Vec::new(), sources: None, seen: None }
     }
 
     /// As [`Problems::new`], for a text put together from files; `origins` says where the value of each
     /// key path was written.
-    pub(super) fn of_document(
+    pub fn of_document(
         text: &'t str,
         files: &'t [PathBuf],
         origins: BTreeMap<String, Origin>,
@@ -169,17 +194,17 @@ impl<'t> Problems<'t> {
     }
 
     /// As [`Problems::new`], and remembers every key that is asked for.
-    pub(super) fn recording(text: &'t str) -> Self {
+    pub fn recording(text: &'t str) -> Self {
         Self { seen: Some(Vec::new()), ..Self::new(text) }
     }
 
     /// Every key that was asked for, in that order.
-    pub(super) fn seen(self) -> Vec<Seen> {
+    pub fn seen(self) -> Vec<Seen> {
         self.seen.unwrap_or_default()
     }
 
     /// Remembers a key, if that is wanted.
-    pub(super) fn note(
+    pub fn note(
         &mut self,
         table: &Table<'_>,
         key: &str,
@@ -203,7 +228,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Notes a problem.
-    pub(super) fn add(&mut self, place: &Place, what: impl Into<String>, rule: Rule<'_>) {
+    pub fn add(&mut self, place: &Place, what: impl Into<String>, rule: Rule<'_>) {
         let (file, line) = self.origin(place);
         self.found.push(Problem {
             file: file.map(Path::to_owned),
@@ -216,7 +241,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Notes what makes the text no TOML, at most once a line: an error often drags others behind it.
-    pub(super) fn add_syntax_errors(&mut self, errors: &[toml::de::Error]) {
+    pub fn add_syntax_errors(&mut self, errors: &[toml::de::Error]) {
         let rule = Rule { allowed: "TOML 1.1 (https://toml.io)", fix: "correct the line" };
         let mut last_line = None;
         for error in errors {
@@ -230,12 +255,12 @@ impl<'t> Problems<'t> {
     }
 
     /// Whether nothing is wrong so far.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// Where something was written: the line, and the file where it is not the scenario's own.
-    pub(super) fn origin(&self, place: &Place) -> (Option<&'t Path>, usize) {
+    pub fn origin(&self, place: &Place) -> (Option<&'t Path>, usize) {
         let Some(sources) = &self.sources else { return (None, self.line(place.offset)) };
         let (file, line) = sources.find(&place.key);
         ((file != sources.files[0]).then_some(file), line)
@@ -250,11 +275,8 @@ impl<'t> Problems<'t> {
     fn given(&self, span: Range<usize>) -> String {
         const LONGEST: usize = 60;
         let source = self.text.get(span).unwrap_or_default();
-        let mut shown: String = source
-            .chars()
-            .take(LONGEST)
-            .map(|c| if igniter_model::domain::is_hidden(c) { ' ' } else { c })
-            .collect();
+        let mut shown: String =
+            source.chars().take(LONGEST).map(|c| if is_hidden(c) { ' ' } else { c }).collect();
         if source.chars().nth(LONGEST).is_some() {
             shown.push('…');
         }
@@ -262,7 +284,7 @@ impl<'t> Problems<'t> {
     }
 
     /// All problems in the order of their lines, each once.
-    pub(super) fn finish(mut self) -> Vec<Problem> {
+    pub fn finish(mut self) -> Vec<Problem> {
         self.found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.found.dedup();
         self.found
@@ -270,12 +292,12 @@ impl<'t> Problems<'t> {
 }
 
 /// Where each line of a text starts, in bytes.
-pub(super) fn line_starts(text: &str) -> Vec<usize> {
+pub fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
 }
 
 /// The line of a byte, from 1.
-pub(super) fn line_of(line_starts: &[usize], offset: usize) -> usize {
+pub fn line_of(line_starts: &[usize], offset: usize) -> usize {
     line_starts.partition_point(|&start| start <= offset)
 }
 
@@ -283,7 +305,7 @@ pub(super) fn line_of(line_starts: &[usize], offset: usize) -> usize {
 ///
 /// Whatever is left when [`Table::finish`] is called is an unknown key.
 #[derive(Debug)]
-pub(super) struct Table<'a> {
+pub struct Table<'a> {
     entries: &'a DeTable<'a>,
     place: Place,
     known: Vec<&'static str>,
@@ -291,9 +313,9 @@ pub(super) struct Table<'a> {
 
 /// One value of a table or an array.
 #[derive(Debug, Clone)]
-pub(super) struct Field<'a> {
-    pub(super) value: &'a DeValue<'a>,
-    pub(super) place: Place,
+pub struct Field<'a> {
+    pub value: &'a DeValue<'a>,
+    pub place: Place,
     span: Range<usize>,
 }
 
@@ -304,19 +326,24 @@ impl<'a> Field<'a> {
     }
 
     /// Reports that the value breaks a rule.
-    pub(super) fn refuse<T>(&self, problems: &mut Problems<'_>, rule: Rule<'_>) -> Read<T> {
+    pub fn refuse<T>(&self, problems: &mut Problems<'_>, rule: Rule<'_>) -> Read<T> {
         let what = problems.given(self.span.clone());
         problems.add(&self.place, what, rule);
         Read::Bad
     }
 
+    /// The value as one that owns its text; none for a number that has no room in 64 bits.
+    pub fn owned(&self) -> Option<toml::Value> {
+        owned(self.value)
+    }
+
     /// The value as a table.
-    pub(super) fn table(&self) -> Option<Table<'a>> {
+    pub fn table(&self) -> Option<Table<'a>> {
         self.value.as_table().map(|entries| Table::new(entries, self.place.clone()))
     }
 
     /// The elements of the value as an array, each with its position in its key path.
-    pub(super) fn elements(&self) -> Option<Vec<Field<'a>>> {
+    pub fn elements(&self) -> Option<Vec<Field<'a>>> {
         let array: &'a DeArray<'a> = self.value.as_array()?;
         let key = |i: usize| format!("{}[{i}]", self.place.key);
         Some(array.iter().enumerate().map(|(i, value)| Field::new(key(i), value)).collect())
@@ -324,12 +351,24 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(entries: &'a DeTable<'a>, place: Place) -> Self {
+    pub fn new(entries: &'a DeTable<'a>, place: Place) -> Self {
         Self { entries, place, known: Vec::new() }
     }
 
+    /// Whether it has a key, without making that a known one.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// All of its values, with the key of each; all become known.
+    pub fn all(self) -> Vec<(String, Field<'a>)> {
+        let entries = self.entries.iter();
+        let named = entries.map(|(key, value)| (key.get_ref().to_string(), value));
+        named.map(|(key, value)| (key.clone(), Field::new(self.key(&key), value))).collect()
+    }
+
     /// Where the table itself stands.
-    pub(super) fn place(&self) -> &Place {
+    pub fn place(&self) -> &Place {
         &self.place
     }
 
@@ -339,13 +378,13 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key, if it is there. Asking makes the key a known one.
-    pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
+    pub fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         self.entries.get(key).map(|value| Field::new(self.key(key), value))
     }
 
     /// Reads a key with `convert`, which answers `None` for a value that breaks the rule.
-    pub(super) fn read<T>(
+    pub fn read<T>(
         &mut self,
         problems: &mut Problems<'_>,
         key: &'static str,
@@ -368,14 +407,14 @@ impl<'a> Table<'a> {
     }
 
     /// Reports a required key that is not there.
-    pub(super) fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: Rule<'_>) {
+    pub fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: Rule<'_>) {
         problems.note(self, key, SeenKind::Other, true, rule);
         let place = Place { key: self.key(key), offset: self.place.offset };
         problems.add(&place, "missing", rule);
     }
 
     /// Reads a key whose value is one of a few words.
-    pub(super) fn choice<T: Copy>(
+    pub fn choice<T: Copy>(
         &mut self,
         problems: &mut Problems<'_>,
         key: &'static str,
@@ -397,11 +436,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reports every key that nobody asked for. `misplaced` may explain one that belongs elsewhere.
-    pub(super) fn finish(
-        self,
-        problems: &mut Problems<'_>,
-        misplaced: impl Fn(&str) -> Option<String>,
-    ) {
+    pub fn finish(self, problems: &mut Problems<'_>, misplaced: impl Fn(&str) -> Option<String>) {
         for key in &self.known {
             let rule = Rule { allowed: "", fix: "" };
             problems.note(&self, key, SeenKind::Other, false, rule);
@@ -427,7 +462,58 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Reads a whole text: `read` takes its keys and leaves what is wrong with `problems`.
+///
+/// # Errors
+/// With all problems, in the order of their lines: those of the syntax alone, or those of the keys.
+pub fn read_toml<T>(
+    text: &str,
+    read: impl FnOnce(Table<'_>, &mut Problems<'_>) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
+    let mut problems = Problems::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        problems.add_syntax_errors(&errors);
+        return Err(problems.finish());
+    }
+    let top = Place { key: String::new(), offset: 0 };
+    match read(Table::new(document.get_ref(), top), &mut problems) {
+        Some(value) if problems.is_empty() => Ok(value),
+        _ => Err(problems.finish()),
+    }
+}
+
+fn owned(value: &DeValue<'_>) -> Option<toml::Value> {
+    Some(match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            toml::Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?)
+        }
+        // Digits beyond what a number can hold are none, though they parse.
+        DeValue::Float(number) => {
+            toml::Value::Float(
+                number.as_str().parse().ok().filter(|value: &f64| {
+                    !value.is_infinite() || number.as_str().contains("inf")
+                })?,
+            )
+        }
+        DeValue::Boolean(value) => toml::Value::Boolean(*value),
+        DeValue::Datetime(time) => toml::Value::Datetime(*time),
+        DeValue::Array(array) => {
+            let values: Option<_> = array.iter().map(|value| owned(value.get_ref())).collect();
+            toml::Value::Array(values?)
+        }
+        DeValue::Table(table) => {
+            let entry =
+                |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                    Some((key.get_ref().to_string(), owned(value.get_ref())?))
+                };
+            toml::Value::Table(table.iter().map(entry).collect::<Option<_>>()?)
+        }
+    })
+}
+
 /// `"a" | "b" | "c"`
-pub(super) fn quoted(words: &[&str]) -> String {
+pub fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" | ")
 }

@@ -1,0 +1,37 @@
+//! How finely series and distributions are kept.
+
+/// Up to this many workloads, series and distributions are kept in full. Beyond, they are coarser in proportion: otherwise
+/// they would take more memory than all the rest, and make tables of millions of rows.
+const FULL: usize = 2_000;
+
+/// The numbers of bins and points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Detail {
+    /// Bins of the series of a GPU.
+    pub(super) gpu_bins: usize,
+    /// Bins of the latencies of a workload over time.
+    pub(super) latency_bins: usize,
+    /// Points of the distribution of the latencies of a workload.
+    pub(super) cdf_points: usize,
+}
+
+impl Detail {
+    /// What a scenario with so many workloads gets.
+    pub(super) fn of(workloads: usize) -> Self {
+        let part = |most: usize, least: usize| (most * FULL / workloads.max(1)).clamp(least, most);
+        Self { gpu_bins: part(240, 48), latency_bins: part(120, 24), cdf_points: part(500, 50) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_scenarios_of_thousands_of_workloads_are_kept_less_finely() {
+        let full = Detail { gpu_bins: 240, latency_bins: 120, cdf_points: 500 };
+        assert_eq!([0, 12, 2_000].map(Detail::of), [full; 3]);
+        let large = Detail { gpu_bins: 48, latency_bins: 24, cdf_points: 83 };
+        assert_eq!(Detail::of(12_000), large);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a simulation needs beside the offline table, for each published page.
+
+use super::{Section, ServersError};
+use crate::sim::TritonRelease;
+use serde::{Deserialize, Serialize};
+
+/// Those that come with the program: fitted to published online tables by `igniter servers --fit`.
+const BUILT_IN: &str = include_str!("constants.toml");
+
+/// The constants of the servers of a published page, or of several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constants {
+    /// Sections whose name has all of these words are of this page.
+    pub page: Vec<String>,
+    /// Whose batcher (`[batching] triton`).
+    pub triton: String,
+    /// Whether an instance copies its next batch while it executes one, as Triton's TensorRT backend does.
+    #[serde(default)]
+    pub overlap_load: bool,
+    /// Model instances where the tables do not say how many.
+    #[serde(default = "one")]
+    pub instances: u32,
+    /// The largest batch in requests, where it is smaller than the tables say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_batch: Option<u32>,
+    /// Where these are from.
+    #[serde(default)]
+    pub source: String,
+    /// The fitted numbers.
+    pub fitted: Fitted,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// The numbers that online tables determine. The unit of the first three is the *copy*: what one request more adds to the
+/// input copy of a static batch (to the client's latency, where no parts are published), in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fitted {
+    /// What gathering the tensors of one request takes on the instance, in copies: a dynamic batch comes in as many
+    /// pieces as it has requests.
+    pub gather: f64,
+    /// How long one request keeps the path between clients and server busy, in copies.
+    pub serial: f64,
+    /// How long it takes there beside that, in copies.
+    pub latency: f64,
+    /// The part of that path's time that does not depend on the tensor's size, in times that a lone request spends outside
+    /// of the server.
+    pub protocol: f64,
+    /// What each batch takes more than a static one, in ms, since others run beside it.
+    pub shared_ms: f64,
+    /// How many times as long a batch of a model that keeps the GPU busy takes while a second instance executes.
+    pub slowdown: f64,
+    /// The part of the published times of static batches that executes; 1 where parts are published.
+    pub execution: f64,
+}
+
+/// Where no lone request's time outside of the server is published, in ms.
+const OUTSIDE_MS: f64 = 0.3;
+/// Copies of small batches: beyond, they leave the processor's cache.
+const SMALL: f64 = 4.0;
+
+/// What a section becomes with the constants of its page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Server {
+    pub gather_ms: f64,
+    pub serial_ms: f64,
+    pub latency_ms: f64,
+    pub shared_ms: f64,
+    pub slowdown: f64,
+    pub execution: f64,
+    pub instances: u32,
+    pub max_batch: u32,
+    pub overlap_load: bool,
+    pub release: TritonRelease,
+}
+
+#[derive(Deserialize, Serialize)]
+struct File {
+    page: Vec<Constants>,
+}
+
+impl Constants {
+    /// Those that come with the program, in the order in which pages are looked up.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    #[must_use]
+    pub fn built_in() -> Vec<Self> {
+        Self::parse(BUILT_IN).expect("a test reads them")
+    }
+
+    /// Reads what [`Self::written`] writes.
+    ///
+    /// # Errors
+    /// When it is no such file, or a number is out of its range.
+    pub fn parse(text: &str) -> Result<Vec<Self>, ServersError> {
+        let bad = |why: String| ServersError::Table(format!("constants of servers: {why}"));
+        let file: File = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
+        for page in &file.page {
+            let Fitted { gather, serial, latency, protocol, shared_ms, slowdown, execution } =
+                page.fitted;
+            let numbers = [
+                ("gather", gather, 0.0),
+                ("serial", serial, 0.0),
+                ("latency", latency, 0.0),
+                ("protocol", protocol, 0.0),
+                ("shared_ms", shared_ms, 0.0),
+                ("slowdown", slowdown, 1.0),
+                ("execution", execution, 1e-6),
+            ];
+            if let Some((name, value, least)) =
+                numbers.into_iter().find(|(_, value, least)| !(*least..=1e6).contains(value))
+            {
+                return Err(bad(format!(
+                    "page {:?}: {name} = {value}: must be {least} to 1e6",
+                    page.page.join(" ")
+                )));
+            }
+            page.release()?;
+        }
+        Ok(file.page)
+    }
+
+    /// The file of these constants.
+    ///
+    /// # Panics
+    /// Never: they are plain numbers and words.
+    #[must_use]
+    pub fn written(pages: &[Self]) -> String {
+        let text = toml::to_string(&File { page: pages.to_vec() }).expect("numbers and words");
+        format!("# Constants of published servers, fitted by `igniter servers --fit`.\n\n{text}")
+    }
+
+    /// The first whose words are all in the name of the section.
+    #[must_use]
+    pub fn find<'c>(pages: &'c [Self], section: &Section) -> Option<&'c Self> {
+        pages.iter().find(|page| page.page.iter().all(|word| section.name.contains(word.as_str())))
+    }
+
+    fn release(&self) -> Result<TritonRelease, ServersError> {
+        crate::scenario::triton_release(&self.triton).ok_or_else(|| {
+            ServersError::Table(format!(
+                "constants of servers: triton = {:?}: must be 24.10, or 21.09 to 21.12",
+                self.triton
+            ))
+        })
+    }
+
+    /// The server of a section.
+    pub(super) fn server(&self, section: &Section) -> Result<Server, ServersError> {
+        let Fitted { gather, serial, latency, protocol, shared_ms, slowdown, execution } =
+            self.fitted;
+        let copy_ms = copy_ms(section);
+        let outside_ms = section.offline[0].outside_ms.unwrap_or(OUTSIDE_MS);
+        // A model that waits for its host leaves the GPU to the others: the less of its time grows with the batch, the
+        // less its instances slow each other.
+        let busy = super::curve::OfflineCurve::proportional(section).sqrt();
+        Ok(Server {
+            gather_ms: gather * copy_ms,
+            serial_ms: serial * copy_ms + protocol * outside_ms,
+            latency_ms: outside_ms + latency * copy_ms,
+            shared_ms,
+            slowdown: 1.0 + (slowdown - 1.0) * busy,
+            execution: if section.has_parts() { 1.0 } else { execution },
+            instances: section.instances.unwrap_or(self.instances),
+            max_batch: section.max_batch().min(self.max_batch.unwrap_or(u32::MAX)),
+            overlap_load: self.overlap_load,
+            release: self.release()?,
+        })
+    }
+}
+
+/// What one request more adds to the input copy of a small static batch, in ms: a measure of the tensor's size and of the
+/// host's speed in one. At least half of what it adds on average up to the largest batch, as some tables are rounded to
+/// 0.1 ms.
+fn copy_ms(section: &Section) -> f64 {
+    let time = |o: &super::Offline| o.input_ms.unwrap_or(o.execution_ms);
+    let [first, .., last] = section.offline.as_slice() else { return 0.0 };
+    let small = section.offline.iter().rfind(|o| o.batch <= SMALL && o.batch > first.batch);
+    let small = small.unwrap_or(&section.offline[1]);
+    let slope = |o: &super::Offline| ((time(o) - time(first)) / (o.batch - first.batch)).max(0.0);
+    slope(small).max(slope(last) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_constants_are_read_and_written() {
+        let pages = Constants::built_in();
+        assert!(pages.last().unwrap().page.is_empty(), "the last is for any other page");
+        assert_eq!(Constants::parse(&Constants::written(&pages)).unwrap(), pages);
+        let broken = Constants::written(&pages).replace("triton = \"21.12\"", "triton = \"19.01\"");
+        let error = Constants::parse(&broken).unwrap_err().to_string();
+        assert!(error.contains("19.01"), "{error}");
+        let mut broken = pages;
+        broken[0].fitted.slowdown = 0.5;
+        let error = Constants::parse(&Constants::written(&broken)).unwrap_err().to_string();
+        assert!(error.contains("slowdown = 0.5"), "{error}");
+    }
+
+    #[test]
+    fn copies_of_small_batches_count() {
+        // 0.2 ms for each of three requests more; 0.6 ms each up to 8: half of that is more.
+        let mut section = Section::for_tests(&[(1, 1.0), (4, 1.6), (8, 5.2)]);
+        assert!((copy_ms(&section) - 0.3).abs() < 1e-9);
+        section.offline[2].execution_ms = 2.4;
+        assert!((copy_ms(&section) - 0.2).abs() < 1e-9);
+    }
+}

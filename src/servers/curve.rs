@@ -1,0 +1,174 @@
+//! What an offline table says of a model, as a predictor that the engine can ask.
+
+use super::{Section, ServersError};
+use crate::domain::{GpuKind, GpuKindName, ModelId, ModelName};
+use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
+use crate::units::{BatchSize, Bytes, Dollars, Megahertz, SmUnits, UnitError, Watts};
+
+/// The name of the one GPU kind, model and workload of a simulation.
+pub(super) const NAME: &str = "published";
+/// Two times of an offline table that differ by less than this are one plateau.
+const PLATEAU: f64 = 0.05;
+/// Where the time grows by more than this up to a plateau, all batches in between take as long as the plateau.
+const STEP: f64 = 1.3;
+
+/// The execution time of each batch size: between measured sizes on straight lines, and on plateaus where the engine pads
+/// batches to the next size that it was built for.
+#[derive(Debug, Clone)]
+pub(super) struct OfflineCurve {
+    kind: GpuKind,
+    models: [ModelName; 1],
+    /// (Requests, ms), by size.
+    points: Vec<(f64, f64)>,
+}
+
+impl OfflineCurve {
+    /// `execution` is the part of the published times that executes, and `added_ms` comes to each batch.
+    pub(super) fn of(
+        section: &Section,
+        execution: f64,
+        added_ms: f64,
+    ) -> Result<Self, ServersError> {
+        let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
+        let kind = GpuKind {
+            name: GpuKindName::new(NAME).expect("a name"),
+            units: SmUnits::new(1),
+            max_clock: Megahertz::new(1.0).map_err(unit)?,
+            power_cap: Watts::new(1.0).map_err(unit)?,
+            idle_power: Watts::new(0.0).map_err(unit)?,
+            pcie_bytes_per_ms: 1.0,
+            memory: None,
+            price_per_hour: Dollars::ZERO,
+            noise_cv: std::collections::BTreeMap::new(),
+        };
+        let measured: Vec<(f64, f64)> = section
+            .offline
+            .iter()
+            .map(|o| (o.batch, execution * o.execution_ms + added_ms))
+            .collect();
+        Ok(Self { kind, models: [ModelName::new(NAME).expect("a name")], points: padded(measured) })
+    }
+
+    /// The time of a batch in ms.
+    fn time_ms(&self, batch: f64) -> f64 {
+        let after = self.points.partition_point(|(size, _)| *size < batch);
+        let (last, first) = (self.points[self.points.len() - 1], self.points[0]);
+        if after == self.points.len() {
+            return last.1 * batch / last.0;
+        }
+        let (size, time) = self.points[after];
+        if after == 0 {
+            return first.1;
+        }
+        let (size_before, time_before) = self.points[after - 1];
+        time_before + (time - time_before) * (batch - size_before) / (size - size_before)
+    }
+
+    /// The part of the longest measured time that is in proportion to the batch size, 0 to 1: what the GPU, not the host,
+    /// has to do.
+    pub(super) fn proportional(section: &Section) -> f64 {
+        let (Some(first), Some(last)) = (section.offline.first(), section.offline.last()) else {
+            return 1.0;
+        };
+        let (b0, b1) = (first.batch, last.batch);
+        let grown = (last.execution_ms - first.execution_ms) / last.execution_ms;
+        (grown * b1 / (b1 - b0)).clamp(0.0, 1.0)
+    }
+}
+
+/// Adds the beginnings of plateaus: an engine that was built for certain sizes runs a smaller batch as the next of them.
+fn padded(measured: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let mut points = Vec::with_capacity(measured.len());
+    for (i, point) in measured.iter().enumerate() {
+        if i > 0
+            && let Some(next) = measured.get(i + 1)
+        {
+            let before = measured[i - 1];
+            let flat = (next.1 / point.1 - 1.0).abs() < PLATEAU;
+            if flat && point.1 > STEP * before.1 && point.0 > before.0 + 1.0 {
+                points.push((before.0 + 1.0, point.1));
+            }
+        }
+        points.push(*point);
+    }
+    points
+}
+
+impl Predictor for OfflineCurve {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn kind(&self) -> &GpuKind {
+        &self.kind
+    }
+
+    fn models(&self) -> &[ModelName] {
+        &self.models
+    }
+
+    fn max_batch(&self, _: ModelId) -> BatchSize {
+        BatchSize::new(1024).expect("a size")
+    }
+
+    fn memory(&self, _: ModelId) -> Option<Bytes> {
+        None
+    }
+
+    fn predict_into(&self, members: &[Member], out: &mut CoLocationPrediction) {
+        out.members.clear();
+        out.members.extend(members.iter().map(|member| {
+            let batch = f64::from(member.batch.get());
+            let gpu_ms = self.time_ms(batch);
+            MemberPrediction {
+                load_ms: 0.0,
+                gpu_ms,
+                feedback_ms: 0.0,
+                throughput_rps: batch / gpu_ms * 1000.0,
+            }
+        }));
+        out.power_demand_w = 0.0;
+        out.power_w = 0.0;
+        out.clock_mhz = 1.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_between_measured_sizes_and_on_plateaus() {
+        // Built for 16, 32 and 64: 24 runs as 32, and 40 as 64.
+        let points = padded(vec![
+            (8.0, 3.0),
+            (16.0, 4.0),
+            (24.0, 8.0),
+            (32.0, 8.1),
+            (40.0, 16.0),
+            (48.0, 16.1),
+        ]);
+        let model = ModelName::new(NAME).unwrap();
+        let section = Section::for_tests(&[(8, 3.0), (16, 4.0), (64, 16.0)]);
+        let curve = OfflineCurve {
+            points,
+            models: [model],
+            ..OfflineCurve::of(&section, 1.0, 0.0).unwrap()
+        };
+        for (batch, ms) in [
+            (1.0, 3.0),
+            (8.0, 3.0),
+            (12.0, 3.5),
+            (17.0, 8.0),
+            (20.0, 8.0),
+            (33.0, 16.0),
+            (96.0, 32.2),
+        ] {
+            assert!((curve.time_ms(batch) - ms).abs() < 1e-9, "{batch}: {}", curve.time_ms(batch));
+        }
+        // 16 ms at 64 requests, 3 at 8: 13/16 · 64/56 of it grows with the batch.
+        assert!((OfflineCurve::proportional(&section) - 13.0 / 16.0 * 64.0 / 56.0).abs() < 1e-9);
+        let half = OfflineCurve::of(&section, 0.5, 1.0).unwrap();
+        assert!((half.time_ms(16.0) - 3.0).abs() < 1e-9);
+    }
+}

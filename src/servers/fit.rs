@@ -1,0 +1,255 @@
+//! Fits the constants of published pages to their online tables, and scores them on sections that a fit did not see.
+
+use super::closed_loop::closed_loop;
+use super::constants::Fitted;
+use super::{Constants, Section, Servers, ServersError, compare};
+use rayon::prelude::*;
+
+/// How many rows of a section a fit looks at, spread over the numbers of clients.
+const ROWS: usize = 8;
+/// Requests of a simulation while fitting.
+const REQUESTS: f64 = 3000.0;
+/// How often a fit may simulate all its rows.
+const EVALUATIONS: usize = 180;
+/// How strongly numbers that the rows do not determine stay where they start: the loss of one unit of the logarithm.
+const PRIOR: f64 = 0.002;
+/// How much an error of P99 counts beside one of the mean latency.
+const WEIGHT_OF_P99: f64 = 0.5;
+
+/// Refits the constants of every page to those of the sections that are of it. Pages without sections stay as they are.
+///
+/// # Errors
+/// When a simulation fails.
+pub fn fit_pages(
+    sections: &[Section],
+    pages: &[Constants],
+) -> Result<Vec<Constants>, ServersError> {
+    pages
+        .par_iter()
+        .map(|page| {
+            let own: Vec<&Section> =
+                sections.iter().filter(|s| usable_of(s, page, pages)).collect();
+            fit_page(page, &own)
+        })
+        .collect()
+}
+
+/// Each third of the sections of a page, with constants that are fitted to the two other thirds. A section that is alone on
+/// its page gets the constants of the last page, which is for any.
+///
+/// # Errors
+/// When a simulation fails.
+pub fn cross_validate(sections: &[Section], pages: &[Constants]) -> Result<Servers, ServersError> {
+    let work: Vec<(usize, usize)> =
+        (0..pages.len()).flat_map(|page| (0..3).map(move |third| (page, third))).collect();
+    let parts: Vec<Servers> = work
+        .par_iter()
+        .map(|&(page, third)| {
+            let own: Vec<&Section> =
+                sections.iter().filter(|s| usable_of(s, &pages[page], pages)).collect();
+            let (mut held, mut rest) = (Vec::new(), Vec::new());
+            for (place, section) in own.iter().enumerate() {
+                if place % 3 == third { held.push((*section).clone()) } else { rest.push(*section) }
+            }
+            let constants = match (rest.is_empty(), pages.last()) {
+                (true, Some(any)) => Constants { fitted: any.fitted, ..pages[page].clone() },
+                _ => fit_page(&pages[page], &rest)?,
+            };
+            compare(&held, &[constants])
+        })
+        .collect::<Result<_, ServersError>>()?;
+    Ok(Servers::joined(parts))
+}
+
+fn usable_of(section: &Section, page: &Constants, pages: &[Constants]) -> bool {
+    section.unusable().is_none() && Constants::find(pages, section).is_some_and(|p| p == page)
+}
+
+/// Where fits begin: the published constants do not depend on those before.
+const START: Fitted = Fitted {
+    gather: 5.0,
+    serial: 5.0,
+    latency: 15.0,
+    protocol: 0.3,
+    shared_ms: 0.2,
+    slowdown: 2.2,
+    execution: 1.0,
+};
+/// The same for pages whose offline tables have the client's latency only: it holds copies and network, too.
+const START_WITHOUT_PARTS: Fitted =
+    Fitted { gather: 0.2, serial: 0.2, latency: 1.0, execution: 0.7, ..START };
+
+fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, ServersError> {
+    let Some(first) = sections.first() else { return Ok(page.clone()) };
+    let start = if first.has_parts() { START } else { START_WITHOUT_PARTS };
+    let rows: Vec<(&Section, usize)> = sections
+        .iter()
+        .flat_map(|section| {
+            let step = section.online.len().div_ceil(ROWS).max(1);
+            (step / 2..section.online.len()).step_by(step).map(|row| (*section, row))
+        })
+        .collect();
+    let loss_of = |fitted: Fitted| -> Result<f64, ServersError> {
+        let page = Constants { fitted, ..page.clone() };
+        let losses: Vec<f64> = rows
+            .par_iter()
+            .map(|(section, row)| {
+                let online = section.online[*row];
+                let server = page.server(section)?;
+                let found = closed_loop(section, &server, online.clients, REQUESTS)?;
+                let off = |simulated: f64, published: f64| {
+                    libm::log(simulated.max(1e-9) / published).abs()
+                };
+                Ok(off(found.mean_ms, online.mean_ms)
+                    + WEIGHT_OF_P99 * off(found.p99_ms, online.p99_ms))
+            })
+            .collect::<Result<_, ServersError>>()?;
+        // In order, so that the sum is the same on any number of threads.
+        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
+    };
+    let start = coordinates(start);
+    let penalised = |x: &[f64]| -> Result<f64, ServersError> {
+        let away: f64 = x.iter().zip(&start).map(|(x, s)| (x - s) * (x - s)).sum();
+        Ok(loss_of(of_coordinates(x))? + PRIOR * away)
+    };
+    let best = nelder_mead(penalised, &start, 0.5, EVALUATIONS)?;
+    let mut fitted = of_coordinates(&best);
+    if first.has_parts() {
+        fitted.execution = 1.0;
+    }
+    let count: usize = sections.iter().map(|s| s.online.len()).sum();
+    let source = format!("fitted to {} sections, {count} rows", sections.len());
+    Ok(Constants { fitted: rounded(fitted), source, ..page.clone() })
+}
+
+/// Logarithms, so that every number stays positive.
+fn coordinates(f: Fitted) -> Vec<f64> {
+    let numbers =
+        [f.gather, f.serial, f.latency, f.protocol, f.shared_ms, f.slowdown - 1.0, f.execution];
+    numbers.iter().map(|x| libm::log(x.max(1e-3))).collect()
+}
+
+fn of_coordinates(x: &[f64]) -> Fitted {
+    let at = |i: usize| libm::exp(x[i].clamp(-12.0, 6.0));
+    Fitted {
+        gather: at(0),
+        serial: at(1),
+        latency: at(2),
+        protocol: at(3),
+        shared_ms: at(4),
+        slowdown: 1.0 + at(5),
+        execution: at(6),
+    }
+}
+
+/// Three digits are more than the rows determine.
+fn rounded(f: Fitted) -> Fitted {
+    let digits = |x: f64| {
+        if x <= 0.0 {
+            return 0.0;
+        }
+        let scale = libm::pow(10.0, 2.0 - libm::floor(libm::log10(x)));
+        (x * scale).round() / scale
+    };
+    Fitted {
+        gather: digits(f.gather),
+        serial: digits(f.serial),
+        latency: digits(f.latency),
+        protocol: digits(f.protocol),
+        shared_ms: digits(f.shared_ms),
+        slowdown: digits(f.slowdown),
+        execution: digits(f.execution),
+    }
+}
+
+/// The simplex method of Nelder and Mead (The Computer Journal 7, 1965): simulated losses have no derivatives.
+fn nelder_mead<E>(
+    mut loss: impl FnMut(&[f64]) -> Result<f64, E>,
+    start: &[f64],
+    step: f64,
+    evaluations: usize,
+) -> Result<Vec<f64>, E> {
+    let mut simplex = vec![(loss(start)?, start.to_vec())];
+    for i in 0..start.len() {
+        let mut x = start.to_vec();
+        x[i] += if i % 2 == 0 { step } else { -step };
+        simplex.push((loss(&x)?, x));
+    }
+    let mut used = simplex.len();
+    let n = start.len() as f64;
+    while used < evaluations {
+        simplex.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (best, worst) = (simplex[0].0, simplex[simplex.len() - 1].clone());
+        let second = simplex[simplex.len() - 2].0;
+        let centre: Vec<f64> = (0..start.len())
+            .map(|i| simplex[..simplex.len() - 1].iter().map(|(_, x)| x[i]).sum::<f64>() / n)
+            .collect();
+        let along = |t: f64| -> Vec<f64> {
+            centre.iter().zip(&worst.1).map(|(c, w)| c + t * (c - w)).collect()
+        };
+        let mut replacement = along(1.0);
+        let mut value = loss(&replacement)?;
+        used += 1;
+        if value < best {
+            let further = along(2.0);
+            let there = loss(&further)?;
+            used += 1;
+            if there < value {
+                (value, replacement) = (there, further);
+            }
+        } else if value >= second {
+            let nearer = along(if value < worst.0 { 0.5 } else { -0.5 });
+            let there = loss(&nearer)?;
+            used += 1;
+            if there < worst.0.min(value) {
+                (value, replacement) = (there, nearer);
+            } else if value >= worst.0 {
+                let around = simplex[0].1.clone();
+                for (value, x) in &mut simplex[1..] {
+                    for (x, b) in x.iter_mut().zip(&around) {
+                        *x = b + (*x - b) / 2.0;
+                    }
+                    *value = loss(x)?;
+                    used += 1;
+                }
+                continue;
+            }
+        }
+        let last = simplex.len() - 1;
+        simplex[last] = (value, replacement);
+    }
+    simplex.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(simplex.swap_remove(0).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simplex_finds_a_curved_valley() {
+        // Rosenbrock's function: the least value is at (1, 1).
+        let mut count = 0;
+        let found = nelder_mead(
+            |x| {
+                count += 1;
+                Ok::<_, ()>(100.0 * (x[1] - x[0] * x[0]).powi(2) + (1.0 - x[0]).powi(2))
+            },
+            &[-1.2, 1.0],
+            0.5,
+            400,
+        )
+        .unwrap();
+        assert!((found[0] - 1.0).abs() < 1e-3 && (found[1] - 1.0).abs() < 1e-3, "{found:?}");
+        assert!(count <= 404, "{count}");
+    }
+
+    #[test]
+    fn coordinates_are_turned_back() {
+        let back = of_coordinates(&coordinates(START));
+        assert!((back.slowdown - START.slowdown).abs() < 1e-9);
+        assert!((back.gather - START.gather).abs() < 1e-9);
+        let gather = rounded(Fitted { gather: 5.6789, ..START }).gather;
+        assert!((gather - 5.68).abs() < 1e-12);
+    }
+}
