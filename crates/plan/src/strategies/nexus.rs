@@ -269,7 +269,7 @@ mod tests {
         let rates = [("A", 300.0), ("B", 200.0), ("C", 200.0)];
         assert_eq!(together(&rates), (16.6, vec![5, 4, 4], 10.9));
         assert_eq!(together(&[("A", 1000.0), ("C", 800.0)]), (15.7, vec![16, 13], 14.3));
-        assert_eq!(together(&[("A", 1000.0), ("B", 200.0)]), (25.0, vec![26, 5], 17.75));
+        assert_eq!(together(&[("A", 1000.0), ("B", 200.0)]), (25.0, vec![25, 5], 17.75));
     }
 
     #[test]
