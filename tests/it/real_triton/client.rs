@@ -214,14 +214,13 @@ fn read_answer(reader: &mut BufReader<&TcpStream>) -> Option<(String, String)> {
 /// Checks that an answer is one to this request: the input plus one, or that a queue policy refuses it.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^24, as FP32 is")]
 fn check((status, body): &(String, String), case: &str, index: usize) -> Answer {
-    if status.starts_with("HTTP/1.1 503") {
+    if !status.starts_with("HTTP/1.1 200") {
         return match body {
-            body if body.contains("Exceeds maximum queue size") => Answer::Rejected,
-            body if body.contains("Request timeout expired") => Answer::TimedOut,
+            body if body.contains("queue size") => Answer::Rejected,
+            body if body.contains("timeout") => Answer::TimedOut,
             _ => panic!("{status}{body}"),
         };
     }
-    assert!(status.starts_with("HTTP/1.1 200"), "{status}{body}");
     let answer: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(answer["id"], request_id(case, index));
     let data = serde_json::json!([index as f64 + 1.0, 2.0, 3.0, 4.0]);
