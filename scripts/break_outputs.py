@@ -188,9 +188,10 @@ def fill(program, root, kind):
     disk = os.path.join(root, "disk")
     os.makedirs(disk, exist_ok=True)
     full = written = 0
-    arguments = [argument.replace(kind.output, "disk/out") for argument in kind.arguments]
     if kind.name == "plot":
         return
+    arguments = list(kind.arguments)
+    arguments[arguments.index("-o") + 1] = os.path.join("disk", kind.output)
     for size in [4, 8, 16, 32, 64, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000]:
         done = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL, "sh", disk,

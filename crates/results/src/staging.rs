@@ -1,10 +1,9 @@
 //! What a run has written and not finished, so that it can be taken back: on an error, and on Ctrl-C.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// How the names of staging folders begin.
@@ -38,8 +37,8 @@ pub fn discard_unfinished() {
 /// The file in a staging folder that its process holds a lock on: the lock goes with the process, however that ends.
 const LOCK: &str = ".lock";
 
-/// How old a staging folder without a lock file must be to be nobody's: one that is being made gets its lock at once.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// How often a folder is made anew that another process swept away before it was locked.
+const ATTEMPTS: usize = 100;
 
 /// A hidden folder for files that are not complete; removed when dropped, with the directories that were
 /// created for it as far as they are empty then.
@@ -59,12 +58,20 @@ impl Staging {
     /// When it cannot be made.
     pub fn new(parent: &Path, created: &[PathBuf]) -> io::Result<Self> {
         sweep(parent);
-        let folder = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
-        unfinished().push((folder.path().to_owned(), created.to_vec()));
-        let lock = File::create(folder.path().join(LOCK))?;
-        // Where a file system has no locks, nobody can tell that the process is gone, and the folder stays then.
-        let lock = lock.try_lock().is_ok().then_some(lock);
-        Ok(Self { folder: Some(folder), created: created.to_vec(), _lock: lock })
+        let mut attempts = 0;
+        loop {
+            let folder = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
+            unfinished().push((folder.path().to_owned(), created.to_vec()));
+            attempts += 1;
+            let lock = match locked(folder.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => {
+                    unfinished().retain(|(known, _)| known != folder.path());
+                    continue;
+                }
+                lock => lock?,
+            };
+            return Ok(Self { folder: Some(folder), created: created.to_vec(), _lock: lock });
+        }
     }
 
     /// The folder that is being filled.
@@ -84,6 +91,19 @@ impl Drop for Staging {
     }
 }
 
+/// Locks a folder that was just made; "not found" where another process swept it away before. Where a file system has no
+/// locks, nobody can tell that the process is gone, and the folder stays then.
+fn locked(folder: &Path) -> io::Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let lock = File::create(&path)?;
+    let held = match lock.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::NotFound.into()),
+        Err(TryLockError::Error(_)) => false,
+    };
+    if path.exists() { Ok(held.then_some(lock)) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// Removes the staging folders that processes left behind which are no more: they were killed.
 fn sweep(parent: &Path) {
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
@@ -93,21 +113,25 @@ fn sweep(parent: &Path) {
         let is_staging = name.to_str().and_then(|name| name.strip_prefix(STAGING_PREFIX));
         let is_staging = is_staging
             .is_some_and(|rest| rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric()));
-        if is_staging && entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_dead(&entry.path())
-        {
-            let _ = std::fs::remove_dir_all(entry.path());
+        if is_staging && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_if_dead(&entry.path());
         }
     }
 }
 
-/// Whether the process that a staging folder belongs to has ended.
-fn is_dead(folder: &Path) -> bool {
-    match File::open(folder.join(LOCK)) {
-        Ok(lock) => lock.try_lock().is_ok(),
-        Err(_) => {
-            let made = std::fs::metadata(folder).and_then(|data| data.modified());
-            made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > ABANDONED))
+/// Removes a staging folder whose process has ended: it has no lock, or one that nobody holds.
+fn remove_if_dead(folder: &Path) {
+    let path = folder.join(LOCK);
+    match File::open(&path) {
+        // Held until the folder is gone: a process that is only now making it then makes another one.
+        Ok(lock) if lock.try_lock().is_ok() => drop(std::fs::remove_dir_all(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // What is being made is empty until it has its lock, and one that gets its lock just now is not empty any more.
+            if std::fs::remove_dir(folder).is_err() && !path.exists() {
+                let _ = std::fs::remove_dir_all(folder);
+            }
         }
+        Ok(_) | Err(_) => {}
     }
 }
 

@@ -137,26 +137,44 @@ fn a_file_in_the_way_is_a_clear_error() {
 }
 
 #[test]
+fn processes_that_start_at_once_do_not_sweep_each_other_away() {
+    let root = tempfile::tempdir().unwrap();
+    let start = || {
+        for _ in 0..200 {
+            let staging = Staging::new(root.path(), &[]).unwrap();
+            std::fs::write(staging.path().join("0"), "half").unwrap();
+            assert!(staging.path().join("0").exists());
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(start);
+        }
+    });
+    assert!(names(root.path()).is_empty());
+}
+
+#[test]
 fn what_killed_processes_left_is_swept_and_the_work_of_others_stays() {
     let root = tempfile::tempdir().unwrap();
     let dead = root.path().join(".igniter-AbC123");
     std::fs::create_dir(&dead).unwrap();
     std::fs::write(dead.join(".lock"), "").unwrap();
     std::fs::write(dead.join("0"), "half").unwrap();
-    // A folder that is being made has no lock file yet; other names are none of ours.
-    let young = root.path().join(".igniter-AbC124");
+    // Killed before it made its lock, or after it removed it; other names are none of ours.
+    let early = root.path().join(".igniter-AbC124");
     let others = root.path().join(".igniter-settings");
-    std::fs::create_dir(&young).unwrap();
+    std::fs::create_dir(&early).unwrap();
     std::fs::create_dir(&others).unwrap();
     let working = OutputDir::open(root.path(), Existing::Replace).unwrap();
     let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
-    assert!(!dead.exists() && young.exists() && others.exists());
+    assert!(!dead.exists() && !early.exists() && others.exists());
     assert!(working.staging.path().exists());
     put(&mut dir, "summary.csv", "1");
     dir.finish(manifest()).unwrap();
     drop(working);
     let left = names(root.path());
-    assert_eq!(left, [".igniter-AbC124", ".igniter-settings", "manifest.json", "summary.csv"]);
+    assert_eq!(left, [".igniter-settings", "manifest.json", "summary.csv"]);
 }
 
 #[test]
