@@ -57,7 +57,7 @@ fn binary_files_are_refused() {
 #[test]
 fn a_huge_file_is_refused() {
     let size = usize::try_from(LIMIT).unwrap() + 1;
-    refused("huge.toml", &vec![b'#'; size], "is larger than 10485760 bytes");
+    refused("huge.toml", &vec![b'#'; size], "is larger than 33554432 bytes");
 }
 
 #[test]

@@ -72,9 +72,7 @@ impl Key {
 
     #[inline(always)]
     fn server(self) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "three bits")]
-        let server = (self.0.to_bits() % 8) as usize;
-        server
+        (self.0.to_bits() % 8) as usize
     }
 
     #[inline(always)]

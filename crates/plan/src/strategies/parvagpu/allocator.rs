@@ -70,15 +70,18 @@ impl Wanted {
 /// Segments with the slots at which they begin, in this order.
 type Gpu = Vec<(u32, Segment)>;
 
+/// Whether a GPU with these segments has room for one more.
+type HasRoom<'a> = dyn Fn(&[(u32, Segment)], &Segment) -> bool + 'a;
+
 /// Places segments.
 pub(super) struct Allocator<'a> {
-    has_room: &'a dyn Fn(&[(u32, Segment)], &Segment) -> bool,
+    has_room: &'a HasRoom<'a>,
     gpus: Vec<Gpu>,
 }
 
 impl<'a> Allocator<'a> {
     /// `has_room` says whether a GPU's memory and process limit allow one more segment.
-    pub(super) fn new(has_room: &'a dyn Fn(&[(u32, Segment)], &Segment) -> bool) -> Self {
+    pub(super) fn new(has_room: &'a HasRoom<'a>) -> Self {
         Self { has_room, gpus: Vec::new() }
     }
 
