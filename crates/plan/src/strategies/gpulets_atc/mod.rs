@@ -8,12 +8,12 @@
 //! - partitions ("gpu-lets") are 20, 40, 50, 60, 80 or 100 % of a GPU, and a free GPU is divided into p and 100 − p;
 //! - a gpu-let that one model keeps busy (*saturated*) needs 2 L(b) ≤ S. Any other has a duty cycle d, in which it executes
 //!   one batch of each of its models, and needs L(b) + d ≤ S, with d = b / R;
-//! - workloads by rising R · S. Each is cut into pieces (see [`pieces`]), which all go by best fit: a whole free GPU is as
+//! - workloads by rising R · S. Each is cut into pieces (see `pieces`), which all go by best fit: a whole free GPU is as
 //!   good as an exact fit, and of equal ones the last is taken. A piece in a larger gpu-let has all of it;
 //! - where one piece finds no place, the workload fills what gpu-lets are free, from the largest on; then its residual parts
 //!   are merged if one gpu-let of their size serves them all;
 //! - what is still left shares the fullest possible gpu-let in time: all batches of its cycle must execute within it, and
-//!   cycle and batches within the SLO of each model ([`share`]);
+//!   cycle and batches within the SLO of each model (`share`);
 //! - all that for 1 GPU, then 2 and so on, until everything has a place.
 //!
 //! Adaptation: all of a rate is served, where the original drops up to 15 requests/s of each workload; rates and cycles

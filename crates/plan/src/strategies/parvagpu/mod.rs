@@ -7,7 +7,7 @@
 //! - *configurator*: of all batches and numbers of processes whose latency is below 0.45 SLO, each size has those with the
 //!   highest throughput. A workload gets as many segments of the size with the most throughput for each seventh as its rate
 //!   fills, and for the rest the smallest segment that serves it;
-//! - *allocator*: segments go to the GPU that they fill best, larger ones first (see [`allocator`]). Then GPUs that are at
+//! - *allocator*: segments go to the GPU that they fill best, larger ones first (see `allocator`). Then GPUs that are at
 //!   most 4 sevenths full are taken apart, from the last on, into segments of 1 and 2 sevenths that fill gaps of others.
 //!
 //! Adaptation: a plan has no MIG, so a segment of k sevenths is that part of the allocation units, rounded down (5, 11, 17,
