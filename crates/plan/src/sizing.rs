@@ -263,7 +263,7 @@ impl<'p> Sizer<'p> {
     }
 
     /// Why a strategy with rules of its own does not place a workload: as [`Self::explain`] where nobody can, or else
-    /// in its own words.
+    /// in its own words. What would help by its rules is not searched for; a strategy without them needs no help.
     pub(super) fn refusal(
         &mut self,
         workload: &Workload,
@@ -273,8 +273,8 @@ impl<'p> Sizer<'p> {
         if self.size(demand).is_none() {
             return self.explain(workload, demand);
         }
-        let (workload, reason) = (workload.name.clone(), otherwise.to_owned());
-        Infeasible { workload, reason, fixes: Vec::new() }
+        let reason = format!("{otherwise}; strategy igniter places it");
+        Infeasible { workload: workload.name.clone(), reason, fixes: Vec::new() }
     }
 
     /// The smallest SLO, in steps of 0.1 ms, at which the rate can be served.
