@@ -28,8 +28,14 @@ pub(super) fn no_discarding() -> MutexGuard<'static, Vec<(PathBuf, Vec<PathBuf>)
 /// before the run stay as they were.
 pub fn discard_unfinished() {
     for (folder, created) in unfinished().drain(..) {
-        // Nothing better can be done about what cannot be removed.
-        let _ = std::fs::remove_dir_all(&folder);
+        // Other threads may still be writing: a file that comes while the folder is emptied keeps it there. Nothing better
+        // can be done about what cannot be removed.
+        for _ in 0..ATTEMPTS {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
         remove_empty(&created);
     }
 }
