@@ -8,6 +8,7 @@ mod names;
 mod nearest;
 mod plan;
 mod record;
+mod timeline;
 mod workload;
 
 pub use action::{Action, ActionKind, ServerWindow};
@@ -20,4 +21,5 @@ pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };
 pub use record::{BatchRecord, FailedRequest, Failure, GpuInterval, RecordSink, RequestRecord};
+pub use timeline::{ServerSetting, Timeline, TimelineGpu, TimelineServer};
 pub use workload::Workload;
