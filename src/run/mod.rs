@@ -5,6 +5,7 @@ mod arrivals;
 mod artifact;
 mod catalogue;
 mod error;
+mod follow;
 mod kind;
 mod notes;
 mod overrides;
@@ -20,6 +21,7 @@ mod traffic;
 
 pub use artifact::{ArtifactStudy, scenario_of};
 pub use error::RunError;
+pub use follow::Followed;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};
 pub use refine::{Refined, RefinedNeed};

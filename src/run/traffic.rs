@@ -84,6 +84,7 @@ impl Traffic for Study {
             self.workloads().iter().map(|workload| workload.slo.to_nanoseconds()).collect();
         let input = SimInput {
             plan,
+            timeline: None,
             workloads: self.sim_workloads(),
             predictor: *first,
             more_predictors: others,
