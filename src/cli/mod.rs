@@ -29,6 +29,7 @@ mod planning;
 mod plot;
 mod predict;
 mod progress;
+mod replan;
 mod report;
 mod reproduce;
 mod results;
@@ -92,6 +93,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Bound(args) => bound::run(&args),
+        Command::Replan(args) => replan::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),

@@ -35,6 +35,7 @@ mod kinds;
 mod options;
 mod presences;
 pub mod queueing;
+pub mod replan;
 mod replicas;
 mod search;
 mod shares;
