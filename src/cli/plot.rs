@@ -11,7 +11,7 @@ use anyhow::{bail, ensure};
 use std::collections::BTreeMap;
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let manifest = Manifest::start(super::command_line());
     check(args)?;
     let mut table = PointTable::read(&args.dir)?;
     for only in &args.only {
