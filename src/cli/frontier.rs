@@ -4,6 +4,7 @@ use super::capacity::{CELLS, candidate_cells, open, plain_cells};
 use super::results::in_pool;
 use super::strategies;
 use super::sweep_args::FrontierArgs;
+use super::shared::write_page;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
 use crate::results::{Manifest, OutputDir};
@@ -95,5 +96,8 @@ fn write(
     )?;
     write_figures(&mut dir, &[figure])?;
     manifest.stop();
-    Ok(dir.finish(manifest)?)
+    let folder = dir.path().to_owned();
+    dir.finish(manifest)?;
+    write_page(&folder)?;
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod check;
 mod common_args;
 mod compare;
 mod design;
+mod diff;
 mod files;
 mod fit;
 mod frontier;
@@ -48,7 +49,7 @@ use args::{Cli, Command};
 use clap::CommandFactory;
 pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
-pub use shared::{Outcome, PlannedScenarioArgs, described, parse, print, say};
+pub use shared::{Outcome, PlannedScenarioArgs, described, parse, print, say, write_page};
 use std::process::ExitCode;
 
 /// Runs the program on its command line and returns its exit code.
@@ -99,6 +100,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),

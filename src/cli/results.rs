@@ -89,6 +89,7 @@ impl ResultFolder {
             progress.step();
             progress.at("drawing figures");
             let figures = figures::comparison_figures(comparison)?;
+            output::tell_undrawn(&figures)?;
             let figures = figures::write_figures(&mut dir, &figures)?;
             write_report(&mut dir, comparison, &figures)?;
             let html = page::page(&Source::of_comparison(comparison, &self.manifest));

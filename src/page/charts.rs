@@ -1,7 +1,10 @@
 //! Charts as the script (`assets/page.js`) takes them, which makes the options of the chart library of them.
 
-use crate::results::{Bars, LineChart, number_value, series_looks};
+use crate::results::{Bars, LineChart, distinct_labels, number_value, series_looks};
 use serde_json::{Value, json};
+
+/// Characters of the name of a group below its bars.
+const LABEL: usize = 18;
 
 /// One chart.
 #[derive(Debug, Clone)]
@@ -33,8 +36,10 @@ impl Chart {
                     .collect();
                 let marks = bars.marks.as_ref();
                 let marks = marks.map(|(name, v)| json!({ "name": name, "values": optional(v) }));
+                let groups: Vec<&str> = bars.groups.iter().map(String::as_str).collect();
+                let labels = distinct_labels(&groups, LABEL);
                 json!({
-                    "id": id, "kind": "bars", "groups": bars.groups, "series": series, "y": bars.y,
+                    "id": id, "kind": "bars", "groups": bars.groups, "labels": labels, "series": series, "y": bars.y,
                     "log": bars.log, "stacked": bars.stacked, "marks": marks,
                 })
             }
