@@ -77,7 +77,11 @@ impl Difference {
         let Some(intervals) = self.intervals else { return Chance::Unknown };
         let [first, second] = intervals.map(|(low, high)| 0.5 * (high - low));
         let allowed = (first * first + second * second).sqrt();
-        if self.change().abs() > allowed && !self.is_same() { Chance::Beyond } else { Chance::Within }
+        if self.change().abs() > allowed && !self.is_same() {
+            Chance::Beyond
+        } else {
+            Chance::Within
+        }
     }
 
     /// Whether the second is better (`Some(true)`), worse, or neither.
@@ -155,7 +159,13 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
         if pairs.is_empty() {
             return Err(nothing("strategy", &names(first), &names(second)));
         }
-        made.notes.extend(alone(&made.names, "strategies", &names(first), &names(second), pairs.len()));
+        made.notes.extend(alone(
+            &made.names,
+            "strategies",
+            &names(first),
+            &names(second),
+            pairs.len(),
+        ));
         let workloads = |c: &Comparison| -> Vec<String> {
             c.workloads().iter().map(|w| w.workload.to_string()).collect()
         };
@@ -176,7 +186,11 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
         // Rows of single runs have no intervals; the means of a sweep say more.
         let Some(second) = second.filter(|_| first.title != "rows.csv") else { continue };
         let axes = sources.each_ref().map(|source| {
-            source.sweep.as_ref().filter(|_| first.title == "points.csv").map(|facts| facts.axes.clone())
+            source
+                .sweep
+                .as_ref()
+                .filter(|_| first.title == "points.csv")
+                .map(|facts| facts.axes.clone())
         });
         if axes[0] != axes[1] {
             let words = |axes: &Option<Vec<String>>| axes.clone().unwrap_or_default();
@@ -330,21 +344,22 @@ fn of_strategies(
     } else {
         format!("{} → {}", first.strategy, second.strategy)
     };
-    let mut add = |workload: Option<&str>, what: &str, better, metric: &str, pair: Option<(f64, f64)>| {
-        let key = |result: &StrategyResult| {
-            (result.strategy.clone(), workload.unwrap_or("").to_owned(), metric.to_owned())
+    let mut add =
+        |workload: Option<&str>, what: &str, better, metric: &str, pair: Option<(f64, f64)>| {
+            let key = |result: &StrategyResult| {
+                (result.strategy.clone(), workload.unwrap_or("").to_owned(), metric.to_owned())
+            };
+            let over_seeds = seeds[0].get(&key(first)).zip(seeds[1].get(&key(second)));
+            let (pair, intervals) = match over_seeds {
+                Some(((a, one), (b, other))) => {
+                    (Some((*a, *b)), one.zip(*other).map(|(one, other)| [one, other]))
+                }
+                None => (pair, None),
+            };
+            let Some((a, b)) = pair else { return };
+            let (of, workload) = (of.clone(), workload.map(str::to_owned));
+            rows.push(Difference { of, workload, what: what.to_owned(), better, a, b, intervals });
         };
-        let over_seeds = seeds[0].get(&key(first)).zip(seeds[1].get(&key(second)));
-        let (pair, intervals) = match over_seeds {
-            Some(((a, one), (b, other))) => {
-                (Some((*a, *b)), one.zip(*other).map(|(one, other)| [one, other]))
-            }
-            None => (pair, None),
-        };
-        let Some((a, b)) = pair else { return };
-        let (of, workload) = (of.clone(), workload.map(str::to_owned));
-        rows.push(Difference { of, workload, what: what.to_owned(), better, a, b, intervals });
-    };
     let gpus = (first.gpu_count as f64, second.gpu_count as f64);
     add(None, "GPUs", Better::Less, "", Some(gpus));
     add(None, "cost ($/h)", Better::Less, "", Some((first.cost_per_hour, second.cost_per_hour)));
@@ -376,8 +391,19 @@ fn better(column: &str) -> Better {
     if any(&["attainment", "goodput", "workloads_met", "throughput", "coverage", "correlation"]) {
         Better::More
     } else if any(&[
-        "cost", "gpu_count", "p99", "p95", "mean_ms", "violation", "missed", "power", "energy", "mape", "max_pct",
-        "error", "infeasible",
+        "cost",
+        "gpu_count",
+        "p99",
+        "p95",
+        "mean_ms",
+        "violation",
+        "missed",
+        "power",
+        "energy",
+        "mape",
+        "max_pct",
+        "error",
+        "infeasible",
     ]) {
         Better::Less
     } else {
@@ -396,7 +422,8 @@ fn of_tables(made: &mut Diff, first: &SortableTable, second: &SortableTable, axe
     let name = |c: usize| first.columns[c].as_str();
     let columns: Vec<usize> = (0..first.columns.len()).collect();
     let interval = |c: usize| {
-        let at = |end: &str| columns.iter().copied().find(|&o| name(o) == format!("{}_{end}", name(c)));
+        let at =
+            |end: &str| columns.iter().copied().find(|&o| name(o) == format!("{}_{end}", name(c)));
         at("low").zip(at("high"))
     };
     let is_end = |c: usize| ["_low", "_high"].iter().any(|end| name(c).ends_with(end));
@@ -415,7 +442,8 @@ fn of_tables(made: &mut Diff, first: &SortableTable, second: &SortableTable, axe
     };
     while !distinct(&keys) {
         let Some(next) = numbers.next() else {
-            made.notes.push(format!("{}: no columns tell its rows apart; it is left out.", first.title));
+            made.notes
+                .push(format!("{}: no columns tell its rows apart; it is left out.", first.title));
             return;
         };
         keys.push(next);
@@ -428,9 +456,12 @@ fn of_tables(made: &mut Diff, first: &SortableTable, second: &SortableTable, axe
         let key = key_of(row, &keys);
         let Some(other) = others.get(&key) else { continue };
         matched += 1;
-        let said = keys.iter().zip(&key).filter(|(c, text)| name(**c) != "point_id" && !text.is_empty());
-        let said: Vec<String> = said
-            .map(|(c, text)| if first.is_numeric(*c) { format!("{} = {text}", name(*c)) } else { text.clone() })
+        let said =
+            keys.iter().zip(&key).filter(|(c, text)| name(**c) != "point_id" && !text.is_empty());
+        let said: Vec<String> =
+            said.map(|(c, text)| {
+                if first.is_numeric(*c) { format!("{} = {text}", name(*c)) } else { text.clone() }
+            })
             .collect();
         for &c in &values {
             let Some((a, b)) = row[c].number().zip(other[c].number()) else { continue };
@@ -490,7 +521,11 @@ impl Diff {
         };
         let known = changed.iter().any(|row| row.chance() != Chance::Unknown);
         let words = |(all, beyond): (usize, usize), what: &str| {
-            if known { format!("{all} {what} ({beyond} beyond chance)") } else { format!("{all} {what}") }
+            if known {
+                format!("{all} {what} ({beyond} beyond chance)")
+            } else {
+                format!("{all} {what}")
+            }
         };
         format!(
             "{} of {} numbers differ from {} to {}: {}, {}.",

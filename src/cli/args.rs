@@ -289,9 +289,11 @@ pub(super) enum DiffFormat {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  igniter compare paper-12 --seeds 10 -o before\n  igniter compare paper-12 --seeds 10 --set \
+#[command(
+    after_help = "Examples:\n  igniter compare paper-12 --seeds 10 -o before\n  igniter compare paper-12 --seeds 10 --set \
     'workload.*.slo_ms=20' -o after\n  igniter diff before after\n  igniter diff before after --format markdown\n  igniter diff \
-    before after -o diff.html")]
+    before after -o diff.html"
+)]
 pub(super) struct DiffArgs {
     /// The first folder of results
     #[arg(value_name = "A")]

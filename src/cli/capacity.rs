@@ -2,9 +2,9 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
-use super::shared::write_page;
 use super::{Outcome, output};
 use crate::plan::Replicas;
 use crate::results::{Existing, Identity, Manifest, OutputDir, short};

@@ -100,7 +100,8 @@ fn text(found: &Diff, all: bool) -> String {
         text += "\n";
     }
     if left > 0 {
-        text += &format!("{left} more differ: --all prints every number, -o PAGE.html makes a page\n");
+        text +=
+            &format!("{left} more differ: --all prints every number, -o PAGE.html makes a page\n");
     }
     text += &format!("\n{}\n", escaped(&found.verdict()));
     for note in &found.notes {

@@ -2,9 +2,9 @@
 
 use super::capacity::{CELLS, candidate_cells, open, plain_cells};
 use super::results::in_pool;
+use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::FrontierArgs;
-use super::shared::write_page;
 use super::{Outcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
 use crate::results::{Manifest, OutputDir};

@@ -35,7 +35,7 @@ pub(super) fn tell_undrawn(figures: &[Figure]) -> anyhow::Result<()> {
         let shown: String = missing.iter().take(SHOWN).collect();
         tell(&format!(
             "note: no font here has {}{more}: PNG and PDF figures show boxes instead. Install a font that has them, such as \
-             Noto Sans CJK (fonts-noto-cjk) or WenQuanYi (fonts-wqy-zenhei), and run `igniter plot`",
+             Noto Sans CJK (Debian: fonts-noto-cjk) or Symbola (fonts-symbola), and run `igniter plot`",
             escaped(&shown)
         ));
     }

@@ -37,6 +37,7 @@ pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::SortableTable;
 pub use validation::Validation;
 
+use crate::results::{MODELS, STRATEGIES};
 use html::Html;
 use serde_json::{Map, Value, json};
 
@@ -152,7 +153,7 @@ pub fn page(source: &Source<'_>) -> String {
     provenance::write(&mut page, &source.provenance);
     let data = json!({
         "charts": page.charts, "tables": page.tables, "sweep": page.sweep,
-        "workloads": page.workloads,
+        "workloads": page.workloads, "strategies": STRATEGIES, "models": MODELS,
     });
     let head =
         shell::Head { title: &source.title, lead: &lead, command: source.provenance.words() };

@@ -104,11 +104,18 @@ fn of_diff(diff: &Diff) -> Part {
         };
         let bars = Bars {
             groups: own.iter().take(GROUPS).map(group).collect(),
-            series: vec![("B against A".to_owned(), own.iter().take(GROUPS).map(|r| r.percent()).collect())],
+            series: vec![(
+                "B against A".to_owned(),
+                own.iter().take(GROUPS).map(|r| r.percent()).collect(),
+            )],
             y: "change (%)".to_owned(),
             ..Bars::default()
         };
-        let shown = if own.len() > GROUPS { format!("The {GROUPS} largest changes") } else { "Changes".to_owned() };
+        let shown = if own.len() > GROUPS {
+            format!("The {GROUPS} largest changes")
+        } else {
+            "Changes".to_owned()
+        };
         charts.push((Chart::Bars(bars), format!("{shown} of {what} from A to B.")));
     }
     let mut notes = vec![format!("A is {}, B is {}.", diff.names[0], diff.names[1])];
@@ -206,14 +213,21 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
     let without = table.rows.len() - found.len();
     let bars = Bars {
         groups: table.rows.iter().map(|row| of.text(row, "strategy")).collect(),
-        series: vec![(what.to_owned(), table.rows.iter().map(|row| of.number(row, "answer")).collect())],
+        series: vec![(
+            what.to_owned(),
+            table.rows.iter().map(|row| of.number(row, "answer")).collect(),
+        )],
         y: what.to_owned(),
         ..Bars::default()
     };
     Some(Part {
         title: "Capacity".to_owned(),
         verdict,
-        notes: if without > 0 { vec![format!("{without} strategies meet the target at no value.")] } else { Vec::new() },
+        notes: if without > 0 {
+            vec![format!("{without} strategies meet the target at no value.")]
+        } else {
+            Vec::new()
+        },
         charts: vec![(Chart::Bars(bars), format!("What was found for each strategy: {what}."))],
         tables: Vec::new(),
     })
@@ -247,13 +261,19 @@ fn frontier(table: &SortableTable, _: &[String]) -> Option<Part> {
     for (_, points) in &mut series {
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     }
-    let chart =
-        LineChart { series, axes: ("cost ($/h)", "requests within their SLO (%)"), ..LineChart::default() };
+    let chart = LineChart {
+        series,
+        axes: ("cost ($/h)", "requests within their SLO (%)"),
+        ..LineChart::default()
+    };
     Some(Part {
         title: "Frontier".to_owned(),
         verdict,
         notes: Vec::new(),
-        charts: vec![(Chart::Lines(chart), "Cost against SLO attainment of plans with more and more headroom.".to_owned())],
+        charts: vec![(
+            Chart::Lines(chart),
+            "Cost against SLO attainment of plans with more and more headroom.".to_owned(),
+        )],
         tables: Vec::new(),
     })
 }
@@ -267,7 +287,10 @@ fn study(table: &SortableTable, _: &[String]) -> Option<Part> {
         .min_by(|a, b| a.1.total_cmp(&b.1))?;
     let bars = Bars {
         groups: table.rows.iter().map(label).collect(),
-        series: vec![("mean |error|".to_owned(), table.rows.iter().map(|row| row[error].number()).collect())],
+        series: vec![(
+            "mean |error|".to_owned(),
+            table.rows.iter().map(|row| row[error].number()).collect(),
+        )],
         y: "mean |error| on unseen runs (%)".to_owned(),
         ..Bars::default()
     };

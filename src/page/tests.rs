@@ -271,7 +271,9 @@ fn a_validation_has_charts_of_both_arms_and_of_the_gpus() {
     for id in ["verdict", "latencies", "gpus", "workloads"] {
         assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
-    assert!(html.contains("simulation and measurement agree, and the measurement is valid (9 of 9 checks passed)"));
+    assert!(html.contains(
+        "simulation and measurement agree, and the measurement is valid (9 of 9 checks passed)"
+    ));
     assert!(html.contains("The models were emulated"));
     let data = data(&html);
     let charts = data["charts"].as_array().unwrap();

@@ -157,7 +157,11 @@ fn the_tutorial_prints_what_it_shows_from_its_first_command_to_its_last() {
         run += 1;
     }
     assert!(run >= 9, "{run} commands");
-    for file in ["out/even/report.html", "out/load/figures/attainment.pdf", "out/load/figures/attainment.pgf"] {
+    for file in [
+        "out/even/report.html",
+        "out/load/figures/attainment.pdf",
+        "out/load/figures/attainment.pgf",
+    ] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
 }

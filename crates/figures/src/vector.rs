@@ -284,7 +284,11 @@ pub(super) fn pgf(svg: &str) -> Result<String, PlotError> {
             path(&mut text, outline, at);
             text.push_str("\\pgfusepath{stroke}\n");
         }
-        Mark::Text(words) => pgf_text(&mut text, words, high),
+        Mark::Text(words) => {
+            // Text takes the opacity of fills.
+            set(&mut text, 0, [0, 0, 0], 1.0);
+            pgf_text(&mut text, words, high);
+        }
     });
     text.push_str("\\end{pgfpicture}\n\\endgroup\n");
     Ok(text)

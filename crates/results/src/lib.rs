@@ -35,7 +35,7 @@ pub use columns::{Of, WorkloadRow};
 pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
 pub use labels::distinct_labels;
-pub use looks::{model_looks, series_looks};
+pub use looks::{MODELS, STRATEGIES, model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};

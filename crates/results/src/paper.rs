@@ -93,7 +93,8 @@ impl PaperTable {
         let mut table = Self::default();
         let mut cells: Vec<Vec<(String, bool)>> = vec![Vec::new(); records.len()];
         let place = |key: String| keys.iter().position(|known| *known == key);
-        let varies = |column: usize| records.iter().any(|record| record[column] != records[0][column]);
+        let varies =
+            |column: usize| records.iter().any(|record| record[column] != records[0][column]);
         let dull = |column: usize| match keys[column].as_str() {
             "point" | "point_id" | "seeds" | "failed" => true,
             "predictor" | "truth" => !varies(column),
@@ -127,7 +128,9 @@ impl PaperTable {
             let shown = column_of.iter().zip(&records).map(|(cell, record)| {
                 let interval = number(record, ends[0]).zip(number(record, ends[1]));
                 match (cell, interval) {
-                    (Cell::Number(mean), Some((low, high))) if high - low < 0.005 => format!("{mean:.2}"),
+                    (Cell::Number(mean), Some((low, high))) if high - low < 0.005 => {
+                        format!("{mean:.2}")
+                    }
                     // An interval that ends where its number ends, as at 0 %, is not even.
                     (Cell::Number(mean), Some((low, high)))
                         if (low + high - 2.0 * mean).abs() > 1e-6 * (high - low).abs() =>

@@ -5,11 +5,11 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   // The palette of the figures (Okabe and Ito); symbols and dashes tell series apart without colour.
   const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#808080", "#b8a800"];
-  const SYMBOLS = ["circle", "rect", "triangle", "diamond", "pin", "arrow"];
+  const SYMBOLS = ["circle", "rect", "triangle", "diamond", "path://M0 0L20 0L10 18Z", "path://M0 4L4 0L10 6L16 0L20 4L14 10L20 16L16 20L10 14L4 20L0 16L6 10Z"];
   const DASHES = ["solid", [8, 4], [2, 3], [12, 4], [5, 3], [16, 7]];
   // Hatchings of bars, in the order of the colours: none, rising, falling, lying, crossed, upright.
   const hatch = (rotation, more = {}) => ({ symbol: "rect", symbolSize: 1, color: "rgba(255,255,255,.75)", dashArrayX: [1, 0], dashArrayY: [1.5, 5], rotation, ...more });
-  const HATCHES = ["none", hatch(-Math.PI / 4), hatch(Math.PI / 4), hatch(0), hatch(0, { symbol: "circle", symbolSize: 0.8, dashArrayX: [[5, 5], [0, 5, 5, 0]], dashArrayY: [5, 0] }), hatch(Math.PI / 2)];
+  const HATCHES = [undefined, hatch(-Math.PI / 4), hatch(Math.PI / 4), hatch(0), hatch(0, { symbol: "circle", symbolSize: 0.8, dashArrayX: [[5, 5], [0, 5, 5, 0]], dashArrayY: [5, 0] }), hatch(Math.PI / 2)];
   // What charts are drawn with: dark on light, or the other way round; paper is always light.
   const LIGHT = { ink: "#1a1a1a", soft: "#555", grid: "#dcdcdc", back: "#fff" }, DARK = { ink: "#e8e8e8", soft: "#a8a8a8", grid: "#3a3d42", back: "#1f2226" };
   const darkness = matchMedia("(prefers-color-scheme: dark)");
@@ -230,6 +230,18 @@
 
   // Which colour, symbol and dashes a series has: its own, or those of its place.
   const looks = (s, i) => s.look ?? i;
+  // The looks of names: a known strategy or model has its own in every chart, others have the first that are free.
+  const looksOf = (names) => {
+    const known = names.every((name) => data.models.includes(name)) ? data.models : data.strategies;
+    const taken = new Set(names.map((name) => known.indexOf(name)).filter((place) => place >= 0));
+    return names.map((name) => {
+      if (known.includes(name)) return known.indexOf(name);
+      let free = 0;
+      while (taken.has(free)) free += 1;
+      taken.add(free);
+      return free;
+    });
+  };
   // Groups that are shown at first where there are too many to tell apart.
   const GROUPS = 60;
   const bars = (spec, holder) => {
@@ -246,24 +258,27 @@
       const made = { name: s.name, color: COLOURS[n % COLOURS.length], data: s.values.map((v) => (spec.log && !(v > 0) ? null : v)), emphasis: { focus: "series" } };
       // A bar needs a zero to start from; a logarithmic axis has none.
       return spec.log
-        ? { ...made, type: "scatter", symbol: SYMBOLS[n % SYMBOLS.length], symbolSize: 8, symbolOffset: [(i - (spec.series.length - 1) / 2) * Math.min(12, slot / (spec.series.length + 1)), 0] }
+        ? { ...made, type: "scatter", itemStyle: { opacity: 1 }, symbol: SYMBOLS[n % SYMBOLS.length], symbolSize: 8, symbolOffset: [(i - (spec.series.length - 1) / 2) * Math.min(12, slot / (spec.series.length + 1)), 0] }
         : { ...made, type: "bar", barMaxWidth: 34, stack: spec.stacked ? "all" : undefined, itemStyle: { decal: HATCHES[n % HATCHES.length] } };
     });
     if (spec.marks) {
       series.push({
         name: spec.marks.name, type: "scatter", data: spec.marks.values, symbol: "rect", z: 5,
-        symbolSize: [Math.max(6, Math.min(46, 0.7 * slot)), 3], itemStyle: { color: theme.ink }, color: theme.ink,
+        symbolSize: [Math.max(6, Math.min(46, 0.7 * slot)), 3], itemStyle: { color: theme.ink, opacity: 1 }, color: theme.ink,
       });
     }
     const made = base(holder);
+    // Few groups need no slider; the rectangle and Ctrl with the wheel zoom as well.
+    const slides = spec.groups.length > 24;
+    if (spec.log) made.legend.itemWidth = 14;
     const zoom = spec.groups.length > GROUPS ? { startValue: 0, endValue: GROUPS - 1 } : {};
     return {
       ...made,
-      grid: { ...made.grid, bottom: made.grid.bottom + high },
+      grid: { ...made.grid, bottom: (slides ? made.grid.bottom : made.grid.bottom - 28) + high },
       tooltip: { ...tip(), trigger: "axis", axisPointer: { type: "shadow" } },
       xAxis: { type: "category", data: spec.groups, ...look(), axisLabel: { color: theme.ink, interval: turned === 0 ? 0 : "auto", hideOverlap: true, rotate: turned, formatter: (_, i) => labels[i] ?? "" } },
       yAxis: { type: spec.log ? "log" : "value", ...title(spec.y, 46), ...look(), ...(spec.log ? logLabel() : {}), ...ends(values, spec.log) },
-      dataZoom: [{ ...slider("xAxisIndex"), ...zoom }, { ...inside("xAxisIndex"), ...zoom }],
+      dataZoom: [...(slides ? [{ ...slider("xAxisIndex"), ...zoom }] : []), { ...inside("xAxisIndex"), ...zoom }],
       series,
     };
   };
@@ -287,9 +302,9 @@
       if (spec.band) { side(1 + spec.band); side(1 - spec.band); }
     }
     const series = spec.series.map((s, i) => ({
-      name: s.name, type: spec.alone ? "scatter" : "line", data: s.points,
+      name: s.name, type: spec.alone ? "scatter" : "line", data: s.points, itemStyle: { opacity: 1 },
       symbol: SYMBOLS[looks(s, i) % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
-      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[looks(s, i) % DASHES.length] },
+      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[(s.dashes ?? looks(s, i)) % DASHES.length] },
       emphasis: { focus: "series" },
       ...(s.said ? { tooltip: { valueFormatter: (v, i) => s.said[i] ?? shown(v) } } : {}),
     }));
@@ -359,7 +374,7 @@
     option.animation = false;
     option.toolbox = { show: false };
     option.dataZoom = option.dataZoom.map((zoom, i) => ({ ...zoom, start: zooms[i]?.start, end: zooms[i]?.end, startValue: undefined, endValue: undefined, ...(zoom.type === "slider" ? { show: false } : {}) }));
-    option.grid = { ...option.grid, bottom: option.grid.bottom - (option.legend?.show === false ? 0 : 28) };
+    option.grid = { ...option.grid, bottom: option.grid.bottom - (option.dataZoom.some((zoom) => zoom.type === "slider") ? 28 : 0) };
     if (option.legend?.show !== false) {
       const names = [...new Set(option.series.map((s) => s.name))];
       const rows = Math.ceil(1.15 * names.reduce((sum, name) => sum + 42 + 7 * Math.min(40, name.length), 0) / (width - 70));
@@ -466,7 +481,7 @@
     all();
     for (const [holder, entry] of drawn) {
       if (holder.clientWidth === 0) continue;
-      const width = holder.closest(".charts") ? 330 : 690;
+      const width = holder.closest(".charts, .glance") ? 330 : 690;
       entry.chart.setOption(onPaper(entry, holder, width), true);
       entry.chart.resize({ width, height: 235, animation: { duration: 0 } });
       // No frame comes before the page is printed.
@@ -647,6 +662,8 @@
     const plot = () => {
       const t = state.table;
       const rows = t.rows.filter((row) => row[state.x] !== null && row[state.y] !== null && [...state.filters].every(([c, v]) => "=" + row[c] === v));
+      const kinds = state.split < 0 ? [0] : looksOf(distinct(t.rows, state.split).map(shown));
+      const place = new Map(state.split < 0 ? [] : distinct(t.rows, state.split).map((v, i) => [shown(v), kinds[i]]));
       const groups = state.split < 0 ? [["all rows", rows]] : distinct(rows, state.split).map((v) => [shown(v), rows.filter((row) => row[state.split] === v)]);
       const [x, y] = [t.columns[state.x], t.columns[state.y]];
       const values = rows.map((row) => row[state.y]);
@@ -654,12 +671,12 @@
       caption.textContent = `${y} against ${x}${state.split < 0 ? "" : ", by " + t.columns[state.split]}: ${rows.length} of ${t.rows.length} rows of ${t.title}${state.as === "points" ? "" : ", means of rows with the same " + x}.`;
       if (state.as === "bars") {
         const sorted = distinct(rows, state.x).sort((a, b) => (typeof a === "number" ? a - b : collator.compare(a, b)));
-        const series = groups.map(([name, own]) => { const m = means(own); return { name, values: sorted.map((v) => m.get(v) ?? null) }; });
+        const series = groups.map(([name, own]) => { const m = means(own); return { name, look: place.get(name) ?? 0, values: sorted.map((v) => m.get(v) ?? null) }; });
         const spec = { groups: sorted.map(shown), series, y, log, stacked: false, marks: null };
         draw(holder, (place) => bars(spec, place), spec);
       } else {
         const series = groups.map(([name, own]) => ({
-          name, points: state.as === "points" ? own.map((row) => [row[state.x], row[state.y]]) : [...means(own)].sort((a, b) => a[0] - b[0]),
+          name, look: place.get(name) ?? 0, points: state.as === "points" ? own.map((row) => [row[state.x], row[state.y]]) : [...means(own)].sort((a, b) => a[0] - b[0]),
         }));
         const spec = { series, x, y, logX: false, logY: log, steps: false, alone: false, up: [], across: [] };
         const points = state.as === "points";
@@ -721,5 +738,5 @@
   copy();
   links();
   // For sweep.js, for tests and for people at the console.
-  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, addChoice, shown, distinct, collator, draw, forget, lines, bars, remember, recallJson, svgOf, COLOURS, DASHES };
+  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, addChoice, shown, distinct, collator, draw, forget, lines, bars, looksOf, remember, recallJson, svgOf, COLOURS, DASHES };
 })();

@@ -2,7 +2,7 @@
 // The explorer of a sweep: a number over an axis, a line for each strategy, a panel for each value of another axis, and
 // axes that are left held at one value. As in page.js, no text becomes markup.
 (() => {
-  const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, remember, recallJson, COLOURS, DASHES } = window.igniterPage;
+  const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, looksOf, remember, recallJson, COLOURS, DASHES } = window.igniterPage;
   const sweep = data.sweep;
   const table = sweep && data.tables.find((t) => t.title === sweep.table);
   if (!table || table.rows.length === 0) return;
@@ -135,7 +135,7 @@
         Object.assign(option.yAxis, range);
         // The legend is a list of boxes above, the title of the panel a heading.
         option.legend = { show: false };
-        option.grid = { left: 62, right: 22, top: 34, bottom: option.grid.bottom - 26 };
+        option.grid = { left: 62, right: 22, top: 34, bottom: option.grid.bottom - (option.dataZoom.some((z) => z.type === "slider") ? 26 : 0) };
         option.dataZoom = option.dataZoom.filter((z) => z.type === "inside");
         return option;
       };
@@ -151,6 +151,7 @@
 
   // The boxes that show and hide lines, which say how each looks.
   const legend = (names) => {
+    const kinds = looksOf(names);
     const list = $("sweep-legend");
     const focused = [...list.querySelectorAll("input")].indexOf(document.activeElement);
     list.replaceChildren(...names.map((name, i) => {
@@ -160,8 +161,8 @@
       const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       for (const [key, value] of [["width", "34"], ["height", "10"], ["aria-hidden", "true"]]) line.setAttribute(key, value);
       const stroke = document.createElementNS("http://www.w3.org/2000/svg", "path");
-      const dashes = DASHES[i % DASHES.length];
-      for (const [key, value] of [["d", "M1 5H33"], ["stroke", COLOURS[i % COLOURS.length]], ["stroke-width", "3"], ["stroke-dasharray", dashes === "solid" ? "none" : dashes.join(" ")]]) stroke.setAttribute(key, value);
+      const dashes = DASHES[kinds[i] % DASHES.length];
+      for (const [key, value] of [["d", "M1 5H33"], ["stroke", COLOURS[kinds[i] % COLOURS.length]], ["stroke-width", "3"], ["stroke-dasharray", dashes === "solid" ? "none" : dashes.join(" ")]]) stroke.setAttribute(key, value);
       line.append(stroke);
       return element("li", box.checked ? {} : { class: "off" }, element("label", {}, box, line, name));
     }));
@@ -184,9 +185,10 @@
   };
 
   const overNumbers = (rows, names, split, { xMetric, yMetric, target }) => {
-    const series = names.map((name) => {
+    const kinds = looksOf(names);
+    const series = names.map((name, k) => {
       const own = rows.filter((row) => named(row, split) === name).sort((a, b) => a[state.x] - b[state.x]);
-      const made = { name, points: own.map((row) => [row[state.x], row[state.y]]), said: own.map((row) => interval(row, yMetric)) };
+      const made = { name, look: kinds[k], points: own.map((row) => [row[state.x], row[state.y]]), said: own.map((row) => interval(row, yMetric)) };
       if (state.bands && !xMetric && own.every((row) => row[yMetric.low] !== null && row[yMetric.high] !== null)) made.band = own.map((row) => [row[yMetric.low], row[yMetric.high]]);
       return made;
     });
@@ -197,9 +199,10 @@
   };
   const overWords = (rows, names, split) => {
     const groups = sorted(rows, state.x);
-    const series = names.map((name) => {
+    const kinds = looksOf(names);
+    const series = names.map((name, k) => {
       const own = rows.filter((row) => named(row, split) === name);
-      return { name, values: groups.map((v) => own.find((row) => row[state.x] === v)?.[state.y] ?? null) };
+      return { name, look: kinds[k], values: groups.map((v) => own.find((row) => row[state.x] === v)?.[state.y] ?? null) };
     });
     return { groups: groups.map(plain), series, y: words.get(state.y), log: false, stacked: false, marks: null };
   };

@@ -124,18 +124,29 @@ fn verdict(comparison: &ValidationResult) -> String {
     }
     let mut text = match (comparison.passed, valid) {
         // Agreement beside a warning that voids it is no agreement.
-        (true, _) => format!("verdict: INVALID ({n} of {n} checks passed, which means nothing here)"),
-        (false, true) => {
-            format!("verdict: NOT agreed ({} of {n} checks failed); the measurement is valid", failed.len())
+        (true, _) => {
+            format!("verdict: INVALID ({n} of {n} checks passed, which means nothing here)")
         }
-        (false, false) => format!("verdict: INVALID, NOT agreed ({} of {n} checks failed)", failed.len()),
+        (false, true) => {
+            format!(
+                "verdict: NOT agreed ({} of {n} checks failed); the measurement is valid",
+                failed.len()
+            )
+        }
+        (false, false) => {
+            format!("verdict: INVALID, NOT agreed ({} of {n} checks failed)", failed.len())
+        }
     };
     const REASONS: usize = 4;
     for reason in comparison.invalid.iter().take(REASONS) {
         let _ = write!(text, "\n  not valid: {reason}");
     }
     if comparison.invalid.len() > REASONS {
-        let _ = write!(text, "\n  not valid: {} more; see the warnings", comparison.invalid.len() - REASONS);
+        let _ = write!(
+            text,
+            "\n  not valid: {} more; see the warnings",
+            comparison.invalid.len() - REASONS
+        );
     }
     for check in failed {
         let _ = write!(
