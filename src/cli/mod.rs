@@ -15,6 +15,7 @@ mod check;
 mod common_args;
 mod compare;
 mod design;
+mod diff;
 mod files;
 mod fit;
 mod frontier;
@@ -51,6 +52,7 @@ pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
 pub use shared::{
     Outcome, PlannedScenarioArgs, command_line, described, parse, print, say, set_command_line,
+    write_page,
 };
 use std::process::ExitCode;
 
@@ -110,6 +112,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),
