@@ -256,4 +256,5 @@ def ask_prediction(
     answers = [MemberPrediction(**m) if isinstance(m, Mapping) else MemberPrediction(*m) for m in answer]
     if len(answers) != len(asked):
         raise ValueError(f"{name_of(predictor)} predicted {len(answers)} members of {len(asked)}")
-    return ([tuple(map(float, m)) for m in answers], *power)  # type: ignore[return-value]
+    numbers = [(float(m.load_ms), float(m.gpu_ms), float(m.feedback_ms), float(m.throughput_rps)) for m in answers]
+    return (numbers, *power)  # type: ignore[return-value]

@@ -176,8 +176,7 @@ def _document(given: Mapping[str, Any]) -> Dict[str, Any]:
     keys["gpu"] = [{"kind": gpu} if isinstance(gpu, str) else dict(gpu) for gpu in gpus]
     workloads = keys.get("workload", ())
     keys["workload"] = [w._asdict() if hasattr(w, "_asdict") else dict(w) for w in workloads]
-    # Tables come last in a TOML text.
-    return dict(sorted(keys.items(), key=lambda item: isinstance(item[1], (Mapping, list))))
+    return keys
 
 
 def scenario_of(given: ScenarioLike) -> Scenario:

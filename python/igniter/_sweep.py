@@ -64,16 +64,15 @@ class SweepResult:
         return self._table("points")
 
     def plot(self, kind: str = "attainment", **options: Any) -> str:
-        """Draws a figure as ``igniter plot KIND``, whose flags are the options (``x=``, ``y=``, ``output=``, …), and gives its
+        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``output=``, …), and gives its
         file."""
         from ._api import run_program
 
-        arguments = ["plot", kind, self.folder, "--json"]
+        arguments = ["plot", self.folder, "--kind", kind, "--json"]
         for key, value in options.items():
             arguments += [f"--{key.replace('_', '-')}", str(value)]
-        folder = options.get("output", self.folder)
         (name,) = json.loads(run_program(arguments))
-        return os.path.join(folder, name)
+        return os.path.join(str(options.get("output", self.folder)), str(name))
 
     def __repr__(self) -> str:
         o = self.outcome
@@ -99,6 +98,10 @@ def _seeds(seeds: Any) -> Optional[Dict[str, Any]]:
     if not listed or listed != list(range(listed[0], listed[0] + len(listed))):
         raise ValueError(f"seeds={seeds!r}; allowed: a number of seeds, or consecutive ones such as range(1, 6)")
     return {"first": listed[0], "count": len(listed)}
+
+
+def _several(given: Any) -> List[Any]:
+    return [given] if isinstance(given, str) or hasattr(given, "predict") else list(given)
 
 
 def sweep(
@@ -140,14 +143,13 @@ def sweep(
     """
     own = Own()
     chosen = scenario_of(scenario)
-    many = lambda given: [given] if isinstance(given, str) or hasattr(given, "predict") else list(given)  # noqa: E731
     spec: Dict[str, Any] = {
         "version": 1,
         "name": name,
         "scenario": "scenario",
         "strategies": own.strategies(strategies),
-        "predictors": [own.predictor(given) for given in many(predictors)],
-        "truths": [own.predictor(given) for given in many(truths)],
+        "predictors": [own.predictor(given) for given in _several(predictors)],
+        "truths": [own.predictor(given) for given in _several(truths)],
         "prediction_error": prediction_error,
         "keep_plan": keep_plan,
         "profile": profile,
