@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::model_args::AccuracyArgs;
 use super::output;
+use super::shared::write_page;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
 use crate::cli::model_args::contradicting;
 use crate::figures::{self, PredictedPoint};
@@ -52,7 +53,9 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         let figure = figures::accuracy_figure(&marks)?;
         figures::write_figures(&mut dir, figure.as_slice())?;
         manifest.stop();
+        let folder = dir.path().to_owned();
         dir.finish(manifest)?;
+        write_page(&folder)?;
     }
     if args.print.json {
         output::print_json(&report)?;

@@ -2,6 +2,7 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
@@ -164,7 +165,10 @@ fn write(mut dir: OutputDir, mut manifest: Manifest, found: &[Capacity]) -> anyh
         out.flush()
     })?;
     manifest.stop();
-    Ok(dir.finish(manifest)?)
+    let folder = dir.path().to_owned();
+    dir.finish(manifest)?;
+    write_page(&folder)?;
+    Ok(())
 }
 
 /// The columns of [`plain_cells`].

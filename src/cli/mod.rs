@@ -15,6 +15,7 @@ mod check;
 mod common_args;
 mod compare;
 mod design;
+mod diff;
 mod files;
 mod fit;
 mod frontier;
@@ -29,6 +30,7 @@ mod planning;
 mod plot;
 mod predict;
 mod progress;
+mod replan;
 mod report;
 mod reproduce;
 mod results;
@@ -50,6 +52,7 @@ pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
 pub use shared::{
     Outcome, PlannedScenarioArgs, command_line, described, parse, print, say, set_command_line,
+    write_page,
 };
 use std::process::ExitCode;
 
@@ -101,6 +104,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Design(args) => design::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Bound(args) => bound::run(&args),
+        Command::Replan(args) => replan::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
@@ -108,6 +112,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),

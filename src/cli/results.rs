@@ -81,10 +81,11 @@ impl ResultFolder {
         self.manifest.stop();
         let wall_s = self.manifest.wall_s;
         if let Some(dir) = self.dir {
-            write_results(dir, comparison, self.manifest, &mut |what| {
+            let figures = write_results(dir, comparison, self.manifest, &mut |what| {
                 progress.at(what);
                 progress.step();
             })?;
+            output::tell_undrawn(&figures)?;
         }
         Ok(wall_s)
     }

@@ -1,7 +1,9 @@
 //! What the command lines of `igniter` and `validate` share.
 
 use super::common_args::{ChangeArgs, PredictorArgs};
+use crate::page;
 use crate::plan::is_artifact_plan;
+use crate::results::{Existing, Manifest, OutputDir};
 use crate::scenario::shipped_scenarios;
 use anyhow::bail;
 use clap::{Args, Parser};
@@ -90,6 +92,19 @@ pub fn print(text: &str) -> io::Result<()> {
         stdout.write_all(b"\n")?;
     }
     stdout.flush()
+}
+
+/// Writes the page of a finished folder of results into it, and says where it is.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub fn write_page(folder: &Path) -> anyhow::Result<PathBuf> {
+    let html = page::page(&page::read_source(folder)?.beside_its_tables());
+    let manifest = Manifest::read(&folder.join("manifest.json"))?;
+    let mut dir = OutputDir::open(folder, Existing::Keep)?;
+    dir.write(page::PAGE, |file| file.write_all(html.as_bytes()))?;
+    dir.finish(manifest)?;
+    Ok(folder.join(page::PAGE))
 }
 
 /// An error with its causes, each once: many errors hold the text of their cause already.

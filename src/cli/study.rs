@@ -4,6 +4,7 @@ use super::Outcome;
 use super::fit::constants_of;
 use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
+use super::shared::write_page;
 use crate::figures::{self, PredictedMark, StudyPoint, StudySeries};
 use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
@@ -95,7 +96,9 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         }
         write(&mut dir, &study, &experiments, &curves, args.seed)?;
         manifest.stop();
+        let folder = dir.path().to_owned();
         dir.finish(manifest)?;
+        write_page(&folder)?;
     }
     if args.print.json {
         output::print_json(&StudyJson {

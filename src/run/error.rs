@@ -33,6 +33,9 @@ pub enum RunError {
     /// The engine refuses the run.
     #[error(transparent)]
     Sim(#[from] SimError),
+    /// Plans cannot follow the load.
+    #[error("{0}")]
+    Replan(String),
     /// The times of the scenario leave nothing to measure.
     #[error(transparent)]
     Window(#[from] WindowError),

@@ -128,10 +128,15 @@ impl Study {
         Ok((result.with_control(&actions, &windows, self.workloads()), traces))
     }
 
-    fn input<'a>(&'a self, plan: &'a Plan, simulated: &'a [&'a dyn Predictor]) -> SimInput<'a> {
+    pub(super) fn input<'a>(
+        &'a self,
+        plan: &'a Plan,
+        simulated: &'a [&'a dyn Predictor],
+    ) -> SimInput<'a> {
         let (first, others) = simulated.split_first().expect("a scenario has a GPU kind");
         SimInput {
             plan,
+            timeline: None,
             workloads: self.sim_workloads(),
             predictor: *first,
             more_predictors: others,
@@ -143,11 +148,11 @@ impl Study {
         }
     }
 
-    fn collectors(&self) -> Collectors {
+    pub(super) fn collectors(&self) -> Collectors {
         Collectors::new(self.workloads(), self.window(), self.scenario().percentiles)
     }
 
-    fn result(
+    pub(super) fn result(
         &self,
         plan: &Plan,
         collectors: Vec<GpuCollector>,

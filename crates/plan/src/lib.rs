@@ -36,6 +36,7 @@ mod kinds;
 mod options;
 mod presences;
 pub mod queueing;
+pub mod replan;
 mod replicas;
 mod search;
 mod shares;
