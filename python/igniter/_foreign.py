@@ -140,7 +140,8 @@ class Strategy:
 
     A plan is a list of GPUs, each a list of placements ``(workload, batch, sm_pct)``; or a dictionary with ``gpus``, and
     ``infeasible`` for workloads without a place, each with a reason; or a :class:`Plan`. The same request must give the
-    same plan. A function of a request does as well.
+    same plan. Sweeps ask from several threads at once: keep nothing in ``self`` between calls. A function of a request does
+    as well.
     """
 
     name: str = ""
