@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import _igniter
@@ -142,7 +141,7 @@ class Scenario:
         return sweep(self, axes, **options)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return Scenario.from_toml, (self._document.to_toml(str(Path.cwd())), "scenario")
+        return Scenario.from_toml, (self._document.to_toml(os.getcwd()), "scenario")
 
     def __repr__(self) -> str:
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from . import _igniter
@@ -160,7 +158,7 @@ def sweep(
     spec = {key: value for key, value in spec.items() if value not in (None, [])}
     text = json.dumps(spec)
     # Every path as from the root: the same text on every machine, and so the same sweep.
-    scenario_text = chosen._document.to_toml(str(Path.cwd()))
+    scenario_text = chosen._document.to_toml(os.getcwd())
     document = _igniter.Document.of_text(scenario_text, "scenario")
     native = _igniter.Sweep(text, document, own.native())
     native.check_size(confirm)
@@ -168,6 +166,8 @@ def sweep(
         print(f"note: {note}", file=sys.stderr)
     keep = None
     if output is None:
+        import tempfile
+
         keep = tempfile.TemporaryDirectory(prefix="igniter-sweep-")
     folder = os.path.join(keep.name, "results") if keep else os.fspath(output)  # type: ignore[arg-type]
     command = ["igniter", "sweep", name, f"(Python: {sys.argv[0]})"]
