@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every Python snippet of docs/python.md on a small sweep, in a virtual environment with packages from PyPI.
+# Runs the Python snippets of docs/python.md that need no package of ours on a small sweep, in a virtual environment with packages from PyPI.
 #
 #   scripts/check_python.sh PATH/TO/igniter
 set -euo pipefail
@@ -39,6 +39,8 @@ import os, re, sys
 
 text = open(sys.argv[1]).read()
 snippets = re.findall(r"```python\n(.*?)```", text, re.S)
+# Those that need the package are run by scripts/check_wheel.sh.
+snippets = [snippet for snippet in snippets if "igniter." not in snippet]
 assert len(snippets) >= 4, "docs/python.md has lost its snippets"
 os.chdir(sys.argv[2])
 for number, snippet in enumerate(snippets, 1):

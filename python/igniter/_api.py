@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
@@ -353,6 +352,8 @@ def study(*, output: Optional[PathLike] = None, **options: Any) -> Dict[str, Any
 
 def run_program(arguments: Sequence[str]) -> str:
     """Runs the program ``igniter`` in a process of its own, and gives what it prints."""
+    import subprocess
+
     from ._errors import IgniterError
 
     done = subprocess.run(

@@ -140,7 +140,8 @@ class Strategy:
 
     A plan is a list of GPUs, each a list of placements ``(workload, batch, sm_pct)``; or a dictionary with ``gpus``, and
     ``infeasible`` for workloads without a place, each with a reason; or a :class:`Plan`. The same request must give the
-    same plan. A function of a request does as well.
+    same plan. Sweeps ask from several threads at once: keep nothing in ``self`` between calls. A function of a request does
+    as well.
     """
 
     name: str = ""
@@ -256,4 +257,5 @@ def ask_prediction(
     answers = [MemberPrediction(**m) if isinstance(m, Mapping) else MemberPrediction(*m) for m in answer]
     if len(answers) != len(asked):
         raise ValueError(f"{name_of(predictor)} predicted {len(answers)} members of {len(asked)}")
-    return ([tuple(map(float, m)) for m in answers], *power)  # type: ignore[return-value]
+    numbers = [(float(m.load_ms), float(m.gpu_ms), float(m.feedback_ms), float(m.throughput_rps)) for m in answers]
+    return (numbers, *power)  # type: ignore[return-value]

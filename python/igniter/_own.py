@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import _igniter
@@ -86,6 +85,7 @@ def _fingerprint(things: Sequence[Any]) -> str:
     """What tells objects from others of the same names: their code and their state, as far as they can be seen."""
     if not things:
         return ""
+    import hashlib
     import inspect
 
     digest = hashlib.sha256()

@@ -77,7 +77,7 @@ class Plan:
             file.write("\n")
 
     def _rows(self) -> List[Tuple[str, ...]]:
-        rows = []
+        rows: List[Tuple[str, ...]] = []
         for index, gpu in enumerate(self._document["gpus"]):
             for p in gpu["placements"]:
                 latency = p.get("predicted_latency_ms")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import _igniter
@@ -142,7 +141,7 @@ class Scenario:
         return sweep(self, axes, **options)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return Scenario.from_toml, (self._document.to_toml(str(Path.cwd())), "scenario")
+        return Scenario.from_toml, (self._document.to_toml(os.getcwd()), "scenario")
 
     def __repr__(self) -> str:
         try:
@@ -176,8 +175,7 @@ def _document(given: Mapping[str, Any]) -> Dict[str, Any]:
     keys["gpu"] = [{"kind": gpu} if isinstance(gpu, str) else dict(gpu) for gpu in gpus]
     workloads = keys.get("workload", ())
     keys["workload"] = [w._asdict() if hasattr(w, "_asdict") else dict(w) for w in workloads]
-    # Tables come last in a TOML text.
-    return dict(sorted(keys.items(), key=lambda item: isinstance(item[1], (Mapping, list))))
+    return keys
 
 
 def scenario_of(given: ScenarioLike) -> Scenario:

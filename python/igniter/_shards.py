@@ -38,7 +38,7 @@ def run_shard(task: Dict[str, Any], index: int, count: int) -> _Answer:
             )
         with tempfile.TemporaryDirectory(prefix="igniter-shard-") as folder:
             sweep.run(folder, index, count, False, task["threads"], None, ["igniter", "sweep", f"--shard={index}/{count}"])
-            shard = os.path.join(folder, sweep.shard_folder(index, count) if count > 1 else ".")
+            shard = os.path.join(folder, sweep.shard_folder(index, count) or "")
             files = {}
             for name in sorted(os.listdir(shard)):
                 with open(os.path.join(shard, name), "rb") as file:

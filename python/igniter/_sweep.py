@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from . import _igniter
@@ -64,16 +62,15 @@ class SweepResult:
         return self._table("points")
 
     def plot(self, kind: str = "attainment", **options: Any) -> str:
-        """Draws a figure as ``igniter plot KIND``, whose flags are the options (``x=``, ``y=``, ``output=``, …), and gives its
+        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``output=``, …), and gives its
         file."""
         from ._api import run_program
 
-        arguments = ["plot", kind, self.folder, "--json"]
+        arguments = ["plot", self.folder, "--kind", kind, "--json"]
         for key, value in options.items():
             arguments += [f"--{key.replace('_', '-')}", str(value)]
-        folder = options.get("output", self.folder)
         (name,) = json.loads(run_program(arguments))
-        return os.path.join(folder, name)
+        return os.path.join(str(options.get("output", self.folder)), str(name))
 
     def __repr__(self) -> str:
         o = self.outcome
@@ -99,6 +96,10 @@ def _seeds(seeds: Any) -> Optional[Dict[str, Any]]:
     if not listed or listed != list(range(listed[0], listed[0] + len(listed))):
         raise ValueError(f"seeds={seeds!r}; allowed: a number of seeds, or consecutive ones such as range(1, 6)")
     return {"first": listed[0], "count": len(listed)}
+
+
+def _several(given: Any) -> List[Any]:
+    return [given] if isinstance(given, str) or hasattr(given, "predict") else list(given)
 
 
 def sweep(
@@ -140,14 +141,13 @@ def sweep(
     """
     own = Own()
     chosen = scenario_of(scenario)
-    many = lambda given: [given] if isinstance(given, str) or hasattr(given, "predict") else list(given)  # noqa: E731
     spec: Dict[str, Any] = {
         "version": 1,
         "name": name,
         "scenario": "scenario",
         "strategies": own.strategies(strategies),
-        "predictors": [own.predictor(given) for given in many(predictors)],
-        "truths": [own.predictor(given) for given in many(truths)],
+        "predictors": [own.predictor(given) for given in _several(predictors)],
+        "truths": [own.predictor(given) for given in _several(truths)],
         "prediction_error": prediction_error,
         "keep_plan": keep_plan,
         "profile": profile,
@@ -158,7 +158,7 @@ def sweep(
     spec = {key: value for key, value in spec.items() if value not in (None, [])}
     text = json.dumps(spec)
     # Every path as from the root: the same text on every machine, and so the same sweep.
-    scenario_text = chosen._document.to_toml(str(Path.cwd()))
+    scenario_text = chosen._document.to_toml(os.getcwd())
     document = _igniter.Document.of_text(scenario_text, "scenario")
     native = _igniter.Sweep(text, document, own.native())
     native.check_size(confirm)
@@ -166,6 +166,8 @@ def sweep(
         print(f"note: {note}", file=sys.stderr)
     keep = None
     if output is None:
+        import tempfile
+
         keep = tempfile.TemporaryDirectory(prefix="igniter-sweep-")
     folder = os.path.join(keep.name, "results") if keep else os.fspath(output)  # type: ignore[arg-type]
     command = ["igniter", "sweep", name, f"(Python: {sys.argv[0]})"]

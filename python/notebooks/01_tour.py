@@ -65,7 +65,7 @@ requests.groupby("workload", observed=True).latency_ms.describe(percentiles=[0.5
 # Requests that come at random times need more room than evenly spaced ones.
 
 # %%
-random = paper.with_(arrival={"process": "poisson"}, duration_s=20)
+random = paper.with_(arrival={"process": "poisson"}, duration_s=30)
 random.compare(["igniter", "queueing"])
 
 # %% [markdown]
@@ -74,6 +74,6 @@ random.compare(["igniter", "queueing"])
 
 # %%
 swept = igniter.sweep(
-    paper.with_(duration_s=5), {"rate_scale": igniter.span(0.6, 1.2, 0.2)}, strategies=["igniter", "ffd"], seeds=2
+    paper.with_(duration_s=5, warmup_s=1, cooldown_s=1), {"rate_scale": igniter.span(0.6, 1.2, 0.2)}, strategies=["igniter", "ffd"], seeds=2
 )
 swept.points.to_pandas()[["strategy", "rate_scale", "gpu_count", "attainment_pct"]]

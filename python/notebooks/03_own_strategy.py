@@ -29,42 +29,43 @@ paper.compare([Pairs(), "igniter"])
 
 # %%
 class FirstFit(igniter.Strategy):
-    """First fit that looks at interference."""
+    """First fit that looks at interference. It keeps nothing between calls: a sweep asks it from several threads at once."""
 
     name = "first-fit"
 
     def plan(self, request):
-        self.request = request
-        self.needs = {workload.name: workload for workload in request.workloads}
+        seats = [least(request, workload) for workload in request.workloads]
         gpus = []
-        for workload in sorted(request.workloads, key=lambda w: -self.least(w)[2]):
-            seat = self.least(workload)
+        for seat in sorted(seats, key=lambda seat: -seat[2]):
             for gpu in gpus:
-                if self.fits(gpu + [seat]):
+                if fits(request, gpu + [seat]):
                     gpu.append(seat)
                     break
             else:
                 gpus.append([seat])
         return gpus
 
-    def least(self, workload):
-        """The seat of a workload alone: the smallest share that is enough, with a little for neighbours."""
-        kind = self.request.kind
-        for units in range(1, kind.units + 1):
-            for batch in (1, 2, 4, 8, 16, 32):
-                seat = (workload.name, batch, units * kind.unit_pct)
-                if self.fits([seat]):
-                    return (workload.name, batch, min(100.0, (units + 2) * kind.unit_pct))
-        raise ValueError(f"{workload.name} fits on no GPU")
 
-    def fits(self, seats):
-        if sum(share for _, _, share in seats) > 100:
+def least(request, workload):
+    """The seat of a workload alone: the smallest share that is enough, with a little for neighbours."""
+    kind = request.kind
+    for units in range(1, kind.units + 1):
+        for batch in (1, 2, 4, 8, 16, 32):
+            if fits(request, [(workload.name, batch, units * kind.unit_pct)]):
+                return (workload.name, batch, min(100.0, (units + 2) * kind.unit_pct))
+    raise ValueError(f"{workload.name} fits on no GPU")
+
+
+def fits(request, seats):
+    """Whether everybody on a GPU meets half of its SLO, and keeps up with its rate."""
+    if sum(share for _, _, share in seats) > 100:
+        return False
+    workloads = {workload.name: workload for workload in request.workloads}
+    for (name, _, _), prediction in zip(seats, request.predict(seats).members):
+        workload = workloads[name]
+        if prediction.latency_ms > workload.slo_ms / 2 or prediction.throughput_rps < workload.rate_rps:
             return False
-        for (name, _, _), prediction in zip(seats, self.request.predict(seats).members):
-            workload = self.needs[name]
-            if prediction.latency_ms > workload.slo_ms / 2 or prediction.throughput_rps < workload.rate_rps:
-                return False
-        return True
+    return True
 
 
 comparison = paper.compare([FirstFit(), Pairs(), "igniter"])
@@ -81,12 +82,12 @@ assert misses["first-fit"] <= misses["pairs"], "asking the predictor pays"
 # A plan is checked as those of all strategies are. One that cannot run is refused, with the reason.
 
 # %%
-def greedy(request):
+def all_on_one(request):
     return [[(workload.name, 8, 50) for workload in request.workloads]]
 
 
 try:
-    paper.simulate(greedy)
+    paper.simulate(all_on_one)
 except igniter.PlanError as error:
     print(error)
 
@@ -96,7 +97,7 @@ except igniter.PlanError as error:
 
 # %%
 swept = igniter.sweep(
-    paper.with_(duration_s=4), {"rate_scale": [0.6, 0.8, 1.0]}, strategies=[FirstFit(), "igniter"], progress=False
+    paper.with_(duration_s=4, warmup_s=1, cooldown_s=1), {"rate_scale": [0.6, 0.8, 1.0]}, strategies=[FirstFit(), "igniter"], progress=False
 )
 swept.points.to_pandas()[["strategy", "rate_scale", "gpu_count", "attainment_pct"]]
 

@@ -46,11 +46,15 @@ figure
 
 # %% [markdown]
 # ## Each predictor
+# Some need measurements that this profile lacks, and say so.
 
 # %%
 for predictor in igniter.PREDICTORS:
-    report = igniter.accuracy(measured, predictor=predictor).report
-    print(f"{predictor:>12}: mean |error| {report['mape_pct']:6.2f} %, bias {report['bias_pct']:+6.2f} %")
+    try:
+        report = igniter.accuracy(measured, predictor=predictor).report
+        print(f"{predictor:>12}: mean |error| {report['mape_pct']:6.2f} %, bias {report['bias_pct']:+6.2f} %")
+    except igniter.FitError as error:
+        print(f"{predictor:>12}: {error}")
 
 # %% [markdown]
 # ## What if the GPU is off its prediction?
@@ -58,7 +62,7 @@ for predictor in igniter.PREDICTORS:
 # predictor, and look whether the SLOs still hold.
 
 # %%
-paper = igniter.Scenario("paper-12").with_(duration_s=10)
+paper = igniter.Scenario("paper-12").with_(duration_s=10, warmup_s=1, cooldown_s=1)
 missed = [
     paper.simulate("igniter", truth="contention", prediction_error=True, seed=seed).strategies["missed"][0]
     for seed in range(1, 4)

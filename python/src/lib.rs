@@ -4,6 +4,11 @@
 //! Everything that takes time runs on a pool of threads, outside of the interpreter's lock ([`job`]). Tables are handed over
 //! as Arrow streams ([`table`]); documents cross as JSON.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "the halves speak in plain arguments; the half that users see names them"
+)]
+
 mod capacity;
 mod comparison;
 mod extensions;

@@ -375,8 +375,12 @@ fn value(py: Python<'_>, array: &dyn Array, row: usize) -> PyResult<Py<PyAny>> {
         DataType::Utf8 => array.as_string::<i32>().value(row).into_pyobject(py)?.into_any(),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
-            let key = dictionary.normalized_keys()[row];
-            return value(py, dictionary.values().as_ref(), key);
+            let keys = dictionary.keys();
+            let key = match keys.as_primitive_opt::<Int8Type>() {
+                Some(keys) => usize::try_from(keys.value(row)),
+                None => usize::try_from(keys.as_primitive::<Int32Type>().value(row)),
+            };
+            return value(py, dictionary.values().as_ref(), key.unwrap_or_default());
         }
         other => {
             let message = format!("a bug of igniter: no values of type {other}");

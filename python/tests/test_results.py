@@ -131,7 +131,8 @@ def test_plans_can_be_changed_and_simulated(short, tmp_path):
     plan.save(tmp_path / "plan.json")
     assert short.simulate(plan=tmp_path / "plan.json").summary.to_dict() == short.simulate().summary.to_dict()
     changed = plan.to_dict()
-    changed["gpus"][0]["placements"][0]["sm_pct"] = 100
+    shared = next(gpu for gpu in changed["gpus"] if len(gpu["placements"]) > 1)
+    shared["placements"][0]["sm_pct"] = 100
     with pytest.raises(igniter.PlanError) as caught:
         short.simulate(plan=changed)
     assert caught.value.violations and "cannot run" in str(caught.value)

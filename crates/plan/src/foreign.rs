@@ -3,7 +3,7 @@
 //! `docs/strategy-command.schema.json` describes both documents.
 
 use super::{Margin, PlanError, PlanOptions, PlanRequest, Replicas, parse_plan};
-use igniter_model::domain::{GpuKind, ModelId, Plan, PredictedService, Workload};
+use igniter_model::domain::{GpuKind, Infeasible, ModelId, Plan, PredictedService, Workload};
 use igniter_model::predictor::{CoLocationPrediction, Member, Predictor};
 use igniter_model::units::{BatchSize, Milliseconds, RequestsPerSecond, SmUnits};
 use serde::Serialize;
@@ -177,7 +177,7 @@ fn alone_documents(predictor: &dyn Predictor, model: ModelId) -> Vec<AloneDocume
 
 /// The plan of a foreign strategy's answer: a document of [`super::plan_json`], in which a strategy may leave out its
 /// name, the number of GPUs and their cost, models of placements, and the kind where there is only one. Predictions
-/// that it leaves out are made here. Whether the plan may run is for `super::check_plan` to say.
+/// that it leaves out are made here, and workloads that it forgot are listed as infeasible. Whether the plan may run is for `super::check_plan` to say.
 ///
 /// # Errors
 /// When it is no plan, or asks for shares that a kind cannot give.
@@ -195,6 +195,18 @@ pub fn foreign_plan(
     let kinds: Vec<&GpuKind> = predictors.iter().map(|predictor| predictor.kind()).collect();
     let mut plan = parse_plan(&answer.to_string(), &kinds, workloads).map_err(wrong)?;
     predict(&mut plan, predictors);
+    let forgotten = workloads.iter().filter(|workload| {
+        plan.placements().all(|(_, placement)| placement.workload != workload.name)
+            && plan.infeasible.iter().all(|refused| refused.workload != workload.name)
+    });
+    let forgotten: Vec<Infeasible> = forgotten
+        .map(|workload| Infeasible {
+            workload: workload.name.clone(),
+            reason: format!("strategy {strategy} gave it no place and no reason"),
+            fixes: Vec::new(),
+        })
+        .collect();
+    plan.infeasible.extend(forgotten);
     Ok(plan)
 }
 
@@ -220,8 +232,12 @@ fn complete(
         let placements = gpu.get_mut("placements").and_then(Value::as_array_mut);
         for placement in placements.into_iter().flatten().filter_map(Value::as_object_mut) {
             let name = placement.get("workload").and_then(Value::as_str);
-            let known = workloads.iter().find(|w| Some(w.name.as_str()) == name);
-            if let (Some(workload), false) = (known, placement.contains_key("model")) {
+            let Some(workload) = workloads.iter().find(|w| Some(w.name.as_str()) == name) else {
+                let known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
+                let (given, known) = (name.unwrap_or("nothing"), known.join(", "));
+                return Err(format!("places {given:?}; the workloads of the request are: {known}"));
+            };
+            if !placement.contains_key("model") {
                 placement.insert("model".to_owned(), json!(workload.model.as_str()));
             }
         }
