@@ -37,6 +37,9 @@ pub(super) struct SweepArgs {
     /// Confirm more than ten million points
     #[arg(long)]
     pub yes: bool,
+    /// Show what is done so far, with the explorer, in a page on this machine alone (127.0.0.1)
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true, conflicts_with_all = ["shard", "shards", "dry_run"])]
+    pub serve: Option<u16>,
     /// Check the sweep and print its size, without running it
     #[arg(long)]
     pub dry_run: bool,

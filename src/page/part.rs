@@ -233,7 +233,7 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
     })
 }
 
-fn frontier(table: &SortableTable, _: &[String]) -> Option<Part> {
+fn frontier(table: &SortableTable, command: &[String]) -> Option<Part> {
     let of = Reader(table);
     of.at("headroom_pct")?;
     let met = table.rows.iter().filter(|row| of.text(row, "met") == "true");
@@ -261,7 +261,10 @@ fn frontier(table: &SortableTable, _: &[String]) -> Option<Part> {
     for (_, points) in &mut series {
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     }
+    let target = flag(command, "--target").and_then(|text| text.parse().ok()).unwrap_or(99.0);
     let chart = LineChart {
+        dots: true,
+        across: vec![(target, "target")],
         series,
         axes: ("cost ($/h)", "requests within their SLO (%)"),
         ..LineChart::default()
