@@ -1,7 +1,7 @@
 //! Reads a folder of results, whichever command wrote it.
 
 use super::{
-    Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, SortableTable, Source, Validation,
+    Accuracy, Cell, EmbeddedFigure, FileValues, Part, Provenance, SortableTable, Source, Validation,
 };
 use super::{part, sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
@@ -140,6 +140,11 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
         }
     }
     source.parts = part::of_tables(&mut source.tables, &source.provenance.command);
+    // The chart of a frontier is its figure.
+    if source.parts.iter().any(Part::replaces_figures) {
+        source.figures.clear();
+    }
+    source.parts.extend(part::of_documents(&source.documents));
     let shown = source.comparison.is_some()
         || !source.parts.is_empty()
         || !source.tables.is_empty()

@@ -139,8 +139,16 @@ pub fn page(source: &Source<'_>) -> String {
     for part in source.parts.iter().filter(|part| !part.verdict.is_empty()) {
         page.verdict(&part.verdict);
     }
+    if let Some(verdict) = source.sweep.as_ref().and_then(|f| sweep::verdict(f, &source.tables)) {
+        page.verdict(&verdict);
+    }
+    let mut sentences = words::summary(source);
+    // Those of a validation and of an accuracy begin with the answer.
+    if (source.validation.is_some() || source.accuracy.is_some()) && !sentences.is_empty() {
+        page.verdict(&sentences.remove(0));
+    }
     page.body.raw("<div class=\"prose\">");
-    for sentence in words::summary(source) {
+    for sentence in sentences {
         page.body.raw("<p>").text(&sentence).raw("</p>\n");
     }
     page.body.raw("</div>\n");
