@@ -12,6 +12,8 @@
 //! - `growth`: the twelve workloads once, ten and a hundred times;
 //! - `scale`: 12,000 workloads on 3,000 GPUs with all that `full` keeps, 500 requests of each and four times as many, against
 //!   the twelve of one run; with the peak of memory;
+//! - `follow`: the twelve workloads with rates that change by the hour on eight GPUs, under one plan (`fixed`) and under plans that follow
+//!   each other by the hour, each with three moves and five restarts; 86400 is a day of 430 million requests;
 //! - `threads`: two seeds of `full` one after the other, and at once on two threads.
 //!
 //! Times are CPU times (of `threads`: clock times), the best of five runs. Instructions repeat exactly, other load or not:
@@ -23,15 +25,16 @@ mod fake;
 
 use anyhow::bail;
 use fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
-use igniter::arrivals::ArrivalSpec;
+use igniter::arrivals::{ArrivalSpec, RateShape, RateStep};
 use igniter::domain::{
-    BatchRecord, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
+    BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, ServerSetting,
+    Timeline, TimelineGpu, TimelineServer, Workload,
 };
-use igniter::metrics::{Collectors, Percentiles, Window, summarise};
+use igniter::metrics::{Collectors, Percentiles, Window, WindowCounter, summarise};
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::sim::{EngineSpec, simulate};
+use igniter::sim::{EngineSpec, arrival_counts, simulate};
 use igniter::units::Nanoseconds;
 use rayon::prelude::*;
 use std::path::Path;
@@ -81,6 +84,8 @@ fn main() -> anyhow::Result<()> {
         "scale" => one_thread(scale),
         "histogram" => one_thread(histogram),
         "growth" => one_thread(growth),
+        "follow" => one_thread(|seconds| follow(seconds, true)),
+        "fixed" => one_thread(|seconds| follow(seconds, false)),
         "threads" => threads(seconds),
         "all" => {
             one_thread(bare)?;
@@ -88,11 +93,13 @@ fn main() -> anyhow::Result<()> {
             one_thread(histogram)?;
             one_thread(growth)?;
             one_thread(scale)?;
+            one_thread(|seconds| follow(seconds, true))?;
             threads(seconds)
         }
         other => {
             bail!(
-                "no measurement {other:?}; there are bare, full, once, histogram, growth, scale and threads"
+                "no measurement {other:?}; there are bare, full, once, histogram, growth, \
+                 scale, follow, fixed and threads"
             )
         }
     }
@@ -269,6 +276,98 @@ fn growth(seconds: f64) -> anyhow::Result<()> {
         })?;
         println!("growth: {} workloads: {:.1} ns/request", 12 * times, ns / requests as f64);
     }
+    Ok(())
+}
+
+/// The rate of a workload by the hour, with mean 1: it rises for half a day and falls for the other, each workload at its own
+/// time.
+fn by_the_hour(workload: usize) -> RateShape {
+    let hour = Nanoseconds::new(3_600_000_000_000);
+    let factor = |at: usize| 0.5 + ((at + 2 * workload) % 24).abs_diff(12) as f64 / 12.0;
+    let steps = (0..24).map(|at| RateStep { duration: hour, factor: factor(at) });
+    RateShape::Steps { steps: steps.collect(), repeat: true }
+}
+
+/// Plans that follow each other by the hour on eight GPUs: three servers move and five restart, each in 20 s.
+fn by_moves(scenario: &FakeScenario, seconds: f64) -> anyhow::Result<Timeline> {
+    let placements: Vec<_> = scenario.plan.placements().collect();
+    let rented = vec![(Nanoseconds::ZERO, None)];
+    let gpu = TimelineGpu { kind: scenario.plan.gpus[0].kind.clone(), rented };
+    let (mut servers, mut present): (Vec<TimelineServer>, Vec<usize>) = (Vec::new(), Vec::new());
+    let start = |gpu: usize, workload: usize, ordered: Nanoseconds, ready: Nanoseconds| {
+        let placement = placements[workload].1.clone();
+        let setting = ServerSetting {
+            from: ready,
+            batch: placement.batch,
+            served: scenario.workloads[workload].workload.rate,
+        };
+        let (takes_until, settings) = (None, vec![setting]);
+        let (gpu, takes_from) = (GpuId::new(gpu), ready);
+        TimelineServer { gpu, placement, ordered, ready, takes_from, takes_until, settings }
+    };
+    for workload in 0..12 {
+        present.push(servers.len());
+        servers.push(start(workload * 2 / 3, workload, Nanoseconds::ZERO, Nanoseconds::ZERO));
+    }
+    let (mut at, mut turn) = (3600.0, 0);
+    while at + 20.0 < seconds {
+        let (ordered, ready) =
+            (Nanoseconds::from_seconds(at)?, Nanoseconds::from_seconds(at + 20.0)?);
+        for change in 0..8 {
+            turn += 1;
+            let workload = 5 * turn % 12;
+            let old = &mut servers[present[workload]];
+            old.takes_until = Some(ready);
+            let from = old.gpu.index();
+            let gpu = if change < 3 { (from + 1 + turn % 7) % 8 } else { from };
+            present[workload] = servers.len();
+            servers.push(start(gpu, workload, ordered, ready));
+        }
+        at += 3600.0;
+    }
+    Ok(Timeline { gpus: vec![gpu; 8], servers })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn follow(seconds: f64, moves: bool) -> anyhow::Result<()> {
+    let mut scenario = twelve(1);
+    for (number, entry) in scenario.workloads.iter_mut().enumerate() {
+        let gaps = Box::new(ArrivalSpec::Poisson);
+        entry.arrival = ArrivalSpec::Shaped { gaps, shape: by_the_hour(number) };
+    }
+    let workloads: Vec<Workload> =
+        scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
+    let timeline = by_moves(&scenario, if moves { seconds } else { 0.0 })?;
+    let plan = timeline.plan("by hand");
+    let mut input = scenario.input(EngineSpec::default(), seconds, 1);
+    if moves {
+        input.timeline = Some(&timeline);
+    } else {
+        input.plan = &plan;
+    }
+    let window = Window::new(input.duration, Nanoseconds::ZERO, Nanoseconds::ZERO)?;
+    let sinks = Collectors::new(&workloads, window, Percentiles::Histogram);
+    let counter = WindowCounter::new(&workloads, Nanoseconds::new(60_000_000_000));
+    let start = cpu_ns();
+    let counts = arrival_counts(input.workloads, input.duration, input.duration, input.seed)?;
+    let counted = cpu_ns();
+    let gpus = simulate(&input, |gpu| (sinks.of(gpu), counter.clone()))?.gpus;
+    let simulated = cpu_ns();
+    let events: u64 = gpus.iter().map(|gpu| gpu.events).sum();
+    let servers: usize = gpus.iter().map(|gpu| gpu.servers.len()).sum();
+    let collectors = gpus.into_iter().map(|gpu| gpu.sink.0).collect();
+    let metrics = summarise(&plan, &workloads, window, collectors);
+    let requests: u64 = metrics.workloads.iter().map(|w| w.completed).sum();
+    assert_eq!(requests, counts.iter().flatten().sum::<u64>());
+    println!(
+        "follow: {requests} requests on {servers} servers, {:.2} events/request; counted in {:.1} s, simulated in {:.1} s of CPU time, \
+         {:.1} ns/request; peak memory {}",
+        events as f64 / requests as f64,
+        (counted - start) / 1e9,
+        (simulated - counted) / 1e9,
+        (simulated - counted) / requests as f64,
+        peak_memory(),
+    );
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::run::load_predictor;
 use anyhow::Context;
 
 pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let runs = read_colocated(&args.colocated)?;
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");

@@ -34,6 +34,10 @@ pub(super) struct Cli {
 const PERCENTILES: &str = "Percentiles are nearest-rank: P99 of n requests is the latency of place ceil(0.99 n) in \
                            ascending order, one that a request really had. Nothing is interpolated.";
 
+/// How to begin with re-planning.
+const REPLAN: &str =
+    "Example: igniter replan day -o plans.json\nThen: igniter simulate day --plan plans.json";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Write a commented scenario to start from
@@ -57,6 +61,9 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Prove how few GPUs any plan of a scenario needs
     Bound(BoundArgs),
+    /// Make plans that follow the load of a scenario as it changes, by its [replan] table
+    #[command(after_help = REPLAN)]
+    Replan(ReplanArgs),
     /// Simulate one plan of a scenario
     #[command(after_help = PERCENTILES)]
     Simulate(SimulateArgs),
@@ -168,6 +175,22 @@ pub(super) struct BoundArgs {
     pub result: ResultArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplanArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub print: PrintArgs,
+    #[command(flatten)]
+    pub planning: PlanningArgs,
+    /// The strategy whose rules the plans keep
+    #[arg(long, short, value_name = "NAME", default_value = "queueing", value_parser = strategies::one())]
+    pub strategy: String,
+    /// Write the plans, with every step and its reason, to this JSON file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -32,7 +32,7 @@ pub(super) fn open(
     judge: &JudgeArgs,
     output: Option<&Path>,
 ) -> anyhow::Result<Opened> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let overrides = Overrides {
         set: scenario.change.set.clone(),
         seed: scenario.change.seed,

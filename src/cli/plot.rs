@@ -11,7 +11,7 @@ use anyhow::{bail, ensure};
 use std::collections::BTreeMap;
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let manifest = Manifest::start(super::command_line());
     check(args)?;
     let sheet = sheet(&args.look)?;
     let compared = args.dir.join("comparison.json").is_file();

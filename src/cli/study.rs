@@ -59,7 +59,7 @@ struct StudyJson<'a> {
 }
 
 pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let measured = Measured::read(&args.measured)?;
     if measured.colocated.is_empty() {
         bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");

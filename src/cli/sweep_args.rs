@@ -164,7 +164,11 @@ pub(super) enum PlotKind {
 }
 
 #[derive(Debug, Args)]
-#[command(mut_arg("output", |output| output.help(
+#[command(
+    after_help = "Examples:\n  igniter plot out --format pdf --width 3.3                  every figure of a comparison, for a column\n  \
+        igniter plot out --figures p99 --display gpulets=gpu-lets --order queueing,gpulets --format pdf,pgf\n  igniter plot sweep --kind \
+        heatmap --x load --rows cv",
+    mut_arg("output", |output| output.help(
     "Write the figures to this folder [default: figures/ of the folder]"
 )))]
 pub(super) struct PlotArgs {

@@ -63,7 +63,7 @@ fn without_output(command: &[String]) -> Vec<String> {
             words.next();
         } else if !ALONE.contains(&word.as_str())
             && !["--output=", "--threads="].iter().any(|flag| word.starts_with(flag))
-            && !(word.starts_with("-o") && !word.starts_with("--"))
+            && (word.starts_with("--") || !word.starts_with("-o"))
         {
             kept.push(word.clone());
         }

@@ -108,7 +108,7 @@ pub(super) fn verdict(facts: &SweepFacts, tables: &[SortableTable]) -> Option<St
         let enough = attained.iter().filter(|pct| **pct >= TARGET).count();
         let cost = mean(&numbers(&rows, columns.metric("cost_per_hour"))).unwrap_or(0.0);
         let name = arm_name(&arm[0].shown(), &arm[1].shown(), &arm[2].shown());
-        (!attained.is_empty()).then(|| (name, enough, attained.len(), cost))
+        (!attained.is_empty()).then_some((name, enough, attained.len(), cost))
     });
     let mut arms: Vec<(String, usize, usize, f64)> = arms.collect();
     arms.sort_by(|a, b| b.1.cmp(&a.1).then(a.3.total_cmp(&b.3)));

@@ -119,6 +119,7 @@ impl Study {
         for run in 0..RUNS {
             let input = SimInput {
                 plan: &plan,
+                timeline: None,
                 workloads: one,
                 predictor: &slowed,
                 more_predictors: &[],

@@ -89,6 +89,7 @@ pub(super) fn closed_loop(
     let duration_s = requests / guess_rps(section, server, clients);
     let input = SimInput {
         plan: &plan,
+        timeline: None,
         workloads: &workloads,
         predictor: &curve,
         more_predictors: &[],

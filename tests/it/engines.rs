@@ -228,6 +228,7 @@ fn both_engines_agree_on_the_shipped_scenarios() {
         for strategy_name in STRATEGIES {
             let input = SimInput {
                 plan: &strategy(strategy_name).unwrap().plan(&request),
+                timeline: None,
                 workloads: &sim_workloads,
                 predictor: &predictor,
                 more_predictors: &[],

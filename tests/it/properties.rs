@@ -124,6 +124,7 @@ proptest! {
 
             let input = SimInput {
                 plan: &plan,
+                timeline: None,
                 workloads: &sim_workloads,
                 predictor: predictor(),
                 more_predictors: &[],

@@ -240,6 +240,27 @@ impl Batcher {
         self.rules = self.rules.with_max_batch(max);
     }
 
+    /// From now on batches are formed by these rules, also of those that wait for an instance already.
+    pub(crate) fn set_rules(
+        &mut self,
+        rules: BatcherRules,
+        now: Nanoseconds,
+        out: &mut Vec<Batch>,
+    ) {
+        self.rules = rules;
+        let mut waiting = std::mem::take(&mut self.assembled);
+        waiting.append(&mut self.queue);
+        // Those whose timeout had passed may have been assembled behind younger ones.
+        waiting.make_contiguous().sort_unstable();
+        self.queue = waiting;
+        self.payloads.clear();
+        self.current = Current::Empty;
+        self.saturated = false;
+        self.next_preferred = 0;
+        self.sleep = Sleep::Request { since: now };
+        self.settle(now, out);
+    }
+
     /// Takes the buffer of a finished batch back, to save an allocation.
     pub fn recycle(&mut self, mut batch: Batch) {
         batch.clear();

@@ -4,9 +4,13 @@ use super::fast::{GpuEngine, LeanEngine};
 use super::full;
 use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
 use super::speed::BadPrediction;
+use super::timeline::{self, LostArrivals};
 use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
 use crate::arrivals::{ArrivalError, ArrivalSpec, ArrivalStatistics};
-use igniter_model::domain::{Action, GpuId, Plan, RecordSink, ServerWindow, Workload, WorkloadId};
+use igniter_model::domain::{
+    Action, FailedRequest, Failure, GpuId, Plan, RecordSink, ServerWindow, Timeline, Workload,
+    WorkloadId,
+};
 use igniter_model::predictor::Predictor;
 use igniter_model::units::Nanoseconds;
 use rayon::prelude::*;
@@ -32,6 +36,8 @@ pub struct SimWorkload {
 pub struct SimInput<'a> {
     /// Who runs where.
     pub plan: &'a Plan,
+    /// Who runs where from when to when, in place of the plan.
+    pub timeline: Option<&'a Timeline>,
     /// The workloads, in the order of [`WorkloadId`].
     pub workloads: &'a [SimWorkload],
     /// The performance model of the plan's GPU kind.
@@ -66,6 +72,22 @@ pub struct SimOutcome<S> {
     pub unserved: Vec<WorkloadId>,
     /// What arrived, where that was asked for: for each workload that is placed, but for those in a closed loop.
     pub arrived: Vec<(WorkloadId, ArrivalStatistics)>,
+    /// Where plans follow each other: the times in which no server of a workload took requests, although it has servers at
+    /// other times. Those that came then are reported as lost, on the GPU of the server before.
+    pub gaps: Vec<ServiceGap>,
+}
+
+/// A time in which nobody took the requests of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceGap {
+    /// Whose requests.
+    pub workload: WorkloadId,
+    /// From, inclusive.
+    pub from: Nanoseconds,
+    /// Until, exclusive.
+    pub until: Nanoseconds,
+    /// How many came.
+    pub requests: u64,
 }
 
 /// What became of one GPU.
@@ -75,12 +97,15 @@ pub struct GpuOutcome<S> {
     pub gpu: GpuId,
     /// The sink that took its records.
     pub sink: S,
-    /// One entry for each placement, in the order of the plan.
+    /// One entry for each placement, in the order of the plan (or of the timeline).
     pub servers: Vec<ServerOutcome>,
     /// How many events the engine went through.
     pub events: u64,
-    /// The later of the duration and the last completion on the GPU; GPU intervals cover 0 to here.
+    /// The later of the duration and the last completion on the GPU.
     pub end: Nanoseconds,
+    /// When it was rented: from 0 to `end`, but where plans follow each other. A rent ends as soon as the last server has
+    /// answered its requests, which may be later than the timeline says. GPU intervals cover these times.
+    pub rented: Vec<(Nanoseconds, Nanoseconds)>,
     /// What a controller did and what failed, in order of taking effect.
     pub actions: Vec<Action>,
     /// What became of each server in each window, where there is a controller or a fault.
@@ -100,6 +125,8 @@ pub struct ServerOutcome {
     pub failed: u64,
     /// Batches that were formed.
     pub batches: u64,
+    /// When it had answered all of its requests and left, where plans follow each other and it does leave.
+    pub left: Option<Nanoseconds>,
     /// What its clients sent, where they are in a closed loop; other arrivals are known without a run.
     pub sent: Option<ArrivalStatistics>,
 }
@@ -110,7 +137,15 @@ pub struct ServerOutcome {
 /// # Errors
 /// As [`simulate`], before the first event.
 pub fn check_run(input: &SimInput<'_>) -> Result<(), SimError> {
-    prepare(input).map(drop)
+    let whole = whole_plan(input)?;
+    prepare(&SimInput { plan: whole.as_ref().unwrap_or(input.plan), ..*input }).map(drop)
+}
+
+/// All servers of the timeline as one plan, where there is a timeline.
+fn whole_plan(input: &SimInput<'_>) -> Result<Option<Plan>, SimError> {
+    let Some(timeline) = input.timeline else { return Ok(None) };
+    timeline::check(timeline, input)?;
+    Ok(Some(timeline.plan(&input.plan.strategy)))
 }
 
 /// Runs a plan. `make_sink` makes the sink of each GPU, which comes back filled.
@@ -129,36 +164,54 @@ where
     S: RecordSink + Send,
     F: Fn(GpuId) -> S + Sync,
 {
-    run_gpus(input, |setting, run| {
-        let sink = make_sink(setting.gpu);
+    run_gpus(input, make_sink, |setting, run, sink| {
         if run.features.is_some() {
-            return full::run_gpu(setting, run, sink);
+            return full::run_gpu(setting, run, sink).map(Some);
         }
         if LeanEngine::<S>::takes(&setting, &run) {
             return LeanEngine::new(setting, run, sink)
                 .and_then(LeanEngine::finish)
                 .map_err(|bad| *bad);
         }
-        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map_err(|bad| *bad)
+        if run.timeline.is_some() {
+            return full::run_gpu(setting, run, sink).map(Some);
+        }
+        GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish).map(Some).map_err(|bad| *bad)
     })
 }
 
-/// Checks a run, and runs its GPUs.
-pub(super) fn run_gpus<'a, S, F>(
-    input: &SimInput<'a>,
+/// Checks a run, and runs its GPUs with `run_gpu`; with the full engine where that gives `None`.
+pub(super) fn run_gpus<S, M, F>(
+    input: &SimInput<'_>,
+    make_sink: M,
     run_gpu: F,
 ) -> Result<SimOutcome<S>, SimError>
 where
-    S: Send,
-    F: Fn(GpuSetting, GpuRun<'a>) -> Result<GpuOutcome<S>, BadPrediction> + Sync,
+    S: RecordSink + Send,
+    M: Fn(GpuId) -> S + Sync,
+    F: Fn(GpuSetting, GpuRun<'_>, S) -> Result<Option<GpuOutcome<S>>, BadPrediction> + Sync,
 {
+    let whole = whole_plan(input)?;
+    let input = &SimInput { plan: whole.as_ref().unwrap_or(input.plan), ..*input };
     let Prepared { gpus, unserved, faults, counts } = prepare(input)?;
-    let run = |(gpu, run)| {
+    let run = |(gpu, mut run): (usize, GpuRun<'_>)| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
-        run_gpu(setting, run).map_err(|bad| name_prediction(input, gpu, bad))
+        let name = |bad| name_prediction(input, gpu, bad);
+        let mut sink = make_sink(gpu);
+        let mut gaps = report_lost(&mut run, gpu, &mut sink);
+        let outcome = match run_gpu(setting, run, sink).map_err(name)? {
+            Some(outcome) => outcome,
+            None => {
+                let mut run = prepare(input)?.gpus.swap_remove(gpu.index());
+                let mut sink = make_sink(gpu);
+                gaps = report_lost(&mut run, gpu, &mut sink);
+                full::run_gpu(setting, run, sink).map_err(name)?
+            }
+        };
+        Ok((outcome, gaps))
     };
-    let gpus: Vec<Result<GpuOutcome<S>, SimError>> =
+    let gpus: Vec<Result<_, SimError>> =
         gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
     for (workload, fault) in faults {
         if let Some(source) = fault.get() {
@@ -167,9 +220,28 @@ where
         }
     }
     // In order, so that of several errors the same one is reported each time.
-    let gpus = gpus.into_iter().collect::<Result<_, _>>()?;
+    let gpus = gpus.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (gpus, gaps): (Vec<_>, Vec<_>) = gpus.into_iter().unzip();
+    let mut gaps: Vec<ServiceGap> = gaps.into_iter().flatten().collect();
+    gaps.sort_by_key(|gap| (gap.workload, gap.from));
     let arrived = counts.into_iter().filter_map(|(id, count)| Some((id, *count.get()?))).collect();
-    Ok(SimOutcome { gpus, unserved, arrived })
+    Ok(SimOutcome { gpus, unserved, arrived, gaps })
+}
+
+/// Tells a sink of the requests that no server took.
+fn report_lost<S: RecordSink>(run: &mut GpuRun<'_>, gpu: GpuId, sink: &mut S) -> Vec<ServiceGap> {
+    let mut gaps = Vec::new();
+    for mut lost in std::mem::take(&mut run.lost) {
+        let LostArrivals { workload, from, until, .. } = lost;
+        let mut requests = 0;
+        while let Some(arrival) = lost.arrivals.next_arrival() {
+            requests += 1;
+            let failure = Failure::Lost;
+            sink.failed(&FailedRequest { workload, gpu, arrival, at: arrival, failure });
+        }
+        gaps.push(ServiceGap { workload, from, until, requests });
+    }
+    gaps
 }
 
 /// Adds the names to a number that the predictor should not have given.

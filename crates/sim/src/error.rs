@@ -1,6 +1,6 @@
 //! What can be wrong with the input of a run.
 
-use super::BatchingError;
+use super::{BatchingError, TimelineError};
 use crate::arrivals::ArrivalError;
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 
@@ -58,6 +58,12 @@ pub enum SimError {
     /// The arrivals cannot be made.
     #[error(transparent)]
     Arrival(#[from] ArrivalError),
+    /// Arrivals cannot be counted in windows without a length.
+    #[error("arrivals are counted in windows, which must be longer than 0 s")]
+    NoWindow,
+    /// Plans that follow each other, but cannot be followed.
+    #[error(transparent)]
+    Timeline(#[from] TimelineError),
     /// The run would be endless.
     #[error(
         "the workloads send about {expected:.3e} requests in {duration_s} s, and a run may have {limit:.3e}: \

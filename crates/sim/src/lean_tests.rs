@@ -4,6 +4,7 @@ use super::engine::run_gpus;
 use super::engine_cases::{any_models, any_spec};
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::fast::{GpuEngine, LeanEngine};
+use super::prepare::GpuRun;
 use super::{EngineSpec, GpuOutcome, Noise, full};
 use crate::arrivals::ArrivalSpec;
 use igniter_model::units::Milliseconds;
@@ -59,12 +60,13 @@ proptest! {
         let scenario = FakeScenario::new(FakePredictor::new(models, slowdown), &[servers]);
         let input = scenario.input(spec, 0.1, seed);
         let sink = Everything::default;
-        let lean = run_gpus(&input, |setting, run| {
+        let lean = run_gpus(&input, |_| sink(), |setting, run, sink| {
             assert!(LeanEngine::<Everything>::takes(&setting, &run));
-            LeanEngine::new(setting, run, sink()).and_then(LeanEngine::finish).map_err(|bad| *bad)
+            LeanEngine::new(setting, run, sink).and_then(LeanEngine::finish).map_err(|bad| *bad)
         });
-        let fast = run_gpus(&input, |setting, run| {
-            GpuEngine::new(setting, run, sink()).and_then(GpuEngine::finish).map_err(|bad| *bad)
+        let fast = run_gpus(&input, |_| sink(), |setting, run, sink| {
+            let gpu = GpuEngine::new(setting, run, sink).and_then(GpuEngine::finish);
+            gpu.map(Some).map_err(|bad| *bad)
         });
         let full = full::simulate(&input, |_| sink());
         let (lean, fast, full) = (lean.unwrap(), fast.unwrap(), full.unwrap());
@@ -83,11 +85,11 @@ fn only_the_common_case_takes_the_short_way() {
         let scenario = FakeScenario::new(predictor, &[vec![server]]);
         let input = scenario.input(EngineSpec::default(), 0.1, 1);
         let taken = std::sync::Mutex::new(false);
-        run_gpus(&input, |setting, run| {
+        let run_gpu = |setting, run: GpuRun<'_>, sink| {
             *taken.lock().unwrap() = LeanEngine::<Everything>::takes(&setting, &run);
-            full::run_gpu(setting, run, Everything::default())
-        })
-        .unwrap();
+            full::run_gpu(setting, run, sink).map(Some)
+        };
+        run_gpus(&input, |_| Everything::default(), run_gpu).unwrap();
         taken.into_inner().unwrap()
     };
     assert!(of(|_| {}));

@@ -14,6 +14,7 @@ pub mod arrivals;
 mod batcher;
 mod batcher_rules;
 mod control;
+mod counting;
 mod draw;
 mod ends;
 mod engine;
@@ -23,10 +24,12 @@ mod faults;
 mod features;
 pub mod full;
 pub mod metrics;
+mod power;
 mod prepare;
 mod source;
 mod spec;
 mod speed;
+mod timeline;
 pub mod traces;
 
 #[cfg(test)]
@@ -43,20 +46,25 @@ mod fake;
 mod features_tests;
 #[cfg(test)]
 mod lean_tests;
+#[cfg(test)]
+mod timeline_tests;
 
 pub use batcher::{Batch, Batcher};
 pub use batcher_rules::{BatcherRules, BatchingError};
 pub use control::{
     Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
 };
+pub use counting::arrival_counts;
 pub use engine::{
-    GpuOutcome, MAX_REQUESTS, ServerOutcome, SimInput, SimOutcome, SimWorkload, check_run, simulate,
+    GpuOutcome, MAX_REQUESTS, ServerOutcome, ServiceGap, SimInput, SimOutcome, SimWorkload,
+    check_run, simulate,
 };
 pub use error::SimError;
 pub use spec::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, Noise, PcieLink, ServerSpec, ServiceTime,
     TimeoutAction, TritonRelease,
 };
+pub use timeline::TimelineError;
 
 /// Lets a file that tests of several crates share name everything as the facade does.
 #[cfg(test)]

@@ -9,13 +9,15 @@ use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
 use super::features::FullFeatures;
 use super::source::Arrivals;
 use super::speed::{PlannedServer, Speeds};
+use super::timeline::{Dealt, GpuTimeline, LostArrivals, deal, first_setting, of_gpu};
 use super::{BatchingSpec, LoadOverlap, ServiceTime, SimError};
 use crate::arrivals::{ArrivalCount, Purpose, Stream, TraceFault, stream};
-use igniter_model::domain::{CoLocation, GpuId, WorkloadId, WorkloadName};
+use igniter_model::domain::{CoLocation, GpuId, TimelineServer, WorkloadId, WorkloadName};
 use igniter_model::predictor::Predictor;
 use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// What all servers of a GPU share.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,10 @@ pub(super) struct GpuRun<'a> {
     pub(super) speeds: Speeds<'a>,
     /// What only the full engine can do, if anything is asked for.
     pub(super) features: Option<FullFeatures>,
+    /// What changes on it, where plans follow each other.
+    pub(super) timeline: Option<GpuTimeline>,
+    /// Requests that no server took, which are to be reported here.
+    pub(super) lost: Vec<LostArrivals>,
 }
 
 /// One server before its first event.
@@ -72,14 +78,30 @@ pub(super) struct Prepared<'a> {
     pub(super) counts: Vec<(WorkloadId, ArrivalCount)>,
 }
 
-/// Checks the whole input and opens all arrivals.
+/// Checks the whole input and opens all arrivals. Where plans follow each other, the plan holds all servers of the timeline
+/// ([`Timeline::plan`](igniter_model::domain::Timeline::plan)).
 pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError> {
     let workloads = index_workloads(input.workloads)?;
     let replicas = check_placements(input, &workloads)?;
     check_size(input, &replicas)?;
     let mut counts = Vec::new();
+    let lives = lives(input);
+    let mut dealt = None;
+    if let Some(lives) = &lives {
+        let of = |replicas: &Vec<Replica>| replicas.iter().map(|r| lives[r.gpu][r.place]).collect();
+        let all = deal(input, &replicas.iter().map(of).collect::<Vec<Vec<_>>>())?;
+        for (index, dealt) in all.iter().enumerate() {
+            let count = dealt.count.map(|count| Arc::new(OnceLock::from(count)));
+            counts.extend(count.map(|count| (WorkloadId::new(index), count)));
+        }
+        dealt = Some(all);
+    }
     let gpus = (input.plan.gpus.iter().enumerate())
-        .map(|(gpu, co)| prepare_gpu(input, &workloads, &replicas, (gpu, co), &mut counts))
+        .map(|(gpu, co)| {
+            let lives = lives.as_ref().map(|lives| lives[gpu].as_slice());
+            let follow = lives.zip(dealt.as_mut());
+            prepare_gpu(input, &workloads, &replicas, (gpu, co), follow, &mut counts)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let named = |server: &ServerRun| {
         let name = &input.workloads[server.workload.index()].workload.name;
@@ -89,6 +111,16 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
     let unserved = unplaced.map(|(i, _)| WorkloadId::new(i)).collect();
     Ok(Prepared { gpus, unserved, faults, counts })
+}
+
+/// The servers of each GPU, in the order of its placements, where plans follow each other.
+fn lives<'a>(input: &SimInput<'a>) -> Option<Vec<Vec<&'a TimelineServer>>> {
+    let timeline = input.timeline?;
+    let mut lives = vec![Vec::new(); timeline.gpus.len()];
+    for server in &timeline.servers {
+        lives[server.gpu.index()].push(server);
+    }
+    Some(lives)
 }
 
 type WorkloadIndex<'a> = BTreeMap<&'a WorkloadName, usize>;
@@ -129,7 +161,8 @@ fn check_placements(
             };
             let replica = Replica { gpu, place, served: placement.served };
             let whole = |r: &&Replica| r.served.is_none() || replica.served.is_none();
-            if let Some(first) = replicas[index].iter().find(whole) {
+            let first = replicas[index].iter().find(whole).filter(|_| input.timeline.is_none());
+            if let Some(first) = first {
                 return Err(SimError::PlacedTwice { workload, first: first.gpu, second: gpu });
             }
             replicas[index].push(replica);
@@ -172,11 +205,13 @@ fn prepare_gpu<'a>(
     workloads: &WorkloadIndex<'_>,
     replicas: &[Vec<Replica>],
     (gpu, co_location): (usize, &CoLocation),
+    mut follow: Option<(&[&TimelineServer], &mut Vec<Dealt>)>,
     counts: &mut Vec<(WorkloadId, ArrivalCount)>,
 ) -> Result<GpuRun<'a>, SimError> {
     let predictor = predictor_of(input, gpu, co_location)?;
     let mut servers = Vec::new();
     let mut planned = Vec::new();
+    let mut settings = Vec::new();
     let mut slots = 0;
     for (place, placement) in co_location.placements.iter().enumerate() {
         let index = workloads[&placement.workload];
@@ -189,8 +224,18 @@ fn prepare_gpu<'a>(
             None => batching.max_queue_delay,
         };
         let batching = BatchingSpec { max_queue_delay, ..batching.clone() };
-        let rules = BatcherRules::new(&batching, placement.batch)
-            .map_err(|source| SimError::Batching { workload: name.clone(), source })?;
+        let rules_of = |batch| {
+            BatcherRules::new(&batching, batch)
+                .map_err(|source| SimError::Batching { workload: name.clone(), source })
+        };
+        let mut batch = placement.batch;
+        if let Some((lives, _)) = &follow {
+            let life = lives[place];
+            batch = life.settings[first_setting(life)].batch;
+            let all = life.settings.iter().map(|setting| rules_of(setting.batch));
+            settings.push((life, server.startup, all.collect::<Result<Vec<_>, _>>()?));
+        }
+        let rules = rules_of(batch)?;
         let model = predictor.model_id(&workload.model).ok_or_else(|| {
             let known: Vec<&str> = predictor.models().iter().map(|m| m.as_str()).collect();
             SimError::UnknownModel {
@@ -205,10 +250,15 @@ fn prepare_gpu<'a>(
             .ok_or_else(|| SimError::NoShare { workload: name.clone() })?;
         let own = replicas[index].iter().position(|r| (r.gpu, r.place) == (gpu, place));
         let own = own.expect("every placement is listed");
-        let rates: Vec<RequestsPerSecond> =
-            replicas[index].iter().filter_map(|replica| replica.served).collect();
-        let (arrivals, count) = Arrivals::new(entry, &rates, own, input)?;
-        counts.extend(count.map(|count| (WorkloadId::new(index), count)));
+        let arrivals = if let Some((_, dealt)) = &mut follow {
+            dealt[index].servers[own].take().expect("each server takes its arrivals once")
+        } else {
+            let rates: Vec<RequestsPerSecond> =
+                replicas[index].iter().filter_map(|replica| replica.served).collect();
+            let (arrivals, count) = Arrivals::new(entry, &rates, own, input)?;
+            counts.extend(count.map(|count| (WorkloadId::new(index), count)));
+            arrivals
+        };
         // Each replica draws from a part of the stream that no other reaches.
         let random = |purpose| {
             let mut random: Stream = stream(input.seed, name, purpose);
@@ -235,7 +285,7 @@ fn prepare_gpu<'a>(
         let race = rules.completion_race().map(|q| Race::new(q, random(Purpose::Race)));
         planned.push(PlannedServer {
             model,
-            batch: placement.batch,
+            batch,
             share,
             instances: rules.instances(),
             max_batch: rules.max_batch(),
@@ -256,7 +306,10 @@ fn prepare_gpu<'a>(
             host,
             request_overhead: server.request_overhead.to_nanoseconds(),
             request_serial: server.request_serial.to_nanoseconds(),
-            startup: server.startup,
+            startup: match &follow {
+                Some((lives, _)) => lives[place].ready.max(server.startup),
+                None => server.startup,
+            },
             time_slot: placement.time_slot,
         });
     }
@@ -265,5 +318,17 @@ fn prepare_gpu<'a>(
     if features.as_ref().is_some_and(|features| features.overlap) {
         speeds.allow_overlap();
     }
-    Ok(GpuRun { servers, speeds, features })
+    let (mut timeline, mut lost) = (None, Vec::new());
+    if let (Some(of), Some((_, dealt))) = (input.timeline, follow) {
+        let changes = of_gpu(&of.gpus[gpu].rented, &settings, input.duration);
+        if !changes.changes.is_empty() {
+            speeds.allow_hand_over();
+        }
+        timeline = Some(changes);
+        for dealt in dealt {
+            let here = dealt.lost.extract_if(.., |(by, _)| by.index() == gpu);
+            lost.extend(here.map(|(_, lost)| lost));
+        }
+    }
+    Ok(GpuRun { servers, speeds, features, timeline, lost })
 }

@@ -66,8 +66,10 @@ pub(super) struct Speeds<'a> {
     servers: Vec<PlannedServer>,
     /// The server of each slot.
     slot_server: Vec<usize>,
-    /// Whether shares of more than 100 % in sum are scaled down while they execute together.
-    overlap: bool,
+    /// While shares of more than this in sum execute, in percent, they are scaled down to the whole GPU.
+    most_pct: f64,
+    /// Which servers are there: all, but where plans follow each other.
+    present: Vec<bool>,
     scratch: Scratch,
 }
 
@@ -93,13 +95,37 @@ impl<'a> Speeds<'a> {
             .enumerate()
             .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
             .collect();
+        let (most_pct, present) = (f64::INFINITY, vec![true; servers.len()]);
         let scratch = Scratch::default();
-        Self { predictor, interference, servers, slot_server, overlap: false, scratch }
+        Self { predictor, interference, servers, slot_server, most_pct, present, scratch }
     }
 
     /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
     pub(super) fn allow_overlap(&mut self) {
-        self.overlap = true;
+        self.most_pct = 100.0;
+    }
+
+    /// The same for servers that are there together while one hands over to the other. Those of one plan may
+    /// add up to a little more than 100 %, by rounding; for them nothing changes.
+    pub(super) fn allow_hand_over(&mut self) {
+        self.most_pct = 100.0 + 1e-6;
+    }
+
+    /// Says whether a server is there. What was computed before does not hold any more.
+    pub(super) fn set_present(&mut self, server: usize, present: bool) {
+        self.present[server] = present;
+    }
+
+    /// Gives a server another planned batch size. What was computed before does not hold any more.
+    pub(super) fn set_batch(&mut self, server: usize, batch: BatchSize) {
+        self.servers[server].batch = batch;
+    }
+
+    /// The speeds while these servers are there and no others, each with the largest batch that it can have.
+    pub(super) fn only(&self, servers: impl Iterator<Item = (usize, usize)>) -> Self {
+        let of = |(server, max_batch)| PlannedServer { max_batch, ..self.servers[server] };
+        let only = Self::new(self.predictor, self.interference, servers.map(of).collect());
+        Self { most_pct: self.most_pct, ..only }
     }
 
     /// The share of a server, in percent.
@@ -197,7 +223,7 @@ impl<'a> Speeds<'a> {
         }
         let busy = self.servers.iter().zip(&*executing).filter(|(_, executing)| **executing > 0);
         let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
-        let scale = if self.overlap && busy_sm_pct > 100.0 { 100.0 / busy_sm_pct } else { 1.0 };
+        let scale = if busy_sm_pct > self.most_pct { 100.0 / busy_sm_pct } else { 1.0 };
         members.clear();
         for &(slot, rows) in &*running {
             let server = self.slot_server[slot];
@@ -291,7 +317,7 @@ impl<'a> Speeds<'a> {
         self.predictor.predict(&set).members[before].gpu_ms
     }
 
-    /// A batch among all instances of all servers at their planned batch sizes. Instances that take turns count
+    /// A batch among all instances of all servers that are there, at their planned batch sizes. Instances that take turns count
     /// once, with all SMs of their server; of servers that take turns, the one that slows it most.
     fn in_plan(&self, server: usize, rows: usize) -> MemberPrediction {
         let first = self.slot_server.partition_point(|&other| other < server);
@@ -307,7 +333,7 @@ impl<'a> Speeds<'a> {
             let slots: Vec<Option<u32>> = self.servers.iter().map(|s| s.time_slot).collect();
             executing_beside(self.predictor, &members, &slots, server)
         } else {
-            (0..self.servers.len()).collect()
+            (0..self.servers.len()).filter(|&other| self.present[other]).collect()
         };
         let mut members: Vec<Member> = Vec::new();
         let mut own = 0;

@@ -34,6 +34,8 @@ pub(crate) struct FakePredictor {
     models: Vec<FakeModel>,
     pub(crate) slowdown: f64,
     pub(crate) by_share: bool,
+    /// How much longer loads are, as a multiple, for each other member.
+    pub(crate) load_slowdown: f64,
     /// `gpu_ms` by batch size, from 1, in place of all that.
     pub(crate) table_ms: Option<Vec<f64>>,
 }
@@ -53,7 +55,7 @@ impl FakePredictor {
             noise_cv: std::collections::BTreeMap::new(),
         };
         let names = (0..models.len()).map(|i| ModelName::new(&format!("m{i}")).unwrap()).collect();
-        Self { kind, names, models, slowdown, by_share: false, table_ms: None }
+        Self { kind, names, models, slowdown, by_share: false, load_slowdown: 0.0, table_ms: None }
     }
 
     /// Says how much the execution times of a model were measured to vary.
@@ -96,7 +98,7 @@ impl Predictor for FakePredictor {
                 None => alone * slowdown * share,
             };
             MemberPrediction {
-                load_ms: model.load,
+                load_ms: model.load * (1.0 + self.load_slowdown * (count - 1.0)),
                 gpu_ms,
                 feedback_ms: model.feedback,
                 throughput_rps: member.batch.as_f64() * 1e3 / (gpu_ms + model.feedback),
@@ -194,6 +196,7 @@ impl FakeScenario {
     pub(crate) fn input(&self, spec: EngineSpec, seconds: f64, seed: u64) -> SimInput<'_> {
         SimInput {
             plan: &self.plan,
+            timeline: None,
             workloads: &self.workloads,
             predictor: &self.predictor,
             more_predictors: &[],

@@ -144,6 +144,7 @@ pub fn simulated_arm(
         Control { controller: ControllerSpec::Shadow(shadow_spec(scenario)), ..Control::default() };
     let input = SimInput {
         plan: &hosted_plan,
+        timeline: None,
         workloads: &sim_workloads,
         predictor: &hosted,
         more_predictors: &[],

@@ -1,6 +1,6 @@
 //! Plans that follow each other: which servers exist when, on which GPUs.
 
-use super::{GpuId, GpuKindName, Placement};
+use super::{CoLocation, GpuId, GpuKindName, Placement, Plan};
 use crate::units::{BatchSize, Nanoseconds, RequestsPerSecond};
 
 /// A GPU that is rented for a part of a run.
@@ -51,4 +51,24 @@ pub struct Timeline {
     pub gpus: Vec<TimelineGpu>,
     /// In the order in which they were started.
     pub servers: Vec<TimelineServer>,
+}
+
+impl Timeline {
+    /// All that is ever there as one plan: the GPUs, each with all its servers in the order of
+    /// [`Timeline::servers`]. For names and summaries: the shares of servers that follow each other add up to more than a GPU.
+    /// Servers on GPUs that do not exist are left out.
+    #[must_use]
+    pub fn plan(&self, strategy: &str) -> Plan {
+        let on = |gpu: usize| self.servers.iter().filter(move |s| s.gpu.index() == gpu);
+        let gpus = self.gpus.iter().enumerate().map(|(gpu, TimelineGpu { kind, .. })| CoLocation {
+            kind: kind.clone(),
+            placements: on(gpu).map(|server| server.placement.clone()).collect(),
+        });
+        Plan {
+            strategy: strategy.to_owned(),
+            gpus: gpus.collect(),
+            infeasible: Vec::new(),
+            bound: None,
+        }
+    }
 }

@@ -22,6 +22,12 @@ pub trait ArrivalProcess: Debug + Send {
     fn faults(&self) -> Vec<TraceFault> {
         Vec::new()
     }
+
+    /// The same process at the same point, to be drained on its own; `None` where that cannot be had, as of a file
+    /// that is read row by row.
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        None
+    }
 }
 
 /// Arrivals that cannot be made.
@@ -80,7 +86,7 @@ pub(super) fn after_gap(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrivals::{ArrivalSpec, GeneratedArrivals, TraceSpec};
+    use crate::arrivals::{ArrivalSpec, GeneratedArrivals, RateShape, RateStep, TraceSpec};
     use statrs::distribution::{ContinuousCDF, StudentsT};
 
     const MINUTE: Nanoseconds = Nanoseconds::new(60_000_000_000);
@@ -132,7 +138,14 @@ mod tests {
         let name = WorkloadName::new("W1").unwrap();
         let rate = RequestsPerSecond::new(333.3).unwrap();
         let cv = ArrivalSpec::Gamma { cv: 4.0 };
-        for spec in [ArrivalSpec::Constant, ArrivalSpec::Poisson, cv] {
+        let step = |(ms, factor): (u64, f64)| RateStep {
+            duration: Nanoseconds::new(ms * 1_000_000),
+            factor,
+        };
+        let steps = [(900, 1.0), (500, 0.0), (700, 2.5)].map(step).to_vec();
+        let shape = RateShape::Steps { steps, repeat: true };
+        let shaped = ArrivalSpec::Shaped { gaps: Box::new(ArrivalSpec::Poisson), shape };
+        for spec in [ArrivalSpec::Constant, ArrivalSpec::Poisson, cv, shaped] {
             let mut process = spec.build(&name, rate, MINUTE, 7).unwrap();
             let mut times = Vec::new();
             for block in [1, 0, 255, 64].into_iter().cycle() {

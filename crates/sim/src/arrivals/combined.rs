@@ -29,6 +29,11 @@ impl ArrivalProcess for SumArrivals {
     fn faults(&self) -> Vec<TraceFault> {
         self.parts.iter().flat_map(|(_, part)| part.faults()).collect()
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        let parts = self.parts.iter().map(|(next, part)| Some((*next, part.fork()?)));
+        Some(Box::new(Self { parts: parts.collect::<Option<_>>()? }))
+    }
 }
 
 /// The arrivals of processes that follow each other.
@@ -62,5 +67,17 @@ impl ArrivalProcess for PhaseArrivals {
 
     fn faults(&self) -> Vec<TraceFault> {
         self.faults.clone()
+    }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        let fork = |(start, process): &(Nanoseconds, Box<dyn ArrivalProcess>)| {
+            Some((*start, process.fork()?))
+        };
+        let phases: Vec<_> = self.phases.as_slice().iter().map(fork).collect::<Option<_>>()?;
+        let current = match &self.current {
+            Some(current) => Some(fork(current)?),
+            None => None,
+        };
+        Some(Box::new(Self { phases: phases.into_iter(), current, faults: self.faults.clone() }))
     }
 }

@@ -32,6 +32,10 @@ impl ArrivalProcess for ConstantArrivals {
         self.index += 1;
         (time < self.end).then_some(time)
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl ArrivalProcess for CountedArrivals {
     fn faults(&self) -> Vec<TraceFault> {
         self.process.faults()
     }
+
+    /// Only the original counts.
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        self.process.fork()
+    }
 }
 
 #[cfg(test)]

@@ -39,4 +39,8 @@ impl ArrivalProcess for GammaArrivals {
         let gap = self.gap_ns.sample(&mut self.random);
         after_gap(&mut self.last, gap, self.end)
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }

@@ -26,6 +26,10 @@ impl ArrivalProcess for ListedArrivals {
         self.next += 1;
         (time < self.end).then_some(time)
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 #[cfg(test)]

@@ -80,4 +80,8 @@ impl ArrivalProcess for MmppArrivals {
         }
         None
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }

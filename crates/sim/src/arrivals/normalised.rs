@@ -43,4 +43,8 @@ impl ArrivalProcess for NormalisedArrivals {
         self.last = time.max(self.last).min(self.end.saturating_sub(Nanoseconds::new(1)));
         Some(self.last)
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }

@@ -73,6 +73,10 @@ impl ArrivalProcess for PoissonArrivals {
             times.truncate(start + before);
         }
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 /// How many gaps are drawn before they are added up, which is done for several at once.

@@ -38,7 +38,26 @@ impl ArrivalProcess for ShapedArrivals {
         (self.last < self.end).then_some(self.last)
     }
 
+    fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
+        let before = times.len();
+        self.process.fill(count, times);
+        let new = times.get_mut(before..).unwrap_or_default();
+        for time in new.iter_mut() {
+            let shown = Nanoseconds::from_f64(self.clock.time(time.as_f64()));
+            self.last = self.last.max(shown);
+            *time = self.last;
+        }
+        let inside = new.partition_point(|&time| time < self.end);
+        times.truncate(before + inside);
+    }
+
     fn faults(&self) -> Vec<super::TraceFault> {
         self.process.faults()
+    }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        let Self { clock, last, end, .. } = self;
+        let (clock, process) = (clock.clone(), self.process.fork()?);
+        Some(Box::new(Self { process, clock, last: *last, end: *end }))
     }
 }

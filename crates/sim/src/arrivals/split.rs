@@ -41,6 +41,10 @@ impl ArrivalProcess for SplitArrivals {
     fn faults(&self) -> Vec<super::TraceFault> {
         self.whole.faults()
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(Self { whole: self.whole.fork()?, turns: self.turns.clone(), own: self.own }))
+    }
 }
 
 /// Which of several servers takes the first request, the second, and so on without end.

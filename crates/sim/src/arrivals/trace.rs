@@ -27,7 +27,8 @@ pub struct TraceArrivals {
 
 #[derive(Debug)]
 enum Source {
-    Kept(std::vec::IntoIter<Nanoseconds>),
+    /// With the position of the next one.
+    Kept(Arc<[Nanoseconds]>, usize),
     /// With the number of arrivals that are still to come.
     Streamed(Box<Rows>, u64),
     Ended,
@@ -213,7 +214,7 @@ impl TraceArrivals {
         }
         rows.check_found()?;
         let source = if times.len() as u64 == count {
-            Source::Kept(times.into_iter())
+            Source::Kept(times.into(), 0)
         } else {
             Source::Streamed(Box::new(Rows::open(spec, end)?), count)
         };
@@ -224,7 +225,11 @@ impl TraceArrivals {
 impl ArrivalProcess for TraceArrivals {
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         match &mut self.source {
-            Source::Kept(times) => times.next(),
+            Source::Kept(times, next) => {
+                let time = times.get(*next).copied();
+                *next += 1;
+                time
+            }
             Source::Ended => None,
             Source::Streamed(rows, left) => {
                 let fault = match (rows.next(), left.checked_sub(1)) {
@@ -248,6 +253,15 @@ impl ArrivalProcess for TraceArrivals {
 
     fn faults(&self) -> Vec<TraceFault> {
         vec![Arc::clone(&self.fault)]
+    }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        let source = match &self.source {
+            Source::Kept(times, next) => Source::Kept(Arc::clone(times), *next),
+            Source::Streamed(..) => return None,
+            Source::Ended => Source::Ended,
+        };
+        Some(Box::new(Self { source, fault: Arc::clone(&self.fault) }))
     }
 }
 

@@ -62,6 +62,10 @@ impl ArrivalProcess for WeibullArrivals {
         let gap = self.scale_ns * libm::pow(unit, self.inverse_shape);
         after_gap(&mut self.last, gap, self.end)
     }
+
+    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
+        Some(Box::new(self.clone()))
+    }
 }
 
 #[cfg(test)]

@@ -110,8 +110,16 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         self.close_interval(end);
         let servers = self.lanes.iter().map(Lane::outcome).collect();
         let gpu = self.setting.gpu;
-        let (actions, windows) = (Vec::new(), Vec::new());
-        Ok(GpuOutcome { gpu, sink: self.sink, servers, events: self.events, end, actions, windows })
+        Ok(GpuOutcome {
+            gpu,
+            sink: self.sink,
+            servers,
+            events: self.events,
+            end,
+            rented: vec![(Nanoseconds::ZERO, end)],
+            actions: Vec::new(),
+            windows: Vec::new(),
+        })
     }
 
     /// Puts the first arrival at a lane on the agenda, if anybody waits for it.

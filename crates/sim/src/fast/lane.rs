@@ -112,6 +112,7 @@ impl Lane {
             completed: self.completed,
             failed: 0,
             batches: self.batches,
+            left: None,
             sent,
         }
     }

@@ -6,8 +6,12 @@
 //! when that was is looked up when the instance is done with the batch before. Requests leave in the order in which they
 //! came, so a batch need not remember which its requests are.
 
+mod follow;
+
+use self::follow::{Follower, Onward};
 use super::states::{DRAW, States};
 use super::stream::ArrivalStream;
+use crate::batcher_rules::BatcherRules;
 use crate::draw::WorkDraw;
 use crate::ends::{INTEGERS, moment, rescaled};
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
@@ -28,6 +32,8 @@ pub(crate) struct LeanEngine<'a, S> {
     count: usize,
     /// When something happens next at each server.
     next: [Key; MOST],
+    /// When something else happens next: plans change, or nothing comes any more.
+    stop: Key,
     /// When the executions end, in ns, and the time of all of their work at the present speed.
     ends_ns: [f64; MOST],
     exec_ns: [f64; MOST],
@@ -41,6 +47,8 @@ pub(crate) struct LeanEngine<'a, S> {
     sink: S,
     last_done: Nanoseconds,
     events: u64,
+    /// Where plans follow each other.
+    follower: Option<Box<Follower<'a>>>,
 }
 
 /// A time and the number of the server at which something happens then. Of two keys the lesser one comes first.
@@ -181,6 +189,19 @@ impl Server {
     fn refill(&mut self, count: usize) {
         self.arrivals.refill(count, self.completed);
     }
+
+    /// Its counters.
+    fn outcome(&self) -> ServerOutcome {
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrivals.taken(),
+            completed: self.completed,
+            failed: 0,
+            batches: self.batches,
+            left: None,
+            sent: None,
+        }
+    }
 }
 
 type Step<T = ()> = Result<T, Box<BadPrediction>>;
@@ -188,31 +209,50 @@ type Step<T = ()> = Result<T, Box<BadPrediction>>;
 impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// Whether this engine can simulate a GPU.
     pub(crate) fn takes(setting: &GpuSetting, run: &GpuRun<'_>) -> bool {
-        let simple = |server: &ServerRun| {
+        let simple = |(server, present): (&ServerRun, bool)| {
             server.rules.is_greedy()
                 && server.slots.len() == 1
-                && server.startup == Nanoseconds::ZERO
+                && (server.startup == Nanoseconds::ZERO || !present)
                 && matches!(server.arrivals, Arrivals::Open(_))
                 && !server.host.varies()
         };
+        let in_time = |time: Nanoseconds| time == Key::bounded(time);
+        let timeline = run.timeline.as_ref();
+        let present: Vec<bool> =
+            timeline.map_or_else(|| vec![true; run.servers.len()], |t| t.present.clone());
         run.features.is_none()
-            && run.servers.len() <= MOST
-            && run.servers.iter().all(simple)
-            && setting.duration == Key::bounded(setting.duration)
+            && present.iter().filter(|present| **present).count() <= MOST
+            && run.servers.iter().zip(present).all(simple)
+            && in_time(setting.duration)
+            && timeline.is_none_or(|t| {
+                t.changes.iter().all(|(at, change)| {
+                    in_time(*at) && change.rules().is_none_or(BatcherRules::is_greedy)
+                })
+            })
     }
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
-        let count = run.servers.len();
-        let mut runs = run.servers.into_iter();
-        let servers = std::array::from_fn(|_| runs.next().map_or_else(Server::absent, Server::new));
-        let mut states = States::new(run.speeds);
+        let GpuRun { servers, mut speeds, timeline, .. } = run;
+        let mut all: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let mut follower = None;
+        if let Some(timeline) = timeline {
+            let follow = Follower::new(timeline, &mut all, speeds);
+            speeds = follow.speeds(&all);
+            follower = Some(Box::new(follow));
+        }
+        let count = all.len();
+        let mut all = all.into_iter();
+        let servers = std::array::from_fn(|_| all.next().unwrap_or_else(Server::absent));
+        let mut states = States::new(speeds);
         let row = states.find_row()?;
+        let stop = follower.as_ref().map_or(Key::new(Key::LATE, 0), |follower| follower.stop());
         let mut engine = Self {
             setting,
             servers,
             count,
             next: [Key::NEVER; MOST],
+            stop,
             ends_ns: [0.0; MOST],
             exec_ns: [0.0; MOST],
             mask: 0,
@@ -223,6 +263,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             sink,
             last_done: Nanoseconds::ZERO,
             events: 0,
+            follower,
         };
         for i in 0..count {
             engine.servers[i].refill(1);
@@ -233,12 +274,17 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(engine)
     }
 
-    /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(crate) fn finish(mut self) -> Step<GpuOutcome<S>> {
+    /// Runs to the end: all requests that arrive before the end of the run are completed. `None`: at some time there are
+    /// more servers than this engine can have.
+    pub(crate) fn finish(mut self) -> Step<Option<GpuOutcome<S>>> {
         loop {
             let first = self.first();
-            if first.0 >= Key::new(Key::LATE, 0).0 {
-                return self.outcome(first);
+            if first.0 >= self.stop.0 {
+                match self.go_on()? {
+                    Onward::Go => continue,
+                    Onward::End => return self.outcome(first).map(Some),
+                    Onward::Crowded => return Ok(None),
+                }
             }
             let (now, i) = (first.time(), first.server());
             self.events += 1;
@@ -291,21 +337,20 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             return Err(self.takes_years(first.server()));
         }
         let end = self.setting.duration.max(self.last_done);
-        self.close_interval(end);
-        let servers = self.servers[..self.count].iter().map(|server| ServerOutcome {
-            workload: server.workload,
-            arrived: server.arrivals.taken(),
-            completed: server.completed,
-            failed: 0,
-            batches: server.batches,
-            sent: None,
-        });
+        let on = self.follower.as_ref().is_none_or(|follower| follower.is_on());
+        self.close_if(on, end);
+        let servers = self.servers[..self.count].iter().map(Server::outcome).collect();
+        let (servers, rented) = match self.follower {
+            Some(follower) => follower.finish(end, servers),
+            None => (servers, vec![(Nanoseconds::ZERO, end)]),
+        };
         Ok(GpuOutcome {
             gpu: self.setting.gpu,
-            servers: servers.collect(),
+            servers,
             sink: self.sink,
             events: self.events,
             end,
+            rented,
             actions: Vec::new(),
             windows: Vec::new(),
         })
@@ -351,18 +396,22 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(Some(self.servers[i].front.load_end))
     }
 
+    /// Load and feedback time of a batch.
+    #[inline(always)]
+    fn transfers(&mut self, i: usize, rows: usize) -> Step<(Nanoseconds, Nanoseconds)> {
+        let server = &mut self.servers[i];
+        if let Some(known) = server.transfers[rows] {
+            return Ok(known);
+        }
+        let (load, feedback) = self.states.transfers(i, rows)?;
+        Ok(*server.transfers[rows].insert((Key::bounded(load), Key::bounded(feedback))))
+    }
+
     /// The instance takes the next `rows` requests and starts to load them.
     #[inline(always)]
     fn load(&mut self, i: usize, rows: usize, now: Nanoseconds) -> Step {
+        let (load, feedback) = self.transfers(i, rows)?;
         let server = &mut self.servers[i];
-        let (load, feedback) = match server.transfers[rows] {
-            Some(known) => known,
-            None => {
-                let (load, feedback) = self.states.transfers(i, rows)?;
-                let bounded = (Key::bounded(load), Key::bounded(feedback));
-                *server.transfers[rows].insert(bounded)
-            }
-        };
         server.arrivals.take(rows);
         let rows = u32::try_from(rows).expect("a batch has fewer than 2^32 requests");
         server.front = Flight { rows, load_start: now, load_end: now + load, feedback };
@@ -417,7 +466,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             return Ok(true);
         }
         self.servers[i].next = Next::Start;
-        self.next[i] = loaded.map_or(Key::NEVER, |loaded| Key::new(loaded, i));
+        self.next[i] = loaded.map_or_else(|| self.never(i, now), |loaded| Key::new(loaded, i));
         Ok(false)
     }
 

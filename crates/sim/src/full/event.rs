@@ -54,6 +54,8 @@ pub(super) enum Event {
         index: usize,
         life: u32,
     },
+    /// One plan follows another.
+    Follow,
     /// A fault begins, or ends.
     FaultBegins {
         index: usize,

@@ -2,6 +2,7 @@
 
 use super::event::{Direction, Event, Execution};
 use super::event_queue::EventQueue;
+use super::follow::Following;
 use super::link::Link;
 use super::server::Server;
 use super::steering::Steering;
@@ -44,7 +45,7 @@ pub(crate) struct GpuSimulation<'a, S> {
     state_since: Nanoseconds,
     pub(super) last_done: Nanoseconds,
     /// Scratch space for batches on their way from batcher to instance.
-    taken: Vec<Batch>,
+    pub(super) taken: Vec<Batch>,
     /// Scratch space for the times of answers.
     answered: Vec<Nanoseconds>,
     /// How much longer than predicted executions take.
@@ -54,6 +55,8 @@ pub(crate) struct GpuSimulation<'a, S> {
     /// Groups of servers that take turns.
     pub(super) time_slots: Vec<TimeSlot>,
     pub(super) steering: Steering,
+    /// Where plans follow each other.
+    pub(super) following: Option<Following>,
 }
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
@@ -64,7 +67,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, features } = run;
+        let GpuRun { servers, mut speeds, features, timeline, lost: _ } = run;
+        let following = timeline.map(|timeline| Following::new(timeline, &mut speeds));
         let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
         let of_plan: Vec<Option<u32>> = servers.iter().map(|server| server.time_slot).collect();
         let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
@@ -93,14 +97,16 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             links: shared.then(Default::default),
             time_slots,
             steering: Steering::default(),
+            following,
         };
         for server in 0..simulation.servers.len() {
             let Server { startup, life, .. } = simulation.servers[server];
-            if startup > Nanoseconds::ZERO {
+            if startup > Nanoseconds::ZERO && simulation.is_present(server) {
                 simulation.events.push(startup, Event::Started { server, life });
             }
             simulation.schedule_first(server);
         }
+        simulation.await_changes();
         simulation.pass_turns(Nanoseconds::ZERO)?;
         if let Some(features) = features {
             simulation.steer(features)?;
@@ -134,6 +140,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
                     self.complete(server, instance, now)?;
                 }
                 Event::Tick => self.tick(now)?,
+                Event::Follow => self.follow(now)?,
                 Event::Change { index, life } => self.apply_change(index, life, now)?,
                 Event::FaultBegins { index } => self.fault_begins(index, now)?,
                 Event::FaultEnds { index } => self.fault_ends(index, now)?,
@@ -153,7 +160,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.run_until(Nanoseconds::MAX)?;
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
-        let servers = self.servers.iter().map(Server::outcome).collect();
+        let mut servers: Vec<_> = self.servers.iter().map(Server::outcome).collect();
+        let rented = match self.following {
+            Some(following) => following.finish(end, &mut servers),
+            None => vec![(Nanoseconds::ZERO, end)],
+        };
         let Steering { actions, windows, .. } = self.steering;
         Ok(GpuOutcome {
             gpu: self.gpu,
@@ -161,6 +172,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             servers,
             events: self.processed,
             end,
+            rented,
             actions,
             windows,
         })
@@ -215,7 +227,8 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
         self.servers[server].timer = None;
         self.servers[server].batcher.timer(now, &mut self.taken);
-        self.load_taken(server, now)
+        self.load_taken(server, now)?;
+        self.leave_if_done(server, now)
     }
 
     pub(super) fn instance_ready(
@@ -285,7 +298,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
 
     /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
     /// the batcher gets its timer.
-    fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn load_taken(
+        &mut self,
+        index: usize,
+        now: Nanoseconds,
+    ) -> Result<(), BadPrediction> {
         let server = &mut self.servers[index];
         let life = server.life;
         let takes = !self.taken.is_empty();
@@ -419,9 +436,10 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.start_if_possible(index, instance, now)?;
         self.end_turn(index);
         match self.overlap_of(index) {
-            LoadOverlap::Overlapped => Ok(()),
-            LoadOverlap::Serial => self.instance_ready(index, instance, now),
+            LoadOverlap::Overlapped => {}
+            LoadOverlap::Serial => self.instance_ready(index, instance, now)?,
         }
+        self.leave_if_done(index, now)
     }
 
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
@@ -468,8 +486,12 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Reports the state that held until `now`.
-    fn close_interval(&mut self, now: Nanoseconds) {
+    pub(super) fn close_interval(&mut self, now: Nanoseconds) {
         if now == self.state_since {
+            return;
+        }
+        if self.following.as_ref().is_some_and(|following| !following.is_powered()) {
+            self.state_since = now;
             return;
         }
         let state = &self.state;

@@ -7,6 +7,7 @@
 mod copies;
 mod event;
 mod event_queue;
+mod follow;
 mod gpu;
 mod link;
 mod server;
@@ -31,10 +32,7 @@ where
     S: RecordSink + Send,
     F: Fn(GpuId) -> S + Sync,
 {
-    run_gpus(input, |setting, run| {
-        let sink = make_sink(setting.gpu);
-        run_gpu(setting, run, sink)
-    })
+    run_gpus(input, make_sink, |setting, run, sink| run_gpu(setting, run, sink).map(Some))
 }
 
 /// Runs one GPU.

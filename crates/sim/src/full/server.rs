@@ -260,6 +260,23 @@ impl Server {
         held
     }
 
+    /// Forms batches by these rules from now on.
+    pub(super) fn set_rules(
+        &mut self,
+        rules: BatcherRules,
+        now: Nanoseconds,
+        out: &mut Vec<Batch>,
+    ) {
+        self.rules = rules.clone();
+        self.batcher.set_rules(rules, now, out);
+    }
+
+    /// Whether no request is in it.
+    pub(super) fn is_idle(&self) -> bool {
+        let idle = |i: &Instance| i.front.is_none() && i.back.is_none();
+        self.batcher.waiting() == 0 && self.instances.iter().all(idle)
+    }
+
     /// Its counters.
     pub(super) fn outcome(&self) -> ServerOutcome {
         ServerOutcome {
@@ -268,6 +285,7 @@ impl Server {
             completed: self.completed,
             failed: self.failed,
             batches: self.batches,
+            left: None,
             sent: self.arrivals.statistics(),
         }
     }

@@ -20,6 +20,7 @@ mod series;
 mod summary;
 mod tally;
 mod window;
+mod windows;
 
 pub use collector::{Collectors, GpuCollector, summarise};
 pub use latencies::Percentiles;
@@ -29,3 +30,4 @@ pub use summary::{
     CdfPoint, FailedCounts, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary,
 };
 pub use window::{Window, WindowError};
+pub use windows::{HandOver, RequestWindow, WindowCounter, hand_overs, request_windows};

@@ -1,0 +1,304 @@
+//! One plan follows another: servers come, change and leave.
+//!
+//! Between two changes the engine is that of one plan: its arrays and its table of states hold the servers that are there,
+//! in the order of the timeline. At a change they are made anew, so that a GPU on which many servers follow each other
+//! costs no more than one on which few stay.
+
+use super::{Flight, Key, LeanEngine, MOST, Next, Server, Step};
+use crate::fast::states::States;
+use crate::power::Power;
+use crate::speed::Speeds;
+use crate::timeline::{Change, GpuTimeline};
+use crate::{LoadOverlap, ServerOutcome};
+use igniter_model::domain::RecordSink;
+use igniter_model::units::Nanoseconds;
+
+/// How a run goes on when its next stop is reached.
+pub(super) enum Onward {
+    Go,
+    /// Nothing happens any more.
+    End,
+    /// There are too many servers for this engine.
+    Crowded,
+}
+
+/// Where a GPU is in its timeline.
+#[derive(Debug)]
+pub(super) struct Follower<'a> {
+    timeline: GpuTimeline,
+    /// The first of its changes that is still to come.
+    next: usize,
+    /// Those of all servers, whether they are there or not.
+    speeds: Speeds<'a>,
+    /// Servers that are yet to come.
+    coming: Vec<Option<Server>>,
+    /// Which server has which place of the arrays.
+    places: Vec<usize>,
+    /// Which servers get no further request.
+    leaving: Vec<bool>,
+    /// What is known of those that are not there.
+    outcomes: Vec<ServerOutcome>,
+    power: Power,
+}
+
+/// A server with what the arrays of the engine hold of it.
+struct Place {
+    id: usize,
+    server: Server,
+    next: Key,
+    end_ns: f64,
+    exec_ns: f64,
+    executes: bool,
+}
+
+impl<'a> Follower<'a> {
+    /// Leaves in `servers` those that are there at the start.
+    pub(super) fn new(
+        timeline: GpuTimeline,
+        servers: &mut Vec<Server>,
+        speeds: Speeds<'a>,
+    ) -> Self {
+        let outcomes = servers.iter().map(Server::outcome).collect();
+        let leaving = vec![false; servers.len()];
+        let (mut coming, mut places) = (Vec::new(), Vec::new());
+        for (id, server) in std::mem::take(servers).into_iter().enumerate() {
+            if timeline.present[id] {
+                places.push(id);
+                coming.push(None);
+                servers.push(server);
+            } else {
+                coming.push(Some(server));
+            }
+        }
+        let power = Power::new(timeline.rented);
+        Self { timeline, next: 0, speeds, coming, places, leaving, outcomes, power }
+    }
+
+    /// The speeds of the servers that are there.
+    pub(super) fn speeds(&self, servers: &[Server]) -> Speeds<'a> {
+        let largest = |server: &Server| {
+            // Batches that were formed before the largest one changed stay as they are.
+            server.max.max(server.front.rows as usize).max(server.back.rows as usize)
+        };
+        self.speeds.only(self.places.iter().copied().zip(servers.iter().map(largest)))
+    }
+
+    /// Whether the GPU is there.
+    pub(super) fn is_on(&self) -> bool {
+        self.power.is_on()
+    }
+
+    /// When the next change comes.
+    pub(super) fn stop(&self) -> Key {
+        let next = self.timeline.changes.get(self.next);
+        Key::new(next.map_or(Key::LATE, |(at, _)| *at), 0)
+    }
+
+    /// All outcomes, given those of the servers that are there, and when the GPU was rented.
+    pub(super) fn finish(
+        mut self,
+        end: Nanoseconds,
+        present: Vec<ServerOutcome>,
+    ) -> (Vec<ServerOutcome>, Vec<(Nanoseconds, Nanoseconds)>) {
+        for (id, outcome) in self.places.into_iter().zip(present) {
+            self.outcomes[id] = outcome;
+        }
+        (self.outcomes, self.power.finish(end))
+    }
+
+    /// Whether a server that is to come will find a request.
+    fn has_requests(&mut self, id: usize) -> bool {
+        self.coming[id].as_mut().is_some_and(|server| {
+            if server.arrivals.lacks(1) {
+                server.refill(1);
+            }
+            server.arrivals.next(0).is_some()
+        })
+    }
+
+    /// Whether nothing of this matters: after the end of the run, servers come only to answer what waits for them.
+    fn is_needless(&mut self, changes: &[(Nanoseconds, Change)]) -> bool {
+        let needless =
+            |change: &Change| matches!(change, Change::Joins(id) if !self.has_requests(*id));
+        !changes.is_empty() && changes.iter().map(|(_, change)| change).all(needless)
+    }
+
+    /// Makes changes take effect on the servers that are there, to which those that come are added; returns which these are.
+    fn apply(
+        &mut self,
+        changes: &[(Nanoseconds, Change)],
+        places: &mut Vec<Place>,
+        now: Nanoseconds,
+    ) -> Vec<usize> {
+        let mut joined = Vec::new();
+        for (_, change) in changes {
+            match change {
+                Change::Rented => self.power.rent(true),
+                Change::Released => self.power.rent(false),
+                Change::Leaves(id) => self.leaving[*id] = true,
+                Change::Sets(id, rules, batch) => {
+                    self.speeds.set_batch(*id, *batch);
+                    let there = places.iter_mut().find(|place| place.id == *id);
+                    let server = there.map(|place| &mut place.server);
+                    if let Some(server) = server.or(self.coming[*id].as_mut()) {
+                        server.max = rules.max_batch();
+                    }
+                }
+                Change::Joins(id) => joined.push(*id),
+            }
+        }
+        for &id in &joined {
+            let next = if self.has_requests(id) { Key::new(now, 0) } else { Key::NEVER };
+            if let Some(server) = self.coming[id].take() {
+                let (end_ns, exec_ns, executes) = (0.0, 0.0, false);
+                places.push(Place { id, server, next, end_ns, exec_ns, executes });
+            }
+        }
+        joined
+    }
+}
+
+impl<'a, S: RecordSink> LeanEngine<'a, S> {
+    /// The key of a server that gets no further request.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn never(&mut self, i: usize, now: Nanoseconds) -> Key {
+        if let Some(follower) = &self.follower
+            && follower.leaving[follower.places[i]]
+        {
+            // It leaves before anything else happens.
+            self.stop = Key::new(now, 0);
+        }
+        Key::NEVER
+    }
+
+    /// Nothing happens before the next stop.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn go_on(&mut self) -> Step<Onward> {
+        match self.follower.take() {
+            Some(mut follower) if self.stop.0 < Key::new(Key::LATE, 0).0 => {
+                let crowded = self.follow(&mut follower)?;
+                self.stop = follower.stop();
+                self.follower = Some(follower);
+                Ok(if crowded { Onward::Crowded } else { Onward::Go })
+            }
+            follower => {
+                self.follower = follower;
+                Ok(Onward::End)
+            }
+        }
+    }
+
+    /// What the timeline says for this moment happens, and who has answered the last request leaves. Returns whether there
+    /// are too many servers.
+    fn follow(&mut self, follower: &mut Follower<'a>) -> Step<bool> {
+        let now = self.stop.time();
+        let changes = follower.timeline.take(&mut follower.next, now).to_vec();
+        if now >= self.setting.duration && follower.is_needless(&changes) {
+            return Ok(false);
+        }
+        self.take_arrived(now)?;
+        self.close_if(follower.power.is_on(), now);
+        let mut places = self.leave_arrays(&follower.places);
+        let joined = follower.apply(&changes, &mut places, now);
+        places.retain(|Place { id, server, next, .. }| {
+            let leaves = follower.leaving[*id] && next.0 >= Key::NEVER.0;
+            if leaves {
+                follower.outcomes[*id] = ServerOutcome { left: Some(now), ..server.outcome() };
+            }
+            !leaves
+        });
+        if places.len() > MOST {
+            return Ok(true);
+        }
+        places.sort_unstable_by_key(|place| place.id);
+        follower.places = places.iter().map(|place| place.id).collect();
+        follower.power.switch(now, !places.is_empty());
+        self.enter_arrays(places);
+        self.states = States::new(follower.speeds(&self.servers[..self.count]));
+        for i in (0..self.count).filter(|i| self.mask & (1 << i) != 0) {
+            self.states.start(i, self.servers[i].back.rows);
+        }
+        self.executions_changed(now)?;
+        for i in 0..self.count {
+            if joined.contains(&follower.places[i]) {
+                self.look(i, now)?;
+                let loaded = self.take_next(i)?;
+                self.next[i] = loaded.map_or(Key::NEVER, |loaded| Key::new(loaded, i));
+            } else {
+                self.load_anew(i, now)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// A request that an instance takes while that executes is noted only when it is done. Those that have come up to now
+    /// were taken under the present plan.
+    fn take_arrived(&mut self, now: Nanoseconds) -> Step {
+        if self.setting.overlap == LoadOverlap::Serial {
+            return Ok(());
+        }
+        for i in 0..self.count {
+            let server = &self.servers[i];
+            if server.front.rows == 0
+                && server.next != Next::Start
+                && let Some(arrival) = server.arrivals.next(0).filter(|&arrival| arrival <= now)
+            {
+                self.load(i, 1, arrival)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next request of an idle instance was taken in advance; what its copies take is known now.
+    fn load_anew(&mut self, i: usize, now: Nanoseconds) -> Step {
+        let server = &self.servers[i];
+        let Flight { rows, load_start, .. } = server.front;
+        if server.next == Next::Start && self.next[i].0 < Key::NEVER.0 && load_start > now {
+            let (load, feedback) = self.transfers(i, rows as usize)?;
+            let front = &mut self.servers[i].front;
+            front.load_end = load_start + load;
+            front.feedback = feedback;
+            self.next[i] = Key::new(front.load_end, i);
+        }
+        Ok(())
+    }
+
+    /// Takes the servers out of the arrays.
+    fn leave_arrays(&mut self, ids: &[usize]) -> Vec<Place> {
+        let place = |(i, &id): (usize, &usize)| Place {
+            id,
+            server: std::mem::replace(&mut self.servers[i], Server::absent()),
+            next: self.next[i],
+            end_ns: self.ends_ns[i],
+            exec_ns: self.exec_ns[i],
+            executes: self.mask & (1 << i) != 0,
+        };
+        ids.iter().enumerate().map(place).collect()
+    }
+
+    /// Puts servers into the arrays, which are empty.
+    fn enter_arrays(&mut self, places: Vec<Place>) {
+        self.count = places.len();
+        self.mask = 0;
+        self.next = [Key::NEVER; MOST];
+        for (i, place) in places.into_iter().enumerate() {
+            let Place { mut server, next, end_ns, exec_ns, executes, .. } = place;
+            server.transfers.clear();
+            server.transfers.resize(server.max + 1, None);
+            self.servers[i] = server;
+            self.next[i] = if next.0 < Key::NEVER.0 { Key::new(next.time(), i) } else { next };
+            (self.ends_ns[i], self.exec_ns[i]) = (end_ns, exec_ns);
+            self.mask |= u32::from(executes) << i;
+        }
+    }
+
+    /// Reports the state that held until `now`, if the GPU was on.
+    pub(super) fn close_if(&mut self, on: bool, now: Nanoseconds) {
+        if on {
+            self.close_interval(now);
+        }
+        self.since = now;
+    }
+}

@@ -1,0 +1,295 @@
+//! Requests by the window in which they arrived, and what they were late for.
+
+use crate::GpuOutcome;
+use igniter_model::domain::{
+    BatchRecord, FailedRequest, GpuInterval, RecordSink, RequestRecord, Timeline, TimelineServer,
+    Workload, WorkloadId,
+};
+use igniter_model::units::Nanoseconds;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How finely it is known when late requests arrived.
+const FINE: Nanoseconds = Nanoseconds::new(1_000_000_000);
+
+/// Counts the requests of one GPU by the window of a run in which they arrived. Make one for a run, and a copy for each GPU.
+#[derive(Debug, Clone)]
+pub struct WindowCounter {
+    slos: Arc<[Nanoseconds]>,
+    length: Nanoseconds,
+    /// By workload, in the order in which they were seen.
+    counts: Vec<(WorkloadId, Counts)>,
+}
+
+/// The requests of one workload.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    /// Those that arrived, by window.
+    requests: Vec<u64>,
+    /// The window of the last one, with its start and its end.
+    current: usize,
+    inside: (Nanoseconds, Nanoseconds),
+    /// Those that were late, or failed, by window and second.
+    late: BTreeMap<(u64, u64), u64>,
+}
+
+impl WindowCounter {
+    /// Windows of this length, which is above 0. `workloads` are those of the scenario, in the order of [`WorkloadId`].
+    #[must_use]
+    pub fn new(workloads: &[Workload], length: Nanoseconds) -> Self {
+        let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
+        Self { slos, length: length.max(Nanoseconds::new(1)), counts: Vec::new() }
+    }
+
+    #[inline]
+    fn of(&mut self, workload: WorkloadId) -> &mut Counts {
+        let known = self.counts.iter().position(|(id, _)| *id == workload);
+        let position = known.unwrap_or_else(|| {
+            self.counts.push((workload, Counts::default()));
+            self.counts.len() - 1
+        });
+        &mut self.counts[position].1
+    }
+}
+
+impl Counts {
+    /// Requests that arrived in the same window at these times, in order.
+    #[inline]
+    fn add(&mut self, arrivals: &[Nanoseconds], length: Nanoseconds) {
+        let mut rest = arrivals;
+        while let (Some(&first), Some(&last)) = (rest.first(), rest.last()) {
+            let (from, until) = self.inside;
+            if !(from <= first && first < until) {
+                self.move_to(first, length);
+            }
+            let until = self.inside.1;
+            let inside =
+                if last < until { rest.len() } else { rest.partition_point(|&at| at < until) };
+            self.requests[self.current] += inside as u64;
+            rest = &rest[inside..];
+        }
+    }
+
+    #[cold]
+    fn move_to(&mut self, arrival: Nanoseconds, length: Nanoseconds) {
+        let window = arrival.get() / length.get();
+        let from = Nanoseconds::new(window * length.get());
+        self.inside = (from, from.saturating_add(length));
+        self.current = usize::try_from(window).expect("a number of windows that fits into memory");
+        if self.requests.len() <= self.current {
+            self.requests.resize(self.current + 1, 0);
+        }
+    }
+
+    #[cold]
+    fn add_late(&mut self, arrivals: &[Nanoseconds], length: Nanoseconds) {
+        for arrival in arrivals {
+            let key = (arrival.get() / length.get(), arrival.get() / FINE.get());
+            *self.late.entry(key).or_default() += 1;
+        }
+    }
+}
+
+impl RecordSink for WindowCounter {
+    fn request(&mut self, record: &RequestRecord) {
+        let (length, slo) = (self.length, self.slos[record.workload.index()]);
+        let counts = self.of(record.workload);
+        counts.add(&[record.arrival], length);
+        if record.latency() > slo {
+            counts.add_late(&[record.arrival], length);
+        }
+    }
+
+    #[inline]
+    fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
+        let (length, slo) = (self.length, self.slos[batch.workload.index()]);
+        let counts = self.of(batch.workload);
+        counts.add(arrivals, length);
+        // Those that came first waited longest.
+        if arrivals.first().is_some_and(|&first| batch.done - first > slo) {
+            let late = arrivals.partition_point(|&arrival| batch.done - arrival > slo);
+            counts.add_late(&arrivals[..late], length);
+        }
+    }
+
+    fn failed(&mut self, request: &FailedRequest) {
+        let length = self.length;
+        let counts = self.of(request.workload);
+        counts.add(&[request.arrival], length);
+        counts.add_late(&[request.arrival], length);
+    }
+
+    fn gpu_interval(&mut self, _: &GpuInterval) {}
+}
+
+/// What became of the requests of one workload that arrived in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestWindow {
+    pub workload: WorkloadId,
+    /// From, inclusive.
+    pub start: Nanoseconds,
+    /// To, exclusive; no later than the end of the run.
+    pub end: Nanoseconds,
+    /// How many arrived.
+    pub requests: u64,
+    /// How many of them took longer than the SLO, or failed.
+    pub late: u64,
+    /// How many of these arrived while one server of the workload handed over to another, to a second.
+    pub late_in_hand_over: u64,
+}
+
+/// A time in which servers of a workload hand over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandOver {
+    pub workload: WorkloadId,
+    /// When the new server was ordered.
+    pub from: Nanoseconds,
+    /// When it takes requests and can execute, and those that it follows have answered their last one.
+    pub until: Nanoseconds,
+}
+
+/// The hand-overs of a run: for each server that comes later than at the start, the time from its order until it takes requests
+/// and executes, and until those servers of the workload have left that took their last request meanwhile.
+#[must_use]
+pub fn hand_overs<S>(timeline: &Timeline, gpus: &[GpuOutcome<S>]) -> Vec<HandOver> {
+    let mut seen = vec![0; gpus.len()];
+    let servers: Vec<(&TimelineServer, WorkloadId, Option<Nanoseconds>)> =
+        (timeline.servers.iter())
+            .filter_map(|server| {
+                let gpu = server.gpu.index();
+                let outcome = gpus.get(gpu)?.servers.get(seen[gpu])?;
+                seen[gpu] += 1;
+                Some((server, outcome.workload, outcome.left))
+            })
+            .collect();
+    let of = |&(new, workload, _): &(&TimelineServer, WorkloadId, Option<Nanoseconds>)| {
+        let (from, works) = (new.ordered, new.takes_from.max(new.ready));
+        let followed = servers.iter().filter(|(old, of, _)| {
+            let last = old.takes_until;
+            *of == workload && last.is_some_and(|last| from <= last && last <= works)
+        });
+        let until = followed.filter_map(|(_, _, left)| *left).fold(works, Nanoseconds::max);
+        HandOver { workload, from, until }
+    };
+    servers.iter().filter(|(new, ..)| new.takes_from > Nanoseconds::ZERO).map(of).collect()
+}
+
+/// What became of the requests of each workload and window: for each workload, all windows of the run.
+///
+/// `counters` are those of all GPUs, `workloads` says how many workloads there are.
+#[must_use]
+pub fn request_windows(
+    counters: &[WindowCounter],
+    workloads: usize,
+    hand_overs: &[HandOver],
+    duration: Nanoseconds,
+) -> Vec<RequestWindow> {
+    let Some(length) = counters.first().map(|counter| counter.length) else { return Vec::new() };
+    let count = usize::try_from(duration.get().div_ceil(length.get()))
+        .expect("a number of windows that fits into memory");
+    let mut windows = Vec::with_capacity(workloads * count);
+    for workload in (0..workloads).map(WorkloadId::new) {
+        let mut requests = vec![0; count];
+        let mut late: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        let counts = counters.iter().flat_map(|counter| &counter.counts);
+        for (_, counts) in counts.filter(|(id, _)| *id == workload) {
+            for (sum, more) in requests.iter_mut().zip(&counts.requests) {
+                *sum += more;
+            }
+            for (at, more) in &counts.late {
+                *late.entry(*at).or_default() += more;
+            }
+        }
+        let spans: Vec<_> = hand_overs.iter().filter(|over| over.workload == workload).collect();
+        let hands_over = |second: u64| {
+            let start = Nanoseconds::new(second.saturating_mul(FINE.get()));
+            spans.iter().any(|over| over.from < start.saturating_add(FINE) && start <= over.until)
+        };
+        for (window, requests) in (0..).zip(requests) {
+            let late = || late.range((window, 0)..(window + 1, 0));
+            let start = Nanoseconds::new(length.get() * window);
+            windows.push(RequestWindow {
+                workload,
+                start,
+                end: start.saturating_add(length).min(duration),
+                requests,
+                late: late().map(|(_, count)| count).sum(),
+                late_in_hand_over: late()
+                    .filter(|((_, second), _)| hands_over(*second))
+                    .map(|(_, count)| count)
+                    .sum(),
+            });
+        }
+    }
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrivals::ArrivalSpec;
+    use crate::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+    use crate::{EngineSpec, simulate};
+    use igniter_model::domain::{GpuId, ServerSetting, TimelineGpu};
+    use igniter_model::units::{Milliseconds, RequestsPerSecond};
+
+    const S: u64 = 1_000_000_000;
+
+    /// A gap of 2.5 s in a run of 10 s, whose requests wait for the new server.
+    #[test]
+    fn windows_count_what_was_late_and_why() {
+        let ns = Nanoseconds::new;
+        let model = FakeModel { fixed: 10.0, ..FakeModel::default() };
+        let predictor = FakePredictor::new(vec![model], 0.0);
+        let server = FakeServer::new(0, 4, 10.0, ArrivalSpec::Constant);
+        let mut scenario = FakeScenario::new(predictor, &[vec![server]]);
+        scenario.workloads[0].workload.slo = Milliseconds::new(50.0).unwrap();
+        let placement = scenario.plan.gpus[0].placements[0].clone();
+        let server = |ordered: u64, ready: u64, until: Option<u64>| TimelineServer {
+            gpu: GpuId::new(0),
+            placement: placement.clone(),
+            ordered: ns(ordered),
+            ready: ns(ready),
+            takes_from: ns(ordered),
+            takes_until: until.map(ns),
+            settings: vec![ServerSetting {
+                from: ns(ordered),
+                batch: placement.batch,
+                served: RequestsPerSecond::new(10.0).unwrap(),
+            }],
+        };
+        let kind = scenario.plan.gpus[0].kind.clone();
+        let timeline = Timeline {
+            gpus: vec![TimelineGpu { kind, rented: vec![(ns(0), None)] }],
+            servers: vec![server(0, 0, Some(3 * S)), server(3 * S, 11 * S / 2, None)],
+        };
+        let mut input = scenario.input(EngineSpec::default(), 10.0, 1);
+        input.timeline = Some(&timeline);
+        let workloads: Vec<_> = scenario.workloads.iter().map(|w| w.workload.clone()).collect();
+        let counter = WindowCounter::new(&workloads, ns(4 * S));
+        let outcome = simulate(&input, |_| (counter.clone(), Everything::default())).unwrap();
+        let over = hand_overs(&timeline, &outcome.gpus);
+        let expected =
+            HandOver { workload: WorkloadId::new(0), from: ns(3 * S), until: ns(11 * S / 2) };
+        assert_eq!(over, [expected]);
+        let counters: Vec<_> = outcome.gpus.iter().map(|gpu| gpu.sink.0.clone()).collect();
+        let windows = request_windows(&counters, 1, &over, ns(10 * S));
+        let seen: Vec<_> = windows
+            .iter()
+            .map(|w| (w.end.get() / S, w.requests, w.late, w.late_in_hand_over))
+            .collect();
+        // Late are the 26 requests from 3.0 to 5.5 s: 10 of them before 4 s. They are answered four at a time, until 5.57 s.
+        let late = |from: u64, to: u64| {
+            let records = &outcome.gpus[0].sink.1.records;
+            let late = records.iter().filter(|r| r.latency() > ns(S / 20));
+            late.filter(|r| ns(from * S) <= r.arrival && r.arrival < ns(to * S)).count() as u64
+        };
+        assert_eq!((late(0, 4), late(4, 8), late(8, 10)), (10, 16, 0));
+        assert_eq!(seen, [(4, 40, 10, 10), (8, 40, 16, 16), (10, 20, 0, 0)]);
+        // One request at a time is counted as whole batches are.
+        let mut single = counter;
+        outcome.gpus[0].sink.1.records.iter().for_each(|record| single.request(record));
+        assert_eq!(request_windows(&[single], 1, &over, ns(10 * S)), windows);
+        assert!(hand_overs(&timeline, &outcome.gpus[..0]).is_empty());
+    }
+}

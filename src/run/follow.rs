@@ -1,0 +1,102 @@
+//! Simulating plans that follow each other.
+
+use super::{RunError, Study};
+use crate::domain::{Plan, Timeline};
+use crate::metrics::{
+    GpuCollector, HandOver, RequestWindow, WindowCounter, hand_overs, request_windows,
+};
+use crate::results::StrategyResult;
+use crate::sim::{ServiceGap, SimInput, check_run, simulate};
+use crate::units::Nanoseconds;
+
+/// What became of plans that followed each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    /// The run as a whole. Its plan lists all servers that were ever there; its number of GPUs is the highest at any time, and its
+    /// cost per hour the mean over the run.
+    pub result: StrategyResult,
+    /// When each GPU of the timeline was rented: a rent ends when the last server has answered its requests.
+    pub rented: Vec<Vec<(Nanoseconds, Nanoseconds)>>,
+    /// When servers handed over to others.
+    pub hand_overs: Vec<HandOver>,
+    /// What became of the requests of each workload, by the window in which they arrived.
+    pub windows: Vec<RequestWindow>,
+    /// When nobody took the requests of a workload.
+    pub gaps: Vec<ServiceGap>,
+}
+
+impl Study {
+    /// Simulates plans that follow each other, which `strategy` made, and counts requests in windows of this length. Runs on the
+    /// ambient rayon pool; the result does not depend on its size.
+    ///
+    /// # Errors
+    /// When the timeline cannot be followed, or the engine refuses the arrivals.
+    pub fn follow(
+        &self,
+        strategy: &str,
+        timeline: &Timeline,
+        window: Nanoseconds,
+    ) -> Result<Followed, RunError> {
+        let plan = timeline.plan(strategy);
+        let simulated = self.all_simulated();
+        let sinks = self.collectors();
+        let counter = WindowCounter::new(self.workloads(), window);
+        let input = self.input(&plan, &simulated);
+        let input = SimInput { timeline: Some(timeline), ..input };
+        let outcome = simulate(&input, |gpu| (sinks.of(gpu), counter.clone()))?;
+        let hand_overs = hand_overs(timeline, &outcome.gpus);
+        let rented: Vec<_> = outcome.gpus.iter().map(|gpu| gpu.rented.clone()).collect();
+        let (collectors, counters): (Vec<GpuCollector>, Vec<WindowCounter>) =
+            outcome.gpus.into_iter().map(|gpu| gpu.sink).unzip();
+        let workloads = self.workloads().len();
+        let windows = request_windows(&counters, workloads, &hand_overs, input.duration);
+        let mut result = self.result(&plan, collectors, 0);
+        result.gpu_count = most_at_once(&rented);
+        result.cost_per_hour = self.mean_cost(&plan, &rented, input.duration);
+        Ok(Followed { result, rented, hand_overs, windows, gaps: outcome.gaps })
+    }
+
+    /// Refuses a timeline that [`Study::follow`] refuses, without simulating it.
+    ///
+    /// # Errors
+    /// As [`Study::follow`].
+    pub fn check_follow(&self, timeline: &Timeline) -> Result<(), RunError> {
+        let plan = timeline.plan("");
+        let simulated = self.all_simulated();
+        let input = self.input(&plan, &simulated);
+        Ok(check_run(&SimInput { timeline: Some(timeline), ..input })?)
+    }
+
+    /// The cost of GPUs that are rented at these times, in US $/h: the mean over the run.
+    fn mean_cost(
+        &self,
+        plan: &Plan,
+        rented: &[Vec<(Nanoseconds, Nanoseconds)>],
+        duration: Nanoseconds,
+    ) -> f64 {
+        let cost = |(gpu, times): (usize, &Vec<(Nanoseconds, Nanoseconds)>)| {
+            let kind = self.kinds().into_iter().find(|kind| kind.name == plan.gpus[gpu].kind);
+            let price = kind.map_or(0.0, |kind| kind.price_per_hour.get());
+            let seconds = |&(from, until): &(Nanoseconds, Nanoseconds)| {
+                until.min(duration).saturating_sub(from).as_seconds()
+            };
+            price * times.iter().map(seconds).sum::<f64>()
+        };
+        rented.iter().enumerate().map(cost).sum::<f64>() / duration.as_seconds()
+    }
+}
+
+/// How many GPUs are rented at once, at the most. One that is given back when another one is rented does not count twice.
+fn most_at_once(rented: &[Vec<(Nanoseconds, Nanoseconds)>]) -> usize {
+    let times = rented.iter().flatten().filter(|(from, until)| from < until);
+    // Of equal times, ends come first.
+    let mut edges: Vec<(Nanoseconds, bool)> =
+        times.flat_map(|&(from, until)| [(from, true), (until, false)]).collect();
+    edges.sort_by_key(|&(at, begins)| (at, begins));
+    let (mut now, mut most) = (0_usize, 0);
+    for (_, begins) in edges {
+        now = if begins { now + 1 } else { now.saturating_sub(1) };
+        most = most.max(now);
+    }
+    most
+}
