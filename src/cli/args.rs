@@ -7,7 +7,7 @@ use super::model_args::{
 use super::planning::{PlanningArgs, RefineArgs};
 use super::shared::PlannedScenarioArgs;
 use super::strategies;
-use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, SweepArgs};
+use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, ResultArgs, SweepArgs};
 use crate::results::RequestFormat;
 use crate::units::Nanoseconds;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -165,11 +165,14 @@ pub(super) struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.help(
+    "Write the bound and a page to this folder"
+)))]
 pub(super) struct BoundArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,
     #[command(flatten)]
-    pub print: PrintArgs,
+    pub result: ResultArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
 }

@@ -2,9 +2,12 @@
 
 use super::args::BoundArgs;
 use super::plan::study;
+use super::shared::write_page;
 use super::{Outcome, output};
 use crate::plan::{lower_bound, strategy};
+use crate::results::{Existing, Identity, Manifest, OutputDir};
 use serde::Serialize;
+use std::path::PathBuf;
 
 #[derive(Serialize)]
 struct BoundJson {
@@ -20,7 +23,11 @@ struct BoundJson {
 }
 
 pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
+    let manifest = Manifest::start(std::env::args().collect());
     let study = study(&args.scenario, &args.planning, None)?;
+    let identity = Identity::new(&manifest, Some(&study.scenario().name));
+    let open = |path: &PathBuf| OutputDir::open_for(path, Existing::Replace, &identity);
+    let folder = args.result.output.as_ref().map(open).transpose()?.map(|dir| (dir, manifest));
     let bound = match study.request() {
         Some(request) => Some(lower_bound(&request)),
         // With several kinds, the bound comes with a plan.
@@ -31,20 +38,27 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
         Some(_) => study.plan(strategy("dedicated")?.as_ref()).infeasible.len(),
         None => 0,
     };
-    if args.print.json {
-        output::print_json(&BoundJson {
-            gpus: bound.as_ref().map(|b| b.gpus),
-            fractional_gpus: bound.as_ref().map(|b| b.fractional_gpus),
-            method: bound.as_ref().map(|b| b.method.as_str()),
-            least_cost_per_hour: bound
-                .as_ref()
-                .and_then(|b| b.least_cost_per_hour)
-                .map(|c| c.get()),
-            note: bound.as_ref().map(|b| b.note.clone()),
-            covers: bound.as_ref().map(|b| b.covers.clone()),
-            infeasible,
-        })?;
-    } else if !args.print.quiet {
+    let json = BoundJson {
+        gpus: bound.as_ref().map(|b| b.gpus),
+        fractional_gpus: bound.as_ref().map(|b| b.fractional_gpus),
+        method: bound.as_ref().map(|b| b.method.as_str()),
+        least_cost_per_hour: bound.as_ref().and_then(|b| b.least_cost_per_hour).map(|c| c.get()),
+        note: bound.as_ref().map(|b| b.note.clone()),
+        covers: bound.as_ref().map(|b| b.covers.clone()),
+        infeasible,
+    };
+    if let Some((mut dir, mut manifest)) = folder {
+        study.note(&mut manifest)?;
+        let text = serde_json::to_string_pretty(&json)? + "\n";
+        dir.write("bound.json", |file| file.write_all(text.as_bytes()))?;
+        manifest.stop();
+        let path = dir.path().to_owned();
+        dir.finish(manifest)?;
+        write_page(&path)?;
+    }
+    if args.result.print.json {
+        output::print_json(&json)?;
+    } else if !args.result.print.quiet {
         let mut text = bound.map_or_else(
             || "nothing is proven".to_owned(),
             |bound| {

@@ -82,12 +82,17 @@ fn cells(row: &Difference) -> Vec<String> {
     vec![
         of,
         row.what.clone(),
-        short(row.a),
-        short(row.b),
-        format!("{sign}{}", short(row.change().abs())),
+        number(row.a),
+        number(row.b),
+        format!("{sign}{}", number(row.change().abs())),
         percent,
         meaning,
     ]
+}
+
+/// Counts as they are, other numbers with three digits.
+fn number(value: f64) -> String {
+    if value.fract().abs() > 0.0 || value.abs() > 1e9 { short(value) } else { format!("{value}") }
 }
 
 const HEAD: [&str; 7] = ["of", "what", "A", "B", "change", "%", ""];

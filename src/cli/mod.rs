@@ -35,6 +35,7 @@ mod report;
 mod reproduce;
 mod results;
 mod schema;
+mod serve;
 mod servers;
 mod shared;
 mod simulate;

@@ -3,10 +3,11 @@
 use super::Outcome;
 use super::output;
 use super::progress::Progress;
+use super::serve;
 use super::sweep_args::SweepArgs;
 use crate::results::Manifest;
 use crate::sweep::{
-    Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep, unknown_numbers,
+    Shard, Sweep, SweepOptions, SweepOutcome, SweepProgress, find_shard, run_sweep, unknown_numbers,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -56,7 +57,9 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let progress =
         Progress::long(sweep.points(), args.result.print.quiet || args.result.print.json);
     let mut begun = false;
-    let outcome = run_sweep(&sweep, &options, manifest, &mut |now| {
+    let listener = args.serve.map(serve::open).transpose()?;
+    let ended = AtomicBool::new(false);
+    let mut report = |now: SweepProgress| {
         if !begun {
             begun = true;
             RESUMABLE.store(true, Ordering::Relaxed);
@@ -68,6 +71,14 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
             progress.at(format!("({} runs failed)", now.failed));
         }
         ControlFlow::Continue(())
+    };
+    let outcome = std::thread::scope(|scope| {
+        if let Some(listener) = &listener {
+            scope.spawn(|| serve::answer(listener, &sweep, dir, &ended));
+        }
+        let outcome = run_sweep(&sweep, &options, manifest, &mut report);
+        ended.store(true, Ordering::Relaxed);
+        outcome
     })?;
     drop(progress);
     print_outcome(&outcome, args.result.print)?;

@@ -37,6 +37,9 @@ pub(super) struct SweepArgs {
     /// Confirm more than ten million points
     #[arg(long)]
     pub yes: bool,
+    /// Show what is done so far, with the explorer, in a page on this machine alone (127.0.0.1)
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true, conflicts_with_all = ["shard", "shards", "dry_run"])]
+    pub serve: Option<u16>,
     /// Check the sweep and print its size, without running it
     #[arg(long)]
     pub dry_run: bool,
@@ -161,7 +164,11 @@ pub(super) enum PlotKind {
 }
 
 #[derive(Debug, Args)]
-#[command(mut_arg("output", |output| output.help(
+#[command(
+    after_help = "Examples:\n  igniter plot out --format pdf --width 3.3                  every figure of a comparison, for a column\n  \
+        igniter plot out --figures p99 --display gpulets=gpu-lets --order queueing,gpulets --format pdf,pgf\n  igniter plot sweep --kind \
+        heatmap --x load --rows cv",
+    mut_arg("output", |output| output.help(
     "Write the figures to this folder [default: figures/ of the folder]"
 )))]
 pub(super) struct PlotArgs {

@@ -75,7 +75,7 @@ impl Chart {
                 json!({
                     "id": id, "kind": "lines", "series": series.collect::<Vec<_>>(),
                     "x": lines.axes.0, "y": lines.axes.1, "logX": lines.log.0, "logY": lines.log.1,
-                    "steps": lines.steps, "alone": lines.points_alone, "band": lines.band,
+                    "steps": lines.steps, "alone": lines.points_alone, "dots": lines.dots, "band": lines.band,
                     "up": lines.up.iter().map(at).collect::<Vec<_>>(),
                     "across": lines.across.iter().map(at).collect::<Vec<_>>(),
                 })

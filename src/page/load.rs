@@ -1,7 +1,7 @@
 //! Reads a folder of results, whichever command wrote it.
 
 use super::{
-    Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, SortableTable, Source, Validation,
+    Accuracy, Cell, EmbeddedFigure, FileValues, Part, Provenance, SortableTable, Source, Validation,
 };
 use super::{part, sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Cells of tables that a page takes; beyond, rows are left out and the page says so.
 const CELLS: usize = 120_000;
 /// Cells of the means of a sweep that a page takes: its explorer needs them all.
-const CELLS_OF_POINTS: usize = 600_000;
+pub(super) const CELLS_OF_POINTS: usize = 600_000;
 /// Bytes of pictures that a page takes.
 const PICTURE_BYTES: usize = 1_200_000;
 /// Single values of a JSON file that a page shows.
@@ -140,6 +140,11 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
         }
     }
     source.parts = part::of_tables(&mut source.tables, &source.provenance.command);
+    // The chart of a frontier is its figure.
+    if source.parts.iter().any(Part::replaces_figures) {
+        source.figures.clear();
+    }
+    source.parts.extend(part::of_documents(&source.documents));
     let shown = source.comparison.is_some()
         || !source.parts.is_empty()
         || !source.tables.is_empty()
@@ -186,7 +191,11 @@ fn read_table(path: &Path, name: &str, most_cells: usize) -> io::Result<Sortable
     table_of(std::fs::File::open(path)?, name, most_cells)
 }
 
-fn table_of(source: impl io::Read, name: &str, most_cells: usize) -> io::Result<SortableTable> {
+pub(super) fn table_of(
+    source: impl io::Read,
+    name: &str,
+    most_cells: usize,
+) -> io::Result<SortableTable> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let most = most_cells / columns.len().max(1);

@@ -37,7 +37,7 @@ pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::SortableTable;
 pub use validation::Validation;
 
-use crate::results::{MODELS, STRATEGIES};
+use crate::results::{MODELS, STRATEGIES, SweepFacts};
 use html::Html;
 use serde_json::{Map, Value, json};
 
@@ -108,6 +108,22 @@ impl Page {
     }
 }
 
+/// The page of a sweep that still runs: `points` are its means so far, as `points.csv` will hold them.
+///
+/// # Errors
+/// When these are no table.
+pub fn live_page(facts: SweepFacts, points: &[u8]) -> std::io::Result<String> {
+    let table = load::table_of(points, sweep::POINTS, load::CELLS_OF_POINTS)?;
+    let source = Source {
+        title: facts.name.clone(),
+        live: Some((facts.points, facts.total_points)),
+        sweep: Some(facts),
+        tables: vec![table],
+        ..Source::default()
+    };
+    Ok(page(&source))
+}
+
 /// The page of a folder of results.
 #[must_use]
 pub fn page(source: &Source<'_>) -> String {
@@ -117,11 +133,22 @@ pub fn page(source: &Source<'_>) -> String {
     if let Some(comparison) = &source.comparison {
         glance::write(&mut page, comparison, &source.provenance.scenario_argument());
     }
+    if let Some((done, all)) = source.live {
+        page.verdict(&format!("{done} of {all} points are done; this page loads itself again."));
+    }
     for part in source.parts.iter().filter(|part| !part.verdict.is_empty()) {
         page.verdict(&part.verdict);
     }
+    if let Some(verdict) = source.sweep.as_ref().and_then(|f| sweep::verdict(f, &source.tables)) {
+        page.verdict(&verdict);
+    }
+    let mut sentences = words::summary(source);
+    // Those of a validation and of an accuracy begin with the answer.
+    if (source.validation.is_some() || source.accuracy.is_some()) && !sentences.is_empty() {
+        page.verdict(&sentences.remove(0));
+    }
     page.body.raw("<div class=\"prose\">");
-    for sentence in words::summary(source) {
+    for sentence in sentences {
         page.body.raw("<p>").text(&sentence).raw("</p>\n");
     }
     page.body.raw("</div>\n");
@@ -155,8 +182,12 @@ pub fn page(source: &Source<'_>) -> String {
         "charts": page.charts, "tables": page.tables, "sweep": page.sweep,
         "workloads": page.workloads, "strategies": STRATEGIES, "models": MODELS,
     });
-    let head =
-        shell::Head { title: &source.title, lead: &lead, command: source.provenance.words() };
+    let head = shell::Head {
+        title: &source.title,
+        lead: &lead,
+        command: source.provenance.words(),
+        live: source.live.is_some(),
+    };
     shell::document(&head, &page.contents, page.body.as_str(), &data)
 }
 

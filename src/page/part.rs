@@ -1,7 +1,7 @@
 //! A section of any page: an answer, charts, tables. Differences, capacities and frontiers are shown so.
 
 use super::charts::Chart;
-use super::{Cell, Page, Provenance, SortableTable, Source};
+use super::{Cell, FileValues, Page, Provenance, SortableTable, Source};
 use crate::diff::{Chance, Diff, Difference};
 use crate::results::{Bars, LineChart, short};
 
@@ -21,8 +21,20 @@ pub struct Part {
     tables: Vec<SortableTable>,
 }
 
+impl Part {
+    /// Whether its charts show what the figures of the folder show.
+    pub(super) fn replaces_figures(&self) -> bool {
+        self.title == FRONTIER
+    }
+}
+
+/// The heading of a frontier.
+const FRONTIER: &str = "Frontier";
+
 pub(super) fn write(page: &mut Page, parts: &[Part]) {
-    for (index, part) in parts.iter().enumerate() {
+    // One of words alone is said in the summary.
+    let shown = parts.iter().filter(|part| !part.charts.is_empty() || !part.tables.is_empty());
+    for (index, part) in shown.enumerate() {
         page.section(&format!("part{index}"), &part.title);
         for (chart, caption) in &part.charts {
             page.chart(chart.clone(), caption);
@@ -148,6 +160,38 @@ pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> 
     parts
 }
 
+/// The parts of single values that commands write.
+pub(super) fn of_documents(documents: &[FileValues]) -> Vec<Part> {
+    let Some(bound) = documents.iter().find(|document| document.name == "bound.json") else {
+        return Vec::new();
+    };
+    let value = |key: &str| bound.values.iter().find(|(path, _)| path == key).map(|(_, cell)| cell);
+    let number = |key: &str| value(key).and_then(Cell::number);
+    let words = |key: &str| value(key).map_or_else(String::new, Cell::shown);
+    let verdict = match (number("gpus"), number("fractional_gpus")) {
+        (Some(gpus), Some(fraction)) => {
+            let cost = number("least_cost_per_hour");
+            let cost = cost.map_or_else(String::new, |cost| {
+                format!(", and none costs less than {cost:.2} $/h")
+            });
+            format!(
+                "No plan uses fewer than {gpus} GPU{} ({fraction:.3} before rounding up){cost}.",
+                if gpus > 1.0 { "s" } else { "" }
+            )
+        }
+        _ => "Nothing is proven.".to_owned(),
+    };
+    vec![Part {
+        title: "Bound".to_owned(),
+        verdict,
+        notes: vec![
+            format!("It is of {}.", words("covers")),
+            format!("Proof: {}: {}.", words("method"), words("note")),
+        ],
+        ..Part::default()
+    }]
+}
+
 /// A table by the names of its columns.
 struct Reader<'a>(&'a SortableTable);
 
@@ -233,7 +277,7 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
     })
 }
 
-fn frontier(table: &SortableTable, _: &[String]) -> Option<Part> {
+fn frontier(table: &SortableTable, command: &[String]) -> Option<Part> {
     let of = Reader(table);
     of.at("headroom_pct")?;
     let met = table.rows.iter().filter(|row| of.text(row, "met") == "true");
@@ -261,13 +305,16 @@ fn frontier(table: &SortableTable, _: &[String]) -> Option<Part> {
     for (_, points) in &mut series {
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     }
+    let target = flag(command, "--target").and_then(|text| text.parse().ok()).unwrap_or(99.0);
     let chart = LineChart {
+        dots: true,
+        across: vec![(target, "target")],
         series,
         axes: ("cost ($/h)", "requests within their SLO (%)"),
         ..LineChart::default()
     };
     Some(Part {
-        title: "Frontier".to_owned(),
+        title: FRONTIER.to_owned(),
         verdict,
         notes: Vec::new(),
         charts: vec![(

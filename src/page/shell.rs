@@ -26,6 +26,8 @@ pub(super) struct Head<'a> {
     pub(super) lead: &'a str,
     /// The command that made the results.
     pub(super) command: Option<String>,
+    /// Whether it loads itself again, as that of a sweep that runs.
+    pub(super) live: bool,
 }
 
 pub(super) fn document(
@@ -34,7 +36,7 @@ pub(super) fn document(
     body: &str,
     data: &Value,
 ) -> String {
-    let Head { title, lead, command } = head;
+    let Head { title, lead, command, live } = head;
     let mut html = Html::default();
     html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; ");
@@ -42,6 +44,9 @@ pub(super) fn document(
     html.raw(&source_hash(ECHARTS)).raw(" ").raw(&source_hash(SCRIPT)).raw("\">\n");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     html.raw("<meta name=\"color-scheme\" content=\"light dark\">\n");
+    if *live {
+        html.raw("<meta http-equiv=\"refresh\" content=\"5\">\n");
+    }
     html.raw("<link rel=\"icon\" href=\"data:,\">\n<title>").text(title).raw("</title>\n<style>\n");
     html.raw(STYLE).raw("</style>\n</head>\n<body>\n");
     html.raw("<a class=\"skip\" href=\"#summary\">To the summary</a>\n<header><h1>").text(title);

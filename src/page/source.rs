@@ -108,6 +108,8 @@ pub struct Source<'a> {
     pub validation: Option<Validation>,
     /// What `accuracy` left, where it did.
     pub accuracy: Option<Accuracy>,
+    /// Points that are done, and all of them, of a sweep that still runs.
+    pub live: Option<(u64, u64)>,
     /// What is shown of tables that commands are known to write.
     pub parts: Vec<Part>,
     /// All other tables.

@@ -97,6 +97,31 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// Which strategy meets the target at most points, and how the others do; none without a point.
+pub(super) fn verdict(facts: &SweepFacts, tables: &[SortableTable]) -> Option<String> {
+    /// Others that are named.
+    const OTHERS: usize = 3;
+    let columns = Columns::of(facts, tables)?;
+    let attainment = columns.metric("attainment_pct");
+    let arms = columns.arms().into_iter().filter_map(|(arm, rows)| {
+        let attained = numbers(&rows, attainment);
+        let enough = attained.iter().filter(|pct| **pct >= TARGET).count();
+        let cost = mean(&numbers(&rows, columns.metric("cost_per_hour"))).unwrap_or(0.0);
+        let name = arm_name(&arm[0].shown(), &arm[1].shown(), &arm[2].shown());
+        (!attained.is_empty()).then_some((name, enough, attained.len(), cost))
+    });
+    let mut arms: Vec<(String, usize, usize, f64)> = arms.collect();
+    arms.sort_by(|a, b| b.1.cmp(&a.1).then(a.3.total_cmp(&b.3)));
+    let (name, enough, all, cost) = arms.first()?;
+    let mut text = format!(
+        "{name} keeps {TARGET} % of requests within their SLO at {enough} of {all} points, for {cost:.2} $/h on average"
+    );
+    for (name, enough, _, cost) in arms.iter().skip(1).take(OTHERS) {
+        text += &format!("; {name} at {enough}, for {cost:.2} $/h");
+    }
+    Some(text + ".")
+}
+
 /// The summary, sentence by sentence.
 pub(super) fn summary(facts: &SweepFacts, tables: &[SortableTable]) -> Vec<String> {
     let mut first = format!(

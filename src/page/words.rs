@@ -19,7 +19,7 @@ pub(super) fn lead(source: &Source<'_>) -> String {
             trimmed(c.simulated_s),
             c.seed
         ),
-        None => match source.provenance.manifest.as_ref().and_then(|m| m.command.get(1)) {
+        None => match source.provenance.command.get(1) {
             Some(command) => format!("Results of igniter {command}."),
             None => "A folder of results.".to_owned(),
         },

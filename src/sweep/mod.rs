@@ -18,6 +18,7 @@ mod first;
 mod folder;
 mod grid;
 mod latin;
+mod live;
 mod merge;
 mod point;
 mod read;

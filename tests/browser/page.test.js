@@ -94,6 +94,9 @@ before(async () => {
   execFileSync(igniter, ["accuracy", "--colocated", join(work, "pairs.csv"), "-o", join(work, "accuracy"), "--quiet"]);
   execFileSync(igniter, ["report", join(work, "accuracy"), "-o", join(work, "accuracy.html"), "--quiet"]);
   execFileSync(igniter, ["report", join(work, "compare"), "-o", join(work, "compare.html"), "--quiet"]);
+  spawnSync(igniter, ["compare", join(work, "scenario.toml"), "--set", "rate_scale=0.8", "-o", join(work, "lighter"), "--quiet"]);
+  execFileSync(igniter, ["diff", join(work, "compare"), join(work, "lighter"), "-o", join(work, "diff.html"), "--quiet"]);
+  spawnSync(igniter, ["frontier", join(work, "scenario.toml"), "--step", "50", "--to", "100", "-o", join(work, "frontier"), "--quiet"]);
   writeFileSync(join(work, "sweep.toml"), SWEEP);
   execFileSync(igniter, ["sweep", join(work, "sweep.toml"), "-o", join(work, "sweep"), "--quiet"]);
   execFileSync(igniter, ["plot", join(work, "sweep"), "--x", "load"]);
@@ -259,7 +262,7 @@ test("the first screen answers: verdict, cards with signed differences, plan and
   const cards = await page.locator(".card").allTextContents();
   assert.equal(cards.length, 2);
   assert.match(cards[1], /GPUs\d+ [+−±]\d+.*\$\/h[\d.]+ [+−±][\d.]+.*SLOs missed\d+ of 4 [+−±]\d+/);
-  assert.match(await page.locator(".command code").textContent(), /^\S*igniter compare .*scenario\.toml/);
+  assert.match(await page.locator(".command code").textContent(), / compare .*scenario\.toml/);
   assert.ok(await page.evaluate(() => document.documentElement.scrollHeight) < 6000);
   await shoot(page, "first-screen");
   await finish();
@@ -362,6 +365,17 @@ test("a thousand workloads with names that differ in the middle", async () => {
   await finish();
 });
 
+test("two folders side by side: what differs, with sign", async () => {
+  const { page, finish } = await open("diff.html");
+  assert.match(await page.locator(".verdict").first().textContent(), /numbers differ .* better, \d+ worse/);
+  const changes = (await column(page, "What differs", "change B − A")).map(Number);
+  assert.ok(changes.length > 5 && changes.every((change) => change !== 0));
+  assert.ok((await column(page, "What differs", "B is")).includes("better"));
+  await table(page, "What differs").locator("label", { hasText: /^what/ }).locator("select").selectOption({ label: "P99 (ms)" });
+  assert.ok((await column(page, "What differs", "what")).every((what) => what === "P99 (ms)"));
+  await finish();
+});
+
 test("charts zoom", async () => {
   const { page, finish } = await open("compare.html");
   await drawnCharts(page);
@@ -396,12 +410,12 @@ test("the explorer draws what is chosen", async () => {
 });
 
 test("a phone needs no sideways scrolling of the page", async () => {
-  for (const name of ["compare", "sweep", "validate", "accuracy"]) {
+  for (const name of ["compare", "sweep", "validate", "accuracy", "diff", "frontier/report"]) {
     const { page, finish } = await open(`${name}.html`, { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
     await drawnCharts(page);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 390, `${name}: ${width} px wide`);
-    await shoot(page, `phone-${name}`, { fullPage: true });
+    await shoot(page, `phone-${name.replace("/", "-")}`, { fullPage: true });
     await finish();
   }
 });
@@ -602,7 +616,7 @@ test("nothing moves where less motion is asked for", async () => {
 });
 
 test("what a checker of accessibility finds", async () => {
-  for (const file of ["compare.html", "accuracy.html", "sweep.html", "validate.html"]) {
+  for (const file of ["compare.html", "accuracy.html", "sweep.html", "validate.html", "diff.html", "frontier/report.html"]) {
     const { page, finish } = await open(file);
     await drawnCharts(page);
     await page.evaluate(axe.source);

@@ -119,3 +119,74 @@ fn quiet_prints_nothing_and_pipes_get_no_colours() {
         .code(0)
         .stdout(contains("P99/SLO").and(contains("\u{1b}").not()));
 }
+
+#[test]
+fn figures_of_a_comparison_are_drawn_anew_as_asked_for() {
+    let root = TempDir::new().unwrap();
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let out = root.path().join("out");
+    igniter().arg("compare").arg(&scenario).arg("-o").arg(&out).arg("--quiet").output().unwrap();
+    let plot = |more: &[&str]| igniter().arg("plot").arg(&out).args(more).assert();
+    plot(&["--figures", "p99", "--format", "pdf,pgf,svg", "--width", "3", "--display", "ffd=FFD+"])
+        .code(0)
+        .stdout(contains("p99.pdf, .pgf, .svg"));
+    let read = |name: &str| std::fs::read(out.join("figures").join(name)).unwrap();
+    assert!(read("p99.pdf").starts_with(b"%PDF-1."));
+    let text = |name: &str| String::from_utf8(read(name)).unwrap();
+    assert!(text("p99.pgf").contains("FFD+") && text("p99.pgf").contains("\\begin{pgfpicture}"));
+    assert!(text("p99.svg").contains("width=\"3.00in\"") && text("p99.svg").contains("FFD+"));
+    // The folder still is what its manifest says.
+    igniter().arg("report").arg(&out).arg("-o").arg(root.path().join("p.html")).assert().code(0);
+    for (flags, words) in [
+        (["--figures", "p98"], "there is no such figure"),
+        (["--order", "best"], "the comparison has no such strategy"),
+        (["--width", "0.1"], "allowed: 1.5 to 30"),
+        (["--kind", "cost"], "is for sweeps"),
+        (["--display", "ffd"], "allowed: NAME=TEXT"),
+    ] {
+        plot(&flags).code(2).stderr(contains(words));
+    }
+}
+
+#[test]
+fn two_folders_are_compared_and_what_cannot_be_is_refused() {
+    let root = TempDir::new().unwrap();
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let at = |name: &str| root.path().join(name);
+    let compare = |name: &str, more: &[&str]| {
+        igniter()
+            .arg("compare")
+            .arg(&scenario)
+            .arg("-o")
+            .arg(at(name))
+            .args(more)
+            .output()
+            .unwrap();
+    };
+    compare("a", &["--seeds", "3"]);
+    compare("b", &["--seeds", "3", "--set", "workload.*.slo_ms=15"]);
+    compare("c", &["--strategies", "dedicated,optimal"]);
+    let diff = |a: &str, b: &str| {
+        let mut command = igniter();
+        command.arg("diff").arg(at(a)).arg(at(b));
+        command
+    };
+    diff("a", "a").assert().code(0).stdout(contains("numbers that both folders have are the same"));
+    let found = diff("a", "b").arg("--json").output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    let mean = rows.iter().find(|row| row["what"] == "mean (ms)").unwrap();
+    assert!(mean["intervals"].is_array() && mean["beyond_chance"].is_boolean());
+    let gpus = rows.iter().find(|row| row["what"] == "GPUs").unwrap();
+    assert!(gpus["beyond_chance"].is_null());
+    diff("a", "b")
+        .args(["--format", "markdown"])
+        .assert()
+        .code(0)
+        .stdout(contains("| of | what |"));
+    let page = at("diff.html");
+    diff("a", "b").arg("-o").arg(&page).assert().code(0);
+    assert!(std::fs::read_to_string(page).unwrap().contains("<caption>What differs</caption>"));
+    diff("a", "c").assert().code(2).stderr(contains("no strategy in common: igniter, ffd and"));
+    diff("a", "none").assert().code(2).stderr(contains("none"));
+}

@@ -388,3 +388,35 @@ fn capacity_and_frontier_print_their_answers() {
         capacity.arg("capacity").arg(&scenario).args(wrong).assert().code(2);
     }
 }
+
+#[test]
+fn a_running_sweep_has_a_page_on_this_machine_alone() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    let (root, file) = with_sweep(&small(100_000));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_igniter"))
+        .args(["sweep", "--threads", "1", "--quiet", "--serve", "-o"])
+        .arg(root.path().join("out"))
+        .arg(&file)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines.find_map(|line| line.ok().filter(|l| l.contains("live view"))).unwrap();
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{line}");
+    let ask = |what: &str, host: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "GET {what} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (page, elsewhere, foreign) =
+        (ask("/", &address), ask("/x", &address), ask("/", "evil.example:80"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 OK") && page.contains("of 100000 points are done"));
+    assert!(page.contains("http-equiv=\"refresh\"") && page.contains("<section id=\"sweep\">"));
+    assert!(elsewhere.starts_with("HTTP/1.1 404") && foreign.starts_with("HTTP/1.1 403"));
+}

@@ -29,6 +29,8 @@ pub(super) struct Axis {
     pub(super) labelled: bool,
     /// Ticks without a label: it would run into that of another chart.
     pub(super) silent: Vec<f64>,
+    /// Whether the low end of a logarithmic axis stands for zero.
+    pub(super) zero: bool,
 }
 
 impl Axis {
@@ -45,6 +47,7 @@ impl Axis {
             title: None,
             labelled: true,
             silent: Vec::new(),
+            zero: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Axis {
             title: None,
             labelled: true,
             silent: Vec::new(),
+            zero: false,
         }
     }
 
@@ -127,7 +131,19 @@ impl Axis {
             title: None,
             labelled: true,
             silent: Vec::new(),
+            zero: false,
         }
+    }
+
+    /// A logarithmic axis whose low end stands for zero, with a tick there and at each of these positive values.
+    pub(super) fn log_with_zero(positive: &[f64]) -> Self {
+        let low = positive.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = positive.iter().copied().fold(low, f64::max);
+        // Zero is as far from the first value as the others are from each other on average.
+        let steps = positive.len().saturating_sub(1).max(1) as f64;
+        let step = (high / low).powf(1.0 / steps).max(1.5);
+        let ticks = std::iter::once(low / step).chain(positive.iter().copied()).collect();
+        Self { low: low / step, high, ticks, zero: true, ..Self::log(low, high, 6) }
     }
 
     pub(super) fn titled(self, title: &str) -> Self {
@@ -160,6 +176,9 @@ impl Axis {
 
     /// The label of a tick: as many decimals as the distance of linear ticks needs.
     pub(super) fn label(&self, value: f64) -> String {
+        if self.zero && value <= self.low {
+            return "0".to_owned();
+        }
         match self.scale {
             Scale::Linear => {
                 let step = match self.ticks[..] {
@@ -267,6 +286,16 @@ mod tests {
             assert!(low <= 0.0 || axis.low <= low, "{low} {high}: {axis:?}");
             assert!(axis.high >= high, "{low} {high}: {axis:?}");
         }
+    }
+
+    #[test]
+    fn the_low_end_may_stand_for_zero() {
+        let axis = Axis::log_with_zero(&[2.0, 5.0, 10.0, 100.0]);
+        assert_eq!(labels(&axis), ["0", "2", "5", "10", "100"]);
+        let at = |value| axis.map(&value, (0, 300));
+        // 2 is one step of 50^(1/3) from the end, of four such steps in all.
+        assert_eq!((at(0.0), at(100.0)), (0, 300));
+        assert!(at(2.0) > 60 && at(2.0) < 90 && at(5.0) > at(2.0) + 40, "{}", at(2.0));
     }
 
     #[test]

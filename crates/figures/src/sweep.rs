@@ -224,15 +224,32 @@ fn front(points: &[(f64, f64)], x_end: f64) -> Vec<(f64, f64)> {
 /// An axis around values.
 fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool) -> Axis {
     let low = values.clone().fold(f64::INFINITY, f64::min);
-    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    let high = values.clone().fold(f64::NEG_INFINITY, f64::max);
     if !(low.is_finite() && high.is_finite()) {
         return Axis::from_zero(1.0, 4);
     }
     if log && low > 0.0 {
         return Axis::log(low, high, 6);
     }
+    let mut distinct: Vec<f64> = values.collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup_by(|a, b| a.total_cmp(b).is_eq());
+    if is_zero_and_uneven(&distinct) {
+        return Axis::log_with_zero(&distinct[1..]);
+    }
     let span = if high > low { high - low } else { low.abs().max(1.0) };
     Axis::between(low, high.max(low + span * 1e-6), nice_step(span / 5.0))
+}
+
+/// Whether these, in rising order, are a few values from zero on that lie so unevenly, like delays of 0, 2, 5, 10 and 100 ms,
+/// that a linear axis would put all but the last at one place.
+fn is_zero_and_uneven(values: &[f64]) -> bool {
+    if !(4..=8).contains(&values.len()) || values[0].abs() > 0.0 || values[1] <= 0.0 {
+        return false;
+    }
+    let mut gaps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_by(f64::total_cmp);
+    gaps[gaps.len() - 1] > 4.0 * gaps[gaps.len() / 2]
 }
 
 /// Percents end at 100; other numbers begin at zero.

@@ -34,6 +34,8 @@ pub struct LineChart {
     pub steps: bool,
     /// Whether only the points are drawn, and the line on which both values are equal.
     pub points_alone: bool,
+    /// Whether points have no line between them.
+    pub dots: bool,
     /// With points alone: how far both values may differ between two dotted lines, in parts of the one across.
     pub band: Option<f64>,
     /// Lines up the chart, with what they say.

@@ -301,9 +301,10 @@
       const side = (part) => marks.push([{ coord: [low, low * part], label: { show: false }, lineStyle: { color: theme.soft, type: [2, 3] } }, { coord: [high, high * part] }]);
       if (spec.band) { side(1 + spec.band); side(1 - spec.band); }
     }
+    const dotted = spec.alone || spec.dots;
     const series = spec.series.map((s, i) => ({
-      name: s.name, type: spec.alone ? "scatter" : "line", data: s.points, itemStyle: { opacity: 1 },
-      symbol: SYMBOLS[looks(s, i) % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
+      name: s.name, type: dotted ? "scatter" : "line", data: s.points, itemStyle: { opacity: 1 },
+      symbol: SYMBOLS[looks(s, i) % SYMBOLS.length], symbolSize: dotted ? 9 : 5, showSymbol: s.points.length < 3,
       step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[(s.dashes ?? looks(s, i)) % DASHES.length] },
       emphasis: { focus: "series" },
       ...(s.said ? { tooltip: { valueFormatter: (v, i) => s.said[i] ?? shown(v) } } : {}),
@@ -324,7 +325,7 @@
     const shares = spec.y.startsWith("share of ") ? { min: 0, max: 1 } : {};
     return {
       ...base(holder),
-      tooltip: { ...tip(), trigger: spec.alone ? "item" : "axis", axisPointer: { label: { formatter: (p) => shown(p.value) } } },
+      tooltip: { ...tip(), trigger: dotted ? "item" : "axis", axisPointer: { label: { formatter: (p) => shown(p.value) } } },
       xAxis: axis(spec.x, spec.logX, xs, 26, true),
       yAxis: { ...axis(spec.y, spec.logY, ys, 46, false), ...shares },
       dataZoom: [slider("xAxisIndex"), inside("xAxisIndex")],
@@ -464,6 +465,8 @@
     const spec = waiting.get(holder);
     if (spec === undefined) return;
     waiting.delete(holder);
+    // Names that rise need room below.
+    if (spec.labels?.length > 12 && spec.labels.some((label) => label.length > 8)) holder.classList.add("tall");
     draw(holder, (place) => OPTIONS[spec.kind](spec, place), spec);
   };
   // A chart is drawn when it comes near the window, and all that can be seen are before the page is printed.
@@ -474,13 +477,16 @@
   }, { rootMargin: "400px" });
   const expect = (holder, spec) => { if (spec) waiting.set(holder, spec); near.observe(holder); };
   for (const holder of waiting.keys()) expect(holder);
-  const all = () => { for (const holder of [...waiting.keys()]) if (holder.clientWidth > 0) drawWaiting(holder); };
+  // Whether a chart is in no part that is folded, and has a size.
+  const unfolded = (holder) => holder.clientWidth > 0 && !holder.closest("details:not([open])");
+  const all = () => { for (const holder of [...waiting.keys()]) if (unfolded(holder)) drawWaiting(holder); };
   // The page is laid out for paper only after this event: charts get the size that they will have there
   // (A4 less its margins), and scale with their boxes on other paper.
   addEventListener("beforeprint", () => {
     all();
     for (const [holder, entry] of drawn) {
-      if (holder.clientWidth === 0) continue;
+      if (!unfolded(holder)) continue;
+      entry.printed = true;
       const width = holder.closest(".charts, .glance") ? 330 : 690;
       entry.chart.setOption(onPaper(entry, holder, width), true);
       entry.chart.resize({ width, height: 235, animation: { duration: 0 } });
@@ -490,8 +496,9 @@
     }
   });
   addEventListener("afterprint", () => {
-    for (const [holder, { chart, make }] of drawn) {
-      if (holder.clientWidth === 0) continue;
+    for (const [holder, { chart, make, printed }] of drawn) {
+      if (!printed) continue;
+      drawn.get(holder).printed = false;
       holder.querySelector("svg").removeAttribute("viewBox");
       chart.resize({ width: "auto", height: "auto", animation: { duration: 0 } });
       chart.setOption(make(holder), true);
