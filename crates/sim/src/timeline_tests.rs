@@ -19,7 +19,7 @@ use proptest::sample::select;
 
 const MS: u64 = 1_000_000;
 /// The length of random runs.
-const RUN: u64 = 200 * MS;
+const RUN: u64 = 100 * MS;
 
 fn ns(ns: u64) -> Nanoseconds {
     Nanoseconds::new(ns)
@@ -43,7 +43,7 @@ struct Life {
 
 fn any_time() -> impl Strategy<Value = u64> {
     // From a grid, so that many things happen at once.
-    prop_oneof![3 => (0..40_u64).prop_map(|at| at * 5 * MS), 1 => 0..RUN, 1 => Just(0)]
+    prop_oneof![3 => (0..20_u64).prop_map(|at| at * 5 * MS), 1 => 0..RUN, 1 => Just(0)]
 }
 
 fn any_while() -> impl Strategy<Value = u64> {
@@ -283,10 +283,12 @@ fn check_sound(timeline: &Timeline, outcome: &SimOutcome<Everything>) -> Result<
         for (life, server) in lives.zip(&gpu.servers) {
             prop_assert_eq!(server.arrived, server.completed + server.failed);
             let leaves = life.takes_until.filter(|until| *until < ns(RUN));
-            // One that never takes a request does not come, so it does not leave either.
+            // One that never takes a request does not come; nor does one that comes after the run, if nobody waits for it.
             let never = leaves.is_some_and(|until| until <= life.takes_from);
-            prop_assert_eq!(server.left.is_some(), leaves.is_some() && !never);
-            prop_assert!(server.left >= leaves || never);
+            if life.ready < ns(RUN) || server.completed > 0 {
+                prop_assert_eq!(server.left.is_some(), leaves.is_some() && !never);
+                prop_assert!(server.left >= leaves || never);
+            }
         }
         for record in &gpu.sink.records {
             // Whoever answers it was there, and was dealt it.
@@ -546,7 +548,7 @@ fn more_servers_than_the_fast_engine_has_places_for_are_no_problem() {
     let fast = simulate(&input, |_| Everything::default()).unwrap();
     let clear = full::simulate(&input, |_| Everything::default()).unwrap();
     assert_eq!(seen(&fast.gpus[0]), seen(&clear.gpus[0]));
-    assert_eq!(fast.gpus[0].sink.records.len(), 400);
+    assert_eq!(fast.gpus[0].sink.records.len(), 200);
 }
 
 #[test]
