@@ -19,6 +19,11 @@ use crate::units::Nanoseconds;
 const DRAWS: u64 = 0x706c_616e_0000_0000;
 const TRIALS: u64 = 0x7472_6961_6c00_0000;
 
+/// The seed of a draw for planning.
+pub(super) const fn draws_seed(number: u64) -> u64 {
+    DRAWS + number
+}
+
 impl Traffic for Study {
     fn arrivals(&self, workload: &Workload) -> Arrivals {
         match self.sim_workload(workload) {
@@ -44,7 +49,8 @@ impl Traffic for Study {
     fn draw(&self, workload: &Workload, number: u64) -> Result<Vec<f64>, String> {
         let Some(entry) = self.sim_workload(workload) else { return Ok(Vec::new()) };
         let duration = self.scenario().duration;
-        let built = entry.arrival.build(&workload.name, workload.rate, duration, DRAWS + number);
+        let built =
+            entry.arrival.build(&workload.name, workload.rate, duration, draws_seed(number));
         let mut process = built.map_err(|error| error.to_string())?;
         let mut times = Vec::new();
         let mut drawn = Vec::new();

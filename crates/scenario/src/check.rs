@@ -5,7 +5,7 @@ use super::disk::Disk;
 use super::raw::{self, RawGpu, RawPhase, RawRate, RawScenario, RawSlo, RawWorkload};
 use super::reader::{Place, Problems, Read, Rule};
 use super::rules::NumberRule;
-use super::{Catalogue, Defaults, Scenario, ScenarioGpu, ScenarioWorkload};
+use super::{Catalogue, Defaults, Scenario, ScenarioGpu, ScenarioWorkload, replan};
 use igniter_model::domain::{Workload, WorkloadName};
 use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter_sim::arrivals::{
@@ -111,6 +111,13 @@ pub(super) fn check(
     let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
     let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
     let control = raw.control.check(duration, names, problems);
+    let rest = replan::Rest {
+        duration,
+        control: control.as_ref(),
+        plan: raw.plan.as_ref(),
+        workloads: workloads.as_deref(),
+    };
+    let replan = replan::check(raw.replan, &rest, problems);
     let (duration, warmup, cooldown) = times?;
     (batching_is_sound && server_is_sound).then_some(())?;
     Some(Scenario {
@@ -124,6 +131,7 @@ pub(super) fn check(
         engine: engine?,
         control: control?,
         plan: raw.plan?,
+        replan: replan?,
         prediction_error: raw.prediction_error.convert(|draw| Some(Some(draw))).or(None)?,
         workloads: workloads?,
     })

@@ -44,6 +44,7 @@ mod error;
 mod layer;
 mod planning;
 mod raw;
+mod replan;
 mod schema;
 mod server;
 mod shipped;
@@ -68,6 +69,7 @@ use igniter_model::input::toml_keys as rules;
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{Dollars, Nanoseconds};
 use igniter_plan::PlanOptions;
+use igniter_plan::replan::ReplanSpec;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
 use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec, SimWorkload};
@@ -98,6 +100,8 @@ pub struct Scenario {
     pub control: Control,
     /// What is asked of planners.
     pub plan: PlanOptions,
+    /// How plans follow load; `None`: one plan for the whole run.
+    pub replan: Option<ReplanSpec>,
     /// How far the simulated GPU is off its predictor, drawn from the seed.
     pub prediction_error: Option<ErrorDraw>,
     /// What is to be served: at least one workload, their names unique.

@@ -3,9 +3,10 @@
 use super::batching::RawBatching;
 use super::control::RawControl;
 use super::reader::{Field, Need, Place, Problems, Read, Rule, SeenKind, Table};
+use super::replan::RawReplan;
 use super::rules::{Least, NumberRule, WholeRule};
 use super::server::RawServer;
-use super::{ProfileChoice, arrival, planning};
+use super::{ProfileChoice, arrival, planning, replan};
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{Dollars, Nanoseconds};
@@ -136,6 +137,7 @@ pub(super) struct RawScenario {
     pub(super) engine: (Option<EngineSpec>, RawServer),
     pub(super) control: RawControl,
     pub(super) plan: Option<PlanOptions>,
+    pub(super) replan: Read<RawReplan>,
     pub(super) prediction_error: Read<ErrorDraw>,
     pub(super) rate_scale: Read<f64>,
     pub(super) slo_scale: Read<f64>,
@@ -221,6 +223,7 @@ pub(super) fn read(
         engine: read_engine(t, problems),
         control: RawControl::read(t, problems),
         plan: planning::read(t, problems),
+        replan: replan::read(t, problems),
         prediction_error: planning::read_error(t, problems),
         rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),

@@ -101,7 +101,7 @@ fn tables() -> Tables {
         let word = fault.split('\'').nth(1).unwrap_or_default();
         probe(&format!("fault = [{{ {fault}, at_s = 0 }}]\n"), &[("fault", word)]);
     }
-    let rest = "engine = {}\nbatching = {}\nplan = {}\nprediction_error = {}\ngpu = [{}]\nphase = [{}]\n\
+    let rest = "engine = {}\nbatching = {}\nplan = {}\nreplan = { forecast = {}, handover = {}, replicas = {} }\nprediction_error = {}\ngpu = [{}]\nphase = [{}]\n\
                 workload = [{ engine = {}, batching = {} }]\n";
     probe(rest, &[]);
     tables
@@ -183,9 +183,11 @@ fn value(key: &Seen) -> Value {
                 (_, "states" | "steps" | "parts" | "phases") => list(reference(&table)),
                 (
                     _,
-                    "arrival" | "gaps" | "batching" | "engine" | "controller" | "plan"
+                    "arrival" | "gaps" | "batching" | "engine" | "controller" | "plan" | "replan"
                     | "prediction_error",
                 ) => reference(&table),
+                ("replan.forecast" | "replan.handover" | "replan.replicas", _) => reference(&table),
+                (_, "billing_s") => json!({ "enum": [1, 60, 3600] }),
                 _ if key.allowed == "true or false" => json!({ "type": "boolean" }),
                 _ => json!({ "type": "string" }),
             }

@@ -21,6 +21,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "shadow",
     "gslice",
     "faults",
+    "day",
 ];
 
 /// The names of the scenarios that the program carries, such as `paper-12`.

@@ -77,6 +77,10 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         None => writeln!(out, "search_rounds = {}", plan.search_rounds)?,
     }
 
+    if let Some(spec) = &scenario.replan {
+        super::replan::write(spec, out)?;
+    }
+
     for ScenarioWorkload { workload, slo_x_solo, arrival, batching, server } in &scenario.workloads
     {
         writeln!(out, "\n[[workload]]")?;

@@ -77,6 +77,7 @@ mod packing;
 mod planner;
 mod poisson;
 mod recursion;
+mod rules;
 mod search;
 mod server;
 mod shares;
@@ -89,6 +90,7 @@ use super::{PlanRequest, Strategy};
 use class::Judge;
 pub use forecast::{Forecast, ReplicaChoice, ServerForecast, forecast};
 use igniter_model::domain::Plan;
+pub use rules::QueueingRules;
 
 /// The strategy `queueing`.
 #[derive(Debug, Clone, Copy, Default)]

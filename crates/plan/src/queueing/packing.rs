@@ -67,6 +67,14 @@ impl<'p> Fleet<'p> {
         Self { sites, classes, goals, around, busy, opened }
     }
 
+    /// Adds a class whose goal is not known yet; returns its index.
+    pub(super) fn add(&mut self, class: Class) -> usize {
+        self.classes.push(class);
+        self.goals.push(0.0);
+        self.sites.iter_mut().for_each(Site::add_class);
+        self.classes.len() - 1
+    }
+
     /// The least share of a server without neighbours, in units; `None` where the kind cannot serve it.
     pub(super) fn least(&mut self, site: usize, class: usize, replicas: u32) -> Option<u32> {
         self.choice(site, class, replicas).map(|choice| choice.units)
@@ -78,7 +86,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// A server with its least share without neighbours.
-    fn seat(&mut self, site: usize, item: Item) -> Option<Seat> {
+    pub(super) fn seat(&mut self, site: usize, item: Item) -> Option<Seat> {
         let Item { class, workload, replicas } = item;
         let Choice { batch, units } = self.choice(site, class, replicas)?;
         self.seated(site, class, workload, Setting { replicas, batch, units, slow: 0 })

@@ -111,6 +111,11 @@ impl<'p> Site<'p> {
         Self { is_exact: true, ..Self::new(request, classes) }
     }
 
+    /// Makes room for the tables of one more class.
+    pub(super) fn add_class(&mut self) {
+        self.tables.push(BTreeMap::new());
+    }
+
     pub(super) fn kind(&self) -> &'p GpuKind {
         self.predictor.kind()
     }

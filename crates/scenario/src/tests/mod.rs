@@ -4,6 +4,7 @@ mod documents;
 mod files;
 mod good;
 mod messages;
+mod replan;
 mod round_trip;
 mod schema;
 

@@ -6,6 +6,10 @@ use igniter_model::domain::{GpuKindName, ModelName, Workload, WorkloadName};
 use igniter_model::input::{Format, Reading, Unit};
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
+use igniter_plan::replan::{
+    ForecastKind, ForecastSpec, HandoverMode, HandoverSpec, Policy, ReplanSpec, ReplicaTarget,
+    ReplicasSpec, Statistic,
+};
 use igniter_plan::{Margin, PlanOptions, Replicas};
 use igniter_sim::arrivals::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
@@ -291,6 +295,57 @@ fn plan() -> impl Strategy<Value = PlanOptions> {
     )
 }
 
+/// A table of a policy that goes together with any other keys but those that control a run.
+fn replan() -> impl Strategy<Value = ReplanSpec> {
+    let kind = prop_oneof![
+        Just(ForecastKind::Oracle),
+        Just(ForecastKind::Last),
+        (1..=1000_u32).prop_map(|epochs| ForecastKind::Peak { epochs }),
+        (20.0..=8.64e6).prop_map(|period_s| ForecastKind::Season { period_s }),
+    ];
+    let statistic = prop_oneof![Just(Statistic::Max), Just(Statistic::Mean)];
+    let forecast = (kind, statistic, 0.0..=1000.0, 1.0..=86_400.0).prop_map(
+        |(kind, statistic, headroom_pct, window_s)| ForecastSpec {
+            kind,
+            headroom_pct,
+            statistic,
+            window_s,
+        },
+    );
+    let mode =
+        prop_oneof![Just(HandoverMode::Room), Just(HandoverMode::Overlap), Just(HandoverMode::Gap)];
+    let billing = prop_oneof![Just(1_u32), Just(60), Just(3600)];
+    let handover = (mode, 0.0..=3600.0, 0.0..=3600.0, billing).prop_map(
+        |(mode, load_s, boot_s, billing_s)| HandoverSpec { mode, load_s, boot_s, billing_s },
+    );
+    let target =
+        prop_oneof![Just(ReplicaTarget::Slo), (1.0..=100.0).prop_map(ReplicaTarget::ThroughputPct)];
+    let replicas = (target, 1..=64_u32, 0.0..=3600.0, 6.0..=3600.0, 1.0..=100.0, 110.0..=1000.0)
+        .prop_map(|(target, at_peak, scale_down_s, window_s, panic_window_pct, panic)| {
+            ReplicasSpec {
+                target,
+                at_peak,
+                scale_down_s,
+                window_s,
+                panic_window_pct,
+                panic_threshold_pct: panic,
+            }
+        });
+    let times = (10.0..=86_400.0, 0.0..=86_400.0, 0.0..=86_400.0);
+    (times, any::<bool>(), forecast, handover, replicas).prop_map(
+        |((period_s, move_cost_gpu_s, hold_s), early, forecast, handover, replicas)| ReplanSpec {
+            policy: Policy::Static,
+            period_s,
+            forecast,
+            move_cost_gpu_s,
+            hold_s,
+            early,
+            handover,
+            replicas,
+        },
+    )
+}
+
 /// The kinds of a scenario differ.
 fn gpus() -> impl Strategy<Value = Vec<ScenarioGpu>> {
     vec(gpu(), 1..4).prop_map(|mut gpus: Vec<ScenarioGpu>| {
@@ -320,7 +375,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         Just(ErrorDraw::Uncertainty),
         (0.0..=50.0).prop_map(ErrorDraw::StdPct),
     ]);
-    let planning = (plan(), error);
+    let planning = (plan(), error, option::of(replan()));
     (name, any::<u64>(), times, percentiles, gpus(), engine, planning, vec(workload(), 1..6))
         .prop_map(|(name, seed, times, percentiles, gpus, engine, planning, mut workloads)| {
             for (i, workload) in workloads.iter_mut().enumerate() {
@@ -328,7 +383,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             }
             let (duration, warmup, cooldown) = times;
             let [duration, warmup, cooldown] = [duration, warmup, cooldown].map(Nanoseconds::new);
-            let ((engine, control), (plan, prediction_error)) = (engine, planning);
+            let ((engine, control), (plan, prediction_error, replan)) = (engine, planning);
+            let is_free = control.controller == ControllerSpec::None && control.faults.is_empty();
             Scenario {
                 name,
                 seed,
@@ -340,6 +396,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 engine,
                 control,
                 plan,
+                replan: replan.filter(|_| is_free),
                 prediction_error,
                 workloads,
             }

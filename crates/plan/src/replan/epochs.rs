@@ -1,0 +1,512 @@
+//! One plan after another, and the timeline of servers that follows from them.
+
+use super::forecast::{Counts, forecast};
+use super::handover::{Deed, Handover, handover, reason};
+use super::layout::{Ids, Machine, Server, Why};
+use super::matching::{in_order, matched};
+use super::rules::{Desk, Rules};
+use super::spec::{ForecastKind, Policy, ReplanSpec, Statistic};
+use super::sticky::{SCRATCH_ROUNDS, Worth, step};
+use super::{ReplanError, replicas};
+use igniter_model::domain::{
+    GpuId, Placement, ServerSetting, Timeline, TimelineGpu, TimelineServer, Workload,
+};
+use igniter_model::predictor::Predictor;
+use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmUnits};
+use std::collections::BTreeMap;
+
+/// Rounds of search for the first plan, and for a static one.
+const FIRST_ROUNDS: u64 = 300;
+
+/// What is re-planned.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplanInput<'a> {
+    /// How.
+    pub spec: &'a ReplanSpec,
+    /// What is served.
+    pub workloads: &'a [Workload],
+    /// One for each GPU kind, in the order of the rules.
+    pub predictors: &'a [&'a dyn Predictor],
+    /// How long the servers of each workload load, in s.
+    pub loads_s: &'a [f64],
+    /// The arrivals of the run.
+    pub counts: &'a Counts,
+    /// Seed of all random choices.
+    pub seed: u64,
+}
+
+/// What happens to a server or a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A server starts on a GPU where its workload had none.
+    Move,
+    /// A server starts again with another share.
+    Restart,
+    /// A server goes.
+    Stop,
+    /// The batch size of a server changes, or its part of the rate.
+    Change,
+    /// A GPU is ordered.
+    Boot,
+    /// A GPU goes.
+    Release,
+}
+
+impl Act {
+    /// The word in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Move => "move",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Change => "change",
+            Self::Boot => "boot",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// One step of a hand-over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// When it begins, in s since the start of the run.
+    pub at_s: f64,
+    /// When it is done, in s.
+    pub done_s: f64,
+    /// What happens.
+    pub act: Act,
+    /// Index of the workload, where it is a server's.
+    pub workload: Option<usize>,
+    /// The GPU.
+    pub gpu: GpuId,
+    /// The share before and after, in units; 0 where there was or is no server.
+    pub units: (u32, u32),
+    /// The largest batch after it; 0 where there is no server.
+    pub batch: u32,
+    /// Whether there was no room for it.
+    pub forced: bool,
+    /// Why, in words.
+    pub reason: &'static str,
+}
+
+/// A plan with how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epoch {
+    /// When it was decided, in s since the start of the run.
+    pub at_s: f64,
+    /// Whether that was within an epoch, because a rate exceeded its forecast.
+    pub early: bool,
+    /// The rates that are planned for, in requests/s, by workload.
+    pub rates: Vec<f64>,
+    /// The plan: GPU ids are those of the timeline.
+    pub machines: Vec<Machine>,
+    /// The fewest GPUs that any plan for these rates has, where something is proven.
+    pub bound: Option<usize>,
+    /// What was done.
+    pub actions: Vec<Action>,
+    /// Servers that started where they were not, and such that started again with another share.
+    pub moves: usize,
+    /// Servers that started again with another share.
+    pub restarts: usize,
+    /// GPUs that were ordered.
+    pub boots: usize,
+    /// Servers that started although their GPU had no room yet.
+    pub forced: usize,
+    /// At how many different times servers were ordered.
+    pub rounds: usize,
+    /// When the hand-over began and ended, in s.
+    pub handover_s: (f64, f64),
+}
+
+/// All plans of a run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Replanned {
+    /// The servers of the run.
+    pub timeline: Timeline,
+    /// The plans, the first one at 0 s.
+    pub epochs: Vec<Epoch>,
+}
+
+/// Plans a run from its counts of arrivals.
+///
+/// # Errors
+/// When a workload cannot be served at a rate that is forecast, or the strategy's plans cannot follow each other.
+pub fn replan(input: &ReplanInput<'_>, rules: &mut dyn Rules) -> Result<Replanned, ReplanError> {
+    let mut run = Run::new(input, rules);
+    match input.spec.policy {
+        Policy::Static => run.first(input.counts.rates(Statistic::Max, 0.0, f64::INFINITY))?,
+        Policy::Replicas => replicas::run(&mut run)?,
+        Policy::Scratch | Policy::Matched | Policy::Sticky => run.epochs()?,
+    }
+    Ok(run.done)
+}
+
+/// A run as far as it is planned.
+pub(super) struct Run<'a, 'r> {
+    pub input: &'a ReplanInput<'a>,
+    pub desk: Desk<'r>,
+    pub ids: Ids,
+    /// The plan at the moment.
+    pub machines: Vec<Machine>,
+    done: Replanned,
+    /// Which GPU of the timeline a machine is.
+    slots: BTreeMap<usize, usize>,
+    /// When the last hand-over ends, in s.
+    pub busy_until_s: f64,
+}
+
+impl<'a, 'r> Run<'a, 'r> {
+    fn new(input: &'a ReplanInput<'a>, rules: &'r mut dyn Rules) -> Self {
+        Self {
+            input,
+            desk: Desk::new(rules),
+            ids: Ids::default(),
+            machines: Vec::new(),
+            done: Replanned::default(),
+            slots: BTreeMap::new(),
+            busy_until_s: 0.0,
+        }
+    }
+
+    /// The plan at the start, all of whose servers are ready.
+    fn first(&mut self, rates: Vec<f64>) -> Result<(), ReplanError> {
+        self.desk.set_rates(&rates, &rates);
+        let rounded = self.desk.rates().to_vec();
+        let scratch = self.desk.rules.scratch(&rounded, FIRST_ROUNDS, self.input.seed)?;
+        let mut machines = in_order(&[], scratch, &mut self.ids);
+        let first = |server: &mut Server| server.why = Why::First;
+        machines.iter_mut().flat_map(|machine| &mut machine.servers).for_each(first);
+        self.begin(rates, machines);
+        Ok(())
+    }
+
+    fn epochs(&mut self) -> Result<(), ReplanError> {
+        let ReplanInput { spec, counts, seed, .. } = *self.input;
+        let period_s = spec.period_s;
+        let worth = Worth { period_s, move_cost_gpu_s: spec.move_cost_gpu_s };
+        let mut planned = forecast(counts, &spec.forecast, 0.0, period_s);
+        self.first(planned.clone())?;
+        for number in 0_u32.. {
+            let at_s = f64::from(number) * period_s;
+            if at_s >= counts.duration_s - 1e-9 {
+                break;
+            }
+            if number > 0 {
+                planned = forecast(counts, &spec.forecast, at_s, period_s);
+                let held = self.held(at_s, &planned);
+                self.desk.set_rates(&planned, &held);
+                let seed = seed + u64::from(number);
+                let new = self.next(worth, seed)?;
+                self.adopt(at_s, planned.clone(), new, false);
+            }
+            if spec.early && spec.policy == Policy::Sticky {
+                self.watch(at_s, &mut planned, worth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan of the next epoch.
+    fn next(&mut self, worth: Worth, seed: u64) -> Result<Vec<Machine>, ReplanError> {
+        if self.input.spec.policy == Policy::Sticky {
+            return step(&mut self.desk, &self.machines, &mut self.ids, worth, (false, seed));
+        }
+        let rates = self.desk.rates().to_vec();
+        let scratch = self.desk.rules.scratch(&rates, SCRATCH_ROUNDS, seed)?;
+        Ok(match self.input.spec.policy {
+            Policy::Matched => matched(&self.machines, scratch, &mut self.ids),
+            _ => in_order(&self.machines, scratch, &mut self.ids),
+        })
+    }
+
+    /// The rates for which a GPU must be superfluous before it is emptied.
+    fn held(&self, at_s: f64, planned: &[f64]) -> Vec<f64> {
+        let ReplanSpec { hold_s, forecast, period_s, .. } = *self.input.spec;
+        if hold_s <= 0.0 {
+            return planned.to_vec();
+        }
+        let (from_s, to_s) = match forecast.kind {
+            ForecastKind::Oracle => (at_s, at_s + period_s + hold_s),
+            _ => ((at_s - period_s - hold_s).max(0.0), at_s),
+        };
+        let highest = self.input.counts.rates(Statistic::Max, from_s, to_s);
+        let headroom = 1.0 + forecast.headroom_pct / 100.0;
+        planned.iter().zip(highest).map(|(rate, most)| rate.max(most * headroom)).collect()
+    }
+
+    /// Adds servers within an epoch where rates exceed what was planned for.
+    fn watch(&mut self, at_s: f64, planned: &mut [f64], worth: Worth) -> Result<(), ReplanError> {
+        let ReplanInput { spec, counts, seed, .. } = *self.input;
+        let headroom = 1.0 + spec.forecast.headroom_pct / 100.0;
+        for window in counts.within(at_s, at_s + spec.period_s) {
+            #[expect(clippy::cast_precision_loss, reason = "a count of windows")]
+            let seen_s = (window + 1) as f64 * counts.window_s;
+            let over = seen_s >= (at_s + spec.period_s).min(counts.duration_s) - 1e-9;
+            if over || seen_s < self.busy_until_s {
+                continue;
+            }
+            let mut exceeded = false;
+            for (workload, rate) in planned.iter_mut().enumerate() {
+                let seen = counts.rate(workload, window);
+                if seen > *rate {
+                    *rate = seen * headroom;
+                    exceeded = true;
+                }
+            }
+            if !exceeded {
+                continue;
+            }
+            self.desk.set_rates(planned, planned);
+            let new = step(&mut self.desk, &self.machines, &mut self.ids, worth, (true, seed))?;
+            self.adopt(seen_s, planned.to_vec(), new, true);
+        }
+        Ok(())
+    }
+
+    /// Notes the first plan.
+    pub(super) fn begin(&mut self, rates: Vec<f64>, mut machines: Vec<Machine>) {
+        for machine in &mut machines {
+            let slot = self.slot(machine, 0.0);
+            for server in &mut machine.servers {
+                server.started = Some(self.start(server, slot, [0.0; 3]));
+            }
+        }
+        let epoch = Epoch {
+            at_s: 0.0,
+            early: false,
+            bound: None,
+            actions: Vec::new(),
+            machines: self.named(&machines),
+            rates,
+            moves: 0,
+            restarts: 0,
+            boots: 0,
+            forced: 0,
+            rounds: 0,
+            handover_s: (0.0, 0.0),
+        };
+        self.machines = machines;
+        self.note(epoch);
+    }
+
+    /// Hands over to a new plan.
+    pub(super) fn adopt(&mut self, at_s: f64, rates: Vec<f64>, mut new: Vec<Machine>, early: bool) {
+        let spec = self.input.spec;
+        let handover =
+            handover(&self.machines, &new, &spec.handover, self.input.loads_s, &*self.desk.rules);
+        // Who knows what comes is ready when it comes.
+        let begun_s = match spec.forecast.kind {
+            ForecastKind::Oracle if !early && spec.policy != Policy::Replicas => {
+                at_s - handover.lasts_s
+            }
+            _ => at_s,
+        };
+        let begun_s = begun_s.max(self.busy_until_s).max(0.0);
+        if begun_s >= self.input.counts.duration_s {
+            return;
+        }
+        let actions = self.carry_out(&handover, &mut new, begun_s);
+        let ended_s = begun_s + handover.lasts_s;
+        let epoch = Epoch {
+            at_s,
+            early,
+            bound: None,
+            machines: self.named(&new),
+            rates,
+            actions,
+            moves: handover.moves(),
+            restarts: handover.restarts(),
+            boots: handover.boots,
+            forced: handover.forced(),
+            rounds: handover.rounds,
+            handover_s: (begun_s, ended_s),
+        };
+        self.machines = new;
+        self.busy_until_s = self.busy_until_s.max(ended_s);
+        if !early || !epoch.actions.is_empty() {
+            self.note(epoch);
+        }
+    }
+
+    fn note(&mut self, mut epoch: Epoch) {
+        // Autoscalers promise nothing that a bound could speak of.
+        let is_planned = !epoch.early && self.input.spec.policy != Policy::Replicas;
+        epoch.bound = if is_planned { self.desk.bound().map(|(_, gpus)| gpus) } else { None };
+        self.done.epochs.push(epoch);
+    }
+
+    /// The machines with the numbers of their GPUs.
+    fn named(&self, machines: &[Machine]) -> Vec<Machine> {
+        let named = |machine: &Machine| Machine { id: self.slots[&machine.id], ..machine.clone() };
+        machines.iter().map(named).collect()
+    }
+
+    /// The GPU of the timeline that a new machine is: one of its kind that is free again, else a new one.
+    fn slot(&mut self, machine: &Machine, at_s: f64) -> usize {
+        let at = time(at_s);
+        let kind = self.input.predictors[machine.kind].kind().name.clone();
+        let gpus = &mut self.done.timeline.gpus;
+        let free = |gpu: &TimelineGpu| {
+            gpu.kind == kind
+                && gpu.rented.iter().all(|(_, until)| until.is_some_and(|until| until <= at))
+        };
+        let slot = gpus.iter().position(free).unwrap_or_else(|| {
+            gpus.push(TimelineGpu { kind: kind.clone(), rented: Vec::new() });
+            gpus.len() - 1
+        });
+        gpus[slot].rented.push((at, None));
+        self.slots.insert(machine.id, slot);
+        slot
+    }
+
+    /// Notes a new server that is ordered, ready and takes requests at these times, in s; returns its number.
+    fn start(&mut self, server: &Server, slot: usize, times_s: [f64; 3]) -> usize {
+        let workload = &self.input.workloads[server.workload];
+        let [ordered, ready, takes_from] = times_s.map(time);
+        let setting = self.setting(server, takes_from);
+        self.done.timeline.servers.push(TimelineServer {
+            gpu: GpuId::new(slot),
+            placement: Placement {
+                workload: workload.name.clone(),
+                model: workload.model.clone(),
+                batch: setting.batch,
+                sm: SmUnits::new(server.units),
+                served: (server.part < 1.0).then_some(setting.served),
+                time_slot: None,
+                predicted: None,
+            },
+            ordered,
+            ready,
+            takes_from,
+            takes_until: None,
+            settings: vec![setting],
+        });
+        self.done.timeline.servers.len() - 1
+    }
+
+    /// Parts are of the workload's own rate, so that those of different epochs compare.
+    fn setting(&self, server: &Server, from: Nanoseconds) -> ServerSetting {
+        let rate = self.input.workloads[server.workload].rate.get();
+        ServerSetting {
+            from,
+            batch: BatchSize::new(server.batch.max(1)).unwrap_or(BatchSize::ONE),
+            served: RequestsPerSecond::new(rate * server.part)
+                .unwrap_or(self.input.workloads[server.workload].rate),
+        }
+    }
+
+    /// Notes a hand-over in the timeline; the new servers learn their numbers.
+    fn carry_out(&mut self, handover: &Handover, new: &mut [Machine], begun_s: f64) -> Vec<Action> {
+        let old = std::mem::take(&mut self.machines);
+        let mut actions = Vec::new();
+        let gpu_action = |at_s: f64, act: Act, slot: usize, reason| Action {
+            at_s,
+            done_s: at_s,
+            act,
+            workload: None,
+            gpu: GpuId::new(slot),
+            units: (0, 0),
+            batch: 0,
+            forced: false,
+            reason,
+        };
+        for machine in &*new {
+            if old.iter().all(|before| before.id != machine.id) {
+                let slot = self.slot(machine, begun_s);
+                let reason = machine.servers.first().map_or("", |server| server.why.as_str());
+                let mut boot = gpu_action(begun_s, Act::Boot, slot, reason);
+                boot.done_s += self.input.spec.handover.boot_s;
+                actions.push(boot);
+            }
+        }
+        for stay in &handover.stays {
+            let before = old[stay.of.0].servers[stay.of.1];
+            let slot = self.slots[&new[stay.at.0].id];
+            let server = &mut new[stay.at.0].servers[stay.at.1];
+            server.started = before.started;
+            let server = *server;
+            let same = before.batch == server.batch && (before.part - server.part).abs() < 1e-12;
+            if !same && let Some(started) = server.started {
+                let at_s = begun_s + stay.at_s;
+                let setting = self.setting(&server, time(at_s));
+                self.done.timeline.servers[started].settings.push(setting);
+                actions.push(Action {
+                    workload: Some(server.workload),
+                    units: (before.units, server.units),
+                    batch: server.batch,
+                    ..gpu_action(at_s, Act::Change, slot, "another batch size or part of the rate")
+                });
+            }
+        }
+        for start in &handover.starts {
+            let slot = self.slots[&new[start.at.0].id];
+            let server = new[start.at.0].servers[start.at.1];
+            let times = [start.ordered_s, start.ready_s, start.takes_s];
+            let times_s = times.map(|s| begun_s + s);
+            let started = self.start(&server, slot, times_s);
+            new[start.at.0].servers[start.at.1].started = Some(started);
+            let before = start.replaces.map_or(0, |(gpu, place)| old[gpu].servers[place].units);
+            actions.push(Action {
+                done_s: times_s[1],
+                workload: Some(server.workload),
+                units: (before, server.units),
+                batch: server.batch,
+                forced: start.forced,
+                ..gpu_action(
+                    times_s[0],
+                    if start.deed == Deed::Move { Act::Move } else { Act::Restart },
+                    slot,
+                    reason(start.deed, &server),
+                )
+            });
+        }
+        for end in &handover.ends {
+            let server = old[end.of.0].servers[end.of.1];
+            let at_s = begun_s + end.at_s;
+            if let Some(started) = server.started {
+                let ended = &mut self.done.timeline.servers[started];
+                // A setting that would begin after it never does.
+                ended.settings.retain(|setting| setting.from <= time(at_s));
+                ended.takes_until = Some(time(at_s));
+            }
+            let replaced = handover.starts.iter().any(|start| start.replaces == Some(end.of));
+            if !replaced {
+                actions.push(Action {
+                    workload: Some(server.workload),
+                    units: (server.units, 0),
+                    ..gpu_action(
+                        at_s,
+                        Act::Stop,
+                        self.slots[&old[end.of.0].id],
+                        "its workload has other servers",
+                    )
+                });
+            }
+        }
+        for machine in old {
+            if new.iter().any(|after| after.id == machine.id) {
+                continue;
+            }
+            let numbers = machine.servers.iter().filter_map(|server| server.started);
+            let ends = numbers.filter_map(|n| self.done.timeline.servers[n].takes_until);
+            let until = ends.max().unwrap_or_else(|| time(begun_s));
+            let slot = self.slots[&machine.id];
+            if let Some(last) = self.done.timeline.gpus[slot].rented.last_mut() {
+                last.1 = Some(until);
+            }
+            actions.push(gpu_action(
+                until.as_seconds(),
+                Act::Release,
+                slot,
+                "none of its servers is left",
+            ));
+        }
+        actions.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        actions
+    }
+}
+
+fn time(at_s: f64) -> Nanoseconds {
+    Nanoseconds::from_seconds(at_s.max(0.0)).unwrap_or(Nanoseconds::ZERO)
+}

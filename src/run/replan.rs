@@ -1,0 +1,266 @@
+//! Plans that follow the load of a study.
+
+use super::traffic::draws_seed;
+use super::{RunError, Study};
+use crate::arrivals::{ArrivalPart, ArrivalSpec};
+use crate::domain::Workload;
+use crate::plan::queueing::QueueingRules;
+use crate::plan::replan::{
+    Account, Counts, HandoverMode, Policy, ReplanError, ReplanInput, ReplanSpec, Replanned, Rules,
+    StrategyRules, account, has_sticky_rules, replan, tick_s,
+};
+use crate::plan::{Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic};
+use crate::results::Stopwatch;
+use crate::units::Nanoseconds;
+
+/// A run that was planned as its load changes.
+#[derive(Debug)]
+pub struct ReplannedStudy {
+    /// How.
+    pub spec: ReplanSpec,
+    /// The plans.
+    pub replanned: Replanned,
+    /// What they cost and disturb.
+    pub account: Account,
+    /// The same of one plan for the highest rate of each workload.
+    pub fixed: Account,
+    /// What was counted for the forecasts.
+    pub counts: Counts,
+    /// How long planning took, in s, without the plan for the highest rates. For people only.
+    pub seconds: f64,
+}
+
+impl Study {
+    /// Plans the scenario as its load changes, by the rules of a strategy.
+    ///
+    /// # Errors
+    /// When arrivals cannot be made, the strategy has no rules for the policy, a hand-over can never have room, or a
+    /// workload cannot be served at a rate that is forecast.
+    pub fn replan(
+        &self,
+        strategy: &dyn Strategy,
+        spec: &ReplanSpec,
+    ) -> Result<ReplannedStudy, RunError> {
+        let name = strategy.name();
+        if spec.policy == Policy::Sticky && !has_sticky_rules(name) {
+            return Err(RunError::Replan(format!(
+                "policy \"sticky\" needs the least shares of servers that share a GPU, and strategy {name} has other rules; \
+                 use policy = \"matched\" with it, or one of igniter, ffd, greedy, exact, optimal and queueing"
+            )));
+        }
+        let watch = Stopwatch::start();
+        let counts = self.counted(spec)?;
+        let traffic = EpochTraffic { study: self, period_ms: spec.period_s * 1000.0 };
+        let predictors = self.predictors();
+        let mut requests = Vec::with_capacity(predictors.len());
+        for &predictor in &predictors {
+            let request = PlanRequest::for_any(self.workloads(), predictor, self.scenario().plan);
+            requests.push(request.with_traffic(&traffic));
+        }
+        let mut rules: Box<dyn Rules> = match name {
+            "queueing" => Box::new(QueueingRules::new(&requests)),
+            _ => Box::new(StrategyRules::new(strategy, &requests)),
+        };
+        self.check_room(spec, rules.as_ref())?;
+        let startup = |entry: &crate::scenario::ScenarioWorkload| {
+            let own = entry.server.startup.as_seconds();
+            if own > 0.0 { own } else { spec.handover.load_s }
+        };
+        let loads_s: Vec<f64> = self.scenario().workloads.iter().map(startup).collect();
+        let input = ReplanInput {
+            spec,
+            workloads: self.workloads(),
+            predictors: &predictors,
+            loads_s: &loads_s,
+            counts: &counts,
+            seed: self.scenario().seed,
+        };
+        let named = |error: ReplanError| RunError::Replan(self.named(&error));
+        let replanned = replan(&input, rules.as_mut()).map_err(named)?;
+        let seconds = watch.seconds();
+        let fixed_spec = ReplanSpec { policy: Policy::Static, ..*spec };
+        let fixed = replan(&ReplanInput { spec: &fixed_spec, ..input }, rules.as_mut());
+        let fixed = fixed.map_err(named)?;
+        let sums = |replanned: &Replanned| {
+            let billing_s = f64::from(spec.handover.billing_s);
+            account(replanned, counts.duration_s, billing_s, &self.kinds())
+        };
+        let (account, fixed) = (sums(&replanned), sums(&fixed));
+        Ok(ReplannedStudy { spec: *spec, replanned, account, fixed, counts, seconds })
+    }
+
+    /// Counts the arrivals of the run, by windows: all that forecasts see.
+    fn counted(&self, spec: &ReplanSpec) -> Result<Counts, RunError> {
+        let scenario = self.scenario();
+        let window_s = match spec.policy {
+            Policy::Replicas => tick_s(&spec.replicas),
+            _ => spec.forecast.window_s,
+        };
+        let duration_s = scenario.duration.as_seconds();
+        let waits = |entry: &&crate::scenario::ScenarioWorkload| entry.arrival.waits_for_answers();
+        // How many requests come depends on the plan: the plan is for the rate that the scenario gives.
+        if scenario.workloads.iter().any(|entry| waits(&entry)) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let count =
+                |workload: &Workload| vec![(workload.rate.get() * duration_s).round() as u64];
+            let arrivals = self.workloads().iter().map(count).collect();
+            return Ok(Counts { window_s: duration_s, duration_s, arrivals });
+        }
+        let window = Nanoseconds::from_seconds(window_s).unwrap_or(scenario.duration);
+        let arrivals = self.arrival_counts(window)?;
+        Ok(Counts { window_s, duration_s, arrivals })
+    }
+
+    /// The arrivals of each workload, by window: the same that a simulation draws.
+    fn arrival_counts(&self, window: Nanoseconds) -> Result<Vec<Vec<u64>>, RunError> {
+        let scenario = self.scenario();
+        let windows = scenario.duration.get().div_ceil(window.get().max(1));
+        let mut counts = Vec::with_capacity(self.workloads().len());
+        for entry in self.sim_workloads() {
+            let of = &entry.workload;
+            let built = entry.arrival.build(&of.name, of.rate, scenario.duration, scenario.seed);
+            let mut process = built.map_err(crate::sim::SimError::from)?;
+            let mut own = vec![0; usize::try_from(windows).unwrap_or(0)];
+            while let Some(time) = process.next_arrival() {
+                if let Ok(place) = usize::try_from(time.get() / window.get().max(1))
+                    && let Some(count) = own.get_mut(place)
+                {
+                    *count += 1;
+                }
+            }
+            counts.push(own);
+        }
+        Ok(counts)
+    }
+
+    /// Refuses hand-overs for which no GPU ever has room.
+    fn check_room(&self, spec: &ReplanSpec, rules: &dyn Rules) -> Result<(), RunError> {
+        let restarts = matches!(spec.policy, Policy::Scratch | Policy::Matched | Policy::Sticky);
+        if !restarts || spec.handover.mode == HandoverMode::Gap {
+            return Ok(());
+        }
+        for (index, workload) in self.workloads().iter().enumerate() {
+            let kinds = 0..rules.kinds().len();
+            let serves = |kind: &usize| rules.has_room(*kind, &[index]);
+            let mut serving = kinds.filter(serves).peekable();
+            if serving.peek().is_some()
+                && serving.all(|kind| !rules.has_room(kind, &[index, index]))
+            {
+                return Err(RunError::Replan(format!(
+                    "workload {}: no GPU has the memory (or may have the processes) for an old and a new server of model {}, \
+                     so no hand-over of a share can ever have room; write mode = \"gap\" in [replan.handover], so that the \
+                     old server goes first, or use GPUs with more memory",
+                    workload.name, workload.model
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error with the names of workloads.
+    fn named(&self, error: &ReplanError) -> String {
+        let text = error.to_string();
+        match error {
+            ReplanError::NoServer { workload, .. } | ReplanError::NoPlan { workload, .. } => {
+                let name = self.workloads()[*workload].name.as_str();
+                text.replacen(&format!("workload {workload}"), &format!("workload {name}"), 1)
+            }
+            ReplanError::Plan(_) => text,
+        }
+    }
+}
+
+/// How requests arrive within an epoch: as in the study, at a steady rate.
+#[derive(Debug)]
+struct EpochTraffic<'a> {
+    study: &'a Study,
+    period_ms: f64,
+}
+
+/// The process of arrivals without what changes its rate. Recorded arrivals count as a Poisson process.
+fn steady(spec: &ArrivalSpec) -> ArrivalSpec {
+    match spec {
+        ArrivalSpec::Shaped { gaps, .. } | ArrivalSpec::Rates { gaps, .. } => steady(gaps),
+        ArrivalSpec::Trace(_) | ArrivalSpec::Times(_) => ArrivalSpec::Poisson,
+        ArrivalSpec::Phases { phases } => {
+            phases.first().map_or(ArrivalSpec::Poisson, |phase| steady(&phase.arrival))
+        }
+        ArrivalSpec::Sum { parts } => {
+            let part = |part: &ArrivalPart| ArrivalPart {
+                share: part.share,
+                arrival: steady(&part.arrival),
+            };
+            let parts: Vec<ArrivalPart> = parts.iter().map(part).collect();
+            // Poisson processes add up to one.
+            if parts.iter().all(|part| part.arrival == ArrivalSpec::Poisson) {
+                return ArrivalSpec::Poisson;
+            }
+            ArrivalSpec::Sum { parts }
+        }
+        other => other.clone(),
+    }
+}
+
+impl EpochTraffic<'_> {
+    fn spec(&self, workload: &Workload) -> ArrivalSpec {
+        let place = self.study.place_of(workload);
+        let entry = place.map(|index| &self.study.sim_workloads()[index]);
+        entry.map_or(ArrivalSpec::Poisson, |entry| steady(&entry.arrival))
+    }
+}
+
+impl Traffic for EpochTraffic<'_> {
+    fn arrivals(&self, workload: &Workload) -> Arrivals {
+        match self.spec(workload) {
+            ArrivalSpec::Poisson => Arrivals::Poisson,
+            ArrivalSpec::Constant => Arrivals::Drawn(Luck::None),
+            ArrivalSpec::ClosedLoop(_) => self.study.arrivals(workload),
+            _ => Arrivals::Drawn(Luck::Varies),
+        }
+    }
+
+    fn server(&self, workload: &Workload) -> ServerTraits {
+        self.study.server(workload)
+    }
+
+    fn run(&self) -> RunLength {
+        RunLength { duration_ms: self.period_ms, warmup_ms: 0.0, cooldown_ms: 0.0 }
+    }
+
+    fn draw(&self, workload: &Workload, number: u64) -> Result<Vec<f64>, String> {
+        let duration = Nanoseconds::from_seconds(self.period_ms / 1000.0);
+        let duration = duration.map_err(|error| error.to_string())?;
+        let seed = draws_seed(number);
+        let built = self.spec(workload).build(&workload.name, workload.rate, duration, seed);
+        let mut process = built.map_err(|error| error.to_string())?;
+        let mut times = Vec::new();
+        while let Some(time) = process.next_arrival() {
+            times.push(time.as_f64() / 1e6);
+        }
+        Ok(times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrivals::RateShape;
+
+    #[test]
+    fn shapes_are_taken_off() {
+        let shape = RateShape::Diurnal {
+            period: Nanoseconds::new(10),
+            peak: Nanoseconds::ZERO,
+            peak_to_trough: 3.0,
+        };
+        let shaped =
+            |gaps: ArrivalSpec| ArrivalSpec::Shaped { gaps: Box::new(gaps), shape: shape.clone() };
+        let gamma = ArrivalSpec::Gamma { cv: 2.0 };
+        assert_eq!(steady(&shaped(gamma.clone())), gamma);
+        let part = |arrival| ArrivalPart { share: 1.0, arrival };
+        let sum =
+            |arrival| ArrivalSpec::Sum { parts: vec![part(arrival), part(ArrivalSpec::Poisson)] };
+        assert_eq!(steady(&sum(shaped(ArrivalSpec::Poisson))), ArrivalSpec::Poisson);
+        assert_eq!(steady(&sum(shaped(gamma.clone()))), sum(gamma));
+    }
+}
