@@ -12,6 +12,7 @@ mod docs;
 mod engines;
 mod first_steps;
 mod folders;
+mod follow;
 mod foreign;
 mod interrupt;
 mod kinds;

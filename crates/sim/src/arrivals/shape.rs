@@ -58,8 +58,49 @@ pub struct RateStep {
 /// Times are in ns, as floats: a tenth of a ns is lost at most, in runs of up to 10 days.
 #[derive(Debug, Clone)]
 pub(super) enum Clock {
-    Diurnal { period: f64, peak: f64, swing: f64 },
-    Segments { list: Vec<Segment>, repeat: bool, round: u64, at: usize },
+    Diurnal(Diurnal),
+    Segments { list: Vec<Segment>, repeat: bool, round: u64, at: usize, now: Lookup },
+}
+
+/// A sine that is never negative.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Diurnal {
+    period: f64,
+    peak: f64,
+    swing: f64,
+    /// The sine at time 0.
+    zero: f64,
+}
+
+/// What of the present segment, in the present round, is needed for each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lookup {
+    /// The integral before the round, and before the segment within it.
+    before: (f64, f64),
+    /// The integral over the segment; 0 where there is no segment yet.
+    whole: f64,
+    start: f64,
+    length: f64,
+    from: f64,
+    slope: f64,
+}
+
+impl Lookup {
+    /// The time at which the integral reaches `reading`, if that is before the end of the segment.
+    #[inline]
+    fn time(&self, reading: f64) -> Option<f64> {
+        let inside = reading - self.before.0 - self.before.1;
+        (inside < self.whole).then(|| self.start + self.inverse(inside.max(0.0)))
+    }
+
+    /// The time after the start at which the integral has grown by this much.
+    #[inline]
+    fn inverse(&self, integral: f64) -> f64 {
+        let root = (self.from * self.from + 2.0 * self.slope * integral).max(0.0).sqrt();
+        // The form of the quadratic formula that also holds for a slope of 0.
+        let time = 2.0 * integral / (self.from + root);
+        if time.is_nan() { 0.0 } else { time.min(self.length) }
+    }
 }
 
 /// A piece of a shape in which the factor is a line.
@@ -89,13 +130,9 @@ impl Segment {
         if nothing { 0.0 } else { self.integral(self.length) }
     }
 
-    /// The time after the start at which the integral has grown by this much.
-    fn inverse(&self, integral: f64) -> f64 {
-        let slope = if self.length.is_finite() { (self.to - self.from) / self.length } else { 0.0 };
-        let root = (self.from * self.from + 2.0 * slope * integral).max(0.0).sqrt();
-        // The form of the quadratic formula that also holds for a slope of 0.
-        let time = 2.0 * integral / (self.from + root);
-        if time.is_nan() { 0.0 } else { time.min(self.length) }
+    /// The slope of its line.
+    fn slope(&self) -> f64 {
+        if self.length.is_finite() { (self.to - self.from) / self.length } else { 0.0 }
     }
 }
 
@@ -104,11 +141,10 @@ impl RateShape {
     pub(super) fn clock(&self) -> Clock {
         let forever = f64::INFINITY;
         match self {
-            Self::Diurnal { period, peak, peak_to_trough } => Clock::Diurnal {
-                period: period.as_f64(),
-                peak: peak.as_f64(),
-                swing: (peak_to_trough - 1.0) / (peak_to_trough + 1.0),
-            },
+            Self::Diurnal { period, peak, peak_to_trough } => {
+                let swing = (peak_to_trough - 1.0) / (peak_to_trough + 1.0);
+                Clock::Diurnal(Diurnal::new(period.as_f64(), peak.as_f64(), swing))
+            }
             Self::Spike { start, end, factor } => {
                 let (start, end) = (start.as_f64(), end.as_f64());
                 let lines =
@@ -148,13 +184,13 @@ impl Clock {
                 segment
             })
             .collect();
-        Self::Segments { list, repeat, round: 0, at: 0 }
+        Self::Segments { list, repeat, round: 0, at: 0, now: Lookup::default() }
     }
 
     /// The integral of the shape from 0 to a time: how far the clock goes.
     pub(super) fn reading(&self, time: f64) -> f64 {
         match self {
-            Self::Diurnal { period, peak, swing } => diurnal(time, *period, *peak, *swing),
+            Self::Diurnal(diurnal) => diurnal.integral(time),
             Self::Segments { list, repeat, .. } => {
                 let Some(last) = list.last() else { return 0.0 };
                 let (rounds, time) = if *repeat {
@@ -171,76 +207,105 @@ impl Clock {
     }
 
     /// The time at which the clock shows `reading`. Readings must not go down from call to call.
-    #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^53")]
+    #[inline]
     pub(super) fn time(&mut self, reading: f64) -> f64 {
         match self {
-            Self::Diurnal { period, peak, swing } => {
-                inverse_diurnal(reading, *period, *peak, *swing)
+            Self::Diurnal(diurnal) => diurnal.inverse(reading),
+            Self::Segments { now, .. } => match now.time(reading) {
+                Some(time) => time,
+                None => self.later(reading),
+            },
+        }
+    }
+
+    /// The same, where that is not in the present segment.
+    #[cold]
+    #[inline(never)]
+    #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^53")]
+    fn later(&mut self, reading: f64) -> f64 {
+        let Self::Segments { list, repeat, round, at, now } = self else { return f64::INFINITY };
+        let Some(last) = list.last() else { return f64::INFINITY };
+        let (period, whole) = (last.start + last.length, last.before + last.whole());
+        loop {
+            let rounds = *round as f64;
+            // The first round must not meet 0 · ∞.
+            let (start, before) =
+                if *round == 0 { (0.0, 0.0) } else { (rounds * period, rounds * whole) };
+            let segment = &list[*at];
+            *now = Lookup {
+                before: (before, segment.before),
+                whole: segment.whole(),
+                start: start + segment.start,
+                length: segment.length,
+                from: segment.from,
+                slope: segment.slope(),
+            };
+            if let Some(time) = now.time(reading) {
+                return time;
             }
-            Self::Segments { list, repeat, round, at } => {
-                let Some(last) = list.last() else { return f64::INFINITY };
-                let (period, whole) = (last.start + last.length, last.before + last.whole());
-                loop {
-                    let rounds = *round as f64;
-                    // The first round must not meet 0 · ∞.
-                    let (start, before) =
-                        if *round == 0 { (0.0, 0.0) } else { (rounds * period, rounds * whole) };
-                    let segment = &list[*at];
-                    let inside = reading - before - segment.before;
-                    if inside < segment.whole() {
-                        return start + segment.start + segment.inverse(inside.max(0.0));
-                    }
-                    *at += 1;
-                    if *at == list.len() {
-                        if !*repeat || whole <= 0.0 {
-                            return f64::INFINITY;
-                        }
-                        // Rounds that are over need not be walked through; the last one is, for rounding.
-                        #[expect(
-                            clippy::cast_possible_truncation,
-                            clippy::cast_sign_loss,
-                            reason = "`as` saturates, and fewer rounds than 2^53"
-                        )]
-                        let over = ((reading / whole).floor() - 1.0) as u64;
-                        *round = (*round + 1).max(over);
-                        *at = 0;
-                    }
-                }
+            if *at + 1 < list.len() {
+                *at += 1;
+                continue;
             }
+            if !*repeat || whole <= 0.0 {
+                return f64::INFINITY;
+            }
+            // Rounds that are over need not be walked through; the last one is, for rounding.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "`as` saturates, and fewer rounds than 2^53"
+            )]
+            let over = ((reading / whole).floor() - 1.0) as u64;
+            *round = (*round + 1).max(over);
+            *at = 0;
         }
     }
 }
 
-/// ∫ 1 + swing · cos(2π (t − peak) / period)
-fn diurnal(time: f64, period: f64, peak: f64, swing: f64) -> f64 {
-    let sine = |t: f64| libm::sin(TAU * ((t - peak) / period).fract());
-    time + swing * period / TAU * (sine(time) - sine(0.0))
-}
-
-/// Newton's method between bounds that always hold.
-fn inverse_diurnal(reading: f64, period: f64, peak: f64, swing: f64) -> f64 {
-    // Beside its mean the integral swings by at most this much to either side.
-    let most = swing * period / TAU * 2.0;
-    let (mut low, mut high) = ((reading - most).max(0.0), reading + most);
-    let mut time = reading;
-    for _ in 0..64 {
-        let error = diurnal(time, period, peak, swing) - reading;
-        if error.abs() < 0.1 {
-            break;
-        }
-        if error > 0.0 {
-            high = time;
-        } else {
-            low = time;
-        }
-        let slope = 1.0 + swing * libm::cos(TAU * ((time - peak) / period).fract());
-        let newton = time - error / slope;
-        time = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-        if high - low < 0.1 {
-            break;
-        }
+impl Diurnal {
+    fn new(period: f64, peak: f64, swing: f64) -> Self {
+        let mut diurnal = Self { period, peak, swing, zero: 0.0 };
+        diurnal.zero = libm::sin(diurnal.angle(0.0));
+        diurnal
     }
-    time
+
+    /// How far the day is, as an angle.
+    fn angle(&self, time: f64) -> f64 {
+        TAU * ((time - self.peak) / self.period).fract()
+    }
+
+    /// ∫ 1 + swing · cos(2π (t − peak) / period)
+    fn integral(&self, time: f64) -> f64 {
+        let Self { period, swing, zero, .. } = self;
+        time + swing * period / TAU * (libm::sin(self.angle(time)) - zero)
+    }
+
+    /// Newton's method between bounds that always hold.
+    fn inverse(&self, reading: f64) -> f64 {
+        // Beside its mean the integral swings by at most this much to either side.
+        let most = self.swing * self.period / TAU * 2.0;
+        let (mut low, mut high) = ((reading - most).max(0.0), reading + most);
+        let mut time = reading;
+        for _ in 0..64 {
+            let error = self.integral(time) - reading;
+            if error.abs() < 0.1 {
+                break;
+            }
+            if error > 0.0 {
+                high = time;
+            } else {
+                low = time;
+            }
+            let slope = 1.0 + self.swing * libm::cos(self.angle(time));
+            let newton = time - error / slope;
+            time = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+            if high - low < 0.1 {
+                break;
+            }
+        }
+        time
+    }
 }
 
 #[cfg(test)]
@@ -309,6 +374,9 @@ mod tests {
             assert!(error.abs() < 1.0, "{i}: {error}");
         }
         let drain = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 0.0 };
-        assert!(drain.clock().time(2.1e9).is_infinite(), "no more than 2 s of work ever come");
+        let mut drained = drain.clock();
+        for _ in 0..2 {
+            assert!(drained.time(2.1e9).is_infinite(), "no more than 2 s of work ever come");
+        }
     }
 }

@@ -83,9 +83,14 @@ impl Counts {
 
     #[cold]
     fn add_late(&mut self, arrivals: &[Nanoseconds], length: Nanoseconds) {
-        for arrival in arrivals {
-            let key = (arrival.get() / length.get(), arrival.get() / FINE.get());
-            *self.late.entry(key).or_default() += 1;
+        let mut rest = arrivals;
+        while let Some(first) = rest.first() {
+            let [window, second] = [length, FINE].map(|of| first.get() / of.get());
+            let until = (length.get().saturating_mul(window + 1))
+                .min(FINE.get().saturating_mul(second + 1));
+            let together = rest.partition_point(|at| at.get() < until);
+            *self.late.entry((window, second)).or_default() += together as u64;
+            rest = &rest[together..];
         }
     }
 }
