@@ -17,6 +17,7 @@ mod compare;
 mod design;
 mod files;
 mod fit;
+mod follow;
 mod frontier;
 mod import;
 mod init;

@@ -414,3 +414,6 @@ pub(super) fn reason(deed: Deed, server: &Server) -> &'static str {
         Deed::Grow => "its share was too small",
     }
 }
+
+#[cfg(test)]
+mod tests;
