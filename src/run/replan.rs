@@ -30,7 +30,7 @@ pub struct ReplannedStudy {
     pub fixed: Account,
     /// What was counted for the forecasts.
     pub counts: Counts,
-    /// How long planning took, in s, without the plan for the highest rates. For people only.
+    /// How long planning took, in s, without counting arrivals and the plan for the highest rates. For people only.
     pub seconds: f64,
 }
 
@@ -52,8 +52,8 @@ impl Study {
                  use policy = \"matched\" with it, or one of igniter, ffd, greedy, exact, optimal and queueing"
             )));
         }
-        let watch = Stopwatch::start();
         let counts = self.counted(spec)?;
+        let watch = Stopwatch::start();
         let traffic = EpochTraffic { study: self, period_ms: spec.period_s * 1000.0 };
         let predictors = self.predictors();
         let mut requests = Vec::with_capacity(predictors.len());
