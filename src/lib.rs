@@ -57,6 +57,7 @@ pub use igniter_sim::{arrivals, metrics, traces};
 pub mod accuracy;
 pub mod cli;
 pub mod deploy;
+pub mod diff;
 pub mod page;
 pub mod reproduce;
 pub mod run;

@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::model_args::AccuracyArgs;
 use super::output;
+use super::shared::write_page;
 use crate::accuracy::{AccuracyReport, ErrorSummary, accuracy};
 use crate::cli::model_args::contradicting;
 use crate::figures::{self, PredictedPoint};
@@ -12,7 +13,7 @@ use crate::run::load_predictor;
 use anyhow::Context;
 
 pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let runs = read_colocated(&args.colocated)?;
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
@@ -52,7 +53,9 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         let figure = figures::accuracy_figure(&marks)?;
         figures::write_figures(&mut dir, figure.as_slice())?;
         manifest.stop();
+        let folder = dir.path().to_owned();
         dir.finish(manifest)?;
+        write_page(&folder)?;
     }
     if args.print.json {
         output::print_json(&report)?;

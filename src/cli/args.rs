@@ -80,6 +80,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Print a table of a folder of results for a paper: LaTeX, Markdown or CSV
     Table(TableArgs),
+    /// Compare two folders of results: what differs, by how much, and whether that is more than chance
+    Diff(DiffArgs),
     /// Run a scenario at many points: every strategy, several seeds, one row for each workload
     Sweep(SweepArgs),
     /// Combine the shards of a sweep
@@ -88,7 +90,7 @@ pub(super) enum Command {
     Capacity(CapacityArgs),
     /// Show cost against SLO attainment for plans with more and more headroom
     Frontier(FrontierArgs),
-    /// Draw figures from the files of a sweep
+    /// Draw figures of a sweep or comparison anew: PDF and PGF too, with your size, text and names
     Plot(PlotArgs),
     /// Make the figures of the paper's evaluation and others, with their numbers
     Reproduce(ReproduceArgs),
@@ -300,6 +302,41 @@ pub(super) struct ReportArgs {
     pub print: PrintArgs,
 }
 
+/// The formats of a table of differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// As on GitHub
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  igniter compare paper-12 --seeds 10 -o before\n  igniter compare paper-12 --seeds 10 --set \
+    'workload.*.slo_ms=20' -o after\n  igniter diff before after\n  igniter diff before after --format markdown\n  igniter diff \
+    before after -o diff.html"
+)]
+pub(super) struct DiffArgs {
+    /// The first folder of results
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// The second, of the same command
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// The format of what is printed
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Print every number, those that are the same too
+    #[arg(long)]
+    pub all: bool,
+    /// Write a page with every number to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub print: PrintArgs,
+}
+
 /// The formats of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum TableFormat {
@@ -336,6 +373,9 @@ pub(super) struct TableArgs {
     /// Take this CSV file of the folder
     #[arg(long, value_name = "NAME")]
     pub file: Option<String>,
+    /// Of a sweep or another file: show these columns alone, by their names in the file
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub columns: Vec<String>,
     /// The format
     #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
     pub format: TableFormat,

@@ -2,6 +2,7 @@
 
 use super::common_args::ScenarioArgs;
 use super::results::in_pool;
+use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
 use super::{Outcome, output};
@@ -31,7 +32,7 @@ pub(super) fn open(
     judge: &JudgeArgs,
     output: Option<&Path>,
 ) -> anyhow::Result<Opened> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let overrides = Overrides {
         set: scenario.change.set.clone(),
         seed: scenario.change.seed,
@@ -164,7 +165,10 @@ fn write(mut dir: OutputDir, mut manifest: Manifest, found: &[Capacity]) -> anyh
         out.flush()
     })?;
     manifest.stop();
-    Ok(dir.finish(manifest)?)
+    let folder = dir.path().to_owned();
+    dir.finish(manifest)?;
+    write_page(&folder)?;
+    Ok(())
 }
 
 /// The columns of [`plain_cells`].

@@ -8,7 +8,8 @@ use super::planning::Planner;
 use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
-use crate::results::{Comparison, StrategyResult, comparison_text, pick, short};
+use crate::domain::escaped;
+use crate::results::{Comparison, Recommendation, StrategyResult, comparison_text, pick, short};
 use crate::run::Logging;
 use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
@@ -87,6 +88,18 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
+        text += &format!("\n{}\n", escaped(&comparison.verdict()));
+        let (scenario, _) = args.scenario.files();
+        let scenario = scenario.map_or_else(|| "SCENARIO".to_owned(), |s| s.display().to_string());
+        match comparison.recommendation(&scenario) {
+            Some(Recommendation::Use(words)) => {
+                text += &format!("Recommended: {}\n", escaped(&words));
+            }
+            Some(Recommendation::Try(words, command)) => {
+                text += &format!("Try next: {words}\n  {}\n", escaped(&command));
+            }
+            None => {}
+        }
         if !repeated.is_empty() {
             text += &format!("\n{}\n", over_seeds(&repeated, args.seeds));
         }

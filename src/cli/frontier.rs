@@ -2,6 +2,7 @@
 
 use super::capacity::{CELLS, candidate_cells, open, plain_cells};
 use super::results::in_pool;
+use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::FrontierArgs;
 use super::{Outcome, output};
@@ -95,5 +96,8 @@ fn write(
     )?;
     write_figures(&mut dir, &[figure])?;
     manifest.stop();
-    Ok(dir.finish(manifest)?)
+    let folder = dir.path().to_owned();
+    dir.finish(manifest)?;
+    write_page(&folder)?;
+    Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::bail;
 use std::path::Path;
 
 pub(super) fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let manifest = Manifest::start(super::command_line());
     let output = match (&args.result.output, args.folders.as_slice()) {
         (Some(output), _) => output,
         (None, [folder]) if holds_shards(folder) => folder,

@@ -15,6 +15,7 @@ mod check;
 mod common_args;
 mod compare;
 mod design;
+mod diff;
 mod files;
 mod fit;
 mod follow;
@@ -50,26 +51,36 @@ use args::{Cli, Command};
 use clap::CommandFactory;
 pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
-pub use shared::{Outcome, PlannedScenarioArgs, described, parse, print, say};
+pub use shared::{
+    Outcome, PlannedScenarioArgs, command_line, described, parse, print, say, set_command_line,
+    write_page,
+};
 use std::process::ExitCode;
 
 /// Runs the program on its command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    ExitCode::from(run())
+}
+
+/// The same, with the exit code as a number. Where the program is a part of another process, [`set_command_line`] comes
+/// before.
+#[must_use]
+pub fn run() -> u8 {
     let cli: Cli = match parse("igniter") {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     if let Err(error) = ctrlc::set_handler(interrupted) {
         output::tell(&format!("cannot watch for Ctrl-C: {error}"));
-        return ExitCode::from(2);
+        return 2;
     }
     match dispatch(cli.command) {
-        Ok(outcome) => outcome.into(),
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.code(),
+        Err(error) if is_closed_pipe(&error) => 0,
         Err(error) => {
             output::tell(&described(&error));
-            ExitCode::from(2)
+            2
         }
     }
 }
@@ -102,6 +113,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Schema(args) => schema::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Table(args) => table::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Capacity(args) => capacity::run(&args),

@@ -1,6 +1,7 @@
 //! Printing: results to stdout, everything else to stderr.
 
 use crate::domain::escaped;
+use crate::figures::Figure;
 use crate::results::{Colours, Screen, fitted_lines};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
@@ -18,6 +19,27 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Prints a line on stderr.
 pub(super) fn tell(text: &str) {
     super::shared::say("igniter", text);
+}
+
+/// Says which characters of figures no font here can draw.
+pub(super) fn tell_undrawn(figures: &[Figure]) -> anyhow::Result<()> {
+    let mut missing: Vec<char> = Vec::new();
+    for figure in figures {
+        missing.extend(figure.undrawn()?);
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
+        const SHOWN: usize = 20;
+        let more = if missing.len() > SHOWN { " …" } else { "" };
+        let shown: String = missing.iter().take(SHOWN).collect();
+        tell(&format!(
+            "note: no font here has {}{more}: PNG and PDF figures show boxes instead. Install a font that has them, such as \
+             Noto Sans CJK (Debian: fonts-noto-cjk) or Symbola (fonts-symbola), and run `igniter plot`",
+            escaped(&shown)
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the reader of stdout went away, as `| head` does: that is no failure.

@@ -99,7 +99,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.scenario_out {
         write_file(path, &study.scenario().to_toml())?;
     }
-    let by_queues = args.refine.refine.is_none() && args.strategy.trim() == "queueing";
+    let by_queues = planner.name() == "queueing";
     if args.explain && !by_queues && study.request().is_none() {
         bail!("--explain takes a scenario with one GPU kind; name one with --profile");
     }

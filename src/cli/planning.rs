@@ -3,7 +3,7 @@
 use crate::domain::{BoundMethod, GpuBound, Plan};
 use crate::plan::{Margin, Replicas, Strategy, plans_by_half_of_slo, strategy};
 use crate::results::Stopwatch;
-use crate::run::{PlanOverrides, Refined, Study};
+use crate::run::{CommandStrategy, PlanOverrides, Refined, RunError, Study};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use std::cmp::Ordering;
@@ -81,6 +81,22 @@ pub(super) struct RefineArgs {
     /// With --refine: the percentage of each workload's requests that must meet its SLO
     #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "refine")]
     pub target: f64,
+    /// Let a program of your own plan: PROGRAM with its arguments, separated by spaces. It gets the workloads and what is
+    /// known of the GPUs as JSON on stdin, and prints a plan (docs/extending.md). It takes the place of --strategy, and
+    /// joins --strategies
+    #[arg(long, value_name = "PROGRAM")]
+    pub strategy_command: Option<String>,
+    /// Stop the program of --strategy-command after SECONDS
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "strategy_command")]
+    pub strategy_timeout: f64,
+}
+
+impl RefineArgs {
+    /// The program that plans.
+    fn command(&self) -> Result<Option<Planner>, RunError> {
+        let new = |command: &String| CommandStrategy::new(command, self.strategy_timeout);
+        Ok(self.strategy_command.as_ref().map(new).transpose()?.map(Planner::Command))
+    }
 }
 
 /// Something that makes a plan.
@@ -90,6 +106,8 @@ pub(super) enum Planner {
     Strategy(Box<dyn Strategy>),
     /// Simulation, to this attainment in percent.
     Refined(f64),
+    /// A program.
+    Command(CommandStrategy),
 }
 
 /// A plan, and how it was made.
@@ -105,6 +123,14 @@ impl Planner {
     pub(super) fn new(name: &str, refine: &RefineArgs) -> anyhow::Result<Self> {
         // An unknown name is reported in either case.
         let strategy = strategy(name.trim())?;
+        if let Some(command) = refine.command()? {
+            if refine.refine.is_some() {
+                bail!(
+                    "--refine and --strategy-command: a plan that is found by simulation has no other strategy; remove one"
+                );
+            }
+            return Ok(command);
+        }
         Ok(match refine.refine {
             None => Self::Strategy(strategy),
             Some(Refine::Simulate) => Self::Refined(refine.target),
@@ -122,16 +148,26 @@ impl Planner {
             strategies.push(chosen);
         }
         let mut planners: Vec<Self> = strategies.into_iter().map(Self::Strategy).collect();
+        if let Some(command) = refine.command()? {
+            if planners.iter().any(|known| known.name() == command.name()) {
+                bail!(
+                    "--strategy-command: {:?} is the name of another strategy; rename the program",
+                    command.name()
+                );
+            }
+            planners.push(command);
+        }
         if refine.refine.is_some() {
             planners.push(Self::Refined(refine.target));
         }
         Ok(planners)
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Strategy(strategy) => strategy.name(),
             Self::Refined(_) => "refined",
+            Self::Command(command) => command.name(),
         }
     }
 
@@ -156,6 +192,7 @@ impl Planner {
         let watch = Stopwatch::start();
         let (plan, refined) = match self {
             Self::Strategy(strategy) => (study.plan(strategy.as_ref()), None),
+            Self::Command(command) => (study.plan_by_command(command)?, None),
             Self::Refined(target) => {
                 let refined = study.refine(*target)?;
                 (refined.plan.clone(), Some(refined))

@@ -1,31 +1,23 @@
-//! `igniter plot`: figures from the files of a sweep alone.
+//! `igniter plot`: figures from the files of a sweep or of a comparison alone.
 
-use super::sweep_args::{PlotArgs, PlotKind};
+use super::sweep_args::{FormatArg, LookArgs, PlotArgs, PlotKind};
 use super::{Outcome, output};
 use crate::figures::{
-    Figure, HeatPanel, LinePanel, SweepMark, SweepSeries, heat_figure, line_figure, pareto_figure,
-    write_figures,
+    Figure, FigureFormat, HeatPanel, LinePanel, Sheet, SweepMark, SweepSeries, comparison_figures,
+    heat_figure, line_figure, pareto_figure, write_figures_as,
 };
-use crate::results::{Existing, Identity, Manifest, OutputDir, PointTable};
+use crate::results::{Existing, Identity, Manifest, OutputDir, PointTable, read_comparison};
 use anyhow::{bail, ensure};
 use std::collections::BTreeMap;
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let manifest = Manifest::start(super::command_line());
     check(args)?;
-    let mut table = PointTable::read(&args.dir)?;
-    for only in &args.only {
-        let Some((column, value)) = only.split_once('=') else {
-            bail!("--only {only}: allowed: COLUMN=VALUE, such as cv=4");
-        };
-        table = table.only(column.trim(), value.trim())?;
-    }
-    ensure!(!table.is_empty(), "no points are left to draw");
-    let mut figure = match args.kind {
-        PlotKind::Attainment => lines(&table, args, "attainment_pct", "attainment")?,
-        PlotKind::Cost => lines(&table, args, "cost_per_hour", "cost")?,
-        PlotKind::Heatmap => heat(&table, args)?,
-        PlotKind::Pareto => pareto(&table, args)?,
+    let sheet = sheet(&args.look)?;
+    let compared = args.dir.join("comparison.json").is_file();
+    let figures = match compared {
+        true => sheet.draw(|| of_comparison(args))?,
+        false => vec![sheet.draw(|| of_sweep(args))?],
     };
     let output = args.result.output.as_ref();
     let path = output.unwrap_or(&args.dir).clone();
@@ -34,22 +26,172 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         true => OutputDir::open(&path, Existing::Keep),
         false => OutputDir::open_for(&path, Existing::Keep, &Identity::new(&manifest, None)),
     }?;
-    // Such as that an axis changes some of the workloads only.
-    for note in table.notes() {
-        figure.caption += &format!(" {note}");
-    }
-    let files = write_figures(&mut dir, &[figure])?;
-    finish(dir, manifest, args, same)?;
+    let formats: Vec<FigureFormat> = args.look.format.iter().map(|one| (*one).into()).collect();
+    output::tell_undrawn(&figures)?;
+    let files = write_figures_as(&mut dir, &figures, &formats)?;
+    let table = if compared { "comparison.json" } else { "points.csv" };
+    finish(dir, manifest, args, table, same)?;
+    let ends: Vec<String> = formats.iter().map(|one| format!(".{}", one.extension())).collect();
     if args.result.print.json {
-        let names: Vec<String> = files.iter().map(|file| format!("{}.svg", file.stem)).collect();
+        let names: Vec<String> = (files.iter())
+            .flat_map(|file| ends.iter().map(move |end| format!("{}{end}", file.stem)))
+            .collect();
         output::print_json(&names)?;
     } else if !args.result.print.quiet {
         for file in files {
             let stem = path.join(&file.stem);
-            output::print(&format!("{}.svg, .png: {}", stem.display(), file.caption))?;
+            output::print(&format!("{}{}: {}", stem.display(), ends.join(", "), file.caption))?;
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The figures of a comparison, drawn anew from its tables.
+fn of_comparison(args: &PlotArgs) -> anyhow::Result<Vec<Figure>> {
+    let sweeps_only = [
+        ("--x", args.x.is_some()),
+        ("--y", args.y.is_some()),
+        ("--rows", args.rows.is_some()),
+        ("--panels", args.panels.is_some()),
+        ("--only", !args.only.is_empty()),
+        ("--name", args.name.is_some()),
+        ("--kind", args.kind.is_some()),
+        ("--log", args.log),
+    ];
+    if let Some((flag, _)) = sweeps_only.iter().find(|(_, given)| *given) {
+        bail!(
+            "{flag} is for sweeps, and {} holds a comparison; choose its figures with --figures, such as p99,plan",
+            args.dir.display()
+        );
+    }
+    let mut comparison = read_comparison(&args.dir)?;
+    if !args.look.order.is_empty() {
+        let mut ordered = Vec::new();
+        for name in &args.look.order {
+            let found = comparison.strategies.iter().find(|result| result.strategy == *name);
+            let Some(found) = found else {
+                let known: Vec<&str> =
+                    comparison.strategies.iter().map(|result| result.strategy.as_str()).collect();
+                bail!(
+                    "--order {name}: the comparison has no such strategy; it has {}",
+                    known.join(", ")
+                );
+            };
+            ordered.push(found.clone());
+        }
+        comparison.strategies = ordered;
+    }
+    let mut figures = comparison_figures(&comparison)?;
+    if !args.figures.is_empty() {
+        let known: Vec<String> = figures.iter().map(|figure| figure.stem.clone()).collect();
+        for name in &args.figures {
+            ensure!(
+                known.iter().any(|stem| stem.starts_with(name.as_str())),
+                "--figures {name}: there is no such figure; there are {}",
+                known.join(", ")
+            );
+        }
+        figures.retain(|f| args.figures.iter().any(|name| f.stem.starts_with(name.as_str())));
+    }
+    Ok(figures)
+}
+
+fn of_sweep(args: &PlotArgs) -> anyhow::Result<Figure> {
+    ensure!(
+        args.figures.is_empty(),
+        "--figures is for comparisons; choose that of a sweep with --kind"
+    );
+    let mut table = PointTable::read(&args.dir)?;
+    for only in &args.only {
+        let Some((column, value)) = only.split_once('=') else {
+            bail!("--only {only}: allowed: COLUMN=VALUE, such as cv=4");
+        };
+        table = table.only(column.trim(), value.trim())?;
+    }
+    ensure!(!table.is_empty(), "no points are left to draw");
+    let mut figure = match args.kind.unwrap_or(PlotKind::Attainment) {
+        PlotKind::Attainment => lines(&table, args, "attainment_pct", "attainment")?,
+        PlotKind::Cost => lines(&table, args, "cost_per_hour", "cost")?,
+        PlotKind::Heatmap => heat(&table, args)?,
+        PlotKind::Pareto => pareto(&table, args)?,
+    };
+    // Such as that an axis changes some of the workloads only.
+    for note in table.notes() {
+        figure.caption += &format!(" {note}");
+    }
+    Ok(figure)
+}
+
+/// The lines of a table in the order that is asked for.
+fn arms(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Vec<String>> {
+    let all = table.arms();
+    for name in &args.look.order {
+        ensure!(
+            all.contains(name),
+            "--order {name}: the sweep has no such line; it has {}",
+            all.join(", ")
+        );
+    }
+    Ok(if args.look.order.is_empty() { all } else { args.look.order.clone() })
+}
+
+/// Widths in inches, factors and sizes in points that are allowed.
+const WIDTHS: std::ops::RangeInclusive<f64> = 1.5..=30.0;
+const HEIGHTS: std::ops::RangeInclusive<f64> = 0.3..=5.0;
+const SIZES: std::ops::RangeInclusive<f64> = 4.0..=24.0;
+
+fn sheet(look: &LookArgs) -> anyhow::Result<Sheet> {
+    let within = |flag: &str, value: f64, range: &std::ops::RangeInclusive<f64>| {
+        let (from, to) = (range.start(), range.end());
+        ensure!(range.contains(&value), "{flag} {value}: allowed: {from} to {to}");
+        Ok(())
+    };
+    let own = Sheet::default();
+    let width = look.width.unwrap_or(own.column_in);
+    within("--width", width, &WIDTHS)?;
+    within("--height", look.height, &HEIGHTS)?;
+    within("--font-size", look.font_size, &SIZES)?;
+    // Text of twice the size needs twice the width.
+    let room = width / look.font_size;
+    ensure!(
+        room >= MIN_ROOM,
+        "--width {width} with --font-size {}: the text would not fit; allowed: a width of at least {:.1} in",
+        look.font_size,
+        MIN_ROOM * look.font_size
+    );
+    let mut display = BTreeMap::new();
+    for pair in &look.display {
+        let Some((name, text)) =
+            pair.split_once('=').filter(|(name, text)| !name.is_empty() && !text.is_empty())
+        else {
+            bail!("--display {pair}: allowed: NAME=TEXT, such as gpulets=gpu-lets");
+        };
+        display.insert(name.to_owned(), text.to_owned());
+    }
+    Ok(Sheet {
+        column_in: width,
+        both_columns_in: look.width.unwrap_or(own.both_columns_in),
+        font_pt: look.font_size,
+        height: look.height,
+        titles: !look.no_titles,
+        x_label: look.x_label.clone(),
+        y_label: look.y_label.clone(),
+        display,
+    })
+}
+
+/// Inches of width for each point of the size of text, at least.
+const MIN_ROOM: f64 = 0.25;
+
+impl From<FormatArg> for FigureFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Svg => Self::Svg,
+            FormatArg::Png => Self::Png,
+            FormatArg::Pdf => Self::Pdf,
+            FormatArg::Pgf => Self::Pgf,
+        }
+    }
 }
 
 fn check(args: &PlotArgs) -> anyhow::Result<()> {
@@ -62,19 +204,20 @@ fn check(args: &PlotArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder of a sweep keeps its manifest, which now lists the figures as well.
+/// A folder of results keeps its manifest, which now lists the figures as well.
 fn finish(
     dir: OutputDir,
     mut manifest: Manifest,
     args: &PlotArgs,
+    table: &str,
     same_folder: bool,
 ) -> anyhow::Result<()> {
     let file = args.dir.join("manifest.json");
     if same_folder {
         manifest = Manifest::read(&file)?;
     } else {
-        let points = args.dir.join("points.csv");
-        manifest.input(&points, &std::fs::read(&points)?);
+        let table = args.dir.join(table);
+        manifest.input(&table, &std::fs::read(&table)?);
         manifest.stop();
     }
     Ok(dir.finish(manifest)?)
@@ -117,7 +260,7 @@ fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Re
     let y = args.y.as_deref().unwrap_or(y);
     let mut panels = Vec::new();
     for (title, part) in split(table, args.panels.as_deref())? {
-        panels.push(LinePanel { title, series: series(&part, x, y)? });
+        panels.push(LinePanel { title, series: series(&part, args, x, y)? });
     }
     let target = (y.ends_with("attainment_pct")).then_some(args.target);
     let shown: Vec<&str> = [x].into_iter().chain(args.panels.as_deref()).collect();
@@ -126,9 +269,14 @@ fn lines(table: &PointTable, args: &PlotArgs, y: &str, stem: &str) -> anyhow::Re
 }
 
 /// One line for each strategy; points that share an x value are averaged, their interval is the widest.
-fn series(table: &PointTable, x: &str, y: &str) -> anyhow::Result<Vec<SweepSeries>> {
+fn series(
+    table: &PointTable,
+    args: &PlotArgs,
+    x: &str,
+    y: &str,
+) -> anyhow::Result<Vec<SweepSeries>> {
     let mut all = Vec::new();
-    for arm in table.arms() {
+    for arm in arms(table, args)? {
         let own = table.arm(&arm);
         let (xs, ys) = (own.numbers(x)?, own.numbers(y)?);
         let lows = own.numbers(&format!("{y}_low")).unwrap_or_else(|_| ys.clone());
@@ -174,7 +322,7 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         lines.len()
     );
     let mut panels = Vec::new();
-    for arm in table.arms() {
+    for arm in arms(table, args)? {
         let own = table.arm(&arm);
         let mut cells = Vec::new();
         for line in &lines {
@@ -198,7 +346,7 @@ fn pareto(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
     let mut all = Vec::new();
     let x_name = args.x.as_deref().unwrap_or("cost_per_hour");
     let y_name = args.y.as_deref().unwrap_or("attainment_pct");
-    for arm in table.arms() {
+    for arm in arms(table, args)? {
         let own = table.arm(&arm);
         let (x, y) = (own.numbers(x_name)?, own.numbers(y_name)?);
         let marks = x.into_iter().zip(y).filter_map(|(x, y)| {

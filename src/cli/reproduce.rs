@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
     let names = reproduce::chosen(&args.figures)?;
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     // One figure that is made anew leaves the others where they are.
     let existing = if args.figures.is_empty() { Existing::Replace } else { Existing::Keep };
     let mut dir = OutputDir::open_for(&args.output, existing, &Identity::new(&manifest, None))?;

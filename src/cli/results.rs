@@ -3,12 +3,9 @@
 use super::common_args::ThreadArgs;
 use super::output;
 use super::progress::Progress;
-use crate::figures;
-use crate::page::{self, PAGE, Source};
-use crate::results::{
-    Comparison, Existing, Identity, Manifest, OutputDir, write_report, write_tables,
-};
-use crate::run::{RunError, Study};
+use crate::page::PAGE;
+use crate::results::{Comparison, Existing, Identity, Manifest, OutputDir};
+use crate::run::{RunError, Study, write_results};
 use std::path::Path;
 
 /// Runs `work` on its own pool of threads where a number is asked for.
@@ -41,7 +38,7 @@ pub(super) struct ResultFolder {
 impl ResultFolder {
     /// Makes sure, before anything runs, that results can be written.
     pub(super) fn open(path: Option<&Path>, study: &Study) -> anyhow::Result<Self> {
-        let mut manifest = Manifest::start(std::env::args().collect());
+        let mut manifest = Manifest::start(super::command_line());
         let identity = Identity::new(&manifest, Some(&study.scenario().name));
         let open = |path| OutputDir::open_for(path, Existing::Replace, &identity);
         let dir = path.map(open).transpose()?;
@@ -83,19 +80,12 @@ impl ResultFolder {
     ) -> anyhow::Result<f64> {
         self.manifest.stop();
         let wall_s = self.manifest.wall_s;
-        if let Some(mut dir) = self.dir {
-            progress.at("writing tables");
-            write_tables(&mut dir, comparison)?;
-            progress.step();
-            progress.at("drawing figures");
-            let figures = figures::comparison_figures(comparison)?;
-            let figures = figures::write_figures(&mut dir, &figures)?;
-            write_report(&mut dir, comparison, &figures)?;
-            let html = page::page(&Source::of_comparison(comparison, &self.manifest));
-            dir.write(PAGE, |file| file.write_all(html.as_bytes()))?;
-            progress.step();
-            self.manifest.stop();
-            dir.finish(self.manifest)?;
+        if let Some(dir) = self.dir {
+            let figures = write_results(dir, comparison, self.manifest, &mut |what| {
+                progress.at(what);
+                progress.step();
+            })?;
+            output::tell_undrawn(&figures)?;
         }
         Ok(wall_s)
     }

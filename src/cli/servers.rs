@@ -12,7 +12,7 @@ use crate::servers::{
 use serde_json::json;
 
 pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let sections = read_sections(&args.offline, &args.online)?;
     let chosen: Vec<_> = sections
         .into_iter()

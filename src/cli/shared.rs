@@ -1,13 +1,16 @@
 //! What the command lines of `igniter` and `validate` share.
 
 use super::common_args::{ChangeArgs, PredictorArgs};
+use crate::page;
 use crate::plan::is_artifact_plan;
+use crate::results::{Existing, Manifest, OutputDir};
 use crate::scenario::shipped_scenarios;
 use anyhow::bail;
 use clap::{Args, Parser};
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +27,34 @@ impl Outcome {
     pub fn of(passed: bool) -> Self {
         if passed { Self::Done } else { Self::CheckFailed }
     }
-}
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::SUCCESS,
-            Outcome::CheckFailed => Self::from(1),
+    /// The exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::CheckFailed => 1,
         }
     }
+}
+
+/// The command line, where it is not that of the process.
+static COMMAND_LINE: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Says what the command line is, for a program that is a part of another process: the name of the program, then its
+/// arguments. Only the first call counts.
+pub fn set_command_line(arguments: Vec<OsString>) {
+    let _ = COMMAND_LINE.set(arguments);
+}
+
+fn arguments() -> Vec<OsString> {
+    COMMAND_LINE.get().cloned().unwrap_or_else(|| std::env::args_os().collect())
+}
+
+/// The command line, argument by argument, as manifests list it.
+#[must_use]
+pub fn command_line() -> Vec<String> {
+    arguments().iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 /// Parses the command line of `program`. Help and version are printed; so are mistakes.
@@ -40,16 +62,16 @@ impl From<Outcome> for ExitCode {
 /// # Errors
 /// The exit code of a process that has nothing more to do: 0 after help and version, 2 after a mistake or where
 /// help cannot be printed.
-pub fn parse<C: Parser>(program: &str) -> Result<C, ExitCode> {
-    C::try_parse().map_err(|error| {
+pub fn parse<C: Parser>(program: &str) -> Result<C, u8> {
+    C::try_parse_from(arguments()).map_err(|error| {
         let printed = error.print().and_then(|()| io::stdout().flush());
         match printed {
-            _ if error.use_stderr() => ExitCode::from(2),
+            _ if error.use_stderr() => 2,
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 say(program, &format!("cannot print: {error}"));
-                ExitCode::from(2)
+                2
             }
-            _ => ExitCode::SUCCESS,
+            _ => 0,
         }
     })
 }
@@ -70,6 +92,19 @@ pub fn print(text: &str) -> io::Result<()> {
         stdout.write_all(b"\n")?;
     }
     stdout.flush()
+}
+
+/// Writes the page of a finished folder of results into it, and says where it is.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub fn write_page(folder: &Path) -> anyhow::Result<PathBuf> {
+    let html = page::page(&page::read_source(folder)?.beside_its_tables());
+    let manifest = Manifest::read(&folder.join("manifest.json"))?;
+    let mut dir = OutputDir::open(folder, Existing::Keep)?;
+    dir.write(page::PAGE, |file| file.write_all(html.as_bytes()))?;
+    dir.finish(manifest)?;
+    Ok(folder.join(page::PAGE))
 }
 
 /// An error with its causes, each once: many errors hold the text of their cause already.

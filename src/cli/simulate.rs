@@ -46,8 +46,8 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         return follow::run(args, &study, None);
     }
     ensure!(
-        given.is_none() || args.refine.refine.is_none(),
-        "--plan and --refine: a plan that is given is not found by simulation; fix: leave one of them out"
+        given.is_none() || (args.refine.refine.is_none() && args.refine.strategy_command.is_none()),
+        "--plan and --refine or --strategy-command: a plan that is given is not made by them; fix: leave one of them out"
     );
     if let Some(path) = &args.trace_out {
         check_writable(path)?;
@@ -84,6 +84,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             .map(|_| args.trace_window.unwrap_or((Nanoseconds::ZERO, Nanoseconds::MAX))),
         // Nobody would see them in silence.
         arrivals: args.output.is_some() || args.print.json || !args.print.quiet,
+        columns: None,
     };
     let (result, traces) = in_pool(args.threads, || study.simulate_logged(&plan, logging))??;
     if let Some(path) = &args.trace_out {

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::fit::constants_of;
 use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
+use super::shared::write_page;
 use crate::figures::{self, PredictedMark, StudyPoint, StudySeries};
 use crate::profile::{
     self, ColocatedRun, Profile, SoloTable, profile_files, read_colocated, read_solo_table,
@@ -58,7 +59,7 @@ struct StudyJson<'a> {
 }
 
 pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(super::command_line());
     let measured = Measured::read(&args.measured)?;
     if measured.colocated.is_empty() {
         bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");
@@ -95,7 +96,9 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         }
         write(&mut dir, &study, &experiments, &curves, args.seed)?;
         manifest.stop();
+        let folder = dir.path().to_owned();
         dir.finish(manifest)?;
+        write_page(&folder)?;
     }
     if args.print.json {
         output::print_json(&StudyJson {

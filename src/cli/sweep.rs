@@ -9,6 +9,7 @@ use crate::sweep::{
     Shard, Sweep, SweepOptions, SweepOutcome, find_shard, run_sweep, unknown_numbers,
 };
 use serde::Serialize;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether what is interrupted now can be continued.
@@ -32,7 +33,7 @@ struct Size {
 }
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
-    let manifest = Manifest::start(std::env::args().collect());
+    let manifest = Manifest::start(super::command_line());
     let asked = args.shard.as_deref().map(str::parse::<Shard>).transpose()?;
     let shard = find_shard(asked, args.shards, &|name| std::env::var(name).ok())?;
     if args.shard.is_none() && shard == Shard::ALL && !args.dry_run {
@@ -66,6 +67,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         if now.failed > 0 {
             progress.at(format!("({} runs failed)", now.failed));
         }
+        ControlFlow::Continue(())
     })?;
     drop(progress);
     print_outcome(&outcome, args.result.print)?;

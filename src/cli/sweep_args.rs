@@ -162,14 +162,19 @@ pub(super) enum PlotKind {
 
 #[derive(Debug, Args)]
 #[command(mut_arg("output", |output| output.help(
-    "Write the figures to this folder [default: figures/ of the sweep]"
+    "Write the figures to this folder [default: figures/ of the folder]"
 )))]
 pub(super) struct PlotArgs {
-    /// The folder of a sweep
+    /// The folder of a sweep, or of a comparison or simulation
     pub dir: PathBuf,
-    /// The kind of figure
-    #[arg(long, value_enum, default_value_t = PlotKind::Attainment)]
-    pub kind: PlotKind,
+    /// Comparisons: draw only figures whose names begin so, such as p99 or plan [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub figures: Vec<String>,
+    /// Sweeps: the kind of figure
+    ///
+    /// [default: attainment]
+    #[arg(long, value_enum)]
+    pub kind: Option<PlotKind>,
     /// The column on the x axis, such as an axis of the sweep or gpu_count [default: the last axis]
     #[arg(long)]
     pub x: Option<String>,
@@ -191,9 +196,57 @@ pub(super) struct PlotArgs {
     /// Use a logarithmic x axis
     #[arg(long)]
     pub log: bool,
-    /// The name of the files, without an extension
+    /// Sweeps: the name of the files, without an extension
     #[arg(long)]
     pub name: Option<String>,
     #[command(flatten)]
+    pub look: LookArgs,
+    #[command(flatten)]
     pub result: ResultArgs,
+}
+
+/// The kinds of files that a figure is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatArg {
+    /// Vectors with embedded fonts
+    Svg,
+    /// 300 pixels per inch
+    Png,
+    /// Vectors for papers, text outlined
+    Pdf,
+    /// For \\input in LaTeX, which sets the text in the font of your document
+    Pgf,
+}
+
+/// How figures look.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Look")]
+pub(super) struct LookArgs {
+    /// The files to write
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FormatArg::Svg, FormatArg::Png])]
+    pub format: Vec<FormatArg>,
+    /// The width of every figure in inches [default: 3.5, or 7.16 for what needs both columns]
+    #[arg(long, value_name = "INCHES")]
+    pub width: Option<f64>,
+    /// How many times as high as usual charts are
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub height: f64,
+    /// The size of legends and titles in points; tick labels are an eighth smaller
+    #[arg(long, value_name = "PT", default_value_t = 8.0)]
+    pub font_size: f64,
+    /// The title of the x axis
+    #[arg(long, value_name = "TEXT")]
+    pub x_label: Option<String>,
+    /// The title of the y axis
+    #[arg(long, value_name = "TEXT")]
+    pub y_label: Option<String>,
+    /// Draw no titles above panels
+    #[arg(long)]
+    pub no_titles: bool,
+    /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub display: Vec<String>,
+    /// Draw these strategies alone, in this order
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub order: Vec<String>,
 }

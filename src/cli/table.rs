@@ -8,7 +8,7 @@ use crate::results::{
     Column, Comparison, Manifest, Of, PaperFormat, PaperTable, PlanRow, StrategyResult,
     WorkloadRow, column_words, pick, read_comparison, write_csv,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use std::fs::File;
 
 /// Tables that commands write, in the order in which they are looked for.
@@ -31,6 +31,10 @@ pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
             );
         }
     }
+    ensure!(
+        args.columns.is_empty() || args.file.is_some() || !args.folder.join("summary.csv").exists(),
+        "--columns is for files; name one with --file, such as --file summary.csv"
+    );
     let text = match args.file.as_deref() {
         None if args.folder.join("summary.csv").exists() => {
             of_comparison(&read_comparison(&args.folder)?, args)?
@@ -113,7 +117,7 @@ fn of_file(file: Option<&str>, args: &TableArgs) -> anyhow::Result<String> {
         );
     };
     let path = args.folder.join(name);
-    let read = || PaperTable::of_csv(File::open(&path)?, column_words, true);
+    let read = || PaperTable::of_csv(File::open(&path)?, column_words, &args.columns, true);
     let table = read().with_context(|| format!("cannot read {}", path.display()))?;
     Ok(table.text(args.format.into()))
 }

@@ -1,7 +1,10 @@
 //! Charts as the script (`assets/page.js`) takes them, which makes the options of the chart library of them.
 
-use crate::results::{Bars, LineChart, number_value, series_looks};
+use crate::results::{Bars, LineChart, distinct_labels, number_value, series_looks};
 use serde_json::{Value, json};
+
+/// Characters of the name of a group below its bars.
+const LABEL: usize = 18;
 
 /// One chart.
 #[derive(Debug, Clone)]
@@ -12,9 +15,30 @@ pub(super) enum Chart {
     Lines(LineChart),
 }
 
+/// Ends of names of several lines of one thing: they share its colour, and the second is dashed.
+const KINDS: [&str; 2] = [" mean", " highest"];
+
 /// Which colour, symbol and dashes each series has.
 fn looks<T>(series: &[(String, T)]) -> Vec<usize> {
-    series_looks(&series.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+    let of = |name: &str| -> String {
+        KINDS.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+    };
+    let things: Vec<String> = series.iter().map(|(name, _)| of(name)).collect();
+    let mut distinct: Vec<&str> = Vec::new();
+    for thing in &things {
+        if !distinct.contains(&thing.as_str()) {
+            distinct.push(thing);
+        }
+    }
+    let known = series_looks(&distinct);
+    let look =
+        |thing: &String| distinct.iter().position(|one| one == thing).map_or(0, |i| known[i]);
+    things.iter().map(look).collect()
+}
+
+/// The dashes of a line, where its kind has its own.
+fn dashes(name: &str) -> Option<usize> {
+    KINDS.iter().position(|end| name.ends_with(end))
 }
 
 impl Chart {
@@ -33,8 +57,10 @@ impl Chart {
                     .collect();
                 let marks = bars.marks.as_ref();
                 let marks = marks.map(|(name, v)| json!({ "name": name, "values": optional(v) }));
+                let groups: Vec<&str> = bars.groups.iter().map(String::as_str).collect();
+                let labels = distinct_labels(&groups, LABEL);
                 json!({
-                    "id": id, "kind": "bars", "groups": bars.groups, "series": series, "y": bars.y,
+                    "id": id, "kind": "bars", "groups": bars.groups, "labels": labels, "series": series, "y": bars.y,
                     "log": bars.log, "stacked": bars.stacked, "marks": marks,
                 })
             }
@@ -43,7 +69,7 @@ impl Chart {
                 let series = lines.series.iter().zip(looks(&lines.series));
                 let series = series.map(|((name, points), look)| {
                     let points: Vec<Value> = points.iter().map(pair).collect();
-                    json!({ "name": name, "look": look, "points": points })
+                    json!({ "name": name, "look": look, "dashes": dashes(name), "points": points })
                 });
                 let at = |(value, words): &(f64, &str)| json!({ "at": number_value(*value), "words": words });
                 json!({

@@ -2,7 +2,6 @@
 
 use super::charts::Chart;
 use super::{Page, SortableTable, plan, workloads};
-use crate::domain::ModelName;
 use crate::metrics::GpuSummary;
 use crate::results::{Column, Comparison, Of, PlanRow, StrategyResult, WorkloadRow, pick};
 
@@ -10,6 +9,11 @@ use crate::results::{Column, Comparison, Of, PlanRow, StrategyResult, WorkloadRo
 const GPUS_OVER_TIME: usize = 24;
 /// Points of each of these series.
 const TIME_POINTS: usize = 120;
+/// Plans that are unfolded from the start, where they have no more than these GPUs.
+const OPEN_PLANS: usize = 3;
+const OPEN_GPUS: usize = 12;
+/// GPUs of a plan that are drawn; the table of placements has all.
+const DRAWN_GPUS: usize = 200;
 
 pub(super) fn write(page: &mut Page, comparison: &Comparison) {
     strategies(page, comparison);
@@ -51,20 +55,17 @@ fn strategies(page: &mut Page, comparison: &Comparison) {
 fn plans(page: &mut Page, comparison: &Comparison) {
     page.section("plans", "Plans");
     page.body.raw(
-        "<p>Each box is a GPU; the height of a share is its part of the SMs, <i>b</i> the largest batch \
+        "<p>Each row is a GPU; the length of a share is its part of the SMs, <i>b</i> the largest batch \
          that its server forms.</p>\n",
     );
-    let all = comparison.strategies.iter().flat_map(|result| &result.plan);
-    let mut models: Vec<&ModelName> = Vec::new();
-    for row in all {
-        if !models.contains(&&row.model) {
-            models.push(&row.model);
-        }
-    }
+    let models = plan::models(comparison);
     plan::legend(&mut page.body, &models);
-    for result in &comparison.strategies {
-        page.body.raw("<h3>").text(&result.headline()).raw("</h3>\n");
-        plan::write(&mut page.body, result, &models);
+    for (index, result) in comparison.strategies.iter().enumerate() {
+        let open = index < OPEN_PLANS && result.gpu_count <= OPEN_GPUS;
+        page.fold(&result.headline(), open);
+        plan::write(&mut page.body, result, &models, DRAWN_GPUS);
+        page.end_fold();
+        plan::infeasible(&mut page.body, result);
     }
     let mut keys = vec![
         "strategy",
@@ -80,7 +81,9 @@ fn plans(page: &mut Page, comparison: &Comparison) {
     ];
     let rows = Of::all(comparison, |result| &result.plan);
     keys.extend(rows.iter().any(|of| of.row.time_slot.is_some()).then_some("time_slot"));
+    page.fold("Table of all placements", false);
     page.table(&table("Placements", &Of::<PlanRow>::COLUMNS, &keys, &rows));
+    page.end_fold();
     page.end_section();
 }
 
@@ -89,26 +92,35 @@ fn latencies(page: &mut Page, comparison: &Comparison) {
         return;
     }
     page.section("latencies", "Latencies");
+    let ordered = comparison.of_workloads(&comparison.misses_first());
+    page.body.raw("<div class=\"charts\">");
     page.chart(
-        Chart::Bars(comparison.p99_bars()),
+        Chart::Bars(ordered.p99_bars()),
         "Simulated 99th percentile of latency of every workload against its SLO.",
     );
     page.chart(
-        Chart::Bars(comparison.violation_bars()),
+        Chart::Bars(ordered.violation_bars()),
         "Simulated share of requests that took longer than the SLO.",
     );
-    let rows = WorkloadRow::all(comparison);
+    page.body.raw("</div>");
+    let rows = WorkloadRow::all(&ordered);
     page.table(&table("Workloads", &WorkloadRow::COLUMNS, &WORKLOADS, &rows));
+    page.fold("Where the time of a request goes", false);
+    page.body.raw("<div class=\"charts\">");
     for result in &comparison.strategies {
         let caption =
             format!("Where the simulated time of a request goes under {}.", result.strategy);
         page.chart(Chart::Bars(result.stage_bars()), &caption);
     }
+    page.body.raw("</div>");
+    page.end_fold();
+    page.fold("Predicted and simulated batches", false);
     page.chart(
         Chart::Lines(comparison.predicted_points()),
         "Predicted latency of a full batch against the simulated mean of load, execution and feedback, for workloads whose \
          batches are full (to 95 % on average).",
     );
+    page.end_fold();
     page.end_section();
 }
 
@@ -148,7 +160,11 @@ fn gpus(page: &mut Page, comparison: &Comparison) {
         "min_clock_mhz",
     ];
     let rows = Of::all(comparison, |result| &result.gpus);
+    page.fold("Table of all GPUs", false);
     page.table(&table("GPUs", &Of::<GpuSummary>::COLUMNS, &keys, &rows));
+    page.end_fold();
+    page.fold("Power and busy SMs over time", false);
+    page.body.raw("<div class=\"charts\">");
     for result in &comparison.strategies {
         let shown = &result.details.series[..result.details.series.len().min(GPUS_OVER_TIME)];
         if shown.iter().all(|series| series.bins.is_empty()) {
@@ -166,5 +182,7 @@ fn gpus(page: &mut Page, comparison: &Comparison) {
             format!("Simulated share of busy SMs of each GPU under {}{of_first}.", result.strategy);
         page.chart(over_time("busy SMs (%)", |bin| bin.sm_utilisation_pct), &caption);
     }
+    page.body.raw("</div>");
+    page.end_fold();
     page.end_section();
 }

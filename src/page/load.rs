@@ -3,7 +3,7 @@
 use super::{
     Accuracy, Cell, EmbeddedFigure, FileValues, Provenance, SortableTable, Source, Validation,
 };
-use super::{sweep, validation};
+use super::{part, sweep, validation};
 use crate::results::{Manifest, ReadError, read_comparison};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -139,7 +139,9 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
             source.left_out.push(format!("{file} is not in this page: it shows CSV and JSON."));
         }
     }
+    source.parts = part::of_tables(&mut source.tables, &source.provenance.command);
     let shown = source.comparison.is_some()
+        || !source.parts.is_empty()
         || !source.tables.is_empty()
         || !source.figures.is_empty()
         || source.documents.iter().any(|document| !document.values.is_empty());

@@ -14,8 +14,10 @@ mod accuracy;
 mod charts;
 mod comparison;
 mod figures;
+mod glance;
 mod html;
 mod load;
+mod part;
 mod plan;
 mod provenance;
 mod shell;
@@ -30,12 +32,14 @@ mod workloads;
 pub use crate::results::Cell;
 pub use accuracy::Accuracy;
 pub use load::{PageError, read_source};
+pub use part::Part;
 pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::SortableTable;
 pub use validation::Validation;
 
+use crate::results::{MODELS, STRATEGIES};
 use html::Html;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The name of the page that commands write beside their tables.
 pub const PAGE: &str = "report.html";
@@ -53,6 +57,8 @@ struct Page {
     tables: Vec<Value>,
     /// What the explorer of a sweep has to know; null without a sweep.
     sweep: Value,
+    /// The charts of each workload that has some, by its name.
+    workloads: Map<String, Value>,
 }
 
 impl Page {
@@ -64,6 +70,25 @@ impl Page {
 
     fn end_section(&mut self) {
         self.body.raw("</section>\n");
+    }
+
+    /// The answer in one line.
+    fn verdict(&mut self, words: &str) {
+        self.body.raw("<p class=\"verdict\">").text(words).raw("</p>\n");
+    }
+
+    /// Opens a part that readers unfold.
+    fn fold(&mut self, title: &str, open: bool) {
+        self.body.raw(if open {
+            "<details class=\"fold\" open>"
+        } else {
+            "<details class=\"fold\">"
+        });
+        self.body.raw("<summary>").text(title).raw("</summary>\n");
+    }
+
+    fn end_fold(&mut self) {
+        self.body.raw("</details>\n");
     }
 
     /// Makes room for a chart; the script draws it.
@@ -89,9 +114,17 @@ pub fn page(source: &Source<'_>) -> String {
     let mut page = Page::default();
     let lead = words::lead(source);
     page.section("summary", "Summary");
+    if let Some(comparison) = &source.comparison {
+        glance::write(&mut page, comparison, &source.provenance.scenario_argument());
+    }
+    for part in source.parts.iter().filter(|part| !part.verdict.is_empty()) {
+        page.verdict(&part.verdict);
+    }
+    page.body.raw("<div class=\"prose\">");
     for sentence in words::summary(source) {
         page.body.raw("<p>").text(&sentence).raw("</p>\n");
     }
+    page.body.raw("</div>\n");
     page.end_section();
     if let Some(comparison) = &source.comparison {
         comparison::write(&mut page, comparison);
@@ -105,6 +138,7 @@ pub fn page(source: &Source<'_>) -> String {
     if let Some(accuracy) = &source.accuracy {
         accuracy::write(&mut page, accuracy);
     }
+    part::write(&mut page, &source.parts);
     tables::write(&mut page, source);
     figures::write(&mut page, source);
     page.section("explorer", "Explorer");
@@ -117,8 +151,13 @@ pub fn page(source: &Source<'_>) -> String {
     );
     page.end_section();
     provenance::write(&mut page, &source.provenance);
-    let data = json!({ "charts": page.charts, "tables": page.tables, "sweep": page.sweep });
-    shell::document(&source.title, &lead, &page.contents, page.body.as_str(), &data)
+    let data = json!({
+        "charts": page.charts, "tables": page.tables, "sweep": page.sweep,
+        "workloads": page.workloads, "strategies": STRATEGIES, "models": MODELS,
+    });
+    let head =
+        shell::Head { title: &source.title, lead: &lead, command: source.provenance.words() };
+    shell::document(&head, &page.contents, page.body.as_str(), &data)
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use super::html::Html;
 use crate::domain::ModelName;
-use crate::results::{PlanRow, StrategyResult, model_looks, trimmed};
-
-/// GPUs that are drawn; the table of placements has all.
-const DRAWN: usize = 60;
+use crate::results::{Comparison, PlanRow, StrategyResult, model_looks, trimmed};
 
 /// Background and text of each model in turn: the palette of the figures (Okabe and Ito), in shades on
 /// which the text has a contrast of at least 4.5 to 1.
@@ -19,6 +16,17 @@ const COLOURS: [(&str, &str); 8] = [
     ("#9a9a9a", "#111"),
     ("#f0e442", "#111"),
 ];
+
+/// Every model of a comparison, in the order in which plans name them.
+pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
+    let mut models: Vec<&ModelName> = Vec::new();
+    for row in comparison.strategies.iter().flat_map(|result| &result.plan) {
+        if !models.contains(&&row.model) {
+            models.push(&row.model);
+        }
+    }
+    models
+}
 
 fn colour(model: &ModelName, models: &[&ModelName]) -> (&'static str, &'static str) {
     let index = models.iter().position(|known| *known == model).unwrap_or(0);
@@ -37,37 +45,35 @@ pub(super) fn legend(html: &mut Html, models: &[&ModelName]) {
     html.raw("<li><span class=\"free\"></span>free</li></ul>\n");
 }
 
-/// The GPUs of one strategy.
-pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelName]) {
+/// The first GPUs of one strategy, a row for each.
+pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelName], most: usize) {
     html.raw("<ul class=\"plan\" aria-label=\"Plan of ").text(&result.strategy).raw("\">\n");
-    for gpu in 0..result.gpu_count.min(DRAWN) {
+    for gpu in 0..result.gpu_count.min(most) {
         let rows: Vec<&PlanRow> = result.plan.iter().filter(|row| row.gpu == gpu).collect();
-        // Who takes turns shares the height of the SMs that they share.
+        // Who takes turns shares the length of the SMs that they share.
         let part = |row: &PlanRow| {
             let in_turn = |other: &&&PlanRow| other.time_slot == row.time_slot;
             let of = row.time_slot.map_or(1, |_| rows.iter().filter(in_turn).count());
             row.sm_pct / of as f64
         };
         let used: f64 = rows.iter().map(|row| part(row)).sum();
-        // Shares that overlap, as without partitioning, are drawn side by side in the same height.
+        // Shares that overlap, as without partitioning, are drawn beside each other in the same length.
         let whole = used.max(100.0);
         let kind = rows.first().map_or("", |row| row.kind.as_str());
-        html.raw("<li class=\"gpu\"><div class=\"gpu-name\">GPU ").text(&gpu.to_string());
-        html.raw(" <small>").text(kind).raw("</small></div><div class=\"stack\">");
+        html.raw("<li class=\"gpu\"><span class=\"gpu-name\">GPU ").text(&gpu.to_string());
+        html.raw(" <small>").text(kind).raw("</small></span><span class=\"stack\">");
         for row in &rows {
             let (background, ink) = colour(&row.model, models);
-            let height = 100.0 * part(row) / whole;
-            // One line is all that a thin share has room for.
-            let class = if height < 12.0 { "share thin" } else { "share" };
+            let length = 100.0 * part(row) / whole;
             html.raw(&format!(
-                "<div class=\"{class}\" style=\"height:{height:.2}%;background:{background};color:{ink}\" "
+                "<span class=\"share\" style=\"width:{length:.2}%;background:{background};color:{ink}\" "
             ));
             html.raw("title=\"").text(&spoken(row)).raw("\"><b>");
-            html.text(row.workload.as_str()).raw("</b> ").text(row.model.as_str()).raw(" <span>");
+            html.text(row.workload.as_str()).raw("</b> ").text(row.model.as_str()).raw(" ");
             html.text(&trimmed(row.sm_pct)).raw("&nbsp;% b");
-            html.text(&row.batch.to_string()).raw("</span></div>");
+            html.text(&row.batch.to_string()).raw("</span>");
         }
-        html.raw("</div><div class=\"gpu-foot\">");
+        html.raw("</span><span class=\"gpu-foot\">");
         if used > 100.0 + 1e-9 {
             html.raw("shares overlap");
         } else if rows.iter().any(|row| row.time_slot.is_some()) {
@@ -75,14 +81,17 @@ pub(super) fn write(html: &mut Html, result: &StrategyResult, models: &[&ModelNa
         } else {
             html.text(&trimmed(100.0 - used)).raw("&nbsp;% free");
         }
-        html.raw("</div></li>\n");
+        html.raw("</span></li>\n");
     }
     html.raw("</ul>\n");
-    if result.gpu_count > DRAWN {
-        let rest = result.gpu_count - DRAWN;
-        html.raw("<p class=\"note\">").text(&format!("{rest} more GPUs are in the table below."));
-        html.raw("</p>\n");
+    if result.gpu_count > most {
+        let rest = format!("{} more GPUs: see Plans.", result.gpu_count - most);
+        html.raw("<p class=\"note\">").text(&rest).raw("</p>\n");
     }
+}
+
+/// The workloads that a plan does not serve, with what would help.
+pub(super) fn infeasible(html: &mut Html, result: &StrategyResult) {
     for row in &result.infeasible {
         let fix = row.fix.as_ref().map_or(String::new(), |fix| format!(" Would help: {fix}."));
         html.raw("<p class=\"bad\">").text(row.workload.as_str()).raw(" is not served: ");

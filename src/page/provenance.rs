@@ -6,9 +6,8 @@ use crate::results::FileHash;
 pub(super) fn write(page: &mut Page, provenance: &Provenance) {
     page.section("provenance", "How this was made");
     let mut pairs: Vec<(&str, String)> = Vec::new();
+    pairs.extend(provenance.words().map(|words| ("Command", words)));
     if let Some(manifest) = &provenance.manifest {
-        let command: Vec<String> = manifest.command.iter().map(|word| quoted(word)).collect();
-        pairs.push(("Command", command.join(" ")));
         pairs.push(("Version", format!("{} {}", manifest.program, manifest.version)));
         pairs.push(("Started", manifest.started.clone()));
         pairs.push(("Took", format!("{:.2} s", manifest.wall_s)));
@@ -26,7 +25,7 @@ pub(super) fn write(page: &mut Page, provenance: &Provenance) {
     page.body.raw("</dl>\n");
     if provenance.manifest.is_none() {
         page.body.raw(
-            "<p>When, where and by which command: <code>manifest.json</code> in the same folder. \
+            "<p>When, where and by which exact command: <code>manifest.json</code> in the same folder. \
              <code>igniter report FOLDER</code> makes this page with it.</p>\n",
         );
     }
@@ -52,23 +51,4 @@ fn files(page: &mut Page, title: &str, files: &[FileHash]) {
         page.body.text(&file.sha256).raw("</code></small></li>");
     }
     page.body.raw("</ul></details>\n");
-}
-
-/// A word of a command line as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn commands_can_be_pasted() {
-        let words = ["a.toml", "two words", "it's", ""].map(super::quoted);
-        assert_eq!(words, ["a.toml", "'two words'", "'it'\\''s'", "''"]);
-    }
 }

@@ -18,23 +18,38 @@ fn source_hash(script: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())))
 }
 
+/// What stands above the sections.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) title: &'a str,
+    /// One sentence.
+    pub(super) lead: &'a str,
+    /// The command that made the results.
+    pub(super) command: Option<String>,
+}
+
 pub(super) fn document(
-    title: &str,
-    lead: &str,
+    head: &Head<'_>,
     contents: &[(String, String)],
     body: &str,
     data: &Value,
 ) -> String {
+    let Head { title, lead, command } = head;
     let mut html = Html::default();
     html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; ");
     html.raw("style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; script-src ");
     html.raw(&source_hash(ECHARTS)).raw(" ").raw(&source_hash(SCRIPT)).raw("\">\n");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    html.raw("<meta name=\"color-scheme\" content=\"light dark\">\n");
     html.raw("<link rel=\"icon\" href=\"data:,\">\n<title>").text(title).raw("</title>\n<style>\n");
     html.raw(STYLE).raw("</style>\n</head>\n<body>\n");
     html.raw("<a class=\"skip\" href=\"#summary\">To the summary</a>\n<header><h1>").text(title);
-    html.raw("</h1><p>").text(lead).raw("</p></header>\n<nav aria-label=\"Sections\"><ul>");
+    html.raw("</h1><p>").text(lead).raw("</p>");
+    if let Some(command) = command {
+        html.raw("<p class=\"command\"><code>").text(command).raw("</code></p>");
+    }
+    html.raw("</header>\n<nav aria-label=\"Sections\"><ul>");
     for (id, name) in contents {
         html.raw("<li><a href=\"#").text(id).raw("\">").text(name).raw("</a></li>");
     }

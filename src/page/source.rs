@@ -1,6 +1,6 @@
 //! What a page is made of.
 
-use super::{Accuracy, Cell, SortableTable, Validation};
+use super::{Accuracy, Cell, Part, SortableTable, Validation};
 use crate::results::{Comparison, FileHash, Manifest, SweepFacts};
 use std::borrow::Cow;
 
@@ -27,6 +27,8 @@ pub struct FileValues {
 pub struct Provenance {
     /// The manifest, with clock time, host and command; absent in a page that must not depend on them.
     pub manifest: Option<Manifest>,
+    /// The command, word by word.
+    pub command: Vec<String>,
     /// The seed, where there was one.
     pub seed: Option<u64>,
     /// The scenario as it was resolved.
@@ -41,8 +43,55 @@ impl From<Manifest> for Provenance {
             seed: manifest.seed,
             scenario: manifest.scenario.clone(),
             inputs: manifest.inputs.clone(),
+            command: manifest.command.clone(),
             manifest: Some(manifest),
         }
+    }
+}
+
+/// A command without what changes no result: where files go, what is printed, how many threads work.
+fn without_output(command: &[String]) -> Vec<String> {
+    const WITH_VALUE: [&str; 3] = ["-o", "--output", "--threads"];
+    const ALONE: [&str; 3] = ["-q", "--quiet", "--json"];
+    let mut kept: Vec<String> = Vec::new();
+    let mut words = command.iter();
+    while let Some(word) = words.next() {
+        if kept.is_empty() {
+            // However the program was found.
+            kept.push("igniter".to_owned());
+        } else if WITH_VALUE.contains(&word.as_str()) {
+            words.next();
+        } else if !ALONE.contains(&word.as_str())
+            && !["--output=", "--threads="].iter().any(|flag| word.starts_with(flag))
+            && (word.starts_with("--") || !word.starts_with("-o"))
+        {
+            kept.push(word.clone());
+        }
+    }
+    kept
+}
+
+impl Provenance {
+    /// The command as a shell takes it; none where it is not known.
+    pub(super) fn words(&self) -> Option<String> {
+        let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
+        (words.len() > 1).then(|| words.join(" "))
+    }
+
+    /// What the command calls its scenario: the first word behind the command's name that is no flag's.
+    pub(super) fn scenario_argument(&self) -> String {
+        let named = self.command.get(2).filter(|word| !word.starts_with('-'));
+        named.map_or_else(|| "SCENARIO".to_owned(), |word| quoted(word))
+    }
+}
+
+/// A word of a command line as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -59,6 +108,8 @@ pub struct Source<'a> {
     pub validation: Option<Validation>,
     /// What `accuracy` left, where it did.
     pub accuracy: Option<Accuracy>,
+    /// What is shown of tables that commands are known to write.
+    pub parts: Vec<Part>,
     /// All other tables.
     pub tables: Vec<SortableTable>,
     /// The single values of JSON files.
@@ -72,6 +123,14 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// The same for a page that stands beside its tables: it depends on the results and on what went in alone.
+    #[must_use]
+    pub fn beside_its_tables(mut self) -> Self {
+        self.provenance.command = without_output(&self.provenance.command);
+        self.provenance.manifest = None;
+        self
+    }
+
     /// The page of a comparison alone: it depends on the results and on what went in, not on when, where
     /// or by which command they were made.
     #[must_use]
@@ -81,11 +140,34 @@ impl<'a> Source<'a> {
             comparison: Some(Cow::Borrowed(comparison)),
             provenance: Provenance {
                 manifest: None,
+                command: without_output(&manifest.command),
                 seed: manifest.seed,
                 scenario: manifest.scenario.clone(),
                 inputs: manifest.inputs.clone(),
             },
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_pasted() {
+        let words = ["a.toml", "two words", "it's", ""].map(quoted);
+        assert_eq!(words, ["a.toml", "'two words'", "'it'\\''s'", "''"]);
+    }
+
+    #[test]
+    fn a_command_beside_its_results_says_nothing_that_changes_none_of_them() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let typed =
+            words("/a/igniter compare s.toml --threads 2 --seeds 5 -o out --quiet --output=x");
+        let provenance = Provenance { command: without_output(&typed), ..Provenance::default() };
+        assert_eq!(provenance.words().as_deref(), Some("igniter compare s.toml --seeds 5"));
+        assert_eq!(provenance.scenario_argument(), "s.toml");
+        assert_eq!(Provenance::default().scenario_argument(), "SCENARIO");
     }
 }

@@ -22,7 +22,8 @@ pub struct SortableTable {
 
 impl SortableTable {
     /// Whether all that stands in a column is numbers.
-    pub(super) fn is_numeric(&self, column: usize) -> bool {
+    #[must_use]
+    pub fn is_numeric(&self, column: usize) -> bool {
         let cells = || self.rows.iter().filter_map(|row| row.get(column));
         cells().any(|cell| cell.number().is_some()) && !cells().any(Cell::is_words)
     }

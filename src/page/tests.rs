@@ -46,22 +46,33 @@ fn a_comparison_has_all_sections_and_no_markup_of_others() {
     // small_comparison has a workload named `W|2 <b>`.
     assert!(html.contains("W|2 &lt;b&gt;") && !html.contains("W|2 <b>"));
     assert!(html.contains("1 of 2 workloads miss their SLO: W|2 &lt;b&gt;"));
-    assert!(html.contains("The least cost at which every SLO is met is 3.06 $/h, by igniter."));
+    assert!(html.contains(
+        "<p class=\"verdict\">igniter meets all 2 SLOs with 1 GPU; ffd needs as many and misses 1.</p>"
+    ));
+    // Both strategies, the differences with their signs.
+    assert_eq!(html.matches("<li class=\"card").count(), 2);
+    assert!(html.contains("<small class=\"worse\">+1</small>"));
     let data = data(&html);
     let titles: Vec<&str> =
         data["tables"].as_array().unwrap().iter().map(|t| t["title"].as_str().unwrap()).collect();
     assert_eq!(titles, ["Strategies", "Placements", "Workloads", "GPUs"]);
-    // p99, violations, two breakdowns, predicted, two of GPUs for each strategy, three for each workload
-    assert_eq!(data["charts"].as_array().unwrap().len(), 2 + 2 + 1 + 4 + 6);
+    // P99 of SLO, P99, violations, two breakdowns, predicted, two of GPUs for each strategy
+    assert_eq!(data["charts"].as_array().unwrap().len(), 1 + 2 + 2 + 1 + 4);
+    // Three for each workload.
+    let lengths = ["W1", "W|2 <b>"].map(|name| data["workloads"][name].as_array().unwrap().len());
+    assert_eq!(lengths, [3, 3]);
 }
 
 #[test]
 fn a_page_beside_its_tables_depends_on_results_alone() {
     let comparison = comparison();
     let page = |command: &str| {
-        page(&Source::of_comparison(&comparison, &Manifest::start(vec![command.to_owned()])))
+        let words = command.split(' ').map(str::to_owned).collect();
+        page(&Source::of_comparison(&comparison, &Manifest::start(words)))
     };
-    assert_eq!(page("a"), page("b"));
+    let first = page("/a/igniter compare s.toml -o out");
+    assert_eq!(first, page("igniter compare s.toml --threads 3 --output other --quiet"));
+    assert!(first.contains("<code>igniter compare s.toml</code>"));
 }
 
 #[test]
@@ -260,7 +271,9 @@ fn a_validation_has_charts_of_both_arms_and_of_the_gpus() {
     for id in ["verdict", "latencies", "gpus", "workloads"] {
         assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
-    assert!(html.contains("simulation and measurement agree (9 of 9 checks passed)"));
+    assert!(html.contains(
+        "simulation and measurement agree, and the measurement is valid (9 of 9 checks passed)"
+    ));
     assert!(html.contains("The models were emulated"));
     let data = data(&html);
     let charts = data["charts"].as_array().unwrap();

@@ -32,8 +32,10 @@ pub(super) fn summary(source: &Source<'_>) -> Vec<String> {
         (Some(comparison), ..) => of_comparison(comparison),
         (_, Some(run), _) => validation::summary(run),
         (_, _, Some(facts)) => sweep::summary(facts, &source.tables),
+        _ if !source.parts.is_empty() => Vec::new(),
         _ => of_tables(source),
     };
+    sentences.extend(source.parts.iter().flat_map(|part| part.notes.iter().cloned()));
     sentences.extend(source.left_out.iter().cloned());
     sentences
 }
@@ -48,9 +50,6 @@ fn of_comparison(comparison: &Comparison) -> Vec<String> {
     sentences
         .extend(comparison.truth.as_ref().map(|t| format!("Here, plans were {}.", t.sentence())));
     sentences.extend(comparison.strategies.iter().map(of_strategy));
-    if comparison.strategies.len() > 1 {
-        sentences.push(verdict(comparison));
-    }
     sentences
 }
 
@@ -90,25 +89,6 @@ fn of_strategy(result: &StrategyResult) -> String {
         "{head}; {} of {n} workloads miss their SLO: {}.{worst}",
         missed.len(),
         names.join(", ")
-    )
-}
-
-fn verdict(comparison: &Comparison) -> String {
-    let good = comparison.strategies.iter().filter(|result| result.misses() == 0);
-    let best = good.min_by(|a, b| a.cost_per_hour.total_cmp(&b.cost_per_hour));
-    best.map_or_else(
-        || "No strategy meets every SLO.".to_owned(),
-        |best| {
-            let same = comparison.strategies.iter().filter(|other| {
-                other.misses() == 0 && (other.cost_per_hour - best.cost_per_hour).abs() < 1e-9
-            });
-            let names: Vec<&str> = same.map(|result| result.strategy.as_str()).collect();
-            format!(
-                "The least cost at which every SLO is met is {:.2} $/h, by {}.",
-                best.cost_per_hour,
-                names.join(", ")
-            )
-        },
     )
 }
 

@@ -95,6 +95,9 @@ pub enum RunError {
          or give noise_cv as a number in [engine] or the workload's engine table"
     )]
     NoNoise { workload: String, model: String, profile: String },
+    /// A program that makes plans made none.
+    #[error("strategy command `{command}`: {message}")]
+    StrategyCommand { command: String, message: String },
     /// A plan that cannot run.
     #[error("the plan of {strategy} cannot run:{}", listed(violations))]
     Illegal { strategy: String, violations: Vec<Violation> },

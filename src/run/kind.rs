@@ -1,8 +1,7 @@
 //! The predictors of a GPU kind: the one that plans, and the one that is simulated.
 
 use super::prediction_error::with_errors;
-use super::source::load_truth;
-use super::{LoadedPredictor, Overrides, RunError, load_predictor};
+use super::{Extensions, LoadedPredictor, Overrides, RunError};
 use crate::predictor::{PerturbedPredictor, Predictor};
 use crate::scenario::{Scenario, ScenarioGpu};
 use std::sync::Arc;
@@ -51,11 +50,13 @@ impl KindSource {
 pub(super) fn load_kind(
     gpu: &ScenarioGpu,
     overrides: &Overrides,
+    own: &Extensions,
 ) -> Result<KindPredictors, RunError> {
     let profile = gpu.profile.to_string();
-    let source = load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
+    let source =
+        own.load_predictor(&profile, overrides.predictor.as_deref(), gpu.price_per_hour)?;
     let truth = match &overrides.truth {
-        Some(name) => Some(Arc::new(load_truth(name, &profile, &source)?)),
+        Some(name) => Some(Arc::new(own.load_truth(name, &profile, &source)?)),
         None => None,
     };
     Ok(KindPredictors { source: Arc::new(source), truth })

@@ -5,7 +5,9 @@ use crate::domain::{GpuId, GpuKind, Plan, ServerWindow};
 use crate::metrics::{Collectors, GpuCollector, summarise};
 use crate::plan::Violation;
 use crate::predictor::Predictor;
-use crate::results::{Comparison, OutputDir, RequestFormat, RequestLog, StrategyResult, TraceLog};
+use crate::results::{
+    Comparison, OutputDir, RequestColumns, RequestFormat, RequestLog, StrategyResult, TraceLog,
+};
 use crate::sim::{SimInput, check_run, simulate};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
@@ -19,6 +21,8 @@ pub struct Logging<'d> {
     pub trace: Option<(Nanoseconds, Nanoseconds)>,
     /// What arrived for each workload, as the details of a [`StrategyResult`].
     pub arrivals: bool,
+    /// Every request, in columns in memory, GPU by GPU.
+    pub columns: Option<&'d mut Vec<RequestColumns>>,
 }
 
 impl Study {
@@ -91,22 +95,28 @@ impl Study {
         let sinks = self.collectors();
         let take = |gpu: GpuId| {
             let mut logs = logs.lock().expect("no sink maker panics");
-            (sinks.of(gpu), (logs[gpu.index()].take(), trace(gpu)))
+            let columns = logging.columns.as_ref().map(|_| RequestColumns::new(self.workloads()));
+            (sinks.of(gpu), (logs[gpu.index()].take(), (trace(gpu), columns)))
         };
         let simulated = self.all_simulated();
         let input = self.input(plan, &simulated);
         let outcome = simulate(&SimInput { count_arrivals: logging.arrivals, ..input }, take)?;
         let (mut collectors, mut logs, mut traces) = (Vec::new(), Vec::new(), Vec::new());
+        let mut columns = Vec::new();
         let (mut actions, mut windows) = (Vec::new(), Vec::new());
         let mut servers = Vec::new();
         for gpu in outcome.gpus {
             servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
-            let (collector, (log, trace)) = gpu.sink;
+            let (collector, (log, (trace, of_gpu))) = gpu.sink;
             collectors.push(collector);
             logs.extend(log);
             traces.extend(trace);
+            columns.extend(of_gpu);
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
+        }
+        if let Some(wanted) = logging.columns {
+            *wanted = columns;
         }
         if let Some((dir, format)) = logging.requests {
             RequestLog::join(logs, self.workloads(), dir, format)?;

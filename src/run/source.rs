@@ -85,6 +85,15 @@ pub fn load_truth(
     } else {
         load_predictor(profile, Some(truth), price)?
     };
+    same_kind(loaded, truth, plans)
+}
+
+/// Refuses a truth for another GPU kind than that of the plans.
+pub(super) fn same_kind(
+    loaded: LoadedPredictor,
+    truth: &str,
+    plans: &LoadedPredictor,
+) -> Result<LoadedPredictor, RunError> {
     let (found, expected) = (loaded.predictor.kind(), plans.predictor.kind());
     if found.name == expected.name && found.units == expected.units {
         return Ok(loaded);

@@ -3,7 +3,7 @@
 use super::catalogue::Profiles;
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
-use super::{Overrides, RunError, Sources, solo};
+use super::{Extensions, Overrides, RunError, Sources, solo};
 use crate::domain::{GpuKind, Plan, Workload, WorkloadName};
 use crate::metrics::Window;
 use crate::plan::{
@@ -38,11 +38,26 @@ impl Study {
     /// When the scenario, a profile or a predictor cannot be used, or no kind's profile has the model of a
     /// workload.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, RunError> {
-        let mut document = Document::load(path)?;
+        Self::of_document(Document::load(path)?, overrides, &Extensions::default())
+    }
+
+    /// As [`Study::load`], from a document, with strategies and predictors of the caller's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_document(
+        mut document: Document,
+        overrides: &Overrides,
+        own: &Extensions,
+    ) -> Result<Self, RunError> {
         overrides.set_in(&mut document)?;
-        let scenario =
+        let mut scenario =
             document.scenario_for(&Profiles { instead: overrides.profile.as_deref() })?;
-        Ok(Self::new(scenario, overrides)?.read_from(document.files()))
+        overrides.apply(&mut scenario);
+        let kinds = (scenario.gpus.iter())
+            .map(|gpu| load_kind(gpu, overrides, own))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::with_predictors(scenario, kinds)?.read_from(document.files()))
     }
 
     /// As [`Study::load`], from a scenario that was read already.
@@ -52,7 +67,7 @@ impl Study {
     pub fn new(mut scenario: Scenario, overrides: &Overrides) -> Result<Self, RunError> {
         overrides.apply(&mut scenario);
         let kinds = (scenario.gpus.iter())
-            .map(|gpu| load_kind(gpu, overrides))
+            .map(|gpu| load_kind(gpu, overrides, &Extensions::default()))
             .collect::<Result<_, _>>()?;
         Self::with_predictors(scenario, kinds)
     }

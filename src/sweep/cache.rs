@@ -2,8 +2,7 @@
 
 use super::SweepError;
 use crate::domain::Plan;
-use crate::plan::strategy;
-use crate::run::{KindPredictors, LoadedPredictor, RunError, Study, load_predictor, load_truth};
+use crate::run::{Extensions, KindPredictors, LoadedPredictor, RunError, Study};
 use crate::scenario::{Scenario, ScenarioGpu};
 use crate::units::Dollars;
 use std::collections::{BTreeMap, VecDeque};
@@ -65,15 +64,15 @@ impl<V> KeyedCache<V> {
 pub(super) struct Cache {
     predictors: KeyedCache<LoadedPredictor>,
     plans: KeyedCache<Plan>,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { predictors: KeyedCache::new(MOST_PREDICTORS), plans: KeyedCache::new(MOST_PLANS) }
-    }
+    own: Extensions,
 }
 
 impl Cache {
+    pub(super) fn new(own: Extensions) -> Self {
+        let predictors = KeyedCache::new(MOST_PREDICTORS);
+        Self { predictors, plans: KeyedCache::new(MOST_PLANS), own }
+    }
+
     fn predictor(
         &self,
         profile: &str,
@@ -81,7 +80,8 @@ impl Cache {
         price: Option<Dollars>,
     ) -> Result<Arc<LoadedPredictor>, SweepError> {
         let key = format!("{profile}|{predictor:?}|{:?}", price.map(|p| p.get().to_bits()));
-        let make = || load_predictor(profile, predictor, price).map_err(|e| described(&e));
+        let load = || self.own.load_predictor(profile, predictor, price);
+        let make = || load().map_err(|e| described(&e));
         self.predictors.get(&key, make).map_err(SweepError::Search)
     }
 
@@ -93,7 +93,7 @@ impl Cache {
     ) -> Result<Arc<LoadedPredictor>, SweepError> {
         let price = plans.predictor.kind().price_per_hour.get().to_bits();
         let key = format!("truth {truth}|{profile}|{price}");
-        let make = || load_truth(truth, profile, plans).map_err(|e| described(&e));
+        let make = || self.own.load_truth(truth, profile, plans).map_err(|e| described(&e));
         self.predictors.get(&key, make).map_err(SweepError::Search)
     }
 
@@ -127,7 +127,7 @@ impl Cache {
             key += &format!("\n{}\n{}\n{slo}\n{rate}", w.name, w.model);
         }
         self.plans.get(&key, || {
-            let chosen = strategy(name).map_err(|error| error.to_string())?;
+            let chosen = self.own.strategy(name).map_err(|error| error.to_string())?;
             Ok(study.plan_to_run(chosen.as_ref()))
         })
     }

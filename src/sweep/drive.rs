@@ -10,6 +10,7 @@ use crate::run::RunError;
 use csv::StringRecord;
 use serde::Serialize;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// How a sweep is done.
@@ -61,23 +62,22 @@ pub struct SweepOutcome {
     pub rows: u64,
 }
 
-/// Does a sweep. `manifest` was begun by the caller; `report` hears of progress.
+/// Does a sweep. `manifest` was begun by the caller; `report` hears of progress, and may stop the work.
 ///
 /// # Errors
-/// When the folder cannot be used or holds other work, or files cannot be written. Points that fail are no error.
+/// When the folder cannot be used or holds other work, files cannot be written, or `report` stopped it: finished points
+/// are kept then. Points that fail are no error.
 pub fn run_sweep(
     sweep: &Sweep,
     options: &SweepOptions,
     mut manifest: Manifest,
-    report: &mut dyn FnMut(SweepProgress),
+    report: &mut dyn FnMut(SweepProgress) -> ControlFlow<()>,
 ) -> Result<SweepOutcome, SweepError> {
     let shard = options.shard;
-    let dir = if shard.count() == 1 {
-        options.output.clone()
-    } else {
+    if shard.count() > 1 {
         check_siblings(&options.output, shard)?;
-        options.output.join(shard.folder())
-    };
+    }
+    let dir = shard_folder(&options.output, shard);
     if options.resume
         && let Some(facts) = finished(&dir, sweep, shard)
     {
@@ -101,9 +101,12 @@ pub fn run_sweep(
     let skip = usize::try_from(before).unwrap_or(usize::MAX);
     let mut tell = |work: &Work| {
         let done = work.done();
-        report(SweepProgress { done: done.points, points, before, failed: done.failed });
+        match report(SweepProgress { done: done.points, points, before, failed: done.failed }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(SweepError::Stopped),
+        }
     };
-    tell(&work);
+    tell(&work)?;
     let jobs = (0..sweep.points()).filter_map(mine).skip(skip);
     let left = points.saturating_sub(before);
     in_order(
@@ -113,8 +116,7 @@ pub fn run_sweep(
         |point| sweep.run_point(&point),
         |rows| {
             work.add(&rows.csv, rows.runs, rows.failed)?;
-            tell(&work);
-            Ok::<(), SweepError>(())
+            tell(&work)
         },
     )?;
 
@@ -161,6 +163,17 @@ fn outcome(facts: SweepFacts, output: PathBuf, before: Option<u64>) -> SweepOutc
         failed: facts.failed,
         rows: facts.rows,
     }
+}
+
+/// Whether a folder holds this shard of a sweep, finished and unchanged.
+#[must_use]
+pub fn is_finished(output: &Path, sweep: &Sweep, shard: Shard) -> bool {
+    finished(&shard_folder(output, shard), sweep, shard).is_some()
+}
+
+/// Where a shard has its files.
+fn shard_folder(output: &Path, shard: Shard) -> PathBuf {
+    if shard.count() == 1 { output.to_owned() } else { output.join(shard.folder()) }
 }
 
 /// What a folder says of itself when it holds exactly this shard, finished and unchanged.

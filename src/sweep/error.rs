@@ -51,6 +51,9 @@ pub enum SweepError {
     /// A file of the work cannot be read or written.
     #[error("{}: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
+    /// Whoever asked for it did not want the rest.
+    #[error("the sweep was stopped; finished points are kept")]
+    Stopped,
     /// Shards of different sweeps, or incomplete ones.
     #[error("{0}")]
     Merge(String),

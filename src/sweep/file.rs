@@ -5,7 +5,7 @@ use super::grid::Grid;
 use super::read::read_grid;
 use super::seeds::Seeds;
 use crate::input::toml_keys::{Field, Need, Problems, Read, Rule, Table, WholeRule, read_toml};
-use crate::plan::strategy;
+use crate::run::Extensions;
 use std::path::{Path, PathBuf};
 use toml::Value;
 use toml::de::DeValue;
@@ -68,13 +68,13 @@ pub(super) struct RawSweep {
 
 impl RawSweep {
     /// Reads the text of a sweep file.
-    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SweepError> {
-        read_toml(text, read)
+    pub(super) fn parse(path: &Path, text: &str, own: &Extensions) -> Result<Self, SweepError> {
+        read_toml(text, |table, problems| read(table, problems, own))
             .map_err(|problems| SweepError::Invalid { path: path.to_owned(), problems })
     }
 }
 
-fn read(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawSweep> {
+fn read(mut table: Table<'_>, problems: &mut Problems<'_>, own: &Extensions) -> Option<RawSweep> {
     use Need::{Optional, Required};
     let t = &mut table;
     if t.has("workload") && !t.has("scenario") {
@@ -91,7 +91,7 @@ fn read(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawSweep> {
     let scenario = t.read(problems, "scenario", Required, SCENARIO, text).given();
     let profile = t.read(problems, "profile", Optional, PROFILE, text).given();
     let strategies = names(t, problems, "strategies", |name| {
-        strategy(name).map(drop).map_err(|error| error.to_string())
+        own.strategy(name).map(drop).map_err(|error| error.to_string())
     });
     let predictors = names(t, problems, "predictors", |_| Ok(()));
     let truths = names(t, problems, "truths", |_| Ok(()));

@@ -30,7 +30,7 @@ mod spec;
 mod work;
 
 pub use array::{find_shard, unknown_numbers};
-pub use drive::{SweepOptions, SweepOutcome, SweepProgress, run_sweep};
+pub use drive::{SweepOptions, SweepOutcome, SweepProgress, is_finished, run_sweep};
 pub use error::SweepError;
 pub use merge::merge_shards;
 pub use repeat::{SeedRow, repeat};

@@ -7,7 +7,7 @@ use crate::domain::Plan;
 use crate::run::Study;
 use crate::scenario::Scenario;
 use rayon::prelude::*;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// What one point gives.
@@ -163,12 +163,15 @@ pub(super) fn run_once(study: &Study, plan: &Plan, seed: u64) -> Result<RunNumbe
     })
 }
 
-/// What `work` gives; a panic becomes an error.
+/// What `work` gives; a panic becomes an error. What is unwound with anything but a text is no panic of this program:
+/// an extension ends the work that way, and whoever called it takes it up.
 fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-        Err(one_line(&format!("a bug of igniter: {text}")))
+        match text.or_else(|| panic.downcast_ref::<&str>().copied()) {
+            Some(text) => Err(one_line(&format!("a bug of igniter: {text}"))),
+            None => resume_unwind(panic),
+        }
     })
 }
 

@@ -4,9 +4,9 @@ use super::SweepError;
 use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::domain::Plan;
-use crate::plan::{Replicas, strategy};
+use crate::plan::Replicas;
 use crate::results::Manifest;
-use crate::run::{KindPredictors, Overrides, RunError, Sources, Study};
+use crate::run::{Extensions, KindPredictors, Overrides, RunError, Sources, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
@@ -125,6 +125,7 @@ pub struct CapacitySearch {
     kinds: Vec<KindPredictors>,
     sources: Sources,
     judge: Judge,
+    own: Extensions,
 }
 
 impl CapacitySearch {
@@ -133,10 +134,17 @@ impl CapacitySearch {
     /// # Errors
     /// When the scenario or the predictor cannot be used, or a number is outside its range.
     pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
+        Self::of_study(&Study::load(path, overrides)?, judge, Extensions::default())
+    }
+
+    /// As [`CapacitySearch::new`], of a study that is ready, with strategies of the caller's own.
+    ///
+    /// # Errors
+    /// When a number is outside its range.
+    pub fn of_study(study: &Study, judge: Judge, own: Extensions) -> Result<Self, SweepError> {
         judge.check()?;
-        let study = Study::load(path, overrides)?;
         let (kinds, sources) = (study.shared_predictors(), study.sources());
-        Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge })
+        Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge, own })
     }
 
     /// The same search, where plans may (or may not) serve a workload on several GPUs.
@@ -298,7 +306,7 @@ impl CapacitySearch {
         at: f64,
         keep_plan: bool,
     ) -> Result<Candidate, SweepError> {
-        let chosen = strategy(name).map_err(RunError::from)?;
+        let chosen = self.own.strategy(name).map_err(RunError::from)?;
         let mut scenario = self.scenario.clone();
         let too_far = |error: crate::units::UnitError| SweepError::Search(error.to_string());
         for workload in &mut scenario.workloads {

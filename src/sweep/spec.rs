@@ -10,7 +10,7 @@ use super::seeds::Seeds;
 use crate::input::toml_keys::{Rule, read_toml};
 use crate::predictor::ErrorDraw;
 use crate::results::{FileHash, formula_note, hex};
-use crate::run::{KindPredictors, Sources, replace_kinds};
+use crate::run::{Extensions, KindPredictors, Sources, replace_kinds};
 use crate::scenario::{Document, Scenario, shipped_text};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -62,9 +62,38 @@ impl Sweep {
     pub fn load(path: &Path) -> Result<Self, SweepError> {
         let text = crate::input::read_text(path, LONGEST)
             .map_err(|source| SweepError::Unreadable { path: path.to_owned(), source })?;
-        let raw = RawSweep::parse(path, &text)?;
+        Self::read(path, &text, None, Extensions::default())
+    }
+
+    /// As [`Sweep::load`], of the text of a sweep file whose scenario is at hand already: the name that the text gives it
+    /// is not looked for. Strategies and predictors may be the caller's own.
+    ///
+    /// # Errors
+    /// As [`Sweep::load`].
+    pub fn of_text(
+        path: &Path,
+        text: &str,
+        scenario: Document,
+        own: Extensions,
+    ) -> Result<Self, SweepError> {
+        Self::read(path, text, Some(scenario), own)
+    }
+
+    fn read(
+        path: &Path,
+        text: &str,
+        scenario: Option<Document>,
+        own: Extensions,
+    ) -> Result<Self, SweepError> {
+        let raw = RawSweep::parse(path, text, &own)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let scenario = Document::load_from(folder, &raw.scenario)?.set_from(folder);
+        // What a scenario that is at hand amounts to: no file holds it.
+        let given = scenario.as_ref().map(|document| document.to_toml(Path::new("")));
+        let scenario = match scenario {
+            Some(document) => document,
+            None => Document::load_from(folder, &raw.scenario)?,
+        };
+        let scenario = scenario.set_from(folder);
         let optional = |list: Vec<String>| match list.is_empty() {
             true => vec![None],
             false => list.into_iter().map(Some).collect(),
@@ -85,6 +114,7 @@ impl Sweep {
             Some(seed) => seed,
             None => document.scenario().map_or(1, |scenario| scenario.seed),
         };
+        let fingerprint = own.fingerprint.clone();
         let mut sweep = Self {
             path: path.to_owned(),
             name: raw.name.unwrap_or_else(|| default_name(path)),
@@ -95,7 +125,7 @@ impl Sweep {
             planned,
             seeds,
             points: raw.points,
-            cache: Cache::default(),
+            cache: Cache::new(own),
             first: adjusted(first, raw.profile.as_deref(), raw.prediction_error),
             profile: raw.profile,
             document,
@@ -104,11 +134,11 @@ impl Sweep {
             inputs: Vec::new(),
             id: String::new(),
         };
-        sweep.check_workload(&text)?;
+        sweep.check_workload(text)?;
         sweep.notes = sweep.part_notes();
-        sweep.note_inputs(&text)?;
-        let plain: toml::Table = toml::from_str(&text).expect("it was read as TOML before");
-        sweep.id = sweep.identity(plain);
+        sweep.note_inputs(text, given)?;
+        let plain: toml::Table = toml::from_str(text).expect("it was read as TOML before");
+        sweep.id = sweep.identity(plain, &fingerprint);
         Ok(sweep)
     }
 
@@ -237,8 +267,14 @@ impl Sweep {
     }
 
     /// Notes what the sweep depends on, and makes sure that all predictors can be made.
-    fn note_inputs(&mut self, text: &str) -> Result<(), SweepError> {
-        let mut sources = Sources { files: self.document.files().to_vec(), texts: Vec::new() };
+    fn note_inputs(&mut self, text: &str, given: Option<String>) -> Result<(), SweepError> {
+        let mut sources = match given {
+            None => Sources { files: self.document.files().to_vec(), texts: Vec::new() },
+            Some(text) => {
+                let name = self.document.files()[0].clone();
+                Sources { files: Vec::new(), texts: vec![(name, text)] }
+            }
+        };
         sources.add_arrivals(&self.first);
         self.add_predictors(&self.first, &mut sources)?;
         for point in self.grid.points_of_texts() {
@@ -276,7 +312,7 @@ impl Sweep {
     }
 
     /// A hash of what the results depend on. Comments and the places of files do not count.
-    fn identity(&self, mut plain: toml::Table) -> String {
+    fn identity(&self, mut plain: toml::Table, own: &str) -> String {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -288,6 +324,9 @@ impl Sweep {
         part(plain.to_string().as_bytes());
         for input in &self.inputs[1..] {
             part(input.sha256.as_bytes());
+        }
+        if !own.is_empty() {
+            part(own.as_bytes());
         }
         hex(&hash.finalize())
     }

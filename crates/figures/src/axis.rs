@@ -3,7 +3,8 @@
 //! [`Axis`] is a coordinate of plotters: it places values and labels ticks the same way for linear and
 //! logarithmic scales.
 
-use super::style::dots;
+use super::style::{TICK, dots};
+use super::text::width;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
@@ -26,6 +27,8 @@ pub(super) struct Axis {
     pub(super) title: Option<String>,
     /// Whether ticks have labels.
     pub(super) labelled: bool,
+    /// Ticks without a label: it would run into that of another chart.
+    pub(super) silent: Vec<f64>,
 }
 
 impl Axis {
@@ -41,6 +44,7 @@ impl Axis {
             ticks: multiples(step, steps * step),
             title: None,
             labelled: true,
+            silent: Vec::new(),
         }
     }
 
@@ -73,6 +77,7 @@ impl Axis {
             ticks: ticks.map(|tick| tick * step).collect(),
             title: None,
             labelled: true,
+            silent: Vec::new(),
         }
     }
 
@@ -114,7 +119,15 @@ impl Axis {
             let every = ticks_at.len().div_ceil(ticks + 1);
             ticks_at = ticks_at.into_iter().step_by(every).collect();
         }
-        Self { scale: Scale::Log, low, high, ticks: ticks_at, title: None, labelled: true }
+        Self {
+            scale: Scale::Log,
+            low,
+            high,
+            ticks: ticks_at,
+            title: None,
+            labelled: true,
+            silent: Vec::new(),
+        }
     }
 
     pub(super) fn titled(self, title: &str) -> Self {
@@ -123,6 +136,17 @@ impl Axis {
 
     pub(super) fn unlabelled(self) -> Self {
         Self { labelled: false, ..self }
+    }
+
+    /// The same without those labels that reach more than `beyond` over an end of its `length`.
+    pub(super) fn within(mut self, length: f64, beyond: f64) -> Self {
+        let reaches = |tick: &f64| {
+            let (middle, half) =
+                (self.along(*tick) * length, 0.5 * width(&self.label(*tick), TICK));
+            half - middle > beyond || middle + half - length > beyond
+        };
+        self.silent = self.ticks.iter().copied().filter(reaches).collect();
+        self
     }
 
     /// How far along the axis a value lies, from 0 to 1; values outside stick to the ends.
@@ -151,6 +175,7 @@ impl Axis {
             }
             Scale::Log => {
                 let (value, suffix) = match value {
+                    _ if value >= 0.999e9 => (value / 1e9, "G"),
                     _ if value >= 0.999e6 => (value / 1e6, "M"),
                     _ if value >= 9.99e3 => (value / 1e3, "k"),
                     _ => (value, ""),
@@ -189,7 +214,8 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
-        if self.labelled { self.label(*value) } else { String::new() }
+        let silent = self.silent.iter().any(|tick| tick.total_cmp(value).is_eq());
+        if self.labelled && !silent { self.label(*value) } else { String::new() }
     }
 }
 

@@ -3,12 +3,13 @@
 use super::axis::{Axis, Scale};
 use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, symbol, text};
 use super::panel::{Key, Legend, Panel, left_of};
+use super::sheet::{self, shown};
 use super::style::{
-    GREY, INK, LABEL, Looks, MARGIN, NOTE, ONE_COLUMN, TICK, TWO_COLUMNS, count, dots, inches,
+    GREY, INK, LABEL, Looks, MARGIN, NOTE, TICK, count, dots, inches, one_column, two_columns,
 };
 use super::text::{fitted, shortened, width};
 use super::{Figure, PlotError, pages, rows_of};
-use igniter_results::{Bars, Comparison, LINEAR_RATIO, STAGES, StrategyResult};
+use igniter_results::{Bars, Comparison, LINEAR_RATIO, STAGES, StrategyResult, distinct_labels};
 use std::ops::Range;
 
 const ROWS_PER_PAGE: usize = 4;
@@ -46,7 +47,7 @@ fn crossed(result: &StrategyResult) -> Vec<bool> {
 }
 
 fn models(comparison: &Comparison) -> Vec<String> {
-    comparison.workloads().iter().map(|w| shortened(w.model.as_str(), 12)).collect()
+    comparison.workloads().iter().map(|w| shortened(&shown(w.model.as_str()), 12)).collect()
 }
 
 pub(super) fn p99_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
@@ -130,7 +131,7 @@ pub(super) fn breakdown_figures(comparison: &Comparison) -> Result<Vec<Figure>, 
                 }
             }
         }
-        let title = shortened(&result.strategy, 40);
+        let title = sheet::title(shortened(&shown(&result.strategy), 40));
         let crossed = std::iter::once(crossed(result)).collect();
         Block { title, bars, y: y.clone(), crossed }
     };
@@ -227,9 +228,10 @@ impl BarChart {
     fn slots(&self) -> Slots {
         let bars = if self.stacked() { 1 } else { self.looks.names().count() };
         let groups = self.blocks.first().map_or(&[][..], |block| &block.bars.groups);
-        let names: Vec<String> = groups.iter().map(|name| shortened(name, NAME)).collect();
+        let names: Vec<String> = groups.iter().map(|name| shown(name)).collect();
+        let names = distinct_labels(&names.iter().map(String::as_str).collect::<Vec<_>>(), NAME);
         let width_of_all = groups.len() * bars.max(2) <= 14;
-        let figure = if width_of_all { ONE_COLUMN } else { TWO_COLUMNS };
+        let figure = if width_of_all { one_column() } else { two_columns() };
         let left = MARGIN + self.blocks.iter().map(|block| left_of(&block.y)).max().unwrap_or(0);
         let inner = figure - left - MARGIN;
         let slot = (16 * count(bars) + 16).max(58);
@@ -284,6 +286,14 @@ impl BarChart {
                 if let Some((at, _)) = &self.across {
                     panel.across(*at, GREY, ACROSS)?;
                 }
+                let values = block.bars.series.iter().flat_map(|(_, values)| values).flatten();
+                if block.crossed.iter().flatten().all(|crossed| !crossed)
+                    && values.clone().next().is_some()
+                    && values.clone().all(|value| value.abs() < f64::MIN_POSITIVE)
+                {
+                    let at = (inner.x + inner.w / 2, inner.y + inner.h / 2);
+                    text(area, at, Text::new(LABEL, Align::Centre).colour(GREY), "0 for all")?;
+                }
                 for (slot, group) in (*row).clone().enumerate() {
                     self.group(area, &mut panel, block, slot, group)?;
                     self.name(area, &panel, slots, slot, group)?;
@@ -305,6 +315,15 @@ impl BarChart {
         // Bars get 80 % of a slot, but a single bar is not made as wide as that.
         let bar = (0.8 / n.max(1) as f64).min(if block.bars.stacked { 0.5 } else { 0.3 });
         let first = slot as f64 + 0.5 - bar * n as f64 / 2.0;
+        let mark = |panel: &Panel<'_>| {
+            let at = block.bars.marks.as_ref().and_then(|(_, values)| values[group]);
+            let ends = |at| [0.06, 0.94].map(|part| panel.at(slot as f64 + part, at));
+            at.map_or(Ok(()), |at| line(area, &ends(at), INK, 5, None))
+        };
+        // Bars would hide it, and it would hide symbols.
+        if block.y.scale == Scale::Log {
+            mark(panel)?;
+        }
         let mut base = block.y.low;
         for (index, (name, values)) in block.bars.series.iter().enumerate() {
             let look = self.looks.of(name);
@@ -336,9 +355,8 @@ impl BarChart {
                 base += value;
             }
         }
-        if let Some(Some(at)) = block.bars.marks.as_ref().map(|(_, values)| values[group]) {
-            let ends = [0.06, 0.94].map(|part| panel.at(slot as f64 + part, at));
-            line(area, &ends, INK, 5, None)?;
+        if block.y.scale == Scale::Linear {
+            mark(panel)?;
         }
         Ok(())
     }

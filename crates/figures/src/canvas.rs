@@ -1,6 +1,8 @@
 //! Drawing in dots, with plotters underneath: SVG text out, PNG from the same SVG.
 
 use super::PlotError;
+use super::fonts;
+use super::sheet::Sheet;
 use super::style::{DOTS_PER_INCH, INK, SHADE, dots};
 use igniter_model::domain::escaped;
 use plotters::coord::Shift;
@@ -244,8 +246,8 @@ pub(super) fn draw(
         paint(&area)?;
         area.present()?;
     }
-    let (width_in, height_in) =
-        (f64::from(width) / DOTS_PER_INCH, f64::from(height) / DOTS_PER_INCH);
+    let inch = DOTS_PER_INCH / Sheet::current().scale();
+    let (width_in, height_in) = (f64::from(width) / inch, f64::from(height) / inch);
     let dotted = format!("width=\"{width}\" height=\"{height}\"");
     let inches = format!("width=\"{width_in:.2}in\" height=\"{height_in:.2}in\"");
     // Plotters centres text on the x-height, which puts digits above their tick; half the height of
@@ -256,7 +258,7 @@ pub(super) fn draw(
 
 /// Renders SVG text to a PNG file's bytes with one pixel per dot.
 ///
-/// Only the embedded font is used, so the bytes do not depend on what is installed.
+/// The embedded font draws all that it has; only what it lacks, such as Chinese, is taken from an installed font.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let tree = parse(svg)?;
     let size = tree.size().to_int_size();
@@ -264,7 +266,24 @@ pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     // Paper is white up to its edges, whatever the last fraction of a dot is.
     pixels.fill(tiny_skia::Color::WHITE);
     resvg::render(&tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| PlotError::Png(error.to_string()))
+    encode(&pixels).map_err(|error| PlotError::Png(error.to_string()))
+}
+
+/// The file of an opaque picture. Most rows of a figure are like the one above, so one filter and little effort give files
+/// a third larger than the encoder's default, in a fifth of the time.
+fn encode(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_filter(png::Filter::Up);
+    encoder.set_deflate_compression(png::DeflateCompression::Level(3));
+    let mut writer = encoder.write_header()?;
+    let rgb: Vec<u8> =
+        pixels.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
+    writer.write_image_data(&rgb)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// Reads SVG text with the embedded font.
@@ -283,6 +302,10 @@ fn options() -> &'static usvg::Options<'static> {
             dpi: 300.0,
             font_family: "DejaVu Sans".to_owned(),
             fontdb: Arc::new(fonts),
+            font_resolver: usvg::FontResolver {
+                select_fallback: fonts::fallback(),
+                ..usvg::FontResolver::default()
+            },
             ..usvg::Options::default()
         }
     })

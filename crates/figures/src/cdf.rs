@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::panel::Key;
 use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::sheet::shown;
 use super::style::{INK, Looks, TICK};
 use super::text::{shortened, titled};
 use super::{Figure, PlotError, pages};
@@ -39,9 +40,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             Series::new(looks.of(name), Marks::Line, steps(points, x.low, x.high))
         });
         let series = series.collect();
-        let model = shortened(w.model.as_str(), 12);
+        let model = shortened(&shown(w.model.as_str()), 12);
         Place {
-            title: titled(w.workload.as_str(), &model, TICK, 390.0),
+            title: titled(&shown(w.workload.as_str()), &model, TICK, 390.0),
             charts: vec![Plot::new(x, Axis::from_zero(1.0, 4), series).up(slo, INK, SLO)],
         }
     });

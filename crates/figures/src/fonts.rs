@@ -1,7 +1,11 @@
-//! SVG files with embedded fonts: they look the same everywhere.
+//! Fonts: those inside SVG files, so that they look the same everywhere, and installed ones for what ours lack.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use resvg::usvg::fontdb::{Database, Source};
+use resvg::usvg::{FallbackSelectionFn, FontResolver};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 const REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans-subset.woff2");
 const BOLD: &[u8] = include_bytes!("fonts/DejaVuSans-Bold-subset.woff2");
@@ -34,6 +38,114 @@ fn escaped(text: &str) -> String {
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+/// Parts of the names of files of fonts with Chinese, Japanese and Korean writing, and with symbols.
+const NAMES: [&str; 20] = [
+    "cjk",
+    "wqy",
+    "droidsansfallback",
+    "ipa",
+    "takao",
+    "vlgothic",
+    "nanum",
+    "unbatang",
+    "unifont",
+    "symbola",
+    "notoemoji",
+    "notosans",
+    "hiragino",
+    "pingfang",
+    "applesdgothic",
+    "msyh",
+    "meiryo",
+    "yugoth",
+    "malgun",
+    "seguisym",
+];
+/// Files and bytes of installed fonts that are read.
+const FILES: usize = 24;
+const BYTES: u64 = 400_000_000;
+
+/// Chooses the font of a character that ours lack: one that is installed, if there is one.
+pub(super) fn fallback() -> FallbackSelectionFn<'static> {
+    let known = FontResolver::default_fallback_selector();
+    Box::new(move |character, used, fonts| {
+        if let Some(found) = known(character, used, fonts) {
+            return Some(found);
+        }
+        if fonts.len() > OURS {
+            return None;
+        }
+        let installed = installed();
+        if installed.is_empty() {
+            return None;
+        }
+        let all: &mut Database = Arc::make_mut(fonts);
+        for font in installed {
+            all.load_font_source(Source::Binary(font.clone()));
+        }
+        known(character, used, fonts)
+    })
+}
+
+/// Faces that come with the program.
+const OURS: usize = 2;
+
+/// The files of installed fonts that may have what ours lack; read once, when one is needed.
+fn installed() -> &'static [Arc<dyn AsRef<[u8]> + Send + Sync>] {
+    static FOUND: OnceLock<Vec<Arc<dyn AsRef<[u8]> + Send + Sync>>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let folders = [
+            PathBuf::from("/usr/share/fonts"),
+            PathBuf::from("/usr/local/share/fonts"),
+            home.join(".fonts"),
+            home.join(".local/share/fonts"),
+            PathBuf::from("/System/Library/Fonts"),
+            PathBuf::from("/Library/Fonts"),
+            PathBuf::from("C:\\Windows\\Fonts"),
+        ];
+        let mut files = Vec::new();
+        for folder in folders {
+            collect(&folder, 4, &mut files);
+        }
+        files.sort();
+        let mut left = BYTES;
+        let mut read: Vec<Arc<dyn AsRef<[u8]> + Send + Sync>> = Vec::new();
+        for file in files.into_iter().take(FILES) {
+            let size = std::fs::metadata(&file).map_or(u64::MAX, |data| data.len());
+            if size > left {
+                continue;
+            }
+            // A font that cannot be read is none.
+            if let Ok(bytes) = std::fs::read(&file) {
+                left -= size;
+                read.push(Arc::new(bytes));
+            }
+        }
+        read
+    })
+}
+
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() && depth > 0 {
+            collect(&path, depth - 1, files);
+            continue;
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        let name = name.unwrap_or_default().replace(['-', '_', ' '], "");
+        let font = [".ttf", ".otf", ".ttc"].iter().any(|end| name.ends_with(end));
+        // Coloured glyphs are pictures, which figures do not draw.
+        let plain = !["bold", "italic", "color", "serif", "mono", "light", "thin", "black"]
+            .iter()
+            .any(|word| name.contains(word));
+        if font && plain && NAMES.iter().any(|known| name.contains(known)) {
+            files.push(path);
+        }
+    }
 }
 
 #[cfg(test)]

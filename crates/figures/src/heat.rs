@@ -1,9 +1,10 @@
 //! Heat maps of a sweep: a number over two axes, a panel for each strategy.
 
 use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, outline, text};
+use super::sheet::{self, x_label, y_label};
 use super::style::{
-    AXIS_LINE, INK, LABEL, MARGIN, NOTE, ONE_COLUMN, SHADE, TICK, TWO_COLUMNS, count, dots, inches,
-    ink_on,
+    AXIS_LINE, INK, LABEL, MARGIN, NOTE, SHADE, TICK, count, dots, inches, ink_on, one_column,
+    two_columns,
 };
 use super::sweep::{label_line, mean_over, panel_title};
 use super::text::{BOLD, fitted, width};
@@ -41,7 +42,7 @@ pub fn heat_figure(
     let high = all.fold(f64::NEG_INFINITY, f64::max);
     let range = if low < high { (low, high) } else { (low - 1.0, low.max(0.0) + 1.0) };
     let columns = panels.len().clamp(1, 2);
-    let total_width = if columns == 1 { ONE_COLUMN } else { TWO_COLUMNS };
+    let total_width = if columns == 1 { one_column() } else { two_columns() };
     let labels = row_values.iter().map(|value| width(value, TICK)).fold(0.0, f64::max);
     let left = MARGIN + label_line() + dots(labels) + 12;
     let inner = (total_width - left - MARGIN - GAP * (count(columns) - 1)) / count(columns);
@@ -57,7 +58,12 @@ pub fn heat_figure(
             let (r, c) = (count(slot / columns), count(slot % columns));
             let frame =
                 Frame::new(left + c * (inner + GAP), top + r * row_height + TITLE, inner, height);
-            cells(area, (&panel_title(&panel.title, averaged), panel), frame, range)?;
+            cells(
+                area,
+                (&panel_title(&sheet::shown(&panel.title), averaged), panel),
+                frame,
+                range,
+            )?;
             let centre = Text::new(TICK, Align::Centre);
             for (i, value) in x_values.iter().enumerate() {
                 let cell = f64::from(frame.w) / x_values.len() as f64;
@@ -70,7 +76,7 @@ pub fn heat_figure(
             }
             let under = frame.bottom() + dots(1.4 * TICK) + dots(0.7 * LABEL);
             let look = Text::new(LABEL, Align::Centre);
-            text(area, (frame.x + frame.w / 2, under), look, &words(x_name))?;
+            text(area, (frame.x + frame.w / 2, under), look, &x_label(&words(x_name)))?;
             if c == 0 {
                 for (i, value) in row_values.iter().enumerate() {
                     let at = frame.bottom() - count(i) * line - line / 2;
@@ -83,7 +89,7 @@ pub fn heat_figure(
         let first = top + TITLE;
         let last = top + count(rows.saturating_sub(1)) * row_height + TITLE + height;
         let at = (MARGIN + dots(0.55 * LABEL), (first + last) / 2);
-        text(area, at, Text::new(LABEL, Align::Centre).upright(), &words(row_name))?;
+        text(area, at, Text::new(LABEL, Align::Centre).upright(), &y_label(&words(row_name)))?;
         Ok(())
     })?;
     let mean = mean_over(averaged).map_or_else(String::new, |mean| format!(", {mean}"));
@@ -99,7 +105,7 @@ fn cells(
     range: (f64, f64),
 ) -> Drawn {
     let look = Text::new(TICK, Align::Centre).bold();
-    let title = fitted(title, TICK, f64::from(frame.w) / BOLD);
+    let title = fitted(&sheet::title(title.to_owned()), TICK, f64::from(frame.w) / BOLD);
     text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
     let rows = count(panel.cells.len().max(1));
     for (i, row) in panel.cells.iter().enumerate() {

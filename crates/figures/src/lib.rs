@@ -23,12 +23,14 @@ mod power;
 mod predicted;
 mod scaling;
 mod scatter;
+mod sheet;
 mod study;
 mod study_experiments;
 mod style;
 mod sweep;
 mod text;
 mod validation;
+mod vector;
 
 pub use bars::BarsFigure;
 pub use generic::{Named, PointsFigure, PointsPanel};
@@ -36,6 +38,7 @@ pub use heat::{HeatPanel, heat_figure};
 pub use panels::Marks;
 pub use predicted::{PredictedPoint, accuracy_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
+pub use sheet::Sheet;
 pub use study::{StudyPoint, StudySeries, study_figures};
 pub use study_experiments::{PredictedMark, experiment_figures};
 pub use sweep::{LinePanel, SweepMark, SweepSeries, line_figure, pareto_figure};
@@ -94,6 +97,30 @@ impl Figure {
     /// When it cannot be rendered.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
         canvas::png(&self.svg)
+    }
+
+    /// The figure as the bytes of a PDF file of one page. Its text is outlined: no font has to be embedded.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn pdf(&self) -> Result<Vec<u8>, PlotError> {
+        vector::pdf(&self.svg, &self.caption)
+    }
+
+    /// The figure as a PGF picture for LaTeX, which sets its text in the font of the document.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn pgf(&self) -> Result<String, PlotError> {
+        vector::pgf(&self.svg)
+    }
+
+    /// The characters that neither our fonts nor installed ones can draw: PNG and PDF files lack them.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn undrawn(&self) -> Result<Vec<char>, PlotError> {
+        vector::undrawn(&self.svg)
     }
 }
 
@@ -160,6 +187,41 @@ pub fn slo_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     Ok(figures)
 }
 
+/// A kind of file that a figure is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FigureFormat {
+    /// Vectors with embedded fonts.
+    Svg,
+    /// 300 pixels per inch.
+    Png,
+    /// Vectors for papers; text is outlined.
+    Pdf,
+    /// A picture for LaTeX, which sets its text.
+    Pgf,
+}
+
+impl FigureFormat {
+    /// The extension of its files.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+            Self::Pdf => "pdf",
+            Self::Pgf => "pgf",
+        }
+    }
+
+    fn bytes(self, figure: &Figure) -> Result<Vec<u8>, PlotError> {
+        match self {
+            Self::Svg => Ok(figure.standalone_svg().into_bytes()),
+            Self::Png => figure.png(),
+            Self::Pdf => figure.pdf(),
+            Self::Pgf => figure.pgf().map(String::into_bytes),
+        }
+    }
+}
+
 /// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and says where they are.
 ///
 /// # Errors
@@ -168,13 +230,27 @@ pub fn write_figures(
     dir: &mut OutputDir,
     figures: &[Figure],
 ) -> Result<Vec<FigureFile>, PlotError> {
-    let images: Vec<Result<Vec<u8>, PlotError>> = figures.par_iter().map(Figure::png).collect();
+    write_figures_as(dir, figures, &[FigureFormat::Svg, FigureFormat::Png])
+}
+
+/// As [`write_figures`], in these formats.
+///
+/// # Errors
+/// When one cannot be rendered or written.
+pub fn write_figures_as(
+    dir: &mut OutputDir,
+    figures: &[Figure],
+    formats: &[FigureFormat],
+) -> Result<Vec<FigureFile>, PlotError> {
+    let of = |figure: &Figure| formats.iter().map(|format| format.bytes(figure)).collect();
+    let all: Vec<Result<Vec<Vec<u8>>, PlotError>> = figures.par_iter().map(of).collect();
     let mut files = Vec::with_capacity(figures.len());
-    for (figure, image) in figures.iter().zip(images) {
-        let (image, stem) = (image?, format!("figures/{}", figure.stem));
-        let svg = figure.standalone_svg();
-        dir.write(&format!("{stem}.svg"), |file| file.write_all(svg.as_bytes()))?;
-        dir.write(&format!("{stem}.png"), |file| file.write_all(&image))?;
+    for (figure, contents) in figures.iter().zip(all) {
+        let stem = format!("figures/{}", figure.stem);
+        for (format, bytes) in formats.iter().zip(contents?) {
+            let name = format!("{stem}.{}", format.extension());
+            dir.write(&name, |file| file.write_all(&bytes))?;
+        }
         files.push(FigureFile { stem, caption: figure.caption.clone() });
     }
     Ok(files)
@@ -222,7 +298,7 @@ fn of_strategies(
     let beyond: Vec<&str> = drawn.iter().skip(PAGES).map(|(_, r, _)| r.strategy.as_str()).collect();
     let mut figures: Vec<Figure> = Vec::new();
     for (place, (name, result, mut panels)) in drawn.iter().take(PAGES).cloned().enumerate() {
-        let mut caption = caption(&text::shortened(&result.strategy, 40));
+        let mut caption = caption(&text::shortened(&sheet::shown(&result.strategy), 40));
         let all = panels.cells.len();
         panels.cells.truncate(each * panels.columns * panels.rows);
         if panels.cells.len() < all {

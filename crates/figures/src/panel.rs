@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::canvas::{Align, Area, Drawn, Frame, Text, fill, hatched, line, symbol, text};
+use super::sheet::{shown, x_label, y_label};
 use super::style::{
     AXIS_LINE, DATA_LINE, GRID, GRID_LINE, INK, LABEL, Look, MARGIN, TICK, count, dots,
 };
@@ -59,13 +60,13 @@ impl<'a> Panel<'a> {
             .label_style(Text::new(TICK, Align::Left).style())
             .set_all_tick_mark_size(TICK_MARK)
             .draw()?;
-        if let Some(title) = &x.title {
+        if let Some(title) = x.title.as_deref().map(x_label) {
             let at = (inner.x + inner.w / 2, inner.bottom() + bottom - dots(0.6 * LABEL));
-            text(area, at, Text::new(LABEL, Align::Centre), title)?;
+            text(area, at, Text::new(LABEL, Align::Centre), &title)?;
         }
-        if let Some(title) = &y.title {
+        if let Some(title) = y.title.as_deref().map(y_label) {
             let at = (inner.x - left + dots(0.55 * LABEL), inner.y + inner.h / 2);
-            text(area, at, Text::new(LABEL, Align::Centre).upright(), title)?;
+            text(area, at, Text::new(LABEL, Align::Centre).upright(), &title)?;
         }
         Ok(Self { chart, area: area.clone(), inner, x })
     }
@@ -143,7 +144,7 @@ impl Legend {
     const LINE: i32 = 46;
 
     pub(super) fn add(&mut self, key: Key, words: &str) {
-        self.entries.push((key, super::text::shortened(words, 48)));
+        self.entries.push((key, super::text::shortened(&shown(words), 48)));
     }
 
     /// Begins a new line, unless all entries fit into one.

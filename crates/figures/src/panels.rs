@@ -3,7 +3,8 @@
 use super::axis::Axis;
 use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, shade, symbol, text};
 use super::panel::{Legend, Panel, below, left_of};
-use super::style::{LABEL, Look, MARGIN, ONE_COLUMN, TICK, TWO_COLUMNS, count, dots, inches};
+use super::sheet::{self, x_label, y_label};
+use super::style::{LABEL, Look, MARGIN, TICK, count, dots, inches, one_column, two_columns};
 use super::text::{BOLD, fitted, width};
 use super::{PlotError, columns_of};
 use plotters::prelude::{Color, Polygon, RGBColor};
@@ -220,7 +221,16 @@ impl Panels {
     /// Draws its pages.
     pub(super) fn pages(self) -> Result<Vec<String>, PlotError> {
         let layout = self.layout();
-        let Self { legend, cells, rows, x_title, y_titles, .. } = self;
+        let Self { legend, mut cells, rows, mut x_title, mut y_titles, .. } = self;
+        if !x_title.is_empty() {
+            x_title = x_label(&x_title);
+        }
+        if let [only] = y_titles.as_mut_slice() {
+            *only = y_label(only);
+        }
+        for cell in &mut cells {
+            cell.title = sheet::title(std::mem::take(&mut cell.title));
+        }
         let mut svgs = Vec::new();
         for page in cells.chunks((layout.columns * rows).max(1)) {
             svgs.push(layout.draw(&legend, page, &x_title, &y_titles)?);
@@ -230,7 +240,7 @@ impl Panels {
 
     fn layout(&self) -> Layout {
         let columns = columns_of(self.cells.len(), self.columns);
-        let width = if columns == 1 { ONE_COLUMN } else { TWO_COLUMNS };
+        let width = if columns == 1 { one_column() } else { two_columns() };
         let charts = || self.cells.iter().flat_map(|cell| &cell.charts);
         let first = self.cells.first().map_or(&[][..], |cell| &cell.charts);
         let shared = self
@@ -296,6 +306,10 @@ impl Layout {
                     }
                     if self.shared && column > 0 {
                         chart.y = chart.y.unlabelled();
+                    }
+                    if self.columns > 1 {
+                        chart.x =
+                            chart.x.within(f64::from(self.inner), f64::from(self.left.min(26)));
                     }
                     let height = self.heights[place];
                     if let (0, Some(title)) = (column, y_titles.get(place)) {

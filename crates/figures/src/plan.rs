@@ -3,9 +3,10 @@
 use super::axis::Axis;
 use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, outline, text};
 use super::panel::{Key, Panel, below, left_of};
+use super::sheet::{self, shown};
 use super::style::{
-    GREY, LABEL, Looks, MARGIN, NOTE, ONE_COLUMN, SMALLEST, TICK, TWO_COLUMNS, count, dots, inches,
-    ink_on,
+    GREY, LABEL, Looks, MARGIN, NOTE, SMALLEST, TICK, count, dots, inches, ink_on, one_column,
+    two_columns,
 };
 use super::text::{BOLD, fitted, shortened, width};
 use super::{Figure, PlotError, distinct, pages, rows_of};
@@ -48,7 +49,7 @@ fn draw_page(
     models: &Looks,
 ) -> Result<String, PlotError> {
     let legend = models.legend(|look| Key::Box(look.colour));
-    let figure_width = if slots <= 3 { ONE_COLUMN } else { TWO_COLUMNS };
+    let figure_width = if slots <= 3 { one_column() } else { two_columns() };
     let y = Axis::from_zero(100.0, 4).titled("SM share (%)");
     let left = MARGIN + left_of(&y);
     let inner_width = figure_width - left - MARGIN;
@@ -68,7 +69,8 @@ fn draw_page(
         for (index, (result, gpus)) in rows.iter().enumerate() {
             let top = MARGIN + legend_height + count(index) * row_height;
             let inner = Frame::new(left, top + TITLE, inner_width, height);
-            let title = fitted(&title(result, gpus), LABEL, f64::from(inner_width) / BOLD);
+            let title =
+                fitted(&sheet::title(title(result, gpus)), LABEL, f64::from(inner_width) / BOLD);
             let at = (left, top + TITLE / 2);
             text(area, at, Text::new(LABEL, Align::Left).bold(), &title)?;
             let mut panel = Panel::open(area, inner, x_axis(slots), y.clone())?;
@@ -85,7 +87,7 @@ fn x_axis(slots: usize) -> Axis {
 }
 
 fn title(result: &StrategyResult, gpus: &std::ops::Range<usize>) -> String {
-    let name = shortened(&result.strategy, 30);
+    let name = shortened(&shown(&result.strategy), 30);
     let plural = if result.gpu_count == 1 { "" } else { "s" };
     let part = if gpus.len() == result.gpu_count {
         String::new()

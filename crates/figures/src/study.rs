@@ -5,7 +5,7 @@ use super::canvas::{Align, Frame, Text, draw, symbol, text};
 use super::panel::{Key, Panel, left_of};
 use super::panels::{Marks, Panels, Plot, Rule, Series};
 use super::scatter::{Point, scatter, scatter_on};
-use super::style::{GREY, INK, Looks, MARGIN, TICK, TWO_COLUMNS, count, dots, inches};
+use super::style::{GREY, INK, Looks, MARGIN, TICK, count, dots, inches, two_columns};
 use super::text::shortened;
 use super::{Figure, PlotError, pages};
 use igniter_model::domain::ModelName;
@@ -131,12 +131,12 @@ fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     let y = Axis::from_zero(all.copied().fold(0.0, f64::max), 5);
     let (titled, plain) = (y.clone().titled("Mean |error| (%)"), y.unlabelled());
     let legend = looks.symbols();
-    let top = MARGIN + legend.height(TWO_COLUMNS - 2 * MARGIN) + 14;
+    let top = MARGIN + legend.height(two_columns() - 2 * MARGIN) + 14;
     let (height, left) = (inches(1.6), MARGIN + left_of(&titled));
     let gap = 40;
-    let width = (TWO_COLUMNS - left - MARGIN - 2 * gap) / 3;
-    draw((TWO_COLUMNS, top + height + 110), |area| {
-        legend.draw(area, MARGIN, TWO_COLUMNS)?;
+    let width = (two_columns() - left - MARGIN - 2 * gap) / 3;
+    draw((two_columns(), top + height + 110), |area| {
+        legend.draw(area, MARGIN, two_columns())?;
         for (index, group) in panels.iter().enumerate() {
             let inner = Frame::new(left + count(index) * (width + gap), top, width, height);
             let x = Axis { ticks: Vec::new(), ..Axis::exactly(group.slots.len() as f64, 1) };

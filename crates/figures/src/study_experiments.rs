@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::canvas::{Align, Frame, Text, draw, line, symbol, text};
 use super::panel::{Key, Panel, below, left_of};
-use super::style::{INK, LABEL, Looks, MARGIN, TICK, TWO_COLUMNS, count, inches};
+use super::style::{INK, LABEL, Looks, MARGIN, TICK, count, inches, two_columns};
 use super::{Figure, PlotError, distinct, pages};
 use igniter_model::domain::ModelName;
 
@@ -70,13 +70,13 @@ fn experiment(marks: &[&PredictedMark]) -> Result<String, PlotError> {
     } else {
         "Batch sizes of vgg19 / ssd"
     };
-    let top = MARGIN + legend.height(TWO_COLUMNS - 2 * MARGIN) + 58;
+    let top = MARGIN + legend.height(two_columns() - 2 * MARGIN) + 58;
     let (height, left, gap) = (inches(1.6), MARGIN + left_of(&titled), 40);
     let panels = count(models.len()).max(1);
-    let width = (TWO_COLUMNS - left - MARGIN - (panels - 1) * gap) / panels;
+    let width = (two_columns() - left - MARGIN - (panels - 1) * gap) / panels;
     let foot = below(&Axis::exactly(1.0, 1).titled(title)) + 24;
-    draw((TWO_COLUMNS, top + height + foot), |area| {
-        legend.draw(area, MARGIN, TWO_COLUMNS)?;
+    draw((two_columns(), top + height + foot), |area| {
+        legend.draw(area, MARGIN, two_columns())?;
         for (place, model) in models.iter().enumerate() {
             let inner = Frame::new(left + count(place) * (width + gap), top, width, height);
             let x = Axis { ticks: Vec::new(), ..Axis::exactly(settings.len() as f64, 1) };

@@ -1,9 +1,10 @@
 //! One look for all figures: print sizes, fonts, colours.
 //!
-//! A figure is laid out in dots of 1/300 inch, so that a column of a paper is exactly 1050 or 2148 dots
-//! wide; SVG files carry the size in inches, PNG files have one pixel per dot.
+//! A figure is laid out in dots of 1/300 inch, so that a column of a paper is 1050 or 2148 dots wide unless a
+//! [`Sheet`] says otherwise; SVG files carry the size in inches, PNG files have one pixel per dot.
 
 use super::panel::{Key, Legend};
+use super::sheet::{Sheet, shown};
 use super::text::shortened;
 use igniter_model::domain::ModelName;
 use igniter_results::{Comparison, model_looks, series_looks};
@@ -11,10 +12,18 @@ use plotters::style::RGBColor;
 
 /// Dots per inch: the unit of every coordinate, and the resolution of PNG files.
 pub(super) const DOTS_PER_INCH: f64 = 300.0;
-/// One column of a two-column paper: 3.5 in.
-pub(super) const ONE_COLUMN: i32 = 1050;
-/// Both columns of a two-column paper: 7.16 in.
-pub(super) const TWO_COLUMNS: i32 = 2148;
+/// One column of a two-column paper, as it is laid out: 3.5 in by default.
+pub(super) fn one_column() -> i32 {
+    let sheet = Sheet::current();
+    dots(sheet.column_in * DOTS_PER_INCH / sheet.scale())
+}
+
+/// Both columns of a two-column paper, likewise: 7.16 in by default.
+pub(super) fn two_columns() -> i32 {
+    let sheet = Sheet::current();
+    dots(sheet.both_columns_in * DOTS_PER_INCH / sheet.scale())
+}
+
 /// The blank border of every figure.
 pub(super) const MARGIN: i32 = 16;
 
@@ -126,7 +135,7 @@ impl Looks {
     pub(super) fn legend(&self, key: fn(Look) -> Key) -> Legend {
         let mut legend = Legend::default();
         for (name, look) in &self.0 {
-            legend.add(key(*look), &shortened(name, 32));
+            legend.add(key(*look), &shortened(&shown(name), 32));
         }
         legend
     }
@@ -155,10 +164,9 @@ pub(super) fn dashes(index: usize) -> Option<(i32, i32)> {
     [None, Some((18, 9)), Some((5, 7)), Some((30, 9)), Some((11, 6)), Some((40, 18))][index % 6]
 }
 
-/// Length in dots of a number of inches.
-#[expect(clippy::cast_possible_truncation, reason = "figures are far below 2^31 dots")]
+/// Dots of the height of a chart that is so many inches high by default.
 pub(super) fn inches(inches: f64) -> i32 {
-    (inches * DOTS_PER_INCH).round() as i32
+    dots(inches * DOTS_PER_INCH * Sheet::current().height)
 }
 
 /// Rounds a length in dots.

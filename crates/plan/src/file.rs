@@ -280,15 +280,23 @@ pub fn read_plan(
     let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| error("is not UTF-8 text, so it is no plan".to_owned()))?;
-    let first = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
+    parse_plan(&text, kinds, workloads).map_err(error)
+}
+
+/// The same of a file's text.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_plan(text: &str, kinds: &[&GpuKind], workloads: &[Workload]) -> Result<Plan, String> {
+    let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
     match first {
         Some(Ok(value)) if value.get("resources").is_some() => {
-            of_igniter(&text, kind, workloads).map_err(error)
+            of_igniter(text, kinds.first().copied(), workloads)
         }
         _ => {
-            let file: PlanFile = serde_json::from_str(&text)
-                .map_err(|e| error(format!("is no plan of `igniter plan`: {e}")))?;
-            file.into_plan(kinds).map_err(error)
+            let file: PlanFile = serde_json::from_str(text)
+                .map_err(|e| format!("is no plan of `igniter plan`: {e}"))?;
+            file.into_plan(kinds)
         }
     }
 }

@@ -28,6 +28,7 @@ mod check;
 mod error;
 mod explain;
 mod file;
+mod foreign;
 mod ground;
 mod guard;
 mod igniter_format;
@@ -48,7 +49,10 @@ pub use bound::lower_bound;
 pub use check::{Violation, check_plan, check_plan_on_kinds, plans_by_half_of_slo};
 pub use error::PlanError;
 pub use explain::{Explanation, explain};
-pub use file::{PlanFile, artifact_text, is_artifact_plan, plan_json, read_plan, read_plans};
+pub use file::{
+    PlanFile, artifact_text, is_artifact_plan, parse_plan, plan_json, read_plan, read_plans,
+};
+pub use foreign::{FOREIGN_REQUEST, ForeignRequest, foreign_plan, foreign_request};
 pub use igniter_format::{
     ArtifactEntry, artifact_entries, parse_igniter_plan, plain_model, write_igniter_plan,
 };

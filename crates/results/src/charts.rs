@@ -168,6 +168,20 @@ impl Comparison {
         }
     }
 
+    /// The 99th percentile of latency of these workloads in percent of the SLO, in this order.
+    #[must_use]
+    pub fn p99_of_slo_bars(&self, workloads: &[usize]) -> Bars {
+        let chosen = self.of_workloads(workloads);
+        let bars = chosen.bars("P99 (% of SLO)", |w| Some(100.0 * w.p99_ms? / w.slo_ms));
+        let values = bars.series.iter().flat_map(|(_, values)| values).flatten();
+        let (low, high) = values.fold((100.0_f64, 100.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        Bars {
+            log: high > LINEAR_RATIO * low,
+            marks: Some(("SLO", vec![Some(100.0); workloads.len()])),
+            ..bars
+        }
+    }
+
     /// The share of requests that took longer than the SLO.
     #[must_use]
     pub fn violation_bars(&self) -> Bars {

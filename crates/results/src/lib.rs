@@ -11,6 +11,7 @@ mod column;
 mod columns;
 mod control;
 mod files;
+mod labels;
 mod looks;
 mod manifest;
 mod markdown;
@@ -19,12 +20,14 @@ mod output_dir;
 mod paper;
 mod parquet;
 mod points;
+mod request_columns;
 mod request_log;
 mod staging;
 mod tables;
 mod terminal;
 mod trace;
 mod truth;
+mod verdict;
 
 pub use cell::{Cell, formula_note, number_value};
 pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
@@ -32,15 +35,17 @@ pub use column::{Column, Digits, markdown_table, pick, write_csv};
 pub use columns::{Of, WorkloadRow};
 pub use control::{ActionRow, LOST_WAKE_UPS, WindowRow, failed_by_policy, failures_in_words};
 pub use files::{ReadError, read_comparison, write_latencies, write_report, write_tables};
-pub use looks::{model_looks, series_looks};
+pub use labels::distinct_labels;
+pub use looks::{MODELS, STRATEGIES, model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
 pub use numbers::{or_empty, short, short_option, trimmed};
 pub use output_dir::{Existing, Identity, OutputDir, OutputError};
-pub use paper::{PaperFormat, PaperTable};
+pub use paper::{PaperFormat, PaperTable, latex_escape};
 pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError, arm_name, column_words};
+pub use request_columns::{RequestChunk, RequestColumns};
 pub use request_log::{RequestFormat, RequestLog};
 pub use staging::Staging;
 pub use staging::discard_unfinished;
@@ -50,6 +55,7 @@ pub use tables::{
 pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};
 pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};
+pub use verdict::{Recommendation, counted, signed, signed_cost};
 
 /// Lets a file that tests of several crates share name everything as the facade does.
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::STAGES;
 
 /// Strategies in the order of their looks. Those that are compared most are easiest to tell apart.
-const STRATEGIES: [&str; 14] = [
+pub const STRATEGIES: [&str; 14] = [
     "igniter",
     "ffd",
     "gpulets",
@@ -21,7 +21,7 @@ const STRATEGIES: [&str; 14] = [
 ];
 
 /// Models in the order of their looks.
-const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
+pub const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
 
 /// The looks of the stages of a request.
 const OF_STAGES: [usize; STAGES.len()] = [6, 4, 0, 1];

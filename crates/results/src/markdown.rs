@@ -2,7 +2,7 @@
 
 use super::control::{ActionRow, LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
-use crate::{Cell, Column, Of, WorkloadRow, markdown_table, pick, trimmed};
+use crate::{Cell, Column, Of, Recommendation, WorkloadRow, markdown_table, pick, trimmed};
 use igniter_model::domain::is_hidden;
 use igniter_sim::metrics::GpuSummary;
 use std::fmt::Write;
@@ -16,6 +16,12 @@ const ACTIONS: usize = 50;
 pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> String {
     let mut text = String::new();
     push(&mut text, format_args!("# {}\n", escape(&comparison.scenario)));
+    if !comparison.strategies.is_empty() {
+        push(&mut text, format_args!("**{}**\n", escape(&comparison.verdict())));
+    }
+    if let Some(Recommendation::Use(words)) = comparison.recommendation("") {
+        push(&mut text, format_args!("Recommended: {}\n", escape(&words)));
+    }
     push(
         &mut text,
         format_args!(

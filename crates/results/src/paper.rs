@@ -76,13 +76,15 @@ impl PaperTable {
     }
 
     /// A table that was written as CSV. Columns `x_low` and `x_high` beside `x` become its interval, and are left out;
-    /// `name` gives the head of a column.
+    /// `name` gives the head of a column. `columns` are shown in this order; without them all are, but those that count rows
+    /// or say the same predictor in every row.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, or has no such column.
     pub fn of_csv(
         text: impl io::Read,
         name: impl Fn(&str) -> String,
+        columns: &[String],
         mark: bool,
     ) -> io::Result<Self> {
         let mut reader = csv::Reader::from_reader(text);
@@ -91,7 +93,27 @@ impl PaperTable {
         let mut table = Self::default();
         let mut cells: Vec<Vec<(String, bool)>> = vec![Vec::new(); records.len()];
         let place = |key: String| keys.iter().position(|known| *known == key);
-        for (column, key) in keys.iter().enumerate() {
+        let varies =
+            |column: usize| records.iter().any(|record| record[column] != records[0][column]);
+        let dull = |column: usize| match keys[column].as_str() {
+            "point" | "point_id" | "seeds" | "failed" => true,
+            "predictor" | "truth" => !varies(column),
+            _ => false,
+        };
+        let mut shown: Vec<usize> = (0..keys.len()).filter(|column| !dull(*column)).collect();
+        if !columns.is_empty() {
+            shown = columns
+                .iter()
+                .map(|asked| {
+                    place(asked.clone()).ok_or_else(|| {
+                        let known = keys.join(", ");
+                        io::Error::other(format!("there is no column {asked:?}; allowed: {known}"))
+                    })
+                })
+                .collect::<io::Result<_>>()?;
+        }
+        for column in shown {
+            let key = &keys[column];
             let ends = [place(format!("{key}_low")), place(format!("{key}_high"))];
             let of = ["_low", "_high"].iter().find_map(|end| key.strip_suffix(end));
             if of.is_some_and(|of| keys.iter().any(|known| known == of)) {
@@ -106,6 +128,9 @@ impl PaperTable {
             let shown = column_of.iter().zip(&records).map(|(cell, record)| {
                 let interval = number(record, ends[0]).zip(number(record, ends[1]));
                 match (cell, interval) {
+                    (Cell::Number(mean), Some((low, high))) if high - low < 0.005 => {
+                        format!("{mean:.2}")
+                    }
                     // An interval that ends where its number ends, as at 0 %, is not even.
                     (Cell::Number(mean), Some((low, high)))
                         if (low + high - 2.0 * mean).abs() > 1e-6 * (high - low).abs() =>
@@ -208,7 +233,8 @@ impl PaperTable {
 }
 
 /// Makes text literal in LaTeX.
-fn latex_escape(text: &str) -> String {
+#[must_use]
+pub fn latex_escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -259,7 +285,7 @@ mod tests {
     #[test]
     fn intervals_stand_beside_their_means() {
         let csv = "strategy,attainment_pct,attainment_pct_low,attainment_pct_high\na,99.5,99,100\nb,90,,\n";
-        let table = PaperTable::of_csv(csv.as_bytes(), str::to_owned, true).unwrap();
+        let table = PaperTable::of_csv(csv.as_bytes(), str::to_owned, &[], true).unwrap();
         let expected =
             "| strategy | attainment\\_pct |\n|---|---:|\n| a | **99.50 ± 0.50** |\n| b | 90 |\n";
         assert_eq!(table.text(PaperFormat::Markdown), expected);

@@ -7,7 +7,7 @@ use igniter_model::domain::{
     WorkloadName,
 };
 use igniter_sim::metrics::{
-    BatchHistogram, GpuSeries, GpuSummary, LatencyCdf, LatencySeries, RunMetrics, Verdict, Window,
+    BatchHistogram, GpuSeries, GpuSummary, LatencyCdf, LatencySeries, RunMetrics, Window,
     WorkloadSummary,
 };
 use serde::{Deserialize, Serialize};
@@ -237,7 +237,7 @@ impl StrategyResult {
     #[must_use]
     pub fn headline(&self) -> String {
         let plural = if self.gpu_count == 1 { "" } else { "s" };
-        let idle = self.workloads.iter().filter(|w| w.verdict == Verdict::NoRequests).count();
+        let idle = self.unmeasured();
         let unmeasured =
             if idle == 0 { String::new() } else { format!(", {idle} without requests") };
         format!(

@@ -5,9 +5,15 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   // The palette of the figures (Okabe and Ito); symbols and dashes tell series apart without colour.
   const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#808080", "#b8a800"];
-  const SYMBOLS = ["circle", "rect", "triangle", "diamond", "pin", "arrow"];
+  const SYMBOLS = ["circle", "rect", "triangle", "diamond", "path://M0 0L20 0L10 18Z", "path://M0 4L4 0L10 6L16 0L20 4L14 10L20 16L16 20L10 14L4 20L0 16L6 10Z"];
   const DASHES = ["solid", [8, 4], [2, 3], [12, 4], [5, 3], [16, 7]];
-  const INK = "#1a1a1a", SOFT = "#555", GRID = "#dcdcdc";
+  // Hatchings of bars, in the order of the colours: none, rising, falling, lying, crossed, upright.
+  const hatch = (rotation, more = {}) => ({ symbol: "rect", symbolSize: 1, color: "rgba(255,255,255,.75)", dashArrayX: [1, 0], dashArrayY: [1.5, 5], rotation, ...more });
+  const HATCHES = [undefined, hatch(-Math.PI / 4), hatch(Math.PI / 4), hatch(0), hatch(0, { symbol: "circle", symbolSize: 0.8, dashArrayX: [[5, 5], [0, 5, 5, 0]], dashArrayY: [5, 0] }), hatch(Math.PI / 2)];
+  // What charts are drawn with: dark on light, or the other way round; paper is always light.
+  const LIGHT = { ink: "#1a1a1a", soft: "#555", grid: "#dcdcdc", back: "#fff" }, DARK = { ink: "#e8e8e8", soft: "#a8a8a8", grid: "#3a3d42", back: "#1f2226" };
+  const darkness = matchMedia("(prefers-color-scheme: dark)");
+  let theme = darkness.matches ? DARK : LIGHT;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   const element = (tag, attributes = {}, ...children) => {
@@ -16,6 +22,17 @@
     made.append(...children);
     return made;
   };
+
+  // What the reader has chosen stands behind the # of the address, so that a link shows the same.
+  const chosen = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const remember = (key, value) => {
+    if (value === null || value === undefined || value === "") chosen.delete(key);
+    else chosen.set(key, value);
+    const words = chosen.toString();
+    try { history.replaceState(null, "", words === "" ? location.pathname + location.search : "#" + words); } catch { /* A page in a frame may have no address of its own. */ }
+  };
+  const recall = (key) => chosen.get(key);
+  const recallJson = (key) => { try { return JSON.parse(chosen.get(key)); } catch { return null; } };
 
   // The same as `shown` in table.rs.
   const shown = (value) => {
@@ -36,7 +53,9 @@
     const table = document.getElementById(spec.id);
     const body = table.tBodies[0];
     const heads = [...table.tHead.rows[0].cells];
-    const state = { column: -1, ascending: true, words: "", picks: new Map(), limit: PAGE_ROWS };
+    const state = { column: -1, ascending: true, words: recall(`${spec.id}.words`) ?? "", picks: new Map(), limit: PAGE_ROWS };
+    const sorted = /^(\d+)([ad])$/.exec(recall(`${spec.id}.sort`) ?? "");
+    if (sorted && Number(sorted[1]) < spec.columns.length) [state.column, state.ascending] = [Number(sorted[1]), sorted[2] === "a"];
     const count = element("output", { "aria-live": "polite" });
     const more = element("button", { type: "button", class: "more" }, "Show more rows");
 
@@ -83,6 +102,7 @@
       button.addEventListener("click", () => {
         state.ascending = state.column === c ? !state.ascending : true;
         state.column = c;
+        remember(`${spec.id}.sort`, `${c}${state.ascending ? "a" : "d"}`);
         show();
       });
       head.replaceChildren(button);
@@ -92,16 +112,20 @@
     if (spec.rows.length > 3) {
       const controls = element("div", { class: "controls" });
       const search = element("input", { type: "search", placeholder: "words in a row" });
-      search.addEventListener("input", () => { state.words = search.value; show(); });
+      search.value = state.words;
+      search.addEventListener("input", () => { state.words = search.value; remember(`${spec.id}.words`, state.words); show(); });
       controls.append(element("label", {}, "Filter", search));
       spec.columns.forEach((name, c) => {
         if (spec.numeric[c]) return;
         const values = distinct(spec.rows, c);
         if (values.length < 2 || values.length > 40 || values.length === spec.rows.length) return;
         const select = choice(values.map(String).sort(collator.compare), "all");
+        const kept = recall(`${spec.id}.${c}`);
+        if (kept !== null && values.map(String).includes(kept)) { state.picks.set(c, kept); select.value = "=" + kept; }
         select.addEventListener("change", () => {
           if (select.value === "") state.picks.delete(c);
           else state.picks.set(c, select.value.slice(1));
+          remember(`${spec.id}.${c}`, state.picks.get(c));
           show();
         });
         controls.append(element("label", {}, name, select));
@@ -113,7 +137,7 @@
     addEventListener("beforeprint", () => {
       state.kept = state.limit;
       // What lies in files beside the page is no reason for hundreds of sheets.
-      state.limit = holder.closest("#tables") ? 60 : 2000;
+      state.limit = 60;
       show();
       const rows = visible().length;
       if (rows > state.limit) table.caption.textContent = `${spec.title} (the first ${state.limit} of ${rows} rows)`;
@@ -178,19 +202,20 @@
   };
 
   // -- charts --------------------------------------------------------------------------------------
-  const title = (name, gap) => ({ name, nameLocation: "middle", nameGap: gap, nameTextStyle: { color: INK, fontSize: 12 } });
-  const look = { axisLabel: { color: INK, hideOverlap: true }, axisLine: { show: true, lineStyle: { color: SOFT } }, splitLine: { lineStyle: { color: GRID } } };
-  const LEGEND = { type: "scroll", top: 4, left: 62, right: 84, itemWidth: 26, textStyle: { color: INK }, formatter: (name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name) };
+  const title = (name, gap) => ({ name, nameLocation: "middle", nameGap: gap, nameTextStyle: { color: theme.ink, fontSize: 12 } });
+  const look = () => ({ axisLabel: { color: theme.ink, hideOverlap: true }, axisLine: { show: true, lineStyle: { color: theme.soft } }, splitLine: { lineStyle: { color: theme.grid } } });
+  const legend = () => ({ type: "scroll", top: 4, left: 62, right: 84, itemWidth: 26, textStyle: { color: theme.ink }, pageTextStyle: { color: theme.ink }, pageIconColor: theme.ink, formatter: (name) => (name.length > 40 ? `${name.slice(0, 20)}…${name.slice(-19)}` : name) });
   const base = (holder) => ({
     animation: !still, animationDuration: 200, color: COLOURS,
     textStyle: { fontFamily: "system-ui, 'DejaVu Sans', sans-serif" },
-    // The caption; the numbers are in tables.
+    // The caption; the numbers are below the chart.
     aria: { enabled: true, label: { description: holder.getAttribute("aria-label") } },
     grid: { left: 62, right: 18, top: 54, bottom: 78 },
     // Beside the tools: what stands above a line of the chart is below both.
-    legend: LEGEND,
-    toolbox: { right: 4, top: 6, itemSize: 13, feature: { dataZoom: { title: { zoom: "Zoom to a rectangle", back: "Zoom back" }, brushStyle: { color: "rgba(0,114,178,.15)" } }, restore: { title: "Whole chart" } } },
+    legend: legend(),
+    toolbox: { right: 4, top: 6, itemSize: 13, iconStyle: { borderColor: theme.soft }, feature: { dataZoom: { title: { zoom: "Zoom to a rectangle", back: "Zoom back" }, brushStyle: { color: "rgba(0,114,178,.15)" } }, restore: { title: "Whole chart" } } },
   });
+  const tip = () => ({ confine: true, valueFormatter: shown, backgroundColor: theme.back, borderColor: theme.soft, textStyle: { color: theme.ink } });
   const slider = (axis) => ({ type: "slider", [axis]: 0, height: 16, bottom: 6, brushSelect: false, filterMode: "none", labelFormatter: (v, s) => (s || shown(v)), showDetail: false });
   const inside = (axis) => ({ type: "inside", [axis]: 0, filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false });
 
@@ -201,28 +226,59 @@
     return { min: Math.min(...kept) / 1.3, max: Math.max(...kept) * 1.3 };
   };
   const plain = (v) => (v >= 0.0001 && v < 1e7 ? String(v) : shown(v));
-  const logLabel = { axisLabel: { color: INK, hideOverlap: true, formatter: (v) => { const p = Math.log10(v); return Math.abs(p - Math.round(p)) < 1e-6 || v < 0 ? plain(Number(v.toPrecision(3))) : plain(Number(v.toPrecision(2))); } } };
+  const logLabel = () => ({ axisLabel: { color: theme.ink, hideOverlap: true, formatter: (v) => { const p = Math.log10(v); return Math.abs(p - Math.round(p)) < 1e-6 || v < 0 ? plain(Number(v.toPrecision(3))) : plain(Number(v.toPrecision(2))); } } });
 
   // Which colour, symbol and dashes a series has: its own, or those of its place.
   const looks = (s, i) => s.look ?? i;
+  // The looks of names: a known strategy or model has its own in every chart, others have the first that are free.
+  const looksOf = (names) => {
+    const known = names.every((name) => data.models.includes(name)) ? data.models : data.strategies;
+    const taken = new Set(names.map((name) => known.indexOf(name)).filter((place) => place >= 0));
+    return names.map((name) => {
+      if (known.includes(name)) return known.indexOf(name);
+      let free = 0;
+      while (taken.has(free)) free += 1;
+      taken.add(free);
+      return free;
+    });
+  };
+  // Groups that are shown at first where there are too many to tell apart.
+  const GROUPS = 60;
   const bars = (spec, holder) => {
     const values = spec.series.flatMap((s) => s.values).concat(spec.marks ? spec.marks.values : []);
-    const series = spec.series.map((s, i) => ({
-      name: s.name, type: "bar", color: COLOURS[looks(s, i) % COLOURS.length], data: s.values.map((v) => (spec.log && !(v > 0) ? null : v)), barMaxWidth: 34,
-      stack: spec.stacked ? "all" : undefined, emphasis: { focus: "series" },
-    }));
+    const shownGroups = Math.max(1, Math.min(spec.groups.length, GROUPS));
+    const slot = Math.max(4, (holder.clientWidth - 90) / shownGroups);
+    const labels = spec.labels ?? spec.groups;
+    // A name is written across where there is room, else it rises.
+    const longest = labels.reduce((most, label) => Math.max(most, label.length), 1);
+    const turned = 6.6 * longest > slot - 4 ? (slot < 22 ? 90 : 40) : 0;
+    const high = turned === 0 ? 0 : Math.min(118, 6.6 * longest * (turned === 90 ? 1 : 0.65));
+    const series = spec.series.map((s, i) => {
+      const n = looks(s, i);
+      const made = { name: s.name, color: COLOURS[n % COLOURS.length], data: s.values.map((v) => (spec.log && !(v > 0) ? null : v)), emphasis: { focus: "series" } };
+      // A bar needs a zero to start from; a logarithmic axis has none.
+      return spec.log
+        ? { ...made, type: "scatter", itemStyle: { opacity: 1 }, symbol: SYMBOLS[n % SYMBOLS.length], symbolSize: 8, symbolOffset: [(i - (spec.series.length - 1) / 2) * Math.min(12, slot / (spec.series.length + 1)), 0] }
+        : { ...made, type: "bar", barMaxWidth: 34, stack: spec.stacked ? "all" : undefined, itemStyle: { decal: HATCHES[n % HATCHES.length] } };
+    });
     if (spec.marks) {
       series.push({
         name: spec.marks.name, type: "scatter", data: spec.marks.values, symbol: "rect", z: 5,
-        symbolSize: [Math.max(10, Math.min(46, 0.7 * (holder.clientWidth - 90) / spec.groups.length)), 3], itemStyle: { color: INK },
+        symbolSize: [Math.max(6, Math.min(46, 0.7 * slot)), 3], itemStyle: { color: theme.ink, opacity: 1 }, color: theme.ink,
       });
     }
+    const made = base(holder);
+    // Few groups need no slider; the rectangle and Ctrl with the wheel zoom as well.
+    const slides = spec.groups.length > 24;
+    if (spec.log) made.legend.itemWidth = 14;
+    const zoom = spec.groups.length > GROUPS ? { startValue: 0, endValue: GROUPS - 1 } : {};
     return {
-      ...base(holder),
-      tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, confine: true, valueFormatter: shown },
-      xAxis: { type: "category", data: spec.groups, ...look, axisLabel: { color: INK, interval: 0, hideOverlap: true, overflow: "truncate", width: Math.max(30, (holder.clientWidth - 90) / spec.groups.length - 4) } },
-      yAxis: { type: spec.log ? "log" : "value", ...title(spec.y, 46), ...look, ...(spec.log ? logLabel : {}), ...ends(values, spec.log) },
-      dataZoom: [slider("xAxisIndex"), inside("xAxisIndex")],
+      ...made,
+      grid: { ...made.grid, bottom: (slides ? made.grid.bottom : made.grid.bottom - 28) + high },
+      tooltip: { ...tip(), trigger: "axis", axisPointer: { type: "shadow" } },
+      xAxis: { type: "category", data: spec.groups, ...look(), axisLabel: { color: theme.ink, interval: turned === 0 ? 0 : "auto", hideOverlap: true, rotate: turned, formatter: (_, i) => labels[i] ?? "" } },
+      yAxis: { type: spec.log ? "log" : "value", ...title(spec.y, 46), ...look(), ...(spec.log ? logLabel() : {}), ...ends(values, spec.log) },
+      dataZoom: [...(slides ? [{ ...slider("xAxisIndex"), ...zoom }] : []), { ...inside("xAxisIndex"), ...zoom }],
       series,
     };
   };
@@ -231,7 +287,7 @@
     const xs = spec.series.flatMap((s) => s.points.map((p) => p[0])).concat(spec.up.map((m) => m.at));
     const ys = spec.series.flatMap((s) => s.points.map((p) => p[1])).concat(spec.across.map((m) => m.at));
     const axis = (name, log, values, gap, scale) => ({
-      type: log ? "log" : "value", scale, ...title(name, gap), ...look, ...(log ? logLabel : {}), ...ends(spec.alone ? xs.concat(ys) : values, log),
+      type: log ? "log" : "value", scale, ...title(name, gap), ...look(), ...(log ? logLabel() : {}), ...ends(spec.alone ? xs.concat(ys) : values, log),
     });
     const marks = [
       ...spec.up.map((m) => ({ xAxis: m.at, label: { formatter: m.words } })),
@@ -242,13 +298,13 @@
       const [low, high] = [Math.min(...all), Math.max(...all)];
       marks.push([{ coord: [low, low], label: { formatter: "equal", position: "end" } }, { coord: [high, high] }]);
       // Both lines of a band are straight on equal axes, logarithmic or not.
-      const side = (part) => marks.push([{ coord: [low, low * part], label: { show: false }, lineStyle: { color: SOFT, type: [2, 3] } }, { coord: [high, high * part] }]);
+      const side = (part) => marks.push([{ coord: [low, low * part], label: { show: false }, lineStyle: { color: theme.soft, type: [2, 3] } }, { coord: [high, high * part] }]);
       if (spec.band) { side(1 + spec.band); side(1 - spec.band); }
     }
     const series = spec.series.map((s, i) => ({
-      name: s.name, type: spec.alone ? "scatter" : "line", data: s.points,
+      name: s.name, type: spec.alone ? "scatter" : "line", data: s.points, itemStyle: { opacity: 1 },
       symbol: SYMBOLS[looks(s, i) % SYMBOLS.length], symbolSize: spec.alone ? 9 : 5, showSymbol: s.points.length < 3,
-      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[looks(s, i) % DASHES.length] },
+      step: spec.steps ? "end" : undefined, lineStyle: { width: 2, type: DASHES[(s.dashes ?? looks(s, i)) % DASHES.length] },
       emphasis: { focus: "series" },
       ...(s.said ? { tooltip: { valueFormatter: (v, i) => s.said[i] ?? shown(v) } } : {}),
     }));
@@ -263,12 +319,12 @@
     });
     series.forEach((s, i) => { s.color = COLOURS[looks(spec.series[i], i) % COLOURS.length]; });
     if (series.length > 0 && marks.length > 0) {
-      series[0].markLine = { silent: true, symbol: "none", animation: false, lineStyle: { color: INK, type: [4, 4] }, label: { color: INK }, data: marks };
+      series[0].markLine = { silent: true, symbol: "none", animation: false, lineStyle: { color: theme.ink, type: [4, 4] }, label: { color: theme.ink }, data: marks };
     }
     const shares = spec.y.startsWith("share of ") ? { min: 0, max: 1 } : {};
     return {
       ...base(holder),
-      tooltip: { trigger: spec.alone ? "item" : "axis", confine: true, valueFormatter: shown, axisPointer: { label: { formatter: (p) => shown(p.value) } } },
+      tooltip: { ...tip(), trigger: spec.alone ? "item" : "axis", axisPointer: { label: { formatter: (p) => shown(p.value) } } },
       xAxis: axis(spec.x, spec.logX, xs, 26, true),
       yAxis: { ...axis(spec.y, spec.logY, ys, 46, false), ...shares },
       dataZoom: [slider("xAxisIndex"), inside("xAxisIndex")],
@@ -277,79 +333,260 @@
   };
 
   const OPTIONS = { bars, lines };
+  // Holder → its chart, how its options are made for a holder of some width, and what it shows.
   const drawn = new Map();
-  const draw = (holder, option) => {
-    let chart = drawn.get(holder);
-    if (!chart) {
+  const draw = (holder, make, spec) => {
+    let entry = drawn.get(holder);
+    if (!entry) {
       // SVG is sharp in print and at any zoom.
-      chart = echarts.init(holder, null, { renderer: "svg" });
-      drawn.set(holder, chart);
+      entry = { chart: echarts.init(holder, null, { renderer: "svg" }) };
+      drawn.set(holder, entry);
       resizes.observe(holder);
+      addTools(holder);
     }
-    chart.setOption(option, true);
+    Object.assign(entry, { make, spec });
+    entry.chart.setOption(make(holder), true);
+    entry.refresh?.();
   };
   const forget = (holder) => {
     resizes.unobserve(holder);
-    drawn.get(holder)?.dispose();
+    drawn.get(holder)?.chart.dispose();
     drawn.delete(holder);
   };
   const resizes = new ResizeObserver((entries) => {
     // Without a width, a chart would be drawn in one that nobody sees.
-    for (const entry of entries) if (entry.contentRect.width > 0) drawn.get(entry.target)?.resize();
+    for (const entry of entries) if (entry.contentRect.width > 0) drawn.get(entry.target)?.chart.resize();
   });
+  darkness.addEventListener("change", () => {
+    theme = darkness.matches ? DARK : LIGHT;
+    for (const [holder, { chart, make }] of drawn) chart.setOption(make(holder), true);
+  });
+
+  // A chart for paper and for files: without what is there to be clicked at, every name of the legend in as many rows as
+  // they need, and the part that the reader has zoomed to.
+  const onPaper = ({ chart, make }, holder, width) => {
+    const label = { clientWidth: width, getAttribute: (name) => holder.getAttribute(name) };
+    const kept = theme;
+    theme = LIGHT;
+    const option = make(label);
+    theme = kept;
+    const zooms = chart.getOption().dataZoom ?? [];
+    option.animation = false;
+    option.toolbox = { show: false };
+    option.dataZoom = option.dataZoom.map((zoom, i) => ({ ...zoom, start: zooms[i]?.start, end: zooms[i]?.end, startValue: undefined, endValue: undefined, ...(zoom.type === "slider" ? { show: false } : {}) }));
+    option.grid = { ...option.grid, bottom: option.grid.bottom - (option.dataZoom.some((zoom) => zoom.type === "slider") ? 28 : 0) };
+    if (option.legend?.show !== false) {
+      const names = [...new Set(option.series.map((s) => s.name))];
+      const rows = Math.ceil(1.15 * names.reduce((sum, name) => sum + 42 + 7 * Math.min(40, name.length), 0) / (width - 70));
+      option.legend = { ...option.legend, type: "plain", right: 4, textStyle: { color: LIGHT.ink } };
+      option.grid.top = Math.min(110, 34 + 20 * rows);
+    }
+    return option;
+  };
+
+  // What a chart shows as rows of a table, the head first.
+  const rowsOf = (spec) => {
+    if (spec.kind === "bars" || spec.groups) {
+      const all = spec.marks ? [...spec.series, spec.marks] : spec.series;
+      return [["", ...all.map((s) => `${s.name}: ${spec.y}`)], ...spec.groups.map((group, i) => [group, ...all.map((s) => s.values[i])])];
+    }
+    const band = spec.series.some((s) => s.band);
+    const rows = spec.series.flatMap((s) => s.points.map(([x, y], i) => [s.name, x, y, ...(band ? s.band?.[i] ?? [null, null] : [])]));
+    return [["", spec.x, spec.y, ...(band ? ["low", "high"] : [])], ...rows];
+  };
+  const csv = (rows) => rows.map((row) => row.map((cell) => {
+    const text = cell === null || cell === undefined ? "" : String(cell);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }).join(",")).join("\n") + "\n";
+  const save = (name, type, content) => {
+    const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
+    const link = element("a", { href: address, download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  };
+  const FILE = { width: 860, height: 440 };
+  const svgOf = (holder) => {
+    const made = echarts.init(null, null, { renderer: "svg", ssr: true, ...FILE });
+    made.setOption({ ...onPaper(drawn.get(holder), holder, FILE.width), backgroundColor: "#fff" });
+    const text = made.renderToSVGString();
+    made.dispose();
+    return text;
+  };
+  const pngOf = (svg) => new Promise((done, failed) => {
+    const picture = new Image();
+    picture.onload = () => {
+      const canvas = element("canvas", { width: 2 * FILE.width, height: 2 * FILE.height });
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob(done, "image/png");
+    };
+    picture.onerror = failed;
+    picture.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(svg);
+  });
+  // Below a chart: its numbers as a table, and files of it.
+  const NUMBERS = 500;
+  const addTools = (holder) => {
+    const name = (holder.getAttribute("aria-label") ?? "chart").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "chart";
+    const tools = element("div", { class: "tools" });
+    const button = (words, label, act) => {
+      const made = element("button", { type: "button", "aria-label": label }, words);
+      made.addEventListener("click", act);
+      tools.append(made);
+      return made;
+    };
+    let numbers = null;
+    const fill = () => {
+      const [head, ...rows] = rowsOf(drawn.get(holder).spec);
+      const body = element("tbody", {}, ...rows.slice(0, NUMBERS).map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, shown(cell))))));
+      const caption = rows.length > NUMBERS ? `The first ${NUMBERS} of ${rows.length} rows; CSV has all.` : "The numbers of the chart";
+      numbers.replaceChildren(element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...head.map((h) => element("th", { scope: "col" }, h)))), body));
+    };
+    const toggle = button("Numbers", "Show the numbers of this chart as a table", () => {
+      if (numbers) { numbers.remove(); numbers = null; } else {
+        numbers = element("div", { class: "scroll numbers-of", tabindex: "0", role: "region", "aria-label": "The numbers of the chart" });
+        fill();
+        tools.after(numbers);
+      }
+      toggle.setAttribute("aria-expanded", String(numbers !== null));
+    });
+    toggle.setAttribute("aria-expanded", "false");
+    drawn.get(holder).refresh = () => { if (numbers) fill(); };
+    button("CSV", "Save the numbers of this chart as CSV", () => save(`${name}.csv`, "text/csv", csv(rowsOf(drawn.get(holder).spec))));
+    button("SVG", "Save this chart as SVG", () => save(`${name}.svg`, "image/svg+xml", svgOf(holder)));
+    button("PNG", "Save this chart as PNG", async () => save(`${name}.png`, "image/png", await pngOf(svgOf(holder))));
+    const caption = holder.parentElement.querySelector("figcaption");
+    (caption ?? holder).after(tools);
+  };
+
   const waiting = new Map(data.charts.map((spec) => [document.getElementById(spec.id), spec]));
-  const drawWaiting = (holder, more = {}) => {
+  const drawWaiting = (holder) => {
     const spec = waiting.get(holder);
     if (spec === undefined) return;
     waiting.delete(holder);
-    draw(holder, { ...OPTIONS[spec.kind](spec, holder), ...more });
+    draw(holder, (place) => OPTIONS[spec.kind](spec, place), spec);
   };
-  // A chart is drawn when it comes near the window, and all are before the page is printed.
+  // A chart is drawn when it comes near the window, and all that can be seen are before the page is printed.
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (entry.isIntersecting) { near.unobserve(entry.target); drawWaiting(entry.target); }
     }
   }, { rootMargin: "400px" });
-  for (const holder of waiting.keys()) near.observe(holder);
-  const all = (more) => { for (const holder of [...waiting.keys()]) drawWaiting(holder, more); };
+  const expect = (holder, spec) => { if (spec) waiting.set(holder, spec); near.observe(holder); };
+  for (const holder of waiting.keys()) expect(holder);
+  const all = () => { for (const holder of [...waiting.keys()]) if (holder.clientWidth > 0) drawWaiting(holder); };
   // The page is laid out for paper only after this event: charts get the size that they will have there
   // (A4 less its margins), and scale with their boxes on other paper.
   addEventListener("beforeprint", () => {
-    all({ animation: false });
-    for (const [holder, chart] of drawn) {
-      // Paper has no use for what is there to be clicked at.
-      const { dataZoom: zooms, legend: [legend], series, xAxis: [across] } = chart.getOption();
-      const width = holder.closest(".charts") ? 330 : 690;
-      const option = { animation: false, toolbox: { show: false }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: false } : {})), grid: { bottom: 50 } };
-      if (across.type === "category") option.xAxis = { axisLabel: { width: (width - 90) / across.data.length - 4 } };
-      if (legend && legend.show !== false) {
-        // Every name, in as many rows as they need.
-        const names = [...new Set(series.map((s) => s.name))];
-        const rows = Math.ceil(1.15 * names.reduce((sum, name) => sum + 42 + 7 * name.length, 0) / (width - 70));
-        option.legend = { ...LEGEND, type: "plain", right: 4 };
-        option.grid.top = Math.min(110, 34 + 20 * rows);
-      }
-      chart.setOption(option, { replaceMerge: option.legend ? ["legend"] : [] });
-      chart.resize({ width, height: 235, animation: { duration: 0 } });
+    all();
+    for (const [holder, entry] of drawn) {
+      if (holder.clientWidth === 0) continue;
+      const width = holder.closest(".charts, .glance") ? 330 : 690;
+      entry.chart.setOption(onPaper(entry, holder, width), true);
+      entry.chart.resize({ width, height: 235, animation: { duration: 0 } });
       // No frame comes before the page is printed.
-      chart.getZr().refreshImmediately();
+      entry.chart.getZr().refreshImmediately();
       holder.querySelector("svg").setAttribute("viewBox", `0 0 ${width} 235`);
     }
   });
   addEventListener("afterprint", () => {
-    for (const [holder, chart] of drawn) {
+    for (const [holder, { chart, make }] of drawn) {
+      if (holder.clientWidth === 0) continue;
       holder.querySelector("svg").removeAttribute("viewBox");
-      const { dataZoom: zooms, legend: [legend], xAxis: [across] } = chart.getOption();
-      const option = { toolbox: { show: true }, dataZoom: zooms.map((zoom) => (zoom.type === "slider" ? { show: true } : {})), grid: { bottom: zooms.some((zoom) => zoom.type === "slider") ? 78 : 52 } };
-      if (across.type === "category") option.xAxis = { axisLabel: { width: Math.max(30, (holder.clientWidth - 90) / across.data.length - 4) } };
-      if (legend && legend.show !== false) {
-        option.legend = LEGEND;
-        option.grid.top = 54;
-      }
-      chart.setOption(option, { replaceMerge: option.legend ? ["legend"] : [] });
       chart.resize({ width: "auto", height: "auto", animation: { duration: 0 } });
+      chart.setOption(make(holder), true);
     }
   });
+
+  // -- workloads one by one ------------------------------------------------------------------------
+  const workloadList = () => {
+    const list = document.getElementById("workload-list");
+    const table = data.tables.find((t) => t.title === "Workloads");
+    if (!list || !table || table.rows.length === 0) return;
+    const at = (name) => table.columns.indexOf(name);
+    const [strategy, workload, model, slo, rate, verdict, p99] = ["strategy", "workload", "model", "SLO (ms)", "rate (req/s)", "verdict", "P99 (ms)"].map(at);
+    const placements = data.tables.find((t) => t.title === "Placements");
+    const groups = new Map();
+    for (const row of table.rows) {
+      if (!groups.has(row[workload])) groups.set(row[workload], []);
+      groups.get(row[workload]).push(row);
+    }
+    const misses = (row) => row[verdict] === "missed" || row[verdict] === "not served";
+    const part = (row) => (row[p99] === null ? null : row[p99] / row[slo]);
+    const percent = (row) => { const p = part(row); return p === null ? row[verdict] : p < 9.995 ? `${Math.round(100 * p)} %` : `${shown(p)}×`; };
+    const placed = (row) => {
+      if (!placements) return "";
+      const [s, w, gpu, sm, batch] = ["strategy", "workload", "GPU", "SM share (%)", "batch"].map((name) => placements.columns.indexOf(name));
+      return placements.rows.filter((p) => p[s] === row[strategy] && p[w] === row[workload]).map((p) => `GPU ${p[gpu]} with ${p[sm]} % and batches of ${p[batch]}`).join(" + ");
+    };
+    const fill = (details, name, rows) => {
+      const lines = rows.map((row) => {
+        const numbers = ["mean (ms)", "P50 (ms)", "P90 (ms)", "P99 (ms)", "max (ms)", "violations (%)", "throughput (req/s)"].filter((c) => at(c) >= 0).map((c) => `${c.replace(/ \((.*)\)$/, "")} ${shown(row[at(c)])}${row[at(c)] === null ? "" : " " + /\((.*)\)$/.exec(c)[1]}`);
+        const words = [placed(row), ...(row[p99] === null ? [] : numbers)].filter(Boolean).join("; ");
+        return element("li", misses(row) ? { class: "bad" } : {}, element("b", {}, row[strategy]), `: SLO ${row[verdict]}${words === "" ? "" : "; " + words}`);
+      });
+      details.append(element("ul", { class: "numbers" }, ...lines));
+      const charts = data.workloads[name] ?? [];
+      const box = element("div", { class: "charts" });
+      for (const spec of charts) {
+        const holder = element("div", { class: "chart", role: "img", tabindex: "0", "aria-label": `${name}: ${spec.caption}` });
+        box.append(element("figure", {}, holder, element("figcaption", {}, spec.caption)));
+        waiting.set(holder, spec);
+      }
+      details.append(box);
+      for (const holder of box.querySelectorAll(".chart")) near.observe(holder);
+      if (charts.length === 0) details.append(element("p", { class: "note" }, "No charts: only the workloads that say most have some. The files of the folder hold every distribution."));
+    };
+    const worst = (rows) => Math.max(0, ...rows.filter(misses).map((row) => part(row) ?? Infinity));
+    const open = new Set(recallJson("open") ?? []);
+    const all = [...groups].map(([name, rows], i) => ({ name, rows, i, missed: rows.some(misses), worst: worst(rows) })).sort((a, b) => (a.worst === b.worst ? a.i - b.i : b.worst - a.worst));
+    for (const one of all) {
+      const { name, rows, missed } = one;
+      const CHIPS = 6;
+      const chips = rows.slice(0, CHIPS).map((row) => element("span", { class: misses(row) ? "chip bad" : "chip" }, `${misses(row) ? "✗" : "✓"} ${row[strategy]} ${percent(row)}`));
+      if (rows.length > CHIPS) chips.push(element("span", { class: "chip" }, `+${rows.length - CHIPS}`));
+      const about = `${rows[0][model]} · SLO ${shown(rows[0][slo])} ms · ${shown(rows[0][rate])} req/s`;
+      const summary = element("summary", {}, element("b", {}, name), element("span", { class: "note" }, about), element("span", { class: "chips" }, ...chips));
+      one.details = element("details", { class: missed ? "workload missed" : "workload" }, summary);
+      one.details.addEventListener("toggle", () => {
+        if (one.details.open && one.details.children.length === 1) fill(one.details, name, rows);
+        if (one.details.open) open.add(name); else open.delete(name);
+        remember("open", open.size === 0 ? null : JSON.stringify([...open].slice(0, 20)));
+      });
+      if (open.has(name)) one.details.open = true;
+      one.text = `${name} ${about} ${rows.map((row) => `${row[strategy]} ${row[verdict]}`).join(" ")}`.toLowerCase();
+    }
+    list.append(...all.map((one) => one.details));
+    const controls = document.getElementById("workload-controls");
+    const count = element("output", { "aria-live": "polite" });
+    const search = element("input", { type: "search", placeholder: "name, model, verdict" });
+    const only = element("input", { type: "checkbox" });
+    search.value = recall("workloads") ?? "";
+    only.checked = recall("misses") === "1";
+    const show = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let n = 0;
+      for (const one of all) {
+        const kept = (!only.checked || one.missed) && words.every((word) => one.text.includes(word));
+        one.details.hidden = !kept;
+        n += kept ? 1 : 0;
+      }
+      count.value = n === all.length ? `${n} workloads` : `${n} of ${all.length} workloads`;
+    };
+    search.addEventListener("input", () => { remember("workloads", search.value); show(); });
+    only.addEventListener("change", () => { remember("misses", only.checked ? "1" : null); show(); });
+    controls.append(element("label", {}, "Search", search));
+    if (all.some((one) => one.missed) && !all.every((one) => one.missed)) controls.append(element("label", { class: "check" }, only, "Misses only"));
+    controls.append(count);
+    // Arrows go from one to the next.
+    list.addEventListener("keydown", (event) => {
+      if (!["ArrowDown", "ArrowUp"].includes(event.key) || event.target.tagName !== "SUMMARY") return;
+      const shownOnes = all.filter((one) => !one.details.hidden).map((one) => one.details.firstChild);
+      const next = shownOnes[shownOnes.indexOf(event.target) + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) { event.preventDefault(); next.focus(); }
+    });
+    show();
+  };
 
   // -- explorer ------------------------------------------------------------------------------------
   const explorer = () => {
@@ -366,6 +603,17 @@
     const caption = document.getElementById("explorer-caption");
     const preferred = tables.find((t) => t.title === "Workloads") || tables.reduce((a, b) => (b.rows.length * b.columns.length > a.rows.length * a.columns.length ? b : a));
     const state = { table: preferred, x: 0, y: 0, split: -1, as: "points", filters: new Map() };
+    const keep = () => remember("explorer", JSON.stringify([tables.indexOf(state.table), state.x, state.y, state.split, state.as, [...state.filters]]));
+    const restore = () => {
+      const kept = recallJson("explorer");
+      if (!Array.isArray(kept) || !tables[kept[0]]) return;
+      state.table = tables[kept[0]];
+      start();
+      const within = (c) => Number.isInteger(c) && c >= 0 && c < state.table.columns.length;
+      const [, x, y, split, as, filters] = kept;
+      if (!within(x) || !within(y) || !state.table.numeric[y]) return;
+      Object.assign(state, { x, y, split: within(split) ? split : -1, as: ["points", "lines", "bars"].includes(as) && (as === "bars" || state.table.numeric[x]) ? as : "bars", filters: new Map(Array.isArray(filters) ? filters.filter((f) => within(f?.[0])) : []) });
+    };
 
     const first = (names, wanted) => names.find((c) => wanted.some((w) => state.table.columns[c].toLowerCase().includes(w)));
     const start = () => {
@@ -378,7 +626,7 @@
       state.as = state.table.numeric[state.x] ? "points" : "bars";
       state.filters = new Map();
     };
-    const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); build(); });
+    const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); keep(); build(); });
     const build = () => {
       const t = state.table;
       const focused = document.activeElement && controls.contains(document.activeElement) ? [...controls.querySelectorAll("select")].indexOf(document.activeElement) : -1;
@@ -414,6 +662,8 @@
     const plot = () => {
       const t = state.table;
       const rows = t.rows.filter((row) => row[state.x] !== null && row[state.y] !== null && [...state.filters].every(([c, v]) => "=" + row[c] === v));
+      const kinds = state.split < 0 ? [0] : looksOf(distinct(t.rows, state.split).map(shown));
+      const place = new Map(state.split < 0 ? [] : distinct(t.rows, state.split).map((v, i) => [shown(v), kinds[i]]));
       const groups = state.split < 0 ? [["all rows", rows]] : distinct(rows, state.split).map((v) => [shown(v), rows.filter((row) => row[state.split] === v)]);
       const [x, y] = [t.columns[state.x], t.columns[state.y]];
       const values = rows.map((row) => row[state.y]);
@@ -421,24 +671,72 @@
       caption.textContent = `${y} against ${x}${state.split < 0 ? "" : ", by " + t.columns[state.split]}: ${rows.length} of ${t.rows.length} rows of ${t.title}${state.as === "points" ? "" : ", means of rows with the same " + x}.`;
       if (state.as === "bars") {
         const sorted = distinct(rows, state.x).sort((a, b) => (typeof a === "number" ? a - b : collator.compare(a, b)));
-        const series = groups.map(([name, own]) => { const m = means(own); return { name, values: sorted.map((v) => m.get(v) ?? null) }; });
-        draw(holder, bars({ groups: sorted.map(shown), series, y, log, stacked: false, marks: null }, holder));
+        const series = groups.map(([name, own]) => { const m = means(own); return { name, look: place.get(name) ?? 0, values: sorted.map((v) => m.get(v) ?? null) }; });
+        const spec = { groups: sorted.map(shown), series, y, log, stacked: false, marks: null };
+        draw(holder, (place) => bars(spec, place), spec);
       } else {
         const series = groups.map(([name, own]) => ({
-          name, points: state.as === "points" ? own.map((row) => [row[state.x], row[state.y]]) : [...means(own)].sort((a, b) => a[0] - b[0]),
+          name, look: place.get(name) ?? 0, points: state.as === "points" ? own.map((row) => [row[state.x], row[state.y]]) : [...means(own)].sort((a, b) => a[0] - b[0]),
         }));
-        const option = lines({ series, x, y, logX: false, logY: log, steps: false, alone: false, up: [], across: [] }, holder);
-        if (state.as === "points") for (const s of option.series) { s.type = "scatter"; s.symbolSize = 9; option.tooltip.trigger = "item"; }
-        else for (const s of option.series) s.showSymbol = true;
-        draw(holder, option);
+        const spec = { series, x, y, logX: false, logY: log, steps: false, alone: false, up: [], across: [] };
+        const points = state.as === "points";
+        draw(holder, (place) => {
+          const option = lines(spec, place);
+          if (points) for (const s of option.series) { s.type = "scatter"; s.symbolSize = 9; option.tooltip.trigger = "item"; }
+          else for (const s of option.series) s.showSymbol = true;
+          return option;
+        }, spec);
       }
     };
     start();
+    restore();
     build();
   };
 
+  // -- the page as a whole -------------------------------------------------------------------------
+  const folds = () => {
+    [...document.querySelectorAll("details.fold")].forEach((fold, i) => {
+      const first = fold.open, kept = recall(`fold${i}`);
+      if (kept !== null) fold.open = kept === "1";
+      fold.addEventListener("toggle", () => remember(`fold${i}`, fold.open === first ? null : fold.open ? "1" : "0"));
+    });
+  };
+  // The address keeps what is chosen: sections are gone to without it.
+  const links = () => {
+    for (const link of document.querySelectorAll('nav a[href^="#"]')) {
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        const section = document.querySelector(link.getAttribute("href"));
+        section.scrollIntoView();
+        section.setAttribute("tabindex", "-1");
+        section.focus({ preventScroll: true });
+        remember("at", section.id);
+      });
+    }
+    const at = recall("at");
+    if (at) document.getElementById(at)?.scrollIntoView();
+  };
+  const copy = () => {
+    for (const code of document.querySelectorAll(".command code, .advice code")) {
+      const button = element("button", { type: "button", class: "copy", "aria-label": "Copy the command" }, "Copy");
+      button.addEventListener("click", async () => {
+        const range = document.createRange();
+        range.selectNodeContents(code);
+        getSelection().removeAllRanges();
+        getSelection().addRange(range);
+        try { await navigator.clipboard.writeText(code.textContent); button.textContent = "Copied"; } catch { button.textContent = "Selected: press Ctrl+C"; }
+        setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      });
+      code.after(" ", button);
+    }
+  };
+
+  folds();
   for (const spec of data.tables) enhance(spec);
+  workloadList();
   explorer();
+  copy();
+  links();
   // For sweep.js, for tests and for people at the console.
-  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, addChoice, shown, distinct, collator, draw, forget, lines, bars, COLOURS, DASHES };
+  window.igniterPage = { drawn: () => drawn.size, waiting: () => waiting.size, all, data, element, addChoice, shown, distinct, collator, draw, forget, lines, bars, looksOf, remember, recallJson, svgOf, COLOURS, DASHES };
 })();

@@ -2,7 +2,7 @@
 // The explorer of a sweep: a number over an axis, a line for each strategy, a panel for each value of another axis, and
 // axes that are left held at one value. As in page.js, no text becomes markup.
 (() => {
-  const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, COLOURS, DASHES } = window.igniterPage;
+  const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, looksOf, remember, recallJson, COLOURS, DASHES } = window.igniterPage;
   const sweep = data.sweep;
   const table = sweep && data.tables.find((t) => t.title === sweep.table);
   if (!table || table.rows.length === 0) return;
@@ -37,9 +37,16 @@
   const independent = axes.filter((d) => d.column !== state.x && !follows(d.column, [state.x]));
   if (independent.length > 0 && distinct(table.rows, independent[0].column).length <= 9) state.panels = independent[0].column;
 
+  const keep = () => remember("sweep", JSON.stringify({ ...state, held: [...state.held], hidden: [...state.hidden] }));
+  const kept = recallJson("sweep");
+  const known = (c) => c === -1 || words.has(c);
+  if (kept && known(kept.x) && metric(kept.y) && splits[kept.split] && known(kept.panels)) {
+    Object.assign(state, { x: kept.x, y: kept.y, split: kept.split, panels: kept.panels, scale: kept.scale === "log" ? "log" : "even", bands: kept.bands !== false, target: typeof kept.target === "number" ? kept.target : null, held: new Map(Array.isArray(kept.held) ? kept.held : []), hidden: new Set(Array.isArray(kept.hidden) ? kept.hidden : []) });
+  }
+
   const controls = $("sweep-controls");
   const field = (name, input) => controls.append(element("label", {}, name, input));
-  const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); build(); });
+  const pick = (name, entries, value, change) => addChoice(controls, name, entries, value, (v) => { change(v); keep(); build(); });
   const entries = (list) => list.map((d) => [d.column, d.words]);
 
   const build = () => {
@@ -79,13 +86,13 @@
     if (yMetric.percent) {
       const input = element("input", { type: "number", min: "0", max: "100", step: "any" });
       input.value = state.target === null ? "" : String(state.target);
-      input.addEventListener("change", () => { state.target = input.value === "" ? null : Number(input.value); build(); });
+      input.addEventListener("change", () => { state.target = input.value === "" ? null : Number(input.value); keep(); build(); });
       field("Target (%)", input);
     }
     if (!xMetric && table.numeric[state.x]) {
       const box = element("input", { type: "checkbox" });
       box.checked = state.bands;
-      box.addEventListener("change", () => { state.bands = box.checked; build(); });
+      box.addEventListener("change", () => { state.bands = box.checked; keep(); build(); });
       controls.append(element("label", { class: "check" }, box, "Confidence bands"));
     }
     if (focused >= 0) controls.querySelectorAll("select, input")[focused]?.focus();
@@ -117,13 +124,22 @@
     holders = frames.map(([, holder]) => holder);
     panels.forEach((value, i) => {
       const own = drawn.filter((row) => value === null || row[state.panels] === value);
-      const option = table.numeric[x] ? overNumbers(own, names, split, { xMetric, yMetric, target }, holders[i]) : overWords(own, names, split, holders[i]);
-      Object.assign(option.yAxis, range);
-      // The legend is a list of boxes above, the title of the panel a heading.
-      option.legend = { show: false };
-      option.grid = { left: 62, right: 22, top: 34, bottom: 52 };
-      option.dataZoom = option.dataZoom.filter((z) => z.type === "inside");
-      draw(holders[i], option);
+      const spec = table.numeric[x] ? overNumbers(own, names, split, { xMetric, yMetric, target }) : overWords(own, names, split);
+      const make = (place) => {
+        const option = spec.groups ? bars(spec, place) : lines(spec, place);
+        for (const s of option.series) {
+          if (s.band || spec.groups) continue;
+          s.showSymbol = true;
+          if (xMetric) { s.type = "scatter"; s.symbolSize = 9; option.tooltip.trigger = "item"; }
+        }
+        Object.assign(option.yAxis, range);
+        // The legend is a list of boxes above, the title of the panel a heading.
+        option.legend = { show: false };
+        option.grid = { left: 62, right: 22, top: 34, bottom: option.grid.bottom - (option.dataZoom.some((z) => z.type === "slider") ? 26 : 0) };
+        option.dataZoom = option.dataZoom.filter((z) => z.type === "inside");
+        return option;
+      };
+      draw(holders[i], make, spec);
     });
     const seeds = distinct(kept, sweep.seeds);
     const bands = state.bands && !xMetric && table.numeric[x] ? ` Bands: ${shown(100 * sweep.confidence)} % confidence intervals of the mean over ${seeds.length === 1 ? shown(seeds[0]) : "the"} seeds.` : "";
@@ -135,17 +151,18 @@
 
   // The boxes that show and hide lines, which say how each looks.
   const legend = (names) => {
+    const kinds = looksOf(names);
     const list = $("sweep-legend");
     const focused = [...list.querySelectorAll("input")].indexOf(document.activeElement);
     list.replaceChildren(...names.map((name, i) => {
       const box = element("input", { type: "checkbox" });
       box.checked = !state.hidden.has(name);
-      box.addEventListener("change", () => { if (box.checked) state.hidden.delete(name); else state.hidden.add(name); build(); });
+      box.addEventListener("change", () => { if (box.checked) state.hidden.delete(name); else state.hidden.add(name); keep(); build(); });
       const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       for (const [key, value] of [["width", "34"], ["height", "10"], ["aria-hidden", "true"]]) line.setAttribute(key, value);
       const stroke = document.createElementNS("http://www.w3.org/2000/svg", "path");
-      const dashes = DASHES[i % DASHES.length];
-      for (const [key, value] of [["d", "M1 5H33"], ["stroke", COLOURS[i % COLOURS.length]], ["stroke-width", "3"], ["stroke-dasharray", dashes === "solid" ? "none" : dashes.join(" ")]]) stroke.setAttribute(key, value);
+      const dashes = DASHES[kinds[i] % DASHES.length];
+      for (const [key, value] of [["d", "M1 5H33"], ["stroke", COLOURS[kinds[i] % COLOURS.length]], ["stroke-width", "3"], ["stroke-dasharray", dashes === "solid" ? "none" : dashes.join(" ")]]) stroke.setAttribute(key, value);
       line.append(stroke);
       return element("li", box.checked ? {} : { class: "off" }, element("label", {}, box, line, name));
     }));
@@ -167,31 +184,27 @@
     return [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((s) => s * unit).find((s) => s >= v) ?? v;
   };
 
-  const overNumbers = (rows, names, split, { xMetric, yMetric, target }, holder) => {
-    const series = names.map((name) => {
+  const overNumbers = (rows, names, split, { xMetric, yMetric, target }) => {
+    const kinds = looksOf(names);
+    const series = names.map((name, k) => {
       const own = rows.filter((row) => named(row, split) === name).sort((a, b) => a[state.x] - b[state.x]);
-      const made = { name, points: own.map((row) => [row[state.x], row[state.y]]), said: own.map((row) => interval(row, yMetric)) };
+      const made = { name, look: kinds[k], points: own.map((row) => [row[state.x], row[state.y]]), said: own.map((row) => interval(row, yMetric)) };
       if (state.bands && !xMetric && own.every((row) => row[yMetric.low] !== null && row[yMetric.high] !== null)) made.band = own.map((row) => [row[yMetric.low], row[yMetric.high]]);
       return made;
     });
-    const option = lines({
+    return {
       series, x: words.get(state.x), y: words.get(state.y), logX: state.scale === "log" && rows.every((row) => row[state.x] > 0), logY: false, steps: false, alone: false, up: [],
       across: target === null ? [] : [{ at: target, words: `${shown(target)} %`, below: true }],
-    }, holder);
-    for (const s of option.series) {
-      if (s.band) continue;
-      s.showSymbol = true;
-      if (xMetric) { s.type = "scatter"; s.symbolSize = 9; option.tooltip.trigger = "item"; }
-    }
-    return option;
+    };
   };
-  const overWords = (rows, names, split, holder) => {
+  const overWords = (rows, names, split) => {
     const groups = sorted(rows, state.x);
-    const series = names.map((name) => {
+    const kinds = looksOf(names);
+    const series = names.map((name, k) => {
       const own = rows.filter((row) => named(row, split) === name);
-      return { name, values: groups.map((v) => own.find((row) => row[state.x] === v)?.[state.y] ?? null) };
+      return { name, look: kinds[k], values: groups.map((v) => own.find((row) => row[state.x] === v)?.[state.y] ?? null) };
     });
-    return bars({ groups: groups.map(plain), series, y: words.get(state.y), log: false, stacked: false, marks: null }, holder);
+    return { groups: groups.map(plain), series, y: words.get(state.y), log: false, stacked: false, marks: null };
   };
   const interval = (row, m) => (row[m.low] === null ? shown(row[m.column]) : `${shown(row[m.column])} (${shown(row[m.low])} – ${shown(row[m.high])})`);
 

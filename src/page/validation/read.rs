@@ -33,6 +33,9 @@ pub struct Validation {
     pub(super) warnings: Vec<Value>,
     pub(super) checks: Vec<Check>,
     pub(super) passed: bool,
+    /// Why the measurement is not valid; empty where it is, and in folders of older versions.
+    #[serde(default)]
+    pub(super) invalid: Vec<String>,
     /// `cdf.csv`.
     #[serde(skip)]
     pub(super) cdf: Vec<CdfRow>,

@@ -26,9 +26,17 @@ pub(in crate::page) fn summary(run: &Validation) -> Vec<String> {
     let n = run.checks.len();
     let mut verdict = format!(
         "Verdict: {} ({} of {n} checks passed).",
-        if run.passed { "simulation and measurement agree" } else { "no agreement" },
+        match (run.passed, run.invalid.is_empty()) {
+            (true, true) => "simulation and measurement agree, and the measurement is valid",
+            (false, true) => "no agreement; the measurement is valid",
+            // Agreement beside a warning that voids it is no agreement.
+            (_, false) => "none, because the measurement is not valid",
+        },
         n - failed.len()
     );
+    for reason in run.invalid.iter().take(NAMED) {
+        verdict += &format!(" Not valid: {reason}.");
+    }
     if !failed.is_empty() {
         let more = failed.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(", {more} more") } else { String::new() };

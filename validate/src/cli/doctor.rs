@@ -40,7 +40,7 @@ pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
         triton: args.triton.clone(),
         image: args.image.clone(),
         start: !args.quick,
-        guard: std::env::current_exe()?,
+        guard: crate::guard::program()?,
     });
     if args.json {
         let document = json!({

@@ -89,7 +89,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         }
         None => steps(choice.sms().unwrap_or(100)),
     };
-    let guard = std::env::current_exe()?;
+    let guard = crate::guard::program()?;
     let scratch = Scratch::create(&guard, "igniter-facts-")?;
     let device = Device {
         number: 0,

@@ -73,6 +73,13 @@ enum Command {
 /// Runs the program on its command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    ExitCode::from(run_program())
+}
+
+/// The same, with the exit code as a number. Where the program is a part of another process,
+/// [`igniter::cli::set_command_line`] and [`guard::set_program`] come before.
+#[must_use]
+pub fn run_program() -> u8 {
     let cli: Cli = match parse("validate") {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -86,7 +93,7 @@ pub fn main() -> ExitCode {
     }
     if let Err(error) = life::watch() {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
-        return ExitCode::from(2);
+        return 2;
     }
     // Each request in flight has a connection of its own, and each of those is an open file.
     raise_open_files();
@@ -94,19 +101,19 @@ pub fn main() -> ExitCode {
     match dispatch(cli.command) {
         Ok(_) if life::interrupted() && !kept_until_interrupted => {
             eprintln!("validate: interrupted after everything was measured; all results are kept");
-            ExitCode::from(life::INTERRUPTED_CODE)
+            life::INTERRUPTED_CODE
         }
-        Ok(outcome) => outcome.into(),
+        Ok(outcome) => outcome.code(),
         Err(error) if life::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
                 eprintln!("validate: {}", described(&error));
             }
-            ExitCode::from(life::INTERRUPTED_CODE)
+            life::INTERRUPTED_CODE
         }
         Err(error) => {
             eprintln!("validate: {}", described(&error));
-            ExitCode::from(2)
+            2
         }
     }
 }
@@ -138,17 +145,17 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
 }
 
 /// A guard has its own ways with signals.
-fn run_guard(order: &str) -> ExitCode {
+fn run_guard(order: &str) -> u8 {
     let order = serde_json::from_str::<GuardOrder>(order).map_err(std::io::Error::other);
     hidden(order.and_then(|order| guard::run(&order)))
 }
 
-fn hidden(done: std::io::Result<u8>) -> ExitCode {
+fn hidden(done: std::io::Result<u8>) -> u8 {
     match done {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::from(2)
+            2
         }
     }
 }

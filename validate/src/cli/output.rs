@@ -104,16 +104,12 @@ pub(super) fn finish_comparison(
     folder: &Path,
     args: &LimitArgs,
 ) -> anyhow::Result<Outcome> {
+    let page = igniter::cli::write_page(folder)?;
     if args.json {
         print(&serde_json::to_string_pretty(comparison)?)?;
     } else if !args.quiet {
-        let report = folder.join("report.md");
-        print(&format!(
-            "{}\n\nreport   {}\nto look at: igniter report {folder} -o {folder}.html",
-            comparison_text(comparison),
-            report.display(),
-            folder = folder.display()
-        ))?;
+        let text = comparison_text(comparison);
+        print(&format!("{text}\n\nreport   {}", page.display()))?;
     }
     Ok(Outcome::of(comparison.passed))
 }

@@ -87,7 +87,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     check_servable(&study).with_context(|| args.planned.name())?;
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
-    let mut manifest = Manifest::start(std::env::args().collect());
+    let mut manifest = Manifest::start(igniter::cli::command_line());
     args.planned.note(&study, &mut manifest)?;
     let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
 

@@ -117,8 +117,11 @@ pub struct ValidationResult {
     /// What may spoil it.
     pub warnings: Vec<Warning>,
     pub checks: Vec<VerdictCheck>,
-    /// Whether all of them passed, and nothing makes them meaningless.
+    /// Whether all of them passed, and the measurement can be judged at all.
     pub passed: bool,
+    /// Why the measurement is not valid, so that agreement would mean nothing: the warnings that say so. Empty where it is
+    /// valid.
+    pub invalid: Vec<String>,
     /// For figures: the arms as if they were strategies, simulated before measured.
     #[serde(skip)]
     pub arms: igniter::results::Comparison,
@@ -171,6 +174,7 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
         models: run.info.models,
         server: run.info.server.clone(),
         window_s: (window.start().as_seconds(), window.end().as_seconds()),
+        invalid: warnings.iter().filter(|w| w.voids()).map(ToString::to_string).collect(),
         agreement: agreement(&rows),
         rows,
         warnings,

@@ -117,14 +117,37 @@ fn verdict(comparison: &ValidationResult) -> String {
     let failed: Vec<&super::VerdictCheck> =
         comparison.checks.iter().filter(|c| !c.passed).collect();
     let fatal = comparison.warnings.iter().filter(|warning| warning.is_fatal()).count();
-    if comparison.passed {
-        return format!("verdict: agreed ({} of {0} checks passed)", comparison.checks.len());
+    let n = comparison.checks.len();
+    let valid = comparison.invalid.is_empty();
+    if comparison.passed && valid {
+        return format!("verdict: agreed ({n} of {n} checks passed); the measurement is valid");
     }
-    let mut text = format!(
-        "verdict: NOT agreed ({} of {} checks failed)",
-        failed.len(),
-        comparison.checks.len()
-    );
+    let mut text = match (comparison.passed, valid) {
+        // Agreement beside a warning that voids it is no agreement.
+        (true, _) => {
+            format!("verdict: INVALID ({n} of {n} checks passed, which means nothing here)")
+        }
+        (false, true) => {
+            format!(
+                "verdict: NOT agreed ({} of {n} checks failed); the measurement is valid",
+                failed.len()
+            )
+        }
+        (false, false) => {
+            format!("verdict: INVALID, NOT agreed ({} of {n} checks failed)", failed.len())
+        }
+    };
+    const REASONS: usize = 4;
+    for reason in comparison.invalid.iter().take(REASONS) {
+        let _ = write!(text, "\n  not valid: {reason}");
+    }
+    if comparison.invalid.len() > REASONS {
+        let _ = write!(
+            text,
+            "\n  not valid: {} more; see the warnings",
+            comparison.invalid.len() - REASONS
+        );
+    }
     for check in failed {
         let _ = write!(
             text,

@@ -24,6 +24,7 @@ pub use scratch::Scratch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// What a guard is to start, and how it is to end it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,23 @@ pub struct MpsControl {
     pub program: PathBuf,
     /// Variables that name the daemon.
     pub environment: BTreeMap<String, String>,
+}
+
+/// This program, where it is a part of another process.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says which program has the hidden commands of guards, where that is not the one of this process. Only the first call
+/// counts.
+pub fn set_program(path: PathBuf) {
+    let _ = PROGRAM.set(path);
+}
+
+/// The program that has the hidden commands of guards.
+///
+/// # Errors
+/// When the system does not say which program this is.
+pub fn program() -> std::io::Result<PathBuf> {
+    PROGRAM.get().cloned().map_or_else(std::env::current_exe, Ok)
 }
 
 /// How the names of all shared memory begin that belongs to a process of this program.

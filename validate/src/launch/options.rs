@@ -204,6 +204,6 @@ impl LaunchArgs {
 
 /// This program, which has the hidden commands of guards.
 fn this_program() -> Result<PathBuf, LaunchError> {
-    std::env::current_exe()
+    crate::guard::program()
         .map_err(|source| LaunchError::Start { what: "the guard".to_owned(), source })
 }

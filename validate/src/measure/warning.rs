@@ -143,6 +143,22 @@ impl Warning {
         matches!(self, Self::LateSends { .. } | Self::BusyMachine { .. })
     }
 
+    /// Whether agreement beside this means nothing: what was measured is not what was simulated.
+    #[must_use]
+    pub fn voids(&self) -> bool {
+        self.is_fatal()
+            || self.is_of_the_machine()
+            || matches!(
+                self,
+                Self::ConnectionLimit { .. }
+                    | Self::OtherGpu { .. }
+                    | Self::FailedRequests { .. }
+                    | Self::CountsDiffer { .. }
+                    | Self::Unstable { .. }
+                    | Self::ThrottledClock { .. }
+            )
+    }
+
     /// Whether a measurement with this cannot be judged at all.
     #[must_use]
     pub fn is_fatal(&self) -> bool {

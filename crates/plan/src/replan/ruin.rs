@@ -188,7 +188,7 @@ fn put_back(
         let away = !(home(machine) && choices.below(10) < HOME_FIRST);
         let free = desk.free(machine.kind, with);
         let better = best.is_none_or(|((least_away, least), ..)| {
-            away < least_away || (away == least_away && free < least)
+            (u8::from(away), free) < (u8::from(least_away), least)
         });
         if better {
             best = Some(((away, free), place, with));

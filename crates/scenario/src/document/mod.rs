@@ -80,6 +80,28 @@ impl Document {
         Ok(Self { files, alone, entries, set_from: PathBuf::new() })
     }
 
+    /// The scenario of a text, as [`Document::load`] reads one of a file: `file` names it in messages, gives its default
+    /// name, and relative paths start at its folder.
+    ///
+    /// # Errors
+    /// When it is not TOML, or what it extends cannot be read.
+    pub fn of_text(text: &str, file: &Path) -> Result<Self, ScenarioError> {
+        let mut reading = Reading::default();
+        let (entries, text) = reading.read_text(file, text.to_owned())?;
+        let files = reading.files;
+        let alone = (files.len() == 1).then_some(text);
+        Ok(Self { files, alone, entries, set_from: PathBuf::new() })
+    }
+
+    /// The whole of it as the text of one file that extends nothing, with every path as seen from `folder`: with that of
+    /// the process, a text that means the same wherever it is read.
+    #[must_use]
+    pub fn to_toml(&self, folder: &Path) -> String {
+        let mut entries = self.entries.clone();
+        resolve_paths(&mut entries, folder);
+        to_text(&entries)
+    }
+
     /// The files that it was read from, the one that was asked for first.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
@@ -340,6 +362,11 @@ impl Reading {
     /// Reads a file over all that it extends.
     fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
         let text = source::read_text(path)?;
+        self.read_text(path, text)
+    }
+
+    /// The same of a file's text.
+    fn read_text(&mut self, path: &Path, text: String) -> Result<(Entries, String), ScenarioError> {
         let mut problems = Problems::new(&text);
         let (document, errors) = DeTable::parse_recoverable(&text);
         let invalid = |problems: Problems<'_>| ScenarioError::Invalid {

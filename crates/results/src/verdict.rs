@@ -1,0 +1,240 @@
+//! What a comparison says in one line, and what to do about SLOs that are missed. The terminal, the report and the page
+//! say it in these words.
+
+use crate::{Comparison, StrategyResult};
+use igniter_sim::metrics::Verdict;
+
+/// Other strategies that the line names.
+const OTHERS: usize = 3;
+
+/// What to do about missed SLOs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recommendation {
+    /// A strategy of the comparison meets every SLO where the first one does not.
+    Use(String),
+    /// None does: why to try a command, and the command.
+    Try(String, String),
+}
+
+impl Comparison {
+    /// The strategy that does best: the fewest SLOs missed, then the lowest cost, then the first.
+    #[must_use]
+    pub fn best(&self) -> Option<&StrategyResult> {
+        self.strategies.iter().min_by(|a, b| {
+            let cost = a.cost_per_hour.total_cmp(&b.cost_per_hour);
+            a.misses().cmp(&b.misses()).then(cost).then(a.gpu_count.cmp(&b.gpu_count))
+        })
+    }
+
+    /// The question and its answer in one line: which strategy meets the SLOs with how many GPUs, and what others save and
+    /// miss. Empty without a strategy.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let Some(best) = self.best() else { return String::new() };
+        let n = best.workloads.len();
+        let gpus = counted(best.gpu_count, "GPU");
+        let all = if n == 1 { "the SLO".to_owned() } else { format!("all {n} SLOs") };
+        let mut parts = vec![match best.misses() {
+            0 => format!("{} meets {all} with {gpus}", best.strategy),
+            missed if self.strategies.len() == 1 => {
+                format!("{} misses {missed} of {} with {gpus}", best.strategy, counted(n, "SLO"))
+            }
+            missed => format!(
+                "No strategy meets {all}: {} misses fewest, {missed} with {gpus}",
+                best.strategy
+            ),
+        }];
+        let others = || self.strategies.iter().filter(|other| !std::ptr::eq(*other, best));
+        parts.extend(others().take(OTHERS).map(|other| beside(other, best)));
+        if others().count() > OTHERS {
+            let more = others().count() - OTHERS;
+            parts.push(format!("{more} more {} below", if more == 1 { "is" } else { "are" }));
+        }
+        let idle = best.unmeasured();
+        if idle > 0 {
+            parts.push(format!("{} had no requests", counted(idle, "workload")));
+        }
+        parts.join("; ") + "."
+    }
+
+    /// What to do where the first strategy misses SLOs; none where it meets all. `scenario` is what commands call the
+    /// scenario.
+    #[must_use]
+    pub fn recommendation(&self, scenario: &str) -> Option<Recommendation> {
+        let first = self.strategies.first().filter(|first| first.misses() > 0)?;
+        let best = self.best()?;
+        if best.misses() == 0 {
+            return Some(Recommendation::Use(format!(
+                "{} with {} meets all: {}, {} $/h against {}.",
+                best.strategy,
+                counted(best.gpu_count, "GPU"),
+                signed(best.gpu_count, first.gpu_count)
+                    + if best.gpu_count.abs_diff(first.gpu_count) == 1 { " GPU" } else { " GPUs" },
+                signed_cost(best.cost_per_hour - first.cost_per_hour),
+                first.strategy,
+            )));
+        }
+        let names = || self.strategies.iter().map(|result| result.strategy.as_str());
+        if !names().any(|name| name == "queueing") {
+            return Some(Recommendation::Try(
+                "The strategy queueing sizes servers for requests that have to wait:".to_owned(),
+                format!("igniter compare {scenario} --strategies {},queueing", first.strategy),
+            ));
+        }
+        Some(Recommendation::Try(
+            "Plan with headroom; this shows how much is needed and what it costs:".to_owned(),
+            format!("igniter frontier {scenario}"),
+        ))
+    }
+
+    /// The workloads in the order of what a reader looks for: those that miss their SLO under some strategy, the worst
+    /// first, then the others in the order of the scenario.
+    #[must_use]
+    pub fn misses_first(&self) -> Vec<usize> {
+        let worst = |index: usize| {
+            let all = self.strategies.iter().filter_map(|result| result.workloads.get(index));
+            let missed = all.filter(|w| w.verdict.is_miss());
+            // One that is not served at all is worse than any that is slow.
+            missed
+                .map(|w| w.p99_ms.map_or(f64::INFINITY, |p99| p99 / w.slo_ms))
+                .reduce(f64::max)
+                .unwrap_or(0.0)
+        };
+        let mut order: Vec<(usize, f64)> =
+            (0..self.workloads().len()).map(|index| (index, worst(index))).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        order.into_iter().map(|(index, _)| index).collect()
+    }
+}
+
+impl StrategyResult {
+    /// The highest P99 of a workload as a part of its SLO; none without a measured P99.
+    #[must_use]
+    pub fn worst_p99_of_slo(&self) -> Option<f64> {
+        self.p99_ratios().reduce(f64::max)
+    }
+
+    /// How many workloads had no requests in the measured window.
+    #[must_use]
+    pub fn unmeasured(&self) -> usize {
+        self.workloads.iter().filter(|w| w.verdict == Verdict::NoRequests).count()
+    }
+}
+
+/// What another strategy saves, and what it misses.
+fn beside(other: &StrategyResult, best: &StrategyResult) -> String {
+    let less = best.cost_per_hour - other.cost_per_hour;
+    let resources = match other.gpu_count.cmp(&best.gpu_count) {
+        std::cmp::Ordering::Less => format!("saves {}", words(best.gpu_count - other.gpu_count)),
+        std::cmp::Ordering::Greater => {
+            format!("needs {} more", words(other.gpu_count - best.gpu_count))
+        }
+        // Kinds differ in price.
+        std::cmp::Ordering::Equal if less.abs() > 0.005 => {
+            format!("costs {:.2} $/h {}", less.abs(), if less > 0.0 { "less" } else { "more" })
+        }
+        std::cmp::Ordering::Equal => "needs as many".to_owned(),
+    };
+    let misses = match other.misses() {
+        0 => "meets all".to_owned(),
+        missed if missed == best.misses() => "misses as many".to_owned(),
+        missed => format!("misses {missed}"),
+    };
+    format!("{} {resources} and {misses}", other.strategy)
+}
+
+fn words(n: usize) -> String {
+    if n == 1 { "one".to_owned() } else { n.to_string() }
+}
+
+/// A number of things, in the plural where it is not one.
+#[must_use]
+pub fn counted(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+/// How many more than `from`, with the sign: `+2`, `−1`, `±0`.
+#[must_use]
+pub fn signed(n: usize, from: usize) -> String {
+    let sign = match n.cmp(&from) {
+        std::cmp::Ordering::Greater => '+',
+        std::cmp::Ordering::Less => '−',
+        std::cmp::Ordering::Equal => '±',
+    };
+    format!("{sign}{}", n.abs_diff(from))
+}
+
+/// A difference of costs in cents, with its sign.
+#[must_use]
+pub fn signed_cost(difference: f64) -> String {
+    let sign = if difference.abs() < 0.005 {
+        '±'
+    } else if difference > 0.0 {
+        '+'
+    } else {
+        '−'
+    };
+    format!("{sign}{:.2}", difference.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::small_comparison;
+
+    #[test]
+    fn the_line_names_the_best_and_what_others_miss() {
+        let comparison = small_comparison();
+        assert_eq!(
+            comparison.verdict(),
+            "igniter meets all 2 SLOs with 1 GPU; ffd needs as many and misses 1."
+        );
+        assert_eq!(comparison.recommendation("s.toml"), None, "the first strategy meets all");
+        assert_eq!(Comparison { strategies: Vec::new(), ..comparison }.verdict(), "");
+    }
+
+    #[test]
+    fn a_strategy_that_meets_all_is_recommended_with_what_it_costs() {
+        let mut comparison = small_comparison();
+        comparison.strategies.reverse();
+        comparison.strategies[1].gpu_count = 3;
+        comparison.strategies[1].cost_per_hour = 9.18;
+        assert_eq!(
+            comparison.verdict(),
+            "igniter meets all 2 SLOs with 3 GPUs; ffd saves 2 and misses 1."
+        );
+        assert_eq!(
+            comparison.recommendation("s.toml"),
+            Some(Recommendation::Use(
+                "igniter with 3 GPUs meets all: +2 GPUs, +6.12 $/h against ffd.".to_owned()
+            ))
+        );
+    }
+
+    #[test]
+    fn where_none_meets_all_there_is_a_command_to_try() {
+        let mut comparison = small_comparison();
+        comparison.strategies.remove(0);
+        assert_eq!(comparison.verdict(), "ffd misses 1 of 2 SLOs with 1 GPU.");
+        let Some(Recommendation::Try(_, command)) = comparison.recommendation("s.toml") else {
+            panic!("nothing to try");
+        };
+        assert_eq!(command, "igniter compare s.toml --strategies ffd,queueing");
+        comparison.strategies[0].strategy = "queueing".to_owned();
+        let Some(Recommendation::Try(_, command)) = comparison.recommendation("s.toml") else {
+            panic!("nothing to try");
+        };
+        assert_eq!(command, "igniter frontier s.toml");
+        // The second workload is not served: it comes first.
+        assert_eq!(comparison.misses_first(), [1, 0]);
+    }
+
+    #[test]
+    fn differences_have_signs() {
+        assert_eq!(
+            [signed_cost(6.12), signed_cost(-1.5), signed_cost(0.001)],
+            ["+6.12", "−1.50", "±0.00"]
+        );
+        assert_eq!([signed(1, 2), signed(3, 1), signed(2, 2)], ["−1", "+2", "±0"]);
+    }
+}

@@ -1,0 +1,605 @@
+//! Two folders of results side by side: what differs, by how much, and whether that is more than chance.
+//!
+//! Comparisons are matched by strategy and workload, all other tables by the columns that name a row. Where both sides
+//! have confidence intervals over seeds, a difference counts as more than chance when it is larger than the root of
+//! the summed squares of both half-widths: the interval of a difference of two independent means. (Runs with the same
+//! seeds see the same arrivals, so the test errs on the side of "no difference".) Without intervals nothing is said
+//! about chance.
+
+use crate::page::{Cell, PageError, SortableTable, Source, read_source};
+use crate::results::{Comparison, StrategyResult, column_words};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Which way a number is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Less is better, as for a latency.
+    Less,
+    /// More is better, as for attainment.
+    More,
+    /// Neither.
+    Neither,
+}
+
+/// What is known of chance in a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chance {
+    /// Larger than both intervals explain.
+    Beyond,
+    /// Within what the intervals allow.
+    Within,
+    /// There are no intervals.
+    Unknown,
+}
+
+/// One number on both sides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Whose: a strategy with its workload, or a row of a table.
+    pub of: String,
+    /// The workload, where it is of one.
+    pub workload: Option<String>,
+    /// What: a number with its unit.
+    pub what: String,
+    /// Which way it is good.
+    pub better: Better,
+    /// The number of the first folder.
+    pub a: f64,
+    /// That of the second.
+    pub b: f64,
+    /// Its confidence intervals (low, high), where both have some.
+    pub intervals: Option<[(f64, f64); 2]>,
+}
+
+impl Difference {
+    /// The second minus the first.
+    #[must_use]
+    pub fn change(&self) -> f64 {
+        self.b - self.a
+    }
+
+    /// The change in percent of the first; none where that is zero.
+    #[must_use]
+    pub fn percent(&self) -> Option<f64> {
+        (self.a.abs() > 0.0).then(|| 100.0 * self.change() / self.a.abs())
+    }
+
+    /// Whether both are the same number, but for rounding.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.change().abs() <= 1e-9 * self.a.abs().max(self.b.abs())
+    }
+
+    /// Whether the difference is more than chance.
+    #[must_use]
+    pub fn chance(&self) -> Chance {
+        let Some(intervals) = self.intervals else { return Chance::Unknown };
+        let [first, second] = intervals.map(|(low, high)| 0.5 * (high - low));
+        let allowed = (first * first + second * second).sqrt();
+        if self.change().abs() > allowed && !self.is_same() {
+            Chance::Beyond
+        } else {
+            Chance::Within
+        }
+    }
+
+    /// Whether the second is better (`Some(true)`), worse, or neither.
+    #[must_use]
+    pub fn is_better(&self) -> Option<bool> {
+        match self.better {
+            _ if self.is_same() => None,
+            Better::Neither => None,
+            Better::Less => Some(self.b < self.a),
+            Better::More => Some(self.b > self.a),
+        }
+    }
+}
+
+/// Two folders side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diff {
+    /// The names of both folders.
+    pub names: [String; 2],
+    /// What was compared, in a word or two.
+    pub kind: &'static str,
+    /// All numbers that both have.
+    pub rows: Vec<Difference>,
+    /// What one of them alone has, and other remarks.
+    pub notes: Vec<String>,
+}
+
+/// Two folders that cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "messages name the fields")]
+#[non_exhaustive]
+pub enum DiffError {
+    /// One of them cannot be read.
+    #[error(transparent)]
+    Read(#[from] PageError),
+    /// They hold different things.
+    #[error("{} holds {first}, {} holds {second}: these cannot be compared; give two folders of the same command", .a.display(), .b.display())]
+    Kinds { a: PathBuf, b: PathBuf, first: &'static str, second: &'static str },
+    /// They have nothing in common.
+    #[error("{} and {} have no {what} in common: {first} and {second}", .a.display(), .b.display())]
+    Nothing { a: PathBuf, b: PathBuf, what: &'static str, first: String, second: String },
+}
+
+/// Puts two folders of results side by side.
+///
+/// # Errors
+/// When one cannot be read, they hold different things, or have nothing in common.
+pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
+    let sources = [read_source(a)?, read_source(b)?];
+    let kinds = [kind(&sources[0]), kind(&sources[1])];
+    if kinds[0] != kinds[1] {
+        let [first, second] = kinds;
+        return Err(DiffError::Kinds { a: a.to_owned(), b: b.to_owned(), first, second });
+    }
+    let nothing = |what, first: &[String], second: &[String]| {
+        let listed = |names: &[String]| {
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
+        let (first, second) = (listed(first), listed(second));
+        DiffError::Nothing { a: a.to_owned(), b: b.to_owned(), what, first, second }
+    };
+    let mut made = Diff {
+        names: [a, b].map(|path| path.display().to_string()),
+        kind: kinds[0],
+        rows: Vec::new(),
+        notes: Vec::new(),
+    };
+    if let (Some(first), Some(second)) = (&sources[0].comparison, &sources[1].comparison) {
+        let seeds = sources.each_ref().map(seeds);
+        made.notes.extend(settings(first, second, &seeds));
+        let names = |c: &Comparison| -> Vec<String> {
+            c.strategies.iter().map(|result| result.strategy.clone()).collect()
+        };
+        let pairs = pairs(first, second);
+        if pairs.is_empty() {
+            return Err(nothing("strategy", &names(first), &names(second)));
+        }
+        made.notes.extend(alone(
+            &made.names,
+            "strategies",
+            &names(first),
+            &names(second),
+            pairs.len(),
+        ));
+        let workloads = |c: &Comparison| -> Vec<String> {
+            c.workloads().iter().map(|w| w.workload.to_string()).collect()
+        };
+        let (own, other) = (workloads(first), workloads(second));
+        if !own.iter().any(|name| other.contains(name)) {
+            return Err(nothing("workload", &own, &other));
+        }
+        let common = own.iter().filter(|name| other.contains(name)).count();
+        made.notes.extend(alone(&made.names, "workloads", &own, &other, common));
+        for (first, second) in pairs {
+            of_strategies(&mut made.rows, first, second, &seeds);
+        }
+        return Ok(made);
+    }
+    let mut tables: Vec<String> = Vec::new();
+    for first in &sources[0].tables {
+        let second = sources[1].tables.iter().find(|table| table.title == first.title);
+        // Rows of single runs have no intervals; the means of a sweep say more.
+        let Some(second) = second.filter(|_| first.title != "rows.csv") else { continue };
+        let axes = sources.each_ref().map(|source| {
+            source
+                .sweep
+                .as_ref()
+                .filter(|_| first.title == "points.csv")
+                .map(|facts| facts.axes.clone())
+        });
+        if axes[0] != axes[1] {
+            let words = |axes: &Option<Vec<String>>| axes.clone().unwrap_or_default();
+            return Err(nothing("axes", &words(&axes[0]), &words(&axes[1])));
+        }
+        let axes = axes[0].clone().unwrap_or_default();
+        let before = made.rows.len();
+        of_tables(&mut made, first, second, &axes);
+        if made.rows.len() > before {
+            tables.push(first.title.clone());
+        }
+    }
+    for first in &sources[0].documents {
+        let second = sources[1].documents.iter().find(|document| document.name == first.name);
+        for (path, value) in second.iter().flat_map(|_| &first.values) {
+            let other = second.and_then(|d| d.values.iter().find(|(known, _)| known == path));
+            let pair = value.number().zip(other.and_then(|(_, value)| value.number()));
+            if let Some((a, b)) = pair {
+                made.rows.push(Difference {
+                    of: first.name.clone(),
+                    workload: None,
+                    what: path.clone(),
+                    better: better(path),
+                    a,
+                    b,
+                    intervals: None,
+                });
+            }
+        }
+    }
+    if made.rows.is_empty() {
+        let titles = |source: &Source<'_>| -> Vec<String> {
+            source.tables.iter().map(|table| table.title.clone()).collect()
+        };
+        return Err(nothing("row of a table", &titles(&sources[0]), &titles(&sources[1])));
+    }
+    Ok(made)
+}
+
+fn kind(source: &Source<'_>) -> &'static str {
+    if source.comparison.is_some() {
+        "a comparison"
+    } else if source.sweep.is_some() {
+        "a sweep"
+    } else if source.validation.is_some() {
+        "a validation"
+    } else if source.accuracy.is_some() {
+        "an accuracy"
+    } else {
+        "tables"
+    }
+}
+
+/// Strategies of both sides: by name, or the only one of each.
+fn pairs<'a>(
+    first: &'a Comparison,
+    second: &'a Comparison,
+) -> Vec<(&'a StrategyResult, &'a StrategyResult)> {
+    if let ([one], [other]) = (first.strategies.as_slice(), second.strategies.as_slice()) {
+        return vec![(one, other)];
+    }
+    let same = |result: &'a StrategyResult| {
+        let other = second.strategies.iter().find(|other| other.strategy == result.strategy)?;
+        Some((result, other))
+    };
+    first.strategies.iter().filter_map(same).collect()
+}
+
+/// What one side alone has.
+fn alone(
+    sides: &[String; 2],
+    what: &str,
+    first: &[String],
+    second: &[String],
+    common: usize,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (side, own, other) in [(0, first, second), (1, second, first)] {
+        let only: Vec<&str> =
+            own.iter().filter(|name| !other.contains(name)).map(String::as_str).collect();
+        // The only strategies of both sides are compared whatever they are called.
+        if !only.is_empty() && common < own.len().max(other.len()) {
+            const NAMED: usize = 8;
+            let more = if only.len() > NAMED { " …" } else { "" };
+            let named = only[..only.len().min(NAMED)].join(", ");
+            notes.push(format!("Only {} has the {what} {named}{more}.", sides[side]));
+        }
+    }
+    notes
+}
+
+/// (strategy, workload, metric) → mean and interval over seeds.
+type Seeds = BTreeMap<(String, String, String), (f64, Option<(f64, f64)>)>;
+
+fn seeds(source: &Source<'_>) -> Seeds {
+    let Some(table) = source.tables.iter().find(|table| table.title == "seeds.csv") else {
+        return Seeds::new();
+    };
+    let at = |name: &str| table.columns.iter().position(|column| column == name);
+    let columns = ["strategy", "workload", "metric", "mean", "low", "high"].map(at);
+    let mut found = Seeds::new();
+    for row in &table.rows {
+        let cell = |i: usize| columns[i].map_or(&Cell::Absent, |column| &row[column]);
+        let Some(mean) = cell(3).number() else { continue };
+        let text = |i: usize| match cell(i) {
+            Cell::Absent => String::new(),
+            cell => cell.shown(),
+        };
+        let key = (text(0), text(1), text(2));
+        found.insert(key, (mean, cell(4).number().zip(cell(5).number())));
+    }
+    found
+}
+
+/// What differs between both runs beside the results, and what can be said about chance.
+fn settings(first: &Comparison, second: &Comparison, seeds: &[Seeds; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if first.scenario != second.scenario {
+        notes.push(format!("The scenarios are {} and {}.", first.scenario, second.scenario));
+    }
+    let window = |c: &Comparison| (c.window_start_s, c.window_end_s);
+    let (a, b) = (window(first), window(second));
+    if (a.0 - b.0).abs() + (a.1 - b.1).abs() > 1e-9 {
+        notes.push(format!(
+            "The measured windows differ: {} to {} s and {} to {} s.",
+            a.0, a.1, b.0, b.1
+        ));
+    }
+    if seeds.iter().any(BTreeMap::is_empty) {
+        let seed = if first.seed == second.seed {
+            format!("Both have seed {}", first.seed)
+        } else {
+            format!("The seeds are {} and {}", first.seed, second.seed)
+        };
+        notes.push(format!(
+            "{seed}, one run each: nothing can be said about chance. `igniter compare … --seeds 10` on both sides gives \
+             intervals."
+        ));
+    }
+    notes
+}
+
+fn of_strategies(
+    rows: &mut Vec<Difference>,
+    first: &StrategyResult,
+    second: &StrategyResult,
+    seeds: &[Seeds; 2],
+) {
+    let of = if first.strategy == second.strategy {
+        first.strategy.clone()
+    } else {
+        format!("{} → {}", first.strategy, second.strategy)
+    };
+    let mut add =
+        |workload: Option<&str>, what: &str, better, metric: &str, pair: Option<(f64, f64)>| {
+            let key = |result: &StrategyResult| {
+                (result.strategy.clone(), workload.unwrap_or("").to_owned(), metric.to_owned())
+            };
+            let over_seeds = seeds[0].get(&key(first)).zip(seeds[1].get(&key(second)));
+            let (pair, intervals) = match over_seeds {
+                Some(((a, one), (b, other))) => {
+                    (Some((*a, *b)), one.zip(*other).map(|(one, other)| [one, other]))
+                }
+                None => (pair, None),
+            };
+            let Some((a, b)) = pair else { return };
+            let (of, workload) = (of.clone(), workload.map(str::to_owned));
+            rows.push(Difference { of, workload, what: what.to_owned(), better, a, b, intervals });
+        };
+    let gpus = (first.gpu_count as f64, second.gpu_count as f64);
+    add(None, "GPUs", Better::Less, "", Some(gpus));
+    add(None, "cost ($/h)", Better::Less, "", Some((first.cost_per_hour, second.cost_per_hour)));
+    let misses = (first.misses() as f64, second.misses() as f64);
+    add(None, "SLOs missed", Better::Less, "", Some(misses));
+    let worst = first.worst_p99_of_slo().zip(second.worst_p99_of_slo());
+    add(None, "worst P99 / SLO", Better::Less, "", worst);
+    add(None, "mean power (W)", Better::Less, "", Some((first.power_w(), second.power_w())));
+    for (metric, better) in [("attainment_pct", Better::More), ("goodput_rps", Better::More)] {
+        add(None, &column_words(metric), better, metric, None);
+    }
+    for one in &first.workloads {
+        let Some(other) = second.workloads.iter().find(|w| w.workload == one.workload) else {
+            continue;
+        };
+        let name = Some(one.workload.as_str());
+        add(name, "P99 (ms)", Better::Less, "p99_ms", one.p99_ms.zip(other.p99_ms));
+        add(name, "mean (ms)", Better::Less, "mean_ms", one.mean_ms.zip(other.mean_ms));
+        let violations = one.slo_violation_pct.zip(other.slo_violation_pct);
+        add(name, "violations (%)", Better::Less, "slo_violation_pct", violations);
+        let throughput = (one.throughput_rps, other.throughput_rps);
+        add(name, "throughput (req/s)", Better::More, "", Some(throughput));
+    }
+}
+
+/// Which way a column is good, by its name.
+fn better(column: &str) -> Better {
+    let any = |words: &[&str]| words.iter().any(|word| column.contains(word));
+    if any(&["attainment", "goodput", "workloads_met", "throughput", "coverage", "correlation"]) {
+        Better::More
+    } else if any(&[
+        "cost",
+        "gpu_count",
+        "p99",
+        "p95",
+        "mean_ms",
+        "violation",
+        "missed",
+        "power",
+        "energy",
+        "mape",
+        "max_pct",
+        "error",
+        "infeasible",
+    ]) {
+        Better::Less
+    } else {
+        Better::Neither
+    }
+}
+
+/// The rows of two tables that the same columns name.
+fn of_tables(made: &mut Diff, first: &SortableTable, second: &SortableTable, axes: &[String]) {
+    if first.columns != second.columns {
+        made.notes.push(format!("{}: the columns differ; it is left out.", first.title));
+        return;
+    }
+    /// Columns that count rows or runs, and results of nothing.
+    const COUNTS: [&str; 4] = ["point", "seeds", "failed", "judged"];
+    let name = |c: usize| first.columns[c].as_str();
+    let columns: Vec<usize> = (0..first.columns.len()).collect();
+    let interval = |c: usize| {
+        let at =
+            |end: &str| columns.iter().copied().find(|&o| name(o) == format!("{}_{end}", name(c)));
+        at("low").zip(at("high"))
+    };
+    let is_end = |c: usize| ["_low", "_high"].iter().any(|end| name(c).ends_with(end));
+    let is_axis = |c: usize| axes.iter().any(|axis| axis == name(c));
+    let (mut keys, numbers): (Vec<usize>, Vec<usize>) = (columns.iter().copied())
+        .filter(|&c| !is_end(c) && !COUNTS.contains(&name(c)))
+        .partition(|&c| !first.is_numeric(c) || is_axis(c));
+    // Numbers from the left name a row too, until every row has a name of its own.
+    let mut numbers = numbers.into_iter();
+    let distinct = |keys: &[usize]| {
+        let mut all: Vec<Vec<String>> = first.rows.iter().map(|row| key_of(row, keys)).collect();
+        let n = all.len();
+        all.sort();
+        all.dedup();
+        all.len() == n
+    };
+    while !distinct(&keys) {
+        let Some(next) = numbers.next() else {
+            made.notes
+                .push(format!("{}: no columns tell its rows apart; it is left out.", first.title));
+            return;
+        };
+        keys.push(next);
+    }
+    let values: Vec<usize> = numbers.collect();
+    let others: BTreeMap<Vec<String>, &Vec<Cell>> =
+        second.rows.iter().map(|row| (key_of(row, &keys), row)).collect();
+    let mut matched = 0;
+    for row in &first.rows {
+        let key = key_of(row, &keys);
+        let Some(other) = others.get(&key) else { continue };
+        matched += 1;
+        let said =
+            keys.iter().zip(&key).filter(|(c, text)| name(**c) != "point_id" && !text.is_empty());
+        let said: Vec<String> =
+            said.map(|(c, text)| {
+                if first.is_numeric(*c) { format!("{} = {text}", name(*c)) } else { text.clone() }
+            })
+            .collect();
+        for &c in &values {
+            let Some((a, b)) = row[c].number().zip(other[c].number()) else { continue };
+            let ends = |row: &[Cell]| {
+                interval(c).and_then(|(low, high)| row[low].number().zip(row[high].number()))
+            };
+            let intervals = ends(row).zip(ends(other)).map(|(one, other)| [one, other]);
+            made.rows.push(Difference {
+                of: said.join(", "),
+                workload: None,
+                what: column_words(name(c)),
+                better: better(name(c)),
+                a,
+                b,
+                intervals,
+            });
+        }
+    }
+    for (rows, side) in [(first.rows.len(), 0), (second.rows.len(), 1)] {
+        if rows > matched {
+            let n = rows - matched;
+            made.notes.push(format!("{}: {n} rows are only in {}.", first.title, made.names[side]));
+        }
+    }
+}
+
+fn key_of(row: &[Cell], keys: &[usize]) -> Vec<String> {
+    keys.iter().map(|&c| row.get(c).map_or_else(String::new, Cell::shown)).collect()
+}
+
+impl Diff {
+    /// The rows that differ: those of whole runs first, then the largest changes.
+    #[must_use]
+    pub fn changed(&self) -> Vec<&Difference> {
+        let mut rows: Vec<&Difference> = self.rows.iter().filter(|row| !row.is_same()).collect();
+        rows.sort_by(|a, b| {
+            let size = |row: &Difference| row.percent().map_or(f64::INFINITY, f64::abs);
+            let beyond = |row: &Difference| row.chance() == Chance::Beyond;
+            (a.workload.is_some().cmp(&b.workload.is_some()))
+                .then(beyond(b).cmp(&beyond(a)))
+                .then(size(b).total_cmp(&size(a)))
+        });
+        rows
+    }
+
+    /// What differs, in one line.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let changed = self.changed();
+        if changed.is_empty() {
+            return format!("All {} numbers that both folders have are the same.", self.rows.len());
+        }
+        let count = |better: bool| {
+            let own = || changed.iter().filter(|row| row.is_better() == Some(better));
+            let beyond = own().filter(|row| row.chance() == Chance::Beyond).count();
+            (own().count(), beyond)
+        };
+        let known = changed.iter().any(|row| row.chance() != Chance::Unknown);
+        let words = |(all, beyond): (usize, usize), what: &str| {
+            if known {
+                format!("{all} {what} ({beyond} beyond chance)")
+            } else {
+                format!("{all} {what}")
+            }
+        };
+        format!(
+            "{} of {} numbers differ from {} to {}: {}, {}.",
+            changed.len(),
+            self.rows.len(),
+            self.names[0],
+            self.names[1],
+            words(count(true), "better"),
+            words(count(false), "worse")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(a: f64, b: f64, intervals: Option<[(f64, f64); 2]>) -> Difference {
+        Difference {
+            of: "s".into(),
+            workload: None,
+            what: "P99 (ms)".into(),
+            better: Better::Less,
+            a,
+            b,
+            intervals,
+        }
+    }
+
+    #[test]
+    fn a_difference_is_beyond_chance_when_the_intervals_do_not_explain_it() {
+        // Half-widths of 3 and 4: differences up to 5 are chance.
+        let with = |b: f64| row(10.0, b, Some([(7.0, 13.0), (b - 4.0, b + 4.0)]));
+        assert_eq!(with(14.9).chance(), Chance::Within);
+        assert_eq!(with(15.1).chance(), Chance::Beyond);
+        assert_eq!(with(4.9).is_better(), Some(true));
+        assert_eq!(row(10.0, 20.0, None).chance(), Chance::Unknown);
+        assert_eq!(row(10.0, 10.0, Some([(10.0, 10.0); 2])).chance(), Chance::Within);
+        assert_eq!(row(0.0, 1.0, None).percent(), None);
+        assert_eq!(row(-2.0, -1.0, None).percent(), Some(50.0));
+    }
+
+    fn table(rows: &[(&str, f64, f64)]) -> SortableTable {
+        SortableTable {
+            title: "frontier.csv".into(),
+            columns: ["strategy", "headroom_pct", "attainment_pct"].map(str::to_owned).to_vec(),
+            rows: (rows.iter())
+                .map(|(s, h, a)| vec![(*s).into(), Cell::Number(*h), Cell::Number(*a)])
+                .collect(),
+            note: None,
+        }
+    }
+
+    #[test]
+    fn rows_are_matched_by_what_tells_them_apart() {
+        let first = table(&[("igniter", 0.0, 90.0), ("igniter", 50.0, 99.0), ("ffd", 0.0, 50.0)]);
+        let second = table(&[("igniter", 50.0, 99.5), ("ffd", 0.0, 40.0), ("ffd", 10.0, 41.0)]);
+        let mut made = Diff {
+            names: ["a".into(), "b".into()],
+            kind: "tables",
+            rows: Vec::new(),
+            notes: Vec::new(),
+        };
+        of_tables(&mut made, &first, &second, &[]);
+        let found: Vec<(&str, f64, Option<bool>)> =
+            made.rows.iter().map(|r| (r.of.as_str(), r.change(), r.is_better())).collect();
+        assert_eq!(
+            found,
+            [
+                ("igniter, headroom_pct = 50", 0.5, Some(true)),
+                ("ffd, headroom_pct = 0", -10.0, Some(false))
+            ]
+        );
+        assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
+        assert_eq!(made.verdict(), "2 of 2 numbers differ from a to b: 1 better, 1 worse.");
+    }
+}

@@ -1,0 +1,175 @@
+//! The first screen of a comparison: the answer, what each strategy costs and misses, the plans, and the latencies.
+
+use super::charts::Chart;
+use super::{Page, plan};
+use crate::results::{
+    Comparison, Recommendation, StrategyResult, series_looks, short, signed, signed_cost,
+};
+
+/// Cards; the table below has every strategy.
+const CARDS: usize = 6;
+/// Plans that are drawn here.
+const PLANS: usize = 2;
+/// GPUs of each of them.
+const GPUS: usize = 8;
+/// Workloads of the chart.
+const WORKLOADS: usize = 40;
+
+pub(super) fn write(page: &mut Page, comparison: &Comparison, scenario: &str) {
+    let (Some(first), Some(best)) = (comparison.strategies.first(), comparison.best()) else {
+        return;
+    };
+    page.verdict(&comparison.verdict());
+    match comparison.recommendation(scenario) {
+        Some(Recommendation::Use(words)) => {
+            page.body.raw("<p class=\"advice\"><b>Recommended:</b> ").text(&words).raw("</p>\n");
+        }
+        Some(Recommendation::Try(words, command)) => {
+            page.body.raw("<p class=\"advice\"><b>Try next:</b> ").text(&words).raw(" <code>");
+            page.body.text(&command).raw("</code></p>\n");
+        }
+        None => {}
+    }
+    let chosen = chosen(comparison, first, best);
+    cards(page, comparison, first, &chosen);
+    page.body.raw("<div class=\"glance\"><div>");
+    let models = plan::models(comparison);
+    plan::legend(&mut page.body, &models);
+    for result in chosen.iter().take(PLANS) {
+        page.body.raw("<h3>Plan of ").text(&result.strategy).raw("</h3>\n");
+        plan::write(&mut page.body, result, &models, GPUS);
+    }
+    page.body.raw("</div>");
+    let mut order = comparison.misses_first();
+    let all = order.len();
+    let missed = comparison.telling(WORKLOADS);
+    order.retain(|index| missed.contains(index));
+    let mut caption = "Simulated 99th percentile of latency of every workload in percent of its SLO, misses first."
+        .to_owned();
+    if order.len() < all {
+        caption = format!(
+            "Simulated 99th percentile of latency in percent of the SLO: {} of {all} workloads, misses first, then those \
+             closest to their SLO.",
+            order.len()
+        );
+    }
+    page.chart(Chart::Bars(comparison.p99_of_slo_bars(&order)), &caption);
+    page.body.raw("</div>\n");
+}
+
+/// The first strategy, the best one, then the others, as many as there are cards.
+fn chosen<'a>(
+    comparison: &'a Comparison,
+    first: &'a StrategyResult,
+    best: &'a StrategyResult,
+) -> Vec<&'a StrategyResult> {
+    let mut chosen = vec![first];
+    let others = || comparison.strategies.iter();
+    for result in std::iter::once(best).chain(others()) {
+        if chosen.len() < CARDS && !chosen.iter().any(|known| std::ptr::eq(*known, result)) {
+            chosen.push(result);
+        }
+    }
+    chosen
+}
+
+/// Whether a difference is good, bad, or none.
+fn class(difference: f64) -> &'static str {
+    if difference.abs() < 1e-9 {
+        "same"
+    } else if difference < 0.0 {
+        "better"
+    } else {
+        "worse"
+    }
+}
+
+fn cards(
+    page: &mut Page,
+    comparison: &Comparison,
+    first: &StrategyResult,
+    chosen: &[&StrategyResult],
+) {
+    let names: Vec<&str> = comparison.strategies.iter().map(|r| r.strategy.as_str()).collect();
+    let looks = series_looks(&names);
+    page.body.raw("<ul class=\"cards\" aria-label=\"Strategies\">\n");
+    for result in chosen {
+        let look = names.iter().position(|name| *name == result.strategy).map_or(0, |i| looks[i]);
+        let missed = result.misses();
+        page.body.raw(if missed > 0 {
+            "<li class=\"card misses\">"
+        } else {
+            "<li class=\"card\">"
+        });
+        page.body.raw(&format!("<h3><span class=\"key look{}\"></span>", look % 8));
+        page.body.text(&result.strategy).raw("</h3><dl>");
+        let against = |difference: f64, words: String| {
+            (!std::ptr::eq(*result, first)).then(|| (class(difference), words))
+        };
+        let gpus = result.gpu_count as f64 - first.gpu_count as f64;
+        entry(
+            page,
+            "GPUs",
+            &result.gpu_count.to_string(),
+            "",
+            against(gpus, signed(result.gpu_count, first.gpu_count)),
+        );
+        let cost = result.cost_per_hour - first.cost_per_hour;
+        entry(
+            page,
+            "$/h",
+            &format!("{:.2}", result.cost_per_hour),
+            "",
+            against(cost, signed_cost(cost)),
+        );
+        let misses = missed as f64 - first.misses() as f64;
+        entry(
+            page,
+            "SLOs missed",
+            &format!("{missed} of {}", result.workloads.len()),
+            if missed > 0 { "bad" } else { "good" },
+            against(misses, signed(missed, first.misses())),
+        );
+        let worst = result.worst_p99_of_slo();
+        let change = worst.zip(first.worst_p99_of_slo()).map(|(a, b)| a - b);
+        let words = change.map(|change| {
+            let sign = if change < 0.0 { '−' } else { '+' };
+            format!("{sign}{}", short(change.abs()))
+        });
+        entry(
+            page,
+            "worst P99/SLO",
+            &worst.map_or_else(|| "–".to_owned(), short),
+            if worst.is_some_and(|worst| worst > 1.0) { "bad" } else { "" },
+            change.zip(words).and_then(|(change, words)| against(change, words)),
+        );
+        page.body.raw("</dl></li>\n");
+    }
+    page.body.raw("</ul>\n");
+    let rest = comparison.strategies.len() - chosen.len();
+    let mut note = String::new();
+    if chosen.len() > 1 {
+        note = format!("Differences are against {}.", first.strategy);
+    }
+    if rest > 0 {
+        note += &format!(" {rest} more strategies are in the table below.");
+    }
+    if !note.is_empty() {
+        page.body.raw("<p class=\"note\">").text(note.trim()).raw("</p>\n");
+    }
+}
+
+fn entry(
+    page: &mut Page,
+    what: &str,
+    value: &str,
+    class: &str,
+    difference: Option<(&str, String)>,
+) {
+    page.body.raw("<div><dt>").text(what).raw("</dt><dd class=\"").raw(class).raw("\">");
+    page.body.text(value);
+    if let Some((class, words)) = difference {
+        page.body.raw(" <small class=\"").raw(class).raw("\">").text(&words).raw("</small>");
+    }
+    page.body.raw("</dd></div>");
+}
