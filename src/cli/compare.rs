@@ -25,10 +25,14 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             .par_iter()
             .map(|strategy| {
                 progress.at(format!("planning and simulating {}", strategy.name()));
-                let planned = strategy.plan(&study)?;
+                let planned = strategy.plan_to_run(&study)?;
                 let arrivals = args.output.is_some();
                 let logging = Logging { arrivals, ..Logging::default() };
-                let (result, _) = study.simulate_logged(&planned.plan, logging)?;
+                let result = if study.scenario().replan.is_some() {
+                    study.run(&planned.plan)?
+                } else {
+                    study.simulate_logged(&planned.plan, logging)?.0
+                };
                 let repeated = match args.seeds {
                     0 | 1 => Vec::new(),
                     seeds => repeat(&study, &planned.plan, seeds.into(), CONFIDENCE)?,

@@ -18,6 +18,7 @@ mod design;
 mod diff;
 mod files;
 mod fit;
+mod follow;
 mod frontier;
 mod import;
 mod init;

@@ -44,7 +44,7 @@ pub(super) fn study(
     Ok(Study::load(&args.scenario, &overrides)?)
 }
 
-fn overrides(
+pub(super) fn overrides(
     change: &ChangeArgs,
     predictor: &PredictorArgs,
     planning: &PlanningArgs,

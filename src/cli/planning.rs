@@ -171,6 +171,23 @@ impl Planner {
         }
     }
 
+    /// The plan to run: where the scenario has a `[replan]` table, plans are made while it runs.
+    pub(super) fn plan_to_run(&self, study: &Study) -> anyhow::Result<Planned> {
+        match self {
+            Self::Strategy(strategy) if study.scenario().replan.is_some() => {
+                let plan = study.plan_to_run(strategy.as_ref());
+                Ok(Planned { plan, refined: None, seconds: 0.0 })
+            }
+            Self::Refined(_) if study.scenario().replan.is_some() => {
+                bail!(
+                    "--refine: plans that are found by simulation do not follow load ([replan]); fix: leave --refine out, or \
+                     remove the table (policy = \"static\" makes one plan)"
+                )
+            }
+            _ => self.plan(study),
+        }
+    }
+
     pub(super) fn plan(&self, study: &Study) -> anyhow::Result<Planned> {
         let watch = Stopwatch::start();
         let (plan, refined) = match self {

@@ -64,7 +64,7 @@ pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The plans as a document.
-fn document(done: &ReplannedStudy, study: &Study, strategy: &str) -> PlansFile {
+pub(super) fn document(done: &ReplannedStudy, study: &Study, strategy: &str) -> PlansFile {
     let scenario = study.scenario();
     let head = PlansHead {
         scenario: &scenario.name,

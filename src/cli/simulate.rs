@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::args::SimulateArgs;
 use super::files::{check_writable, write_file_with};
+use super::follow;
 use super::output;
 use super::plan::planned_study;
 use super::planning::Planner;
@@ -37,7 +38,13 @@ struct SimulateJson<'a> {
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
     let quiet = args.print.quiet;
+    if let Some(text) = follow::given(args) {
+        return follow::run(args, &follow::study(args)?, Some(&text));
+    }
     let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
+    if given.is_none() && study.scenario().replan.is_some() {
+        return follow::run(args, &study, None);
+    }
     ensure!(
         given.is_none() || (args.refine.refine.is_none() && args.refine.strategy_command.is_none()),
         "--plan and --refine or --strategy-command: a plan that is given is not made by them; fix: leave one of them out"

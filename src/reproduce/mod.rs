@@ -11,6 +11,7 @@ mod control;
 mod planning;
 mod published;
 mod queueing;
+mod replanning;
 mod serving;
 mod uncertainty;
 mod workloads;
@@ -86,7 +87,7 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 18] = [
+const ENTRIES: [Entry; 19] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
     Entry { name: "published", make: published::published, usual: false },
@@ -99,6 +100,7 @@ const ENTRIES: [Entry; 18] = [
     Entry { name: "promise", make: queueing::promise, usual: false },
     Entry { name: "forecasts", make: queueing::forecasts, usual: false },
     Entry { name: "queueing-time", make: queueing::time, usual: false },
+    Entry { name: "replan", make: replanning::days, usual: false },
     Entry { name: "energy", make: serving::energy, usual: true },
     Entry { name: "breakdown", make: serving::breakdown, usual: true },
     Entry { name: "adaptation", make: control::adaptation, usual: true },

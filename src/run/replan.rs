@@ -1,16 +1,20 @@
 //! Plans that follow the load of a study.
 
+use super::follow::Followed;
 use super::traffic::draws_seed;
 use super::{RunError, Study};
 use crate::arrivals::{ArrivalPart, ArrivalSpec};
-use crate::domain::Workload;
+use crate::domain::{Plan, Workload};
+use crate::metrics::RequestWindow;
 use crate::plan::queueing::QueueingRules;
 use crate::plan::replan::{
     Account, Counts, HandoverMode, Policy, ReplanError, ReplanInput, ReplanSpec, Replanned, Rules,
     StrategyRules, account, has_sticky_rules, replan, tick_s,
 };
-use crate::plan::{Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic};
-use crate::results::Stopwatch;
+use crate::plan::{
+    Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic, strategy,
+};
+use crate::results::{Stopwatch, StrategyResult};
 use crate::units::Nanoseconds;
 
 /// A run that was planned as its load changes.
@@ -26,7 +30,7 @@ pub struct ReplannedStudy {
     pub fixed: Account,
     /// What was counted for the forecasts.
     pub counts: Counts,
-    /// How long planning took, in s, without the plan for the highest rates. For people only.
+    /// How long planning took, in s, without counting arrivals and the plan for the highest rates. For people only.
     pub seconds: f64,
 }
 
@@ -48,8 +52,8 @@ impl Study {
                  use policy = \"matched\" with it, or one of igniter, ffd, greedy, exact, optimal and queueing"
             )));
         }
-        let watch = Stopwatch::start();
         let counts = self.counted(spec)?;
+        let watch = Stopwatch::start();
         let traffic = EpochTraffic { study: self, period_ms: spec.period_s * 1000.0 };
         let predictors = self.predictors();
         let mut requests = Vec::with_capacity(predictors.len());
@@ -107,30 +111,9 @@ impl Study {
             return Ok(Counts { window_s: duration_s, duration_s, arrivals });
         }
         let window = Nanoseconds::from_seconds(window_s).unwrap_or(scenario.duration);
-        let arrivals = self.arrival_counts(window)?;
+        let (duration, seed) = (scenario.duration, scenario.seed);
+        let arrivals = crate::sim::arrival_counts(self.sim_workloads(), duration, window, seed)?;
         Ok(Counts { window_s, duration_s, arrivals })
-    }
-
-    /// The arrivals of each workload, by window: the same that a simulation draws.
-    fn arrival_counts(&self, window: Nanoseconds) -> Result<Vec<Vec<u64>>, RunError> {
-        let scenario = self.scenario();
-        let windows = scenario.duration.get().div_ceil(window.get().max(1));
-        let mut counts = Vec::with_capacity(self.workloads().len());
-        for entry in self.sim_workloads() {
-            let of = &entry.workload;
-            let built = entry.arrival.build(&of.name, of.rate, scenario.duration, scenario.seed);
-            let mut process = built.map_err(crate::sim::SimError::from)?;
-            let mut own = vec![0; usize::try_from(windows).unwrap_or(0)];
-            while let Some(time) = process.next_arrival() {
-                if let Ok(place) = usize::try_from(time.get() / window.get().max(1))
-                    && let Some(count) = own.get_mut(place)
-                {
-                    *count += 1;
-                }
-            }
-            counts.push(own);
-        }
-        Ok(counts)
     }
 
     /// Refuses hand-overs for which no GPU ever has room.
@@ -167,6 +150,117 @@ impl Study {
             }
             ReplanError::Plan(_) => text,
         }
+    }
+}
+
+/// What became of the requests of plans that follow each other, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct Lateness {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Of these, the late ones: longer than the SLO, or failed.
+    pub late: u64,
+    /// Late ones that arrived while one server of their workload handed over to another.
+    pub late_in_handover: u64,
+    /// Other late ones that arrived in a window with a higher rate than was planned for.
+    pub late_by_forecast: u64,
+    /// All other late ones: what the plan itself leaves.
+    pub late_by_plan: u64,
+    /// Windows of a workload in which requests arrived.
+    pub windows: usize,
+    /// Of these, those with a smaller part of the requests in time than was asked for.
+    pub windows_below: usize,
+}
+
+/// Sums windows up. `planned` are the rates that were planned for, each set from a time on, in s; `target_pct` is the
+/// part of the requests that shall be in time.
+#[must_use]
+pub fn lateness(
+    windows: &[RequestWindow],
+    planned: &[(f64, Vec<f64>)],
+    target_pct: f64,
+) -> Lateness {
+    let mut sums = Lateness::default();
+    for window in windows {
+        let start_s = window.start.as_seconds();
+        let seconds = window.end.saturating_sub(window.start).as_seconds();
+        let at = planned.partition_point(|(from_s, _)| *from_s <= start_s + 1e-9);
+        let rates = at.checked_sub(1).map(|place| &planned[place].1);
+        let expected = rates.and_then(|rates| rates.get(window.workload.index()).copied());
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let (requests, late) = (window.requests as f64, window.late as f64);
+        let others = window.late - window.late_in_hand_over;
+        sums.requests += window.requests;
+        sums.late += window.late;
+        sums.late_in_handover += window.late_in_hand_over;
+        if expected.is_some_and(|expected| requests > expected * seconds) {
+            sums.late_by_forecast += others;
+        } else {
+            sums.late_by_plan += others;
+        }
+        if window.requests > 0 {
+            sums.windows += 1;
+            sums.windows_below += usize::from(100.0 * (1.0 - late / requests) < target_pct - 1e-9);
+        }
+    }
+    sums
+}
+
+impl ReplannedStudy {
+    /// The rates that were planned for, each set from a time on, in s.
+    #[must_use]
+    pub fn planned(&self) -> Vec<(f64, Vec<f64>)> {
+        let epochs = self.replanned.epochs.iter();
+        epochs.map(|epoch| (epoch.at_s, epoch.rates.clone())).collect()
+    }
+}
+
+/// Requests are judged in windows of a minute.
+pub const JUDGED_WINDOW: Nanoseconds = Nanoseconds::new(60_000_000_000);
+
+impl Study {
+    /// Plans the scenario by its `[replan]` table and simulates the plans. `None` where it has none.
+    ///
+    /// # Errors
+    /// As [`Study::replan`] and [`Study::follow`].
+    pub fn replan_and_follow(
+        &self,
+        strategy: &dyn Strategy,
+    ) -> Result<Option<(ReplannedStudy, Followed)>, RunError> {
+        let Some(spec) = self.scenario().replan else { return Ok(None) };
+        let replanned = self.replan(strategy, &spec)?;
+        let timeline = &replanned.replanned.timeline;
+        let followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
+        Ok(Some((replanned, followed)))
+    }
+
+    /// The plan of a strategy for [`Study::run`]. Where the scenario has a `[replan]` table, plans are made while it
+    /// runs, and this one has no GPUs.
+    #[must_use]
+    pub fn plan_to_run(&self, strategy: &dyn Strategy) -> Plan {
+        if self.scenario().replan.is_none() {
+            return self.plan(strategy);
+        }
+        Plan {
+            strategy: strategy.name().to_owned(),
+            gpus: Vec::new(),
+            infeasible: Vec::new(),
+            bound: None,
+        }
+    }
+
+    /// Simulates a plan, or the plans by the `[replan]` table where [`Study::plan_to_run`] has left it to that.
+    ///
+    /// # Errors
+    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`].
+    pub fn run(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
+        if self.scenario().replan.is_some() && plan.gpus.is_empty() {
+            let strategy = strategy(&plan.strategy)?;
+            if let Some((_, followed)) = self.replan_and_follow(strategy.as_ref())? {
+                return Ok(followed.result);
+            }
+        }
+        self.simulate(plan)
     }
 }
 
@@ -245,6 +339,37 @@ impl Traffic for EpochTraffic<'_> {
 mod tests {
     use super::*;
     use crate::arrivals::RateShape;
+
+    #[test]
+    fn late_requests_have_one_cause_each() {
+        let window = |start_s: u64, requests, late, late_in_hand_over| RequestWindow {
+            workload: crate::domain::WorkloadId::new(0),
+            start: Nanoseconds::new(start_s * 1_000_000_000),
+            end: Nanoseconds::new((start_s + 10) * 1_000_000_000),
+            requests,
+            late,
+            late_in_hand_over,
+        };
+        // 10 requests/s are planned for, and 20 from 20 s on.
+        let planned = vec![(0.0, vec![10.0]), (20.0, vec![20.0])];
+        let windows = [
+            window(0, 100, 3, 1),
+            window(10, 101, 2, 0),
+            window(20, 200, 1, 0),
+            window(30, 0, 0, 0),
+        ];
+        let found = lateness(&windows, &planned, 99.0);
+        let expected = Lateness {
+            requests: 401,
+            late: 6,
+            late_in_handover: 1,
+            late_by_forecast: 2,
+            late_by_plan: 3,
+            windows: 3,
+            windows_below: 2,
+        };
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn shapes_are_taken_off() {

@@ -128,7 +128,7 @@ impl Cache {
         }
         self.plans.get(&key, || {
             let chosen = self.own.strategy(name).map_err(|error| error.to_string())?;
-            Ok(study.plan(chosen.as_ref()))
+            Ok(study.plan_to_run(chosen.as_ref()))
         })
     }
 }

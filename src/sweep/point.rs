@@ -155,7 +155,7 @@ pub(super) fn run_once(study: &Study, plan: &Plan, seed: u64) -> Result<RunNumbe
     caught(|| {
         let result = study
             .reseeded(seed)
-            .and_then(|study| study.simulate(plan))
+            .and_then(|study| study.run(plan))
             .map_err(|error| one_line(&error.to_string()))?;
         let window = study.window();
         let window_s = window.end().saturating_sub(window.start()).as_seconds();

@@ -330,7 +330,7 @@ impl CapacitySearch {
         } else {
             study(&scenario)?
         };
-        let plan = planned.plan(chosen.as_ref());
+        let plan = planned.plan_to_run(chosen.as_ref());
         self.judged(name, at, &changed, &plan)
     }
 

@@ -32,6 +32,7 @@ mod reference_contention;
 mod reference_fit;
 mod reference_plans;
 mod refine;
+mod replan;
 mod reported;
 mod same_numbers;
 mod scenarios;

@@ -106,6 +106,107 @@ struct SettingFile {
     served_rps: RequestsPerSecond,
 }
 
+/// A plan as a row of a table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanRow {
+    /// When it was decided, in s.
+    pub at_s: f64,
+    /// Whether that was within an epoch.
+    pub early: bool,
+    /// The sum of the rates that it is for, in requests/s.
+    pub rate_rps: f64,
+    /// Its GPUs.
+    pub gpus: usize,
+    /// The fewest GPUs that are proven to be needed.
+    pub bound_gpus: Option<usize>,
+    /// Servers that started where they were not.
+    pub moves: usize,
+    /// Servers that started again with another share.
+    pub restarts: usize,
+    /// GPUs that were ordered.
+    pub boots: usize,
+    /// Servers that started although their GPU had no room.
+    pub without_room: usize,
+}
+
+/// A step as a row of a table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ActionRow<'a> {
+    /// When the plan was decided, in s.
+    pub plan_at_s: f64,
+    /// When the step begins, in s.
+    pub at_s: f64,
+    /// When it is done, in s.
+    pub done_s: f64,
+    /// What happens.
+    pub action: &'a str,
+    /// The number of the GPU.
+    pub gpu: usize,
+    /// The workload, where it is a server's step.
+    pub workload: Option<&'a str>,
+    /// The share before it, in percent.
+    pub sm_pct_before: Option<f64>,
+    /// The share after it, in percent.
+    pub sm_pct: Option<f64>,
+    /// The largest batch after it.
+    pub batch: Option<u32>,
+    /// Whether there was no room for it.
+    pub without_room: bool,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl PlansFile {
+    /// The rates that were planned for, each set from a time on, in s.
+    #[must_use]
+    pub fn planned(&self) -> Vec<(f64, Vec<f64>)> {
+        self.plans.iter().map(|plan| (plan.at_s, plan.rates_rps.clone())).collect()
+    }
+
+    /// A row for each plan.
+    #[must_use]
+    pub fn plan_rows(&self) -> Vec<PlanRow> {
+        let row = |plan: &EpochFile| {
+            let count = |action: &str| plan.actions.iter().filter(|a| a.action == action).count();
+            PlanRow {
+                at_s: plan.at_s,
+                early: plan.early,
+                rate_rps: plan.rates_rps.iter().sum(),
+                gpus: plan.gpu_ids.len(),
+                bound_gpus: plan.bound_gpus,
+                moves: count("move"),
+                restarts: count("restart"),
+                boots: count("boot"),
+                without_room: plan.actions.iter().filter(|a| a.without_room).count(),
+            }
+        };
+        self.plans.iter().map(row).collect()
+    }
+
+    /// A row for each step.
+    #[must_use]
+    pub fn action_rows(&self) -> Vec<ActionRow<'_>> {
+        let of = |plan: &'_ EpochFile| plan.actions.len();
+        let mut rows = Vec::with_capacity(self.plans.iter().map(of).sum());
+        for plan in &self.plans {
+            rows.extend(plan.actions.iter().map(|action| ActionRow {
+                plan_at_s: plan.at_s,
+                at_s: action.at_s,
+                done_s: action.done_s,
+                action: &action.action,
+                gpu: action.gpu,
+                workload: action.workload.as_ref().map(WorkloadName::as_str),
+                sm_pct_before: action.sm_pct_before.map(SmPercent::get),
+                sm_pct: action.sm_pct.map(SmPercent::get),
+                batch: action.batch,
+                without_room: action.without_room,
+                reason: &action.reason,
+            }));
+        }
+        rows
+    }
+}
+
 /// What a file is about.
 #[derive(Debug, Clone, Copy)]
 pub struct PlansHead<'a> {

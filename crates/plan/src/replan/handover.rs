@@ -264,7 +264,14 @@ impl Desk {
         let whole = rules.kinds()[gpu.kind].whole;
         let mut processes = gpu.processes.clone();
         processes.push(pending.workload);
-        (!by_share || gpu.units + pending.more() <= whole) && rules.has_room(gpu.kind, &processes)
+        // Of several servers of a workload on a GPU, one may take over the SMs of those that go.
+        let going = self
+            .leaving
+            .iter()
+            .filter(|(workload, _, gpu, _)| (*workload, *gpu) == (pending.workload, pending.gpu));
+        let over: u32 = going.map(|(.., units)| units).sum();
+        let more = pending.more().saturating_sub(over);
+        (!by_share || gpu.units + more <= whole) && rules.has_room(gpu.kind, &processes)
     }
 
     /// Starts all that can start now; says whether anything did.
@@ -414,3 +421,6 @@ pub(super) fn reason(deed: Deed, server: &Server) -> &'static str {
         Deed::Grow => "its share was too small",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,9 @@ mod tests {
         let mut choices = Choices::new(1);
         for case in 0..256 {
             let size = 1 + case % 6;
-            let mut row = || (0..size).map(|_| choices.below(12) as i64 - 6).collect::<Vec<_>>();
+            let mut row = || {
+                (0..size).map(|_| i64::try_from(choices.below(12)).unwrap() - 6).collect::<Vec<_>>()
+            };
             let cost: Vec<Vec<i64>> = (0..size).map(|_| row()).collect();
             let assigned = assignment(size, |a, b| cost[a][b]);
             let mut columns = assigned.clone();

@@ -79,8 +79,9 @@ fn round(
         server.part = equal_or(server.part, trial.counts[server.workload], draft, server.workload);
     }
     // The rest must still fit, with other parts.
+    let mut used = Vec::with_capacity(draft.machines.len());
     for machine in &trial.machines {
-        desk.used(Level::Now, machine.kind, &machine.servers, &trial.counts)?;
+        used.push(desk.used(Level::Now, machine.kind, &machine.servers, &trial.counts)?);
     }
     // Up to 30 % larger than they are, so that the order varies.
     let jitter = [0, 30][choices.below(2)];
@@ -93,7 +94,7 @@ fn round(
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.workload.cmp(&b.1.workload)));
     let most = draft.machines.len();
     for (_, server) in order {
-        put_back(desk, &mut trial, &mut spare, server, (old, most), choices)?;
+        put_back(desk, (&mut trial, &mut used), &mut spare, server, (old, most), choices)?;
     }
     Some(trial)
 }
@@ -165,7 +166,7 @@ fn other_number(
 /// Puts a server back: at home, else best fit, else on one of the emptied GPUs.
 fn put_back(
     desk: &mut Desk<'_>,
-    trial: &mut Draft,
+    (trial, used): (&mut Draft, &mut Vec<u32>),
     spare: &mut Vec<Machine>,
     server: Server,
     (old, most): (&[Machine], usize),
@@ -175,21 +176,27 @@ fn put_back(
         let before = old.iter().find(|before| before.id == machine.id);
         before.is_some_and(|before| before.count(server.workload) > machine.count(server.workload))
     };
-    let mut best: Option<((bool, f64), usize)> = None;
+    let of = (server.workload, server.part, trial.counts[server.workload]);
+    let mut best: Option<((bool, f64), usize, u32)> = None;
     for (place, machine) in trial.machines.iter_mut().enumerate() {
-        let used = desk.used_with(Level::Now, machine, server, &trial.counts);
-        let Some(used) = used else { continue };
+        let Some(alone) = desk.alone(Level::Now, machine.kind, of) else { continue };
+        if used[place] + alone > desk.kinds[machine.kind].whole {
+            continue;
+        }
+        let with = desk.used_with(Level::Now, machine, server, &trial.counts);
+        let Some(with) = with else { continue };
         let away = !(home(machine) && choices.below(10) < HOME_FIRST);
-        let free = desk.free(machine.kind, used);
-        let better = best.is_none_or(|((least_away, least), _)| {
+        let free = desk.free(machine.kind, with);
+        let better = best.is_none_or(|((least_away, least), ..)| {
             (u8::from(away), free) < (u8::from(least_away), least)
         });
         if better {
-            best = Some(((away, free), place));
+            best = Some(((away, free), place, with));
         }
     }
     let repacked = |is_home: bool| if is_home { server } else { server.moved(Why::Repacked) };
-    if let Some((_, place)) = best {
+    if let Some((_, place, with)) = best {
+        used[place] = with;
         let is_home = home(&trial.machines[place]);
         trial.machines[place].servers.push(repacked(is_home));
         return Some(());
@@ -199,7 +206,7 @@ fn put_back(
     }
     let place = spare.iter().position(home).unwrap_or_else(|| choices.below(spare.len()));
     let mut machine = spare.remove(place);
-    desk.used_with(Level::Now, &mut machine, server, &trial.counts)?;
+    used.push(desk.used_with(Level::Now, &mut machine, server, &trial.counts)?);
     let is_home = home(&machine);
     machine.servers.push(repacked(is_home));
     trial.machines.push(machine);

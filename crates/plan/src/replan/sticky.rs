@@ -19,6 +19,9 @@ pub(super) const MOST_REPLICAS: u32 = 64;
 /// Up to so many servers of a GPU are evicted together by trying all sets; more go one by one.
 const TRIED_TOGETHER: usize = 3;
 
+/// So many GPUs at most are tried to be emptied, those with fewest servers first.
+const TRIED_TO_EMPTY: usize = 24;
+
 /// Rounds of search for the plan from scratch of an epoch.
 pub(super) const SCRATCH_ROUNDS: u64 = 60;
 
@@ -263,6 +266,16 @@ fn cheapest_kind(desk: &mut Desk<'_>, server: &Server, counts: &[u32]) -> Option
     best.map(|(_, kind)| kind)
 }
 
+/// What is in use on each GPU, in units; all of it where its servers do not fit.
+fn used(desk: &mut Desk<'_>, machines: &[Machine], counts: &[u32], level: Level) -> Vec<u32> {
+    let mut all = Vec::with_capacity(machines.len());
+    for machine in machines {
+        let used = desk.used(level, machine.kind, &machine.servers, counts);
+        all.push(used.unwrap_or(desk.kinds[machine.kind].whole));
+    }
+    all
+}
+
 /// Puts a server on the GPU where it leaves least room, or makes room by moving another one. Returns how many servers
 /// were moved, `None` without room.
 fn place(
@@ -272,33 +285,39 @@ fn place(
     counts: &[u32],
     level: Level,
 ) -> Option<usize> {
-    if let Some(place) = best_fit(desk, machines, server, counts, (level, None)) {
+    let used = used(desk, machines, counts, level);
+    let to = (level, used.as_slice());
+    if let Some((place, _)) = best_fit(desk, machines, server, counts, to, None) {
         machines[place].servers.push(server);
         return Some(1);
     }
-    push(desk, machines, server, counts, level)
+    push(desk, machines, server, counts, to)
 }
 
-/// The GPU where a server leaves least room.
+/// The GPU where a server leaves least room, and how little that is.
 fn best_fit(
     desk: &mut Desk<'_>,
     machines: &mut [Machine],
     server: Server,
     counts: &[u32],
-    (level, except): (Level, Option<usize>),
-) -> Option<usize> {
-    let mut best: Option<(f64, usize)> = None;
+    (level, used): (Level, &[u32]),
+    except: Option<usize>,
+) -> Option<(usize, f64)> {
+    let of = (server.workload, server.part, counts[server.workload]);
+    let mut best: Option<(usize, f64)> = None;
     for (place, machine) in machines.iter_mut().enumerate() {
-        if except == Some(place) {
+        let Some(alone) = desk.alone(level, machine.kind, of) else { continue };
+        let has_room = used[place] + alone <= desk.kinds[machine.kind].whole;
+        if except == Some(place) || !has_room {
             continue;
         }
         let Some(used) = desk.used_with(level, machine, server, counts) else { continue };
         let free = desk.free(machine.kind, used);
-        if best.is_none_or(|(least, _)| free < least) {
-            best = Some((free, place));
+        if best.is_none_or(|(_, least)| free < least) {
+            best = Some((place, free));
         }
     }
-    best.map(|(_, place)| place)
+    best
 }
 
 /// Makes room for a server by moving another one, where that leaves least room.
@@ -307,7 +326,7 @@ fn push(
     machines: &mut [Machine],
     server: Server,
     counts: &[u32],
-    level: Level,
+    to: (Level, &[u32]),
 ) -> Option<usize> {
     let mut best: Option<(f64, usize, usize, usize)> = None;
     for from in 0..machines.len() {
@@ -318,27 +337,23 @@ fn push(
             if pushed.workload == server.workload {
                 continue;
             }
+            let target = best_fit(desk, machines, pushed, counts, to, Some(from));
+            let Some((target, free)) = target else { continue };
+            if best.is_some_and(|(least, ..)| free >= least) {
+                continue;
+            }
             let mut swapped = machines[from].servers.clone();
             swapped.remove(place);
             swapped.push(server);
-            let kind = machines[from].kind;
-            if desk.used(level, kind, &swapped, counts).is_none() {
-                continue;
-            }
-            let to = best_fit(desk, machines, pushed, counts, (level, Some(from)));
-            let Some(to) = to else { continue };
-            let used = desk.used_with(level, &mut machines[to], pushed, counts);
-            let Some(used) = used else { continue };
-            let free = desk.free(machines[to].kind, used);
-            if best.is_none_or(|(least, ..)| free < least) {
-                best = Some((free, from, place, to));
+            if desk.used(to.0, machines[from].kind, &swapped, counts).is_some() {
+                best = Some((free, from, place, target));
             }
         }
     }
-    let (_, from, place, to) = best?;
+    let (_, from, place, target) = best?;
     let pushed = machines[from].servers.remove(place);
     machines[from].servers.push(server);
-    machines[to].servers.push(pushed.moved(Why::Pushed));
+    machines[target].servers.push(pushed.moved(Why::Pushed));
     Some(2)
 }
 
@@ -351,8 +366,8 @@ fn empty(desk: &mut Desk<'_>, draft: &mut Draft, worth: Worth, bound: Option<(f6
             let weight = weights.sum();
             order.push((machine.servers.len(), weight, place));
         }
-        order.sort_by(|a, b| (a.0, a.2).cmp(&(b.0, b.2)).then(a.1.total_cmp(&b.1)));
         order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        order.truncate(TRIED_TO_EMPTY);
         let emptied =
             order.into_iter().find_map(|(_, _, place)| without(desk, draft, place, worth));
         let Some(machines) = emptied else { return };

@@ -1,5 +1,10 @@
 //! The paper's twelve workloads over days: what the policies save, and what they disturb.
-#![allow(clippy::cast_precision_loss, reason = "small counts")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small counts"
+)]
 
 use super::*;
 use crate::queueing::QueueingRules;
@@ -166,7 +171,7 @@ fn is_full() -> bool {
 #[test]
 fn sticky_saves_as_much_as_plans_from_scratch_with_few_moves() {
     let (workloads, predictor, traffic) = (paper_12(), crate::tests::v100(), an_hour());
-    let mut days = vec![(3.0, Phases::PerApp)];
+    let mut days = vec![(2.0, Phases::PerApp), (5.0, Phases::AllDiffer)];
     if is_full() {
         let phases = [Phases::Same, Phases::PerApp, Phases::AllDiffer];
         days = [2.0, 3.0, 5.0].iter().flat_map(|r| phases.map(|p| (*r, p))).collect();
