@@ -143,7 +143,7 @@ fn plan(choices: &mut Choices, first: usize) -> Vec<Machine> {
         for _ in 0..1 + choices.below(2) {
             let machine = &mut machines[choices.below(3)];
             let free = 40 - machine.units();
-            let units = u32::try_from(1 + choices.below(15)).unwrap().min(free);
+            let units = u32::try_from(1 + choices.below(28)).unwrap().min(free);
             if units > 0 {
                 machine.servers.push(Server::new(workload, 0.5, Why::Anew).sized(units, 1));
             }
