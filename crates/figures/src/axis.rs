@@ -154,14 +154,15 @@ impl Axis {
         Self { labelled: false, ..self }
     }
 
-    /// The same without those labels that reach more than `beyond` over an end of its `length`.
-    pub(super) fn within(mut self, length: f64, beyond: f64) -> Self {
-        let reaches = |tick: &f64| {
-            let (middle, half) =
-                (self.along(*tick) * length, 0.5 * width(&self.label(*tick), TICK));
-            half - middle > beyond || middle + half - length > beyond
-        };
-        self.silent = self.ticks.iter().copied().filter(reaches).collect();
+    /// The same on a `length` with another chart `room` behind its end, whose first label is as long as its own first one:
+    /// labels at the end that would run into it are left out.
+    pub(super) fn within(mut self, length: f64, room: f64) -> Self {
+        let half = |tick: &f64| 0.5 * width(&self.label(*tick), TICK);
+        let before = |tick: &f64| half(tick) - self.along(*tick) * length;
+        let behind = |tick: &f64| half(tick) + (self.along(*tick) - 1.0) * length;
+        let first = self.ticks.iter().map(before).fold(0.0, f64::max);
+        let collides = |tick: &f64| behind(tick) > 0.0 && behind(tick) + first > room;
+        self.silent = self.ticks.iter().copied().filter(collides).collect();
         self
     }
 
@@ -296,6 +297,17 @@ mod tests {
         // 2 is one step of 50^(1/3) from the end, of four such steps in all.
         assert_eq!((at(0.0), at(100.0)), (0, 300));
         assert!(at(2.0) > 60 && at(2.0) < 90 && at(5.0) > at(2.0) + 40, "{}", at(2.0));
+    }
+
+    #[test]
+    fn labels_that_would_meet_those_of_the_next_chart_are_left_out() {
+        let shown = |axis: Axis| {
+            let axis = axis.within(400.0, 42.0);
+            let words: Vec<String> = axis.ticks.iter().map(|tick| axis.format_ext(tick)).collect();
+            words.last().unwrap().clone()
+        };
+        assert_eq!(shown(Axis::log_with_zero(&[2.0, 5.0, 10.0, 100.0])), "100");
+        assert_eq!(shown(Axis::log(10.0, 1000.0, 4)), "");
     }
 
     #[test]

@@ -308,8 +308,9 @@ impl Layout {
                         chart.y = chart.y.unlabelled();
                     }
                     if self.columns > 1 {
-                        chart.x =
-                            chart.x.within(f64::from(self.inner), f64::from(self.left.min(26)));
+                        chart.x = chart
+                            .x
+                            .within(f64::from(self.inner), f64::from(self.cell - self.inner - 6));
                     }
                     let height = self.heights[place];
                     if let (0, Some(title)) = (column, y_titles.get(place)) {
