@@ -70,6 +70,21 @@ pub(super) struct Diurnal {
     swing: f64,
     /// The sine at time 0.
     zero: f64,
+    /// How long the pieces of the integral are in which its inverse is a parabola to 0.05 ns; 0 where none are.
+    step: f64,
+    piece: Piece,
+}
+
+/// The inverse of the integral between two readings: a parabola.
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    from: f64,
+    until: f64,
+    middle: f64,
+    /// The time at the middle, its slope there, and half of its curvature.
+    time: f64,
+    slope: f64,
+    curvature: f64,
 }
 
 /// What of the present segment, in the present round, is needed for each time.
@@ -210,7 +225,7 @@ impl Clock {
     #[inline]
     pub(super) fn time(&mut self, reading: f64) -> f64 {
         match self {
-            Self::Diurnal(diurnal) => diurnal.inverse(reading),
+            Self::Diurnal(diurnal) => diurnal.time(reading),
             Self::Segments { now, .. } => match now.time(reading) {
                 Some(time) => time,
                 None => self.later(reading),
@@ -265,9 +280,51 @@ impl Clock {
 
 impl Diurnal {
     fn new(period: f64, peak: f64, swing: f64) -> Self {
-        let mut diurnal = Self { period, peak, swing, zero: 0.0 };
+        // With f = 1 + swing · cos(…), the third derivative of the inverse is (3 f'² − f f'') / f⁵, which is at most
+        // this; the rest of the Taylor series after the parabola is at most a sixth of it, times (step / 2)³.
+        let (omega, least) = (TAU / period, 1.0 - swing);
+        let third = (3.0 * swing + 1.0 + swing) * swing * omega * omega
+            / (least * least * least * least * least);
+        let step = 2.0 * libm::cbrt(6.0 * 0.05 / third);
+        // Shorter pieces hold too few requests to be worth it.
+        let step = if step.is_finite() && step >= 1e7 { step.min(period) } else { 0.0 };
+        let piece = Piece::default();
+        let mut diurnal = Self { period, peak, swing, zero: 0.0, step, piece };
         diurnal.zero = libm::sin(diurnal.angle(0.0));
         diurnal
+    }
+
+    /// The time at which the integral reaches `reading`.
+    #[inline]
+    fn time(&mut self, reading: f64) -> f64 {
+        if !(self.piece.from <= reading && reading < self.piece.until) {
+            if self.step <= 0.0 {
+                return self.inverse(reading);
+            }
+            self.move_to(reading);
+        }
+        let Piece { middle, time, slope, curvature, .. } = self.piece;
+        let after = reading - middle;
+        time + after * (slope + after * curvature)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn move_to(&mut self, reading: f64) {
+        let from = (reading / self.step).floor() * self.step;
+        let middle = from + 0.5 * self.step;
+        let time = self.inverse(middle);
+        let angle = self.angle(time);
+        let rate = 1.0 + self.swing * libm::cos(angle);
+        let change = -self.swing * TAU / self.period * libm::sin(angle);
+        self.piece = Piece {
+            from,
+            until: from + self.step,
+            middle,
+            time,
+            slope: 1.0 / rate,
+            curvature: -0.5 * change / (rate * rate * rate),
+        };
     }
 
     /// How far the day is, as an angle.
@@ -374,6 +431,18 @@ mod tests {
             assert!(error.abs() < 1.0, "{i}: {error}");
         }
         let drain = RateShape::Ramp { start: s(1.0), end: s(3.0), from: 1.0, to: 0.0 };
+        // A day, in which the parabolas are long, against Newton's method at each time.
+        for peak_to_trough in [1.5, 3.0, 10.0] {
+            let shape = RateShape::Diurnal { period: s(86400.0), peak: s(43200.0), peak_to_trough };
+            let Clock::Diurnal(mut day) = shape.clock() else { panic!("a diurnal clock") };
+            assert!(day.step > 0.0);
+            for i in 0..20_000 {
+                let reading = f64::from(i) * 4.321e9;
+                let error = (day.time(reading) - day.inverse(reading)).abs();
+                // Newton's method ends at 0.1 ns of the reading: where the rate is least, at more of the time.
+                assert!(error < 0.1 + 0.3 / (1.0 - day.swing), "{peak_to_trough}, {i}: {error}");
+            }
+        }
         let mut drained = drain.clock();
         for _ in 0..2 {
             assert!(drained.time(2.1e9).is_infinite(), "no more than 2 s of work ever come");
