@@ -114,10 +114,10 @@ fn a_server_that_moves_is_a_hand_over_and_its_old_gpu_costs_no_more() {
             assert_eq!((followed.p99_ms, followed.mean_ms), (fixed.p99_ms, fixed.mean_ms));
         }
     }
-    // The two GPUs are observed for as long as they are rented.
+    // The two GPUs are observed for as long as they are rented, from the end of the warm-up at 10 s: both until 12 s.
     let observed: Vec<f64> = followed.result.gpus.iter().map(|gpu| gpu.observed_s).collect();
     let together = observed[0] + observed[new.index()];
-    assert!(together > observed[1] + 3.0 && together < observed[1] + 5.0, "{observed:?}");
+    assert!(together > observed[1] + 2.0 && together < observed[1] + 3.0, "{observed:?}");
 }
 
 #[test]
