@@ -21,7 +21,7 @@ wheel=${1:-}
 if [[ -z $wheel ]]; then
     "$python" -m venv "$work/tools"
     pip "$work/tools/bin/python" -r scripts/wheel-requirements.txt
-    "$work/tools/bin/maturin" build --release --locked --manifest-path python/Cargo.toml --out "$work/dist" \
+    "$work/tools/bin/maturin" build --release --strip --locked --manifest-path python/Cargo.toml --out "$work/dist" \
         --compatibility linux --interpreter "$python"
     wheel=$(ls "$work"/dist/*.whl)
 fi

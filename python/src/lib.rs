@@ -1,8 +1,8 @@
 //! The native half of the Python package `igniter`. Its other half, in `python/igniter`, has the names that users see,
 //! their documentation and types; here is what needs the library.
 //!
-//! Everything that takes time runs on a pool of threads, outside of the interpreter's lock ([`job`]). Tables are handed over
-//! as Arrow streams ([`table`]); documents cross as JSON.
+//! Everything that takes time runs on a pool of threads, outside of the interpreter's lock (`job`). Tables are handed over
+//! as Arrow streams (`table`); documents cross as JSON.
 
 #![expect(
     clippy::too_many_arguments,

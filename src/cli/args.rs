@@ -61,7 +61,7 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Prove how few GPUs any plan of a scenario needs
     Bound(BoundArgs),
-    /// Make plans that follow the load of a scenario as it changes, by its [replan] table
+    /// Make plans that follow the load of a scenario as it changes, by its `replan` table
     #[command(after_help = REPLAN)]
     Replan(ReplanArgs),
     /// Simulate one plan of a scenario
