@@ -61,16 +61,16 @@ class SweepResult:
         """A row for each point and strategy: means over seeds, with intervals."""
         return self._table("points")
 
-    def plot(self, kind: str = "attainment", **options: Any) -> str:
-        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``output=``, …), and gives its
-        file."""
+    def plot(self, kind: str = "attainment", **options: Any) -> List[str]:
+        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``format=``, ``output=``, …),
+        and gives its files, one for each format."""
         from ._api import run_program
 
         arguments = ["plot", self.folder, "--kind", kind, "--json"]
         for key, value in options.items():
             arguments += [f"--{key.replace('_', '-')}", str(value)]
-        (name,) = json.loads(run_program(arguments))
-        return os.path.join(str(options.get("output", self.folder)), str(name))
+        folder = str(options.get("output", self.folder))
+        return [os.path.join(folder, name) for name in json.loads(run_program(arguments))]
 
     def __repr__(self) -> str:
         o = self.outcome

@@ -50,7 +50,8 @@ def test_the_program_writes_the_same_bytes(scenario, tmp_path):
     assert tables(tmp_path / "file") == tables(tmp_path / "python")
     assert igniter.read_sweep(tmp_path / "program").rows.to_dict() == result.rows.to_dict()
     assert result.outcome["points"] == 8 and "8 points" in repr(result)
-    assert pathlib.Path(result.plot("attainment", x="rate_scale")).is_file()
+    svg, png = result.plot("attainment", x="rate_scale")
+    assert svg.endswith(".svg") and png.endswith(".png") and pathlib.Path(svg).is_file() and pathlib.Path(png).is_file()
 
 
 def test_any_number_of_threads_gives_the_same_bytes(scenario, alone, tmp_path):
