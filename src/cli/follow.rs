@@ -149,6 +149,7 @@ fn refuse_what_is_not_there(args: &SimulateArgs) -> anyhow::Result<()> {
         (args.requests, "--requests"),
         (args.trace_out.is_some(), "--trace-out"),
         (args.refine.refine.is_some(), "--refine"),
+        (args.refine.strategy_command.is_some(), "--strategy-command"),
     ];
     for (given, flag) in flags {
         ensure!(

@@ -178,6 +178,13 @@ impl Planner {
                 let plan = study.plan_to_run(strategy.as_ref());
                 Ok(Planned { plan, refined: None, seconds: 0.0 })
             }
+            Self::Command(command) if study.scenario().replan.is_some() => {
+                bail!(
+                    "--strategy-command: {:?} makes one plan, and the scenario asks for plans that follow load ([replan]); fix: \
+                     remove the table, or give the program's plan to `simulate --plan`",
+                    command.name()
+                )
+            }
             Self::Refined(_) if study.scenario().replan.is_some() => {
                 bail!(
                     "--refine: plans that are found by simulation do not follow load ([replan]); fix: leave --refine out, or \

@@ -252,10 +252,16 @@ impl Study {
     /// Simulates a plan, or the plans by the `[replan]` table where [`Study::plan_to_run`] has left it to that.
     ///
     /// # Errors
-    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`].
+    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`]; plans follow load by built-in strategies alone.
     pub fn run(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
         if self.scenario().replan.is_some() && plan.gpus.is_empty() {
-            let strategy = strategy(&plan.strategy)?;
+            let strategy = strategy(&plan.strategy).map_err(|_| {
+                RunError::Replan(format!(
+                    "strategy {} is not one of the built-in ones, which alone make plans that follow load ([replan]); fix: \
+                     choose one of them, or remove the table",
+                    plan.strategy
+                ))
+            })?;
             if let Some((_, followed)) = self.replan_and_follow(strategy.as_ref())? {
                 return Ok(followed.result);
             }

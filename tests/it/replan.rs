@@ -142,6 +142,11 @@ fn what_does_not_go_together_is_refused() {
     refused(&with_plans, &longer, &["a run of 480 s", "lasts 600 s"]);
     let request_log = ["simulate", "SCENARIO", "--plan", "PLANS", "--requests", "-o", "/nowhere"];
     refused(&request_log, DAY, &["--requests: not there for plans that follow each other"]);
+    // One plan of a program would be one for the whole run, in silence.
+    for command in ["compare", "simulate"] {
+        let args = [command, "SCENARIO", "--strategy-command", "cat"];
+        refused(&args, DAY, &["--strategy-command", "plans that follow"]);
+    }
     let fixed = DAY.replace("[replan]\n", "").replace("policy = \"sticky\"\nperiod_s = 60\n", "");
     let fixed = fixed
         .replace("forecast = { kind = \"last\", headroom_pct = 10, window_s = 10 }\n", "")

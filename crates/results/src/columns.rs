@@ -61,6 +61,17 @@ impl StrategyResult {
     }
 }
 
+/// A value for each placement; the first ones and their number, where plans that follow each other leave many.
+fn shortened(parts: &[String]) -> Cell {
+    const ALL: usize = 8;
+    const FIRST: usize = 3;
+    match parts.len() {
+        0 => Cell::Absent,
+        1..=ALL => parts.join("+").into(),
+        count => format!("{}+… ({count})", parts[..FIRST].join("+")).into(),
+    }
+}
+
 impl WorkloadRow<'_> {
     /// The workloads of every strategy, one strategy after the other.
     #[must_use]
@@ -70,7 +81,7 @@ impl WorkloadRow<'_> {
 
     fn joined(&self, of: fn(&PlanRow) -> String) -> Cell {
         let parts: Vec<String> = self.placements.iter().map(|row| of(row)).collect();
-        if parts.is_empty() { Cell::Absent } else { parts.join("+").into() }
+        shortened(&parts)
     }
 
     /// Its predicted latency, in ms; see [`StrategyResult::predicted_ms`].
@@ -264,6 +275,17 @@ mod tests {
         let mut keys: Vec<_> = columns.iter().map(|column| column.key).collect();
         keys.sort_unstable();
         keys
+    }
+
+    #[test]
+    fn many_placements_are_counted() {
+        let of = |count: usize| {
+            let parts: Vec<String> = (0..count).map(|place| place.to_string()).collect();
+            shortened(&parts)
+        };
+        assert_eq!(of(0), Cell::Absent);
+        assert_eq!(of(8), "0+1+2+3+4+5+6+7".into());
+        assert_eq!(of(51), "0+1+2+… (51)".into());
     }
 
     #[test]
