@@ -14,6 +14,8 @@ mod shared_memory;
 pub use control::{ControlError, ModelInfo, ServerClient, Tensor};
 pub use http::{HttpClient, HttpOptions, most_connections};
 pub use request::{RequestTemplate, Tag};
+#[doc(hidden)]
+pub use response::answer_sizes;
 pub use shared_memory::SharedMemory;
 
 use igniter::units::Nanoseconds;

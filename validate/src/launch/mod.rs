@@ -42,6 +42,8 @@ pub use logs::{KeptLogs, keep_logs};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, Sharing, find_control};
 pub use options::{LaunchArgs, Mps, Where};
 pub use process::{ServerOptions, plain};
+#[doc(hidden)]
+pub use ready::adapted_config;
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, LaunchSpec, ModelSource};
 pub use specs::{batch_times, plan_specs};

@@ -25,6 +25,15 @@ fn refused<T>(reason: impl Into<String>, fix: impl Into<String>) -> Result<T, Re
     Err(Refusal { reason: reason.into(), fix: fix.into() })
 }
 
+/// [`adapted`] in plain words, for the fuzzer: the configuration and its changes.
+///
+/// # Errors
+/// Why it is not served.
+pub fn adapted_config(text: &str, spec: &LaunchSpec) -> Result<(String, Vec<String>), String> {
+    let adapted = adapted(text, spec);
+    adapted.map(|a| (a.text, a.changes)).map_err(|refusal| refusal.reason)
+}
+
 /// The configuration of a ready model with the plan's name, batch size, delay and number of instances. All else stays
 /// as it is, and has to agree with that.
 ///
@@ -180,9 +189,11 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
     let groups: Vec<&Message> = config.messages("instance_group").collect();
     let count = |group: &&Message| {
         let gpus = group.all("gpus").count().max(1);
-        group.number("count").unwrap_or(1).max(1) * i64::try_from(gpus).unwrap_or(i64::MAX)
+        let gpus = i64::try_from(gpus).unwrap_or(i64::MAX);
+        group.number("count").unwrap_or(1).max(1).saturating_mul(gpus)
     };
-    let own: i64 = groups.iter().filter(|group| !group.is_true("passive")).map(count).sum();
+    let active = groups.iter().filter(|group| !group.is_true("passive"));
+    let own = active.map(count).fold(0, i64::saturating_add);
     let Some(first) = groups.first() else {
         let place = if spec.device.is_some() { "KIND_GPU, gpus: [0]" } else { "KIND_CPU" };
         return Some((format!("instance_group [{{ count: {planned}, kind: {place} }}]\n"), None));
