@@ -23,7 +23,7 @@ def plan_document(answer: Any, name: str = "given") -> Dict[str, Any]:
     to_dict = getattr(answer, "to_dict", None)
     document = to_dict() if callable(to_dict) else answer
     if document is None:
-        raise _refuse(name, f"is None; allowed: {_PLAN}; fix: return it from plan")
+        raise _refuse(name, f"is None; allowed: {_PLAN}; fix: end with a return")
     if not isinstance(document, Mapping):
         document = {"gpus": document}
     elif "gpus" not in document and "infeasible" not in document:

@@ -112,7 +112,7 @@ def run_shards(
         try:
             waiting[executor.submit(run_shard, task, index, count)] = index
         except RuntimeError as error:  # a pool that broke takes nothing more
-            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=4)
+            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=5)
             here.add(index)
 
     def take(index: int, answer: _Answer) -> None:
@@ -138,7 +138,7 @@ def run_shards(
                     fix = "define strategies and predictors at the top of a module, or use an executor of threads"
                     raise UsageError(f"a strategy or predictor cannot be sent to other processes ({lost}); fix: {fix}") from lost
                 if future.cancelled() or lost is not None:
-                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=3)
+                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=4)
                     hand_out(index)
                 else:
                     take(index, future.result())

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
 from . import _igniter
-from ._errors import SweepError, UsageError, refusing
+from ._errors import SweepError, UsageError, refusing, without_lines
 from ._identity import Identity
 from ._own import Own, PredictorLike, StrategyLike
 from ._progress import progress_of
@@ -71,8 +71,8 @@ class SweepResult:
 
     @property
     def left_out(self) -> int:
-        """At how many points a strategy left workloads without a place, of all in ``points``: with fewer workloads, GPUs
-        and attainment are of something else. Column ``infeasible`` of ``rows`` says how many."""
+        """How many rows of ``points`` are of plans that leave workloads without a place: their GPUs and their attainment are
+        those of fewer workloads. Column ``infeasible`` of ``rows`` says of how many."""
         if self._left_out is None:
             key = ("point", "strategy", "predictor", "truth")
             self._left_out = len({tuple(row[k] for k in key) for row in self._lines() if row["infeasible"] not in ("", "0")})
@@ -84,7 +84,7 @@ class SweepResult:
             yield from csv.DictReader(file)
 
     def _words(self) -> str:
-        return f"{self.left_out} of {len(self.points)} points have workloads without a place" if self.left_out else ""
+        return f"{self.left_out} of {len(self.points)} plans leave workloads without a place" if self.left_out else ""
 
     @refusing
     def plot(self, kind: str = "attainment", **options: Any) -> Figure:
@@ -203,7 +203,11 @@ def sweep(
     identity = own.identity()
     # One that is not proven is never the same again.
     fingerprint = identity.digest + (os.urandom(16).hex() if identity.unproven else "")
-    native = _igniter.Sweep(text, document, own.native(fingerprint))
+    try:
+        native = _igniter.Sweep(text, document, own.native(fingerprint))
+    except SweepError as error:
+        without_lines(error, "sweep")
+        raise
     native.check_size(confirm)
     for note in native.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -256,7 +260,7 @@ def _warned(result: SweepResult) -> SweepResult:
     failed = result.outcome["failed"]
     if failed:
         first = next((row for row in result._lines() if row["status"] != "ok"), {})
-        reason = f"the first, {first.get('strategy')} at point {first.get('point')}: {first.get('error')}"
+        reason = f"the first, {first.get('strategy')} at point {first.get('point')}: {first.get('error', '').replace(':;', ':')}"
         warnings.warn(f"{failed} of {result.outcome['runs']} runs failed; {reason}", stacklevel=4)
     return result
 
