@@ -38,7 +38,7 @@ def run_shard(task: Dict[str, Any], index: int, count: int) -> _Answer:
             code = own.code()
             for name, digest in task["code"].items():
                 if name in code and code[name] != digest:
-                    raise SweepError(f"this machine has another version of {name}; fix: install the same one on all machines")
+                    raise SweepError(f"on this machine, {name} is another one: its code, or values that it uses; fix: install the same on all machines")
         sweep = _igniter.Sweep(task["spec"], document, own.native(task["fingerprint"]))
         if sweep.id != task["id"]:
             raise SweepError(
