@@ -16,7 +16,7 @@ use crate::units::{Nanoseconds, RequestsPerSecond};
 use rayon::prelude::*;
 use std::path::Path;
 
-const DAY: &str = include_str!("../../scenarios/day.toml");
+const DAY: &str = include_str!("../../../scenarios/day.toml");
 
 /// The peak of the scenario's days, as a multiple of their trough.
 const RATIO: f64 = 3.0;
