@@ -1,51 +1,6 @@
-//! One arrival stream shared by several servers.
+//! Whose turn it is among the servers that share one arrival stream.
 
-use super::ArrivalProcess;
-use igniter_model::units::{Nanoseconds, RequestsPerSecond};
-
-/// The arrivals of one of several servers that serve a stream together.
-///
-/// Requests are dealt out in [`Turns`]. They depend on nothing but the weights and the number of the request, so
-/// each server can draw the whole stream and keep what is its own: servers on different GPUs need not know of
-/// each other.
-#[derive(Debug)]
-pub struct SplitArrivals {
-    whole: Box<dyn ArrivalProcess>,
-    turns: Turns,
-    own: usize,
-}
-
-impl SplitArrivals {
-    /// The part of `whole` that belongs to the server `own` of those with the given rates. Where all rates
-    /// are 0, the first server takes everything.
-    ///
-    /// # Panics
-    /// When there is no server `own`.
-    #[must_use]
-    pub fn new(whole: Box<dyn ArrivalProcess>, rates: &[RequestsPerSecond], own: usize) -> Self {
-        assert!(own < rates.len(), "one of the servers");
-        Self { whole, turns: Turns::new(rates), own }
-    }
-}
-
-impl ArrivalProcess for SplitArrivals {
-    fn next_arrival(&mut self) -> Option<Nanoseconds> {
-        loop {
-            let arrival = self.whole.next_arrival()?;
-            if self.turns.next() == Some(self.own) {
-                return Some(arrival);
-            }
-        }
-    }
-
-    fn faults(&self) -> Vec<super::TraceFault> {
-        self.whole.faults()
-    }
-
-    fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
-        Some(Box::new(Self { whole: self.whole.fork()?, turns: self.turns.clone(), own: self.own }))
-    }
-}
+use igniter_model::units::RequestsPerSecond;
 
 /// Which of several servers takes the first request, the second, and so on without end.
 ///
@@ -96,8 +51,6 @@ impl Iterator for Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrivals::ArrivalSpec;
-    use igniter_model::domain::WorkloadName;
 
     fn rates(rates: &[f64]) -> Vec<RequestsPerSecond> {
         rates.iter().map(|rate| RequestsPerSecond::new(*rate).unwrap()).collect()
@@ -126,22 +79,5 @@ mod tests {
                 assert!((had - due).abs() < 3.0, "after {}: {had} of {due}", n + 1);
             }
         }
-    }
-
-    #[test]
-    fn the_parts_make_up_the_whole() {
-        let name = WorkloadName::new("W1").unwrap();
-        let duration = Nanoseconds::new(5_000_000_000);
-        let rate = RequestsPerSecond::new(300.0).unwrap();
-        let build = || ArrivalSpec::Poisson.build(&name, rate, duration, 3).unwrap();
-        let mut whole = Vec::new();
-        build().fill(10_000, &mut whole);
-        let mut parts = Vec::new();
-        for own in 0..3 {
-            let mut part = SplitArrivals::new(build(), &rates(&[100.0, 150.0, 50.0]), own);
-            part.fill(10_000, &mut parts);
-        }
-        parts.sort();
-        assert_eq!(parts, whole);
     }
 }
