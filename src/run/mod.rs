@@ -9,6 +9,7 @@ mod error;
 mod extensions;
 mod folder;
 mod follow;
+mod following;
 mod kind;
 mod notes;
 mod overrides;

@@ -230,7 +230,9 @@ impl Study {
         let Some(spec) = self.scenario().replan else { return Ok(None) };
         let replanned = self.replan(strategy, &spec)?;
         let timeline = &replanned.replanned.timeline;
-        let followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
+        let mut followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
+        let file = self.plans_file(&replanned, strategy.name());
+        followed.result.details.following = Some(self.following(&file, timeline, Some(&followed)));
         Ok(Some((replanned, followed)))
     }
 

@@ -195,6 +195,7 @@ impl Study {
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
         let comparison =
             Comparison::new(&self.scenario().name, self.scenario().seed, self.window(), results);
-        Comparison { truth: self.truth(), ..comparison }
+        let display = self.scenario().display.clone();
+        Comparison { truth: self.truth(), display, ..comparison }
     }
 }

@@ -1,7 +1,7 @@
 //! The servers of a run under load: what is sent to them, and what comes of it.
 
 use super::output::Progress;
-use super::run::RunCommand;
+use super::run::{LoadArgs, RunCommand};
 use crate::client::{HttpOptions, InferClient, most_connections};
 use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::data::{Shapes, parse_shape};
@@ -14,12 +14,13 @@ use crate::measure::{
     read_trace,
 };
 use crate::run::{
-    Load, LoadOptions, Record, RunJournal, Target, TargetOptions, Traces, run_load, throttled,
+    Load, LoadOptions, Record, RunJournal, Served, Target, TargetOptions, Traces, run_load,
+    throttled,
 };
 use crate::{clock, life};
 use anyhow::Context;
 use igniter::arrivals::{GeneratedArrivals, Turns};
-use igniter::domain::{Plan, WorkloadName};
+use igniter::domain::{Plan, Workload, WorkloadName};
 use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::sim::TimeoutAction;
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The seed of the calibration's arrivals is the scenario's with these bits changed.
-const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
+pub(super) const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -79,7 +80,7 @@ impl Session<'_> {
         let mut lost = Vec::new();
         let mut probe = self.probe(devices);
         let mut info = self.info(server, &loads, probe.as_deref_mut());
-        journal.describe(self.study, self.plan, &info, manifest)?;
+        journal.describe(self.study, Served::Plan(self.plan), &info, manifest)?;
         let (mut before, mut pressure, mut times): (Vec<Option<Vec<ServerStatistics>>>, _, _) =
             (Vec::new(), None, None);
         let mut sampler = None;
@@ -201,6 +202,7 @@ impl Session<'_> {
             image: (self.args.launch.launcher == Where::Docker)
                 .then(|| self.args.launch.image.clone()),
             shadow: self.args.load.shadow,
+            happened: None,
             cpu_wait_pct: None,
             cpu_stolen_pct: None,
         }
@@ -224,7 +226,6 @@ impl Session<'_> {
         let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
         let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
         let servers = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
-        let most = self.args.load.most_connections.unwrap_or_else(|| most_connections(servers));
         let mut loads = Vec::new();
         for entry in &scenario.workloads {
             let workload = &entry.workload;
@@ -232,12 +233,7 @@ impl Session<'_> {
             if own.is_empty() {
                 continue;
             }
-            // Those of Little's law for latencies of twice the SLO, and two batches.
-            let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
             let batch = own.iter().map(|endpoint| endpoint.max_batch.get()).max().unwrap_or(1);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
-            let connections = self.args.load.connections.unwrap_or(connections);
             let arrivals = |duration: Nanoseconds, seed: u64| {
                 let process = entry.arrival.build(&workload.name, workload.rate, duration, seed);
                 process.map(|mut p| GeneratedArrivals::collect(p.as_mut(), duration).times)
@@ -245,7 +241,7 @@ impl Session<'_> {
             let calibration = arrivals(calibration, scenario.seed ^ OTHER_SEED)?;
             let measured = arrivals(scenario.duration, scenario.seed)?;
             let options = TargetOptions {
-                http: HttpOptions { connections: connections.min(most), most_connections: most },
+                http: connections(&self.args.load, workload, batch, servers),
                 input: self.inputs.get(&workload.name).cloned(),
                 shared_memory: self.args.load.shared_memory,
                 seed: scenario.seed,
@@ -401,6 +397,22 @@ impl Session<'_> {
         let names = self.study.workloads().iter().map(|w| w.name.clone());
         names.filter(|name| served(name)).collect()
     }
+}
+
+/// The connections to one of so many servers, which forms batches of this size for a workload.
+pub(super) fn connections(
+    args: &LoadArgs,
+    workload: &Workload,
+    batch: u32,
+    servers: u32,
+) -> HttpOptions {
+    // Those of Little's law for latencies of twice the SLO, and two batches.
+    let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
+    let most = args.most_connections.unwrap_or_else(|| most_connections(servers));
+    let connections = args.connections.unwrap_or(connections).min(most);
+    HttpOptions { connections, most_connections: most }
 }
 
 /// What the instances of a workload's servers say of themselves.

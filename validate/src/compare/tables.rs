@@ -2,6 +2,7 @@
 
 use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
+use super::hand_overs::{HandOverRow, hand_overs};
 use super::{Limits, ModelKind, RunFolder, Simulated, VerdictCheck, simulated_arm};
 use crate::measure::{Arm, Measured, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
@@ -114,6 +115,9 @@ pub struct ValidationResult {
     pub rows: Vec<Row>,
     /// Over all workloads.
     pub agreement: Vec<Agreement>,
+    /// Where plans followed each other: the P99 around each hand-over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hand_overs: Vec<HandOverRow>,
     /// What may spoil it.
     pub warnings: Vec<Warning>,
     pub checks: Vec<VerdictCheck>,
@@ -139,8 +143,14 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
     let measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
-    let Simulated { arm: simulated, switched } =
-        simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
+    let Simulated { arm: simulated, switched } = simulated_arm(
+        scenario,
+        (&run.plan, run.timeline.as_ref()),
+        predictor,
+        window,
+        &run.info,
+        &run.rows,
+    )?;
     let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
     let mut warnings = warnings_of_run(&run.info);
     for (index, switched) in switched.into_iter().enumerate() {
@@ -181,6 +191,7 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
         window_s: (window.start().as_seconds(), window.end().as_seconds()),
         invalid: warnings.iter().filter(voids).map(ToString::to_string).collect(),
         agreement: agreement(&rows),
+        hand_overs: hand_overs(run, &simulated, &measured),
         rows,
         warnings,
         checks,

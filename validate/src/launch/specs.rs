@@ -1,6 +1,6 @@
 //! The servers of a plan, as users say what they serve.
 
-use super::{Device, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
+use super::{Device, Endpoint, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
 use igniter::domain::Plan;
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
@@ -159,6 +159,19 @@ pub fn plan_specs(
         }
     }
     Ok(specs)
+}
+
+/// Tells an emulated model how long its batches take from now on, in ms by batch size from 1; other models take their own time.
+///
+/// # Errors
+/// When its file cannot be written.
+pub fn set_times(endpoint: &Endpoint, times_ms: &[f64]) -> std::io::Result<()> {
+    let Some(path) = &endpoint.times_file else { return Ok(()) };
+    let times: Vec<String> = times_ms.iter().map(ToString::to_string).collect();
+    // The model looks for a new file, and must not find half of one.
+    let part = path.with_extension("part");
+    std::fs::write(&part, times.join(","))?;
+    std::fs::rename(&part, path)
 }
 
 /// The predicted latency of each batch size of one member, in ms, rounded to µs.

@@ -16,11 +16,15 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a server gets another port because somebody else took its own in between.
 const PORT_TRIES: usize = 4;
+
+/// How many servers this process has started.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts one server for each specification, in their order, with the daemons of their GPUs.
 pub(super) fn launch_all(
@@ -118,7 +122,12 @@ fn place_of<'a>(
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
-        shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
+        // Also those of servers that were started otherwise have another one.
+        shared_memory: format!(
+            "{}{}-",
+            shared_memory_prefix(std::process::id()),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ),
         mps,
         sms: None,
     };

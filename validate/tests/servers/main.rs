@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 
 mod breakage;
+mod following;
 mod gpus;
 mod interruption;
 mod midrun;
