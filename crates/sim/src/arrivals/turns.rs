@@ -13,6 +13,8 @@ pub struct Turns {
     weights: Vec<i64>,
     credit: Vec<i64>,
     total: i64,
+    /// Where all weights are the same, who is next: servers take turns one after another.
+    next_of_equals: Option<usize>,
 }
 
 impl Turns {
@@ -28,7 +30,9 @@ impl Turns {
         };
         let weights: Vec<i64> = rates.iter().map(weight).collect();
         let total = weights.iter().sum();
-        Self { credit: vec![0; weights.len()], weights, total }
+        let are_equal = total > 0 && weights.iter().all(|weight| *weight == weights[0]);
+        let next_of_equals = are_equal.then_some(0);
+        Self { credit: vec![0; weights.len()], weights, total, next_of_equals }
     }
 }
 
@@ -36,6 +40,11 @@ impl Iterator for Turns {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
+        if let Some(next) = &mut self.next_of_equals {
+            let chosen = *next;
+            *next = if chosen + 1 < self.weights.len() { chosen + 1 } else { 0 };
+            return Some(chosen);
+        }
         let mut chosen = 0;
         for (server, weight) in self.weights.iter().enumerate() {
             self.credit[server] += weight;
@@ -66,6 +75,44 @@ mod tests {
         assert_eq!(turns(&[5.0, 1.0, 1.0], 9), [0, 0, 1, 0, 2, 0, 0, 0, 0]);
         assert_eq!(turns(&[75.0, 225.0], 8), [1, 0, 1, 1, 1, 0, 1, 1]);
         assert_eq!(turns(&[0.0, 0.0], 3), [0, 0, 0]);
+    }
+
+    #[test]
+    fn equal_servers_take_turns_by_the_same_rule() {
+        for servers in [1, 2, 3, 7] {
+            let quick = Turns::new(&rates(&vec![12.5; servers]));
+            let by_credit = Turns { next_of_equals: None, ..quick.clone() };
+            assert!(quick.next_of_equals.is_some());
+            assert!(quick.take(100).eq(by_credit.take(100)));
+        }
+    }
+
+    #[test]
+    fn blocks_of_a_part_hold_its_arrivals() {
+        let name = WorkloadName::new("W1").unwrap();
+        let duration = Nanoseconds::new(5_000_000_000);
+        let rate = RequestsPerSecond::new(300.0).unwrap();
+        for of in [vec![100.0; 3], vec![200.0, 30.0, 70.0]] {
+            for own in 0..3 {
+                let part = || {
+                    let whole = ArrivalSpec::Poisson.build(&name, rate, duration, 3).unwrap();
+                    SplitArrivals::new(whole, &rates(&of), own)
+                };
+                let mut single = part();
+                let all: Vec<Nanoseconds> = std::iter::from_fn(|| single.next_arrival()).collect();
+                let mut process = part();
+                let mut times = Vec::new();
+                for block in [1, 0, 90, 17].into_iter().cycle() {
+                    let before = times.len();
+                    process.fill(block, &mut times);
+                    times.extend(process.next_arrival());
+                    if times.len() < before + block {
+                        break;
+                    }
+                }
+                assert!(all.len() > 100 && times == all);
+            }
+        }
     }
 
     #[test]
