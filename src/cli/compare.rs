@@ -10,7 +10,7 @@ use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
 use crate::domain::escaped;
 use crate::results::{Comparison, Recommendation, StrategyResult, comparison_text, pick, short};
-use crate::run::Logging;
+use crate::run::{Course, Logging};
 use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
 
@@ -25,20 +25,19 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             .par_iter()
             .map(|strategy| {
                 progress.at(format!("planning and simulating {}", strategy.name()));
-                let planned = strategy.plan_to_run(&study)?;
+                let (course, seconds) = strategy.course(&study)?;
                 let arrivals = args.output.is_some();
                 let logging = Logging { arrivals, ..Logging::default() };
-                let result = if study.scenario().replan.is_some() {
-                    study.run(&planned.plan)?
-                } else {
-                    study.simulate_logged(&planned.plan, logging)?.0
+                let result = match &course {
+                    Course::Plan(plan) => study.simulate_logged(plan, logging)?.0,
+                    Course::Replan { .. } => study.run(&course)?,
                 };
                 let repeated = match args.seeds {
                     0 | 1 => Vec::new(),
-                    seeds => repeat(&study, &planned.plan, seeds.into(), CONFIDENCE)?,
+                    seeds => repeat(&study, &course, seeds.into(), CONFIDENCE)?,
                 };
                 progress.step();
-                anyhow::Ok(((result, planned.seconds), repeated))
+                anyhow::Ok(((result, seconds), repeated))
             })
             .collect::<Result<Vec<_>, _>>()
     })??;
@@ -52,8 +51,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         results.insert(0, (simulated.0, 0.0));
         if args.seeds > 1 {
             let seeds = args.seeds.into();
+            let course = Course::Plan(plan);
             repeated
-                .insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
+                .insert(0, in_pool(args.threads, || repeat(&study, &course, seeds, CONFIDENCE))??);
         }
     }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
