@@ -32,7 +32,7 @@ pub use follow::Followed;
 pub use kind::KindPredictors;
 pub use overrides::{Overrides, PlanOverrides, replace_kinds};
 pub use refine::{Refined, RefinedNeed};
-pub use replan::{JUDGED_WINDOW, Lateness, ReplannedStudy, lateness};
+pub use replan::{Course, JUDGED_WINDOW, Lateness, ReplannedStudy, lateness};
 pub use simulate::Logging;
 pub use solo::solo_latency_ms;
 pub use source::{DEFAULT_PREDICTOR, LoadedPredictor, load_predictor, load_truth};
