@@ -93,12 +93,13 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     }
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
-    let mut manifest = Manifest::start(igniter::cli::command_line());
+    let mut manifest = Manifest::start(without_secrets(igniter::cli::command_line()));
     args.planned.note(&study, &mut manifest)?;
     let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
+    launch.measured = study.kind().mps;
     let mut journal = RunJournal::open(&args.output)?;
     let devices = launch.devices()?;
     warn_of_cpu(devices.on_cpu.as_deref());
@@ -119,6 +120,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
             let deployment = launched.map_err(|error| keep(error.into()))?;
             let session = Session {
                 args,
+                launch: &launch,
                 study: &study,
                 plan,
                 specs: &specs,
@@ -179,6 +181,19 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     write_comparison(&mut dir, &comparison)?;
     dir.finish(manifest)?;
     finish_comparison(&comparison, &args.output, &args.limits)
+}
+
+/// The command line without the values of headers, which may be secrets.
+fn without_secrets(mut command: Vec<String>) -> Vec<String> {
+    let hidden = |header: &str| format!("{}: …", header.split(':').next().unwrap_or_default());
+    for i in 0..command.len() {
+        if let Some(header) = command[i].strip_prefix("--header=") {
+            command[i] = format!("--header={}", hidden(header));
+        } else if i > 0 && command[i - 1] == "--header" {
+            command[i] = hidden(&command[i]);
+        }
+    }
+    command
 }
 
 /// The output folder cannot take the records: says where they are instead.
@@ -267,6 +282,13 @@ fn logs_of(output: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_stay_out_of_the_manifest() {
+        let given = ["run", "--header", "Key: a:b", "--header=Other: c", "-o", "out"];
+        let kept = without_secrets(given.map(str::to_owned).to_vec());
+        assert_eq!(kept, ["run", "--header", "Key: …", "--header=Other: …", "-o", "out"]);
+    }
 
     #[test]
     fn every_run_has_a_folder_of_logs_of_its_own() {

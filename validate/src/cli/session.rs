@@ -7,7 +7,8 @@ use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{
-    Deployment, Device, Devices, Endpoint, InstanceReport, LaunchSpec, ModelSource, Sharing, Where,
+    Deployment, Device, Devices, Endpoint, InstanceReport, LaunchArgs, LaunchSpec, ModelSource,
+    Sharing, Where,
 };
 use crate::measure::{
     CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, ServerStatistics, Warning,
@@ -38,6 +39,7 @@ const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 /// What a run works on.
 pub(super) struct Session<'a> {
     pub(super) args: &'a RunCommand,
+    pub(super) launch: &'a LaunchArgs,
     pub(super) study: &'a Study,
     pub(super) plan: &'a Plan,
     pub(super) specs: &'a [LaunchSpec],
@@ -159,6 +161,11 @@ impl Session<'_> {
         }
         warnings.extend(lost);
         warnings.extend(other_gpus(self.study, &info.gpus));
+        let (measured, given) = (self.study.kind().mps, self.launch.sharing());
+        if !devices.is_empty() && given != measured {
+            let (given, expected) = (given.to_string(), measured.to_string());
+            warnings.push(Warning::OtherSharing { given, expected });
+        }
         info.workloads = self.in_scenario_order(workloads);
         info.warnings = warnings;
         info.cpu_wait_pct = pressure.map(|(before, after)| after.since_pct(before));
@@ -181,7 +188,7 @@ impl Session<'_> {
         });
         let sharing = match self.devices.list.is_empty() {
             true => Sharing::Off,
-            false => self.args.launch.mps.sharing(),
+            false => self.launch.sharing(),
         };
         let record = |(gpu, device): (usize, &Device)| {
             Some(GpuRecord {
@@ -199,8 +206,7 @@ impl Session<'_> {
             workloads: self.in_scenario_order(runs.collect()),
             warnings: vec![Warning::Unfinished],
             gpus: self.devices.list.iter().enumerate().filter_map(record).collect(),
-            image: (self.args.launch.launcher == Where::Docker)
-                .then(|| self.args.launch.image.clone()),
+            image: (self.launch.launcher == Where::Docker).then(|| self.launch.image.clone()),
             shadow: self.args.load.shadow,
             happened: None,
             cpu_wait_pct: None,
@@ -265,7 +271,7 @@ impl Session<'_> {
     /// The sizes that were given for what the model of a workload leaves open.
     fn shapes(&self, name: &WorkloadName) -> anyhow::Result<Option<Shapes>> {
         // What others run is not known to be emulated.
-        let external = self.args.launch.launcher == Where::External;
+        let external = self.launch.launcher == Where::External;
         if self.model_kind() == ModelKind::Emulated && !external {
             return Ok(None);
         }
@@ -379,7 +385,7 @@ impl Session<'_> {
             }
         }
         for spec in self.specs {
-            let shared = spec.device.is_some() && self.args.launch.mps.sharing() != Sharing::Off;
+            let shared = spec.device.is_some() && self.launch.sharing() != Sharing::Off;
             if shared && matches!(spec.source, ModelSource::Ready(_)) {
                 let workload = spec.workload.clone();
                 warnings.push(Warning::UnverifiedShare { workload });

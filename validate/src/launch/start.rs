@@ -2,12 +2,12 @@
 
 use super::deployment::tail;
 use super::describe::describe;
-use super::inquiry;
 use super::mps::{self, MpsDaemon, Sharing};
 use super::partitions::{Partition, chunks};
 use super::process::{Place, ServerOptions, ServerProcess, plain};
 use super::share::{self, InstanceReport, read_reports};
 use super::{Deployment, Endpoint, LaunchError, LaunchSpec, ModelSource, repository};
+use crate::client::ServerClient;
 use crate::guard::{Guarded, shared_memory_prefix};
 use crate::life;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,7 +231,7 @@ fn wait_until_ready(
                 tail: why_it_ended(&place.log()),
             });
         }
-        let reason = match inquiry::ready(&url(place)) {
+        let reason = match ServerClient::new(&url(place)).ready() {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         };
@@ -276,7 +276,8 @@ fn endpoint(
         Some(device) => seen_sm(place, options, device, &instances)?,
         None => None,
     };
-    let mut endpoint = describe(place.spec, &url(place), &repository::served_as(place.spec))?;
+    let mut endpoint =
+        describe(place.spec, &ServerClient::new(&url(place)), &repository::served_as(place.spec))?;
     endpoint.log = Some(place.log());
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());

@@ -37,7 +37,9 @@ impl Load {
     /// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
     fn failure<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
         let error = answer.result.as_ref().err()?;
-        (!self.may_refuse || !error.starts_with("status 503")).then_some(error)
+        // Unavailable: over HTTP, and over gRPC.
+        let refused = error.starts_with("status 503") || error.starts_with("status 14:");
+        (!self.may_refuse || !refused).then_some(error)
     }
 }
 
