@@ -191,6 +191,9 @@ pub(super) struct ReplanArgs {
     /// Write the plans, with every step and its reason, to this JSON file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Draw GPUs over time, with moves as arrows, into this file: .svg, .png, .pdf or .pgf
+    #[arg(long, value_name = "FILE")]
+    pub figure: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -379,6 +382,10 @@ pub(super) struct TableArgs {
     /// Sweeps and other files: show only these columns, by their names in the file
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub columns: Vec<String>,
+    /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it [default: as the
+    /// scenario's [display] says; not in CSV]
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub display: Vec<String>,
     /// The format
     #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
     pub format: TableFormat,

@@ -10,12 +10,12 @@ use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
 use crate::domain::escaped;
 use crate::results::{Comparison, Recommendation, StrategyResult, comparison_text, pick, short};
-use crate::run::Logging;
+use crate::run::{Course, Logging, RunError, Study};
 use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let strategies = Planner::list(&strategies::chosen(&args.strategies), &args.refine)?;
+    let mut strategies = Planner::list(&strategies::chosen(&args.strategies), &args.refine)?;
     let quiet = args.print.quiet;
     let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
@@ -25,23 +25,17 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             .par_iter()
             .map(|strategy| {
                 progress.at(format!("planning and simulating {}", strategy.name()));
-                let planned = strategy.plan_to_run(&study)?;
-                let arrivals = args.output.is_some();
-                let logging = Logging { arrivals, ..Logging::default() };
-                let result = if study.scenario().replan.is_some() {
-                    study.run(&planned.plan)?
-                } else {
-                    study.simulate_logged(&planned.plan, logging)?.0
-                };
-                let repeated = match args.seeds {
-                    0 | 1 => Vec::new(),
-                    seeds => repeat(&study, &planned.plan, seeds.into(), CONFIDENCE)?,
-                };
+                let made = planned_and_run(&study, strategy, args);
                 progress.step();
-                anyhow::Ok(((result, planned.seconds), repeated))
+                made
             })
-            .collect::<Result<Vec<_>, _>>()
-    })??;
+            .collect::<Vec<_>>()
+    })?;
+    let results = if strategies::are_all(&args.strategies) {
+        without_unable(&mut strategies, results)?
+    } else {
+        results.into_iter().collect::<anyhow::Result<Vec<_>>>()?
+    };
     let (mut results, mut repeated): (Vec<_>, Vec<Vec<SeedRow>>) = results.into_iter().unzip();
     if let Some(plan) = given {
         let arrivals = args.output.is_some();
@@ -52,8 +46,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         results.insert(0, (simulated.0, 0.0));
         if args.seeds > 1 {
             let seeds = args.seeds.into();
+            let course = Course::Plan(plan);
             repeated
-                .insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
+                .insert(0, in_pool(args.threads, || repeat(&study, &course, seeds, CONFIDENCE))??);
         }
     }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
@@ -118,6 +113,53 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     // failed check.
     let placed = comparison.strategies.iter().all(|result| result.infeasible.is_empty());
     Ok(Outcome::of(placed))
+}
+
+/// The result of a strategy with its planning time, and its numbers over seeds.
+type Made = ((StrategyResult, f64), Vec<SeedRow>);
+
+fn planned_and_run(study: &Study, strategy: &Planner, args: &CompareArgs) -> anyhow::Result<Made> {
+    let (course, seconds) = strategy.course(study)?;
+    let logging = Logging { arrivals: args.output.is_some(), ..Logging::default() };
+    let result = match &course {
+        Course::Plan(plan) => study.simulate_logged(plan, logging)?.0,
+        Course::Replan { .. } => study.run(&course)?,
+    };
+    let repeated = match args.seeds {
+        0 | 1 => Vec::new(),
+        seeds => repeat(study, &course, seeds.into(), CONFIDENCE)?,
+    };
+    Ok(((result, seconds), repeated))
+}
+
+/// Leaves out the strategies of `all` whose plans cannot run, and says why. Where none is left, that is an error.
+fn without_unable(
+    strategies: &mut Vec<Planner>,
+    results: Vec<anyhow::Result<Made>>,
+) -> anyhow::Result<Vec<Made>> {
+    let (mut able, mut made, mut unable) = (Vec::new(), Vec::new(), Vec::new());
+    for (strategy, result) in std::mem::take(strategies).into_iter().zip(results) {
+        match result {
+            Ok(result) => {
+                made.push(result);
+                able.push(strategy);
+            }
+            Err(error) if error.downcast_ref().is_some_and(RunError::is_of_strategy) => {
+                unable.push((strategy, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if made.is_empty()
+        && let Some((_, error)) = unable.pop()
+    {
+        return Err(error);
+    }
+    for (strategy, error) in unable {
+        output::tell(&format!("note: without {}: {error}", strategy.name()));
+    }
+    *strategies = able;
+    Ok(made)
 }
 
 /// The confidence of intervals over seeds.

@@ -31,13 +31,19 @@ pub(super) fn one() -> PossibleValuesParser {
 
 /// One of a list, or all of them.
 pub(super) fn several() -> PossibleValuesParser {
-    let all = PossibleValue::new("all").help("All but exact, which takes few workloads");
+    let all = PossibleValue::new("all")
+        .help("All but exact, which takes few workloads, and those whose plans cannot run here");
     PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)).chain([all]))
+}
+
+/// Whether a list asks for all of them.
+pub(super) fn are_all(names: &[String]) -> bool {
+    names.iter().any(|name| name == "all")
 }
 
 /// The names that a list means.
 pub(super) fn chosen(names: &[String]) -> Vec<String> {
-    if names.iter().any(|name| name == "all") {
+    if are_all(names) {
         return STRATEGIES
             .iter()
             .filter(|name| **name != "exact")

@@ -106,6 +106,18 @@ pub enum RunError {
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
 }
 
+impl RunError {
+    /// Whether it is about the plans of one strategy: others may do for the same scenario.
+    #[must_use]
+    pub fn is_of_strategy(&self) -> bool {
+        match self {
+            Self::Sim(error) => error.is_of_plan(),
+            Self::Replan(_) | Self::Illegal { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// A guess at what was meant, in words.
 fn did_you_mean(given: &str, known: &str) -> String {
     let known: Vec<&str> = known.split(", ").collect();

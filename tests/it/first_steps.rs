@@ -117,6 +117,21 @@ fn strategies_are_listed_and_all_can_be_chosen() {
     let known: Vec<&str> =
         igniter::plan::STRATEGIES.iter().copied().filter(|name| *name != "exact").collect();
     assert_eq!(names, known);
+    // Under a controller, strategies whose servers take turns cannot take part: all others do.
+    let controlled = ["compare", "shadow", "--set", "duration_s=25", "--json", "--strategies"];
+    let all = igniter().args(controlled).arg("all").assert().code(0);
+    let note = String::from_utf8_lossy(&all.get_output().stderr).into_owned();
+    let compared: serde_json::Value = serde_json::from_slice(&all.get_output().stdout).unwrap();
+    let of_plans = compared["strategies"].as_array().unwrap().iter();
+    let able: Vec<&str> = of_plans.map(|it| it["strategy"].as_str().unwrap()).collect();
+    for name in known {
+        let said = note.contains(&format!("note: without {name}: GPU "));
+        assert_ne!(able.contains(&name), said, "{name}: {note}");
+    }
+    assert!(!able.contains(&"nexus") && able.contains(&"igniter"), "{able:?}");
+    // Whoever asks for one of them by name is told that it cannot be done.
+    let named = igniter().args(controlled).arg("igniter,nexus").assert().code(2);
+    named.stderr(predicate::str::contains("take turns on the same SMs"));
     igniter()
         .args(["plan", "motivating-3", "--strategy", "queuing"])
         .assert()

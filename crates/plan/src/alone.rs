@@ -3,6 +3,7 @@
 use super::PlanRequest;
 use super::shares::{Seat, ShareFitter};
 use super::sizing::{Demand, Sized};
+use igniter_model::domain::ModelId;
 use igniter_model::predictor::MemberPrediction;
 use igniter_model::units::{BatchSize, SmUnits};
 
@@ -30,6 +31,11 @@ impl<'p> Alone<'p> {
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
     pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
         self.fitter.has_room(seats)
+    }
+
+    /// The same of processes of these models.
+    pub(super) fn has_room_of(&self, models: impl Iterator<Item = ModelId>) -> bool {
+        self.fitter.has_room_of(models)
     }
 
     /// Whether they allow one more.

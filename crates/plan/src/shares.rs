@@ -3,7 +3,7 @@
 use super::presences::{Grown, Presences};
 use super::sizing::{Demand, Sized};
 use super::{Margin, PlanOptions, guard};
-use igniter_model::domain::{Infeasible, Placement, Plan, PredictedService};
+use igniter_model::domain::{Infeasible, ModelId, Placement, Plan, PredictedService};
 use igniter_model::predictor::{
     CoLocationPrediction, Member, MemberPrediction, Predictor, predict_in_turns,
 };
@@ -113,8 +113,17 @@ impl<'p> ShareFitter<'p> {
 
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
     pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
-        seats.len() <= self.process_limit()
-            && self.memory.is_none_or(|available| self.memory_of(seats) <= available)
+        self.has_room_of(seats.iter().map(|seat| seat.sized.demand.model))
+    }
+
+    /// The same of processes of these models.
+    pub(super) fn has_room_of(&self, models: impl Iterator<Item = ModelId>) -> bool {
+        let (mut count, mut needed) = (0, 0);
+        for model in models {
+            count += 1;
+            needed += self.predictor.memory(model).map_or(0, |bytes| bytes.get());
+        }
+        count <= self.process_limit() && self.memory.is_none_or(|available| needed <= available)
     }
 
     /// Whether they allow one more.

@@ -107,3 +107,16 @@ pub enum SimError {
         value: f64,
     },
 }
+
+impl SimError {
+    /// Whether it is about the plan: another one could be simulated with the same scenario.
+    #[must_use]
+    pub fn is_of_plan(&self) -> bool {
+        matches!(
+            self,
+            Self::ControlledTurns { .. }
+                | Self::NoSuchGpu { .. }
+                | Self::Timeline(TimelineError::TakesTurns { .. })
+        )
+    }
+}

@@ -328,14 +328,10 @@ impl Transitions {
         }
         let mut to = Target { rows: to, extents };
         for k in 1..=server.most() {
-            for (y, &probability) in from.row(k, to.extents[k]).iter().enumerate() {
-                if probability < NEGLIGIBLE {
-                    continue;
-                }
-                match server.loading {
-                    Loading::Ahead => self.step_ahead(server, (k, y), probability, &mut to),
-                    Loading::Serial => self.step_serial(server, (k, y), probability, &mut to),
-                }
+            let row = from.row(k, to.extents[k]);
+            match server.loading {
+                Loading::Ahead => self.step_ahead(server, k, row, &mut to),
+                Loading::Serial => self.step_serial(server, k, row, &mut to),
             }
         }
         let Target { rows, extents } = to;
@@ -344,53 +340,56 @@ impl Transitions {
         scale(rows, extents, 1.0 / sum);
     }
 
-    /// From the start of a batch of k to the start of the next, which was formed at the same moment.
-    fn step_ahead(
-        &self,
-        server: &Server<'_>,
-        (k, y): (usize, usize),
-        probability: f64,
-        to: &mut Target<'_>,
-    ) {
+    /// From the start of a batch of k to the start of the next, which was formed at the same moment. `row` has the
+    /// probabilities of what waits.
+    fn step_ahead(&self, server: &Server<'_>, k: usize, row: &[f64], to: &mut Target<'_>) {
         let every = server.every;
-        let n = (y / every).min(server.most());
-        if n == 0 {
-            let entry = k * every + every - y - 1;
-            to.add(1, 0, probability, &self.values[self.follow[entry].clone()]);
-            to.add(1, 0, probability * self.idles[entry], &self.values[self.at_start.clone()]);
-        } else {
+        let (none, mut more) = row.split_at(every.min(row.len()));
+        for (y, &probability) in none.iter().enumerate() {
+            if probability >= NEGLIGIBLE {
+                let entry = k * every + every - y - 1;
+                let follow = &self.values[self.follow[entry].clone()];
+                to.add(1, 0, probability, follow);
+                let at_start = &self.values[self.at_start.clone()];
+                to.add(1, 0, probability * self.idles[entry], at_start);
+            }
+        }
+        // The next batch is of n in as many states as there are replicas, and of the most in all that are left.
+        for n in 1..=server.most() {
+            let states = if n < server.most() { every.min(more.len()) } else { more.len() };
+            let (own, rest) = more.split_at(states);
+            more = rest;
             let between = match server.load_ms[n] > server.hold_ms[k] {
                 true => self.while_loading[n].clone(),
                 false => self.during[k].clone(),
             };
-            to.add(n, y - every * n, probability, &self.values[between]);
+            to.add_each(n, own, &self.values[between]);
         }
     }
 
     /// From the start of a batch of k to the start of the next, which is formed then.
-    fn step_serial(
-        &self,
-        server: &Server<'_>,
-        (k, y): (usize, usize),
-        probability: f64,
-        to: &mut Target<'_>,
-    ) {
+    fn step_serial(&self, server: &Server<'_>, k: usize, row: &[f64], to: &mut Target<'_>) {
         let every = server.every;
         let arrivals = &self.values[self.during[k].clone()];
-        let mut count = 0;
-        while count < arrivals.len() {
-            let waiting = y + count;
-            let n = (waiting / every).min(server.most());
-            // All numbers with which the next batch is of n.
-            let until = if n < server.most() { every * (n + 1) - y } else { arrivals.len() };
-            let until = until.min(arrivals.len());
-            let own = &arrivals[count..until];
-            if n == 0 {
-                to.add(1, 0, probability * own.iter().sum::<f64>(), &[1.0]);
-            } else {
-                to.add(n, waiting - every * n, probability, own);
+        for (y, &probability) in row.iter().enumerate() {
+            if probability < NEGLIGIBLE {
+                continue;
             }
-            count = until;
+            let mut count = 0;
+            while count < arrivals.len() {
+                let waiting = y + count;
+                let n = (waiting / every).min(server.most());
+                // All numbers with which the next batch is of n.
+                let until = if n < server.most() { every * (n + 1) - y } else { arrivals.len() };
+                let until = until.min(arrivals.len());
+                let own = &arrivals[count..until];
+                if n == 0 {
+                    to.add(1, 0, probability * own.iter().sum::<f64>(), &[1.0]);
+                } else {
+                    to.add(n, waiting - every * n, probability, own);
+                }
+                count = until;
+            }
         }
     }
 }
@@ -403,6 +402,29 @@ struct Target<'r> {
 }
 
 impl Target<'_> {
+    /// Adds a distribution to row k as often as there are weights, shifted by one more place each time.
+    fn add_each(&mut self, k: usize, weights: &[f64], distribution: &[f64]) {
+        let Some(last) = weights.iter().rposition(|weight| *weight >= NEGLIGIBLE) else { return };
+        let width = self.rows.width;
+        let length = distribution.len();
+        let inside = (width + 1).saturating_sub(length).min(last + 1);
+        self.extents[k] = self.extents[k].max((last + length).min(width));
+        let row = self.rows.row_mut(k, width);
+        for (shift, &weight) in weights[..inside].iter().enumerate() {
+            if weight >= NEGLIGIBLE {
+                let to = &mut row[shift..shift + length];
+                for (place, probability) in distribution.iter().enumerate() {
+                    to[place] += weight * probability;
+                }
+            }
+        }
+        for (shift, &weight) in weights.iter().enumerate().take(last + 1).skip(inside) {
+            if weight >= NEGLIGIBLE {
+                self.add(k, shift, weight, distribution);
+            }
+        }
+    }
+
     /// Adds a distribution to row k, weighted and shifted; what is beyond the end goes to the last place.
     fn add(&mut self, k: usize, shift: usize, weight: f64, distribution: &[f64]) {
         let width = self.rows.width;

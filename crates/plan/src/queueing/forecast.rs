@@ -3,9 +3,8 @@
 use super::super::traffic::Luck;
 use super::super::{PlanRequest, Replicas};
 use super::class::{Class, Judge, Source, classes};
-use super::goal::Target;
+use super::goal::{Target, goal, target};
 use super::packing::{Fleet, Seat};
-use super::planner::{goal, target};
 use super::search::{MOST_REPLICAS, options};
 use super::site::{Setting, Site};
 use igniter_model::domain::Plan;

@@ -1,5 +1,9 @@
 //! What attainment to plan for, so that a run of some length reaches the target with a confidence.
 
+use super::super::PlanRequest;
+use super::super::traffic::Luck;
+use super::class::{Class, Source};
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Target {
@@ -43,6 +47,26 @@ impl Target {
     /// How many requests it takes to tell the target from half as many late requests again.
     pub(super) fn requests_needed(&self, dispersion: f64) -> f64 {
         4.0 * self.deviations * self.deviations * dispersion / (1.0 - self.attained)
+    }
+}
+
+/// What the request asks for.
+pub(super) fn target(request: &PlanRequest<'_>) -> Target {
+    Target::new(request.options().attainment_pct, request.options().confidence_pct)
+}
+
+/// The attainment to plan a class for.
+pub(super) fn goal(target: Target, class: &Class, dispersion: f64) -> f64 {
+    match &class.source {
+        Source::Chain => target.goal(dispersion, class.requests),
+        Source::Draws(draws, Luck::Varies) => {
+            // What is known from draws is off by their own luck as well.
+            let drawn: usize = draws.iter().map(|draw| draw.counted()).sum();
+            #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+            let drawn = (drawn as f64).max(1.0);
+            target.goal(dispersion, 1.0 / (1.0 / class.requests.max(1.0) + 1.0 / drawn))
+        }
+        Source::Draws(_, Luck::None | Luck::Recorded) | Source::Simulated => target.attained,
     }
 }
 

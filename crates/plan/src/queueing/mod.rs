@@ -74,9 +74,11 @@ mod forecast;
 mod goal;
 mod interference;
 mod packing;
+mod part;
 mod planner;
 mod poisson;
 mod recursion;
+mod refusal;
 mod rules;
 mod search;
 mod server;
@@ -85,6 +87,7 @@ mod site;
 mod tagged;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use super::{PlanRequest, Strategy};
 use class::Judge;

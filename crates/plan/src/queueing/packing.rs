@@ -59,12 +59,14 @@ pub(super) struct Fleet<'p> {
     around: Vec<Influence>,
     busy: Vec<f64>,
     opened: Vec<(u32, usize)>,
+    trial: Vec<Seat>,
 }
 
 impl<'p> Fleet<'p> {
     pub(super) fn new(sites: Vec<Site<'p>>, classes: Vec<Class>, goals: Vec<f64>) -> Self {
-        let (around, busy, opened) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sites, classes, goals, around, busy, opened }
+        let (around, busy) = (Vec::new(), Vec::new());
+        let (opened, trial) = (Vec::new(), Vec::new());
+        Self { sites, classes, goals, around, busy, opened, trial }
     }
 
     /// Adds a class whose goal is not known yet; returns its index.
@@ -203,9 +205,15 @@ impl<'p> Fleet<'p> {
         if bin.used + newcomer.setting.units > self.sites[bin.site].whole {
             return None;
         }
-        let mut seats = bin.seats.clone();
+        // Most do not fit, and take no memory of their own.
+        let mut seats = std::mem::take(&mut self.trial);
+        seats.clear();
+        seats.extend_from_slice(&bin.seats);
         seats.push(newcomer);
-        self.fit(bin.site, &mut seats).then(|| Bin::of(bin.site, seats))
+        let fits = self.fit(bin.site, &mut seats);
+        let bin = fits.then(|| Bin::of(bin.site, seats.clone()));
+        self.trial = seats;
+        bin
     }
 
     /// A GPU whose servers have the least shares anew, after some have left.

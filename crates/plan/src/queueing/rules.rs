@@ -1,9 +1,8 @@
 //! What a re-planner asks of strategy `queueing`: the least shares of servers, one epoch after another.
 
 use super::class::{Judge, classes};
-use super::goal::Target;
+use super::goal::{Target, goal, target};
 use super::packing::{Fleet, Item, Seat};
-use super::planner::{goal, target};
 use super::search::{Job, MOST_REPLICAS, Options, Search, options};
 use super::site::{Setting, Site};
 use crate::replan::{Asked, KindFacts, ReplanError, Rules, Server, Size, Why};

@@ -5,6 +5,7 @@
 //! needed.
 
 use super::class::Class;
+use super::interference::Influence;
 use super::server::Steady;
 use super::site::{Setting, Site};
 
@@ -40,6 +41,10 @@ pub(super) struct Table {
     goal: f64,
     /// By slowdown; those that were asked for.
     least: Vec<Option<Option<Choice>>>,
+    /// How many evaluations are known.
+    evaluations: usize,
+    /// By slowdown, what was asked for last.
+    felt: Vec<Option<Felt>>,
     /// The least share without neighbours for the goal before this one.
     before: Option<Choice>,
 }
@@ -51,6 +56,16 @@ struct Known {
     /// slowed more does nearly the same as one with a smaller share, where this is equal.
     duration_ms: f64,
     steady: Steady,
+    /// The logarithm of the part of its requests that is late.
+    log_late: f64,
+}
+
+/// What neighbours feel of a setting, when so many evaluations were known.
+#[derive(Debug, Clone, Copy)]
+struct Felt {
+    setting: Setting,
+    evaluations: usize,
+    influence: Influence,
 }
 
 /// Between servers whose durations differ by no more than this part, values are interpolated.
@@ -90,7 +105,7 @@ impl Table {
         let part = (duration_ms - below.duration_ms) / width;
         let mix = |a: f64, b: f64| a + (b - a) * part;
         Some(Steady {
-            attained: 1.0 - libm::exp(mix(libm::log(a), libm::log(b))),
+            attained: 1.0 - libm::exp(mix(below.log_late, above.log_late)),
             busy: mix(below.steady.busy, above.steady.busy),
             mean_batch: mix(below.steady.mean_batch, above.steady.mean_batch),
             full: mix(below.steady.full, above.steady.full),
@@ -107,7 +122,25 @@ impl Table {
         };
         let known = &mut self.batches[place].1;
         let at = known.partition_point(|known| known.duration_ms < duration_ms);
-        known.insert(at, Known { duration_ms, steady });
+        let log_late = libm::log(1.0 - steady.attained);
+        known.insert(at, Known { duration_ms, steady, log_late });
+        self.evaluations += 1;
+    }
+
+    /// What neighbours feel of a setting, if that was asked for last and nothing more is known since then.
+    pub(super) fn felt(&self, setting: &Setting) -> Option<Influence> {
+        let felt = self.felt.get(usize::from(setting.slow)).copied().flatten()?;
+        let holds = felt.setting == *setting && felt.evaluations == self.evaluations;
+        holds.then_some(felt.influence)
+    }
+
+    pub(super) fn note_felt(&mut self, setting: &Setting, influence: Influence) {
+        let place = usize::from(setting.slow);
+        if self.felt.len() <= place {
+            self.felt.resize(place + 1, None);
+        }
+        let evaluations = self.evaluations;
+        self.felt[place] = Some(Felt { setting: *setting, evaluations, influence });
     }
 
     /// Whether a setting reaches a goal, where that follows from what is known of slower and faster servers.

@@ -65,8 +65,8 @@ pub(super) struct Site<'p> {
     process_limit: usize,
     /// By model, then by units less one.
     times: Vec<Vec<Option<Times>>>,
-    /// By class, then by replicas.
-    tables: Vec<BTreeMap<u32, Table>>,
+    /// By class, then by replicas less one.
+    tables: Vec<Vec<Table>>,
     out: CoLocationPrediction,
     hold_ms: Vec<f64>,
     load_ms: Vec<f64>,
@@ -94,7 +94,7 @@ impl<'p> Site<'p> {
             memory: predictor.kind().memory.map(|bytes| bytes.get()),
             process_limit: request.options().process_limit,
             times: vec![vec![None; whole as usize]; predictor.models().len()],
-            tables: vec![BTreeMap::new(); classes],
+            tables: vec![Vec::new(); classes],
             out: CoLocationPrediction::default(),
             hold_ms: Vec::new(),
             load_ms: Vec::new(),
@@ -113,7 +113,7 @@ impl<'p> Site<'p> {
 
     /// Makes room for the tables of one more class.
     pub(super) fn add_class(&mut self) {
-        self.tables.push(BTreeMap::new());
+        self.tables.push(Vec::new());
     }
 
     pub(super) fn kind(&self) -> &'p GpuKind {
@@ -149,6 +149,9 @@ impl<'p> Site<'p> {
     fn fill_times(&mut self, model: ModelId, units: u32, most: u32) {
         let place = units as usize - 1;
         let known = self.times[model.index()][place].as_ref().map_or(1, |t| t.gpu_ms.len());
+        if known > most as usize {
+            return;
+        }
         let empty = || Times { gpu_ms: vec![0.0], load_ms: vec![0.0], feedback_ms: vec![0.0] };
         let mut times = self.times[model.index()][place].take().unwrap_or_else(empty);
         for batch in u32::try_from(known).unwrap_or(u32::MAX)..=most {
@@ -285,7 +288,11 @@ impl<'p> Site<'p> {
 
     /// The table of a class divided over so many replicas.
     pub(super) fn table(&mut self, class: usize, replicas: u32) -> &mut Table {
-        self.tables[class].entry(replicas).or_default()
+        let (of, place) = (&mut self.tables[class], replicas as usize - 1);
+        if of.len() <= place {
+            of.resize_with(place + 1, Table::default);
+        }
+        &mut of[place]
     }
 
     /// How long batches of a server take, in ms: a single request and a full batch, added up. `None` where the kind
@@ -329,8 +336,13 @@ impl<'p> Site<'p> {
         class: (usize, &Class),
         setting: &Setting,
     ) -> Option<Influence> {
+        if let Some(known) = self.table(class.0, setting.replicas).felt(setting) {
+            return Some(known);
+        }
         let steady = self.steady(class, setting)?;
-        Influence::of(self, class.1, setting, &steady)
+        let influence = Influence::of(self, class.1, setting, &steady)?;
+        self.table(class.0, setting.replicas).note_felt(setting, influence);
+        Some(influence)
     }
 
     /// The least share with which each of so many replicas of a class reaches a goal, slowed so much by its

@@ -42,7 +42,11 @@ struct Buffers {
     /// For a request at a moment that is the p-th of those that are in no batch, the probability that it is in time.
     /// Entry p − 1; all others are late.
     in_time: Vec<f64>,
+    /// For the same, the probability that there is such a request.
+    there: Vec<f64>,
     moments: Moments,
+    /// By the size of the batch that is formed next.
+    ends: Vec<Ends>,
 }
 
 impl Workspace {
@@ -84,6 +88,7 @@ struct Sums<'s, 'a> {
 
 impl Sums<'_, '_> {
     fn steady(&mut self, stationary: &Stationary) -> Steady {
+        self.find_ends();
         let mut mean_batch = 0.0;
         let mut full = 0.0;
         let mut idle_starts = 0.0;
@@ -137,40 +142,44 @@ impl Sums<'_, '_> {
         }
         self.time_ms += weight * length_ms;
         let mut moments = std::mem::take(&mut self.buffers.moments);
-        self.find_ends(n, &mut moments);
+        moments.limits.clear();
         if weight >= SMALL {
-            moments.find_limits(self.server.deadline_ms, 0.0, length_ms);
+            let ends_ms = &self.buffers.ends[n].ends_ms;
+            moments.find_limits(ends_ms, self.server.deadline_ms, 0.0, length_ms);
         }
         moments.fill(length_ms, 0.0);
         for &(left_ms, width_ms) in &moments.found {
-            self.find_in_time(left_ms, &moments);
-            let Buffers { before, in_time, .. } = &mut self.buffers;
-            let rate = self.server.rate_per_ms;
-            probabilities(rate * (length_ms - left_ms), self.every * in_time.len(), before);
-            let mut sum = 0.0;
-            for (position, in_time) in (1..).zip(&*in_time) {
-                // The request is the last of so many arrivals of the stream, those that wait included.
-                let others = self.every * position - 1;
-                let fewest = (others + 1).saturating_sub(before.len());
-                if fewest >= waiting.len() {
-                    break;
+            self.find_in_time(left_ms, n);
+            let Buffers { before, in_time, there, .. } = &mut self.buffers;
+            let (rate, every) = (self.server.rate_per_ms, self.every);
+            probabilities(rate * (length_ms - left_ms), every * in_time.len(), before);
+            // The request is the last of so many arrivals of the stream, those that wait included.
+            there.clear();
+            there.resize(in_time.len(), 0.0);
+            let (mut first, mut fewest) = (0, every - 1);
+            for weight in &waiting[..waiting.len().min(every * in_time.len())] {
+                let mut arrived = fewest;
+                for there in &mut there[first..] {
+                    let Some(probability) = before.get(arrived) else { break };
+                    *there += weight * probability;
+                    arrived += every;
                 }
-                let known = &waiting[fewest..waiting.len().min(others + 1)];
-                let arrived = before[..=others - fewest].iter().rev();
-                let probability: f64 = known.iter().zip(arrived).map(|(a, b)| a * b).sum();
-                sum += probability * in_time;
+                (first, fewest) =
+                    if fewest > 0 { (first, fewest - 1) } else { (first + 1, every - 1) };
             }
+            let sum: f64 = there.iter().zip(&*in_time).map(|(there, part)| there * part).sum();
             self.in_time += rate * width_ms * sum;
         }
         self.buffers.moments = moments;
     }
 
-    /// For requests that arrive `left_ms` before the next batch starts, the probabilities that they are in time.
-    fn find_in_time(&mut self, left_ms: f64, moments: &Moments) {
-        let in_time = &mut self.buffers.in_time;
+    /// For requests that arrive `left_ms` before the next batch starts, one of n, the probabilities that they are in
+    /// time.
+    fn find_in_time(&mut self, left_ms: f64, n: usize) {
+        let Buffers { in_time, ends, .. } = &mut self.buffers;
         in_time.clear();
         let deadline_ms = self.server.deadline_ms - left_ms;
-        for (formed_ms, ends_ms) in moments.formed_ms.iter().zip(moments.ends_ms.chunks(self.most))
+        for (formed_ms, ends_ms) in ends[n].formed_ms.iter().zip(ends[n].ends_ms.chunks(self.most))
         {
             // The batch grows until it is formed; up to a size it is still in time.
             let sizes = ends_ms.iter().take_while(|end| **end <= deadline_ms).count();
@@ -186,22 +195,32 @@ impl Sums<'_, '_> {
         }
     }
 
-    /// When batches end that are formed from the start of a batch of n on, by full batches before them and by
-    /// their size; as far as some end in time.
-    fn find_ends(&self, n: usize, moments: &mut Moments) {
-        moments.limits.clear();
-        moments.ends_ms.clear();
-        moments.formed_ms.clear();
-        for full_batches in 0.. {
-            let formed_ms = self.formed_ms(n, full_batches);
-            let end =
-                |size| self.starts_ms(n, full_batches, size, formed_ms) + self.server.hold_ms[size];
-            if end(1) > self.server.deadline_ms {
-                return;
+    /// When batches end that are formed from the start of a batch of n on, for each n that there can be; as far as some
+    /// end in time.
+    fn find_ends(&mut self) {
+        let mut all = std::mem::take(&mut self.buffers.ends);
+        all.resize_with(all.len().max(self.most + 1), Ends::default);
+        let sizes = match self.server.loading {
+            Loading::Ahead => 1..=self.most,
+            Loading::Serial => 0..=0,
+        };
+        for n in sizes {
+            let Ends { formed_ms, ends_ms } = &mut all[n];
+            formed_ms.clear();
+            ends_ms.clear();
+            for full_batches in 0.. {
+                let formed = self.formed_ms(n, full_batches);
+                let end = |size| {
+                    self.starts_ms(n, full_batches, size, formed) + self.server.hold_ms[size]
+                };
+                if end(1) > self.server.deadline_ms {
+                    break;
+                }
+                formed_ms.push(formed);
+                ends_ms.extend((1..=self.most).map(end));
             }
-            moments.formed_ms.push(formed_ms);
-            moments.ends_ms.extend((1..=self.most).map(end));
         }
+        self.buffers.ends = all;
     }
 
     /// The same from the start of a batch of k behind which nothing waits, so that none is formed before the
@@ -218,15 +237,16 @@ impl Sums<'_, '_> {
         self.time_ms += (weight - idles) * hold_ms + idles * early_ms;
         let (rate, every) = (self.server.rate_per_ms, self.every);
         let mut moments = std::mem::take(&mut self.buffers.moments);
-        self.find_ends(1, &mut moments);
+        moments.limits.clear();
         let first_until_ms = self.server.deadline_ms - self.server.hold_ms[1];
         if weight >= SMALL {
             moments.limits.push(first_until_ms);
-            moments.find_limits(self.server.deadline_ms, load_ms, hold_ms);
+            let ends_ms = &self.buffers.ends[1].ends_ms;
+            moments.find_limits(ends_ms, self.server.deadline_ms, load_ms, hold_ms);
         }
         moments.fill(hold_ms, load_ms.min(hold_ms));
         for &(left_ms, width_ms) in &moments.found {
-            self.find_in_time(left_ms, &moments);
+            self.find_in_time(left_ms, 1);
             let Buffers { before, in_time, .. } = &mut self.buffers;
             probabilities(rate * (hold_ms - left_ms), every + every * in_time.len(), before);
             // The first own request is a batch of its own.
@@ -241,7 +261,7 @@ impl Sums<'_, '_> {
         }
         // Requests that arrive while the first one, which came early enough, may still be copied.
         if load_ms > 0.0 && hold_ms > load_ms {
-            self.find_in_time(load_ms / 2.0, &moments);
+            self.find_in_time(load_ms / 2.0, 1);
             let Buffers { before, early, late, in_time, .. } = &mut self.buffers;
             let most = every + every * in_time.len();
             probabilities(rate * early_ms, every, early);
@@ -312,13 +332,18 @@ impl Sums<'_, '_> {
     }
 }
 
-/// Moments at which a request may arrive, with the stretch of time that each stands for.
+/// What becomes of batches that are formed from the start of another one on.
 #[derive(Debug, Default)]
-struct Moments {
-    /// When the batch is formed that comes after so many full ones, in ms after the end.
+struct Ends {
+    /// When the batch is formed that comes after so many full ones, in ms after that start.
     formed_ms: Vec<f64>,
     /// When it ends, by full batches before it and its size less one.
     ends_ms: Vec<f64>,
+}
+
+/// Moments at which a request may arrive, with the stretch of time that each stands for.
+#[derive(Debug, Default)]
+struct Moments {
     /// Where something changes abruptly, in ms before the end.
     limits: Vec<f64>,
     /// In ms before the end.
@@ -328,8 +353,8 @@ struct Moments {
 impl Moments {
     /// The times left at which some request just meets its deadline in a batch of some size, from `until_ms` to
     /// `length_ms`: between them, nothing changes abruptly.
-    fn find_limits(&mut self, deadline_ms: f64, until_ms: f64, length_ms: f64) {
-        self.limits.extend(self.ends_ms.iter().map(|end_ms| deadline_ms - end_ms));
+    fn find_limits(&mut self, ends_ms: &[f64], deadline_ms: f64, until_ms: f64, length_ms: f64) {
+        self.limits.extend(ends_ms.iter().map(|end_ms| deadline_ms - end_ms));
         self.limits.retain(|limit| *limit > until_ms && *limit < length_ms);
     }
 

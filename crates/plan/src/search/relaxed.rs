@@ -181,6 +181,7 @@ impl<'p> Relaxed<'p> {
         outside: Presence,
         most: u32,
     ) -> Option<u32> {
+        let count = members.len();
         let mut disturbance = outside.disturbance;
         let mut power_w = self.presences.idle_w() + outside.power_w;
         let mut used = 0;
@@ -192,12 +193,13 @@ impl<'p> Relaxed<'p> {
         if used > most {
             return None;
         }
+        let mut ratio = self.presences.clock_ratio(power_w);
+        // How many members in a row had no need to grow.
+        let mut at_rest = 0;
         loop {
-            let mut grew = false;
             for member in &mut *members {
                 let before = *member;
                 let others = disturbance - before.disturbance;
-                let ratio = self.presences.clock_ratio(power_w);
                 let mut changed = false;
                 for (offer, share) in self.offers[before.of].iter().zip(&mut member.shares) {
                     if *share != GONE {
@@ -218,11 +220,14 @@ impl<'p> Relaxed<'p> {
                     }
                     disturbance += member.disturbance - before.disturbance;
                     power_w += member.power_w - before.power_w;
-                    grew = true;
+                    ratio = self.presences.clock_ratio(power_w);
+                    at_rest = 0;
+                } else {
+                    at_rest += 1;
+                    if at_rest == count {
+                        return Some(used);
+                    }
                 }
-            }
-            if !grew {
-                return Some(used);
             }
         }
     }

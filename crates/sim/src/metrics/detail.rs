@@ -2,7 +2,7 @@
 
 /// Up to this many workloads, series and distributions are kept in full. Beyond, they are coarser in proportion: otherwise
 /// they would take more memory than all the rest, and make tables of millions of rows.
-const FULL: usize = 2_000;
+const FULL: usize = 200;
 
 /// The numbers of bins and points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +28,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_scenarios_of_thousands_of_workloads_are_kept_less_finely() {
+    fn only_scenarios_of_hundreds_of_workloads_are_kept_less_finely() {
         let full = Detail { gpu_bins: 240, latency_bins: 120, cdf_points: 500 };
-        assert_eq!([0, 12, 2_000].map(Detail::of), [full; 3]);
-        let large = Detail { gpu_bins: 48, latency_bins: 24, cdf_points: 83 };
-        assert_eq!(Detail::of(12_000), large);
+        assert_eq!([0, 12, 200].map(Detail::of), [full; 3]);
+        let large = Detail { gpu_bins: 48, latency_bins: 24, cdf_points: 100 };
+        assert_eq!(Detail::of(1_000), large);
     }
 }

@@ -90,8 +90,8 @@ impl Latencies {
         part: usize,
         factor: f64,
     ) -> impl Iterator<Item = (u32, f64)> {
-        let table = self.table(workload, part).iter();
-        (1..).zip(table.map(move |ms| ms * factor)).collect::<Vec<_>>().into_iter().rev()
+        let table = self.table(workload, part);
+        (1..=self.most_batch(workload)).rev().map(move |b| (b, table[b as usize - 1] * factor))
     }
 
     /// The largest batch back to back, whose cycle is its latency.

@@ -4,9 +4,8 @@ use super::pieces::{Fit, Latencies, Piece};
 use super::{NO_RATE_RPS, PARTS};
 use crate::PlanRequest;
 use crate::alone::Alone;
-use crate::shares::Seat;
 use crate::sizing::Demand;
-use igniter_model::units::BatchSize;
+use std::collections::BTreeSet;
 
 /// The whole GPU, as an index into [`PARTS`].
 const WHOLE: usize = PARTS.len() - 1;
@@ -41,6 +40,13 @@ impl Node {
 /// A place: GPU and gpu-let on it.
 pub(super) type Place = (usize, usize);
 
+/// What was there before pieces were placed: gpu-lets of GPUs, and what workloads had lost.
+#[derive(Default)]
+struct Undo {
+    gpus: Vec<(usize, Vec<Node>)>,
+    lost: Vec<(usize, f64)>,
+}
+
 /// The schedule of a number of GPUs.
 pub(super) struct Schedule<'a, 'p> {
     alone: Alone<'p>,
@@ -48,6 +54,8 @@ pub(super) struct Schedule<'a, 'p> {
     pub(super) latencies: &'a Latencies,
     divide: bool,
     pub(super) gpus: Vec<Vec<Node>>,
+    /// The empty ones of each size.
+    empty: [BTreeSet<Place>; PARTS.len()],
     /// What workloads have lost to new neighbours, in requests/s.
     lost: Vec<f64>,
 }
@@ -66,7 +74,24 @@ impl<'a, 'p> Schedule<'a, 'p> {
             latencies,
             divide,
             gpus: vec![vec![Node::empty(WHOLE)]; gpus],
+            empty: std::array::from_fn(|part| match part {
+                WHOLE => (0..gpus).map(|gpu| (gpu, 0)).collect(),
+                _ => BTreeSet::new(),
+            }),
             lost: vec![0.0; demands.len()],
+        }
+    }
+
+    /// Changes the gpu-lets of a GPU.
+    pub(super) fn change(&mut self, gpu: usize, change: impl FnOnce(&mut Vec<Node>)) {
+        for (node, of) in self.gpus[gpu].iter().enumerate() {
+            self.empty[of.part].remove(&(gpu, node));
+        }
+        change(&mut self.gpus[gpu]);
+        for (node, of) in self.gpus[gpu].iter().enumerate() {
+            if of.members.is_empty() {
+                self.empty[of.part].insert((gpu, node));
+            }
         }
     }
 
@@ -100,14 +125,15 @@ impl<'a, 'p> Schedule<'a, 'p> {
         let mut pieces = self.latencies.pieces(workload, rate_rps, self.divide);
         let Some(first) = pieces.first().copied() else { return false };
         pieces.sort_by_key(|piece| std::cmp::Reverse(piece.part));
-        let mut undo = Vec::new();
-        let lost = self.lost.clone();
+        let mut undo = Undo::default();
         if pieces.iter().all(|piece| self.best_fit(workload, *piece, &mut undo)) {
             return true;
         }
-        self.lost = lost;
-        for (gpu, before) in undo.into_iter().rev() {
-            self.gpus[gpu] = before;
+        for (workload, before) in undo.lost.into_iter().rev() {
+            self.lost[workload] = before;
+        }
+        for (gpu, before) in undo.gpus.into_iter().rev() {
+            self.change(gpu, |nodes| *nodes = before);
         }
         let left = self.fill(workload, rate_rps, first.part);
         let left = self.merge_residual(workload, left);
@@ -120,24 +146,11 @@ impl<'a, 'p> Schedule<'a, 'p> {
         if neighbour { self.latencies.beside } else { 1.0 }
     }
 
-    fn seats(&mut self, gpu: usize) -> Vec<Seat> {
-        let mut seats = Vec::new();
-        for node in &self.gpus[gpu] {
-            let share = self.alone.units(PARTS[node.part]);
-            for Placed { workload, .. } in &node.members {
-                let demand = &self.demands[*workload];
-                seats.push(Alone::seat(*workload, demand, BatchSize::ONE, share));
-            }
-        }
-        seats
-    }
-
     /// Whether the process limit and the GPU's memory allow one more.
-    pub(super) fn has_room(&mut self, gpu: usize, workload: usize) -> bool {
-        let seats = self.seats(gpu);
-        let share = self.alone.units(PARTS[0]);
-        let one = Alone::seat(workload, &self.demands[workload], BatchSize::ONE, share);
-        self.alone.has_room_for(&seats, &one)
+    pub(super) fn has_room(&self, gpu: usize, workload: usize) -> bool {
+        let there = self.gpus[gpu].iter().flat_map(|node| &node.members).map(|m| m.workload);
+        let model = |w: usize| self.demands[w].model;
+        self.alone.has_room_of(there.chain([workload]).map(model))
     }
 
     /// Whether the workloads of a neighbour keep all that they have; where they may not be divided, they must.
@@ -150,12 +163,30 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// Puts a piece where it fits best.
-    fn best_fit(
-        &mut self,
-        workload: usize,
-        piece: Piece,
-        undo: &mut Vec<(usize, Vec<Node>)>,
-    ) -> bool {
+    fn best_fit(&mut self, workload: usize, piece: Piece, undo: &mut Undo) -> bool {
+        let best = self.best_place(workload, piece);
+        #[cfg(test)]
+        assert_eq!(best, self.best_place_of_all(workload, piece));
+        let Some((place, fit)) = best else { return false };
+        undo.gpus.push((place.0, self.gpus[place.0].clone()));
+        let lost = self.put(place, piece.part, Self::placed(workload, piece, fit), fit.duty_ms);
+        undo.lost.extend(lost);
+        true
+    }
+
+    /// The empty gpu-let that fits best. A whole free GPU is as good as an exact fit; of equal ones, the last.
+    fn best_place(&self, workload: usize, piece: Piece) -> Option<(Place, Fit)> {
+        let last = |part: usize| {
+            let mut places = self.empty[part].iter().rev();
+            places.find_map(|&place| Some((place, self.fit_at(place, workload, piece)?)))
+        };
+        let exact = [piece.part, WHOLE].into_iter().filter_map(last);
+        exact.max_by_key(|(place, _)| *place).or_else(|| (piece.part + 1..WHOLE).find_map(last))
+    }
+
+    /// The same, by looking at all gpu-lets as the original does.
+    #[cfg(test)]
+    fn best_place_of_all(&self, workload: usize, piece: Piece) -> Option<(Place, Fit)> {
         let mut best: Option<(u32, Place, Fit)> = None;
         for gpu in 0..self.gpus.len() {
             for node in 0..self.gpus[gpu].len() {
@@ -167,28 +198,27 @@ impl<'a, 'p> Schedule<'a, 'p> {
                 if best.is_some_and(|(least, ..)| too_large > least) {
                     continue;
                 }
-                let given = if part == WHOLE { piece.part } else { part };
-                let place = (gpu, node);
-                let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
-                // As the original has it; saturated neighbours with the longest batch of all fail.
-                let neighbour_holds = neighbour.is_none_or(|n| {
-                    let slo_ms = |member: &Placed| self.latencies.slo_ms(member.workload);
-                    n.members.iter().all(|member| 2.0 * n.duty_ms < slo_ms(member))
-                });
-                let fit = self.latencies.fit(workload, given, piece, self.factor(place));
-                if let Some(fit) = fit
-                    && neighbour_holds
-                    && self.neighbour_keeps(place)
-                    && self.has_room(gpu, workload)
-                {
-                    best = Some((too_large, place, fit));
+                if let Some(fit) = self.fit_at((gpu, node), workload, piece) {
+                    best = Some((too_large, (gpu, node), fit));
                 }
             }
         }
-        let Some((_, place, fit)) = best else { return false };
-        undo.push((place.0, self.gpus[place.0].clone()));
-        self.put(place, piece.part, Self::placed(workload, piece, fit), fit.duty_ms);
-        true
+        best.map(|(_, place, fit)| (place, fit))
+    }
+
+    /// The batch of a piece in an empty gpu-let, if it can be there.
+    fn fit_at(&self, place: Place, workload: usize, piece: Piece) -> Option<Fit> {
+        let (gpu, node) = place;
+        let part = self.gpus[gpu][node].part;
+        let given = if part == WHOLE { piece.part } else { part };
+        let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
+        // As the original has it; saturated neighbours with the longest batch of all fail.
+        let neighbour_holds = neighbour.is_none_or(|n| {
+            let slo_ms = |member: &Placed| self.latencies.slo_ms(member.workload);
+            n.members.iter().all(|member| 2.0 * n.duty_ms < slo_ms(member))
+        });
+        let holds = neighbour_holds && self.neighbour_keeps(place) && self.has_room(gpu, workload);
+        holds.then(|| self.latencies.fit(workload, given, piece, self.factor(place))).flatten()
     }
 
     fn placed(workload: usize, piece: Piece, fit: Fit) -> Placed {
@@ -196,23 +226,35 @@ impl<'a, 'p> Schedule<'a, 'p> {
         Placed { workload, batch: fit.batch, rate_rps, saturated }
     }
 
-    /// Puts a workload in an empty gpu-let; a whole GPU is divided for it.
-    fn put(&mut self, (gpu, node): Place, part: usize, member: Placed, duty_ms: f64) {
-        if self.gpus[gpu][node].part == WHOLE && part < WHOLE {
-            let rest = PARTS.iter().position(|size| *size == 100 - PARTS[part]);
-            let rest = rest.expect("the sizes complement each other");
-            self.gpus[gpu] = vec![Node::empty(part), Node::empty(rest)];
-        }
-        let into = &mut self.gpus[gpu][node];
-        into.members.push(member);
-        into.duty_ms = duty_ms;
-        let Some(neighbour) = self.gpus[gpu].get(1 - node) else { return };
-        if let Some((after, lost)) = self.slowed(neighbour) {
-            for (workload, rps) in lost {
-                self.lost[workload] += rps;
+    /// Puts a workload in an empty gpu-let; a whole GPU is divided for it. Returns who loses something by that, and what
+    /// they had lost before.
+    fn put(
+        &mut self,
+        (gpu, node): Place,
+        part: usize,
+        member: Placed,
+        duty_ms: f64,
+    ) -> Vec<(usize, f64)> {
+        let slowed = self.gpus[gpu].get(1 - node).and_then(|neighbour| self.slowed(neighbour));
+        let (after, lost) = slowed.unzip();
+        self.change(gpu, |nodes| {
+            if nodes[node].part == WHOLE && part < WHOLE {
+                let rest = PARTS.iter().position(|size| *size == 100 - PARTS[part]);
+                let rest = rest.expect("the sizes complement each other");
+                *nodes = vec![Node::empty(part), Node::empty(rest)];
             }
-            self.gpus[gpu][1 - node] = after;
+            nodes[node].members.push(member);
+            nodes[node].duty_ms = duty_ms;
+            if let Some(after) = after {
+                nodes[1 - node] = after;
+            }
+        });
+        let mut before = Vec::new();
+        for (workload, rps) in lost.into_iter().flatten() {
+            before.push((workload, self.lost[workload]));
+            self.lost[workload] += rps;
         }
+        before
     }
 
     /// A gpu-let as a new neighbour leaves it, and what its workloads lose; `None` where it is empty.
@@ -249,11 +291,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
 
     /// Fills empty gpu-lets from the largest on; returns what is left of the rate.
     fn fill(&mut self, workload: usize, rate_rps: f64, first: usize) -> f64 {
-        let places =
-            (0..self.gpus.len()).flat_map(|g| (0..self.gpus[g].len()).map(move |n| (g, n)));
-        let mut empty: Vec<Place> =
-            places.filter(|&(gpu, node)| self.gpus[gpu][node].members.is_empty()).collect();
-        empty.sort_by_key(|&(gpu, node)| std::cmp::Reverse(self.gpus[gpu][node].part));
+        let empty: Vec<Place> = self.empty.iter().rev().flatten().copied().collect();
         let mut left = rate_rps;
         for place in empty {
             if left <= NO_RATE_RPS {
@@ -308,7 +346,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
         let sum = left + parts.iter().map(|(_, rps)| rps).sum::<f64>();
         let Some((_, place, full)) = least.filter(|(rps, ..)| *rps >= sum) else { return left };
         for ((gpu, node), _) in parts {
-            self.gpus[gpu][node].members.clear();
+            self.change(gpu, |nodes| nodes[node].members.clear());
         }
         let part = self.gpus[place.0][place.1].part;
         let piece = Piece { part, rate_rps: sum, saturated: false };

@@ -28,7 +28,7 @@ impl Schedule<'_, '_> {
             }
             let shared = self.with(place, occupancy, workload, rate_rps);
             if let Some(node) = shared {
-                self.gpus[place.0][place.1] = node;
+                self.change(place.0, |nodes| nodes[place.1] = node);
                 return true;
             }
         }

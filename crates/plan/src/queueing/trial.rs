@@ -1,0 +1,131 @@
+//! What becomes of a plan in runs that it was not made for.
+
+use super::super::PlanRequest;
+use super::super::traffic::Trial;
+use super::goal::target;
+use super::packing::Bin;
+use super::part::Part;
+use igniter_model::domain::Plan;
+
+/// Requests with which a plan is tried out, in runs of at most so many.
+const TRIAL_REQUESTS: u64 = 2_000_000;
+const MOST_TRIALS: u64 = 20;
+
+impl Part<'_> {
+    /// Compares what became of the plan with what was expected. Workloads that clearly fall short of their goals
+    /// because more of their requests are late than expected get higher goals, and the plan is made again; says
+    /// whether there are any.
+    pub(super) fn learn(&mut self, trials: &[Trial]) -> bool {
+        let mut mended = false;
+        for (class, expected) in self.expected().into_iter().enumerate() {
+            let Some(expected) = expected else { continue };
+            let (verdict, late) = self.verdict(class, expected, trials, 1.0);
+            if verdict == Verdict::FallsShort {
+                let ratio = (expected / late).clamp(0.3, 1.0);
+                self.fleet.goals[class] = 1.0 - (1.0 - self.fleet.goals[class]) * ratio;
+                mended = true;
+            }
+        }
+        if mended {
+            self.options = (0..self.options.len()).map(|class| self.options_of(class)).collect();
+            let refit: Option<Vec<Bin>> =
+                self.bins.iter().map(|bin| self.fleet.refit(bin)).collect();
+            match refit {
+                Some(bins) => self.bins = bins,
+                None => self.pack(),
+            }
+        }
+        mended
+    }
+
+    /// What trials say of a class, and what part of its requests was late in them. Workloads fall short if they are so
+    /// many standard deviations away from luck.
+    fn verdict(
+        &self,
+        class: usize,
+        expected: f64,
+        trials: &[Trial],
+        deviations: f64,
+    ) -> (Verdict, f64) {
+        let of_workloads = self.fleet.classes[class].workloads.iter().map(|w| trials[*w]);
+        let (requests, late) =
+            of_workloads.fold((0, 0), |sum, of| (sum.0 + of.requests, sum.1 + of.late));
+        if requests == 0 {
+            return (Verdict::Holds, 0.0);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let (requests, late) = (requests as f64, late as f64);
+        let late = late / requests;
+        let deviation = |late: f64| (self.dispersions[class] * late / requests).sqrt();
+        let allowed = 1.0 - self.fleet.goals[class];
+        // Half of the way from the goal to the target is left to luck.
+        let enough = f64::midpoint(allowed, 1.0 - target(&self.request).attained).max(allowed);
+        let verdict = if late + deviation(late.max(expected)) <= enough {
+            Verdict::Holds
+        } else if late - deviations * deviation(late) > allowed.max(expected) {
+            Verdict::FallsShort
+        } else {
+            Verdict::Open
+        };
+        (verdict, late)
+    }
+
+    /// Whether more trials would tell nothing new about the classes.
+    fn is_decided(&self, expected: &[Option<f64>], trials: &[Trial]) -> bool {
+        expected.iter().enumerate().all(|(class, expected)| {
+            expected.is_none_or(|e| self.verdict(class, e, trials, 2.0).0 != Verdict::Open)
+        })
+    }
+
+    /// By class, the part of the requests that is expected to be late in the plan; `None` without a place.
+    fn expected(&mut self) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0.0); self.fleet.classes.len()];
+        let Self { bins, fleet, .. } = self;
+        for bin in bins {
+            for seat in &bin.seats {
+                let (late, servers) = &mut sums[seat.class];
+                *late += 1.0 - fleet.attained(bin.site, seat);
+                *servers += 1.0;
+            }
+        }
+        sums.into_iter().map(|(late, servers)| (servers > 0.0).then(|| late / servers)).collect()
+    }
+}
+
+/// What trials say of some workloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// They reach their target, or nearly so.
+    Holds,
+    /// They do not reach their goal, and that is hardly luck.
+    FallsShort,
+    /// It could be either.
+    Open,
+}
+
+/// What becomes of a plan in runs that nobody has planned for: as many as it takes to tell who falls short.
+pub(super) fn trials(
+    request: &PlanRequest<'_>,
+    plan: &Plan,
+    parts: &mut [Part<'_>],
+) -> Option<Vec<Trial>> {
+    let mut sums = vec![Trial::default(); request.workloads().len()];
+    let mut expected = Vec::new();
+    let mut total = 0;
+    for number in 0..MOST_TRIALS {
+        let trials = request.traffic().trial(plan, request.workloads(), number)?;
+        for (sum, trial) in sums.iter_mut().zip(trials) {
+            sum.requests += trial.requests;
+            sum.late += trial.late;
+            total += trial.requests;
+        }
+        if expected.is_empty() {
+            expected = parts.iter_mut().map(Part::expected).collect();
+        }
+        let mut all = parts.iter().zip(&expected);
+        if total >= TRIAL_REQUESTS || all.all(|(part, own)| part.is_decided(own, &sums)) {
+            break;
+        }
+    }
+    Some(sums)
+}
