@@ -25,9 +25,9 @@ _ATOMS = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, co
 _SKIPPED = {
     "__module__", "__dict__", "__weakref__", "__doc__", "__abstractmethods__", "_abc_impl", "__firstlineno__",
     "__static_attributes__", "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__",
-    "__orig_bases__", "__parameters__", "__type_params__",
+    "__orig_bases__", "__parameters__", "__type_params__", "__slotnames__",
 }
-"""What a class has that says nothing of what it does."""
+"""What a class has that says nothing of what it does, some of it only once it was pickled."""
 _OPAQUE = {"open", "input", "eval", "exec", "compile", "globals", "locals", "__import__", "importlib"}
 _READERS = {"open", "read_text", "read_bytes", "environ", "getenv", "import_module", "loadtxt", "read_csv", "read_parquet"}
 """What reads more than can be seen in the code that names it: globals, and attributes."""

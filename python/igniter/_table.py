@@ -82,16 +82,18 @@ class Table:
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The same as a data frame of pandas. With pyarrow installed, nothing but pandas' own copy is made."""
-        pandas = _installed("pandas", "igniter-sim[pandas]")
+        installed = _installed("pandas", "igniter-sim[pandas]")
         try:
             import pyarrow
         except ImportError:
-            return pandas.DataFrame(self.to_dict(), columns=self.columns)
+            frame: "pandas.DataFrame" = installed.DataFrame(self.to_dict(), columns=self.columns)
+            return frame
         return pyarrow.table(self).to_pandas()
 
     def to_polars(self) -> "polars.DataFrame":
         """The same as a data frame of Polars, without copying."""
-        return _installed("polars", "polars").DataFrame(self)
+        frame: "polars.DataFrame" = _installed("polars", "polars").DataFrame(self)
+        return frame
 
     def _cells(self) -> List[List[str]]:
         stop = min(len(self), _SHOWN)

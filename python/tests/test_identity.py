@@ -249,3 +249,20 @@ def test_a_worker_with_another_version_is_refused(short, monkeypatch):
 
     with Elsewhere(1) as executor, pytest.raises(igniter.SweepError, match="pairs is another one.*same on all machines"):
         igniter.sweep(short, AXES, strategies=[test_own.Pairs()], executor=executor, progress=False)
+
+
+def test_use_does_not_change_what_a_strategy_is(short):
+    import pickle
+
+    from igniter._identity import code_digest
+
+    class Mine(igniter.Strategy):
+        def plan(self, request):
+            return [[(w.name, 4, 50)] for w in request.workloads]
+
+    before = identity(Mine(), "mine"), code_digest(Mine(), "mine")
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(Mine())
+    assert "__slotnames__" in vars(Mine), "pickling leaves an attribute in the class"
+    short.plan(Mine())
+    assert (identity(Mine(), "mine"), code_digest(Mine(), "mine")) == before
