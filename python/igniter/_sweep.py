@@ -219,7 +219,9 @@ def sweep(
         keep = tempfile.TemporaryDirectory(prefix="igniter-sweep-")
     folder = os.path.join(keep.name, "results") if keep else os.fspath(output)  # type: ignore[arg-type]
     if resume and identity.unproven and _has_results(folder):
-        raise SweepError(f"{folder}: cannot be resumed: whether this is the same as before cannot be seen: {_fix(identity)}")
+        raise SweepError(f"{folder}: cannot be resumed: what may have changed cannot be seen: {_fix(identity)}")
+    if output is not None and identity.unproven:
+        warnings.warn(f"resume=True will not continue this sweep: what may change cannot be seen: {_fix(identity)}", stacklevel=3)
     command = ["igniter", "sweep", name, f"(Python: {sys.argv[0]})"]
     with progress_of(progress) as told, _own_words(identity):
         if executor is None:

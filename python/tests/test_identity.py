@@ -179,10 +179,11 @@ def test_what_cannot_be_seen_is_not_resumed(source, named, short, tmp_path):
     )
     fixed = made("class it(igniter.Strategy):\n    name = 'it'\n    def plan(self, request): return []")
     it.plan = fixed().plan  # so that it runs without its file
-    run(it, resume=True)  # nothing is there yet
+    with pytest.warns(UserWarning, match="will not continue this sweep.*version = \"1\""):
+        run(it, resume=True)  # nothing is there yet
     with pytest.raises(igniter.SweepError, match="cannot be resumed.*version = \"1\".*output="):
         run(it, resume=True)
-    with pytest.raises(igniter.SweepError, match="version = \"1\""):
+    with pytest.warns(UserWarning), pytest.raises(igniter.SweepError, match="another finished sweep.*version = \"1\""):
         run(it)
 
 
