@@ -209,11 +209,7 @@ fn models<'a>(all: &[(&str, &'a Following)]) -> Vec<&'a ModelName> {
 fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Unit) {
     let lanes = &following.lanes;
     let drawn = lanes.gpus.len().min(LANES);
-    let draw = Drawing {
-        right: WIDTH - 10.0,
-        duration_s: lanes.duration_s.max(1e-9),
-        highest_pct: lanes.highest_pct(),
-    };
+    let draw = Drawing { right: WIDTH - 10.0, duration_s: lanes.duration_s.max(1e-9) };
     let height = LANE * drawn as f64;
     html.raw("<div class=\"lanes\" tabindex=\"0\" role=\"group\" aria-label=\"GPUs over time\">");
     html.raw(&format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" ", height + 34.0));
@@ -255,12 +251,13 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
             let server = &lane.servers[piece.server];
             let (x0, x1) = (draw.x(piece.from_s), draw.x(piece.until_s));
             let name = server.workload.as_str();
-            let high = draw.high(server.sm_pct);
+            let high =
+                Drawing::y(gpu, piece.base_pct) - Drawing::y(gpu, piece.base_pct + server.sm_pct);
             if x1 - x0 < LETTER * name.chars().count() as f64 + 4.0 || high < 8.5 {
                 continue;
             }
             let (_, ink) = colour(&server.model, models);
-            let y = draw.y(gpu, piece.base_pct + 0.5 * server.sm_pct) + 3.2;
+            let y = Drawing::y(gpu, piece.base_pct + 0.5 * server.sm_pct) + 3.2;
             html.raw(&format!(
                 "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"{ink}\">",
                 0.5 * (x0 + x1)
@@ -276,7 +273,7 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
                 let piece = if last { own.next_back() } else { own.find(|piece| !piece.loads) }?;
                 let height = piece.base_pct + 0.5 * lanes.server((gpu, server)).sm_pct;
                 let at_s = if last { piece.until_s } else { piece.from_s };
-                Some((draw.x(at_s), draw.y(gpu, height)))
+                Some((draw.x(at_s), Drawing::y(gpu, height)))
             };
             if let (Some(start), Some(end)) = (place(from, true), place(to, false)) {
                 arrow(html, start, end);
@@ -302,7 +299,6 @@ fn hundredths(value: f64) -> f64 {
 struct Drawing {
     right: f64,
     duration_s: f64,
-    highest_pct: f64,
 }
 
 impl Drawing {
@@ -310,12 +306,9 @@ impl Drawing {
         NAMES + (self.right - NAMES) * seconds / self.duration_s
     }
 
-    fn high(&self, pct: f64) -> f64 {
-        (LANE - 3.0) * pct / self.highest_pct
-    }
-
-    fn y(&self, gpu: usize, pct: f64) -> f64 {
-        LANE * (gpu as f64 + 1.0) - 1.5 - self.high(pct)
+    /// Where a height of a lane lies; what a hand-over needs beyond the GPU is cut off.
+    fn y(gpu: usize, pct: f64) -> f64 {
+        LANE * (gpu as f64 + 1.0) - 1.5 - (LANE - 3.0) * pct.min(100.0) / 100.0
     }
 
     fn rect(
@@ -328,7 +321,11 @@ impl Drawing {
         words: &str,
     ) {
         let (x0, x1) = (self.x(from_s), self.x(until_s));
-        let (y, height) = (self.y(gpu, high), self.high(high - low));
+        let y = Self::y(gpu, high);
+        let height = Self::y(gpu, low) - y;
+        if height < 0.05 {
+            return;
+        }
         let width = (x1 - x0).max(0.5);
         html.raw(&format!(
             "<rect x=\"{x0:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" {look}"

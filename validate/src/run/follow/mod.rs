@@ -134,7 +134,6 @@ pub fn follow(
             },
             orders,
             starts,
-            stop: &stop,
             stopped: Vec::new(),
             duration,
         };
@@ -223,7 +222,6 @@ struct Run<'a> {
     happened: Happened,
     orders: Sender<usize>,
     starts: Receiver<Started>,
-    stop: &'a AtomicBool,
     stopped: Vec<Stopped>,
     duration: Nanoseconds,
 }
