@@ -48,8 +48,8 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison) {
     );
     if all.iter().any(|(_, following)| !following.spans.is_empty()) {
         page.chart(
-            Chart::Lines(attained(&all, unit)),
-            "Requests within their SLO, by when they arrived.",
+            Chart::Lines(late(&all, unit)),
+            "Requests that took longer than their SLO, by when they arrived.",
         );
         page.chart(
             Chart::Bars(causes(&all)),
@@ -161,17 +161,16 @@ fn rates(first: &Following, unit: Unit) -> LineChart {
     LineChart { steps: true, series, axes: (unit.title, "requests/s"), ..LineChart::default() }
 }
 
-fn attained(all: &[(&str, &Following)], unit: Unit) -> LineChart {
+fn late(all: &[(&str, &Following)], unit: Unit) -> LineChart {
     let line = |(name, following): &(&str, &Following)| {
         let arrived = following.spans.iter().filter(|span| span.requests > 0);
-        let point = |span: &Span| {
-            (unit.at(0.5 * (span.from_s + span.until_s)), 100.0 - span.pct(span.late()))
-        };
+        let point =
+            |span: &Span| (unit.at(0.5 * (span.from_s + span.until_s)), span.pct(span.late()));
         ((*name).to_owned(), arrived.map(point).collect())
     };
     LineChart {
         series: all.iter().map(line).collect(),
-        axes: (unit.title, "within SLO (%)"),
+        axes: (unit.title, "late requests (%)"),
         ..LineChart::default()
     }
 }
@@ -352,7 +351,9 @@ fn arrow(html: &mut Html, start: (f64, f64), end: (f64, f64)) {
 
 fn axis(html: &mut Html, draw: &Drawing, height: f64, unit: Unit) {
     let length = unit.at(draw.duration_s);
-    let steps = [1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0, 30.0, 60.0, 120.0, 168.0, 240.0];
+    let steps = [
+        0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0, 30.0, 60.0, 120.0, 168.0, 240.0,
+    ];
     let step = steps.into_iter().find(|step| length / step <= 12.0).unwrap_or(length / 8.0);
     for tick in 0..=12_i32 {
         let at = f64::from(tick) * step;
