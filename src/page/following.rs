@@ -184,7 +184,7 @@ fn causes(all: &[(&str, &Following)]) -> Bars {
         groups: all.iter().map(|(name, _)| (*name).to_owned()).collect(),
         series: vec![
             series("hand-over", |total| total.late_in_handover),
-            series("more than planned for", |total| total.late_by_forecast),
+            series("forecast", |total| total.late_by_forecast),
             series("plan", |total| total.late_by_plan),
         ],
         y: "late requests (%)".to_owned(),
