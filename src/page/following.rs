@@ -338,7 +338,7 @@ impl Drawing {
 
 fn arrow(html: &mut Html, start: (f64, f64), end: (f64, f64)) {
     let (dx, dy) = (end.0 - start.0, end.1 - start.1);
-    let length = dx.hypot(dy).max(1e-9);
+    let length = (dx * dx + dy * dy).sqrt().max(1e-9);
     let (ux, uy) = (dx / length, dy / length);
     let corner =
         |aside: f64| (end.0 - 5.0 * ux - aside * 2.4 * uy, end.1 - 5.0 * uy + aside * 2.4 * ux);
