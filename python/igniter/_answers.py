@@ -13,9 +13,7 @@ _FIELDS = ("workload", "batch", "sm_pct", "served_rps", "time_slot")
 
 
 def _refuse(name: str, what: str) -> PlanError:
-    error = PlanError(f"the plan of {name}: {what}")
-    error.violations = [what]
-    return error
+    return PlanError(f"the plan of {name}: {what}")
 
 
 def plan_document(answer: Any, name: str = "given") -> Dict[str, Any]:
@@ -23,7 +21,7 @@ def plan_document(answer: Any, name: str = "given") -> Dict[str, Any]:
     to_dict = getattr(answer, "to_dict", None)
     document = to_dict() if callable(to_dict) else answer
     if document is None:
-        raise _refuse(name, f"is None; allowed: {_PLAN}; fix: return it from plan")
+        raise _refuse(name, f"is None; allowed: {_PLAN}; fix: end with a return")
     if not isinstance(document, Mapping):
         document = {"gpus": document}
     elif "gpus" not in document and "infeasible" not in document:
@@ -36,6 +34,16 @@ def plan_document(answer: Any, name: str = "given") -> Dict[str, Any]:
     for gone in ("violations", "seconds"):
         document.pop(gone, None)
     return document
+
+
+def check_batches(document: Dict[str, Any], name: str, most: Mapping[str, int]) -> None:
+    """Refuses batches beyond those that were measured of their model, by workload: nothing is known of them."""
+    for index, gpu in enumerate(document["gpus"]):
+        for placement in gpu["placements"]:
+            workload, batch = placement["workload"], placement["batch"]
+            if batch > most.get(workload, batch):
+                what = f"batch = {batch} is larger than the {most[workload]} that were measured of its model"
+                raise _refuse(name, f"gpus[{index}], workload {workload}: {what}")
 
 
 def _items(given: Any, name: str, where: str, allowed: str) -> List[Any]:

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 
 from . import _igniter
 from ._answers import member_of, plan_document
-from ._errors import UsageError, refusing
+from ._errors import PlanError, UsageError, refusing
 from ._foreign import GpuKind, Members, MemberPrediction, ModelFacts, name_of
 from ._own import Own, PredictorLike, StrategyLike
 from ._plan import Plan
@@ -24,10 +24,18 @@ PlanLike = Union[Plan, PathLike, Mapping[str, Any], Sequence[Any]]
 
 def _native_plan(study: "_igniter.Study", given: PlanLike) -> "_igniter.Plan":
     if isinstance(given, (str, os.PathLike)):
-        return study.read_plans([os.fspath(given)])
-    document = plan_document(given)
-    name = str(document.get("strategy", "given"))
-    return study.parse_plan(name, json.dumps(document))
+        name, native = os.fspath(given), study.read_plans([os.fspath(given)])
+    else:
+        document = plan_document(given)
+        name = str(document.get("strategy", "given"))
+        native = study.parse_plan(name, json.dumps(document))
+    unmeasured = [words for words in native.violations if words.endswith("that were measured")]
+    if unmeasured:
+        # The program simulates such a plan, and `igniter check` says so; here it is a slip more often than a wish.
+        error = PlanError(f"the plan of {name}: {'; '.join(unmeasured)}")
+        error.violations = unmeasured
+        raise error
+    return native
 
 
 @refusing

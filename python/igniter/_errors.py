@@ -59,6 +59,22 @@ class FitError(IgniterError, ValueError):
 class PlanError(IgniterError, ValueError):
     """No plan can be made, or one cannot run; ``violations`` says why."""
 
+    def __init__(self, *args: object, **more: object) -> None:
+        # The native half names a strategy's plan as if it were a file.
+        super().__init__(*(str(arg).replace("the plan of strategy/", "the plan of ", 1) for arg in args), **more)
+
+    @property
+    def violations(self) -> List[str]:
+        """Why a plan cannot run. What is no plan of the scenario at all has one reason, its message."""
+        if self._violations:
+            return self._violations
+        is_none = re.match(r"the plan of .*?: (.*)", str(self), re.DOTALL)
+        return [is_none.group(1)] if is_none else []
+
+    @violations.setter
+    def violations(self, given: List[str]) -> None:
+        self._violations = given
+
 
 class UsageError(IgniterError, ValueError):
     """A function was called with what it does not take."""
@@ -128,7 +144,7 @@ def without_lines(error: IgniterError, file: str) -> None:
 
 
 def note(error: BaseException, text: str) -> None:
-    """Adds a word to an exception of a user's own code. The native half calls it, too."""
+    """Adds a word to an exception of a user's own code."""
     if hasattr(error, "add_note"):
         error.add_note(text)
     elif error.__cause__ is None:  # before Python 3.11

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ._answers import member_of, plan_document, plain_number
+from ._answers import check_batches, member_of, plan_document, plain_number
 from ._errors import FitError, TooLateError, UsageError, UsageTypeError, refusing
 
 
@@ -216,8 +216,12 @@ def name_of(thing: Any) -> str:
 def ask_plan(strategy: Any, asked: str, predictions: Any) -> str:
     """Lets a user's strategy plan. Called by the native half."""
     plan: Callable[[PlanRequest], Any] = getattr(strategy, "plan", strategy)
-    answer = plan(PlanRequest(json.loads(asked), predictions))
-    return json.dumps(plan_document(answer, name_of(strategy)), default=plain_number)
+    request = PlanRequest(json.loads(asked), predictions)
+    document = plan_document(plan(request), name_of(strategy))
+    models = request.kind.models
+    most = {w.name: models[w.model].max_batch for w in request.workloads if w.model in models}
+    check_batches(document, name_of(strategy), most)
+    return json.dumps(document, default=plain_number)
 
 
 def ask_prediction(

@@ -246,9 +246,12 @@ class _Walk:
         return self._cannot(path, f"is the module {value.__name__}")
 
     def _class(self, value: type, path: str) -> str:
-        package = _package(value.__module__ or "")
+        module = _module_of(value)
+        package = _package(module)
         if package:
-            return _hash("class of", package, value.__module__, value.__qualname__)
+            return _hash("class of", package, module, value.__qualname__)
+        if not module:
+            return self._cannot(path, f"is of compiled class {value.__name__}")
         parts = [value.__name__, self.of(type(value), path)]
         parts += [self.of(base, base.__name__) for base in value.__bases__]
         for name, part in sorted(vars(value).items()):
@@ -267,6 +270,8 @@ class _Walk:
     def _instance(self, value: Any, path: str) -> str:
         kind = type(value)
         held = [base for base in kind.__mro__ if base in _CONTAINERS]
+        if _package(_module_of(value)):
+            return self._pickled(value, path)
         packages = [b for b in kind.__mro__ if _package(b.__module__) and b not in _CONTAINERS and not _is_mere_base(b)]
         if packages:
             return self._pickled(value, path)
@@ -287,20 +292,28 @@ class _Walk:
                     return None
                 if isinstance(part, types.MappingProxyType):
                     return walk.of(part, path)
-                its_module = part.__module__ if isinstance(part, (type, types.FunctionType)) else type(part).__module__
-                return None if _package(its_module or "") else walk.of(part, path)
+                return None if _package(_module_of(part)) else walk.of(part, path)
 
         out = io.BytesIO()
         try:
             Pickler(out, protocol=4).dump(value)
         except Exception as error:
             return self._cannot(path, f"is a {type(value).__qualname__}, which cannot be read ({error})")
-        return _hash("pickled", str(_package(type(value).__module__)), out.getvalue().hex())
+        return _hash("pickled", str(_package(_module_of(value))), out.getvalue().hex())
 
 
 def _is_mere_base(kind: type) -> bool:
     """Whether a class of a package keeps nothing outside of the attributes of its instances."""
-    return kind is object or kind.__module__ in ("abc", "typing") or kind.__module__.startswith("igniter.")
+    return kind is object or kind.__module__ in ("abc", "typing", "igniter._foreign")
+
+
+def _module_of(value: Any) -> str:
+    """The module of a class or function, or of the class of anything else."""
+    module = getattr(value if isinstance(value, (type, types.FunctionType)) else type(value), "__module__", None)
+    # Classes of functions that Cython compiled have none, or one that there is not; the functions have.
+    if not isinstance(module, str) or module.startswith("_cython_"):
+        module = getattr(value, "__module__", "")
+    return module if isinstance(module, str) else ""
 
 
 def _slots(kind: type) -> Iterator[str]:

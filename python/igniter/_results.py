@@ -161,6 +161,8 @@ class Comparison:
     def table(self, name: str) -> Table:
         """One of the tables: ``summary``, ``gpus``, ``placements``, ``strategies``, ``cdf``, ``gpu_series``, … The names
         of all are ``Comparison.tables``."""
+        if name not in self.tables:
+            raise UnknownNameError(f"{name!r}; the tables are: {', '.join(self.tables)}")
         return Table(self._native.table(name))
 
     tables: List[str] = list(_igniter.Comparison.tables)

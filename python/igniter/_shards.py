@@ -38,7 +38,7 @@ def run_shard(task: Dict[str, Any], index: int, count: int) -> _Answer:
             code = own.code()
             for name, digest in task["code"].items():
                 if name in code and code[name] != digest:
-                    raise SweepError(f"this machine has another version of {name}; fix: install the same one on all machines")
+                    raise SweepError(f"on this machine, {name} is another one: its code, or values that it uses; fix: install the same on all machines")
         sweep = _igniter.Sweep(task["spec"], document, own.native(task["fingerprint"]))
         if sweep.id != task["id"]:
             raise SweepError(
@@ -112,7 +112,7 @@ def run_shards(
         try:
             waiting[executor.submit(run_shard, task, index, count)] = index
         except RuntimeError as error:  # a pool that broke takes nothing more
-            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=4)
+            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=5)
             here.add(index)
 
     def take(index: int, answer: _Answer) -> None:
@@ -138,7 +138,7 @@ def run_shards(
                     fix = "define strategies and predictors at the top of a module, or use an executor of threads"
                     raise UsageError(f"a strategy or predictor cannot be sent to other processes ({lost}); fix: {fix}") from lost
                 if future.cancelled() or lost is not None:
-                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=3)
+                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=4)
                     hand_out(index)
                 else:
                     take(index, future.result())

@@ -8,11 +8,12 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
 from . import _igniter
-from ._errors import SweepError, UsageError, refusing
+from ._errors import OutputError, ScenarioError, SweepError, UsageError, note, refusing, without_lines
 from ._identity import Identity
 from ._own import Own, PredictorLike, StrategyLike
 from ._progress import progress_of
@@ -71,8 +72,8 @@ class SweepResult:
 
     @property
     def left_out(self) -> int:
-        """At how many points a strategy left workloads without a place, of all in ``points``: with fewer workloads, GPUs
-        and attainment are of something else. Column ``infeasible`` of ``rows`` says how many."""
+        """How many rows of ``points`` are of plans that leave workloads without a place: their GPUs and their attainment are
+        those of fewer workloads. Column ``infeasible`` of ``rows`` says of how many."""
         if self._left_out is None:
             key = ("point", "strategy", "predictor", "truth")
             self._left_out = len({tuple(row[k] for k in key) for row in self._lines() if row["infeasible"] not in ("", "0")})
@@ -84,7 +85,7 @@ class SweepResult:
             yield from csv.DictReader(file)
 
     def _words(self) -> str:
-        return f"{self.left_out} of {len(self.points)} points have workloads without a place" if self.left_out else ""
+        return f"{self.left_out} of {len(self.points)} plans leave workloads without a place" if self.left_out else ""
 
     @refusing
     def plot(self, kind: str = "attainment", **options: Any) -> Figure:
@@ -203,10 +204,14 @@ def sweep(
     identity = own.identity()
     # One that is not proven is never the same again.
     fingerprint = identity.digest + (os.urandom(16).hex() if identity.unproven else "")
-    native = _igniter.Sweep(text, document, own.native(fingerprint))
+    try:
+        native = _igniter.Sweep(text, document, own.native(fingerprint))
+    except SweepError as error:
+        without_lines(error, "sweep")
+        raise
     native.check_size(confirm)
-    for note in native.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for words in native.notes:
+        print(f"note: {words}", file=sys.stderr)
     keep = None
     if output is None:
         import tempfile
@@ -218,7 +223,8 @@ def sweep(
     command = ["igniter", "sweep", name, f"(Python: {sys.argv[0]})"]
     with progress_of(progress) as told, _own_words(identity):
         if executor is None:
-            outcome = native.run(folder, 0, 1, resume, threads, told, command)
+            with _AtPoint(told, spec["axis"], own) as counted:
+                outcome = native.run(folder, 0, 1, resume, threads, counted, command)
         else:
             from ._shards import run_shards
 
@@ -235,6 +241,52 @@ def _has_results(folder: str) -> bool:
 def _fix(identity: Identity) -> str:
     fix = 'fix: give it an attribute version, such as version = "1", which you change with its answers, or choose another folder with output='
     return f"{identity.unproven}; {fix}"
+
+
+class _AtPoint:
+    """Says at which point a user's own code raised. Points are done in their order: it is the first that was not."""
+
+    def __init__(self, told: Any, axes: Sequence[Mapping[str, Any]], own: Own) -> None:
+        self._told, self._axes, self._own = told, axes, own
+        self._done: Optional[int] = None
+        self._telling = False
+
+    def __enter__(self) -> Any:
+        return self if any(self._own.objects) else self._told
+
+    def __call__(self, done: int, points: int, failed: int) -> None:
+        self._done = done
+        self._telling = True  # what is raised now is not of a strategy
+        if self._told is not None:
+            self._told(done, points, failed)
+        self._telling = False
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        ours = (SweepError, OutputError, ScenarioError, UsageError)
+        if self._done is not None and not self._telling and isinstance(error, Exception) and not isinstance(error, ours):
+            values = _point(self._axes, self._done)
+            note(error, f"at point {self._done}{values and ': '}{', '.join(values)}")
+
+
+def _point(axes: Sequence[Mapping[str, Any]], index: int) -> List[str]:
+    """The values of a point, the first axis varying slowest; none where axes move together."""
+    shown: List[str] = []
+    for axis in reversed(axes):
+        if "values" in axis:
+            values = list(axis["values"])
+        elif "range" in axis:
+            low, high, step = (Decimal(str(axis["range"][key])) for key in ("from", "to", "step"))
+            values = [f"{low + i * step:f}" for i in range(int((high - low) / step) + 1)]
+        elif "linear" in axis or "log" in axis:
+            ends = axis.get("linear") or axis["log"]
+            count, ratio = ends["count"], ends["to"] / ends["from"] if "log" in axis else 0
+            parts = [i / max(count - 1, 1) for i in range(count)]
+            values = [ends["from"] * ratio**p if ratio else ends["from"] + (ends["to"] - ends["from"]) * p for p in parts]
+        else:
+            return []
+        index, place = divmod(index, len(values))
+        shown.insert(0, f"{axis.get('path')} = {values[place]}")
+    return shown
 
 
 @contextmanager
@@ -256,7 +308,7 @@ def _warned(result: SweepResult) -> SweepResult:
     failed = result.outcome["failed"]
     if failed:
         first = next((row for row in result._lines() if row["status"] != "ok"), {})
-        reason = f"the first, {first.get('strategy')} at point {first.get('point')}: {first.get('error')}"
+        reason = f"the first, {first.get('strategy')} at point {first.get('point')}: {first.get('error', '').replace(':;', ':')}"
         warnings.warn(f"{failed} of {result.outcome['runs']} runs failed; {reason}", stacklevel=4)
     return result
 

@@ -207,3 +207,45 @@ def test_a_version_says_what_cannot_be_seen(short, tmp_path):
     for version, batch in (("2", 2), ("1", 4)):
         with pytest.raises(igniter.SweepError, match="of your own, was changed"):
             run(version, batch)
+
+
+PACKAGED = [
+    "scenario = igniter.Scenario('paper-12').with_(seed={n})\ndef it(request): return scenario.plan('ffd')",
+    "import contextlib\n@contextlib.contextmanager\ndef within():\n    yield {n}\ndef it(request):\n    with within() as n: return n",
+    "import re\nshape = re.compile('{n}')\ndef it(request): return shape.match('x')",
+    "import random\nclass it(igniter.Strategy):\n    def __init__(self): self.random = random.Random({n})",
+    "import collections\nkept = collections.defaultdict(lambda: {n})\ndef it(request): return kept['x']",
+    "class Hidden:\n    n = {n}\n    def __reduce__(self): return Hidden, ()\nhidden = Hidden()\ndef it(request): return hidden.n",
+    "def down(n): return up(n - 1) if n else {n}\ndef up(n): return down(n)\ndef it(request): return up(3)",
+]
+
+
+@pytest.mark.parametrize("source", PACKAGED)
+def test_what_packages_hold_counts_too(source):
+    def of(n):
+        it = made(source.format(n=n))
+        return identity(it() if isinstance(it, type) else it, "it")
+
+    assert of(2) == of(2) != of(4) and of(2).unproven is None
+
+
+def test_a_worker_with_another_version_is_refused(short, monkeypatch):
+    import concurrent.futures
+
+    import test_own
+
+    class Elsewhere(concurrent.futures.ThreadPoolExecutor):
+        """Has another version of the module."""
+
+        def submit(self, task, *arguments):
+            with monkeypatch.context() as there:
+                there.setattr(test_own.Pairs, "plan", lambda self, request: [])
+                return _done(task(*arguments))
+
+    def _done(answer):
+        future = concurrent.futures.Future()
+        future.set_result(answer)
+        return future
+
+    with Elsewhere(1) as executor, pytest.raises(igniter.SweepError, match="pairs is another one.*same on all machines"):
+        igniter.sweep(short, AXES, strategies=[test_own.Pairs()], executor=executor, progress=False)

@@ -200,8 +200,9 @@ def test_mistakes_are_told_before_anything_runs(scenario):
     with pytest.raises(igniter.SweepError) as caught:
         igniter.sweep(scenario, {"workload.W99.slo_ms": [1]})
     assert "W99" in str(caught.value)
-    with pytest.raises(igniter.SweepError, match="values"):
+    with pytest.raises(igniter.SweepError, match="^axis.*values") as caught:
         igniter.sweep(scenario, {"rate_scale": []})
+    assert [problem.line for problem in caught.value.problems] == [0], "nobody wrote a line"
     with pytest.raises(ValueError, match="consecutive"):
         igniter.sweep(scenario, {"rate_scale": [1]}, seeds=[1, 3])
 
