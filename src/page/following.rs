@@ -48,8 +48,8 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison) {
     );
     if all.iter().any(|(_, following)| !following.spans.is_empty()) {
         page.chart(
-            Chart::Lines(attained(&all, unit)),
-            "Requests within their SLO, by when they arrived.",
+            Chart::Lines(late(&all, unit)),
+            "Requests that took longer than their SLO, by when they arrived.",
         );
         page.chart(
             Chart::Bars(causes(&all)),
@@ -161,17 +161,16 @@ fn rates(first: &Following, unit: Unit) -> LineChart {
     LineChart { steps: true, series, axes: (unit.title, "requests/s"), ..LineChart::default() }
 }
 
-fn attained(all: &[(&str, &Following)], unit: Unit) -> LineChart {
+fn late(all: &[(&str, &Following)], unit: Unit) -> LineChart {
     let line = |(name, following): &(&str, &Following)| {
         let arrived = following.spans.iter().filter(|span| span.requests > 0);
-        let point = |span: &Span| {
-            (unit.at(0.5 * (span.from_s + span.until_s)), 100.0 - span.pct(span.late()))
-        };
+        let point =
+            |span: &Span| (unit.at(0.5 * (span.from_s + span.until_s)), span.pct(span.late()));
         ((*name).to_owned(), arrived.map(point).collect())
     };
     LineChart {
         series: all.iter().map(line).collect(),
-        axes: (unit.title, "within SLO (%)"),
+        axes: (unit.title, "late requests (%)"),
         ..LineChart::default()
     }
 }
@@ -185,7 +184,7 @@ fn causes(all: &[(&str, &Following)]) -> Bars {
         groups: all.iter().map(|(name, _)| (*name).to_owned()).collect(),
         series: vec![
             series("hand-over", |total| total.late_in_handover),
-            series("more than planned for", |total| total.late_by_forecast),
+            series("forecast", |total| total.late_by_forecast),
             series("plan", |total| total.late_by_plan),
         ],
         y: "late requests (%)".to_owned(),
@@ -209,11 +208,7 @@ fn models<'a>(all: &[(&str, &'a Following)]) -> Vec<&'a ModelName> {
 fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Unit) {
     let lanes = &following.lanes;
     let drawn = lanes.gpus.len().min(LANES);
-    let draw = Drawing {
-        right: WIDTH - 10.0,
-        duration_s: lanes.duration_s.max(1e-9),
-        highest_pct: lanes.highest_pct(),
-    };
+    let draw = Drawing { right: WIDTH - 10.0, duration_s: lanes.duration_s.max(1e-9) };
     let height = LANE * drawn as f64;
     html.raw("<div class=\"lanes\" tabindex=\"0\" role=\"group\" aria-label=\"GPUs over time\">");
     html.raw(&format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" ", height + 34.0));
@@ -255,12 +250,13 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
             let server = &lane.servers[piece.server];
             let (x0, x1) = (draw.x(piece.from_s), draw.x(piece.until_s));
             let name = server.workload.as_str();
-            let high = draw.high(server.sm_pct);
+            let high =
+                Drawing::y(gpu, piece.base_pct) - Drawing::y(gpu, piece.base_pct + server.sm_pct);
             if x1 - x0 < LETTER * name.chars().count() as f64 + 4.0 || high < 8.5 {
                 continue;
             }
             let (_, ink) = colour(&server.model, models);
-            let y = draw.y(gpu, piece.base_pct + 0.5 * server.sm_pct) + 3.2;
+            let y = Drawing::y(gpu, piece.base_pct + 0.5 * server.sm_pct) + 3.2;
             html.raw(&format!(
                 "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"{ink}\">",
                 0.5 * (x0 + x1)
@@ -276,7 +272,7 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
                 let piece = if last { own.next_back() } else { own.find(|piece| !piece.loads) }?;
                 let height = piece.base_pct + 0.5 * lanes.server((gpu, server)).sm_pct;
                 let at_s = if last { piece.until_s } else { piece.from_s };
-                Some((draw.x(at_s), draw.y(gpu, height)))
+                Some((draw.x(at_s), Drawing::y(gpu, height)))
             };
             if let (Some(start), Some(end)) = (place(from, true), place(to, false)) {
                 arrow(html, start, end);
@@ -302,7 +298,6 @@ fn hundredths(value: f64) -> f64 {
 struct Drawing {
     right: f64,
     duration_s: f64,
-    highest_pct: f64,
 }
 
 impl Drawing {
@@ -310,12 +305,9 @@ impl Drawing {
         NAMES + (self.right - NAMES) * seconds / self.duration_s
     }
 
-    fn high(&self, pct: f64) -> f64 {
-        (LANE - 3.0) * pct / self.highest_pct
-    }
-
-    fn y(&self, gpu: usize, pct: f64) -> f64 {
-        LANE * (gpu as f64 + 1.0) - 1.5 - self.high(pct)
+    /// Where a height of a lane lies; what a hand-over needs beyond the GPU is cut off.
+    fn y(gpu: usize, pct: f64) -> f64 {
+        LANE * (gpu as f64 + 1.0) - 1.5 - (LANE - 3.0) * pct.min(100.0) / 100.0
     }
 
     fn rect(
@@ -328,7 +320,11 @@ impl Drawing {
         words: &str,
     ) {
         let (x0, x1) = (self.x(from_s), self.x(until_s));
-        let (y, height) = (self.y(gpu, high), self.high(high - low));
+        let y = Self::y(gpu, high);
+        let height = Self::y(gpu, low) - y;
+        if height < 0.05 {
+            return;
+        }
         let width = (x1 - x0).max(0.5);
         html.raw(&format!(
             "<rect x=\"{x0:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" {look}"
@@ -342,7 +338,7 @@ impl Drawing {
 
 fn arrow(html: &mut Html, start: (f64, f64), end: (f64, f64)) {
     let (dx, dy) = (end.0 - start.0, end.1 - start.1);
-    let length = dx.hypot(dy).max(1e-9);
+    let length = (dx * dx + dy * dy).sqrt().max(1e-9);
     let (ux, uy) = (dx / length, dy / length);
     let corner =
         |aside: f64| (end.0 - 5.0 * ux - aside * 2.4 * uy, end.1 - 5.0 * uy + aside * 2.4 * ux);
@@ -355,7 +351,9 @@ fn arrow(html: &mut Html, start: (f64, f64), end: (f64, f64)) {
 
 fn axis(html: &mut Html, draw: &Drawing, height: f64, unit: Unit) {
     let length = unit.at(draw.duration_s);
-    let steps = [1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0, 30.0, 60.0, 120.0, 168.0, 240.0];
+    let steps = [
+        0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0, 30.0, 60.0, 120.0, 168.0, 240.0,
+    ];
     let step = steps.into_iter().find(|step| length / step <= 12.0).unwrap_or(length / 8.0);
     for tick in 0..=12_i32 {
         let at = f64::from(tick) * step;

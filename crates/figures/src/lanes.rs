@@ -103,7 +103,6 @@ struct Page<'p, 'a> {
     /// Of each GPU of the page.
     pieces: Vec<Vec<Piece>>,
     unit_s: f64,
-    highest_pct: f64,
 }
 
 fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, PlotError> {
@@ -135,7 +134,6 @@ fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, 
         let inner =
             Frame::new(left, MARGIN + legend_height, figure_width - left - MARGIN - 20, height);
         let panel = Panel::open(area, inner, x, y)?;
-        let highest_pct = lanes.highest_pct();
         let page = Page {
             area,
             panel: &panel,
@@ -144,11 +142,10 @@ fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, 
             models: &models,
             pieces: lanes.gpus[gpus.clone()].iter().map(Lane::pieces).collect(),
             unit_s,
-            highest_pct,
         };
         for gpu in gpus.clone() {
             page.lane(gpu)?;
-            let at = (left - 14, page.at(gpu, 0.0, 0.5 * highest_pct).1);
+            let at = (left - 14, page.at(gpu, 0.0, 50.0).1);
             text(area, at, Text::new(TICK, Align::Right), &name(gpu))?;
         }
         if arrows {
@@ -166,8 +163,8 @@ impl Page<'_, '_> {
     /// Where a time and a height of a lane lie, in dots.
     fn at(&self, gpu: usize, seconds: f64, pct: f64) -> (i32, i32) {
         let slot = (self.gpus.end - 1 - gpu) as f64;
-        // Lanes do not touch.
-        let height = 0.04 + 0.9 * pct / self.highest_pct;
+        // Lanes do not touch; what a hand-over needs beyond the GPU is cut off.
+        let height = 0.04 + 0.9 * pct.min(100.0) / 100.0;
         self.panel.at(seconds / self.unit_s, slot + height)
     }
 
@@ -187,6 +184,9 @@ impl Page<'_, '_> {
             let server = &lane.servers[piece.server];
             let tops = (piece.base_pct, piece.base_pct + server.sm_pct);
             let mut frame = self.frame(gpu, (piece.from_s, piece.until_s), tops);
+            if frame.h == 0 {
+                continue;
+            }
             // Neighbours stay distinct where they have one colour.
             if frame.h > 4 {
                 (frame.y, frame.h) = (frame.y + 2, frame.h - 2);
@@ -250,8 +250,8 @@ impl Page<'_, '_> {
         let (Some(start), Some(end)) = (middle(from, true), middle(to, false)) else {
             return Ok(());
         };
-        line(self.area, &[start, end], WHITE, 7, None)?;
-        line(self.area, &[start, end], INK, 3, None)?;
+        line(self.area, &[start, end], WHITE, 5, None)?;
+        line(self.area, &[start, end], INK, 2, None)?;
         let (dx, dy) = (f64::from(end.0 - start.0), f64::from(end.1 - start.1));
         let length = dx.hypot(dy).max(1.0);
         let (ux, uy) = (dx / length, dy / length);

@@ -118,17 +118,6 @@ impl Lanes {
         &self.gpus[gpu].servers[place]
     }
 
-    /// The highest sum of shares that a GPU has at any time, in percent; at least 100. Hand-overs may need more than there is.
-    #[must_use]
-    pub fn highest_pct(&self) -> f64 {
-        let top = |lane: &Lane| {
-            let tops =
-                lane.pieces().into_iter().map(|p| p.base_pct + lane.servers[p.server].sm_pct);
-            tops.fold(100.0, f64::max)
-        };
-        self.gpus.iter().map(top).fold(100.0, f64::max)
-    }
-
     /// Which server took over from which one on another GPU, in order of time. A server that was added and took over from none
     /// is not among them.
     #[must_use]
@@ -224,7 +213,6 @@ mod tests {
             (1, 50.0, 100.0, 20.0, false),
         ];
         assert_eq!(found, expected);
-        assert!((Lanes { duration_s: 100.0, gpus: vec![lane] }.highest_pct() - 100.0).abs() < 1e-9);
     }
 
     #[test]

@@ -23,7 +23,9 @@ fn servers_hand_over_and_no_request_is_lost() {
     let Some(setting) = Setting::new("following") else { return };
     let scenario = setting.write("grows.toml", GROWS);
     let out = setting.path("run");
-    let (code, errors) = setting.run(&scenario, &out, &["--calibration-s", "2", "--quiet"]).wait();
+    let (code, errors) = setting
+        .run(&scenario, &out, &["--strategy", "queueing", "--calibration-s", "2", "--quiet"])
+        .wait();
     // 1: on a busy machine the arms may not agree.
     assert!(matches!(code, Some(0 | 1)), "{code:?} {errors}");
     setting.assert_nothing_left();
@@ -69,7 +71,7 @@ fn nothing_is_left_when_a_hand_over_is_interrupted() {
     let Some(setting) = Setting::new("following-interrupted") else { return };
     let scenario = setting.write("grows.toml", GROWS);
     let out = setting.path("run");
-    let flags = ["--calibration-s", "0", "--quiet"];
+    let flags = ["--strategy", "queueing", "--calibration-s", "0", "--quiet"];
     let mut running = setting.run(&scenario, &out, &flags);
     // Until the servers of the second plan are being started.
     let deadline = Instant::now() + Duration::from_secs(120);

@@ -55,6 +55,7 @@ fn servers(setting: &Setting, flags: &[&str]) -> Servers {
     let triton = Command::new(triton)
         .arg(format!("--model-repository={}", setting.path("models").display()))
         .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--allow-metrics=false"])
+        .arg("--exit-timeout-secs=2")
         .args([format!("--http-port={http}"), format!("--grpc-port={grpc}")])
         .args(flags)
         .stderr(log)

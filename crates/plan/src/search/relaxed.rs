@@ -389,26 +389,28 @@ impl<'s, 'p> Search<'s, 'p> {
         let n = knapsacks.members;
         self.members.resize_with(self.members.len().max(n + 1), Vec::new);
         self.members[0].clear();
-        root >= knapsacks.order.len()
-            || self.extend(knapsacks, root, 0, 0.0, 0, Presence::default()).is_some()
+        if root >= knapsacks.order.len() {
+            return true;
+        }
+        let fill = knapsacks.at(self.relaxed.with_mildest(Presence::default(), n - 1));
+        self.extend(knapsacks, fill, root, 0, 0.0, 0).is_some()
     }
 
-    /// Adds the type `order[next]` to the `depth` members so far, which cost `value`, use `used` units and
-    /// bring along `present`; then all types from it on. `None` when it gives up.
+    /// Adds the type `order[next]` to the `depth` members so far, which cost `value` and use `used` units; then all types
+    /// from it on. `fill` is the knapsack for what they bring along. `None` when it gives up.
     fn extend(
         &mut self,
         knapsacks: &Knapsacks<'_>,
+        fill: &Fill,
         next: usize,
         depth: usize,
         value: f64,
         used: u32,
-        present: Presence,
     ) -> Option<()> {
         let relaxed = self.relaxed;
         let n = knapsacks.members;
         let of = knapsacks.order[next];
         let later = n - depth - 1;
-        let fill = knapsacks.at(relaxed.with_mildest(present, later));
         let free = relaxed.whole - used;
         let weight = fill.weights[next];
         let value = value + self.prices[of];
@@ -469,7 +471,7 @@ impl<'s, 'p> Search<'s, 'p> {
             if weight > free {
                 continue;
             }
-            self.extend(knapsacks, further, depth + 1, value, used, present)?;
+            self.extend(knapsacks, fill, further, depth + 1, value, used)?;
         }
         Some(())
     }

@@ -366,6 +366,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             (Just(duration), Just(warmup), 0..duration - warmup)
         })
     });
+    let display = proptest::collection::btree_map(name(), name(), 0..3);
     let name = name().prop_filter("fit for a folder", |name| crate::is_scenario_name(name));
     let percentiles = prop_oneof![Just(Percentiles::Exact), Just(Percentiles::Histogram)];
     let control = (controller(), vec(fault(), 0..4))
@@ -375,7 +376,6 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         Just(ErrorDraw::Uncertainty),
         (0.0..=50.0).prop_map(ErrorDraw::StdPct),
     ]);
-    let display = proptest::collection::btree_map(name.clone(), name.clone(), 0..3);
     let planning = (plan(), error, option::of(replan()), display);
     (name, any::<u64>(), times, percentiles, gpus(), engine, planning, vec(workload(), 1..6))
         .prop_map(|(name, seed, times, percentiles, gpus, engine, planning, mut workloads)| {

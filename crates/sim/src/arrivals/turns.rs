@@ -88,34 +88,6 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_a_part_hold_its_arrivals() {
-        let name = WorkloadName::new("W1").unwrap();
-        let duration = Nanoseconds::new(5_000_000_000);
-        let rate = RequestsPerSecond::new(300.0).unwrap();
-        for of in [vec![100.0; 3], vec![200.0, 30.0, 70.0]] {
-            for own in 0..3 {
-                let part = || {
-                    let whole = ArrivalSpec::Poisson.build(&name, rate, duration, 3).unwrap();
-                    SplitArrivals::new(whole, &rates(&of), own)
-                };
-                let mut single = part();
-                let all: Vec<Nanoseconds> = std::iter::from_fn(|| single.next_arrival()).collect();
-                let mut process = part();
-                let mut times = Vec::new();
-                for block in [1, 0, 90, 17].into_iter().cycle() {
-                    let before = times.len();
-                    process.fill(block, &mut times);
-                    times.extend(process.next_arrival());
-                    if times.len() < before + block {
-                        break;
-                    }
-                }
-                assert!(all.len() > 100 && times == all);
-            }
-        }
-    }
-
-    #[test]
     fn everybody_gets_its_part_at_any_time() {
         let of = [10.0, 33.3, 0.7];
         let mut had = [0.0; 3];

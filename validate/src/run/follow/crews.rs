@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// The servers that take the requests of a workload from a time on, each with its part of the rate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Crew {
+pub(super) struct Crew {
     /// From when on, since the start of the run.
-    pub at: Nanoseconds,
+    pub(super) at: Nanoseconds,
     /// The numbers of the servers in the timeline; in the order in which the turn goes round.
-    pub members: Vec<(usize, RequestsPerSecond)>,
+    pub(super) members: Vec<(usize, RequestsPerSecond)>,
 }
 
 /// What a run made of a timeline. Real servers are ready when they are, and requests go to them from then on.
@@ -54,7 +54,11 @@ fn enters(server: &TimelineServer) -> Nanoseconds {
 /// The crews of a workload in a run of this length, in order of time. The first begins at 0; one without members means that
 /// requests wait.
 #[must_use]
-pub fn crews(timeline: &Timeline, workload: &WorkloadName, duration: Nanoseconds) -> Vec<Crew> {
+pub(super) fn crews(
+    timeline: &Timeline,
+    workload: &WorkloadName,
+    duration: Nanoseconds,
+) -> Vec<Crew> {
     let own = servers_of(timeline, workload);
     let mut edges = vec![Nanoseconds::ZERO];
     for server in own.iter().map(|number| &timeline.servers[*number]) {

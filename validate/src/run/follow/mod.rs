@@ -3,6 +3,7 @@
 
 mod crews;
 mod router;
+mod starter;
 
 pub use crews::{Happened, as_happened, followable, servers_of};
 
@@ -13,16 +14,17 @@ use super::{Record, Recorded, Target};
 use crate::client::Answer;
 use crate::clock;
 use crate::launch::Deployment;
-use crate::load::{RequestStream, bursts, open_loop};
+use crate::load::{RequestStream, open_loop};
 use anyhow::bail;
 use igniter::domain::{Timeline, WorkloadName};
 use igniter::units::Nanoseconds;
 use router::Router;
+use starter::{Started, starter};
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -134,7 +136,6 @@ pub fn follow(
             },
             orders,
             starts,
-            stop: &stop,
             stopped: Vec::new(),
             duration,
         };
@@ -165,44 +166,6 @@ pub fn follow(
     })
 }
 
-type Started = (usize, anyhow::Result<Server>);
-
-/// Starts and warms up the servers that are ordered.
-fn starter(
-    ordered: &Mutex<Receiver<usize>>,
-    started: &Sender<Started>,
-    start: &(dyn Fn(usize) -> anyhow::Result<Server> + Sync),
-    warm_ups: usize,
-    stop: &AtomicBool,
-) {
-    loop {
-        let order = ordered.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(number) = order else { return };
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let server = start(number).and_then(|server| {
-            let target = &server.target;
-            let largest = target.endpoint(0).max_batch.get();
-            let sizes: Vec<u32> = (1..=largest).flat_map(|b| vec![b; warm_ups]).collect();
-            let stop = || stop.load(Ordering::Relaxed);
-            let drained = bursts(target.client(0), &target.answers(0), 'w', &sizes, &stop);
-            let failed = drained.answers.iter().find_map(|answer| answer.result.as_ref().err());
-            if let Some(failed) = failed {
-                bail!("{}: the warm-up failed: {failed}", target.workload());
-            }
-            if drained.missing > 0 {
-                bail!("{}: the warm-up was not answered", target.workload());
-            }
-            Ok(server)
-        });
-        // Nobody waits for it: the run is over, and the server ends here.
-        if started.send((number, server)).is_err() {
-            return;
-        }
-    }
-}
-
 /// Ends the connections to a server. Nobody else has the target any more.
 fn close(target: Arc<Target>) {
     if let Some(target) = Arc::into_inner(target) {
@@ -223,7 +186,6 @@ struct Run<'a> {
     happened: Happened,
     orders: Sender<usize>,
     starts: Receiver<Started>,
-    stop: &'a AtomicBool,
     stopped: Vec<Stopped>,
     duration: Nanoseconds,
 }
