@@ -307,3 +307,18 @@ fn clients_wait_for_answers_only_on_their_own() {
     let words = ["12: workload[0].arrival.clients: missing", "clients = 16"];
     refused(rate, &with_arrival("{ process = 'closed_loop' }"), &words);
 }
+
+#[test]
+fn names_to_show_are_text() {
+    let display = |text: &str| SMALL.replace("[[gpu]]", &format!("[display]\n{text}\n[[gpu]]"));
+    let scenario = parse(&display("gpulets = \"gpu-lets\"\n\"W1\" = \"検索\"")).unwrap();
+    assert_eq!(scenario.display["gpulets"], "gpu-lets");
+    assert_eq!(scenario.display["W1"], "検索");
+    for bad in ["gpulets = 5", "gpulets = \"\"", "gpulets = \"a\\u0007b\""] {
+        let found: Vec<String> = problems(&display(bad)).iter().map(ToString::to_string).collect();
+        let [problem] = found.as_slice() else { panic!("{found:?}") };
+        assert!(problem.contains("display.gpulets") && problem.contains("1 to 64"), "{problem}");
+    }
+    let table = problems(&SMALL.replace("[[gpu]]", "display = \"x\"\n[[gpu]]"));
+    assert!(table[0].to_string().contains("a table of names"), "{table:?}");
+}
