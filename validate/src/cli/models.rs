@@ -75,7 +75,9 @@ pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<Outcome> {
     }
     let by_python = args.backend == Backend::Python;
     if by_python && args.tensorrt == Engines::Yes {
-        bail!("--backend python serves ONNX files, not engines; fix: leave it or --tensorrt yes out");
+        bail!(
+            "--backend python serves ONNX files, not engines; fix: leave it or --tensorrt yes out"
+        );
     }
     let trtexec = match args.tensorrt {
         _ if by_python => None,

@@ -277,7 +277,9 @@ mod tests {
         assert!(config.contains("backend: \"python\"") && !config.contains("platform"), "{config}");
         let version = folder.join("alexnet_dynamic/1");
         assert!(version.join("model.onnx").is_file());
-        assert!(fs::read_to_string(version.join("model.py")).unwrap().contains("TritonPythonModel"));
+        assert!(
+            fs::read_to_string(version.join("model.py")).unwrap().contains("TritonPythonModel")
+        );
         let sums = fs::read_to_string(folder.join(CHECKSUMS)).unwrap();
         assert!(sums.contains("alexnet_dynamic/1/model.py"), "{sums}");
     }
