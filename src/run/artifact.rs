@@ -83,8 +83,8 @@ fn scenario_of_text(
         Some("requests are evenly spaced, as the artifact sends them".to_owned()),
         Some("each SLO is twice the file's, which holds half of it".to_owned()),
         Some(
-            "Triton has the artifact's settings: max_batch_size and preferred_batch_size are the planned batch, \
-             max_queue_delay is 100 ms"
+            "Triton has the artifact's settings: max_batch_size is the planned batch (so is preferred_batch_size, which then \
+             changes nothing), max_queue_delay is 100 ms"
                 .to_owned(),
         ),
         Some("a run lasts 40 s, of which the first and the last 10 s do not count".to_owned()),
@@ -118,12 +118,10 @@ fn scenario_text(
     for (number, entry) in (1..).zip(gpus.iter().flatten()) {
         let _ = write!(
             text,
-            "\n[[workload]]\nname = \"W{number}\"\nmodel = \"{}\"\nslo_ms = {}\nrate_rps = {}\n\
-             batching = {{ preferred = [{}] }}\n",
+            "\n[[workload]]\nname = \"W{number}\"\nmodel = \"{}\"\nslo_ms = {}\nrate_rps = {}\n",
             entry.model,
             entry.slo.get(),
             entry.rate.get(),
-            entry.batch
         );
     }
     text

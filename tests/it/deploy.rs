@@ -80,6 +80,12 @@ fn plan_files_of_the_artifact_need_no_scenario() {
     let (code, out, errors) = run(&["compare", "--plan", &one, &two, "--strategies", "igniter"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(out.contains("file") && out.contains("igniter"), "{out}");
+    // Other strategies plan other batches, smaller ones too.
+    let slow = ONE.replace("[500, 400]", "[4, 1]").replace("[7.5, 20]", "[400, 800]");
+    let slow = file("config_gpu3.json", &slow);
+    let (code, out, errors) = run(&["compare", "--plan", &slow, "--strategies", "igniter,ffd"]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(out.contains("ffd"), "{out}");
     // A plan of ours does not say what a scenario says.
     let ours = folder.path().join("plan.json").display().to_string();
     run(&["plan", MOTIVATING, "-o", &ours, "-q"]);
