@@ -21,53 +21,15 @@ use igniter::sweep::{Sweep, find_shard, merge_shards, unknown_numbers};
 use igniter::traces::{Part, TraceReader, TraceStream, WindowedFit};
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+#[path = "outcome.rs"]
+mod outcome;
+pub use outcome::{Outcome, clean};
+use outcome::{about, file, folder};
 
 /// A target: its name and what is done with the bytes.
 pub type Target = (&'static str, fn(&[u8]) -> Outcome);
-
-/// What came of some bytes, as a number that is the same for outcomes that differ in numbers and names only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Outcome(pub u64);
-
-impl Outcome {
-    /// Not worth a look: the bytes are not even text.
-    const NOTHING: Self = Self(0);
-
-    /// A message: its words outside of quotes.
-    fn of(message: &str) -> Self {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut quoted = false;
-        for byte in message.bytes().take(400) {
-            quoted ^= byte == b'"';
-            if !quoted && (byte.is_ascii_alphabetic() || byte == b'\n') {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-        Self(hash | 1)
-    }
-
-    /// An error, or what was read.
-    fn result<T, E: std::fmt::Display>(
-        result: &Result<T, E>,
-        read: impl FnOnce(&T) -> u64,
-    ) -> Self {
-        match result {
-            Ok(value) => Self(read(value) << 1),
-            Err(error) => Self::of(&error.to_string()),
-        }
-    }
-
-    /// This one and another.
-    fn and(self, other: Self) -> Self {
-        Self(self.0.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ other.0)
-    }
-}
-
-/// A count, roughly.
-fn about(count: usize) -> u64 {
-    1 + u64::from(usize::BITS - count.leading_zeros())
-}
 
 /// All targets.
 pub const TARGETS: [Target; 14] = [
@@ -86,30 +48,6 @@ pub const TARGETS: [Target; 14] = [
     ("import", import),
     ("servers", servers),
 ];
-
-/// A folder of this process in memory, where there is one.
-fn folder() -> &'static Path {
-    static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        base.join(format!("igniter-fuzz-{}", std::process::id()))
-    });
-    std::fs::create_dir_all(folder).expect("a temporary folder can be made");
-    folder
-}
-
-/// Removes what the targets wrote.
-pub fn clean() {
-    let _ = std::fs::remove_dir_all(folder());
-}
-
-/// The bytes as a file.
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder().join(name);
-    std::fs::write(&path, bytes).expect("a temporary file can be written");
-    path
-}
 
 /// Compressed or encoded text; no more than 4 MiB of it, for a few bytes may unpack to gigabytes.
 fn packed(bytes: &[u8]) -> Outcome {

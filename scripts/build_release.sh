@@ -25,10 +25,10 @@ rustup target add "$target" >/dev/null 2>&1 || true
 
 # The wheel: library, igniter and validate.
 maturin build --profile "$profile" --locked --manifest-path python/Cargo.toml --target "$target" --zig \
-    --compatibility manylinux2014 --out "$out"
+    --compatibility manylinux2014 --features remote --out "$out"
 
 # The programs on their own, by the same linker.
-cargo zigbuild --profile "$profile" --locked --target "$target.$glibc" -p igniter -p validate --bins
+cargo zigbuild --profile "$profile" --locked --target "$target.$glibc" -p igniter -p validate --bins --features validate/remote
 built=${CARGO_TARGET_DIR:-target}/$target/$([[ $profile == dev ]] && echo debug || echo "$profile")
 name=igniter-$version-$target
 folder=$work/$name

@@ -6,9 +6,10 @@
 #   ./gpu_campaign.sh OUT --until 570      ends after 570 s at most; the same command goes on (code 75: more to do)
 #   MODELS=emulated ./gpu_campaign.sh OUT  the same steps and files without a GPU, to try it out
 #
-# Variables: KIND (name of the GPU kind, default: from the GPU's name), MODELS (torchvision), MINUTES (25: for all
+# Variables: KIND (name of the GPU kind, default: from the GPU's name), MODELS (torchvision; or torchvision-fp16, emulated,
+# a folder of ready model repositories), MOST_RPS (400; emulated 60: highest rate of a served workload), MINUTES (25: for all
 # commands together; what does not fit is left out, the least valuable first), POINT_S and GROUP_S (2 and 5: seconds
-# of a point alone and of a co-location), SERVE_S (30), SERVE (the scenarios that are served, all four), PYTHON,
+# of a point alone and of a co-location), SERVE_S (30), SERVE (the scenarios that are served, all four), PYTHON (with PyTorch),
 # VALIDATE, IGNITER (programs), VALIDATE_TRITON (server), PROFILE_FLAGS (more flags of `validate profile`),
 # LARGER (what is measured beyond pairs: --groups --copies 5 --repeats 3).
 #

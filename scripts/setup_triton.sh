@@ -5,6 +5,7 @@
 #
 #   scripts/setup_triton.sh                  any python3 from 3.9 to 3.12 with a shared libpython
 #   PYTHON=/usr/bin/python3 scripts/setup_triton.sh
+#   scripts/setup_triton.sh --onnx           with onnxruntime, for models of `validate models --backend python`
 #
 # What it leaves: .triton/tritonserver, a command that takes the flags of tritonserver and dies with
 # the process that started it.
@@ -14,11 +15,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTRITON=0.7.0
 # numpy 2 makes this release deliver empty tensors without an error (triton-inference-server/server#8301).
 NUMPY=1.26.4
+ONNXRUNTIME=1.20.1
 
 target=$PWD/.triton
 venv=$target/venv
 stamp=$target/installed
 want="nvidia-pytriton $PYTRITON, numpy $NUMPY, in $target, layout 2"
+
+case ${1-} in
+    '') onnx= ;;
+    --onnx) onnx=yes ;;
+    *) echo "error: unknown argument $1; allowed: --onnx" >&2 && exit 2 ;;
+esac
 
 fail() {
     echo "error: $*" >&2
@@ -85,5 +93,10 @@ if [[ $(cat "$stamp" 2>/dev/null) == "$want" ]]; then
 else
     install
     echo "installed: $want"
+fi
+if [[ $onnx ]] && ! "$venv/bin/python" -c 'import onnxruntime' 2>/dev/null; then
+    # What else it names serves its tools.
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "onnxruntime==$ONNXRUNTIME"
+    echo "installed: onnxruntime $ONNXRUNTIME"
 fi
 "$venv/bin/python" scripts/check_triton.py "$target/tritonserver"

@@ -37,8 +37,10 @@ from ._api import (
 )
 from ._errors import (
     FitError,
+    FolderError,
     IgniterError,
     InternalError,
+    NotInstalledError,
     OutputError,
     PlanError,
     Problem,
@@ -46,7 +48,11 @@ from ._errors import (
     ScenarioError,
     SimulationError,
     SweepError,
+    TooLateError,
     TraceError,
+    UnknownNameError,
+    UsageError,
+    UsageTypeError,
 )
 from ._foreign import (
     CoLocation,
@@ -70,11 +76,12 @@ from ._table import Table
 
 __all__ = [
     "GPU_KINDS", "PREDICTORS", "SCENARIOS", "STRATEGIES", "Accuracy", "Bound", "Candidate", "Capacity",
-    "CoLocation", "CoLocationPrediction", "Coefficients", "Comparison", "Figure", "Figures", "FitError", "Gpu",
-    "GpuKind", "IgniterError", "InternalError", "Member", "MemberPrediction", "ModelFacts", "OutputError",
-    "Placement", "Plan", "PlanError", "PlanRequest", "Prediction", "Predictor", "Problem", "Profile",
-    "ProfileError", "Scenario", "ScenarioError", "Simulation", "SimulationError", "Strategy", "SweepError",
-    "SweepResult", "Table", "TraceError", "Workload", "__version__", "accuracy", "bound", "capacity", "compare",
-    "fit", "linear", "logarithmic", "plan", "predict", "profile", "read_sweep", "read_trace", "simulate", "span",
-    "study", "sweep", "sweep_file",
+    "CoLocation", "CoLocationPrediction", "Coefficients", "Comparison", "Figure", "Figures", "FitError",
+    "FolderError", "Gpu", "GpuKind", "IgniterError", "InternalError", "Member", "MemberPrediction", "ModelFacts",
+    "NotInstalledError", "OutputError", "Placement", "Plan", "PlanError", "PlanRequest", "Prediction", "Predictor",
+    "Problem", "Profile", "ProfileError", "Scenario", "ScenarioError", "Simulation", "SimulationError", "Strategy",
+    "SweepError", "SweepResult", "Table", "TooLateError", "TraceError", "UnknownNameError", "UsageError",
+    "UsageTypeError", "Workload", "__version__", "accuracy", "bound", "capacity", "compare", "fit", "linear",
+    "logarithmic", "plan", "predict", "profile", "read_sweep", "read_trace", "simulate", "span", "study", "sweep",
+    "sweep_file",
 ]

@@ -8,7 +8,9 @@ import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from . import _igniter
-from ._foreign import GpuKind, Members, MemberPrediction, ModelFacts, name_of, plan_document
+from ._answers import member_of, plan_document
+from ._errors import PlanError, UsageError, refusing
+from ._foreign import GpuKind, Members, MemberPrediction, ModelFacts, name_of
 from ._own import Own, PredictorLike, StrategyLike
 from ._plan import Plan
 from ._results import Comparison, Simulation
@@ -22,12 +24,21 @@ PlanLike = Union[Plan, PathLike, Mapping[str, Any], Sequence[Any]]
 
 def _native_plan(study: "_igniter.Study", given: PlanLike) -> "_igniter.Plan":
     if isinstance(given, (str, os.PathLike)):
-        return study.read_plans([os.fspath(given)])
-    document = plan_document(given)
-    name = str(document.get("strategy", "given"))
-    return study.parse_plan(name, json.dumps(document))
+        name, native = os.fspath(given), study.read_plans([os.fspath(given)])
+    else:
+        document = plan_document(given)
+        name = str(document.get("strategy", "given"))
+        native = study.parse_plan(name, json.dumps(document))
+    unmeasured = [words for words in native.violations if words.endswith("that were measured")]
+    if unmeasured:
+        # The program simulates such a plan, and `igniter check` says so; here it is a slip more often than a wish.
+        error = PlanError(f"the plan of {name}: {'; '.join(unmeasured)}")
+        error.violations = unmeasured
+        raise error
+    return native
 
 
+@refusing
 def plan(
     scenario: ScenarioLike,
     strategy: StrategyLike = "igniter",
@@ -52,6 +63,7 @@ def plan(
     return Plan._of(study.plan(name, refine, threads))
 
 
+@refusing
 def simulate(
     scenario: ScenarioLike,
     strategy: StrategyLike = "igniter",
@@ -91,6 +103,7 @@ def simulate(
     return result
 
 
+@refusing
 def compare(
     scenario: ScenarioLike,
     strategies: Union[StrategyLike, Iterable[StrategyLike]] = ("igniter", "ffd"),
@@ -142,6 +155,7 @@ class Bound(NamedTuple):
     """The plans that it speaks of."""
 
 
+@refusing
 def bound(
     scenario: ScenarioLike, *, predictor: Optional[PredictorLike] = None, profile: Optional[str] = None
 ) -> Optional[Bound]:
@@ -182,6 +196,7 @@ class Capacity(NamedTuple):
 _RANGES = {"rate": (0.05, 2.0, 0.01), "slo": (0.5, 20.0, 0.05), "gpus": (0.0, 400.0, 10.0)}
 
 
+@refusing
 def capacity(
     scenario: ScenarioLike,
     strategies: Union[StrategyLike, Iterable[StrategyLike]] = ("igniter", "ffd"),
@@ -241,6 +256,7 @@ class CoLocationPrediction(NamedTuple):
     """What was not measured on this GPU, although predictions rest on it."""
 
 
+@refusing
 def predict(
     members: Members, *, profile: PathLike = "v100", predictor: Optional[PredictorLike] = None
 ) -> CoLocationPrediction:
@@ -250,7 +266,7 @@ def predict(
     """
     own = Own()
     name = own.predictor(predictor)
-    asked = [(m[0], m[1], m[2]) for m in members]
+    asked = [member_of(member) for member in members]
     numbers, uncertain, used, assumed = _igniter.predict(asked, os.fspath(profile), name, own.native())
     predicted, power, demand, clock = numbers
     own_members = [MemberPrediction(*member) for member in predicted]
@@ -268,7 +284,7 @@ class Coefficients:
     def save(self, path: PathLike) -> str:
         """Writes the file of coefficients; its name must end in ``.json``."""
         if not str(path).endswith(".json"):
-            raise ValueError(f"{path}: allowed: a name that ends in .json, by which a file of coefficients is known")
+            raise UsageError(f"{path}: allowed: a name that ends in .json, by which a file of coefficients is known")
         with open(path, "w", encoding="utf-8") as file:
             file.write(self._text)
         return os.fspath(path)
@@ -277,6 +293,7 @@ class Coefficients:
         return f"Coefficients({', '.join(self.document)})"
 
 
+@refusing
 def fit(
     profile: PathLike = "v100", predictor: str = "igniter", *, colocated: Optional[PathLike] = None
 ) -> Coefficients:
@@ -294,6 +311,7 @@ class Profile(NamedTuple):
     """Each model alone."""
 
 
+@refusing
 def profile(name: PathLike = "v100") -> Profile:
     """Reads a profile: the name of a GPU kind that the package carries, or a folder."""
     document, solo = _igniter.profile(os.fspath(name))
@@ -318,6 +336,7 @@ class Accuracy(NamedTuple):
         )
 
 
+@refusing
 def accuracy(
     colocated: PathLike,
     *,
@@ -334,12 +353,14 @@ def accuracy(
     return Accuracy(json.loads(report), Table(points))
 
 
+@refusing
 def read_trace(path: PathLike, *, format: Optional[str] = None, sort: bool = False) -> Table:
     """Reads a trace of requests of another program: columns ``key`` and ``time_s``. The format is recognised, or named as
     for ``igniter trace --format``."""
     return Table(_igniter.read_trace(os.fspath(path), format, sort))
 
 
+@refusing
 def study(*, output: Optional[PathLike] = None, **options: Any) -> Dict[str, Any]:
     """How well predictors do on runs that they were not fitted to: ``igniter study``, whose flags are the parameters, such
     as ``profile``, ``colocated``, ``repeats``. It runs in a process of its own."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from ._answers import check_batches, member_of, plan_document, plain_number
+from ._errors import FitError, TooLateError, UsageError, UsageTypeError, refusing
+
 
 class Workload(NamedTuple):
     """A workload, as strategies see it."""
@@ -104,7 +107,11 @@ Members = Iterable[Union[Member, Tuple[str, int, float]]]
 
 
 class PlanRequest:
-    """What a strategy is asked to plan."""
+    """What a strategy is asked to plan.
+
+    Nothing is added to what a strategy answers: one whose plans are compared with those of the built-in ones plans for
+    ``rate_rps * (1 + options["headroom_pct"] / 100)``, and for latencies below half of the SLO, less ``margin_pct`` percent.
+    """
 
     def __init__(self, document: Dict[str, Any], predictions: Any) -> None:
         (kind,) = document["kinds"]
@@ -114,16 +121,29 @@ class PlanRequest:
         """The name of the predictor that is planned with."""
         models = {model["name"]: ModelFacts(**model) for model in kind.pop("models")}
         self.kind = GpuKind(models=models, **kind)
-        """The GPU kind."""
+        """The GPU kind: every GPU of the plan is one of these."""
         self.options: Dict[str, Any] = document["options"]
-        """What the scenario's ``[plan]`` asks for."""
+        """What the scenario's ``[plan]`` asks for: ``headroom_pct``, ``margin_pct`` (or ``"predictor"``), ``process_limit``,
+        ``replicas``, ``attainment_pct``, ``confidence_pct``, ``seed``."""
         self._predictions = predictions
         self._models = {workload.name: workload.model for workload in self.workloads}
 
     def predict(self, members: Members) -> Prediction:
-        """Predicts a co-location of ``(workload or model, batch, sm_pct)``, as planners and engine do."""
-        asked = [(self._models.get(m[0], m[0]), m[1], m[2]) for m in members]
-        return _prediction(self._predictions.predict(asked))
+        """Predicts a co-location of ``(workload or model, batch, sm_pct)``, as planners and engine do. It may be asked for
+        anything, also for shares above 100 % together and batches above ``kind.models[…].max_batch``; a plan may hold neither."""
+        asked = [member_of(member) for member in members]
+        for name, _, _ in asked:
+            if name not in self._models and name not in self.kind.models:
+                known = f"the workloads are: {', '.join(self._models)}; the models: {', '.join(self.kind.models)}"
+                raise UsageError(f"there is no workload or model {name!r}; {known}")
+        return self._predict([(self._models.get(name, name), batch, sm_pct) for name, batch, sm_pct in asked])
+
+    @refusing
+    def _predict(self, asked: List[Tuple[str, int, float]]) -> Prediction:
+        try:
+            return _prediction(self._predictions.predict(asked))
+        except RuntimeError as error:
+            raise TooLateError(str(error)) from None
 
     def __repr__(self) -> str:
         return f"PlanRequest({len(self.workloads)} workloads on {self.kind.name})"
@@ -189,55 +209,19 @@ def name_of(thing: Any) -> str:
     """The name of a strategy or predictor."""
     name = getattr(thing, "name", "") or getattr(thing, "__name__", "") or type(thing).__name__
     if not isinstance(name, str):
-        raise TypeError(f"the name of {thing!r} must be a string")
+        raise UsageTypeError(f"the name of {thing!r} must be a string")
     return name
-
-
-def plan_document(answer: Any) -> Dict[str, Any]:
-    """A plan that a user made, as a document."""
-    to_dict = getattr(answer, "to_dict", None)
-    document = to_dict() if callable(to_dict) else answer
-    if not isinstance(document, Mapping):
-        document = {"gpus": document}
-    document = dict(document)
-    document["gpus"] = [_gpu(gpu) for gpu in document.get("gpus", ())]
-    infeasible = document.get("infeasible", ())
-    if isinstance(infeasible, Mapping):
-        infeasible = [{"workload": name, "reason": reason} for name, reason in infeasible.items()]
-    document["infeasible"] = list(infeasible)
-    for gone in ("violations", "seconds"):
-        document.pop(gone, None)
-    return document
-
-
-def _gpu(gpu: Any) -> Dict[str, Any]:
-    if hasattr(gpu, "_asdict"):
-        gpu = gpu._asdict()
-    if isinstance(gpu, Mapping):
-        return {**gpu, "placements": [_placement(placement) for placement in gpu["placements"]]}
-    return {"placements": [_placement(placement) for placement in gpu]}
-
-
-def _placement(placement: Any) -> Dict[str, Any]:
-    if hasattr(placement, "_asdict"):
-        placement = placement._asdict()
-    elif not isinstance(placement, Mapping):
-        placement = Placement(*placement)._asdict()
-    return {key: value for key, value in placement.items() if value is not None}
 
 
 def ask_plan(strategy: Any, asked: str, predictions: Any) -> str:
     """Lets a user's strategy plan. Called by the native half."""
     plan: Callable[[PlanRequest], Any] = getattr(strategy, "plan", strategy)
-    return json.dumps(plan_document(plan(PlanRequest(json.loads(asked), predictions))), default=_number)
-
-
-def _number(value: Any) -> Any:
-    """Numbers of NumPy."""
-    item = getattr(value, "item", None)
-    if item is None:
-        raise TypeError(f"a plan holds {value!r}, which is no number and no text")
-    return item()
+    request = PlanRequest(json.loads(asked), predictions)
+    document = plan_document(plan(request), name_of(strategy))
+    models = request.kind.models
+    most = {w.name: models[w.model].max_batch for w in request.workloads if w.model in models}
+    check_batches(document, name_of(strategy), most)
+    return json.dumps(document, default=plain_number)
 
 
 def ask_prediction(
@@ -254,8 +238,12 @@ def ask_prediction(
     power: Tuple[Optional[float], ...] = (None, None, None)
     if isinstance(answer, Prediction):
         answer, *power = answer  # type: ignore[assignment]
-    answers = [MemberPrediction(**m) if isinstance(m, Mapping) else MemberPrediction(*m) for m in answer]
+    try:
+        answers = [MemberPrediction(**m) if isinstance(m, Mapping) else MemberPrediction(*m) for m in answer]
+    except TypeError:
+        allowed = "a Prediction, or a list of MemberPrediction, one for each member"
+        raise FitError(f"{name_of(predictor)} answered {answer!r}; allowed: {allowed}; is a return missing?") from None
     if len(answers) != len(asked):
-        raise ValueError(f"{name_of(predictor)} predicted {len(answers)} members of {len(asked)}")
+        raise FitError(f"{name_of(predictor)} predicted {len(answers)} members of {len(asked)}")
     numbers = [(float(m.load_ms), float(m.gpu_ms), float(m.feedback_ms), float(m.throughput_rps)) for m in answers]
     return (numbers, *power)  # type: ignore[return-value]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, Sequence, Tuple, Union
+import sys
+import types
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import _igniter
+from ._errors import UsageError, UsageTypeError
 from ._foreign import name_of
+from ._identity import Identity, code_digest, identity
 
 StrategyLike = Any
 """The name of a strategy, or a strategy of your own."""
@@ -26,6 +30,8 @@ class Own:
             given = [name.strip() for name in given.split(",")]
         elif callable(given) or hasattr(given, "plan"):
             given = [given]
+        elif not isinstance(given, Iterable):
+            raise UsageTypeError(f"{given!r} is no strategy: a name, an object with a method plan, or a function")
         names: List[str] = []
         for strategy in given:
             if strategy == "all":
@@ -34,7 +40,8 @@ class Own:
                 names.append(self.strategy(strategy))
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"strategy {twice[0]!r} is listed twice")
+            words = f"strategy {twice[0]!r} is listed twice"
+            raise UsageError(f"{words}; fix: list it once, or give each of your own its own name, by an attribute name")
         return names
 
     def strategy(self, given: StrategyLike) -> str:
@@ -44,7 +51,7 @@ class Own:
         if isinstance(given, type):
             given = given()
         if not callable(given) and not hasattr(given, "plan"):
-            raise TypeError(f"{given!r} is no strategy: a name, an object with a method plan, or a function")
+            raise UsageTypeError(f"{given!r} is no strategy: a name, an object with a method plan, or a function")
         name = _free(name_of(given), _igniter.STRATEGIES, "strategy")
         self._strategies.append((name, given))
         return name
@@ -58,7 +65,7 @@ class Own:
         if isinstance(given, type):
             given = given()
         if not hasattr(given, "predict"):
-            raise TypeError(f"{given!r} is no predictor: a name, or an object with a method predict")
+            raise UsageTypeError(f"{given!r} is no predictor: a name, or an object with a method predict")
         name = _free(name_of(given), _igniter.PREDICTORS, "predictor")
         if all(known is not given for _, _, known in self._predictors):
             self._predictors.append((name, getattr(given, "base", None), given))
@@ -69,32 +76,32 @@ class Own:
         """The objects themselves, for other processes."""
         return [thing for _, thing in self._strategies], [thing for _, _, thing in self._predictors]
 
-    def native(self) -> "_igniter.Own":
-        """The same for the native half."""
-        things = [thing for _, thing in self._strategies] + [thing for _, _, thing in self._predictors]
-        return _igniter.Own(self._strategies, self._predictors, _fingerprint(things))
+    def native(self, fingerprint: str = "") -> "_igniter.Own":
+        """The same for the native half; a sweep is told by the fingerprint from others with strategies of the same names."""
+        return _igniter.Own(self._strategies, self._predictors, fingerprint)
+
+    def _named(self) -> List[Tuple[str, Any]]:
+        return self._strategies + [(name, thing) for name, _, thing in self._predictors]
+
+    def identity(self) -> Identity:
+        """What tells all of them from others of the same names."""
+        found = [(name, identity(thing, name)) for name, thing in self._named()]
+        unproven = [f"{name} ({of.unproven})" for name, of in found if of.unproven]
+        digests = "\n".join(f"{name} {of.digest}" for name, of in found)
+        return Identity(digests, ", ".join(unproven) or None)
+
+    def code(self) -> Dict[str, Optional[str]]:
+        """What those do that other processes import by their names, without their state."""
+        return {name: code_digest(thing, name) for name, thing in self._named() if _is_importable(thing)}
+
+
+def _is_importable(thing: Any) -> bool:
+    named = thing if isinstance(thing, types.FunctionType) else type(thing)
+    module = sys.modules.get(named.__module__)
+    return named.__module__ not in ("__main__", "__mp_main__") and getattr(module, named.__qualname__, None) is named
 
 
 def _free(name: str, builtin: Sequence[str], what: str) -> str:
     if name in builtin:
-        raise ValueError(f"{name!r} is the name of a built-in {what}; give yours another name")
+        raise UsageError(f"{name!r} is the name of a built-in {what}; give yours another name")
     return name
-
-
-def _fingerprint(things: Sequence[Any]) -> str:
-    """What tells objects from others of the same names: their code and their state, as far as they can be seen."""
-    if not things:
-        return ""
-    import hashlib
-    import inspect
-
-    digest = hashlib.sha256()
-    for thing in things:
-        code = thing if inspect.isfunction(thing) else type(thing)
-        try:
-            text = inspect.getsource(code)
-        except (OSError, TypeError):
-            text = repr(code)
-        state = sorted(getattr(thing, "__dict__", {}).items())
-        digest.update(f"{name_of(thing)}\n{text}\n{state!r}\n".encode())
-    return digest.hexdigest()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from html import escape
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from . import _igniter
+from ._errors import UnknownNameError, refusing
 from ._plan import Plan
 from ._table import Table
 
@@ -16,25 +18,29 @@ from ._table import Table
 class Figure:
     """A figure of the program."""
 
-    def __init__(self, stem: str, caption: str, svg: str, results: "_igniter.Comparison") -> None:
-        self.name = stem.split("/")[-1]
+    def __init__(self, name: str, caption: str, svg: str, png: Callable[[], bytes], files: Sequence[str] = ()) -> None:
+        self.name = name
         """Its name, such as ``p99``."""
         self.caption = caption
         """What it shows, in one sentence."""
         self.svg = svg
         """The figure as the text of an SVG file."""
-        self._stem = stem
-        self._results = results
+        self.files = list(files)
+        """Where it lies as a file already."""
+        self._png = png
 
     def png(self) -> bytes:
         """The figure as a PNG file of 300 pixels per inch."""
-        return self._results.png(self._stem)
+        return self._png()
 
     def save(self, path: "os.PathLike[str] | str") -> None:
         """Writes it to a file: ``.png``, or SVG."""
         png = str(path).endswith(".png")
         with open(path, "wb") as file:
             file.write(self.png() if png else self.svg.encode())
+
+    def _repr_svg_(self) -> str:
+        return self.svg
 
     def _repr_html_(self) -> str:
         # An image of its own: styles and names of one figure do not reach another.
@@ -62,7 +68,7 @@ class Figures(Sequence[Figure]):
             for figure in self._figures:
                 if figure.name == which:
                     return figure
-            raise KeyError(f"{which!r}; the figures are: {', '.join(f.name for f in self._figures)}")
+            raise UnknownNameError(f"{which!r}; the figures are: {', '.join(f.name for f in self._figures)}")
         return self._figures[which]
 
     def _repr_html_(self) -> str:
@@ -82,7 +88,7 @@ class _Requests(Mapping[str, Table]):
     def __getitem__(self, strategy: str) -> Table:
         names = self._native.strategies
         if strategy not in names:
-            raise KeyError(f"{strategy!r}; the strategies are: {', '.join(names)}")
+            raise UnknownNameError(f"{strategy!r}; the strategies are: {', '.join(names)}")
         if strategy not in self._made:
             self._made[strategy] = Table(self._native.requests(names.index(strategy)))
         return self._made[strategy]
@@ -151,9 +157,12 @@ class Comparison:
             found[name] = Plan(*plan)
         return found
 
+    @refusing
     def table(self, name: str) -> Table:
         """One of the tables: ``summary``, ``gpus``, ``placements``, ``strategies``, ``cdf``, ``gpu_series``, … The names
         of all are ``Comparison.tables``."""
+        if name not in self.tables:
+            raise UnknownNameError(f"{name!r}; the tables are: {', '.join(self.tables)}")
         return Table(self._native.table(name))
 
     tables: List[str] = list(_igniter.Comparison.tables)
@@ -167,9 +176,14 @@ class Comparison:
     def plot(self, name: Optional[str] = None) -> Any:
         """The figures of the program, or the one of a name, such as ``p99``. For figures of your own, take the tables:
         ``comparison.summary["p99_ms"]`` is a list."""
-        figures = Figures([Figure(*figure, self._native) for figure in self._native.figures()])
+        drawn = []
+        for stem, caption, svg in self._native.figures():
+            png = partial(self._native.png, stem)
+            drawn.append(Figure(stem.split("/")[-1], caption, svg, png))
+        figures = Figures(drawn)
         return figures if name is None else figures[name]
 
+    @refusing
     def save(self, folder: "os.PathLike[str] | str") -> None:
         """Writes tables, figures, report and manifest, as the program does with ``-o``."""
         command = ["igniter", self._command, self.scenario, f"(Python: {sys.argv[0]})"]
@@ -177,7 +191,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         head = f"{type(self).__name__} on {self.scenario}, seed {self.seed}"
-        return "\n".join([head, *(f"  {line}" for line in self._native.headlines)])
+        left_out = [f", {count} not placed" if count else "" for count in self.strategies["infeasible"]]
+        lines = (f"  {line}{more}" for line, more in zip(self._native.headlines, left_out))
+        return "\n".join([head, *lines])
 
     def text(self) -> str:
         """What the program prints."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import _igniter
+from ._errors import IgniterError, UsageTypeError, refusing, without_lines
 from ._foreign import Workload
 from ._own import Own
 
@@ -31,28 +33,47 @@ class Scenario:
     The keys are those of scenario files; ``version``, ``gpu`` and ``workload`` may be written in short, as above.
     """
 
+    _written = True
+    """Whether somebody wrote it as a text: lines of one that was made of a dictionary say nothing."""
+
+    @refusing
     def __init__(self, source: Union[ScenarioLike, None] = None, **keys: Any) -> None:
         if source is not None and keys and not isinstance(source, Mapping):
-            raise TypeError("give a file or a name alone, and change it by .with_(...)")
+            raise UsageTypeError("give a file or a name alone, and change it by .with_(...)")
         if isinstance(source, Scenario):
             self._document: "_igniter.Document" = source._document
+            self._written = source._written
         elif source is None or isinstance(source, Mapping):
+            self._written = False
             text = _igniter.Document.toml_of(json.dumps(_document({**(source or {}), **keys}), default=_plain))
-            self._document = _igniter.Document.of_text(text, "scenario")
+            with self._lines():
+                self._document = _igniter.Document.of_text(text, "scenario")
         else:
             self._document = _igniter.Document.load(os.fspath(source))
 
     @classmethod
-    def _of(cls, document: "_igniter.Document") -> "Scenario":
+    def _of(cls, document: "_igniter.Document", written: bool = True) -> "Scenario":
         scenario = cls.__new__(cls)
         scenario._document = document
+        scenario._written = written
         return scenario
+
+    @contextmanager
+    def _lines(self) -> Iterator[None]:
+        """Errors name lines only of what was written in lines."""
+        try:
+            yield
+        except IgniterError as error:
+            if not self._written:
+                without_lines(error, "scenario")
+            raise
 
     @classmethod
     def from_toml(cls, text: str, name: str = "scenario") -> "Scenario":
         """A scenario of the text of a file."""
         return cls._of(_igniter.Document.of_text(text, name))
 
+    @refusing
     def with_(self, values: Optional[Mapping[str, Any]] = None, **keys: Any) -> "Scenario":
         """The same with values set, by their paths.
 
@@ -60,7 +81,8 @@ class Scenario:
         >>> scenario.with_({"workload.W1.slo_ms": 20, "workload.*.arrival.cv": 2, "gpu.price_per_hour": 2.5})
         """
         pairs = [(path, json.dumps(value, default=_plain)) for path, value in {**(values or {}), **keys}.items()]
-        return self._of(self._document.with_values(pairs))
+        with self._lines():
+            return self._of(self._document.with_values(pairs), self._written)
 
     def check(self) -> None:
         """Raises a :class:`ScenarioError` that lists everything that is wrong."""
@@ -68,11 +90,15 @@ class Scenario:
 
     def to_toml(self) -> str:
         """The resolved scenario as the text of a file, with all defaults."""
-        return self._document.resolved()[0]
+        return self._resolved()[0]
+
+    def _resolved(self) -> Tuple[str, str]:
+        with self._lines():
+            return self._document.resolved()
 
     def to_dict(self) -> Dict[str, Any]:
         """The resolved scenario as a dictionary, with all defaults."""
-        resolved: Dict[str, Any] = json.loads(self._document.resolved()[1])
+        resolved: Dict[str, Any] = json.loads(self._resolved()[1])
         return resolved
 
     @property
@@ -106,7 +132,8 @@ class Scenario:
         own = own or Own()
         predictor, truth = own.predictor(predictor), own.predictor(truth)
         profile = None if profile is None else os.fspath(profile)
-        return _igniter.Study(self._document, own.native(), seed, profile, predictor, truth, prediction_error)
+        with self._lines():
+            return _igniter.Study(self._document, own.native(), seed, profile, predictor, truth, prediction_error)
 
     def advice(self) -> List[str]:
         """What makes plans of this scenario look worse than they are, in words."""
@@ -160,7 +187,7 @@ def _plain(value: Any) -> Any:
         return value.item()
     if hasattr(value, "__fspath__"):
         return value.__fspath__()
-    raise TypeError(f"{value!r} is no value of a scenario")
+    raise UsageTypeError(f"{value!r} is no value of a scenario")
 
 
 def _document(given: Mapping[str, Any]) -> Dict[str, Any]:

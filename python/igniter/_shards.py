@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
+import sys
 import tempfile
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
 from . import _igniter
+from ._errors import FolderError, SweepError, UsageError
 from ._own import Own
 
 if TYPE_CHECKING:
@@ -31,9 +34,14 @@ def run_shard(task: Dict[str, Any], index: int, count: int) -> _Answer:
         for predictor in predictors:
             own.predictor(predictor)
         document = _igniter.Document.of_text(task["scenario"], "scenario")
-        sweep = _igniter.Sweep(task["spec"], document, own.native())
+        if task["python"] == sys.version_info[:2]:
+            code = own.code()
+            for name, digest in task["code"].items():
+                if name in code and code[name] != digest:
+                    raise SweepError(f"on this machine, {name} is another one: its code, or values that it uses; fix: install the same on all machines")
+        sweep = _igniter.Sweep(task["spec"], document, own.native(task["fingerprint"]))
         if sweep.id != task["id"]:
-            raise RuntimeError(
+            raise SweepError(
                 "this machine sees another sweep: another version of igniter, or other files at the paths of the scenario"
             )
         with tempfile.TemporaryDirectory(prefix="igniter-shard-") as folder:
@@ -79,12 +87,12 @@ def run_shards(
     workers = getattr(executor, "_max_workers", None) or 8
     count = max(1, min(sweep.points, shards if shards is not None else 4 * workers))
     if shards is not None and shards < 1:
-        raise ValueError(f"shards={shards}; allowed: at least 1")
+        raise UsageError(f"shards={shards}; allowed: at least 1")
     if count == 1:
         count = 2  # one shard alone has no folder of its own
     if not resume:
         for other in _shard_folders(folder):
-            raise FileExistsError(f"{os.path.join(folder, other)} is there; continue with resume=True, or choose another output")
+            raise FolderError(f"{os.path.join(folder, other)} is there; continue with resume=True, or choose another folder with output=")
     task = {**task, "id": sweep.id}
     left = {i for i in range(count) if not (resume and sweep.is_finished(folder, i, count))}
     tries = dict.fromkeys(left, 0)
@@ -104,7 +112,7 @@ def run_shards(
         try:
             waiting[executor.submit(run_shard, task, index, count)] = index
         except RuntimeError as error:  # a pool that broke takes nothing more
-            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=4)
+            warnings.warn(f"the executor takes no more tasks ({error}); shard {index} is done here", stacklevel=5)
             here.add(index)
 
     def take(index: int, answer: _Answer) -> None:
@@ -126,8 +134,11 @@ def run_shards(
             for future in done:
                 index = waiting.pop(future)
                 lost = None if future.cancelled() else future.exception()
+                if _cannot_travel(lost):
+                    fix = "define strategies and predictors at the top of a module, or use an executor of threads"
+                    raise UsageError(f"a strategy or predictor cannot be sent to other processes ({lost}); fix: {fix}") from lost
                 if future.cancelled() or lost is not None:
-                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=3)
+                    warnings.warn(f"the worker of shard {index} was lost ({lost!r}); it is done again", stacklevel=4)
                     hand_out(index)
                 else:
                     take(index, future.result())
@@ -137,6 +148,13 @@ def run_shards(
         for future in waiting:
             future.cancel()
     return _igniter.merge([folder], folder, command)
+
+
+def _cannot_travel(lost: Optional[BaseException]) -> bool:
+    """Whether a task never left, since what it needs cannot be pickled: nobody was lost."""
+    return isinstance(lost, pickle.PicklingError) or (
+        isinstance(lost, (AttributeError, TypeError)) and "pickle" in str(lost).lower()
+    )
 
 
 def _shard_folders(folder: str) -> List[str]:

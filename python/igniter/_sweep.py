@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Union
+import warnings
+from contextlib import contextmanager
+from decimal import Decimal
+from html import escape
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
 from . import _igniter
+from ._errors import OutputError, ScenarioError, SweepError, UsageError, note, refusing, without_lines
+from ._identity import Identity
 from ._own import Own, PredictorLike, StrategyLike
 from ._progress import progress_of
+from ._results import Figure
 from ._scenario import ScenarioLike, scenario_of
 from ._table import Table
 
@@ -45,6 +53,7 @@ class SweepResult:
         """How many points, runs, failed runs and rows there are."""
         self._keep = keep
         self._tables: Dict[str, Table] = {}
+        self._left_out: Optional[int] = None
 
     def _table(self, name: str) -> Table:
         if name not in self._tables:
@@ -61,24 +70,53 @@ class SweepResult:
         """A row for each point and strategy: means over seeds, with intervals."""
         return self._table("points")
 
-    def plot(self, kind: str = "attainment", **options: Any) -> List[str]:
-        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``format=``, ``output=``, …),
-        and gives its files, one for each format."""
+    @property
+    def left_out(self) -> int:
+        """How many rows of ``points`` are of plans that leave workloads without a place: their GPUs and their attainment are
+        those of fewer workloads. Column ``infeasible`` of ``rows`` says of how many."""
+        if self._left_out is None:
+            key = ("point", "strategy", "predictor", "truth")
+            self._left_out = len({tuple(row[k] for k in key) for row in self._lines() if row["infeasible"] not in ("", "0")})
+        return self._left_out
+
+    def _lines(self) -> Iterator[Dict[str, str]]:
+        """The rows one by one, as texts: there may be more than fit into memory."""
+        with open(os.path.join(self.folder, "rows.csv"), encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+    def _words(self) -> str:
+        return f"{self.left_out} of {len(self.points)} plans leave workloads without a place" if self.left_out else ""
+
+    @refusing
+    def plot(self, kind: str = "attainment", **options: Any) -> Figure:
+        """Draws a figure as ``igniter plot --kind KIND``, whose flags are the options (``x=``, ``y=``, ``log=True``, ``output=``, …).
+        A notebook shows it; ``.save`` writes it, and ``.files`` are those that the program wrote."""
         from ._api import run_program
 
-        arguments = ["plot", self.folder, "--kind", kind, "--json"]
+        formats = [name for name in str(options.pop("format", "")).split(",") if name not in ("", "svg", "png")]
+        arguments = ["plot", self.folder, "--kind", kind, "--json", "--format", ",".join(["svg", "png", *formats])]
         for key, value in options.items():
-            arguments += [f"--{key.replace('_', '-')}", str(value)]
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                flag = f"--{key.replace('_', '-')}"
+                arguments += {True: [flag], False: []}[one] if isinstance(one, bool) else [flag, str(one)]
         folder = str(options.get("output", self.folder))
-        return [os.path.join(folder, name) for name in json.loads(run_program(arguments))]
+        files = [os.path.join(folder, name) for name in json.loads(run_program(arguments))]
+        contents = {}
+        for path in files:
+            with open(path, "rb") as file:
+                contents[os.path.splitext(path)[1]] = file.read()
+        words = ". ".join(part for part in (f"{kind} of sweep {self.outcome['sweep']}", self._words()) if part)
+        name = os.path.splitext(os.path.basename(files[0]))[0]
+        return Figure(name, words, contents[".svg"].decode(), lambda: contents[".png"], files)
 
     def __repr__(self) -> str:
         o = self.outcome
         failed = f", {o['failed']} of them failed" if o["failed"] else ""
-        return f"Sweep {o['sweep']}: {o['points']} points, {o['runs']} runs{failed}, {o['rows']} rows"
+        words = self._words()
+        return f"Sweep {o['sweep']}: {o['points']} points, {o['runs']} runs{failed}, {o['rows']} rows{words and '; '}{words}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>{self.points._repr_html_()}"
+        return f"<p>{escape(repr(self))}</p>{self.points._repr_html_()}"
 
 
 def _axis(path: str, values: Any) -> Dict[str, Any]:
@@ -94,7 +132,7 @@ def _seeds(seeds: Any) -> Optional[Dict[str, Any]]:
         return {"count": seeds}
     listed = list(seeds)
     if not listed or listed != list(range(listed[0], listed[0] + len(listed))):
-        raise ValueError(f"seeds={seeds!r}; allowed: a number of seeds, or consecutive ones such as range(1, 6)")
+        raise UsageError(f"seeds={seeds!r}; allowed: a number of seeds, or consecutive ones such as range(1, 6)")
     return {"first": listed[0], "count": len(listed)}
 
 
@@ -102,6 +140,7 @@ def _several(given: Any) -> List[Any]:
     return [given] if isinstance(given, str) or hasattr(given, "predict") else list(given)
 
 
+@refusing
 def sweep(
     scenario: ScenarioLike,
     axes: Union[Mapping[str, Any], Sequence[Mapping[str, Any]]],
@@ -132,7 +171,9 @@ def sweep(
     :param seeds: how many, or which; or a table as in a sweep file, for as many as are needed.
     :param set: values that are the same at every point.
     :param keep_plan: one plan, for the scenario without the axes, at all points.
-    :param output: a folder for the tables, in which an interrupted sweep is continued by ``resume=True``.
+    :param output: a folder for the tables, in which an interrupted sweep is continued by ``resume=True``. Strategies of your
+        own must be the same then, and are compared by all code and values that they use. Where those cannot be read, an
+        attribute ``version`` that you change with a strategy's answers says so. Files that one reads are not compared.
     :param executor: any ``concurrent.futures.Executor``: processes, Dask's, mpi4py's, Ray's. The sweep is divided into
         ``shards``, which are its tasks; the tables have the same bytes. A shard whose worker is lost is done again.
     :param confirm: do more than ten million points.
@@ -160,28 +201,119 @@ def sweep(
     # Every path as from the root: the same text on every machine, and so the same sweep.
     scenario_text = chosen._document.to_toml(os.getcwd())
     document = _igniter.Document.of_text(scenario_text, "scenario")
-    native = _igniter.Sweep(text, document, own.native())
+    identity = own.identity()
+    # One that is not proven is never the same again.
+    fingerprint = identity.digest + (os.urandom(16).hex() if identity.unproven else "")
+    try:
+        native = _igniter.Sweep(text, document, own.native(fingerprint))
+    except SweepError as error:
+        without_lines(error, "sweep")
+        raise
     native.check_size(confirm)
-    for note in native.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for words in native.notes:
+        print(f"note: {words}", file=sys.stderr)
     keep = None
     if output is None:
         import tempfile
 
         keep = tempfile.TemporaryDirectory(prefix="igniter-sweep-")
     folder = os.path.join(keep.name, "results") if keep else os.fspath(output)  # type: ignore[arg-type]
+    if resume and identity.unproven and _has_results(folder):
+        raise SweepError(f"{folder}: cannot be resumed: whether this is the same as before cannot be seen: {_fix(identity)}")
     command = ["igniter", "sweep", name, f"(Python: {sys.argv[0]})"]
-    with progress_of(progress) as told:
+    with progress_of(progress) as told, _own_words(identity):
         if executor is None:
-            outcome = native.run(folder, 0, 1, resume, threads, told, command)
+            with _AtPoint(told, spec["axis"], own) as counted:
+                outcome = native.run(folder, 0, 1, resume, threads, counted, command)
         else:
             from ._shards import run_shards
 
             task = {"spec": text, "scenario": scenario_text, "own": own.objects, "threads": threads or 1}
+            task.update(fingerprint=fingerprint, code=own.code(), python=sys.version_info[:2])
             outcome = run_shards(native, task, folder, executor, shards, resume, told, command)
-    return SweepResult(folder, json.loads(outcome), keep)
+    return _warned(SweepResult(folder, json.loads(outcome), keep))
 
 
+def _has_results(folder: str) -> bool:
+    return os.path.isdir(folder) and any(os.scandir(folder))
+
+
+def _fix(identity: Identity) -> str:
+    fix = 'fix: give it an attribute version, such as version = "1", which you change with its answers, or choose another folder with output='
+    return f"{identity.unproven}; {fix}"
+
+
+class _AtPoint:
+    """Says at which point a user's own code raised. Points are done in their order: it is the first that was not."""
+
+    def __init__(self, told: Any, axes: Sequence[Mapping[str, Any]], own: Own) -> None:
+        self._told, self._axes, self._own = told, axes, own
+        self._done: Optional[int] = None
+        self._telling = False
+
+    def __enter__(self) -> Any:
+        return self if any(self._own.objects) else self._told
+
+    def __call__(self, done: int, points: int, failed: int) -> None:
+        self._done = done
+        self._telling = True  # what is raised now is not of a strategy
+        if self._told is not None:
+            self._told(done, points, failed)
+        self._telling = False
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        ours = (SweepError, OutputError, ScenarioError, UsageError)
+        if self._done is not None and not self._telling and isinstance(error, Exception) and not isinstance(error, ours):
+            values = _point(self._axes, self._done)
+            note(error, f"at point {self._done}{values and ': '}{', '.join(values)}")
+
+
+def _point(axes: Sequence[Mapping[str, Any]], index: int) -> List[str]:
+    """The values of a point, the first axis varying slowest; none where axes move together."""
+    shown: List[str] = []
+    for axis in reversed(axes):
+        if "values" in axis:
+            values = list(axis["values"])
+        elif "range" in axis:
+            low, high, step = (Decimal(str(axis["range"][key])) for key in ("from", "to", "step"))
+            values = [f"{low + i * step:f}" for i in range(int((high - low) / step) + 1)]
+        elif "linear" in axis or "log" in axis:
+            ends = axis.get("linear") or axis["log"]
+            count, ratio = ends["count"], ends["to"] / ends["from"] if "log" in axis else 0
+            parts = [i / max(count - 1, 1) for i in range(count)]
+            values = [ends["from"] * ratio**p if ratio else ends["from"] + (ends["to"] - ends["from"]) * p for p in parts]
+        else:
+            return []
+        index, place = divmod(index, len(values))
+        shown.insert(0, f"{axis.get('path')} = {values[place]}")
+    return shown
+
+
+@contextmanager
+def _own_words(identity: Identity) -> Iterator[None]:
+    """Where another sweep is found, own strategies may be what makes it another one."""
+    try:
+        yield
+    except SweepError as error:
+        text = str(error)
+        if identity.digest and "was changed since)" in text:
+            text = text.replace("a profile was changed", "a profile, or a strategy or predictor of your own, was changed")
+            more = f"; not seen to be the same: {_fix(identity)}" if identity.unproven else ""
+            error.args = (text + more,)
+        raise
+
+
+def _warned(result: SweepResult) -> SweepResult:
+    """Runs that failed are rows, not exceptions: say so, with the first reason."""
+    failed = result.outcome["failed"]
+    if failed:
+        first = next((row for row in result._lines() if row["status"] != "ok"), {})
+        reason = f"the first, {first.get('strategy')} at point {first.get('point')}: {first.get('error', '').replace(':;', ':')}"
+        warnings.warn(f"{failed} of {result.outcome['runs']} runs failed; {reason}", stacklevel=4)
+    return result
+
+
+@refusing
 def sweep_file(
     path: Union[str, "os.PathLike[str]"],
     *,
@@ -197,17 +329,16 @@ def sweep_file(
     folder = os.fspath(output)
     command = ["igniter", "sweep", os.fspath(path), f"(Python: {sys.argv[0]})"]
     with progress_of(progress) as told:
-        return SweepResult(folder, json.loads(native.run(folder, 0, 1, resume, threads, told, command)))
+        return _warned(SweepResult(folder, json.loads(native.run(folder, 0, 1, resume, threads, told, command))))
 
 
+@refusing
 def read_sweep(folder: Union[str, "os.PathLike[str]"]) -> SweepResult:
     """The tables of a finished sweep, of the program or of this package."""
     folder = os.fspath(folder)
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         facts = json.load(file).get("sweep")
     if not facts:
-        from ._errors import SweepError
-
         raise SweepError(f"{folder} holds no finished sweep")
     outcome = {key: facts[key] for key in ("points", "runs", "failed", "rows")}
     return SweepResult(folder, {"sweep": facts["name"], **outcome})

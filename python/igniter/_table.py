@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from html import escape
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+
+from ._errors import NotInstalledError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped, unused-ignore]
@@ -13,6 +17,14 @@ if TYPE_CHECKING:
     from . import _igniter
 
 _SHOWN = 10
+
+
+def _installed(name: str, extra: str) -> ModuleType:
+    """A package that is not ours; `extra` is what to install for it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(f'{name} is not installed; fix: pip install "{extra}"', name=name) from error
 
 
 class Table:
@@ -47,7 +59,7 @@ class Table:
     def __getitem__(self, column: str) -> List[Any]:
         columns = self.columns
         if column not in columns:
-            raise KeyError(f"{column!r}; the columns are: {', '.join(columns)}")
+            raise UnknownNameError(f"{column!r}; the columns are: {', '.join(columns)}")
         return self._values(columns.index(column), 0, len(self))
 
     def to_dict(self) -> Dict[str, List[Any]]:
@@ -66,25 +78,20 @@ class Table:
 
     def to_arrow(self) -> "pyarrow.Table":
         """The same as a table of pyarrow, without copying."""
-        import pyarrow
-
-        return pyarrow.table(self)
+        return _installed("pyarrow", "pyarrow").table(self)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The same as a data frame of pandas. With pyarrow installed, nothing but pandas' own copy is made."""
+        pandas = _installed("pandas", "igniter-sim[pandas]")
         try:
             import pyarrow
         except ImportError:
-            import pandas
-
             return pandas.DataFrame(self.to_dict(), columns=self.columns)
         return pyarrow.table(self).to_pandas()
 
     def to_polars(self) -> "polars.DataFrame":
         """The same as a data frame of Polars, without copying."""
-        import polars
-
-        return polars.DataFrame(self)
+        return _installed("polars", "polars").DataFrame(self)
 
     def _cells(self) -> List[List[str]]:
         stop = min(len(self), _SHOWN)

@@ -78,3 +78,9 @@ pub(crate) fn run<T: Send + 'static>(
         }
     }
 }
+
+/// Work that panics: there is no other way to test what follows a bug.
+#[pyfunction]
+pub(crate) fn panic_at_work(py: Python<'_>, message: String) -> PyResult<()> {
+    run(py, None, move || panic!("{message}"))
+}

@@ -43,6 +43,7 @@ fn _igniter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<table::Table>()?;
     module.add_class::<sweep::Sweep>()?;
     module.add_function(wrap_pyfunction!(capacity::capacity, module)?)?;
+    module.add_function(wrap_pyfunction!(job::panic_at_work, module)?)?;
     module.add_function(wrap_pyfunction!(model::predict, module)?)?;
     module.add_function(wrap_pyfunction!(model::fit, module)?)?;
     module.add_function(wrap_pyfunction!(model::accuracy, module)?)?;

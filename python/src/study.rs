@@ -164,7 +164,9 @@ impl Study {
                     let (result, _) = study.simulate_logged(&plan, logging)?;
                     let repeated = match seeds {
                         0 | 1 => Vec::new(),
-                        seeds => repeat(&study, &plan, seeds, CONFIDENCE)?,
+                        seeds => {
+                            repeat(&study, &run::Course::Plan(plan.clone()), seeds, CONFIDENCE)?
+                        }
                     };
                     Ok((result, repeated, python_plan(&study, plan, seconds)?))
                 })

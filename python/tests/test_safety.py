@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import igniter
+from igniter import _igniter
 
 
 def test_a_fork_has_threads_of_its_own(short):
@@ -28,6 +29,13 @@ def test_a_strategy_may_simulate(short):
 
     result = short.compare([trying, "igniter", "ffd"], threads=1)
     assert result.strategies["gpu_count"][0] == min(result.strategies["gpu_count"][1:])
+
+
+def test_a_panic_is_an_exception(short):
+    for _ in range(100):
+        with pytest.raises(igniter.InternalError, match="a bug of igniter: lost my way"):
+            _igniter.panic_at_work("lost my way")
+    assert short.compare().to_dict()["strategies"]  # and nothing is broken afterwards
 
 
 def test_ctrl_c_ends_a_long_run():

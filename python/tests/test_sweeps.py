@@ -50,8 +50,10 @@ def test_the_program_writes_the_same_bytes(scenario, tmp_path):
     assert tables(tmp_path / "file") == tables(tmp_path / "python")
     assert igniter.read_sweep(tmp_path / "program").rows.to_dict() == result.rows.to_dict()
     assert result.outcome["points"] == 8 and "8 points" in repr(result)
-    svg, png = result.plot("attainment", x="rate_scale")
-    assert svg.endswith(".svg") and png.endswith(".png") and pathlib.Path(svg).is_file() and pathlib.Path(png).is_file()
+    figure = result.plot("attainment", x="rate_scale", log=True, format="pdf")
+    assert [pathlib.Path(file).suffix for file in figure.files] == [".svg", ".png", ".pdf"]
+    assert figure._repr_svg_() == pathlib.Path(figure.files[0]).read_text() and "<img" in figure._repr_html_()
+    assert figure.png() == pathlib.Path(figure.files[1]).read_bytes()
 
 
 def test_any_number_of_threads_gives_the_same_bytes(scenario, alone, tmp_path):
@@ -198,8 +200,9 @@ def test_mistakes_are_told_before_anything_runs(scenario):
     with pytest.raises(igniter.SweepError) as caught:
         igniter.sweep(scenario, {"workload.W99.slo_ms": [1]})
     assert "W99" in str(caught.value)
-    with pytest.raises(igniter.SweepError, match="values"):
+    with pytest.raises(igniter.SweepError, match="^axis.*values") as caught:
         igniter.sweep(scenario, {"rate_scale": []})
+    assert [problem.line for problem in caught.value.problems] == [0], "nobody wrote a line"
     with pytest.raises(ValueError, match="consecutive"):
         igniter.sweep(scenario, {"rate_scale": [1]}, seeds=[1, 3])
 

@@ -125,7 +125,7 @@ pub(super) struct InitArgs {
     /// The file to write
     #[arg(value_name = "FILE", default_value = "scenario.toml")]
     pub file: PathBuf,
-    /// How many workloads it has, of four models by turns
+    /// How many workloads it has; four models take turns
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "from_plan")]
     pub workloads: u16,
     /// Take workloads, rates and SLOs from plan files of the iGniter artifact (config_gpu1.json …, or their folder)
@@ -185,12 +185,15 @@ pub(super) struct ReplanArgs {
     pub print: PrintArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
-    /// The strategy whose rules the plans keep
+    /// The strategy whose rules the plans follow
     #[arg(long, short, value_name = "NAME", default_value = "queueing", value_parser = strategies::one())]
     pub strategy: String,
     /// Write the plans, with every step and its reason, to this JSON file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Draw GPUs over time, with moves as arrows, into this file: .svg, .png, .pdf or .pgf
+    #[arg(long, value_name = "FILE")]
+    pub figure: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -276,7 +279,7 @@ pub(super) struct CompareArgs {
     /// The strategies, separated by commas
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter,ffd", value_parser = strategies::several())]
     pub strategies: Vec<String>,
-    /// Simulate every plan with this many seeds, from the scenario's on, and give means with 95 % confidence intervals
+    /// Simulate every plan with this many seeds, starting at the scenario's, and give means with 95 % confidence intervals
     /// (seeds.csv); the other tables and figures are those of the first seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub seeds: u16,
@@ -376,9 +379,13 @@ pub(super) struct TableArgs {
     /// Take this CSV file of the folder
     #[arg(long, value_name = "NAME")]
     pub file: Option<String>,
-    /// Of a sweep or another file: show these columns alone, by their names in the file
+    /// Sweeps and other files: show only these columns, by their names in the file
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub columns: Vec<String>,
+    /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it [default: as the
+    /// scenario's [display] says; not in CSV]
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub display: Vec<String>,
     /// The format
     #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
     pub format: TableFormat,

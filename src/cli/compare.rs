@@ -10,7 +10,7 @@ use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
 use crate::domain::escaped;
 use crate::results::{Comparison, Recommendation, StrategyResult, comparison_text, pick, short};
-use crate::run::{Logging, RunError, Study};
+use crate::run::{Course, Logging, RunError, Study};
 use crate::sweep::{SeedRow, repeat};
 use rayon::prelude::*;
 
@@ -46,8 +46,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         results.insert(0, (simulated.0, 0.0));
         if args.seeds > 1 {
             let seeds = args.seeds.into();
+            let course = Course::Plan(plan);
             repeated
-                .insert(0, in_pool(args.threads, || repeat(&study, &plan, seeds, CONFIDENCE))??);
+                .insert(0, in_pool(args.threads, || repeat(&study, &course, seeds, CONFIDENCE))??);
         }
     }
     let (results, seconds): (Vec<_>, Vec<f64>) = results.into_iter().unzip();
@@ -118,18 +119,17 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
 type Made = ((StrategyResult, f64), Vec<SeedRow>);
 
 fn planned_and_run(study: &Study, strategy: &Planner, args: &CompareArgs) -> anyhow::Result<Made> {
-    let planned = strategy.plan_to_run(study)?;
+    let (course, seconds) = strategy.course(study)?;
     let logging = Logging { arrivals: args.output.is_some(), ..Logging::default() };
-    let result = if study.scenario().replan.is_some() {
-        study.run(&planned.plan)?
-    } else {
-        study.simulate_logged(&planned.plan, logging)?.0
+    let result = match &course {
+        Course::Plan(plan) => study.simulate_logged(plan, logging)?.0,
+        Course::Replan { .. } => study.run(&course)?,
     };
     let repeated = match args.seeds {
         0 | 1 => Vec::new(),
-        seeds => repeat(study, &planned.plan, seeds.into(), CONFIDENCE)?,
+        seeds => repeat(study, &course, seeds.into(), CONFIDENCE)?,
     };
-    Ok(((result, planned.seconds), repeated))
+    Ok(((result, seconds), repeated))
 }
 
 /// Leaves out the strategies of `all` whose plans cannot run, and says why. Where none is left, that is an error.

@@ -5,7 +5,6 @@ use super::args::SimulateArgs;
 use super::output;
 use super::plan::overrides;
 use super::progress::Progress;
-use super::replan::document;
 use super::results::{ResultFolder, in_pool, written};
 use crate::domain::Timeline;
 use crate::plan::replan::{PlansFile, is_plans_text, read_plans_text};
@@ -97,7 +96,9 @@ pub(super) fn run(
     if let Some(dir) = folder.dir() {
         write_files(dir, study, &file, &followed)?;
     }
-    let comparison = study.comparison(vec![followed.result.clone()]);
+    let mut result = followed.result.clone();
+    result.details.following = Some(study.following(&file, &timeline, Some(&followed)));
+    let comparison = study.comparison(vec![result]);
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let hours = gpu_hours(&followed, study);
@@ -140,7 +141,7 @@ fn planned(
     };
     let done = in_pool(args.threads, || study.replan(strategy.as_ref(), &spec))??;
     folder.note_planning(strategy.name(), done.seconds);
-    let file = document(&done, study, strategy.name());
+    let file = study.plans_file(&done, strategy.name());
     Ok((file, done.replanned.timeline))
 }
 

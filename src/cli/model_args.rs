@@ -76,7 +76,7 @@ pub(super) struct FitArgs {
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
     /// What stands for pressure on the memory system (contention) [default: the first of these that was
-    /// measured of every model]
+    /// measured for every model]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub pressure: Option<Pressure>,
     /// Take the constants of co-locations from this coefficients file of another GPU kind (contention), as if
@@ -141,7 +141,7 @@ pub(super) struct MeasuredArgs {
     #[arg(long, value_name = "FILE")]
     pub kernels: Option<PathBuf>,
     /// What stands for pressure on the memory system (contention) [default: the first of these that was
-    /// measured of every model]
+    /// measured for every model]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub pressure: Option<Pressure>,
 }
@@ -202,7 +202,7 @@ pub(super) struct ServersArgs {
     pub offline: PathBuf,
     /// Requests of 1 to 256 clients, batched by the server: the online table
     pub online: PathBuf,
-    /// Only sections whose name has this in it (GPUNet, say)
+    /// Only sections whose name contains TEXT, such as GPUNet
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
     /// Constants of the servers of each page, as --fit writes them [default: those that come with the program]

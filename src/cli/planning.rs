@@ -3,7 +3,7 @@
 use crate::domain::{BoundMethod, GpuBound, Plan};
 use crate::plan::{Margin, Replicas, Strategy, plans_by_half_of_slo, strategy};
 use crate::results::Stopwatch;
-use crate::run::{CommandStrategy, PlanOverrides, Refined, RunError, Study};
+use crate::run::{CommandStrategy, Course, PlanOverrides, Refined, RunError, Study};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use std::cmp::Ordering;
@@ -171,12 +171,11 @@ impl Planner {
         }
     }
 
-    /// The plan to run: where the scenario has a `[replan]` table, plans are made while it runs.
-    pub(super) fn plan_to_run(&self, study: &Study) -> anyhow::Result<Planned> {
+    /// What to run, and the planning time in s: where the scenario has a `[replan]` table, plans are made while it runs.
+    pub(super) fn course(&self, study: &Study) -> anyhow::Result<(Course, f64)> {
         match self {
             Self::Strategy(strategy) if study.scenario().replan.is_some() => {
-                let plan = study.plan_to_run(strategy.as_ref());
-                Ok(Planned { plan, refined: None, seconds: 0.0 })
+                Ok((study.course(strategy.as_ref()), 0.0))
             }
             Self::Command(command) if study.scenario().replan.is_some() => {
                 bail!(
@@ -191,7 +190,10 @@ impl Planner {
                      remove the table (policy = \"static\" makes one plan)"
                 )
             }
-            _ => self.plan(study),
+            _ => {
+                let planned = self.plan(study)?;
+                Ok((Course::Plan(planned.plan), planned.seconds))
+            }
         }
     }
 

@@ -159,15 +159,7 @@ fn sheet(look: &LookArgs) -> anyhow::Result<Sheet> {
         look.font_size,
         MIN_ROOM * look.font_size
     );
-    let mut display = BTreeMap::new();
-    for pair in &look.display {
-        let Some((name, text)) =
-            pair.split_once('=').filter(|(name, text)| !name.is_empty() && !text.is_empty())
-        else {
-            bail!("--display {pair}: allowed: NAME=TEXT, such as gpulets=gpu-lets");
-        };
-        display.insert(name.to_owned(), text.to_owned());
-    }
+    let display = display(&look.display)?;
     Ok(Sheet {
         column_in: width,
         both_columns_in: look.width.unwrap_or(own.both_columns_in),
@@ -178,6 +170,20 @@ fn sheet(look: &LookArgs) -> anyhow::Result<Sheet> {
         y_label: look.y_label.clone(),
         display,
     })
+}
+
+/// What things shall be called.
+pub(super) fn display(pairs: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut display = BTreeMap::new();
+    for pair in pairs {
+        let Some((name, text)) =
+            pair.split_once('=').filter(|(name, text)| !name.is_empty() && !text.is_empty())
+        else {
+            bail!("--display {pair}: allowed: NAME=TEXT, such as gpulets=gpu-lets");
+        };
+        display.insert(name.to_owned(), text.to_owned());
+    }
+    Ok(display)
 }
 
 /// Inches of width for each point of the size of text, at least.

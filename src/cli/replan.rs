@@ -1,14 +1,16 @@
 //! `igniter replan`
 
 use super::args::ReplanArgs;
-use super::files::{check_writable, write_file};
+use super::files::{check_writable, write_file, write_file_with};
 use super::plan::study;
 use super::{Outcome, output};
-use crate::plan::replan::{Account, Epoch, PlansFile, PlansHead, plans_file};
+use crate::figures::{FigureFormat, lanes_figures};
+use crate::plan::replan::{Account, Epoch, PlansFile};
 use crate::plan::strategy;
 use crate::run::{ReplannedStudy, Study};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// More plans than these are not listed one by one.
 const MOST_LISTED: usize = 48;
@@ -36,9 +38,10 @@ struct ReplanJson {
 
 pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
     let strategy = strategy(args.strategy.trim())?;
-    if let Some(path) = &args.output {
+    for path in args.output.iter().chain(&args.figure) {
         check_writable(path)?;
     }
+    let format = args.figure.as_deref().map(figure_format).transpose()?;
     let study = study(&args.scenario, &args.planning, None)?;
     let Some(spec) = study.scenario().replan else {
         bail!(
@@ -47,15 +50,27 @@ pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
         );
     };
     let done = study.replan(strategy.as_ref(), &spec)?;
-    let file = document(&done, &study, strategy.name());
+    let file = study.plans_file(&done, strategy.name());
     if let Some(path) = &args.output {
         write_file(path, &(serde_json::to_string_pretty(&file)? + "\n"))?;
+    }
+    let mut written: Vec<PathBuf> = args.output.iter().cloned().collect();
+    if let Some((path, format)) = args.figure.as_ref().zip(format) {
+        let lanes = study.following(&file, &done.replanned.timeline, None).lanes;
+        let figures = lanes_figures("lanes", &format!("Plans of {}", strategy.name()), &lanes)?;
+        output::tell_undrawn(&figures)?;
+        for (page, figure) in figures.iter().enumerate() {
+            let path = page_of(path, page);
+            let bytes = figure.bytes(format)?;
+            write_file_with(&path, |out| out.write_all(&bytes))?;
+            written.push(path);
+        }
     }
     if args.print.json {
         output::print_json(&json(&done, file))?;
     } else if !args.print.quiet {
         let mut text = described(&done, strategy.name(), &study);
-        if let Some(path) = &args.output {
+        for path in written {
             text += &format!("\nwrote {}", path.display());
         }
         output::print(&text)?;
@@ -63,16 +78,26 @@ pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The plans as a document.
-pub(super) fn document(done: &ReplannedStudy, study: &Study, strategy: &str) -> PlansFile {
-    let scenario = study.scenario();
-    let head = PlansHead {
-        scenario: &scenario.name,
-        duration_s: scenario.duration.as_seconds(),
-        strategy,
-        policy: done.spec.policy.as_str(),
-    };
-    plans_file(&done.replanned, &head, &study.kinds(), study.workloads())
+/// What a figure is written as, by the name of its file.
+fn figure_format(path: &Path) -> anyhow::Result<FigureFormat> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let known = [FigureFormat::Svg, FigureFormat::Png, FigureFormat::Pdf, FigureFormat::Pgf];
+    known.into_iter().find(|format| format.extension() == extension).with_context(|| {
+        format!(
+            "--figure {}: allowed: a file that ends in .svg, .png, .pdf or .pgf",
+            path.display()
+        )
+    })
+}
+
+/// The file of a further page: `day.svg`, then `day-2.svg`.
+fn page_of(path: &Path, page: usize) -> PathBuf {
+    if page == 0 {
+        return path.to_owned();
+    }
+    let (stem, end) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let name = format!("{}-{}.{}", stem.to_string_lossy(), page + 1, end.to_string_lossy());
+    path.with_file_name(name)
 }
 
 fn json(done: &ReplannedStudy, plans: PlansFile) -> ReplanJson {

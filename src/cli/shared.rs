@@ -123,11 +123,11 @@ pub fn described(error: &anyhow::Error) -> String {
 #[derive(Debug, Clone, Args)]
 pub struct PlannedScenarioArgs {
     /// The scenario: a TOML file, or the name of one that the program carries, such as paper-12; plan files of the
-    /// iGniter artifact (--plan) do without
+    /// iGniter artifact (--plan) need none
     #[arg(required_unless_present = "plan")]
     pub scenario: Option<PathBuf>,
-    /// A plan of `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder), one after
-    /// the other: they say all that a run needs, and what is assumed beyond them is printed
+    /// A plan from `igniter plan`, or plan files of the iGniter artifact (config_gpu1.json …, or their folder). The
+    /// artifact's need no scenario; what is assumed beyond them is printed
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub plan: Vec<PathBuf>,
     /// Which performance model is used

@@ -174,7 +174,7 @@ pub(super) enum PlotKind {
 pub(super) struct PlotArgs {
     /// The folder of a sweep, or of a comparison or simulation
     pub dir: PathBuf,
-    /// Comparisons: draw only figures whose names begin so, such as p99 or plan [default: all]
+    /// Comparisons: draw only figures whose names begin with NAME, such as p99 or plan [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub figures: Vec<String>,
     /// Sweeps: the kind of figure
@@ -235,7 +235,7 @@ pub(super) struct LookArgs {
     /// The width of every figure in inches [default: 3.5, or 7.16 for what needs both columns]
     #[arg(long, value_name = "INCHES")]
     pub width: Option<f64>,
-    /// How many times as high as usual charts are
+    /// The height of charts, as a multiple of the usual
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub height: f64,
     /// The size of legends and titles in points; tick labels are an eighth smaller
@@ -253,7 +253,7 @@ pub(super) struct LookArgs {
     /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it
     #[arg(long, value_name = "NAME=TEXT")]
     pub display: Vec<String>,
-    /// Draw these strategies alone, in this order
+    /// Draw only these strategies, in this order
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub order: Vec<String>,
 }

@@ -9,6 +9,7 @@ use crate::results::{
     WorkloadRow, column_words, pick, read_comparison, write_csv,
 };
 use anyhow::{Context, bail, ensure};
+use std::collections::BTreeMap;
 use std::fs::File;
 
 /// Tables that commands write, in the order in which they are looked for.
@@ -72,22 +73,24 @@ fn of_comparison(comparison: &Comparison, args: &TableArgs) -> anyhow::Result<St
     ];
     let gpus = ["strategy", "gpu", "kind", "busy_pct", "sm_utilisation_pct", "power_w", "energy_j"];
     let plan = ["strategy", "gpu", "workload", "model", "sm_pct", "batch", "predicted_latency_ms"];
+    let mut display = comparison.display.clone();
+    display.extend(super::plot::display(&args.display)?);
     match args.of {
         TableOf::Strategies => {
             let columns = pick(&StrategyResult::COLUMNS, &strategies);
-            made(&columns, &comparison.strategies, args, true)
+            made(&columns, &comparison.strategies, args, &display)
         }
         TableOf::Workloads => {
             let columns = pick(&WorkloadRow::COLUMNS, &workloads);
-            made(&columns, &WorkloadRow::all(comparison), args, false)
+            made(&columns, &WorkloadRow::all(comparison), args, &display)
         }
         TableOf::Gpus => {
             let columns = pick(&Of::<GpuSummary>::COLUMNS, &gpus);
-            made(&columns, &Of::all(comparison, |result| &result.gpus), args, false)
+            made(&columns, &Of::all(comparison, |result| &result.gpus), args, &display)
         }
         TableOf::Placements => {
             let columns = pick(&Of::<PlanRow>::COLUMNS, &plan);
-            made(&columns, &Of::all(comparison, |result| &result.plan), args, false)
+            made(&columns, &Of::all(comparison, |result| &result.plan), args, &display)
         }
     }
 }
@@ -96,7 +99,7 @@ fn made<R>(
     columns: &[Column<R>],
     rows: &[R],
     args: &TableArgs,
-    mark: bool,
+    display: &BTreeMap<String, String>,
 ) -> anyhow::Result<String> {
     // Other programs want every digit.
     if args.format == TableFormat::Csv {
@@ -104,7 +107,9 @@ fn made<R>(
         write_csv(&mut bytes, columns, rows)?;
         return Ok(String::from_utf8(bytes)?);
     }
-    Ok(PaperTable::new(columns, rows, mark).text(args.format.into()))
+    // Among workloads, GPUs and placements none is best.
+    let mark = args.of == TableOf::Strategies;
+    Ok(PaperTable::new(columns, rows, mark).named(display).text(args.format.into()))
 }
 
 fn of_file(file: Option<&str>, args: &TableArgs) -> anyhow::Result<String> {
@@ -119,6 +124,11 @@ fn of_file(file: Option<&str>, args: &TableArgs) -> anyhow::Result<String> {
     let path = args.folder.join(name);
     let read = || PaperTable::of_csv(File::open(&path)?, column_words, &args.columns, true);
     let table = read().with_context(|| format!("cannot read {}", path.display()))?;
+    let table = if args.format == TableFormat::Csv {
+        table
+    } else {
+        table.named(&super::plot::display(&args.display)?)
+    };
     Ok(table.text(args.format.into()))
 }
 

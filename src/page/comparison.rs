@@ -1,7 +1,7 @@
 //! The sections of a comparison: strategies, plans, latencies, GPUs, workloads.
 
 use super::charts::Chart;
-use super::{Page, SortableTable, plan, workloads};
+use super::{Page, SortableTable, following, plan, workloads};
 use crate::metrics::GpuSummary;
 use crate::results::{Column, Comparison, Of, PlanRow, StrategyResult, WorkloadRow, pick};
 
@@ -17,6 +17,7 @@ const DRAWN_GPUS: usize = 200;
 
 pub(super) fn write(page: &mut Page, comparison: &Comparison) {
     strategies(page, comparison);
+    following::write(page, comparison);
     plans(page, comparison);
     latencies(page, comparison);
     gpus(page, comparison);
@@ -53,6 +54,11 @@ fn strategies(page: &mut Page, comparison: &Comparison) {
 }
 
 fn plans(page: &mut Page, comparison: &Comparison) {
+    // Plans that follow load have a section of their own.
+    let one_plan = |result: &&StrategyResult| result.details.following.is_none();
+    if !comparison.strategies.iter().any(|result| one_plan(&result)) {
+        return;
+    }
     page.section("plans", "Plans");
     page.body.raw(
         "<p>Each row is a GPU; the length of a share is its part of the SMs, <i>b</i> the largest batch \
@@ -60,7 +66,7 @@ fn plans(page: &mut Page, comparison: &Comparison) {
     );
     let models = plan::models(comparison);
     plan::legend(&mut page.body, &models);
-    for (index, result) in comparison.strategies.iter().enumerate() {
+    for (index, result) in comparison.strategies.iter().filter(one_plan).enumerate() {
         let open = index < OPEN_PLANS && result.gpu_count <= OPEN_GPUS;
         page.fold(&result.headline(), open);
         plan::write(&mut page.body, result, &models, DRAWN_GPUS);

@@ -1,7 +1,7 @@
 //! The first screen of a comparison: the answer, what each strategy costs and misses, the plans, and the latencies.
 
 use super::charts::Chart;
-use super::{Page, plan};
+use super::{Page, following, plan};
 use crate::results::{
     Comparison, Recommendation, StrategyResult, series_looks, short, signed, signed_cost,
 };
@@ -33,11 +33,9 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison, scenario: &str) {
     let chosen = chosen(comparison, first, best);
     cards(page, comparison, first, &chosen);
     page.body.raw("<div class=\"glance\"><div>");
-    let models = plan::models(comparison);
-    plan::legend(&mut page.body, &models);
-    for result in chosen.iter().take(PLANS) {
-        page.body.raw("<h3>Plan of ").text(&result.strategy).raw("</h3>\n");
-        plan::write(&mut page.body, result, &models, GPUS);
+    match following::gpus(comparison) {
+        Some(chart) => page.chart(chart, "GPUs of each plan over time."),
+        None => plans(page, comparison, &chosen),
     }
     page.body.raw("</div>");
     let mut order = comparison.misses_first();
@@ -55,6 +53,15 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison, scenario: &str) {
     }
     page.chart(Chart::Bars(comparison.p99_of_slo_bars(&order)), &caption);
     page.body.raw("</div>\n");
+}
+
+fn plans(page: &mut Page, comparison: &Comparison, chosen: &[&StrategyResult]) {
+    let models = plan::models(comparison);
+    plan::legend(&mut page.body, &models);
+    for result in chosen.iter().take(PLANS) {
+        page.body.raw("<h3>Plan of ").text(&result.strategy).raw("</h3>\n");
+        plan::write(&mut page.body, result, &models, GPUS);
+    }
 }
 
 /// The first strategy, the best one, then the others, as many as there are cards.

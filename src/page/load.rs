@@ -4,7 +4,7 @@ use super::{
     Accuracy, Cell, EmbeddedFigure, FileValues, Part, Provenance, SortableTable, Source, Validation,
 };
 use super::{part, sweep, validation};
-use crate::results::{Manifest, ReadError, read_comparison};
+use crate::results::{Comparison, Manifest, ReadError, read_comparison};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io;
@@ -29,6 +29,9 @@ const OF_COMPARISON: [&str; 7] = [
     "latency_series.csv",
     "batches.csv",
 ];
+
+/// Those of plans that follow load, which have a section of their own.
+const OF_FOLLOWING: [&str; 3] = ["plans.csv", "actions.csv", "windows.csv"];
 
 /// A folder of which no page can be made.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +91,10 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
         source.comparison = Some(Cow::Owned(comparison));
     }
     let rich = source.comparison.is_some();
+    let follows = |c: &Cow<'_, Comparison>| {
+        c.strategies.iter().any(|result| result.details.following.is_some())
+    };
+    let follows = source.comparison.as_ref().is_some_and(follows);
     if !rich {
         source.validation = Validation::read(dir).map_err(failed(dir))?;
         source.accuracy = Accuracy::read(dir).map_err(failed(dir))?;
@@ -105,7 +112,9 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
     for file in &files {
         let path = dir.join(file);
         let lower = file.to_ascii_lowercase();
-        if lower.ends_with(".csv") && !(rich && OF_COMPARISON.contains(&file.as_str())) {
+        let shown_above = rich && OF_COMPARISON.contains(&file.as_str())
+            || follows && OF_FOLLOWING.contains(&file.as_str());
+        if lower.ends_with(".csv") && !shown_above {
             if source.validation.is_some() && validation::SHOWN.contains(&file.as_str()) {
                 continue;
             }

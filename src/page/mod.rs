@@ -14,6 +14,7 @@ mod accuracy;
 mod charts;
 mod comparison;
 mod figures;
+mod following;
 mod glance;
 mod html;
 mod load;

@@ -28,7 +28,7 @@ pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
     models
 }
 
-fn colour(model: &ModelName, models: &[&ModelName]) -> (&'static str, &'static str) {
+pub(super) fn colour(model: &ModelName, models: &[&ModelName]) -> (&'static str, &'static str) {
     let index = models.iter().position(|known| *known == model).unwrap_or(0);
     let looks = model_looks(&models.iter().map(|model| model.as_str()).collect::<Vec<_>>());
     COLOURS[looks[index] % COLOURS.len()]

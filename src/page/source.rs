@@ -49,6 +49,12 @@ impl From<Manifest> for Provenance {
     }
 }
 
+/// Which of the two programs the first word of a command is, however it was found.
+pub(super) fn program(word: &str) -> &'static str {
+    let name = std::path::Path::new(word).file_stem().unwrap_or_default();
+    if name == "validate" { "validate" } else { "igniter" }
+}
+
 /// A command without what changes no result: where files go, what is printed, how many threads work.
 fn without_output(command: &[String]) -> Vec<String> {
     const WITH_VALUE: [&str; 3] = ["-o", "--output", "--threads"];
@@ -57,8 +63,7 @@ fn without_output(command: &[String]) -> Vec<String> {
     let mut words = command.iter();
     while let Some(word) = words.next() {
         if kept.is_empty() {
-            // However the program was found.
-            kept.push("igniter".to_owned());
+            kept.push(program(word).to_owned());
         } else if WITH_VALUE.contains(&word.as_str()) {
             words.next();
         } else if !ALONE.contains(&word.as_str())
@@ -155,6 +160,14 @@ impl<'a> Source<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_name_their_program() {
+        let words = ["/usr/bin/validate", "run", "a.toml", "-o", "out"].map(str::to_owned);
+        assert_eq!(without_output(&words), ["validate", "run", "a.toml"]);
+        assert_eq!(program("./target/debug/igniter"), "igniter");
+        assert_eq!(program("python3"), "igniter");
+    }
 
     #[test]
     fn commands_can_be_pasted() {

@@ -176,8 +176,8 @@ pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[SortableTable
         page.body.raw(" ");
     }
     page.body.raw(
-        "Choose what is drawn, over which axis, and in which panels; axes \
-         that are left are held at one value each.</p>\n<noscript><p class=\"note\">The explorer needs scripts; \
+        "Choose what is drawn, over which axis, and in which panels; every \
+         other axis is fixed at one value.</p>\n<noscript><p class=\"note\">The explorer needs scripts; \
          points.csv below has its numbers.</p></noscript>\n\
          <div id=\"sweep-controls\" class=\"controls\"></div>\n\
          <figure id=\"sweep-figure\"><ul id=\"sweep-legend\" class=\"legend\" aria-label=\"What is drawn\"></ul>\n\

@@ -339,3 +339,83 @@ fn an_accuracy_has_charts_of_its_errors() {
     assert_eq!(charts[1]["series"][0]["points"], serde_json::json!([[1, 0.5], [10, 1]]));
     assert_eq!(charts[2]["groups"], serde_json::json!(["igniter", "alone"]));
 }
+
+#[test]
+fn plans_that_follow_load_are_shown_over_time_in_place_of_one_plan() {
+    use crate::results::{Following, Lane, LaneServer, Lanes, PlanAt, Span, Step};
+    let mut comparison = comparison();
+    let row = comparison.strategies[0].plan[0].clone();
+    let lane = |times_s: [f64; 3]| Lane {
+        kind: row.kind.clone(),
+        rented_s: vec![(times_s[0], times_s[2])],
+        boots_s: vec![(times_s[0], times_s[0] + 1.0)],
+        servers: vec![LaneServer {
+            workload: row.workload.clone(),
+            model: row.model.clone(),
+            sm_pct: 40.0,
+            ordered_s: times_s[0],
+            ready_s: times_s[1],
+            until_s: times_s[2],
+        }],
+    };
+    let plan = |at_s: f64, moves| PlanAt {
+        at_s,
+        early: false,
+        rate_rps: 100.0,
+        gpus: 1,
+        bound_gpus: Some(1),
+        moves,
+        restarts: 0,
+        boots: moves,
+        without_room: 0,
+    };
+    let step = Step {
+        at_s: 40.0,
+        done_s: 50.0,
+        action: "move".into(),
+        gpu: 1,
+        workload: Some(row.workload.clone()),
+        sm_pct_before: None,
+        sm_pct: Some(40.0),
+        reason: HOSTILE.into(),
+    };
+    let span = Span {
+        from_s: 0.0,
+        until_s: 100.0,
+        requests: 1000,
+        late_in_handover: 3,
+        late_by_forecast: 2,
+        late_by_plan: 5,
+    };
+    let following = Following {
+        policy: "sticky".into(),
+        gpu_hours: 0.03,
+        plans: vec![plan(0.0, 0), plan(50.0, 1)],
+        steps: vec![step],
+        lanes: Lanes {
+            duration_s: 100.0,
+            gpus: vec![lane([0.0, 0.0, 50.0]), lane([40.0, 50.0, 100.0])],
+        },
+        spans: vec![span],
+    };
+    for result in &mut comparison.strategies {
+        result.details.following = Some(following.clone());
+    }
+    let html = page(&Source::of_comparison(&comparison, &Manifest::start(Vec::new())));
+    assert!(
+        html.contains("<section id=\"over-time\">") && !html.contains("<section id=\"plans\">")
+    );
+    assert!(html.contains("2 plans by the policy sticky, 0.0 GPU-hours; 1 moves"), "in words");
+    assert!(html.contains("99.000 % of requests within their SLO"));
+    // One lane for each GPU and one arrow, for each strategy.
+    assert_eq!(html.matches("<path class=\"move\"").count(), 2);
+    assert_eq!(html.matches(">GPU 1</text>").count(), 2);
+    assert!(!html.contains(HOSTILE));
+    let data = data(&html);
+    let titles: Vec<&str> =
+        data["tables"].as_array().unwrap().iter().map(|t| t["title"].as_str().unwrap()).collect();
+    assert!(titles.contains(&"Plans") && titles.contains(&"Steps"), "{titles:?}");
+    let charts = data["charts"].as_array().unwrap();
+    assert!(charts.iter().any(|chart| chart["y"] == "GPUs" && chart["steps"] == true));
+    assert!(charts.iter().any(|chart| chart["y"] == "late requests (%)"));
+}

@@ -1,5 +1,6 @@
 //! The summary in words.
 
+use super::source::program;
 use super::{FileValues, Source, sweep, validation};
 use crate::results::{Comparison, StrategyResult, short, trimmed};
 
@@ -19,9 +20,9 @@ pub(super) fn lead(source: &Source<'_>) -> String {
             trimmed(c.simulated_s),
             c.seed
         ),
-        None => match source.provenance.command.get(1) {
-            Some(command) => format!("Results of igniter {command}."),
-            None => "A folder of results.".to_owned(),
+        None => match source.provenance.command.as_slice() {
+            [first, command, ..] => format!("Results of {} {command}.", program(first)),
+            _ => "A folder of results.".to_owned(),
         },
     }
 }

@@ -87,7 +87,7 @@ struct Entry {
     usual: bool,
 }
 
-const ENTRIES: [Entry; 19] = [
+const ENTRIES: [Entry; 20] = [
     Entry { name: "accuracy", make: accuracy::solo, usual: true },
     Entry { name: "experiments", make: accuracy::experiments, usual: true },
     Entry { name: "published", make: published::published, usual: false },
@@ -101,6 +101,7 @@ const ENTRIES: [Entry; 19] = [
     Entry { name: "forecasts", make: queueing::forecasts, usual: false },
     Entry { name: "queueing-time", make: queueing::time, usual: false },
     Entry { name: "replan", make: replanning::days, usual: false },
+    Entry { name: "replan-time", make: replanning::time, usual: false },
     Entry { name: "energy", make: serving::energy, usual: true },
     Entry { name: "breakdown", make: serving::breakdown, usual: true },
     Entry { name: "adaptation", make: control::adaptation, usual: true },

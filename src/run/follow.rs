@@ -1,12 +1,12 @@
 //! Simulating plans that follow each other.
 
 use super::{RunError, Study};
-use crate::domain::{Plan, Timeline};
+use crate::domain::{GpuId, Plan, RecordSink, Timeline};
 use crate::metrics::{
     GpuCollector, HandOver, RequestWindow, WindowCounter, hand_overs, request_windows,
 };
 use crate::results::StrategyResult;
-use crate::sim::{ServiceGap, SimInput, check_run, simulate};
+use crate::sim::{ServiceGap, SimInput, check_run, simulate, simulate_counted};
 use crate::units::Nanoseconds;
 
 /// What became of plans that followed each other.
@@ -43,8 +43,8 @@ impl Study {
         let counter = WindowCounter::new(self.workloads(), window);
         let input = self.input(&plan, &simulated);
         let input = SimInput { timeline: Some(timeline), ..input };
-        let outcome = simulate(&input, |gpu| (sinks.of(gpu), counter.clone()))?;
-        let hand_overs = hand_overs(timeline, &outcome.gpus);
+        let outcome = simulate_counted(&input, &sinks, &counter)?;
+        let hand_overs = hand_overs(timeline, &outcome.gpus, |sink| &sink.1);
         let rented: Vec<_> = outcome.gpus.iter().map(|gpu| gpu.rented.clone()).collect();
         let (collectors, counters): (Vec<GpuCollector>, Vec<WindowCounter>) =
             outcome.gpus.into_iter().map(|gpu| gpu.sink).unzip();
@@ -54,6 +54,22 @@ impl Study {
         result.gpu_count = most_at_once(&rented);
         result.cost_per_hour = self.mean_cost(&plan, &rented, input.duration);
         Ok(Followed { result, rented, hand_overs, windows, gaps: outcome.gaps })
+    }
+
+    /// Simulates plans that follow each other into sinks of the caller's own, one for each GPU, which come back filled.
+    ///
+    /// # Errors
+    /// As [`Study::follow`].
+    pub(crate) fn follow_into<S: RecordSink + Send>(
+        &self,
+        timeline: &Timeline,
+        make_sink: impl Fn(GpuId) -> S + Sync,
+    ) -> Result<Vec<S>, RunError> {
+        let plan = timeline.plan("");
+        let simulated = self.all_simulated();
+        let input = self.input(&plan, &simulated);
+        let outcome = simulate(&SimInput { timeline: Some(timeline), ..input }, make_sink)?;
+        Ok(outcome.gpus.into_iter().map(|gpu| gpu.sink).collect())
     }
 
     /// Refuses a timeline that [`Study::follow`] refuses, without simulating it.

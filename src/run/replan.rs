@@ -230,43 +230,64 @@ impl Study {
         let Some(spec) = self.scenario().replan else { return Ok(None) };
         let replanned = self.replan(strategy, &spec)?;
         let timeline = &replanned.replanned.timeline;
-        let followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
+        let mut followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
+        let file = self.plans_file(&replanned, strategy.name());
+        followed.result.details.following = Some(self.following(&file, timeline, Some(&followed)));
         Ok(Some((replanned, followed)))
     }
 
-    /// The plan of a strategy for [`Study::run`]. Where the scenario has a `[replan]` table, plans are made while it
-    /// runs, and this one has no GPUs.
+    /// What a strategy has [`Study::run`] do: its plan, or, where the scenario has a `[replan]` table, plans that are made from
+    /// the load of the run.
     #[must_use]
-    pub fn plan_to_run(&self, strategy: &dyn Strategy) -> Plan {
-        if self.scenario().replan.is_none() {
-            return self.plan(strategy);
-        }
-        Plan {
-            strategy: strategy.name().to_owned(),
-            gpus: Vec::new(),
-            infeasible: Vec::new(),
-            bound: None,
+    pub fn course(&self, strategy: &dyn Strategy) -> Course {
+        match self.scenario().replan {
+            None => Course::Plan(self.plan(strategy)),
+            Some(_) => Course::Replan { strategy: strategy.name().to_owned() },
         }
     }
 
-    /// Simulates a plan, or the plans by the `[replan]` table where [`Study::plan_to_run`] has left it to that.
+    /// Simulates a plan, or plans by the `[replan]` table.
     ///
     /// # Errors
-    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`]; plans follow load by built-in strategies alone.
-    pub fn run(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
-        if self.scenario().replan.is_some() && plan.gpus.is_empty() {
-            let strategy = strategy(&plan.strategy).map_err(|_| {
-                RunError::Replan(format!(
-                    "strategy {} is not one of the built-in ones, which alone make plans that follow load ([replan]); fix: \
-                     choose one of them, or remove the table",
-                    plan.strategy
-                ))
-            })?;
-            if let Some((_, followed)) = self.replan_and_follow(strategy.as_ref())? {
-                return Ok(followed.result);
-            }
+    /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`]; plans follow load by built-in strategies alone, and where
+    /// the scenario has a `[replan]` table.
+    pub fn run(&self, course: &Course) -> Result<StrategyResult, RunError> {
+        let name = match course {
+            Course::Plan(plan) => return self.simulate(plan),
+            Course::Replan { strategy } => strategy,
+        };
+        let strategy = strategy(name).map_err(|_| {
+            RunError::Replan(format!(
+                "strategy {name} is not one of the built-in ones, which alone make plans that follow load ([replan]); fix: choose one \
+                 of them, or remove the table"
+            ))
+        })?;
+        let followed = self.replan_and_follow(strategy.as_ref())?;
+        let missing = || RunError::Replan("the scenario has no [replan] table".to_owned());
+        followed.map(|(_, followed)| followed.result).ok_or_else(missing)
+    }
+}
+
+/// What a run does: one plan throughout, or plans that follow its load.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Course {
+    /// This plan.
+    Plan(Plan),
+    /// Plans by the `[replan]` table of the scenario, made anew for the load of each run.
+    Replan {
+        /// The strategy that makes them.
+        strategy: String,
+    },
+}
+
+impl Course {
+    /// The name of the strategy.
+    #[must_use]
+    pub fn strategy(&self) -> &str {
+        match self {
+            Self::Plan(plan) => &plan.strategy,
+            Self::Replan { strategy } => strategy,
         }
-        self.simulate(plan)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::predictor::Predictor;
 use crate::results::{
     Comparison, OutputDir, RequestColumns, RequestFormat, RequestLog, StrategyResult, TraceLog,
 };
-use crate::sim::{SimInput, check_run, simulate};
+use crate::sim::{SimInput, check_run, simulate, simulate_collected};
 use crate::units::Nanoseconds;
 use std::collections::BTreeSet;
 
@@ -60,17 +60,27 @@ impl Study {
     /// # Errors
     /// When the plan cannot run (its shares exceed a GPU, say), or the engine refuses the arrivals.
     pub fn simulate(&self, plan: &Plan) -> Result<StrategyResult, RunError> {
+        self.collected(plan, false)
+    }
+
+    /// The same, where arrivals may be counted.
+    fn collected(&self, plan: &Plan, count_arrivals: bool) -> Result<StrategyResult, RunError> {
         let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
-        let sinks = self.collectors();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
+        let input = SimInput { count_arrivals, ..self.input(plan, &simulated) };
+        let outcome = simulate_collected(&input, &self.collectors())?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut servers = Vec::new();
         for gpu in outcome.gpus {
+            servers.extend(gpu.servers.into_iter().map(|server| (gpu.gpu, server)));
             collectors.push(gpu.sink);
             actions.extend(gpu.actions);
             windows.extend(gpu.windows);
         }
-        let result = self.result(plan, collectors, predicted_violations);
+        let mut result = self.result(plan, collectors, predicted_violations);
+        if count_arrivals {
+            result = self.with_arrivals(result, &outcome.arrived, &servers)?;
+        }
         Ok(result.with_control(&actions, &windows, self.workloads()))
     }
 
@@ -83,6 +93,10 @@ impl Study {
         plan: &Plan,
         logging: Logging<'_>,
     ) -> Result<(StrategyResult, Vec<TraceLog>), RunError> {
+        let Logging { requests, trace, columns, arrivals } = &logging;
+        if requests.is_none() && trace.is_none() && columns.is_none() {
+            return Ok((self.collected(plan, *arrivals)?, Vec::new()));
+        }
         let predicted_violations = self.predicted_violations(plan)?;
         // Temporary files are made before the run, one for each GPU: a sink cannot report a failure.
         let log = |gpu| match &logging.requests {
@@ -172,8 +186,7 @@ impl Study {
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
         self.legal(plan)?;
         let simulated = self.all_simulated();
-        let sinks = self.collectors();
-        let outcome = simulate(&self.input(plan, &simulated), |gpu| sinks.of(gpu))?;
+        let outcome = simulate_collected(&self.input(plan, &simulated), &self.collectors())?;
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
     }
 
@@ -182,6 +195,7 @@ impl Study {
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
         let comparison =
             Comparison::new(&self.scenario().name, self.scenario().seed, self.window(), results);
-        Comparison { truth: self.truth(), ..comparison }
+        let display = self.scenario().display.clone();
+        Comparison { truth: self.truth(), display, ..comparison }
     }
 }

@@ -40,6 +40,7 @@ impl OfflineCurve {
             memory: None,
             price_per_hour: Dollars::ZERO,
             noise_cv: std::collections::BTreeMap::new(),
+            mps: crate::domain::SmSharing::default(),
         };
         let measured: Vec<(f64, f64)> = section
             .offline

@@ -1,8 +1,7 @@
 //! What points share: fitted predictors, and plans of equal workloads.
 
 use super::SweepError;
-use crate::domain::Plan;
-use crate::run::{Extensions, KindPredictors, LoadedPredictor, RunError, Study};
+use crate::run::{Course, Extensions, KindPredictors, LoadedPredictor, RunError, Study};
 use crate::scenario::{Scenario, ScenarioGpu};
 use crate::units::Dollars;
 use std::collections::{BTreeMap, VecDeque};
@@ -63,7 +62,7 @@ impl<V> KeyedCache<V> {
 #[derive(Debug)]
 pub(super) struct Cache {
     predictors: KeyedCache<LoadedPredictor>,
-    plans: KeyedCache<Plan>,
+    plans: KeyedCache<Course>,
     own: Extensions,
 }
 
@@ -113,13 +112,13 @@ impl Cache {
         scenario.gpus.iter().map(kind).collect()
     }
 
-    /// The plan of a strategy; `source` identifies the predictor that plans.
-    pub(super) fn plan(
+    /// What a strategy has a study run; `source` identifies the predictor that plans.
+    pub(super) fn course(
         &self,
         study: &Study,
         name: &str,
         source: &str,
-    ) -> Result<Arc<Plan>, String> {
+    ) -> Result<Arc<Course>, String> {
         let mut key = format!("{name}|{source}|{:?}", study.scenario().plan);
         for w in study.workloads() {
             let (slo, rate) = (w.slo.get().to_bits(), w.rate.get().to_bits());
@@ -128,7 +127,7 @@ impl Cache {
         }
         self.plans.get(&key, || {
             let chosen = self.own.strategy(name).map_err(|error| error.to_string())?;
-            Ok(study.plan_to_run(chosen.as_ref()))
+            Ok(study.course(chosen.as_ref()))
         })
     }
 }

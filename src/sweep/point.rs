@@ -3,8 +3,7 @@
 use super::grid::Point;
 use super::rows::{Arm, RunNumbers, RunRow, write_rows};
 use super::{Sweep, SweepError};
-use crate::domain::Plan;
-use crate::run::Study;
+use crate::run::{Course, Study};
 use crate::scenario::Scenario;
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -23,8 +22,8 @@ pub(super) struct PointRows {
 /// An arm that is being run.
 struct Running {
     arm: Arm,
-    /// The study with its plan, or why there is none.
-    ready: Result<(Arc<Study>, Arc<Plan>), String>,
+    /// The study with what it is to run, or why there is none.
+    ready: Result<(Arc<Study>, Arc<Course>), String>,
     runs: Vec<RunRow>,
 }
 
@@ -78,8 +77,8 @@ impl Sweep {
                 arms.extend(self.strategies.iter().map(|name| {
                     let ready = study.clone().and_then(|study| {
                         let planned = planned.clone()?;
-                        let plan = || self.cache.plan(&planned, name, &source);
-                        caught(plan).map(|plan| (study, plan))
+                        let course = || self.cache.course(&planned, name, &source);
+                        caught(course).map(|course| (study, course))
                     });
                     let names = ready.as_ref().ok().map(|(study, _)| {
                         let planned = study.predictors()[0].name().to_owned();
@@ -135,7 +134,7 @@ impl Sweep {
 /// Runs `count` seeds from `first` of every arm; an arm that cannot run has one row that says why.
 fn run_seeds(arms: &mut [Running], first: u64, count: u64) {
     arms.par_iter_mut().with_max_len(1).for_each(|arm| {
-        let (study, plan) = match &arm.ready {
+        let (study, course) = match &arm.ready {
             Ok(ready) => ready,
             Err(error) => {
                 if arm.runs.is_empty() {
@@ -145,17 +144,17 @@ fn run_seeds(arms: &mut [Running], first: u64, count: u64) {
             }
         };
         let seeds: Vec<u64> = (first..first + count).collect();
-        let run = |seed: &u64| RunRow { seed: *seed, outcome: run_once(study, plan, *seed) };
+        let run = |seed: &u64| RunRow { seed: *seed, outcome: run_once(study, course, *seed) };
         arm.runs.par_extend(seeds.par_iter().with_max_len(1).map(run));
     });
 }
 
-/// One run; its numbers depend on the study, the plan and the seed alone.
-pub(super) fn run_once(study: &Study, plan: &Plan, seed: u64) -> Result<RunNumbers, String> {
+/// One run; its numbers depend on the study, what it runs and the seed alone.
+pub(super) fn run_once(study: &Study, course: &Course, seed: u64) -> Result<RunNumbers, String> {
     caught(|| {
         let result = study
             .reseeded(seed)
-            .and_then(|study| study.run(plan))
+            .and_then(|study| study.run(course))
             .map_err(|error| one_line(&error.to_string()))?;
         let window = study.window();
         let window_s = window.end().saturating_sub(window.start()).as_seconds();

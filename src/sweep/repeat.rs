@@ -3,8 +3,7 @@
 use super::SweepError;
 use super::point::run_once;
 use super::rows::RunRow;
-use crate::domain::Plan;
-use crate::run::Study;
+use crate::run::{Course, Study};
 use crate::stats::{confidence_interval, mean};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -33,14 +32,14 @@ const OF_RUN: [&str; 4] =
     ["attainment_pct", "worst_attainment_pct", "workloads_met", "goodput_rps"];
 const OF_WORKLOAD: [&str; 3] = ["mean_ms", "p99_ms", "slo_violation_pct"];
 
-/// Simulates a plan with `count` seeds from that of the scenario on, and sums up its numbers with intervals of this
+/// Runs with `count` seeds from that of the scenario on, and sums up its numbers with intervals of this
 /// confidence. Every strategy gets the same seeds, and so the same arrivals.
 ///
 /// # Errors
 /// When a run fails.
 pub fn repeat(
     study: &Study,
-    plan: &Plan,
+    course: &Course,
     count: u64,
     confidence: f64,
 ) -> Result<Vec<SeedRow>, SweepError> {
@@ -49,7 +48,7 @@ pub fn repeat(
     let runs: Vec<RunRow> = seeds
         .into_par_iter()
         .with_max_len(1)
-        .map(|seed| RunRow { seed, outcome: run_once(study, plan, seed) })
+        .map(|seed| RunRow { seed, outcome: run_once(study, course, seed) })
         .collect();
     for run in &runs {
         if let Err(error) = &run.outcome {
@@ -64,7 +63,7 @@ pub fn repeat(
         // Student's t does not know where a number ends.
         let most = if metric.ends_with("_pct") { 100.0 } else { f64::INFINITY };
         rows.push(SeedRow {
-            strategy: plan.strategy.clone(),
+            strategy: course.strategy().to_owned(),
             workload: workload.unwrap_or_default().to_owned(),
             metric,
             seeds: values.len(),

@@ -3,10 +3,9 @@
 use super::SweepError;
 use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
-use crate::domain::Plan;
 use crate::plan::Replicas;
 use crate::results::Manifest;
-use crate::run::{Extensions, KindPredictors, Overrides, RunError, Sources, Study};
+use crate::run::{Course, Extensions, KindPredictors, Overrides, RunError, Sources, Study};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
@@ -330,8 +329,8 @@ impl CapacitySearch {
         } else {
             study(&scenario)?
         };
-        let plan = planned.plan_to_run(chosen.as_ref());
-        self.judged(name, at, &changed, &plan)
+        let course = planned.course(chosen.as_ref());
+        self.judged(name, at, &changed, &course)
     }
 
     fn judged(
@@ -339,7 +338,7 @@ impl CapacitySearch {
         name: &str,
         at: f64,
         study: &Study,
-        plan: &Plan,
+        course: &Course,
     ) -> Result<Candidate, SweepError> {
         let metric = if self.judge.worst { "worst_attainment_pct" } else { "attainment_pct" };
         let mut values = Vec::new();
@@ -350,7 +349,7 @@ impl CapacitySearch {
             let count = if values.is_empty() { self.judge.least } else { 1 };
             let seeds: Vec<u64> = (first..first + count).collect();
             let runs: Vec<(u64, Result<RunNumbers, String>)> =
-                seeds.into_par_iter().map(|seed| (seed, run_once(study, plan, seed))).collect();
+                seeds.into_par_iter().map(|seed| (seed, run_once(study, course, seed))).collect();
             for (seed, outcome) in runs {
                 let run = RunRow { seed, outcome };
                 values.extend(run.metric(metric, None));

@@ -33,6 +33,7 @@ mod reference_fit;
 mod reference_plans;
 mod refine;
 mod replan;
+mod replan_targets;
 mod reported;
 mod same_numbers;
 mod scenarios;

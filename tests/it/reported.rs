@@ -32,18 +32,46 @@ const CASES: [Case; 15] = [
     ("reported-28-sweep-resume-windows", array_jobs_are_shards),
 ];
 
-/// Those that need a Triton server, and the file of `validate` with the same inputs as tests.
-const OF_SERVERS: [(&str, &str); 10] = [
-    ("reported-07-instance-group-2", "validate/src/launch/ready.rs"),
-    ("reported-08-symlinked-model", "validate/tests/servers/ready.rs"),
-    ("reported-09-max-batch-0", "validate/tests/servers/ready.rs"),
-    ("reported-12-no-config", "validate/tests/servers/ready.rs"),
-    ("reported-13-string-input", "validate/tests/servers/ready.rs"),
-    ("reported-14-sequence-model", "validate/tests/servers/ready.rs"),
-    ("reported-23-queue-timeout", "validate/tests/servers/policy.rs"),
-    ("reported-24-ensemble", "validate/tests/servers/ready.rs"),
-    ("reported-30-dynamic-shape", "validate/tests/servers/records.rs"),
-    ("reported-33-old-gpu-nvml-stub", "validate/tests/servers/gpus.rs"),
+/// Those that need a Triton server, and the test of `validate` with the same inputs: its file, and its name.
+const OF_SERVERS: [(&str, &str, &str); 10] = [
+    (
+        "reported-07-instance-group-2",
+        "tests/servers/ready.rs",
+        "instances_are_the_plans_and_changes_are_said",
+    ),
+    ("reported-08-symlinked-model", "tests/servers/ready.rs", "links_are_followed"),
+    (
+        "reported-09-max-batch-0",
+        "tests/servers/ready.rs",
+        "a_model_that_does_not_batch_is_served_as_it_is",
+    ),
+    (
+        "reported-12-no-config",
+        "tests/servers/ready.rs",
+        "without_a_configuration_the_server_completes_it",
+    ),
+    ("reported-13-string-input", "src/data/perf_json.rs", "strings_arrive_as_written"),
+    (
+        "reported-14-sequence-model",
+        "tests/servers/ready.rs",
+        "models_that_batch_in_another_way_are_refused",
+    ),
+    (
+        "reported-23-queue-timeout",
+        "tests/servers/policy.rs",
+        "rests_of_the_scheduler_are_no_host_time",
+    ),
+    (
+        "reported-24-ensemble",
+        "tests/servers/ready.rs",
+        "models_that_batch_in_another_way_are_refused",
+    ),
+    ("reported-30-dynamic-shape", "tests/servers/ready.rs", "sizes_that_are_open_have_to_be_given"),
+    (
+        "reported-33-old-gpu-nvml-stub",
+        "tests/servers/shares.rs",
+        "what_the_doctor_does_not_know_is_not_ok",
+    ),
 ];
 
 fn folder() -> Option<PathBuf> {
@@ -88,11 +116,12 @@ fn every_case_gives_the_right_answer() {
         }
         let name = entry.file_name().into_string().unwrap();
         let known = CASES.iter().any(|(case, _)| *case == name)
-            || OF_SERVERS.iter().any(|(case, _)| *case == name);
+            || OF_SERVERS.iter().any(|(case, ..)| *case == name);
         assert!(known, "nothing is asked of {name}");
     }
-    for (_, test) in OF_SERVERS {
-        assert!(repository().join(test).is_file(), "{test}");
+    for (case, file, test) in OF_SERVERS {
+        let text = fs::read_to_string(repository().join("validate").join(file)).unwrap();
+        assert!(text.contains(&format!("fn {test}")), "{case}: no {test} in {file}");
     }
     for (case, check) in CASES {
         eprintln!("{case}");

@@ -9,7 +9,7 @@
 //! that queues requests for tasks of its own can promise neither. [`crate::client::HttpClient`] therefore
 //! writes to its own sockets.
 
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, ClientBuilder, Response};
 use reqwest::redirect;
 use serde_json::Value;
 use std::error::Error;
@@ -41,31 +41,70 @@ impl Reply {
     }
 }
 
-static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
-    Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .redirect(redirect::Policy::none())
-        .build()
-        .map_err(|error| chain(&error))
-});
+static PLAIN: LazyLock<Result<Client, String>> = LazyLock::new(|| build(builder()));
 
-/// Asks for `url` and waits for the whole answer, at most for `limit`. Blocks; not for asynchronous code.
-///
-/// # Errors
-/// When there is no answer: why, in words.
-pub fn get(url: &str, limit: Duration) -> Result<Reply, String> {
-    let client = CLIENT.as_ref().map_err(Clone::clone)?;
-    read(client.get(url).timeout(limit).send())
+/// Asks over HTTP, with headers and trust of its own where it was made with any.
+#[derive(Debug, Clone, Default)]
+pub struct Asker(Option<Client>);
+
+impl Asker {
+    /// One that sends these headers with every request, and speaks TLS so.
+    ///
+    /// # Errors
+    /// When a client cannot be made; why, in words.
+    pub(crate) fn new(
+        headers: &[(String, String)],
+        #[cfg(feature = "remote")] tls: Option<&crate::client::Tls>,
+    ) -> Result<Self, String> {
+        let mut map = reqwest::header::HeaderMap::new();
+        for (name, value) in headers {
+            let name = reqwest::header::HeaderName::from_bytes(name.as_bytes());
+            let value = reqwest::header::HeaderValue::from_str(value);
+            let (name, value) =
+                (name.map_err(|e| e.to_string())?, value.map_err(|e| e.to_string())?);
+            map.append(name, value);
+        }
+        let builder = builder().default_headers(map);
+        #[cfg(feature = "remote")]
+        let builder = match tls {
+            Some(tls) => builder.tls_backend_preconfigured(tls.config()),
+            None => builder,
+        };
+        build(builder).map(|client| Self(Some(client)))
+    }
+
+    fn client(&self) -> Result<Client, String> {
+        self.0.clone().map_or_else(|| PLAIN.clone(), Ok)
+    }
+
+    /// Asks for `url` and waits for the whole answer, at most for `limit`. Blocks; not for asynchronous code.
+    ///
+    /// # Errors
+    /// When there is no answer: why, in words.
+    pub fn get(&self, url: &str, limit: Duration) -> Result<Reply, String> {
+        read(self.client()?.get(url).timeout(limit).send())
+    }
+
+    /// Sends a JSON document to `url` and waits for the answer as [`Asker::get`] does.
+    ///
+    /// # Errors
+    /// As [`Asker::get`].
+    pub fn post(&self, url: &str, document: &Value, limit: Duration) -> Result<Reply, String> {
+        read(self.client()?.post(url).json(document).timeout(limit).send())
+    }
 }
 
-/// Sends a JSON document to `url` and waits for the answer as [`get`] does.
-///
-/// # Errors
-/// As [`get`].
-pub fn post(url: &str, document: &Value, limit: Duration) -> Result<Reply, String> {
-    let client = CLIENT.as_ref().map_err(Clone::clone)?;
-    read(client.post(url).json(document).timeout(limit).send())
+fn builder() -> ClientBuilder {
+    let builder =
+        Client::builder().no_proxy().pool_max_idle_per_host(0).redirect(redirect::Policy::none());
+    // Without one of ours it would look for a provider of ciphers, and for the system's certificates.
+    #[cfg(feature = "remote")]
+    let builder = builder.tls_backend_preconfigured(crate::client::Tls::nobody());
+    builder
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, String> {
+    builder.build().map_err(|error| chain(&error))
 }
 
 fn read(answer: reqwest::Result<Response>) -> Result<Reply, String> {
@@ -111,7 +150,7 @@ mod tests {
                 .unwrap();
             asked
         });
-        let reply = get(&url, LIMIT).unwrap();
+        let reply = Asker::default().get(&url, LIMIT).unwrap();
         assert_eq!(server.join().unwrap(), "GET /v2 HTTP/1.1\r\n");
         assert_eq!((reply.status, reply.is_success()), (400, false));
         assert_eq!(reply.json().unwrap()["error"], "x");
@@ -122,9 +161,12 @@ mod tests {
     fn why_there_is_no_answer_is_said() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        assert_eq!(get(&url, Duration::from_millis(50)).unwrap_err(), "no answer in time");
+        assert_eq!(
+            Asker::default().get(&url, Duration::from_millis(50)).unwrap_err(),
+            "no answer in time"
+        );
         drop(listener);
-        let refused = post(&url, &Value::Null, LIMIT).unwrap_err();
+        let refused = Asker::default().post(&url, &Value::Null, LIMIT).unwrap_err();
         assert!(refused.to_lowercase().contains("refused"), "{refused}");
     }
 }

@@ -154,13 +154,16 @@ impl Axis {
         Self { labelled: false, ..self }
     }
 
-    /// The same on a `length` with another chart `room` behind its end, whose first label is as long as its own first one:
-    /// labels at the end that would run into it are left out.
+    /// The same on a `length` with another chart `room` behind its end: labels at the end that would run into its first one
+    /// are left out. That is a 0 where this axis begins with one, and else may have two digits and wants to be told apart.
     pub(super) fn within(mut self, length: f64, room: f64) -> Self {
         let half = |tick: &f64| 0.5 * width(&self.label(*tick), TICK);
         let before = |tick: &f64| half(tick) - self.along(*tick) * length;
         let behind = |tick: &f64| half(tick) + (self.along(*tick) - 1.0) * length;
-        let first = self.ticks.iter().map(before).fold(0.0, f64::max);
+        let from_zero = self.scale == Scale::Linear || self.zero;
+        let least = if from_zero { 0.0 } else { 0.5 * width("10", TICK) };
+        let apart = if from_zero { 0.0 } else { width("0", TICK) };
+        let first = self.ticks.iter().map(before).fold(least, f64::max) + apart;
         let collides = |tick: &f64| behind(tick) > 0.0 && behind(tick) + first > room;
         self.silent = self.ticks.iter().copied().filter(collides).collect();
         self
@@ -308,6 +311,8 @@ mod tests {
         };
         assert_eq!(shown(Axis::log_with_zero(&[2.0, 5.0, 10.0, 100.0])), "100");
         assert_eq!(shown(Axis::log(10.0, 1000.0, 4)), "");
+        // The next chart may begin with 10.
+        assert_eq!(shown(Axis::log(2.0, 50.0, 5)), "");
     }
 
     #[test]

@@ -40,7 +40,11 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             Series::new(looks.of(name), Marks::Line, steps(points, x.low, x.high))
         });
         let series = series.collect();
-        let model = shortened(&shown(w.model.as_str()), 12);
+        // An empty chart says why.
+        let model = match lines.series.iter().all(|(_, points)| points.is_empty()) {
+            true => "no requests".to_owned(),
+            false => shortened(&shown(w.model.as_str()), 12),
+        };
         Place {
             title: titled(&shown(w.workload.as_str()), &model, TICK, 390.0),
             charts: vec![Plot::new(x, Axis::from_zero(1.0, 4), series).up(slo, INK, SLO)],

@@ -16,6 +16,7 @@ mod cdf;
 mod fonts;
 mod generic;
 mod heat;
+mod lanes;
 mod panel;
 mod panels;
 mod plan;
@@ -35,6 +36,7 @@ mod vector;
 pub use bars::BarsFigure;
 pub use generic::{Named, PointsFigure, PointsPanel};
 pub use heat::{HeatPanel, heat_figure};
+pub use lanes::lanes_figures;
 pub use panels::Marks;
 pub use predicted::{PredictedPoint, accuracy_figure};
 pub use scaling::{ScalingPoint, scaling_figure};
@@ -115,6 +117,19 @@ impl Figure {
         vector::pgf(&self.svg)
     }
 
+    /// The bytes of a file of this kind.
+    ///
+    /// # Errors
+    /// When it cannot be rendered.
+    pub fn bytes(&self, format: FigureFormat) -> Result<Vec<u8>, PlotError> {
+        match format {
+            FigureFormat::Svg => Ok(self.standalone_svg().into_bytes()),
+            FigureFormat::Png => self.png(),
+            FigureFormat::Pdf => self.pdf(),
+            FigureFormat::Pgf => self.pgf().map(String::into_bytes),
+        }
+    }
+
     /// The characters that neither our fonts nor installed ones can draw: PNG and PDF files lack them.
     ///
     /// # Errors
@@ -134,11 +149,20 @@ const PAGES_OF_ONE: usize = 2;
 /// Draws the pages of one kind of figure.
 type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
 
-/// All figures of a comparison, in the order of a report.
+/// All figures of a comparison, in the order of a report. Names that it shall show are those of its scenario, unless the
+/// [`Sheet`] says otherwise.
 ///
 /// # Errors
 /// When one cannot be drawn.
 pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
+    let mut sheet = Sheet::clone(&Sheet::current());
+    for (name, text) in &comparison.display {
+        sheet.display.entry(name.clone()).or_insert_with(|| text.clone());
+    }
+    sheet.draw(|| figures_of(comparison))
+}
+
+fn figures_of(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let mut figures = Vec::new();
     if comparison.strategies.is_empty() {
         return Ok(figures);
@@ -163,6 +187,7 @@ pub fn comparison_figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotEr
     figures.extend(predicted::figures(comparison)?);
     figures.extend(power::figures(comparison)?);
     figures.extend(adaptation::figures(some.as_ref().unwrap_or(comparison))?);
+    figures.extend(lanes::figures(comparison)?);
     Ok(figures)
 }
 
@@ -211,15 +236,6 @@ impl FigureFormat {
             Self::Pgf => "pgf",
         }
     }
-
-    fn bytes(self, figure: &Figure) -> Result<Vec<u8>, PlotError> {
-        match self {
-            Self::Svg => Ok(figure.standalone_svg().into_bytes()),
-            Self::Png => figure.png(),
-            Self::Pdf => figure.pdf(),
-            Self::Pgf => figure.pgf().map(String::into_bytes),
-        }
-    }
 }
 
 /// Writes figures as `figures/<stem>.svg` and `figures/<stem>.png`, and says where they are.
@@ -242,7 +258,7 @@ pub fn write_figures_as(
     figures: &[Figure],
     formats: &[FigureFormat],
 ) -> Result<Vec<FigureFile>, PlotError> {
-    let of = |figure: &Figure| formats.iter().map(|format| format.bytes(figure)).collect();
+    let of = |figure: &Figure| formats.iter().map(|format| figure.bytes(*format)).collect();
     let all: Vec<Result<Vec<Vec<u8>>, PlotError>> = figures.par_iter().map(of).collect();
     let mut files = Vec::with_capacity(figures.len());
     for (figure, contents) in figures.iter().zip(all) {

@@ -20,14 +20,17 @@ const PAGES: usize = 4;
 const TITLE: i32 = 52;
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
-    let most = comparison.strategies.iter().map(|r| r.gpu_count).max().unwrap_or(0);
+    // Plans that follow load have lanes instead.
+    let one_plan = |result: &&StrategyResult| result.details.following.is_none();
+    let results: Vec<&StrategyResult> = comparison.strategies.iter().filter(one_plan).collect();
+    let most = results.iter().map(|r| r.gpu_count).max().unwrap_or(0);
     if most == 0 {
         return Ok(Vec::new());
     }
     let slots = rows_of(most, GPUS_PER_ROW).first().map_or(1, ExactSizeIterator::len);
-    let each = (PAGES * ROWS_PER_PAGE / comparison.strategies.len()).max(1);
+    let each = (PAGES * ROWS_PER_PAGE / results.len()).max(1);
     let mut rows = Vec::new();
-    for result in &comparison.strategies {
+    for result in results {
         for gpus in rows_of(result.gpu_count, slots).into_iter().take(each) {
             rows.push((result, gpus));
         }

@@ -117,6 +117,7 @@ impl Comparison {
                 batches: some(&details.batches, indices),
                 adaptation: details.adaptation.clone(),
                 arrivals: details.arrivals.clone(),
+                following: details.following.clone(),
             };
             StrategyResult {
                 strategy: result.strategy.clone(),
@@ -139,6 +140,7 @@ impl Comparison {
             window_start_s: self.window_start_s,
             window_end_s: self.window_end_s,
             truth: self.truth.clone(),
+            display: self.display.clone(),
             strategies: self.strategies.iter().map(of).collect(),
         }
     }

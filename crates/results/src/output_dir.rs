@@ -132,7 +132,8 @@ impl OutputDir {
     /// Creates the directory where needed and checks that it can be written to.
     ///
     /// # Errors
-    /// When it cannot be created or written to, or holds files of somebody else, or results that took long.
+    /// When it cannot be created or written to, or contains files that igniter did not write, or
+    /// finished results that must not be overwritten.
     pub fn open(path: &Path, existing: Existing) -> Result<Self, OutputError> {
         Self::opened(path, existing, None)
     }

@@ -1,6 +1,7 @@
 //! Tables for papers and reports: LaTeX, Markdown or CSV, with the best of a column in bold.
 
 use crate::{Cell, Column, markdown_escape};
+use std::collections::BTreeMap;
 use std::io;
 
 /// The form of a table.
@@ -174,6 +175,20 @@ impl PaperTable {
         for ((row, number), text) in cells.iter_mut().zip(numbers).zip(texts) {
             row.push((text, same(number) && !all));
         }
+    }
+
+    /// The same with other names for things: what stands in a cell of words alone, by what it is.
+    #[must_use]
+    pub fn named(mut self, display: &BTreeMap<String, String>) -> Self {
+        for row in &mut self.rows {
+            let words = row.iter_mut().zip(&self.right).filter(|(_, right)| !**right);
+            for ((text, _), _) in words {
+                if let Some(name) = display.get(text) {
+                    text.clone_from(name);
+                }
+            }
+        }
+        self
     }
 
     /// It as text.

@@ -30,6 +30,7 @@ pub(crate) fn small_comparison() -> Comparison {
         memory: None,
         price_per_hour: Dollars::new(3.06).unwrap(),
         noise_cv: std::collections::BTreeMap::new(),
+        mps: igniter::domain::SmSharing::default(),
     };
     let workloads = [workload("W1", 15.0), workload("W|2 <b>", 40.0)];
     let placement = |who: &str, units: u32| Placement {

@@ -1,7 +1,7 @@
 //! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
 
 use super::control::{ActionRow, WindowRow};
-use crate::{Truth, short};
+use crate::{Following, Truth, short};
 use igniter_model::domain::{
     Action, GpuKind, GpuKindName, Infeasible, ModelName, Plan, ServerWindow, Workload, WorkloadFix,
     WorkloadName,
@@ -11,6 +11,7 @@ use igniter_sim::metrics::{
     WorkloadSummary,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One placement of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct Details {
     pub adaptation: Vec<WindowRow>,
     /// What arrived; empty until asked for.
     pub arrivals: Vec<ArrivalRow>,
+    /// What plans that followed each other did; none of one plan for the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub following: Option<Following>,
 }
 
 /// The predicted latency of a workload with these placements, in ms; see [`StrategyResult::predicted_ms`].
@@ -284,6 +288,9 @@ pub struct Comparison {
     /// What plans were simulated with, where that is not the predictor that made them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,
+    /// What figures and tables for papers call strategies, workloads, models and stages, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub display: BTreeMap<String, String>,
     /// One entry for each strategy, in the order in which they were asked for.
     pub strategies: Vec<StrategyResult>,
 }
@@ -299,6 +306,7 @@ impl Comparison {
             window_start_s: window.start().as_seconds(),
             window_end_s: window.end().as_seconds(),
             truth: None,
+            display: BTreeMap::new(),
             strategies,
         }
     }

@@ -132,6 +132,7 @@ pub(super) fn check(
         control: control?,
         plan: raw.plan?,
         replan: replan?,
+        display: raw.display.or(BTreeMap::new())?,
         prediction_error: raw.prediction_error.convert(|draw| Some(Some(draw))).or(None)?,
         workloads: workloads?,
     })

@@ -39,6 +39,7 @@ mod catalogue;
 mod check;
 mod control;
 mod disk;
+mod display;
 mod document;
 mod error;
 mod layer;
@@ -74,6 +75,7 @@ use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
 use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec, SimWorkload};
 use reader::{Place, Problems, Table};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -104,6 +106,8 @@ pub struct Scenario {
     pub replan: Option<ReplanSpec>,
     /// How far the simulated GPU is off its predictor, drawn from the seed.
     pub prediction_error: Option<ErrorDraw>,
+    /// What figures and tables call strategies, workloads, models and stages, by their names.
+    pub display: BTreeMap<String, String>,
     /// What is to be served: at least one workload, their names unique.
     pub workloads: Vec<ScenarioWorkload>,
 }

@@ -6,7 +6,7 @@ use super::reader::{Field, Need, Place, Problems, Read, Rule, SeenKind, Table};
 use super::replan::RawReplan;
 use super::rules::{Least, NumberRule, WholeRule};
 use super::server::RawServer;
-use super::{ProfileChoice, arrival, planning, replan};
+use super::{ProfileChoice, arrival, display, planning, replan};
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{Dollars, Nanoseconds};
@@ -14,6 +14,7 @@ use igniter_plan::PlanOptions;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
 use igniter_sim::{EngineSpec, Interference, LoadOverlap, PcieLink, ServiceTime};
+use std::collections::BTreeMap;
 use std::path::Path;
 use toml::de::DeValue;
 
@@ -138,6 +139,7 @@ pub(super) struct RawScenario {
     pub(super) control: RawControl,
     pub(super) plan: Option<PlanOptions>,
     pub(super) replan: Read<RawReplan>,
+    pub(super) display: Read<BTreeMap<String, String>>,
     pub(super) prediction_error: Read<ErrorDraw>,
     pub(super) rate_scale: Read<f64>,
     pub(super) slo_scale: Read<f64>,
@@ -224,6 +226,7 @@ pub(super) fn read(
         control: RawControl::read(t, problems),
         plan: planning::read(t, problems),
         replan: replan::read(t, problems),
+        display: display::read(t, problems),
         prediction_error: planning::read_error(t, problems),
         rate_scale: RATE_SCALE.read(t, problems, "rate_scale", Optional),
         slo_scale: SLO_SCALE.read(t, problems, "slo_scale", Optional),

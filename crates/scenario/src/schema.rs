@@ -101,7 +101,7 @@ fn tables() -> Tables {
         let word = fault.split('\'').nth(1).unwrap_or_default();
         probe(&format!("fault = [{{ {fault}, at_s = 0 }}]\n"), &[("fault", word)]);
     }
-    let rest = "engine = {}\nbatching = {}\nplan = {}\nreplan = { forecast = {}, handover = {}, replicas = {} }\nprediction_error = {}\ngpu = [{}]\nphase = [{}]\n\
+    let rest = "engine = {}\nbatching = {}\nplan = {}\nreplan = { forecast = {}, handover = {}, replicas = {} }\ndisplay = {}\nprediction_error = {}\ngpu = [{}]\nphase = [{}]\n\
                 workload = [{ engine = {}, batching = {} }]\n";
     probe(rest, &[]);
     tables
@@ -175,6 +175,10 @@ fn value(key: &Seen) -> Value {
                 (_, "extends") => {
                     json!({ "anyOf": [{ "type": "string" }, list(json!({ "type": "string" }))] })
                 }
+                (_, "display") => json!({
+                    "type": "object",
+                    "additionalProperties": { "type": "string", "minLength": 1, "maxLength": 64 }
+                }),
                 (_, "margin_pct") => json!({ "type": ["number", "string"] }),
                 (_, "preferred") => list(json!({ "type": "integer", "minimum": 1 })),
                 (_, "gpu" | "workload" | "phase" | "fault") if key.table.is_empty() => {

@@ -81,6 +81,13 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
         super::replan::write(spec, out)?;
     }
 
+    if !scenario.display.is_empty() {
+        writeln!(out, "\n[display]")?;
+        for (name, text) in &scenario.display {
+            writeln!(out, "{} = {}", quote(name), quote(text))?;
+        }
+    }
+
     for ScenarioWorkload { workload, slo_x_solo, arrival, batching, server } in &scenario.workloads
     {
         writeln!(out, "\n[[workload]]")?;

@@ -20,7 +20,7 @@ fn server() -> impl Strategy<Value = FakeServer> {
     let rate = prop_oneof![select(vec![250.0, 500.0, 1000.0, 2000.0]), 1.0..3000.0_f64];
     let noise = prop_oneof![3 => Just(0.0), 1 => 0.01..0.5_f64];
     let overhead = prop_oneof![3 => Just(0.0), 1 => select(vec![0.5, 1.0])];
-    (0..3_usize, 1..=9_u32, 1..12_u32, rate, arrival, (noise, overhead)).prop_map(
+    (0..3_usize, 1..=9_u32, 1..7_u32, rate, arrival, (noise, overhead)).prop_map(
         |(model, batch, share, rate, arrival, (noise, overhead))| {
             let mut server = FakeServer { share, ..FakeServer::new(model, batch, rate, arrival) };
             server.server.noise = Noise::Cv(noise);
@@ -53,7 +53,7 @@ proptest! {
     fn all_three_engines_agree(
         models in any_models(),
         slowdown in prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64],
-        servers in prop::collection::vec(server(), 0..=8),
+        servers in prop::collection::vec(server(), 0..=16),
         spec in any_spec(),
         seed: u64,
     ) {

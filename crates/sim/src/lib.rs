@@ -6,13 +6,14 @@
 //! this set ([`Interference::Dynamic`]). Time is in whole nanoseconds, equal times are FIFO, and
 //! randomness comes from named streams, so a run gives the same bytes on any number of threads.
 //!
-//! - [`simulate`]: the entry point
+//! - [`simulate`]: the entry point; [`simulate_collected`] with the sinks of [`metrics`]
 //! - [`EngineSpec`], [`BatchingSpec`]: what a user can ask for, with the defaults
 //! - [`Batcher`]: the batching rules, usable on their own
 
 pub mod arrivals;
 mod batcher;
 mod batcher_rules;
+mod collected;
 mod control;
 mod counting;
 mod draw;
@@ -51,6 +52,7 @@ mod timeline_tests;
 
 pub use batcher::{Batch, Batcher};
 pub use batcher_rules::{BatcherRules, BatchingError};
+pub use collected::{simulate_collected, simulate_counted};
 pub use control::{
     Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
 };

@@ -1,7 +1,7 @@
 //! Checks a run and opens its arrivals: what both engines start from.
 //!
 //! A workload may have several placements, each with the part of the rate that it serves: its requests are
-//! then dealt out in that proportion ([`SplitArrivals`](crate::arrivals::SplitArrivals)), or its clients are.
+//! then dealt out in that proportion ([`Turns`](crate::arrivals::Turns)), or its clients are.
 
 use super::batcher_rules::BatcherRules;
 use super::draw::{HostDraw, Race, WorkDraw};

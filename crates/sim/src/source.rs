@@ -3,9 +3,9 @@
 use super::{SimInput, SimWorkload};
 use crate::arrivals::{
     ArrivalCount, ArrivalError, ArrivalProcess, ArrivalSpec, ArrivalStatistics, Clients,
-    CountedArrivals, SplitArrivals, TraceFault,
+    CountedArrivals, PartTimeArrivals, Shift, TraceFault,
 };
-use igniter_model::units::RequestsPerSecond;
+use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 
 /// Where the requests of a server come from.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl Arrivals {
             whole = Box::new(counted);
         }
         if rates.len() > 1 {
-            whole = Box::new(SplitArrivals::new(whole, rates, own));
+            let whole_run = Shift::new((Nanoseconds::ZERO, Nanoseconds::MAX), rates, own);
+            whole = Box::new(PartTimeArrivals::new(whole, vec![whole_run]));
         }
         Ok((Self::Open(whole), count))
     }

@@ -60,6 +60,12 @@ fn any_life(workloads: usize) -> impl Strategy<Value = Life> {
     )
 }
 
+/// Seldom more at once than the fast engine can have.
+fn any_lives() -> impl Strategy<Value = Vec<Life>> {
+    let lives = |count| prop::collection::vec(any_life(3), count);
+    prop_oneof![9 => lives(1..14), 1 => lives(30..60)]
+}
+
 fn server_of(scenario: &FakeScenario, life: &Life) -> TimelineServer {
     let Life { workload, gpu, share, times, settings } = life;
     let (ordered, takes, ready, lasts) = *times;
@@ -310,7 +316,7 @@ proptest! {
     #[test]
     fn both_engines_follow_any_timeline_in_the_same_way(
         scenario in any_workloads(),
-        lives in prop::collection::vec(any_life(3), 1..14),
+        lives in any_lives(),
         spec in any_spec(),
         seed: u64,
     ) {
@@ -322,8 +328,10 @@ proptest! {
             assert!(LeanEngine::<Everything>::takes(&setting, &run));
             LeanEngine::new(setting, run, sink).and_then(LeanEngine::finish).map_err(|bad| *bad)
         });
-        let fast = fast.unwrap();
-        let clear = full::simulate(&input, |_| Everything::default()).unwrap();
+        let clear = full::simulate(&input, |_| Everything::default());
+        // Very many servers at once may draw more power than a clock can go down for.
+        prop_assert_eq!(fast.is_err(), clear.is_err());
+        let (Ok(fast), Ok(clear)) = (fast, clear) else { return Ok(()) };
         prop_assert_eq!(&fast.gaps, &clear.gaps);
         for (fast, clear) in fast.gpus.iter().zip(&clear.gpus) {
             prop_assert_eq!(seen(fast), seen(clear));

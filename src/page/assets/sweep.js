@@ -1,6 +1,6 @@
 "use strict";
 // The explorer of a sweep: a number over an axis, a line for each strategy, a panel for each value of another axis, and
-// axes that are left held at one value. As in page.js, no text becomes markup.
+// every other axis fixed at one value. As in page.js, no text becomes markup.
 (() => {
   const { data, element, addChoice, shown, distinct, draw, forget, lines, bars, looksOf, remember, recallJson, COLOURS, DASHES } = window.igniterPage;
   const sweep = data.sweep;
@@ -66,7 +66,7 @@
       else state.scale = "even";
       pick("Scale of x", scales, state.scale, (v) => { state.scale = v; });
     }
-    // Axes that nothing shows are held at one value, those that follow from what is chosen excepted.
+    // Axes that nothing shows are fixed at one value, those that follow from what is chosen excepted.
     const chosen = [state.x, ...split];
     if (state.panels >= 0) chosen.push(state.panels);
     let rows = table.rows;

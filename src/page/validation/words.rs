@@ -34,8 +34,14 @@ pub(in crate::page) fn summary(run: &Validation) -> Vec<String> {
         },
         n - failed.len()
     );
-    for reason in run.invalid.iter().take(NAMED) {
-        verdict += &format!(" Not valid: {reason}.");
+    if let Some((first, others)) = run.invalid.split_first() {
+        // The warnings below have all of them.
+        let more = match others.len() {
+            0 => String::new(),
+            1 => " (and one more warning)".to_owned(),
+            n => format!(" (and {n} more warnings)"),
+        };
+        verdict += &format!(" Not valid: {first}{more}.");
     }
     if !failed.is_empty() {
         let more = failed.len().saturating_sub(NAMED);

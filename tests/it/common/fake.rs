@@ -53,6 +53,7 @@ impl FakePredictor {
             memory: None,
             price_per_hour: Dollars::new(1.0).unwrap(),
             noise_cv: std::collections::BTreeMap::new(),
+            mps: igniter::domain::SmSharing::default(),
         };
         let names = (0..models.len()).map(|i| ModelName::new(&format!("m{i}")).unwrap()).collect();
         Self { kind, names, models, slowdown, by_share: false, load_slowdown: 0.0, table_ms: None }

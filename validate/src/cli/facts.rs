@@ -120,9 +120,10 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
             .with_context(|| format!("cannot keep logs in {}", logs.display()))?;
         facts.mps_error = facts.mps_error.map(|error| kept.in_text(&error));
     }
+    let sharing = if args.partitions { Sharing::Static } else { Sharing::Percentage };
     let document = json!({
         "machine": machine, "gpu": gpu, "facts": facts, "allocation_step": step,
-        "sharing": if args.partitions { "static" } else { "percentage" },
+        "sharing": sharing.as_str(),
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     fs::create_dir_all(&args.output)
@@ -132,7 +133,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
     write_whole(&args.output, "facts.json", &text)?;
     let known = load(&args.from)?;
     let name = GpuKindName::new(&args.kind)?;
-    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits, step)?;
+    let base = base_profile(&known, name, &gpu, &idle, &facts.transfer_fits, (step, sharing))?;
     let folder = args.output.join("base");
     fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
     for (name, text) in profile_files(&base) {

@@ -30,14 +30,16 @@ pub(super) struct LaunchCommand {
 
 pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     let (study, plan) = args.planned.study(&TimeArgs::default())?;
+    let mut launch = args.launch.clone();
+    launch.measured = study.kind().mps;
     let time = args.seconds.map(Duration::try_from_secs_f64).transpose().context("--for")?;
-    let Devices { list: devices, on_cpu, left_out, .. } = args.launch.devices()?;
+    let Devices { list: devices, on_cpu, left_out, .. } = launch.devices()?;
     warn_of_cpu(on_cpu.as_deref());
     warn_of_left_out(&left_out);
-    let specs = args.launch.specs(&study, &plan, &devices)?;
+    let specs = launch.specs(&study, &plan, &devices)?;
     // Goes when this function ends, after the servers, which are dropped first.
-    let scratch = args.launch.scratch("igniter-launch-")?;
-    let mut launcher = args.launch.launcher(&devices, scratch.path())?;
+    let scratch = launch.scratch("igniter-launch-")?;
+    let mut launcher = launch.launcher(&devices, scratch.path())?;
     let dir = args.output.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(dir).with_context(|| format!("cannot use {}", dir.display()))?;
     let mut deployment = launcher.launch(&specs, dir)?;

@@ -11,6 +11,7 @@ mod compare;
 mod data;
 mod doctor;
 mod facts;
+mod follow;
 mod launch;
 mod models;
 mod output;

@@ -28,6 +28,15 @@ pub(super) enum Engines {
     No,
 }
 
+/// What serves ONNX files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Backend {
+    /// Triton's ONNX backend, which NVIDIA's images have
+    Onnxruntime,
+    /// Triton's Python backend with the package onnxruntime, as `scripts/setup_triton.sh --onnx` installs it
+    Python,
+}
+
 /// The flags of `validate models`.
 #[derive(Debug, Args)]
 pub(super) struct ModelsCommand {
@@ -46,6 +55,9 @@ pub(super) struct ModelsCommand {
     /// Which weights to export
     #[arg(long, value_enum, default_value_t = Weights::Random)]
     weights: Weights,
+    /// Which backend of Triton serves the ONNX files
+    #[arg(long, value_enum, default_value_t = Backend::Onnxruntime)]
+    backend: Backend,
     /// Whether to build TensorRT engines with `trtexec`; build them on the GPU that will serve them
     #[arg(long, value_enum, default_value_t = Engines::Auto)]
     tensorrt: Engines,
@@ -61,7 +73,14 @@ pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<Outcome> {
     if let Some(unknown) = args.model.iter().find(|model| !MODELS.contains(&model.as_str())) {
         bail!("--model {unknown:?}: allowed: {}", MODELS.join(", "));
     }
+    let by_python = args.backend == Backend::Python;
+    if by_python && args.tensorrt == Engines::Yes {
+        bail!(
+            "--backend python serves ONNX files, not engines; fix: leave it or --tensorrt yes out"
+        );
+    }
     let trtexec = match args.tensorrt {
+        _ if by_python => None,
         Engines::No => None,
         Engines::Auto => find_trtexec(),
         Engines::Yes => Some(find_trtexec().context(
@@ -76,6 +95,7 @@ pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<Outcome> {
         pretrained: args.weights == Weights::Pretrained,
         python: python.context("no python3 in PATH; fix: name an interpreter with --python")?,
         trtexec,
+        by_python,
     };
     let made = prepare(&args.output, &options)?;
     if !args.quiet {

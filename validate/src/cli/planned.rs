@@ -3,7 +3,8 @@
 use anyhow::{Context as _, bail};
 use clap::Args;
 use igniter::cli::PlannedScenarioArgs;
-use igniter::domain::Plan;
+use igniter::domain::{Plan, Timeline};
+use igniter::plan::replan::{PlansFile, is_plans_text, read_plans_text};
 use igniter::plan::strategy;
 use igniter::results::Manifest;
 use igniter::run::{Overrides, Study, scenario_of};
@@ -35,9 +36,31 @@ pub(super) struct TimeArgs {
     cooldown_s: Option<f64>,
 }
 
+/// What servers are started for.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// One plan for the whole run.
+    One(Plan),
+    /// Plans that follow each other, and the servers that follow from them.
+    Following(Box<PlansFile>, Timeline),
+}
+
 impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
+        match self.work(times)? {
+            (study, Work::One(plan)) => Ok((study, plan)),
+            (_, Work::Following(..)) => bail!(
+                "{}: plans that follow each other; servers come and go with them in `validate run` alone; fix: use that, or \
+                 give one plan of `igniter plan` with --plan",
+                self.name()
+            ),
+        }
+    }
+
+    /// As [`PlannedArgs::study`], or with plans that follow each other: those of `igniter replan` that are given, or by the
+    /// `[replan]` table of the scenario.
+    pub(super) fn work(&self, times: &TimeArgs) -> anyhow::Result<(Study, Work)> {
         let (predictor, change) = (&self.files.predictor, &self.files.change);
         let overrides = Overrides {
             set: change.set.clone(),
@@ -82,6 +105,9 @@ impl PlannedArgs {
                 names.join(", ")
             );
         }
+        if let Some(following) = self.following(&study)? {
+            return Ok((study, following));
+        }
         let plan = if plans.is_empty() {
             study.plan(strategy(&self.strategy)?.as_ref())
         } else {
@@ -99,7 +125,30 @@ impl PlannedArgs {
         if plan.placements().next().is_none() {
             bail!("the plan places no workload; no server would be started");
         }
-        Ok((study, plan))
+        Ok((study, Work::One(plan)))
+    }
+
+    fn following(&self, study: &Study) -> anyhow::Result<Option<Work>> {
+        let (_, plans) = self.files.files();
+        if let [path] = plans {
+            // What cannot be read is reported where plans are read.
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            if !is_plans_text(&text) {
+                return Ok(None);
+            }
+            let duration_s = study.scenario().duration.as_seconds();
+            let known = (study.kinds(), study.workloads());
+            let (file, timeline) = read_plans_text(path, &text, (&known.0, known.1), duration_s)
+                .map_err(anyhow::Error::msg)?;
+            return Ok(Some(Work::Following(Box::new(file), timeline)));
+        }
+        let Some(spec) = study.scenario().replan.filter(|_| plans.is_empty()) else {
+            return Ok(None);
+        };
+        let strategy = strategy(&self.strategy)?;
+        let done = study.replan(strategy.as_ref(), &spec)?;
+        let file = study.plans_file(&done, strategy.name());
+        Ok(Some(Work::Following(Box::new(file), done.replanned.timeline)))
     }
 
     /// Notes in the manifest of results what they were made from.

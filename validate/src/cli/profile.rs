@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::data::{Shapes, parse_shape};
-use crate::launch::{Device, Devices, LaunchArgs, Mps};
+use crate::launch::{Device, Devices, LaunchArgs, Sharing};
 use crate::life;
 use crate::profile::{
     BenchOptions, Campaign, Grid, Journal, ProfileRun, RunMember, RunResult, assemble,
@@ -114,17 +114,27 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         None => args.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let kind = GpuKindName::new(&name).context("--kind")?;
-    let Devices { list: devices, on_cpu, left_out, .. } = args.launch.devices()?;
+    let mut launch = args.launch.clone();
+    launch.measured = base.kind.mps;
+    let Devices { list: devices, on_cpu, left_out, .. } = launch.devices()?;
+    let sharing = launch.sharing();
+    if !devices.is_empty() && sharing == Sharing::Static && base.kind.mps != Sharing::Static {
+        bail!(
+            "--mps static: the profile of --from has the allocation units of mps = \"{}\"; fix: start from base/ of `validate \
+             facts --static`, whose units are the chunks of this GPU",
+            base.kind.mps
+        );
+    }
     warn_of_cpu(on_cpu.as_deref());
     warn_of_left_out(&left_out);
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot use {}", args.output.display()))?;
-    let campaign = campaign(args, &kind, &base, &devices)?;
+    let campaign = campaign(args, &launch, &kind, &base, &devices)?;
     let mut journal = Journal::open(&args.output.join("journal.jsonl"), &campaign)?;
     let mut failed = Vec::new();
     let began = Instant::now();
     let mut measure = |failed: &mut Vec<ProfileRun>| {
-        measure(args, &base, &devices, &runs, began, &mut journal, failed)
+        measure(args, (&launch, &devices), &base, &runs, began, &mut journal, failed)
     };
     let mut measured = measure(&mut failed);
     if measured.is_ok() && !failed.is_empty() && !life::interrupted() {
@@ -150,6 +160,9 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
             return Err(error);
         }
     };
+    if !devices.is_empty() {
+        profile.kind.mps = sharing;
+    }
     profile.source = source(args, on_cpu.as_deref(), &base, &notes, journal.seconds());
     for (name, text) in profile_files(&profile) {
         write_whole(&args.output, name, &text)?;
@@ -185,11 +198,11 @@ fn tell_left(left: &[&ProfileRun], failed: &[ProfileRun], base: &Profile) {
 /// What this command measures.
 fn campaign(
     args: &ProfileCommand,
+    launch: &LaunchArgs,
     kind: &GpuKindName,
     base: &Profile,
     devices: &[Device],
 ) -> anyhow::Result<Campaign> {
-    let launch = &args.launch;
     let times = match (launch.models.as_str(), &launch.emulate) {
         ("emulated", Some(file)) => Some(
             FileHash::of(file)
@@ -209,8 +222,9 @@ fn campaign(
         times: times.map(|file| file.sha256),
         units: base.kind.units.get(),
         gpu: devices.first().map(|device| device.uuid.clone()),
-        mps: launch.mps != Mps::Off && !devices.is_empty(),
-        sharing: (launch.mps == Mps::Static && !devices.is_empty()).then(|| "static".to_owned()),
+        mps: launch.sharing() != Sharing::Off && !devices.is_empty(),
+        sharing: (launch.sharing() == Sharing::Static && !devices.is_empty())
+            .then(|| "static".to_owned()),
         shared_memory: args.shared_memory,
     })
 }
@@ -221,8 +235,8 @@ fn campaign(
 /// When no run could be measured, a result cannot be kept, or a signal asks to end.
 fn measure(
     args: &ProfileCommand,
+    (launch, devices): (&LaunchArgs, &[Device]),
     base: &Profile,
-    devices: &[Device],
     runs: &[ProfileRun],
     began: Instant,
     journal: &mut Journal,
@@ -245,7 +259,7 @@ fn measure(
     let options = BenchOptions {
         profile: &args.from,
         predictor: args.predictor.as_deref(),
-        launch: &args.launch,
+        launch,
         devices,
         shapes: &shapes,
         shared_memory: args.shared_memory,

@@ -1,15 +1,18 @@
 //! `validate run`: a plan on real servers, measured and compared.
 
 use super::Outcome;
+use super::follow::{self, Follow};
 use super::output::{
     LimitArgs, Progress, finish_comparison, warn_of_cpu, warn_of_left_out, with_logs,
 };
-use super::planned::{PlannedArgs, TimeArgs};
+use super::planned::{PlannedArgs, TimeArgs, Work};
 use super::session::{Measurement, Session};
 use crate::compare::{RunFolder, compare, write_comparison};
 use crate::launch::LaunchArgs;
 use crate::measure::Warning;
-use crate::run::{Record, RunJournal, Traces, keep_elsewhere, keep_run, standby_specs};
+use crate::run::{
+    Record, RunJournal, Served, Traces, followable, keep_elsewhere, keep_run, standby_specs,
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::arrivals::ArrivalError;
@@ -83,43 +86,65 @@ pub(super) struct LoadArgs {
 const SEGMENTATION_FAULT: &str = "exit status: 139";
 
 pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
-    let (study, plan) = args.planned.study(&args.times)?;
+    let (study, work) = args.planned.work(&args.times)?;
     check_servable(&study).with_context(|| args.planned.name())?;
+    if let Work::Following(..) = work {
+        follow::check(args).with_context(|| args.planned.name())?;
+    }
     let inputs = inputs(&args.load, &study)?;
     let progress = Progress::new(args.limits.quiet);
-    let mut manifest = Manifest::start(igniter::cli::command_line());
+    let mut manifest = Manifest::start(without_secrets(igniter::cli::command_line()));
     args.planned.note(&study, &mut manifest)?;
     let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
 
     let mut launch = args.launch.clone();
     launch.traces = !args.load.no_traces;
+    launch.measured = study.kind().mps;
     let mut journal = RunJournal::open(&args.output)?;
     let devices = launch.devices()?;
     warn_of_cpu(devices.on_cpu.as_deref());
     warn_of_left_out(&devices.left_out);
     let list = devices.list.as_slice();
-    let mut specs = launch.specs(&study, &plan, list)?;
-    if args.load.shadow {
-        specs.extend(standby_specs(&launch, &study, &plan, list)?);
-    }
     // Goes when this function ends, after the servers, which are dropped first.
     let scratch = launch.scratch("igniter-run-")?;
-    let mut launcher = launch.launcher(list, scratch.path())?;
-    progress.at(&format!("starting {} servers", specs.len()));
-    let launched = launcher.launch(&specs, scratch.path());
     let keep = |error| with_logs(error, scratch.path(), &logs_of(&args.output));
-    let deployment = launched.map_err(|error| keep(error.into()))?;
-    let launcher = launcher.name().to_owned();
-    let session = Session {
-        args,
-        study: &study,
-        plan: &plan,
-        specs: &specs,
-        inputs: &inputs,
-        devices: &devices,
-        launcher,
+    let (served, measured) = match &work {
+        Work::One(plan) => {
+            let mut specs = launch.specs(&study, plan, list)?;
+            if args.load.shadow {
+                specs.extend(standby_specs(&launch, &study, plan, list)?);
+            }
+            let mut launcher = launch.launcher(list, scratch.path())?;
+            progress.at(&format!("starting {} servers", specs.len()));
+            let launched = launcher.launch(&specs, scratch.path());
+            let deployment = launched.map_err(|error| keep(error.into()))?;
+            let session = Session {
+                args,
+                launch: &launch,
+                study: &study,
+                plan,
+                specs: &specs,
+                inputs: &inputs,
+                devices: &devices,
+                launcher: launcher.name().to_owned(),
+            };
+            let measured =
+                session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
+            (Served::Plan(plan), measured)
+        }
+        Work::Following(file, timeline) => {
+            let follow = Follow {
+                args,
+                study: &study,
+                file,
+                timeline: followable(timeline),
+                inputs: &inputs,
+                launch: &launch,
+                scratch: scratch.path(),
+            };
+            (Served::Plans(file), follow.measure(&progress, &mut journal, &manifest))
+        }
     };
-    let measured = session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
     let measured = measured.map_err(keep)?;
     let Measurement { mut info, record, names, traces, samples_csv } = measured;
     info.warnings.extend(devices.on_cpu.clone().map(|reason| Warning::OnCpu { reason }));
@@ -127,7 +152,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     progress.at("writing records");
     manifest.stop();
     let write = || -> Result<(), OutputError> {
-        keep_run(&mut dir, &study, &plan, &info, (&names, &record, &traces))?;
+        keep_run(&mut dir, &study, served, &info, (&names, &record, &traces))?;
         if let Some(text) = samples_csv {
             dir.write("gpus.csv", |file| file.write_all(text.as_bytes()))?;
         }
@@ -158,6 +183,19 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     finish_comparison(&comparison, &args.output, &args.limits)
 }
 
+/// The command line without the values of headers, which may be secrets.
+fn without_secrets(mut command: Vec<String>) -> Vec<String> {
+    let hidden = |header: &str| format!("{}: …", header.split(':').next().unwrap_or_default());
+    for i in 0..command.len() {
+        if let Some(header) = command[i].strip_prefix("--header=") {
+            command[i] = format!("--header={}", hidden(header));
+        } else if i > 0 && command[i - 1] == "--header" {
+            command[i] = hidden(&command[i]);
+        }
+    }
+    command
+}
+
 /// The output folder cannot take the records: says where they are instead.
 fn kept_otherwise(
     error: OutputError,
@@ -173,8 +211,10 @@ fn kept_otherwise(
     }
     let described = journal.folder().to_owned();
     let describe = |to: &Path| {
-        for name in [RunFolder::SCENARIO, RunFolder::PLAN, RunFolder::COEFFICIENTS, RunFolder::INFO]
-        {
+        let names = [RunFolder::PLAN, RunFolder::PLANS].into_iter();
+        let plan = names.filter(|name| described.join(name).exists());
+        let others = [RunFolder::SCENARIO, RunFolder::COEFFICIENTS, RunFolder::INFO];
+        for name in plan.chain(others) {
             std::fs::copy(described.join(name), to.join(name))?;
         }
         Ok(())
@@ -242,6 +282,13 @@ fn logs_of(output: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_stay_out_of_the_manifest() {
+        let given = ["run", "--header", "Key: a:b", "--header=Other: c", "-o", "out"];
+        let kept = without_secrets(given.map(str::to_owned).to_vec());
+        assert_eq!(kept, ["run", "--header", "Key: …", "--header=Other: …", "-o", "out"]);
+    }
 
     #[test]
     fn every_run_has_a_folder_of_logs_of_its_own() {

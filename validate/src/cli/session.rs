@@ -1,25 +1,27 @@
 //! The servers of a run under load: what is sent to them, and what comes of it.
 
 use super::output::Progress;
-use super::run::RunCommand;
+use super::run::{LoadArgs, RunCommand};
 use crate::client::{HttpOptions, InferClient, most_connections};
 use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
 use crate::launch::{
-    Deployment, Device, Devices, Endpoint, InstanceReport, LaunchSpec, ModelSource, Sharing, Where,
+    Deployment, Device, Devices, Endpoint, InstanceReport, LaunchArgs, LaunchSpec, ModelSource,
+    Sharing, Where,
 };
 use crate::measure::{
     CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, ServerStatistics, Warning,
     read_trace,
 };
 use crate::run::{
-    Load, LoadOptions, Record, RunJournal, Target, TargetOptions, Traces, run_load, throttled,
+    Load, LoadOptions, Record, RunJournal, Served, Target, TargetOptions, Traces, run_load,
+    throttled,
 };
 use crate::{clock, life};
 use anyhow::Context;
 use igniter::arrivals::{GeneratedArrivals, Turns};
-use igniter::domain::{Plan, WorkloadName};
+use igniter::domain::{Plan, Workload, WorkloadName};
 use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::sim::TimeoutAction;
@@ -30,13 +32,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The seed of the calibration's arrivals is the scenario's with these bits changed.
-const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
+pub(super) const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
 /// What a run works on.
 pub(super) struct Session<'a> {
     pub(super) args: &'a RunCommand,
+    pub(super) launch: &'a LaunchArgs,
     pub(super) study: &'a Study,
     pub(super) plan: &'a Plan,
     pub(super) specs: &'a [LaunchSpec],
@@ -79,7 +82,7 @@ impl Session<'_> {
         let mut lost = Vec::new();
         let mut probe = self.probe(devices);
         let mut info = self.info(server, &loads, probe.as_deref_mut());
-        journal.describe(self.study, self.plan, &info, manifest)?;
+        journal.describe(self.study, Served::Plan(self.plan), &info, manifest)?;
         let (mut before, mut pressure, mut times): (Vec<Option<Vec<ServerStatistics>>>, _, _) =
             (Vec::new(), None, None);
         let mut sampler = None;
@@ -158,6 +161,11 @@ impl Session<'_> {
         }
         warnings.extend(lost);
         warnings.extend(other_gpus(self.study, &info.gpus));
+        let (measured, given) = (self.study.kind().mps, self.launch.sharing());
+        if !devices.is_empty() && given != measured {
+            let (given, expected) = (given.to_string(), measured.to_string());
+            warnings.push(Warning::OtherSharing { given, expected });
+        }
         info.workloads = self.in_scenario_order(workloads);
         info.warnings = warnings;
         info.cpu_wait_pct = pressure.map(|(before, after)| after.since_pct(before));
@@ -180,7 +188,7 @@ impl Session<'_> {
         });
         let sharing = match self.devices.list.is_empty() {
             true => Sharing::Off,
-            false => self.args.launch.mps.sharing(),
+            false => self.launch.sharing(),
         };
         let record = |(gpu, device): (usize, &Device)| {
             Some(GpuRecord {
@@ -198,9 +206,9 @@ impl Session<'_> {
             workloads: self.in_scenario_order(runs.collect()),
             warnings: vec![Warning::Unfinished],
             gpus: self.devices.list.iter().enumerate().filter_map(record).collect(),
-            image: (self.args.launch.launcher == Where::Docker)
-                .then(|| self.args.launch.image.clone()),
+            image: (self.launch.launcher == Where::Docker).then(|| self.launch.image.clone()),
             shadow: self.args.load.shadow,
+            happened: None,
             cpu_wait_pct: None,
             cpu_stolen_pct: None,
         }
@@ -224,7 +232,6 @@ impl Session<'_> {
         let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
         let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
         let servers = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
-        let most = self.args.load.most_connections.unwrap_or_else(|| most_connections(servers));
         let mut loads = Vec::new();
         for entry in &scenario.workloads {
             let workload = &entry.workload;
@@ -232,12 +239,7 @@ impl Session<'_> {
             if own.is_empty() {
                 continue;
             }
-            // Those of Little's law for latencies of twice the SLO, and two batches.
-            let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
             let batch = own.iter().map(|endpoint| endpoint.max_batch.get()).max().unwrap_or(1);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
-            let connections = self.args.load.connections.unwrap_or(connections);
             let arrivals = |duration: Nanoseconds, seed: u64| {
                 let process = entry.arrival.build(&workload.name, workload.rate, duration, seed);
                 process.map(|mut p| GeneratedArrivals::collect(p.as_mut(), duration).times)
@@ -245,7 +247,7 @@ impl Session<'_> {
             let calibration = arrivals(calibration, scenario.seed ^ OTHER_SEED)?;
             let measured = arrivals(scenario.duration, scenario.seed)?;
             let options = TargetOptions {
-                http: HttpOptions { connections: connections.min(most), most_connections: most },
+                http: connections(&self.args.load, workload, batch, servers),
                 input: self.inputs.get(&workload.name).cloned(),
                 shared_memory: self.args.load.shared_memory,
                 seed: scenario.seed,
@@ -269,7 +271,7 @@ impl Session<'_> {
     /// The sizes that were given for what the model of a workload leaves open.
     fn shapes(&self, name: &WorkloadName) -> anyhow::Result<Option<Shapes>> {
         // What others run is not known to be emulated.
-        let external = self.args.launch.launcher == Where::External;
+        let external = self.launch.launcher == Where::External;
         if self.model_kind() == ModelKind::Emulated && !external {
             return Ok(None);
         }
@@ -383,7 +385,7 @@ impl Session<'_> {
             }
         }
         for spec in self.specs {
-            let shared = spec.device.is_some() && self.args.launch.mps.sharing() != Sharing::Off;
+            let shared = spec.device.is_some() && self.launch.sharing() != Sharing::Off;
             if shared && matches!(spec.source, ModelSource::Ready(_)) {
                 let workload = spec.workload.clone();
                 warnings.push(Warning::UnverifiedShare { workload });
@@ -401,6 +403,22 @@ impl Session<'_> {
         let names = self.study.workloads().iter().map(|w| w.name.clone());
         names.filter(|name| served(name)).collect()
     }
+}
+
+/// The connections to one of so many servers, which forms batches of this size for a workload.
+pub(super) fn connections(
+    args: &LoadArgs,
+    workload: &Workload,
+    batch: u32,
+    servers: u32,
+) -> HttpOptions {
+    // Those of Little's law for latencies of twice the SLO, and two batches.
+    let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
+    let most = args.most_connections.unwrap_or_else(|| most_connections(servers));
+    let connections = args.connections.unwrap_or(connections).min(most);
+    HttpOptions { connections, most_connections: most }
 }
 
 /// What the instances of a workload's servers say of themselves.

@@ -30,22 +30,31 @@ pub(super) struct Rest {
 #[derive(Debug)]
 pub(super) struct Connection {
     number: u32,
-    stream: TcpStream,
+    /// Absent where TLS is spoken: then the connection's own task has it, and writes to it too.
+    stream: Option<TcpStream>,
     in_flight: Mutex<Option<InFlight>>,
     rest: mpsc::UnboundedSender<Rest>,
 }
 
 impl Connection {
     /// Opens a connection that can be written to.
-    pub(super) async fn open(
-        shared: &Shared,
-        number: u32,
-    ) -> std::io::Result<(Self, RestReceiver)> {
-        let stream = TcpStream::connect(shared.address).await?;
+    pub(super) async fn open(shared: &Shared, number: u32) -> std::io::Result<(Self, Serving)> {
+        let stream = TcpStream::connect(shared.socket).await?;
         stream.set_nodelay(true)?;
         stream.writable().await?;
-        let (rest, receiver) = mpsc::unbounded_channel();
-        Ok((Self { number, stream, in_flight: Mutex::new(None), rest }, receiver))
+        let (rest, rests) = mpsc::unbounded_channel();
+        let of = |stream| Self { number, stream, in_flight: Mutex::new(None), rest };
+        #[cfg(feature = "remote")]
+        if let Some(tls) = &shared.tls {
+            let sealed = tls.seal(stream, &shared.address, "http/1.1").await?;
+            return Ok((of(None), Serving { rests, sealed: Some(Box::new(sealed)) }));
+        }
+        let serving = Serving {
+            rests,
+            #[cfg(feature = "remote")]
+            sealed: None,
+        };
+        Ok((of(Some(stream)), serving))
     }
 
     /// Writes a request, as much of it as the socket takes at once; the connection's task does the rest.
@@ -55,9 +64,12 @@ impl Connection {
         let sent = clock::now();
         // Before the first byte: the answer may be there before this thread goes on.
         *lock(&self.in_flight) = Some(InFlight { tag, intended, sent, written: sent });
-        // Nothing is written to a broken connection: its task meets the error again, and reports it.
         let pieces = template.pieces(id.as_bytes(), 0);
-        let written = self.stream.try_write_vectored(&pieces).unwrap_or_default();
+        let written = match &self.stream {
+            // Nothing is written to a broken connection: its task meets the error again, and reports it.
+            Some(stream) => stream.try_write_vectored(&pieces).unwrap_or_default(),
+            None => 0,
+        };
         if written < template.length() {
             // The task lives as long as the connection is in use.
             let _ = self.rest.send(Rest { tag, written });
@@ -73,12 +85,17 @@ impl Connection {
         }
     }
 
-    async fn write_rest(&self, shared: &Shared, rest: Rest) -> std::io::Result<()> {
+    async fn write_rest(
+        &self,
+        stream: &TcpStream,
+        shared: &Shared,
+        rest: Rest,
+    ) -> std::io::Result<()> {
         let (template, id) = (shared.template(rest.tag), rest.tag.id());
         let mut written = rest.written;
         while written < template.length() {
-            self.stream.writable().await?;
-            match self.stream.try_write_vectored(&template.pieces(id.as_bytes(), written)) {
+            stream.writable().await?;
+            match stream.try_write_vectored(&template.pieces(id.as_bytes(), written)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(more) => written += more,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -113,55 +130,138 @@ impl Connection {
     }
 }
 
-pub(super) type RestReceiver = mpsc::UnboundedReceiver<Rest>;
+/// What a connection's own task works with.
+pub(super) struct Serving {
+    rests: mpsc::UnboundedReceiver<Rest>,
+    #[cfg(feature = "remote")]
+    sealed: Option<Box<dyn super::remote::Sealed>>,
+}
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(
-    shared: Arc<Shared>,
-    connection: Arc<Connection>,
-    mut rests: RestReceiver,
-) {
-    let mut reader = ResponseReader::default();
-    let mut first_byte = Nanoseconds::ZERO;
-    let mut buffer = vec![0; 256 * 1024];
-    let error = loop {
-        let ready = tokio::select! {
-            rest = rests.recv() => match rest {
-                Some(rest) => match connection.write_rest(&shared, rest).await {
-                    Ok(()) => continue,
-                    Err(error) => break error.to_string(),
-                },
-                None => break "the client was closed".to_owned(),
-            },
-            ready = connection.stream.readable() => ready,
-        };
-        if let Err(error) = ready {
-            break error.to_string();
-        }
-        match connection.stream.try_read(&mut buffer) {
-            Ok(0) => break "the server closed the connection".to_owned(),
-            Ok(read) => {
-                let now = clock::now();
-                if reader.is_empty() {
-                    first_byte = now;
-                }
-                match reader.push(&buffer[..read]) {
-                    Ok(None) => {}
-                    Ok(Some(response)) => {
-                        let result = shared.judge(&response);
-                        connection.finish(&shared, (first_byte, now), result);
-                        shared.release(&connection);
-                    }
-                    Err(error) => break error,
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => break error.to_string(),
-        }
+pub(super) async fn serve(shared: Arc<Shared>, connection: Arc<Connection>, serving: Serving) {
+    let Serving { rests, .. } = serving;
+    #[cfg(feature = "remote")]
+    let error = match serving.sealed {
+        Some(stream) => sealed(&shared, &connection, rests, stream).await,
+        None => plain(&shared, &connection, rests).await,
     };
+    #[cfg(not(feature = "remote"))]
+    let error = plain(&shared, &connection, rests).await;
     let now = clock::now();
     connection.finish(&shared, (now, now), Err(error));
     shared.lost(&connection);
+}
+
+/// What was read of answers.
+#[derive(Debug, Default)]
+struct Reading {
+    reader: ResponseReader,
+    first_byte: Nanoseconds,
+}
+
+impl Reading {
+    /// Takes what was read just now.
+    fn push(
+        &mut self,
+        shared: &Shared,
+        connection: &Arc<Connection>,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        let now = clock::now();
+        if self.reader.is_empty() {
+            self.first_byte = now;
+        }
+        if let Some(response) = self.reader.push(bytes)? {
+            let result = shared.judge(&response);
+            connection.finish(shared, (self.first_byte, now), result);
+            shared.release(connection);
+        }
+        Ok(())
+    }
+}
+
+const CLOSED_BY_US: &str = "the client was closed";
+const CLOSED_BY_THEM: &str = "the server closed the connection";
+const BUFFER: usize = 256 * 1024;
+
+/// Reads answers, and writes what did not fit at once; returns why that ended.
+async fn plain(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    mut rests: mpsc::UnboundedReceiver<Rest>,
+) -> String {
+    let Some(stream) = &connection.stream else { return CLOSED_BY_US.to_owned() };
+    let mut reading = Reading::default();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let ready = tokio::select! {
+            rest = rests.recv() => match rest {
+                Some(rest) => match connection.write_rest(stream, shared, rest).await {
+                    Ok(()) => continue,
+                    Err(error) => return error.to_string(),
+                },
+                None => return CLOSED_BY_US.to_owned(),
+            },
+            ready = stream.readable() => ready,
+        };
+        if let Err(error) = ready {
+            return error.to_string();
+        }
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return CLOSED_BY_THEM.to_owned(),
+            Ok(read) => {
+                if let Err(error) = reading.push(shared, connection, &buffer[..read]) {
+                    return error;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+/// The same on a sealed connection, where all is written here.
+#[cfg(feature = "remote")]
+async fn sealed(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    mut rests: mpsc::UnboundedReceiver<Rest>,
+    mut stream: Box<dyn super::remote::Sealed>,
+) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut reading = Reading::default();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = tokio::select! {
+            rest = rests.recv() => {
+                let Some(rest) = rest else { return CLOSED_BY_US.to_owned() };
+                if let Some(in_flight) = lock(&connection.in_flight).as_mut() {
+                    in_flight.sent = clock::now();
+                }
+                let (template, id) = (shared.template(rest.tag), rest.tag.id());
+                for piece in template.pieces(id.as_bytes(), 0) {
+                    if let Err(error) = stream.write_all(&piece).await {
+                        return error.to_string();
+                    }
+                }
+                if let Err(error) = stream.flush().await {
+                    return error.to_string();
+                }
+                connection.note_written();
+                continue;
+            }
+            read = stream.read(&mut buffer) => read,
+        };
+        match read {
+            Ok(0) => return CLOSED_BY_THEM.to_owned(),
+            Ok(read) => {
+                if let Err(error) = reading.push(shared, connection, &buffer[..read]) {
+                    return error;
+                }
+            }
+            Err(error) => return error.to_string(),
+        }
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,10 +1,15 @@
 //! Everything that is not an inference: metadata, statistics, shared memory.
 
-use crate::http::{self, Reply};
+use super::access::Access;
+use super::address::{Address, Protocol};
+use crate::http::Reply;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// For what is asked while servers start, or may hang.
+const SHORT: Duration = Duration::from_secs(5);
 
 /// A question that a server does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,25 +38,107 @@ pub struct ModelInfo {
     pub outputs: Vec<Tensor>,
 }
 
+/// What a server is asked, over any protocol.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// Whether it and its models are ready.
+    Ready,
+    /// Its own name and version.
+    Server,
+    /// What a model takes and gives.
+    Model(&'a str),
+    /// The configuration of a model.
+    Config(&'a str),
+    /// What it has counted of a model.
+    Statistics(&'a str),
+    /// To make a region of shared memory known.
+    Register { name: &'a str, key: &'a str, bytes: u64 },
+    /// To forget a region.
+    Unregister(&'a str),
+}
+
+impl Question<'_> {
+    /// Its path over HTTP, and what is posted there.
+    fn over_http(&self) -> (String, Option<Value>) {
+        let region =
+            |name: &str, verb: &str| format!("/v2/systemsharedmemory/region/{name}/{verb}");
+        match self {
+            Self::Ready => ("/v2/health/ready".to_owned(), None),
+            Self::Server => ("/v2".to_owned(), None),
+            Self::Model(name) => (format!("/v2/models/{name}"), None),
+            Self::Config(name) => (format!("/v2/models/{name}/config"), None),
+            Self::Statistics(name) => (format!("/v2/models/{name}/stats"), None),
+            Self::Register { name, key, bytes } => {
+                let body = serde_json::json!({ "key": key, "offset": 0, "byte_size": bytes });
+                (region(name, "register"), Some(body))
+            }
+            Self::Unregister(name) => (region(name, "unregister"), Some(serde_json::json!({}))),
+        }
+    }
+}
+
 /// Asks one server. Blocks.
 #[derive(Debug, Clone)]
 pub struct ServerClient {
     url: String,
+    access: Access,
 }
 
 impl ServerClient {
     /// A server at `http://HOST:PORT`.
     #[must_use]
     pub fn new(url: &str) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned() }
+        Self::with(url, Access::default())
+    }
+
+    /// A server at any address of [`Address`].
+    #[must_use]
+    pub fn with(url: &str, access: Access) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), access }
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// When its URL is none of a server.
+    pub(crate) fn address(&self) -> Result<Address, super::ClientError> {
+        Ok(Address::parse(&self.url)?)
+    }
+
+    /// Its URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether the server and all of its models are ready. Waits for at most 5 s.
+    ///
+    /// # Errors
+    /// Why it is not, in words.
+    pub fn ready(&self) -> Result<(), String> {
+        self.ask(&Question::Ready, SHORT).map(drop).map_err(|error| error.why)
+    }
+
+    /// The configuration of a model, as the server has completed it. Waits for at most 5 s.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn config(&self, name: &str) -> Result<Value, String> {
+        self.ask(&Question::Config(name), SHORT).map_err(|error| error.why)
     }
 
     /// The server's own name and version, as one JSON document.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn metadata(&self) -> Result<serde_json::Value, ControlError> {
-        self.get("/v2")
+    pub fn metadata(&self) -> Result<Value, ControlError> {
+        self.ask(&Question::Server, LIMIT)
     }
 
     /// What a model takes and gives.
@@ -59,8 +146,8 @@ impl ServerClient {
     /// # Errors
     /// When the server does not answer, or has no such model.
     pub fn model(&self, name: &str) -> Result<ModelInfo, ControlError> {
+        let answer = self.ask(&Question::Model(name), LIMIT)?;
         let path = format!("/v2/models/{name}");
-        let answer = self.get(&path)?;
         serde_json::from_value(answer).map_err(|error| self.failed(&path, error))
     }
 
@@ -68,11 +155,10 @@ impl ServerClient {
     ///
     /// # Errors
     /// As [`ServerClient::model`].
-    pub fn statistics(&self, name: &str) -> Result<serde_json::Value, ControlError> {
-        let path = format!("/v2/models/{name}/stats");
-        let mut answer = self.get(&path)?;
-        let first = answer["model_stats"].get_mut(0).map(serde_json::Value::take);
-        first.ok_or_else(|| self.failed(&path, "no statistics"))
+    pub fn statistics(&self, name: &str) -> Result<Value, ControlError> {
+        let mut answer = self.ask(&Question::Statistics(name), LIMIT)?;
+        let first = answer["model_stats"].get_mut(0).map(Value::take);
+        first.ok_or_else(|| self.failed(&format!("/v2/models/{name}/stats"), "no statistics"))
     }
 
     /// Makes a region of system shared memory known to the server.
@@ -85,9 +171,7 @@ impl ServerClient {
         key: &str,
         bytes: u64,
     ) -> Result<(), ControlError> {
-        let path = format!("/v2/systemsharedmemory/region/{name}/register");
-        let body = serde_json::json!({ "key": key, "offset": 0, "byte_size": bytes });
-        self.post(&path, &body).map(drop)
+        self.ask(&Question::Register { name, key, bytes }, LIMIT).map(drop)
     }
 
     /// Lets the server forget a region.
@@ -95,31 +179,43 @@ impl ServerClient {
     /// # Errors
     /// When the server does not answer.
     pub fn unregister_shared_memory(&self, name: &str) -> Result<(), ControlError> {
-        let path = format!("/v2/systemsharedmemory/region/{name}/unregister");
-        self.post(&path, &serde_json::json!({})).map(drop)
+        self.ask(&Question::Unregister(name), LIMIT).map(drop)
     }
 
     /// One request with a JSON body, and the JSON document that answers it. For trials, not for load.
     ///
     /// # Errors
     /// When the server refuses it.
-    pub fn infer(
-        &self,
-        model: &str,
-        request: &serde_json::Value,
-    ) -> Result<serde_json::Value, ControlError> {
+    pub fn infer(&self, model: &str, request: &Value) -> Result<Value, ControlError> {
         let path = format!("/v2/models/{model}/infer");
-        self.post(&path, request)?.json().map_err(|error| self.failed(&path, error))
+        let reply = self.access.asker().post(&format!("{}{path}", self.url), request, LIMIT);
+        self.document(&path, reply)
     }
 
-    fn get(&self, path: &str) -> Result<serde_json::Value, ControlError> {
-        let reply = http::get(&format!("{}{path}", self.url), LIMIT);
+    fn ask(&self, question: &Question<'_>, limit: Duration) -> Result<Value, ControlError> {
+        let address = Address::parse(&self.url).map_err(|error| self.failed("", error))?;
+        if address.protocol == Protocol::Grpc {
+            #[cfg(feature = "remote")]
+            return super::remote::ask(&address, &self.access, question, limit)
+                .map_err(|error| self.failed("", error));
+        }
+        let (path, body) = question.over_http();
+        let (asker, url) = (self.access.asker(), format!("{}{path}", self.url));
+        let reply = match &body {
+            Some(body) => asker.post(&url, body, limit),
+            None => asker.get(&url, limit),
+        };
+        match question {
+            // These are answered by their status alone.
+            Question::Ready | Question::Register { .. } | Question::Unregister(_) => {
+                self.succeeded(&path, reply).map(|_| Value::Null)
+            }
+            _ => self.document(&path, reply),
+        }
+    }
+
+    fn document(&self, path: &str, reply: Result<Reply, String>) -> Result<Value, ControlError> {
         self.succeeded(path, reply)?.json().map_err(|error| self.failed(path, error))
-    }
-
-    fn post(&self, path: &str, body: &serde_json::Value) -> Result<Reply, ControlError> {
-        let reply = http::post(&format!("{}{path}", self.url), body, LIMIT);
-        self.succeeded(path, reply)
     }
 
     fn succeeded(&self, path: &str, reply: Result<Reply, String>) -> Result<Reply, ControlError> {
@@ -127,7 +223,10 @@ impl ServerClient {
         if reply.is_success() {
             return Ok(reply);
         }
-        Err(self.failed(path, format!("status {}: {}", reply.status, reply.text)))
+        let document = reply.json().unwrap_or_default();
+        let words = document["error"].as_str().unwrap_or(reply.text.trim());
+        let colon = if words.is_empty() { "" } else { ": " };
+        Err(self.failed(path, format!("status {}{colon}{words}", reply.status)))
     }
 
     fn failed(&self, path: &str, why: impl ToString) -> ControlError {

@@ -1,9 +1,11 @@
 //! The pool of connections to one server.
 
+use super::access::Access;
+use super::address::Address;
 use super::connection::{Connection, lock, serve};
 use super::request::{RequestTemplate, Tag};
 use super::response::Response;
-use super::{Answer, ClientError, InferClient};
+use super::{Answer, ClientError, InferClient, ServerPool};
 use crate::clock;
 use igniter::units::Nanoseconds;
 use std::collections::VecDeque;
@@ -53,8 +55,10 @@ type Shape = (u16, usize, usize);
 /// What the connections of a client share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) address: SocketAddr,
-    url: String,
+    pub(super) socket: SocketAddr,
+    pub(super) address: Address,
+    #[cfg(feature = "remote")]
+    pub(super) tls: Option<super::Tls>,
     templates: Vec<RequestTemplate>,
     options: HttpOptions,
     answers: Sender<Answer>,
@@ -90,15 +94,20 @@ impl HttpClient {
     /// Without a template.
     pub fn open(
         runtime: &Handle,
-        url: &str,
+        address: Address,
+        access: &Access,
         templates: Vec<RequestTemplate>,
         options: HttpOptions,
         answers: Sender<Answer>,
     ) -> Result<Self, ClientError> {
         assert!(!templates.is_empty(), "a client needs something to send");
+        #[cfg(not(feature = "remote"))]
+        let _ = access;
         let shared = Arc::new(Shared {
-            address: address(url)?,
-            url: url.to_owned(),
+            socket: socket(&address)?,
+            #[cfg(feature = "remote")]
+            tls: if address.sealed { Some(access.tls()?) } else { None },
+            address,
             templates,
             options,
             answers,
@@ -112,25 +121,22 @@ impl HttpClient {
             (0..options.connections).map(|_| runtime.spawn(Shared::add(shared.clone()))).collect();
         for task in opened {
             let outcome = runtime.block_on(task).unwrap_or_else(|error| Err(error.into()));
-            outcome.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+            outcome.map_err(|source| connect(&shared.address, source))?;
         }
         Ok(Self(shared))
     }
+}
 
-    /// How many connections were opened so far.
-    #[must_use]
-    pub fn connections(&self) -> u32 {
+impl ServerPool for HttpClient {
+    fn connections(&self) -> u32 {
         self.0.opened.load(Ordering::Relaxed)
     }
 
-    /// The most that may be open.
-    #[must_use]
-    pub fn most_connections(&self) -> u32 {
+    fn most_connections(&self) -> u32 {
         self.0.options.most_connections
     }
 
-    /// Closes all connections. Requests that still wait for an answer never get one.
-    pub fn close(&self) {
+    fn close(&self) {
         let mut pool = lock(&self.0.pool);
         pool.closed = true;
         pool.free.clear();
@@ -175,9 +181,9 @@ impl Shared {
     /// Opens one more connection and hands it out.
     async fn add(self: Arc<Self>) -> std::io::Result<()> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let (connection, rests) = Connection::open(&self, number).await?;
+        let (connection, serving) = Connection::open(&self, number).await?;
         let connection = Arc::new(connection);
-        let task = tokio::spawn(serve(self.clone(), connection.clone(), rests));
+        let task = tokio::spawn(serve(self.clone(), connection.clone(), serving));
         {
             let mut pool = lock(&self.pool);
             pool.open += 1;
@@ -207,7 +213,7 @@ impl Shared {
                     first_byte: now,
                     done: now,
                     connection: u32::MAX,
-                    result: Err(format!("cannot connect to {}: {error}", self.url)),
+                    result: Err(format!("cannot connect to {}: {error}", self.address)),
                 });
             }
         }
@@ -261,12 +267,15 @@ impl Shared {
     }
 }
 
-/// The address in `http://HOST:PORT`.
-fn address(url: &str) -> Result<SocketAddr, ClientError> {
-    let wrong = || ClientError::Url { url: url.to_owned() };
-    let host = url.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
-    let mut addresses = host
+/// The first address of a host.
+fn socket(address: &Address) -> Result<SocketAddr, ClientError> {
+    let mut found = (address.host.as_str(), address.port)
         .to_socket_addrs()
-        .map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
-    addresses.next().ok_or_else(wrong)
+        .map_err(|source| connect(address, source))?;
+    let none = || connect(address, std::io::Error::other("the host has no address"));
+    found.next().ok_or_else(none)
+}
+
+fn connect(address: &Address, source: std::io::Error) -> ClientError {
+    ClientError::Connect { url: address.to_string(), source }
 }

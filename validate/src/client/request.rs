@@ -1,6 +1,8 @@
 //! A request as bytes: made once for each input, so that sending costs one system call.
 
-use super::control::ModelInfo;
+use super::ClientError;
+use super::address::Protocol;
+use super::control::{ModelInfo, ServerClient};
 use std::fmt::Write as _;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ pub struct Tag {
 
 impl Tag {
     /// The length of an identifier.
-    const LENGTH: usize = 12;
+    pub(super) const LENGTH: usize = 12;
 
     /// The identifier of the request in the server's trace: always as long.
     #[must_use]
@@ -53,19 +55,32 @@ pub(super) enum Tensors<'a> {
 }
 
 impl RequestTemplate {
-    /// A request that carries its tensors. `inputs` are the bytes of each input of the model, `shapes`
-    /// their dimensions with the batch first.
-    #[must_use]
-    pub fn inline(host: &str, model: &ModelInfo, inputs: &[Vec<u8>], shapes: &[Vec<i64>]) -> Self {
-        Self::new(host, model, shapes, &Tensors::Inline(inputs))
+    /// A request that carries its tensors, as this server wants it. `inputs` are the bytes of each input of the model,
+    /// `shapes` their dimensions with the batch first.
+    ///
+    /// # Errors
+    /// When the server's address is none.
+    pub fn inline(
+        server: &ServerClient,
+        model: &ModelInfo,
+        inputs: &[Vec<u8>],
+        shapes: &[Vec<i64>],
+    ) -> Result<Self, ClientError> {
+        Self::new(server, model, shapes, &Tensors::Inline(inputs))
     }
 
     pub(super) fn new(
-        host: &str,
+        server: &ServerClient,
         model: &ModelInfo,
         shapes: &[Vec<i64>],
         tensors: &Tensors<'_>,
-    ) -> Self {
+    ) -> Result<Self, ClientError> {
+        let address = server.address()?;
+        #[cfg(feature = "remote")]
+        if address.protocol == Protocol::Grpc {
+            return Ok(super::remote::template(model, shapes, tensors));
+        }
+        debug_assert_eq!(address.protocol, Protocol::Http, "addresses of others are refused");
         let mut inputs = Vec::new();
         for (i, (input, shape)) in model.inputs.iter().zip(shapes).enumerate() {
             let parameters = match tensors {
@@ -100,19 +115,37 @@ impl RequestTemplate {
             Tensors::Inline(bytes) => bytes.concat(),
             Tensors::Shared { .. } => Vec::new(),
         };
-        let mut head = format!("POST /v2/models/{}/infer HTTP/1.1\r\nHost: {host}\r\n", model.name);
+        let mut head = format!(
+            "POST {}/v2/models/{}/infer HTTP/1.1\r\nHost: {}\r\n",
+            address.path,
+            model.name,
+            address.authority()
+        );
         // Writing to a string does not fail.
+        for (name, value) in server.access().headers() {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
         let _ = write!(
             head,
             "Content-Type: application/octet-stream\r\n\
              Inference-Header-Content-Length: {json_length}\r\nContent-Length: {}\r\n\r\n{json_start}",
             json_length + tensors.len()
         );
-        Self {
-            before_id: head.into_bytes().into(),
-            after_id: after_id.into_bytes().into(),
-            tensors: tensors.into(),
-        }
+        Ok(Self::of_pieces(head.into_bytes(), after_id.into_bytes(), tensors))
+    }
+
+    /// A request of which these bytes come before the identifier, after it, and last.
+    pub(super) fn of_pieces(before_id: Vec<u8>, after_id: Vec<u8>, tensors: Vec<u8>) -> Self {
+        Self { before_id: before_id.into(), after_id: after_id.into(), tensors: tensors.into() }
+    }
+
+    /// All bytes of a request, in pieces that share what is the same for all.
+    #[cfg(feature = "remote")]
+    pub(super) fn bytes(&self, id: &str) -> [bytes::Bytes; 3] {
+        use bytes::Bytes;
+        let first = [&self.before_id[..], id.as_bytes()].concat();
+        let shared = |piece: &Arc<[u8]>| Bytes::from_owner(piece.clone());
+        [first.into(), shared(&self.after_id), shared(&self.tensors)]
     }
 
     /// The length of a request in bytes.
@@ -141,6 +174,7 @@ fn shared(region: &str, (offset, size): (u64, u64)) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::access::Access;
     use super::super::control::Tensor;
     use super::*;
 
@@ -162,12 +196,17 @@ mod tests {
     fn lengths_in_the_head_are_those_of_the_body() {
         let tensor = [1.5_f32, -3.0].map(f32::to_le_bytes).concat();
         let inputs = [tensor.clone()];
-        let template = RequestTemplate::inline("h:1", &model(), &inputs, &[vec![1, 2]]);
+        let access = Access::new(&["X-Key: secret".to_owned()], None).unwrap();
+        let server = ServerClient::with("http://h:1/gate", access);
+        let template = RequestTemplate::inline(&server, &model(), &inputs, &[vec![1, 2]]).unwrap();
         let request = bytes(&template, Tag { phase: 'm', index: 7 }, 0);
         assert_eq!(request.len(), template.length());
         let split = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         let (head, body) = request.split_at(split);
         let head = String::from_utf8(head.to_vec()).unwrap();
+        assert!(head.starts_with(
+            "POST /gate/v2/models/m/infer HTTP/1.1\r\nHost: h:1\r\nX-Key: secret\r\n"
+        ));
         let number = |key: &str| -> usize {
             let line = head.lines().find_map(|line| line.strip_prefix(key)).unwrap();
             line.trim().parse().unwrap()

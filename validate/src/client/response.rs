@@ -3,6 +3,9 @@
 //! Our own reader and not a crate's, for one reason: once in about a hundred thousand answers Triton 24.10
 //! sends the line `: 147` in place of `Content-Length: 147`, which every strict parser refuses.
 
+/// The longest answer that is believed, in bytes: 1 GiB. Its length is a server's word, and memory is taken for it.
+const LONGEST: usize = 1 << 30;
+
 /// Reads answers, one after another, from pieces of any size.
 #[derive(Debug, Default)]
 pub(super) struct ResponseReader {
@@ -51,7 +54,7 @@ impl ResponseReader {
         if self.bytes.len() < end {
             return Ok(None);
         }
-        let json_end = head.json.map_or(end, |json| (head.body + json).min(end));
+        let json_end = head.json.map_or(end, |json| head.body.saturating_add(json).min(end));
         let response = Response {
             status: head.status,
             json: self.bytes[head.body..json_end].to_vec(),
@@ -85,9 +88,31 @@ fn read_head(bytes: &[u8]) -> Result<Option<Head>, String> {
         }
     }
     match (status, length) {
+        (_, Some(length)) if length > LONGEST => {
+            Err(format!("an answer of {length} bytes; allowed: at most {LONGEST}"))
+        }
         (Some(status), Some(length)) => Ok(Some(Head { status, body: end + 4, length, json })),
         _ => Err(format!("an answer without status or length: {text:?}")),
     }
+}
+
+/// What a connection makes of bytes that come in pieces of at most `piece` of them: for each answer the bytes of its
+/// tensors, or what the server said in place of them. For the fuzzer.
+///
+/// # Errors
+/// When it is no HTTP.
+pub fn answer_sizes(bytes: &[u8], piece: usize) -> Result<Vec<Result<u64, String>>, String> {
+    let mut reader = ResponseReader::default();
+    let mut answers = Vec::new();
+    for piece in bytes.chunks(piece.max(1)) {
+        let mut next = reader.push(piece)?;
+        while let Some(answer) = next {
+            let _ = answer.shape();
+            answers.push(answer.output_bytes());
+            next = reader.push(&[])?;
+        }
+    }
+    Ok(answers)
 }
 
 impl Response {
@@ -104,10 +129,10 @@ impl Response {
             let size = output["parameters"]["binary_data_size"].as_u64();
             // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
             let shape = output["shape"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let elements = || shape.iter().filter_map(serde_json::Value::as_u64).product();
-            size.unwrap_or_else(elements)
+            let sides = shape.iter().filter_map(serde_json::Value::as_u64);
+            size.unwrap_or_else(|| sides.fold(1, u64::saturating_mul))
         });
-        Ok(sizes.sum())
+        Ok(sizes.fold(0, u64::saturating_add))
     }
 
     /// Whether another answer looks the same from outside: then it need not be taken apart.

@@ -27,7 +27,6 @@ impl SharedMemory {
     /// `--allow-client-shm=true`).
     pub fn register(
         server: &ServerClient,
-        host: &str,
         model: &ModelInfo,
         name: &str,
         samples: &[Sample],
@@ -61,7 +60,7 @@ impl SharedMemory {
                 padded(&mut content, tensor).map_err(failed)?;
             }
             let tensors = Tensors::Shared { region: name, inputs: &inputs, outputs: &outputs };
-            templates.push(RequestTemplate::new(host, model, shapes, &tensors));
+            templates.push(RequestTemplate::new(server, model, shapes, &tensors)?);
         }
         server.register_shared_memory(name, &format!("/{name}"), end)?;
         Ok((region, templates))

@@ -5,7 +5,7 @@ use super::text::report_markdown;
 use igniter::figures::{validation_figures, write_figures};
 use igniter::results::{OutputDir, or_empty, write_latencies};
 
-/// Writes `comparison.json`, `comparison.csv`, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
+/// Writes `comparison.json`, `comparison.csv`, `hand_overs.csv` where plans followed each other, `cdf.csv`, `latency_series.csv`, figures and `report.md`.
 ///
 /// # Errors
 /// When a figure cannot be drawn, or a file not be written.
@@ -19,6 +19,15 @@ pub fn write_comparison(dir: &mut OutputDir, comparison: &ValidationResult) -> a
         write_rows(&mut writer, comparison).map_err(std::io::Error::other)?;
         writer.flush()
     })?;
+    if !comparison.hand_overs.is_empty() {
+        dir.write("hand_overs.csv", |file| {
+            let mut writer = csv::Writer::from_writer(file);
+            for row in &comparison.hand_overs {
+                writer.serialize(row).map_err(std::io::Error::other)?;
+            }
+            writer.flush()
+        })?;
+    }
     write_latencies(dir, &comparison.arms)?;
     let figures = validation_figures(&comparison.arms, &comparison.shown)?;
     let figures = write_figures(dir, &figures)?;

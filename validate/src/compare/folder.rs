@@ -3,8 +3,10 @@
 use crate::gpu::{GpuFacts, GpuSample, Machine};
 use crate::launch::InstanceReport;
 use crate::measure::{HostOverhead, Measured, ServerStatistics, Warning, read_requests};
-use igniter::domain::{Plan, WorkloadName};
+use crate::run::{Happened, as_happened, followable};
+use igniter::domain::{Plan, Timeline, WorkloadName};
 use igniter::metrics::Window;
+use igniter::plan::replan::read_plans_text;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use serde::{Deserialize, Serialize};
@@ -115,6 +117,9 @@ pub struct RunInfo {
     /// `None` where the system does not say.
     #[serde(default)]
     pub cpu_wait_pct: Option<f64>,
+    /// Where plans followed each other: when servers really came and went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<Happened>,
     /// How much of the processors' time the host of a virtual machine took for others during the measured run, in
     /// percent; `None` where the system does not say.
     #[serde(default)]
@@ -136,6 +141,23 @@ pub struct GpuRecord {
     pub at_start: Option<GpuSample>,
 }
 
+/// Plans that followed each other, as it came to be.
+fn followed(
+    study: &Study,
+    path: &Path,
+    text: &str,
+    info: &RunInfo,
+) -> anyhow::Result<(Plan, Timeline)> {
+    let (kinds, workloads) = (study.kinds(), study.workloads());
+    let duration = study.scenario().duration;
+    let (file, timeline) = read_plans_text(path, text, (&kinds, workloads), duration.as_seconds())
+        .map_err(anyhow::Error::msg)?;
+    let names: Vec<WorkloadName> = workloads.iter().map(|w| w.name.clone()).collect();
+    let happened = info.happened.clone().unwrap_or_default();
+    let timeline = as_happened(&followable(&timeline), &names, duration, &happened);
+    Ok((timeline.plan(&file.strategy), timeline))
+}
+
 /// The files of a run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -149,6 +171,8 @@ pub struct RunFolder {
     pub info: RunInfo,
     /// All requests.
     pub rows: Vec<Measured>,
+    /// Where plans followed each other: which servers were there when. The plan then lists all of them.
+    pub timeline: Option<Timeline>,
 }
 
 impl RunFolder {
@@ -156,6 +180,8 @@ impl RunFolder {
     pub const SCENARIO: &'static str = "scenario.toml";
     /// The plan.
     pub const PLAN: &'static str = "plan.json";
+    /// In its place, plans that followed each other.
+    pub const PLANS: &'static str = "plans.json";
     /// The coefficients of the predictor.
     pub const COEFFICIENTS: &'static str = "coefficients.json";
     /// [`RunInfo`].
@@ -188,11 +214,17 @@ impl RunFolder {
         let coefficients = path.join(Self::COEFFICIENTS).display().to_string();
         let overrides = Overrides { profile: Some(coefficients), ..Overrides::default() };
         let study = Study::new(scenario, &overrides)?;
-        let plan = study.read_plan(&path.join(Self::PLAN))?;
-        let info = serde_json::from_str(&text(Self::INFO)?)
+        let info: RunInfo = serde_json::from_str(&text(Self::INFO)?)
             .map_err(|error| FolderError { path: path.join(Self::INFO), why: error.to_string() })?;
+        let plans = path.join(Self::PLANS);
+        let (plan, timeline) = if plans.exists() {
+            let (plan, timeline) = followed(&study, &plans, &text(Self::PLANS)?, &info)?;
+            (plan, Some(timeline))
+        } else {
+            (study.read_plan(&path.join(Self::PLAN))?, None)
+        };
         let rows = read_requests(&path.join(Self::REQUESTS))?;
-        Ok(Self { path: path.to_owned(), study, plan, info, rows })
+        Ok(Self { path: path.to_owned(), study, plan, info, rows, timeline })
     }
 
     /// The stretch of the run that counts.

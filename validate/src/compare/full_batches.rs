@@ -2,7 +2,7 @@
 
 use super::RunFolder;
 use crate::measure::{Measured, batches};
-use igniter::domain::Placement;
+use igniter::domain::{Placement, Timeline};
 use igniter::metrics::Window;
 use igniter::predictor::{Member, Predictor};
 use igniter::stats::mean;
@@ -71,7 +71,12 @@ fn in_plan(
     gpu: usize,
     placement: &Placement,
 ) -> (f64, f64) {
-    let placements = &run.plan.gpus[gpu].placements;
+    let all = &run.plan.gpus[gpu].placements;
+    let at = all.iter().position(|p| std::ptr::eq(p, placement)).unwrap_or(0);
+    let placements: Vec<&Placement> = match &run.timeline {
+        None => all.iter().collect(),
+        Some(timeline) => beside(timeline, gpu, at).map(|place| &all[place]).collect(),
+    };
     let members: Vec<Member> = placements
         .iter()
         .map(|p| Member {
@@ -80,9 +85,20 @@ fn in_plan(
             sm: share(run, p),
         })
         .collect();
-    let own = placements.iter().position(|p| std::ptr::eq(p, placement)).unwrap_or(0);
+    let own = placements.iter().position(|p| std::ptr::eq(*p, placement)).unwrap_or(0);
     let prediction = predictor.predict(&members).members[own];
     (prediction.latency_ms(), prediction.throughput_rps)
+}
+
+/// The servers of a GPU that take requests when one of them begins to, itself among them.
+fn beside(timeline: &Timeline, gpu: usize, of: usize) -> impl Iterator<Item = usize> {
+    let on = timeline.servers.iter().filter(|server| server.gpu.index() == gpu);
+    let on: Vec<_> = on.map(|server| (server.takes_from, server.takes_until)).collect();
+    let at = on[of].0;
+    (0..on.len()).filter(move |place| {
+        let (from, until) = on[*place];
+        *place == of || (from <= at && until.is_none_or(|until| at < until))
+    })
 }
 
 /// By how many percent a number is above what was measured.

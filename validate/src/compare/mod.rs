@@ -7,6 +7,7 @@ mod doubts;
 mod files;
 mod folder;
 mod full_batches;
+mod hand_overs;
 mod hosted;
 mod simulate;
 mod tables;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use files::write_comparison;
 pub use folder::{FolderError, GpuRecord, ModelKind, RunFolder, RunInfo, WorkloadRun};
+pub use hand_overs::{AROUND_S, HandOverRow};
 pub use hosted::HostedPredictor;
 pub use simulate::{Simulated, shadow_spec, sim_setting, simulated_arm};
 pub use tables::{Agreement, Row, SimulationErrors, ValidationResult, compare};

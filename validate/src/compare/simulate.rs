@@ -4,7 +4,8 @@ use super::{HostedPredictor, ModelKind, RunInfo};
 use crate::measure::{Arm, HostOverhead, Measured};
 use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{
-    ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Workload, WorkloadId,
+    ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Timeline, Workload,
+    WorkloadId,
 };
 use igniter::metrics::Window;
 use igniter::predictor::Predictor;
@@ -84,7 +85,8 @@ pub struct Simulated {
     pub switched: Vec<Option<Nanoseconds>>,
 }
 
-/// Simulates a plan with the arrivals of `rows`, with standbys where the run had them.
+/// Simulates a plan, or the timeline whose servers it lists, with the arrivals of `rows`, with standbys where the run had
+/// them.
 ///
 /// A request arrives when it was really sent; its latency counts from when it was to be sent, as that of the
 /// measured arm does. A client that was late therefore is no difference between the arms.
@@ -93,7 +95,7 @@ pub struct Simulated {
 /// When the engine refuses the plan.
 pub fn simulated_arm(
     scenario: &Scenario,
-    plan: &Plan,
+    (plan, timeline): (&Plan, Option<&Timeline>),
     predictor: &dyn Predictor,
     window: Window,
     info: &RunInfo,
@@ -134,7 +136,10 @@ pub fn simulated_arm(
         });
     }
     let mut hosted_plan = plan.clone();
-    for placement in hosted_plan.gpus.iter_mut().flat_map(|gpu| &mut gpu.placements) {
+    let mut hosted_timeline = timeline.cloned();
+    let servers = hosted_timeline.iter_mut().flat_map(|timeline| &mut timeline.servers);
+    let placements = hosted_plan.gpus.iter_mut().flat_map(|gpu| &mut gpu.placements);
+    for placement in placements.chain(servers.map(|server| &mut server.placement)) {
         if let Some(workload) = workloads.iter().find(|w| w.name == placement.workload) {
             placement.model = HostedPredictor::model_of(workload);
         }
@@ -144,7 +149,7 @@ pub fn simulated_arm(
         Control { controller: ControllerSpec::Shadow(shadow_spec(scenario)), ..Control::default() };
     let input = SimInput {
         plan: &hosted_plan,
-        timeline: None,
+        timeline: hosted_timeline.as_ref(),
         workloads: &sim_workloads,
         predictor: &hosted,
         more_predictors: &[],
@@ -247,12 +252,14 @@ mod tests {
             gpus: Vec::new(),
             image: None,
             shadow: false,
+            happened: None,
             cpu_wait_pct: None,
             cpu_stolen_pct: None,
         };
         let measured = measured_arm(&plan, study.workloads(), window, rows);
-        let arm =
-            simulated_arm(scenario, &plan, study.simulated(), window, &info, rows).unwrap().arm;
+        let arm = simulated_arm(scenario, (&plan, None), study.simulated(), window, &info, rows)
+            .unwrap()
+            .arm;
         let requests = |arm: &Arm| arm.metrics.workloads[0].requests;
         assert_eq!(requests(&measured), requests(&arm), "no request is lost");
         arm

@@ -2,8 +2,9 @@
 
 use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
+use super::hand_overs::{HandOverRow, hand_overs};
 use super::{Limits, ModelKind, RunFolder, Simulated, VerdictCheck, simulated_arm};
-use crate::measure::{Arm, Measured, Warning, measured_arm};
+use crate::measure::{Arm, Measured, ServerStatistics, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::figures::ValidationWorkload;
 use igniter::metrics::{Window, WorkloadSummary};
@@ -114,6 +115,9 @@ pub struct ValidationResult {
     pub rows: Vec<Row>,
     /// Over all workloads.
     pub agreement: Vec<Agreement>,
+    /// Where plans followed each other: the P99 around each hand-over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hand_overs: Vec<HandOverRow>,
     /// What may spoil it.
     pub warnings: Vec<Warning>,
     pub checks: Vec<VerdictCheck>,
@@ -138,9 +142,15 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
     let window = run.window()?;
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
-    let measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
-    let Simulated { arm: simulated, switched } =
-        simulated_arm(scenario, &run.plan, predictor, window, &run.info, &run.rows)?;
+    let mut measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
+    let Simulated { arm: simulated, switched } = simulated_arm(
+        scenario,
+        (&run.plan, run.timeline.as_ref()),
+        predictor,
+        window,
+        &run.info,
+        &run.rows,
+    )?;
     let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
     let mut warnings = warnings_of_run(&run.info);
     for (index, switched) in switched.into_iter().enumerate() {
@@ -162,6 +172,12 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
         shown.push(show);
         rows.push(row);
     }
+    for row in &rows {
+        let of = |summary: &&mut WorkloadSummary| summary.workload == row.workload;
+        if let Some(summary) = measured.metrics.workloads.iter_mut().find(of) {
+            summary.clone_from(&row.measured);
+        }
+    }
     let checks = VerdictCheck::all(&rows, limits);
     let passed = checks.iter().all(|check| check.passed)
         && !warnings.iter().any(Warning::is_fatal)
@@ -181,6 +197,7 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
         window_s: (window.start().as_seconds(), window.end().as_seconds()),
         invalid: warnings.iter().filter(voids).map(ToString::to_string).collect(),
         agreement: agreement(&rows),
+        hand_overs: hand_overs(run, &simulated, &measured),
         rows,
         warnings,
         checks,
@@ -201,7 +218,16 @@ fn row(
     let info = &run.info.workloads[index];
     let FullBatches { gpu, placement, replicas, .. } = batches;
     let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
-    let [simulated, measured] = summaries;
+    let [simulated, mut measured] = summaries;
+    // Without a trace, what the server has counted over the whole run says how long batches and stages took.
+    let untraced = own.iter().all(|row| row.start_ns.is_none());
+    let counted = info.statistics.as_ref().filter(|_| untraced);
+    if let Some(statistics) = counted {
+        stages_of(&mut measured, statistics);
+    }
+    let of_size = |s: &ServerStatistics| s.of_size(placement.batch.get());
+    let counted_ms = counted.and_then(of_size).map(|(stages, _)| stages.iter().sum());
+    let measured_batch_ms = batches.measured_ms.or(counted_ms.filter(|_| replicas == 1));
     let inside = || own.iter().filter(|row| window.contains(Nanoseconds::new(row.intended_ns)));
     let mut late: Vec<Nanoseconds> = inside().map(Measured::lag).collect();
     late.sort_unstable();
@@ -218,8 +244,8 @@ fn row(
         slo_ms: measured.slo_ms,
         predicted_batch_ms: batches.predicted_ms,
         hosted_batch_ms: batches.hosted_ms,
-        measured_batch_ms: batches.measured_ms,
-        batch_error_pct: error_pct(Some(batches.hosted_ms), batches.measured_ms),
+        measured_batch_ms,
+        batch_error_pct: error_pct(Some(batches.hosted_ms), measured_batch_ms),
         predicted_capacity_rps: batches.predicted_capacity_rps,
         errors: errors(&simulated, &measured),
         simulated,
@@ -233,6 +259,19 @@ fn row(
         server_gpu_ms: info.statistics.as_ref().and_then(|s| s.per_request_ms(2..3)),
         server_batch_ms: info.statistics.as_ref().and_then(|s| s.per_request_ms(1..4)),
     }
+}
+
+/// Puts in the stages of a request as the server has counted them: means over the whole run. What is left of the latency
+/// is waiting, as where there is a trace.
+fn stages_of(summary: &mut WorkloadSummary, statistics: &ServerStatistics) {
+    let of = |stage: usize| statistics.per_request_ms(stage..stage + 1);
+    let (Some(load), Some(exec), Some(feedback)) = (of(1), of(2), of(3)) else { return };
+    summary.queue_ms = summary.mean_ms.map(|mean| (mean - load - exec - feedback).max(0.0));
+    summary.load_ms = Some(load);
+    summary.exec_ms = Some(exec);
+    summary.feedback_ms = Some(feedback);
+    summary.mean_batch = (statistics.executions > 0)
+        .then(|| statistics.inferences as f64 / statistics.executions as f64);
 }
 
 fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> SimulationErrors {

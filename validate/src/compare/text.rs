@@ -1,5 +1,6 @@
 //! The comparison as text: for a terminal, and as a report.
 
+use super::hand_overs::{AROUND_S, HandOverRow};
 use super::tables::{Row, ValidationResult};
 use igniter::results::{markdown_escape as escape, short};
 use std::fmt::Write as _;
@@ -80,6 +81,40 @@ fn more(row: &Row) -> Vec<String> {
         number(simulated.queue_ms),
         number(measured.queue_ms),
     ]
+}
+
+/// Around hand-overs, where plans followed each other.
+const HAND_OVERS: [&str; 9] = [
+    "at s",
+    "workload",
+    "from GPU",
+    "to GPU",
+    "start s",
+    "requests",
+    "lost",
+    "P99 ms sim.",
+    "meas.",
+];
+
+fn hand_over(row: &HandOverRow) -> Vec<String> {
+    vec![
+        format!("{:.1}", row.at_s),
+        row.workload.to_string(),
+        row.from_gpus.clone(),
+        row.to_gpus.clone(),
+        row.start_s.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}")),
+        row.requests.to_string(),
+        row.lost.to_string(),
+        number(row.simulated_p99_ms),
+        number(row.measured_p99_ms),
+    ]
+}
+
+fn about_hand_overs(comparison: &ValidationResult) -> String {
+    let all = comparison.hand_overs.len();
+    format!(
+        "{all} hand-overs, each with the requests from {AROUND_S} s before to {AROUND_S} s after it"
+    )
 }
 
 fn headline(comparison: &ValidationResult) -> String {
@@ -202,6 +237,15 @@ pub fn comparison_text(comparison: &ValidationResult) -> String {
         text += &table.trim_fmt();
         text += "\n\n";
     }
+    if !comparison.hand_overs.is_empty() {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_header(HAND_OVERS.to_vec());
+        for row in &comparison.hand_overs {
+            table.add_row(hand_over(row));
+        }
+        text += &format!("{}\n{}\n\n", about_hand_overs(comparison), table.trim_fmt());
+    }
     for line in switches(comparison) {
         let _ = writeln!(text, "{line}");
     }
@@ -247,6 +291,15 @@ pub fn report_markdown(comparison: &ValidationResult, figures: &[(String, String
     text += "`batch ms` is the time of a full batch on its instance: as predicted for the planned co-location \
              with what the host was seen to add, and as measured. Simulated is what the engine makes of the \
              moments at which requests were really sent. Latency counts from when a request was to be sent.\n\n";
+    if !comparison.hand_overs.is_empty() {
+        let _ = writeln!(text, "{}:\n", about_hand_overs(comparison));
+        let _ = writeln!(text, "| {} |\n|{}", HAND_OVERS.join(" | "), " ---: |".repeat(9));
+        for row in &comparison.hand_overs {
+            let cells: Vec<String> = hand_over(row).iter().map(|cell| escape(cell)).collect();
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        }
+        text.push('\n');
+    }
     text += "| over all workloads | mean \\|error\\| % | bias % | correlation |\n| --- | ---: | ---: | ---: |\n";
     for agreement in &comparison.agreement {
         let _ = writeln!(

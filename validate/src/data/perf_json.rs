@@ -273,6 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn strings_arrive_as_written() {
+        let tensor =
+            Tensor { name: "X".to_owned(), datatype: "BYTES".to_owned(), shape: vec![-1, -1] };
+        let model = ModelInfo { name: "m".to_owned(), inputs: vec![tensor], outputs: vec![] };
+        let text = r#"{"data": [{"X": {"content": ["ab", "cde"], "shape": [2]}},
+            {"X": {"b64": "BQAAAGhlbGxvAgAAAP8A", "shape": [2]}}]}"#;
+        let samples = parse(text, &model).unwrap();
+        assert_eq!(samples[0].tensors[0], b"\x02\0\0\0ab\x03\0\0\0cde");
+        assert_eq!(samples[1].tensors[0], b"\x05\0\0\0hello\x02\0\0\0\xff\0");
+        assert_eq!(samples[1].shapes, [vec![1, 2]]);
+    }
+
+    #[test]
     fn mistakes_name_their_place() {
         let problem = |text: &str| {
             let (key, problem) = parse(text, &model()).unwrap_err();

@@ -2,7 +2,7 @@
 
 use super::{Step, TransferFit};
 use crate::gpu::{GpuFacts, GpuSample};
-use igniter::domain::{GpuKind, GpuKindName};
+use igniter::domain::{GpuKind, GpuKindName, SmSharing};
 use igniter::profile::Profile;
 use igniter::units::{Bytes, Megahertz, SmUnits, UnitError, Watts};
 
@@ -17,11 +17,12 @@ pub fn base_profile(
     gpu: &GpuFacts,
     idle: &GpuSample,
     copies: &[TransferFit],
-    step: Option<Step>,
+    (step, mps): (Option<Step>, SmSharing),
 ) -> Result<Profile, UnitError> {
     let mut profile = known.clone();
     let (old, kind) = (&known.kind, &mut profile.kind);
     kind.name = name;
+    kind.mps = mps;
     match (step, gpu.sms) {
         (Some(step), _) => kind.units = SmUnits::new(step.units),
         // Where nothing was measured: so far MPS has granted SMs in pairs.
@@ -104,7 +105,8 @@ mod tests {
         }];
         let known = igniter::profile::load("v100").unwrap();
         let name = GpuKindName::new("h200").unwrap();
-        let base = base_profile(&known, name, &gpu, &idle, &copies, None).unwrap();
+        let base =
+            base_profile(&known, name, &gpu, &idle, &copies, (None, SmSharing::Static)).unwrap();
         assert_eq!(base.kind.units, SmUnits::new(66));
         // What was at the highest clock of the V100 is at the highest clock of this GPU, and its power lies where it
         // lay between idle (53.5 W) and limit (300 W); so everything can be fitted that could be.
@@ -127,7 +129,9 @@ mod tests {
         assert!(base.source.contains("no measurement") && base.source.contains("of v100"));
         let other = GpuKindName::new("steps").unwrap();
         let step = Some(Step { sms: 8, units: 16 });
-        let measured = base_profile(&known, other, &gpu, &idle, &copies, step).unwrap();
+        let measured =
+            base_profile(&known, other, &gpu, &idle, &copies, (step, SmSharing::default()))
+                .unwrap();
         assert_eq!(measured.kind.units, SmUnits::new(16), "as measured, not in pairs");
         // It can be read again.
         let folder = tempfile::tempdir().unwrap();

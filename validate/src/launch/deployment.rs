@@ -1,8 +1,8 @@
 //! Servers that run.
 
-use super::inquiry;
 use super::mps::MpsDaemon;
 use super::{InstanceReport, LaunchError};
+use crate::client::{Access, ServerClient};
 use crate::guard::Guarded;
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::units::BatchSize;
@@ -31,12 +31,17 @@ pub struct Endpoint {
     pub model: ModelName,
     /// Triton's `max_batch_size`.
     pub max_batch: BatchSize,
+    /// Whether its tensors have a batch dimension.
+    pub batched: bool,
     /// `false` for a standby.
     pub active: bool,
     /// Which of the workload's placements it is, or stands by for, from 0 in the order of the plan.
     pub replica: usize,
     /// The server, as in `http://127.0.0.1:8000`.
     pub url: String,
+    /// What a server of others wants to see.
+    #[serde(skip)]
+    pub access: Access,
     /// What the server calls the model.
     pub served_as: String,
     /// The inputs of one request.
@@ -126,7 +131,8 @@ impl Deployment {
     pub fn probe(&mut self) -> Result<(), LaunchError> {
         self.check()?;
         for endpoint in &self.endpoints {
-            inquiry::ready(&endpoint.url).map_err(|reason| LaunchError::Silent {
+            let server = ServerClient::with(&endpoint.url, endpoint.access.clone());
+            server.ready().map_err(|reason| LaunchError::Silent {
                 workload: endpoint.workload.clone(),
                 model: endpoint.model.clone(),
                 reason,

@@ -1,24 +1,26 @@
 //! What a server says that it serves, compared with what it shall.
 
-use super::inquiry::{self, dimension, tensors};
+use super::inquiry::{dimension, tensors};
 use super::pbtxt::timeout_action;
 use super::{Endpoint, LaunchError, LaunchSpec};
+use crate::client::ServerClient;
 use igniter::units::Milliseconds;
 use serde_json::Value;
 
 /// Asks a server for the configuration of a model; compares it with the specification.
 pub(super) fn describe(
     spec: &LaunchSpec,
-    url: &str,
+    server: &ServerClient,
     served_as: &str,
 ) -> Result<Endpoint, LaunchError> {
     let unusable = |(reason, fix): (String, &str)| LaunchError::Unusable {
-        url: url.to_owned(),
+        url: server.url().to_owned(),
         workload: spec.workload.clone(),
         reason,
         fix: fix.to_owned(),
     };
-    let config = inquiry::json(&format!("{url}/v2/models/{served_as}/config"))
+    let config = server
+        .config(served_as)
         .map_err(|reason| unusable((reason, "check the address and the name of the model")))?;
     compare(&config, spec).map_err(unusable)?;
     Ok(Endpoint {
@@ -26,9 +28,11 @@ pub(super) fn describe(
         workload: spec.workload.clone(),
         model: spec.model.clone(),
         max_batch: spec.max_batch(),
+        batched: dimension(&config["max_batch_size"]) != Some(0),
         active: spec.active,
         replica: spec.replica,
-        url: url.to_owned(),
+        url: server.url().to_owned(),
+        access: server.access().clone(),
         served_as: served_as.to_owned(),
         inputs: tensors(&config, "input"),
         outputs: tensors(&config, "output"),
@@ -50,7 +54,9 @@ fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static st
     let batching = &spec.batching;
     let found = dimension(&config["max_batch_size"]);
     let planned = i64::from(spec.max_batch().get());
-    if found != Some(planned) {
+    // Such a model executes requests one by one, whatever its batcher is told.
+    let one_by_one = found == Some(0) && spec.is_one_by_one();
+    if found != Some(planned) && !one_by_one {
         return Err((
             format!("max_batch_size is {}, but the plan says {planned}", config["max_batch_size"]),
             "serve it with the planned batch size",
@@ -58,7 +64,8 @@ fn compare(config: &Value, spec: &LaunchSpec) -> Result<(), (String, &'static st
     }
     let batcher = &config["dynamic_batching"];
     let delay = dimension(&batcher["max_queue_delay_microseconds"]).unwrap_or(0);
-    if config.get("dynamic_batching").is_none() || differ(delay, batching.max_queue_delay) {
+    let no_batcher = config.get("dynamic_batching").is_none();
+    if !one_by_one && (no_batcher || differ(delay, batching.max_queue_delay)) {
         return Err((
             format!(
                 "its dynamic batcher waits {delay} µs, but the scenario says {} ms",
@@ -219,6 +226,14 @@ mod tests {
         let mut priorities = config(5, none(), one());
         priorities["dynamic_batching"]["priority_levels"] = json!("2");
         assert!(said(priorities, &spec).contains("priority_levels"));
+        // Where batches are of 1, a model that does not batch is as good.
+        let mut alone = spec.clone();
+        alone.batch = igniter::units::BatchSize::new(1).unwrap();
+        let unbatched = || json!({"max_batch_size": 0, "instance_group": one()});
+        assert_eq!(compare(&unbatched(), &alone), Ok(()));
+        assert!(said(unbatched(), &spec).contains("max_batch_size is 0"));
+        alone.batching.max_queue_size = 8;
+        assert!(said(unbatched(), &alone).contains("max_batch_size is 0"));
         let mut hasty = spec;
         hasty.batching.max_queue_delay = Milliseconds::ZERO;
         assert!(said(config(5, none(), one()), &hasty).contains("waits 2500 µs"));

@@ -157,7 +157,7 @@ impl LaunchArgs {
                 "as root: nvidia-smi -c DEFAULT; or choose another one with --gpus",
             );
         }
-        if self.mps.sharing() != Sharing::Off && facts.limits_shares() == Some(false) {
+        if self.sharing() != Sharing::Off && facts.limits_shares() == Some(false) {
             return wrong(
                 format!(
                     "{called} has compute capability {}, whose MPS cannot limit the SMs of a client",

@@ -1,5 +1,6 @@
 //! Servers that cannot be started, or do not stay.
 
+use crate::client::AccessError;
 use crate::life::Interrupted;
 use igniter::domain::{ModelName, WorkloadName};
 use std::io;
@@ -50,6 +51,8 @@ pub enum LaunchError {
     },
     #[error("{url}, the server of {workload}: {reason}; fix: {fix}")]
     Unusable { url: String, workload: WorkloadName, reason: String, fix: String },
+    #[error(transparent)]
+    Access(#[from] AccessError),
     #[error("{}: {reason}", .path.display())]
     ServerFile { path: PathBuf, reason: String },
     #[error(

@@ -1,17 +1,18 @@
 //! Servers that others run: on Kubernetes, on another host, or by hand.
 
 use super::describe::describe;
-use super::inquiry;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher};
+use crate::client::{Access, Address, ServerClient};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Uses the servers of a file; starts and ends nothing.
 ///
 /// ```toml
+/// headers = ["Authorization: Bearer …"]   # sent with every request, beside those of the command line
 /// [[server]]
 /// workload = "W1"
-/// url = "http://10.0.0.7:8000"
+/// url = "http://10.0.0.7:8000"   # or https://, grpc://, grpcs://
 /// model = "alexnet"            # what the server calls it; the workload's model where it is left out
 /// standby = false
 /// ```
@@ -21,11 +22,14 @@ use std::path::{Path, PathBuf};
 pub struct ExternalLauncher {
     file: PathBuf,
     servers: Vec<ServerEntry>,
+    access: Access,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ServerFile {
+    #[serde(default)]
+    headers: Vec<String>,
     server: Vec<ServerEntry>,
 }
 
@@ -40,25 +44,28 @@ struct ServerEntry {
 }
 
 impl ExternalLauncher {
-    /// Reads the file of servers.
+    /// Reads the file of servers. `headers` (`Name: value`) are sent beside its own; `certificate` is a PEM file of
+    /// authorities to trust beside those of the system.
     ///
     /// # Errors
     /// When it cannot be read or is no such file.
-    pub fn read(file: &Path) -> Result<Self, LaunchError> {
+    pub fn read(
+        file: &Path,
+        headers: &[String],
+        certificate: Option<&Path>,
+    ) -> Result<Self, LaunchError> {
         let text = std::fs::read_to_string(file).map_err(LaunchError::file(file))?;
         let wrong = |reason: String| LaunchError::ServerFile { path: file.to_owned(), reason };
         let servers: ServerFile =
             toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         for entry in &servers.server {
-            if !entry.url.starts_with("http://") {
-                return Err(wrong(format!(
-                    "server of {}: url: given {:?}; allowed: http://HOST:PORT; fix: give the HTTP port of \
-                     the server (not gRPC, not HTTPS)",
-                    entry.workload, entry.url
-                )));
+            if let Err(error) = Address::parse(&entry.url) {
+                return Err(wrong(format!("server of {}: url: {error}", entry.workload)));
             }
         }
-        Ok(Self { file: file.to_owned(), servers: servers.server })
+        let headers = [&servers.headers, headers].concat();
+        let access = Access::new(&headers, certificate)?;
+        Ok(Self { file: file.to_owned(), servers: servers.server, access })
     }
 }
 
@@ -86,15 +93,15 @@ impl Launcher for ExternalLauncher {
                 });
             };
             let entry = free.remove(position);
-            let url = entry.url.trim_end_matches('/');
-            inquiry::ready(url).map_err(|reason| LaunchError::Unusable {
-                url: url.to_owned(),
+            let server = ServerClient::with(&entry.url, self.access.clone());
+            server.ready().map_err(|reason| LaunchError::Unusable {
+                url: server.url().to_owned(),
                 workload: spec.workload.clone(),
                 reason: format!("it is not ready: {reason}"),
                 fix: "start it, or correct its url".to_owned(),
             })?;
             let model = entry.model.as_deref().unwrap_or(spec.model.as_str());
-            deployment.add(describe(spec, url, model)?, None);
+            deployment.add(describe(spec, &server, model)?, None);
         }
         Ok(deployment)
     }
@@ -108,15 +115,19 @@ mod tests {
     fn read(text: &str) -> Result<ExternalLauncher, LaunchError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        ExternalLauncher::read(file.path())
+        ExternalLauncher::read(file.path(), &[], None)
     }
 
     #[test]
     fn mistakes_in_the_file_are_named() {
         let error = |text| read(text).unwrap_err().to_string();
+        let url = error("[[server]]\nworkload = \"W\"\nurl = \"tcp://x\"");
         assert!(
-            error("[[server]]\nworkload = \"W\"\nurl = \"grpc://x\"").contains("http://HOST:PORT")
+            url.contains("server of W: url: given \"tcp://x\"; allowed: http://HOST:PORT"),
+            "{url}"
         );
+        let header = error("headers = [\"X\"]\n[[server]]\nworkload = \"W\"\nurl = \"http://x\"");
+        assert!(header.contains("there is no colon"), "{header}");
         assert!(
             error("[[server]]\nworkload = \"W\"\nurl = \"http://x\"\nport = 1").contains("port")
         );

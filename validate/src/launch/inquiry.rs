@@ -1,28 +1,7 @@
-//! What is asked of a server before and beside the load: readiness, configuration, metadata.
+//! The configuration of a model, as a server tells it.
 
 use super::TensorSpec;
-use crate::http;
 use serde_json::Value;
-use std::time::Duration;
-
-const LIMIT: Duration = Duration::from_secs(5);
-
-/// Whether the server and all of its models are ready; if not, why.
-pub(super) fn ready(url: &str) -> Result<(), String> {
-    let reply = http::get(&format!("{url}/v2/health/ready"), LIMIT)?;
-    if reply.status == 200 { Ok(()) } else { Err(format!("HTTP status {}", reply.status)) }
-}
-
-/// A JSON document of the server.
-pub(super) fn json(url: &str) -> Result<Value, String> {
-    let reply = http::get(url, LIMIT)?;
-    let document = reply.json()?;
-    if reply.status == 200 {
-        return Ok(document);
-    }
-    let said = document["error"].as_str().map(str::to_owned);
-    Err(said.unwrap_or_else(|| format!("HTTP status {}", reply.status)))
-}
 
 /// The tensors of a model configuration: the field `input` or `output`.
 pub(super) fn tensors(config: &Value, field: &str) -> Vec<TensorSpec> {

@@ -24,14 +24,22 @@ impl KeptLogs {
     }
 }
 
+/// How the folders of servers begin that are started one by one.
+pub const STARTED_ALONE: &str = "server-";
+
 /// Copies the logs of a launcher's folder to `target`: of each server, and of the MPS daemon of each GPU.
 ///
 /// # Errors
 /// When one cannot be copied.
 pub fn keep_logs(scratch: &Path, target: &Path) -> io::Result<KeptLogs> {
     let mut logs: Vec<(PathBuf, String)> = Vec::new();
-    for (name, folder) in folders(&scratch.join("servers")) {
-        logs.push((folder.join("server.log"), format!("{name}.log")));
+    // Servers that come and go are started one by one, each in a folder of its own.
+    let own = folders(scratch).into_iter().filter(|(name, _)| name.starts_with(STARTED_ALONE));
+    let prefixed = own.map(|(name, folder)| (format!("{name}-"), folder));
+    for (prefix, root) in prefixed.chain([(String::new(), scratch.to_owned())]) {
+        for (name, folder) in folders(&root.join("servers")) {
+            logs.push((folder.join("server.log"), format!("{prefix}{name}.log")));
+        }
     }
     let gpus = folders(scratch).into_iter().filter(|(name, _)| name.starts_with("gpu"));
     let daemons = gpus.map(|(name, folder)| (format!("{name}-"), folder));

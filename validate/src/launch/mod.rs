@@ -38,13 +38,15 @@ pub use docker::{DEFAULT_IMAGE, DockerLauncher};
 pub use error::LaunchError;
 pub use external::ExternalLauncher;
 pub use local::LocalLauncher;
-pub use logs::{KeptLogs, keep_logs};
+pub use logs::{KeptLogs, STARTED_ALONE, keep_logs};
 pub use mps::{CONTROL as MPS_CONTROL, MpsDaemon, Sharing, find_control};
 pub use options::{LaunchArgs, Mps, Where};
 pub use process::{ServerOptions, plain};
+#[doc(hidden)]
+pub use ready::adapted_config;
 pub use share::{InstanceReport, read_reports};
 pub use spec::{Device, LaunchSpec, ModelSource};
-pub use specs::{batch_times, plan_specs};
+pub use specs::{batch_times, plan_specs, set_times};
 pub use triton::{Release, find_triton, in_path};
 
 use std::fmt::Debug;

@@ -26,28 +26,7 @@ const SOCKET_PATH: usize = 107;
 /// Where pipes go whose path would be too long below the temporary folder.
 const SHORT: &str = "/tmp";
 
-/// How the SMs of a GPU are shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// Not at all: servers take turns on the whole GPU.
-    Off,
-    /// Each client of MPS is limited to a percentage; the SMs of two may overlap.
-    Percentage,
-    /// Each client of MPS has a partition of its own SMs.
-    Static,
-}
-
-impl Sharing {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Percentage => "percentage",
-            Self::Static => "static",
-        }
-    }
-}
+pub use igniter::domain::SmSharing as Sharing;
 
 /// Looks for the control program: in `PATH`, and in folders where drivers put it.
 #[must_use]

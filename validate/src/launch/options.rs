@@ -23,7 +23,7 @@ pub enum Where {
 /// Whether shares of the SMs are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mps {
-    /// By percentages if models use a GPU
+    /// As the profile was measured, if models use a GPU; by percentages where it does not say
     Auto,
     /// By percentages, which limit each server; the SMs of two servers may overlap. An error without a GPU
     #[value(alias = "on")]
@@ -38,16 +38,6 @@ impl Mps {
     /// Whether shares are asked for, with or without a GPU.
     pub(super) fn is_on(self) -> bool {
         matches!(self, Self::Percentage | Self::Static)
-    }
-
-    /// What it means where there is a GPU.
-    #[must_use]
-    pub fn sharing(self) -> Sharing {
-        match self {
-            Self::Auto | Self::Percentage => Sharing::Percentage,
-            Self::Static => Sharing::Static,
-            Self::Off => Sharing::Off,
-        }
     }
 }
 
@@ -73,6 +63,9 @@ pub struct LaunchArgs {
     /// How NVIDIA MPS shares the SMs; the program starts one daemon for each GPU
     #[arg(long, value_enum, default_value = "auto")]
     pub mps: Mps,
+    /// How shares were applied when the profile was measured.
+    #[arg(skip)]
+    pub measured: Sharing,
     /// The program `tritonserver` [default: that of VALIDATE_TRITON, .triton/tritonserver, triton/ beside this program
     /// or PATH]
     #[arg(long, value_name = "FILE")]
@@ -80,9 +73,17 @@ pub struct LaunchArgs {
     /// With --launcher docker: the container image
     #[arg(long, value_name = "IMAGE", default_value = DEFAULT_IMAGE)]
     pub image: String,
-    /// With --launcher external: a TOML file of the servers (`[[server]]` workload, url, model)
+    /// With --launcher external: a TOML file of the servers (`[[server]]` workload, url, model; url is http://, https://,
+    /// grpc:// or grpcs://)
     #[arg(long, value_name = "FILE")]
     pub servers: Option<PathBuf>,
+    /// With --launcher external: a header to send with every request, such as 'X-Key: 1'; you can repeat it. Secrets are
+    /// better in the file of --servers (`headers = ["Authorization: …"]`): a command line can be seen by others
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "servers")]
+    pub headers: Vec<String>,
+    /// With --launcher external: a PEM file of certificates to trust beside the system's
+    #[arg(long, value_name = "FILE", requires = "servers")]
+    pub ca_certificate: Option<PathBuf>,
     /// The first port; each further server takes the next one [default: free ports]
     #[arg(long, value_name = "PORT")]
     pub first_port: Option<u16>,
@@ -98,6 +99,17 @@ pub struct LaunchArgs {
 }
 
 impl LaunchArgs {
+    /// How servers share the SMs where there is a GPU.
+    #[must_use]
+    pub fn sharing(&self) -> Sharing {
+        match self.mps {
+            Mps::Auto => self.measured,
+            Mps::Percentage => Sharing::Percentage,
+            Mps::Static => Sharing::Static,
+            Mps::Off => Sharing::Off,
+        }
+    }
+
     /// A temporary folder for a launcher and its servers; it has to outlive them.
     ///
     /// # Errors
@@ -122,7 +134,11 @@ impl LaunchArgs {
                 reason: "not given; fix: list the servers in a file and give it with --servers"
                     .into(),
             })?;
-            return Ok(Box::new(ExternalLauncher::read(file)?));
+            return Ok(Box::new(ExternalLauncher::read(
+                file,
+                &self.headers,
+                self.ca_certificate.as_deref(),
+            )?));
         }
         if self.mps.is_on() && devices.is_empty() {
             return Err(LaunchError::Mps {
@@ -132,7 +148,7 @@ impl LaunchArgs {
         }
         let mut options = ServerOptions {
             devices: devices.to_vec(),
-            sharing: if devices.is_empty() { Sharing::Off } else { self.mps.sharing() },
+            sharing: if devices.is_empty() { Sharing::Off } else { self.sharing() },
             release: None,
             first_port: self.first_port,
             start_limit: Duration::from_secs(self.start_limit_s),

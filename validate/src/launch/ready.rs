@@ -25,6 +25,15 @@ fn refused<T>(reason: impl Into<String>, fix: impl Into<String>) -> Result<T, Re
     Err(Refusal { reason: reason.into(), fix: fix.into() })
 }
 
+/// [`adapted`] in plain words, for the fuzzer: the configuration and its changes.
+///
+/// # Errors
+/// Why it is not served.
+pub fn adapted_config(text: &str, spec: &LaunchSpec) -> Result<(String, Vec<String>), String> {
+    let adapted = adapted(text, spec);
+    adapted.map(|a| (a.text, a.changes)).map_err(|refusal| refusal.reason)
+}
+
 /// The configuration of a ready model with the plan's name, batch size, delay and number of instances. All else stays
 /// as it is, and has to agree with that.
 ///
@@ -35,19 +44,28 @@ pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal>
         Ok(config) => config,
         Err(reason) => return refused(reason, "make it a configuration that Triton accepts"),
     };
-    check(&config)?;
+    check(&config, spec)?;
     let mut changes = Vec::new();
-    let mut replaced = vec!["name", "max_batch_size", "dynamic_batching"];
+    let mut replaced = vec!["name", "dynamic_batching"];
     let planned = i64::from(spec.max_batch().get());
-    let own = config.number("max_batch_size");
-    if own != Some(planned) {
-        let was = own.map_or_else(|| "nothing".to_owned(), |own| own.to_string());
-        changes.push(format!("max_batch_size is {planned} (was {was})"));
+    let mut head = format!("name: \"{}\"\n", spec.model);
+    if does_not_batch(&config) {
+        changes.push(
+            "max_batch_size stays 0: requests are executed one by one, as the plan means"
+                .to_owned(),
+        );
+    } else {
+        let own = config.number("max_batch_size");
+        if own != Some(planned) {
+            let was = own.map_or_else(|| "nothing".to_owned(), |own| own.to_string());
+            changes.push(format!("max_batch_size is {planned} (was {was})"));
+        }
+        replaced.push("max_batch_size");
+        let _ = writeln!(head, "max_batch_size: {planned}");
+        let batching = pbtxt::dynamic_batching(spec);
+        head.push_str(&batching);
+        changes.extend(batching_changes(&config, &batching));
     }
-    let mut head = format!("name: \"{}\"\nmax_batch_size: {planned}\n", spec.model);
-    let batching = pbtxt::dynamic_batching(spec);
-    head.push_str(&batching);
-    changes.extend(batching_changes(&config, &batching));
     if let Some((group, change)) = instances(text, &config, spec) {
         replaced.push("instance_group");
         head.push_str(&group);
@@ -69,9 +87,15 @@ pub(super) fn adapted(text: &str, spec: &LaunchSpec) -> Result<Adapted, Refusal>
     Ok(Adapted { text: head + rest.trim_start(), changes })
 }
 
+/// Whether tensors of a model have no batch dimension, and each request is executed alone.
+fn does_not_batch(config: &Message) -> bool {
+    config.number("max_batch_size") == Some(0)
+        || (config.get("max_batch_size").is_none() && config.get("input").is_some())
+}
+
 /// Refuses what batches in another way than the plan and the simulator do. Fields that are not named here do not decide
 /// about batches: Triton's `model_config.proto` was gone through.
-fn check(config: &Message) -> Result<(), Refusal> {
+fn check(config: &Message, spec: &LaunchSpec) -> Result<(), Refusal> {
     let is_ensemble = config.text("platform").as_deref() == Some("ensemble");
     if is_ensemble || config.get("ensemble_scheduling").is_some() {
         let scheduling = config.messages("ensemble_scheduling");
@@ -101,12 +125,11 @@ fn check(config: &Message) -> Result<(), Refusal> {
             );
         }
     }
-    if config.number("max_batch_size") == Some(0)
-        || (config.get("max_batch_size").is_none() && config.get("input").is_some())
-    {
+    if does_not_batch(config) && !spec.is_one_by_one() {
         return refused(
             "max_batch_size is 0 (or missing): the model does not batch, and its tensors have no batch dimension",
-            "export it with a batch dimension of its own, leave that out of `dims`, and set max_batch_size to 1 or more",
+            "plan batches of 1 without a queue policy; or export it with a batch dimension of its own, leave that out of \
+             `dims`, and set max_batch_size to 1 or more",
         );
     }
     let decoupled =
@@ -180,9 +203,11 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
     let groups: Vec<&Message> = config.messages("instance_group").collect();
     let count = |group: &&Message| {
         let gpus = group.all("gpus").count().max(1);
-        group.number("count").unwrap_or(1).max(1) * i64::try_from(gpus).unwrap_or(i64::MAX)
+        let gpus = i64::try_from(gpus).unwrap_or(i64::MAX);
+        group.number("count").unwrap_or(1).max(1).saturating_mul(gpus)
     };
-    let own: i64 = groups.iter().filter(|group| !group.is_true("passive")).map(count).sum();
+    let active = groups.iter().filter(|group| !group.is_true("passive"));
+    let own = active.map(count).fold(0, i64::saturating_add);
     let Some(first) = groups.first() else {
         let place = if spec.device.is_some() { "KIND_GPU, gpus: [0]" } else { "KIND_CPU" };
         return Some((format!("instance_group [{{ count: {planned}, kind: {place} }}]\n"), None));
@@ -326,6 +351,14 @@ mod tests {
             let refusal = adapted(text, &spec("alexnet", 4)).unwrap_err();
             assert!(refusal.reason.contains("does not batch"), "{text}: {refusal:?}");
         }
+        // Where the plan has no batches either, it is served as it is.
+        let text = "max_batch_size: 0 dynamic_batching { } input { name: \"X\" dims: [ 3 ] }";
+        let alone = adapted(text, &spec("alexnet", 1)).unwrap();
+        assert_eq!(
+            alone.text,
+            "name: \"alexnet\"\ninstance_group [{ count: 1, kind: KIND_CPU }]\nmax_batch_size: 0  input { name: \"X\" dims: [ 3 ] }"
+        );
+        assert!(alone.changes[0].contains("stays 0"), "{alone:?}");
         let allowed =
             "model_transaction_policy { decoupled: false } response_cache { enable: false }";
         assert!(adapted(&format!("{head}{allowed}"), &spec("alexnet", 4)).is_ok());

@@ -77,6 +77,11 @@ impl LaunchSpec {
         self.batching.max_batch.unwrap_or(self.batch)
     }
 
+    /// Whether it executes requests one by one in their order, as a model does that has no batch dimension.
+    pub(super) fn is_one_by_one(&self) -> bool {
+        self.max_batch().get() == 1 && !self.batching.has_policy()
+    }
+
     /// Whether the server is to complete the model's configuration itself: a ready model that brings none, or one
     /// without its tensors.
     pub(super) fn completes(&self) -> bool {

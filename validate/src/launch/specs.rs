@@ -1,7 +1,7 @@
 //! The servers of a plan, as users say what they serve.
 
-use super::{Device, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
-use igniter::domain::Plan;
+use super::{Device, Endpoint, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
+use igniter::domain::{GpuKind, Plan};
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
 use igniter::run::Study;
@@ -46,6 +46,9 @@ impl LaunchArgs {
             });
         }
         self.check_modes(plan, devices)?;
+        if !devices.is_empty() {
+            check_mechanism(study.kind(), self.sharing())?;
+        }
         let emulated = self.emulated()?;
         let predictor = emulated.as_ref().map_or_else(|| study.simulated(), |e| e.as_ref());
         let mut specs = plan_specs(study, plan, predictor)?;
@@ -74,7 +77,7 @@ impl LaunchArgs {
 impl LaunchArgs {
     /// In compute mode `EXCLUSIVE_PROCESS` a GPU takes one process; with MPS that is MPS's own server.
     fn check_modes(&self, plan: &Plan, devices: &[Device]) -> Result<(), LaunchError> {
-        if self.mps.sharing() != Sharing::Off {
+        if self.sharing() != Sharing::Off {
             return Ok(());
         }
         for (gpu, device) in plan.gpus.iter().zip(devices) {
@@ -92,6 +95,28 @@ impl LaunchArgs {
         }
         Ok(())
     }
+}
+
+/// Refuses shares by another mechanism than the profile was measured with: its units may be none, and its numbers are of
+/// servers that share in another way. Without shares anything may be tried; a run says so.
+fn check_mechanism(kind: &GpuKind, sharing: Sharing) -> Result<(), LaunchError> {
+    if sharing == Sharing::Off || sharing == kind.mps {
+        return Ok(());
+    }
+    let allowed = match kind.mps {
+        Sharing::Off => "off".to_owned(),
+        other => format!("{other} or off"),
+    };
+    Err(LaunchError::Mps {
+        reason: format!(
+            "--mps: given {sharing}; allowed: {allowed}, as the profile of {} was measured with mps = \"{}\"",
+            kind.name, kind.mps
+        ),
+        fix: format!(
+            "leave --mps out, or plan with a profile that was measured with --mps {sharing} (`validate facts`, `validate \
+             profile`)"
+        ),
+    })
 }
 
 /// The dimensions of an emulated model's input: small, so that one machine can carry client and servers.
@@ -161,6 +186,19 @@ pub fn plan_specs(
     Ok(specs)
 }
 
+/// Tells an emulated model how long its batches take from now on, in ms by batch size from 1; other models take their own time.
+///
+/// # Errors
+/// When its file cannot be written.
+pub fn set_times(endpoint: &Endpoint, times_ms: &[f64]) -> std::io::Result<()> {
+    let Some(path) = &endpoint.times_file else { return Ok(()) };
+    let times: Vec<String> = times_ms.iter().map(ToString::to_string).collect();
+    // The model looks for a new file, and must not find half of one.
+    let part = path.with_extension("part");
+    std::fs::write(&part, times.join(","))?;
+    std::fs::rename(&part, path)
+}
+
 /// The predicted latency of each batch size of one member, in ms, rounded to µs.
 #[must_use]
 pub fn batch_times(
@@ -176,4 +214,30 @@ pub fn batch_times(
         (ms * 1e3).round() / 1e3
     };
     (1..=largest.get()).map(&mut time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_applied_as_they_were_measured() {
+        let mut kind = igniter::profile::load("v100").unwrap().kind;
+        for (measured, given, fits) in [
+            (Sharing::Percentage, Sharing::Percentage, true),
+            (Sharing::Percentage, Sharing::Static, false),
+            (Sharing::Static, Sharing::Static, true),
+            (Sharing::Static, Sharing::Percentage, false),
+            (Sharing::Off, Sharing::Percentage, false),
+            (Sharing::Static, Sharing::Off, true),
+        ] {
+            kind.mps = measured;
+            let checked = check_mechanism(&kind, given).map_err(|error| error.to_string());
+            assert_eq!(checked.is_ok(), fits, "{measured} {given}");
+            if let Err(error) = checked {
+                let words = format!("given {given}; allowed: {measured}");
+                assert!(error.contains(&words) && error.contains("fix: "), "{error}");
+            }
+        }
+    }
 }

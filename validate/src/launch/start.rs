@@ -2,12 +2,12 @@
 
 use super::deployment::tail;
 use super::describe::describe;
-use super::inquiry;
 use super::mps::{self, MpsDaemon, Sharing};
 use super::partitions::{Partition, chunks};
 use super::process::{Place, ServerOptions, ServerProcess, plain};
 use super::share::{self, InstanceReport, read_reports};
 use super::{Deployment, Endpoint, LaunchError, LaunchSpec, ModelSource, repository};
+use crate::client::ServerClient;
 use crate::guard::{Guarded, shared_memory_prefix};
 use crate::life;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,15 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a server gets another port because somebody else took its own in between.
 const PORT_TRIES: usize = 4;
+
+/// How many servers this process has started.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// Starts one server for each specification, in their order, with the daemons of their GPUs.
 pub(super) fn launch_all(
@@ -118,7 +122,12 @@ fn place_of<'a>(
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
-        shared_memory: format!("{}{position}-", shared_memory_prefix(std::process::id())),
+        // Also those of servers that were started otherwise have another one.
+        shared_memory: format!(
+            "{}{}-",
+            shared_memory_prefix(std::process::id()),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ),
         mps,
         sms: None,
     };
@@ -222,7 +231,7 @@ fn wait_until_ready(
                 tail: why_it_ended(&place.log()),
             });
         }
-        let reason = match inquiry::ready(&url(place)) {
+        let reason = match ServerClient::new(&url(place)).ready() {
             Ok(()) => return Ok(()),
             Err(reason) => reason,
         };
@@ -267,7 +276,8 @@ fn endpoint(
         Some(device) => seen_sm(place, options, device, &instances)?,
         None => None,
     };
-    let mut endpoint = describe(place.spec, &url(place), &repository::served_as(place.spec))?;
+    let mut endpoint =
+        describe(place.spec, &ServerClient::new(&url(place)), &repository::served_as(place.spec))?;
     endpoint.log = Some(place.log());
     endpoint.trace_file = options.traces.then(|| place.trace());
     endpoint.pid = Some(server.pid());

@@ -40,6 +40,8 @@ pub enum Warning {
     LeftBehind { what: String },
     #[error("GPU {gpu} is {found}, but the performance model is of {expected}")]
     OtherGpu { gpu: usize, found: String, expected: String },
+    #[error("--mps {given}, but the performance model was measured with {expected}")]
+    OtherSharing { given: String, expected: String },
     #[error("{workload}: {times} requests found no free connection")]
     PoolExhausted { workload: WorkloadName, times: u64 },
     #[error(
@@ -101,6 +103,9 @@ impl Warning {
             Self::OtherGpu { .. } => {
                 "predicted and simulated times are of another GPU: measure this one with `validate profile`, and give it with --profile"
             }
+            Self::OtherSharing { .. } => {
+                "predicted and simulated shares are not applied: leave --mps out to compare with them"
+            }
             Self::PoolExhausted { .. } => {
                 "the server fell behind; raise --connections if it should not have"
             }
@@ -129,7 +134,7 @@ impl Warning {
             Self::Unanswered { .. } => "the server hangs or is far behind; read its log",
             Self::CountsDiffer { .. } => "somebody else uses the server, or answers were lost",
             Self::NoTrace { .. } => {
-                "batches and stages are unknown; start the server with --trace-config, as --launcher local does"
+                "stages and full batches are means of what the server counted, where it did; for those of each request start it with --trace-config, as --launcher local does"
             }
             Self::Incomplete { .. } => {
                 "what was recorded until then is kept; run again for all of it"
@@ -152,6 +157,7 @@ impl Warning {
                 self,
                 Self::ConnectionLimit { .. }
                     | Self::OtherGpu { .. }
+                    | Self::OtherSharing { .. }
                     | Self::FailedRequests { .. }
                     | Self::CountsDiffer { .. }
                     | Self::Unstable { .. }

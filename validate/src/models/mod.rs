@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 
 /// The program that exports.
 const EXPORT: &str = include_str!("export.py");
+/// The program that serves an ONNX file in Triton's Python backend.
+const SERVE: &str = include_str!("serve.py");
 /// The models that there are.
 pub const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
 /// The file of checksums, as `sha256sum --check` reads it.
@@ -30,6 +32,8 @@ pub struct PrepareOptions {
     pub python: PathBuf,
     /// NVIDIA's `trtexec`, to build TensorRT engines; `None`: models stay ONNX.
     pub trtexec: Option<PathBuf>,
+    /// Whether ONNX files are served by Triton's Python backend, for servers without one for ONNX.
+    pub by_python: bool,
 }
 
 /// A model that was prepared.
@@ -92,6 +96,10 @@ pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<Pr
         if let Some(trtexec) = &options.trtexec {
             model.file = engine(trtexec, model, options.max_batch)?;
         }
+        if options.by_python {
+            let path = model.file.with_file_name("model.py");
+            fs::write(&path, SERVE).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         let config = config(model, options);
         let path = folder.join(&model.name).join("config.pbtxt");
         fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
@@ -126,10 +134,14 @@ fn engine(trtexec: &Path, model: &Prepared, max_batch: u32) -> anyhow::Result<Pa
 
 /// As the artifact's: its launcher and ours put the planned batch into it.
 fn config(model: &Prepared, options: &PrepareOptions) -> String {
-    let platform = if options.trtexec.is_some() { "tensorrt_plan" } else { "onnxruntime_onnx" };
+    let runtime = match (&options.trtexec, options.by_python) {
+        (Some(_), _) => "platform: \"tensorrt_plan\"",
+        (None, true) => "backend: \"python\"",
+        (None, false) => "platform: \"onnxruntime_onnx\"",
+    };
     let list = |dims: &[u32]| dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!(
-        "name: \"{}\"\nplatform: \"{platform}\"\nmax_batch_size: {}\n\
+        "name: \"{}\"\n{runtime}\nmax_batch_size: {}\n\
          input [\n  {{\n    name: \"{}\"\n    data_type: TYPE_FP32\n    dims: [ {} ]\n  }}\n]\n\
          output [\n  {{\n    name: \"{}\"\n    data_type: TYPE_FP32\n    dims: [ {} ]\n  }}\n]\n\
          dynamic_batching {{\n  preferred_batch_size: [ {} ]\n  max_queue_delay_microseconds: 100000\n}}\n",
@@ -213,6 +225,7 @@ mod tests {
             pretrained: false,
             python,
             trtexec: None,
+            by_python: false,
         }
     }
 
@@ -252,6 +265,23 @@ mod tests {
         let sums = fs::read_to_string(folder.join(CHECKSUMS)).unwrap();
         let names: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
         assert_eq!(names, ["alexnet_dynamic/1/model.onnx", "ssd_dynamic/1/model.onnx"]);
+    }
+
+    #[test]
+    fn a_server_without_a_backend_for_onnx_gets_a_program() {
+        let root = tempfile::tempdir().unwrap();
+        let Some(python) = python(root.path()) else { return };
+        let folder = root.path().join("model");
+        prepare(&folder, &PrepareOptions { by_python: true, ..options(python) }).unwrap();
+        let config = fs::read_to_string(folder.join("alexnet_dynamic/config.pbtxt")).unwrap();
+        assert!(config.contains("backend: \"python\"") && !config.contains("platform"), "{config}");
+        let version = folder.join("alexnet_dynamic/1");
+        assert!(version.join("model.onnx").is_file());
+        assert!(
+            fs::read_to_string(version.join("model.py")).unwrap().contains("TritonPythonModel")
+        );
+        let sums = fs::read_to_string(folder.join(CHECKSUMS)).unwrap();
+        assert!(sums.contains("alexnet_dynamic/1/model.py"), "{sums}");
     }
 
     #[test]

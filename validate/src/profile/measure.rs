@@ -8,7 +8,7 @@ use super::{ProfileRun, RunMember};
 use crate::data::Shapes;
 use crate::gpu::{GpuProbe, Nvml, Sampler};
 use crate::guard::Scratch;
-use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times};
+use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times, set_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
@@ -264,12 +264,7 @@ impl<'a> Bench<'a> {
         let members = members(run, predictor)?;
         for (i, member) in run.members.iter().enumerate() {
             let endpoint = self.targets[positions[i]].endpoint(0);
-            let Some(path) = &endpoint.times_file else { continue };
-            let times = batch_times(predictor, &members, i, member.batch);
-            let times: Vec<String> = times.iter().map(ToString::to_string).collect();
-            let part = path.with_extension("part");
-            std::fs::write(&part, times.join(","))?;
-            std::fs::rename(&part, path)?;
+            set_times(endpoint, &batch_times(predictor, &members, i, member.batch))?;
         }
         let prediction = predictor.predict(&members);
         Ok(Some((prediction.power_w, prediction.clock_mhz)))

@@ -6,9 +6,9 @@
 use crate::client::Answer;
 use crate::compare::{RunFolder, RunInfo};
 use crate::measure::Measured;
+use crate::run::Served;
 use anyhow::{Context, bail};
-use igniter::domain::{Plan, WorkloadName};
-use igniter::plan::plan_json;
+use igniter::domain::WorkloadName;
 use igniter::results::Manifest;
 use igniter::run::Study;
 use igniter::units::Nanoseconds;
@@ -87,7 +87,7 @@ impl RunJournal {
     pub fn describe(
         &mut self,
         study: &Study,
-        plan: &Plan,
+        served: Served<'_>,
         info: &RunInfo,
         manifest: &Manifest,
     ) -> anyhow::Result<()> {
@@ -102,8 +102,7 @@ impl RunJournal {
         };
         write(RunFolder::SCENARIO, study.scenario().to_toml())?;
         write(RunFolder::COEFFICIENTS, study.shared_predictors()[0].source.file.to_json())?;
-        let plan = serde_json::to_string_pretty(&plan_json(plan, &study.kinds()))?;
-        write(RunFolder::PLAN, plan)?;
+        write(served.file(), served.json(study)?)?;
         write(RunFolder::INFO, serde_json::to_string_pretty(info)?)?;
         write("manifest.json", serde_json::to_string_pretty(manifest)?)?;
         let path = self.folder.join(RunFolder::REQUESTS);

@@ -7,6 +7,7 @@ use crate::gpu::{SampleSummary, THROTTLED, throttle_reasons};
 use crate::measure::{Measured, Stamps, Warning, write_requests};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::plan::plan_json;
+use igniter::plan::replan::PlansFile;
 use igniter::results::{OutputDir, OutputError};
 use igniter::run::Study;
 use std::collections::BTreeMap;
@@ -15,6 +16,38 @@ use std::path::{Path, PathBuf};
 /// What the servers of one workload recorded, by their numbers.
 pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
 
+/// What was served.
+#[derive(Debug, Clone, Copy)]
+pub enum Served<'a> {
+    /// One plan.
+    Plan(&'a Plan),
+    /// Plans that follow each other.
+    Plans(&'a PlansFile),
+}
+
+impl Served<'_> {
+    /// The name of its file in the folder of a run.
+    #[must_use]
+    pub const fn file(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => RunFolder::PLAN,
+            Self::Plans(_) => RunFolder::PLANS,
+        }
+    }
+
+    /// What is in that file.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn json(&self, study: &Study) -> serde_json::Result<String> {
+        let text = match self {
+            Self::Plan(plan) => serde_json::to_string_pretty(&plan_json(plan, &study.kinds())),
+            Self::Plans(file) => serde_json::to_string_pretty(file),
+        };
+        Ok(text? + "\n")
+    }
+}
+
 /// Writes the files that a comparison starts from. `names` and `traces` are in the order of the record.
 ///
 /// # Errors
@@ -22,7 +55,7 @@ pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
 pub fn keep_run(
     dir: &mut OutputDir,
     study: &Study,
-    plan: &Plan,
+    served: Served<'_>,
     info: &RunInfo,
     (names, record, traces): (&[WorkloadName], &Record, &[Traces]),
 ) -> Result<(), OutputError> {
@@ -33,10 +66,7 @@ pub fn keep_run(
     // A run has one kind of GPU.
     let coefficients = study.shared_predictors()[0].source.file.to_json();
     text(dir, RunFolder::COEFFICIENTS, coefficients)?;
-    dir.write(RunFolder::PLAN, |file| {
-        serde_json::to_writer_pretty(&mut *file, &plan_json(plan, &study.kinds()))?;
-        file.write_all(b"\n")
-    })?;
+    dir.write(served.file(), |file| file.write_all(served.json(study)?.as_bytes()))?;
     dir.write(RunFolder::INFO, |file| {
         serde_json::to_writer_pretty(&mut *file, info)?;
         file.write_all(b"\n")

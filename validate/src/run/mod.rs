@@ -4,14 +4,19 @@
 //! loop, the scenario's arrivals with another seed: it tells what the host adds), and the measured run (open
 //! loop). Only the last one counts; the first two are recognised by the letter in their identifiers.
 
+mod follow;
 mod journal;
 mod keep;
 mod phases;
 mod shadow;
 mod target;
 
+pub use follow::{
+    FollowLoad, FollowOptions, Followed, Happened, Server, as_happened, follow, followable,
+    servers_of,
+};
 pub use journal::{PARTIAL, RunJournal};
-pub use keep::{Traces, keep_elsewhere, keep_run, throttled};
+pub use keep::{Served, Traces, keep_elsewhere, keep_run, throttled};
 pub use phases::{Load, LoadOptions, run_load};
 pub use shadow::standby_specs;
 pub use target::{Target, TargetOptions};

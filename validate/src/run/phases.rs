@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Between two phases, so that nothing of one reaches into the other.
-const LEAD: Nanoseconds = Nanoseconds::new(300_000_000);
+pub(super) const LEAD: Nanoseconds = Nanoseconds::new(300_000_000);
 /// When a workload's requests stay unanswered for so long, somebody looks whether its servers still live.
 const STALL: Nanoseconds = Nanoseconds::new(5_000_000_000);
 
@@ -37,7 +37,9 @@ impl Load {
     /// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
     fn failure<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
         let error = answer.result.as_ref().err()?;
-        (!self.may_refuse || !error.starts_with("status 503")).then_some(error)
+        // Unavailable: over HTTP, and over gRPC.
+        let refused = error.starts_with("status 503") || error.starts_with("status 14:");
+        (!self.may_refuse || !refused).then_some(error)
     }
 }
 
@@ -113,7 +115,7 @@ pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result
 }
 
 /// What stands for the requests of `times` that have no answer: they were sent, and belong into both arms.
-fn unanswered(
+pub(super) fn unanswered(
     answers: &[(u8, Answer)],
     times: &[Nanoseconds],
     start: Nanoseconds,
@@ -281,25 +283,30 @@ fn phase(
 }
 
 /// Whether answers have been waited for long enough since all requests were sent. The run may have to end meanwhile.
-fn is_drained(since: Nanoseconds, ended_early: bool, drain: Nanoseconds) -> bool {
+pub(super) fn is_drained(since: Nanoseconds, ended_early: bool, drain: Nanoseconds) -> bool {
     let limit = if ended_early { LEAD } else { drain };
     clock::now() > since + limit
 }
 
 /// Finds out which workloads wait for answers and get none.
-struct Stall {
+pub(super) struct Stall {
     start: Nanoseconds,
     /// For each workload: how many answers there were, and when one came last, or somebody looked.
     seen: Vec<(usize, Nanoseconds)>,
 }
 
 impl Stall {
-    fn new(workloads: usize, start: Nanoseconds) -> Self {
+    pub(super) fn new(workloads: usize, start: Nanoseconds) -> Self {
         Self { start, seen: vec![(0, start); workloads] }
     }
 
     /// Whether requests of a workload have been due for [`STALL`] since its last answer. Once in that time.
-    fn found(&mut self, workload: usize, answered: usize, times: &[Nanoseconds]) -> bool {
+    pub(super) fn found(
+        &mut self,
+        workload: usize,
+        answered: usize,
+        times: &[Nanoseconds],
+    ) -> bool {
         let now = clock::now();
         let (seen, last) = &mut self.seen[workload];
         // Requests come in the order of their times, answers nearly so.

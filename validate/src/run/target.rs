@@ -1,7 +1,7 @@
 //! A workload's servers, with what is sent to them.
 
 use crate::client::{
-    Answer, HttpClient, HttpOptions, InferClient, ModelInfo, RequestTemplate, ServerClient,
+    self, Answer, HttpOptions, InferClient, ModelInfo, RequestTemplate, ServerClient, ServerPool,
     SharedMemory, Tag,
 };
 use crate::data::{Sample, Shapes, each_sample, output_bytes, random_sample, read_samples};
@@ -38,7 +38,7 @@ pub struct TargetOptions {
 /// One server of a workload.
 #[derive(Debug)]
 struct Member {
-    client: HttpClient,
+    client: Box<dyn ServerPool>,
     answers: Mutex<Receiver<Answer>>,
     server: ServerClient,
     model: String,
@@ -131,8 +131,8 @@ impl Target {
 
     /// The client of one server.
     #[must_use]
-    pub fn client(&self, server: usize) -> &HttpClient {
-        &self.member(server).expect("a server of this number").client
+    pub fn client(&self, server: usize) -> &dyn InferClient {
+        self.member(server).expect("a server of this number").client.as_ref()
     }
 
     /// The answers of one server, for one thread at a time.
@@ -224,24 +224,38 @@ impl Member {
         options: &TargetOptions,
         number: usize,
     ) -> anyhow::Result<Self> {
-        let server = ServerClient::new(&endpoint.url);
-        let model = server.model(&endpoint.served_as)?;
-        let host = endpoint.url.trim_start_matches("http://").trim_end_matches('/');
+        let server = ServerClient::with(&endpoint.url, endpoint.access.clone());
+        let mut model = server.model(&endpoint.served_as)?;
+        if !endpoint.batched {
+            // Here every tensor has one; requests are sent without it.
+            let tensors = model.inputs.iter_mut().chain(&mut model.outputs);
+            tensors.for_each(|tensor| tensor.shape.insert(0, 1));
+        }
+        let sent = |mut sample: Sample| {
+            if !endpoint.batched {
+                sample.shapes.iter_mut().for_each(|shape| {
+                    shape.remove(0);
+                });
+            }
+            sample
+        };
         let (memory, templates) = if options.shared_memory {
             let name = format!(
                 "{}{}-{number}",
                 shared_memory_prefix(std::process::id()),
                 plain(endpoint.workload.as_str())
             );
-            let samples = samples(&model, options)?;
+            let samples: Vec<Sample> = samples(&model, options)?.into_iter().map(sent).collect();
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =
-                SharedMemory::register(&server, host, &model, &name, &samples, &outputs)?;
+                SharedMemory::register(&server, &model, &name, &samples, &outputs)?;
             (Some(memory), templates)
         } else {
             let mut templates = Vec::new();
+            // That the address is none would have shown before.
             let mut add = |s: Sample| {
-                templates.push(RequestTemplate::inline(host, &model, &s.tensors, &s.shapes));
+                let s = sent(s);
+                templates.extend(RequestTemplate::inline(&server, &model, &s.tensors, &s.shapes));
             };
             match &options.input {
                 Some(file) => each_sample(file, &model, &mut add)?,
@@ -250,7 +264,7 @@ impl Member {
             (None, templates)
         };
         let (sender, answers) = channel();
-        let client = HttpClient::open(runtime, &endpoint.url, templates, options.http, sender)?;
+        let client = client::open(runtime, &server, templates, options.http, sender)?;
         let model = endpoint.served_as.clone();
         Ok(Self {
             client,

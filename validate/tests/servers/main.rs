@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may unwrap")]
 
 mod breakage;
+mod containers;
+mod following;
 mod gpus;
 mod interruption;
 mod midrun;
@@ -12,6 +14,8 @@ mod policy;
 mod profile;
 mod ready;
 mod records;
+#[cfg(feature = "remote")]
+mod remote;
 mod shares;
 mod standins;
 mod support;

@@ -99,7 +99,6 @@ fn models_that_batch_in_another_way_are_refused_before_a_server_starts() {
     for (more, batch, words) in [
         (sequence, 4, "sequence_batching"),
         (ensemble, 4, "it is an ensemble"),
-        ("backend: \"python\"", 0, "the model does not batch"),
         ("model_transaction_policy { decoupled: true }", 4, "decoupled"),
     ] {
         let Some(setting) = Setting::new("ready-other") else { return };
@@ -110,6 +109,40 @@ fn models_that_batch_in_another_way_are_refused_before_a_server_starts() {
         assert!(errors.contains(words) && errors.contains("fix: "), "{errors}");
         assert_eq!(errors.matches(words).count(), 1, "said once: {errors}");
     }
+}
+
+#[test]
+fn a_model_that_does_not_batch_is_served_as_it_is_where_the_plan_has_no_batches() {
+    let Some(setting) = Setting::new("ready-0") else { return };
+    let config = format!("backend: \"python\"\nmax_batch_size: 0\n{TENSORS}");
+    setting.write("models/alexnet/config.pbtxt", &config);
+    setting.write("models/alexnet/1/model.py", ECHO);
+    let models = setting.path("models");
+    let flags = [
+        "--models",
+        models.to_str().unwrap(),
+        "--duration-s",
+        "2",
+        "--calibration-s",
+        "0",
+        "--quiet",
+    ];
+    let out = setting.path("run");
+    let one = setting.write("one.toml", &format!("{ONE}[batching]\nmax_batch = 1\n"));
+    let (code, errors) = setting.run(&one, &out, &flags).wait();
+    assert!(matches!(code, Some(0 | 1)), "{errors}");
+    assert!(errors.contains("max_batch_size stays 0"), "{errors}");
+    let requests = fs::read_to_string(out.join("requests.csv")).unwrap();
+    // Tensors of four numbers came back.
+    assert_eq!(requests.lines().filter(|line| line.contains(",16,")).count(), 200, "{requests}");
+    let one = setting.write("one.toml", &format!("{ONE}[batching]\nmax_batch = 2\n"));
+    let (code, errors) = setting.run(&one, &setting.path("refused"), &flags).wait();
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(
+        errors.contains("the model does not batch") && errors.contains("fix: plan batches of 1"),
+        "{errors}"
+    );
+    setting.assert_nothing_left();
 }
 
 #[test]

@@ -272,20 +272,26 @@ fn the_base_profile_has_the_units_that_were_measured() {
 #[test]
 fn static_partitions_have_their_own_sms() {
     let Some((mut setting, log)) = with_gpus("static", H200) else { return };
+    // The V100's profile is of percentages.
     let errors = fails(setting.launch(&["--gpus", "0", "--mps", "static"]));
-    assert!(errors.contains("has no static partitions of SMs (version 13000)"), "{errors}");
-    setting.set("STANDIN_MPS_VERSION", "13020");
-    let errors = fails(setting.launch(&["--gpus", "0", "--mps", "static"]));
-    assert!(errors.contains("whole chunks, of 6.6667 %"), "{errors}");
-    // A profile of this mechanism, and a plan for it.
+    assert!(errors.contains("--mps: given static; allowed: percentage or off"), "{errors}");
     let out = setting.path("facts");
     let arguments = ["facts", "--static", "--percentages", "50,100", "-o", out.to_str().unwrap()];
+    let errors = fails(setting.validate(&arguments));
+    assert!(errors.contains("has no static partitions of SMs (version 13000)"), "{errors}");
+    setting.set("STANDIN_MPS_VERSION", "13020");
+    // A profile of this mechanism, and a plan for it.
     let (code, errors) = setting.validate(&arguments).wait();
     assert_eq!(code, Some(0), "{errors}");
     let base = out.join("base");
-    let units = igniter::profile::read_profile(&base).unwrap().kind.units.get();
-    assert_eq!(units, 15, "the chunks of the GPU");
-    let flags = ["--gpus", "0", "--mps", "static", "--profile", base.to_str().unwrap()];
+    let kind = igniter::profile::read_profile(&base).unwrap().kind;
+    assert_eq!((kind.units.get(), kind.mps.as_str()), (15, "static"), "the chunks of the GPU");
+    let profile = base.to_str().unwrap();
+    let flags = ["--gpus", "0", "--mps", "percentage", "--profile", profile];
+    let errors = fails(setting.launch(&flags));
+    assert!(errors.contains("--mps: given percentage; allowed: static or off"), "{errors}");
+    // Its plans are served by its mechanism, unsaid.
+    let flags = ["--gpus", "0", "--profile", profile];
     let mut running = setting.launch(&flags);
     let seen = seen(&mut running);
     assert!(seen.iter().all(|sms| sms.is_some_and(|sms| sms > 0 && sms % 8 == 0)), "{seen:?}");

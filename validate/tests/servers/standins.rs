@@ -17,7 +17,7 @@ pub(crate) fn second() -> String {
     H200.replace("GPU-0000", "GPU-1111")
 }
 
-fn source(name: &str) -> PathBuf {
+pub(crate) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standins").join(name)
 }
 

@@ -196,6 +196,7 @@ pub(crate) fn synthetic(
         window_start_s: 10.0,
         window_end_s: 50.0,
         truth: None,
+        display: std::collections::BTreeMap::new(),
         strategies: (0..strategies).map(result).collect(),
     }
 }

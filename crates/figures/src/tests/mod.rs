@@ -1,6 +1,7 @@
 //! Synthetic comparisons of many shapes; `gallery` writes them to look at.
 
 mod comparisons;
+mod lanes;
 mod others;
 
 use super::*;

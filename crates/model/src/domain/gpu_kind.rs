@@ -1,6 +1,6 @@
 //! The constants of a type of GPU.
 
-use super::{GpuKindName, ModelName};
+use super::{GpuKindName, ModelName, SmSharing};
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub struct GpuKind {
     pub price_per_hour: Dollars,
     /// How much execution times of a model vary on it: their coefficient of variation, where measured.
     pub noise_cv: BTreeMap<ModelName, f64>,
+    /// The mechanism with which shares were measured on it, and by which they have to be applied.
+    pub mps: SmSharing,
 }
 
 impl GpuKind {

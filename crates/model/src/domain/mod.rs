@@ -8,6 +8,7 @@ mod names;
 mod nearest;
 mod plan;
 mod record;
+mod sharing;
 mod timeline;
 mod workload;
 
@@ -21,5 +22,6 @@ pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };
 pub use record::{BatchRecord, FailedRequest, Failure, GpuInterval, RecordSink, RequestRecord};
+pub use sharing::SmSharing;
 pub use timeline::{ServerSetting, Timeline, TimelineGpu, TimelineServer};
 pub use workload::Workload;

@@ -3,7 +3,7 @@
 use super::FitError;
 use super::FitReport;
 use super::ranges::out_of_range;
-use crate::domain::{GpuKind, GpuKindName, ModelName};
+use crate::domain::{GpuKind, GpuKindName, ModelName, SmSharing};
 use crate::predictor::contention::{ContentionCoefficients, ContentionPredictor};
 use crate::predictor::gpulets::{GpuletsCoefficients, GpuletsPredictor};
 use crate::predictor::igniter::{HardwareCoefficients, IgniterPredictor, ModelCoefficients};
@@ -146,6 +146,9 @@ pub struct KindFile {
     /// How much execution times of models vary, where measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     noise_cv: BTreeMap<ModelName, f64>,
+    /// How shares were applied when it was measured.
+    #[serde(default, skip_serializing_if = "SmSharing::is_default")]
+    mps: SmSharing,
 }
 
 /// One model of iGniter's predictor.
@@ -172,6 +175,7 @@ impl KindFile {
             memory_bytes: kind.memory,
             price_per_hour: kind.price_per_hour,
             noise_cv: kind.noise_cv.clone(),
+            mps: kind.mps,
         }
     }
 
@@ -207,6 +211,7 @@ impl KindFile {
             memory: self.memory_bytes,
             price_per_hour: self.price_per_hour,
             noise_cv: self.noise_cv.clone(),
+            mps: self.mps,
         }
     }
 }

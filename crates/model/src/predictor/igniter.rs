@@ -245,6 +245,7 @@ mod tests {
             memory: None,
             price_per_hour: Dollars::ZERO,
             noise_cv: std::collections::BTreeMap::new(),
+            mps: crate::domain::SmSharing::default(),
         };
         let hardware = HardwareCoefficients {
             alpha_f_mhz_per_w: -2.0,

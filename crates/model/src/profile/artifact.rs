@@ -7,7 +7,7 @@
 
 use super::read::{ProfileTexts, RawGpu, RawModel, RawProfile, parse_profile, read_file};
 use super::{ColocatedMember, ColocatedRun, Profile, ProfileError, SoloRow, SoloTable};
-use crate::domain::{GpuKindName, ModelName};
+use crate::domain::{GpuKindName, ModelName, SmSharing};
 use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, Watts};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -185,6 +185,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             pcie_bytes_per_ms: objects.field(hw, "bandwidth")?,
             memory_bytes: None,
             price_per_hour: Dollars::ZERO,
+            mps: SmSharing::default(),
         }),
         models: Vec::new(),
     };

@@ -9,7 +9,7 @@ use super::tables::parse_solo_table;
 use super::{
     ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Slice, SoloPoint, SoloTable,
 };
-use crate::domain::{GpuKind, GpuKindName, ModelName};
+use crate::domain::{GpuKind, GpuKindName, ModelName, SmSharing};
 use crate::input::read_text;
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub(super) struct RawGpu {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<Bytes>,
     pub price_per_hour: Dollars,
+    #[serde(default, skip_serializing_if = "SmSharing::is_default")]
+    pub mps: SmSharing,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -256,6 +258,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         memory: gpu.memory_bytes,
         price_per_hour: gpu.price_per_hour,
         noise_cv,
+        mps: gpu.mps,
     };
     Ok(Profile {
         kind,

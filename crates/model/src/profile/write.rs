@@ -53,6 +53,7 @@ fn profile_toml(profile: &Profile) -> String {
             pcie_bytes_per_ms: kind.pcie_bytes_per_ms,
             memory_bytes: kind.memory,
             price_per_hour: kind.price_per_hour,
+            mps: kind.mps,
         }),
         models: profile
             .models

@@ -248,8 +248,10 @@ fn even_arrivals_need_few_moves() {
             per(sticky.moves),
             per(sticky.restarts)
         );
-        assert!(saved(&sticky) >= expected - 2.0);
+        // Hand-overs take a little of it.
+        assert!(saved(&sticky) >= expected - 1.0);
         assert!(per(sticky.moves) <= 3.0);
+        assert!(matched.moves > sticky.moves);
         assert!(sticky.peak_gpus <= static_.peak_gpus);
     }
 }

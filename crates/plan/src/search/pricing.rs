@@ -114,7 +114,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
         Some(listed?.into_iter().flatten().collect())
     }
 
-    /// Looks quickly for dear co-locations; those that cost no more than `enough` do not interest. Counts the steps
+    /// Looks quickly for dear co-locations; those with a price of at most `enough` are skipped. Counts the steps
     /// that it takes where members feel each other only through sums.
     pub(crate) fn price(&self, prices: &[f64], enough: f64, steps: &mut u64) -> Priced {
         if let Some(relaxed) = &self.relaxed {

@@ -31,6 +31,7 @@ impl TablePredictor {
             memory: None,
             price_per_hour: Dollars::new(1.0).unwrap(),
             noise_cv: std::collections::BTreeMap::new(),
+            mps: igniter_model::domain::SmSharing::default(),
         };
         let names = ["A", "B", "C"].map(|name| ModelName::new(name).unwrap()).to_vec();
         Self { most_pct: [100.0, 60.0, 40.0], kind, names }

@@ -366,6 +366,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             (Just(duration), Just(warmup), 0..duration - warmup)
         })
     });
+    let display = proptest::collection::btree_map(name(), name(), 0..3);
     let name = name().prop_filter("fit for a folder", |name| crate::is_scenario_name(name));
     let percentiles = prop_oneof![Just(Percentiles::Exact), Just(Percentiles::Histogram)];
     let control = (controller(), vec(fault(), 0..4))
@@ -375,7 +376,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         Just(ErrorDraw::Uncertainty),
         (0.0..=50.0).prop_map(ErrorDraw::StdPct),
     ]);
-    let planning = (plan(), error, option::of(replan()));
+    let planning = (plan(), error, option::of(replan()), display);
     (name, any::<u64>(), times, percentiles, gpus(), engine, planning, vec(workload(), 1..6))
         .prop_map(|(name, seed, times, percentiles, gpus, engine, planning, mut workloads)| {
             for (i, workload) in workloads.iter_mut().enumerate() {
@@ -383,7 +384,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             }
             let (duration, warmup, cooldown) = times;
             let [duration, warmup, cooldown] = [duration, warmup, cooldown].map(Nanoseconds::new);
-            let ((engine, control), (plan, prediction_error, replan)) = (engine, planning);
+            let ((engine, control), (plan, prediction_error, replan, display)) = (engine, planning);
             let is_free = control.controller == ControllerSpec::None && control.faults.is_empty();
             Scenario {
                 name,
@@ -398,6 +399,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 plan,
                 replan: replan.filter(|_| is_free),
                 prediction_error,
+                display,
                 workloads,
             }
         })

@@ -1,6 +1,6 @@
 //! Clients that wait for their answers.
 
-use super::split::Turns;
+use super::turns::Turns;
 use super::{ArrivalStatistics, ArrivalTally, ClosedLoopSpec, Purpose, Stream, Thinking, stream};
 use igniter_model::domain::WorkloadName;
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};

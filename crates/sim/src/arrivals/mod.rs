@@ -24,11 +24,11 @@ mod seed;
 mod shape;
 mod shaped;
 mod spec;
-mod split;
 mod statistics;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod turns;
 mod weibull;
 
 pub use arrival::{ArrivalError, ArrivalProcess};
@@ -50,7 +50,7 @@ pub use shaped::ShapedArrivals;
 pub use spec::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, Thinking, TraceSpec,
 };
-pub use split::{SplitArrivals, Turns};
 pub use statistics::{ArrivalStatistics, ArrivalTally};
 pub use trace::{TraceArrivals, TraceError, TraceFacts, TraceFault};
+pub use turns::Turns;
 pub use weibull::{WeibullArrivals, inverse_shape};

@@ -151,6 +151,16 @@ impl Segment {
     }
 }
 
+impl Piece {
+    /// The time at which the integral reaches `reading`.
+    #[inline(always)]
+    fn time(&self, reading: f64) -> f64 {
+        let Self { middle, time, slope, curvature, .. } = *self;
+        let after = reading - middle;
+        time + after * (slope + after * curvature)
+    }
+}
+
 impl RateShape {
     /// The clock of this shape, at 0.
     pub(super) fn clock(&self) -> Clock {
@@ -233,6 +243,31 @@ impl Clock {
         }
     }
 
+    /// Puts the time at which the clock shows it in the place of each reading; they do not go down.
+    pub(super) fn times(&mut self, readings: &mut [Nanoseconds]) {
+        let Self::Diurnal(diurnal) = self else {
+            for reading in readings {
+                *reading = Nanoseconds::from_f64(self.time(reading.as_f64()));
+            }
+            return;
+        };
+        let mut rest = readings;
+        while let Some(first) = rest.first() {
+            // Those of a piece are many, and the same few numbers serve them all.
+            let time = Nanoseconds::from_f64(diurnal.time(first.as_f64()));
+            let piece = diurnal.piece;
+            let inside = rest.partition_point(|reading| reading.as_f64() < piece.until).max(1);
+            let (own, later) = rest.split_at_mut(inside);
+            if let Some((first, others)) = own.split_first_mut() {
+                *first = time;
+                for reading in others {
+                    *reading = Nanoseconds::from_f64(piece.time(reading.as_f64()));
+                }
+            }
+            rest = later;
+        }
+    }
+
     /// The same, where that is not in the present segment.
     #[cold]
     #[inline(never)]
@@ -303,9 +338,7 @@ impl Diurnal {
             }
             self.move_to(reading);
         }
-        let Piece { middle, time, slope, curvature, .. } = self.piece;
-        let after = reading - middle;
-        time + after * (slope + after * curvature)
+        self.piece.time(reading)
     }
 
     #[cold]

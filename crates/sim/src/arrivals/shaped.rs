@@ -42,9 +42,9 @@ impl ArrivalProcess for ShapedArrivals {
         let before = times.len();
         self.process.fill(count, times);
         let new = times.get_mut(before..).unwrap_or_default();
+        self.clock.times(new);
         for time in new.iter_mut() {
-            let shown = Nanoseconds::from_f64(self.clock.time(time.as_f64()));
-            self.last = self.last.max(shown);
+            self.last = self.last.max(*time);
             *time = self.last;
         }
         let inside = new.partition_point(|&time| time < self.end);

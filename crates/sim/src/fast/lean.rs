@@ -1,4 +1,4 @@
-//! The common case in fixed arrays: up to eight greedy servers with one instance each, whose requests come whatever
+//! The common case in fixed arrays: up to 16 greedy servers with one instance each, whose requests come whatever
 //! happens.
 //!
 //! At each of them one thing can happen next: its batch is loaded and starts, ends its execution, or is back on the
@@ -22,7 +22,7 @@ use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink, WorkloadId};
 use igniter_model::units::Nanoseconds;
 
 /// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
-const MOST: usize = 8;
+const MOST: usize = 16;
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) struct LeanEngine<'a, S> {
 
 /// A time and the number of the server at which something happens then. Of two keys the lesser one comes first.
 ///
-/// It is an integer, eight times the time plus the number, in the form of the float with the same bits: floats above 0 are
+/// It is an integer, [`MOST`] times the time plus the number, in the form of the float with the same bits: floats above 0 are
 /// ordered as their bits are, and processors find the least of many floats faster than of many integers.
 #[derive(Debug, Clone, Copy)]
 struct Key(f64);
@@ -65,22 +65,25 @@ impl Key {
     /// The least float that processors do not treat as a special case.
     const FIRST: u64 = f64::MIN_POSITIVE.to_bits();
 
-    /// Times from here on are too late for a key: 18 years. Shorter times can be added to those before.
-    const LATE: Nanoseconds = Nanoseconds::new(1 << 59);
+    /// Times from here on are too late for a key: 9 years. Shorter times can be added to those before.
+    const LATE: Nanoseconds = Nanoseconds::new(1 << 58);
+
+    /// How many bits the number takes.
+    const BITS: u32 = MOST.trailing_zeros();
 
     #[inline(always)]
     fn new(time: Nanoseconds, server: usize) -> Self {
-        Self(f64::from_bits(Self::FIRST + (time.get() << 3) + server as u64))
+        Self(f64::from_bits(Self::FIRST + (time.get() << Self::BITS) + server as u64))
     }
 
     #[inline(always)]
     fn time(self) -> Nanoseconds {
-        Nanoseconds::new((self.0.to_bits() - Self::FIRST) >> 3)
+        Nanoseconds::new((self.0.to_bits() - Self::FIRST) >> Self::BITS)
     }
 
     #[inline(always)]
     fn server(self) -> usize {
-        (self.0.to_bits() % 8) as usize
+        (self.0.to_bits() % MOST as u64) as usize
     }
 
     #[inline(always)]
@@ -324,9 +327,13 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(always)]
     fn first(&self) -> Key {
         // One after the other: a load of two keys at once would have to wait until the last one is in the cache.
-        let [a, b, c, d, e, f, g, h] = self.next;
-        let first = a.first(b).first(c).first(d);
-        if self.count <= 4 { first } else { first.first(e).first(f).first(g).first(h) }
+        let first = |keys: &[Key]| keys.iter().copied().fold(keys[0], Key::first);
+        let few = first(&self.next[..4]);
+        if self.count <= 4 {
+            return few;
+        }
+        let more = few.first(first(&self.next[4..8]));
+        if self.count <= 8 { more } else { more.first(first(&self.next[8..])) }
     }
 
     /// The outcome, when nothing happens before `first`.

@@ -31,6 +31,36 @@ struct Counts {
     inside: (Nanoseconds, Nanoseconds),
     /// Those that were late, or failed, by window and second.
     late: BTreeMap<(u64, u64), u64>,
+    backlogs: Backlogs,
+}
+
+/// When requests of a workload always waited for a server of a GPU.
+#[derive(Debug, Clone, Default)]
+struct Backlogs {
+    /// The first request of the present one, and when the last batch was taken out of it.
+    begin: Nanoseconds,
+    taken: Nanoseconds,
+    /// Those before that lasted for a second or more.
+    long: Vec<(Nanoseconds, Nanoseconds)>,
+}
+
+impl Backlogs {
+    /// A batch was taken; its first request came first.
+    #[inline]
+    fn take(&mut self, first: Nanoseconds, at: Nanoseconds) {
+        // Nobody waited any more when the batch before was taken.
+        if first > self.taken {
+            self.long.extend(self.present());
+            self.begin = first;
+        }
+        self.taken = self.taken.max(at);
+    }
+
+    /// The present one, if it is long.
+    #[inline]
+    fn present(&self) -> Option<(Nanoseconds, Nanoseconds)> {
+        (self.taken.saturating_sub(self.begin) >= FINE).then_some((self.begin, self.taken))
+    }
 }
 
 impl WindowCounter {
@@ -49,6 +79,13 @@ impl WindowCounter {
             self.counts.len() - 1
         });
         &mut self.counts[position].1
+    }
+
+    /// When requests of a workload always waited, for a second or more: from the first of them until the last was taken.
+    fn backlogs(&self, workload: WorkloadId) -> impl Iterator<Item = (Nanoseconds, Nanoseconds)> {
+        let own = self.counts.iter().find(|(id, _)| *id == workload);
+        let own = own.map(|(_, counts)| &counts.backlogs);
+        own.into_iter().flat_map(|own| own.long.iter().copied().chain(own.present()))
     }
 }
 
@@ -100,6 +137,7 @@ impl RecordSink for WindowCounter {
         let (length, slo) = (self.length, self.slos[record.workload.index()]);
         let counts = self.of(record.workload);
         counts.add(&[record.arrival], length);
+        counts.backlogs.take(record.arrival, record.load_start);
         if record.latency() > slo {
             counts.add_late(&[record.arrival], length);
         }
@@ -110,8 +148,10 @@ impl RecordSink for WindowCounter {
         let (length, slo) = (self.length, self.slos[batch.workload.index()]);
         let counts = self.of(batch.workload);
         counts.add(arrivals, length);
+        let Some(&first) = arrivals.first() else { return };
+        counts.backlogs.take(first, batch.load_start);
         // Those that came first waited longest.
-        if arrivals.first().is_some_and(|&first| batch.done - first > slo) {
+        if batch.done - first > slo {
             let late = arrivals.partition_point(|&arrival| batch.done - arrival > slo);
             counts.add_late(&arrivals[..late], length);
         }
@@ -149,14 +189,22 @@ pub struct HandOver {
     pub workload: WorkloadId,
     /// When the new server was ordered.
     pub from: Nanoseconds,
-    /// When it takes requests and can execute, and those that it follows have answered their last one.
+    /// When it takes requests and can execute, and those that it follows have answered their last one. Where requests had to
+    /// wait until it could execute: when nobody waits any more.
     pub until: Nanoseconds,
 }
 
 /// The hand-overs of a run: for each server that comes later than at the start, the time from its order until it takes requests
-/// and executes, and until those servers of the workload have left that took their last request meanwhile.
+/// and executes, and until those servers of the workload have left that took their last request meanwhile. Where it takes
+/// requests before it can execute, also until what waited for it has been taken.
+///
+/// `counter` says where in the sink of a GPU its requests were counted.
 #[must_use]
-pub fn hand_overs<S>(timeline: &Timeline, gpus: &[GpuOutcome<S>]) -> Vec<HandOver> {
+pub fn hand_overs<S>(
+    timeline: &Timeline,
+    gpus: &[GpuOutcome<S>],
+    counter: impl Fn(&S) -> &WindowCounter,
+) -> Vec<HandOver> {
     let mut seen = vec![0; gpus.len()];
     let servers: Vec<(&TimelineServer, WorkloadId, Option<Nanoseconds>)> =
         (timeline.servers.iter())
@@ -173,7 +221,12 @@ pub fn hand_overs<S>(timeline: &Timeline, gpus: &[GpuOutcome<S>]) -> Vec<HandOve
             let last = old.takes_until;
             *of == workload && last.is_some_and(|last| from <= last && last <= works)
         });
-        let until = followed.filter_map(|(_, _, left)| *left).fold(works, Nanoseconds::max);
+        let mut until = followed.filter_map(|(_, _, left)| *left).fold(works, Nanoseconds::max);
+        if new.takes_from < new.ready {
+            let backlogs = counter(&gpus[new.gpu.index()].sink).backlogs(workload);
+            let own = backlogs.filter(|(begin, _)| from <= *begin && *begin <= works);
+            until = own.map(|(_, end)| end).fold(until, Nanoseconds::max);
+        }
         HandOver { workload, from, until }
     };
     servers.iter().filter(|(new, ..)| new.takes_from > Nanoseconds::ZERO).map(of).collect()
@@ -240,13 +293,13 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    /// A gap of 2.5 s in a run of 10 s, whose requests wait for the new server.
-    #[test]
-    fn windows_count_what_was_late_and_why() {
+    /// A server whose batches take 10 ms, and a timeline in which none executes from 3 to 5.5 s, while requests wait for the
+    /// new one.
+    fn with_a_gap(batch: u32, rate: f64) -> (FakeScenario, Timeline) {
         let ns = Nanoseconds::new;
         let model = FakeModel { fixed: 10.0, ..FakeModel::default() };
         let predictor = FakePredictor::new(vec![model], 0.0);
-        let server = FakeServer::new(0, 4, 10.0, ArrivalSpec::Constant);
+        let server = FakeServer::new(0, batch, rate, ArrivalSpec::Constant);
         let mut scenario = FakeScenario::new(predictor, &[vec![server]]);
         scenario.workloads[0].workload.slo = Milliseconds::new(50.0).unwrap();
         let placement = scenario.plan.gpus[0].placements[0].clone();
@@ -260,7 +313,7 @@ mod tests {
             settings: vec![ServerSetting {
                 from: ns(ordered),
                 batch: placement.batch,
-                served: RequestsPerSecond::new(10.0).unwrap(),
+                served: RequestsPerSecond::new(rate).unwrap(),
             }],
         };
         let kind = scenario.plan.gpus[0].kind.clone();
@@ -268,14 +321,43 @@ mod tests {
             gpus: vec![TimelineGpu { kind, rented: vec![(ns(0), None)] }],
             servers: vec![server(0, 0, Some(3 * S)), server(3 * S, 11 * S / 2, None)],
         };
+        (scenario, timeline)
+    }
+
+    /// Requests that wait are late, and so are those behind them for ten seconds after the new server is ready.
+    #[test]
+    fn a_hand_over_lasts_until_what_waited_is_done() {
+        let (scenario, timeline) = with_a_gap(1, 80.0);
+        let mut input = scenario.input(EngineSpec::default(), 30.0, 1);
+        input.timeline = Some(&timeline);
+        let workloads: Vec<_> = scenario.workloads.iter().map(|w| w.workload.clone()).collect();
+        let counter = WindowCounter::new(&workloads, Nanoseconds::new(30 * S));
+        let outcome = simulate(&input, |_| counter.clone()).unwrap();
+        let over = hand_overs(&timeline, &outcome.gpus, |sink| sink);
+        // 200 wait at 5.5 s. 100 of each second are answered and 80 come, so that takes 10 s.
+        assert!((over[0].until.as_seconds() - 15.5).abs() < 0.1, "{over:?}");
+        let counters = [outcome.gpus[0].sink.clone()];
+        let windows = request_windows(&counters, 1, &over, Nanoseconds::new(30 * S));
+        // All that came from 3 s to just before 15.5 s.
+        assert!((980..=1000).contains(&windows[0].late), "{windows:?}");
+        assert_eq!(windows[0].late_in_hand_over, windows[0].late);
+    }
+
+    #[test]
+    fn windows_count_what_was_late_and_why() {
+        let ns = Nanoseconds::new;
+        let (scenario, timeline) = with_a_gap(4, 10.0);
         let mut input = scenario.input(EngineSpec::default(), 10.0, 1);
         input.timeline = Some(&timeline);
         let workloads: Vec<_> = scenario.workloads.iter().map(|w| w.workload.clone()).collect();
         let counter = WindowCounter::new(&workloads, ns(4 * S));
         let outcome = simulate(&input, |_| (counter.clone(), Everything::default())).unwrap();
-        let over = hand_overs(&timeline, &outcome.gpus);
-        let expected =
-            HandOver { workload: WorkloadId::new(0), from: ns(3 * S), until: ns(11 * S / 2) };
+        let over = hand_overs(&timeline, &outcome.gpus, |sink| &sink.0);
+        // Four at a time take 10 ms: of the 26 that wait at 5.5 s, the last two are taken after 60 ms. The next comes at 5.6 s.
+        let taken = outcome.gpus[0].sink.1.records.iter().map(|record| record.load_start);
+        let last = taken.filter(|taken| *taken < ns(28 * S / 5)).max().unwrap();
+        assert!(ns(11 * S / 2) < last);
+        let expected = HandOver { workload: WorkloadId::new(0), from: ns(3 * S), until: last };
         assert_eq!(over, [expected]);
         let counters: Vec<_> = outcome.gpus.iter().map(|gpu| gpu.sink.0.clone()).collect();
         let windows = request_windows(&counters, 1, &over, ns(10 * S));
@@ -295,6 +377,6 @@ mod tests {
         let mut single = counter;
         outcome.gpus[0].sink.1.records.iter().for_each(|record| single.request(record));
         assert_eq!(request_windows(&[single], 1, &over, ns(10 * S)), windows);
-        assert!(hand_overs(&timeline, &outcome.gpus[..0]).is_empty());
+        assert!(hand_overs(&timeline, &outcome.gpus[..0], |sink| &sink.0).is_empty());
     }
 }

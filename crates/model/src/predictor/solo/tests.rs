@@ -17,6 +17,7 @@ pub(in crate::predictor) fn toy_kind() -> GpuKind {
         memory: None,
         price_per_hour: Dollars::ZERO,
         noise_cv: std::collections::BTreeMap::new(),
+        mps: crate::domain::SmSharing::default(),
     }
 }
 

@@ -1,0 +1,44 @@
+//! The `[display]` table: what figures and tables call things.
+
+use super::reader::{Problems, Read, Rule, Table};
+use igniter_model::domain::is_hidden;
+use std::collections::BTreeMap;
+
+/// The longest name, in characters.
+const LONGEST: usize = 64;
+
+const DISPLAY: Rule<'_> = Rule {
+    allowed: "a table of names, each with what to call it",
+    fix: "write [display] and below it for example gpulets = \"gpu-lets\"",
+};
+const NAME: Rule<'_> = Rule {
+    allowed: "1 to 64 characters without control or invisible characters",
+    fix: "write what figures shall call it, such as gpulets = \"gpu-lets\"",
+};
+
+/// Reads the table; what is called something is a strategy, a workload, a model or a stage, by its name.
+pub(super) fn read(
+    parent: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+) -> Read<BTreeMap<String, String>> {
+    let Some(field) = parent.field("display") else { return Read::Absent };
+    let Some(table) = field.table() else { return field.refuse(problems, DISPLAY) };
+    let place = table.place().clone();
+    let (mut names, mut sound) = (BTreeMap::new(), true);
+    for (name, field) in table.all() {
+        let text = field.owned().and_then(|value| value.as_str().map(str::to_owned));
+        let fits = |text: &String| {
+            (1..=LONGEST).contains(&text.chars().count()) && !text.chars().any(is_hidden)
+        };
+        match text.filter(fits) {
+            Some(text) => {
+                names.insert(name, text);
+            }
+            None => {
+                let _: Read<()> = field.refuse(problems, NAME);
+                sound = false;
+            }
+        }
+    }
+    if sound { Read::Given(names, place) } else { Read::Bad }
+}

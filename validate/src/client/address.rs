@@ -1,0 +1,158 @@
+//! Where a server is, as its URL says it.
+
+use reqwest::Url;
+use std::fmt;
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http,
+    Grpc,
+}
+
+/// `http://HOST:PORT`, `https://…`, `grpc://…` or `grpcs://…`, over HTTP(S) with a path before the protocol's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub protocol: Protocol,
+    /// Whether TLS is spoken.
+    pub sealed: bool,
+    /// A name or a number; IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+    /// Before `/v2`; empty or with a slash at its start and none at its end.
+    pub path: String,
+}
+
+/// Why a URL is none of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("given {given:?}; {allowed}; fix: {fix}")]
+pub struct AddressError {
+    given: String,
+    allowed: &'static str,
+    fix: String,
+}
+
+const ALLOWED: &str =
+    "allowed: http://HOST:PORT, https://HOST[:PORT][/PATH], grpc://HOST:PORT or grpcs://HOST:PORT";
+
+impl Address {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// When it is none of a server, or this program was built without its protocol.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let wrong = |allowed, fix: &str| AddressError {
+            given: text.to_owned(),
+            allowed,
+            fix: fix.to_owned(),
+        };
+        let url = Url::parse(text)
+            .map_err(|error| wrong(ALLOWED, &format!("write such an address ({error})")))?;
+        let (protocol, sealed, default) = match url.scheme() {
+            "http" => (Protocol::Http, false, 80),
+            "https" => (Protocol::Http, true, 443),
+            "grpc" => (Protocol::Grpc, false, 8001),
+            "grpcs" => (Protocol::Grpc, true, 8001),
+            _ => return Err(wrong(ALLOWED, "begin it with one of these")),
+        };
+        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+            return Err(wrong(ALLOWED, "name the host"));
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            let hide = AddressError {
+                given: url.scheme().to_owned() + "://…@…",
+                ..wrong(ALLOWED, "")
+            };
+            return Err(AddressError {
+                fix: "leave user and password out, and send them with --header 'Authorization: Basic …'".into(),
+                ..hide
+            });
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong(ALLOWED, "leave out what follows ? and #"));
+        }
+        if protocol == Protocol::Grpc && !path.is_empty() {
+            return Err(wrong(ALLOWED, "leave the path out: gRPC has its own"));
+        }
+        if (sealed || protocol == Protocol::Grpc) && !cfg!(feature = "remote") {
+            return Err(wrong(
+                "allowed: http://HOST:PORT, as this program was built without HTTPS and gRPC",
+                "take the program of a release, or build it with `cargo build --release -p validate --features remote`",
+            ));
+        }
+        Ok(Self {
+            protocol,
+            sealed,
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port().unwrap_or(default),
+            path,
+        })
+    }
+
+    /// Host and port, as in the header `Host`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match (self.protocol, self.sealed) {
+            (Protocol::Http, false) => "http",
+            (Protocol::Http, true) => "https",
+            (Protocol::Grpc, false) => "grpc",
+            (Protocol::Grpc, true) => "grpcs",
+        };
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_url() {
+        let address = Address::parse("http://10.0.0.7:8000/triton/a/").unwrap();
+        assert_eq!(
+            (address.authority().as_str(), address.path.as_str()),
+            ("10.0.0.7:8000", "/triton/a")
+        );
+        assert_eq!(address.to_string(), "http://10.0.0.7:8000/triton/a");
+        assert_eq!(Address::parse("http://[::1]:8000").unwrap().authority(), "[::1]:8000");
+        assert_eq!(Address::parse("http://host").unwrap().port, 80);
+        if cfg!(feature = "remote") {
+            let address = Address::parse("grpcs://host:9").unwrap();
+            assert_eq!((address.protocol, address.sealed, address.port), (Protocol::Grpc, true, 9));
+            assert_eq!(Address::parse("https://host").unwrap().port, 443);
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused_with_a_fix() {
+        for (text, words) in [
+            ("10.0.0.7:8000", "allowed: http://HOST:PORT"),
+            ("ftp://host:1", "begin it with one of these"),
+            ("http://", "allowed: http://HOST:PORT"),
+            ("http://host:1/?a=b", "leave out what follows ?"),
+        ] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("fix: "), "{text}: {error}");
+        }
+        let error = Address::parse("http://me:secret@host:1").unwrap_err().to_string();
+        assert!(error.contains("--header") && !error.contains("secret"), "{error}");
+        let grpc = Address::parse("grpc://host:1/path").unwrap_err().to_string();
+        match cfg!(feature = "remote") {
+            true => assert!(grpc.contains("leave the path out"), "{grpc}"),
+            false => {
+                let error = Address::parse("https://host").unwrap_err().to_string();
+                assert!(error.contains("--features remote"), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Sends the requests of a workload to the servers that take them at the moment.
+
+use crate::client::{InferClient, Tag};
+use crate::clock;
+use crate::run::Target;
+use igniter::arrivals::Turns;
+use igniter::units::{Nanoseconds, RequestsPerSecond};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The way to a workload's servers. Requests wait here while nobody takes them.
+#[derive(Debug, Default)]
+pub(super) struct Router(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Each with its number among the workload's servers.
+    crew: Vec<(u8, Arc<Target>)>,
+    turns: Option<Turns>,
+    waiting: Vec<(Tag, Nanoseconds)>,
+    /// Which server got each request of the measured run, by the request's number.
+    sent: Vec<u8>,
+}
+
+impl State {
+    fn send(&mut self, tag: Tag, intended: Nanoseconds) {
+        let turn = self.turns.as_mut().and_then(Iterator::next).unwrap_or(0);
+        let Some((number, target)) = self.crew.get(turn) else {
+            self.waiting.push((tag, intended));
+            return;
+        };
+        if tag.phase == 'm' {
+            self.sent.push(*number);
+        }
+        target.send(tag, intended);
+    }
+}
+
+impl Router {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these servers take the requests, and those that wait; says from when on.
+    pub(super) fn switch(&self, crew: Vec<(u8, Arc<Target>, RequestsPerSecond)>) -> Nanoseconds {
+        let mut state = self.state();
+        let rates: Vec<RequestsPerSecond> = crew.iter().map(|(_, _, rate)| *rate).collect();
+        state.turns = (!rates.is_empty()).then(|| Turns::new(&rates));
+        state.crew = crew.into_iter().map(|(number, target, _)| (number, target)).collect();
+        let at = clock::now();
+        for (tag, intended) in std::mem::take(&mut state.waiting) {
+            state.send(tag, intended);
+        }
+        at
+    }
+
+    /// How many requests of the measured run went to a server.
+    pub(super) fn sent_to(&self, server: u8) -> usize {
+        self.state().sent.iter().filter(|number| **number == server).count()
+    }
+
+    /// Which server got a request of the measured run; 0 where it still waits.
+    pub(super) fn server_of(&self, request: u32) -> u8 {
+        self.state().sent.get(request as usize).copied().unwrap_or(0)
+    }
+}
+
+impl InferClient for Router {
+    fn send(&self, tag: Tag, intended: Nanoseconds) {
+        self.state().send(tag, intended);
+    }
+
+    fn exhausted(&self) -> u64 {
+        self.state().crew.iter().map(|(_, target)| target.exhausted()).sum()
+    }
+}

@@ -1,0 +1,47 @@
+//! Starts servers while others work.
+
+use super::Server;
+use crate::load::bursts;
+use anyhow::bail;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+/// A server that was ordered, by its number in the timeline: it is ready, or could not be started.
+pub(super) type Started = (usize, anyhow::Result<Server>);
+
+/// Starts and warms up the servers that are ordered.
+pub(super) fn starter(
+    ordered: &Mutex<Receiver<usize>>,
+    started: &Sender<Started>,
+    start: &(dyn Fn(usize) -> anyhow::Result<Server> + Sync),
+    warm_ups: usize,
+    stop: &AtomicBool,
+) {
+    loop {
+        let order = ordered.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(number) = order else { return };
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let server = start(number).and_then(|server| {
+            let target = &server.target;
+            let largest = target.endpoint(0).max_batch.get();
+            let sizes: Vec<u32> = (1..=largest).flat_map(|b| vec![b; warm_ups]).collect();
+            let stop = || stop.load(Ordering::Relaxed);
+            let drained = bursts(target.client(0), &target.answers(0), 'w', &sizes, &stop);
+            let failed = drained.answers.iter().find_map(|answer| answer.result.as_ref().err());
+            if let Some(failed) = failed {
+                bail!("{}: the warm-up failed: {failed}", target.workload());
+            }
+            if drained.missing > 0 {
+                bail!("{}: the warm-up was not answered", target.workload());
+            }
+            Ok(server)
+        });
+        // Nobody waits for it: the run is over, and the server ends here.
+        if started.send((number, server)).is_err() {
+            return;
+        }
+    }
+}
