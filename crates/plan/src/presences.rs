@@ -183,15 +183,15 @@ impl<'p> Presences<'p> {
         let slower = 1.0 + offer.sensitivity * others;
         let scheduling_ms = self.scheduling_of(offer)[n - 1];
         let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - scheduling_ms;
+        let row = self.row(offer);
         // Most need no more: a plain loop costs least where it ends at once.
         let mut units = units;
-        for now in &self.row(offer)[units as usize - 1..] {
-            if now.active_ms * slower <= limit {
+        loop {
+            if row.get(units as usize - 1)?.active_ms * slower <= limit {
                 return Some(units);
             }
             units += 1;
         }
-        None
     }
 
     /// Grows shares from below to the least with which all meet their demands, within so many units.

@@ -337,6 +337,11 @@ impl<'p> Site<'p> {
         setting: &Setting,
     ) -> Option<Influence> {
         if let Some(known) = self.table(class.0, setting.replicas).felt(setting) {
+            #[cfg(test)]
+            {
+                let steady = self.steady(class, setting)?;
+                assert_eq!(Influence::of(self, class.1, setting, &steady), Some(known));
+            }
             return Some(known);
         }
         let steady = self.steady(class, setting)?;

@@ -5,6 +5,8 @@
 use super::recursion::{Extras, Tally, poisson_draw};
 use super::server::{Loading, Server, Steady};
 use super::tagged::Workspace;
+use crate::tests::{v100, workloads};
+use crate::{PlanRequest, Strategy};
 
 fn steady(server: &Server<'_>) -> Steady {
     Workspace::default().steady(server)
@@ -205,4 +207,16 @@ fn evenly_spaced_requests_wait_for_nobody() {
     let extras = Extras { queue_delay_ms: 100.0, noise_cv: 0.0 };
     tally.add(&Server { deadline_ms: 8.0, ..server }, extras, &draw, 0, 100);
     assert_eq!((tally.steady().attained, tally.steady().mean_batch), (0.5, 2.0));
+}
+
+#[test]
+fn what_is_remembered_of_neighbours_is_what_is_found_anew() {
+    // In tests, each look at what is remembered is compared with what is found anew.
+    let predictor = v100();
+    let workloads = workloads(14, 30.0, 40.0);
+    let request = PlanRequest::new(&workloads, &predictor).unwrap();
+    let plan = super::Queueing.plan(&request);
+    assert!(plan.infeasible.is_empty(), "{:?}", plan.infeasible);
+    let shared = plan.gpus.iter().filter(|gpu| gpu.placements.len() > 1).count();
+    assert!(shared > 1 && plan.gpus.len() >= plan.bound.unwrap().gpus);
 }
