@@ -130,8 +130,9 @@ fn clients(folder: &Path) -> Vec<Vec<f64>> {
         for line in fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
             let mut fields = line.split(',').map(|field| field.parse::<f64>().unwrap_or(0.0));
             let (start, rate) = (fields.next().unwrap(), fields.next().unwrap());
-            let window = ((start / 600.0) as usize).wrapping_sub(FIRST);
-            if let Some(of) = rates.get_mut(window) {
+            let is_here =
+                |window: &usize| (0.0..600.0).contains(&(start - 600.0 * (*window + FIRST) as f64));
+            if let Some(of) = (0..WINDOWS).find(is_here).and_then(|at| rates.get_mut(at)) {
                 *of = rate;
             }
         }

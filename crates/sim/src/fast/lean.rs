@@ -82,6 +82,7 @@ impl Key {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a number below MOST")]
     fn server(self) -> usize {
         (self.0.to_bits() % MOST as u64) as usize
     }

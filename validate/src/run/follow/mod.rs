@@ -53,6 +53,9 @@ pub struct FollowLoad {
 /// Takes the number of a load, its new answers, and the start of the load.
 type Keep<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
 
+/// Told which servers are there, by their numbers in the timeline.
+type Changed<'a> = dyn FnMut(&[(usize, &Target)]) + 'a;
+
 /// What a run calls while it lasts.
 pub struct FollowOptions<'a> {
     /// How often each batch size is sent to a server that has just started.
@@ -63,8 +66,8 @@ pub struct FollowOptions<'a> {
     pub progress: &'a dyn Fn(&str),
     /// Starts the server of this number in the timeline and waits until it is ready. Called by several threads.
     pub start: &'a (dyn Fn(usize) -> anyhow::Result<Server> + Sync),
-    /// Told which servers are there, by their numbers in the timeline, whenever that changes.
-    pub changed: &'a mut dyn FnMut(&[(usize, &Target)]),
+    /// Called whenever that changes.
+    pub changed: &'a mut Changed<'a>,
     /// Looked at about fifty times a second: why the run has to end, if it has to.
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
     /// Given the answers of the measured run as they come.
@@ -265,13 +268,13 @@ impl Run<'_> {
             });
             let mut draining_since = None;
             loop {
-                for i in 0..self.loads.len() {
+                for (i, times) in times.iter().enumerate() {
                     let before = done.answers[i].len();
                     self.take(i, &mut done.answers[i]);
                     if measured {
                         (options.keeps)(i, &done.answers[i][before..], start);
                     }
-                    let found = stall.found(i, done.answers[i].len(), times[i]);
+                    let found = stall.found(i, done.answers[i].len(), times);
                     // While nobody takes requests, none is answered.
                     if found && self.lives.iter().all(|life| !matches!(life, Life::Starting)) {
                         done.ended_early = done.ended_early.take().or_else(|| self.probe());
