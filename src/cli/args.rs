@@ -199,9 +199,9 @@ pub(super) struct CheckArgs {
     pub scenario: ScenarioArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
-    /// The strategy whose plan shows load, feasibility and cost
-    #[arg(long, short, value_name = "NAME", default_value = "igniter", value_parser = strategies::one())]
-    pub strategy: String,
+    /// The strategies whose plans show load, feasibility and cost, separated by commas
+    #[arg(long, visible_alias = "strategy", short, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter", value_parser = strategies::several())]
+    pub strategies: Vec<String>,
     #[command(flatten)]
     pub print: PrintArgs,
 }
@@ -379,6 +379,9 @@ pub(super) struct TableArgs {
     /// Of a sweep or another file: show these columns alone, by their names in the file
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub columns: Vec<String>,
+    /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub display: Vec<String>,
     /// The format
     #[arg(long, value_enum, default_value_t = TableFormat::Markdown)]
     pub format: TableFormat,

@@ -7,6 +7,7 @@ use crate::plan::Violation;
 use crate::predictor::Predictor;
 use crate::results::{
     Comparison, OutputDir, RequestColumns, RequestFormat, RequestLog, StrategyResult, TraceLog,
+    plans_by_rule,
 };
 use crate::sim::{SimInput, check_run, simulate};
 use crate::units::Nanoseconds;
@@ -182,6 +183,13 @@ impl Study {
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
         let comparison =
             Comparison::new(&self.scenario().name, self.scenario().seed, self.window(), results);
-        Comparison { truth: self.truth(), ..comparison }
+        let surprised = |result: &StrategyResult| {
+            plans_by_rule(&result.strategy) && result.predicted_violations < result.misses()
+        };
+        let advice = match comparison.strategies.iter().any(surprised) {
+            true => self.changes(),
+            false => Vec::new(),
+        };
+        Comparison { truth: self.truth(), advice, ..comparison }
     }
 }

@@ -140,6 +140,8 @@ impl Comparison {
             window_end_s: self.window_end_s,
             truth: self.truth.clone(),
             strategies: self.strategies.iter().map(of).collect(),
+            seeds: self.seeds.clone(),
+            advice: self.advice.clone(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
 
 use super::control::{ActionRow, WindowRow};
-use crate::{Truth, short};
+use crate::{Advice, SeedRow, Truth, short};
 use igniter_model::domain::{
     Action, GpuKind, GpuKindName, Infeasible, ModelName, Plan, ServerWindow, Workload, WorkloadFix,
     WorkloadName,
@@ -286,6 +286,12 @@ pub struct Comparison {
     pub truth: Option<Truth>,
     /// One entry for each strategy, in the order in which they were asked for.
     pub strategies: Vec<StrategyResult>,
+    /// Means over seeds, where plans were simulated with several; all else is of the first seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<SeedRow>,
+    /// What in the scenario makes plans by rule look worse than they are, where one of them misses an SLO.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<Advice>,
 }
 
 impl Comparison {
@@ -300,6 +306,8 @@ impl Comparison {
             window_end_s: window.end().as_seconds(),
             truth: None,
             strategies,
+            seeds: Vec::new(),
+            advice: Vec::new(),
         }
     }
 }

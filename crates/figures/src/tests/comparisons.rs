@@ -197,6 +197,8 @@ pub(crate) fn synthetic(
         window_end_s: 50.0,
         truth: None,
         strategies: (0..strategies).map(result).collect(),
+        seeds: Vec::new(),
+        advice: Vec::new(),
     }
 }
 
