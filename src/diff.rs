@@ -6,10 +6,17 @@
 //! seeds see the same arrivals, so the test errs on the side of "no difference".) Without intervals nothing is said
 //! about chance.
 
-use crate::page::{Cell, PageError, SortableTable, Source, read_source};
+mod inputs;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use crate::metrics::WorkloadSummary;
+use crate::page::{Cell, PageError, Source, read_source};
 use crate::results::{Comparison, StrategyResult, column_words};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tables::{better, of_tables};
 
 /// Which way a number is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +156,10 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
         rows: Vec::new(),
         notes: Vec::new(),
     };
+    let changed = inputs::differences(&sources[0].provenance, &sources[1].provenance);
+    if !changed.is_empty() {
+        made.notes.push(format!("The inputs differ: {}.", changed.join("; ")));
+    }
     if let (Some(first), Some(second)) = (&sources[0].comparison, &sources[1].comparison) {
         let seeds = sources.each_ref().map(seeds);
         made.notes.extend(settings(first, second, &seeds));
@@ -319,6 +330,15 @@ fn settings(first: &Comparison, second: &Comparison, seeds: &[Seeds; 2]) -> Vec<
             a.0, a.1, b.0, b.1
         ));
     }
+    if matched(first, second).any(|(one, other)| slos_differ(one, other)) {
+        notes.push(
+            "Where SLOs differ, latencies are not judged: violations and P99 / SLO say what is better."
+                .to_owned(),
+        );
+    }
+    if matched(first, second).any(|(one, other)| arrivals_differ(one, other)) {
+        notes.push("Where other requests arrived, throughput is not judged.".to_owned());
+    }
     if seeds.iter().any(BTreeMap::is_empty) {
         let seed = if first.seed == second.seed {
             format!("Both have seed {}", first.seed)
@@ -331,6 +351,27 @@ fn settings(first: &Comparison, second: &Comparison, seeds: &[Seeds; 2]) -> Vec<
         ));
     }
     notes
+}
+
+/// The workloads that both have.
+fn matched<'c>(
+    first: &'c Comparison,
+    second: &'c Comparison,
+) -> impl Iterator<Item = (&'c WorkloadSummary, &'c WorkloadSummary)> {
+    first.workloads().iter().filter_map(|one| {
+        let other = second.workloads().iter().find(|other| other.workload == one.workload);
+        other.map(|other| (one, other))
+    })
+}
+
+/// Whether a workload has another SLO.
+fn slos_differ(one: &WorkloadSummary, other: &WorkloadSummary) -> bool {
+    one.slo_ms.total_cmp(&other.slo_ms).is_ne()
+}
+
+/// Whether other requests arrived for a workload.
+fn arrivals_differ(one: &WorkloadSummary, other: &WorkloadSummary) -> bool {
+    one.requests != other.requests || one.rate_rps.total_cmp(&other.rate_rps).is_ne()
 }
 
 fn of_strategies(
@@ -368,7 +409,12 @@ fn of_strategies(
     let worst = first.worst_p99_of_slo().zip(second.worst_p99_of_slo());
     add(None, "worst P99 / SLO", Better::Less, "", worst);
     add(None, "mean power (W)", Better::Less, "", Some((first.power_w(), second.power_w())));
-    for (metric, better) in [("attainment_pct", Better::More), ("goodput_rps", Better::More)] {
+    let other_load =
+        first.workloads.iter().zip(&second.workloads).any(|(a, b)| arrivals_differ(a, b));
+    let unless = |differ: bool, better| if differ { Better::Neither } else { better };
+    for (metric, better) in
+        [("attainment_pct", Better::More), ("goodput_rps", unless(other_load, Better::More))]
+    {
         add(None, &column_words(metric), better, metric, None);
     }
     for one in &first.workloads {
@@ -376,120 +422,15 @@ fn of_strategies(
             continue;
         };
         let name = Some(one.workload.as_str());
-        add(name, "P99 (ms)", Better::Less, "p99_ms", one.p99_ms.zip(other.p99_ms));
-        add(name, "mean (ms)", Better::Less, "mean_ms", one.mean_ms.zip(other.mean_ms));
+        let latency = unless(slos_differ(one, other), Better::Less);
+        add(name, "P99 (ms)", latency, "p99_ms", one.p99_ms.zip(other.p99_ms));
+        add(name, "mean (ms)", latency, "mean_ms", one.mean_ms.zip(other.mean_ms));
         let violations = one.slo_violation_pct.zip(other.slo_violation_pct);
         add(name, "violations (%)", Better::Less, "slo_violation_pct", violations);
         let throughput = (one.throughput_rps, other.throughput_rps);
-        add(name, "throughput (req/s)", Better::More, "", Some(throughput));
+        let more = unless(arrivals_differ(one, other), Better::More);
+        add(name, "throughput (req/s)", more, "", Some(throughput));
     }
-}
-
-/// Which way a column is good, by its name.
-fn better(column: &str) -> Better {
-    let any = |words: &[&str]| words.iter().any(|word| column.contains(word));
-    if any(&["attainment", "goodput", "workloads_met", "throughput", "coverage", "correlation"]) {
-        Better::More
-    } else if any(&[
-        "cost",
-        "gpu_count",
-        "p99",
-        "p95",
-        "mean_ms",
-        "violation",
-        "missed",
-        "power",
-        "energy",
-        "mape",
-        "max_pct",
-        "error",
-        "infeasible",
-    ]) {
-        Better::Less
-    } else {
-        Better::Neither
-    }
-}
-
-/// The rows of two tables that the same columns name.
-fn of_tables(made: &mut Diff, first: &SortableTable, second: &SortableTable, axes: &[String]) {
-    if first.columns != second.columns {
-        made.notes.push(format!("{}: the columns differ; it is left out.", first.title));
-        return;
-    }
-    /// Columns that count rows or runs, and results of nothing.
-    const COUNTS: [&str; 4] = ["point", "seeds", "failed", "judged"];
-    let name = |c: usize| first.columns[c].as_str();
-    let columns: Vec<usize> = (0..first.columns.len()).collect();
-    let interval = |c: usize| {
-        let at =
-            |end: &str| columns.iter().copied().find(|&o| name(o) == format!("{}_{end}", name(c)));
-        at("low").zip(at("high"))
-    };
-    let is_end = |c: usize| ["_low", "_high"].iter().any(|end| name(c).ends_with(end));
-    let is_axis = |c: usize| axes.iter().any(|axis| axis == name(c));
-    let (mut keys, numbers): (Vec<usize>, Vec<usize>) = (columns.iter().copied())
-        .filter(|&c| !is_end(c) && !COUNTS.contains(&name(c)))
-        .partition(|&c| !first.is_numeric(c) || is_axis(c));
-    // Numbers from the left name a row too, until every row has a name of its own.
-    let mut numbers = numbers.into_iter();
-    let distinct = |keys: &[usize]| {
-        let mut all: Vec<Vec<String>> = first.rows.iter().map(|row| key_of(row, keys)).collect();
-        let n = all.len();
-        all.sort();
-        all.dedup();
-        all.len() == n
-    };
-    while !distinct(&keys) {
-        let Some(next) = numbers.next() else {
-            made.notes
-                .push(format!("{}: no columns tell its rows apart; it is left out.", first.title));
-            return;
-        };
-        keys.push(next);
-    }
-    let values: Vec<usize> = numbers.collect();
-    let others: BTreeMap<Vec<String>, &Vec<Cell>> =
-        second.rows.iter().map(|row| (key_of(row, &keys), row)).collect();
-    let mut matched = 0;
-    for row in &first.rows {
-        let key = key_of(row, &keys);
-        let Some(other) = others.get(&key) else { continue };
-        matched += 1;
-        let said =
-            keys.iter().zip(&key).filter(|(c, text)| name(**c) != "point_id" && !text.is_empty());
-        let said: Vec<String> =
-            said.map(|(c, text)| {
-                if first.is_numeric(*c) { format!("{} = {text}", name(*c)) } else { text.clone() }
-            })
-            .collect();
-        for &c in &values {
-            let Some((a, b)) = row[c].number().zip(other[c].number()) else { continue };
-            let ends = |row: &[Cell]| {
-                interval(c).and_then(|(low, high)| row[low].number().zip(row[high].number()))
-            };
-            let intervals = ends(row).zip(ends(other)).map(|(one, other)| [one, other]);
-            made.rows.push(Difference {
-                of: said.join(", "),
-                workload: None,
-                what: column_words(name(c)),
-                better: better(name(c)),
-                a,
-                b,
-                intervals,
-            });
-        }
-    }
-    for (rows, side) in [(first.rows.len(), 0), (second.rows.len(), 1)] {
-        if rows > matched {
-            let n = rows - matched;
-            made.notes.push(format!("{}: {n} rows are only in {}.", first.title, made.names[side]));
-        }
-    }
-}
-
-fn key_of(row: &[Cell], keys: &[usize]) -> Vec<String> {
-    keys.iter().map(|&c| row.get(c).map_or_else(String::new, Cell::shown)).collect()
 }
 
 impl Diff {
@@ -540,66 +481,5 @@ impl Diff {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(a: f64, b: f64, intervals: Option<[(f64, f64); 2]>) -> Difference {
-        Difference {
-            of: "s".into(),
-            workload: None,
-            what: "P99 (ms)".into(),
-            better: Better::Less,
-            a,
-            b,
-            intervals,
-        }
-    }
-
-    #[test]
-    fn a_difference_is_beyond_chance_when_the_intervals_do_not_explain_it() {
-        // Half-widths of 3 and 4: differences up to 5 are chance.
-        let with = |b: f64| row(10.0, b, Some([(7.0, 13.0), (b - 4.0, b + 4.0)]));
-        assert_eq!(with(14.9).chance(), Chance::Within);
-        assert_eq!(with(15.1).chance(), Chance::Beyond);
-        assert_eq!(with(4.9).is_better(), Some(true));
-        assert_eq!(row(10.0, 20.0, None).chance(), Chance::Unknown);
-        assert_eq!(row(10.0, 10.0, Some([(10.0, 10.0); 2])).chance(), Chance::Within);
-        assert_eq!(row(0.0, 1.0, None).percent(), None);
-        assert_eq!(row(-2.0, -1.0, None).percent(), Some(50.0));
-    }
-
-    fn table(rows: &[(&str, f64, f64)]) -> SortableTable {
-        SortableTable {
-            title: "frontier.csv".into(),
-            columns: ["strategy", "headroom_pct", "attainment_pct"].map(str::to_owned).to_vec(),
-            rows: (rows.iter())
-                .map(|(s, h, a)| vec![(*s).into(), Cell::Number(*h), Cell::Number(*a)])
-                .collect(),
-            note: None,
-        }
-    }
-
-    #[test]
-    fn rows_are_matched_by_what_tells_them_apart() {
-        let first = table(&[("igniter", 0.0, 90.0), ("igniter", 50.0, 99.0), ("ffd", 0.0, 50.0)]);
-        let second = table(&[("igniter", 50.0, 99.5), ("ffd", 0.0, 40.0), ("ffd", 10.0, 41.0)]);
-        let mut made = Diff {
-            names: ["a".into(), "b".into()],
-            kind: "tables",
-            rows: Vec::new(),
-            notes: Vec::new(),
-        };
-        of_tables(&mut made, &first, &second, &[]);
-        let found: Vec<(&str, f64, Option<bool>)> =
-            made.rows.iter().map(|r| (r.of.as_str(), r.change(), r.is_better())).collect();
-        assert_eq!(
-            found,
-            [
-                ("igniter, headroom_pct = 50", 0.5, Some(true)),
-                ("ffd, headroom_pct = 0", -10.0, Some(false))
-            ]
-        );
-        assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
-        assert_eq!(made.verdict(), "2 of 2 numbers differ from a to b: 1 better, 1 worse.");
-    }
-}
+#[path = "../crates/results/src/sample.rs"]
+mod sample;

@@ -11,7 +11,6 @@ use igniter::results::{
     WorkloadRow, comparison_text, pick,
 };
 use igniter::run::{self, write_results};
-use igniter::sweep::SeedRow;
 use pyo3::prelude::*;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -23,7 +22,6 @@ pub(crate) struct Comparison {
     study: Arc<run::Study>,
     inner: Arc<results::Comparison>,
     plans: Vec<Plan>,
-    repeated: Arc<Vec<SeedRow>>,
 }
 
 /// A row of a strategy, or of one of its workloads or GPUs.
@@ -43,9 +41,8 @@ impl Comparison {
         study: Arc<run::Study>,
         inner: results::Comparison,
         plans: Vec<Plan>,
-        repeated: Vec<SeedRow>,
     ) -> Self {
-        Self { study, inner: Arc::new(inner), plans, repeated: Arc::new(repeated) }
+        Self { study, inner: Arc::new(inner), plans }
     }
 
     /// Rows with the names of strategies, and of what of a strategy they are of.
@@ -107,7 +104,7 @@ impl Comparison {
                 let of = r.details.series.iter();
                 of.map(|s| (None, Some(s.gpu), s.bins.as_slice())).collect()
             }),
-            "seeds" => Table::of_rows(&self.repeated),
+            "seeds" => Table::of_rows(&self.inner.seeds),
             _ => Err(Failure::new(
                 "IgniterError",
                 format!("there is no table {name:?}; the tables are: {}", TABLES.join(", ")),
@@ -232,7 +229,6 @@ impl Comparison {
     /// Writes what the program's -o writes. `command` is for the manifest.
     fn save(&self, py: Python<'_>, folder: PathBuf, command: Vec<String>) -> PyResult<()> {
         let (study, comparison) = (Arc::clone(&self.study), Arc::clone(&self.inner));
-        let repeated = Arc::clone(&self.repeated);
         let planning: Vec<(String, f64)> = comparison
             .strategies
             .iter()
@@ -245,10 +241,10 @@ impl Comparison {
             let mut dir = OutputDir::open_for(&folder, Existing::Replace, &identity)?;
             study.note(&mut manifest)?;
             manifest.planning_s.extend(planning);
-            if !repeated.is_empty() {
+            if !comparison.seeds.is_empty() {
                 dir.write("seeds.csv", |file| {
                     let mut table = csv::Writer::from_writer(file);
-                    for row in repeated.iter() {
+                    for row in &comparison.seeds {
                         table.serialize(row).map_err(std::io::Error::other)?;
                     }
                     table.flush()

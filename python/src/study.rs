@@ -177,8 +177,9 @@ impl Study {
                 repeated.extend(rows);
                 plans.push(plan);
             }
-            let comparison = study.comparison(outcomes);
-            Ok(Comparison::new(study, comparison, plans, repeated))
+            let comparison =
+                igniter::results::Comparison { seeds: repeated, ..study.comparison(outcomes) };
+            Ok(Comparison::new(study, comparison, plans))
         })
     }
 

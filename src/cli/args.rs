@@ -202,9 +202,9 @@ pub(super) struct CheckArgs {
     pub scenario: ScenarioArgs,
     #[command(flatten)]
     pub planning: PlanningArgs,
-    /// The strategy whose plan shows load, feasibility and cost
-    #[arg(long, short, value_name = "NAME", default_value = "igniter", value_parser = strategies::one())]
-    pub strategy: String,
+    /// The strategies whose plans show load, feasibility and cost, separated by commas
+    #[arg(long, visible_alias = "strategy", short, value_name = "NAME,…", value_delimiter = ',', default_value = "igniter", value_parser = strategies::several())]
+    pub strategies: Vec<String>,
     #[command(flatten)]
     pub print: PrintArgs,
 }

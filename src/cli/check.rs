@@ -2,10 +2,12 @@
 
 use super::args::CheckArgs;
 use super::plan::study;
+use super::strategies;
 use super::{Outcome, output};
 use crate::arrivals::{ArrivalSpec, RateShape};
 use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
+use crate::results::counted;
 use crate::rules::execution_budget;
 use crate::run::{Study, solo_latency_ms};
 use crate::scenario::ScenarioWorkload;
@@ -25,6 +27,9 @@ struct CheckJson {
     infeasible: Vec<Refused>,
     violations: Vec<String>,
     notes: Vec<String>,
+    /// The same of the other strategies that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<CheckJson>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,16 +66,21 @@ struct Refused {
 }
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
-    let chosen = strategy(&args.strategy)?;
     let study = study(&args.scenario, &args.planning, None)?;
-    let plan = study.plan(chosen.as_ref());
-    study.check_run(&plan)?;
-    let document = document(&study, &plan);
-    let passed = document.violations.is_empty() && document.infeasible.is_empty();
-    if args.print.json {
-        output::print_json(&document)?;
-    } else if !args.print.quiet {
-        output::print(&text(&study, &document))?;
+    let mut documents = Vec::new();
+    for planner in strategies::chosen(&args.strategies) {
+        let plan = study.plan(strategy(planner.trim())?.as_ref());
+        study.check_run(&plan)?;
+        documents.push(document(&study, &plan));
+    }
+    let passed = |one: &CheckJson| one.violations.is_empty() && one.infeasible.is_empty();
+    let passed = documents.iter().all(passed);
+    if !args.print.json && !args.print.quiet {
+        output::print(&text(&study, &documents))?;
+    } else if args.print.json && !documents.is_empty() {
+        let mut first = documents.remove(0);
+        first.others = documents;
+        output::print_json(&first)?;
     }
     Ok(Outcome::of(passed))
 }
@@ -135,28 +145,44 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
         violations: study.check(plan).iter().map(ToString::to_string).collect(),
         notes: notes(study, &workloads, &plan.strategy),
         workloads,
+        others: Vec::new(),
     }
 }
 
 /// What a reader of the plan should know that it does not say.
 fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
     let mut notes = if strategy == "queueing" { Vec::new() } else { study.advice() };
+    let follows = study.scenario().replan.is_some();
+    if follows {
+        let command = crate::results::replan_again(&super::command_line(), strategy);
+        notes.insert(
+            0,
+            format!(
+                "plans of this scenario follow its load ([replan]), and the plan above is for rate_rps alone: the plans that run, \
+                 and their GPUs, are those of `{command}`"
+            ),
+        );
+    }
     let entries = &study.scenario().workloads;
     let uneven = entries.iter().filter(|e| e.arrival != ArrivalSpec::Constant).count();
     let tight = rows.iter().filter(|row| row.load_pct.is_some_and(|load| load > 90.0)).count();
     if uneven > 0 && tight > 0 {
         notes.push(format!(
-            "{tight} of {} workloads are planned to more than 90 % of their throughput, and {uneven} have \
+            "{tight} of {} workloads {} planned to more than 90 % of {} throughput, and {uneven} {} \
              arrivals that are not evenly spaced: expect queues, and simulate before you trust the plan",
-            rows.len()
+            rows.len(),
+            if tight == 1 { "is" } else { "are" },
+            if tight == 1 { "its" } else { "their" },
+            if uneven == 1 { "has" } else { "have" },
         ));
     }
     let closed = |arrival: &ArrivalSpec| matches!(arrival, ArrivalSpec::ClosedLoop(_));
     let waiting = entries.iter().filter(|entry| closed(&entry.arrival)).count();
     if waiting > 0 {
         notes.push(format!(
-            "{waiting} workloads have clients that wait for their answers, so the servers determine the rate; the \
-             plan uses rate_rps: compare it with the rate that a simulation reports"
+            "{} clients that wait for their answers, so the servers determine the rate; the \
+             plan uses rate_rps: compare it with the rate that a simulation reports",
+            with_verb(waiting, "has", "have")
         ));
     }
     notes.extend(study.trace_notes());
@@ -168,24 +194,32 @@ fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
     let own = entries.iter().filter(of_files).count();
     if own > 0 {
         notes.push(format!(
-            "{own} workloads take their arrivals from files; the plan uses their rate_rps, so check with \
-             `igniter trace inspect` that it is the rate of the file"
+            "{} arrivals from files; the plan uses rate_rps, so check with `igniter trace inspect` that it is the rate of \
+             the file",
+            with_verb(own, "takes its", "take their")
         ));
     }
     let higher = entries.iter().filter(|entry| peak(&entry.arrival) > 1.0).count();
-    if higher > 0 {
+    if higher > 0 && !follows {
         notes.push(format!(
-            "{higher} workloads exceed rate_rps at times; plans are made for rate_rps"
+            "{} rate_rps at times; plans are made for rate_rps",
+            with_verb(higher, "exceeds", "exceed")
         ));
     }
     let policies = entries.iter().filter(|entry| entry.batching.has_policy()).count();
     if policies > 0 {
         notes.push(format!(
-            "{policies} workloads have a queue policy (max_queue_size or timeout_ms). {}",
+            "{} a queue policy (max_queue_size or timeout_ms). {}",
+            with_verb(policies, "has", "have"),
             crate::results::LOST_WAKE_UPS
         ));
     }
     notes
+}
+
+/// `1 workload has`, `2 workloads have`
+fn with_verb(n: usize, one: &str, several: &str) -> String {
+    format!("{} {}", counted(n, "workload"), if n == 1 { one } else { several })
 }
 
 /// The highest rate of an arrival process over time, as a multiple of `rate_rps`, as far as that is in
@@ -260,7 +294,8 @@ fn arrivals(arrival: &ArrivalSpec) -> String {
     }
 }
 
-fn text(study: &Study, document: &CheckJson) -> String {
+fn text(study: &Study, documents: &[CheckJson]) -> String {
+    let Some(document) = documents.first() else { return String::new() };
     let scenario = study.scenario();
     let kind = study.kind();
     let seconds = |time: crate::units::Nanoseconds| time.as_seconds();
@@ -279,6 +314,20 @@ fn text(study: &Study, document: &CheckJson) -> String {
         document.expected_requests,
         seconds(scenario.warmup),
     );
+    let mut said: Vec<&str> = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        if index > 0 {
+            text += "\n\n";
+        }
+        text += &of_strategy(document, scenario.replan.is_some(), &said);
+        said.extend(document.notes.iter().map(String::as_str));
+    }
+    text
+}
+
+/// What the plan of one strategy does; notes that were `said` before are left out.
+fn of_strategy(document: &CheckJson, follows: bool, said: &[&str]) -> String {
+    let mut text = String::new();
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
     let rows = document.workloads.iter().map(|row| {
         vec![
@@ -306,11 +355,12 @@ fn text(study: &Study, document: &CheckJson) -> String {
     ];
     text += &output::table(&header, rows);
     text += &format!(
-        "\n{} needs {} GPU{}, {:.2} $/h:",
+        "\n{} needs {} GPU{}, {:.2} $/h{}:",
         document.strategy,
         document.gpu_count,
         if document.gpu_count == 1 { "" } else { "s" },
-        document.cost_per_hour
+        document.cost_per_hour,
+        if follows { ", for rate_rps alone" } else { "" },
     );
     for gpu in &document.gpus {
         text += &format!(
@@ -330,7 +380,7 @@ fn text(study: &Study, document: &CheckJson) -> String {
     for violation in &document.violations {
         text += &format!("\npredicted violation: {violation}");
     }
-    for note in &document.notes {
+    for note in document.notes.iter().filter(|note| !said.contains(&note.as_str())) {
         text += &format!("\nnote: {note}");
     }
     if document.infeasible.is_empty() && document.violations.is_empty() {

@@ -9,9 +9,12 @@ use super::progress::Progress;
 use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
 use crate::domain::escaped;
-use crate::results::{Comparison, Recommendation, StrategyResult, comparison_text, pick, short};
+use crate::results::{
+    Comparison, Recommendation, SeedRow, StrategyResult, comparison_text, pick, plans_by_rule,
+    short,
+};
 use crate::run::{Course, Logging, RunError, Study};
-use crate::sweep::{SeedRow, repeat};
+use crate::sweep::repeat;
 use rayon::prelude::*;
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
@@ -57,7 +60,8 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     for (strategy, seconds) in strategies.iter().zip(made) {
         folder.note_planning(strategy.name(), *seconds);
     }
-    let comparison = study.comparison(results);
+    let comparison = Comparison { seeds: repeated, ..study.comparison(results) };
+    let repeated = &comparison.seeds;
     if let Some(first) = comparison.strategies.first() {
         for note in study.arrival_notes(&first.details.arrivals) {
             output::tell(&format!("note: {note}"));
@@ -66,7 +70,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     if let Some(dir) = folder.dir().filter(|_| !repeated.is_empty()) {
         dir.write("seeds.csv", |file| {
             let mut table = csv::Writer::from_writer(file);
-            for row in &repeated {
+            for row in repeated {
                 table.serialize(row).map_err(std::io::Error::other)?;
             }
             table.flush()
@@ -75,18 +79,12 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     folder.finish(&comparison, &progress)?;
     drop(progress);
     if args.print.json {
-        let mut document = serde_json::to_value(&comparison)?;
-        if !repeated.is_empty() {
-            document["seeds"] = serde_json::to_value(&repeated)?;
-        }
-        output::print_json(&document)?;
+        output::print_json(&comparison)?;
     } else if !args.print.quiet {
         let mut text = comparison_text(&comparison, output::screen());
         text += &format!("\n{}\n", overview(&comparison, &seconds));
         text += &format!("\n{}\n", escaped(&comparison.verdict()));
-        let (scenario, _) = args.scenario.files();
-        let scenario = scenario.map_or_else(|| "SCENARIO".to_owned(), |s| s.display().to_string());
-        match comparison.recommendation(&scenario) {
+        match comparison.recommendation(&super::command_line()) {
             Some(Recommendation::Use(words)) => {
                 text += &format!("Recommended: {}\n", escaped(&words));
             }
@@ -96,11 +94,13 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             None => {}
         }
         if !repeated.is_empty() {
-            text += &format!("\n{}\n", over_seeds(&repeated, args.seeds));
+            text += &format!("\n{}\n", over_seeds(repeated, args.seeds));
         }
-        let by_rule = |planner: &Planner| !matches!(planner.name(), "queueing" | "refined");
-        if strategies.iter().any(by_rule) {
-            for advice in study.advice() {
+        if strategies.iter().any(|planner| plans_by_rule(planner.name())) {
+            // Once is enough.
+            let said = |advice: &String| text.contains(&escaped(advice));
+            let notes: Vec<String> = study.advice().into_iter().filter(|one| !said(one)).collect();
+            for advice in notes {
                 text += &format!("\nnote: {advice}\n");
             }
         }
@@ -172,13 +172,7 @@ fn over_seeds(rows: &[SeedRow], seeds: u16) -> String {
     strategies.dedup();
     let cells = |strategy: &&str| {
         let own = of_runs().filter(|row| row.strategy == **strategy);
-        let cell = |row: &SeedRow| match (row.low, row.high) {
-            (Some(low), Some(high)) => {
-                format!("{} ({} – {})", short(row.mean), short(low), short(high))
-            }
-            _ => short(row.mean),
-        };
-        std::iter::once((*strategy).to_owned()).chain(own.map(cell)).collect()
+        std::iter::once((*strategy).to_owned()).chain(own.map(SeedRow::shown)).collect()
     };
     let header =
         ["strategy", "within SLO %", "worst workload %", "workloads met", "requests/s within SLO"];

@@ -50,6 +50,15 @@ fn target(path: &Path) -> std::io::Result<Target> {
     Err(std::io::Error::other("too many links lead from one to the next"))
 }
 
+/// Checks that results can be there.
+pub(super) fn is_folder(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let what = if path.exists() { "is no folder" } else { "there is no such folder" };
+    bail!("{}: {what}; give a folder that igniter wrote with -o", path.display())
+}
+
 /// Checks, before the work begins, that a file can be written there.
 pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::args::InitArgs;
 use super::files::write_file;
 use super::output;
+use crate::results::quoted;
 use crate::run::scenario_of;
 use anyhow::bail;
 use std::fmt::Write;
@@ -54,7 +55,7 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
         text + "\n" + &scenario.to_toml()
     };
     write_file(path, &text)?;
-    let shown = path.display();
+    let shown = quoted(&path.display().to_string());
     output::print(&format!(
         "{shown}\nnext: igniter check {shown}\n      igniter compare {shown} --strategies igniter,queueing -o results/first\n"
     ))?;
@@ -62,7 +63,7 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
 }
 
 fn template(path: &Path, workloads: u16) -> anyhow::Result<String> {
-    let shown = path.display();
+    let shown = quoted(&path.display().to_string());
     let mut text = format!(
         "# A scenario for igniter: what is to be served, on what, and how requests arrive.\n\
          #   igniter check {shown}      says what it asks for, and what is wrong\n\

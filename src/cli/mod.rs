@@ -25,6 +25,7 @@ mod init;
 mod man;
 mod merge;
 mod model_args;
+mod names;
 mod output;
 mod plan;
 mod planning;

@@ -1,18 +1,23 @@
 //! `igniter plot`: figures from the files of a sweep or of a comparison alone.
 
+use super::files::is_folder;
+use super::names::{display, no_such_name};
 use super::sweep_args::{FormatArg, LookArgs, PlotArgs, PlotKind};
 use super::{Outcome, output};
 use crate::figures::{
     Figure, FigureFormat, HeatPanel, LinePanel, Sheet, SweepMark, SweepSeries, comparison_figures,
     heat_figure, line_figure, pareto_figure, write_figures_as,
 };
-use crate::results::{Existing, Identity, Manifest, OutputDir, PointTable, read_comparison};
+use crate::results::{
+    Comparison, Existing, Identity, Manifest, OutputDir, PointTable, STAGES, read_comparison,
+};
 use anyhow::{bail, ensure};
 use std::collections::BTreeMap;
 
 pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     let manifest = Manifest::start(super::command_line());
     check(args)?;
+    is_folder(&args.dir)?;
     let sheet = sheet(&args.look)?;
     let compared = args.dir.join("comparison.json").is_file();
     let figures = match compared {
@@ -30,7 +35,10 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     output::tell_undrawn(&figures)?;
     let files = write_figures_as(&mut dir, &figures, &formats)?;
     let table = if compared { "comparison.json" } else { "points.csv" };
-    finish(dir, manifest, args, table, same)?;
+    let names = files.iter().flat_map(|file| {
+        formats.iter().map(move |one| format!("{}.{}", file.stem, one.extension()))
+    });
+    finish(dir, manifest, args, table, same.then(|| names.collect()))?;
     let ends: Vec<String> = formats.iter().map(|one| format!(".{}", one.extension())).collect();
     if args.result.print.json {
         let names: Vec<String> = (files.iter())
@@ -65,6 +73,7 @@ fn of_comparison(args: &PlotArgs) -> anyhow::Result<Vec<Figure>> {
         );
     }
     let mut comparison = read_comparison(&args.dir)?;
+    check_names(args, comparison_names(&comparison))?;
     if !args.look.order.is_empty() {
         let mut ordered = Vec::new();
         for name in &args.look.order {
@@ -102,6 +111,7 @@ fn of_sweep(args: &PlotArgs) -> anyhow::Result<Figure> {
         "--figures is for comparisons; choose that of a sweep with --kind"
     );
     let mut table = PointTable::read(&args.dir)?;
+    check_names(args, table.arms())?;
     for only in &args.only {
         let Some((column, value)) = only.split_once('=') else {
             bail!("--only {only}: allowed: COLUMN=VALUE, such as cv=4");
@@ -120,6 +130,27 @@ fn of_sweep(args: &PlotArgs) -> anyhow::Result<Figure> {
         figure.caption += &format!(" {note}");
     }
     Ok(figure)
+}
+
+/// What figures of a comparison name.
+fn comparison_names(comparison: &Comparison) -> Vec<String> {
+    let mut names: Vec<String> = STAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for result in &comparison.strategies {
+        names.push(result.strategy.clone());
+        for workload in &result.workloads {
+            names.extend([workload.workload.to_string(), workload.model.to_string()]);
+        }
+    }
+    names
+}
+
+/// Refuses another name for what is nowhere.
+fn check_names(args: &PlotArgs, known: Vec<String>) -> anyhow::Result<()> {
+    let names = display(&args.look.display)?;
+    match names.keys().find(|name| !known.contains(name)) {
+        Some(unknown) => Err(no_such_name(unknown, &known)),
+        None => Ok(()),
+    }
 }
 
 /// The lines of a table in the order that is asked for.
@@ -172,20 +203,6 @@ fn sheet(look: &LookArgs) -> anyhow::Result<Sheet> {
     })
 }
 
-/// What things shall be called.
-pub(super) fn display(pairs: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut display = BTreeMap::new();
-    for pair in pairs {
-        let Some((name, text)) =
-            pair.split_once('=').filter(|(name, text)| !name.is_empty() && !text.is_empty())
-        else {
-            bail!("--display {pair}: allowed: NAME=TEXT, such as gpulets=gpu-lets");
-        };
-        display.insert(name.to_owned(), text.to_owned());
-    }
-    Ok(display)
-}
-
 /// Inches of width for each point of the size of text, at least.
 const MIN_ROOM: f64 = 0.25;
 
@@ -210,17 +227,21 @@ fn check(args: &PlotArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder of results keeps its manifest, which now lists the figures as well.
+/// A folder of results keeps its manifest, which now lists the figures (`names`) as well.
 fn finish(
     dir: OutputDir,
     mut manifest: Manifest,
     args: &PlotArgs,
     table: &str,
-    same_folder: bool,
+    names: Option<Vec<String>>,
 ) -> anyhow::Result<()> {
     let file = args.dir.join("manifest.json");
-    if same_folder {
+    if let Some(names) = names {
         manifest = Manifest::read(&file)?;
+        // What the run itself drew, it draws again.
+        let own = |name: &String| manifest.outputs.iter().any(|output| output.path == *name);
+        let added: Vec<String> = names.into_iter().filter(|name| !own(name)).collect();
+        manifest.plotted.extend(added);
     } else {
         let table = args.dir.join(table);
         manifest.input(&table, &std::fs::read(&table)?);
@@ -328,15 +349,24 @@ fn heat(table: &PointTable, args: &PlotArgs) -> anyhow::Result<Figure> {
         lines.len()
     );
     let mut panels = Vec::new();
-    for arm in arms(table, args)? {
-        let own = table.arm(&arm);
+    // What tells panels apart otherwise is an axis here.
+    let by_strategy = [x, rows].contains(&"strategy");
+    let parts: Vec<(String, PointTable)> = match by_strategy {
+        true => vec![(String::new(), table.clone())],
+        false => arms(table, args)?.into_iter().map(|arm| (arm.clone(), table.arm(&arm))).collect(),
+    };
+    table.column(y)?;
+    for (arm, own) in parts {
         let mut cells = Vec::new();
         for line in &lines {
-            let row = own.only(rows, line)?;
             let mut values = Vec::new();
             for column in &columns {
-                let found: Vec<f64> =
-                    row.only(x, column)?.numbers(y)?.into_iter().flatten().collect();
+                // Not every combination need be there.
+                let cell = own.only(rows, line).and_then(|row| row.only(x, column));
+                let found: Vec<f64> = match cell {
+                    Ok(cell) => cell.numbers(y)?.into_iter().flatten().collect(),
+                    Err(_) => Vec::new(),
+                };
                 let n = found.len() as f64;
                 values.push((n > 0.0).then(|| found.iter().sum::<f64>() / n));
             }

@@ -7,6 +7,7 @@ use super::{Outcome, output};
 use crate::figures::{FigureFormat, lanes_figures};
 use crate::plan::replan::{Account, Epoch, PlansFile};
 use crate::plan::strategy;
+use crate::results::counted;
 use crate::run::{ReplannedStudy, Study};
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -207,12 +208,12 @@ fn described(done: &ReplannedStudy, strategy: &str, study: &Study) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts of plans and of moves")]
     let per = |count: usize| count as f64 / account.epochs.max(1) as f64;
     text += &format!(
-        "\nfor each new plan {:.2} moves and {:.2} restarts; {} early; {} GPUs booted; {} hand-overs without room",
+        "\nfor each new plan {:.2} moves and {:.2} restarts; {} early; {} booted; {} without room",
         per(account.moves),
         per(account.restarts),
         plans(account.early),
-        account.boots,
-        account.without_room,
+        counted(account.boots, "GPU"),
+        counted(account.without_room, "hand-over"),
     );
     text += &format!(
         "\nplanned in {:.2} s, {:.0} ms for each plan",
@@ -223,5 +224,5 @@ fn described(done: &ReplannedStudy, strategy: &str, study: &Study) -> String {
 }
 
 fn plans(count: usize) -> String {
-    format!("{count} plan{}", if count == 1 { "" } else { "s" })
+    counted(count, "plan")
 }

@@ -1,7 +1,7 @@
 //! The strategies as values of flags: completion and help list them.
 
 use crate::plan::STRATEGIES;
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// What each strategy does, in a line.
 const ABOUT: &[(&str, &str)] = &[
@@ -24,16 +24,39 @@ const ABOUT: &[(&str, &str)] = &[
     ("queueing", "Plans that hold under random arrivals, by the queue's own latency distribution"),
 ];
 
+/// What papers and their figures call them.
+const IN_PAPERS: [(&str, &str); 13] = [
+    ("iGniter", "igniter"),
+    ("FFD+", "ffd"),
+    ("ffd+", "ffd"),
+    ("FFD", "ffd"),
+    ("gpu-lets", "gpulets"),
+    ("gpu-lets+", "gpulets"),
+    ("gpulets+", "gpulets"),
+    ("GSLICE", "gslice"),
+    ("gslice+", "gslice"),
+    ("GSLICE+", "gslice"),
+    ("Nexus", "nexus"),
+    ("INFless", "infless"),
+    ("ParvaGPU", "parvagpu"),
+];
+
 /// One strategy.
-pub(super) fn one() -> PossibleValuesParser {
-    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)))
+pub(super) fn one() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name))).map(named)
+}
+
+/// The program's name of a strategy.
+fn named(given: String) -> String {
+    let known = IN_PAPERS.iter().find(|(name, _)| *name == given);
+    known.map_or(given, |(_, name)| (*name).to_owned())
 }
 
 /// One of a list, or all of them.
-pub(super) fn several() -> PossibleValuesParser {
+pub(super) fn several() -> impl TypedValueParser<Value = String> {
     let all = PossibleValue::new("all")
         .help("All but exact, which takes few workloads, and those whose plans cannot run here");
-    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)).chain([all]))
+    PossibleValuesParser::new(STRATEGIES.iter().map(|name| value(name)).chain([all])).map(named)
 }
 
 /// Whether a list asks for all of them.
@@ -55,12 +78,22 @@ pub(super) fn chosen(names: &[String]) -> Vec<String> {
 
 fn value(name: &'static str) -> PossibleValue {
     let about = ABOUT.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
-    PossibleValue::new(name).help(about.unwrap_or_default())
+    let aliases = IN_PAPERS.iter().filter(|(_, known)| *known == name).map(|(alias, _)| *alias);
+    PossibleValue::new(name).aliases(aliases).help(about.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_papers_lead_to_strategies() {
+        for (name, strategy) in IN_PAPERS {
+            assert!(STRATEGIES.contains(&strategy) && !STRATEGIES.contains(&name), "{name}");
+            assert_eq!(named(name.to_owned()), strategy);
+        }
+        assert_eq!(named("optimal".to_owned()), "optimal");
+    }
 
     #[test]
     fn every_strategy_is_described_once_in_their_order() {

@@ -5,7 +5,7 @@ use super::output;
 use super::progress::Progress;
 use super::serve;
 use super::sweep_args::SweepArgs;
-use crate::results::Manifest;
+use crate::results::{Manifest, quoted};
 use crate::sweep::{
     Shard, Sweep, SweepOptions, SweepOutcome, SweepProgress, find_shard, run_sweep, unknown_numbers,
 };
@@ -148,6 +148,7 @@ pub(super) fn print_outcome(
     let dir = outcome.output.display();
     text += &format!("\n\ntables   {dir}/rows.csv, {dir}/rows.parquet ({} rows)", outcome.rows);
     text += &format!("\nmeans    {dir}/points.csv");
-    text += &format!("\n\nfor a page: igniter report {dir} -o {dir}.html");
+    let (folder, page) = (quoted(&dir.to_string()), quoted(&format!("{dir}.html")));
+    text += &format!("\n\nfor a page: igniter report {folder} -o {page}");
     output::print(&text)
 }

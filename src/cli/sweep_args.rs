@@ -167,9 +167,10 @@ pub(super) enum PlotKind {
 #[command(
     after_help = "Examples:\n  igniter plot out --format pdf --width 3.3                  every figure of a comparison, for a column\n  \
         igniter plot out --figures p99 --display gpulets=gpu-lets --order queueing,gpulets --format pdf,pgf\n  igniter plot sweep --kind \
-        heatmap --x load --rows cv",
+        heatmap --x load --rows cv\n  igniter plot sweep --y gpu_count --name gpus                      GPUs over load\n  igniter plot \
+        sweep --kind pareto --x gpu_count --target 99          the fewest GPUs that hold 99 %",
     mut_arg("output", |output| output.help(
-    "Write the figures to this folder [default: figures/ of the folder]"
+    "Write the figures to figures/ in this folder [default: in the folder of the results]"
 )))]
 pub(super) struct PlotArgs {
     /// The folder of a sweep, or of a comparison or simulation
@@ -221,7 +222,7 @@ pub(super) enum FormatArg {
     Png,
     /// Vectors for papers, text outlined
     Pdf,
-    /// For \\input in LaTeX, which sets the text in the font of your document
+    /// For \input in LaTeX, which sets the text in the font of your document
     Pgf,
 }
 

@@ -1,12 +1,13 @@
 //! `igniter table`: a table for a paper.
 
 use super::args::{TableArgs, TableFormat, TableOf};
-use super::files::{check_writable, write_file};
+use super::files::{check_writable, is_folder, write_file};
+use super::names::{display, no_such_name};
 use super::{Outcome, output};
 use crate::metrics::GpuSummary;
 use crate::results::{
-    Column, Comparison, Manifest, Of, PaperFormat, PaperTable, PlanRow, StrategyResult,
-    WorkloadRow, column_words, pick, read_comparison, write_csv,
+    Column, Comparison, Manifest, MeansOf, Of, PaperFormat, PaperTable, PlanRow, StrategyResult,
+    WorkloadRow, column_words, means_words, pick, read_comparison, write_csv,
 };
 use anyhow::{Context, bail, ensure};
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
+    is_folder(&args.folder)?;
     let manifest = args.folder.join("manifest.json");
     if manifest.is_file() {
         let read = Manifest::read(&manifest);
@@ -73,24 +75,36 @@ fn of_comparison(comparison: &Comparison, args: &TableArgs) -> anyhow::Result<St
     ];
     let gpus = ["strategy", "gpu", "kind", "busy_pct", "sm_utilisation_pct", "power_w", "energy_j"];
     let plan = ["strategy", "gpu", "workload", "model", "sm_pct", "batch", "predicted_latency_ms"];
-    let mut display = comparison.display.clone();
-    display.extend(super::plot::display(&args.display)?);
+    let means = match args.of {
+        TableOf::Strategies => comparison.means_csv(MeansOf::Strategies),
+        TableOf::Workloads => comparison.means_csv(MeansOf::Workloads),
+        TableOf::Gpus | TableOf::Placements => None,
+    };
+    let display = &comparison.display;
+    if let Some(csv) = means {
+        if args.format == TableFormat::Csv && args.display.is_empty() {
+            return Ok(csv);
+        }
+        let mark = args.of == TableOf::Strategies;
+        let table = PaperTable::of_csv(csv.as_bytes(), means_words, &[], &[], mark)?;
+        return said(table, display, args);
+    }
     match args.of {
         TableOf::Strategies => {
             let columns = pick(&StrategyResult::COLUMNS, &strategies);
-            made(&columns, &comparison.strategies, args, &display)
+            made(&columns, &comparison.strategies, args, display)
         }
         TableOf::Workloads => {
             let columns = pick(&WorkloadRow::COLUMNS, &workloads);
-            made(&columns, &WorkloadRow::all(comparison), args, &display)
+            made(&columns, &WorkloadRow::all(comparison), args, display)
         }
         TableOf::Gpus => {
             let columns = pick(&Of::<GpuSummary>::COLUMNS, &gpus);
-            made(&columns, &Of::all(comparison, |result| &result.gpus), args, &display)
+            made(&columns, &Of::all(comparison, |result| &result.gpus), args, display)
         }
         TableOf::Placements => {
             let columns = pick(&Of::<PlanRow>::COLUMNS, &plan);
-            made(&columns, &Of::all(comparison, |result| &result.plan), args, &display)
+            made(&columns, &Of::all(comparison, |result| &result.plan), args, display)
         }
     }
 }
@@ -102,14 +116,31 @@ fn made<R>(
     display: &BTreeMap<String, String>,
 ) -> anyhow::Result<String> {
     // Other programs want every digit.
-    if args.format == TableFormat::Csv {
+    if args.format == TableFormat::Csv && args.display.is_empty() {
         let mut bytes = Vec::new();
         write_csv(&mut bytes, columns, rows)?;
         return Ok(String::from_utf8(bytes)?);
     }
     // Among workloads, GPUs and placements none is best.
     let mark = args.of == TableOf::Strategies;
-    Ok(PaperTable::new(columns, rows, mark).named(display).text(args.format.into()))
+    said(PaperTable::new(columns, rows, mark), display, args)
+}
+
+/// The table with the names of the scenario and, before them, those that are asked for.
+fn said(
+    mut table: PaperTable,
+    of_scenario: &BTreeMap<String, String>,
+    args: &TableArgs,
+) -> anyhow::Result<String> {
+    let asked = display(&args.display)?;
+    let mut names = of_scenario.clone();
+    names.extend(asked.clone());
+    let known: Vec<String> =
+        table.cells().flatten().filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    if let Some(unknown) = table.rename(&names).iter().find(|name| asked.contains_key(*name)) {
+        return Err(no_such_name(unknown, &known));
+    }
+    Ok(table.text(args.format.into()))
 }
 
 fn of_file(file: Option<&str>, args: &TableArgs) -> anyhow::Result<String> {
@@ -122,14 +153,11 @@ fn of_file(file: Option<&str>, args: &TableArgs) -> anyhow::Result<String> {
         );
     };
     let path = args.folder.join(name);
-    let read = || PaperTable::of_csv(File::open(&path)?, column_words, &args.columns, true);
+    let sweep = Manifest::read(&args.folder.join("manifest.json")).ok().and_then(|it| it.sweep);
+    let axes = sweep.map(|sweep| sweep.axes).unwrap_or_default();
+    let read = || PaperTable::of_csv(File::open(&path)?, column_words, &args.columns, &axes, true);
     let table = read().with_context(|| format!("cannot read {}", path.display()))?;
-    let table = if args.format == TableFormat::Csv {
-        table
-    } else {
-        table.named(&super::plot::display(&args.display)?)
-    };
-    Ok(table.text(args.format.into()))
+    said(table, &BTreeMap::new(), args)
 }
 
 impl From<TableFormat> for PaperFormat {

@@ -3,7 +3,10 @@
 use super::charts::Chart;
 use super::{Page, SortableTable, following, plan, workloads};
 use crate::metrics::GpuSummary;
-use crate::results::{Column, Comparison, Of, PlanRow, StrategyResult, WorkloadRow, pick};
+use crate::results::{
+    Column, Comparison, MeansOf, Of, PaperTable, PlanRow, StrategyResult, WorkloadRow, means_words,
+    pick,
+};
 
 /// GPUs of which a page shows time series.
 const GPUS_OVER_TIME: usize = 24;
@@ -50,7 +53,22 @@ fn strategies(page: &mut Page, comparison: &Comparison) {
         "energy_per_request_mj",
     ];
     page.table(&table("Strategies", &StrategyResult::COLUMNS, &keys, &comparison.strategies));
+    means(page, "Means over seeds", comparison, MeansOf::Strategies);
     page.end_section();
+}
+
+/// Means with their intervals, where there are several seeds.
+fn means(page: &mut Page, title: &str, comparison: &Comparison, of: MeansOf) {
+    let Some(csv) = comparison.means_csv(of) else { return };
+    let Ok(table) = PaperTable::of_csv(csv.as_bytes(), means_words, &[], &[], false) else {
+        return;
+    };
+    page.table(&SortableTable {
+        title: title.to_owned(),
+        columns: table.heads().to_vec(),
+        rows: table.cells().map(|row| row.into_iter().map(Into::into).collect()).collect(),
+        note: comparison.seeds_note(),
+    });
 }
 
 fn plans(page: &mut Page, comparison: &Comparison) {
@@ -111,6 +129,7 @@ fn latencies(page: &mut Page, comparison: &Comparison) {
     page.body.raw("</div>");
     let rows = WorkloadRow::all(&ordered);
     page.table(&table("Workloads", &WorkloadRow::COLUMNS, &WORKLOADS, &rows));
+    means(page, "Workloads: means over seeds", comparison, MeansOf::Workloads);
     page.fold("Where the time of a request goes", false);
     page.body.raw("<div class=\"charts\">");
     for result in &comparison.strategies {

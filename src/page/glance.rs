@@ -3,7 +3,8 @@
 use super::charts::Chart;
 use super::{Page, following, plan};
 use crate::results::{
-    Comparison, Recommendation, StrategyResult, series_looks, short, signed, signed_cost,
+    Comparison, Recommendation, StrategyResult, css_colour, series_looks, short, signed,
+    signed_cost,
 };
 
 /// Cards; the table below has every strategy.
@@ -15,12 +16,12 @@ const GPUS: usize = 8;
 /// Workloads of the chart.
 const WORKLOADS: usize = 40;
 
-pub(super) fn write(page: &mut Page, comparison: &Comparison, scenario: &str) {
+pub(super) fn write(page: &mut Page, comparison: &Comparison, command: &[String]) {
     let (Some(first), Some(best)) = (comparison.strategies.first(), comparison.best()) else {
         return;
     };
     page.verdict(&comparison.verdict());
-    match comparison.recommendation(scenario) {
+    match comparison.recommendation(command) {
         Some(Recommendation::Use(words)) => {
             page.body.raw("<p class=\"advice\"><b>Recommended:</b> ").text(&words).raw("</p>\n");
         }
@@ -108,7 +109,8 @@ fn cards(
         } else {
             "<li class=\"card\">"
         });
-        page.body.raw(&format!("<h3><span class=\"key look{}\"></span>", look % 8));
+        let colour = css_colour(look);
+        page.body.raw(&format!("<h3><span class=\"key\" style=\"background:{colour}\"></span>"));
         page.body.text(&result.strategy).raw("</h3><dl>");
         let against = |difference: f64, words: String| {
             (!std::ptr::eq(*result, first)).then(|| (class(difference), words))

@@ -38,7 +38,7 @@ pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::SortableTable;
 pub use validation::Validation;
 
-use crate::results::{MODELS, STRATEGIES, SweepFacts};
+use crate::results::{COLOURS, MODELS, STRATEGIES, SweepFacts, css_colour};
 use html::Html;
 use serde_json::{Map, Value, json};
 
@@ -132,7 +132,7 @@ pub fn page(source: &Source<'_>) -> String {
     let lead = words::lead(source);
     page.section("summary", "Summary");
     if let Some(comparison) = &source.comparison {
-        glance::write(&mut page, comparison, &source.provenance.scenario_argument());
+        glance::write(&mut page, comparison, &source.provenance.command);
     }
     if let Some((done, all)) = source.live {
         page.verdict(&format!("{done} of {all} points are done; this page loads itself again."));
@@ -182,6 +182,7 @@ pub fn page(source: &Source<'_>) -> String {
     let data = json!({
         "charts": page.charts, "tables": page.tables, "sweep": page.sweep,
         "workloads": page.workloads, "strategies": STRATEGIES, "models": MODELS,
+        "colours": (0..COLOURS).map(css_colour).collect::<Vec<_>>(),
     });
     let head = shell::Head {
         title: &source.title,

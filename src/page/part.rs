@@ -63,6 +63,13 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Where the bars of changes end, in percent: one that is far longer would hide all others.
+const LONGEST: f64 = 200.0;
+
+fn cut(percent: f64) -> f64 {
+    percent.clamp(-LONGEST, LONGEST)
+}
+
 fn of_diff(diff: &Diff) -> Part {
     let changed = diff.changed();
     let meaning = |row: &Difference| match row.is_better() {
@@ -118,7 +125,7 @@ fn of_diff(diff: &Diff) -> Part {
             groups: own.iter().take(GROUPS).map(group).collect(),
             series: vec![(
                 "B against A".to_owned(),
-                own.iter().take(GROUPS).map(|r| r.percent()).collect(),
+                own.iter().take(GROUPS).map(|r| r.percent().map(cut)).collect(),
             )],
             y: "change (%)".to_owned(),
             ..Bars::default()
@@ -128,7 +135,12 @@ fn of_diff(diff: &Diff) -> Part {
         } else {
             "Changes".to_owned()
         };
-        charts.push((Chart::Bars(bars), format!("{shown} of {what} from A to B.")));
+        let long = own.iter().take(GROUPS).any(|r| r.percent().is_some_and(|p| p.abs() > LONGEST));
+        let cut = match long {
+            true => format!(" Bars end at {LONGEST} %; the table has the numbers."),
+            false => String::new(),
+        };
+        charts.push((Chart::Bars(bars), format!("{shown} of {what} from A to B.{cut}")));
     }
     let mut notes = vec![format!("A is {}, B is {}.", diff.names[0], diff.names[1])];
     notes.extend(diff.notes.iter().cloned());

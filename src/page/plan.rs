@@ -2,20 +2,9 @@
 
 use super::html::Html;
 use crate::domain::ModelName;
-use crate::results::{Comparison, PlanRow, StrategyResult, model_looks, trimmed};
-
-/// Background and text of each model in turn: the palette of the figures (Okabe and Ito), in shades on
-/// which the text has a contrast of at least 4.5 to 1.
-const COLOURS: [(&str, &str); 8] = [
-    ("#0072b2", "#fff"),
-    ("#e69f00", "#111"),
-    ("#009e73", "#111"),
-    ("#cc79a7", "#111"),
-    ("#56b4e9", "#111"),
-    ("#d55e00", "#111"),
-    ("#9a9a9a", "#111"),
-    ("#f0e442", "#111"),
-];
+use crate::results::{
+    COLOURS, Comparison, PlanRow, StrategyResult, css_colour, model_looks, trimmed,
+};
 
 /// Every model of a comparison, in the order in which plans name them.
 pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
@@ -28,10 +17,12 @@ pub(super) fn models(comparison: &Comparison) -> Vec<&ModelName> {
     models
 }
 
-pub(super) fn colour(model: &ModelName, models: &[&ModelName]) -> (&'static str, &'static str) {
+/// Background and text of a model: on all colours of the palette but blue, dark text reads better.
+pub(super) fn colour(model: &ModelName, models: &[&ModelName]) -> (String, &'static str) {
     let index = models.iter().position(|known| *known == model).unwrap_or(0);
     let looks = model_looks(&models.iter().map(|model| model.as_str()).collect::<Vec<_>>());
-    COLOURS[looks[index] % COLOURS.len()]
+    let look = looks[index] % COLOURS;
+    (css_colour(look), if look == 0 { "#fff" } else { "#111" })
 }
 
 /// The colours of the models.
@@ -39,7 +30,7 @@ pub(super) fn legend(html: &mut Html, models: &[&ModelName]) {
     html.raw("<ul class=\"legend\">");
     for model in models {
         let (background, _) = colour(model, models);
-        html.raw("<li><span style=\"background:").raw(background).raw("\"></span>");
+        html.raw("<li><span style=\"background:").raw(&background).raw("\"></span>");
         html.text(model.as_str()).raw("</li>");
     }
     html.raw("<li><span class=\"free\"></span>free</li></ul>\n");

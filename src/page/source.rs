@@ -1,7 +1,7 @@
 //! What a page is made of.
 
 use super::{Accuracy, Cell, Part, SortableTable, Validation};
-use crate::results::{Comparison, FileHash, Manifest, SweepFacts};
+use crate::results::{Comparison, FileHash, Manifest, SweepFacts, quoted};
 use std::borrow::Cow;
 
 /// A picture of the folder.
@@ -82,22 +82,6 @@ impl Provenance {
         let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
         (words.len() > 1).then(|| words.join(" "))
     }
-
-    /// What the command calls its scenario: the first word behind the command's name that is no flag's.
-    pub(super) fn scenario_argument(&self) -> String {
-        let named = self.command.get(2).filter(|word| !word.starts_with('-'));
-        named.map_or_else(|| "SCENARIO".to_owned(), |word| quoted(word))
-    }
-}
-
-/// A word of a command line as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// What a page is made of.
@@ -170,19 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn commands_can_be_pasted() {
-        let words = ["a.toml", "two words", "it's", ""].map(quoted);
-        assert_eq!(words, ["a.toml", "'two words'", "'it'\\''s'", "''"]);
-    }
-
-    #[test]
     fn a_command_beside_its_results_says_nothing_that_changes_none_of_them() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let typed =
             words("/a/igniter compare s.toml --threads 2 --seeds 5 -o out --quiet --output=x");
         let provenance = Provenance { command: without_output(&typed), ..Provenance::default() };
         assert_eq!(provenance.words().as_deref(), Some("igniter compare s.toml --seeds 5"));
-        assert_eq!(provenance.scenario_argument(), "s.toml");
-        assert_eq!(Provenance::default().scenario_argument(), "SCENARIO");
     }
 }

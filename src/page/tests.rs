@@ -37,6 +37,37 @@ fn comparison() -> crate::results::Comparison {
 }
 
 #[test]
+fn a_page_and_a_figure_have_the_same_colour_for_every_strategy() {
+    let mut all = comparison();
+    let one = all.strategies[0].clone();
+    let named = |name: &&str| crate::results::StrategyResult {
+        strategy: (*name).to_owned(),
+        ..one.clone()
+    };
+    all.strategies = STRATEGIES.iter().map(named).collect();
+    let figures = crate::figures::comparison_figures(&all).unwrap();
+    let svg = figures.iter().find(|figure| figure.stem.contains("cdf")).unwrap().svg();
+    let colours =
+        data(&page(&Source::of_comparison(&all, &Manifest::start(Vec::new()))))["colours"].clone();
+    for (look, name) in STRATEGIES.iter().enumerate() {
+        let colour = colours[look].as_str().unwrap();
+        assert!(svg.contains(&colour.to_uppercase()), "{name} is {colour} on the page");
+        // Alone it is drawn first, in the same colour.
+        assert_eq!(crate::results::series_looks(&[*name]), [look]);
+        assert!(
+            page(&Source::of_comparison(
+                &crate::results::Comparison {
+                    strategies: vec![all.strategies[look].clone()],
+                    ..all.clone()
+                },
+                &Manifest::start(Vec::new())
+            ))
+            .contains(&format!("style=\"background:{colour}\"></span>{name}</h3>"))
+        );
+    }
+}
+
+#[test]
 fn a_comparison_has_all_sections_and_no_markup_of_others() {
     let comparison = comparison();
     let html = page(&Source::of_comparison(&comparison, &Manifest::start(Vec::new())));

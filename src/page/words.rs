@@ -14,11 +14,11 @@ pub(super) fn lead(source: &Source<'_>) -> String {
     }
     match &source.comparison {
         Some(c) => format!(
-            "{} strateg{} on one scenario, simulated for {} s with seed {}.",
+            "{} strateg{} on one scenario, simulated for {} s with {}.",
             c.strategies.len(),
             if c.strategies.len() == 1 { "y" } else { "ies" },
             trimmed(c.simulated_s),
-            c.seed
+            c.seeds_in_words()
         ),
         None => match source.provenance.command.as_slice() {
             [first, command, ..] => format!("Results of {} {command}.", program(first)),
@@ -50,6 +50,8 @@ fn of_comparison(comparison: &Comparison) -> Vec<String> {
     )];
     sentences
         .extend(comparison.truth.as_ref().map(|t| format!("Here, plans were {}.", t.sentence())));
+    sentences.extend(comparison.seeds_note());
+    sentences.extend(comparison.advice.iter().map(|advice| format!("Note: {}.", advice.text)));
     sentences.extend(comparison.strategies.iter().map(of_strategy));
     sentences
 }

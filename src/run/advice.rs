@@ -2,6 +2,7 @@
 
 use super::Study;
 use crate::arrivals::ArrivalSpec;
+use crate::results::Advice;
 use crate::scenario::ScenarioWorkload;
 
 /// The queue delay of the iGniter paper's servers, in ms.
@@ -12,6 +13,11 @@ impl Study {
     /// them: each a sentence or two, with the workloads that it is about. Empty where nothing is unusual.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
+        self.changes().into_iter().map(|advice| advice.text).collect()
+    }
+
+    /// The same, with the changes as `--set` takes them.
+    pub(super) fn changes(&self) -> Vec<Advice> {
         let all = &self.scenario().workloads;
         let of = |is: &dyn Fn(&ScenarioWorkload) -> bool| {
             let names: Vec<&str> =
@@ -22,19 +28,22 @@ impl Study {
         let even = |w: &ScenarioWorkload| matches!(w.arrival, ArrivalSpec::Constant);
         let mut advice = Vec::new();
         if let Some(names) = of(&|w| even(w) && delay_ms(w) <= 0.0) {
-            advice.push(format!(
+            let text = format!(
                 "{names}: requests are evenly spaced and max_queue_delay_ms = 0, so a free server takes the one request \
                  that is there and does not wait for a batch. Batches stay smaller than planned, and servers fall behind. \
                  The iGniter paper's servers wait up to {PAPER_DELAY_MS} ms: write max_queue_delay_ms = {PAPER_DELAY_MS} \
                  under [batching]"
-            ));
+            );
+            let set = format!("batching.max_queue_delay_ms={PAPER_DELAY_MS}");
+            advice.push(Advice { text, set });
         }
         let half_ms = |w: &ScenarioWorkload| w.workload.slo.get() / 2.0;
         if let Some(names) = of(&|w| !even(w) && delay_ms(w) >= half_ms(w)) {
-            advice.push(format!(
+            let text = format!(
                 "{names}: requests come at random times, and max_queue_delay_ms is half of the SLO or more. In a lull a \
                  request waits that long for its batch to fill. Write max_queue_delay_ms = 0 under [batching]"
-            ));
+            );
+            advice.push(Advice { text, set: "batching.max_queue_delay_ms=0".to_owned() });
         }
         advice
     }

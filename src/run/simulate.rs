@@ -7,6 +7,7 @@ use crate::plan::Violation;
 use crate::predictor::Predictor;
 use crate::results::{
     Comparison, OutputDir, RequestColumns, RequestFormat, RequestLog, StrategyResult, TraceLog,
+    plans_by_rule,
 };
 use crate::sim::{SimInput, check_run, simulate, simulate_collected};
 use crate::units::Nanoseconds;
@@ -195,7 +196,14 @@ impl Study {
     pub fn comparison(&self, results: Vec<StrategyResult>) -> Comparison {
         let comparison =
             Comparison::new(&self.scenario().name, self.scenario().seed, self.window(), results);
+        let surprised = |result: &StrategyResult| {
+            plans_by_rule(&result.strategy) && result.predicted_violations < result.misses()
+        };
+        let advice = match comparison.strategies.iter().any(surprised) {
+            true => self.changes(),
+            false => Vec::new(),
+        };
         let display = self.scenario().display.clone();
-        Comparison { truth: self.truth(), display, ..comparison }
+        Comparison { truth: self.truth(), display, advice, ..comparison }
     }
 }

@@ -25,7 +25,7 @@ pub enum SweepError {
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The first point of the sweep is not a valid scenario, for a reason that all points share.
-    #[error("{}: {place} not fit the scenario: {source}", .path.display())]
+    #[error("{}: {place} not fit the scenario: {}", .path.display(), reasons(source))]
     FirstPoint {
         path: PathBuf,
         /// The field that causes it, if there is one, with a verb.
@@ -60,6 +60,17 @@ pub enum SweepError {
     /// A search that cannot begin.
     #[error("{0}")]
     Search(String),
+}
+
+/// What is wrong with a scenario, without the total: the mistake is in the sweep.
+fn reasons(error: &ScenarioError) -> String {
+    match error {
+        ScenarioError::Invalid { path, problems } => {
+            let text = listing(path, problems);
+            text.rsplit_once('\n').map_or_else(|| text.clone(), |(list, _)| list.to_owned())
+        }
+        error => error.to_string(),
+    }
 }
 
 impl SweepError {

@@ -1,11 +1,13 @@
 //! A sweep file: every key is read and checked, and all mistakes are told together.
 
 use super::SweepError;
+use super::first::fault;
 use super::grid::Grid;
-use super::read::read_grid;
+use super::read::{Fault, read_grid, refuse_path};
 use super::seeds::Seeds;
 use crate::input::toml_keys::{Field, Need, Problems, Read, Rule, Table, WholeRule, read_toml};
 use crate::run::Extensions;
+use crate::scenario::Document;
 use std::path::{Path, PathBuf};
 use toml::Value;
 use toml::de::DeValue;
@@ -68,13 +70,24 @@ pub(super) struct RawSweep {
 
 impl RawSweep {
     /// Reads the text of a sweep file.
-    pub(super) fn parse(path: &Path, text: &str, own: &Extensions) -> Result<Self, SweepError> {
-        read_toml(text, |table, problems| read(table, problems, own))
+    /// `load` gives its scenario, where that can be read.
+    pub(super) fn parse(
+        path: &Path,
+        text: &str,
+        own: &Extensions,
+        load: &dyn Fn(&Path) -> Option<Document>,
+    ) -> Result<Self, SweepError> {
+        read_toml(text, |table, problems| read(table, problems, own, load))
             .map_err(|problems| SweepError::Invalid { path: path.to_owned(), problems })
     }
 }
 
-fn read(mut table: Table<'_>, problems: &mut Problems<'_>, own: &Extensions) -> Option<RawSweep> {
+fn read(
+    mut table: Table<'_>,
+    problems: &mut Problems<'_>,
+    own: &Extensions,
+    load: &dyn Fn(&Path) -> Option<Document>,
+) -> Option<RawSweep> {
     use Need::{Optional, Required};
     let t = &mut table;
     if t.has("workload") && !t.has("scenario") {
@@ -97,9 +110,11 @@ fn read(mut table: Table<'_>, problems: &mut Problems<'_>, own: &Extensions) -> 
     let truths = names(t, problems, "truths", |_| Ok(()));
     let prediction_error = switch(t, problems, "prediction_error");
     let keep_plan = switch(t, problems, "keep_plan");
-    let set = settings(t, problems);
+    let document = scenario.as_ref().and_then(|scenario| load(Path::new(scenario)));
+    let fault = |path: &str| document.as_ref().and_then(|document| fault(document, path));
+    let set = settings(t, problems, &fault);
     let seeds = Seeds::read(t, problems);
-    let grid = read_grid(t, problems);
+    let grid = read_grid(t, problems, &fault);
     let points = grid.len();
     if points.is_none() {
         let rule = Rule { allowed: "fewer than 2⁶⁴ points", fix: "take fewer values" };
@@ -179,14 +194,23 @@ fn names(
 }
 
 /// What `[set]` says of fields of the scenario.
-fn settings(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Vec<(String, Value)> {
+fn settings(
+    t: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    fault: Fault<'_>,
+) -> Vec<(String, Value)> {
     let Some(field) = t.field("set") else { return Vec::new() };
     let Some(table) = field.table() else {
         let _: Read<()> = field.refuse(problems, SET);
         return Vec::new();
     };
     let mut set = |(key, field): (String, Field<'_>)| match field.owned() {
-        Some(value) => Some((key, value)),
+        Some(value) => {
+            if let Some(found) = fault(&key) {
+                refuse_path(&key, &field.place, &found, problems);
+            }
+            Some((key, value))
+        }
         None => field.refuse(problems, SET).given(),
     };
     table.all().into_iter().filter_map(&mut set).collect()

@@ -59,6 +59,36 @@ pub(super) fn first_point(
     Ok((document, first))
 }
 
+/// What is wrong with a path, as problems say it.
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) allowed: String,
+    pub(super) fix: String,
+}
+
+/// What is wrong with the path of a field, as far as that does not depend on other fields: whether there is such a key at the
+/// top or of a workload, and such a workload.
+pub(super) fn fault(document: &Document, path: &str) -> Option<Wrong> {
+    let parts: Vec<&str> = path.split('.').collect();
+    if !matches!(parts.as_slice(), [_] | ["workload", _, _]) {
+        return None;
+    }
+    let mut changed = document.clone();
+    match changed.set(path, 1) {
+        Err(ScenarioError::NoSuchField { what, allowed, .. }) => {
+            Some(Wrong { what, allowed, fix: "correct the path of the field".to_owned() })
+        }
+        Err(_) => None,
+        Ok(()) => match changed.scenario() {
+            Err(ScenarioError::Invalid { problems, .. }) => problems
+                .into_iter()
+                .find(|problem| problem.what == "unknown key" && problem.line == 0)
+                .map(|found| Wrong { what: found.what, allowed: found.allowed, fix: found.fix }),
+            _ => None,
+        },
+    }
+}
+
 /// The only field whose removal makes the scenario valid, if there is exactly one.
 fn culprit<'g>(scenario: &Document, all: &[&'g Given]) -> Option<&'g Given> {
     let sound_without = |left_out: usize| {

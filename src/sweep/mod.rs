@@ -30,11 +30,12 @@ mod shard;
 mod spec;
 mod work;
 
+pub use crate::results::SeedRow;
 pub use array::{find_shard, unknown_numbers};
 pub use drive::{SweepOptions, SweepOutcome, SweepProgress, is_finished, run_sweep};
 pub use error::SweepError;
 pub use merge::merge_shards;
-pub use repeat::{SeedRow, repeat};
+pub use repeat::repeat;
 pub use search::{Candidate, Capacity, CapacitySearch, Find, Judge, Range, pareto};
 pub use shard::Shard;
 pub use spec::{MOST_POINTS, Sweep};

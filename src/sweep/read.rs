@@ -3,6 +3,7 @@
 use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
 use super::file::{short, switch, text};
+use super::first::Wrong;
 use super::grid::{Axis, Field, Grid};
 use super::latin::Coordinate;
 use super::rows::fixed_columns;
@@ -69,8 +70,11 @@ const EXCLUDED: &str = "an axis has path with values, range, linear or log; or z
 /// A field that was read, with the place of its path.
 type Found = (Field, Place);
 
+/// Says of the path of a field what is wrong with it, as far as that is known.
+pub(super) type Fault<'f> = &'f dyn Fn(&str) -> Option<Wrong>;
+
 /// Reads all axes.
-pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Grid {
+pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Grid {
     let mut grid = Grid::default();
     let Some(list) = t.field("axis") else { return grid };
     let Some(elements) = list.elements() else {
@@ -92,9 +96,9 @@ pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Grid 
         };
         let sampled = table.has("latin");
         let fields = match (table.has("zip"), sampled) {
-            (true, _) => zipped(&mut table, problems),
-            (false, true) => hypercube(&mut table, problems),
-            (false, false) => field(&mut table, problems).map(|field| vec![field]),
+            (true, _) => zipped(&mut table, problems, fault),
+            (false, true) => hypercube(&mut table, problems, fault),
+            (false, false) => field(&mut table, problems, fault).map(|field| vec![field]),
         };
         table.finish(problems, |key| AXIS_KEYS.contains(&key).then(|| EXCLUDED.to_owned()));
         for field in fields.iter().flatten() {
@@ -191,14 +195,14 @@ fn refuse_repeats(axis: &Axis, place: &Place, problems: &mut Problems<'_>) {
     problems.add(place, what, rule);
 }
 
-fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found>> {
+fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Option<Vec<Found>> {
     let list = t.field("zip")?;
     let mut read = |element: Given<'_>| {
         let Some(mut table) = element.table() else {
             let _: Read<()> = element.refuse(problems, ZIP);
             return None;
         };
-        let found = field(&mut table, problems);
+        let found = field(&mut table, problems, fault);
         table.finish(problems, |key| AXIS_KEYS.contains(&key).then(|| EXCLUDED.to_owned()));
         found
     };
@@ -212,7 +216,11 @@ fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found>> 
     found.into_iter().collect()
 }
 
-fn hypercube(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found>> {
+fn hypercube(
+    t: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    fault: Fault<'_>,
+) -> Option<Vec<Found>> {
     let list = t.field("latin")?;
     let samples = SAMPLES.read(t, problems, "samples", Need::Required).given();
     let seed = SEED.read(t, problems, "seed", Need::Optional).or(1);
@@ -226,7 +234,7 @@ fn hypercube(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found
             return None;
         };
         let t = &mut table;
-        let named = named(t, problems);
+        let named = named(t, problems, fault);
         let [from, to] = ["from", "to"].map(|key| number_of(t, problems, key));
         let log = switch(t, problems, "log");
         let round = switch(t, problems, "round");
@@ -243,11 +251,24 @@ fn hypercube(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<Found
     found.into_iter().collect()
 }
 
+/// Reports the path of a field that the scenario does not have.
+pub(super) fn refuse_path(path: &str, place: &Place, found: &Wrong, problems: &mut Problems<'_>) {
+    let rule = Rule { allowed: &found.allowed, fix: &found.fix };
+    problems.add(place, format!("{path:?}, in the scenario: {}", found.what), rule);
+}
+
 /// The column and the path of a field, and where the path stands.
-fn named(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<(String, String, Place)> {
+fn named(
+    t: &mut Table<'_>,
+    problems: &mut Problems<'_>,
+    fault: Fault<'_>,
+) -> Option<(String, String, Place)> {
     let path = t.read(problems, "path", Need::Required, PATH, text);
     let name = t.read(problems, "name", Need::Optional, NAME, short);
     let Read::Given(path, place) = path else { return None };
+    if let Some(found) = fault(&path) {
+        refuse_path(&path, &place, &found, problems);
+    }
     let name = match name {
         Read::Given(name, _) => name,
         Read::Bad => return None,
@@ -262,8 +283,8 @@ fn named(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<(String, Stri
     Some((name, path, place))
 }
 
-fn field(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Found> {
-    let named = named(t, problems);
+fn field(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Option<Found> {
+    let named = named(t, problems, fault);
     let mut given = Vec::new();
     for way in WAYS {
         given.extend(t.field(way).map(|field| (way, field)));
@@ -356,7 +377,7 @@ mod tests {
     use std::path::Path;
 
     fn read(axes: &str) -> Result<Grid, String> {
-        read_toml(axes, |mut table, problems| Some(read_grid(&mut table, problems)))
+        read_toml(axes, |mut table, problems| Some(read_grid(&mut table, problems, &|_| None)))
             .map_err(|problems| listing(Path::new("s.toml"), &problems))
     }
 

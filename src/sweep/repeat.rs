@@ -3,29 +3,10 @@
 use super::SweepError;
 use super::point::run_once;
 use super::rows::RunRow;
+use crate::results::SeedRow;
 use crate::run::{Course, Study};
 use crate::stats::{confidence_interval, mean};
 use rayon::prelude::*;
-use serde::Serialize;
-
-/// The mean of a number over seeds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SeedRow {
-    /// The strategy.
-    pub strategy: String,
-    /// The workload; empty for a number of the whole run.
-    pub workload: String,
-    /// Which number, as the columns of a sweep name it.
-    pub metric: &'static str,
-    /// In how many seeds it is defined.
-    pub seeds: usize,
-    /// Its mean.
-    pub mean: f64,
-    /// The lower end of the confidence interval (Student's t); none with one seed.
-    pub low: Option<f64>,
-    /// The upper end.
-    pub high: Option<f64>,
-}
 
 /// The numbers of a whole run, and those of one of its workloads.
 const OF_RUN: [&str; 4] =
@@ -65,7 +46,7 @@ pub fn repeat(
         rows.push(SeedRow {
             strategy: course.strategy().to_owned(),
             workload: workload.unwrap_or_default().to_owned(),
-            metric,
+            metric: metric.into(),
             seeds: values.len(),
             mean,
             low: interval.map(|i| (i.mean - i.half_width).max(0.0)),

@@ -85,8 +85,13 @@ impl Sweep {
         scenario: Option<Document>,
         own: Extensions,
     ) -> Result<Self, SweepError> {
-        let raw = RawSweep::parse(path, text, &own)?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        // One that cannot be read is reported below, when the rest is known to be sound.
+        let load = |file: &Path| match &scenario {
+            Some(document) => Some(document.clone()),
+            None => Document::load_from(folder, file).ok(),
+        };
+        let raw = RawSweep::parse(path, text, &own, &load)?;
         // What a scenario that is at hand amounts to: no file holds it.
         let given = scenario.as_ref().map(|document| document.to_toml(Path::new("")));
         let scenario = match scenario {

@@ -138,3 +138,23 @@ fn strategies_are_listed_and_all_can_be_chosen() {
         .code(2)
         .stderr(predicate::str::contains("queueing"));
 }
+
+#[test]
+fn a_check_judges_the_strategies_that_are_named_and_says_where_plans_follow_load() {
+    let here = std::path::Path::new(".");
+    let text = stdout(&["check", "day", "--strategies", "FFD+,queueing", "--seed", "3"], here);
+    for words in [
+        "ffd needs",
+        "queueing needs",
+        "for rate_rps alone",
+        "`igniter replan day --seed 3 --strategy ffd`",
+        "`igniter replan day --seed 3 --strategy queueing`",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    igniter()
+        .args(["compare", "scenarios/../tests/it/none.toml", "--strategies", "fdf"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("possible values"));
+}

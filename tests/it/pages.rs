@@ -143,9 +143,18 @@ fn figures_of_a_comparison_are_drawn_anew_as_asked_for() {
         (["--width", "0.1"], "allowed: 1.5 to 30"),
         (["--kind", "cost"], "is for sweeps"),
         (["--display", "ffd"], "allowed: NAME=TEXT"),
+        (["--display", "ignitr=X"], "did you mean igniter?"),
     ] {
         plot(&flags).code(2).stderr(contains(words));
     }
+    for command in ["plot", "table"] {
+        let mut missing = igniter();
+        missing.arg(command).arg(root.path().join("nope"));
+        missing.assert().code(2).stderr(contains("there is no such folder"));
+    }
+    let table = |pair: &str| igniter().arg("table").arg(&out).args(["--display", pair]).assert();
+    table("ffd=FFD+").code(0).stdout(contains("| FFD+ |"));
+    table("fdf=FFD+").code(2).stderr(contains("did you mean ffd?"));
 }
 
 #[test]
@@ -189,4 +198,30 @@ fn two_folders_are_compared_and_what_cannot_be_is_refused() {
     assert!(std::fs::read_to_string(page).unwrap().contains("<caption>What differs</caption>"));
     diff("a", "c").assert().code(2).stderr(contains("no strategy in common: igniter, ffd and"));
     diff("a", "none").assert().code(2).stderr(contains("none"));
+}
+
+#[test]
+fn commands_to_try_keep_the_flags_and_reports_of_several_seeds_have_intervals() {
+    let root = TempDir::new().unwrap();
+    let out = root.path().join("out");
+    let set = ["duration_s=8", "warmup_s=1", "cooldown_s=1", "arrival.process=poisson"];
+    let mut command = igniter();
+    command.args(["compare", "motivating-3", "--seeds", "3", "-o"]).arg(&out);
+    command.args(set.iter().flat_map(|set| ["--set", *set]));
+    let printed = command.assert().code(0).get_output().stdout.clone();
+    let printed = String::from_utf8(printed).unwrap();
+    let next = "igniter compare motivating-3 --seeds 3 --set duration_s=8 --set warmup_s=1 --set cooldown_s=1 --set \
+                arrival.process=poisson --strategies igniter,queueing";
+    assert!(printed.contains(next), "{printed}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let (page, report) = (read("report.html"), read("report.md"));
+    assert!(page.contains(next), "the page says another command");
+    for text in [&page, &report] {
+        assert!(text.contains("3 seeds (1 to 3)") && text.contains("SLO attainment (%)"));
+    }
+    // A mean with its interval, as in `12.34 (11.00 – 13.68)`.
+    assert!(report.lines().any(|line| line.starts_with("| igniter |") && line.contains(" – ")));
+    let table = |of: &str| igniter().arg("table").arg(&out).args(["--of", of]).assert().code(0);
+    table("strategies").stdout(contains("SLO attainment (%)").and(contains(" – ")));
+    table("workloads").stdout(contains("Violations (%)").and(contains(" – ")));
 }

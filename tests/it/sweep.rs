@@ -200,15 +200,26 @@ fn mistakes_in_a_sweep_are_named() {
     let rate = |text: &str| axis(&format!("path = \"rate_scale\"\n{text}"));
     let cases = [
         (axis("path = \"workload.W9.slo_ms\"\nvalues = [1]"), "there is no workload W9"),
-        (axis("path = \"duration\"\nvalues = [1]"), "axis[0] duration: does not fit"),
+        (
+            axis("path = \"duration\"\nvalues = [1]"),
+            "sweep.toml:4: axis[0].path: \"duration\", in the scenario: unknown key",
+        ),
         (axis("path = \"duration\"\nvalues = [1]"), "did you mean `duration_s`?"),
         (
             rate("values = [1]\n[[axis]]\npath = \"workload.W1.slo\"\nvalues = [9]"),
-            "axis[1] workload.W1.slo: does not fit",
+            "axis[1].path: \"workload.W1.slo\", in the scenario: unknown key",
         ),
         (
             format!("{}\n[set]\nwarmup = 0\n", rate("values = [1]")),
-            "[set] warmup: does not fit the scenario",
+            "set.warmup: \"warmup\", in the scenario: unknown key",
+        ),
+        // All of them are told at once, with their number in the file that holds them.
+        (
+            format!(
+                "{}strategies = [\"queuing\"]\n[seeds]\ncuont = 3\n[[axis]]\npath = \"rate_scal\"\nvalues = [1]",
+                "version = 1\nscenario = \"s.toml\"\n"
+            ),
+            "3 problems in",
         ),
         (rate("values = []"), "axis[0].values: is empty"),
         (rate("range = { from = 0, to = 1, step = 0 }"), "from 0 to 1 in steps of 0"),

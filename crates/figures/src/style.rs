@@ -52,24 +52,10 @@ pub(super) const SHADE: RGBColor = RGBColor(0xee, 0xee, 0xee);
 /// Secondary marks.
 pub(super) const GREY: RGBColor = RGBColor(0x70, 0x70, 0x70);
 
-/// The colour-blind-safe palette of Okabe and Ito (2008), its black replaced by grey because ink is
-/// black already; yellow comes late because it is weak on white.
-const OKABE_ITO: [RGBColor; 8] = [
-    RGBColor(0x00, 0x72, 0xb2), // blue
-    RGBColor(0xe6, 0x9f, 0x00), // orange
-    RGBColor(0x00, 0x9e, 0x73), // bluish green
-    RGBColor(0xcc, 0x79, 0xa7), // reddish purple
-    RGBColor(0x56, 0xb4, 0xe9), // sky blue
-    RGBColor(0xd5, 0x5e, 0x00), // vermilion
-    RGBColor(0x80, 0x80, 0x80), // grey
-    RGBColor(0xf0, 0xe4, 0x42), // yellow
-];
-
-/// The colour of the i-th series. After eight the palette repeats, half-way to white.
+/// The colour of the i-th series, as pages have it too.
 pub(super) fn colour(index: usize) -> RGBColor {
-    let RGBColor(r, g, b) = OKABE_ITO[index % OKABE_ITO.len()];
-    let fade = |c: u8| if index / OKABE_ITO.len() % 2 == 1 { c / 2 + 127 } else { c };
-    RGBColor(fade(r), fade(g), fade(b))
+    let [r, g, b] = igniter_results::colour(index);
+    RGBColor(r, g, b)
 }
 
 /// How one thing looks in every figure; without colour, symbols, dashes and hatching tell things apart.

@@ -142,6 +142,8 @@ impl Comparison {
             truth: self.truth.clone(),
             display: self.display.clone(),
             strategies: self.strategies.iter().map(of).collect(),
+            seeds: self.seeds.clone(),
+            advice: self.advice.clone(),
         }
     }
 

@@ -225,10 +225,15 @@ impl StrategyResult {
         })
     }
 
-    /// Mean of the workloads.
-    fn over_slo(&self) -> Cell {
+    /// The percentage of requests that took longer than their SLO, in the mean of the workloads; none without requests.
+    #[must_use]
+    pub fn late_pct(&self) -> Option<f64> {
         let (sum, n) = self.violations().fold((0.0, 0_u32), |(sum, n), share| (sum + share, n + 1));
-        (n > 0).then(|| format!("{} %", short(sum / f64::from(n)))).into()
+        (n > 0).then(|| sum / f64::from(n))
+    }
+
+    fn over_slo(&self) -> Cell {
+        self.late_pct().map(|late| format!("{} %", short(late))).into()
     }
 
     fn p99_range(&self) -> Cell {

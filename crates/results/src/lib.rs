@@ -5,6 +5,7 @@
 //! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
 //! every other file depends on the scenario, its inputs and the seed alone.
 
+mod again;
 mod cell;
 mod charts;
 mod column;
@@ -24,6 +25,7 @@ mod parquet;
 mod points;
 mod request_columns;
 mod request_log;
+mod seeds;
 mod staging;
 mod tables;
 mod terminal;
@@ -31,6 +33,7 @@ mod trace;
 mod truth;
 mod verdict;
 
+pub use again::{quoted, replan_again};
 pub use cell::{Cell, formula_note, number_value};
 pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
@@ -40,7 +43,7 @@ pub use files::{ReadError, read_comparison, write_latencies, write_report, write
 pub use following::{Following, PlanAt, Span, Step};
 pub use labels::distinct_labels;
 pub use lanes::{Lane, LanePlace, LaneServer, Lanes, Piece};
-pub use looks::{MODELS, STRATEGIES, model_looks, series_looks};
+pub use looks::{COLOURS, MODELS, STRATEGIES, colour, css_colour, model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
@@ -51,6 +54,7 @@ pub use parquet::{Cells, ColumnType, ParquetTable};
 pub use points::{PointTable, PointsError, arm_name, column_words};
 pub use request_columns::{RequestChunk, RequestColumns};
 pub use request_log::{RequestFormat, RequestLog};
+pub use seeds::{MeansOf, SeedRow, means_words};
 pub use staging::Staging;
 pub use staging::discard_unfinished;
 pub use tables::{
@@ -59,7 +63,7 @@ pub use tables::{
 pub use terminal::{Colours, Screen, comparison_text, fitted_lines, strategy_text};
 pub use trace::{TraceLog, write_trace};
 pub use truth::{PredictionError, Truth};
-pub use verdict::{Recommendation, counted, signed, signed_cost};
+pub use verdict::{Advice, Recommendation, counted, plans_by_rule, signed, signed_cost};
 
 /// Lets a file that tests of several crates share name everything as the facade does.
 #[cfg(test)]

@@ -20,6 +20,36 @@ pub const STRATEGIES: [&str; 14] = [
     "parvagpu",
 ];
 
+/// The colour-blind-safe palette of Okabe and Ito (2008), its black replaced by grey because ink is
+/// black already; yellow comes late because it is weak on white.
+const OKABE_ITO: [[u8; 3]; 8] = [
+    [0x00, 0x72, 0xb2], // blue
+    [0xe6, 0x9f, 0x00], // orange
+    [0x00, 0x9e, 0x73], // bluish green
+    [0xcc, 0x79, 0xa7], // reddish purple
+    [0x56, 0xb4, 0xe9], // sky blue
+    [0xd5, 0x5e, 0x00], // vermilion
+    [0x80, 0x80, 0x80], // grey
+    [0xf0, 0xe4, 0x42], // yellow
+];
+
+/// How many looks have colours that differ.
+pub const COLOURS: usize = 2 * OKABE_ITO.len();
+
+/// The colour of the i-th look, as red, green and blue. After eight the palette repeats, half-way to white.
+#[must_use]
+pub fn colour(look: usize) -> [u8; 3] {
+    let pale = look / OKABE_ITO.len() % 2 == 1;
+    OKABE_ITO[look % OKABE_ITO.len()].map(|channel| if pale { channel / 2 + 127 } else { channel })
+}
+
+/// The same as CSS takes it: `#0072b2`.
+#[must_use]
+pub fn css_colour(look: usize) -> String {
+    let [r, g, b] = colour(look);
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
 /// Models in the order of their looks.
 pub const MODELS: [&str; 4] = ["alexnet", "resnet50", "vgg19", "ssd"];
 
@@ -58,6 +88,16 @@ fn looks(known: &[&str], names: &[&str]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_strategy_has_a_colour_of_its_own() {
+        let mut colours: Vec<[u8; 3]> = (0..STRATEGIES.len()).map(colour).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        assert_eq!(colours.len(), STRATEGIES.len());
+        assert_eq!((css_colour(0), css_colour(8)), ("#0072b2".into(), "#7fb8d8".into()));
+        assert_eq!(colour(COLOURS), colour(0));
+    }
 
     #[test]
     fn what_is_known_keeps_its_look_and_no_two_share_one() {

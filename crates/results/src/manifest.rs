@@ -7,7 +7,7 @@
 use super::{ColumnType, Truth};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -140,6 +140,9 @@ pub struct Manifest {
     pub inputs: Vec<FileHash>,
     /// The files that were written, this one excepted.
     pub outputs: Vec<FileHash>,
+    /// Those that `plot` added to the results of another command.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub plotted: BTreeSet<String>,
     /// The machine.
     pub host: Host,
     /// When the run started, in UTC (RFC 3339).
@@ -168,6 +171,7 @@ impl Manifest {
             sweep: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            plotted: BTreeSet::new(),
             host: Host {
                 name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
                 os: std::env::consts::OS.to_owned(),

@@ -2,7 +2,10 @@
 
 use super::control::{ActionRow, LOST_WAKE_UPS, failed_by_policy, failures_in_words};
 use super::tables::{Comparison, FigureFile, PlanRow, StrategyResult};
-use crate::{Cell, Column, Of, Recommendation, WorkloadRow, markdown_table, pick, trimmed};
+use crate::{
+    Cell, Column, MeansOf, Of, PaperFormat, PaperTable, Recommendation, WorkloadRow,
+    markdown_table, means_words, pick, trimmed,
+};
 use igniter_model::domain::is_hidden;
 use igniter_sim::metrics::GpuSummary;
 use std::fmt::Write;
@@ -19,16 +22,16 @@ pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> Strin
     if !comparison.strategies.is_empty() {
         push(&mut text, format_args!("**{}**\n", escape(&comparison.verdict())));
     }
-    if let Some(Recommendation::Use(words)) = comparison.recommendation("") {
+    if let Some(Recommendation::Use(words)) = comparison.recommendation(&[]) {
         push(&mut text, format_args!("Recommended: {}\n", escape(&words)));
     }
     push(
         &mut text,
         format_args!(
-            "Simulated {} s with seed {}; requests that arrived from {} s to {} s count. A workload \
+            "Simulated {} s with {}; requests that arrived from {} s to {} s count. A workload \
              misses its SLO when more than 1 % of its requests take longer (P99).\n",
             trimmed(comparison.simulated_s),
-            comparison.seed,
+            comparison.seeds_in_words(),
             trimmed(comparison.window_start_s),
             trimmed(comparison.window_end_s),
         ),
@@ -36,7 +39,11 @@ pub fn report_markdown(comparison: &Comparison, figures: &[FigureFile]) -> Strin
     if let Some(truth) = &comparison.truth {
         push(&mut text, format_args!("Here, plans were {}.\n", escape(&truth.sentence())));
     }
+    for advice in &comparison.advice {
+        push(&mut text, format_args!("Note: {}.\n", escape(&advice.text)));
+    }
     overview(&mut text, comparison);
+    means(&mut text, comparison);
     for result in &comparison.strategies {
         push(&mut text, format_args!("## {}\n", escape(&result.strategy)));
         infeasible(&mut text, result);
@@ -72,6 +79,18 @@ fn overview(text: &mut String, comparison: &Comparison) {
         ["strategy", "gpu_count", "cost_per_hour", "missed_of", "worst_violation_pct", "power_w"];
     let columns = pick(&StrategyResult::COLUMNS, &keys);
     push(text, format_args!("{}", markdown_table(&columns, 1, &comparison.strategies)));
+}
+
+/// Means over seeds, where there are several.
+fn means(text: &mut String, comparison: &Comparison) {
+    let Some(note) = comparison.seeds_note() else { return };
+    push(text, format_args!("## Means over seeds\n\n{note}\n"));
+    for of in [MeansOf::Strategies, MeansOf::Workloads] {
+        let Some(csv) = comparison.means_csv(of) else { continue };
+        if let Ok(table) = PaperTable::of_csv(csv.as_bytes(), means_words, &[], &[], false) {
+            push(text, format_args!("{}", table.text(PaperFormat::Markdown)));
+        }
+    }
 }
 
 fn infeasible(text: &mut String, result: &StrategyResult) {

@@ -231,6 +231,10 @@ impl OutputDir {
         self.check_places(before.as_ref())?;
         let mut outputs = self.written.clone();
         let mut stale = Vec::new();
+        // Figures that are kept out of the way of those of this run, with their old places.
+        let mut moved = Vec::new();
+        let same_tables = before.as_ref().is_some_and(|before| self.has_tables_of(before));
+        let plotted = before.as_ref().map(|before| before.plotted.clone()).unwrap_or_default();
         // Figures of an earlier run go with its tables, those that `plot` added to tables that stay the same do not.
         let draws = outputs.keys().any(|name| is_figure(name));
         for old in before.into_iter().flat_map(|manifest| manifest.outputs) {
@@ -238,7 +242,21 @@ impl OutputDir {
                 continue;
             }
             match self.existing {
-                Existing::Replace | Existing::ReplaceLongRuns if draws || !is_figure(&old.path) => {
+                Existing::Keep => {
+                    outputs.insert(old.path.clone(), old);
+                }
+                // What a user drew with care stays; beside figures of other numbers it would mislead.
+                _ if plotted.contains(&old.path) => {
+                    let mut kept = old.clone();
+                    if !same_tables && !old.path.starts_with(EARLIER) {
+                        let name = old.path.rsplit('/').next().unwrap_or(&old.path);
+                        kept.path = format!("{EARLIER}{name}");
+                        moved.push((self.path.join(&old.path), self.path.join(&kept.path)));
+                    }
+                    manifest.plotted.insert(kept.path.clone());
+                    outputs.insert(kept.path.clone(), kept);
+                }
+                _ if draws || !is_figure(&old.path) => {
                     stale.push(self.path.join(&old.path));
                 }
                 _ => {
@@ -260,6 +278,16 @@ impl OutputDir {
                 .map_err(|source| OutputError::File { path: path.clone(), source })?;
         }
         drop(not_now);
+        for (from, to) in moved {
+            let folder = to.parent().unwrap_or(&self.path);
+            let done = std::fs::create_dir_all(folder).and_then(|()| std::fs::rename(&from, &to));
+            match done {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(OutputError::File { path: to, source });
+                }
+                _ => {}
+            }
+        }
         for path in stale {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -269,6 +297,16 @@ impl OutputDir {
             }
         }
         Ok(())
+    }
+
+    /// Whether the tables that figures are drawn from are those of an earlier run.
+    fn has_tables_of(&self, before: &Manifest) -> bool {
+        let same = |name: &&str| {
+            let old = before.outputs.iter().find(|file| file.path == **name);
+            let new = self.written.get(*name);
+            old.zip(new).is_some_and(|(old, new)| old.sha256 == new.sha256)
+        };
+        ["comparison.json", "points.csv"].iter().any(same)
     }
 
     /// Makes sure, before any file gets its name, that each of them has a place which is its own.
@@ -330,6 +368,9 @@ impl<W: Write> Write for Hashing<'_, W> {
 fn is_plain(name: &str) -> bool {
     Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
+
+/// Where figures go that `plot` drew of earlier results.
+const EARLIER: &str = "figures/earlier/";
 
 /// Whether a file is one of the figures.
 fn is_figure(name: &str) -> bool {

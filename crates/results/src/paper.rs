@@ -70,7 +70,8 @@ impl PaperTable {
                 rows.iter().map(|row| (column.of)(row).number()).collect();
             let texts: Vec<String> = rows.iter().map(|row| column.shown(row)).collect();
             let which = if mark { best(column.key) } else { Best::Neither };
-            table.push(column.heading(), &numbers, texts, which, &mut cells);
+            let one_group = vec![Vec::new(); rows.len()];
+            table.push(column.heading(), (&numbers, &one_group), texts, which, &mut cells);
         }
         table.rows = cells;
         table
@@ -78,7 +79,8 @@ impl PaperTable {
 
     /// A table that was written as CSV. Columns `x_low` and `x_high` beside `x` become its interval, and are left out;
     /// `name` gives the head of a column. `columns` are shown in this order; without them all are, but those that count rows
-    /// or say the same predictor in every row.
+    /// or say the same predictor in every row. `axes` are columns whose values are shown as they are written; `mark` lets the
+    /// best of the rows with the same values in them be in bold.
     ///
     /// # Errors
     /// When it cannot be read, or has no such column.
@@ -86,6 +88,7 @@ impl PaperTable {
         text: impl io::Read,
         name: impl Fn(&str) -> String,
         columns: &[String],
+        axes: &[String],
         mark: bool,
     ) -> io::Result<Self> {
         let mut reader = csv::Reader::from_reader(text);
@@ -113,6 +116,11 @@ impl PaperTable {
                 })
                 .collect::<io::Result<_>>()?;
         }
+        let axes: Vec<usize> = axes.iter().filter_map(|axis| place(axis.clone())).collect();
+        let group = |record: &csv::StringRecord| -> Vec<String> {
+            axes.iter().map(|&axis| record[axis].to_owned()).collect()
+        };
+        let groups: Vec<Vec<String>> = records.iter().map(group).collect();
         for column in shown {
             let key = &keys[column];
             let ends = [place(format!("{key}_low")), place(format!("{key}_high"))];
@@ -129,66 +137,77 @@ impl PaperTable {
             let shown = column_of.iter().zip(&records).map(|(cell, record)| {
                 let interval = number(record, ends[0]).zip(number(record, ends[1]));
                 match (cell, interval) {
+                    (Cell::Number(number), _) if axes.contains(&column) => number.to_string(),
                     (Cell::Number(mean), Some((low, high))) if high - low < 0.005 => {
                         format!("{mean:.2}")
                     }
-                    // An interval that ends where its number ends, as at 0 %, is not even.
-                    (Cell::Number(mean), Some((low, high)))
-                        if (low + high - 2.0 * mean).abs() > 1e-6 * (high - low).abs() =>
-                    {
-                        format!("{mean:.2} ({low:.2} to {high:.2})")
-                    }
                     (Cell::Number(mean), Some((low, high))) => {
-                        format!("{mean:.2} ± {:.2}", 0.5 * (high - low))
+                        format!("{mean:.2} ({low:.2} – {high:.2})")
                     }
                     _ => cell.shown(),
                 }
             });
             let which = if mark { best(key) } else { Best::Neither };
-            table.push(name(key), &numbers, shown.collect(), which, &mut cells);
+            let rows = (numbers.as_slice(), groups.as_slice());
+            table.push(name(key), rows, shown.collect(), which, &mut cells);
         }
         table.rows = cells;
         Ok(table)
     }
 
+    /// A column; the numbers of rows of the same group are compared.
     fn push(
         &mut self,
         head: String,
-        numbers: &[Option<f64>],
+        (numbers, groups): (&[Option<f64>], &[Vec<String>]),
         texts: Vec<String>,
         best: Best,
         cells: &mut [Vec<(String, bool)>],
     ) {
-        let known = || numbers.iter().flatten().copied();
-        let end = match best {
-            Best::Lowest => known().reduce(f64::min),
-            Best::Highest => known().reduce(f64::max),
-            Best::Neither => None,
+        let mut ends: BTreeMap<&[String], (f64, bool)> = BTreeMap::new();
+        let better = |a: f64, b: f64| if best == Best::Lowest { a < b } else { a > b };
+        for (number, group) in numbers.iter().zip(groups) {
+            let Some(number) = *number else { continue };
+            let (end, differ) = ends.entry(group).or_insert((number, false));
+            // Where all are equal none is best.
+            *differ |= end.total_cmp(&number).is_ne();
+            if better(number, *end) {
+                *end = number;
+            }
+        }
+        let is_best = |number: &Option<f64>, group: &Vec<String>| {
+            let end = ends.get(group.as_slice()).filter(|(_, differ)| *differ);
+            best != Best::Neither
+                && number.zip(end).is_some_and(|(number, (end, _))| number.total_cmp(end).is_eq())
         };
-        // Where all are equal none is best.
-        let same = |number: &Option<f64>| {
-            number.zip(end).is_some_and(|(number, end)| number.total_cmp(&end).is_eq())
-        };
-        let all = numbers.iter().all(same);
         self.heads.push(head);
-        self.right.push(known().next().is_some());
-        for ((row, number), text) in cells.iter_mut().zip(numbers).zip(texts) {
-            row.push((text, same(number) && !all));
+        self.right.push(numbers.iter().any(Option::is_some));
+        for (((row, number), group), text) in cells.iter_mut().zip(numbers).zip(groups).zip(texts) {
+            row.push((text, is_best(number, group)));
         }
     }
 
-    /// The same with other names for things: what stands in a cell of words alone, by what it is.
-    #[must_use]
-    pub fn named(mut self, display: &BTreeMap<String, String>) -> Self {
-        for row in &mut self.rows {
-            let words = row.iter_mut().zip(&self.right).filter(|(_, right)| !**right);
-            for ((text, _), _) in words {
-                if let Some(name) = display.get(text) {
-                    text.clone_from(name);
-                }
+    /// Calls things by other names; returns those that no cell has.
+    pub fn rename(&mut self, names: &BTreeMap<String, String>) -> Vec<String> {
+        let mut unknown: Vec<String> = names.keys().cloned().collect();
+        for (text, _) in self.rows.iter_mut().flatten() {
+            if let Some(name) = names.get(text) {
+                unknown.retain(|one| one != text);
+                name.clone_into(text);
             }
         }
-        self
+        unknown
+    }
+
+    /// The heads of its columns.
+    #[must_use]
+    pub fn heads(&self) -> &[String] {
+        &self.heads
+    }
+
+    /// Its cells, row by row, as people read them.
+    pub fn cells(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.rows.iter().map(|row| row.iter().map(|(text, _)| text.as_str()).collect())
     }
 
     /// It as text.
@@ -300,9 +319,23 @@ mod tests {
     #[test]
     fn intervals_stand_beside_their_means() {
         let csv = "strategy,attainment_pct,attainment_pct_low,attainment_pct_high\na,99.5,99,100\nb,90,,\n";
-        let table = PaperTable::of_csv(csv.as_bytes(), str::to_owned, &[], true).unwrap();
-        let expected =
-            "| strategy | attainment\\_pct |\n|---|---:|\n| a | **99.50 ± 0.50** |\n| b | 90 |\n";
+        let table = PaperTable::of_csv(csv.as_bytes(), str::to_owned, &[], &[], true).unwrap();
+        let expected = "| strategy | attainment\\_pct |\n|---|---:|\n| a | **99.50 (99.00 – 100.00)** |\n| b | 90 |\n";
         assert_eq!(table.text(PaperFormat::Markdown), expected);
+    }
+
+    #[test]
+    fn the_best_of_each_load_is_bold() {
+        let csv =
+            "load,strategy,cost_per_hour\n0.5,a,1\n0.5,b,2\n1.25,a,4\n1.25,b,3\n2,a,5\n2,b,5\n";
+        let axes = ["load".to_owned()];
+        let mut table =
+            PaperTable::of_csv(csv.as_bytes(), str::to_owned, &[], &axes, true).unwrap();
+        let names = [("a", "A+"), ("c", "C")].map(|(from, to)| (from.to_owned(), to.to_owned()));
+        assert_eq!(table.rename(&BTreeMap::from(names)), ["c"]);
+        let expected = "| 0.5 | A+ | **1** |\n| 0.5 | b | 2 |\n| 1.25 | A+ | 4 |\n| 1.25 | b | **3** |\n| 2 | A+ | 5 |\n\
+                        | 2 | b | 5 |\n";
+        let text = table.text(PaperFormat::Markdown);
+        assert!(text.ends_with(expected), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! The tables of a comparison. Figures, JSON, CSV and the report come from them alone.
 
 use super::control::{ActionRow, WindowRow};
-use crate::{Following, Truth, short};
+use crate::{Advice, Following, SeedRow, Truth, short};
 use igniter_model::domain::{
     Action, GpuKind, GpuKindName, Infeasible, ModelName, Plan, ServerWindow, Workload, WorkloadFix,
     WorkloadName,
@@ -293,6 +293,12 @@ pub struct Comparison {
     pub display: BTreeMap<String, String>,
     /// One entry for each strategy, in the order in which they were asked for.
     pub strategies: Vec<StrategyResult>,
+    /// Means over seeds, where plans were simulated with several; all else is of the first seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<SeedRow>,
+    /// What in the scenario makes plans by rule look worse than they are, where one of them misses an SLO.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<Advice>,
 }
 
 impl Comparison {
@@ -308,6 +314,8 @@ impl Comparison {
             truth: None,
             display: BTreeMap::new(),
             strategies,
+            seeds: Vec::new(),
+            advice: Vec::new(),
         }
     }
 }

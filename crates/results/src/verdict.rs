@@ -1,11 +1,22 @@
 //! What a comparison says in one line, and what to do about SLOs that are missed. The terminal, the report and the page
 //! say it in these words.
 
-use crate::{Comparison, StrategyResult};
+use crate::again::Again;
+use crate::{Comparison, StrategyResult, short};
 use igniter_sim::metrics::Verdict;
+use serde::{Deserialize, Serialize};
 
 /// Other strategies that the line names.
 const OTHERS: usize = 3;
+
+/// What in a scenario makes plans by rule look worse than they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// It, and what to change.
+    pub text: String,
+    /// The change, as `--set` takes it.
+    pub set: String,
+}
 
 /// What to do about missed SLOs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +28,20 @@ pub enum Recommendation {
 }
 
 impl Comparison {
-    /// The strategy that does best: the fewest SLOs missed, then the lowest cost, then the first.
+    /// The strategy that does best: the fewest SLOs missed; of those that miss some, the one with the fewest late requests;
+    /// then the lowest cost, the fewest GPUs, the first.
     #[must_use]
     pub fn best(&self) -> Option<&StrategyResult> {
         self.strategies.iter().min_by(|a, b| {
             let cost = a.cost_per_hour.total_cmp(&b.cost_per_hour);
-            a.misses().cmp(&b.misses()).then(cost).then(a.gpu_count.cmp(&b.gpu_count))
+            let late = |result: &StrategyResult| match result.misses() {
+                0 => 0.0,
+                _ => result.late_pct().unwrap_or(0.0),
+            };
+            (a.misses().cmp(&b.misses()))
+                .then(late(a).total_cmp(&late(b)))
+                .then(cost)
+                .then(a.gpu_count.cmp(&b.gpu_count))
         })
     }
 
@@ -34,12 +53,19 @@ impl Comparison {
         let n = best.workloads.len();
         let gpus = counted(best.gpu_count, "GPU");
         let all = if n == 1 { "the SLO".to_owned() } else { format!("all {n} SLOs") };
-        let mut parts = vec![match best.misses() {
-            0 => format!("{} meets {all} with {gpus}", best.strategy),
-            missed if self.strategies.len() == 1 => {
+        let as_many = |other: &&StrategyResult| other.misses() == best.misses();
+        let tied = self.strategies.iter().filter(as_many).count() > 1;
+        let mut parts = vec![match (best.misses(), best.late_pct()) {
+            (0, _) => format!("{} meets {all} with {gpus}", best.strategy),
+            (missed, _) if self.strategies.len() == 1 => {
                 format!("{} misses {missed} of {} with {gpus}", best.strategy, counted(n, "SLO"))
             }
-            missed => format!(
+            (missed, Some(late)) if tied => format!(
+                "No strategy meets {all}: {} misses {missed} with {gpus} and has the fewest late requests, {} %",
+                best.strategy,
+                short(late)
+            ),
+            (missed, _) => format!(
                 "No strategy meets {all}: {} misses fewest, {missed} with {gpus}",
                 best.strategy
             ),
@@ -57,10 +83,10 @@ impl Comparison {
         parts.join("; ") + "."
     }
 
-    /// What to do where the first strategy misses SLOs; none where it meets all. `scenario` is what commands call the
-    /// scenario.
+    /// What to do where the first strategy misses SLOs; none where it meets all. `command` is the command line of the run,
+    /// whose flags the next command keeps.
     #[must_use]
-    pub fn recommendation(&self, scenario: &str) -> Option<Recommendation> {
+    pub fn recommendation(&self, command: &[String]) -> Option<Recommendation> {
         let first = self.strategies.first().filter(|first| first.misses() > 0)?;
         let best = self.best()?;
         if best.misses() == 0 {
@@ -74,17 +100,32 @@ impl Comparison {
                 first.strategy,
             )));
         }
-        let names = || self.strategies.iter().map(|result| result.strategy.as_str());
-        if !names().any(|name| name == "queueing") {
+        let again = Again::of(command);
+        let name = first.strategy.as_str();
+        // Its predictor called more of them met than were: that has a reason.
+        let advice = self.advice.first().filter(|_| plans_by_rule(name));
+        if let Some(advice) = advice.filter(|_| first.predicted_violations < first.misses()) {
+            let others: Vec<&str> =
+                self.strategies[1..].iter().map(|other| other.strategy.as_str()).collect();
+            let next = again.compare(name, &others, &["--set", advice.set.as_str()]);
+            return Some(Recommendation::Try(advice.text.clone() + ":", next));
+        }
+        if !self.strategies.iter().any(|result| result.strategy == "queueing") {
             return Some(Recommendation::Try(
                 "The strategy queueing sizes servers for requests that have to wait:".to_owned(),
-                format!("igniter compare {scenario} --strategies {},queueing", first.strategy),
+                again.compare(name, &["queueing"], &[]),
             ));
         }
-        Some(Recommendation::Try(
-            "Plan with headroom; this shows how much is needed and what it costs:".to_owned(),
-            format!("igniter frontier {scenario}"),
-        ))
+        Some(match again.frontier(name) {
+            Some(next) => Recommendation::Try(
+                "Plan with headroom; this shows how much is needed and what it costs:".to_owned(),
+                next,
+            ),
+            None => Recommendation::Try(
+                "Plan with headroom:".to_owned(),
+                again.compare(name, &[], &["--headroom", "20"]),
+            ),
+        })
     }
 
     /// The workloads in the order of what a reader looks for: those that miss their SLO under some strategy, the worst
@@ -121,6 +162,12 @@ impl StrategyResult {
     }
 }
 
+/// Whether a strategy plans batches by a rule, and not by the queue or by simulation.
+#[must_use]
+pub fn plans_by_rule(strategy: &str) -> bool {
+    !matches!(strategy, "queueing" | "refined")
+}
+
 /// What another strategy saves, and what it misses.
 fn beside(other: &StrategyResult, best: &StrategyResult) -> String {
     let less = best.cost_per_hour - other.cost_per_hour;
@@ -137,7 +184,10 @@ fn beside(other: &StrategyResult, best: &StrategyResult) -> String {
     };
     let misses = match other.misses() {
         0 => "meets all".to_owned(),
-        missed if missed == best.misses() => "misses as many".to_owned(),
+        missed if missed == best.misses() => match other.late_pct() {
+            Some(late) => format!("misses as many, {} % late", short(late)),
+            None => "misses as many".to_owned(),
+        },
         missed => format!("misses {missed}"),
     };
     format!("{} {resources} and {misses}", other.strategy)
@@ -182,6 +232,50 @@ mod tests {
     use super::*;
     use crate::sample::small_comparison;
 
+    fn typed() -> Vec<String> {
+        ["igniter", "compare", "s.toml", "--set", "arrival.process=poisson"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn of_those_that_miss_as_many_the_one_with_fewer_late_requests_is_best() {
+        let mut comparison = small_comparison();
+        let igniter = &mut comparison.strategies[0];
+        // It serves both, one of them late; ffd has no place for one.
+        igniter.workloads[0].verdict = Verdict::Missed;
+        igniter.workloads[0].slo_violation_pct = Some(40.0);
+        igniter.gpu_count = 2;
+        igniter.cost_per_hour = 6.12;
+        assert_eq!(
+            comparison.verdict(),
+            "No strategy meets all 2 SLOs: igniter misses 1 with 2 GPUs and has the fewest late requests, 20.0 %; ffd saves \
+             one and misses as many, 50.0 % late."
+        );
+        // Where all SLOs are met, the cheaper one is best, whatever is late.
+        for result in &mut comparison.strategies {
+            result.workloads.iter_mut().for_each(|w| w.verdict = Verdict::Met);
+        }
+        assert_eq!(comparison.best().unwrap().strategy, "ffd");
+    }
+
+    #[test]
+    fn a_miss_that_nobody_predicted_is_explained() {
+        let mut comparison = small_comparison();
+        comparison.strategies.remove(0);
+        let set = "batching.max_queue_delay_ms=100".to_owned();
+        comparison.advice = vec![Advice { text: "Batches do not form".to_owned(), set }];
+        assert_eq!(
+            comparison.recommendation(&typed()),
+            Some(Recommendation::Try(
+                "Batches do not form:".to_owned(),
+                "igniter compare s.toml --set arrival.process=poisson --strategies ffd --set \
+                 batching.max_queue_delay_ms=100"
+                    .to_owned()
+            ))
+        );
+    }
+
     #[test]
     fn the_line_names_the_best_and_what_others_miss() {
         let comparison = small_comparison();
@@ -189,7 +283,7 @@ mod tests {
             comparison.verdict(),
             "igniter meets all 2 SLOs with 1 GPU; ffd needs as many and misses 1."
         );
-        assert_eq!(comparison.recommendation("s.toml"), None, "the first strategy meets all");
+        assert_eq!(comparison.recommendation(&typed()), None, "the first strategy meets all");
         assert_eq!(Comparison { strategies: Vec::new(), ..comparison }.verdict(), "");
     }
 
@@ -204,7 +298,7 @@ mod tests {
             "igniter meets all 2 SLOs with 3 GPUs; ffd saves 2 and misses 1."
         );
         assert_eq!(
-            comparison.recommendation("s.toml"),
+            comparison.recommendation(&typed()),
             Some(Recommendation::Use(
                 "igniter with 3 GPUs meets all: +2 GPUs, +6.12 $/h against ffd.".to_owned()
             ))
@@ -216,15 +310,21 @@ mod tests {
         let mut comparison = small_comparison();
         comparison.strategies.remove(0);
         assert_eq!(comparison.verdict(), "ffd misses 1 of 2 SLOs with 1 GPU.");
-        let Some(Recommendation::Try(_, command)) = comparison.recommendation("s.toml") else {
+        let Some(Recommendation::Try(_, command)) = comparison.recommendation(&typed()) else {
             panic!("nothing to try");
         };
-        assert_eq!(command, "igniter compare s.toml --strategies ffd,queueing");
+        assert_eq!(
+            command,
+            "igniter compare s.toml --set arrival.process=poisson --strategies ffd,queueing"
+        );
         comparison.strategies[0].strategy = "queueing".to_owned();
-        let Some(Recommendation::Try(_, command)) = comparison.recommendation("s.toml") else {
+        let Some(Recommendation::Try(_, command)) = comparison.recommendation(&typed()) else {
             panic!("nothing to try");
         };
-        assert_eq!(command, "igniter frontier s.toml");
+        assert_eq!(
+            command,
+            "igniter frontier s.toml --set arrival.process=poisson --strategies queueing"
+        );
         // The second workload is not served: it comes first.
         assert_eq!(comparison.misses_first(), [1, 0]);
     }

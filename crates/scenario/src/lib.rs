@@ -226,7 +226,12 @@ impl Scenario {
             return Err(invalid(problems));
         }
         let top = Place { key: String::new(), offset: 0 };
-        let raw = raw::read(Table::new(document.get_ref(), top), &mut problems, folder);
+        let table = Table::new(document.get_ref(), top);
+        if table.has("scenario") && !table.has("workload") {
+            problems.add(table.place(), "is a sweep file", SWEEP);
+            return Err(invalid(problems));
+        }
+        let raw = raw::read(table, &mut problems, folder);
         check::check(raw, &mut problems, default_name(file), outside)
             .filter(|_| problems.is_empty())
             .ok_or_else(|| invalid(problems))
@@ -241,6 +246,12 @@ impl Scenario {
         write::to_toml(self)
     }
 }
+
+/// A sweep file in the place of a scenario: what it lacks of a scenario is beside the point.
+const SWEEP: reader::Rule<'_> = reader::Rule {
+    allowed: "a scenario file",
+    fix: "run it with `igniter sweep`, or name the scenario that its key `scenario` names",
+};
 
 /// Whether a name is fit for a folder or a table.
 fn is_scenario_name(name: &str) -> bool {

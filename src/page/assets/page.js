@@ -3,8 +3,8 @@
 // textContent, and charts encode the names that they are given.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  // The palette of the figures (Okabe and Ito); symbols and dashes tell series apart without colour.
-  const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#808080", "#b8a800"];
+  // The colours of the figures; symbols and dashes tell series apart without them.
+  const COLOURS = data.colours;
   const SYMBOLS = ["circle", "rect", "triangle", "diamond", "path://M0 0L20 0L10 18Z", "path://M0 4L4 0L10 6L16 0L20 4L14 10L20 16L16 20L10 14L4 20L0 16L6 10Z"];
   const DASHES = ["solid", [8, 4], [2, 3], [12, 4], [5, 3], [16, 7]];
   // Hatchings of bars, in the order of the colours: none, rising, falling, lying, crossed, upright.

@@ -198,6 +198,8 @@ pub(crate) fn synthetic(
         truth: None,
         display: std::collections::BTreeMap::new(),
         strategies: (0..strategies).map(result).collect(),
+        seeds: Vec::new(),
+        advice: Vec::new(),
     }
 }
 

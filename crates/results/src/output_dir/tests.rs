@@ -257,3 +257,32 @@ fn a_manifest_cannot_reach_outside_its_directory() {
     assert!(!is_plain("../thesis.tex"));
     assert!(!is_plain("/etc/passwd"));
 }
+
+#[test]
+fn figures_that_plot_added_outlive_a_run() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("out");
+    let run = |table: &str| {
+        let mut dir = OutputDir::open(&path, Existing::Replace).unwrap();
+        dir.write("comparison.json", |file| file.write_all(table.as_bytes())).unwrap();
+        dir.write("figures/p99.svg", |file| file.write_all(b"svg")).unwrap();
+        dir.finish(Manifest::start(vec!["igniter".into(), "compare".into()])).unwrap();
+    };
+    run("1");
+    let mut dir = OutputDir::open(&path, Existing::Keep).unwrap();
+    dir.write("figures/p99.pdf", |file| file.write_all(b"pdf")).unwrap();
+    let mut manifest = Manifest::read(&path.join("manifest.json")).unwrap();
+    manifest.plotted.insert("figures/p99.pdf".into());
+    dir.finish(manifest).unwrap();
+    run("1");
+    assert_eq!(std::fs::read(path.join("figures/p99.pdf")).unwrap(), b"pdf");
+    // Of other numbers: out of the way, and there for good.
+    for _ in 0..2 {
+        run("2");
+        assert!(!path.join("figures/p99.pdf").exists());
+        assert_eq!(std::fs::read(path.join("figures/earlier/p99.pdf")).unwrap(), b"pdf");
+    }
+    let manifest = Manifest::read(&path.join("manifest.json")).unwrap();
+    assert!(manifest.outputs.iter().any(|file| file.path == "figures/earlier/p99.pdf"));
+    assert_eq!(manifest.changed(&path), None);
+}

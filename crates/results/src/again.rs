@@ -1,0 +1,254 @@
+//! Commands that a reader may run next: that of a run with another aim, and with its flags that say what is run.
+
+use crate::STRATEGIES;
+
+/// Flags of `simulate` and `compare` that stand alone; all others have a value.
+const ALONE: [&str; 5] = ["--json", "--quiet", "--prediction-error", "--replicas", "--requests"];
+
+/// Those of strategies, which a new command names itself, and of what changes no result.
+const LEFT_OUT: [&str; 10] = [
+    "--strategy",
+    "--strategies",
+    "--output",
+    "--threads",
+    "--json",
+    "--quiet",
+    "--requests",
+    "--requests-format",
+    "--trace-out",
+    "--trace-window",
+];
+
+/// What `frontier` has under the same name.
+const OF_FRONTIER: [&str; 5] = ["--profile", "--predictor", "--seed", "--set", "--replicas"];
+
+/// What `frontier` has as a key of the scenario.
+const AS_KEY: [(&str, &str); 6] = [
+    ("--margin", "plan.margin_pct"),
+    ("--attainment", "plan.attainment_pct"),
+    ("--confidence", "plan.confidence_pct"),
+    ("--process-limit", "plan.process_limit"),
+    ("--search-rounds", "plan.search_rounds"),
+    ("--time-limit", "plan.time_limit_s"),
+];
+
+/// A word of a command line as a shell takes it.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// A command line of `simulate`, `compare` or `check`, in its parts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    scenario: Option<String>,
+    /// Flags by their long names, with their values.
+    flags: Vec<(String, Vec<String>)>,
+}
+
+impl Again {
+    /// Reads a command line, word by word, first the program; nothing is known of other commands.
+    pub(super) fn of(command: &[String]) -> Self {
+        let mut again = Self::default();
+        let known = |word: &String| matches!(word.as_str(), "simulate" | "compare" | "check");
+        if !command.get(1).is_some_and(known) {
+            return again;
+        }
+        let mut words = command[2..].iter().map(String::as_str).peekable();
+        while let Some(word) = words.next() {
+            if let Some(name) = word.strip_prefix("--") {
+                let (name, mut values) = match name.split_once('=') {
+                    Some((name, value)) => (format!("--{name}"), vec![value.to_owned()]),
+                    None => (word.to_owned(), Vec::new()),
+                };
+                if values.is_empty() && !ALONE.contains(&name.as_str()) {
+                    values.extend(words.next().map(str::to_owned));
+                }
+                // Plan files come one after the other.
+                while name == "--plan" && words.peek().is_some_and(|word| !word.starts_with('-')) {
+                    values.extend(words.next().map(str::to_owned));
+                }
+                again.flags.push((name, values));
+            } else if let Some(letters) = word.strip_prefix('-') {
+                // None of these flags is kept; the last letter may have its value in the next word.
+                let taking = letters.find(|letter| letter != 'q');
+                if taking.is_some_and(|at| at + 1 == letters.len()) {
+                    words.next();
+                }
+            } else {
+                again.scenario.get_or_insert_with(|| word.to_owned());
+            }
+        }
+        if again.scenario.is_none() {
+            // The grammar takes a scenario after `--plan FILE` for another plan.
+            let plans = again.flags.iter_mut().find(|(name, _)| name == "--plan");
+            let last = plans.filter(|(_, files)| files.len() > 1).map(|(_, files)| files);
+            again.scenario = last.and_then(|files| files.pop_if(|file| file.ends_with(".toml")));
+        }
+        again
+    }
+
+    /// The scenario, or what stands for it; nothing where plan files say all.
+    fn scenario(&self) -> Option<String> {
+        match &self.scenario {
+            Some(scenario) => Some(scenario.clone()),
+            None if self.has("--plan") => None,
+            None => Some("SCENARIO".to_owned()),
+        }
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|(name, _)| name == flag)
+    }
+
+    /// Compares `first`, the first strategy of the run, with others, with more flags.
+    pub(super) fn compare(&self, first: &str, others: &[&str], more: &[&str]) -> String {
+        let mut words = vec!["igniter".to_owned(), "compare".to_owned()];
+        words.extend(self.scenario());
+        for (name, values) in &self.flags {
+            let replaced = more.first().is_some_and(|more| more == name && *more != "--set");
+            if !LEFT_OUT.contains(&name.as_str()) && !replaced {
+                add(&mut words, name, values);
+            }
+        }
+        let known = STRATEGIES.contains(&first) && !self.has("--plan");
+        let others = others.iter().copied().filter(|name| STRATEGIES.contains(name));
+        let named = known.then_some(first).into_iter().chain(others);
+        let named: Vec<&str> = named.collect();
+        if !named.is_empty() {
+            words.extend(["--strategies".to_owned(), named.join(",")]);
+        }
+        words.extend(more.iter().map(|word| (*word).to_owned()));
+        shell(&words)
+    }
+
+    /// The frontier of a strategy; none where that command cannot simulate what was simulated.
+    pub(super) fn frontier(&self, first: &str) -> Option<String> {
+        if self.has("--truth") || self.scenario().is_none() {
+            return None;
+        }
+        let mut words = vec!["igniter".to_owned(), "frontier".to_owned()];
+        words.extend(self.scenario());
+        for (name, values) in &self.flags {
+            let value = || values.first().map_or("", String::as_str).trim_end_matches('%');
+            let set = |key: &str, value: &str| vec![format!("{key}={}", value.trim())];
+            if OF_FRONTIER.contains(&name.as_str()) {
+                add(&mut words, name, values);
+            } else if name == "--prediction-error" {
+                add(&mut words, "--set", &set("prediction_error", "{draw=\"uncertainty\"}"));
+            } else if let Some((_, key)) = AS_KEY.iter().find(|(flag, _)| flag == name) {
+                add(&mut words, "--set", &set(key, value()));
+            }
+        }
+        if STRATEGIES.contains(&first) {
+            words.extend(["--strategies".to_owned(), first.to_owned()]);
+        }
+        Some(shell(&words))
+    }
+}
+
+/// The command that shows the plans of a strategy which follow load, with the scenario and the flags of a command line of
+/// `check`.
+#[must_use]
+pub fn replan_again(command: &[String], strategy: &str) -> String {
+    let again = Again::of(command);
+    let mut words = vec!["igniter".to_owned(), "replan".to_owned()];
+    words.extend(again.scenario());
+    for (name, values) in &again.flags {
+        if !LEFT_OUT.contains(&name.as_str()) {
+            add(&mut words, name, values);
+        }
+    }
+    words.extend(["--strategy".to_owned(), strategy.to_owned()]);
+    shell(&words)
+}
+
+/// A flag with its values; those that look like flags behind an equals sign.
+fn add(words: &mut Vec<String>, name: &str, values: &[String]) {
+    match values {
+        [value] if value.starts_with('-') => words.push(format!("{name}={value}")),
+        _ => {
+            words.push(name.to_owned());
+            words.extend(values.iter().cloned());
+        }
+    }
+}
+
+fn shell(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(text: &str) -> Again {
+        Again::of(&text.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn words_can_be_pasted() {
+        let words = ["a.toml", "two words", "it's", ""].map(quoted);
+        assert_eq!(words, ["a.toml", "'two words'", "'it'\\''s'", "''"]);
+    }
+
+    #[test]
+    fn what_changes_the_run_stays_and_the_rest_goes() {
+        let all = again(
+            "/a/igniter compare s.toml --set arrival.process=poisson --predictor=contention -qo out --seed 3 --strategies \
+             ffd,igniter --threads 2 --seeds 5 --set workload.*.slo_ms=20 --margin -1 --truth solo --prediction-error",
+        );
+        assert_eq!(
+            all.compare("ffd", &["queueing"], &[]),
+            "igniter compare s.toml --set arrival.process=poisson --predictor contention --seed 3 --seeds 5 --set \
+             'workload.*.slo_ms=20' --margin=-1 --truth solo --prediction-error --strategies ffd,queueing"
+        );
+        assert_eq!(all.frontier("ffd"), None, "frontier knows no other truth");
+        let one = again(
+            "igniter simulate -s gslice s.toml -oout --requests --attainment 99% --prediction-error",
+        );
+        assert_eq!(
+            one.compare("gslice", &["queueing"], &["--headroom", "20"]),
+            "igniter compare s.toml --attainment 99% --prediction-error --strategies gslice,queueing --headroom 20"
+        );
+        assert_eq!(
+            one.frontier("gslice").unwrap(),
+            "igniter frontier s.toml --set plan.attainment_pct=99 --set 'prediction_error={draw=\"uncertainty\"}' \
+             --strategies gslice"
+        );
+    }
+
+    #[test]
+    fn plans_that_follow_load_are_shown_with_the_flags_of_the_check() {
+        let typed = "igniter check day --set replan.period_s=600 -s ffd --json --headroom 5";
+        let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            replan_again(&words, "ffd"),
+            "igniter replan day --set replan.period_s=600 --headroom 5 --strategy ffd"
+        );
+    }
+
+    #[test]
+    fn plans_stay_with_their_scenario() {
+        let given = again("igniter compare --plan a.json b.json s.toml --seed 2");
+        assert_eq!(
+            given.compare("igniter", &["queueing"], &[]),
+            "igniter compare s.toml --plan a.json b.json --seed 2 --strategies queueing"
+        );
+        let alone = again("igniter compare --plan config_gpu1.json");
+        assert_eq!(
+            alone.compare("igniter", &["queueing"], &[]),
+            "igniter compare --plan config_gpu1.json --strategies queueing"
+        );
+        assert_eq!(alone.frontier("igniter"), None);
+        assert_eq!(
+            again("igniter").compare("mine", &["queueing"], &[]),
+            "igniter compare SCENARIO --strategies queueing"
+        );
+    }
+}
