@@ -479,7 +479,3 @@ impl Diff {
         )
     }
 }
-
-#[cfg(test)]
-#[path = "../crates/results/src/sample.rs"]
-mod sample;

@@ -68,3 +68,7 @@ pub mod sweep;
 /// Lets code that tests and the library share name the library the same way.
 #[cfg(test)]
 extern crate self as igniter;
+
+#[cfg(test)]
+#[path = "../crates/results/src/sample.rs"]
+mod sample;

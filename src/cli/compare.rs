@@ -11,7 +11,6 @@ use super::strategies;
 use crate::domain::escaped;
 use crate::results::{
     Comparison, Recommendation, SeedRow, StrategyResult, comparison_text, pick, plans_by_rule,
-    short,
 };
 use crate::run::{Course, Logging, RunError, Study};
 use crate::sweep::repeat;

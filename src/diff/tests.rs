@@ -89,7 +89,7 @@ fn labels_say_once_what_differs() {
 
 #[test]
 fn latencies_are_not_judged_against_other_slos_nor_throughput_of_other_arrivals() {
-    let comparison = sample::small_comparison();
+    let comparison = crate::sample::small_comparison();
     let (first, mut second) = (&comparison.strategies[0], comparison.strategies[0].clone());
     second.workloads[0].p99_ms = Some(20.0);
     second.workloads[0].throughput_rps = 9.0;

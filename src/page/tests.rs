@@ -4,9 +4,6 @@ use super::*;
 use crate::results::{Existing, Manifest, OutputDir, write_tables};
 use std::path::Path;
 
-#[path = "../../crates/results/src/sample.rs"]
-mod sample;
-
 /// Names that would be markup, were they not escaped.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
 
@@ -33,7 +30,7 @@ fn has_image(html: &str) -> bool {
 }
 
 fn comparison() -> crate::results::Comparison {
-    sample::small_comparison()
+    crate::sample::small_comparison()
 }
 
 #[test]
