@@ -142,13 +142,13 @@ fn strategies_are_listed_and_all_can_be_chosen() {
 #[test]
 fn a_check_judges_the_strategies_that_are_named_and_says_where_plans_follow_load() {
     let here = std::path::Path::new(".");
-    let text = stdout(&["check", "day", "--strategies", "FFD+,queueing", "--seed", "3"], here);
+    let text = stdout(&["check", "day", "--strategies", "FFD+,igniter", "--seed", "3"], here);
     for words in [
         "ffd needs",
-        "queueing needs",
+        "igniter needs",
         "for rate_rps alone",
         "`igniter replan day --seed 3 --strategy ffd`",
-        "`igniter replan day --seed 3 --strategy queueing`",
+        "`igniter replan day --seed 3 --strategy igniter`",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
