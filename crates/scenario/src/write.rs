@@ -82,10 +82,9 @@ fn write(scenario: &Scenario, out: &mut String) -> fmt::Result {
     }
 
     if !scenario.display.is_empty() {
-        writeln!(out, "\n[display]")?;
-        for (name, text) in &scenario.display {
-            writeln!(out, "{} = {}", quote(name), quote(text))?;
-        }
+        // Keys are quoted by other rules than values.
+        let table = toml::to_string(&scenario.display).expect("words are TOML");
+        write!(out, "\n[display]\n{table}")?;
     }
 
     for ScenarioWorkload { workload, slo_x_solo, arrival, batching, server } in &scenario.workloads

@@ -26,7 +26,7 @@ arrival = { process = "poison" }
 "#;
     let expected = r#"
 scenarios/small.toml:1: version: given 2; allowed: a whole number from 1 to 1; fix: write version = 1, the only version of the scenario format that this program knows
-scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, plan, replan, prediction_error, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
+scenarios/small.toml:3: sede: unknown key; allowed: extends, version, name, seed, duration_s, warmup_s, cooldown_s, percentiles, gpu, engine, controller, fault, plan, replan, display, prediction_error, rate_scale, slo_scale, arrival, batching, phase, workload; fix: did you mean `seed`?
 scenarios/small.toml:8: workload[0].slo_ms: missing; allowed: a number from 0.01 to 3600000 ms; fix: give the whole latency SLO of a request in milliseconds, such as slo_ms = 10, or slo_x_solo = 5 for five times the solo latency
 scenarios/small.toml:11: workload[0].slo: unknown key; allowed: name, count, model, slo_ms, slo_x_solo, rate_rps, arrival, batching, engine; fix: did you mean `slo_ms`?
 scenarios/small.toml:12: workload[0].rate_rps: given 0; allowed: a number from 0.001 to 1000000 requests/s, or "trace"; fix: give the mean arrival rate in requests per second, such as rate_rps = 400
