@@ -204,14 +204,20 @@ fn two_folders_are_compared_and_what_cannot_be_is_refused() {
 fn commands_to_try_keep_the_flags_and_reports_of_several_seeds_have_intervals() {
     let root = TempDir::new().unwrap();
     let out = root.path().join("out");
-    let set = ["duration_s=8", "warmup_s=1", "cooldown_s=1", "arrival={process=\"poisson\"}"];
+    let set = [
+        "duration_s=8",
+        "warmup_s=1",
+        "cooldown_s=1",
+        "arrival={process=\"poisson\"}",
+        "batching.max_queue_delay_ms=0",
+    ];
     let mut command = igniter();
     command.args(["compare", "motivating-3", "--seeds", "3", "-o"]).arg(&out);
     command.args(set.iter().flat_map(|set| ["--set", *set]));
     let printed = command.assert().code(0).get_output().stdout.clone();
     let printed = String::from_utf8(printed).unwrap();
     let next = "igniter compare motivating-3 --seeds 3 --set duration_s=8 --set warmup_s=1 --set cooldown_s=1 --set \
-                'arrival={process=\"poisson\"}' --strategies igniter,queueing";
+                'arrival={process=\"poisson\"}' --set batching.max_queue_delay_ms=0 --strategies igniter,queueing";
     assert!(printed.contains(next), "{printed}");
     let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
     let (page, report) = (read("report.html"), read("report.md"));
