@@ -383,7 +383,7 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub columns: Vec<String>,
     /// What to call a strategy, model or workload, such as gpulets=gpu-lets; you can repeat it [default: as the
-    /// scenario's [display] says; not in CSV]
+    /// scenario's table display says; not in CSV]
     #[arg(long, value_name = "NAME=TEXT")]
     pub display: Vec<String>,
     /// The format

@@ -25,7 +25,7 @@ fn refused<T>(reason: impl Into<String>, fix: impl Into<String>) -> Result<T, Re
     Err(Refusal { reason: reason.into(), fix: fix.into() })
 }
 
-/// [`adapted`] in plain words, for the fuzzer: the configuration and its changes.
+/// What `adapted` makes in plain words, for the fuzzer: the configuration and its changes.
 ///
 /// # Errors
 /// Why it is not served.
