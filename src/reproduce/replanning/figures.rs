@@ -108,12 +108,12 @@ fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
             (policy, _) => name == policy.as_str(),
         };
         points(all, Part::Headroom, is, |_, outcome| {
-            Some((outcome.attained_pct()?, outcome.done.account.gpu_hours))
+            Some((late_pct(outcome)?, outcome.done.account.gpu_hours))
         })
     };
     Ok(PointsFigure {
         stem: "replan-trade".to_owned(),
-        caption: "GPU-hours of a day against requests within their SLO, plans of half an hour for the busiest minutes of the half \
+        caption: "GPU-hours of a day against requests later than their SLO, plans of half an hour for the busiest minutes of the half \
                   hour before. Along a line headroom grows: 0, 10, 20 and 30 %; for autoscalers the part of a server's throughput \
                   that they aim at falls: 80, 70, 60 and 50 %."
             .to_owned(),
@@ -122,10 +122,15 @@ fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
             title: String::new(),
             series: names.iter().map(|name| of(name)).collect(),
         }],
-        axes: ("Requests within their SLO (%)".to_owned(), "GPU-hours".to_owned()),
-        log: (false, false),
+        axes: ("Late requests (%)".to_owned(), "GPU-hours".to_owned()),
+        log: (true, false),
     }
     .draw()?)
+}
+
+/// How many requests took longer than their SLO, in percent.
+fn late_pct(outcome: &Outcome) -> Option<f64> {
+    outcome.attained_pct().map(|within| 100.0 - within)
 }
 
 /// What is saved against how many servers move for it.
@@ -172,12 +177,12 @@ fn by_epoch(all: &All<'_>) -> Result<Figure, ReproduceError> {
     Ok(PointsFigure {
         stem: "replan-epochs".to_owned(),
         caption: "Sticky plans with shorter and longer epochs, by forecast (those but the oracle with 10 % more than they say): what \
-                  they save, the requests within their SLO, and how many servers move in an hour."
+                  they save, the requests later than their SLO, and how many servers move in an hour."
             .to_owned(),
         series: named(&names, Marks::Both),
         panels: vec![
             panel("Saved (%)", &|outcome| Some(outcome.saved_pct())),
-            panel("Within SLO (%)", &Outcome::attained_pct),
+            panel("Late requests (%)", &late_pct),
             panel("Moves in an hour", &|outcome| Some(outcome.moves_per_hour())),
         ],
         axes: ("Minutes from one plan to the next".to_owned(), String::new()),
