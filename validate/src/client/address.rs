@@ -42,7 +42,7 @@ impl Address {
     /// When it is none of a server, or this program was built without its protocol.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let wrong = |allowed, fix: &str| AddressError {
-            given: text.to_owned(),
+            given: without_secrets(text),
             allowed,
             fix: fix.to_owned(),
         };
@@ -59,14 +59,10 @@ impl Address {
             return Err(wrong(ALLOWED, "name the host"));
         };
         if !url.username().is_empty() || url.password().is_some() {
-            let hide = AddressError {
-                given: url.scheme().to_owned() + "://…@…",
-                ..wrong(ALLOWED, "")
-            };
-            return Err(AddressError {
-                fix: "leave user and password out, and send them with --header 'Authorization: Basic …'".into(),
-                ..hide
-            });
+            return Err(wrong(
+                ALLOWED,
+                "leave user and password out, and send them with --header 'Authorization: Basic …'",
+            ));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if url.query().is_some() || url.fragment().is_some() {
@@ -112,6 +108,16 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address as it may be shown: without user, password, and what follows `?` or `#`.
+fn without_secrets(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, host)| format!("…@{host}"));
+    let end = rest.find(['?', '#']).map_or(rest.len(), |at| at + 1);
+    let cut = if end < rest.len() { "…" } else { "" };
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{}{cut}", &rest[..end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +152,15 @@ mod tests {
         }
         let error = Address::parse("http://me:secret@host:1").unwrap_err().to_string();
         assert!(error.contains("--header") && !error.contains("secret"), "{error}");
+        for text in [
+            "htps://me:secret@host",
+            "http://me:sec/ret@ho st",
+            "http://h:1/a?token=secret",
+            "me:secret@host",
+        ] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("sec"), "{error}");
+        }
         let grpc = Address::parse("grpc://host:1/path").unwrap_err().to_string();
         match cfg!(feature = "remote") {
             true => assert!(grpc.contains("leave the path out"), "{grpc}"),

@@ -56,8 +56,12 @@ impl ExternalLauncher {
     ) -> Result<Self, LaunchError> {
         let text = std::fs::read_to_string(file).map_err(LaunchError::file(file))?;
         let wrong = |reason: String| LaunchError::ServerFile { path: file.to_owned(), reason };
-        let servers: ServerFile =
-            toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let servers: ServerFile = toml::from_str(&text).map_err(|error| {
+            // Without the line itself, which may hold a secret.
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            wrong(format!("line {line}: {}", error.message()))
+        })?;
         for entry in &servers.server {
             if let Err(error) = Address::parse(&entry.url) {
                 return Err(wrong(format!("server of {}: url: {error}", entry.workload)));
@@ -128,6 +132,11 @@ mod tests {
         );
         let header = error("headers = [\"X\"]\n[[server]]\nworkload = \"W\"\nurl = \"http://x\"");
         assert!(header.contains("there is no colon"), "{header}");
+        // A secret is not shown, wherever the mistake is.
+        for text in ["\nheaders = \"A: Bearer SECRET\"", "\nheaders = [\"A: Bearer SECRET]"] {
+            let error = error(text);
+            assert!(error.contains("line 2") && !error.contains("SECRET"), "{error}");
+        }
         assert!(
             error("[[server]]\nworkload = \"W\"\nurl = \"http://x\"\nport = 1").contains("port")
         );

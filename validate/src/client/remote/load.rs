@@ -177,6 +177,8 @@ fn output_bytes(response: ModelInferResponse) -> Result<u64, String> {
         return Ok(response.raw_output_contents.iter().map(|raw| raw.len() as u64).sum());
     }
     // Of a tensor in shared memory only the shape is said: its elements stand for its bytes.
-    let elements = |shape: &[i64]| shape.iter().map(|&size| size.unsigned_abs()).product::<u64>();
-    Ok(response.outputs.iter().map(|output| elements(&output.shape)).sum())
+    let elements =
+        |shape: &[i64]| shape.iter().map(|size| size.unsigned_abs()).fold(1, u64::saturating_mul);
+    let sizes = response.outputs.iter().map(|output| elements(&output.shape));
+    Ok(sizes.fold(0, u64::saturating_add))
 }
