@@ -184,6 +184,13 @@ pub struct BatchingSpec {
 }
 
 impl BatchingSpec {
+    /// Whether its queue policy lets a server refuse requests, rather than delay them.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        self.max_queue_size > 0
+            || (self.timeout > Milliseconds::ZERO && self.timeout_action == TimeoutAction::Reject)
+    }
+
     /// Whether there is a queue policy: requests may fail.
     #[must_use]
     pub fn has_policy(&self) -> bool {

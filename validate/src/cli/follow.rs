@@ -15,7 +15,7 @@ use crate::run::{
     FollowLoad, FollowOptions, Followed, RunJournal, Served, Server, Target, TargetOptions, Traces,
     follow, servers_of,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use igniter::arrivals::GeneratedArrivals;
 use igniter::domain::{CoLocation, Plan, Timeline, WorkloadName};
 use igniter::plan::replan::PlansFile;
@@ -116,7 +116,7 @@ impl Follow<'_> {
         let followed = follow(&self.timeline, &loads, duration, &mut options)?;
         let pressure = pressure.zip(CpuPressure::now());
         let times = times.zip(CpuTimes::now());
-        let Followed { record, happened, left_behind } = followed;
+        let Followed { record, happened, left_behind, connections } = followed;
         lost.extend(left_behind.into_iter().map(|what| Warning::LeftBehind { what }));
         let files = traces.into_inner().unwrap_or_else(PoisonError::into_inner);
         let traces = self.traces(&names, &files, record.ended_early.is_some(), &mut lost);
@@ -129,6 +129,11 @@ impl Follow<'_> {
             let calibration = Measured::all(name, &rows.calibration, Nanoseconds::ZERO, &traces[i]);
             run.overhead =
                 HostOverhead::calibrate(&calibration, &run.tables_ms, &self.batcher(name));
+            if let Some(of) = connections.get(name) {
+                run.exhausted = of.exhausted;
+                run.connections = of.open;
+                run.most_connections = of.most;
+            }
             if rows.unanswered > 0 {
                 let (workload, requests) = (name.clone(), rows.unanswered as u64);
                 lost.push(Warning::Unanswered { workload, requests });
@@ -158,9 +163,7 @@ impl Follow<'_> {
         for entry in &scenario.workloads {
             let workload = &entry.workload;
             let servers = servers_of(&self.timeline, &workload.name).len();
-            if servers == 0 {
-                continue;
-            }
+            ensure!(servers > 0, "workload {}: the plans have no server of it", workload.name);
             if servers > MOST_SERVERS {
                 bail!(
                     "workload {}: given {servers} servers one after another; allowed: at most {MOST_SERVERS} in a run; fix: \
@@ -203,9 +206,10 @@ impl Follow<'_> {
         let batch = spec.max_batch().get();
         let deployment = launcher.launch(&[spec], &dir)?;
         let endpoint = &deployment.endpoints()[0];
-        let entry = self.study.scenario().workloads.iter();
-        let workload = entry.map(|entry| &entry.workload).find(|w| w.name == endpoint.workload);
-        let workload = workload.context("a server of a workload that the scenario lacks")?;
+        let mut entries = self.study.scenario().workloads.iter();
+        let entry = entries.find(|entry| entry.workload.name == endpoint.workload);
+        let entry = entry.context("a server of a workload that the scenario lacks")?;
+        let (workload, may_refuse) = (&entry.workload, entry.batching.may_refuse());
         let servers = u32::try_from(self.timeline.servers.len()).unwrap_or(u32::MAX);
         let options = TargetOptions {
             http: connections(&self.args.load, workload, batch, servers),
@@ -215,7 +219,7 @@ impl Follow<'_> {
         };
         let target = Target::open(runtime, &[endpoint], &options)
             .with_context(|| format!("workload {}", workload.name))?;
-        Ok(Server { deployment, target })
+        Ok(Server { deployment, target, may_refuse })
     }
 
     /// What a launcher is to start for a server of the timeline: it is its workload's only one there, beside those that are on

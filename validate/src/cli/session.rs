@@ -24,7 +24,6 @@ use igniter::arrivals::{GeneratedArrivals, Turns};
 use igniter::domain::{Plan, Workload, WorkloadName};
 use igniter::results::Manifest;
 use igniter::run::Study;
-use igniter::sim::TimeoutAction;
 use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -260,9 +259,7 @@ impl Session<'_> {
                 calibration,
                 measured,
                 slo: workload.slo,
-                may_refuse: entry.batching.max_queue_size > 0
-                    || (entry.batching.timeout > Milliseconds::ZERO
-                        && entry.batching.timeout_action == TimeoutAction::Reject),
+                may_refuse: entry.batching.may_refuse(),
             });
         }
         Ok(loads)

@@ -12,8 +12,8 @@ mod shadow;
 mod target;
 
 pub use follow::{
-    FollowLoad, FollowOptions, Followed, Happened, Server, as_happened, follow, followable,
-    servers_of,
+    Connections, FollowLoad, FollowOptions, Followed, Happened, Server, as_happened, follow,
+    followable, servers_of,
 };
 pub use journal::{PARTIAL, RunJournal};
 pub use keep::{Served, Traces, keep_elsewhere, keep_run, throttled};

@@ -33,14 +33,12 @@ pub struct Load {
     pub may_refuse: bool,
 }
 
-impl Load {
-    /// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
-    fn failure<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
-        let error = answer.result.as_ref().err()?;
-        // Unavailable: over HTTP, and over gRPC.
-        let refused = error.starts_with("status 503") || error.starts_with("status 14:");
-        (!self.may_refuse || !refused).then_some(error)
-    }
+/// What is wrong with a failed answer of the warm-up. Bursts may be longer than a queue is allowed to be.
+pub(super) fn failure_of_warm_up(answer: &Answer, may_refuse: bool) -> Option<&str> {
+    let error = answer.result.as_ref().err()?;
+    // Unavailable: over HTTP, and over gRPC.
+    let refused = error.starts_with("status 503") || error.starts_with("status 14:");
+    (!may_refuse || !refused).then_some(error)
 }
 
 /// Takes the number of a load, its new answers, and the start of the load.
@@ -156,7 +154,10 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
                         (load.target.client(server), load.target.answers(server));
                     let stop = || stop.load(Ordering::Relaxed);
                     let drained = bursts(client, &answers, 'w', &sizes, &stop);
-                    let failure = drained.answers.iter().find_map(|answer| load.failure(answer));
+                    let failure = drained
+                        .answers
+                        .iter()
+                        .find_map(|answer| failure_of_warm_up(answer, load.may_refuse));
                     if let Some(failure) = failure {
                         bail!("{}: the warm-up failed: {failure}", load.target.workload());
                     }

@@ -11,7 +11,7 @@ use crews::{Crew, crews};
 
 use super::phases::{LEAD, Stall, is_drained, unanswered};
 use super::{Record, Recorded, Target};
-use crate::client::Answer;
+use crate::client::{Answer, InferClient};
 use crate::clock;
 use crate::launch::Deployment;
 use crate::load::{RequestStream, open_loop};
@@ -20,7 +20,7 @@ use igniter::domain::{Timeline, WorkloadName};
 use igniter::units::Nanoseconds;
 use router::Router;
 use starter::{Started, starter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -38,6 +38,8 @@ pub struct Server {
     pub deployment: Deployment,
     /// Sends to it; it is the target's only server.
     pub target: Target,
+    /// Whether its queue policy lets it refuse requests.
+    pub may_refuse: bool,
 }
 
 /// The arrivals of one workload.
@@ -87,6 +89,19 @@ pub struct Followed {
     pub happened: Happened,
     /// What could not be stopped.
     pub left_behind: Vec<String>,
+    /// Of each workload, over all its servers.
+    pub connections: BTreeMap<WorkloadName, Connections>,
+}
+
+/// The connections to servers that followed each other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Connections {
+    /// How often none was free.
+    pub exhausted: u64,
+    /// The most that were open to one server.
+    pub open: u32,
+    /// The most that may be.
+    pub most: u32,
 }
 
 /// Where a server of the timeline is in its life.
@@ -140,19 +155,20 @@ pub fn follow(
             orders,
             starts,
             stopped: Vec::new(),
+            connections: BTreeMap::new(),
             duration,
         };
         run.happened.crews_ns = run.crews.iter().map(|crews| vec![None; crews.len()]).collect();
         let done = run.whole(options);
         stop.store(true, Ordering::Relaxed);
-        let Run { happened, lives, stopped, orders, starts, routers, .. } = run;
+        let Run { happened, lives, stopped, orders, starts, routers, mut connections, .. } = run;
         drop(routers);
         // Nothing more is started; what is just being started ends when it is dropped.
         drop(orders);
         let mut left_behind = Vec::new();
         let rest = lives.into_iter().filter_map(|life| match life {
             Life::There { deployment, target, .. } => {
-                close(target);
+                close(target, &mut connections);
                 Some(thread::spawn(move || deployment.stop().map_err(|e| e.to_string())))
             }
             _ => None,
@@ -165,12 +181,16 @@ pub fn follow(
             }
         }
         drop(starts);
-        Ok(Followed { record: done?, happened, left_behind })
+        Ok(Followed { record: done?, happened, left_behind, connections })
     })
 }
 
-/// Ends the connections to a server. Nobody else has the target any more.
-fn close(target: Arc<Target>) {
+/// Counts the connections to a server and ends them. Nobody else has the target any more.
+fn close(target: Arc<Target>, counted: &mut BTreeMap<WorkloadName, Connections>) {
+    let counted = counted.entry(target.workload().clone()).or_default();
+    counted.exhausted += InferClient::exhausted(&*target);
+    counted.open = counted.open.max(target.connections());
+    counted.most = counted.most.max(target.most_connections());
     if let Some(target) = Arc::into_inner(target) {
         target.close(true);
     }
@@ -190,6 +210,7 @@ struct Run<'a> {
     orders: Sender<usize>,
     starts: Receiver<Started>,
     stopped: Vec<Stopped>,
+    connections: BTreeMap<WorkloadName, Connections>,
     duration: Nanoseconds,
 }
 
@@ -345,7 +366,7 @@ impl Run<'_> {
     fn look(&mut self, options: &mut FollowOptions<'_>) -> Option<String> {
         while let Ok((number, server)) = self.starts.try_recv() {
             match server {
-                Ok(Server { deployment, target }) => {
+                Ok(Server { deployment, target, .. }) => {
                     let target = Arc::new(target);
                     self.lives[number] = Life::There { deployment, target, answered: 0 };
                 }
@@ -444,7 +465,7 @@ impl Run<'_> {
             }
             let life = std::mem::replace(&mut self.lives[number], Life::Gone);
             if let Life::There { deployment, target, .. } = life {
-                close(target);
+                close(target, &mut self.connections);
                 let stop = move || deployment.stop().map_err(|error| error.to_string());
                 self.stopped.push(thread::spawn(stop));
                 changed = true;

@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::load::bursts;
+use crate::run::phases::failure_of_warm_up;
 use anyhow::bail;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -30,7 +31,8 @@ pub(super) fn starter(
             let sizes: Vec<u32> = (1..=largest).flat_map(|b| vec![b; warm_ups]).collect();
             let stop = || stop.load(Ordering::Relaxed);
             let drained = bursts(target.client(0), &target.answers(0), 'w', &sizes, &stop);
-            let failed = drained.answers.iter().find_map(|answer| answer.result.as_ref().err());
+            let failure = |answer| failure_of_warm_up(answer, server.may_refuse);
+            let failed = drained.answers.iter().find_map(failure);
             if let Some(failed) = failed {
                 bail!("{}: the warm-up failed: {failed}", target.workload());
             }
