@@ -238,18 +238,9 @@ impl Comparison {
         job::run(py, None, move || {
             let mut manifest = Manifest::start(command);
             let identity = Identity::new(&manifest, Some(&comparison.scenario));
-            let mut dir = OutputDir::open_for(&folder, Existing::Replace, &identity)?;
+            let dir = OutputDir::open_for(&folder, Existing::Replace, &identity)?;
             study.note(&mut manifest)?;
             manifest.planning_s.extend(planning);
-            if !comparison.seeds.is_empty() {
-                dir.write("seeds.csv", |file| {
-                    let mut table = csv::Writer::from_writer(file);
-                    for row in &comparison.seeds {
-                        table.serialize(row).map_err(std::io::Error::other)?;
-                    }
-                    table.flush()
-                })?;
-            }
             write_results(dir, &comparison, manifest, &mut |_| ())?;
             Ok(())
         })

@@ -152,6 +152,14 @@ impl Study {
                 .chain(strategies.into_iter().map(Wanted::Strategy))
                 .chain(refine.map(Wanted::Refined))
                 .collect();
+            let fixed = |wanted: &Wanted| !matches!(wanted, Wanted::Given(_));
+            if study.scenario().replan.is_some() && wanted.iter().any(fixed) {
+                return Err(Failure::new(
+                    "PlanError",
+                    "the scenario has a table replan, and one plan for the whole run is asked for; fix: use sweep(), where plans \
+                     follow load, or leave the table out; for a fixed plan give plan=",
+                ));
+            }
             let results = wanted
                 .par_iter()
                 .map(|wanted| {
