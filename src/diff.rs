@@ -409,8 +409,12 @@ fn of_strategies(
     let worst = first.worst_p99_of_slo().zip(second.worst_p99_of_slo());
     add(None, "worst P99 / SLO", Better::Less, "", worst);
     add(None, "mean power (W)", Better::Less, "", Some((first.power_w(), second.power_w())));
+    let same_load = |one: &WorkloadSummary| {
+        let other = second.workloads.iter().find(|other| other.workload == one.workload);
+        other.is_some_and(|other| !arrivals_differ(one, other))
+    };
     let other_load =
-        first.workloads.iter().zip(&second.workloads).any(|(a, b)| arrivals_differ(a, b));
+        first.workloads.len() != second.workloads.len() || !first.workloads.iter().all(same_load);
     let unless = |differ: bool, better| if differ { Better::Neither } else { better };
     for (metric, better) in
         [("attainment_pct", Better::More), ("goodput_rps", unless(other_load, Better::More))]

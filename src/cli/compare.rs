@@ -66,15 +66,6 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             output::tell(&format!("note: {note}"));
         }
     }
-    if let Some(dir) = folder.dir().filter(|_| !repeated.is_empty()) {
-        dir.write("seeds.csv", |file| {
-            let mut table = csv::Writer::from_writer(file);
-            for row in repeated {
-                table.serialize(row).map_err(std::io::Error::other)?;
-            }
-            table.flush()
-        })?;
-    }
     folder.finish(&comparison, &progress)?;
     drop(progress);
     if args.print.json {
@@ -120,10 +111,7 @@ type Made = ((StrategyResult, f64), Vec<SeedRow>);
 fn planned_and_run(study: &Study, strategy: &Planner, args: &CompareArgs) -> anyhow::Result<Made> {
     let (course, seconds) = strategy.course(study)?;
     let logging = Logging { arrivals: args.output.is_some(), ..Logging::default() };
-    let result = match &course {
-        Course::Plan(plan) => study.simulate_logged(plan, logging)?.0,
-        Course::Replan { .. } => study.run(&course)?,
-    };
+    let result = study.run_in_full(&course, logging)?;
     let repeated = match args.seeds {
         0 | 1 => Vec::new(),
         seeds => repeat(study, &course, seeds.into(), CONFIDENCE)?,

@@ -96,9 +96,7 @@ pub(super) fn run(
     if let Some(dir) = folder.dir() {
         write_files(dir, study, &file, &followed)?;
     }
-    let mut result = followed.result.clone();
-    result.details.following = Some(study.following(&file, &timeline, Some(&followed)));
-    let comparison = study.comparison(vec![result]);
+    let comparison = study.comparison(vec![study.with_following(&file, &timeline, &followed)]);
     let wall_s = folder.finish(&comparison, &progress)?;
     drop(progress);
     let hours = gpu_hours(&followed, study);

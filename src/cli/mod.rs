@@ -131,3 +131,30 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use crate::results::{ALONE, OF_FRONTIER};
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_to_try_know_the_flags_of_the_program() {
+        let program = Cli::command();
+        let command = |name: &str| program.find_subcommand(name).unwrap();
+        for name in ["simulate", "compare", "check"] {
+            for argument in command(name).get_arguments() {
+                let Some(long) = argument.get_long().filter(|long| *long != "help") else {
+                    continue;
+                };
+                let flag = format!("--{long}");
+                let stands_alone = !argument.get_action().takes_values();
+                assert_eq!(ALONE.contains(&&*flag), stands_alone, "{name} {flag}");
+            }
+        }
+        for flag in OF_FRONTIER {
+            let known = command("frontier").get_arguments();
+            assert!(known.into_iter().any(|a| a.get_long() == flag.strip_prefix("--")), "{flag}");
+        }
+    }
+}

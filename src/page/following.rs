@@ -6,14 +6,13 @@ use super::plan::{self, colour};
 use super::{Page, SortableTable};
 use crate::domain::ModelName;
 use crate::results::{
-    Bars, Cell, Comparison, Following, Lane, LineChart, PlanAt, Span, Step, trimmed,
+    Bars, Cell, Comparison, Following, Lane, LanePlace, Lanes, LineChart, MOST_ARROWS, PlanAt,
+    Span, Step, counted, trimmed,
 };
 use std::fmt::Write;
 
 /// GPUs whose lanes are drawn; the table of steps has all.
 const LANES: usize = 60;
-/// Moves that are drawn as arrows: more would cover what moves.
-const ARROWS: usize = 400;
 /// Strategies whose lanes are unfolded from the start.
 const OPEN: usize = 1;
 /// Rows of the tables.
@@ -35,7 +34,7 @@ fn all(comparison: &Comparison) -> Vec<(&str, &Following)> {
 pub(super) fn write(page: &mut Page, comparison: &Comparison) {
     let all = all(comparison);
     let Some((_, first)) = all.first() else { return };
-    let unit = Unit::of(first.lanes.duration_s);
+    let unit = Unit::of(&first.lanes);
     page.section("over-time", "Plans over time");
     for (name, following) in &all {
         let words = format!("{name}: {}", in_words(following));
@@ -80,11 +79,12 @@ struct Unit {
 }
 
 impl Unit {
-    fn of(duration_s: f64) -> Self {
-        let (seconds, title, name) = match duration_s {
-            s if s >= 7200.0 => (3600.0, "time (h)", "h"),
-            s if s >= 600.0 => (60.0, "time (min)", "min"),
-            _ => (1.0, "time (s)", "s"),
+    fn of(lanes: &Lanes) -> Self {
+        let (seconds, name) = lanes.time_unit();
+        let title = match name {
+            "h" => "time (h)",
+            "min" => "time (min)",
+            _ => "time (s)",
         };
         Self { seconds, title, name }
     }
@@ -98,15 +98,14 @@ fn in_words(following: &Following) -> String {
     let later = || following.plans.iter().skip(1);
     let sum = |of: fn(&PlanAt) -> usize| later().map(of).sum::<usize>();
     let early = later().filter(|plan| plan.early).count();
-    let count = following.plans.len();
     let mut words = format!(
-        "{count} plan{} by the policy {}, {:.1} GPU-hours; {} moves, {} restarts, {} GPUs booted",
-        if count == 1 { "" } else { "s" },
+        "{} by the policy {}, {:.1} GPU-hours; {}, {}, {} booted",
+        counted(following.plans.len(), "plan"),
         following.policy,
         following.gpu_hours,
-        sum(|plan| plan.moves),
-        sum(|plan| plan.restarts),
-        sum(|plan| plan.boots),
+        counted(sum(|plan| plan.moves), "move"),
+        counted(sum(|plan| plan.restarts), "restart"),
+        counted(sum(|plan| plan.boots), "GPU"),
     );
     if early > 0 {
         let _ = write!(words, "; {early} of the plans within an epoch");
@@ -139,7 +138,7 @@ fn steps(
 /// How many GPUs there are over time; none where no plans follow load.
 pub(super) fn gpus(comparison: &Comparison) -> Option<Chart> {
     let all = all(comparison);
-    let unit = Unit::of(all.first()?.1.lanes.duration_s);
+    let unit = Unit::of(&all.first()?.1.lanes);
     let line = |following, of: &dyn Fn(&PlanAt) -> Option<usize>| {
         steps(following, unit, |plan| of(plan).map(|gpus| gpus as f64))
     };
@@ -265,13 +264,10 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
         }
     }
     let moves = lanes.moves();
-    if moves.len() <= ARROWS {
+    if moves.len() <= MOST_ARROWS {
         for (from, to) in moves.into_iter().filter(|(from, to)| from.0.max(to.0) < drawn) {
-            let place = |(gpu, server): (usize, usize), last: bool| {
-                let mut own = pieces[gpu].iter().filter(|piece| piece.server == server);
-                let piece = if last { own.next_back() } else { own.find(|piece| !piece.loads) }?;
-                let height = piece.base_pct + 0.5 * lanes.server((gpu, server)).sm_pct;
-                let at_s = if last { piece.until_s } else { piece.from_s };
+            let place = |(gpu, server): LanePlace, leaves: bool| {
+                let (at_s, height) = lanes.gpus[gpu].arrow_end(&pieces[gpu], server, leaves)?;
                 Some((draw.x(at_s), Drawing::y(gpu, height)))
             };
             if let (Some(start), Some(end)) = (place(from, true), place(to, false)) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::results::{Existing, Manifest, OutputDir, write_tables};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Names that would be markup, were they not escaped.
@@ -31,6 +32,12 @@ fn has_image(html: &str) -> bool {
 
 fn comparison() -> crate::results::Comparison {
     crate::sample::small_comparison()
+}
+
+#[test]
+fn every_strategy_has_a_look() {
+    let sorted = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
+    assert_eq!(sorted(&STRATEGIES), sorted(crate::plan::STRATEGIES));
 }
 
 #[test]
@@ -433,7 +440,7 @@ fn plans_that_follow_load_are_shown_over_time_in_place_of_one_plan() {
     assert!(
         html.contains("<section id=\"over-time\">") && !html.contains("<section id=\"plans\">")
     );
-    assert!(html.contains("2 plans by the policy sticky, 0.0 GPU-hours; 1 moves"), "in words");
+    assert!(html.contains("2 plans by the policy sticky, 0.0 GPU-hours; 1 move,"), "in words");
     assert!(html.contains("99.000 % of requests within their SLO"));
     // One lane for each GPU and one arrow, for each strategy.
     assert_eq!(html.matches("<path class=\"move\"").count(), 2);

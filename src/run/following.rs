@@ -3,8 +3,8 @@
 use super::{Followed, JUDGED_WINDOW, Lateness, ReplannedStudy, Study, lateness};
 use crate::domain::{Timeline, TimelineGpu, TimelineServer, WorkloadName};
 use crate::metrics::RequestWindow;
-use crate::plan::replan::{ActionRow, PlanRow, PlansFile, PlansHead, plans_file};
-use crate::results::{Following, Lane, LaneServer, Lanes, PlanAt, Span, Step};
+use crate::plan::replan::{ActionRow, PlansFile, PlansHead, plans_file};
+use crate::results::{Following, Lane, LaneServer, Lanes, Span, Step, StrategyResult};
 use crate::units::Nanoseconds;
 
 /// Spans of a run in which late requests are counted: more could not be told apart in a chart.
@@ -39,13 +39,26 @@ impl Study {
         Following {
             policy: file.policy.clone(),
             gpu_hours: seconds / 3600.0,
-            plans: file.plan_rows().into_iter().map(plan_at).collect(),
+            plans: file.plan_rows(),
             steps: steps.iter().map(step).collect(),
             lanes,
             spans: followed.map_or_else(Vec::new, |followed| {
                 spans(&followed.windows, self.scenario().duration, &file.planned())
             }),
         }
+    }
+
+    /// The result of plans that follow each other, with their tables.
+    #[must_use]
+    pub fn with_following(
+        &self,
+        file: &PlansFile,
+        timeline: &Timeline,
+        followed: &Followed,
+    ) -> StrategyResult {
+        let mut result = followed.result.clone();
+        result.details.following = Some(self.following(file, timeline, Some(followed)));
+        result
     }
 
     fn lanes(&self, timeline: &Timeline, steps: &[ActionRow<'_>]) -> Lanes {
@@ -82,12 +95,6 @@ impl Study {
         };
         Lanes { duration_s, gpus: timeline.gpus.iter().enumerate().map(lane).collect() }
     }
-}
-
-fn plan_at(row: PlanRow) -> PlanAt {
-    let PlanRow { at_s, early, rate_rps, gpus, bound_gpus, moves, restarts, boots, without_room } =
-        row;
-    PlanAt { at_s, early, rate_rps, gpus, bound_gpus, moves, restarts, boots, without_room }
 }
 
 fn step(row: &ActionRow<'_>) -> Step {

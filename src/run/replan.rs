@@ -2,7 +2,7 @@
 
 use super::follow::Followed;
 use super::traffic::draws_seed;
-use super::{RunError, Study};
+use super::{Logging, RunError, Study};
 use crate::arrivals::{ArrivalPart, ArrivalSpec};
 use crate::domain::{Plan, Workload};
 use crate::metrics::RequestWindow;
@@ -230,9 +230,7 @@ impl Study {
         let Some(spec) = self.scenario().replan else { return Ok(None) };
         let replanned = self.replan(strategy, &spec)?;
         let timeline = &replanned.replanned.timeline;
-        let mut followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
-        let file = self.plans_file(&replanned, strategy.name());
-        followed.result.details.following = Some(self.following(&file, timeline, Some(&followed)));
+        let followed = self.follow(strategy.name(), timeline, JUDGED_WINDOW)?;
         Ok(Some((replanned, followed)))
     }
 
@@ -246,25 +244,47 @@ impl Study {
         }
     }
 
-    /// Simulates a plan, or plans by the `[replan]` table.
+    /// Simulates a plan, or plans by the `[replan]` table: the numbers alone.
     ///
     /// # Errors
     /// As [`Study::simulate`], [`Study::replan`] and [`Study::follow`]; plans follow load by built-in strategies alone, and where
     /// the scenario has a `[replan]` table.
     pub fn run(&self, course: &Course) -> Result<StrategyResult, RunError> {
-        let name = match course {
-            Course::Plan(plan) => return self.simulate(plan),
-            Course::Replan { strategy } => strategy,
-        };
+        match course {
+            Course::Plan(plan) => self.simulate(plan),
+            Course::Replan { strategy } => Ok(self.replanned_by(strategy)?.1.result),
+        }
+    }
+
+    /// As [`Study::run`] for a result that is shown: with requests and arrivals as `logging` asks, or with what plans that follow
+    /// load did.
+    ///
+    /// # Errors
+    /// As [`Study::run`].
+    pub fn run_in_full(
+        &self,
+        course: &Course,
+        logging: Logging,
+    ) -> Result<StrategyResult, RunError> {
+        match course {
+            Course::Plan(plan) => Ok(self.simulate_logged(plan, logging)?.0),
+            Course::Replan { strategy } => {
+                let (replanned, followed) = self.replanned_by(strategy)?;
+                let file = self.plans_file(&replanned, strategy);
+                Ok(self.with_following(&file, &replanned.replanned.timeline, &followed))
+            }
+        }
+    }
+
+    fn replanned_by(&self, name: &str) -> Result<(ReplannedStudy, Followed), RunError> {
         let strategy = strategy(name).map_err(|_| {
             RunError::Replan(format!(
                 "strategy {name} is not one of the built-in ones, which alone make plans that follow load ([replan]); fix: choose one \
                  of them, or remove the table"
             ))
         })?;
-        let followed = self.replan_and_follow(strategy.as_ref())?;
         let missing = || RunError::Replan("the scenario has no [replan] table".to_owned());
-        followed.map(|(_, followed)| followed.result).ok_or_else(missing)
+        self.replan_and_follow(strategy.as_ref())?.ok_or_else(missing)
     }
 }
 

@@ -10,7 +10,7 @@ use super::style::{
 };
 use super::text::{shortened, width};
 use super::{Figure, PAGES, PAGES_OF_ONE, PlotError, distinct, file_stem, pages};
-use igniter_results::{Comparison, Lane, LanePlace, Lanes, Piece};
+use igniter_results::{Comparison, Lane, LanePlace, Lanes, MOST_ARROWS, Piece};
 use plotters::element::Polygon;
 use plotters::style::{Color, RGBColor};
 use std::ops::Range;
@@ -19,8 +19,6 @@ use std::ops::Range;
 const LANES: usize = 24;
 /// Pages of one run.
 const MOST_PAGES: usize = 4;
-/// More moves than these would cover what moves.
-const ARROWS: usize = 400;
 /// Boots are at least so wide, or nobody would see them beside a day.
 const LEAST_BOOT: i32 = 9;
 const WHITE: RGBColor = RGBColor(255, 255, 255);
@@ -37,10 +35,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
         let Some(following) = &result.details.following else { continue };
         let stem = format!("lanes_{}", file_stem(&result.strategy));
         let name = shortened(&shown(&result.strategy), 40);
-        let own = lanes_figures(&stem, &format!("Plans of {name}"), &following.lanes)?;
-        let room = PAGES.saturating_sub(figures.len());
         let most = if comparison.strategies.len() == 1 { MOST_PAGES } else { PAGES_OF_ONE };
-        figures.extend(own.into_iter().take(most.min(room)));
+        let most = most.min(PAGES.saturating_sub(figures.len()));
+        figures.extend(drawn(&stem, &format!("Plans of {name}"), &following.lanes, most)?);
     }
     Ok(figures)
 }
@@ -52,38 +49,39 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
 /// # Errors
 /// When it cannot be drawn.
 pub fn lanes_figures(stem: &str, subject: &str, lanes: &Lanes) -> Result<Vec<Figure>, PlotError> {
+    drawn(stem, subject, lanes, MOST_PAGES)
+}
+
+fn drawn(stem: &str, subject: &str, lanes: &Lanes, most: usize) -> Result<Vec<Figure>, PlotError> {
     let all = lanes.gpus.len();
-    if all == 0 {
+    if all == 0 || most == 0 {
         return Ok(Vec::new());
     }
-    let moves = lanes.moves().len();
+    let mut moves = lanes.moves();
     let mut caption = format!(
         "{subject} over time: a lane for each GPU, in it each server in the height of its SM share and the colour of its \
          model, with moves to other GPUs as arrows."
     );
-    if moves > ARROWS {
-        caption += &format!(" {moves} moves are too many for arrows.");
+    if moves.len() > MOST_ARROWS {
+        caption += &format!(" {} moves are too many for arrows.", moves.len());
+        moves.clear();
     }
-    let shown = all.min(LANES * MOST_PAGES);
+    let shown = all.min(LANES * most);
     if shown < all {
         caption += &format!(" The first {shown} of {all} GPUs.");
     }
     let mut svgs = Vec::new();
     for gpus in super::rows_of(shown, LANES) {
-        svgs.push(draw_page(lanes, gpus, moves <= ARROWS)?);
+        svgs.push(draw_page(lanes, gpus, &moves)?);
     }
     Ok(pages(stem, &caption, svgs))
 }
 
 /// Time in its unit: seconds in one, its name, and where ticks are.
-fn time_axis(duration_s: f64) -> (f64, Axis) {
-    let (unit_s, name) = match duration_s {
-        s if s >= 7200.0 => (3600.0, "Time (h)"),
-        s if s >= 600.0 => (60.0, "Time (min)"),
-        _ => (1.0, "Time (s)"),
-    };
-    let length = duration_s / unit_s;
-    let mut axis = Axis::exactly(length, 8).titled(name);
+fn time_axis(lanes: &Lanes) -> (f64, Axis) {
+    let (unit_s, name) = lanes.time_unit();
+    let length = lanes.duration_s / unit_s;
+    let mut axis = Axis::exactly(length, 8).titled(&format!("Time ({name})"));
     // Hours are counted in quarters of days.
     let step = [1.0, 2.0, 3.0, 6.0, 12.0, 24.0].into_iter().find(|step| length / step <= 9.0);
     if let Some(step) = step.filter(|_| unit_s > 60.0) {
@@ -105,14 +103,18 @@ struct Page<'p, 'a> {
     unit_s: f64,
 }
 
-fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, PlotError> {
+fn draw_page(
+    lanes: &Lanes,
+    gpus: Range<usize>,
+    moves: &[(LanePlace, LanePlace)],
+) -> Result<String, PlotError> {
     let servers = lanes.gpus.iter().flat_map(|lane| &lane.servers);
     let models = Looks::models(servers.map(|server| &server.model));
     let mut legend = models.legend(|look| Key::Box(look.colour));
     if lanes.gpus.iter().any(|lane| !lane.boots_s.is_empty()) {
         legend.add(Key::Hatched(boot()), "boots");
     }
-    if arrows && !lanes.moves().is_empty() {
+    if !moves.is_empty() {
         legend.add(Key::Line(INK, None), "moves");
     }
     let several = distinct(lanes.gpus.iter().map(|lane| &lane.kind)).len() > 1;
@@ -120,7 +122,7 @@ fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, 
         true => format!("GPU {gpu} ({})", shortened(lanes.gpus[gpu].kind.as_str(), 10)),
         false => format!("GPU {gpu}"),
     };
-    let (unit_s, x) = time_axis(lanes.duration_s);
+    let (unit_s, x) = time_axis(lanes);
     let y = Axis { ticks: Vec::new(), ..Axis::exactly(gpus.len() as f64, 1) };
     let names = gpus.clone().map(|gpu| width(&name(gpu), TICK)).fold(0.0, f64::max);
     let figure_width = two_columns();
@@ -148,11 +150,9 @@ fn draw_page(lanes: &Lanes, gpus: Range<usize>, arrows: bool) -> Result<String, 
             let at = (left - 14, page.at(gpu, 0.0, 50.0).1);
             text(area, at, Text::new(TICK, Align::Right), &name(gpu))?;
         }
-        if arrows {
-            for (from, to) in lanes.moves() {
-                if gpus.contains(&from.0) && gpus.contains(&to.0) {
-                    page.arrow(from, to)?;
-                }
+        for (from, to) in moves {
+            if gpus.contains(&from.0) && gpus.contains(&to.0) {
+                page.arrow(*from, *to)?;
             }
         }
         Ok(())
@@ -236,16 +236,10 @@ impl Page<'_, '_> {
 
     /// From where a server was to where its workload goes on.
     fn arrow(&self, from: LanePlace, to: LanePlace) -> Drawn {
-        let middle = |place: LanePlace, last: bool| {
-            let lane = &self.lanes.gpus[place.0];
-            let mut own = self.pieces[place.0 - self.gpus.start]
-                .iter()
-                .filter(|piece| piece.server == place.1);
-            let piece = if last { own.next_back() } else { own.find(|piece| !piece.loads) };
-            let piece = piece.copied()?;
-            let seconds = if last { piece.until_s } else { piece.from_s };
-            let height = piece.base_pct + 0.5 * lane.servers[place.1].sm_pct;
-            Some(self.at(place.0, seconds, height))
+        let middle = |(gpu, server): LanePlace, leaves: bool| {
+            let pieces = &self.pieces[gpu - self.gpus.start];
+            let (at_s, height) = self.lanes.gpus[gpu].arrow_end(pieces, server, leaves)?;
+            Some(self.at(gpu, at_s, height))
         };
         let (Some(start), Some(end)) = (middle(from, true), middle(to, false)) else {
             return Ok(());

@@ -30,6 +30,22 @@ pub(super) struct ShareFitter<'p> {
     presences: Option<Presences<'p>>,
 }
 
+/// Whether a limit of processes and the memory of a GPU, in bytes and where it is known, allow processes of these models
+/// together.
+pub(super) fn has_room(
+    predictor: &dyn Predictor,
+    limit: usize,
+    memory: Option<u64>,
+    models: impl Iterator<Item = ModelId>,
+) -> bool {
+    let (mut count, mut needed) = (0, 0);
+    for model in models {
+        count += 1;
+        needed += predictor.memory(model).map_or(0, |bytes| bytes.get());
+    }
+    count <= limit && memory.is_none_or(|available| needed <= available)
+}
+
 impl<'p> ShareFitter<'p> {
     pub(super) fn new(request: &super::PlanRequest<'p>) -> Self {
         let predictor = request.predictor();
@@ -118,25 +134,12 @@ impl<'p> ShareFitter<'p> {
 
     /// The same of processes of these models.
     pub(super) fn has_room_of(&self, models: impl Iterator<Item = ModelId>) -> bool {
-        let (mut count, mut needed) = (0, 0);
-        for model in models {
-            count += 1;
-            needed += self.predictor.memory(model).map_or(0, |bytes| bytes.get());
-        }
-        count <= self.process_limit() && self.memory.is_none_or(|available| needed <= available)
+        has_room(self.predictor, self.process_limit(), self.memory, models)
     }
 
     /// Whether they allow one more.
     pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
-        seats.len() < self.process_limit()
-            && self.memory.is_none_or(|available| {
-                self.memory_of(seats) + self.memory_of(&[*another]) <= available
-            })
-    }
-
-    fn memory_of(&self, seats: &[Seat]) -> u64 {
-        let memory = |seat: &Seat| self.predictor.memory(seat.sized.demand.model);
-        seats.iter().filter_map(memory).map(|bytes| bytes.get()).sum()
+        self.has_room_of(seats.iter().chain([another]).map(|seat| seat.sized.demand.model))
     }
 
     /// What the predictor says of the seats, in their order, with its margin where that is asked for.

@@ -3,7 +3,8 @@
 use crate::STRATEGIES;
 
 /// Flags of `simulate` and `compare` that stand alone; all others have a value.
-const ALONE: [&str; 5] = ["--json", "--quiet", "--prediction-error", "--replicas", "--requests"];
+pub const ALONE: [&str; 5] =
+    ["--json", "--quiet", "--prediction-error", "--replicas", "--requests"];
 
 /// Those of strategies, which a new command names itself, and of what changes no result.
 const LEFT_OUT: [&str; 10] = [
@@ -20,7 +21,7 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// What `frontier` has under the same name.
-const OF_FRONTIER: [&str; 5] = ["--profile", "--predictor", "--seed", "--set", "--replicas"];
+pub const OF_FRONTIER: [&str; 5] = ["--profile", "--predictor", "--seed", "--set", "--replicas"];
 
 /// What `frontier` has as a key of the scenario.
 const AS_KEY: [(&str, &str); 6] = [
@@ -104,6 +105,12 @@ impl Again {
 
     fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|(name, _)| name == flag)
+    }
+
+    /// The value of a flag, where it is a number.
+    pub(super) fn number(&self, flag: &str) -> Option<f64> {
+        let (_, values) = self.flags.iter().find(|(name, _)| name == flag)?;
+        values.first()?.parse().ok()
     }
 
     /// Compares `first`, the first strategy of the run, with others, with more flags.

@@ -99,6 +99,9 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     if strategies().any(|result| !result.details.adaptation.is_empty()) {
         write_rows(dir, "adaptation.csv", keyed(comparison, |result| &result.details.adaptation))?;
     }
+    if !comparison.seeds.is_empty() {
+        write_rows(dir, "seeds.csv", comparison.seeds.iter())?;
+    }
     let details = strategies().map(|result| Cow::Borrowed(&result.details)).collect();
     let saved = Saved { comparison: Cow::Borrowed(comparison), details };
     dir.write(COMPARISON, |file| Ok(serde_json::to_writer(file, &saved)?))?;

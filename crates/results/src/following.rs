@@ -2,7 +2,7 @@
 //! late, and why.
 
 use crate::lanes::Lanes;
-use igniter_model::domain::WorkloadName;
+use igniter_model::domain::{PlanAt, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 /// Plans that followed each other in one run.
@@ -20,29 +20,6 @@ pub struct Following {
     pub lanes: Lanes,
     /// What became of requests, one after another over the run; empty where nothing was simulated.
     pub spans: Vec<Span>,
-}
-
-/// A plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanAt {
-    /// When it was decided, in s.
-    pub at_s: f64,
-    /// Whether that was within an epoch.
-    pub early: bool,
-    /// The sum of the rates that it is for, in requests/s.
-    pub rate_rps: f64,
-    /// Its GPUs.
-    pub gpus: usize,
-    /// The fewest GPUs that are proven to be needed for its rates.
-    pub bound_gpus: Option<usize>,
-    /// Servers that started where their workload had none.
-    pub moves: usize,
-    /// Servers that started again with another share.
-    pub restarts: usize,
-    /// GPUs that were ordered.
-    pub boots: usize,
-    /// Servers that started although their GPU had no room.
-    pub without_room: usize,
 }
 
 /// A step from one plan to the next.

@@ -57,6 +57,9 @@ pub struct Piece {
     pub loads: bool,
 }
 
+/// Arrows are drawn for so many moves at most: more would hide what is below them.
+pub const MOST_ARROWS: usize = 400;
+
 /// A server's place: the number of its GPU, and its own on that GPU.
 pub type LanePlace = (usize, usize);
 
@@ -111,7 +114,28 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Where the arrow of a server's move begins, if the server leaves, or ends: a time in s and a height in percent.
+    #[must_use]
+    pub fn arrow_end(&self, pieces: &[Piece], server: usize, leaves: bool) -> Option<(f64, f64)> {
+        let mut own = pieces.iter().filter(|piece| piece.server == server);
+        let piece = if leaves { own.next_back() } else { own.find(|piece| !piece.loads) }?;
+        let at_s = if leaves { piece.until_s } else { piece.from_s };
+        Some((at_s, piece.base_pct + 0.5 * self.servers[server].sm_pct))
+    }
+}
+
 impl Lanes {
+    /// The unit of time that suits the length of the run: seconds in it, and its name.
+    #[must_use]
+    pub fn time_unit(&self) -> (f64, &'static str) {
+        match self.duration_s {
+            s if s >= 7200.0 => (3600.0, "h"),
+            s if s >= 600.0 => (60.0, "min"),
+            _ => (1.0, "s"),
+        }
+    }
+
     /// A server.
     #[must_use]
     pub fn server(&self, (gpu, place): LanePlace) -> &LaneServer {

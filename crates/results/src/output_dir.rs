@@ -221,6 +221,19 @@ impl OutputDir {
             .map_err(|source| OutputError::File { path: self.path.join(name), source })
     }
 
+    /// Where a figure goes that is kept out of the way, without taking the place of one that went before it.
+    fn free_place(&self, path: &str, outputs: &BTreeMap<String, FileHash>) -> String {
+        let below = path.strip_prefix("figures/").unwrap_or(path);
+        let (stem, end) = below.rsplit_once('.').unwrap_or((below, ""));
+        let place = |number: usize| match number {
+            1 => format!("{EARLIER}{below}"),
+            _ => format!("{EARLIER}{stem}-{number}.{end}"),
+        };
+        let is_free =
+            |place: &String| !outputs.contains_key(place) && !self.path.join(place).exists();
+        (1..).map(place).find(is_free).expect("a number that no file has")
+    }
+
     /// Writes the manifest, which lists every file with its hash, gives all files their names, and
     /// removes what an earlier run left ([`Existing::Replace`]).
     ///
@@ -249,8 +262,7 @@ impl OutputDir {
                 _ if plotted.contains(&old.path) => {
                     let mut kept = old.clone();
                     if !same_tables && !old.path.starts_with(EARLIER) {
-                        let name = old.path.rsplit('/').next().unwrap_or(&old.path);
-                        kept.path = format!("{EARLIER}{name}");
+                        kept.path = self.free_place(&old.path, &outputs);
                         moved.push((self.path.join(&old.path), self.path.join(&kept.path)));
                     }
                     manifest.plotted.insert(kept.path.clone());
@@ -277,7 +289,6 @@ impl OutputDir {
                 .and_then(|()| std::fs::rename(file, path))
                 .map_err(|source| OutputError::File { path: path.clone(), source })?;
         }
-        drop(not_now);
         for (from, to) in moved {
             let folder = to.parent().unwrap_or(&self.path);
             let done = std::fs::create_dir_all(folder).and_then(|()| std::fs::rename(&from, &to));
@@ -288,6 +299,7 @@ impl OutputDir {
                 _ => {}
             }
         }
+        drop(not_now);
         for path in stale {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {

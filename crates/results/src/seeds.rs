@@ -3,6 +3,7 @@
 use crate::{Comparison, short};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The mean of a number over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,11 +98,12 @@ impl Comparison {
         }
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(&head).expect("text goes into memory");
+        let known: BTreeMap<(&str, &str, &str), &SeedRow> = (rows.iter())
+            .map(|row| ((&*row.strategy, &*row.workload, &*row.metric), *row))
+            .collect();
         let mut write = |mut cells: Vec<String>, strategy: &str, workload: &str| {
             for metric in &metrics {
-                let found = rows.iter().find(|row| {
-                    row.strategy == strategy && row.workload == workload && row.metric == *metric
-                });
+                let found = known.get(&(strategy, workload, *metric));
                 let number = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
                 cells.push(number(found.map(|row| row.mean)));
                 cells.push(number(found.and_then(|row| row.low)));

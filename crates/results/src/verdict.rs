@@ -121,10 +121,13 @@ impl Comparison {
                 "Plan with headroom; this shows how much is needed and what it costs:".to_owned(),
                 next,
             ),
-            None => Recommendation::Try(
-                "Plan with headroom:".to_owned(),
-                again.compare(name, &[], &["--headroom", "20"]),
-            ),
+            None => {
+                let headroom = 20.0 + again.number("--headroom").unwrap_or(0.0);
+                Recommendation::Try(
+                    "Plan with headroom:".to_owned(),
+                    again.compare(name, &[], &["--headroom", &short(headroom)]),
+                )
+            }
         })
     }
 

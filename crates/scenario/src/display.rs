@@ -1,11 +1,8 @@
 //! The `[display]` table: what figures and tables call things.
 
 use super::reader::{Problems, Read, Rule, Table};
-use igniter_model::domain::is_hidden;
+use igniter_model::domain::is_name;
 use std::collections::BTreeMap;
-
-/// The longest name, in characters.
-const LONGEST: usize = 64;
 
 const DISPLAY: Rule<'_> = Rule {
     allowed: "a table of names, each with what to call it",
@@ -27,10 +24,7 @@ pub(super) fn read(
     let (mut names, mut sound) = (BTreeMap::new(), true);
     for (name, field) in table.all() {
         let text = field.owned().and_then(|value| value.as_str().map(str::to_owned));
-        let fits = |text: &String| {
-            (1..=LONGEST).contains(&text.chars().count()) && !text.chars().any(is_hidden)
-        };
-        match text.filter(fits) {
+        match text.filter(|text| is_name(text)) {
             Some(text) => {
                 names.insert(name, text);
             }

@@ -255,8 +255,8 @@ const SWEEP: reader::Rule<'_> = reader::Rule {
 
 /// Whether a name is fit for a folder or a table.
 fn is_scenario_name(name: &str) -> bool {
-    (1..=64).contains(&name.chars().count())
-        && !name.chars().any(|c| igniter_model::domain::is_hidden(c) || c == '/' || c == '\\')
+    igniter_model::domain::is_name(name)
+        && !name.contains(['/', '\\'])
         && name != "."
         && name != ".."
 }

@@ -7,6 +7,7 @@ mod gpu_kind;
 mod names;
 mod nearest;
 mod plan;
+mod plan_at;
 mod record;
 mod sharing;
 mod timeline;
@@ -15,12 +16,14 @@ mod workload;
 pub use action::{Action, ActionKind, ServerWindow};
 pub use gpu_kind::GpuKind;
 pub use names::{
-    GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName, escaped, is_hidden,
+    GpuId, GpuKindName, ModelId, ModelName, NameError, WorkloadId, WorkloadName, escaped,
+    is_hidden, is_name,
 };
 pub use nearest::nearest;
 pub use plan::{
     BoundMethod, CoLocation, GpuBound, Infeasible, Placement, Plan, PredictedService, WorkloadFix,
 };
+pub use plan_at::PlanAt;
 pub use record::{BatchRecord, FailedRequest, Failure, GpuInterval, RecordSink, RequestRecord};
 pub use sharing::SmSharing;
 pub use timeline::{ServerSetting, Timeline, TimelineGpu, TimelineServer};

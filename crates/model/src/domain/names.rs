@@ -30,6 +30,12 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
+/// Whether text can be a name: 1 to 64 characters, none of which [`is_hidden`].
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count()) && !text.chars().any(is_hidden)
+}
+
 /// Text out of a foreign file, with what [`is_hidden`] written as an escape such as `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
@@ -53,8 +59,7 @@ macro_rules! name {
             /// # Errors
             /// When it is empty, longer than 64 characters, or holds a character that [`is_hidden`].
             pub fn new(name: &str) -> Result<Self, NameError> {
-                let length = name.chars().count();
-                if (1..=64).contains(&length) && !name.chars().any(is_hidden) {
+                if is_name(name) {
                     Ok(Self(name.into()))
                 } else {
                     Err(NameError { what: $what, given: name.chars().take(80).collect() })

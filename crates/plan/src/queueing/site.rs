@@ -7,6 +7,7 @@ use super::recursion::{Draw, Tally, replica_sample};
 use super::server::{Loading, Server, Steady};
 use super::shares::{Choice, Table};
 use super::tagged::Workspace;
+use crate::shares::has_room;
 use igniter_model::domain::{GpuKind, ModelId};
 use igniter_model::predictor::{Additive, CoLocationPrediction, Member, Predictor};
 use igniter_model::units::{BatchSize, SmUnits};
@@ -132,12 +133,7 @@ impl<'p> Site<'p> {
 
     /// Whether the process limit and the memory of a GPU allow servers of these models together.
     pub(super) fn has_room(&self, models: impl Iterator<Item = ModelId>) -> bool {
-        let (mut count, mut needed) = (0, 0);
-        for model in models {
-            count += 1;
-            needed += self.predictor.memory(model).map_or(0, |bytes| bytes.get());
-        }
-        count <= self.process_limit && self.memory.is_none_or(|available| needed <= available)
+        has_room(self.predictor, self.process_limit, self.memory, models)
     }
 
     pub(super) fn member(&self, model: ModelId, batch: u32, units: u32) -> Member {

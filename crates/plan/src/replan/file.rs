@@ -4,8 +4,8 @@ use super::epochs::{Action, Replanned};
 use super::layout::Machine;
 use crate::{PlanFile, plan_json};
 use igniter_model::domain::{
-    CoLocation, GpuId, GpuKind, GpuKindName, ModelName, Placement, Plan, ServerSetting, Timeline,
-    TimelineGpu, TimelineServer, Workload, WorkloadName,
+    CoLocation, GpuId, GpuKind, GpuKindName, ModelName, Placement, Plan, PlanAt, ServerSetting,
+    Timeline, TimelineGpu, TimelineServer, Workload, WorkloadName,
 };
 use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmPercent, SmUnits};
 use serde::{Deserialize, Serialize};
@@ -106,29 +106,6 @@ struct SettingFile {
     served_rps: RequestsPerSecond,
 }
 
-/// A plan as a row of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlanRow {
-    /// When it was decided, in s.
-    pub at_s: f64,
-    /// Whether that was within an epoch.
-    pub early: bool,
-    /// The sum of the rates that it is for, in requests/s.
-    pub rate_rps: f64,
-    /// Its GPUs.
-    pub gpus: usize,
-    /// The fewest GPUs that are proven to be needed.
-    pub bound_gpus: Option<usize>,
-    /// Servers that started where they were not.
-    pub moves: usize,
-    /// Servers that started again with another share.
-    pub restarts: usize,
-    /// GPUs that were ordered.
-    pub boots: usize,
-    /// Servers that started although their GPU had no room.
-    pub without_room: usize,
-}
-
 /// A step as a row of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ActionRow<'a> {
@@ -165,10 +142,10 @@ impl PlansFile {
 
     /// A row for each plan.
     #[must_use]
-    pub fn plan_rows(&self) -> Vec<PlanRow> {
+    pub fn plan_rows(&self) -> Vec<PlanAt> {
         let row = |plan: &EpochFile| {
             let count = |action: &str| plan.actions.iter().filter(|a| a.action == action).count();
-            PlanRow {
+            PlanAt {
                 at_s: plan.at_s,
                 early: plan.early,
                 rate_rps: plan.rates_rps.iter().sum(),

@@ -36,8 +36,7 @@ mod tests;
 pub use account::{Account, account, rent};
 pub use epochs::{Act, Action, Epoch, ReplanInput, Replanned, replan};
 pub use file::{
-    ActionRow, PlanRow, PlansFile, PlansHead, epoch_plan, is_plans_text, plans_file,
-    read_plans_text,
+    ActionRow, PlansFile, PlansHead, epoch_plan, is_plans_text, plans_file, read_plans_text,
 };
 pub use forecast::Counts;
 pub use layout::{Machine, Server, Why};

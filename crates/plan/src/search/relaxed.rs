@@ -193,6 +193,9 @@ impl<'p> Relaxed<'p> {
         if used > most {
             return None;
         }
+        if count == 0 {
+            return Some(used);
+        }
         let mut ratio = self.presences.clock_ratio(power_w);
         // How many members in a row had no need to grow.
         let mut at_rest = 0;

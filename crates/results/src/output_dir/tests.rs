@@ -269,11 +269,14 @@ fn figures_that_plot_added_outlive_a_run() {
         dir.finish(Manifest::start(vec!["igniter".into(), "compare".into()])).unwrap();
     };
     run("1");
-    let mut dir = OutputDir::open(&path, Existing::Keep).unwrap();
-    dir.write("figures/p99.pdf", |file| file.write_all(b"pdf")).unwrap();
-    let mut manifest = Manifest::read(&path.join("manifest.json")).unwrap();
-    manifest.plotted.insert("figures/p99.pdf".into());
-    dir.finish(manifest).unwrap();
+    let plot = |text: &str| {
+        let mut dir = OutputDir::open(&path, Existing::Keep).unwrap();
+        dir.write("figures/p99.pdf", |file| file.write_all(text.as_bytes())).unwrap();
+        let mut manifest = Manifest::read(&path.join("manifest.json")).unwrap();
+        manifest.plotted.insert("figures/p99.pdf".into());
+        dir.finish(manifest).unwrap();
+    };
+    plot("pdf");
     run("1");
     assert_eq!(std::fs::read(path.join("figures/p99.pdf")).unwrap(), b"pdf");
     // Of other numbers: out of the way, and there for good.
@@ -285,4 +288,9 @@ fn figures_that_plot_added_outlive_a_run() {
     let manifest = Manifest::read(&path.join("manifest.json")).unwrap();
     assert!(manifest.outputs.iter().any(|file| file.path == "figures/earlier/p99.pdf"));
     assert_eq!(manifest.changed(&path), None);
+    // A second one does not take the place of the first.
+    plot("other");
+    run("3");
+    assert_eq!(std::fs::read(path.join("figures/earlier/p99.pdf")).unwrap(), b"pdf");
+    assert_eq!(std::fs::read(path.join("figures/earlier/p99-2.pdf")).unwrap(), b"other");
 }
