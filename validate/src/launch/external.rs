@@ -57,10 +57,16 @@ impl ExternalLauncher {
         let text = std::fs::read_to_string(file).map_err(LaunchError::file(file))?;
         let wrong = |reason: String| LaunchError::ServerFile { path: file.to_owned(), reason };
         let servers: ServerFile = toml::from_str(&text).map_err(|error| {
-            // Without the line itself, which may hold a secret.
+            // Without the line itself and the value, which may be a secret.
             let at = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            wrong(format!("line {line}: {}", error.message()))
+            let message = match error.message().split_once(", expected ") {
+                Some((given, expected)) if given.starts_with("invalid ") => {
+                    format!("expected {expected}")
+                }
+                _ => error.message().to_owned(),
+            };
+            wrong(format!("line {line}: {message}"))
         })?;
         for entry in &servers.server {
             if let Err(error) = Address::parse(&entry.url) {
