@@ -1,28 +1,28 @@
 //! `validate run` of plans that follow each other: servers come and go under load.
 
+use super::measured::{
+    Machine, Times, calibrate, client, connections, missing, server_batching, stamps,
+};
 use super::output::Progress;
 use super::run::{LoadArgs, RunCommand};
-use super::session::{Measurement, OTHER_SEED, connections};
+use super::session::Measurement;
 use crate::compare::{ModelKind, RunInfo, WorkloadRun};
 use crate::launch::{
     LaunchArgs, LaunchSpec, ModelSource, STARTED_ALONE, Where, batch_times, set_times,
 };
 use crate::life;
-use crate::measure::{
-    CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, Warning, read_trace,
-};
+use crate::measure::{ServerBatching, Warning};
 use crate::run::{
     FollowLoad, FollowOptions, Followed, RunJournal, Served, Server, Target, TargetOptions, Traces,
     follow, servers_of,
 };
 use anyhow::{Context, bail, ensure};
-use igniter::arrivals::GeneratedArrivals;
 use igniter::domain::{CoLocation, Plan, Timeline, WorkloadName};
 use igniter::plan::replan::PlansFile;
 use igniter::predictor::{Member, Predictor};
 use igniter::results::Manifest;
 use igniter::run::Study;
-use igniter::units::{Milliseconds, Nanoseconds};
+use igniter::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,12 +72,7 @@ impl Follow<'_> {
         journal: &mut RunJournal,
         manifest: &Manifest,
     ) -> anyhow::Result<Measurement> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("client")
-            .enable_all()
-            .build()
-            .context("cannot start the client")?;
+        let runtime = client()?;
         let loads = self.loads()?;
         let names: Vec<WorkloadName> = loads.iter().map(|load| load.workload.clone()).collect();
         let mut info = self.info(&loads);
@@ -102,7 +97,7 @@ impl Follow<'_> {
                 eprintln!("validate: {error:#}; emulated models keep their times");
             }
         };
-        let (pressure, times) = (CpuPressure::now(), CpuTimes::now());
+        let machine = Machine::now();
         let mut options = FollowOptions {
             warm_ups: self.args.load.warm_ups,
             drain: Nanoseconds::from_seconds(self.args.load.drain_s).context("--drain-s")?,
@@ -114,51 +109,32 @@ impl Follow<'_> {
         };
         let duration = self.study.scenario().duration;
         let followed = follow(&self.timeline, &loads, duration, &mut options)?;
-        let pressure = pressure.zip(CpuPressure::now());
-        let times = times.zip(CpuTimes::now());
+        machine.note(&mut info);
         let Followed { record, happened, left_behind, connections } = followed;
         lost.extend(left_behind.into_iter().map(|what| Warning::LeftBehind { what }));
         let files = traces.into_inner().unwrap_or_else(PoisonError::into_inner);
         let traces = self.traces(&names, &files, record.ended_early.is_some(), &mut lost);
         for (i, name) in names.iter().enumerate() {
-            let rows = &record.workloads[i];
             let Some(run) = info.workloads.iter_mut().find(|run| run.workload == *name) else {
                 continue;
             };
-            // It came before the start of the measured run: any other origin serves.
-            let calibration = Measured::all(name, &rows.calibration, Nanoseconds::ZERO, &traces[i]);
-            run.overhead =
-                HostOverhead::calibrate(&calibration, &run.tables_ms, &self.batcher(name));
+            calibrate(run, &record.workloads[i], &traces[i], &self.batcher(name));
             if let Some(of) = connections.get(name) {
                 run.exhausted = of.exhausted;
                 run.connections = of.open;
                 run.most_connections = of.most;
             }
-            if rows.unanswered > 0 {
-                let (workload, requests) = (name.clone(), rows.unanswered as u64);
-                lost.push(Warning::Unanswered { workload, requests });
-            }
         }
-        let sums = record.workloads.iter();
-        let (sent, planned) = sums.fold((0, 0), |(sent, planned), of| {
-            (sent + of.sent as u64, planned + of.planned as u64)
-        });
+        lost.extend(missing(&record, &names));
         info.warnings = lost;
-        if sent < planned {
-            info.warnings.push(Warning::Incomplete { sent, planned });
-        }
         info.server = lock(&name_of_server).take().flatten();
         info.happened = Some(happened);
-        info.cpu_wait_pct = pressure.map(|(before, after)| after.since_pct(before));
-        info.cpu_stolen_pct = times.map(|(before, after)| after.stolen_since_pct(before));
         Ok(Measurement { info, record, names, traces, samples_csv: None })
     }
 
     /// The arrivals of all workloads that have servers.
     fn loads(&self) -> anyhow::Result<Vec<FollowLoad>> {
         let scenario = self.study.scenario();
-        let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
-        let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
         let mut loads = Vec::new();
         for entry in &scenario.workloads {
             let workload = &entry.workload;
@@ -171,15 +147,8 @@ impl Follow<'_> {
                     workload.name
                 );
             }
-            let arrivals = |duration: Nanoseconds, seed: u64| {
-                let process = entry.arrival.build(&workload.name, workload.rate, duration, seed);
-                process.map(|mut p| GeneratedArrivals::collect(p.as_mut(), duration).times)
-            };
-            loads.push(FollowLoad {
-                workload: workload.name.clone(),
-                calibration: arrivals(calibration, scenario.seed ^ OTHER_SEED)?,
-                measured: arrivals(scenario.duration, scenario.seed)?,
-            });
+            let Times { calibration, measured } = Times::draw(scenario, entry, &self.args.load)?;
+            loads.push(FollowLoad { workload: workload.name.clone(), calibration, measured });
         }
         Ok(loads)
     }
@@ -323,13 +292,7 @@ impl Follow<'_> {
             let planned = self.timeline.servers[number].placement.batch;
             batching.and_then(|b| b.max_batch).unwrap_or(planned).get()
         };
-        ServerBatching {
-            largest: servers_of(&self.timeline, name).into_iter().map(of).collect(),
-            delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
-            instances: batching.map_or(1, |batching| batching.instances),
-            policy: batching
-                .is_some_and(|b| b.max_queue_size > 0 || b.timeout > Milliseconds::ZERO),
-        }
+        server_batching(servers_of(&self.timeline, name).into_iter().map(of).collect(), batching)
     }
 
     /// What each server recorded, by its number among those of its workload.
@@ -341,16 +304,8 @@ impl Follow<'_> {
         lost: &mut Vec<Warning>,
     ) -> Vec<Traces> {
         let mut read = |name: &WorkloadName, number: usize| {
-            let Some(file) = files.get(&number).and_then(Option::as_deref) else {
-                return BTreeMap::new();
-            };
-            read_trace(file).unwrap_or_else(|error| {
-                if !ended_early {
-                    let (workload, reason) = (name.clone(), error.to_string());
-                    lost.push(Warning::TraceLost { workload, reason });
-                }
-                BTreeMap::new()
-            })
+            let file = files.get(&number).and_then(Option::as_deref);
+            stamps(name, file, ended_early, lost)
         };
         let of = |name: &WorkloadName| -> Traces {
             let own = servers_of(&self.timeline, name);

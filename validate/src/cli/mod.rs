@@ -13,6 +13,7 @@ mod doctor;
 mod facts;
 mod follow;
 mod launch;
+mod measured;
 mod models;
 mod output;
 mod planned;

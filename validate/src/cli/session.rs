@@ -1,8 +1,11 @@
 //! The servers of a run under load: what is sent to them, and what comes of it.
 
+use super::measured::{
+    Machine, Times, calibrate, client, connections, missing, server_batching, stamps,
+};
 use super::output::Progress;
-use super::run::{LoadArgs, RunCommand};
-use crate::client::{HttpOptions, InferClient, most_connections};
+use super::run::RunCommand;
+use crate::client::InferClient;
 use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
 use crate::data::{Shapes, parse_shape};
 use crate::gpu::{GpuProbe, Nvml, SampleSummary, Sampler};
@@ -10,28 +13,23 @@ use crate::launch::{
     Deployment, Device, Devices, Endpoint, InstanceReport, LaunchArgs, LaunchSpec, ModelSource,
     Sharing, Where,
 };
-use crate::measure::{
-    CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, ServerStatistics, Warning,
-    read_trace,
-};
+use crate::measure::{ServerBatching, ServerStatistics, Warning};
 use crate::run::{
     Load, LoadOptions, Record, RunJournal, Served, Target, TargetOptions, Traces, run_load,
     throttled,
 };
 use crate::{clock, life};
 use anyhow::Context;
-use igniter::arrivals::{GeneratedArrivals, Turns};
-use igniter::domain::{Plan, Workload, WorkloadName};
+use igniter::arrivals::Turns;
+use igniter::domain::{Plan, WorkloadName};
 use igniter::results::Manifest;
 use igniter::run::Study;
-use igniter::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
+use igniter::units::{Nanoseconds, RequestsPerSecond};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The seed of the calibration's arrivals is the scenario's with these bits changed.
-pub(super) const OTHER_SEED: u64 = 0x5eed_ca11_b7a7;
 /// How often GPUs are sampled.
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -67,12 +65,7 @@ impl Session<'_> {
         manifest: &Manifest,
     ) -> anyhow::Result<Measurement> {
         let devices = self.devices.list.as_slice();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("client")
-            .enable_all()
-            .build()
-            .context("cannot start the client")?;
+        let runtime = client()?;
         let loads = self.loads(runtime.handle(), deployment.endpoints())?;
         let endpoints = deployment.endpoints().to_vec();
         let deployment = RefCell::new(deployment);
@@ -82,14 +75,13 @@ impl Session<'_> {
         let mut probe = self.probe(devices);
         let mut info = self.info(server, &loads, probe.as_deref_mut());
         journal.describe(self.study, Served::Plan(self.plan), &info, manifest)?;
-        let (mut before, mut pressure, mut times): (Vec<Option<Vec<ServerStatistics>>>, _, _) =
-            (Vec::new(), None, None);
+        let mut before: Vec<Option<Vec<ServerStatistics>>> = Vec::new();
+        let mut machine = Machine::default();
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
         let mut prepares = || before = loads.iter().map(|l| l.target.statistics().ok()).collect();
         let mut begins = |start: Nanoseconds| {
-            pressure = CpuPressure::now();
-            times = CpuTimes::now();
+            machine = Machine::now();
             if let Some(probe) = probe.take() {
                 let lead = start.saturating_sub(clock::now());
                 let origin = Instant::now() + Duration::from_nanos(lead.get());
@@ -120,8 +112,7 @@ impl Session<'_> {
             keeps: &mut |load, answers, start| journal.add(&names[load], answers, start),
         };
         let record = run_load(&loads, &mut options)?;
-        let pressure = pressure.zip(CpuPressure::now());
-        let times = times.zip(CpuTimes::now());
+        machine.note(&mut info);
         // From here on, nothing that fails may take the records along.
         let summaries = sampler.map(Sampler::stop).transpose().unwrap_or_else(|error| {
             lost.push(Warning::SamplesLost { reason: error.to_string() });
@@ -146,10 +137,7 @@ impl Session<'_> {
         }
         let traces = read_traces(&names, &files, record.ended_early.is_some(), &mut lost);
         for (i, run) in workloads.iter_mut().enumerate() {
-            // It came before the start of the measured run: any other origin serves.
-            let calibration = &record.workloads[i].calibration;
-            let rows = Measured::all(&names[i], calibration, Nanoseconds::ZERO, &traces[i]);
-            run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms, &self.batcher(&names[i]));
+            calibrate(run, &record.workloads[i], &traces[i], &self.batcher(&names[i]));
         }
         let mut warnings = self.warnings(&record, summaries.as_deref().unwrap_or_default());
         for run in &workloads {
@@ -167,8 +155,6 @@ impl Session<'_> {
         }
         info.workloads = self.in_scenario_order(workloads);
         info.warnings = warnings;
-        info.cpu_wait_pct = pressure.map(|(before, after)| after.since_pct(before));
-        info.cpu_stolen_pct = times.map(|(before, after)| after.stolen_since_pct(before));
         Ok(Measurement { info, record, names, traces, samples_csv })
     }
 
@@ -228,8 +214,6 @@ impl Session<'_> {
         endpoints: &[Endpoint],
     ) -> anyhow::Result<Vec<Load>> {
         let scenario = self.study.scenario();
-        let calibration = if self.args.load.no_traces { 0.0 } else { self.args.load.calibration_s };
-        let calibration = Nanoseconds::from_seconds(calibration).context("--calibration-s")?;
         let servers = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
         let mut loads = Vec::new();
         for entry in &scenario.workloads {
@@ -239,12 +223,7 @@ impl Session<'_> {
                 continue;
             }
             let batch = own.iter().map(|endpoint| endpoint.max_batch.get()).max().unwrap_or(1);
-            let arrivals = |duration: Nanoseconds, seed: u64| {
-                let process = entry.arrival.build(&workload.name, workload.rate, duration, seed);
-                process.map(|mut p| GeneratedArrivals::collect(p.as_mut(), duration).times)
-            };
-            let calibration = arrivals(calibration, scenario.seed ^ OTHER_SEED)?;
-            let measured = arrivals(scenario.duration, scenario.seed)?;
+            let Times { calibration, measured } = Times::draw(scenario, entry, &self.args.load)?;
             let options = TargetOptions {
                 http: connections(&self.args.load, workload, batch, servers),
                 input: self.inputs.get(&workload.name).cloned(),
@@ -298,13 +277,7 @@ impl Session<'_> {
     fn batcher(&self, name: &WorkloadName) -> ServerBatching {
         let own = || self.specs.iter().filter(|spec| spec.workload == *name);
         let batching = own().next().map(|spec| &spec.batching);
-        ServerBatching {
-            largest: own().map(|spec| spec.max_batch().get()).collect(),
-            delay: batching.map_or(Nanoseconds::ZERO, |b| b.max_queue_delay.to_nanoseconds()),
-            instances: batching.map_or(1, |batching| batching.instances),
-            policy: batching
-                .is_some_and(|b| b.max_queue_size > 0 || b.timeout > Milliseconds::ZERO),
-        }
+        server_batching(own().map(|spec| spec.max_batch().get()).collect(), batching)
     }
 
     fn probe(&self, devices: &[Device]) -> Option<Box<dyn GpuProbe>> {
@@ -369,18 +342,7 @@ impl Session<'_> {
     }
 
     fn warnings(&self, record: &Record, samples: &[SampleSummary]) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        let (sent, planned) = (record.workloads.iter())
-            .fold((0, 0), |(sent, planned), w| (sent + w.sent as u64, planned + w.planned as u64));
-        if sent < planned {
-            warnings.push(Warning::Incomplete { sent, planned });
-        }
-        for (recorded, name) in record.workloads.iter().zip(self.placed()) {
-            if recorded.unanswered > 0 {
-                let requests = recorded.unanswered as u64;
-                warnings.push(Warning::Unanswered { workload: name, requests });
-            }
-        }
+        let mut warnings = missing(record, &self.placed());
         for spec in self.specs {
             let shared = spec.device.is_some() && self.launch.sharing() != Sharing::Off;
             if shared && matches!(spec.source, ModelSource::Ready(_)) {
@@ -400,22 +362,6 @@ impl Session<'_> {
         let names = self.study.workloads().iter().map(|w| w.name.clone());
         names.filter(|name| served(name)).collect()
     }
-}
-
-/// The connections to one of so many servers, which forms batches of this size for a workload.
-pub(super) fn connections(
-    args: &LoadArgs,
-    workload: &Workload,
-    batch: u32,
-    servers: u32,
-) -> HttpOptions {
-    // Those of Little's law for latencies of twice the SLO, and two batches.
-    let in_flight = workload.rate.get() * workload.slo.get() / 1e3 * 2.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let connections = (in_flight.ceil().clamp(16.0, 512.0) as u32).max(2 * batch);
-    let most = args.most_connections.unwrap_or_else(|| most_connections(servers));
-    let connections = args.connections.unwrap_or(connections).min(most);
-    HttpOptions { connections, most_connections: most }
 }
 
 /// What the instances of a workload's servers say of themselves.
@@ -473,31 +419,15 @@ fn trace_files(endpoints: &[Endpoint], name: &WorkloadName) -> Vec<Option<PathBu
     files
 }
 
-/// The traces of each workload's servers. One that cannot be read is a warning: the records are there without it. Of a
-/// run that ended early nobody expects traces.
+/// The traces of each workload's servers.
 fn read_traces(
     names: &[WorkloadName],
     files: &[Vec<Option<PathBuf>>],
     ended_early: bool,
     lost: &mut Vec<Warning>,
 ) -> Vec<Traces> {
-    let mut all = Vec::new();
-    for (name, files) in names.iter().zip(files) {
-        let mut traces = Traces::new();
-        for file in files {
-            traces.push(match file.as_deref().map(read_trace) {
-                None => BTreeMap::new(),
-                Some(Ok(stamps)) => stamps,
-                Some(Err(error)) => {
-                    if !ended_early {
-                        let (workload, reason) = (name.clone(), error.to_string());
-                        lost.push(Warning::TraceLost { workload, reason });
-                    }
-                    BTreeMap::new()
-                }
-            });
-        }
-        all.push(traces);
-    }
-    all
+    let mut of = |(name, files): (&WorkloadName, &Vec<Option<PathBuf>>)| -> Traces {
+        files.iter().map(|file| stamps(name, file.as_deref(), ended_early, lost)).collect()
+    };
+    names.iter().zip(files).map(&mut of).collect()
 }
