@@ -1,18 +1,17 @@
 //! One plan after another, and the timeline of servers that follows from them.
 
+mod carry_out;
+
 use super::forecast::{Counts, forecast};
-use super::handover::{Deed, Handover, handover, reason};
+use super::handover::handover;
 use super::layout::{Ids, Machine, Server, Why};
 use super::matching::{in_order, matched};
 use super::rules::{Desk, Rules};
 use super::spec::{ForecastKind, Policy, ReplanSpec, Statistic};
 use super::sticky::{SCRATCH_ROUNDS, Worth, step};
 use super::{ReplanError, replicas};
-use igniter_model::domain::{
-    GpuId, Placement, ServerSetting, Timeline, TimelineGpu, TimelineServer, Workload,
-};
+use igniter_model::domain::{GpuId, Timeline, Workload};
 use igniter_model::predictor::Predictor;
-use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmUnits};
 use std::collections::BTreeMap;
 
 /// Rounds of search for the first plan, and for a static one.
@@ -335,178 +334,4 @@ impl<'a, 'r> Run<'a, 'r> {
         epoch.bound = if is_planned { self.desk.bound().map(|(_, gpus)| gpus) } else { None };
         self.done.epochs.push(epoch);
     }
-
-    /// The machines with the numbers of their GPUs.
-    fn named(&self, machines: &[Machine]) -> Vec<Machine> {
-        let named = |machine: &Machine| Machine { id: self.slots[&machine.id], ..machine.clone() };
-        machines.iter().map(named).collect()
-    }
-
-    /// The GPU of the timeline that a new machine is: one of its kind that is free again, else a new one.
-    fn slot(&mut self, machine: &Machine, at_s: f64) -> usize {
-        let at = time(at_s);
-        let kind = self.input.predictors[machine.kind].kind().name.clone();
-        let gpus = &mut self.done.timeline.gpus;
-        let free = |gpu: &TimelineGpu| {
-            gpu.kind == kind
-                && gpu.rented.iter().all(|(_, until)| until.is_some_and(|until| until <= at))
-        };
-        let slot = gpus.iter().position(free).unwrap_or_else(|| {
-            gpus.push(TimelineGpu { kind: kind.clone(), rented: Vec::new() });
-            gpus.len() - 1
-        });
-        gpus[slot].rented.push((at, None));
-        self.slots.insert(machine.id, slot);
-        slot
-    }
-
-    /// Notes a new server that is ordered, ready and takes requests at these times, in s; returns its number.
-    fn start(&mut self, server: &Server, slot: usize, times_s: [f64; 3]) -> usize {
-        let workload = &self.input.workloads[server.workload];
-        let [ordered, ready, takes_from] = times_s.map(time);
-        let setting = self.setting(server, takes_from);
-        self.done.timeline.servers.push(TimelineServer {
-            gpu: GpuId::new(slot),
-            placement: Placement {
-                workload: workload.name.clone(),
-                model: workload.model.clone(),
-                batch: setting.batch,
-                sm: SmUnits::new(server.units),
-                served: (server.part < 1.0).then_some(setting.served),
-                time_slot: None,
-                predicted: None,
-            },
-            ordered,
-            ready,
-            takes_from,
-            takes_until: None,
-            settings: vec![setting],
-        });
-        self.done.timeline.servers.len() - 1
-    }
-
-    /// Parts are of the workload's own rate, so that those of different epochs compare.
-    fn setting(&self, server: &Server, from: Nanoseconds) -> ServerSetting {
-        let rate = self.input.workloads[server.workload].rate.get();
-        ServerSetting {
-            from,
-            batch: BatchSize::new(server.batch.max(1)).unwrap_or(BatchSize::ONE),
-            served: RequestsPerSecond::new(rate * server.part)
-                .unwrap_or(self.input.workloads[server.workload].rate),
-        }
-    }
-
-    /// Notes a hand-over in the timeline; the new servers learn their numbers.
-    fn carry_out(&mut self, handover: &Handover, new: &mut [Machine], begun_s: f64) -> Vec<Action> {
-        let old = std::mem::take(&mut self.machines);
-        let mut actions = Vec::new();
-        let gpu_action = |at_s: f64, act: Act, slot: usize, reason| Action {
-            at_s,
-            done_s: at_s,
-            act,
-            workload: None,
-            gpu: GpuId::new(slot),
-            units: (0, 0),
-            batch: 0,
-            forced: false,
-            reason,
-        };
-        for machine in &*new {
-            if old.iter().all(|before| before.id != machine.id) {
-                let slot = self.slot(machine, begun_s);
-                let reason = machine.servers.first().map_or("", |server| server.why.as_str());
-                let mut boot = gpu_action(begun_s, Act::Boot, slot, reason);
-                boot.done_s += self.input.spec.handover.boot_s;
-                actions.push(boot);
-            }
-        }
-        for stay in &handover.stays {
-            let before = old[stay.of.0].servers[stay.of.1];
-            let slot = self.slots[&new[stay.at.0].id];
-            let server = &mut new[stay.at.0].servers[stay.at.1];
-            server.started = before.started;
-            let server = *server;
-            let same = before.batch == server.batch && (before.part - server.part).abs() < 1e-12;
-            if !same && let Some(started) = server.started {
-                let at_s = begun_s + stay.at_s;
-                let setting = self.setting(&server, time(at_s));
-                self.done.timeline.servers[started].settings.push(setting);
-                actions.push(Action {
-                    workload: Some(server.workload),
-                    units: (before.units, server.units),
-                    batch: server.batch,
-                    ..gpu_action(at_s, Act::Change, slot, "another batch size or part of the rate")
-                });
-            }
-        }
-        for start in &handover.starts {
-            let slot = self.slots[&new[start.at.0].id];
-            let server = new[start.at.0].servers[start.at.1];
-            let times = [start.ordered_s, start.ready_s, start.takes_s];
-            let times_s = times.map(|s| begun_s + s);
-            let started = self.start(&server, slot, times_s);
-            new[start.at.0].servers[start.at.1].started = Some(started);
-            let before = start.replaces.map_or(0, |(gpu, place)| old[gpu].servers[place].units);
-            actions.push(Action {
-                done_s: times_s[1],
-                workload: Some(server.workload),
-                units: (before, server.units),
-                batch: server.batch,
-                forced: start.forced,
-                ..gpu_action(
-                    times_s[0],
-                    if start.deed == Deed::Move { Act::Move } else { Act::Restart },
-                    slot,
-                    reason(start.deed, &server),
-                )
-            });
-        }
-        for end in &handover.ends {
-            let server = old[end.of.0].servers[end.of.1];
-            let at_s = begun_s + end.at_s;
-            if let Some(started) = server.started {
-                let ended = &mut self.done.timeline.servers[started];
-                // A setting that would begin after it never does.
-                ended.settings.retain(|setting| setting.from <= time(at_s));
-                ended.takes_until = Some(time(at_s));
-            }
-            let replaced = handover.starts.iter().any(|start| start.replaces == Some(end.of));
-            if !replaced {
-                actions.push(Action {
-                    workload: Some(server.workload),
-                    units: (server.units, 0),
-                    ..gpu_action(
-                        at_s,
-                        Act::Stop,
-                        self.slots[&old[end.of.0].id],
-                        "its workload has other servers",
-                    )
-                });
-            }
-        }
-        for machine in old {
-            if new.iter().any(|after| after.id == machine.id) {
-                continue;
-            }
-            let numbers = machine.servers.iter().filter_map(|server| server.started);
-            let ends = numbers.filter_map(|n| self.done.timeline.servers[n].takes_until);
-            let until = ends.max().unwrap_or_else(|| time(begun_s));
-            let slot = self.slots[&machine.id];
-            if let Some(last) = self.done.timeline.gpus[slot].rented.last_mut() {
-                last.1 = Some(until);
-            }
-            actions.push(gpu_action(
-                until.as_seconds(),
-                Act::Release,
-                slot,
-                "none of its servers is left",
-            ));
-        }
-        actions.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-        actions
-    }
-}
-
-fn time(at_s: f64) -> Nanoseconds {
-    Nanoseconds::from_seconds(at_s.max(0.0)).unwrap_or(Nanoseconds::ZERO)
 }
