@@ -166,11 +166,21 @@ fn the_tutorial_prints_what_it_shows_from_its_first_command_to_its_last() {
     }
 }
 
-/// Documents for people: those of the root, of `docs`, and of the folders of results and scenarios.
+/// Documents for people: those of the root, of `docs`, and of the folders of results, scenarios and checks.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let folders =
-        ["", "docs", "scenarios", "traces", "results/paper", "results/paper-12", "results/bursts"];
+    let folders = [
+        "",
+        "docs",
+        "scenarios",
+        "traces",
+        "results/paper",
+        "results/paper-12",
+        "results/bursts",
+        "benches/peers",
+        "tests/it/real_triton",
+        "scripts/emulated_gpu",
+    ];
     for folder in folders {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
