@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(100);
 
 /// A Python-backend model of the server.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Server {
             .args(&command[1..])
             .arg(format!("--model-repository={}", repository.display()))
             .args(["--http-address=127.0.0.1", &format!("--http-port={port}")])
-            .args(["--allow-grpc=false", "--allow-metrics=false", "--exit-timeout-secs=5"])
+            .args(["--allow-grpc=false", "--allow-metrics=false", "--exit-timeout-secs=100"])
             .args(["--disable-auto-complete-config"])
             .args(tracing.flat_map(|value| ["--trace-config".to_owned(), value]))
             .stdout(log.try_clone().unwrap())
