@@ -135,6 +135,16 @@ def run(program, root, arguments):
         sys.exit(f"{arguments}: {done.stderr.decode()}")
 
 
+def taken(program, output):
+    """Whether a part of the results passes for results."""
+    if not os.path.isdir(output):
+        return True
+    return any(
+        subprocess.run([program, *command, output], capture_output=True, check=False).returncode != 2
+        for command in (["report", "-o", os.devnull], ["table"], ["plot"])
+    )
+
+
 def kill(program, root, kind, kills, draw):
     output = os.path.join(root, kind.output)
 
@@ -163,11 +173,12 @@ def kill(program, root, kind, kills, draw):
             if code != 0:
                 complain(f"{kind.name}: exit {code}")
             fresh()
-        # What is there is whole, or not there at all; of a sweep also its unfinished points.
+        # What is there is whole, or not there at all; of a sweep also its unfinished points. A run that is killed while
+        # its files get their names leaves some of them, which nobody may take for results.
         if kind.name != "sweep" and os.path.exists(output):
             left = hashes(output)
             whole = left == expected or (kind.name == "plot" and left == hashes(os.path.join(root, "plain")))
-            if not whole and left:
+            if not whole and left and taken(program, output):
                 complain(f"{kind.name}: a part of the results after a kill")
     run(program, root, kind.arguments)
     if hashes(output) != expected:

@@ -78,6 +78,15 @@ impl Difference {
         self.change().abs() <= 1e-9 * self.a.abs().max(self.b.abs())
     }
 
+    /// Whether the difference is too small to be good or bad: below 0.05 % of the number, unless it is beyond chance. A
+    /// request more or less at the edge of the measured window makes as much.
+    #[must_use]
+    pub fn is_negligible(&self) -> bool {
+        const PART: f64 = 5e-4;
+        let small = self.change().abs() < PART * self.a.abs().max(self.b.abs());
+        self.is_same() || (small && self.chance() != Chance::Beyond)
+    }
+
     /// Whether the difference is more than chance.
     #[must_use]
     pub fn chance(&self) -> Chance {
@@ -95,7 +104,7 @@ impl Difference {
     #[must_use]
     pub fn is_better(&self) -> Option<bool> {
         match self.better {
-            _ if self.is_same() => None,
+            _ if self.is_negligible() => None,
             Better::Neither => None,
             Better::Less => Some(self.b < self.a),
             Better::More => Some(self.b > self.a),
@@ -472,14 +481,19 @@ impl Diff {
                 format!("{all} {what}")
             }
         };
-        format!(
-            "{} of {} numbers differ from {} to {}: {}, {}.",
+        let mut text = format!(
+            "{} of {} numbers differ from {} to {}: {}, {}",
             changed.len(),
             self.rows.len(),
             self.names[0],
             self.names[1],
             words(count(true), "better"),
             words(count(false), "worse")
-        )
+        );
+        let small = changed.iter().filter(|row| row.is_negligible()).count();
+        if small > 0 {
+            text += &format!(", {small} by less than 0.05 %");
+        }
+        text + "."
     }
 }

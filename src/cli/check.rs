@@ -67,12 +67,18 @@ struct Refused {
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let study = study(&args.scenario, &args.planning, None)?;
-    let mut documents = Vec::new();
-    for planner in strategies::chosen(&args.strategies) {
-        let plan = study.plan(strategy(planner.trim())?.as_ref());
+    let mut names = strategies::chosen(&args.strategies);
+    let results = names.iter().map(|name| {
+        let plan = study.plan(strategy(name.trim())?.as_ref());
         study.check_run(&plan)?;
-        documents.push(document(&study, &plan));
-    }
+        Ok(document(&study, &plan))
+    });
+    let mut documents = if strategies::are_all(&args.strategies) {
+        let results = results.collect();
+        strategies::without_unable(&mut names, String::as_str, results)?
+    } else {
+        results.collect::<anyhow::Result<Vec<_>>>()?
+    };
     let passed = |one: &CheckJson| one.violations.is_empty() && one.infeasible.is_empty();
     let passed = documents.iter().all(passed);
     if !args.print.json && !args.print.quiet {

@@ -12,7 +12,7 @@ use crate::domain::escaped;
 use crate::results::{
     Comparison, Recommendation, SeedRow, StrategyResult, comparison_text, pick, plans_by_rule,
 };
-use crate::run::{Course, Logging, RunError, Study};
+use crate::run::{Course, Logging, Study};
 use crate::sweep::repeat;
 use rayon::prelude::*;
 
@@ -34,7 +34,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
             .collect::<Vec<_>>()
     })?;
     let results = if strategies::are_all(&args.strategies) {
-        without_unable(&mut strategies, results)?
+        strategies::without_unable(&mut strategies, Planner::name, results)?
     } else {
         results.into_iter().collect::<anyhow::Result<Vec<_>>>()?
     };
@@ -117,36 +117,6 @@ fn planned_and_run(study: &Study, strategy: &Planner, args: &CompareArgs) -> any
         seeds => repeat(study, &course, seeds.into(), CONFIDENCE)?,
     };
     Ok(((result, seconds), repeated))
-}
-
-/// Leaves out the strategies of `all` whose plans cannot run, and says why. Where none is left, that is an error.
-fn without_unable(
-    strategies: &mut Vec<Planner>,
-    results: Vec<anyhow::Result<Made>>,
-) -> anyhow::Result<Vec<Made>> {
-    let (mut able, mut made, mut unable) = (Vec::new(), Vec::new(), Vec::new());
-    for (strategy, result) in std::mem::take(strategies).into_iter().zip(results) {
-        match result {
-            Ok(result) => {
-                made.push(result);
-                able.push(strategy);
-            }
-            Err(error) if error.downcast_ref().is_some_and(RunError::is_of_strategy) => {
-                unable.push((strategy, error));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if made.is_empty()
-        && let Some((_, error)) = unable.pop()
-    {
-        return Err(error);
-    }
-    for (strategy, error) in unable {
-        output::tell(&format!("note: without {}: {error}", strategy.name()));
-    }
-    *strategies = able;
-    Ok(made)
 }
 
 /// The confidence of intervals over seeds.

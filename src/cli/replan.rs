@@ -188,7 +188,7 @@ fn described(done: &ReplannedStudy, strategy: &str, study: &Study) -> String {
         format!("; no plans for these rates need fewer than {hours:.1}")
     });
     text += &format!(
-        "\n{:.1} GPU-hours, {:.1} billed by the {}, {:.2} $; at most {} GPUs{bound}",
+        "\n{:.1} GPU-hours, {:.1} billed by the {}, {:.2} $; at most {}{bound}",
         account.gpu_hours,
         account.billed_gpu_hours,
         match spec.handover.billing_s {
@@ -197,12 +197,12 @@ fn described(done: &ReplannedStudy, strategy: &str, study: &Study) -> String {
             _ => "second",
         },
         account.cost,
-        account.peak_gpus,
+        counted(account.peak_gpus, "GPU"),
     );
     text += &format!(
-        "\n{:.1} % saved: one plan for the highest rate of each workload needs {} GPUs, {:.1} GPU-hours",
+        "\n{:.1} % saved: one plan for the highest rate of each workload needs {}, {:.1} GPU-hours",
         saved_pct(done),
-        fixed.peak_gpus,
+        counted(fixed.peak_gpus, "GPU"),
         fixed.billed_gpu_hours
     );
     #[expect(clippy::cast_precision_loss, reason = "counts of plans and of moves")]

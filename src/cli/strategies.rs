@@ -1,6 +1,8 @@
 //! The strategies as values of flags: completion and help list them.
 
+use super::output;
 use crate::plan::STRATEGIES;
+use crate::run::RunError;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// What each strategy does, in a line.
@@ -74,6 +76,38 @@ pub(super) fn chosen(names: &[String]) -> Vec<String> {
             .collect();
     }
     names.to_vec()
+}
+
+/// Leaves out the strategies of `all` whose plans cannot run, and says why; `results` are theirs, in the same order. Where
+/// none is left, that is an error.
+pub(super) fn without_unable<S, T>(
+    strategies: &mut Vec<S>,
+    name: impl Fn(&S) -> &str,
+    results: Vec<anyhow::Result<T>>,
+) -> anyhow::Result<Vec<T>> {
+    let (mut able, mut made, mut unable) = (Vec::new(), Vec::new(), Vec::new());
+    for (strategy, result) in std::mem::take(strategies).into_iter().zip(results) {
+        match result {
+            Ok(result) => {
+                made.push(result);
+                able.push(strategy);
+            }
+            Err(error) if error.downcast_ref().is_some_and(RunError::is_of_strategy) => {
+                unable.push((strategy, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if made.is_empty()
+        && let Some((_, error)) = unable.pop()
+    {
+        return Err(error);
+    }
+    for (strategy, error) in unable {
+        output::tell(&format!("note: without {}: {error}", name(&strategy)));
+    }
+    *strategies = able;
+    Ok(made)
 }
 
 fn value(name: &'static str) -> PossibleValue {

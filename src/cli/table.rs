@@ -5,9 +5,10 @@ use super::files::{check_writable, is_folder, write_file};
 use super::names::{display, no_such_name};
 use super::{Outcome, output};
 use crate::metrics::GpuSummary;
+use crate::page::PageError;
 use crate::results::{
     Column, Comparison, Manifest, MeansOf, Of, PaperFormat, PaperTable, PlanRow, StrategyResult,
-    WorkloadRow, column_words, means_words, pick, read_comparison, write_csv,
+    WorkloadRow, column_words, is_part, means_words, pick, read_comparison, write_csv,
 };
 use anyhow::{Context, bail, ensure};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
                 args.folder.join(name).display()
             );
         }
+    } else if is_part(&args.folder) {
+        return Err(PageError::Part { path: args.folder.clone() }.into());
     }
     ensure!(
         args.columns.is_empty() || args.file.is_some() || !args.folder.join("summary.csv").exists(),

@@ -28,6 +28,25 @@ fn a_difference_is_beyond_chance_when_the_intervals_do_not_explain_it() {
     assert_eq!(row(-2.0, -1.0, None).percent(), Some(50.0));
 }
 
+#[test]
+fn what_is_too_small_to_matter_is_neither_better_nor_worse() {
+    // One request of 30,000 more or less.
+    let small = row(30_000.0, 29_999.0, None);
+    assert_eq!((small.is_negligible(), small.is_same(), small.is_better()), (true, false, None));
+    assert_eq!(row(2_000.0, 1_999.5, None).is_better(), None);
+    assert_eq!(row(2_000.0, 1_998.0, None).is_better(), Some(true));
+    assert_eq!(row(0.0, 1e-9, None).is_better(), Some(false));
+    // Beyond chance is not too small.
+    let beyond = row(2_000.0, 1_999.5, Some([(1_999.9, 2_000.1), (1_999.4, 1_999.6)]));
+    assert_eq!((beyond.chance(), beyond.is_better()), (Chance::Beyond, Some(true)));
+    let rows = vec![small, row(2_000.0, 1_998.0, None), row(1.0, 1.0, None)];
+    let diff = Diff { names: ["a".into(), "b".into()], kind: "", rows, notes: Vec::new() };
+    assert_eq!(
+        diff.verdict(),
+        "2 of 3 numbers differ from a to b: 1 better, 0 worse, 1 by less than 0.05 %."
+    );
+}
+
 fn table(rows: &[(&str, f64, f64)]) -> SortableTable {
     SortableTable {
         title: "frontier.csv".into(),

@@ -140,9 +140,16 @@ fn cards(
             against(misses, signed(missed, first.misses())),
         );
         let worst = result.worst_p99_of_slo();
-        let change = worst.zip(first.worst_p99_of_slo()).map(|(a, b)| a - b);
+        // As in `igniter diff`, a change below 0.05 % is none.
+        let change = worst
+            .zip(first.worst_p99_of_slo())
+            .map(|(a, b)| if (a - b).abs() < 5e-4 * a.max(b) { 0.0 } else { a - b });
         let words = change.map(|change| {
-            let sign = if change < 0.0 { '−' } else { '+' };
+            let sign = match change {
+                _ if change.abs() < f64::MIN_POSITIVE => '±',
+                _ if change < 0.0 => '−',
+                _ => '+',
+            };
             format!("{sign}{}", short(change.abs()))
         });
         entry(

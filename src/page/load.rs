@@ -4,7 +4,7 @@ use super::{
     Accuracy, Cell, EmbeddedFigure, FileValues, Part, Provenance, SortableTable, Source, Validation,
 };
 use super::{part, sweep, validation};
-use crate::results::{Comparison, Manifest, ReadError, read_comparison};
+use crate::results::{Comparison, Manifest, ReadError, is_part, read_comparison};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io;
@@ -51,6 +51,12 @@ pub enum PageError {
         .path.display()
     )]
     Changed { path: PathBuf },
+    /// A run did not get as far as its manifest.
+    #[error(
+        "{} holds a part of the results of a run that was killed, or that has not ended; run its command again",
+        .path.display()
+    )]
+    Part { path: PathBuf },
     /// Nothing in it can be shown.
     #[error(
         "{} holds no results; give a folder that igniter or validate wrote with -o",
@@ -76,6 +82,8 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
             return Err(PageError::Changed { path: dir.join(name) });
         }
         Provenance::from(read)
+    } else if is_part(dir) {
+        return Err(PageError::Part { path: dir.to_owned() });
     } else {
         Provenance::default()
     };

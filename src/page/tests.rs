@@ -126,6 +126,19 @@ fn a_page_is_made_of_a_folder_that_compare_wrote() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_no_page() {
+    let dir = folder(&[("rows.csv", "name,rate\nb,20\n"), ("figures/a.svg", "<svg/>")]);
+    assert!(read_source(dir.path()).is_ok());
+    std::fs::create_dir(dir.path().join(".igniter-abc")).unwrap();
+    let error = read_source(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("a run that was killed"), "{error}");
+    // With its manifest it is whole: the staging folder is that of a run that goes on.
+    let manifest = serde_json::to_vec(&Manifest::start(Vec::new())).unwrap();
+    std::fs::write(dir.path().join("manifest.json"), manifest).unwrap();
+    assert!(read_source(dir.path()).is_ok());
+}
+
+#[test]
 fn other_folders_are_tables_values_and_pictures() {
     let csv = format!("name,rate,p99_ms\n\"{HOSTILE}\",10,1.5\nb,20,\n");
     let json =

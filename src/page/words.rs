@@ -2,7 +2,7 @@
 
 use super::source::program;
 use super::{FileValues, Source, sweep, validation};
-use crate::results::{Comparison, StrategyResult, short, trimmed};
+use crate::results::{Comparison, Recommendation, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
 const NAMED: usize = 8;
@@ -30,7 +30,7 @@ pub(super) fn lead(source: &Source<'_>) -> String {
 /// The summary, sentence by sentence.
 pub(super) fn summary(source: &Source<'_>) -> Vec<String> {
     let mut sentences = match (&source.comparison, &source.validation, &source.sweep) {
-        (Some(comparison), ..) => of_comparison(comparison),
+        (Some(comparison), ..) => of_comparison(comparison, &source.provenance.command),
         (_, Some(run), _) => validation::summary(run),
         (_, _, Some(facts)) => sweep::summary(facts, &source.tables),
         _ if !source.parts.is_empty() => Vec::new(),
@@ -41,7 +41,7 @@ pub(super) fn summary(source: &Source<'_>) -> Vec<String> {
     sentences
 }
 
-fn of_comparison(comparison: &Comparison) -> Vec<String> {
+fn of_comparison(comparison: &Comparison, command: &[String]) -> Vec<String> {
     let mut sentences = vec![format!(
         "Latencies are simulated; requests that arrived from {} s to {} s count. A workload misses its \
          SLO when more than 1 % of its requests take longer (P99).",
@@ -51,7 +51,13 @@ fn of_comparison(comparison: &Comparison) -> Vec<String> {
     sentences
         .extend(comparison.truth.as_ref().map(|t| format!("Here, plans were {}.", t.sentence())));
     sentences.extend(comparison.seeds_note());
-    sentences.extend(comparison.advice.iter().map(|advice| format!("Note: {}.", advice.text)));
+    // What the first screen says to try is not said again.
+    let first = match comparison.recommendation(command) {
+        Some(Recommendation::Try(words, _)) => words,
+        _ => String::new(),
+    };
+    let notes = comparison.advice.iter().filter(|advice| !first.starts_with(&advice.text));
+    sentences.extend(notes.map(|advice| format!("Note: {}.", advice.text)));
     sentences.extend(comparison.strategies.iter().map(of_strategy));
     sentences
 }

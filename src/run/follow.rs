@@ -39,7 +39,7 @@ impl Study {
     ) -> Result<Followed, RunError> {
         let plan = timeline.plan(strategy);
         let simulated = self.all_simulated();
-        let sinks = self.collectors();
+        let sinks = self.collectors(&plan);
         let counter = WindowCounter::new(self.workloads(), window);
         let input = self.input(&plan, &simulated);
         let input = SimInput { timeline: Some(timeline), ..input };

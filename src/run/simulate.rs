@@ -69,7 +69,7 @@ impl Study {
         let predicted_violations = self.predicted_violations(plan)?;
         let simulated = self.all_simulated();
         let input = SimInput { count_arrivals, ..self.input(plan, &simulated) };
-        let outcome = simulate_collected(&input, &self.collectors())?;
+        let outcome = simulate_collected(&input, &self.collectors(plan))?;
         let (mut collectors, mut actions, mut windows) = (Vec::new(), Vec::new(), Vec::new());
         let mut servers = Vec::new();
         for gpu in outcome.gpus {
@@ -107,7 +107,7 @@ impl Study {
         let logs = (0..plan.gpus.len()).map(log).collect::<Result<Vec<_>, _>>()?;
         let logs = std::sync::Mutex::new(logs);
         let trace = |gpu| logging.trace.map(|(from, until)| TraceLog::new(gpu, from, until));
-        let sinks = self.collectors();
+        let sinks = self.collectors(plan);
         let take = |gpu: GpuId| {
             let mut logs = logs.lock().expect("no sink maker panics");
             let columns = logging.columns.as_ref().map(|_| RequestColumns::new(self.workloads()));
@@ -163,8 +163,10 @@ impl Study {
         }
     }
 
-    pub(super) fn collectors(&self) -> Collectors {
-        Collectors::new(self.workloads(), self.window(), self.scenario().percentiles)
+    pub(super) fn collectors(&self, plan: &Plan) -> Collectors {
+        let workloads = self.workloads();
+        Collectors::new(workloads, self.window(), self.scenario().percentiles)
+            .of_plan(plan, workloads)
     }
 
     pub(super) fn result(
@@ -187,7 +189,7 @@ impl Study {
     pub fn windows(&self, plan: &Plan) -> Result<Vec<ServerWindow>, RunError> {
         self.legal(plan)?;
         let simulated = self.all_simulated();
-        let outcome = simulate_collected(&self.input(plan, &simulated), &self.collectors())?;
+        let outcome = simulate_collected(&self.input(plan, &simulated), &self.collectors(plan))?;
         Ok(outcome.gpus.into_iter().flat_map(|gpu| gpu.windows).collect())
     }
 

@@ -247,7 +247,7 @@ fn task(
 /// Variables that nobody here knows and that look as if they numbered tasks: where each task does a whole sweep, its user
 /// should hear of them.
 pub fn unknown_numbers(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    const ENDS: [&str; 8] = [
+    const ENDS: [&str; 13] = [
         "ARRAY_INDEX",
         "ARRAY_TASK_ID",
         "TASK_INDEX",
@@ -256,6 +256,12 @@ pub fn unknown_numbers(variables: impl Iterator<Item = (String, String)>) -> Vec
         "WORLD_RANK",
         "_PROCID",
         "JOB_INDEX",
+        // Moab, HTCondor, PALS, Nomad, launchers of several hosts.
+        "ARRAYINDEX",
+        "_PROCNO",
+        "RANKID",
+        "ALLOC_INDEX",
+        "NODE_RANK",
     ];
     let known = |name: &str| SYSTEMS.iter().any(|system| system.index.contains(&name));
     let mut found: Vec<String> = variables
@@ -405,6 +411,9 @@ mod tests {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let found = unknown_numbers(variables.into_iter());
         assert_eq!(found, ["OAR_ARRAY_INDEX=3", "XYZ_TASK_ID=7"]);
+        let more = ["MOAB_JOBARRAYINDEX", "NOMAD_ALLOC_INDEX", "PALS_RANKID", "_CONDOR_PROCNO"];
+        let given = more.iter().map(|name| ((*name).to_owned(), "2".to_owned()));
+        assert_eq!(unknown_numbers(given), more.map(|name| format!("{name}=2")));
     }
 
     #[test]

@@ -188,15 +188,25 @@ fn profiles_with_bad_rows_are_rejected_with_file_and_line() {
         ("solo.csv", ",81.0,1530.0", ",81.0,9999.0", "solo.csv:2: clock_mhz"),
         ("solo.csv", "gpu_ms,", "ms,", "solo.csv:1: unknown or doubled column \"ms\""),
         ("colocation.csv", "2,184", "7,184", "colocation.csv:3: co_located"),
-        ("profile.toml", "kernels = 20", "kernel = 20", "profile.toml:"),
-        ("profile.toml", "units = 40", "units = 0", "gpu.units = 0"),
+        ("profile.toml", "kernels = 20", "kernel = 20", "unknown key; allowed: name, kernels"),
+        (
+            "profile.toml",
+            "units = 40",
+            "units = 0",
+            "profile.toml:7: gpu.units: given 0; allowed: a whole",
+        ),
         (
             "profile.toml",
             "kernels = 20",
             "kernels = 20\nnoise_cv = -0.1",
-            "alexnet: noise_cv = -0.1: ",
+            "model[0].noise_cv: given -0.1",
         ),
-        ("profile.toml", "kernels = 20", "kernels = 20\nnoise_cv = nan", "must be from 0 to 10"),
+        (
+            "profile.toml",
+            "kernels = 20",
+            "kernels = 20\nnoise_cv = nan",
+            "given nan; allowed: a number from 0",
+        ),
     ];
     for (name, from, to, needle) in cases {
         let root = TempDir::new().unwrap();

@@ -129,6 +129,15 @@ fn strategies_are_listed_and_all_can_be_chosen() {
         assert_ne!(able.contains(&name), said, "{name}: {note}");
     }
     assert!(!able.contains(&"nexus") && able.contains(&"igniter"), "{able:?}");
+    // A check judges the same ones, and leaves out the others in the same words.
+    let check = ["check", "shadow", "--set", "duration_s=25", "--json", "--strategies", "all"];
+    let output = igniter().args(check).output().unwrap();
+    let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let others = checked["others"].as_array().unwrap().iter();
+    let judged = std::iter::once(&checked).chain(others).map(|one| one["strategy"].as_str());
+    assert_eq!(judged.collect::<Option<Vec<_>>>().unwrap(), able);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("note: without nexus: GPU "), "{said}");
     // Whoever asks for one of them by name is told that it cannot be done.
     let named = igniter().args(controlled).arg("igniter,nexus").assert().code(2);
     named.stderr(predicate::str::contains("take turns on the same SMs"));

@@ -260,3 +260,40 @@ fn foreign_formats_are_told_by_their_first_line() {
     assert_eq!(requests(&found).len(), 3);
     assert!((found["workloads"][0]["duration_s"].as_f64().unwrap() - 0.5).abs() < 1e-6);
 }
+
+#[test]
+fn what_is_lost_on_the_way_is_said() {
+    let root = TempDir::new().unwrap();
+    // Old line ends are line ends.
+    let old = file(root.path(), "old.csv", "arrival_s,workload\r0.5,W1\r1,W1\r2,W2\r");
+    let expected = [("(all)".to_owned(), 3), ("W1".to_owned(), 2), ("W2".to_owned(), 1)];
+    assert_eq!(requests(&inspect(&old, &["--format", "igniter"])), expected);
+    assert_eq!(requests(&inspect(&old, &[])), expected);
+    // A quote that stays open swallows the rest of the file.
+    let open = file(root.path(), "open.csv", "arrival_s,workload\n0.5,W1\n1,\"W1\n2,W2\n");
+    let error = refused(&open, &[]);
+    assert!(error.contains("open.csv:3: a quote is opened"), "{error}");
+    // What was read of a pipe is gone.
+    let pipe = root.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = refused(&pipe, &[]);
+    assert!(error.contains("pipe or a device") && error.contains("save it in a file"), "{error}");
+    // So it is with plans.
+    let scenario = file(root.path(), "s.toml", SHORT);
+    let plan = |path: &Path| {
+        let mut command = igniter();
+        command.arg("simulate").arg(&scenario).arg("--plan").arg(path).arg("--quiet").assert()
+    };
+    plan(&pipe).code(2).stderr(predicates::str::contains("a plan is read more than once"));
+    // A plan may be packed, and have a byte-order mark, as any other text.
+    let made = root.path().join("plan.json");
+    igniter().arg("plan").arg(&scenario).arg("-o").arg(&made).arg("--quiet").assert().code(0);
+    let text = std::fs::read_to_string(&made).unwrap();
+    let marked = text.encode_utf16().flat_map(u16::to_le_bytes);
+    let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(marked).collect();
+    let marked = file(root.path(), "marked.json", marked);
+    assert!(std::process::Command::new("gzip").arg("-k").arg(&made).status().unwrap().success());
+    for path in [made, marked, root.path().join("plan.json.gz")] {
+        plan(&path).code(0);
+    }
+}

@@ -279,11 +279,24 @@ fn encode(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     encoder.set_filter(png::Filter::Up);
     encoder.set_deflate_compression(png::DeflateCompression::Level(3));
     let mut writer = encoder.write_header()?;
-    let rgb: Vec<u8> =
-        pixels.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
-    writer.write_image_data(&rgb)?;
+    writer.write_image_data(&without_alpha(pixels.data()))?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// RGB of RGBA. Plain indices: there are millions of pixels, and this crate is not optimised for iterators in all builds.
+fn without_alpha(rgba: &[u8]) -> Vec<u8> {
+    let pixels = rgba.len() / 4;
+    let mut rgb = vec![0; 3 * pixels];
+    let (mut from, mut to) = (0, 0);
+    while to < rgb.len() {
+        rgb[to] = rgba[from];
+        rgb[to + 1] = rgba[from + 1];
+        rgb[to + 2] = rgba[from + 2];
+        from += 4;
+        to += 3;
+    }
+    rgb
 }
 
 /// Reads SVG text with the embedded font.

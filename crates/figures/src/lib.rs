@@ -145,6 +145,8 @@ const WORKLOADS: usize = 40;
 const PAGES: usize = 6;
 /// Pages of such a kind that one strategy has.
 const PAGES_OF_ONE: usize = 2;
+/// Where pages hold less than one part in so many of what there is, half of the pages are as good a sample.
+const SAMPLE: usize = 4;
 
 /// Draws the pages of one kind of figure.
 type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
@@ -316,7 +318,9 @@ fn of_strategies(
     for (place, (name, result, mut panels)) in drawn.iter().take(PAGES).cloned().enumerate() {
         let mut caption = caption(&text::shortened(&sheet::shown(&result.strategy), 40));
         let all = panels.cells.len();
-        panels.cells.truncate(each * panels.columns * panels.rows);
+        let page = panels.columns * panels.rows;
+        let few = all > SAMPLE * each * page;
+        panels.cells.truncate(if few { each.div_ceil(2) } else { each } * page);
         if panels.cells.len() < all {
             caption += &format!(" The first {} of {all}.", panels.cells.len());
         }

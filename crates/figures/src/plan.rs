@@ -9,7 +9,7 @@ use super::style::{
     two_columns,
 };
 use super::text::{BOLD, fitted, shortened, width};
-use super::{Figure, PlotError, distinct, pages, rows_of};
+use super::{Figure, PlotError, SAMPLE, distinct, pages, rows_of};
 use igniter_results::{Comparison, PlanRow, StrategyResult, trimmed};
 use plotters::style::RGBColor;
 
@@ -28,7 +28,9 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
         return Ok(Vec::new());
     }
     let slots = rows_of(most, GPUS_PER_ROW).first().map_or(1, ExactSizeIterator::len);
-    let each = (PAGES * ROWS_PER_PAGE / results.len()).max(1);
+    let all: usize = results.iter().map(|r| rows_of(r.gpu_count, slots).len()).sum();
+    let sheets = if all > SAMPLE * PAGES * ROWS_PER_PAGE { PAGES / 2 } else { PAGES };
+    let each = (sheets * ROWS_PER_PAGE / results.len()).max(1);
     let mut rows = Vec::new();
     for result in results {
         for gpus in rows_of(result.gpu_count, slots).into_iter().take(each) {

@@ -5,6 +5,7 @@ use igniter_model::domain::{
     BoundMethod, CoLocation, GpuBound, GpuKind, GpuKindName, Infeasible, ModelName, Placement,
     Plan, PredictedService, Workload, WorkloadFix, WorkloadName,
 };
+use igniter_model::input::read_text;
 use igniter_model::units::{
     BatchSize, Dollars, Milliseconds, RequestsPerSecond, SmPercent, SmUnits,
 };
@@ -260,6 +261,9 @@ fn of_igniter(text: &str, kind: Option<&GpuKind>, workloads: &[Workload]) -> Res
     parse_igniter_plan(text, kind.ok_or("no GPU kind is known")?, workloads)
 }
 
+/// No plan is longer, in bytes.
+const LONGEST: u64 = 1 << 30;
+
 /// Reads a plan: a document of [`plan_json`], or iGniter's format (a file of one object for each GPU, or
 /// the folder that holds `config_gpu1.json`, …), which is recognised by its content and names no kinds: its
 /// GPUs are of the first one.
@@ -277,9 +281,12 @@ pub fn read_plan(
     if path.is_dir() {
         return of_igniter(&artifact_text(path)?, kind, workloads).map_err(error);
     }
-    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| error("is not UTF-8 text, so it is no plan".to_owned()))?;
+    if path.exists() && !path.is_file() {
+        let what =
+            "is a pipe or a device, and a plan is read more than once; save it in a file first";
+        return Err(error(what.to_owned()));
+    }
+    let text = read_text(path, LONGEST).map_err(|e| error(e.to_string()))?;
     parse_plan(&text, kinds, workloads).map_err(error)
 }
 
@@ -334,6 +341,10 @@ pub fn read_plans(
 /// Whether a file or folder holds a plan in iGniter's format, by its content.
 #[must_use]
 pub fn is_artifact_plan(path: &Path) -> bool {
+    // What is read of a pipe is gone.
+    if !path.is_file() && !path.is_dir() {
+        return false;
+    }
     let Ok(text) = artifact_text(path) else { return false };
     let first = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
     matches!(first, Some(Ok(value)) if value.get("resources").is_some())
@@ -345,7 +356,7 @@ pub fn is_artifact_plan(path: &Path) -> bool {
 /// When one cannot be read.
 pub fn artifact_text(path: &Path) -> Result<String, PlanError> {
     let read = |file: &Path| {
-        std::fs::read_to_string(file)
+        read_text(file, LONGEST)
             .map_err(|e| PlanError::File { path: file.to_owned(), message: e.to_string() })
     };
     if !path.is_dir() {

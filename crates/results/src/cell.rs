@@ -223,7 +223,7 @@ fn shown(number: f64) -> String {
     if is_whole(number) {
         return format!("{number:.0}");
     }
-    let decimals: usize = match size {
+    let decimals: u8 = match size {
         _ if size >= 999.95 => 0,
         _ if size >= 99.995 => 1,
         _ if size >= 9.9995 => 2,
@@ -232,15 +232,43 @@ fn shown(number: f64) -> String {
         _ => return format!("{number:.2e}"),
     };
     // Half a digit goes away from zero, as scripts do it; `format` alone would make 0.03125 0.0312.
-    let exact = format!("{number:.*}", decimals + 30);
-    let half = exact[exact.len() - 30..].strip_prefix('5').map(|rest| rest.trim_matches('0'));
-    let number = if half == Some("") { number * (1.0 + f64::EPSILON) } else { number };
-    format!("{number:.decimals$}")
+    let number = if is_half(number, decimals) { number * (1.0 + f64::EPSILON) } else { number };
+    format!("{number:.*}", usize::from(decimals))
+}
+
+/// Whether a number lies exactly between two that have so many decimals. It does where 2 · 10^d · number is an odd whole
+/// number. Then 2^(d + 1) · number is a whole number too, for 5^d is odd; and that product is exact.
+fn is_half(number: f64, decimals: u8) -> bool {
+    let scaled = number * f64::from(1_u32 << (decimals + 1));
+    is_whole(scaled) && (scaled * 5_f64.powi(decimals.into())).rem_euclid(2.0) >= 1.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Against the digits themselves.
+    #[test]
+    fn halves_are_found() {
+        let exactly = |number: f64, decimals: u8| {
+            let exact = format!("{number:.*}", usize::from(decimals) + 60);
+            let rest = exact[exact.len() - 60..].strip_prefix('5');
+            rest.is_some_and(|rest| rest.trim_matches('0').is_empty())
+        };
+        let mut halves = 0;
+        for step in -64_000..64_000 {
+            let step = f64::from(step);
+            // In 64ths, where halves are frequent, in thousandths, which are no binary fractions, and in between.
+            for number in [step / 64.0, step / 2_000.0, step / 64.0 + f64::EPSILON, step / 977.0] {
+                for decimals in 0..5 {
+                    let half = is_half(number, decimals);
+                    assert_eq!(half, exactly(number, decimals), "{number} {decimals}");
+                    halves += usize::from(half);
+                }
+            }
+        }
+        assert!(halves > 1_000, "{halves}");
+    }
 
     #[test]
     fn numbers_are_shown_with_four_digits() {

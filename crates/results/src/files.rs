@@ -1,5 +1,6 @@
 //! The tables as files, and back.
 
+use super::courses::{check_intact, read_tables, without_tables};
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
 use super::tables::{Comparison, Details, FigureFile, PlanRow, StrategyResult};
@@ -56,8 +57,9 @@ struct OfGpu<'a> {
 /// `batches.csv`, `summary.json` and `comparison.json`, `failures.csv` where requests failed, and
 /// `actions.csv` and `adaptation.csv` where there is a controller or a fault.
 ///
-/// Real numbers are the shortest decimal text that reads back to the same number. `comparison.json` holds all of it, for
-/// [`read_comparison`]; `summary.json` lacks distributions and courses over time.
+/// Real numbers are the shortest decimal text that reads back to the same number. `comparison.json` is for
+/// [`read_comparison`], with all that `cdf.csv`, `gpu_series.csv` and `latency_series.csv` do not hold; `summary.json` lacks
+/// what changes over time.
 ///
 /// # Errors
 /// When one of them cannot be written.
@@ -102,7 +104,8 @@ pub fn write_tables(dir: &mut OutputDir, comparison: &Comparison) -> Result<(), 
     if !comparison.seeds.is_empty() {
         write_rows(dir, "seeds.csv", comparison.seeds.iter())?;
     }
-    let details = strategies().map(|result| Cow::Borrowed(&result.details)).collect();
+    let own = |result: &StrategyResult| Cow::Owned(without_tables(comparison, &result.details));
+    let details = strategies().map(own).collect();
     let saved = Saved { comparison: Cow::Borrowed(comparison), details };
     dir.write(COMPARISON, |file| Ok(serde_json::to_writer(file, &saved)?))?;
     dir.write("summary.json", |file| {
@@ -148,15 +151,17 @@ pub fn write_report(
 /// Reads back what [`write_tables`] wrote.
 ///
 /// # Errors
-/// When there is no `comparison.json`, or it does not hold what it should.
+/// When there is no `comparison.json`, or it or a table beside it does not hold what it should.
 pub fn read_comparison(dir: &Path) -> Result<Comparison, ReadError> {
     let path = dir.join(COMPARISON);
     let read = || -> io::Result<Comparison> {
+        check_intact(dir, COMPARISON)?;
         let Saved { comparison, details } = serde_json::from_slice(&std::fs::read(&path)?)?;
         let mut comparison = comparison.into_owned();
         for (result, details) in comparison.strategies.iter_mut().zip(details) {
             result.details = details.into_owned();
         }
+        read_tables(dir, &mut comparison)?;
         Ok(comparison)
     };
     read().map_err(|source| ReadError { path: path.clone(), source })
@@ -209,6 +214,85 @@ mod tests {
     fn tables_read_back_to_the_same_comparison() {
         let root = tempfile::tempdir().unwrap();
         let comparison = small_comparison();
+        let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+        write_tables(&mut dir, &comparison).unwrap();
+        dir.finish(Manifest::start(Vec::new())).unwrap();
+        assert_eq!(read_comparison(root.path()).unwrap(), comparison);
+    }
+
+    /// A folder with the small comparison, with and without a manifest.
+    fn written(manifest: bool) -> (tempfile::TempDir, Comparison) {
+        let root = tempfile::tempdir().unwrap();
+        let comparison = small_comparison();
+        let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
+        write_tables(&mut dir, &comparison).unwrap();
+        dir.finish(Manifest::start(Vec::new())).unwrap();
+        if !manifest {
+            std::fs::remove_file(root.path().join("manifest.json")).unwrap();
+        }
+        (root, comparison)
+    }
+
+    #[test]
+    fn tables_that_were_changed_are_refused() {
+        type Edit = fn(&str) -> String;
+        let edits: [(&str, Edit, &str); 6] = [
+            (
+                "cdf.csv",
+                |text| text.replace("igniter,W1", "igniter,W9"),
+                "no \"W9\" of \"igniter\"",
+            ),
+            (
+                "cdf.csv",
+                |text| text.replacen("fraction", "part", 1),
+                "the columns are not strategy",
+            ),
+            ("cdf.csv", |text| text.replace(",1.0,", ",1e999,"), "\"1e999\" is no number"),
+            (
+                "latency_series.csv",
+                |text| text.replace("igniter,W1,0.0", "igniter,W1,NaN"),
+                "\"NaN\"",
+            ),
+            ("gpu_series.csv", |text| text.replace("igniter,0,", "igniter,7,"), "no \"7\" of"),
+            ("gpu_series.csv", |text| format!("{text}igniter,0\n"), "record with 2 fields"),
+        ];
+        for (name, edit, words) in edits {
+            for manifest in [true, false] {
+                let (root, _) = written(manifest);
+                let path = root.path().join(name);
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert_ne!(text, edit(&text), "{name}: {words} changes nothing");
+                std::fs::write(&path, edit(&text)).unwrap();
+                let error = read_comparison(root.path()).unwrap_err().to_string();
+                let words = if manifest { "not as it was written" } else { words };
+                assert!(error.contains(name) && error.contains(words), "{error}");
+            }
+        }
+        // A row less is no fault of the table alone.
+        let (root, _) = written(true);
+        let path = root.path().join("cdf.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.trim_end().rsplit_once('\n').unwrap().0).unwrap();
+        assert!(read_comparison(root.path()).unwrap_err().to_string().contains("cut off"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(read_comparison(root.path()).unwrap_err().to_string().contains("cdf.csv beside"));
+    }
+
+    #[test]
+    fn folders_of_earlier_versions_have_all_in_one_file() {
+        let (root, comparison) = written(false);
+        let details = comparison.strategies.iter().map(|r| Cow::Borrowed(&r.details)).collect();
+        let saved = Saved { comparison: Cow::Borrowed(&comparison), details };
+        std::fs::write(root.path().join(COMPARISON), serde_json::to_vec(&saved).unwrap()).unwrap();
+        std::fs::remove_file(root.path().join("cdf.csv")).unwrap();
+        assert_eq!(read_comparison(root.path()).unwrap(), comparison);
+    }
+
+    #[test]
+    fn strategies_of_one_name_are_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let mut comparison = small_comparison();
+        comparison.strategies[1].strategy = comparison.strategies[0].strategy.clone();
         let mut dir = OutputDir::open(root.path(), Existing::Replace).unwrap();
         write_tables(&mut dir, &comparison).unwrap();
         dir.finish(Manifest::start(Vec::new())).unwrap();

@@ -11,6 +11,7 @@ mod charts;
 mod column;
 mod columns;
 mod control;
+mod courses;
 mod files;
 mod following;
 mod labels;
@@ -57,7 +58,7 @@ pub use request_columns::{RequestChunk, RequestColumns};
 pub use request_log::{RequestFormat, RequestLog};
 pub use seeds::{MeansOf, SeedRow, means_words};
 pub use staging::Staging;
-pub use staging::discard_unfinished;
+pub use staging::{discard_unfinished, is_part};
 pub use tables::{
     ArrivalRow, Comparison, Details, FigureFile, InfeasibleRow, PlanRow, StrategyResult,
 };

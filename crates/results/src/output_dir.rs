@@ -155,7 +155,16 @@ impl OutputDir {
         existing: Existing,
         identity: Option<&Identity>,
     ) -> Result<Self, OutputError> {
-        let failed = |source| OutputError::Directory { path: path.to_owned(), source };
+        let failed = |source: io::Error| {
+            let source = match source.kind() {
+                io::ErrorKind::AlreadyExists => io::Error::new(
+                    source.kind(),
+                    "it is no directory; results are several files: choose another name with -o",
+                ),
+                _ => source,
+            };
+            OutputError::Directory { path: path.to_owned(), source }
+        };
         // Another process that takes back an empty directory may do so between two steps here.
         let mut attempts = 0;
         loop {

@@ -1,5 +1,6 @@
 //! What a run has written and not finished, so that it can be taken back: on an error, and on Ctrl-C.
 
+use super::output_dir::MANIFEST;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -147,6 +148,13 @@ pub(super) fn is_staged(path: &Path) -> bool {
     entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .any(|name| name.starts_with(STAGING_PREFIX))
+}
+
+/// Whether a folder may hold a part of the results of a run: one that was killed while its files got their names, or that
+/// has not ended. It has a staging folder, and no manifest, which comes last.
+#[must_use]
+pub fn is_part(path: &Path) -> bool {
+    is_staged(path) && !path.join(MANIFEST).exists()
 }
 
 /// Creates a directory and its parents; notes those that did not exist, outermost first.

@@ -200,7 +200,7 @@ where
         let name = |bad| name_prediction(input, gpu, bad);
         let mut sink = make_sink(gpu);
         let mut gaps = report_lost(&mut run, gpu, &mut sink);
-        let outcome = match run_gpu(setting, run, sink).map_err(name)? {
+        let mut outcome = match run_gpu(setting, run, sink).map_err(name)? {
             Some(outcome) => outcome,
             None => {
                 let mut run = prepare(input)?.gpus.swap_remove(gpu.index());
@@ -209,6 +209,7 @@ where
                 full::run_gpu(setting, run, sink).map_err(name)?
             }
         };
+        outcome.sink.end();
         Ok((outcome, gaps))
     };
     let gpus: Vec<Result<_, SimError>> =

@@ -158,6 +158,17 @@ fn large_comparisons_are_continued_on_more_pages() {
 }
 
 #[test]
+fn of_very_many_gpus_fewer_are_drawn() {
+    let count = |gpus, stem: &str| {
+        let figures = comparison_figures(&synthetic(1_000, gpus, 2, false)).unwrap();
+        figures.iter().filter(|figure| figure.stem.starts_with(stem)).count()
+    };
+    // 24 GPUs a page of both plans; 20 panels a page, at most two for each strategy.
+    assert_eq!((count(60, "plan"), count(60, "gpus_")), (4, 4));
+    assert_eq!((count(400, "plan"), count(400, "gpus_")), (2, 2));
+}
+
+#[test]
 fn a_thousand_workloads_take_at_most_thirty_figures() {
     let mut comparison = synthetic(1000, 120, 6, false);
     let figures = comparison_figures(&comparison).unwrap();

@@ -178,6 +178,10 @@ pub trait RecordSink {
 
     /// A GPU was in one state for a while. Intervals of one GPU come in order and without gaps.
     fn gpu_interval(&mut self, interval: &GpuInterval);
+
+    /// The GPU's run is over: nothing more is reported. A sink may sum up what it holds; GPUs end one by one, so that
+    /// not all of them hold all at once.
+    fn end(&mut self) {}
 }
 
 impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
@@ -199,6 +203,11 @@ impl<A: RecordSink, B: RecordSink> RecordSink for (A, B) {
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.0.gpu_interval(interval);
         self.1.gpu_interval(interval);
+    }
+
+    fn end(&mut self) {
+        self.0.end();
+        self.1.end();
     }
 }
 
@@ -224,6 +233,12 @@ impl<S: RecordSink> RecordSink for Option<S> {
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         if let Some(sink) = self {
             sink.gpu_interval(interval);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(sink) = self {
+            sink.end();
         }
     }
 }

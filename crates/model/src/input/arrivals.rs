@@ -170,6 +170,13 @@ impl ArrivalFile {
 /// What the first line of a file shows that holds something and is no comment.
 fn first_line(path: &Path) -> Result<First, ImportError> {
     let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
+    // What was read of a pipe is gone, and the rest would look like a shorter trace.
+    let data = std::fs::metadata(path).map_err(unreadable)?;
+    if !data.is_file() && !data.is_dir() {
+        return Err(unreadable(std::io::Error::other(
+            "it is a pipe or a device, and a trace is read more than once; save it in a file first",
+        )));
+    }
     let mut lines = Lines::of_path(path).map_err(unreadable)?;
     loop {
         let line = lines.next_line().map_err(|error| match error.kind() {

@@ -11,7 +11,7 @@ use std::path::Path;
 pub const WINDOW: u64 = 128 * 1024 * 1024;
 
 /// The first bytes of files that are data, but none that is read here, and what to do about them.
-const OTHERS: [(&[u8], &str); 7] = [
+const OTHERS: [(&[u8], &str); 10] = [
     (b"PK\x03\x04", "it is a zip archive (or a spreadsheet); unpack it, or export it as CSV"),
     (b"PAR1", "it is a Parquet file; export it as CSV"),
     (b"\x89HDF", "it is an HDF5 file; export it as CSV"),
@@ -19,7 +19,35 @@ const OTHERS: [(&[u8], &str); 7] = [
     (b"Rar!", "it is a RAR archive; unpack it"),
     (b"ARROW1", "it is an Arrow file; export it as CSV"),
     (b"SQLite format 3", "it is an SQLite database; export the table as CSV"),
+    (b"\x04\x22\x4d\x18", "it is packed by LZ4; unpack it"),
+    (b"\x1f\x9d", "it is packed by compress (.Z); unpack it"),
+    (b"\x5d\0\0", "it is packed as .lzma; unpack it, or pack it as .xz"),
 ];
+
+/// What unpacks here.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstandard,
+    Xz,
+    Bzip2,
+}
+
+impl Packing {
+    /// By the first bytes.
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstandard),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Self::Bzip2),
+            _ => None,
+        }
+    }
+}
+
+/// The mark of a tar archive, and where it stands.
+const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// Opens a file as UTF-8 text without a byte-order mark. What is read is checked as far as its packing goes; whether
 /// it is UTF-8 is seen by whoever takes it apart.
@@ -53,21 +81,41 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
     let (head, rest) = peeked(reader)?;
     let whole = Cursor::new(head.clone()).chain(rest);
-    let is_packed = |magic: &[u8]| head.starts_with(magic);
-    let magics: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh"];
-    if !magics.iter().any(|magic| is_packed(magic)) {
-        return text(whole);
-    }
+    let Some(packing) = Packing::of(&head) else { return text(whole) };
     let packed = BufReader::with_capacity(1 << 16, whole);
     let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
-    match head.as_slice() {
-        [0x1f, 0x8b, ..] => text(flate2::bufread::MultiGzDecoder::new(packed)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => text(Zstandard { state: State::Between(packed) }),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            text(lzma_rust2::XzReader::new_mem_limit(packed, true, kib))
-        }
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => text(bzip2::bufread::MultiBzDecoder::new(packed)),
-        _ => text(packed),
+    match packing {
+        Packing::Gzip => unpacked(flate2::bufread::MultiGzDecoder::new(packed), "gzip"),
+        Packing::Zstandard => text(Zstandard { state: State::Between(packed) }),
+        Packing::Xz => unpacked(lzma_rust2::XzReader::new_mem_limit(packed, true, kib), "xz"),
+        Packing::Bzip2 => unpacked(bzip2::bufread::MultiBzDecoder::new(packed), "bzip2"),
+    }
+}
+
+/// What a decompressor gives, as text.
+fn unpacked<'r>(
+    reader: impl Read + Send + 'r,
+    packing: &'static str,
+) -> io::Result<Box<dyn Read + Send + 'r>> {
+    text(Unpacked { reader, packing })
+}
+
+/// A decompressor whose errors say what is wrong with the file.
+struct Unpacked<R> {
+    reader: R,
+    packing: &'static str,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let packing = self.packing;
+        self.reader.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            io::ErrorKind::UnexpectedEof => {
+                invalid(&format!("its {packing} data ends too early: the file was cut off"))
+            }
+            _ => invalid(&format!("damaged {packing} data, or more behind it: {error}")),
+        })
     }
 }
 
@@ -78,6 +126,12 @@ fn text<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + '
         if head.starts_with(magic) {
             return Err(invalid(what));
         }
+    }
+    if Packing::of(&head).is_some() {
+        return Err(invalid("it is packed twice; unpack it once"));
+    }
+    if head.get(TAR.0..).is_some_and(|tail| tail.starts_with(TAR.1)) {
+        return Err(invalid("it is a tar archive; unpack the file in it"));
     }
     let marked = |mark: &[u8]| head.starts_with(mark);
     let skip = if marked(b"\xef\xbb\xbf") {
@@ -105,7 +159,7 @@ fn text<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + '
 /// The first bytes of a reader, as many as tell what it is, and the rest.
 fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
     let mut head = Vec::new();
-    (&mut reader).take(16).read_to_end(&mut head)?;
+    (&mut reader).take(512).read_to_end(&mut head)?;
     Ok((head, reader))
 }
 
@@ -220,7 +274,22 @@ mod tests {
             assert!(all(&wrong).is_err(), "{file}");
         }
         let gz = gzipped(b"arrival_s\n1\n");
-        assert!(all(&gz[..gz.len() - 3]).is_err());
+        assert!(all(&gz[..gz.len() - 3]).unwrap_err().to_string().contains("cut off"));
+        let xz = packed("t.csv.xz");
+        assert!(all(&xz[..xz.len() - 3]).unwrap_err().to_string().contains("xz data"));
+        let behind = [packed("t.csv.bz2"), b"more".to_vec()].concat();
+        assert!(all(&behind).unwrap_err().to_string().contains("damaged bzip2 data, or more"));
         assert!(all(b"PK\x03\x04rest").unwrap_err().to_string().contains("zip archive"));
+        let twice = all(&gzipped(&gzipped(b"a,b\n"))).unwrap_err().to_string();
+        assert!(twice.contains("packed twice"), "{twice}");
+        let mut tar = vec![0; 1_024];
+        tar[..5].copy_from_slice(b"t.csv");
+        tar[257..262].copy_from_slice(b"ustar");
+        for bytes in [gzipped(&tar), tar] {
+            assert!(all(&bytes).unwrap_err().to_string().contains("tar archive"));
+        }
+        assert!(all(b"\x5d\0\0\x80\0").unwrap_err().to_string().contains(".lzma"));
+        // Text that only looks like it.
+        assert_eq!(all(b"BZh,b\n1,2\n").unwrap(), "BZh,b\n1,2\n");
     }
 }

@@ -48,6 +48,8 @@ pub struct Table<'r> {
     room: Arc<AtomicU64>,
     /// The end of the file was met, so that no line feed ends the present row.
     at_end: Arc<AtomicBool>,
+    /// The last byte that is no white space.
+    last: Arc<AtomicU64>,
     /// Line feeds inside the present row.
     inside: u64,
     delimiter: u8,
@@ -84,8 +86,14 @@ impl<'r> Table<'r> {
     /// # Errors
     /// When it cannot be read, or its first row is no row of text.
     pub fn new(reader: impl Read + Send + 'r, layout: Layout) -> Result<Self, TableError> {
-        let mut reader = BufReader::with_capacity(1 << 12, decoded(reader)?);
-        let (mut head, first) = first_row(&mut reader)?;
+        let mut reader: Box<dyn BufRead + Send + 'r> =
+            Box::new(BufReader::with_capacity(1 << 12, decoded(reader)?));
+        let (mut head, mut first) = first_row(&mut reader)?;
+        if has_bare_returns(&head[first..]) {
+            let whole = Returns(Cursor::new(head).chain(reader));
+            reader = Box::new(BufReader::with_capacity(1 << 12, whole));
+            (head, first) = first_row(&mut reader)?;
+        }
         let first_text = String::from_utf8_lossy(&head[first..]).into_owned();
         if first_text.contains('\0') {
             return Err(invalid("it holds a NUL byte, so it is not text").into());
@@ -101,6 +109,7 @@ impl<'r> Table<'r> {
         };
         let room = Arc::new(AtomicU64::new(LONGEST_ROW));
         let at_end = Arc::new(AtomicBool::new(false));
+        let last = Arc::new(AtomicU64::new(0));
         let whole: Box<dyn Read + Send + 'r> = Box::new(Cursor::new(head).chain(reader));
         let rows = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -114,11 +123,13 @@ impl<'r> Table<'r> {
                 source: whole,
                 room: Arc::clone(&room),
                 at_end: Arc::clone(&at_end),
+                last: Arc::clone(&last),
             });
         let mut table = Self {
             rows,
             room,
             at_end,
+            last,
             inside: 0,
             delimiter,
             columns: Vec::new(),
@@ -246,6 +257,13 @@ impl<'r> Table<'r> {
         u64::from(!self.at_end.load(Ordering::Relaxed))
     }
 
+    /// Whether the row ends with the file inside of quotes: then its last field goes on over lines, and no quote is last.
+    fn is_open(&self) -> bool {
+        let last = self.record.iter().next_back().is_some_and(|field| field.contains('\n'));
+        last && self.at_end.load(Ordering::Relaxed)
+            && self.last.load(Ordering::Relaxed) != u64::from(b'"')
+    }
+
     /// Reads a row that holds something.
     fn read(&mut self) -> Result<bool, TableError> {
         loop {
@@ -253,11 +271,15 @@ impl<'r> Table<'r> {
             let read = self.rows.read_record(&mut self.record);
             let bytes = self.record.as_slice().bytes();
             self.inside = bytes.filter(|byte| *byte == b'\n').count() as u64;
+            let open = self.is_open();
             self.record.trim();
             match read {
                 Ok(false) => return Ok(false),
                 // A line of white space.
                 Ok(true) if self.record.iter().all(str::is_empty) && self.record.len() <= 1 => {}
+                Ok(true) if open => {
+                    return Err(self.wrong("a quote is opened here or below, and never closed"));
+                }
                 Ok(true) => return Ok(true),
                 Err(error) => {
                     let line = self.rows.position().line() + self.cut;
@@ -295,6 +317,30 @@ fn first_row(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, usize)> {
     }
 }
 
+/// Whether lines end with carriage returns alone, as on old Macs: one stands outside of quotes, and not at the end.
+fn has_bare_returns(row: &[u8]) -> bool {
+    let mut quoted = false;
+    row.trim_ascii_end().iter().any(|byte| {
+        quoted ^= *byte == b'"';
+        !quoted && *byte == b'\r'
+    })
+}
+
+/// Line feeds in the place of carriage returns.
+struct Returns<R>(R);
+
+impl<R: Read> Read for Returns<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        for byte in &mut buffer[..read] {
+            if *byte == b'\r' {
+                *byte = b'\n';
+            }
+        }
+        Ok(read)
+    }
+}
+
 /// Which delimiter splits a row into most fields.
 fn delimiter_of(line: &str) -> u8 {
     let mut counts = [0_usize; DELIMITERS.len()];
@@ -323,6 +369,7 @@ struct Metered<'r> {
     source: Box<dyn Read + Send + 'r>,
     room: Arc<AtomicU64>,
     at_end: Arc<AtomicBool>,
+    last: Arc<AtomicU64>,
 }
 
 impl Read for Metered<'_> {
@@ -330,6 +377,9 @@ impl Read for Metered<'_> {
         let read = self.source.read(buffer)?;
         if read == 0 {
             self.at_end.store(true, Ordering::Relaxed);
+        }
+        if let Some(last) = buffer[..read].trim_ascii_end().last() {
+            self.last.store((*last).into(), Ordering::Relaxed);
         }
         let room = self.room.load(Ordering::Relaxed);
         let Some(left) = room.checked_sub(read as u64) else {
@@ -368,6 +418,8 @@ mod tests {
             "t\tkey\n0.5\ta b\n1\tc\n",
             "t | key\n0.5|a b\n1|c\n",
             "sep=;\r\nt;key\r\n0.5;a b\r\n1;c\r\n",
+            "\rt,key\r0.5,a b\r\r1,c\r",
+            "\"t\",\"key\"\r0.5,\"a b\"\r1,c",
             "\r\n# made by a tool\r\nt,key\n\n0.5 , a b\n# half\n1,c\n\n",
         ] {
             assert_eq!(rows(text.as_bytes(), Layout::Header).unwrap(), expected, "{text:?}");
@@ -383,7 +435,20 @@ mod tests {
         let wrong = |text: &str| rows(text.as_bytes(), Layout::Header).unwrap_err();
         assert_eq!(wrong("a,b\n\n1,2\n\n3\n4,5\n"), "line 5: it has 1 fields, not 2");
         assert_eq!(wrong("a,b\r\n1,\"x\ny\"\r\n3"), "line 4: it has 1 fields, not 2");
-        assert_eq!(wrong("a,b\n1,2\n\"3,4\n5,6\n"), "line 3: it has 1 fields, not 2");
+        for text in [
+            "a,b\n1,2\n\"3,4\n5,6\n",
+            "a,b\n1,2\n3,\"4\n5,6\n",
+            "a,b\n1,2\n3,\"4\n5,6",
+            "a,b\n1,2\n3,\"4\n5,6\r\n\r\n",
+        ] {
+            assert_eq!(wrong(text), "line 3: a quote is opened here or below, and never closed");
+        }
+        // Line breaks in quotes are none of it.
+        for text in
+            ["a,b\n1,\"x\ny\"", "a,b\n1,\"x\ny\n\"\n", "a,b\n\"x\ny\",1", "a,b\n1,\"x\ny\" \r\n"]
+        {
+            assert_eq!(rows(text.as_bytes(), Layout::Header).unwrap().len(), 2, "{text:?}");
+        }
         let long = format!("a,b\n1,\"{}", "x\n".repeat(9 << 20));
         assert!(wrong(&long).contains("a row is longer than 16 MiB"));
         let table = Table::new("Time,b,b\n".as_bytes(), Layout::Header).unwrap();

@@ -5,7 +5,8 @@
 //! throughput, L2 and DRAM by batch and SM share, and `{"interference": {…}}` with co-located pairs
 //! `[model, model, batch, batch, sm_pct of the first, latency, latency]` that share the whole GPU.
 
-use super::read::{ProfileTexts, RawGpu, RawModel, RawProfile, parse_profile, read_file};
+use super::constants::{RawGpu, RawModel, RawProfile};
+use super::read::{ProfileTexts, parse_profile, read_file};
 use super::{ColocatedMember, ColocatedRun, Profile, ProfileError, SoloRow, SoloTable};
 use crate::domain::{GpuKindName, ModelName, SmSharing};
 use crate::units::{BatchSize, Bytes, Dollars, Megahertz, Milliseconds, SmPercent, Watts};
@@ -129,6 +130,11 @@ impl<'p> Objects<'p> {
         let ProfileError::Line { path, line, message } = error else {
             return match error {
                 ProfileError::File { message, .. } => ProfileError::file(self.path, message),
+                // Their lines are those of a text that nobody sees.
+                ProfileError::Problems { problems, .. } => {
+                    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                    ProfileError::file(self.path, all.join("\n"))
+                }
                 other => other,
             };
         };

@@ -1,5 +1,6 @@
 //! Errors of profiles.
 
+use crate::input::toml_keys::{Problem, listing};
 use std::path::{Path, PathBuf};
 
 /// A profile, or a file of measurements, that cannot be used.
@@ -20,6 +21,9 @@ pub enum ProfileError {
     /// The file as a whole is unusable.
     #[error("{}: {message}", path.display())]
     File { path: PathBuf, message: String },
+    /// Keys of `profile.toml` are wrong: all that are.
+    #[error("{}", listing(path, problems))]
+    Problems { path: PathBuf, problems: Vec<Problem> },
     /// No profile of that name.
     #[error(
         "no profile {name:?}: neither a folder {name:?} nor profiles/{name} exists, and the built-in \
@@ -35,6 +39,10 @@ impl ProfileError {
 
     pub(super) fn line(path: &Path, line: u64, message: impl Into<String>) -> Self {
         Self::Line { path: path.to_owned(), line, message: message.into() }
+    }
+
+    pub(super) fn problems(path: &Path, problems: Vec<Problem>) -> Self {
+        Self::Problems { path: path.to_owned(), problems }
     }
 
     pub(super) fn file(path: &Path, message: impl Into<String>) -> Self {

@@ -18,6 +18,7 @@ mod artifact;
 mod builtin;
 mod check;
 mod colocated;
+mod constants;
 mod csv_rows;
 mod datasheet;
 mod error;

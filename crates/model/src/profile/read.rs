@@ -2,73 +2,17 @@
 
 use super::check::check_profile;
 use super::colocated::parse_colocated;
+use super::constants::{RawProfile, read_constants};
 use super::csv_rows::{CsvRows, Row};
 use super::fields::{batch, model_of, positive, share};
 use super::kernels::parse_kernels;
 use super::tables::parse_solo_table;
-use super::{
-    ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, Slice, SoloPoint, SoloTable,
-};
-use crate::domain::{GpuKind, GpuKindName, ModelName, SmSharing};
+use super::{ColocationPoint, ModelProfile, Profile, ProfileError, SelfPair, SoloPoint, SoloTable};
+use crate::domain::GpuKind;
 use crate::input::read_text;
-use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, SmUnits, Watts};
-use serde::{Deserialize, Serialize};
+use crate::units::{Megahertz, SmUnits};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// `profile.toml` as it is written.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawProfile {
-    pub version: u32,
-    pub kind: GpuKindName,
-    pub source: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gpu: Option<RawGpu>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slice: Option<Slice>,
-    #[serde(rename = "model", default)]
-    pub models: Vec<RawModel>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawGpu {
-    pub units: u32,
-    pub max_clock_mhz: Megahertz,
-    pub power_cap_w: Watts,
-    pub idle_power_w: Watts,
-    pub pcie_bytes_per_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<Bytes>,
-    pub price_per_hour: Dollars,
-    #[serde(default, skip_serializing_if = "SmSharing::is_default")]
-    pub mps: SmSharing,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawModel {
-    pub name: ModelName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernels: Option<u32>,
-    #[serde(default = "no_time")]
-    pub idle_ms: Milliseconds,
-    #[serde(default)]
-    pub input_bytes: Bytes,
-    #[serde(default)]
-    pub output_bytes: Bytes,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub launch_bound: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<Bytes>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise_cv: Option<f64>,
-}
-
-fn no_time() -> Milliseconds {
-    Milliseconds::ZERO
-}
 
 pub(super) const SOLO: &[&str] = &["model", "batch", "sm_pct"];
 /// Either `gpu_ms` or `latency_ms` must be there, and the better both.
@@ -126,14 +70,8 @@ pub fn read_profile(folder: &Path) -> Result<Profile, ProfileError> {
 /// The profile of the whole GPU, with the slice that this folder describes; `None` where it describes none.
 fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError> {
     let path = folder.join("profile.toml");
-    let raw = raw_profile(&path, text)?;
+    let raw = read_constants(&path, text)?;
     let Some(mut slice) = raw.slice else { return Ok(None) };
-    if raw.gpu.is_some() || !raw.models.is_empty() {
-        return Err(ProfileError::file(
-            &path,
-            "a slice takes [gpu] and the models from its GPU: leave them out, or leave out [slice]",
-        ));
-    }
     let whole = folder.join(&slice.of);
     let mut profile = if whole.join("profile.toml").is_file() {
         read_profile(&whole)?
@@ -153,18 +91,11 @@ fn read_slice(folder: &Path, text: &str) -> Result<Option<Profile>, ProfileError
     Ok(Some(profile))
 }
 
-fn raw_profile(path: &Path, text: &str) -> Result<RawProfile, ProfileError> {
-    toml::from_str(text).map_err(|e| {
-        let line = e.span().map_or(1, |span| line_of(text, span.start));
-        ProfileError::line(path, line, e.message())
-    })
-}
-
 /// Parses and checks the texts of a profile.
 pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileError> {
     let toml_path = texts.folder.join("profile.toml");
-    let raw = raw_profile(&toml_path, &texts.profile_toml)?;
-    let mut profile = checked_constants(&toml_path, raw)?;
+    let raw = read_constants(&toml_path, &texts.profile_toml)?;
+    let mut profile = with_constants(&toml_path, raw)?;
     read_solo(&texts.folder.join("solo.csv"), &texts.solo_csv, &mut profile)?;
     if let Some(text) = &texts.self_pairs_csv {
         read_self_pairs(&texts.folder.join("self_pairs.csv"), text, &mut profile)?;
@@ -185,56 +116,15 @@ pub(super) fn parse_profile(texts: &ProfileTexts) -> Result<Profile, ProfileErro
     Ok(profile)
 }
 
-fn line_of(text: &str, offset: usize) -> u64 {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count() as u64
-}
-
-fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileError> {
-    let bad = |message: String| Err(ProfileError::file(path, message));
-    if raw.version != 1 {
-        return bad(format!("version = {}: this program reads version 1", raw.version));
-    }
+/// What a profile is before its tables are read.
+fn with_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileError> {
     let Some(gpu) = raw.gpu else {
-        return bad("has neither [gpu] nor [slice]".to_owned());
+        return Err(ProfileError::file(path, "a slice has no tables of its own"));
     };
-    if !(1..=10_000).contains(&gpu.units) {
-        return bad(format!("gpu.units = {}: must be from 1 to 10000 (SMs / 2)", gpu.units));
-    }
-    let bandwidth = gpu.pcie_bytes_per_ms;
-    if !(bandwidth.is_finite() && bandwidth > 0.0) {
-        return bad(format!("gpu.pcie_bytes_per_ms = {bandwidth}: must be finite and > 0"));
-    }
-    if gpu.idle_power_w >= gpu.power_cap_w {
-        return bad(format!(
-            "gpu.idle_power_w = {}: must be below gpu.power_cap_w = {}",
-            gpu.idle_power_w, gpu.power_cap_w
-        ));
-    }
-    if raw.models.is_empty() {
-        return bad("lists no [[model]]; a profile needs at least one".to_owned());
-    }
     let mut models: Vec<ModelProfile> = Vec::with_capacity(raw.models.len());
     let mut noise_cv = BTreeMap::new();
     for model in raw.models {
-        if models.iter().any(|known| known.name == model.name) {
-            return bad(format!("model {} is listed twice", model.name));
-        }
-        if model.kernels == Some(0) {
-            return bad(format!(
-                "model {}: kernels must be at least 1; leave it out where nobody counted them",
-                model.name
-            ));
-        }
-        if let Some(cv) = model.noise_cv {
-            if !(0.0..=10.0).contains(&cv) {
-                return bad(format!(
-                    "model {}: noise_cv = {cv}: must be from 0 to 10: the standard deviation of the time of a \
-                     batch over its mean, such as 0.03; leave it out where it was not measured",
-                    model.name
-                ));
-            }
-            noise_cv.insert(model.name.clone(), cv);
-        }
+        noise_cv.extend(model.noise_cv.map(|cv| (model.name.clone(), cv)));
         models.push(ModelProfile {
             name: model.name,
             kernels: model.kernels.unwrap_or(0),
@@ -254,7 +144,7 @@ fn checked_constants(path: &Path, raw: RawProfile) -> Result<Profile, ProfileErr
         max_clock: gpu.max_clock_mhz,
         power_cap: gpu.power_cap_w,
         idle_power: gpu.idle_power_w,
-        pcie_bytes_per_ms: bandwidth,
+        pcie_bytes_per_ms: gpu.pcie_bytes_per_ms,
         memory: gpu.memory_bytes,
         price_per_hour: gpu.price_per_hour,
         noise_cv,

@@ -1,8 +1,9 @@
 //! A profile as the texts of its folder.
 
+use super::constants::{RawGpu, RawModel, RawProfile};
 use super::fields::csv_field;
 use super::kernels::write_kernels;
-use super::read::{COLOCATION, RawGpu, RawModel, RawProfile, SELF_PAIRS};
+use super::read::{COLOCATION, SELF_PAIRS};
 use super::{Profile, write_colocated, write_solo_table};
 
 /// The columns of `solo.csv` that are always written.

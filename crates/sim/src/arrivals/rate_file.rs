@@ -24,8 +24,8 @@ pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Cloc
     let mut rows: Vec<(f64, f64)> = Vec::new();
     while table.advance().map_err(failed)? {
         let number = |column: usize, most: f64| {
-            let number = table.field(column).parse().ok();
-            number.filter(|n: &f64| (0.0..=most).contains(n)).ok_or_else(|| TraceError::BadRate {
+            let number = table.number(column);
+            number.filter(|n| (0.0..=most).contains(n)).ok_or_else(|| TraceError::BadRate {
                 path: path.to_owned(),
                 line: table.line(),
                 column: table.columns()[column].clone(),
@@ -50,6 +50,9 @@ pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Cloc
             return Err(failed(table.wrong(what)).into());
         }
         rows.push((start, rate));
+    }
+    if rows.is_empty() {
+        return Err(failed(table.wrong("there is no rate below the header; add a row")).into());
     }
     let mut segments = Vec::with_capacity(rows.len() + 1);
     if let Some(&(first, _)) = rows.first() {

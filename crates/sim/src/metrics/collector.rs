@@ -27,6 +27,8 @@ pub struct GpuCollector {
     window: Window,
     slos: Arc<[Nanoseconds]>,
     percentiles: Percentiles,
+    /// The workloads that no other GPU serves, where that is known.
+    alone: Option<Arc<[bool]>>,
     detail: Detail,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
     tallies: Vec<Served>,
@@ -52,6 +54,7 @@ pub struct Collectors {
     slos: Arc<[Nanoseconds]>,
     window: Window,
     percentiles: Percentiles,
+    alone: Option<Arc<[bool]>>,
 }
 
 impl Collectors {
@@ -59,7 +62,22 @@ impl Collectors {
     #[must_use]
     pub fn new(workloads: &[Workload], window: Window, percentiles: Percentiles) -> Self {
         let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
-        Self { slos, window, percentiles }
+        Self { slos, window, percentiles, alone: None }
+    }
+
+    /// The same for the GPUs of a plan (that of all servers, where servers come and go): a workload that one GPU alone
+    /// serves keeps no single latencies after the end of that GPU's run. `workloads` are those of [`Collectors::new`].
+    #[must_use]
+    pub fn of_plan(self, plan: &Plan, workloads: &[Workload]) -> Self {
+        let ids: BTreeMap<&WorkloadName, usize> =
+            workloads.iter().enumerate().map(|(id, workload)| (&workload.name, id)).collect();
+        let mut served_on = vec![None; workloads.len()];
+        let mut alone = vec![true; workloads.len()];
+        for (gpu, placement) in plan.placements() {
+            let Some(&id) = ids.get(&placement.workload) else { continue };
+            alone[id] &= *served_on[id].get_or_insert(gpu) == gpu;
+        }
+        Self { alone: Some(alone.into()), ..self }
     }
 
     /// An empty collector.
@@ -71,6 +89,7 @@ impl Collectors {
             window: self.window,
             slos: Arc::clone(&self.slos),
             percentiles: self.percentiles,
+            alone: self.alone.clone(),
             tallies: Vec::new(),
             account: GpuAccount::default(),
             detail,
@@ -175,6 +194,16 @@ impl RecordSink for GpuCollector {
             self.account.extremes(interval);
         } else {
             self.interval_at_an_edge(*interval);
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(alone) = &self.alone else { return };
+        for Served { workload, tally, .. } in &mut self.tallies {
+            if alone[workload.index()] {
+                let positions = positions(tally.latencies.count(), self.detail.cdf_points);
+                tally.latencies.pick(&positions);
+            }
         }
     }
 }
@@ -304,11 +333,7 @@ fn distribution(
     if n == 0 {
         return ([None; QUANTILES.len()], Vec::new());
     }
-    let points = n.min(most_points);
-    let last = points.saturating_sub(1).max(1);
-    let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
-    let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });
-    let positions: Vec<usize> = quantiles.chain(spaced).collect();
+    let positions = positions(n, most_points);
     let values = latencies.at(&positions);
     let ms = |latency: u64| Nanoseconds::new(latency).as_ms();
     let quantiles = std::array::from_fn(|i| Some(ms(values[i])));
@@ -318,6 +343,15 @@ fn distribution(
         latency_ms: ms(latency),
     });
     (quantiles, points.collect())
+}
+
+/// Where the quantiles of a summary and the points of a distribution stand among `n` sorted latencies.
+fn positions(n: usize, most_points: usize) -> Vec<usize> {
+    let points = n.min(most_points);
+    let last = points.saturating_sub(1).max(1);
+    let quantiles = QUANTILES.iter().filter_map(|&q| nearest_rank(n, q));
+    let spaced = (0..points).map(|i| if points == n { i } else { i * (n - 1) / last });
+    quantiles.chain(spaced).collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,21 @@ pub(super) enum Latencies {
     /// So few that they take less memory than their histogram, which they become when there are more.
     Few(Vec<u64>),
     Histogram(Histogram),
+    /// Those of them that a summary asks for, when no more will come.
+    Picked(Picked),
 }
+
+/// Some of the latencies of a workload that has all of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Picked {
+    /// How many there were.
+    count: usize,
+    /// Positions in the sorted list of all of them, in order, each with its latency.
+    at: Vec<(usize, u64)>,
+}
+
+/// What an end of a run rules out.
+const ENDED: &str = "nothing is reported after the end, and no other GPU serves the workload";
 
 /// The most of [`Latencies::Few`]: 64 KiB.
 const FEW: usize = 8_192;
@@ -58,8 +72,19 @@ impl Latencies {
                     self.condense();
                 }
             }
+            Self::Picked(_) => unreachable!("{ENDED}"),
         }
         sum
+    }
+
+    /// Keeps the latencies at these positions of the sorted list, and forgets the others.
+    pub(super) fn pick(&mut self, positions: &[usize]) {
+        let values = self.at(positions);
+        let mut at: Vec<_> = positions.iter().copied().zip(values).collect();
+        at.sort_unstable();
+        at.dedup();
+        at.shrink_to_fit();
+        *self = Self::Picked(Picked { count: self.count(), at });
     }
 
     /// Many are remembered as a histogram, where that may be.
@@ -86,6 +111,7 @@ impl Latencies {
                     self.condense();
                 }
             }
+            Self::Picked(_) => unreachable!("{ENDED}"),
         }
     }
 
@@ -110,6 +136,9 @@ impl Latencies {
                 more.into_iter().for_each(|latency| sum.add(latency));
             }
             (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
+            (Self::Picked(_), other) | (_, other @ Self::Picked(_)) => {
+                assert!(other.count() == 0, "{ENDED}");
+            }
         }
     }
 
@@ -119,14 +148,23 @@ impl Latencies {
             Self::Histogram(histogram) => {
                 usize::try_from(histogram.count).expect("a run has at most 2^32 requests")
             }
+            Self::Picked(picked) => picked.count,
         }
     }
 
-    /// The latencies at these positions of the sorted list of all of them.
+    /// The latencies at these positions of the sorted list of all of them; after [`Latencies::pick`], of the positions that
+    /// were picked.
     pub(super) fn at(&self, positions: &[usize]) -> Vec<u64> {
         match self {
             Self::Exact(all) | Self::Few(all) => order_statistics(all, positions),
             Self::Histogram(histogram) => histogram.at(positions),
+            Self::Picked(Picked { at, .. }) => {
+                let of = |position: &usize| {
+                    let found = at.binary_search_by_key(position, |&(position, _)| position);
+                    at[found.expect("one of the positions that were picked")].1
+                };
+                positions.iter().map(of).collect()
+            }
         }
     }
 }

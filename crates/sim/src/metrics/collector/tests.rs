@@ -144,6 +144,55 @@ fn gpus_merge_in_gpu_order_whatever_the_order_of_the_collectors() {
     assert_eq!(forward.series[1].bins.len(), 240);
 }
 
+/// Latencies of W1 to W3 on each of two GPUs, which serve W1 and W2, and W2 alone: W3 has no place.
+fn summed(latencies: [&[u64]; 3], percentiles: Percentiles, plan: Option<&Plan>) -> RunMetrics {
+    let workloads = ["W1", "W2", "W3"].map(|name| workload(name, 20.0));
+    let all = Collectors::new(&workloads, window(), percentiles);
+    let all = match plan {
+        Some(plan) => all.of_plan(plan, &workloads),
+        None => all,
+    };
+    let of = |gpu, served: &[(usize, &[u64])]| {
+        let mut sink = all.of(GpuId::new(gpu));
+        for &(workload, latencies) in served {
+            for &latency in latencies {
+                sink.request(&record(workload, gpu, 2_000, latency, 1));
+            }
+        }
+        sink.end();
+        sink
+    };
+    let [alone, first, second] = latencies;
+    let gpus = vec![of(0, &[(0, alone), (1, first)]), of(1, &[(1, second)])];
+    summarise(&self::plan(&[&["W1", "W2"], &["W2"]]), &workloads, window(), gpus)
+}
+
+proptest! {
+    /// Up to more latencies than points of a distribution, and than a histogram begins with.
+    #[test]
+    fn summaries_are_the_same_whether_single_latencies_are_kept_to_the_end_or_not(
+        values in prop::collection::vec(0_u64..3_000, 0..12_000), cut in 0.0..1.0, exact in any::<bool>(),
+    ) {
+        let percentiles = if exact { Percentiles::Exact } else { Percentiles::Histogram };
+        let cut = (cut * values.len() as f64) as usize;
+        let (one, two) = values.split_at(cut);
+        let plan = plan(&[&["W1", "W2"], &["W2"]]);
+        let parts = [&values[..], one, two];
+        prop_assert_eq!(summed(parts, percentiles, Some(&plan)), summed(parts, percentiles, None));
+    }
+}
+
+#[test]
+#[should_panic(expected = "nothing is reported after the end")]
+fn a_collector_that_ended_takes_no_more_requests() {
+    let workloads = [workload("W1", 20.0)];
+    let all = Collectors::new(&workloads, window(), Percentiles::Exact);
+    let mut sink = all.of_plan(&plan(&[&["W1"]]), &workloads).of(GpuId::new(0));
+    sink.request(&record(0, 0, 2_000, 5, 1));
+    sink.end();
+    sink.request(&record(0, 0, 2_100, 5, 1));
+}
+
 #[test]
 fn a_workload_without_completed_requests_has_no_percentiles() {
     let workloads = [workload("W1", 20.0), workload("W2", 20.0), workload("W3", 20.0)];
