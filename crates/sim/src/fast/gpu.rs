@@ -3,7 +3,7 @@
 use super::agenda::{Agenda, Moment, What};
 use super::executions::Executions;
 use super::lane::{Flight, Front, Lane, Slot};
-use super::states::States;
+use super::states::{Present, States};
 use crate::draw::Race;
 use crate::prepare::{GpuRun, GpuSetting};
 use crate::speed::BadPrediction;
@@ -19,6 +19,7 @@ pub(crate) struct GpuEngine<'a, S> {
     /// The instances of all lanes.
     slots: Vec<Slot>,
     states: States<'a>,
+    present: Present,
     sink: S,
     agenda: Agenda,
     events: u64,
@@ -47,9 +48,10 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             let ready = l.startup == Nanoseconds::ZERO;
             l.slots.clone().map(move |_| Slot::new(lane, ready))
         });
-        let slots = slots.collect();
+        let slots: Vec<Slot> = slots.collect();
         let mut states = States::new(run.speeds);
-        let idle = states.find()?;
+        let present = Present::new(slots.len());
+        let idle = states.find(&present)?;
         let interval = GpuInterval {
             gpu: setting.gpu,
             start: Nanoseconds::ZERO,
@@ -64,6 +66,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             lanes,
             slots,
             states,
+            present,
             sink,
             agenda: Agenda::new(),
             events: 0,
@@ -361,7 +364,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         slot.busy = true;
         slot.back = slot.next;
         slot.back.exec_start = now;
-        self.states.start(position, slot.back.rows);
+        self.present.start(position, slot.back.rows, &self.states);
         self.executions.start(position, slot.work);
         self.executions_changed(now)?;
         match self.setting.overlap {
@@ -374,7 +377,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     fn end_execution(&mut self) -> Step {
         let now = self.first_end.time();
         let position = self.executions.end_first();
-        self.states.end(position);
+        self.present.end(position, &self.states);
         self.executions_changed(now)?;
         let slot = &mut self.slots[position];
         slot.back.exec_end = now;
@@ -429,7 +432,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     #[inline(never)]
     fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadPrediction>> {
         self.close_interval(now);
-        let state = self.states.find()?;
+        let state = self.states.find(&self.present)?;
         self.interval.busy_sm_pct = state.busy_sm_pct;
         self.interval.power_w = state.power_w;
         self.interval.clock_mhz = state.clock_mhz;

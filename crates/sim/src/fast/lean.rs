@@ -7,22 +7,24 @@
 //! came, so a batch need not remember which its requests are.
 
 mod follow;
+mod key;
+mod server;
 
 use self::follow::{Follower, Onward};
-use super::states::{DRAW, States};
-use super::stream::ArrivalStream;
+use self::key::Key;
+use self::server::{Flight, Next, Server};
+use super::states::{DRAW, FEW_SLOTS, FewSlots, States};
 use crate::batcher_rules::BatcherRules;
-use crate::draw::WorkDraw;
-use crate::ends::{INTEGERS, moment, rescaled};
+use crate::ends::rescaled;
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
 use crate::source::Arrivals;
 use crate::speed::BadPrediction;
-use crate::{GpuOutcome, LoadOverlap, ServerOutcome};
-use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink, WorkloadId};
+use crate::{GpuOutcome, LoadOverlap};
+use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
 
 /// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
-const MOST: usize = 16;
+const MOST: usize = FEW_SLOTS;
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -37,175 +39,18 @@ pub(crate) struct LeanEngine<'a, S> {
     /// When the executions end, in ns, and the time of all of their work at the present speed.
     ends_ns: [f64; MOST],
     exec_ns: [f64; MOST],
-    /// Which servers execute, as bits.
+    /// Which servers execute, as bits, and the number of the set of their batches.
     mask: u32,
-    running: u32,
+    number: u64,
     states: States<'a>,
-    /// The row of the present state, and since when it holds.
-    row: usize,
+    /// What the GPU draws in the present state, and since when that holds.
+    draw: [f64; DRAW],
     since: Nanoseconds,
     sink: S,
     last_done: Nanoseconds,
     events: u64,
     /// Where plans follow each other.
     follower: Option<Box<Follower<'a>>>,
-}
-
-/// A time and the number of the server at which something happens then. Of two keys the lesser one comes first.
-///
-/// It is an integer, [`MOST`] times the time plus the number, in the form of the float with the same bits: floats above 0 are
-/// ordered as their bits are, and processors find the least of many floats faster than of many integers.
-#[derive(Debug, Clone, Copy)]
-struct Key(f64);
-
-impl Key {
-    /// Nothing happens any more.
-    const NEVER: Self = Self(f64::INFINITY);
-
-    /// The least float that processors do not treat as a special case.
-    const FIRST: u64 = f64::MIN_POSITIVE.to_bits();
-
-    /// Times from here on are too late for a key: 9 years. Shorter times can be added to those before.
-    const LATE: Nanoseconds = Nanoseconds::new(1 << 58);
-
-    /// How many bits the number takes.
-    const BITS: u32 = MOST.trailing_zeros();
-
-    #[inline(always)]
-    fn new(time: Nanoseconds, server: usize) -> Self {
-        Self(f64::from_bits(Self::FIRST + (time.get() << Self::BITS) + server as u64))
-    }
-
-    #[inline(always)]
-    fn time(self) -> Nanoseconds {
-        Nanoseconds::new((self.0.to_bits() - Self::FIRST) >> Self::BITS)
-    }
-
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a number below MOST")]
-    fn server(self) -> usize {
-        (self.0.to_bits() % MOST as u64) as usize
-    }
-
-    #[inline(always)]
-    fn first(self, other: Self) -> Self {
-        if other.0 < self.0 { other } else { self }
-    }
-
-    /// A duration that can be added to a time before [`Key::LATE`].
-    fn bounded(duration: Nanoseconds) -> Nanoseconds {
-        duration.min(Nanoseconds::new(Self::LATE.get() / 2))
-    }
-}
-
-/// The key of the end of an execution.
-#[inline(always)]
-fn end_key(end_ns: f64, now: Nanoseconds, server: usize) -> Key {
-    let end = moment(end_ns, now);
-    // Most ends are far from late, which need not be looked up twice.
-    Key::new(if end_ns < INTEGERS { end } else { end.min(Key::LATE) }, server)
-}
-
-/// What happens next at a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// The batch in front starts, or nothing happens any more.
-    Start,
-    /// The execution ends.
-    End,
-    /// The results are on the host.
-    Done,
-}
-
-/// A batch on its way through an instance.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flight {
-    rows: u32,
-    load_start: Nanoseconds,
-    load_end: Nanoseconds,
-    feedback: Nanoseconds,
-}
-
-/// One server with its instance.
-#[derive(Debug)]
-struct Server {
-    workload: WorkloadId,
-    arrivals: ArrivalStream,
-    max: usize,
-    work: WorkDraw,
-    request_overhead: Nanoseconds,
-    /// Load and feedback time of each batch size that occurred.
-    transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
-    next: Next,
-    /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
-    front: Flight,
-    front_work: f64,
-    /// The batch that executes or whose results are copied back.
-    back: Flight,
-    exec_start: Nanoseconds,
-    exec_end: Nanoseconds,
-    /// Requests and batches that are done: the next to be done has these numbers.
-    completed: u64,
-    batches: u64,
-}
-
-impl Server {
-    fn new(run: ServerRun) -> Self {
-        let ServerRun { workload, arrivals, rules, work, request_overhead, .. } = run;
-        let max = rules.max_batch();
-        let process = match arrivals {
-            Arrivals::Open(process) => Some(process),
-            Arrivals::Closed(_) => None,
-        };
-        Self {
-            workload,
-            arrivals: ArrivalStream::new(process),
-            max,
-            work,
-            request_overhead,
-            transfers: vec![None; max + 1],
-            ..Self::absent()
-        }
-    }
-
-    /// A place without a server.
-    fn absent() -> Self {
-        Self {
-            workload: WorkloadId::new(0),
-            arrivals: ArrivalStream::new(None),
-            max: 0,
-            work: WorkDraw::new(None, None),
-            request_overhead: Nanoseconds::ZERO,
-            transfers: Vec::new(),
-            next: Next::Start,
-            front: Flight::default(),
-            front_work: 0.0,
-            back: Flight::default(),
-            exec_start: Nanoseconds::ZERO,
-            exec_end: Nanoseconds::ZERO,
-            completed: 0,
-            batches: 0,
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refill(&mut self, count: usize) {
-        self.arrivals.refill(count, self.completed);
-    }
-
-    /// Its counters.
-    fn outcome(&self) -> ServerOutcome {
-        ServerOutcome {
-            workload: self.workload,
-            arrived: self.arrivals.taken(),
-            completed: self.completed,
-            failed: 0,
-            batches: self.batches,
-            left: None,
-            sent: None,
-        }
-    }
 }
 
 type Step<T = ()> = Result<T, Box<BadPrediction>>;
@@ -249,7 +94,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let mut all = all.into_iter();
         let servers = std::array::from_fn(|_| all.next().unwrap_or_else(Server::absent));
         let mut states = States::new(speeds);
-        let row = states.find_row()?;
+        let idle = states.look_up(0, &vec![0; count])?;
+        let draw = draw_of(states.few(idle));
         let stop = follower.as_ref().map_or(Key::new(Key::LATE, 0), |follower| follower.stop());
         let mut engine = Self {
             setting,
@@ -260,9 +106,9 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             ends_ns: [0.0; MOST],
             exec_ns: [0.0; MOST],
             mask: 0,
-            running: 0,
+            number: 0,
             states,
-            row,
+            draw,
             since: Nanoseconds::ZERO,
             sink,
             last_done: Nanoseconds::ZERO,
@@ -270,6 +116,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             follower,
         };
         for i in 0..count {
+            engine.servers[i].put(i, &engine.states);
             engine.servers[i].refill(1);
             if let Some(loaded) = engine.take_next(i)? {
                 engine.next[i] = Key::new(loaded, i);
@@ -283,7 +130,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     pub(crate) fn finish(mut self) -> Step<Option<GpuOutcome<S>>> {
         loop {
             let first = self.first();
-            if first.0 >= self.stop.0 {
+            if !first.is_before(self.stop) {
                 match self.go_on()? {
                     Onward::Go => continue,
                     Onward::End => return self.outcome(first).map(Some),
@@ -292,35 +139,19 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             }
             let (now, i) = (first.time(), first.server());
             self.events += 1;
-            // Executions change in one place, so that it is part of this loop.
-            let starts = match self.servers[i].next {
-                Next::Start => true,
-                Next::End => false,
+            match self.servers[i].next {
+                Next::Start => {}
+                Next::End => {
+                    self.end(i, now)?;
+                    continue;
+                }
                 Next::Done => {
                     if !self.complete(i, now)? {
                         continue;
                     }
-                    true
                 }
-            };
-            self.close_interval(now);
-            if starts {
-                self.states.start(i, self.servers[i].front.rows);
-                self.running += 1;
-            } else {
-                self.mask &= !(1 << i);
-                self.states.end(i);
-                self.running -= 1;
             }
-            self.executions_changed(now)?;
-            if starts {
-                self.start(i, now)?;
-            } else {
-                let server = &mut self.servers[i];
-                server.exec_end = now;
-                server.next = Next::Done;
-                self.next[i] = Key::new(now + server.back.feedback, i);
-            }
+            self.start(i, now)?;
         }
     }
 
@@ -341,7 +172,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[cold]
     #[inline(never)]
     fn outcome(mut self, first: Key) -> Step<GpuOutcome<S>> {
-        if first.0 < Key::NEVER.0 {
+        if first.is_before(Key::NEVER) {
             return Err(self.takes_years(first.server()));
         }
         let end = self.setting.duration.max(self.last_done);
@@ -378,13 +209,9 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// The instance of a server takes what waits. If nothing does, it will take the next request when it arrives.
     #[inline(always)]
     fn look(&mut self, i: usize, now: Nanoseconds) -> Step {
-        let server = &mut self.servers[i];
-        if server.arrivals.lacks(server.max) {
-            server.refill(server.max);
-        }
-        match server.arrivals.waiting(now, server.max) {
+        match self.servers[i].waiting(now) {
             0 => {
-                server.front.rows = 0;
+                self.servers[i].front.rows = 0;
                 Ok(())
             }
             rows => self.load(i, rows, now),
@@ -427,23 +254,40 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(())
     }
 
-    /// The loaded batch of an instance that is not busy starts, after the speeds have changed.
+    /// The loaded batch of an instance that is not busy starts.
     #[inline(always)]
     fn start(&mut self, i: usize, now: Nanoseconds) -> Step {
+        self.close_interval(now);
         let server = &mut self.servers[i];
         server.next = Next::End;
         server.back = server.front;
         server.exec_start = now;
-        let exec_ns = self.states.row(self.row)[DRAW + i];
-        let end_ns = now.as_f64() + server.front_work * exec_ns;
-        self.mask |= 1 << i;
+        let (others, work) = (self.mask, server.front_work);
+        self.mask ^= server.bit;
+        self.number += server.stride * u64::from(server.back.rows);
+        let exec_ns = self.executions_changed(others, now)?[DRAW + i];
+        let end_ns = now.as_f64() + work * exec_ns;
         self.exec_ns[i] = exec_ns;
         self.ends_ns[i] = end_ns;
-        self.next[i] = end_key(end_ns, now, i);
+        self.next[i] = Key::of_end(end_ns, now, i);
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.look(i, now),
             LoadOverlap::Serial => Ok(()),
         }
+    }
+
+    /// The execution of a batch ends.
+    #[inline(always)]
+    fn end(&mut self, i: usize, now: Nanoseconds) -> Step {
+        self.close_interval(now);
+        let server = &mut self.servers[i];
+        server.next = Next::Done;
+        server.exec_end = now;
+        self.next[i] = Key::new(now + server.back.feedback, i);
+        self.mask ^= server.bit;
+        self.number -= server.stride * u64::from(server.back.rows);
+        self.executions_changed(self.mask, now)?;
+        Ok(())
     }
 
     /// The results of a batch are on the host. Returns whether the next one begins to execute at once.
@@ -478,13 +322,18 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         Ok(false)
     }
 
-    /// Applies the speeds of the new set of executing batches. Work done so far is kept.
+    /// Applies the speeds of the new set of executing batches to those of `others`, which executed before. Work done so far
+    /// is kept. Returns the row of the state.
     #[inline(always)]
-    fn executions_changed(&mut self, now: Nanoseconds) -> Step {
-        self.row = self.states.find_row()?;
-        let row = self.states.row(self.row);
+    fn executions_changed(&mut self, others: u32, now: Nanoseconds) -> Step<&FewSlots> {
+        let begin = match self.states.known(self.number) {
+            Some(begin) => begin,
+            None => self.look_up()?,
+        };
+        let row = self.states.few(begin);
+        self.draw = draw_of(row);
         let now_ns = now.as_f64();
-        let mut rest = self.mask;
+        let mut rest = others;
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
@@ -494,23 +343,32 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
                 self.exec_ns[i] = exec_ns;
                 self.ends_ns[i] = end_ns;
-                self.next[i] = end_key(end_ns, now, i);
+                self.next[i] = Key::of_end(end_ns, now, i);
             }
         }
-        Ok(())
+        Ok(row)
+    }
+
+    /// Where the row of the present state begins.
+    #[cold]
+    #[inline(never)]
+    fn look_up(&mut self) -> Step<usize> {
+        let executes = |server: &Server| self.mask & server.bit != 0;
+        let size = |server: &Server| if executes(server) { server.back.rows } else { 0 };
+        let sizes: [u32; MOST] = std::array::from_fn(|i| size(&self.servers[i]));
+        self.states.look_up(self.number, &sizes[..self.count])
     }
 
     /// Reports the state that held until `now`.
     #[inline(always)]
     fn close_interval(&mut self, now: Nanoseconds) {
         if now > self.since {
-            let row = self.states.row(self.row);
-            let [busy_sm_pct, power_w, clock_mhz] = [row[0], row[1], row[2]];
+            let [busy_sm_pct, power_w, clock_mhz] = self.draw;
             self.sink.gpu_interval(&GpuInterval {
                 gpu: self.setting.gpu,
                 start: self.since,
                 end: now,
-                running: self.running,
+                running: self.mask.count_ones(),
                 busy_sm_pct,
                 power_w,
                 clock_mhz,
@@ -518,4 +376,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             self.since = now;
         }
     }
+}
+
+/// What the GPU draws in a state.
+#[inline(always)]
+fn draw_of(row: &FewSlots) -> [f64; DRAW] {
+    *row.first_chunk().expect("it begins the row")
 }

@@ -15,35 +15,60 @@ const DENSE: u64 = 1 << 16;
 /// How many numbers of a row come before the execution times: SM share in use, power, clock.
 pub(super) const DRAW: usize = 3;
 
-/// The states that occurred, and the present set of executing batches.
+/// The most slots of an engine that asks for rows of a fixed length.
+pub(super) const FEW_SLOTS: usize = 16;
+
+/// A row with a place for each of [`FEW_SLOTS`]. What lies behind the slots that there are has no meaning.
+pub(super) type FewSlots = [f64; DRAW + FEW_SLOTS];
+
+/// The states that occurred.
 #[derive(Debug)]
 pub(super) struct States<'a> {
     speeds: Speeds<'a>,
-    slots: Vec<SlotSize>,
+    /// What a request more in a slot adds to the number of a set; 0 if numbers are too small for all sets.
+    strides: Vec<u64>,
     /// The length of a row.
     width: usize,
-    /// The present set as one number, if it fits.
-    number: u64,
     /// Where the row of a set begins, by its number, where there are few; 0 for sets that are not known.
     dense: Vec<u32>,
     /// The same where there are many.
     index: Index,
     /// A row for each state: what the GPU draws, and the execution time of each slot in ns. The first number
-    /// belongs to none, so that no row begins at 0.
+    /// belongs to none, so that no row begins at 0; the last [`FEW_SLOTS`] neither, so that behind each row is room for that of
+    /// more slots.
     rows: Vec<f64>,
     /// How many states are remembered.
     limit: usize,
-    /// Scratch space for sizes.
-    sizes: Vec<u32>,
 }
 
-/// The batch that executes in a slot.
-#[derive(Debug, Clone, Copy)]
-struct SlotSize {
-    /// 0 where none executes.
-    rows: u32,
-    /// What a request more adds to the number of a set; 0 if numbers are too small.
-    stride: u64,
+/// The present set of executing batches.
+#[derive(Debug)]
+pub(super) struct Present {
+    /// How many requests execute in each slot; 0 where none does.
+    sizes: Vec<u32>,
+    /// The number of the set.
+    number: u64,
+}
+
+impl Present {
+    /// Nothing executes.
+    pub(super) fn new(slots: usize) -> Self {
+        Self { sizes: vec![0; slots], number: 0 }
+    }
+
+    /// A batch of `rows` begins to execute in an idle slot.
+    #[inline]
+    pub(super) fn start(&mut self, slot: usize, rows: u32, states: &States<'_>) {
+        self.sizes[slot] = rows;
+        self.number += states.stride(slot) * u64::from(rows);
+    }
+
+    /// The batch of a slot ends.
+    #[inline]
+    pub(super) fn end(&mut self, slot: usize, states: &States<'_>) {
+        let rows = std::mem::take(&mut self.sizes[slot]);
+        self.number -= states.stride(slot) * u64::from(rows);
+    }
 }
 
 /// What the GPU does in a state, besides the speeds.
@@ -90,12 +115,16 @@ impl<'a> States<'a> {
             (None, _) => Index::Sizes(BTreeMap::new()),
         };
         let strides = strides.unwrap_or_else(|| vec![0; speeds.slots()]);
-        let slots: Vec<_> =
-            strides.into_iter().map(|stride| SlotSize { rows: 0, stride }).collect();
-        let width = DRAW + slots.len();
+        let width = DRAW + strides.len();
         let limit = REMEMBERED.min(NUMBERS / width).max(1);
-        let (rows, sizes) = (vec![0.0], Vec::new());
-        Self { speeds, slots, width, number: 0, dense, index, rows, limit, sizes }
+        let rows = vec![0.0; 1 + FEW_SLOTS];
+        Self { speeds, strides, width, dense, index, rows, limit }
+    }
+
+    /// What a request more in a slot adds to the number of a set.
+    #[inline(always)]
+    pub(super) fn stride(&self, slot: usize) -> u64 {
+        self.strides[slot]
     }
 
     /// Load and feedback time of a batch of a server.
@@ -107,83 +136,73 @@ impl<'a> States<'a> {
         Ok(self.speeds.transfers(server, rows)?)
     }
 
-    /// A batch of `rows` begins to execute in an idle slot.
-    #[inline]
-    pub(super) fn start(&mut self, slot: usize, rows: u32) {
-        let slot = &mut self.slots[slot];
-        slot.rows = rows;
-        self.number += slot.stride * u64::from(rows);
-    }
-
-    /// The batch of a slot ends.
-    #[inline]
-    pub(super) fn end(&mut self, slot: usize) {
-        let slot = &mut self.slots[slot];
-        let rows = std::mem::take(&mut slot.rows);
-        self.number -= slot.stride * u64::from(rows);
-    }
-
-    /// The present state.
+    /// The state of a set.
     #[inline(always)]
-    pub(super) fn find(&mut self) -> Result<State<'_>, Box<BadPrediction>> {
-        let row = self.find_row()?;
-        let (draw, exec_ns) =
-            self.rows[row..].split_first_chunk::<DRAW>().expect("a row is complete");
+    pub(super) fn find(&mut self, present: &Present) -> Result<State<'_>, Box<BadPrediction>> {
+        let Present { sizes, number } = present;
+        let row = match self.known(*number) {
+            Some(row) => row,
+            None => self.look_up(*number, sizes)?,
+        };
+        let row = &self.rows[row..row + self.width];
+        let (draw, exec_ns) = row.split_first_chunk::<DRAW>().expect("a row is complete");
         let [busy_sm_pct, power_w, clock_mhz] = *draw;
         Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
     }
 
-    /// Where the row of the present state begins. Those found before may no longer be there.
+    /// Where the row of a set begins, if that is found by its number at once. Those found before may no longer be there.
     #[inline(always)]
-    pub(super) fn find_row(&mut self) -> Result<usize, Box<BadPrediction>> {
-        #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
-        let known = self.dense.get(self.number as usize).map_or(0, |&row| row as usize);
-        if known > 0 { Ok(known) } else { self.find_sparse() }
+    #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
+    pub(super) fn known(&self, number: u64) -> Option<usize> {
+        match self.dense.get(number as usize) {
+            Some(&row) if row > 0 => Some(row as usize),
+            _ => None,
+        }
     }
 
     /// A row: SM share in use, power, clock, and execution times by slot in ns, above 0 where one executes.
     #[inline(always)]
-    pub(super) fn row(&self, begin: usize) -> &[f64] {
-        &self.rows[begin..begin + self.width]
+    pub(super) fn few(&self, begin: usize) -> &FewSlots {
+        self.rows[begin..].first_chunk().expect("there is room behind the last row")
     }
 
-    /// Where the row of the present state begins.
+    /// Where the row of any set begins.
     #[inline(never)]
-    fn find_sparse(&mut self) -> Result<usize, Box<BadPrediction>> {
+    pub(super) fn look_up(
+        &mut self,
+        number: u64,
+        sizes: &[u32],
+    ) -> Result<usize, Box<BadPrediction>> {
         let known = match &self.index {
-            Index::Dense => None,
+            Index::Dense => self.known(number),
             Index::Numbers(table) => {
-                let (key, row) = table[place(table, self.number + 1)];
-                (key != 0).then_some(row)
+                let (key, row) = table[place(table, number + 1)];
+                (key != 0).then_some(row as usize)
             }
-            Index::Sizes(map) => {
-                self.sizes.clear();
-                self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
-                map.get(self.sizes.as_slice()).copied()
-            }
+            Index::Sizes(map) => map.get(sizes).map(|&row| row as usize),
         };
         match known {
-            Some(row) => Ok(row as usize),
-            None => self.add(),
+            Some(row) => Ok(row),
+            None => self.add(number, sizes),
         }
     }
 
-    /// Computes the present state.
+    /// Computes a state.
     #[cold]
-    fn add(&mut self) -> Result<usize, Box<BadPrediction>> {
-        self.sizes.clear();
-        self.sizes.extend(self.slots.iter().map(|slot| slot.rows));
+    fn add(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadPrediction>> {
         if self.remembered() == self.limit {
             self.forget();
         }
         let remembered = self.remembered();
-        let begin = self.rows.len();
-        self.rows.resize(begin + self.width, 0.0);
-        let (draw, exec_ns) = self.rows[begin..].split_at_mut(DRAW);
-        let state = match self.speeds.compute_into(&self.sizes, exec_ns) {
+        let begin = self.rows.len() - FEW_SLOTS;
+        self.rows.resize(begin + self.width + FEW_SLOTS, 0.0);
+        let row = &mut self.rows[begin..begin + self.width];
+        let (draw, exec_ns) = row.split_at_mut(DRAW);
+        exec_ns.fill(0.0);
+        let state = match self.speeds.compute_into(sizes, exec_ns) {
             Ok(state) => state,
             Err(bad) => {
-                self.rows.truncate(begin);
+                self.rows.truncate(begin + FEW_SLOTS);
                 return Err(Box::new(bad));
             }
         };
@@ -193,7 +212,7 @@ impl<'a> States<'a> {
         let row = u32::try_from(begin).expect("no more than the limit, each of few slots");
         #[expect(clippy::cast_possible_truncation, reason = "a number below the length of a table")]
         match &mut self.index {
-            Index::Dense => self.dense[self.number as usize] = row,
+            Index::Dense => self.dense[number as usize] = row,
             Index::Numbers(table) => {
                 if 2 * remembered >= table.len() {
                     let old = std::mem::take(table);
@@ -203,11 +222,11 @@ impl<'a> States<'a> {
                         table[place] = (key, row);
                     }
                 }
-                let place = place(table, self.number + 1);
-                table[place] = (self.number + 1, row);
+                let place = place(table, number + 1);
+                table[place] = (number + 1, row);
             }
             Index::Sizes(map) => {
-                map.insert(self.sizes.as_slice().into(), row);
+                map.insert(sizes.into(), row);
             }
         }
         Ok(begin)
@@ -215,11 +234,11 @@ impl<'a> States<'a> {
 
     /// How many states are remembered.
     fn remembered(&self) -> usize {
-        (self.rows.len() - 1) / self.width
+        (self.rows.len() - 1 - FEW_SLOTS) / self.width
     }
 
     fn forget(&mut self) {
-        self.rows.truncate(1);
+        self.rows.truncate(1 + FEW_SLOTS);
         self.dense.fill(0);
         match &mut self.index {
             Index::Dense => {}
@@ -277,17 +296,18 @@ mod tests {
             };
             assert_eq!(kind, max);
             states.limit = limit;
+            let mut present = Present::new(5);
             // A walk over many sets that comes back to each of them.
             for step in 0..600_usize {
                 let slot = step * step % 5;
-                if states.slots[slot].rows > 0 {
-                    states.end(slot);
+                if present.sizes[slot] > 0 {
+                    present.end(slot, &states);
                 } else {
-                    states.start(slot, u32::try_from(1 + step % 4).unwrap());
+                    present.start(slot, u32::try_from(1 + step % 4).unwrap(), &states);
                 }
-                let sizes: Vec<u32> = states.slots.iter().map(|slot| slot.rows).collect();
+                let sizes = present.sizes.clone();
                 let expected = states.speeds.compute(&sizes).unwrap();
-                let state = states.find().unwrap();
+                let state = states.find(&present).unwrap();
                 for ((&ns, &expected), size) in
                     state.exec_ns.iter().zip(&expected.exec_ns).zip(sizes)
                 {

@@ -79,6 +79,12 @@ impl ArrivalStream {
         next.iter().position(|&arrival| arrival > now).unwrap_or(next.len())
     }
 
+    /// The next `count` arrivals, if so many are here.
+    #[inline(always)]
+    pub(super) fn ahead(&self, count: usize) -> Option<&[Nanoseconds]> {
+        self.times.get(self.head..self.head + count)
+    }
+
     /// The time of the arrival `ahead` after the next one that is in no batch.
     pub(super) fn next(&self, ahead: usize) -> Option<Nanoseconds> {
         self.times.get(self.head + ahead).copied()

@@ -32,6 +32,8 @@ pub struct GpuCollector {
     detail: Detail,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
     tallies: Vec<Served>,
+    /// Where the tally of a workload was last found, by the last digits of its number.
+    places: [u32; PLACES],
     account: GpuAccount,
     series: SeriesBuilder,
     /// The part of the window in the present bin of the series: most intervals lie in it as a whole.
@@ -39,6 +41,8 @@ pub struct GpuCollector {
     /// The sums over those that did, which are not yet in `account` and `series`.
     sums: StateSums,
 }
+
+const PLACES: usize = 16;
 
 /// What is remembered of one workload.
 #[derive(Debug, Clone)]
@@ -91,6 +95,7 @@ impl Collectors {
             percentiles: self.percentiles,
             alone: self.alone.clone(),
             tallies: Vec::new(),
+            places: [0; PLACES],
             account: GpuAccount::default(),
             detail,
             series: SeriesBuilder::new(self.window.duration(), detail.gpu_bins),
@@ -120,26 +125,35 @@ impl GpuCollector {
     /// # Panics
     /// When the workload is not one of those given to [`GpuCollector::new`].
     pub fn unfinished(&mut self, workload: WorkloadId, arrival: Nanoseconds, stopped: Nanoseconds) {
-        let window = self.window;
-        let (tally, slo) = self.tally(workload);
-        tally.unfinished(arrival, stopped, &window, slo);
+        let (tally, slo, window) = self.tally(workload);
+        tally.unfinished(arrival, stopped, window, slo);
     }
 
-    /// The tally of a workload, and its SLO.
+    /// The tally of a workload, its SLO, and the window.
     #[inline(always)]
-    fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds) {
-        let known = self.tallies.iter().position(|served| served.workload == workload);
-        let position = known.unwrap_or_else(|| self.new_tally(workload));
+    fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds, &Window) {
+        let place = self.places[workload.index() % PLACES] as usize;
+        let position = match self.tallies.get(place) {
+            Some(served) if served.workload == workload => place,
+            _ => self.find_tally(workload),
+        };
         let Served { tally, slo, .. } = &mut self.tallies[position];
-        (tally, *slo)
+        (tally, *slo, &self.window)
     }
 
     #[cold]
-    fn new_tally(&mut self, workload: WorkloadId) -> usize {
-        let slo = self.slos[workload.index()];
-        let tally = Tally::new(self.percentiles, self.detail.latency_bins);
-        self.tallies.push(Served { workload, slo, tally });
-        self.tallies.len() - 1
+    #[inline(never)]
+    fn find_tally(&mut self, workload: WorkloadId) -> usize {
+        let known = self.tallies.iter().position(|served| served.workload == workload);
+        let position = known.unwrap_or_else(|| {
+            let slo = self.slos[workload.index()];
+            let tally = Tally::new(self.percentiles, self.detail.latency_bins);
+            self.tallies.push(Served { workload, slo, tally });
+            self.tallies.len() - 1
+        });
+        self.places[workload.index() % PLACES] =
+            u32::try_from(position).expect("fewer than 2^32 workloads");
+        position
     }
 
     /// Accounts for the intervals in the present bin.
@@ -168,21 +182,19 @@ impl GpuCollector {
 
 impl RecordSink for GpuCollector {
     fn request(&mut self, record: &RequestRecord) {
-        let window = self.window;
-        let (tally, slo) = self.tally(record.workload);
-        tally.request(record, &window, slo);
+        let (tally, slo, window) = self.tally(record.workload);
+        tally.request(record, window, slo);
     }
 
     #[inline(always)]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
-        let window = self.window;
-        let (tally, slo) = self.tally(batch.workload);
-        tally.batch(batch, arrivals, &window, slo);
+        let (tally, slo, window) = self.tally(batch.workload);
+        tally.batch(batch, arrivals, window, slo);
     }
 
     fn failed(&mut self, request: &FailedRequest) {
-        let window = self.window;
-        self.tally(request.workload).0.failed(request, &window);
+        let (tally, _, window) = self.tally(request.workload);
+        tally.failed(request, window);
     }
 
     #[inline(always)]

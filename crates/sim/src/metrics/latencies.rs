@@ -19,18 +19,19 @@ pub enum Percentiles {
 
 /// The latencies of one workload, in ns.
 #[derive(Debug, Clone)]
-pub(super) enum Latencies {
-    Exact(Vec<u64>),
-    /// So few that they take less memory than their histogram, which they become when there are more.
-    Few(Vec<u64>),
-    Histogram(Histogram),
+pub(super) struct Latencies {
+    /// Each one, as long as there is no histogram.
+    each: Vec<u64>,
+    /// So many take less memory than their histogram, which they become when there are more.
+    most: usize,
+    histogram: Option<Box<Histogram>>,
     /// Those of them that a summary asks for, when no more will come.
-    Picked(Picked),
+    picked: Option<Box<Picked>>,
 }
 
 /// Some of the latencies of a workload that has all of its own.
 #[derive(Debug, Clone)]
-pub(super) struct Picked {
+struct Picked {
     /// How many there were.
     count: usize,
     /// Positions in the sorted list of all of them, in order, each with its latency.
@@ -40,20 +41,46 @@ pub(super) struct Picked {
 /// What an end of a run rules out.
 const ENDED: &str = "nothing is reported after the end, and no other GPU serves the workload";
 
-/// The most of [`Latencies::Few`]: 64 KiB.
+/// The most of [`Latencies::each`] where a histogram may take their place: 64 KiB.
 const FEW: usize = 8_192;
 
 impl Latencies {
     pub(super) fn new(percentiles: Percentiles) -> Self {
-        match percentiles {
-            Percentiles::Exact => Self::Exact(Vec::new()),
-            Percentiles::Histogram => Self::Few(Vec::new()),
-        }
+        let most = match percentiles {
+            Percentiles::Exact => usize::MAX,
+            Percentiles::Histogram => FEW,
+        };
+        Self { each: Vec::new(), most, histogram: None, picked: None }
     }
 
     /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
     #[inline(always)]
     pub(super) fn add_batch(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
+        if self.histogram.is_some() {
+            return self.add_to_histogram(done, arrivals);
+        }
+        debug_assert!(self.picked.is_none(), "{ENDED}");
+        // In fixed steps: a loop that is made for many costs more to begin than a batch has requests.
+        let (steps, rest) = arrivals.as_chunks::<4>();
+        let mut sum = 0;
+        for step in steps {
+            let latencies = step.map(|arrival| (done - arrival).get());
+            sum += latencies.iter().sum::<u64>();
+            self.each.extend_from_slice(&latencies);
+        }
+        for &arrival in rest {
+            let latency = (done - arrival).get();
+            sum += latency;
+            self.each.push(latency);
+        }
+        if self.each.len() > self.most {
+            self.condense();
+        }
+        sum
+    }
+
+    #[inline(never)]
+    fn add_to_histogram(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
         let (Some(&first), Some(&last)) = (arrivals.first(), arrivals.last()) else { return 0 };
         let mut sum = 0;
         let latencies = arrivals.iter().map(|&arrival| {
@@ -61,18 +88,8 @@ impl Latencies {
             sum += latency;
             latency
         });
-        match self {
-            Self::Exact(all) => all.extend(latencies),
-            Self::Histogram(histogram) => {
-                histogram.add_between(latencies, (done - last).get(), (done - first).get());
-            }
-            Self::Few(few) => {
-                few.extend(latencies);
-                if few.len() > FEW {
-                    self.condense();
-                }
-            }
-            Self::Picked(_) => unreachable!("{ENDED}"),
+        if let Some(histogram) = &mut self.histogram {
+            histogram.add_between(latencies, (done - last).get(), (done - first).get());
         }
         sum
     }
@@ -84,34 +101,30 @@ impl Latencies {
         at.sort_unstable();
         at.dedup();
         at.shrink_to_fit();
-        *self = Self::Picked(Picked { count: self.count(), at });
+        let picked = Picked { count: self.count(), at };
+        (self.each, self.histogram) = (Vec::new(), None);
+        self.picked = Some(Box::new(picked));
     }
 
-    /// Many are remembered as a histogram, where that may be.
+    /// What is remembered becomes a histogram.
     #[cold]
     #[inline(never)]
     fn condense(&mut self) {
-        if let Self::Few(few) = self
-            && few.len() > FEW
-        {
-            let mut histogram = Histogram::default();
-            few.iter().for_each(|&latency| histogram.add(latency));
-            *self = Self::Histogram(histogram);
-        }
+        let histogram = self.histogram.get_or_insert_default();
+        std::mem::take(&mut self.each).into_iter().for_each(|latency| histogram.add(latency));
     }
 
     #[inline]
     pub(super) fn extend(&mut self, latencies: impl ExactSizeIterator<Item = u64>) {
-        match self {
-            Self::Exact(all) => all.extend(latencies),
-            Self::Histogram(histogram) => latencies.for_each(|latency| histogram.add(latency)),
-            Self::Few(few) => {
-                few.extend(latencies);
-                if few.len() > FEW {
+        debug_assert!(self.picked.is_none(), "{ENDED}");
+        match &mut self.histogram {
+            Some(histogram) => latencies.for_each(|latency| histogram.add(latency)),
+            None => {
+                self.each.extend(latencies);
+                if self.each.len() > self.most {
                     self.condense();
                 }
             }
-            Self::Picked(_) => unreachable!("{ENDED}"),
         }
     }
 
@@ -121,51 +134,46 @@ impl Latencies {
             *self = other;
             return;
         }
-        match (&mut *self, other) {
-            (Self::Exact(all), Self::Exact(more)) => all.extend(more),
-            (Self::Exact(all) | Self::Few(all), Self::Exact(more) | Self::Few(more)) => {
-                all.extend(more);
-                *self = Self::Few(std::mem::take(all));
-                self.condense();
-            }
-            (Self::Exact(all) | Self::Few(all), Self::Histogram(mut sum)) => {
-                all.iter().for_each(|&latency| sum.add(latency));
-                *self = Self::Histogram(sum);
-            }
-            (Self::Histogram(sum), Self::Exact(more) | Self::Few(more)) => {
-                more.into_iter().for_each(|latency| sum.add(latency));
-            }
-            (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(&more),
-            (Self::Picked(_), other) | (_, other @ Self::Picked(_)) => {
-                assert!(other.count() == 0, "{ENDED}");
-            }
+        if self.picked.is_some() || other.picked.is_some() {
+            assert!(other.count() == 0, "{ENDED}");
+            return;
+        }
+        self.most = self.most.min(other.most);
+        match (&mut self.histogram, other.histogram) {
+            (Some(sum), Some(more)) => sum.merge(&more),
+            (None, Some(more)) => self.histogram = Some(more),
+            (_, None) => {}
+        }
+        self.each.extend(other.each);
+        if self.histogram.is_some() || self.each.len() > self.most {
+            self.condense();
         }
     }
 
     pub(super) fn count(&self) -> usize {
-        match self {
-            Self::Exact(all) | Self::Few(all) => all.len(),
-            Self::Histogram(histogram) => {
+        match (&self.picked, &self.histogram) {
+            (Some(picked), _) => picked.count,
+            (None, None) => self.each.len(),
+            (None, Some(histogram)) => {
                 usize::try_from(histogram.count).expect("a run has at most 2^32 requests")
             }
-            Self::Picked(picked) => picked.count,
         }
     }
 
     /// The latencies at these positions of the sorted list of all of them; after [`Latencies::pick`], of the positions that
     /// were picked.
     pub(super) fn at(&self, positions: &[usize]) -> Vec<u64> {
-        match self {
-            Self::Exact(all) | Self::Few(all) => order_statistics(all, positions),
-            Self::Histogram(histogram) => histogram.at(positions),
-            Self::Picked(Picked { at, .. }) => {
-                let of = |position: &usize| {
-                    let found = at.binary_search_by_key(position, |&(position, _)| position);
-                    at[found.expect("one of the positions that were picked")].1
-                };
-                positions.iter().map(of).collect()
-            }
-        }
+        let Some(picked) = &self.picked else {
+            return match &self.histogram {
+                None => order_statistics(&self.each, positions),
+                Some(histogram) => histogram.at(positions),
+            };
+        };
+        let of = |position: &usize| {
+            let found = picked.at.binary_search_by_key(position, |&(position, _)| position);
+            picked.at[found.expect("one of the positions that were picked")].1
+        };
+        positions.iter().map(of).collect()
     }
 }
 
@@ -291,17 +299,22 @@ mod tests {
         assert_eq!(histogram.counts.len(), 55 * 1024);
     }
 
+    /// None yet, but in a histogram.
+    fn as_histogram() -> Latencies {
+        Latencies { histogram: Some(Box::default()), ..Latencies::new(Percentiles::Histogram) }
+    }
+
     #[test]
     fn many_latencies_become_a_histogram_whether_they_are_merged_or_added() {
         let values: Vec<u64> = (0..FEW as u64 + 1).map(|i| i * i * 1_000).collect();
-        let mut histogram = Latencies::Histogram(Histogram::default());
+        let mut histogram = as_histogram();
         histogram.extend(values.iter().copied());
         let mut added = Latencies::new(Percentiles::Histogram);
         added.extend(values.iter().copied());
         let half = |part: &[u64]| {
             let mut half = Latencies::new(Percentiles::Histogram);
             half.extend(part.iter().copied());
-            assert!(matches!(half, Latencies::Few(_)));
+            assert!(half.histogram.is_none());
             half
         };
         let (one, two) = values.split_at(FEW / 2);
@@ -309,7 +322,7 @@ mod tests {
         merged.merge(half(two));
         let positions: Vec<usize> = (0..values.len()).collect();
         for latencies in [added, merged] {
-            assert!(matches!(latencies, Latencies::Histogram(_)));
+            assert!(latencies.histogram.is_some());
             assert_eq!(latencies.at(&positions), histogram.at(&positions));
         }
     }
@@ -326,8 +339,8 @@ mod tests {
                 latencies.extend(values.iter().copied());
                 latencies
             };
-            let exact = || Latencies::Exact(Vec::new());
-            let histogram = || Latencies::Histogram(Histogram::default());
+            let exact = || Latencies::new(Percentiles::Exact);
+            let histogram = as_histogram;
             let whole = of(histogram(), &values);
             let few = of(Latencies::new(Percentiles::Histogram), &values);
             let exactly = of(exact(), &values).at(&positions);

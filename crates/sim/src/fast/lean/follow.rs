@@ -4,7 +4,9 @@
 //! in the order of the timeline. At a change they are made anew, so that a GPU on which many servers follow each other
 //! costs no more than one on which few stay.
 
-use super::{Flight, Key, LeanEngine, MOST, Next, Server, Step};
+use super::key::Key;
+use super::server::{Flight, Next, Server};
+use super::{LeanEngine, MOST, Step};
 use crate::fast::states::States;
 use crate::power::Power;
 use crate::speed::Speeds;
@@ -177,7 +179,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(never)]
     pub(super) fn go_on(&mut self) -> Step<Onward> {
         match self.follower.take() {
-            Some(mut follower) if self.stop.0 < Key::new(Key::LATE, 0).0 => {
+            Some(mut follower) if self.stop.is_before(Key::new(Key::LATE, 0)) => {
                 let crowded = self.follow(&mut follower)?;
                 self.stop = follower.stop();
                 self.follower = Some(follower);
@@ -203,7 +205,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let mut places = self.leave_arrays(&follower.places);
         let joined = follower.apply(&changes, &mut places, now);
         places.retain(|Place { id, server, next, .. }| {
-            let leaves = follower.leaving[*id] && next.0 >= Key::NEVER.0;
+            let leaves = follower.leaving[*id] && !next.is_before(Key::NEVER);
             if leaves {
                 follower.outcomes[*id] = ServerOutcome { left: Some(now), ..server.outcome() };
             }
@@ -217,10 +219,15 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         follower.power.switch(now, !places.is_empty());
         self.enter_arrays(places);
         self.states = States::new(follower.speeds(&self.servers[..self.count]));
-        for i in (0..self.count).filter(|i| self.mask & (1 << i) != 0) {
-            self.states.start(i, self.servers[i].back.rows);
+        self.number = 0;
+        for i in 0..self.count {
+            let server = &mut self.servers[i];
+            server.put(i, &self.states);
+            if self.mask & server.bit != 0 {
+                self.number += server.stride * u64::from(server.back.rows);
+            }
         }
-        self.executions_changed(now)?;
+        self.executions_changed(self.mask, now)?;
         for i in 0..self.count {
             if joined.contains(&follower.places[i]) {
                 self.look(i, now)?;
@@ -255,7 +262,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     fn load_anew(&mut self, i: usize, now: Nanoseconds) -> Step {
         let server = &self.servers[i];
         let Flight { rows, load_start, .. } = server.front;
-        if server.next == Next::Start && self.next[i].0 < Key::NEVER.0 && load_start > now {
+        if server.next == Next::Start && self.next[i].is_before(Key::NEVER) && load_start > now {
             let (load, feedback) = self.transfers(i, rows as usize)?;
             let front = &mut self.servers[i].front;
             front.load_end = load_start + load;
@@ -288,7 +295,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             server.transfers.clear();
             server.transfers.resize(server.max + 1, None);
             self.servers[i] = server;
-            self.next[i] = if next.0 < Key::NEVER.0 { Key::new(next.time(), i) } else { next };
+            self.next[i] = if next.is_before(Key::NEVER) { Key::new(next.time(), i) } else { next };
             (self.ends_ns[i], self.exec_ns[i]) = (end_ns, exec_ns);
             self.mask |= u32::from(executes) << i;
         }

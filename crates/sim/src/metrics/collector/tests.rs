@@ -8,7 +8,9 @@ use proptest::prelude::*;
 const MS: u64 = 1_000_000;
 
 fn cdf_points(latencies: Vec<u64>) -> Vec<CdfPoint> {
-    distribution(&Latencies::Exact(latencies), 500).1
+    let mut all = Latencies::new(Percentiles::Exact);
+    all.extend(latencies.into_iter());
+    distribution(&all, 500).1
 }
 
 fn workload(name: &str, slo_ms: f64) -> Workload {

@@ -1,0 +1,141 @@
+//! One server with its instance.
+
+use crate::ServerOutcome;
+use crate::draw::WorkDraw;
+use crate::fast::states::States;
+use crate::fast::stream::ArrivalStream;
+use crate::prepare::ServerRun;
+use crate::source::Arrivals;
+use igniter_model::domain::WorkloadId;
+use igniter_model::units::Nanoseconds;
+
+/// What happens next at a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The batch in front starts, or nothing happens any more.
+    Start,
+    /// The execution ends.
+    End,
+    /// The results are on the host.
+    Done,
+}
+
+/// A batch on its way through an instance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flight {
+    pub(super) rows: u32,
+    pub(super) load_start: Nanoseconds,
+    pub(super) load_end: Nanoseconds,
+    pub(super) feedback: Nanoseconds,
+}
+
+/// One server with its instance.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) workload: WorkloadId,
+    pub(super) arrivals: ArrivalStream,
+    pub(super) max: usize,
+    pub(super) work: WorkDraw,
+    pub(super) request_overhead: Nanoseconds,
+    /// Load and feedback time of each batch size that occurred.
+    pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
+    pub(super) next: Next,
+    /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
+    pub(super) front: Flight,
+    pub(super) front_work: f64,
+    /// The batch that executes or whose results are copied back.
+    pub(super) back: Flight,
+    pub(super) exec_start: Nanoseconds,
+    pub(super) exec_end: Nanoseconds,
+    /// Requests and batches that are done: the next to be done has these numbers.
+    pub(super) completed: u64,
+    pub(super) batches: u64,
+    /// Its bit in a set of servers.
+    pub(super) bit: u32,
+    /// What a request that executes adds to the number of a set of batches.
+    pub(super) stride: u64,
+}
+
+impl Server {
+    pub(super) fn new(run: ServerRun) -> Self {
+        let ServerRun { workload, arrivals, rules, work, request_overhead, .. } = run;
+        let max = rules.max_batch();
+        let process = match arrivals {
+            Arrivals::Open(process) => Some(process),
+            Arrivals::Closed(_) => None,
+        };
+        Self {
+            workload,
+            arrivals: ArrivalStream::new(process),
+            max,
+            work,
+            request_overhead,
+            transfers: vec![None; max + 1],
+            ..Self::absent()
+        }
+    }
+
+    /// A place without a server.
+    pub(super) fn absent() -> Self {
+        Self {
+            workload: WorkloadId::new(0),
+            arrivals: ArrivalStream::new(None),
+            max: 0,
+            work: WorkDraw::new(None, None),
+            request_overhead: Nanoseconds::ZERO,
+            transfers: Vec::new(),
+            next: Next::Start,
+            front: Flight::default(),
+            front_work: 0.0,
+            back: Flight::default(),
+            exec_start: Nanoseconds::ZERO,
+            exec_end: Nanoseconds::ZERO,
+            completed: 0,
+            batches: 0,
+            bit: 0,
+            stride: 0,
+        }
+    }
+
+    /// Its place among the servers of the engine.
+    pub(super) fn put(&mut self, place: usize, states: &States<'_>) {
+        self.bit = 1 << place;
+        self.stride = states.stride(place);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refill(&mut self, count: usize) {
+        self.arrivals.refill(count, self.completed);
+    }
+
+    /// How many requests wait, at most a batch.
+    #[inline(always)]
+    pub(super) fn waiting(&mut self, now: Nanoseconds) -> usize {
+        let Some(next) = self.arrivals.ahead(self.max) else { return self.waiting_at_last(now) };
+        next.iter().position(|&arrival| arrival > now).unwrap_or(next.len())
+    }
+
+    /// The same, where fewer arrivals than a batch can take are known: most often more can be drawn.
+    #[cold]
+    #[inline(never)]
+    fn waiting_at_last(&mut self, now: Nanoseconds) -> usize {
+        if self.arrivals.lacks(self.max) {
+            self.refill(self.max);
+        }
+        self.arrivals.waiting(now, self.max)
+    }
+
+    /// Its counters.
+    pub(super) fn outcome(&self) -> ServerOutcome {
+        ServerOutcome {
+            workload: self.workload,
+            arrived: self.arrivals.taken(),
+            completed: self.completed,
+            failed: 0,
+            batches: self.batches,
+            left: None,
+            sent: None,
+        }
+    }
+}
