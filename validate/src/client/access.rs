@@ -64,6 +64,14 @@ impl Access {
         }
     }
 
+    /// Whether a text is a header, `Name: value`, that may be sent.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_header(text: &str) -> Result<(), AccessError> {
+        header(text).map(drop)
+    }
+
     /// The headers, each with its value.
     #[must_use]
     pub fn headers(&self) -> &[(String, String)] {
@@ -99,9 +107,9 @@ impl fmt::Debug for Access {
 fn header(text: &str) -> Result<(String, String), AccessError> {
     let (name, value) = text.split_once(':').unwrap_or((text, ""));
     let (name, value) = (name.trim(), value.trim());
-    // What follows the name may be a secret.
+    // What follows the name may be a secret, and so may be text without a name.
     let wrong = |reason: &str, fix| AccessError::Header {
-        given: format!("{name}: …"),
+        given: if text.contains(':') { format!("{name}: …") } else { "…".to_owned() },
         reason: reason.to_owned(),
         fix,
     };
@@ -136,6 +144,7 @@ mod tests {
         assert_eq!(format!("{access:?}"), "[\"Authorization\"]");
         for (text, words) in [
             ("X", "no colon"),
+            ("Bearer secret", "no colon"),
             (": v", "none of a header"),
             ("a b: secret", "none of a header"),
             ("X: sec\rret", "cannot have"),

@@ -25,15 +25,16 @@ pub struct Address {
 
 /// Why a URL is none of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("given {given:?}; {allowed}; fix: {fix}")]
+#[error("given {given:?}; allowed: {allowed}; fix: {fix}")]
 pub struct AddressError {
-    given: String,
-    allowed: &'static str,
-    fix: String,
+    /// Without what may be a secret.
+    pub given: String,
+    pub allowed: &'static str,
+    pub fix: String,
 }
 
 const ALLOWED: &str =
-    "allowed: http://HOST:PORT, https://HOST[:PORT][/PATH], grpc://HOST:PORT or grpcs://HOST:PORT";
+    "http://HOST:PORT, https://HOST[:PORT][/PATH], grpc://HOST:PORT or grpcs://HOST:PORT";
 
 impl Address {
     /// Reads a URL.
@@ -73,7 +74,7 @@ impl Address {
         }
         if (sealed || protocol == Protocol::Grpc) && !cfg!(feature = "remote") {
             return Err(wrong(
-                "allowed: http://HOST:PORT, as this program was built without HTTPS and gRPC",
+                "http://HOST:PORT, as this program was built without HTTPS and gRPC",
                 "take the program of a release, or build it with `cargo build --release -p validate --features remote`",
             ));
         }

@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod chunks;
 mod connection;
 mod control;
 mod http;

@@ -3,6 +3,8 @@
 //! Our own reader and not a crate's, for one reason: once in about a hundred thousand answers Triton 24.10
 //! sends the line `: 147` in place of `Content-Length: 147`, which every strict parser refuses.
 
+use super::chunks::Chunks;
+
 /// The longest answer that is believed, in bytes: 1 GiB. Its length is a server's word, and memory is taken for it.
 const LONGEST: usize = 1 << 30;
 
@@ -14,15 +16,21 @@ pub(super) struct ResponseReader {
     head: Option<Head>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 struct Head {
     status: u16,
-    /// Where the body begins.
-    body: usize,
-    /// How long it is.
-    length: usize,
+    /// Where the body ends.
+    body: Body,
     /// How much of it is JSON, where the rest is binary.
     json: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// After so many bytes.
+    Length(usize),
+    /// Where its chunks say so.
+    Chunks(Chunks),
 }
 
 /// A complete answer.
@@ -37,36 +45,49 @@ pub(super) struct Response {
 impl ResponseReader {
     /// Whether nothing of an answer was read yet.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.head.is_none()
     }
 
     /// Takes bytes that were read; returns the answer that they complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Option<Response>, String> {
         self.bytes.extend_from_slice(bytes);
-        let head = match self.head {
+        let head = match &mut self.head {
             Some(head) => head,
-            None => {
-                let Some(head) = read_head(&self.bytes)? else { return Ok(None) };
-                *self.head.insert(head)
+            None => loop {
+                let Some((head, end)) = read_head(&self.bytes)? else { return Ok(None) };
+                self.bytes.drain(..end);
+                if let Some(head) = head {
+                    break self.head.insert(head);
+                }
+            },
+        };
+        let (json, binary) = match &mut head.body {
+            Body::Length(length) if self.bytes.len() < *length => return Ok(None),
+            Body::Length(length) => {
+                let length = *length;
+                let json = head.json.unwrap_or(length).min(length);
+                let text = self.bytes[..json].to_vec();
+                self.bytes.drain(..length);
+                (text, length - json)
+            }
+            Body::Chunks(chunks) => {
+                let Some(mut body) = chunks.take(&mut self.bytes, LONGEST)? else {
+                    return Ok(None);
+                };
+                let length = body.len();
+                body.truncate(head.json.unwrap_or(length));
+                let binary = length - body.len();
+                (body, binary)
             }
         };
-        let end = head.body + head.length;
-        if self.bytes.len() < end {
-            return Ok(None);
-        }
-        let json_end = head.json.map_or(end, |json| head.body.saturating_add(json).min(end));
-        let response = Response {
-            status: head.status,
-            json: self.bytes[head.body..json_end].to_vec(),
-            binary: end - json_end,
-        };
-        self.bytes.drain(..end);
+        let response = Response { status: head.status, json, binary };
         self.head = None;
         Ok(Some(response))
     }
 }
 
-fn read_head(bytes: &[u8]) -> Result<Option<Head>, String> {
+/// A head that is complete, and where it ends. One of status 1xx is none of an answer: it only says that one will come.
+fn read_head(bytes: &[u8]) -> Result<Option<(Option<Head>, usize)>, String> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return if bytes.len() > 65_536 {
             Err("an answer without a head".into())
@@ -78,20 +99,37 @@ fn read_head(bytes: &[u8]) -> Result<Option<Head>, String> {
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
     let status = status.and_then(|status| status.parse().ok());
-    let (mut length, mut json) = (None, None);
+    if matches!(status, Some(100..=199)) {
+        return Ok(Some((None, end + 4)));
+    }
+    let (mut length, mut json, mut coding) = (None, None, None);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        let value = || value.trim().parse::<usize>().ok();
+        let number = || value.trim().parse::<usize>().ok();
         if name.is_empty() || name.eq_ignore_ascii_case("content-length") {
-            length = value();
+            length = number();
         } else if name.eq_ignore_ascii_case("inference-header-content-length") {
-            json = value();
+            json = number();
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            coding = Some(value.trim().to_owned());
         }
     }
-    match (status, length) {
-        (_, Some(length)) if length > LONGEST => {
+    // Chunks say where an answer ends, whatever else does.
+    let body = match &coding {
+        Some(coding) if coding.eq_ignore_ascii_case("chunked") => {
+            Some(Body::Chunks(Chunks::default()))
+        }
+        Some(coding) => {
+            return Err(format!(
+                "an answer with Transfer-Encoding: {coding:?}; allowed: chunked; fix: turn compression off in the gateway"
+            ));
+        }
+        None => length.map(Body::Length),
+    };
+    match (status, body) {
+        (_, Some(Body::Length(length))) if length > LONGEST => {
             Err(format!("an answer of {length} bytes; allowed: at most {LONGEST}"))
         }
-        (Some(status), Some(length)) => Ok(Some(Head { status, body: end + 4, length, json })),
+        (Some(status), Some(body)) => Ok(Some((Some(Head { status, body, json }), end + 4))),
         _ => Err(format!("an answer without status or length: {text:?}")),
     }
 }
@@ -165,6 +203,36 @@ mod tests {
             assert_eq!(answers, [Ok(8), Ok(8)], "{size}");
             assert!(reader.is_empty());
         }
+    }
+
+    #[test]
+    fn answers_in_chunks_are_those_with_a_length() {
+        let (head, body) = OK.split_once("\r\n\r\n").unwrap();
+        let head = head.replace("\r\nContent-Length: 81", "\r\ntransfer-encoding: Chunked");
+        let (one, two) = body.split_at(30);
+        let text = format!("{head}\r\n\r\n1e\r\n{one}\r\n33;x=y\r\n{two}\r\n0\r\nA: b\r\n\r\n");
+        let first = ResponseReader::default().push(OK.as_bytes()).unwrap();
+        let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        for piece in [1, 2, 7, 1_000] {
+            let mut reader = ResponseReader::default();
+            let text = format!("{early}{text}{OK}{text}");
+            let mut found = Vec::new();
+            for piece in text.as_bytes().chunks(piece) {
+                let mut next = reader.push(piece).unwrap();
+                while next.is_some() {
+                    found.push(next);
+                    next = reader.push(&[]).unwrap();
+                }
+            }
+            assert_eq!(found, [first.clone(), first.clone(), first.clone()], "{piece}");
+            assert!(reader.is_empty());
+        }
+        let mut reader = ResponseReader::default();
+        assert_eq!(reader.push(text.as_bytes()[..text.len() - 2].as_ref()), Ok(None));
+        assert!(!reader.is_empty());
+        let packed = text.replace("Chunked", "gzip, chunked");
+        let error = ResponseReader::default().push(packed.as_bytes()).unwrap_err();
+        assert!(error.contains("gzip") && error.contains("allowed: chunked"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::client::AccessError;
 use crate::life::Interrupted;
 use igniter::domain::{ModelName, WorkloadName};
+use igniter::input::toml_keys::{Problem, listing};
 use std::io;
 use std::path::PathBuf;
 
@@ -53,6 +54,8 @@ pub enum LaunchError {
     Unusable { url: String, workload: WorkloadName, reason: String, fix: String },
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error("{}", listing(.path, .problems))]
+    ServerKeys { path: PathBuf, problems: Vec<Problem> },
     #[error("{}: {reason}", .path.display())]
     ServerFile { path: PathBuf, reason: String },
     #[error(

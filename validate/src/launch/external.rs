@@ -2,9 +2,10 @@
 
 use super::describe::describe;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher};
-use crate::client::{Access, Address, ServerClient};
-use serde::Deserialize;
+use crate::client::{Access, Address, AddressError, ServerClient};
+use igniter::input::toml_keys::{Field, Need, Place, Problems, Rule, Table, read_toml};
 use std::path::{Path, PathBuf};
+use toml::de::DeValue;
 
 /// Uses the servers of a file; starts and ends nothing.
 ///
@@ -25,22 +26,112 @@ pub struct ExternalLauncher {
     access: Access,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 struct ServerFile {
-    #[serde(default)]
     headers: Vec<String>,
-    server: Vec<ServerEntry>,
+    servers: Vec<ServerEntry>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 struct ServerEntry {
     workload: String,
     url: String,
     model: Option<String>,
-    #[serde(default)]
     standby: bool,
+}
+
+const NAME: Rule<'_> = Rule { allowed: "text", fix: "write the name in quotes" };
+const HEADERS: Rule<'_> = Rule {
+    allowed: "a list of texts such as \"Authorization: Bearer …\"",
+    fix: "write headers = [\"Name: value\", …]",
+};
+const SERVERS: Rule<'_> =
+    Rule { allowed: "one [[server]] or more", fix: "write [[server]], with its workload and url" };
+const SWITCH: Rule<'_> =
+    Rule { allowed: "true or false", fix: "say whether the server waits until another one fails" };
+
+/// Reads the keys of a server file. No value of a header is shown: it may be a secret.
+fn server_file(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<ServerFile> {
+    let t = &mut table;
+    let headers = headers(t, problems);
+    let servers = match t.field("server") {
+        Some(field) => match field.elements().filter(|entries| !entries.is_empty()) {
+            Some(entries) => {
+                let read: Vec<_> = entries.iter().map(|entry| server(entry, problems)).collect();
+                read.into_iter().collect()
+            }
+            None => {
+                problems.add(&field.place, "not a list of servers", SERVERS);
+                None
+            }
+        },
+        None => {
+            t.missing(problems, "server", SERVERS);
+            None
+        }
+    };
+    table.finish(problems, |_| None);
+    Some(ServerFile { headers: headers?, servers: servers? })
+}
+
+fn headers(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
+    let Some(field) = t.field("headers") else { return Some(Vec::new()) };
+    let texts: Option<Vec<String>> = field.elements().and_then(|elements| {
+        elements.iter().map(|element| Some(element.value.as_str()?.to_owned())).collect()
+    });
+    if texts.is_none() {
+        problems.add(&field.place, "not a list of texts", HEADERS);
+    }
+    for (i, text) in texts.iter().flatten().enumerate() {
+        if let Err(error) = Access::check_header(text) {
+            let place = Place { key: format!("headers[{i}]"), ..field.place.clone() };
+            problems.add(&place, error.to_string(), HEADERS);
+        }
+    }
+    texts
+}
+
+fn server(entry: &Field<'_>, problems: &mut Problems<'_>) -> Option<ServerEntry> {
+    let Some(mut table) = entry.table() else {
+        problems.add(&entry.place, "not a table", SERVERS);
+        return None;
+    };
+    let t = &mut table;
+    let text = |value: &DeValue<'_>| value.as_str().filter(|s| !s.is_empty()).map(str::to_owned);
+    let workload = t.read(problems, "workload", Need::Required, NAME, text);
+    let url = url(t, problems);
+    let model = t.read(problems, "model", Need::Optional, NAME, text);
+    let standby = t.read(problems, "standby", Need::Optional, SWITCH, DeValue::as_bool);
+    table.finish(problems, |_| None);
+    Some(ServerEntry {
+        workload: workload.given()?,
+        url: url?,
+        model: model.convert(|model| Some(Some(model))).or(None)?,
+        standby: standby.or(false)?,
+    })
+}
+
+/// An address, of which nothing is shown that may be a secret.
+fn url(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<String> {
+    let Some(field) = t.field("url") else {
+        let rule = Rule { allowed: "an address", fix: "add url = \"http://HOST:PORT\"" };
+        t.missing(problems, "url", rule);
+        return None;
+    };
+    let rule = Rule { allowed: "text", fix: "write the address in quotes" };
+    let Some(url) = field.value.as_str() else {
+        problems.add(&field.place, "not a text", rule);
+        return None;
+    };
+    match Address::parse(url) {
+        Ok(_) => Some(url.to_owned()),
+        Err(error) => {
+            let AddressError { given, allowed, fix } = error;
+            let rule = Rule { allowed, fix: &fix };
+            problems.add(&field.place, format!("given {given:?}"), rule);
+            None
+        }
+    }
 }
 
 impl ExternalLauncher {
@@ -55,27 +146,11 @@ impl ExternalLauncher {
         certificate: Option<&Path>,
     ) -> Result<Self, LaunchError> {
         let text = std::fs::read_to_string(file).map_err(LaunchError::file(file))?;
-        let wrong = |reason: String| LaunchError::ServerFile { path: file.to_owned(), reason };
-        let servers: ServerFile = toml::from_str(&text).map_err(|error| {
-            // Without the line itself and the value, which may be a secret.
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let message = match error.message().split_once(", expected ") {
-                Some((given, expected)) if given.starts_with("invalid ") => {
-                    format!("expected {expected}")
-                }
-                _ => error.message().to_owned(),
-            };
-            wrong(format!("line {line}: {message}"))
-        })?;
-        for entry in &servers.server {
-            if let Err(error) = Address::parse(&entry.url) {
-                return Err(wrong(format!("server of {}: url: {error}", entry.workload)));
-            }
-        }
+        let servers = read_toml(&text, server_file)
+            .map_err(|problems| LaunchError::ServerKeys { path: file.to_owned(), problems })?;
         let headers = [&servers.headers, headers].concat();
         let access = Access::new(&headers, certificate)?;
-        Ok(Self { file: file.to_owned(), servers: servers.server, access })
+        Ok(Self { file: file.to_owned(), servers: servers.servers, access })
     }
 }
 
@@ -133,11 +208,29 @@ mod tests {
         let error = |text| read(text).unwrap_err().to_string();
         let url = error("[[server]]\nworkload = \"W\"\nurl = \"tcp://x\"");
         assert!(
-            url.contains("server of W: url: given \"tcp://x\"; allowed: http://HOST:PORT"),
+            url.contains(":3: server[0].url: given \"tcp://x\"; allowed: http://HOST:PORT"),
             "{url}"
         );
         let header = error("headers = [\"X\"]\n[[server]]\nworkload = \"W\"\nurl = \"http://x\"");
         assert!(header.contains("there is no colon"), "{header}");
+        let text = "headers = [\"X\", \"Y: 1\"]\n[[server]]\nurl = 8000\nmodle = \"a\"\n[[server]]\n\
+                    workload = \"\"\nurl = \"http://x\"\nstandby = 1";
+        let all = error(text);
+        for needle in [
+            ":1: headers[0]: --header \"…\": there is no colon",
+            ":2: server[0].workload: missing",
+            ":3: server[0].url: not a text",
+            ":4: server[0].modle: unknown key",
+            "did you mean `model`?",
+            ":6: server[1].workload: given \"\"",
+            ":8: server[1].standby: given 1; allowed: true or false",
+            "6 problems in",
+        ] {
+            assert!(all.contains(needle), "{needle} in\n{all}");
+        }
+        for text in ["", "server = 3", "[server]\nworkload = \"W\""] {
+            assert!(error(text).contains("one [[server]] or more"), "{text}: {}", error(text));
+        }
         // A secret is not shown, wherever the mistake is.
         for text in ["\nheaders = \"A: Bearer SECRET\"", "\nheaders = [\"A: Bearer SECRET]"] {
             let error = error(text);

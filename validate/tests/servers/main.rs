@@ -7,6 +7,7 @@
 mod breakage;
 mod containers;
 mod following;
+mod gateway;
 mod gpus;
 mod interruption;
 mod midrun;
@@ -17,6 +18,7 @@ mod records;
 #[cfg(feature = "remote")]
 mod remote;
 mod shares;
+mod standing;
 mod standins;
 mod support;
 

@@ -1,41 +1,15 @@
 //! Servers that others run, over HTTP, HTTPS, gRPC and gRPC in TLS: a real Triton, behind a TLS terminator.
 
+use crate::standing::{Ended, Triton, assert_all_answered, front, read, run, triton};
 use crate::standins::source;
-use crate::support::{ONE, Setting};
-use serde_json::Value;
+use crate::support::Setting;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use validate::client::ServerClient;
-
-const MODEL: &str = "import time\nimport triton_python_backend_utils as pb\nclass TritonPythonModel:\n    \
-    def execute(self, requests):\n        time.sleep(0.005)\n        \
-    return [pb.InferenceResponse([pb.Tensor('Y', pb.get_input_tensor_by_name(r, 'X').as_numpy())]) for r in requests]\n";
-const CONFIG: &str = "backend: \"python\"\nmax_batch_size: 4\ndynamic_batching {}\n\
-    instance_group [ { kind: KIND_CPU count: 1 } ]\n\
-    input [ { name: \"X\" data_type: TYPE_FP32 dims: [ 50000 ] } ]\n\
-    output [ { name: \"Y\" data_type: TYPE_FP32 dims: [ 50000 ] } ]\n";
-
-/// Ends what it holds when it is dropped.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use std::process::Command;
 
 /// A Triton with HTTP and gRPC, and TLS in front of both; their URLs, by protocol.
 struct Servers {
-    _triton: Ended,
+    _triton: Triton,
     _front: Ended,
     urls: [String; 4],
     /// What came through the terminator.
@@ -47,61 +21,20 @@ fn certificate(name: &str) -> PathBuf {
 }
 
 fn servers(setting: &Setting, flags: &[&str]) -> Servers {
-    setting.write("models/alexnet/config.pbtxt", CONFIG);
-    setting.write("models/alexnet/1/model.py", MODEL);
-    let triton = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.triton/tritonserver");
-    let [http, grpc] = [free_port(), free_port()];
-    let log = fs::File::create(setting.path("triton.log")).unwrap();
-    let triton = Command::new(triton)
-        .arg(format!("--model-repository={}", setting.path("models").display()))
-        .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--allow-metrics=false"])
-        .arg("--exit-timeout-secs=2")
-        .args([format!("--http-port={http}"), format!("--grpc-port={grpc}")])
-        .args(flags)
-        .stderr(log)
-        .stdout(Stdio::null())
-        .spawn();
-    let triton = Ended(triton.unwrap());
+    let triton = triton(setting, flags);
+    let (http, grpc) = (triton.http, triton.grpc);
     let unsealed = setting.path("unsealed");
-    let mut front = Command::new("python3");
-    front.arg(source("tls_front.py")).args([certificate("server.pem"), unsealed.clone()]);
-    front.args([http.to_string(), grpc.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut front = Ended(front.spawn().unwrap());
-    let mut lines = BufReader::new(front.0.stdout.take().unwrap()).lines();
-    let mut port = || lines.next().unwrap().unwrap();
-    let (https, grpcs) = (port(), port());
+    let mut command = Command::new("python3");
+    command.arg(source("tls_front.py")).args([certificate("server.pem"), unsealed.clone()]);
+    command.args([http.to_string(), grpc.to_string()]);
+    let (front, [https, grpcs]) = front(&mut command);
     let urls = [
         format!("http://127.0.0.1:{http}"),
         format!("https://localhost:{https}"),
         format!("grpc://127.0.0.1:{grpc}"),
         format!("grpcs://localhost:{grpcs}"),
     ];
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while let Err(why) = ServerClient::new(&urls[0]).ready() {
-        assert!(Instant::now() < deadline, "{why}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
     Servers { _triton: triton, _front: front, urls, unsealed }
-}
-
-fn run(setting: &Setting, url: &str, out: &str, flags: &[&str]) -> (Option<i32>, String) {
-    let scenario = setting.write("s.toml", &format!("{}[batching]\nmax_batch = 4\n", ONE));
-    let text = format!(
-        "headers = [\"X-Secret: of-the-file\"]\n[[server]]\nworkload = \"W1\"\nurl = \"{url}\"\nmodel = \"alexnet\"\n"
-    );
-    let list = setting.write("servers.toml", &text);
-    let out = setting.path(out);
-    let flags = [
-        &["--launcher", "external", "--servers", list.to_str().unwrap(), "--quiet"][..],
-        &["--duration-s", "2", "--drain-s", "20"],
-        flags,
-    ]
-    .concat();
-    setting.run(&scenario, &out, &flags).wait()
-}
-
-fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -119,19 +52,7 @@ fn every_protocol_measures_the_same_server() {
         let (code, errors) = run(&setting, url, &out, &flags);
         assert!(matches!(code, Some(0 | 1)), "{url}: {code:?} {errors}");
         let out = setting.path(&out);
-        let mut rows = csv::Reader::from_path(out.join("requests.csv")).unwrap();
-        let columns = rows.headers().unwrap().clone();
-        let at = |name: &str| columns.iter().position(|column| column == name).unwrap();
-        let (error, bytes) = (at("error"), at("output_bytes"));
-        let times = ["intended_ns", "sent_ns", "written_ns", "first_byte_ns", "done_ns"].map(at);
-        let mut count = 0;
-        for row in rows.records().map(Result::unwrap) {
-            assert_eq!((&row[error], &row[bytes]), ("", "200000"), "{url}: {row:?}");
-            let times = times.map(|column| row[column].parse::<u64>().unwrap());
-            assert!(times.is_sorted(), "{url}: {row:?}");
-            count += 1;
-        }
-        assert_eq!(count, 200, "{url}");
+        assert_all_answered(&out, url);
         // What the server itself has counted is asked over the same protocol.
         let statistics = &read(&out.join("run.json"))["workloads"][0]["statistics"];
         assert_eq!(statistics["success"], 200, "{url}");

@@ -1,0 +1,167 @@
+//! Bodies in chunks (RFC 9112, section 7.1), as gateways send them that do not know a length beforehand.
+
+/// The longest line of a chunk's size or of a trailer, and all trailers together, in bytes.
+const LONGEST_LINE: usize = 8_192;
+
+/// Puts a body together from its chunks, which come in pieces of any size.
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    body: Vec<u8>,
+    next: Next,
+    /// Bytes of trailers so far.
+    trailers: usize,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, Default)]
+enum Next {
+    /// The line with the size of a chunk.
+    #[default]
+    Size,
+    /// So many bytes of a chunk.
+    Data(usize),
+    /// The end of the line after a chunk.
+    End,
+    /// A trailer, or the empty line that ends the body.
+    Trailer,
+}
+
+impl Chunks {
+    /// Takes what it can from the front of `bytes`; returns the body that is complete with it, which may have up to
+    /// `longest` bytes.
+    pub(super) fn take(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        longest: usize,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let mut at = 0;
+        let body = loop {
+            let left = &bytes[at..];
+            match self.next {
+                Next::Data(size) => {
+                    let taken = size.min(left.len());
+                    self.body.extend_from_slice(&left[..taken]);
+                    at += taken;
+                    if taken < size {
+                        self.next = Next::Data(size - taken);
+                        break None;
+                    }
+                    self.next = Next::End;
+                }
+                Next::Size | Next::End | Next::Trailer => {
+                    let Some(line) = line(left)? else { break None };
+                    at += line.len() + 2;
+                    match self.next {
+                        Next::Size => {
+                            let size = size(line)?;
+                            if size > longest - self.body.len() {
+                                return Err(format!(
+                                    "an answer of more than {longest} bytes; allowed: at most {longest}"
+                                ));
+                            }
+                            self.next = if size == 0 { Next::Trailer } else { Next::Data(size) };
+                        }
+                        Next::End if line.is_empty() => self.next = Next::Size,
+                        Next::End => return Err("a chunk that is longer than it says".to_owned()),
+                        _ if line.is_empty() => break Some(std::mem::take(&mut self.body)),
+                        _ => {
+                            self.trailers += line.len();
+                            if self.trailers > LONGEST_LINE {
+                                return Err("an answer with endless trailers".to_owned());
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        bytes.drain(..at);
+        Ok(body)
+    }
+}
+
+/// The line at the start, without its end; none while that is missing.
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, String> {
+    let seen = &bytes[..bytes.len().min(LONGEST_LINE)];
+    match seen.windows(2).position(|two| two == b"\r\n") {
+        Some(end) => Ok(Some(&seen[..end])),
+        None if seen.len() == LONGEST_LINE => Err("a chunk with an endless first line".to_owned()),
+        None => Ok(None),
+    }
+}
+
+/// The size of a chunk, in front of its extensions.
+fn size(line: &[u8]) -> Result<usize, String> {
+    let text = String::from_utf8_lossy(line);
+    let digits = text.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+    // `from_str_radix` takes a sign too.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let size = usize::from_str_radix(digits, 16).ok().filter(|_| plain);
+    size.ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        format!("a chunk of the size {shown:?}; allowed: a hexadecimal number")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(text: &[u8], piece: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+        let (mut chunks, mut bytes, mut pieces) =
+            (Chunks::default(), Vec::new(), text.chunks(piece));
+        while let Some(piece) = pieces.next() {
+            bytes.extend_from_slice(piece);
+            if let Some(body) = chunks.take(&mut bytes, 1_000)? {
+                let rest = [bytes, pieces.flatten().copied().collect()].concat();
+                return Ok(Some((body, rest)));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        for (text, words) in [
+            ("x\r\n", "hexadecimal"),
+            ("+4\r\nabcd\r\n", "hexadecimal"),
+            ("\r\n", "hexadecimal"),
+            ("4\r\nabcde\r\n", "longer than it says"),
+            ("3e9\r\n", "more than 1000 bytes"),
+            ("3e8\r\n", ""),
+            ("ffffffffffffffff\r\n", "more than 1000 bytes"),
+            ("fffffffffffffffff\r\n", "hexadecimal"),
+        ] {
+            match all(text.as_bytes(), 3) {
+                Err(error) => {
+                    assert!(!words.is_empty() && error.contains(words), "{text}: {error}")
+                }
+                Ok(none) => assert!(words.is_empty() && none.is_none(), "{text}"),
+            }
+        }
+        let endless = [b"1;".as_slice(), &[b'x'; 9_000]].concat();
+        assert!(all(&endless, 100).unwrap_err().contains("endless"));
+        let trailers = format!("0\r\n{}", "a: b\r\n".repeat(3_000));
+        assert!(all(trailers.as_bytes(), 100).unwrap_err().contains("endless trailers"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_is_the_same_in_any_chunks_and_pieces(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..20),
+            piece in 1_usize..60, trailer in any::<bool>(),
+        ) {
+            let mut text = Vec::new();
+            for (i, part) in parts.iter().enumerate() {
+                let extension = if i % 2 == 0 { " ;a=b" } else { "" };
+                text.extend(format!("{:X}{extension}\r\n", part.len()).into_bytes());
+                text.extend([part.as_slice(), b"\r\n"].concat());
+            }
+            text.extend_from_slice(if trailer { b"0\r\nT: v\r\n\r\n" } else { b"0\r\n\r\n" });
+            // Nothing is missing before the last byte, and nothing is taken after it.
+            prop_assert_eq!(all(&text[..text.len() - 1], piece), Ok(None));
+            text.extend_from_slice(b"next");
+            prop_assert_eq!(all(&text, piece), Ok(Some((parts.concat(), b"next".to_vec()))));
+        }
+    }
+}
