@@ -107,7 +107,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(text: &[u8], piece: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+    /// A body, and what comes after it.
+    type Whole = (Vec<u8>, Vec<u8>);
+
+    fn all(text: &[u8], piece: usize) -> Result<Option<Whole>, String> {
         let (mut chunks, mut bytes, mut pieces) =
             (Chunks::default(), Vec::new(), text.chunks(piece));
         while let Some(piece) = pieces.next() {
