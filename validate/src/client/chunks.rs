@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_body_is_the_same_in_any_chunks_and_pieces() {
-        let body: Vec<u8> = (0..700_u16).map(|i| (i * 37 % 251) as u8).collect();
+        let body: Vec<u8> = (0..700_u16).map(|i| u8::try_from(i * 37 % 251).unwrap()).collect();
         for size in [1, 2, 15, 16, 40, 700] {
             let mut text = Vec::new();
             for (i, part) in body.chunks(size).enumerate() {
