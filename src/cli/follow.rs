@@ -49,7 +49,10 @@ struct WindowRow<'a> {
 pub(super) fn given(args: &SimulateArgs) -> Option<String> {
     let (_, files) = args.scenario.files();
     let [file] = files else { return None };
-    // What cannot be read is reported where plans are read.
+    // What cannot be read is reported where plans are read, and so are pipes, of which what is read is gone.
+    if !file.is_file() {
+        return None;
+    }
     let text = std::fs::read_to_string(file).ok()?;
     is_plans_text(&text).then_some(text)
 }

@@ -294,6 +294,8 @@ fn what_is_lost_on_the_way_is_said() {
     let marked = file(root.path(), "marked.json", marked);
     assert!(std::process::Command::new("gzip").arg("-k").arg(&made).status().unwrap().success());
     for path in [made, marked, root.path().join("plan.json.gz")] {
-        plan(&path).code(0);
+        // SLOs may be missed.
+        let ran = plan(&path);
+        assert!(matches!(ran.get_output().status.code(), Some(0 | 1)), "{ran}");
     }
 }

@@ -147,18 +147,40 @@ pub fn write_images(
 
 /// An image as it is to be seen: cameras write down how they were held (EXIF).
 fn read_image(path: &Path) -> Result<DynamicImage, String> {
+    // A pipe would wait for whoever writes to it.
+    if !path.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     if is_cut_off(&bytes) {
-        return Err("the file ends before the image does".to_owned());
+        return Err(CUT_OFF.to_owned());
     }
     let reader = ImageReader::new(Cursor::new(&bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;
-    let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let mut decoder = reader.into_decoder().map_err(words)?;
+    if decoder.total_bytes() > LARGEST {
+        return Err(format!("it has more than {LARGEST} bytes when it is unpacked"));
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(words)?;
     image.apply_orientation(orientation);
     Ok(image)
+}
+
+const CUT_OFF: &str = "the file ends before the image does";
+
+/// No image is larger when it is unpacked, in bytes: 1 GiB. A few kilobytes may say that they are more.
+const LARGEST: u64 = 1 << 30;
+
+/// What a decoder says, in our words where a file was cut off.
+fn words(error: image::ImageError) -> String {
+    match error {
+        image::ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            CUT_OFF.to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Whether a JPEG lacks its end. Decoders make up what is missing and say nothing. In the data of an image the two
@@ -364,6 +386,40 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         let error = write_images(root.path(), &options, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("a.jpg") && error.contains("ends before"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        let error = |name: &str, content: &[u8]| {
+            let path = root.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let error = write_images(root.path(), &options, &mut Vec::new()).unwrap_err();
+            std::fs::remove_file(path).unwrap();
+            error.to_string()
+        };
+        for name in ["a.png", "a.bmp"] {
+            let path = root.path().join(name);
+            RgbImage::from_fn(64, 64, |x, y| Rgb([u8::try_from(x * y % 256).unwrap(); 3]))
+                .save(&path)
+                .unwrap();
+            let whole = std::fs::read(&path).unwrap();
+            let cut = error(name, &whole[..whole.len() / 2]);
+            assert!(cut.contains(name) && cut.contains("ends before"), "{cut}");
+        }
+        // A header that says 30,000 by 30,000 dots, and nothing behind it.
+        let side = 30_000_u32.to_le_bytes();
+        let header = [
+            b"BM".as_slice(),
+            &[0; 8],
+            &[54, 0, 0, 0, 40, 0, 0, 0],
+            &side,
+            &side,
+            &[1, 0, 24, 0],
+            &[0; 24],
+        ];
+        let huge = error("a.bmp", &header.concat());
+        assert!(huge.contains("more than 1073741824 bytes"), "{huge}");
+        let pipe = root.path().join("p.png");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = write_images(root.path(), &options, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("p.png: it is no regular file"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher};
-use crate::client::{Access, Address, AddressError, ServerClient};
+use crate::client::{Access, AccessError, Address, AddressError, ServerClient};
 use igniter::input::toml_keys::{Field, Need, Place, Problems, Rule, Table, read_toml};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
@@ -85,7 +85,13 @@ fn headers(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>
     for (i, text) in texts.iter().flatten().enumerate() {
         if let Err(error) = Access::check_header(text) {
             let place = Place { key: format!("headers[{i}]"), ..field.place.clone() };
-            problems.add(&place, error.to_string(), HEADERS);
+            match error {
+                AccessError::Header { given, reason, fix } => {
+                    let rule = Rule { allowed: "\"Name: value\"", fix };
+                    problems.add(&place, format!("given {given:?}: {reason}"), rule);
+                }
+                other => problems.add(&place, other.to_string(), HEADERS),
+            }
         }
     }
     texts
@@ -217,7 +223,7 @@ mod tests {
                     workload = \"\"\nurl = \"http://x\"\nstandby = 1";
         let all = error(text);
         for needle in [
-            ":1: headers[0]: --header \"…\": there is no colon",
+            ":1: headers[0]: given \"…\": there is no colon; allowed: \"Name: value\"",
             ":2: server[0].workload: missing",
             ":3: server[0].url: not a text",
             ":4: server[0].modle: unknown key",
@@ -234,7 +240,7 @@ mod tests {
         // A secret is not shown, wherever the mistake is.
         for text in ["\nheaders = \"A: Bearer SECRET\"", "\nheaders = [\"A: Bearer SECRET]"] {
             let error = error(text);
-            assert!(error.contains("line 2") && !error.contains("SECRET"), "{error}");
+            assert!(error.contains(":2: ") && !error.contains("SECRET"), "{error}");
         }
         assert!(
             error("[[server]]\nworkload = \"W\"\nurl = \"http://x\"\nport = 1").contains("port")

@@ -252,7 +252,7 @@ fn rates_come_from_a_file() {
         ("start_s,rate_rps\n1e300,1\n", "rates.csv:2: start_s must be a number from 0 to 1e10"),
         ("start_s,rate\n1,2\n", "there is no column \"rate_rps\"; the file has: start_s, rate"),
         ("start_s,rate_rps\n1\n", "rates.csv:2: it has 1 fields, not 2"),
-        ("start_s,rate_rps\n", "rates.csv:1: there is no rate below the header"),
+        ("start_s,rate_rps\n", "rates.csv:2: there is no rate below the header"),
         ("start_s;rate_rps\n0;1\n1,5;2\n1,25;3", "rates.csv:4: start_s 1,25 is not after the 1.5"),
     ] {
         std::fs::write(&path, text).unwrap();
