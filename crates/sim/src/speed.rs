@@ -212,22 +212,27 @@ impl<'a> Speeds<'a> {
         exec_ns: &mut [f64],
     ) -> Result<GpuDraw, BadPrediction> {
         let Scratch { executing, running, members, prediction: now } = scratch;
-        executing.clear();
-        executing.resize(self.servers.len(), 0);
+        let there = sizes.iter().enumerate().filter(|(_, size)| **size > 0);
         running.clear();
-        for (slot, &size) in sizes.iter().enumerate() {
-            if size > 0 {
-                running.push((slot, size as usize));
-                executing[self.slot_server[slot]] += 1;
-            }
-        }
-        let busy = self.servers.iter().zip(&*executing).filter(|(_, executing)| **executing > 0);
-        let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
+        running.extend(there.map(|(slot, &size)| (slot, size as usize)));
+        // With one instance each, the slots are the servers, and there is nothing to count.
+        let single = self.servers.len() == self.slot_server.len();
+        let busy_sm_pct: f64 = if single {
+            running.iter().map(|&(slot, _)| self.servers[slot].share.get()).sum()
+        } else {
+            executing.clear();
+            executing.resize(self.servers.len(), 0);
+            running.iter().for_each(|&(slot, _)| executing[self.slot_server[slot]] += 1);
+            let all = self.servers.iter().zip(&*executing);
+            let busy = all.filter(|(_, executing)| **executing > 0);
+            busy.map(|(server, _)| server.share.get()).sum()
+        };
+        let executing = |server: usize| if single { 1 } else { executing[server] };
         let scale = if busy_sm_pct > self.most_pct { 100.0 / busy_sm_pct } else { 1.0 };
         members.clear();
         for &(slot, rows) in &*running {
             let server = self.slot_server[slot];
-            let mut member = self.member(server, rows, executing[server]);
+            let mut member = self.member(server, rows, executing(server));
             if scale < 1.0 {
                 member.sm = SmPercent::new(member.sm.get() * scale)
                     .expect("a part of a positive share is positive");
@@ -240,10 +245,10 @@ impl<'a> Speeds<'a> {
             let server = self.slot_server[*slot];
             let ms = match self.interference {
                 Interference::Dynamic
-                    if executing[server] > 1
+                    if executing(server) > 1
                         && self.servers[server].instance_slowdown.is_some() =>
                 {
-                    let turns = self.turns(server, executing[server]);
+                    let turns = self.turns(server, executing(server));
                     self.in_turn(members, running, i) * turns
                 }
                 Interference::Dynamic => now.members[i].gpu_ms,
@@ -252,10 +257,10 @@ impl<'a> Speeds<'a> {
                     self.in_plan(server, *rows).gpu_ms * turns
                 }
                 Interference::None if self.servers[server].instance_slowdown.is_some() => {
-                    let turns = self.turns(server, executing[server]);
+                    let turns = self.turns(server, executing(server));
                     self.alone(server, *rows, 1).gpu_ms * turns
                 }
-                Interference::None => self.alone(server, *rows, executing[server]).gpu_ms,
+                Interference::None => self.alone(server, *rows, executing(server)).gpu_ms,
             };
             if !(ms.is_finite() && ms >= 0.0) {
                 let what = "gpu_ms";
@@ -270,7 +275,7 @@ impl<'a> Speeds<'a> {
             }
         }
         Ok(GpuDraw {
-            running: executing.iter().sum(),
+            running: u32::try_from(running.len()).expect("fewer than 2^32 slots"),
             busy_sm_pct: busy_sm_pct * scale,
             power_w,
             clock_mhz,
