@@ -241,26 +241,13 @@ impl<'a> Speeds<'a> {
         }
         self.predictor.predict_into(members, now);
 
+        let usual = single && self.interference == Interference::Dynamic;
         for (i, (slot, rows)) in running.iter().enumerate() {
             let server = self.slot_server[*slot];
-            let ms = match self.interference {
-                Interference::Dynamic
-                    if executing(server) > 1
-                        && self.servers[server].instance_slowdown.is_some() =>
-                {
-                    let turns = self.turns(server, executing(server));
-                    self.in_turn(members, running, i) * turns
-                }
-                Interference::Dynamic => now.members[i].gpu_ms,
-                Interference::Static => {
-                    let turns = self.turns(server, self.servers[server].instances);
-                    self.in_plan(server, *rows).gpu_ms * turns
-                }
-                Interference::None if self.servers[server].instance_slowdown.is_some() => {
-                    let turns = self.turns(server, executing(server));
-                    self.alone(server, *rows, 1).gpu_ms * turns
-                }
-                Interference::None => self.alone(server, *rows, executing(server)).gpu_ms,
+            let ms = if usual {
+                now.members[i].gpu_ms
+            } else {
+                self.unusual_ms(members, running, i, executing(server), now.members[i].gpu_ms)
             };
             if !(ms.is_finite() && ms >= 0.0) {
                 let what = "gpu_ms";
@@ -282,7 +269,36 @@ impl<'a> Speeds<'a> {
         })
     }
 
+    /// The time of a batch in ms where instances of its server may take turns, or where the set that executes does not count.
+    fn unusual_ms(
+        &self,
+        members: &[Member],
+        running: &[(usize, usize)],
+        own: usize,
+        executing: u32,
+        predicted_ms: f64,
+    ) -> f64 {
+        let (slot, rows) = running[own];
+        let server = self.slot_server[slot];
+        let takes_turns = self.servers[server].instance_slowdown.is_some();
+        match self.interference {
+            Interference::Dynamic if executing > 1 && takes_turns => {
+                self.in_turn(members, running, own) * self.turns(server, executing)
+            }
+            Interference::Dynamic => predicted_ms,
+            Interference::Static => {
+                let turns = self.turns(server, self.servers[server].instances);
+                self.in_plan(server, rows).gpu_ms * turns
+            }
+            Interference::None if takes_turns => {
+                self.alone(server, rows, 1).gpu_ms * self.turns(server, executing)
+            }
+            Interference::None => self.alone(server, rows, executing).gpu_ms,
+        }
+    }
+
     /// A batch of a server of which `executing` instances share the SMs.
+    #[inline]
     fn member(&self, server: usize, rows: usize, executing: u32) -> Member {
         let server = &self.servers[server];
         let sm = if executing == 1 {
