@@ -212,22 +212,27 @@ impl<'a> Speeds<'a> {
         exec_ns: &mut [f64],
     ) -> Result<GpuDraw, BadPrediction> {
         let Scratch { executing, running, members, prediction: now } = scratch;
-        executing.clear();
-        executing.resize(self.servers.len(), 0);
+        let there = sizes.iter().enumerate().filter(|(_, size)| **size > 0);
         running.clear();
-        for (slot, &size) in sizes.iter().enumerate() {
-            if size > 0 {
-                running.push((slot, size as usize));
-                executing[self.slot_server[slot]] += 1;
-            }
-        }
-        let busy = self.servers.iter().zip(&*executing).filter(|(_, executing)| **executing > 0);
-        let busy_sm_pct: f64 = busy.map(|(server, _)| server.share.get()).sum();
+        running.extend(there.map(|(slot, &size)| (slot, size as usize)));
+        // With one instance each, the slots are the servers, and there is nothing to count.
+        let single = self.servers.len() == self.slot_server.len();
+        let busy_sm_pct: f64 = if single {
+            running.iter().map(|&(slot, _)| self.servers[slot].share.get()).sum()
+        } else {
+            executing.clear();
+            executing.resize(self.servers.len(), 0);
+            running.iter().for_each(|&(slot, _)| executing[self.slot_server[slot]] += 1);
+            let all = self.servers.iter().zip(&*executing);
+            let busy = all.filter(|(_, executing)| **executing > 0);
+            busy.map(|(server, _)| server.share.get()).sum()
+        };
+        let executing = |server: usize| if single { 1 } else { executing[server] };
         let scale = if busy_sm_pct > self.most_pct { 100.0 / busy_sm_pct } else { 1.0 };
         members.clear();
         for &(slot, rows) in &*running {
             let server = self.slot_server[slot];
-            let mut member = self.member(server, rows, executing[server]);
+            let mut member = self.member(server, rows, executing(server));
             if scale < 1.0 {
                 member.sm = SmPercent::new(member.sm.get() * scale)
                     .expect("a part of a positive share is positive");
@@ -236,26 +241,13 @@ impl<'a> Speeds<'a> {
         }
         self.predictor.predict_into(members, now);
 
+        let usual = single && self.interference == Interference::Dynamic;
         for (i, (slot, rows)) in running.iter().enumerate() {
             let server = self.slot_server[*slot];
-            let ms = match self.interference {
-                Interference::Dynamic
-                    if executing[server] > 1
-                        && self.servers[server].instance_slowdown.is_some() =>
-                {
-                    let turns = self.turns(server, executing[server]);
-                    self.in_turn(members, running, i) * turns
-                }
-                Interference::Dynamic => now.members[i].gpu_ms,
-                Interference::Static => {
-                    let turns = self.turns(server, self.servers[server].instances);
-                    self.in_plan(server, *rows).gpu_ms * turns
-                }
-                Interference::None if self.servers[server].instance_slowdown.is_some() => {
-                    let turns = self.turns(server, executing[server]);
-                    self.alone(server, *rows, 1).gpu_ms * turns
-                }
-                Interference::None => self.alone(server, *rows, executing[server]).gpu_ms,
+            let ms = if usual {
+                now.members[i].gpu_ms
+            } else {
+                self.unusual_ms(members, running, i, executing(server), now.members[i].gpu_ms)
             };
             if !(ms.is_finite() && ms >= 0.0) {
                 let what = "gpu_ms";
@@ -270,14 +262,43 @@ impl<'a> Speeds<'a> {
             }
         }
         Ok(GpuDraw {
-            running: executing.iter().sum(),
+            running: u32::try_from(running.len()).expect("fewer than 2^32 slots"),
             busy_sm_pct: busy_sm_pct * scale,
             power_w,
             clock_mhz,
         })
     }
 
+    /// The time of a batch in ms where instances of its server may take turns, or where the set that executes does not count.
+    fn unusual_ms(
+        &self,
+        members: &[Member],
+        running: &[(usize, usize)],
+        own: usize,
+        executing: u32,
+        predicted_ms: f64,
+    ) -> f64 {
+        let (slot, rows) = running[own];
+        let server = self.slot_server[slot];
+        let takes_turns = self.servers[server].instance_slowdown.is_some();
+        match self.interference {
+            Interference::Dynamic if executing > 1 && takes_turns => {
+                self.in_turn(members, running, own) * self.turns(server, executing)
+            }
+            Interference::Dynamic => predicted_ms,
+            Interference::Static => {
+                let turns = self.turns(server, self.servers[server].instances);
+                self.in_plan(server, rows).gpu_ms * turns
+            }
+            Interference::None if takes_turns => {
+                self.alone(server, rows, 1).gpu_ms * self.turns(server, executing)
+            }
+            Interference::None => self.alone(server, rows, executing).gpu_ms,
+        }
+    }
+
     /// A batch of a server of which `executing` instances share the SMs.
+    #[inline]
     fn member(&self, server: usize, rows: usize, executing: u32) -> Member {
         let server = &self.servers[server];
         let sm = if executing == 1 {

@@ -44,62 +44,60 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     for &x in rest {
         counts[bucket_of(x)] += 1;
     }
-    let mut sum = 0;
-    // How many integers are in the buckets before each.
-    for count in &mut counts[..1 << buckets_log] {
-        sum += std::mem::replace(count, sum);
-    }
-    let before = &counts[..1 << buckets_log];
-
-    // The last bucket with no more than that many before it; empty ones have as many as the next.
-    let bucket_at = |position: usize| {
-        assert!(position < data.len(), "position {position} of {}", data.len());
-        before.partition_point(|&count| count as usize <= position) - 1
-    };
-    let wanted: Vec<usize> = positions.iter().map(|&position| bucket_at(position)).collect();
-    let mut sorted = wanted.clone();
-    sorted.sort_unstable();
-    sorted.dedup();
-    // The integers of wanted buckets are copied, each to the place of its bucket, from 1 on.
-    let mut end = 1;
-    let places: Vec<Place> = (sorted.iter())
-        .map(|&bucket| {
-            let first = before[bucket];
-            let until = before.get(bucket + 1).copied().unwrap_or(sum);
-            let start = end;
-            end += until - first;
-            Place { bucket, first, start, end }
-        })
-        .collect();
+    // The integers of buckets with a wanted position are copied, each to the place of its bucket, from 1 on.
+    let mut order: Vec<usize> = (0..positions.len()).collect();
+    order.sort_unstable_by_key(|&wanted| positions[wanted]);
+    let mut wanted = order.into_iter().peekable();
+    // The first position whose bucket is still to be found.
+    let mut position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
+    let mut places: Vec<Place> = Vec::new();
+    let mut place_of = vec![0; positions.len()];
+    let (mut before, mut end) = (0, 1);
     // From here on, where the next integer of a bucket goes, or 0.
     let mut next = counts;
-    next[..1 << buckets_log].fill(0);
-    for place in &places {
-        next[place.bucket] = place.start;
+    for next in &mut next[..1 << buckets_log] {
+        let (first, count) = (before, std::mem::take(next));
+        before += count as usize;
+        if position < before {
+            *next = end;
+            while let Some(i) = wanted.next_if(|&i| positions[i] < before) {
+                place_of[i] = places.len();
+            }
+            position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
+            places.push(Place { first, start: end, end: end + count });
+            end += count;
+        }
     }
+    assert!(position == usize::MAX, "position {position} of {}", data.len());
     let mut kept = vec![0; end as usize + 1];
-    for &x in data {
+    let mut keep = |x| {
         let next = &mut next[bucket_of(x)];
         // Without a branch, which would be foretold badly; place 0 belongs to no bucket.
         kept[*next as usize] = x;
         *next += u32::from(*next > 0);
+    };
+    for &[a, b, c, d] in blocks {
+        keep(a);
+        keep(b);
+        keep(c);
+        keep(d);
     }
+    rest.iter().copied().for_each(keep);
     for place in &places {
         kept[place.start as usize..place.end as usize].sort_unstable();
     }
-    let at = |(&position, bucket): (&usize, usize)| {
-        let place = &places[places.partition_point(|place| place.bucket < bucket)];
-        kept[place.start as usize + position - place.first as usize]
+    let at = |(&position, place): (&usize, usize)| {
+        let Place { first, start, .. } = places[place];
+        kept[start as usize + position - first]
     };
-    positions.iter().zip(wanted).map(at).collect()
+    positions.iter().zip(place_of).map(at).collect()
 }
 
 /// Where the integers of a wanted bucket are kept.
 #[derive(Debug)]
 struct Place {
-    bucket: usize,
     /// How many integers are in the buckets before it.
-    first: u32,
+    first: usize,
     start: u32,
     end: u32,
 }

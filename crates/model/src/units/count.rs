@@ -17,6 +17,7 @@ impl BatchSize {
     ///
     /// # Errors
     /// When it is zero.
+    #[inline]
     pub fn new(size: u32) -> Result<Self, UnitError> {
         NonZeroU32::new(size)
             .map(Self)

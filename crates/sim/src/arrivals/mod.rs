@@ -12,6 +12,7 @@ mod combined;
 mod constant;
 mod counted;
 mod expected;
+mod exponential;
 mod gamma;
 mod generate;
 mod listed;

@@ -1,6 +1,7 @@
 //! A Poisson process: independent exponential gaps.
 
 use super::arrival::after_gap;
+use super::exponential::Exponential;
 use super::{ArrivalProcess, Stream};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use rand_distr::{Distribution, Exp1};
@@ -31,8 +32,8 @@ impl ArrivalProcess for PoissonArrivals {
     fn fill(&mut self, count: usize, times: &mut Vec<Nanoseconds>) {
         let start = times.len();
         times.resize(start + count, Nanoseconds::ZERO);
-        // Copies, so that the state of the generator stays in registers.
-        let (mut random, mut last, mut gaps) = (self.random.clone(), self.last, [0.0; CHUNK]);
+        let (mut last, mut gaps) = (self.last, [0.0; CHUNK]);
+        let exponential = Exponential::get();
         let mut drawn = start;
         for chunk in times[start..].chunks_mut(CHUNK) {
             if last >= self.end {
@@ -40,10 +41,7 @@ impl ArrivalProcess for PoissonArrivals {
             }
             drawn += chunk.len();
             let gaps = &mut gaps[..chunk.len()];
-            // Not fill_with, which would keep the generator in memory.
-            for gap in gaps.iter_mut() {
-                *gap = Exp1.sample(&mut random);
-            }
+            exponential.fill(&mut self.random, gaps);
             let small = self.mean_gap_ns < LONGEST_MEAN;
             if small {
                 for (time, gap) in chunk.iter_mut().zip(&*gaps) {
@@ -66,7 +64,7 @@ impl ArrivalProcess for PoissonArrivals {
                 }
             }
         }
-        (self.random, self.last) = (random, last);
+        self.last = last;
         times.truncate(drawn);
         if last >= self.end {
             let before = times[start..].partition_point(|&time| time < self.end);

@@ -158,14 +158,21 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// What happens first.
     #[inline(always)]
     fn first(&self) -> Key {
-        // One after the other: a load of two keys at once would have to wait until the last one is in the cache.
-        let first = |keys: &[Key]| keys.iter().copied().fold(keys[0], Key::first);
-        let few = first(&self.next[..4]);
-        if self.count <= 4 {
-            return few;
-        }
-        let more = few.first(first(&self.next[4..8]));
-        if self.count <= 8 { more } else { more.first(first(&self.next[8..])) }
+        let few = Self::first_of(&self.next[..4]);
+        if self.count > 4 { few.first(self.first_of_more()) } else { few }
+    }
+
+    /// What happens first at the servers after the fourth.
+    #[inline(never)]
+    fn first_of_more(&self) -> Key {
+        let more = Self::first_of(&self.next[4..8]);
+        if self.count > 8 { more.first(Self::first_of(&self.next[8..])) } else { more }
+    }
+
+    /// One after the other: a load of two keys at once would have to wait until the last one is in the cache.
+    #[inline(always)]
+    fn first_of(keys: &[Key]) -> Key {
+        keys.iter().copied().fold(keys[0], Key::first)
     }
 
     /// The outcome, when nothing happens before `first`.
@@ -338,8 +345,9 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
             let (before_ns, exec_ns) = (self.exec_ns[i], row[DRAW + i]);
-            // An unchanged speed keeps the end. The check is on bits: any change counts.
-            if exec_ns.to_bits() != before_ns.to_bits() {
+            // An unchanged speed keeps the end. Any change counts, however small.
+            #[expect(clippy::float_cmp, reason = "both are times above 0, from one table")]
+            if exec_ns != before_ns {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
                 self.exec_ns[i] = exec_ns;
                 self.ends_ns[i] = end_ns;
@@ -353,9 +361,13 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[cold]
     #[inline(never)]
     fn look_up(&mut self) -> Step<usize> {
-        let executes = |server: &Server| self.mask & server.bit != 0;
-        let size = |server: &Server| if executes(server) { server.back.rows } else { 0 };
-        let sizes: [u32; MOST] = std::array::from_fn(|i| size(&self.servers[i]));
+        let mut sizes = [0; MOST];
+        let mut rest = self.mask;
+        while rest != 0 {
+            let i = rest.trailing_zeros() as usize % MOST;
+            rest &= rest - 1;
+            sizes[i] = self.servers[i].back.rows;
+        }
         self.states.look_up(self.number, &sizes[..self.count])
     }
 

@@ -9,6 +9,7 @@
 //! - Pending events sit in a short sorted list. The execution that ends next is kept separately.
 //! - The position of an event is one number of 128 bits, which is cheaper to compare than a pair.
 //! - Speeds and power of a set of executing batches are a row of a table ([`states`]).
+//! - Few greedy servers with one instance each have no list of events at all ([`lean`]).
 //! - Requests are accounted batch by batch, when a batch is done.
 
 mod agenda;

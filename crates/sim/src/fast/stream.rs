@@ -82,7 +82,7 @@ impl ArrivalStream {
     /// The next `count` arrivals, if so many are here.
     #[inline(always)]
     pub(super) fn ahead(&self, count: usize) -> Option<&[Nanoseconds]> {
-        self.times.get(self.head..self.head + count)
+        self.times.get(self.head..)?.get(..count)
     }
 
     /// The time of the arrival `ahead` after the next one that is in no batch.

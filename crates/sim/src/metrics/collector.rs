@@ -186,7 +186,8 @@ impl RecordSink for GpuCollector {
         tally.request(record, window, slo);
     }
 
-    #[inline(always)]
+    /// A function of its own, for the sake of its registers.
+    #[inline(never)]
     fn batch(&mut self, batch: &BatchRecord, arrivals: &[Nanoseconds]) {
         let (tally, slo, window) = self.tally(batch.workload);
         tally.batch(batch, arrivals, window, slo);

@@ -60,19 +60,12 @@ impl Latencies {
             return self.add_to_histogram(done, arrivals);
         }
         debug_assert!(self.picked.is_none(), "{ENDED}");
-        // In fixed steps: a loop that is made for many costs more to begin than a batch has requests.
-        let (steps, rest) = arrivals.as_chunks::<4>();
         let mut sum = 0;
-        for step in steps {
-            let latencies = step.map(|arrival| (done - arrival).get());
-            sum += latencies.iter().sum::<u64>();
-            self.each.extend_from_slice(&latencies);
-        }
-        for &arrival in rest {
+        self.each.extend(arrivals.iter().map(|&arrival| {
             let latency = (done - arrival).get();
             sum += latency;
-            self.each.push(latency);
-        }
+            latency
+        }));
         if self.each.len() > self.most {
             self.condense();
         }

@@ -48,6 +48,14 @@ impl BatchSizes {
 /// Latencies below this, of fewer than 2³² requests, have a sum below 2⁶⁴ ns.
 const SHORT: Nanoseconds = Nanoseconds::new(1 << 32);
 
+/// How long the load, the execution and the feedback of a batch took.
+#[inline(always)]
+fn stages(record: &BatchRecord) -> [Nanoseconds; 3] {
+    let load = record.load_end - record.load_start;
+    let exec = record.exec_end - record.exec_start;
+    [load, exec, record.done - record.exec_end]
+}
+
 /// Exact sums over the requests of one workload. Merging is associative and order-free but for the
 /// order of the latencies.
 #[derive(Debug, Clone)]
@@ -123,28 +131,25 @@ impl Tally {
         let Some(&first) = arrivals.first() else { return };
         let done = record.done;
         let longest = done - first;
-        let load = record.load_end - record.load_start;
-        let exec = record.exec_end - record.exec_start;
-        let stages = [load, exec, done - record.exec_end];
         // Most batches lie in the window as a whole, and sums over one without very long latencies fit
         // into 64 bits.
         if window.start() <= first && done < window.end() && longest < SHORT {
-            self.batch_inside((done, stages), arrivals, longest, window, slo);
+            self.batch_inside(record, arrivals, longest, window, slo);
         } else {
-            self.batch_at_an_edge(done, stages, arrivals, window, slo);
+            self.batch_at_an_edge(record, arrivals, window, slo);
         }
     }
 
     #[inline(always)]
     fn batch_inside(
         &mut self,
-        (done, stages): (Nanoseconds, [Nanoseconds; 3]),
+        record: &BatchRecord,
         arrivals: &[Nanoseconds],
         longest: Nanoseconds,
         window: &Window,
         slo: Nanoseconds,
     ) {
-        let requests = arrivals.len() as u64;
+        let (done, requests) = (record.done, arrivals.len() as u64);
         let sum = self.latencies.add_batch(done, arrivals);
         // Those that came first waited longest.
         if arrivals.last().is_some_and(|&last| done - last > slo) {
@@ -155,7 +160,7 @@ impl Tally {
         }
         self.done_in_window += requests;
         self.over_time.add(done, window.duration(), requests, u128::from(sum), longest);
-        let [load, exec, feedback] = stages.map(|stage| requests * stage.get());
+        let [load, exec, feedback] = stages(record).map(|stage| requests * stage.get());
         self.latency_ns += u128::from(sum);
         self.load_ns += u128::from(load);
         self.exec_ns += u128::from(exec);
@@ -164,16 +169,15 @@ impl Tally {
         self.by_batch_size.add(size, requests);
     }
 
-    /// By value: what nobody takes the address of is not written to memory for the usual case.
     #[inline(never)]
     fn batch_at_an_edge(
         &mut self,
-        done: Nanoseconds,
-        stages: [Nanoseconds; 3],
+        record: &BatchRecord,
         arrivals: &[Nanoseconds],
         window: &Window,
         slo: Nanoseconds,
     ) {
+        let done = record.done;
         if window.contains(done) {
             self.done_in_window += arrivals.len() as u64;
         }
@@ -200,7 +204,7 @@ impl Tally {
             return;
         }
         let requests = inside.len() as u128;
-        let [load, exec, feedback] = stages.map(|stage| requests * u128::from(stage.get()));
+        let [load, exec, feedback] = stages(record).map(|stage| requests * u128::from(stage.get()));
         self.latency_ns += sum;
         self.load_ns += load;
         self.exec_ns += exec;
