@@ -208,8 +208,8 @@ pub(super) struct ServersArgs {
     /// Constants of the servers of each page, as --fit writes them [default: those that come with the program]
     #[arg(long, value_name = "FILE")]
     pub constants: Option<PathBuf>,
-    /// Fit the constants to these tables: score each third of the sections with constants that are fitted to the two
-    /// others, then fit to all of them and write constants.toml (takes minutes)
+    /// Choose the rules of each page's servers (batcher, threads, padding) and fit the constants to these tables: score each
+    /// third of the sections with what is fitted to the two others, then fit to all and write constants.toml (takes minutes)
     #[arg(long, requires = "output")]
     pub fit: bool,
     /// Write tables and the simulated-against-published figure to this folder

@@ -163,6 +163,7 @@ fn series(set: &ScoredSet, seed: u64) -> StudySeries {
         model: s.model.clone(),
         batch: s.batch,
         sm: s.sm,
+        members: s.members,
         predicted_ms: s.predicted_ms,
         measured_ms: s.measured_ms,
         slowdowns: s.measured_slowdown.map(|measured| (s.predicted_slowdown, measured)),

@@ -18,6 +18,8 @@ use crate::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmUn
 /// How much the time of a request outside of the server varies: coefficient of variation of the part that keeps nobody
 /// waiting.
 const OUTSIDE_CV: f64 = 0.5;
+/// The shortest queue delay of Triton, one microsecond, in ms.
+const SHORTEST_DELAY_MS: f64 = 1e-3;
 
 /// What a simulated row shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +40,7 @@ pub(super) fn closed_loop(
     requests: f64,
 ) -> Result<Simulated, ServersError> {
     let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
-    let curve = OfflineCurve::of(section, server.execution, server.shared_ms)?;
+    let curve = OfflineCurve::of(section, server)?;
     let batch = BatchSize::new(server.max_batch).map_err(unit)?;
     let (workload, model) = (WorkloadName::new(NAME), ModelName::new(NAME));
     let (workload, model) = (workload.expect("a name"), model.expect("a name"));
@@ -71,7 +73,9 @@ pub(super) fn closed_loop(
         }),
         batching: BatchingSpec {
             max_batch: Some(batch),
+            max_queue_delay: ms(if server.merges { SHORTEST_DELAY_MS } else { 0.0 })?,
             instances: server.instances,
+            shared_thread: server.shared_thread,
             release: server.release,
             ..BatchingSpec::default()
         },
@@ -84,7 +88,6 @@ pub(super) fn closed_loop(
             ..ServerSpec::default()
         },
     }];
-    let overlap = if server.overlap_load { LoadOverlap::Overlapped } else { LoadOverlap::Serial };
     // What published rows of so many clients take, within a factor of two: the rate of full batches or of one client's.
     let duration_s = requests / guess_rps(section, server, clients);
     let input = SimInput {
@@ -93,7 +96,11 @@ pub(super) fn closed_loop(
         workloads: &workloads,
         predictor: &curve,
         more_predictors: &[],
-        spec: EngineSpec { interference: Interference::None, overlap, ..EngineSpec::default() },
+        spec: EngineSpec {
+            interference: Interference::None,
+            overlap: LoadOverlap::Serial,
+            ..EngineSpec::default()
+        },
         control: None,
         duration: Nanoseconds::from_seconds(duration_s).map_err(unit)?,
         seed: 1,

@@ -15,9 +15,16 @@ pub struct Constants {
     pub page: Vec<String>,
     /// Whose batcher (`[batching] triton`).
     pub triton: String,
-    /// Whether an instance copies its next batch while it executes one, as Triton's TensorRT backend does.
+    /// Whether an instance that takes a batch takes those formed behind it, too, while they fit: with a queue delay,
+    /// however short.
     #[serde(default)]
-    pub overlap_load: bool,
+    pub merges: bool,
+    /// Whether all instances share a thread, as those of Triton's TensorRT backend do: one batch executes at a time.
+    #[serde(default)]
+    pub shared_thread: bool,
+    /// Whether the engine runs a batch as one of the next power of two rows, as TensorRT's do in published tables.
+    #[serde(default)]
+    pub pads: bool,
     /// Model instances where the tables do not say how many.
     #[serde(default = "one")]
     pub instances: u32,
@@ -43,6 +50,9 @@ pub struct Fitted {
     /// What gathering the tensors of one request takes on the instance, in copies: a dynamic batch comes in as many
     /// pieces as it has requests.
     pub gather: f64,
+    /// What one request takes on the instance beside that, whatever its size, in ms: each of a batch is handed over and
+    /// answered by itself.
+    pub request_ms: f64,
     /// How long one request keeps the path between clients and server busy, in copies.
     pub serial: f64,
     /// How long it takes there beside that, in copies.
@@ -74,8 +84,31 @@ pub(super) struct Server {
     pub execution: f64,
     pub instances: u32,
     pub max_batch: u32,
-    pub overlap_load: bool,
+    pub merges: bool,
+    pub shared_thread: bool,
+    pub pads: bool,
     pub release: TritonRelease,
+}
+
+impl Server {
+    /// One that adds nothing to what an offline table says.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        Self {
+            gather_ms: 0.0,
+            serial_ms: 0.0,
+            latency_ms: 0.0,
+            shared_ms: 0.0,
+            slowdown: 1.0,
+            execution: 1.0,
+            instances: 1,
+            max_batch: 1024,
+            merges: false,
+            shared_thread: false,
+            pads: false,
+            release: TritonRelease::Current,
+        }
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -101,10 +134,19 @@ impl Constants {
         let bad = |why: String| ServersError::Table(format!("constants of servers: {why}"));
         let file: File = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
         for page in &file.page {
-            let Fitted { gather, serial, latency, protocol, shared_ms, slowdown, execution } =
-                page.fitted;
+            let Fitted {
+                gather,
+                request_ms,
+                serial,
+                latency,
+                protocol,
+                shared_ms,
+                slowdown,
+                execution,
+            } = page.fitted;
             let numbers = [
                 ("gather", gather, 0.0),
+                ("request_ms", request_ms, 0.0),
                 ("serial", serial, 0.0),
                 ("latency", latency, 0.0),
                 ("protocol", protocol, 0.0),
@@ -152,15 +194,23 @@ impl Constants {
 
     /// The server of a section.
     pub(super) fn server(&self, section: &Section) -> Result<Server, ServersError> {
-        let Fitted { gather, serial, latency, protocol, shared_ms, slowdown, execution } =
-            self.fitted;
+        let Fitted {
+            gather,
+            request_ms,
+            serial,
+            latency,
+            protocol,
+            shared_ms,
+            slowdown,
+            execution,
+        } = self.fitted;
         let copy_ms = copy_ms(section);
         let outside_ms = section.offline[0].outside_ms.unwrap_or(OUTSIDE_MS);
         // A model that waits for its host leaves the GPU to the others: the less of its time grows with the batch, the
         // less its instances slow each other.
         let busy = super::curve::OfflineCurve::proportional(section).sqrt();
         Ok(Server {
-            gather_ms: gather * copy_ms,
+            gather_ms: gather * copy_ms + request_ms,
             serial_ms: serial * copy_ms + protocol * outside_ms,
             latency_ms: outside_ms + latency * copy_ms,
             shared_ms,
@@ -168,7 +218,9 @@ impl Constants {
             execution: if section.has_parts() { 1.0 } else { execution },
             instances: section.instances.unwrap_or(self.instances),
             max_batch: section.max_batch().min(self.max_batch.unwrap_or(u32::MAX)),
-            overlap_load: self.overlap_load,
+            merges: self.merges,
+            shared_thread: self.shared_thread,
+            pads: self.pads,
             release: self.release()?,
         })
     }

@@ -1,5 +1,6 @@
 //! What an offline table says of a model, as a predictor that the engine can ask.
 
+use super::constants::Server;
 use super::{Section, ServersError};
 use crate::domain::{GpuKind, GpuKindName, ModelId, ModelName};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
@@ -20,15 +21,13 @@ pub(super) struct OfflineCurve {
     models: [ModelName; 1],
     /// (Requests, ms), by size.
     points: Vec<(f64, f64)>,
+    /// Rows of one request where a batch runs as one of the next power of two rows.
+    pads_to: Option<f64>,
 }
 
 impl OfflineCurve {
-    /// `execution` is the part of the published times that executes, and `added_ms` comes to each batch.
-    pub(super) fn of(
-        section: &Section,
-        execution: f64,
-        added_ms: f64,
-    ) -> Result<Self, ServersError> {
+    /// The static batches of a section on a server.
+    pub(super) fn of(section: &Section, server: &Server) -> Result<Self, ServersError> {
         let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
         let kind = GpuKind {
             name: GpuKindName::new(NAME).expect("a name"),
@@ -45,13 +44,22 @@ impl OfflineCurve {
         let measured: Vec<(f64, f64)> = section
             .offline
             .iter()
-            .map(|o| (o.batch, execution * o.execution_ms + added_ms))
+            .map(|o| (o.batch, server.execution * o.execution_ms + server.shared_ms))
             .collect();
-        Ok(Self { kind, models: [ModelName::new(NAME).expect("a name")], points: padded(measured) })
+        Ok(Self {
+            kind,
+            models: [ModelName::new(NAME).expect("a name")],
+            points: padded(measured),
+            pads_to: server.pads.then_some(section.rows),
+        })
     }
 
     /// The time of a batch in ms.
     fn time_ms(&self, batch: f64) -> f64 {
+        let batch = match self.pads_to {
+            Some(rows) => libm::exp2((libm::log2(batch * rows) - 1e-9).ceil()) / rows,
+            None => batch,
+        };
         let after = self.points.partition_point(|(size, _)| *size < batch);
         let (last, first) = (self.points[self.points.len() - 1], self.points[0]);
         if after == self.points.len() {
@@ -154,7 +162,7 @@ mod tests {
         let curve = OfflineCurve {
             points,
             models: [model],
-            ..OfflineCurve::of(&section, 1.0, 0.0).unwrap()
+            ..OfflineCurve::of(&section, &Server::for_tests()).unwrap()
         };
         for (batch, ms) in [
             (1.0, 3.0),
@@ -169,7 +177,26 @@ mod tests {
         }
         // 16 ms at 64 requests, 3 at 8: 13/16 · 64/56 of it grows with the batch.
         assert!((OfflineCurve::proportional(&section) - 13.0 / 16.0 * 64.0 / 56.0).abs() < 1e-9);
-        let half = OfflineCurve::of(&section, 0.5, 1.0).unwrap();
+        let server = Server { execution: 0.5, shared_ms: 1.0, ..Server::for_tests() };
+        let half = OfflineCurve::of(&section, &server).unwrap();
         assert!((half.time_ms(16.0) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn batches_are_padded_to_powers_of_two_rows() {
+        // Requests of three rows: 16 rows are 16/3 requests.
+        let mut section = Section::for_tests(&[(1, 2.0), (64, 128.0)]);
+        section.rows = 3.0;
+        let server = Server { pads: true, ..Server::for_tests() };
+        let curve = OfflineCurve::of(&section, &server).unwrap();
+        for (batch, rows) in [(1.0, 4.0), (2.0, 8.0), (3.0, 16.0), (5.0, 16.0), (6.0, 32.0)] {
+            let ms = curve.time_ms(batch);
+            assert!((ms - 2.0 * rows / 3.0).abs() < 1e-9, "{batch}: {ms}");
+        }
+        section.rows = 16.0;
+        let curve = OfflineCurve::of(&section, &server).unwrap();
+        for exact in [1.0, 2.0, 4.0, 64.0] {
+            assert!((curve.time_ms(exact) - 2.0 * exact).abs() < 1e-9, "{exact}");
+        }
     }
 }

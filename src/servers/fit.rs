@@ -5,12 +5,23 @@ use super::constants::Fitted;
 use super::{Constants, Section, Servers, ServersError, compare};
 use rayon::prelude::*;
 
-/// How many rows of a section a fit looks at, spread over the numbers of clients.
-const ROWS: usize = 8;
-/// Requests of a simulation while fitting.
-const REQUESTS: f64 = 3000.0;
-/// How often a fit may simulate all its rows.
-const EVALUATIONS: usize = 180;
+/// A round of a fit: how many rows of a section are looked at, spread over the numbers of clients, how many requests each
+/// simulation has, how often all rows may be simulated, and how many sets of rules come into the next round.
+struct Round {
+    rows: usize,
+    requests: f64,
+    evaluations: usize,
+    kept: usize,
+}
+
+/// How many requests each client sends beside these.
+const ROUND_TRIPS: f64 = 8.0;
+/// All rules are tried a little, the better ones longer.
+const ROUNDS: [Round; 3] = [
+    Round { rows: 6, requests: 200.0, evaluations: 30, kept: 3 },
+    Round { rows: 8, requests: 600.0, evaluations: 50, kept: 1 },
+    Round { rows: 12, requests: 1200.0, evaluations: 120, kept: 1 },
+];
 /// How strongly numbers that the rows do not determine stay where they start: the loss of one unit of the logarithm.
 const PRIOR: f64 = 0.002;
 /// How much an error of P99 counts beside one of the mean latency.
@@ -67,25 +78,67 @@ fn usable_of(section: &Section, page: &Constants, pages: &[Constants]) -> bool {
 
 /// Where fits begin: the published constants do not depend on those before.
 const START: Fitted = Fitted {
-    gather: 5.0,
-    serial: 5.0,
-    latency: 15.0,
-    protocol: 0.3,
-    shared_ms: 0.2,
-    slowdown: 2.2,
+    gather: 3.0,
+    request_ms: 0.02,
+    serial: 3.0,
+    latency: 10.0,
+    protocol: 0.2,
+    shared_ms: 0.15,
+    slowdown: 2.0,
     execution: 1.0,
 };
-/// The same for pages whose offline tables have the client's latency only: it holds copies and network, too.
+/// The same for pages whose offline tables have the client's latency only: it holds the network, too.
 const START_WITHOUT_PARTS: Fitted =
     Fitted { gather: 0.2, serial: 0.2, latency: 1.0, execution: 0.7, ..START };
 
+/// The constants of a page: the rules under which its numbers fit best, and these numbers.
 fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, ServersError> {
     let Some(first) = sections.first() else { return Ok(page.clone()) };
-    let start = if first.has_parts() { START } else { START_WITHOUT_PARTS };
+    let fitted = if first.has_parts() { START } else { START_WITHOUT_PARTS };
+    let count: usize = sections.iter().map(|s| s.online.len()).sum();
+    let source = format!("fitted to {} sections, {count} rows", sections.len());
+    let several = sections.iter().any(|s| s.instances.unwrap_or(page.instances) > 1);
+    let mut tried = rules(&Constants { fitted, source, ..page.clone() }, several);
+    for round in &ROUNDS {
+        let mut found: Vec<(f64, Constants)> = tried
+            .par_iter()
+            .map(|rules| fit_numbers(rules, sections, round))
+            .collect::<Result<_, ServersError>>()?;
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        found.truncate(round.kept);
+        tried = found.into_iter().map(|(_, constants)| constants).collect();
+    }
+    let best = tried.swap_remove(0);
+    Ok(Constants { fitted: rounded(best.fitted), ..best })
+}
+
+/// What servers may do and tables do not say: whose batcher they have, whether one batch executes at a time, and whether
+/// engines pad batches.
+fn rules(page: &Constants, several_instances: bool) -> Vec<Constants> {
+    let mut all = Vec::new();
+    for (triton, merges) in [("24.10", false), ("24.10", true), ("21.12", false), ("21.12", true)] {
+        for (shared_thread, pads) in [(false, false), (false, true), (true, false), (true, true)] {
+            // A single instance has a thread of its own.
+            if several_instances || !shared_thread {
+                let triton = triton.to_owned();
+                all.push(Constants { triton, merges, shared_thread, pads, ..page.clone() });
+            }
+        }
+    }
+    all
+}
+
+/// The loss, and `page` with the numbers that fit best under its rules; the search starts at its numbers.
+fn fit_numbers(
+    page: &Constants,
+    sections: &[&Section],
+    round: &Round,
+) -> Result<(f64, Constants), ServersError> {
+    let parts = sections[0].has_parts();
     let rows: Vec<(&Section, usize)> = sections
         .iter()
         .flat_map(|section| {
-            let step = section.online.len().div_ceil(ROWS).max(1);
+            let step = section.online.len().div_ceil(round.rows).max(1);
             (step / 2..section.online.len()).step_by(step).map(|row| (*section, row))
         })
         .collect();
@@ -96,7 +149,8 @@ fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, Server
             .map(|(section, row)| {
                 let online = section.online[*row];
                 let server = page.server(section)?;
-                let found = closed_loop(section, &server, online.clients, REQUESTS)?;
+                let requests = round.requests + ROUND_TRIPS * f64::from(online.clients);
+                let found = closed_loop(section, &server, online.clients, requests)?;
                 let off = |simulated: f64, published: f64| {
                     libm::log(simulated.max(1e-9) / published).abs()
                 };
@@ -107,25 +161,42 @@ fn fit_page(page: &Constants, sections: &[&Section]) -> Result<Constants, Server
         // In order, so that the sum is the same on any number of threads.
         Ok(losses.iter().sum::<f64>() / losses.len() as f64)
     };
-    let start = coordinates(start);
-    let penalised = |x: &[f64]| -> Result<f64, ServersError> {
-        let away: f64 = x.iter().zip(&start).map(|(x, s)| (x - s) * (x - s)).sum();
-        Ok(loss_of(of_coordinates(x))? + PRIOR * away)
+    // Numbers that no row can tell stay as they are.
+    let all = coordinates(page.fitted);
+    let told = |i: &usize| match i {
+        6 => !page.shared_thread,
+        7 => !parts,
+        _ => true,
     };
-    let best = nelder_mead(penalised, &start, 0.5, EVALUATIONS)?;
-    let mut fitted = of_coordinates(&best);
-    if first.has_parts() {
-        fitted.execution = 1.0;
-    }
-    let count: usize = sections.iter().map(|s| s.online.len()).sum();
-    let source = format!("fitted to {} sections, {count} rows", sections.len());
-    Ok(Constants { fitted: rounded(fitted), source, ..page.clone() })
+    let free: Vec<usize> = (0..all.len()).filter(told).collect();
+    let whole = |x: &[f64]| {
+        let mut whole = all.clone();
+        free.iter().zip(x).for_each(|(i, x)| whole[*i] = *x);
+        whole
+    };
+    let prior = coordinates(if parts { START } else { START_WITHOUT_PARTS });
+    let penalised = |x: &[f64]| -> Result<f64, ServersError> {
+        let x = whole(x);
+        let away: f64 = x.iter().zip(&prior).map(|(x, s)| (x - s) * (x - s)).sum();
+        Ok(loss_of(of_coordinates(&x))? + PRIOR * away)
+    };
+    let start: Vec<f64> = free.iter().map(|i| all[*i]).collect();
+    let (loss, best) = nelder_mead(penalised, &start, 0.5, round.evaluations)?;
+    Ok((loss, Constants { fitted: of_coordinates(&whole(&best)), ..page.clone() }))
 }
 
 /// Logarithms, so that every number stays positive.
 fn coordinates(f: Fitted) -> Vec<f64> {
-    let numbers =
-        [f.gather, f.serial, f.latency, f.protocol, f.shared_ms, f.slowdown - 1.0, f.execution];
+    let numbers = [
+        f.gather,
+        f.request_ms,
+        f.serial,
+        f.latency,
+        f.protocol,
+        f.shared_ms,
+        f.slowdown - 1.0,
+        f.execution,
+    ];
     numbers.iter().map(|x| libm::log(x.max(1e-3))).collect()
 }
 
@@ -133,12 +204,13 @@ fn of_coordinates(x: &[f64]) -> Fitted {
     let at = |i: usize| libm::exp(x[i].clamp(-12.0, 6.0));
     Fitted {
         gather: at(0),
-        serial: at(1),
-        latency: at(2),
-        protocol: at(3),
-        shared_ms: at(4),
-        slowdown: 1.0 + at(5),
-        execution: at(6),
+        request_ms: at(1),
+        serial: at(2),
+        latency: at(3),
+        protocol: at(4),
+        shared_ms: at(5),
+        slowdown: 1.0 + at(6),
+        execution: at(7),
     }
 }
 
@@ -153,6 +225,7 @@ fn rounded(f: Fitted) -> Fitted {
     };
     Fitted {
         gather: digits(f.gather),
+        request_ms: digits(f.request_ms),
         serial: digits(f.serial),
         latency: digits(f.latency),
         protocol: digits(f.protocol),
@@ -168,7 +241,7 @@ fn nelder_mead<E>(
     start: &[f64],
     step: f64,
     evaluations: usize,
-) -> Result<Vec<f64>, E> {
+) -> Result<(f64, Vec<f64>), E> {
     let mut simplex = vec![(loss(start)?, start.to_vec())];
     for i in 0..start.len() {
         let mut x = start.to_vec();
@@ -219,7 +292,7 @@ fn nelder_mead<E>(
         simplex[last] = (value, replacement);
     }
     simplex.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(simplex.swap_remove(0).1)
+    Ok(simplex.swap_remove(0))
 }
 
 #[cfg(test)]
@@ -230,7 +303,7 @@ mod tests {
     fn the_simplex_finds_a_curved_valley() {
         // Rosenbrock's function: the least value is at (1, 1).
         let mut count = 0;
-        let found = nelder_mead(
+        let (_, found) = nelder_mead(
             |x| {
                 count += 1;
                 Ok::<_, ()>(100.0 * (x[1] - x[0] * x[0]).powi(2) + (1.0 - x[0]).powi(2))

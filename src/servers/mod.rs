@@ -279,12 +279,15 @@ mod tests {
         let any = Constants {
             page: Vec::new(),
             triton: "24.10".to_owned(),
-            overlap_load: false,
+            merges: false,
+            shared_thread: false,
+            pads: false,
             instances: 1,
             max_batch: None,
             source: String::new(),
             fitted: Fitted {
                 gather: 0.0,
+                request_ms: 0.0,
                 serial: 0.0,
                 latency: 0.0,
                 protocol: 0.0,

@@ -45,6 +45,8 @@ pub struct Section {
     pub name: String,
     /// Model instances of the server, where the online table or else the offline table says so.
     pub instances: Option<u32>,
+    /// Rows of one request.
+    pub rows: f64,
     /// The largest batch of the server in requests, where published.
     largest: Option<u32>,
     /// Whether `perf_analyzer` measured until it had seen enough requests (its count windows, the younger generation of
@@ -87,6 +89,7 @@ impl Section {
         Self {
             name: "m, X".to_owned(),
             instances: None,
+            rows: 1.0,
             largest: None,
             count_windows: false,
             offline: batches.iter().map(offline).collect(),
@@ -233,6 +236,7 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
             sections.push(Section {
                 name: name.clone(),
                 instances,
+                rows: f64::from(requests),
                 largest,
                 count_windows,
                 offline,

@@ -35,7 +35,7 @@ fn a_model_that_is_launch_bound_everywhere_has_no_gpu_terms() {
         .flat_map(|(batch, ms)| [(batch, 50, ms), (batch, 100, ms - 0.01)])
         .collect();
     let folder = eager(root.path(), &rows);
-    igniter()
+    let run = igniter()
         .arg("fit")
         .arg(&folder)
         .args(["--predictor", "contention"])
@@ -43,6 +43,13 @@ fn a_model_that_is_launch_bound_everywhere_has_no_gpu_terms() {
         .code(0)
         .stdout(contains("model m is launch-bound at every solo point"))
         .stdout(contains("the GPU terms (a, w, g, d) are unknown"));
+    // The table says so, too.
+    let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    let measured = |term: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{term} m ")));
+        !line.unwrap().contains("not measured")
+    };
+    assert_eq!(["a", "w", "g", "d", "l"].map(measured), [false, false, false, false, true]);
     // One that the GPU leads at some points is not.
     let root = TempDir::new().unwrap();
     let rows = [(1, 50, 5.0), (1, 100, 5.0), (8, 100, 5.1), (32, 100, 16.0), (32, 50, 32.0)];

@@ -37,6 +37,18 @@ fn image_networks_of_a_frozen_batcher() {
     at_most(&found.errors[0], 7.0, 7.0, 13.0);
 }
 
+/// One batch at a time, those behind it merged while they fit, padded to powers of two rows.
+#[test]
+fn instances_that_share_a_thread_and_pad() {
+    let found = compared("TFT, NVIDIA T4, NVIDIA TensorRT");
+    assert_eq!((found.errors[0].sections, found.errors[0].n), (1, 32));
+    at_most(&found.errors[0], 11.5, 9.5, 10.0);
+    // Eight clients run in turns of four: the published latency is twice the static batch of four requests.
+    let eight = &found.rows[0];
+    assert!((eight.simulated_batch - 4.0).abs() < 0.1, "{eight:?}");
+    assert!((eight.simulated_mean_ms / eight.published_mean_ms - 1.0).abs() < 0.1, "{eight:?}");
+}
+
 /// One instance, batches of at most four, no network to speak of: what the offline table says.
 #[test]
 fn five_clients_of_one_instance() {

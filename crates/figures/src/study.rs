@@ -19,6 +19,8 @@ pub struct StudyPoint {
     pub batch: BatchSize,
     /// Its share.
     pub sm: SmPercent,
+    /// How many members its co-location has.
+    pub members: usize,
     /// The predicted latency in ms.
     pub predicted_ms: f64,
     /// The measured latency in ms.
@@ -74,7 +76,7 @@ pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
     }
     if !series.is_empty() {
         let svg = errors(&series, &looks)?;
-        let caption = "Mean absolute error on unseen runs by SM share, batch size and model.";
+        let caption = "Mean absolute error on unseen runs by SM share, batch size, model and number of members.";
         figures.extend(pages("errors", caption, vec![svg]));
     }
     if series.iter().any(|s| !s.coverage.is_empty()) {
@@ -122,11 +124,15 @@ fn groups<K: Ord>(
 fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     // Shares as thousandths, so that they have an order.
     let share = |p: &StudyPoint| dots(p.sm.get() * 1000.0);
-    let panels = [
+    let mut panels = vec![
         groups("SM share (%)", series, share, |s| format!("{}", f64::from(*s) / 1000.0)),
         groups("Batch size", series, |p| p.batch, ToString::to_string),
         groups("Model", series, |p| p.model.clone(), |m| shortened(m.as_str(), 10)),
     ];
+    let members = groups("Members", series, |p| p.members, ToString::to_string);
+    if members.slots.len() > 1 {
+        panels.push(members);
+    }
     let all = panels.iter().flat_map(|g| g.slots.iter().flat_map(|(_, v)| v).flatten());
     let y = Axis::from_zero(all.copied().fold(0.0, f64::max), 5);
     let (titled, plain) = (y.clone().titled("Mean |error| (%)"), y.unlabelled());
@@ -134,7 +140,8 @@ fn errors(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError> {
     let top = MARGIN + legend.height(two_columns() - 2 * MARGIN) + 14;
     let (height, left) = (inches(1.6), MARGIN + left_of(&titled));
     let gap = 40;
-    let width = (two_columns() - left - MARGIN - 2 * gap) / 3;
+    let gaps = count(panels.len() - 1);
+    let width = (two_columns() - left - MARGIN - gaps * gap) / (gaps + 1);
     draw((two_columns(), top + height + 110), |area| {
         legend.draw(area, MARGIN, two_columns())?;
         for (index, group) in panels.iter().enumerate() {

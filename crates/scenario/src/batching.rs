@@ -31,6 +31,10 @@ const INSTANCES: WholeRule = WholeRule {
     most: 1024,
     fix: "give how many instances of the model the server runs, normally 1",
 };
+const SHARED_THREAD: Rule<'_> = Rule {
+    allowed: "true or false",
+    fix: "write true only for several instances of Triton's TensorRT backend",
+};
 const VARIABLE_SHAPE: Rule<'_> = Rule {
     allowed: "true or false",
     fix: "write true only for a model with variable-size inputs (a -1 dimension)",
@@ -62,6 +66,7 @@ super::layer::layer! {
         max_batch: BatchSize,
         preferred: Vec<BatchSize>,
         instances: u32,
+        shared_thread: bool,
         variable_shape: bool,
         max_queue_size: u32,
         timeout: Milliseconds,
@@ -107,6 +112,8 @@ impl RawBatching {
         raw.instances = INSTANCES
             .read(t, problems, "instances", Need::Optional)
             .convert(|n| u32::try_from(n).ok());
+        raw.shared_thread =
+            t.read(problems, "shared_thread", Need::Optional, SHARED_THREAD, DeValue::as_bool);
         raw.variable_shape =
             t.read(problems, "variable_shape", Need::Optional, VARIABLE_SHAPE, DeValue::as_bool);
         raw.max_queue_size = MAX_QUEUE_SIZE
@@ -137,6 +144,7 @@ impl RawBatching {
             max_batch: self.max_batch.convert(|size| Some(Some(size))).or(default.max_batch)?,
             preferred: self.preferred.or(default.preferred)?,
             instances: self.instances.or(default.instances)?,
+            shared_thread: self.shared_thread.or(default.shared_thread)?,
             variable_shape: self.variable_shape.or(default.variable_shape)?,
             max_queue_size: self.max_queue_size.or(default.max_queue_size)?,
             timeout: self.timeout.or(default.timeout)?,

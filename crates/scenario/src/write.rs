@@ -194,6 +194,7 @@ fn batching_table(batching: &BatchingSpec) -> String {
         max_batch,
         preferred,
         instances,
+        shared_thread,
         variable_shape,
         max_queue_size,
         timeout,
@@ -206,10 +207,11 @@ fn batching_table(batching: &BatchingSpec) -> String {
         TritonRelease::Current => String::new(),
         other => format!(", triton = {}", quote(word(&TRITON_RELEASES, *other))),
     };
+    let shared = if *shared_thread { "shared_thread = true, " } else { "" };
     let max_batch = max_batch.map_or(String::new(), |size| format!("max_batch = {size}, "));
     let preferred: Vec<String> = preferred.iter().map(ToString::to_string).collect();
     format!(
-        "{{ max_queue_delay_ms = {}, {max_batch}preferred = [{}], instances = {instances}, \
+        "{{ max_queue_delay_ms = {}, {max_batch}preferred = [{}], instances = {instances}, {shared}\
          variable_shape = {variable_shape}, max_queue_size = {max_queue_size}, timeout_ms = {}, \
          timeout_action = {}, completion_race = {}{release} }}",
         number(max_queue_delay.get()),

@@ -25,7 +25,9 @@ pub struct BatcherRules {
     /// Ascending; never empty.
     preferred: Vec<usize>,
     max_queue_delay: Nanoseconds,
+    /// Threads that execute batches.
     instances: u32,
+    payload_slots: usize,
     variable_shape: bool,
     max_queue_size: Option<usize>,
     timeout: Option<Nanoseconds>,
@@ -63,7 +65,8 @@ impl BatcherRules {
             max_batch: as_rows(&max),
             preferred,
             max_queue_delay: spec.max_queue_delay.to_nanoseconds(),
-            instances: spec.instances,
+            instances: if spec.shared_thread { 1 } else { spec.instances },
+            payload_slots: 2 * spec.instances as usize,
             variable_shape: spec.variable_shape,
             max_queue_size: (spec.max_queue_size > 0).then_some(spec.max_queue_size as usize),
             timeout: (timeout > Nanoseconds::ZERO).then_some(timeout),
@@ -109,13 +112,14 @@ impl BatcherRules {
         self.max_queue_delay
     }
 
+    /// How many batches execute at a time.
     pub(super) fn instances(&self) -> u32 {
         self.instances
     }
 
     /// How many payloads may wait: two for each instance (`PayloadSlotAvailable`, prefetch mode).
     pub(super) fn payload_slots(&self) -> usize {
-        2 * self.instances as usize
+        self.payload_slots
     }
 
     pub(super) fn variable_shape(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The batcher against schedules worked out by hand and against an obvious model.
 
-use super::BatchingSpec;
 use super::batcher::{Batch, Batcher};
 use super::batcher_rules::{BatcherRules, BatchingError};
+use super::{BatchingSpec, TritonRelease};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds};
 use proptest::prelude::*;
 
@@ -145,6 +145,26 @@ fn an_overdue_payload_behind_a_full_one_is_frozen() {
     let rules = rules(4, 5.0, |spec| spec.variable_shape = true);
     let arrivals = ms(&[0, 0, 0, 0, 10, 10, 10, 10, 20, 110, 110, 110, 110]);
     assert_eq!(sizes(&drive(&rules, &arrivals, 100 * MS)), [4, 4, 1, 4]);
+}
+
+#[test]
+fn instances_of_one_thread_form_batches_ahead_and_execute_one() {
+    // M = 8, two instances, service 100 ms, batches final when formed. One thread: the request of 0 executes, four batches
+    // of one are formed ahead, and the last three gather until the first of these is taken.
+    let of = |shared_thread: bool, delay_ms: f64| {
+        rules(8, delay_ms, |spec| {
+            spec.instances = 2;
+            spec.shared_thread = shared_thread;
+            spec.release = TritonRelease::Frozen;
+        })
+    };
+    let arrivals = ms(&[0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(sizes(&drive(&of(true, 0.0), &arrivals, 100 * MS)), [1, 1, 1, 1, 1, 3]);
+    // Two threads: one batch more executes.
+    assert_eq!(sizes(&drive(&of(false, 0.0), &arrivals, 100 * MS)), [1, 1, 1, 1, 1, 1, 2]);
+    // With any delay whoever takes a batch takes those behind it, too.
+    let taken = drive(&of(true, 0.001), &arrivals, 100 * MS);
+    assert_eq!(sizes(&taken), [1, 4, 3]);
 }
 
 #[test]

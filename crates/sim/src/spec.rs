@@ -165,6 +165,9 @@ pub struct BatchingSpec {
     pub preferred: Vec<BatchSize>,
     /// Model instances of the server; each executes one batch at a time.
     pub instances: u32,
+    /// Whether one thread serves all instances, as in Triton's TensorRT backend (`DEVICE_BLOCKING`): one batch of them
+    /// executes at a time, but batches are formed ahead for each.
+    pub shared_thread: bool,
     /// Whether the model has variable-size inputs (a −1 dimension), which changes when Triton's
     /// batcher wakes.
     pub variable_shape: bool,
@@ -205,6 +208,7 @@ impl Default for BatchingSpec {
             max_batch: None,
             preferred: Vec::new(),
             instances: 1,
+            shared_thread: false,
             variable_shape: false,
             max_queue_size: 0,
             timeout: Milliseconds::ZERO,

@@ -53,6 +53,7 @@ fn study_point(i: usize, series: usize) -> StudyPoint {
     StudyPoint {
         model: ModelName::new(row.1).unwrap(),
         batch: igniter_model::units::BatchSize::new([1, 2, 4, 8, 16, 32][i % 6]).unwrap(),
+        members: 2 + i % 4,
         sm: igniter_model::units::SmPercent::new([20.0, 40.0, 50.0, 60.0, 80.0][i % 5]).unwrap(),
         predicted_ms: measured_ms * (1.0 + error),
         measured_ms,

@@ -165,6 +165,9 @@ fn fit_clock(profile: &Profile) -> (ClockLaw, Origin) {
     }
 }
 
+/// How many numbers of a solo curve are the GPU's: a, w, g and d.
+const GPU_TERMS: usize = 4;
+
 fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
     let name = &model.name;
     let c = &fit.coefficients;
@@ -183,9 +186,15 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
     // With a floor, residuals are already in standard deviations of 2 %.
     let scatter = if c.curve.launch_ms > 0.0 { 0.02 * scatter.max(1.0) } else { scatter };
     for (i, ((label, unit), value)) in labels.iter().zip(values).enumerate() {
+        // Where launching leads everywhere, the points tell the launch time alone.
+        if fit.launch_bound_everywhere && i < GPU_TERMS {
+            report.terms.push(term(label, value, unit, Origin::Default, None));
+            continue;
+        }
         let error = fit.minimum.standard_error(i).map(|e| e * scatter * value);
         report.terms.push(term(label, value, unit, Origin::SoloPoints, error));
-        for (j, (other, _)) in labels.iter().enumerate().take(i) {
+        let known = if fit.launch_bound_everywhere { GPU_TERMS } else { 0 };
+        for (j, (other, _)) in labels.iter().enumerate().take(i).skip(known) {
             note_correlation(report, [other, label], fit.minimum.correlation(i, j));
         }
     }

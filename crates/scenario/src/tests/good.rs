@@ -97,7 +97,7 @@ fn every_key_is_understood() {
         slo_ms = 0.01
         rate_rps = 1e6
         arrival = { process = "gamma", cv = 4 }
-        batching = { max_batch = 16, instances = 2, variable_shape = true }
+        batching = { max_batch = 16, instances = 2, shared_thread = true, variable_shape = true }
         engine = { noise_cv = 0.5, startup_s = 1, instance_slowdown = 2.5 }
         [[workload]]
         name = "b"
@@ -158,6 +158,7 @@ fn every_key_is_understood() {
     let own = BatchingSpec {
         max_batch: Some(batch(16)),
         instances: 2,
+        shared_thread: true,
         variable_shape: true,
         ..default_table
     };

@@ -236,6 +236,7 @@ fn bad_batching() {
         ("batching = { max_batch = 0 }", "batching.max_batch: given 0"),
         ("batching = { max_batch = 4.0 }", "given 4.0; allowed: a whole number from 1 to 65536"),
         ("batching = { instances = 0 }", "batching.instances: given 0"),
+        ("batching = { shared_thread = 1 }", "batching.shared_thread: given 1"),
         ("batching = { variable_shape = 1 }", "batching.variable_shape: given 1"),
         ("batching = { preferred = 4 }", "batching.preferred: given 4; allowed: an array"),
         ("batching = { preferred = [4, 0] }", "batching.preferred[1]: given 0"),

@@ -141,16 +141,18 @@ fn batching() -> impl Strategy<Value = BatchingSpec> {
     let action = prop_oneof![Just(TimeoutAction::Reject), Just(TimeoutAction::Delay)];
     let release = prop_oneof![Just(TritonRelease::Current), Just(TritonRelease::Frozen)];
     let policy = (0..=1_000_000_u32, 0.0..=3.6e6, action, 0.0..=1.0, release);
-    let shape = any::<bool>();
+    let shape = any::<(bool, bool)>();
     (0.0..3.6e6, option::of(size(65_536)), vec(size(65_536), 0..5), 1..=1024_u32, shape, policy)
-        .prop_map(|(delay, max_batch, mut preferred, instances, variable_shape, policy)| {
+        .prop_map(|(delay, max_batch, mut preferred, instances, shape, policy)| {
             preferred.retain(|size| max_batch.is_none_or(|max| *size <= max));
             let (max_queue_size, timeout, timeout_action, completion_race, release) = policy;
+            let (variable_shape, shared_thread) = shape;
             BatchingSpec {
                 max_queue_delay: Milliseconds::new(delay).unwrap(),
                 max_batch,
                 preferred,
                 instances,
+                shared_thread,
                 variable_shape,
                 max_queue_size,
                 timeout: Milliseconds::new(timeout).unwrap(),
