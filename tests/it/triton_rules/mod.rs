@@ -172,6 +172,7 @@ fn any_batching() -> impl Strategy<Value = (u32, BatchingSpec)> {
                 max_batch: None,
                 preferred: preferred.into_iter().map(size).collect(),
                 instances,
+                shared_thread: false,
                 variable_shape,
                 max_queue_size: queue,
                 timeout: ms(timeout),
