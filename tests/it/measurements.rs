@@ -110,9 +110,12 @@ fn a_slice_is_a_part_of_its_gpu() {
         command.assert()
     };
     let too_large = [
-        ("sm_pct = 120.0", "slice.sm_pct = 120: must be above 0 and at most 100"),
-        ("sm_pct = 0.0", "slice.sm_pct = 0: must be above 0 and at most 100"),
-        ("sm_pct = 50.0\nbandwidth_pct = 101.0", "slice.bandwidth_pct = 101"),
+        (
+            "sm_pct = 120.0",
+            "slice.sm_pct: given 120.0; allowed: a number above 0 and at most 100 %",
+        ),
+        ("sm_pct = 0.0", "slice.sm_pct: given 0.0; allowed: a number above 0 and at most 100 %"),
+        ("sm_pct = 50.0\nbandwidth_pct = 101.0", "slice.bandwidth_pct: given 101.0"),
         (
             "sm_pct = 50.0\nmemory_bytes = 85899345921",
             "slice.memory_bytes = 85899345921: must be at most the 85899345920 bytes of ../mine",
