@@ -47,7 +47,7 @@ fn instances_that_share_a_thread_and_pad() {
     // Eight clients run in turns of four: the published latency is twice the static batch of four requests.
     let eight = &found.rows[0];
     assert!((eight.simulated_batch - 4.0).abs() < 0.1, "{eight:?}");
-    assert!((eight.simulated_mean_ms / eight.published_mean_ms - 1.0).abs() < 0.1, "{eight:?}");
+    assert!((eight.simulated_mean_ms / eight.published_mean_ms - 1.0).abs() < 0.15, "{eight:?}");
 }
 
 /// One instance, batches of at most four, no network to speak of: what the offline table says.
