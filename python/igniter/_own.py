@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import types
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import _igniter
 from ._errors import UsageError, UsageTypeError
 from ._foreign import name_of
-from ._identity import Identity, code_digest, identity
+
+if TYPE_CHECKING:
+    from ._identity import Identity
 
 StrategyLike = Any
 """The name of a strategy, or a strategy of your own."""
@@ -86,6 +88,9 @@ class Own:
 
     def identity(self) -> Identity:
         """What tells all of them from others of the same names."""
+        # What reads code and packages is imported where it is needed: it takes longer than everything else.
+        from ._identity import Identity, identity
+
         found = [(name, identity(thing, name)) for name, thing in self._named()]
         unproven = [f"{name} ({of.unproven})" for name, of in found if of.unproven]
         digests = "\n".join(f"{name} {of.digest}" for name, of in found)
@@ -93,10 +98,14 @@ class Own:
 
     def unproven(self) -> Identity:
         """For what nobody will continue: as different from any other as those that cannot be read."""
+        from ._identity import Identity
+
         return Identity(os.urandom(16).hex() if self._named() else "", None)
 
     def code(self) -> Dict[str, Optional[str]]:
         """What those do that other processes import by their names, without their state."""
+        from ._identity import code_digest
+
         return {name: code_digest(thing, name) for name, thing in self._named() if _is_importable(thing)}
 
 

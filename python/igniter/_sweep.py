@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 
 from . import _igniter
 from ._errors import OutputError, ScenarioError, SweepError, UsageError, note, refusing, without_lines
-from ._identity import Identity
 from ._own import Own, PredictorLike, StrategyLike
 from ._progress import progress_of
 from ._results import Figure
@@ -23,6 +22,8 @@ from ._table import Table
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ._identity import Identity
 
 Progress = Union[bool, Callable[[int, int, int], None], None]
 """Whether a bar is drawn (by default on terminals and in notebooks), or a function of done points, all points and failed runs."""

@@ -267,3 +267,9 @@ def test_use_does_not_change_what_a_strategy_is(short):
     assert "__slotnames__" in vars(Mine), "pickling leaves an attribute in the class"
     short.plan(Mine())
     assert (identity(Mine(), "mine"), code_digest(Mine(), "mine")) == before
+
+
+def test_what_reads_code_is_not_imported_before_it_is_needed():
+    code = "import sys, igniter; print([name for name in ('igniter._identity', 'importlib.metadata') if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
