@@ -134,25 +134,16 @@ impl Constants {
         let bad = |why: String| ServersError::Table(format!("constants of servers: {why}"));
         let file: File = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
         for page in &file.page {
-            let Fitted {
-                gather,
-                request_ms,
-                serial,
-                latency,
-                protocol,
-                shared_ms,
-                slowdown,
-                execution,
-            } = page.fitted;
+            let f = &page.fitted;
             let numbers = [
-                ("gather", gather, 0.0),
-                ("request_ms", request_ms, 0.0),
-                ("serial", serial, 0.0),
-                ("latency", latency, 0.0),
-                ("protocol", protocol, 0.0),
-                ("shared_ms", shared_ms, 0.0),
-                ("slowdown", slowdown, 1.0),
-                ("execution", execution, 1e-6),
+                ("gather", f.gather, 0.0),
+                ("request_ms", f.request_ms, 0.0),
+                ("serial", f.serial, 0.0),
+                ("latency", f.latency, 0.0),
+                ("protocol", f.protocol, 0.0),
+                ("shared_ms", f.shared_ms, 0.0),
+                ("slowdown", f.slowdown, 1.0),
+                ("execution", f.execution, 1e-6),
             ];
             if let Some((name, value, least)) =
                 numbers.into_iter().find(|(_, value, least)| !(*least..=1e6).contains(value))
@@ -194,28 +185,19 @@ impl Constants {
 
     /// The server of a section.
     pub(super) fn server(&self, section: &Section) -> Result<Server, ServersError> {
-        let Fitted {
-            gather,
-            request_ms,
-            serial,
-            latency,
-            protocol,
-            shared_ms,
-            slowdown,
-            execution,
-        } = self.fitted;
+        let f = &self.fitted;
         let copy_ms = copy_ms(section);
         let outside_ms = section.offline[0].outside_ms.unwrap_or(OUTSIDE_MS);
         // A model that waits for its host leaves the GPU to the others: the less of its time grows with the batch, the
         // less its instances slow each other.
         let busy = super::curve::OfflineCurve::proportional(section).sqrt();
         Ok(Server {
-            gather_ms: gather * copy_ms + request_ms,
-            serial_ms: serial * copy_ms + protocol * outside_ms,
-            latency_ms: outside_ms + latency * copy_ms,
-            shared_ms,
-            slowdown: 1.0 + (slowdown - 1.0) * busy,
-            execution: if section.has_parts() { 1.0 } else { execution },
+            gather_ms: f.gather * copy_ms + f.request_ms,
+            serial_ms: f.serial * copy_ms + f.protocol * outside_ms,
+            latency_ms: outside_ms + f.latency * copy_ms,
+            shared_ms: f.shared_ms,
+            slowdown: 1.0 + (f.slowdown - 1.0) * busy,
+            execution: if section.has_parts() { 1.0 } else { f.execution },
             instances: section.instances.unwrap_or(self.instances),
             max_batch: section.max_batch().min(self.max_batch.unwrap_or(u32::MAX)),
             merges: self.merges,

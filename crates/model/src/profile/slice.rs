@@ -27,21 +27,8 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Refuses what no slice can be; `whole` is the memory of the whole GPU.
+    /// Refuses more memory than the whole GPU has.
     pub(super) fn check(&self, path: &Path, whole: Option<Bytes>) -> Result<(), ProfileError> {
-        let percent = |key: &str, value: f64| {
-            if value > 0.0 && value <= 100.0 {
-                return Ok(());
-            }
-            Err(ProfileError::file(
-                path,
-                format!(
-                    "slice.{key} = {value}: must be above 0 and at most 100: a slice is a part of its GPU"
-                ),
-            ))
-        };
-        percent("sm_pct", self.sm_pct)?;
-        self.bandwidth_pct.map_or(Ok(()), |value| percent("bandwidth_pct", value))?;
         match (self.memory_bytes, whole) {
             (Some(own), Some(whole)) if own > whole => Err(ProfileError::file(
                 path,
