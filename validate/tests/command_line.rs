@@ -122,4 +122,8 @@ fn what_only_the_simulator_does_is_refused_before_any_server_starts() {
     let kinds = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/two-kinds.toml");
     let said = contains("[[gpu]]: given v100, t4").and(contains("allowed: one kind"));
     validate().args(["run", kinds, "-o", "/nowhere/out"]).assert().code(2).stderr(said);
+    let shared = "batching = { instances = 2, shared_thread = true }\n";
+    std::fs::write(&scenario, format!("{head}{workload}{shared}")).unwrap();
+    let said = contains("batching.shared_thread: given true").and(contains("fix: "));
+    validate().args(["launch", scenario.to_str().unwrap()]).assert().code(2).stderr(said);
 }

@@ -1,6 +1,6 @@
 //! The servers of a plan, as users say what they serve.
 
-use super::{Device, Endpoint, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing};
+use super::{Device, Endpoint, LaunchArgs, LaunchError, LaunchSpec, ModelSource, Sharing, Where};
 use igniter::domain::{GpuKind, Plan};
 use igniter::fit::CoefficientsFile;
 use igniter::predictor::{Member, Predictor};
@@ -53,6 +53,7 @@ impl LaunchArgs {
         let predictor = emulated.as_ref().map_or_else(|| study.simulated(), |e| e.as_ref());
         let mut specs = plan_specs(study, plan, predictor)?;
         for spec in &mut specs {
+            self.check_threads(spec)?;
             spec.device = devices.get(spec.gpu).map(|device| device.number);
             spec.source = match self.models.as_str() {
                 "emulated" => continue,
@@ -75,6 +76,24 @@ impl LaunchArgs {
 }
 
 impl LaunchArgs {
+    /// Instances of the Python backend, which serves our own models, are processes: none waits for another.
+    fn check_threads(&self, spec: &LaunchSpec) -> Result<(), LaunchError> {
+        let own = matches!(self.models.as_str(), "emulated" | "torchvision" | "torchvision-fp16");
+        let shared = spec.batching.shared_thread && spec.batching.instances > 1;
+        if !shared || !own || self.launcher == Where::External {
+            return Ok(());
+        }
+        Err(LaunchError::Model {
+            model: spec.model.clone(),
+            reason: format!(
+                "batching.shared_thread: given true; allowed: false for --models {}, whose instances have processes of their own",
+                self.models
+            ),
+            fix: "give a folder of TensorRT models with --models, or leave shared_thread out"
+                .to_owned(),
+        })
+    }
+
     /// In compute mode `EXCLUSIVE_PROCESS` a GPU takes one process; with MPS that is MPS's own server.
     fn check_modes(&self, plan: &Plan, devices: &[Device]) -> Result<(), LaunchError> {
         if self.sharing() != Sharing::Off {
