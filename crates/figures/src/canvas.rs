@@ -284,10 +284,11 @@ fn encode(pixels: &tiny_skia::Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     Ok(bytes)
 }
 
-/// RGB of RGBA. Plain indices: there are millions of pixels, and this crate is not optimised for iterators in all builds.
+/// RGB of RGBA. Plain indices into slices: there are millions of pixels, and where this crate is hardly optimised, iterators
+/// and indices into a `Vec` are calls.
 fn without_alpha(rgba: &[u8]) -> Vec<u8> {
-    let pixels = rgba.len() / 4;
-    let mut rgb = vec![0; 3 * pixels];
+    let mut bytes = vec![0; rgba.len() / 4 * 3];
+    let rgb = bytes.as_mut_slice();
     let (mut from, mut to) = (0, 0);
     while to < rgb.len() {
         rgb[to] = rgba[from];
@@ -296,7 +297,7 @@ fn without_alpha(rgba: &[u8]) -> Vec<u8> {
         from += 4;
         to += 3;
     }
-    rgb
+    bytes
 }
 
 /// Reads SVG text with the embedded font.
