@@ -1,14 +1,14 @@
 //! What to measure next: the pairs and configurations that reduce uncertainty most.
 //!
-//! Rules, from what each measurement bought on a V100 and an A100: two runs of models that are launch-bound, where some
-//! are, since nothing else tells how launching slows down in company; all other runs with members that the GPU leads; a
+//! Rules, from what each measurement bought on a V100 and an A100: two to four runs of models that are launch-bound, where
+//! some are, since nothing else tells how launching slows down in company; all other runs with members that the GPU leads; a
 //! pair whose coupling is unknown first, with one run
 //! at batch sizes of 4 to 16 and shares of 40 to 60 %, where waiting shows most against noise; a model
 //! whose γ is assumed; then second and third runs of pairs that were measured; then co-locations of
 //! three and four, whose form nothing has verified. Every co-located run is taken with the solo latency of
 //! the same configurations, or errors of the solo curve look like interference.
 
-use super::split::RunKind;
+use super::split::{RunKind, deep_runs};
 use crate::domain::ModelId;
 use crate::predictor::Member;
 use crate::predictor::Predictor;
@@ -47,8 +47,6 @@ pub struct Suggestion {
 /// Batch sizes and shares of suggested pairs; later runs of a pair take later ones.
 const CONFIGURATIONS: [(u32, u32, f64); 4] =
     [(8, 8, 50.0), (4, 16, 40.0), (16, 4, 60.0), (4, 8, 60.0)];
-/// Runs that tell how launching slows down in company, and from how many on a further one tells little.
-const DEEP_RUNS: usize = 2;
 /// What launching in company makes of a launch time, measured on two hosts: 1.0 to 1.5.
 const LAUNCH_AT_STAKE_PCT: f64 = 50.0;
 /// Where the GPU is to lead, it needs at least so many times the launch time.
@@ -64,7 +62,7 @@ pub fn next_measurements(
     count: usize,
 ) -> Vec<Suggestion> {
     let models = predictor.models().len();
-    let mut suggestions = launching(predictor, measured);
+    let mut suggestions = launching(predictor, measured, deep_runs(measured.len() + count));
     for a in 0..models {
         for b in a..models {
             let ids = [ModelId::new(a), ModelId::new(b)];
@@ -104,8 +102,12 @@ pub fn next_measurements(
 }
 
 /// Runs in which the launch-bound models, those whose launch time is furthest above the GPU's first, stand beside
-/// the next model; none once two such runs were measured.
-fn launching(predictor: &ContentionPredictor, measured: &[ColocatedRun]) -> Vec<Suggestion> {
+/// the next model, until `wanted` such runs are measured.
+fn launching(
+    predictor: &ContentionPredictor,
+    measured: &[ColocatedRun],
+    wanted: usize,
+) -> Vec<Suggestion> {
     let deep = measured.iter().filter(|run| RunKind::of(predictor, run) == RunKind::Deep).count();
     let models = predictor.models().len();
     let smallest = |model: ModelId| Member {
@@ -119,11 +121,10 @@ fn launching(predictor: &ContentionPredictor, measured: &[ColocatedRun]) -> Vec<
     let mut bound: Vec<ModelId> =
         (0..models).map(ModelId::new).filter(|model| depth(*model) > 1.0).collect();
     bound.sort_by(|a, b| depth(*b).total_cmp(&depth(*a)));
-    let beside = |model: ModelId| ModelId::new((model.index() + 1) % models);
-    let runs = (0..DEEP_RUNS.saturating_sub(deep)).zip(bound.iter().cycle());
+    let runs = (0..wanted.saturating_sub(deep)).zip(bound.iter().cycle());
     runs.map(|(turn, model)| {
-        // The second run of the same model takes the neighbour after that.
-        let next = if turn >= bound.len() { beside(beside(*model)) } else { beside(*model) };
+        // A further run of the same model takes the neighbour after that.
+        let next = ModelId::new((model.index() + 1 + turn / bound.len()) % models);
         let members = [smallest(*model), member(predictor, next, 8, 50.0)];
         suggestion(predictor, &members, Reason::Launching, LAUNCH_AT_STAKE_PCT)
     })

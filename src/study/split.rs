@@ -123,9 +123,9 @@ impl RunKind {
 }
 
 /// The first `count` runs that the rule for co-located measurements picks from those at `among`, in random order.
-/// Where launching leads for some, two of them (from eleven runs on, every fifth) tell how it slows down in company;
-/// all others are of members that the GPU leads. Of these the pairs take turns, and each prefers runs with batch sizes of
-/// 4 to 16 and shares of 40 to 60 %.
+/// Where launching leads for some, two to four of them (every third; beyond twenty runs, every fifth) tell how it slows
+/// down in company; all others are of members that the GPU leads. Of these the pairs take turns, and each prefers runs with
+/// batch sizes of 4 to 16 and shares of 40 to 60 %.
 #[must_use]
 pub fn chosen_runs(
     runs: &[ColocatedRun],
@@ -143,9 +143,14 @@ pub fn chosen_runs(
     // Not in turns of the pairs: where one model is in most of these pairs, λ would be that model's own.
     let deep = of(RunKind::Deep);
     let places = shuffled(deep.len(), seed).into_iter().map(|place| deep[place]);
-    let mut chosen: Vec<usize> = places.take(count.div_ceil(5).max(2).min(count)).collect();
+    let mut chosen: Vec<usize> = places.take(deep_runs(count)).collect();
     chosen.extend(in_turns(runs, &of(RunKind::Gpu), count - chosen.len(), seed));
     chosen
+}
+
+/// How many of so many runs are to tell about launching.
+pub(super) fn deep_runs(count: usize) -> usize {
+    count.div_ceil(3).clamp(2, 4).max(count.div_ceil(5)).min(count)
 }
 
 /// Runs whose pairs take turns.

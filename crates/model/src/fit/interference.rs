@@ -10,7 +10,7 @@ use crate::predictor::contention::{
 };
 use crate::predictor::solo::{PressureUnit, SoloModels, SoloTerm, longer};
 use crate::profile::{ColocatedRun, SoloTable};
-use libm::{exp, log};
+use libm::log;
 
 /// Relative size of a residual that counts as one standard deviation.
 const SCALE: f64 = 0.012;
@@ -265,17 +265,17 @@ fn gamma_scale(unit: PressureUnit) -> f64 {
     if unit == PressureUnit::Power { 1e-4 } else { 1.0 }
 }
 
-/// λ = exp((ln 1.3 + Σ ln slowdown) / (1 + m)) over m deep members of pairs, where runs are few: the plain median of
-/// two may sit in a slow mode that some models have.
+/// λ where runs are few: the lower median of the slowdowns of deep members of pairs and, twice, of the prior's mean. Some
+/// models have a slow mode now and then, which would pull a mean up.
 fn fixed_launch(observed: &[Observed], runs: usize) -> Option<f64> {
     let deep = observed.iter().filter(|o| o.members == 2 && o.is_deep());
-    let logs: Vec<f64> = deep.map(|o| log(o.slowdown())).collect();
-    if logs.is_empty() || runs >= RUNS_FOR_LAUNCH {
+    let mut slowdowns: Vec<f64> = deep.map(Observed::slowdown).collect();
+    if slowdowns.is_empty() || runs >= RUNS_FOR_LAUNCH {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen members")]
-    let mean = (log(LAUNCH.0) + logs.iter().sum::<f64>()) / (1.0 + logs.len() as f64);
-    Some(exp(mean).max(1.0))
+    slowdowns.extend([LAUNCH.0; 2]);
+    slowdowns.sort_by(f64::total_cmp);
+    Some(slowdowns[(slowdowns.len() - 1) / 2].max(1.0))
 }
 
 fn unknowns(
