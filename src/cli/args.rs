@@ -8,6 +8,7 @@ use super::planning::{PlanningArgs, RefineArgs};
 use super::shared::PlannedScenarioArgs;
 use super::strategies;
 use super::sweep_args::{CapacityArgs, FrontierArgs, MergeArgs, PlotArgs, ResultArgs, SweepArgs};
+use crate::reproduce;
 use crate::results::RequestFormat;
 use crate::units::Nanoseconds;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -394,12 +395,16 @@ pub(super) struct TableArgs {
     pub output: Option<PathBuf>,
 }
 
+/// All figures, and which are left out where none is named: they take minutes, need the artifact's measurements, or are times.
+fn figures_help() -> String {
+    let (all, usual) = (reproduce::names(), reproduce::usual());
+    let others: Vec<_> = all.iter().filter(|name| !usual.contains(name)).copied().collect();
+    format!("{} [default: all but {}]", all.join(", "), others.join(", "))
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ReproduceArgs {
-    /// accuracy, experiments, plans, slo, cost, bound, bursts, headroom, energy, breakdown, adaptation, shadow,
-    /// uncertainty, published or overhead [default: all but published (the artifact's measurements) and overhead (times
-    /// that differ from run to run)]
-    #[arg(value_name = "FIGURE")]
+    #[arg(value_name = "FIGURE", help = figures_help())]
     pub figures: Vec<String>,
     /// Write figures and their numbers to this folder. If you name figures, the others in it are kept
     #[arg(long, short, value_name = "DIR", default_value = "results/paper")]

@@ -116,13 +116,19 @@ pub fn names() -> Vec<&'static str> {
     ENTRIES.iter().map(|entry| entry.name).collect()
 }
 
-/// Resolves names of figures; none stands for all whose numbers are the same each time.
+/// The names of the figures that are made when none is named.
+#[must_use]
+pub fn usual() -> Vec<&'static str> {
+    ENTRIES.iter().filter(|entry| entry.usual).map(|entry| entry.name).collect()
+}
+
+/// Resolves names of figures; none stands for [`usual`].
 ///
 /// # Errors
 /// When there is no figure of a name.
 pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
     if given.is_empty() {
-        return Ok(ENTRIES.iter().filter(|entry| entry.usual).map(|entry| entry.name).collect());
+        return Ok(usual());
     }
     let find = |name: &String| {
         let entry = ENTRIES.iter().find(|entry| entry.name == name);

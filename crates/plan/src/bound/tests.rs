@@ -9,6 +9,7 @@ use igniter_model::predictor::igniter::IgniterPredictor;
 use igniter_model::units::{Milliseconds, RequestsPerSecond};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 /// How many random requests are tried: `IGNITER_BOUND_CASES`, or 1,000 with `IGNITER_FULL_TESTS`, or 256.
 fn cases() -> u64 {
@@ -92,15 +93,14 @@ fn least_and_bounds(
 #[test]
 fn no_plan_has_fewer_gpus_than_a_bound() {
     let predictor = v100();
-    let (mut tight, mut several) = (0, 0);
-    for seed in 0..cases() {
+    // Whether a case needs several GPUs, and whether the bound says so many.
+    let tried = |seed: u64| -> (usize, usize) {
         let one = drawn(seed);
         let (least, bounds) = least_and_bounds(&predictor, &one);
         for bound in &bounds {
             assert!(bound.gpus <= least, "seed {seed}: {least} GPUs, and {bound:?}\n{one:#?}");
         }
-        several += usize::from(least > 1);
-        tight += usize::from(least > 1 && bounds[1].gpus == least);
+        let is_tight = least > 1 && bounds[1].gpus == least;
         // Several copies of a plan are a plan of several copies: there bounds that are not whole numbers show.
         if seed % 16 == 0 {
             let copies = 12;
@@ -119,7 +119,10 @@ fn no_plan_has_fewer_gpus_than_a_bound() {
                 "seed {seed}: {least} GPUs for each of {copies} copies, and {bound:?}\n{one:#?}"
             );
         }
-    }
+        (usize::from(least > 1), usize::from(is_tight))
+    };
+    let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
+    let (several, tight) = (0..cases()).into_par_iter().map(tried).reduce(|| (0, 0), add);
     assert!(several * 6 > usize::try_from(cases()).unwrap(), "{several} of several GPUs");
     assert!(tight * 2 > several, "the bound is the least for {tight} of {several}");
 }
