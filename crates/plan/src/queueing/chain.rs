@@ -24,6 +24,10 @@ const MOST_TAIL: f64 = 2e-3;
 /// The longest queue that is followed, in requests.
 const MOST_WAITING: usize = 400;
 
+/// So many places of a row are summed up at once, in registers: that is much quicker than to load and store them for each
+/// weight. Distributions that are shifted have that many zeros less one before and behind them.
+const LANES: usize = 8;
+
 /// Probabilities of states (k, y), a row for each k. A row is 0 from its extent on.
 #[derive(Debug, Default, Clone)]
 struct Rows {
@@ -267,19 +271,20 @@ struct Transitions {
 impl Transitions {
     fn fill(&mut self, server: &Server<'_>) {
         let rate = server.rate_per_ms;
-        let all = usize::MAX;
+        let none = LANES - 1..LANES - 1;
         for ranges in [&mut self.during, &mut self.while_loading, &mut self.follow] {
             ranges.clear();
-            ranges.push(0..0);
+            ranges.push(none.clone());
         }
         self.values.clear();
+        self.values.resize(2 * (LANES - 1), 0.0);
         self.idles.clear();
         for k in 1..=server.most() {
-            self.during.push(append(rate * server.hold_ms[k], all, &mut self.values));
+            self.during.push(append_between(rate * server.hold_ms[k], &mut self.values));
             let is_longer = server.load_ms[k] > server.hold_ms[1];
             self.while_loading.push(match is_longer {
-                true => append(rate * server.load_ms[k], all, &mut self.values),
-                false => 0..0,
+                true => append_between(rate * server.load_ms[k], &mut self.values),
+                false => none.clone(),
             });
         }
         if server.loading == Loading::Ahead {
@@ -363,7 +368,8 @@ impl Transitions {
                 true => self.while_loading[n].clone(),
                 false => self.during[k].clone(),
             };
-            to.add_each(n, own, &self.values[between]);
+            let with_zeros = between.start - (LANES - 1)..between.end + LANES - 1;
+            to.add_each(n, own, &self.values[with_zeros]);
         }
     }
 
@@ -402,19 +408,26 @@ struct Target<'r> {
 }
 
 impl Target<'_> {
-    /// Adds a distribution to row k as often as there are weights, shifted by one more place each time.
-    fn add_each(&mut self, k: usize, weights: &[f64], distribution: &[f64]) {
+    /// Adds a distribution, which has its zeros around it, to row k as often as there are weights, shifted by one more
+    /// place each time.
+    fn add_each(&mut self, k: usize, weights: &[f64], with_zeros: &[f64]) {
         let Some(last) = weights.iter().rposition(|weight| *weight >= NEGLIGIBLE) else { return };
         let width = self.rows.width;
+        let distribution = &with_zeros[LANES - 1..with_zeros.len() - (LANES - 1)];
         let length = distribution.len();
         let inside = (width + 1).saturating_sub(length).min(last + 1);
         self.extents[k] = self.extents[k].max((last + length).min(width));
-        let row = self.rows.row_mut(k, width);
-        for (shift, &weight) in weights[..inside].iter().enumerate() {
-            if weight >= NEGLIGIBLE {
-                let to = &mut row[shift..shift + length];
-                for (place, probability) in distribution.iter().enumerate() {
-                    to[place] += weight * probability;
+        match weights[..inside] {
+            [] => {}
+            [weight] if weight < NEGLIGIBLE => {}
+            [weight] => {
+                let row = self.rows.row_mut(k, length);
+                row.iter_mut().zip(distribution).for_each(|(to, p)| *to += weight * p);
+            }
+            _ => {
+                let row = self.rows.row_mut(k, inside + length - 1);
+                for (block, to) in row.chunks_mut(LANES).enumerate() {
+                    add_block(to, block * LANES, &weights[..inside], with_zeros);
                 }
             }
         }
@@ -440,4 +453,30 @@ impl Target<'_> {
             row[width - 1] += weight * beyond.iter().sum::<f64>();
         }
     }
+}
+
+/// Appends the numbers of arrivals where `mean` are expected, with zeros before and behind; returns where they stand.
+fn append_between(mean: f64, out: &mut Vec<f64>) -> Range<usize> {
+    out.resize(out.len() + LANES - 1, 0.0);
+    let range = append(mean, usize::MAX, out);
+    out.resize(out.len() + LANES - 1, 0.0);
+    range
+}
+
+/// Adds to the places from `first` on what a distribution leaves there that is shifted by 0, 1, 2, … with these weights,
+/// in this order.
+fn add_block(to: &mut [f64], first: usize, weights: &[f64], with_zeros: &[f64]) {
+    let mut sums = [0.0; LANES];
+    sums[..to.len()].copy_from_slice(to);
+    let length = with_zeros.len() - 2 * (LANES - 1);
+    let shifts = (first + 1).saturating_sub(length)..weights.len().min(first + LANES);
+    for shift in shifts {
+        let weight = weights[shift];
+        if weight >= NEGLIGIBLE {
+            let from = LANES - 1 + first - shift;
+            let shifted = &with_zeros[from..from + LANES];
+            sums.iter_mut().zip(shifted).for_each(|(sum, p)| *sum += weight * p);
+        }
+    }
+    to.copy_from_slice(&sums[..to.len()]);
 }
