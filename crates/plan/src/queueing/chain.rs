@@ -4,6 +4,7 @@
 //! whole stream: y = R l + p with l requests that wait for this server, and p arrivals of the stream since its
 //! last one (0 ≤ p < R). With R = 1, y is the number of requests that wait.
 
+use super::lanes::{LANES, added, sum_of};
 use super::poisson::append;
 use super::server::{Loading, Server};
 use std::ops::Range;
@@ -23,10 +24,6 @@ const MOST_TAIL: f64 = 2e-3;
 
 /// The longest queue that is followed, in requests.
 const MOST_WAITING: usize = 400;
-
-/// So many places of a row are summed up at once, in registers: that is much quicker than to load and store them for each
-/// weight. Distributions that are shifted have that many zeros less one before and behind them.
-const LANES: usize = 8;
 
 /// Probabilities of states (k, y), a row for each k. A row is 0 from its extent on.
 #[derive(Debug, Default, Clone)]
@@ -178,8 +175,8 @@ impl Stationary {
                 self.change.row_mut(k, extent).iter_mut().zip(next).zip(now)
             {
                 *change = next - now;
-                moved += change.abs();
             }
+            moved += sum_of(self.change.row(k, extent), f64::abs);
         }
         moved
     }
@@ -219,8 +216,8 @@ impl Stationary {
             {
                 let mixed = next - weights[0] * (next - a) - weights[1] * (next - b);
                 *now = mixed.max(0.0);
-                sum += *now;
             }
+            sum += sum_of(self.now.row(k, extent), |p| p);
         }
         scale(&mut self.now, &self.extents, 1.0 / sum);
     }
@@ -340,7 +337,7 @@ impl Transitions {
             }
         }
         let Target { rows, extents } = to;
-        let sum = |(k, &extent): (usize, &usize)| rows.row(k, extent).iter().sum::<f64>();
+        let sum = |(k, &extent): (usize, &usize)| sum_of(rows.row(k, extent), |p| p);
         let sum: f64 = extents.iter().enumerate().map(sum).sum();
         scale(rows, extents, 1.0 / sum);
     }
@@ -426,9 +423,16 @@ impl Target<'_> {
             }
             _ => {
                 let row = self.rows.row_mut(k, inside + length - 1);
-                for (block, to) in row.chunks_mut(LANES).enumerate() {
-                    add_block(to, block * LANES, &weights[..inside], with_zeros);
+                let add =
+                    |first, sums| added(sums, first, (&weights[..inside], NEGLIGIBLE), with_zeros);
+                let (blocks, rest) = row.as_chunks_mut::<LANES>();
+                let first_of_rest = blocks.len() * LANES;
+                for (block, to) in blocks.iter_mut().enumerate() {
+                    *to = add(block * LANES, *to);
                 }
+                let mut sums = [0.0; LANES];
+                sums[..rest.len()].copy_from_slice(rest);
+                rest.copy_from_slice(&add(first_of_rest, sums)[..rest.len()]);
             }
         }
         for (shift, &weight) in weights.iter().enumerate().take(last + 1).skip(inside) {
@@ -461,22 +465,4 @@ fn append_between(mean: f64, out: &mut Vec<f64>) -> Range<usize> {
     let range = append(mean, usize::MAX, out);
     out.resize(out.len() + LANES - 1, 0.0);
     range
-}
-
-/// Adds to the places from `first` on what a distribution leaves there that is shifted by 0, 1, 2, … with these weights,
-/// in this order.
-fn add_block(to: &mut [f64], first: usize, weights: &[f64], with_zeros: &[f64]) {
-    let mut sums = [0.0; LANES];
-    sums[..to.len()].copy_from_slice(to);
-    let length = with_zeros.len() - 2 * (LANES - 1);
-    let shifts = (first + 1).saturating_sub(length)..weights.len().min(first + LANES);
-    for shift in shifts {
-        let weight = weights[shift];
-        if weight >= NEGLIGIBLE {
-            let from = LANES - 1 + first - shift;
-            let shifted = &with_zeros[from..from + LANES];
-            sums.iter_mut().zip(shifted).for_each(|(sum, p)| *sum += weight * p);
-        }
-    }
-    to.copy_from_slice(&sums[..to.len()]);
 }
