@@ -27,8 +27,9 @@ pub(super) struct Offer {
     pub least: u32,
     /// How long the member may execute on the GPU at full clock, in ms.
     pub limit_ms: f64,
+    /// By how much each unit of disturbance slows it.
+    pub sensitivity: f64,
     start: usize,
-    sensitivity: f64,
     model: ModelId,
 }
 
@@ -181,7 +182,19 @@ impl<'p> Presences<'p> {
         clock_ratio: f64,
     ) -> Option<u32> {
         let slower = 1.0 + offer.sensitivity * others;
-        let scheduling_ms = self.scheduling_of(offer)[n - 1];
+        self.least_slowed(offer, units, self.scheduling_of(offer)[n - 1], slower, clock_ratio)
+    }
+
+    /// The same with the wait for kernels in ms, and the factor by which the others slow the offer. Both are the same for
+    /// all batch sizes of a model.
+    pub(super) fn least_slowed(
+        &self,
+        offer: &Offer,
+        units: u32,
+        scheduling_ms: f64,
+        slower: f64,
+        clock_ratio: f64,
+    ) -> Option<u32> {
         let limit = offer.limit_ms * clock_ratio * (1.0 + UNCLEAR) - scheduling_ms;
         let row = self.row(offer);
         // Most need no more: a plain loop costs least where it ends at once.

@@ -4,6 +4,7 @@
 //! whole stream: y = R l + p with l requests that wait for this server, and p arrivals of the stream since its
 //! last one (0 ≤ p < R). With R = 1, y is the number of requests that wait.
 
+use super::lanes::{LANES, added, sum_of};
 use super::poisson::append;
 use super::server::{Loading, Server};
 use std::ops::Range;
@@ -174,8 +175,8 @@ impl Stationary {
                 self.change.row_mut(k, extent).iter_mut().zip(next).zip(now)
             {
                 *change = next - now;
-                moved += change.abs();
             }
+            moved += sum_of(self.change.row(k, extent), f64::abs);
         }
         moved
     }
@@ -215,8 +216,8 @@ impl Stationary {
             {
                 let mixed = next - weights[0] * (next - a) - weights[1] * (next - b);
                 *now = mixed.max(0.0);
-                sum += *now;
             }
+            sum += sum_of(self.now.row(k, extent), |p| p);
         }
         scale(&mut self.now, &self.extents, 1.0 / sum);
     }
@@ -267,19 +268,20 @@ struct Transitions {
 impl Transitions {
     fn fill(&mut self, server: &Server<'_>) {
         let rate = server.rate_per_ms;
-        let all = usize::MAX;
+        let none = LANES - 1..LANES - 1;
         for ranges in [&mut self.during, &mut self.while_loading, &mut self.follow] {
             ranges.clear();
-            ranges.push(0..0);
+            ranges.push(none.clone());
         }
         self.values.clear();
+        self.values.resize(2 * (LANES - 1), 0.0);
         self.idles.clear();
         for k in 1..=server.most() {
-            self.during.push(append(rate * server.hold_ms[k], all, &mut self.values));
+            self.during.push(append_between(rate * server.hold_ms[k], &mut self.values));
             let is_longer = server.load_ms[k] > server.hold_ms[1];
             self.while_loading.push(match is_longer {
-                true => append(rate * server.load_ms[k], all, &mut self.values),
-                false => 0..0,
+                true => append_between(rate * server.load_ms[k], &mut self.values),
+                false => none.clone(),
             });
         }
         if server.loading == Loading::Ahead {
@@ -335,7 +337,7 @@ impl Transitions {
             }
         }
         let Target { rows, extents } = to;
-        let sum = |(k, &extent): (usize, &usize)| rows.row(k, extent).iter().sum::<f64>();
+        let sum = |(k, &extent): (usize, &usize)| sum_of(rows.row(k, extent), |p| p);
         let sum: f64 = extents.iter().enumerate().map(sum).sum();
         scale(rows, extents, 1.0 / sum);
     }
@@ -363,7 +365,8 @@ impl Transitions {
                 true => self.while_loading[n].clone(),
                 false => self.during[k].clone(),
             };
-            to.add_each(n, own, &self.values[between]);
+            let with_zeros = between.start - (LANES - 1)..between.end + LANES - 1;
+            to.add_each(n, own, &self.values[with_zeros]);
         }
     }
 
@@ -402,20 +405,34 @@ struct Target<'r> {
 }
 
 impl Target<'_> {
-    /// Adds a distribution to row k as often as there are weights, shifted by one more place each time.
-    fn add_each(&mut self, k: usize, weights: &[f64], distribution: &[f64]) {
+    /// Adds a distribution, which has its zeros around it, to row k as often as there are weights, shifted by one more
+    /// place each time.
+    fn add_each(&mut self, k: usize, weights: &[f64], with_zeros: &[f64]) {
         let Some(last) = weights.iter().rposition(|weight| *weight >= NEGLIGIBLE) else { return };
         let width = self.rows.width;
+        let distribution = &with_zeros[LANES - 1..with_zeros.len() - (LANES - 1)];
         let length = distribution.len();
         let inside = (width + 1).saturating_sub(length).min(last + 1);
         self.extents[k] = self.extents[k].max((last + length).min(width));
-        let row = self.rows.row_mut(k, width);
-        for (shift, &weight) in weights[..inside].iter().enumerate() {
-            if weight >= NEGLIGIBLE {
-                let to = &mut row[shift..shift + length];
-                for (place, probability) in distribution.iter().enumerate() {
-                    to[place] += weight * probability;
+        match weights[..inside] {
+            [] => {}
+            [weight] if weight < NEGLIGIBLE => {}
+            [weight] => {
+                let row = self.rows.row_mut(k, length);
+                row.iter_mut().zip(distribution).for_each(|(to, p)| *to += weight * p);
+            }
+            _ => {
+                let row = self.rows.row_mut(k, inside + length - 1);
+                let add =
+                    |first, sums| added(sums, first, (&weights[..inside], NEGLIGIBLE), with_zeros);
+                let (blocks, rest) = row.as_chunks_mut::<LANES>();
+                let first_of_rest = blocks.len() * LANES;
+                for (block, to) in blocks.iter_mut().enumerate() {
+                    *to = add(block * LANES, *to);
                 }
+                let mut sums = [0.0; LANES];
+                sums[..rest.len()].copy_from_slice(rest);
+                rest.copy_from_slice(&add(first_of_rest, sums)[..rest.len()]);
             }
         }
         for (shift, &weight) in weights.iter().enumerate().take(last + 1).skip(inside) {
@@ -440,4 +457,12 @@ impl Target<'_> {
             row[width - 1] += weight * beyond.iter().sum::<f64>();
         }
     }
+}
+
+/// Appends the numbers of arrivals where `mean` are expected, with zeros before and behind; returns where they stand.
+fn append_between(mean: f64, out: &mut Vec<f64>) -> Range<usize> {
+    out.resize(out.len() + LANES - 1, 0.0);
+    let range = append(mean, usize::MAX, out);
+    out.resize(out.len() + LANES - 1, 0.0);
+    range
 }

@@ -73,6 +73,7 @@ mod class;
 mod forecast;
 mod goal;
 mod interference;
+mod lanes;
 mod packing;
 mod part;
 mod planner;

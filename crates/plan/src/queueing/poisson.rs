@@ -8,10 +8,38 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// Up to this mean, the probability of no arrival at all is a number that sums can start from.
 const MOST_FROM_NONE: f64 = 600.0;
 
+/// The probability of no arrival at all where `mean` are expected.
+pub(super) fn none(mean: f64) -> f64 {
+    libm::exp(-mean)
+}
+
+/// The same in the rest of a time, from that in all of it and in its first part: an exponential costs more than a
+/// quotient.
+pub(super) fn none_in_rest(mean: f64, none_in_all: f64, none_before: f64) -> f64 {
+    // Where next to nothing is divided by next to nothing, nothing is known.
+    if none_in_all > f64::MIN_POSITIVE { none_in_all / none_before } else { none(mean) }
+}
+
+/// 1 over the counts that come up all the time: a product is ready sooner than a quotient.
+const INVERSES: [f64; 256] = {
+    let mut inverses = [f64::INFINITY; 256];
+    let mut count = 1;
+    while count < inverses.len() {
+        inverses[count] = 1.0 / count as f64;
+        count += 1;
+    }
+    inverses
+};
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn inverse(count: usize) -> f64 {
+    INVERSES.get(count).copied().unwrap_or_else(|| 1.0 / count as f64)
+}
+
 /// The first count whose probability is not negligible, with that probability: the place where sums start.
-fn first(mean: f64) -> (usize, f64) {
+fn first(mean: f64, none: f64) -> (usize, f64) {
     if mean <= MOST_FROM_NONE {
-        return (0, libm::exp(-mean));
+        return (0, none);
     }
     // Ten standard deviations below the mean there is nothing.
     let from = (mean - 10.0 * mean.sqrt()).floor();
@@ -23,17 +51,19 @@ fn first(mean: f64) -> (usize, f64) {
 
 /// Appends the probabilities of 0, 1, 2, … arrivals where `mean` are expected, up to where they become negligible or
 /// there are `most` of them; returns where they stand.
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 pub(super) fn append(mean: f64, most: usize, out: &mut Vec<f64>) -> Range<usize> {
+    append_from((mean, none(mean)), most, out)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn append_from((mean, none): (f64, f64), most: usize, out: &mut Vec<f64>) -> Range<usize> {
     let start = out.len();
-    let (from, mut probability) = first(mean);
+    let (from, mut probability) = first(mean, none);
     out.resize(start + from.min(most), 0.0);
-    let mut count = from as f64;
-    for _ in from..most {
+    for count in from + 1..=most {
         out.push(probability);
-        count += 1.0;
-        probability *= mean / count;
-        if probability < NEGLIGIBLE && count > mean {
+        probability *= mean * inverse(count);
+        if probability < NEGLIGIBLE && count as f64 > mean {
             break;
         }
     }
@@ -42,21 +72,26 @@ pub(super) fn append(mean: f64, most: usize, out: &mut Vec<f64>) -> Range<usize>
 
 /// The same in place of what was there.
 pub(super) fn probabilities(mean: f64, most: usize, out: &mut Vec<f64>) {
-    out.clear();
-    append(mean, most, out);
+    probabilities_from((mean, none(mean)), most, out);
 }
 
-/// The probabilities of fewer than `step`, 2 `step`, … arrivals where `mean` are expected: as many as `out` holds.
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
-pub(super) fn fewer_than_multiples(step: usize, mean: f64, out: &mut [f64]) {
-    let (from, mut probability) = first(mean);
+/// The same where the probability of [`none`] is known.
+pub(super) fn probabilities_from(mean_and_none: (f64, f64), most: usize, out: &mut Vec<f64>) {
+    out.clear();
+    append_from(mean_and_none, most, out);
+}
+
+/// The probabilities of fewer than `step`, 2 `step`, … arrivals where `mean` are expected, and [`none`] come with that
+/// probability: as many as `out` holds.
+pub(super) fn fewer_than_multiples(step: usize, (mean, none): (f64, f64), out: &mut [f64]) {
+    let (from, mut probability) = first(mean, none);
     let mut sum = 0.0;
     let mut count = 0;
     for place in out {
         for _ in 0..step {
             if count >= from {
                 sum += probability;
-                probability *= mean / (count + 1) as f64;
+                probability *= mean * inverse(count + 1);
             }
             count += 1;
         }
@@ -80,11 +115,22 @@ mod tests {
         probabilities(2.0, 3, &mut all);
         assert_eq!(all.len(), 3);
         let mut fewer = [0.0; 2];
-        fewer_than_multiples(3, 2.0, &mut fewer);
+        fewer_than_multiples(3, (2.0, e), &mut fewer);
         assert!((fewer[0] - 5.0 * e).abs() < 1e-15, "{fewer:?}");
         assert!((fewer[1] - all_below(2.0, 6)).abs() < 1e-15, "{fewer:?}");
         probabilities(0.0, usize::MAX, &mut all);
         assert!((all[0] - 1.0).abs() < 1e-15 && all.len() == 1);
+    }
+
+    #[test]
+    fn none_in_the_rest_of_a_time() {
+        for (all, before) in
+            [(5.0, 2.0), (0.0, 0.0), (690.0, 1.0), (5_000.0, 4_990.0), (900.0, 0.1)]
+        {
+            let expected = none(all - before);
+            let found = none_in_rest(all - before, none(all), none(before));
+            assert!((found - expected).abs() <= 1e-12 * expected, "{all} {before}: {found}");
+        }
     }
 
     fn all_below(mean: f64, count: usize) -> f64 {
@@ -107,7 +153,7 @@ mod tests {
             assert!((variance / mean - 1.0).abs() < 1e-4, "{variance}");
             let mut fewer = [0.0; 1];
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            fewer_than_multiples(mean as usize, mean, &mut fewer);
+            fewer_than_multiples(mean as usize, (mean, none(mean)), &mut fewer);
             assert!((fewer[0] - 0.5).abs() < 0.02, "{fewer:?}");
         }
     }

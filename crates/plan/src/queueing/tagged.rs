@@ -2,7 +2,7 @@
 //! (see the module's head).
 
 use super::chain::Stationary;
-use super::poisson::{fewer_than_multiples, probabilities};
+use super::poisson::{fewer_than_multiples, none, none_in_rest, probabilities, probabilities_from};
 use super::server::{Loading, Server, Steady};
 
 /// Places and weights of Gauss and Legendre's rules on (-1, 1).
@@ -148,11 +148,15 @@ impl Sums<'_, '_> {
             moments.find_limits(ends_ms, self.server.deadline_ms, 0.0, length_ms);
         }
         moments.fill(length_ms, 0.0);
+        let (rate, every) = (self.server.rate_per_ms, self.every);
+        let none_in_all = none(rate * length_ms);
         for &(left_ms, width_ms) in &moments.found {
-            self.find_in_time(left_ms, n);
+            let none_left = none(rate * left_ms);
+            self.find_in_time((left_ms, none_left), n);
             let Buffers { before, in_time, there, .. } = &mut self.buffers;
-            let (rate, every) = (self.server.rate_per_ms, self.every);
-            probabilities(rate * (length_ms - left_ms), every * in_time.len(), before);
+            let mean = rate * (length_ms - left_ms);
+            let none_before = none_in_rest(mean, none_in_all, none_left);
+            probabilities_from((mean, none_before), every * in_time.len(), before);
             // The request is the last of so many arrivals of the stream, those that wait included.
             there.clear();
             there.resize(in_time.len(), 0.0);
@@ -174,20 +178,20 @@ impl Sums<'_, '_> {
     }
 
     /// For requests that arrive `left_ms` before the next batch starts, one of n, the probabilities that they are in
-    /// time.
-    fn find_in_time(&mut self, left_ms: f64, n: usize) {
+    /// time. `none_left` is how likely none other arrives until then.
+    fn find_in_time(&mut self, (left_ms, none_left): (f64, f64), n: usize) {
         let Buffers { in_time, ends, .. } = &mut self.buffers;
         in_time.clear();
         let deadline_ms = self.server.deadline_ms - left_ms;
-        for (formed_ms, ends_ms) in ends[n].formed_ms.iter().zip(ends[n].ends_ms.chunks(self.most))
-        {
+        let batches = ends[n].formed_ms.iter().zip(&ends[n].none);
+        for ((formed_ms, none), ends_ms) in batches.zip(ends[n].ends_ms.chunks(self.most)) {
             // The batch grows until it is formed; up to a size it is still in time.
             let sizes = ends_ms.iter().take_while(|end| **end <= deadline_ms).count();
             let from = in_time.len();
             in_time.resize(from + sizes, 1.0);
             if sizes < self.most {
                 let mean = self.server.rate_per_ms * (left_ms + formed_ms);
-                fewer_than_multiples(self.every, mean, &mut in_time[from..]);
+                fewer_than_multiples(self.every, (mean, none_left * none), &mut in_time[from..]);
                 in_time[from..].reverse();
                 // Later batches end later.
                 return;
@@ -205,8 +209,9 @@ impl Sums<'_, '_> {
             Loading::Serial => 0..=0,
         };
         for n in sizes {
-            let Ends { formed_ms, ends_ms } = &mut all[n];
+            let Ends { formed_ms, none: none_formed, ends_ms } = &mut all[n];
             formed_ms.clear();
+            none_formed.clear();
             ends_ms.clear();
             for full_batches in 0.. {
                 let formed = self.formed_ms(n, full_batches);
@@ -217,6 +222,7 @@ impl Sums<'_, '_> {
                     break;
                 }
                 formed_ms.push(formed);
+                none_formed.push(none(self.server.rate_per_ms * formed));
                 ends_ms.extend((1..=self.most).map(end));
             }
         }
@@ -245,10 +251,14 @@ impl Sums<'_, '_> {
             moments.find_limits(ends_ms, self.server.deadline_ms, load_ms, hold_ms);
         }
         moments.fill(hold_ms, load_ms.min(hold_ms));
+        let none_in_all = none(rate * hold_ms);
         for &(left_ms, width_ms) in &moments.found {
-            self.find_in_time(left_ms, 1);
+            let none_left = none(rate * left_ms);
+            self.find_in_time((left_ms, none_left), 1);
             let Buffers { before, in_time, .. } = &mut self.buffers;
-            probabilities(rate * (hold_ms - left_ms), every + every * in_time.len(), before);
+            let mean = rate * (hold_ms - left_ms);
+            let none_before = none_in_rest(mean, none_in_all, none_left);
+            probabilities_from((mean, none_before), every + every * in_time.len(), before);
             // The first own request is a batch of its own.
             let first = if left_ms <= first_until_ms { 1.0 } else { 0.0 };
             let mut sum = 0.0;
@@ -261,7 +271,7 @@ impl Sums<'_, '_> {
         }
         // Requests that arrive while the first one, which came early enough, may still be copied.
         if load_ms > 0.0 && hold_ms > load_ms {
-            self.find_in_time(load_ms / 2.0, 1);
+            self.find_in_time((load_ms / 2.0, none(rate * load_ms / 2.0)), 1);
             let Buffers { before, early, late, in_time, .. } = &mut self.buffers;
             let most = every + every * in_time.len();
             probabilities(rate * early_ms, every, early);
@@ -337,6 +347,8 @@ impl Sums<'_, '_> {
 struct Ends {
     /// When the batch is formed that comes after so many full ones, in ms after that start.
     formed_ms: Vec<f64>,
+    /// How likely nobody arrives until then.
+    none: Vec<f64>,
     /// When it ends, by full batches before it and its size less one.
     ends_ms: Vec<f64>,
 }

@@ -17,8 +17,8 @@
 use super::super::bound::round_up;
 use super::clock::Clock;
 use super::enumerate::FeasibleSet;
+use super::master::Master;
 use super::pricing::{LEAST_PRICE, Priced, Pricing};
-use microlp::{ComparisonOp, OptimizationDirection, Problem, Solution};
 use std::collections::BTreeSet;
 
 /// Rounds of row generation after which the best bound so far has to do.
@@ -68,7 +68,7 @@ pub(crate) struct LpResult {
 /// known plan, it stops as soon as the bound proves that plan, and always when the time is up.
 pub(crate) fn solve(
     pricing: &Pricing<'_, '_, '_>,
-    mut sets: Vec<FeasibleSet>,
+    sets: Vec<FeasibleSet>,
     demand: &[usize],
     upper: usize,
     proof: Proof,
@@ -76,12 +76,7 @@ pub(crate) fn solve(
 ) -> Option<LpResult> {
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
     let counts: Vec<f64> = demand.iter().map(|n| *n as f64).collect();
-    sets.extend((0..demand.len()).map(|of| FeasibleSet {
-        types: vec![u16::try_from(of).expect("few types are priced")],
-        total: 0,
-    }));
-    sets.sort_by(|a, b| a.types.cmp(&b.types));
-    sets.dedup_by(|a, b| a.types == b.types);
+    let mut master = Master::new(&counts, sets);
     let mut bound = 0.0_f64;
     let mut all: Option<Vec<FeasibleSet>> = None;
     let mut is_quick = true;
@@ -91,15 +86,15 @@ pub(crate) fn solve(
         if clock.is_over() {
             break;
         }
-        let prices = dual(&sets, &counts)?;
+        master.solve()?;
+        // What costs next to nothing is left out of searches, and must not count.
+        let price = |price: &f64| Some(*price).filter(|p| *p > LEAST_PRICE).unwrap_or(0.0);
+        let prices: Vec<f64> = master.prices.iter().map(price).collect();
         let worth = |prices: &[f64]| -> f64 {
             let counted = counts.iter().zip(prices).filter(|(_, price)| **price > LEAST_PRICE);
             counted.map(|(n, price)| n * price).sum()
         };
         let value = worth(&prices);
-        let costs = |set: &FeasibleSet, prices: &[f64]| -> f64 {
-            set.types.iter().map(|&of| prices[usize::from(of)]).sum()
-        };
         let mut new: Vec<FeasibleSet> = Vec::new();
         // As long as a quick search finds something, it will do. Prices halfway to those of the rounds before
         // swing less, and what costs too much under them matters more (Neame 1999).
@@ -111,7 +106,7 @@ pub(crate) fn solve(
             if new.len() < ENOUGH_SETS {
                 new.extend(pricing.price(&prices, enough, &mut steps).sets);
             }
-            forget_known(&mut new, &sets);
+            forget_known(&mut new, &master.sets);
             is_quick = new.len() >= ENOUGH_SETS;
         }
         if new.len() < ENOUGH_SETS {
@@ -155,16 +150,15 @@ pub(crate) fn solve(
                 }
             }
             new.extend(found);
-            forget_known(&mut new, &sets);
+            forget_known(&mut new, &master.sets);
             if new.is_empty() && highest.is_none() {
                 break;
             }
         }
-        sets.retain(|set| set.types.len() == 1 || costs(set, &prices) > 1.0 - FORGOTTEN);
-        sets.extend(new);
+        master.replace(1.0 - FORGOTTEN, new);
     }
-    let chosen = primal(&sets, &counts)?;
-    Some(LpResult { bound, chosen })
+    master.solve()?;
+    Some(LpResult { bound, chosen: master.chosen() })
 }
 
 /// Leaves those of some sets that are not known, each once.
@@ -197,58 +191,6 @@ fn dearest(all: &[FeasibleSet], prices: &[f64], enough: f64) -> Priced {
     sets.dedup();
     let sets = sets.into_iter().map(|index| all[index].clone()).collect();
     Priced { highest: Some(highest), sets }
-}
-
-/// Prices of the types under some of the sets.
-fn dual(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<f64>> {
-    let mut problem = Problem::new(OptimizationDirection::Maximize);
-    let prices: Vec<_> = counts.iter().map(|n| problem.add_var(*n, (0.0, 1.0))).collect();
-    for set in sets {
-        let terms: Vec<_> = copies(set).into_iter().map(|(of, n)| (prices[of], n)).collect();
-        problem.add_constraint(&terms, ComparisonOp::Le, 1.0);
-    }
-    let solution = solved(&problem)?;
-    // What costs next to nothing is left out of searches, and must not count.
-    let price = |price| Some(solution.var_value(price)).filter(|p| *p > LEAST_PRICE).unwrap_or(0.0);
-    Some(prices.into_iter().map(price).collect())
-}
-
-/// How often each set is used when only some of the sets may be.
-fn primal(sets: &[FeasibleSet], counts: &[f64]) -> Option<Vec<(FeasibleSet, f64)>> {
-    let mut problem = Problem::new(OptimizationDirection::Minimize);
-    let mut terms: Vec<Vec<_>> = vec![Vec::new(); counts.len()];
-    let used: Vec<_> = sets
-        .iter()
-        .map(|set| {
-            let variable = problem.add_var(1.0, (0.0, f64::INFINITY));
-            for (of, n) in copies(set) {
-                terms[of].push((variable, n));
-            }
-            (set, variable)
-        })
-        .collect();
-    for (terms, count) in terms.iter().zip(counts) {
-        problem.add_constraint(terms, ComparisonOp::Ge, *count);
-    }
-    let solution = solved(&problem)?;
-    let value = |(set, variable): (&FeasibleSet, _)| (set.clone(), solution.var_value(variable));
-    Some(used.into_iter().map(value).filter(|(_, x)| *x > 1e-9).collect())
-}
-
-fn solved(problem: &Problem) -> Option<Solution> {
-    problem.solve().ok()?.into_solution().ok()
-}
-
-/// The types of a set with how often each occurs.
-fn copies(set: &FeasibleSet) -> Vec<(usize, f64)> {
-    let mut counted: Vec<(usize, f64)> = Vec::new();
-    for &of in &set.types {
-        match counted.last_mut() {
-            Some((last, n)) if *last == usize::from(of) => *n += 1.0,
-            _ => counted.push((usize::from(of), 1.0)),
-        }
-    }
-    counted
 }
 
 #[cfg(test)]
@@ -305,11 +247,5 @@ mod tests {
                 relaxed.lower(&mut same, dearest + 1e-9, u64::MAX, &mut 0).unwrap();
             assert!(finished && found.is_empty() && same == prices);
         }
-    }
-
-    #[test]
-    fn copies_are_counted() {
-        let set = FeasibleSet { types: vec![1, 1, 4], total: 0 };
-        assert_eq!(copies(&set), [(1, 2.0), (4, 1.0)]);
     }
 }

@@ -13,6 +13,7 @@ pub(super) mod dominance;
 pub(super) mod enumerate;
 pub(super) mod greedy;
 pub(super) mod local;
+mod master;
 pub(super) mod neighbours;
 pub(super) mod packing;
 pub(super) mod partition;

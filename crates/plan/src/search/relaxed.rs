@@ -7,14 +7,18 @@
 //! - A member takes the least share, the least disturbance and the least power of any of its batch sizes,
 //!   each by itself. That leaves one least fixed point for each set of types, in place of one for every
 //!   combination of batch sizes. What still looks dear is then checked with every combination.
+//!   A batch size is looked at again only while it is the least of something: the others need no less.
 //! - Those who are still to come disturb the others, and draw power, at least as much as the mildest type.
 //!   Their own shares are bounded by a knapsack over their least shares among n members of whom the others
 //!   disturb them, and draw power, at least as much as they do now; one table for each of a few levels of both.
 
+mod knapsacks;
+
 use super::super::presences::{Offer, Presences};
-use super::pricing::LEAST_PRICE;
 use super::types::Type;
 use igniter_model::predictor::{Additive, Presence};
+use knapsacks::Fill;
+pub(super) use knapsacks::Knapsacks;
 use std::sync::OnceLock;
 
 /// The most batch sizes of a type.
@@ -35,6 +39,8 @@ pub(super) struct Relaxed<'p> {
     /// By type, then by batch size.
     offers: Vec<Vec<Offer>>,
     counts: Vec<usize>,
+    /// By type, a member with what it needs alone.
+    fresh: Vec<Member>,
     whole: u32,
     /// For n = 1, 2, …: what holds for co-locations of n members.
     among: Vec<Among>,
@@ -46,17 +52,19 @@ pub(super) struct Relaxed<'p> {
 struct Among {
     /// The disturbance, and the power in W, from which each level starts.
     levels: [Vec<f64>; 2],
-    /// By level of disturbance times level of power, made when it is first asked for; then by type: the least share,
-    /// in units; more than a GPU where there is none.
-    weights: Vec<OnceLock<Vec<u32>>>,
+    /// By level of disturbance times level of power, made when it is first asked for; then by type: a member with what it
+    /// needs at least; of more units than a GPU has where that is not enough.
+    grown: Vec<OnceLock<Vec<Member>>>,
 }
 
 /// A member of a co-location under the first relaxation.
 #[derive(Debug, Clone, Copy)]
 struct Member {
     of: usize,
-    /// The least share with each batch size so far, in units.
+    /// The least share with each batch size so far, in units; perhaps more by now for those that are the least of nothing.
     shares: [u16; MOST_OPTIONS],
+    /// The batch sizes that take the least share, disturb least and draw least power.
+    least: [u8; 3],
     /// The least of them.
     units: u32,
     disturbance: f64,
@@ -100,10 +108,13 @@ impl<'p> Relaxed<'p> {
             mildest.power_w = mildest.power_w.min(least.power_w);
         }
         let counts = types.iter().map(Type::count).collect();
-        let mut relaxed = Self { presences, offers, counts, whole, among: Vec::new(), mildest };
+        let (among, fresh) = (Vec::new(), Vec::new());
+        let mut relaxed = Self { presences, offers, counts, fresh, whole, among, mildest };
+        relaxed.fresh = (0..types.len()).map(|of| relaxed.newcomer(of)).collect();
         for n in 1..=process_limit.min(whole as usize) {
             let among = relaxed.tabulate(n);
-            let lightest = relaxed.weights(&among, n, 0).iter().copied().min().unwrap_or(DEAD);
+            let grown = relaxed.grown(&among, n, 0).iter();
+            let lightest = grown.map(|member| member.units).min().unwrap_or(DEAD);
             let members = u32::try_from(n).unwrap_or(u32::MAX);
             if lightest.saturating_mul(members) > whole {
                 break;
@@ -128,30 +139,35 @@ impl<'p> Relaxed<'p> {
             (0..count).map(level).collect::<Vec<f64>>()
         };
         let levels = [levels(LEVELS[0], |p| p.disturbance), levels(LEVELS[1], |p| p.power_w)];
-        let weights = (0..levels[0].len() * levels[1].len()).map(|_| OnceLock::new()).collect();
-        Among { levels, weights }
+        let grown = (0..levels[0].len() * levels[1].len()).map(|_| OnceLock::new()).collect();
+        Among { levels, grown }
     }
 
-    /// The least shares of all types among n members, at a level of disturbance and power.
-    fn weights<'a>(&self, among: &'a Among, n: usize, level: usize) -> &'a [u32] {
+    /// What all types need at least among n members, at a level of disturbance and power.
+    fn grown<'a>(&self, among: &'a Among, n: usize, level: usize) -> &'a [Member] {
         let [disturbances, powers] = &among.levels;
         let outside = Presence {
             active_ms: 0.0,
             disturbance: disturbances[level / powers.len()],
             power_w: powers[level % powers.len()],
         };
-        among.weights[level].get_or_init(|| {
-            let weight = |of: usize| self.settle(&mut [self.member(of)], n, outside, self.whole);
-            (0..self.offers.len()).map(|of| weight(of).unwrap_or(DEAD)).collect()
+        among.grown[level].get_or_init(|| {
+            let grown = |fresh: &Member| {
+                let mut own = [*fresh];
+                let works = self.settle(&mut own, n, outside, self.whole).is_some();
+                Member { units: if works { own[0].units } else { DEAD }, ..own[0] }
+            };
+            self.fresh.iter().map(grown).collect()
         })
     }
 
-    fn member(&self, of: usize) -> Member {
+    fn newcomer(&self, of: usize) -> Member {
         let mut shares = [GONE; MOST_OPTIONS];
         for (share, offer) in shares.iter_mut().zip(&self.offers[of]) {
             *share = u16::try_from(offer.least).unwrap_or(GONE);
         }
-        let mut member = Member { of, shares, units: 0, disturbance: 0.0, power_w: 0.0 };
+        let least = [0; 3];
+        let mut member = Member { of, shares, least, units: 0, disturbance: 0.0, power_w: 0.0 };
         self.note(&mut member);
         member
     }
@@ -161,15 +177,62 @@ impl<'p> Relaxed<'p> {
         member.units = DEAD;
         member.disturbance = f64::INFINITY;
         member.power_w = f64::INFINITY;
-        for (offer, &share) in self.offers[member.of].iter().zip(&member.shares) {
-            if share != GONE {
-                let now = self.presences.at(offer, u32::from(share));
-                member.units = member.units.min(u32::from(share));
-                member.disturbance = member.disturbance.min(now.disturbance);
-                member.power_w = member.power_w.min(now.power_w);
+        for (option, offer) in (0_u8..).zip(&self.offers[member.of]) {
+            let share = u32::from(member.shares[usize::from(option)]);
+            if share == u32::from(GONE) {
+                continue;
+            }
+            let now = self.presences.at(offer, share);
+            if share < member.units {
+                (member.units, member.least[0]) = (share, option);
+            }
+            if now.disturbance < member.disturbance {
+                (member.disturbance, member.least[1]) = (now.disturbance, option);
+            }
+            if now.power_w < member.power_w {
+                (member.power_w, member.least[2]) = (now.power_w, option);
             }
         }
         member.units != DEAD
+    }
+
+    /// Grows a member to what it needs at least among n members, where the others disturb it so much and the clock is this
+    /// part of its maximum; says whether it had to, `None` when no batch size is left.
+    fn renew(&self, member: &mut Member, n: usize, others: f64, ratio: f64) -> Option<bool> {
+        let offers = &self.offers[member.of];
+        let slower = 1.0 + offers[0].sensitivity * others;
+        let scheduling_ms = self.presences.scheduling_of(&offers[0])[n - 1];
+        let mut grew = false;
+        loop {
+            let mut again = false;
+            let [first, second, third] = member.least.map(usize::from);
+            for (option, is_new) in [
+                (first, true),
+                (second, second != first),
+                (third, third != first && third != second),
+            ] {
+                if !is_new {
+                    continue;
+                }
+                let share = &mut member.shares[option];
+                if *share == GONE {
+                    continue;
+                }
+                let (offer, from) = (&offers[option], u32::from(*share));
+                let least = self.presences.least_slowed(offer, from, scheduling_ms, slower, ratio);
+                let least = least.and_then(|l| u16::try_from(l).ok()).unwrap_or(GONE);
+                again |= *share != least;
+                *share = least;
+            }
+            if !again {
+                return Some(grew);
+            }
+            grew = true;
+            // Now others may be the least, and have not been looked at.
+            if !self.note(member) {
+                return None;
+            }
+        }
     }
 
     /// Grows the members' shares to the least fixed point among n members, beside what comes from outside;
@@ -203,20 +266,7 @@ impl<'p> Relaxed<'p> {
             for member in &mut *members {
                 let before = *member;
                 let others = disturbance - before.disturbance;
-                let mut changed = false;
-                for (offer, share) in self.offers[before.of].iter().zip(&mut member.shares) {
-                    if *share != GONE {
-                        let from = u32::from(*share);
-                        let least = self.presences.least_from(offer, from, n, others, ratio);
-                        let least = least.and_then(|l| u16::try_from(l).ok()).unwrap_or(GONE);
-                        changed |= *share != least;
-                        *share = least;
-                    }
-                }
-                if changed {
-                    if !self.note(member) {
-                        return None;
-                    }
+                if self.renew(member, n, others, ratio)? {
                     used += member.units - before.units;
                     if used > most {
                         return None;
@@ -284,89 +334,6 @@ impl<'p> Relaxed<'p> {
     }
 }
 
-/// The knapsacks that bound co-locations of n members, one for each pair of levels.
-pub(super) struct Knapsacks<'k> {
-    relaxed: &'k Relaxed<'k>,
-    among: &'k Among,
-    members: usize,
-    prices: &'k [f64],
-    /// Types by falling weight at the lowest level: with the large ones first, few are left to try where
-    /// the knapsack is still loose.
-    order: Vec<usize>,
-    /// By level, made when it is first asked for.
-    fills: Vec<OnceLock<Fill>>,
-    units: usize,
-}
-
-/// `prices[(k · members + m) · (units + 1) + c]`: the highest price of at most m of the types `order[k..]`
-/// in c units, for m below the number of members.
-struct Fill {
-    weights: Vec<u32>,
-    prices: Vec<f64>,
-}
-
-impl<'k> Knapsacks<'k> {
-    fn new(relaxed: &'k Relaxed<'k>, among: &'k Among, members: usize, prices: &'k [f64]) -> Self {
-        let weights = relaxed.weights(among, members, 0);
-        let mut order: Vec<usize> = (0..prices.len())
-            .filter(|&t| prices[t] > LEAST_PRICE && weights[t] <= relaxed.whole)
-            .collect();
-        let density = |t: usize| prices[t] / f64::from(weights[t]);
-        order.sort_by(|&a, &b| {
-            let denser = || density(b).total_cmp(&density(a));
-            weights[b].cmp(&weights[a]).then_with(denser).then(a.cmp(&b))
-        });
-        let fills = among.weights.iter().map(|_| OnceLock::new()).collect();
-        Self { relaxed, among, members, prices, order, fills, units: relaxed.whole as usize }
-    }
-
-    /// How many types it looks at.
-    pub(super) fn types(&self) -> usize {
-        self.order.len()
-    }
-
-    /// What holds where the others of each member bring along at least so much.
-    fn at(&self, others: Presence) -> &Fill {
-        let [disturbances, powers] = &self.among.levels;
-        let level = |levels: &[f64], now: f64| {
-            levels.partition_point(|level| *level <= now).saturating_sub(1)
-        };
-        let level =
-            level(disturbances, others.disturbance) * powers.len() + level(powers, others.power_w);
-        self.fills[level].get_or_init(|| self.fill(level))
-    }
-
-    fn fill(&self, level: usize) -> Fill {
-        let weights = self.relaxed.weights(self.among, self.members, level);
-        let weights: Vec<u32> = self.order.iter().map(|&of| weights[of]).collect();
-        let row = self.units + 1;
-        let layer = self.members * row;
-        let mut prices = vec![0.0; (self.order.len() + 1) * layer];
-        for k in (0..self.order.len()).rev() {
-            let (head, tail) = prices.split_at_mut((k + 1) * layer);
-            let own = &mut head[k * layer..];
-            let after = &tail[..layer];
-            own.copy_from_slice(after);
-            let price = self.prices[self.order[k]];
-            let weight = weights[k] as usize;
-            for m in 1..self.members {
-                for c in weight..row {
-                    let with = own[(m - 1) * row + c - weight] + price;
-                    let place = &mut own[m * row + c];
-                    *place = place.max(with);
-                }
-            }
-        }
-        Fill { weights, prices }
-    }
-
-    /// The highest price of at most `members` (fewer than all) of the types `order[k..]` in that many units.
-    fn best(&self, fill: &Fill, k: usize, members: usize, units: u32) -> f64 {
-        let row = self.units + 1;
-        fill.prices[(k * self.members + members) * row + units as usize]
-    }
-}
-
 /// The search for co-locations that cost more than the best so far.
 pub(super) struct Search<'s, 'p> {
     pub relaxed: &'s Relaxed<'p>,
@@ -404,7 +371,7 @@ impl<'s, 'p> Search<'s, 'p> {
     fn extend(
         &mut self,
         knapsacks: &Knapsacks<'_>,
-        fill: &Fill,
+        fill: &Fill<'_>,
         next: usize,
         depth: usize,
         value: f64,
@@ -431,7 +398,8 @@ impl<'s, 'p> Search<'s, 'p> {
         let (before, after) = self.members.split_at_mut(depth + 1);
         let members = &mut after[0];
         members.clone_from(&before[depth]);
-        members.push(relaxed.member(of));
+        // What is there already gives it that much to bear.
+        members.push(fill.grown[of]);
         let outside = relaxed.with_mildest(Presence::default(), later);
         let Some(used) = relaxed.settle(members, n, outside, relaxed.whole) else {
             return Some(());
@@ -446,7 +414,7 @@ impl<'s, 'p> Search<'s, 'p> {
                 relaxed.works(members)
             } else {
                 let mut alone: Vec<Member> =
-                    members.iter().map(|member| relaxed.member(member.of)).collect();
+                    members.iter().map(|member| relaxed.fresh[member.of]).collect();
                 let settled =
                     relaxed.settle(&mut alone, depth + 1, Presence::default(), relaxed.whole);
                 settled.is_some() && relaxed.works(&alone)
