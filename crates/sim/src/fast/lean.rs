@@ -13,15 +13,16 @@ mod server;
 use self::follow::{Follower, Onward};
 use self::key::Key;
 use self::server::{Flight, Next, Server};
-use super::states::{DRAW, FEW_SLOTS, FewSlots, States};
+use super::states::{DRAW, FEW_SLOTS, FewSlots, SharedStates, States};
 use crate::batcher_rules::BatcherRules;
-use crate::ends::rescaled;
+use crate::ends::{INTEGERS, rescaled};
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
 use crate::source::Arrivals;
 use crate::speed::BadPrediction;
 use crate::{GpuOutcome, LoadOverlap};
 use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
+use std::sync::Arc;
 
 /// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
 const MOST: usize = FEW_SLOTS;
@@ -43,6 +44,8 @@ pub(crate) struct LeanEngine<'a, S> {
     mask: u32,
     number: u64,
     states: States<'a>,
+    /// Where they come from, if the servers stay.
+    shared: Arc<SharedStates<'a>>,
     /// What the GPU draws in the present state, and since when that holds.
     draw: [f64; DRAW],
     since: Nanoseconds,
@@ -82,7 +85,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
-        let GpuRun { servers, mut speeds, timeline, .. } = run;
+        let GpuRun { servers, mut speeds, states: shared, timeline, .. } = run;
         let mut all: Vec<Server> = servers.into_iter().map(Server::new).collect();
         let mut follower = None;
         if let Some(timeline) = timeline {
@@ -93,7 +96,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let count = all.len();
         let mut all = all.into_iter();
         let servers = std::array::from_fn(|_| all.next().unwrap_or_else(Server::absent));
-        let mut states = States::new(speeds);
+        let mut states = match &follower {
+            None => shared.take(speeds),
+            Some(_) => States::new(speeds),
+        };
         let idle = states.look_up(0, &vec![0; count])?;
         let draw = draw_of(states.few(idle));
         let stop = follower.as_ref().map_or(Key::new(Key::LATE, 0), |follower| follower.stop());
@@ -108,6 +114,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             mask: 0,
             number: 0,
             states,
+            shared,
             draw,
             since: Nanoseconds::ZERO,
             sink,
@@ -188,7 +195,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let servers = self.servers[..self.count].iter().map(Server::outcome).collect();
         let (servers, rented) = match self.follower {
             Some(follower) => follower.finish(end, servers),
-            None => (servers, vec![(Nanoseconds::ZERO, end)]),
+            None => {
+                self.shared.put(self.states);
+                (servers, vec![(Nanoseconds::ZERO, end)])
+            }
         };
         Ok(GpuOutcome {
             gpu: self.setting.gpu,
@@ -340,7 +350,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let row = self.states.few(begin);
         self.draw = draw_of(row);
         let now_ns = now.as_f64();
-        let mut rest = others;
+        let (mut rest, mut sum_ns) = (others, 0.0);
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
@@ -351,10 +361,25 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
                 self.exec_ns[i] = exec_ns;
                 self.ends_ns[i] = end_ns;
-                self.next[i] = Key::of_end(end_ns, now, i);
+                self.next[i] = Key::of_near_end(end_ns, i);
+                sum_ns += end_ns;
             }
         }
+        // One check for all: if the sum is below, so is each end, and each is a number.
+        if sum_ns < INTEGERS {
+            return Ok(row);
+        }
+        Self::distant_ends(&self.ends_ns, &mut self.next, others, now);
         Ok(row)
+    }
+
+    /// When executions end of which one may end after 52 days.
+    #[cold]
+    #[inline(never)]
+    fn distant_ends(ends_ns: &[f64; MOST], next: &mut [Key; MOST], of: u32, now: Nanoseconds) {
+        for i in (0..MOST).filter(|i| of & (1 << i) != 0) {
+            next[i] = Key::of_end(ends_ns[i], now, i);
+        }
     }
 
     /// Where the row of the present state begins.

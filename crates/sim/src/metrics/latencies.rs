@@ -44,6 +44,9 @@ const ENDED: &str = "nothing is reported after the end, and no other GPU serves 
 /// The most of [`Latencies::each`] where a histogram may take their place: 64 KiB.
 const FEW: usize = 8_192;
 
+/// Room is made for at most so many ahead of time: 8 MiB, of which the system gives only what is used.
+const ROOM: usize = 1 << 20;
+
 impl Latencies {
     pub(super) fn new(percentiles: Percentiles) -> Self {
         let most = match percentiles {
@@ -51,6 +54,11 @@ impl Latencies {
             Percentiles::Histogram => FEW,
         };
         Self { each: Vec::new(), most, histogram: None, picked: None }
+    }
+
+    /// Makes room for so many, within reason.
+    pub(super) fn reserve(&mut self, expected: usize) {
+        self.each.reserve(expected.min(self.most).min(ROOM));
     }
 
     /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
