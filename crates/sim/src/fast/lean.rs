@@ -86,7 +86,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
         let GpuRun { servers, mut speeds, states: shared, timeline, .. } = run;
-        let mut all: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let mut all: Vec<Server> =
+            servers.into_iter().map(|run| Server::new(run, setting.gpu)).collect();
         let mut follower = None;
         if let Some(timeline) = timeline {
             let follow = Follower::new(timeline, &mut all, speeds);
@@ -217,7 +218,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let server = &self.servers[i];
         Box::new(BadPrediction {
             server: Some(i),
-            batch: server.front.rows.max(server.back.rows) as usize,
+            batch: server.front.rows.max(server.rows) as usize,
             what: "ms until all requests are done",
             value: Key::LATE.as_ms(),
         })
@@ -277,11 +278,13 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         self.close_interval(now);
         let server = &mut self.servers[i];
         server.next = Next::End;
-        server.back = server.front;
-        server.exec_start = now;
+        let Flight { rows, load_start, load_end, feedback } = server.front;
+        (server.rows, server.feedback) = (rows, feedback);
+        let exec_start = now;
+        server.record = BatchRecord { load_start, load_end, exec_start, ..server.record };
         let (others, work) = (self.mask, server.front_work);
         self.mask ^= server.bit;
-        self.number += server.stride * u64::from(server.back.rows);
+        self.number += server.stride * u64::from(server.rows);
         let exec_ns = self.executions_changed(others, now)?[DRAW + i];
         let end_ns = now.as_f64() + work * exec_ns;
         self.exec_ns[i] = exec_ns;
@@ -299,10 +302,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         self.close_interval(now);
         let server = &mut self.servers[i];
         server.next = Next::Done;
-        server.exec_end = now;
-        self.next[i] = Key::new(now + server.back.feedback, i);
+        server.record.exec_end = now;
+        self.next[i] = Key::new(now + server.feedback, i);
         self.mask ^= server.bit;
-        self.number -= server.stride * u64::from(server.back.rows);
+        self.number -= server.stride * u64::from(server.rows);
         self.executions_changed(self.mask, now)?;
         Ok(())
     }
@@ -311,20 +314,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(always)]
     fn complete(&mut self, i: usize, now: Nanoseconds) -> Step<bool> {
         let server = &mut self.servers[i];
-        let Flight { rows, load_start, load_end, .. } = server.back;
-        let record = BatchRecord {
-            workload: server.workload,
-            gpu: self.setting.gpu,
-            batch: server.batches,
-            load_start,
-            load_end,
-            exec_start: server.exec_start,
-            exec_end: server.exec_end,
-            done: now.saturating_add(server.request_overhead),
-        };
-        self.sink.batch(&record, server.arrivals.batch(server.completed, rows));
-        server.completed += u64::from(rows);
-        server.batches += 1;
+        server.record.done = now.saturating_add(server.request_overhead);
+        self.sink.batch(&server.record, server.arrivals.batch(server.completed, server.rows));
+        server.completed += u64::from(server.rows);
+        server.record.batch += 1;
         self.last_done = now;
         if self.setting.overlap == LoadOverlap::Serial {
             // Nothing was loaded while the batch executed.
@@ -391,7 +384,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
-            sizes[i] = self.servers[i].back.rows;
+            sizes[i] = self.servers[i].rows;
         }
         self.states.look_up(self.number, &sizes[..self.count])
     }
