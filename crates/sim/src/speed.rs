@@ -258,7 +258,7 @@ impl<'a> Speeds<'a> {
             } else {
                 self.unusual_ms(members, running, i, executing(server), now.members[i].gpu_ms)
             };
-            if !(ms.is_finite() && ms >= 0.0) {
+            if !(0.0..f64::INFINITY).contains(&ms) {
                 let what = "gpu_ms";
                 return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
             }
@@ -266,7 +266,7 @@ impl<'a> Speeds<'a> {
         }
         let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
         for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
-            if !(value.is_finite() && value >= 0.0) {
+            if !(0.0..f64::INFINITY).contains(&value) {
                 return Err(BadPrediction { server: None, batch: 0, what, value });
             }
         }

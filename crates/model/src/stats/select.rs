@@ -36,12 +36,10 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
     let bits = data.iter().fold(0, |bits, &x| bits | x).checked_ilog2().map_or(0, |log| log + 1);
     // One or two integers for each bucket, if they were spread evenly.
     let buckets_log = data.len().ilog2().min(BUCKETS.ilog2());
-    // A shift to the right, by 1 at least, as a product: processors shift by a variable number at greater cost. The mask spares
-    // the check of the bounds of an array.
-    let scale = 1_u64 << (u64::BITS - bits.saturating_sub(buckets_log).max(1));
+    let shift = bits.saturating_sub(buckets_log);
+    // The mask spares the check of the bounds of an array.
     #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
-    let bucket_of =
-        |x: u64| ((u128::from(x) * u128::from(scale)) >> u64::BITS) as usize & (BUCKETS - 1);
+    let bucket_of = |x: u64| (x >> shift) as usize & (BUCKETS - 1);
 
     let mut counts = Box::new([0_u32; BUCKETS]);
     for_each(data, |x| counts[bucket_of(x)] += 1);
