@@ -11,7 +11,7 @@
 //! - `full`: `scenarios/paper-12-poisson.toml` with power, breakdown, exact percentiles and series;
 //! - `growth`: the twelve workloads once, ten and a hundred times;
 //! - `scale`: 12,000 workloads on 3,000 GPUs with all that `full` keeps, 500 requests of each and four times as many, against
-//!   the twelve of one run; with the peak of memory;
+//!   the twelve of one run; with the peak of memory. A thousand GPUs each have the same servers, or no two;
 //! - `follow`: the twelve workloads with rates that change by the hour on eight GPUs, under one plan (`fixed`) and under plans that follow
 //!   each other by the hour, each with three moves and five restarts; 86400 is a day of 430 million requests;
 //! - `threads`: two seeds of `full` one after the other, and at once on two threads.
@@ -34,7 +34,7 @@ use igniter::metrics::{Collectors, Percentiles, Window, WindowCounter, summarise
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::sim::{EngineSpec, arrival_counts, simulate};
+use igniter::sim::{EngineSpec, arrival_counts, simulate, simulate_collected};
 use igniter::units::Nanoseconds;
 use rayon::prelude::*;
 use std::path::Path;
@@ -144,14 +144,23 @@ fn peak_memory() -> String {
 /// The twelve workloads, so many times. Service 1 + 0.7 b / rate ms, 5 % slower for each other batch;
 /// transfers of 0.05 ms; four workloads on each GPU.
 fn twelve(times: usize) -> FakeScenario {
+    twelve_with(times, |_, _| 25)
+}
+
+/// The same, given the SM share of each place of each GPU in percent, which no time depends on.
+fn twelve_with(times: usize, share: impl Fn(usize, usize) -> u32) -> FakeScenario {
     let models = RATES.map(|rate| FakeModel {
         load: 0.05,
         fixed: 1.0,
         per_request: 700.0 / rate,
         feedback: 0.05,
     });
-    let server = |i: usize| FakeServer::new(i, 8, RATES[i], ArrivalSpec::Poisson);
-    let gpu = |gpu: usize| (4 * (gpu % 3)..4 * (gpu % 3) + 4).map(server).collect::<Vec<_>>();
+    let server = |gpu: usize, place: usize| {
+        let i = 4 * (gpu % 3) + place;
+        let share = share(gpu, place);
+        FakeServer { share, ..FakeServer::new(i, 8, RATES[i], ArrivalSpec::Poisson) }
+    };
+    let gpu = |gpu: usize| (0..4).map(|place| server(gpu, place)).collect::<Vec<_>>();
     let gpus: Vec<Vec<_>> = (0..3 * times).map(gpu).collect();
     FakeScenario::new(FakePredictor::new(models.to_vec(), 0.05), &gpus)
 }
@@ -235,9 +244,13 @@ fn histogram(seconds: f64) -> anyhow::Result<()> {
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn scale(_: f64) -> anyhow::Result<()> {
+    const SHARES: [u32; 8] = [16, 17, 18, 19, 20, 21, 22, 23];
+    let each = |gpu: usize, place: usize| SHARES[(gpu >> (3 * place)) % 8];
     // 5,000 requests/s of twelve workloads: 1.2 s are 500 of each, on average. The peak of memory grows from row to row.
-    for (times, seconds) in [(1, 30.0), (1000, 1.2), (1000, 4.8)] {
-        let scenario = twelve(times);
+    for (times, seconds, alike) in
+        [(1, 30.0, true), (1000, 1.2, true), (1000, 1.2, false), (1000, 4.8, true)]
+    {
+        let scenario = if alike { twelve(times) } else { twelve_with(times, each) };
         let workloads: Vec<Workload> =
             scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
         let input = scenario.input(EngineSpec::default(), seconds, 1);
@@ -246,15 +259,17 @@ fn scale(_: f64) -> anyhow::Result<()> {
             let mut requests = 0;
             let ns = best_ns(|| {
                 let sinks = Collectors::new(&workloads, window, percentiles);
-                let gpus = simulate(&input, |gpu| sinks.of(gpu))?.gpus;
+                let sinks = sinks.of_plan(&scenario.plan, &workloads);
+                let gpus = simulate_collected(&input, &sinks)?.gpus;
                 let collectors = gpus.into_iter().map(|gpu| gpu.sink).collect();
                 let metrics = summarise(&scenario.plan, &workloads, window, collectors);
                 requests = metrics.workloads.iter().map(|w| w.completed).sum::<u64>();
                 Ok(())
             })?;
             println!(
-                "scale: {} workloads, {requests} requests, {percentiles:?}: {:.1} ns/request, peak memory so far {}",
+                "scale: {} workloads{}, {requests} requests, {percentiles:?}: {:.1} ns/request, peak memory so far {}",
                 12 * times,
+                if alike { "" } else { " on GPUs that all differ" },
                 ns / requests as f64,
                 peak_memory(),
             );

@@ -4,12 +4,13 @@ use super::engine::run_gpus;
 use super::engine_cases::{any_models, any_spec};
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::fast::{GpuEngine, LeanEngine};
-use super::prepare::GpuRun;
+use super::prepare::{GpuRun, prepare};
 use super::{EngineSpec, GpuOutcome, Noise, full};
 use crate::arrivals::ArrivalSpec;
 use igniter_model::units::Milliseconds;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::sync::Arc;
 
 fn server() -> impl Strategy<Value = FakeServer> {
     let arrival = prop_oneof![
@@ -54,10 +55,12 @@ proptest! {
         models in any_models(),
         slowdown in prop_oneof![Just(0.0), Just(0.5), 0.0..1.0_f64],
         servers in prop::collection::vec(server(), 0..=16),
+        gpus in prop_oneof![3 => Just(1_usize), 1 => Just(4)],
         spec in any_spec(),
         seed: u64,
     ) {
-        let scenario = FakeScenario::new(FakePredictor::new(models, slowdown), &[servers]);
+        let gpus = vec![servers; gpus];
+        let scenario = FakeScenario::new(FakePredictor::new(models, slowdown), &gpus);
         let input = scenario.input(spec, 0.1, seed);
         let sink = Everything::default;
         let lean = run_gpus(&input, |_| sink(), |setting, run, sink| {
@@ -70,9 +73,35 @@ proptest! {
         });
         let full = full::simulate(&input, |_| sink());
         let (lean, fast, full) = (lean.unwrap(), fast.unwrap(), full.unwrap());
-        prop_assert_eq!(seen(&lean.gpus[0]), seen(&fast.gpus[0]));
-        prop_assert_eq!(seen(&lean.gpus[0]), seen(&full.gpus[0]));
+        for ((lean, fast), full) in lean.gpus.iter().zip(&fast.gpus).zip(&full.gpus) {
+            prop_assert_eq!(seen(lean), seen(fast));
+            prop_assert_eq!(seen(lean), seen(full));
+        }
     }
+}
+
+/// Of six GPUs, the second and fifth have the servers of the first.
+#[test]
+fn only_gpus_with_the_same_servers_share_states() {
+    let of = |model, batch, share| FakeServer {
+        share,
+        ..FakeServer::new(model, batch, 100.0, ArrivalSpec::Poisson)
+    };
+    let (one, two) = (of(0, 4, 30), of(1, 4, 30));
+    let gpus = [
+        vec![one.clone(), two.clone()],
+        vec![one.clone(), two.clone()],
+        vec![two.clone(), one.clone()],
+        vec![one.clone(), of(1, 4, 31)],
+        vec![one.clone(), two],
+        vec![one, of(1, 5, 30)],
+    ];
+    let models = vec![FakeModel { fixed: 1.0, ..FakeModel::default() }; 2];
+    let scenario = FakeScenario::new(FakePredictor::new(models, 0.5), &gpus);
+    let gpus = prepare(&scenario.input(EngineSpec::default(), 1.0, 1)).unwrap().gpus;
+    let states: Vec<_> = gpus.iter().map(|gpu| Arc::as_ptr(&gpu.states)).collect();
+    let shared: Vec<bool> = states.iter().map(|&of| of == states[0]).collect();
+    assert_eq!(shared, [true, true, false, false, true, false]);
 }
 
 /// What a server of the common case must not have.

@@ -6,6 +6,7 @@
 use super::batcher_rules::BatcherRules;
 use super::draw::{HostDraw, Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
+use super::fast::SharedStates;
 use super::features::FullFeatures;
 use super::source::Arrivals;
 use super::speed::{PlannedServer, Speeds};
@@ -33,6 +34,8 @@ pub(super) struct GpuRun<'a> {
     /// In the order of the plan.
     pub(super) servers: Vec<ServerRun>,
     pub(super) speeds: Speeds<'a>,
+    /// The states that are known, also to other GPUs with the same servers.
+    pub(super) states: Arc<SharedStates<'a>>,
     /// What only the full engine can do, if anything is asked for.
     pub(super) features: Option<FullFeatures>,
     /// What changes on it, where plans follow each other.
@@ -96,13 +99,14 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
         }
         dealt = Some(all);
     }
-    let gpus = (input.plan.gpus.iter().enumerate())
+    let mut gpus = (input.plan.gpus.iter().enumerate())
         .map(|(gpu, co)| {
             let lives = lives.as_ref().map(|lives| lives[gpu].as_slice());
             let follow = lives.zip(dealt.as_mut());
             prepare_gpu(input, &workloads, &replicas, (gpu, co), follow, &mut counts)
         })
         .collect::<Result<Vec<_>, _>>()?;
+    share_states(&mut gpus);
     let named = |server: &ServerRun| {
         let name = &input.workloads[server.workload.index()].workload.name;
         server.arrivals.faults().into_iter().map(|fault| (name.clone(), fault)).collect::<Vec<_>>()
@@ -111,6 +115,22 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
     let unserved = unplaced.map(|(i, _)| WorkloadId::new(i)).collect();
     Ok(Prepared { gpus, unserved, faults, counts })
+}
+
+/// At most so many tables of states outlive their GPU, for each thread.
+const SHARED: usize = 64;
+
+/// Lets GPUs with the same servers share the states that they compute.
+fn share_states(gpus: &mut [GpuRun<'_>]) {
+    let mut kinds: Vec<usize> = Vec::new();
+    for gpu in 0..gpus.len() {
+        let same = |&&kind: &&usize| gpus[kind].speeds.are_those_of(&gpus[gpu].speeds);
+        match kinds.iter().find(same) {
+            Some(&kind) => gpus[gpu].states = Arc::clone(&gpus[kind].states),
+            None if kinds.len() < SHARED => kinds.push(gpu),
+            None => {}
+        }
+    }
 }
 
 /// The servers of each GPU, in the order of its placements, where plans follow each other.
@@ -330,5 +350,6 @@ fn prepare_gpu<'a>(
             lost.extend(here.map(|(_, lost)| lost));
         }
     }
-    Ok(GpuRun { servers, speeds, features, timeline, lost })
+    let states = Arc::default();
+    Ok(GpuRun { servers, speeds, states, features, timeline, lost })
 }

@@ -11,7 +11,7 @@ use igniter_model::predictor::{
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, SmPercent};
 
 /// A server as the predictor sees it. Each instance of a server is a *slot*, numbered server by server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PlannedServer {
     pub(super) model: ModelId,
     /// The planned batch size.
@@ -98,6 +98,15 @@ impl<'a> Speeds<'a> {
         let (most_pct, present) = (f64::INFINITY, vec![true; servers.len()]);
         let scratch = Scratch::default();
         Self { predictor, interference, servers, slot_server, most_pct, present, scratch }
+    }
+
+    /// Whether all states are the same as those of another GPU of the run, where each kind of GPU has one predictor.
+    pub(super) fn are_those_of(&self, other: &Self) -> bool {
+        self.predictor.kind().name == other.predictor.kind().name
+            && self.interference == other.interference
+            && self.servers == other.servers
+            && self.most_pct.to_bits() == other.most_pct.to_bits()
+            && self.present == other.present
     }
 
     /// Lets shares add up to more than the GPU: while more than 100 % execute, they are scaled down.
@@ -249,7 +258,7 @@ impl<'a> Speeds<'a> {
             } else {
                 self.unusual_ms(members, running, i, executing(server), now.members[i].gpu_ms)
             };
-            if !(ms.is_finite() && ms >= 0.0) {
+            if !(0.0..f64::INFINITY).contains(&ms) {
                 let what = "gpu_ms";
                 return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
             }
@@ -257,7 +266,7 @@ impl<'a> Speeds<'a> {
         }
         let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
         for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
-            if !(value.is_finite() && value >= 0.0) {
+            if !(0.0..f64::INFINITY).contains(&value) {
                 return Err(BadPrediction { server: None, batch: 0, what, value });
             }
         }

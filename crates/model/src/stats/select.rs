@@ -1,10 +1,9 @@
 //! Order statistics of many integers.
 
-/// Integers are spread over at most this many buckets, as a power of two.
-const BUCKETS_LOG: u32 = 14;
-const BUCKETS: usize = 1 << BUCKETS_LOG;
 /// Fewer integers than this are sorted.
-const MANY: usize = 1 << 10;
+const SOME: usize = 1 << 7;
+/// From so many on, more buckets pay.
+const MANY: usize = 1 << 11;
 
 /// The integers that would stand at `positions` if `data` were sorted, in the order of `positions`.
 ///
@@ -20,30 +19,30 @@ const MANY: usize = 1 << 10;
 /// When a position is not below the length of the data.
 #[must_use]
 pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
-    if data.len() < MANY || u32::try_from(data.len() + 1).is_err() {
+    if data.len() < SOME || u32::try_from(data.len() + 1).is_err() {
         let mut sorted = data.to_vec();
         sorted.sort_unstable();
         return positions.iter().map(|&position| sorted[position]).collect();
     }
+    if data.len() < MANY {
+        by_buckets::<{ 1 << 9 }>(data, positions)
+    } else {
+        by_buckets::<{ 1 << 14 }>(data, positions)
+    }
+}
+
+/// The same, with integers spread over at most so many buckets: a power of two, and four at least.
+fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u64> {
     let bits = data.iter().fold(0, |bits, &x| bits | x).checked_ilog2().map_or(0, |log| log + 1);
-    // Two integers for each bucket, if they were spread evenly.
-    let buckets_log = (data.len().ilog2() - 1).min(BUCKETS_LOG);
+    // One or two integers for each bucket, if they were spread evenly.
+    let buckets_log = data.len().ilog2().min(BUCKETS.ilog2());
     let shift = bits.saturating_sub(buckets_log);
     // The mask spares the check of the bounds of an array.
-    #[expect(clippy::cast_possible_truncation, reason = "no more than 14 bits are left")]
+    #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
     let bucket_of = |x: u64| (x >> shift) as usize & (BUCKETS - 1);
 
     let mut counts = Box::new([0_u32; BUCKETS]);
-    let (blocks, rest) = data.as_chunks::<4>();
-    for &[a, b, c, d] in blocks {
-        counts[bucket_of(a)] += 1;
-        counts[bucket_of(b)] += 1;
-        counts[bucket_of(c)] += 1;
-        counts[bucket_of(d)] += 1;
-    }
-    for &x in rest {
-        counts[bucket_of(x)] += 1;
-    }
+    for_each(data, |x| counts[bucket_of(x)] += 1);
     // The integers of buckets with a wanted position are copied, each to the place of its bucket, from 1 on.
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_unstable_by_key(|&wanted| positions[wanted]);
@@ -53,36 +52,48 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
     let mut places: Vec<Place> = Vec::new();
     let mut place_of = vec![0; positions.len()];
     let (mut before, mut end) = (0, 1);
-    // From here on, where the next integer of a bucket goes, or 0.
-    let mut next = counts;
-    for next in &mut next[..1 << buckets_log] {
-        let (first, count) = (before, std::mem::take(next));
-        before += count as usize;
-        if position < before {
-            *next = end;
-            while let Some(i) = wanted.next_if(|&i| positions[i] < before) {
-                place_of[i] = places.len();
+    // Where the next integer of a bucket goes, or 0.
+    let mut next = Box::new([0_u32; BUCKETS]);
+    let (blocks, _) = counts.as_chunks::<4>();
+    for (block, counts) in blocks[..(1 << buckets_log) / 4].iter().enumerate() {
+        let sum = counts.iter().sum::<u32>() as usize;
+        if position >= before + sum {
+            before += sum;
+            continue;
+        }
+        for (bucket, &count) in (4 * block..).zip(counts) {
+            let first = before;
+            before += count as usize;
+            if position < before {
+                next[bucket] = end;
+                while let Some(i) = wanted.next_if(|&i| positions[i] < before) {
+                    place_of[i] = places.len();
+                }
+                position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
+                places.push(Place { first, start: end, end: end + count });
+                end += count;
             }
-            position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
-            places.push(Place { first, start: end, end: end + count });
-            end += count;
         }
     }
     assert!(position == usize::MAX, "position {position} of {}", data.len());
     let mut kept = vec![0; end as usize + 1];
-    let mut keep = |x| {
-        let next = &mut next[bucket_of(x)];
-        // Without a branch, which would be foretold badly; place 0 belongs to no bucket.
-        kept[*next as usize] = x;
-        *next += u32::from(*next > 0);
-    };
-    for &[a, b, c, d] in blocks {
-        keep(a);
-        keep(b);
-        keep(c);
-        keep(d);
+    if kept.len() < data.len() / 8 {
+        // Few are kept, so a branch is foretold well.
+        for_each(data, |x| {
+            let next = &mut next[bucket_of(x)];
+            if *next > 0 {
+                kept[*next as usize] = x;
+                *next += 1;
+            }
+        });
+    } else {
+        // Without a branch; place 0 belongs to no bucket.
+        for_each(data, |x| {
+            let next = &mut next[bucket_of(x)];
+            kept[*next as usize] = x;
+            *next += u32::from(*next > 0);
+        });
     }
-    rest.iter().copied().for_each(keep);
     for place in &places {
         kept[place.start as usize..place.end as usize].sort_unstable();
     }
@@ -91,6 +102,19 @@ pub fn order_statistics(data: &[u64], positions: &[usize]) -> Vec<u64> {
         kept[start as usize + position - first]
     };
     positions.iter().zip(place_of).map(at).collect()
+}
+
+/// Goes through integers, four at a time: to count them takes little more than the loop.
+#[inline(always)]
+fn for_each(data: &[u64], mut what: impl FnMut(u64)) {
+    let (blocks, rest) = data.as_chunks::<4>();
+    for &[a, b, c, d] in blocks {
+        what(a);
+        what(b);
+        what(c);
+        what(d);
+    }
+    rest.iter().copied().for_each(what);
 }
 
 /// Where the integers of a wanted bucket are kept.
@@ -115,7 +139,7 @@ mod tests {
             base in prop_oneof![Just(0), any::<u64>()],
             mask in prop_oneof![Just(0), Just(0xff), Just(0xff_ffff), Just(0xf000_ffff), any::<u64>()],
             seeds in prop::collection::vec(any::<u64>(), 1..90),
-            copies in prop_oneof![Just(1_u64), Just(100)],
+            copies in prop_oneof![Just(1_u64), Just(5), Just(100), Just(1_000)],
             shares in prop::collection::vec(0.0..1.0_f64, 0..40),
         ) {
             let mix = |x: u64, i: u64| x.wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ i).rotate_left(29);

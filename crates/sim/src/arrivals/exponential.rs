@@ -45,8 +45,15 @@ impl Exponential {
     #[inline(never)]
     pub(super) fn fill(&self, random: &mut Stream, draws: &mut [f64]) {
         let mut own = random.clone();
-        // Not fill_with, which would keep the generator in memory.
-        for draw in draws {
+        // Not fill_with, which would keep the generator in memory. Four at a time, as the loop itself costs too.
+        let (blocks, rest) = draws.as_chunks_mut::<4>();
+        for [a, b, c, d] in blocks {
+            *a = self.sample(&mut own);
+            *b = self.sample(&mut own);
+            *c = self.sample(&mut own);
+            *d = self.sample(&mut own);
+        }
+        for draw in rest {
             *draw = self.sample(&mut own);
         }
         *random = own;

@@ -3,13 +3,14 @@
 use super::agenda::{Agenda, Moment, What};
 use super::executions::Executions;
 use super::lane::{Flight, Front, Lane, Slot};
-use super::states::{Present, States};
+use super::states::{Present, SharedStates, States};
 use crate::draw::Race;
 use crate::prepare::{GpuRun, GpuSetting};
 use crate::speed::BadPrediction;
 use crate::{Batch, GpuOutcome, LoadOverlap};
 use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
+use std::sync::Arc;
 
 /// One GPU with its servers, at some moment of a run.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct GpuEngine<'a, S> {
     /// The instances of all lanes.
     slots: Vec<Slot>,
     states: States<'a>,
+    /// Where they come from.
+    shared: Arc<SharedStates<'a>>,
     present: Present,
     sink: S,
     agenda: Agenda,
@@ -49,7 +52,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             l.slots.clone().map(move |_| Slot::new(lane, ready))
         });
         let slots: Vec<Slot> = slots.collect();
-        let mut states = States::new(run.speeds);
+        let mut states = run.states.take(run.speeds);
         let present = Present::new(slots.len());
         let idle = states.find(&present)?;
         let interval = GpuInterval {
@@ -66,6 +69,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
             lanes,
             slots,
             states,
+            shared: run.states,
             present,
             sink,
             agenda: Agenda::new(),
@@ -112,6 +116,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let end = self.setting.duration.max(self.last_done);
         self.close_interval(end);
         let servers = self.lanes.iter().map(Lane::outcome).collect();
+        self.shared.put(self.states);
         let gpu = self.setting.gpu;
         Ok(GpuOutcome {
             gpu,

@@ -13,15 +13,16 @@ mod server;
 use self::follow::{Follower, Onward};
 use self::key::Key;
 use self::server::{Flight, Next, Server};
-use super::states::{DRAW, FEW_SLOTS, FewSlots, States};
+use super::states::{DRAW, FEW_SLOTS, FewSlots, SharedStates, States};
 use crate::batcher_rules::BatcherRules;
-use crate::ends::rescaled;
+use crate::ends::{INTEGERS, rescaled};
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
 use crate::source::Arrivals;
 use crate::speed::BadPrediction;
 use crate::{GpuOutcome, LoadOverlap};
 use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
+use std::sync::Arc;
 
 /// The most servers of a GPU. A power of two, so that a position is kept within the arrays by a mask.
 const MOST: usize = FEW_SLOTS;
@@ -43,6 +44,8 @@ pub(crate) struct LeanEngine<'a, S> {
     mask: u32,
     number: u64,
     states: States<'a>,
+    /// Where they come from, if the servers stay.
+    shared: Arc<SharedStates<'a>>,
     /// What the GPU draws in the present state, and since when that holds.
     draw: [f64; DRAW],
     since: Nanoseconds,
@@ -82,8 +85,9 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
     pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
-        let GpuRun { servers, mut speeds, timeline, .. } = run;
-        let mut all: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let GpuRun { servers, mut speeds, states: shared, timeline, .. } = run;
+        let mut all: Vec<Server> =
+            servers.into_iter().map(|run| Server::new(run, setting.gpu)).collect();
         let mut follower = None;
         if let Some(timeline) = timeline {
             let follow = Follower::new(timeline, &mut all, speeds);
@@ -93,7 +97,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let count = all.len();
         let mut all = all.into_iter();
         let servers = std::array::from_fn(|_| all.next().unwrap_or_else(Server::absent));
-        let mut states = States::new(speeds);
+        let mut states = match &follower {
+            None => shared.take(speeds),
+            Some(_) => States::new(speeds),
+        };
         let idle = states.look_up(0, &vec![0; count])?;
         let draw = draw_of(states.few(idle));
         let stop = follower.as_ref().map_or(Key::new(Key::LATE, 0), |follower| follower.stop());
@@ -108,6 +115,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             mask: 0,
             number: 0,
             states,
+            shared,
             draw,
             since: Nanoseconds::ZERO,
             sink,
@@ -188,7 +196,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let servers = self.servers[..self.count].iter().map(Server::outcome).collect();
         let (servers, rented) = match self.follower {
             Some(follower) => follower.finish(end, servers),
-            None => (servers, vec![(Nanoseconds::ZERO, end)]),
+            None => {
+                self.shared.put(self.states);
+                (servers, vec![(Nanoseconds::ZERO, end)])
+            }
         };
         Ok(GpuOutcome {
             gpu: self.setting.gpu,
@@ -207,7 +218,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let server = &self.servers[i];
         Box::new(BadPrediction {
             server: Some(i),
-            batch: server.front.rows.max(server.back.rows) as usize,
+            batch: server.front.rows.max(server.rows) as usize,
             what: "ms until all requests are done",
             value: Key::LATE.as_ms(),
         })
@@ -267,11 +278,13 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         self.close_interval(now);
         let server = &mut self.servers[i];
         server.next = Next::End;
-        server.back = server.front;
-        server.exec_start = now;
+        let Flight { rows, load_start, load_end, feedback } = server.front;
+        (server.rows, server.feedback) = (rows, feedback);
+        let exec_start = now;
+        server.record = BatchRecord { load_start, load_end, exec_start, ..server.record };
         let (others, work) = (self.mask, server.front_work);
         self.mask ^= server.bit;
-        self.number += server.stride * u64::from(server.back.rows);
+        self.number += server.stride * u64::from(server.rows);
         let exec_ns = self.executions_changed(others, now)?[DRAW + i];
         let end_ns = now.as_f64() + work * exec_ns;
         self.exec_ns[i] = exec_ns;
@@ -289,10 +302,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         self.close_interval(now);
         let server = &mut self.servers[i];
         server.next = Next::Done;
-        server.exec_end = now;
-        self.next[i] = Key::new(now + server.back.feedback, i);
+        server.record.exec_end = now;
+        self.next[i] = Key::new(now + server.feedback, i);
         self.mask ^= server.bit;
-        self.number -= server.stride * u64::from(server.back.rows);
+        self.number -= server.stride * u64::from(server.rows);
         self.executions_changed(self.mask, now)?;
         Ok(())
     }
@@ -301,20 +314,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     #[inline(always)]
     fn complete(&mut self, i: usize, now: Nanoseconds) -> Step<bool> {
         let server = &mut self.servers[i];
-        let Flight { rows, load_start, load_end, .. } = server.back;
-        let record = BatchRecord {
-            workload: server.workload,
-            gpu: self.setting.gpu,
-            batch: server.batches,
-            load_start,
-            load_end,
-            exec_start: server.exec_start,
-            exec_end: server.exec_end,
-            done: now.saturating_add(server.request_overhead),
-        };
-        self.sink.batch(&record, server.arrivals.batch(server.completed, rows));
-        server.completed += u64::from(rows);
-        server.batches += 1;
+        server.record.done = now.saturating_add(server.request_overhead);
+        self.sink.batch(&server.record, server.arrivals.batch(server.completed, server.rows));
+        server.completed += u64::from(server.rows);
+        server.record.batch += 1;
         self.last_done = now;
         if self.setting.overlap == LoadOverlap::Serial {
             // Nothing was loaded while the batch executed.
@@ -340,7 +343,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let row = self.states.few(begin);
         self.draw = draw_of(row);
         let now_ns = now.as_f64();
-        let mut rest = others;
+        let (mut rest, mut sum_ns) = (others, 0.0);
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
@@ -351,10 +354,25 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
                 self.exec_ns[i] = exec_ns;
                 self.ends_ns[i] = end_ns;
-                self.next[i] = Key::of_end(end_ns, now, i);
+                self.next[i] = Key::of_near_end(end_ns, i);
+                sum_ns += end_ns;
             }
         }
+        // One check for all: if the sum is below, so is each end, and each is a number.
+        if sum_ns < INTEGERS {
+            return Ok(row);
+        }
+        Self::distant_ends(&self.ends_ns, &mut self.next, others, now);
         Ok(row)
+    }
+
+    /// When executions end of which one may end after 52 days.
+    #[cold]
+    #[inline(never)]
+    fn distant_ends(ends_ns: &[f64; MOST], next: &mut [Key; MOST], of: u32, now: Nanoseconds) {
+        for i in (0..MOST).filter(|i| of & (1 << i) != 0) {
+            next[i] = Key::of_end(ends_ns[i], now, i);
+        }
     }
 
     /// Where the row of the present state begins.
@@ -366,7 +384,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         while rest != 0 {
             let i = rest.trailing_zeros() as usize % MOST;
             rest &= rest - 1;
-            sizes[i] = self.servers[i].back.rows;
+            sizes[i] = self.servers[i].rows;
         }
         self.states.look_up(self.number, &sizes[..self.count])
     }

@@ -8,7 +8,8 @@
 //! - The end of a copy to the GPU is an event only if an instance waits for it.
 //! - Pending events sit in a short sorted list. The execution that ends next is kept separately.
 //! - The position of an event is one number of 128 bits, which is cheaper to compare than a pair.
-//! - Speeds and power of a set of executing batches are a row of a table ([`states`]).
+//! - Speeds and power of a set of executing batches are a row of a table ([`states`]), which GPUs with the
+//!   same servers use one after the other.
 //! - Few greedy servers with one instance each have no list of events at all ([`lean`]).
 //! - Requests are accounted batch by batch, when a batch is done.
 
@@ -22,3 +23,4 @@ mod stream;
 
 pub(super) use gpu::GpuEngine;
 pub(super) use lean::LeanEngine;
+pub(super) use states::SharedStates;

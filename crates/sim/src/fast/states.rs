@@ -3,6 +3,7 @@
 use crate::speed::{BadPrediction, Speeds};
 use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many states are remembered, and how many numbers they may take. More are computed anew, so that
 /// memory does not grow with the length of a run.
@@ -39,6 +40,28 @@ pub(super) struct States<'a> {
     rows: Vec<f64>,
     /// How many states are remembered.
     limit: usize,
+}
+
+/// Tables of GPUs with the same servers. Each is lent to one GPU at a time, so that what one has computed serves those after it:
+/// a state does not depend on who asks.
+#[derive(Debug, Default)]
+pub(crate) struct SharedStates<'a>(Mutex<Vec<States<'a>>>);
+
+impl<'a> SharedStates<'a> {
+    /// A table that another GPU has given back, or else an empty one.
+    pub(super) fn take(&self, speeds: Speeds<'a>) -> States<'a> {
+        self.tables().pop().unwrap_or_else(|| States::new(speeds))
+    }
+
+    /// Gives a table back.
+    pub(super) fn put(&self, states: States<'a>) {
+        self.tables().push(states);
+    }
+
+    /// A thread that panicked had no hand in a table that is here.
+    fn tables(&self) -> MutexGuard<'_, Vec<States<'a>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The present set of executing batches.
@@ -269,26 +292,49 @@ mod tests {
     use igniter_model::domain::ModelId;
     use igniter_model::units::{BatchSize, SmPercent};
 
+    fn predictor() -> FakePredictor {
+        let model = FakeModel { fixed: 1.0, per_request: 0.3, ..FakeModel::default() };
+        FakePredictor::new(vec![model], 0.3)
+    }
+
+    /// Those of five servers.
+    fn speeds(predictor: &FakePredictor, max_batch: usize) -> Speeds<'_> {
+        let server = PlannedServer {
+            model: ModelId::new(0),
+            batch: BatchSize::new(1).unwrap(),
+            share: SmPercent::new(20.0).unwrap(),
+            instances: 1,
+            max_batch,
+            batch_overhead_ms: 0.0,
+            row_overhead_ms: 0.0,
+            instance_slowdown: None,
+            time_slot: None,
+        };
+        Speeds::new(predictor, Interference::Dynamic, vec![server; 5])
+    }
+
+    #[test]
+    fn what_one_gpu_has_computed_another_one_knows() {
+        let predictor = predictor();
+        let shared = SharedStates::default();
+        let (mut first, mut other) =
+            (shared.take(speeds(&predictor, 4)), shared.take(speeds(&predictor, 4)));
+        let mut present = Present::new(5);
+        present.start(2, 3, &first);
+        first.find(&present).unwrap();
+        shared.put(first);
+        assert_eq!(shared.take(speeds(&predictor, 4)).remembered(), 1);
+        // One that is in use is nobody else's.
+        assert_eq!(other.remembered(), 0);
+        other.find(&present).unwrap();
+        assert_eq!(shared.take(speeds(&predictor, 4)).remembered(), 0);
+    }
+
     #[test]
     fn every_index_gives_the_states_that_the_predictor_gives() {
-        let model = FakeModel { fixed: 1.0, per_request: 0.3, ..FakeModel::default() };
-        let predictor = FakePredictor::new(vec![model], 0.3);
-        let speeds = |max_batch| {
-            let server = PlannedServer {
-                model: ModelId::new(0),
-                batch: BatchSize::new(1).unwrap(),
-                share: SmPercent::new(20.0).unwrap(),
-                instances: 1,
-                max_batch,
-                batch_overhead_ms: 0.0,
-                row_overhead_ms: 0.0,
-                instance_slowdown: None,
-                time_slot: None,
-            };
-            Speeds::new(&predictor, Interference::Dynamic, vec![server; 5])
-        };
+        let predictor = predictor();
         for (max, limit) in [(4, REMEMBERED), (4, 7), (40, REMEMBERED), (40, 7), (usize::MAX, 7)] {
-            let mut states = States::new(speeds(max));
+            let mut states = States::new(speeds(&predictor, max));
             let kind = match &states.index {
                 Index::Dense => 4,
                 Index::Numbers(_) => 40,

@@ -67,7 +67,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         sink: S,
     ) -> Result<Self, BadPrediction> {
         let GpuSetting { gpu, overlap, duration } = setting;
-        let GpuRun { servers, mut speeds, features, timeline, lost: _ } = run;
+        let GpuRun { servers, mut speeds, states: _, features, timeline, lost: _ } = run;
         let following = timeline.map(|timeline| Following::new(timeline, &mut speeds));
         let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
         let of_plan: Vec<Option<u32>> = servers.iter().map(|server| server.time_slot).collect();

@@ -26,6 +26,8 @@ pub struct GpuCollector {
     gpu: GpuId,
     window: Window,
     slos: Arc<[Nanoseconds]>,
+    /// How many requests of each workload the window is likely to have at most.
+    expected: Arc<[usize]>,
     percentiles: Percentiles,
     /// The workloads that no other GPU serves, where that is known.
     alone: Option<Arc<[bool]>>,
@@ -56,6 +58,7 @@ struct Served {
 #[derive(Debug, Clone)]
 pub struct Collectors {
     slos: Arc<[Nanoseconds]>,
+    expected: Arc<[usize]>,
     window: Window,
     percentiles: Percentiles,
     alone: Option<Arc<[bool]>>,
@@ -66,7 +69,8 @@ impl Collectors {
     #[must_use]
     pub fn new(workloads: &[Workload], window: Window, percentiles: Percentiles) -> Self {
         let slos = workloads.iter().map(|workload| workload.slo.to_nanoseconds()).collect();
-        Self { slos, window, percentiles, alone: None }
+        let expected = workloads.iter().map(|workload| likely(workload, window)).collect();
+        Self { slos, expected, window, percentiles, alone: None }
     }
 
     /// The same for the GPUs of a plan (that of all servers, where servers come and go): a workload that one GPU alone
@@ -92,6 +96,7 @@ impl Collectors {
             gpu,
             window: self.window,
             slos: Arc::clone(&self.slos),
+            expected: Arc::clone(&self.expected),
             percentiles: self.percentiles,
             alone: self.alone.clone(),
             tallies: Vec::new(),
@@ -103,6 +108,14 @@ impl Collectors {
             sums: StateSums::default(),
         }
     }
+}
+
+/// How many requests of a workload a window is likely to have at most, if they come at the rate of the workload: four
+/// standard deviations of Poisson arrivals above the mean. The number saves copies and decides nothing.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn likely(workload: &Workload, window: Window) -> usize {
+    let mean = workload.rate.get() * window.length().as_seconds();
+    (mean + 4.0 * mean.sqrt()) as usize
 }
 
 impl GpuCollector {
@@ -147,7 +160,10 @@ impl GpuCollector {
         let known = self.tallies.iter().position(|served| served.workload == workload);
         let position = known.unwrap_or_else(|| {
             let slo = self.slos[workload.index()];
-            let tally = Tally::new(self.percentiles, self.detail.latency_bins);
+            let mut tally = Tally::new(self.percentiles, self.detail.latency_bins);
+            if self.alone.as_ref().is_some_and(|alone| alone[workload.index()]) {
+                tally.latencies.reserve(self.expected[workload.index()]);
+            }
             self.tallies.push(Served { workload, slo, tally });
             self.tallies.len() - 1
         });

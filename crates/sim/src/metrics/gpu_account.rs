@@ -19,7 +19,9 @@ impl StateSums {
     pub(super) fn add(&mut self, interval: &GpuInterval, ns: Nanoseconds) {
         let weight = ns.as_f64();
         self.observed_ns += ns.get();
-        self.executing_ns += if interval.running > 0 { ns.get() } else { 0 };
+        if interval.running > 0 {
+            self.executing_ns += ns.get();
+        }
         self.busy_sm_pct_ns += interval.busy_sm_pct * weight;
         self.power_w_ns += interval.power_w * weight;
         self.clock_mhz_ns += interval.clock_mhz * weight;

@@ -22,7 +22,7 @@ pub enum Percentiles {
 pub(super) struct Latencies {
     /// Each one, as long as there is no histogram.
     each: Vec<u64>,
-    /// So many take less memory than their histogram, which they become when there are more.
+    /// So many take less memory than their histogram, which they become when there are more; 0 when they have.
     most: usize,
     histogram: Option<Box<Histogram>>,
     /// Those of them that a summary asks for, when no more will come.
@@ -44,6 +44,9 @@ const ENDED: &str = "nothing is reported after the end, and no other GPU serves 
 /// The most of [`Latencies::each`] where a histogram may take their place: 64 KiB.
 const FEW: usize = 8_192;
 
+/// Room is made for at most so many ahead of time: 8 MiB, of which the system gives only what is used.
+const ROOM: usize = 1 << 20;
+
 impl Latencies {
     pub(super) fn new(percentiles: Percentiles) -> Self {
         let most = match percentiles {
@@ -53,28 +56,33 @@ impl Latencies {
         Self { each: Vec::new(), most, histogram: None, picked: None }
     }
 
+    /// Makes room for so many, within reason.
+    pub(super) fn reserve(&mut self, expected: usize) {
+        self.each.reserve(expected.min(self.most).min(ROOM));
+    }
+
     /// Adds those of a batch, whose arrivals are in order; returns their sum, which is below 2⁶⁴ ns.
     #[inline(always)]
     pub(super) fn add_batch(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
-        if self.histogram.is_some() {
+        debug_assert!(self.picked.is_none(), "{ENDED}");
+        if self.each.len() + arrivals.len() > self.most {
             return self.add_to_histogram(done, arrivals);
         }
-        debug_assert!(self.picked.is_none(), "{ENDED}");
         let mut sum = 0;
         self.each.extend(arrivals.iter().map(|&arrival| {
             let latency = (done - arrival).get();
             sum += latency;
             latency
         }));
-        if self.each.len() > self.most {
-            self.condense();
-        }
         sum
     }
 
     #[inline(never)]
     fn add_to_histogram(&mut self, done: Nanoseconds, arrivals: &[Nanoseconds]) -> u64 {
         let (Some(&first), Some(&last)) = (arrivals.first(), arrivals.last()) else { return 0 };
+        if self.histogram.is_none() {
+            self.condense();
+        }
         let mut sum = 0;
         let latencies = arrivals.iter().map(|&arrival| {
             let latency = (done - arrival).get();
@@ -103,6 +111,7 @@ impl Latencies {
     #[cold]
     #[inline(never)]
     fn condense(&mut self) {
+        self.most = 0;
         let histogram = self.histogram.get_or_insert_default();
         std::mem::take(&mut self.each).into_iter().for_each(|latency| histogram.add(latency));
     }
@@ -294,7 +303,11 @@ mod tests {
 
     /// None yet, but in a histogram.
     fn as_histogram() -> Latencies {
-        Latencies { histogram: Some(Box::default()), ..Latencies::new(Percentiles::Histogram) }
+        Latencies {
+            histogram: Some(Box::default()),
+            most: 0,
+            ..Latencies::new(Percentiles::Histogram)
+        }
     }
 
     #[test]

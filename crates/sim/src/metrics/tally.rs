@@ -18,23 +18,24 @@ pub(super) struct BatchSizes {
 
 impl BatchSizes {
     /// Larger sizes than this are unusual.
-    const USUAL: u32 = 256;
+    const USUAL: usize = 256;
 
     #[inline]
-    fn add(&mut self, size: u32, requests: u64) {
-        match self.usual.get_mut(size as usize) {
+    fn add(&mut self, size: usize, requests: u64) {
+        match self.usual.get_mut(size) {
             Some(count) => *count += requests,
             None => self.add_first(size, requests),
         }
     }
 
     #[cold]
-    fn add_first(&mut self, size: u32, requests: u64) {
+    fn add_first(&mut self, size: usize, requests: u64) {
         if size > Self::USUAL {
+            let size = u32::try_from(size).expect("a batch has fewer than 2^32 requests");
             *self.more.entry(size).or_default() += requests;
         } else {
-            self.usual.resize(size as usize + 1, 0);
-            self.usual[size as usize] += requests;
+            self.usual.resize(size + 1, 0);
+            self.usual[size] += requests;
         }
     }
 
@@ -113,7 +114,7 @@ impl Tally {
         self.load_ns += u128::from(record.load().get());
         self.exec_ns += u128::from(record.exec().get());
         self.feedback_ns += u128::from(record.feedback().get());
-        self.by_batch_size.add(record.batch_size, 1);
+        self.by_batch_size.add(record.batch_size as usize, 1);
         if latency > slo {
             self.violations += 1;
         }
@@ -165,8 +166,7 @@ impl Tally {
         self.load_ns += u128::from(load);
         self.exec_ns += u128::from(exec);
         self.feedback_ns += u128::from(feedback);
-        let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
-        self.by_batch_size.add(size, requests);
+        self.by_batch_size.add(arrivals.len(), requests);
     }
 
     #[inline(never)]
@@ -210,8 +210,7 @@ impl Tally {
         self.exec_ns += exec;
         self.feedback_ns += feedback;
         self.violations += late;
-        let size = u32::try_from(arrivals.len()).expect("a batch has fewer than 2^32 requests");
-        self.by_batch_size.add(size, inside.len() as u64);
+        self.by_batch_size.add(arrivals.len(), inside.len() as u64);
     }
 
     pub(super) fn failed(&mut self, request: &FailedRequest, window: &Window) {
@@ -243,7 +242,7 @@ impl Tally {
         self.exec_ns += other.exec_ns;
         self.feedback_ns += other.feedback_ns;
         for (size, requests) in other.by_batch_size.iter() {
-            self.by_batch_size.add(size, requests);
+            self.by_batch_size.add(size as usize, requests);
         }
         self.over_time.merge(other.over_time);
         self.unfinished += other.unfinished;

@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
     pub(super) fn speeds(&self, servers: &[Server]) -> Speeds<'a> {
         let largest = |server: &Server| {
             // Batches that were formed before the largest one changed stay as they are.
-            server.max.max(server.front.rows as usize).max(server.back.rows as usize)
+            server.max.max(server.front.rows as usize).max(server.rows as usize)
         };
         self.speeds.only(self.places.iter().copied().zip(servers.iter().map(largest)))
     }
@@ -224,7 +224,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             let server = &mut self.servers[i];
             server.put(i, &self.states);
             if self.mask & server.bit != 0 {
-                self.number += server.stride * u64::from(server.back.rows);
+                self.number += server.stride * u64::from(server.rows);
             }
         }
         self.executions_changed(self.mask, now)?;

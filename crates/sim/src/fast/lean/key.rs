@@ -33,13 +33,19 @@ impl Key {
     #[inline(always)]
     pub(super) fn of_end(end_ns: f64, now: Nanoseconds, server: usize) -> Self {
         if end_ns < INTEGERS {
-            // As `moment` does it, in one step: a float of 2⁵² and more holds the nearest integer in its low bits.
-            const FIRST: u64 = Key::FIRST.wrapping_sub(INTEGERS.to_bits() << Key::BITS);
-            let end = (end_ns + INTEGERS).to_bits() << Self::BITS;
-            Self(f64::from_bits(FIRST.wrapping_add(end).wrapping_add(server as u64)))
+            Self::of_near_end(end_ns, server)
         } else {
             Self::of_distant_end(end_ns, now, server)
         }
+    }
+
+    /// The same for an end below [`INTEGERS`]; of any other, a number without meaning.
+    #[inline(always)]
+    pub(super) fn of_near_end(end_ns: f64, server: usize) -> Self {
+        // As `moment` does it, in one step: a float of 2⁵² and more holds the nearest integer in its low bits.
+        const FIRST: u64 = Key::FIRST.wrapping_sub(INTEGERS.to_bits() << Key::BITS);
+        let end = (end_ns + INTEGERS).to_bits() << Self::BITS;
+        Self(f64::from_bits(FIRST.wrapping_add(end).wrapping_add(server as u64)))
     }
 
     #[cold]

@@ -6,7 +6,7 @@ use crate::fast::states::States;
 use crate::fast::stream::ArrivalStream;
 use crate::prepare::ServerRun;
 use crate::source::Arrivals;
-use igniter_model::domain::WorkloadId;
+use igniter_model::domain::{BatchRecord, GpuId, WorkloadId};
 use igniter_model::units::Nanoseconds;
 
 /// What happens next at a server.
@@ -20,7 +20,7 @@ pub(super) enum Next {
     Done,
 }
 
-/// A batch on its way through an instance.
+/// A batch that is loaded.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flight {
     pub(super) rows: u32,
@@ -32,7 +32,6 @@ pub(super) struct Flight {
 /// One server with its instance.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) workload: WorkloadId,
     pub(super) arrivals: ArrivalStream,
     pub(super) max: usize,
     pub(super) work: WorkDraw,
@@ -43,13 +42,13 @@ pub(super) struct Server {
     /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
     pub(super) front: Flight,
     pub(super) front_work: f64,
-    /// The batch that executes or whose results are copied back.
-    pub(super) back: Flight,
-    pub(super) exec_start: Nanoseconds,
-    pub(super) exec_end: Nanoseconds,
-    /// Requests and batches that are done: the next to be done has these numbers.
+    /// The batch that executes or whose results are copied back, as far as it has come: how many requests it has, how long its
+    /// feedback takes, and its record. Its number is how many batches are done.
+    pub(super) rows: u32,
+    pub(super) feedback: Nanoseconds,
+    pub(super) record: BatchRecord,
+    /// Requests that are done: the next to be done has this number.
     pub(super) completed: u64,
-    pub(super) batches: u64,
     /// Its bit in a set of servers.
     pub(super) bit: u32,
     /// What a request that executes adds to the number of a set of batches.
@@ -57,41 +56,51 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(run: ServerRun) -> Self {
+    pub(super) fn new(run: ServerRun, gpu: GpuId) -> Self {
         let ServerRun { workload, arrivals, rules, work, request_overhead, .. } = run;
         let max = rules.max_batch();
         let process = match arrivals {
             Arrivals::Open(process) => Some(process),
             Arrivals::Closed(_) => None,
         };
+        let absent = Self::absent();
         Self {
-            workload,
             arrivals: ArrivalStream::new(process),
             max,
             work,
             request_overhead,
             transfers: vec![None; max + 1],
-            ..Self::absent()
+            record: BatchRecord { workload, gpu, ..absent.record },
+            ..absent
         }
     }
 
     /// A place without a server.
     pub(super) fn absent() -> Self {
-        Self {
+        let none = Nanoseconds::ZERO;
+        let record = BatchRecord {
             workload: WorkloadId::new(0),
+            gpu: GpuId::new(0),
+            batch: 0,
+            load_start: none,
+            load_end: none,
+            exec_start: none,
+            exec_end: none,
+            done: none,
+        };
+        Self {
             arrivals: ArrivalStream::new(None),
             max: 0,
             work: WorkDraw::new(None, None),
-            request_overhead: Nanoseconds::ZERO,
+            request_overhead: none,
             transfers: Vec::new(),
             next: Next::Start,
             front: Flight::default(),
             front_work: 0.0,
-            back: Flight::default(),
-            exec_start: Nanoseconds::ZERO,
-            exec_end: Nanoseconds::ZERO,
+            rows: 0,
+            feedback: none,
+            record,
             completed: 0,
-            batches: 0,
             bit: 0,
             stride: 0,
         }
@@ -129,11 +138,11 @@ impl Server {
     /// Its counters.
     pub(super) fn outcome(&self) -> ServerOutcome {
         ServerOutcome {
-            workload: self.workload,
+            workload: self.record.workload,
             arrived: self.arrivals.taken(),
             completed: self.completed,
             failed: 0,
-            batches: self.batches,
+            batches: self.record.batch,
             left: None,
             sent: None,
         }
