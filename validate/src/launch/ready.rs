@@ -220,10 +220,16 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
         return None;
     }
     let mut group = format!("instance_group [{{ count: {planned}");
+    let mut has_gpu = false;
     for field in &first.0 {
         match field.name.as_str() {
             "count" | "passive" => {}
-            "gpus" => group.push_str(" gpus: [0]"),
+            "gpus" => {
+                // Once: each further number stands for as many instances again.
+                if !std::mem::replace(&mut has_gpu, true) {
+                    group.push_str(" gpus: [0]");
+                }
+            }
             _ => {
                 let _ = write!(group, " {}", &text[field.place.clone()]);
             }
@@ -321,6 +327,9 @@ mod tests {
             on_three.text.contains("gpus: [0]") && !on_three.text.contains("[3]"),
             "{on_three:?}"
         );
+        // Each number is a field of its own.
+        let on_two = served("instance_group { count: 1 gpus: 0 gpus: 1 }", 1, Some(0));
+        assert_eq!(on_two.text.matches("gpus: [0]").count(), 1, "{on_two:?}");
         let several = "instance_group [{ count: 1 gpus: [0, 1] }, { count: 1 kind: KIND_CPU }]";
         let merged = served(several, 2, Some(0));
         assert!(
