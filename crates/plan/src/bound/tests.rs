@@ -102,7 +102,7 @@ fn no_plan_has_fewer_gpus_than_a_bound() {
         }
         let is_tight = least > 1 && bounds[1].gpus == least;
         // Several copies of a plan are a plan of several copies: there bounds that are not whole numbers show.
-        if seed % 16 == 0 {
+        if seed.is_multiple_of(16) {
             let copies = 12;
             let many: Vec<Workload> = (0..copies)
                 .flat_map(|_| &one)
