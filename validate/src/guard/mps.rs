@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 /// How long `terminate_client` may take; it returns once the client's work is off the GPU.
 const TERMINATE_LIMIT: Duration = Duration::from_secs(3);
+/// How long a daemon may take to name its servers. Those that it does not name in time would outlive it, so that a machine
+/// which is overloaded gets longer than answers ever take.
+const LIST_LIMIT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Sends one command to a daemon; returns what it answers, on either stream.
@@ -108,6 +111,6 @@ pub(super) fn end_servers(servers: &[u32]) {
 
 /// The servers of a daemon.
 pub(super) fn servers(control: &MpsControl) -> Vec<u32> {
-    let text = command(control, "get_server_list", TERMINATE_LIMIT).unwrap_or_default();
+    let text = command(control, "get_server_list", LIST_LIMIT).unwrap_or_default();
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
