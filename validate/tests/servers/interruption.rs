@@ -16,8 +16,8 @@ fn nothing_is_left_whenever_a_run_is_interrupted() {
         // tables.
         let moment = run * 7 % RUNS;
         let whole = run % 8 >= 4;
+        let out = setting.path(&format!("run{run}"));
         let mut running = if whole {
-            let out = setting.path(&format!("run{run}"));
             setting.run(&one, &out, &["--duration-s", "4", "--calibration-s", "1", "--quiet"])
         } else {
             setting.launch(&[])
@@ -30,16 +30,18 @@ fn nothing_is_left_whenever_a_run_is_interrupted() {
             running.signal(signal);
         }
         let (code, errors) = running.wait();
-        match signal {
-            _ if ended_before => assert!(matches!(code, Some(0 | 1)), "{code:?} {errors}"),
-            "KILL" => assert_eq!(code, None),
-            // 130 in the middle of work; 0 where servers were only kept, or 0 and 1 where a run was finished all
-            // the same; none where the signal came before the program watched for it.
-            _ => assert!(
-                matches!(code, Some(0 | 1 | 130) | None),
-                "SIG{signal} after {moment:?}: {code:?} {errors}"
-            ),
-        }
+        let expected = match code {
+            // It was finished, before the signal or as it came.
+            Some(0 | 1) if whole => out.join("run.json").is_file(),
+            // Servers were only kept.
+            Some(0) => signal != "KILL",
+            // In the middle of work.
+            Some(130) => !ended_before && signal != "KILL",
+            // At once, or before the program watched for signals.
+            None => !ended_before,
+            _ => false,
+        };
+        assert!(expected, "SIG{signal} after {moment:?}, run {run}: {code:?} {errors}");
         setting.assert_nothing_left();
         let left = shared_memory_of(running.pid());
         assert!(left.is_empty(), "SIG{signal} after {moment:?} left {left:?}");
