@@ -14,6 +14,7 @@ use igniter_model::domain::{
 use igniter_model::predictor::Predictor;
 use igniter_model::units::Nanoseconds;
 use rayon::prelude::*;
+use std::sync::Mutex;
 
 /// A run may expect at most this many requests: 2³². Each may have to wait in memory.
 pub const MAX_REQUESTS: f64 = 4_294_967_296.0;
@@ -194,7 +195,7 @@ where
     let whole = whole_plan(input)?;
     let input = &SimInput { plan: whole.as_ref().unwrap_or(input.plan), ..*input };
     let Prepared { gpus, unserved, faults, counts } = prepare(input)?;
-    let run = |(gpu, mut run): (usize, GpuRun<'_>)| {
+    let run = |gpu: usize, mut run: GpuRun<'_>| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
         let name = |bad| name_prediction(input, gpu, bad);
@@ -212,8 +213,7 @@ where
         outcome.sink.end();
         Ok((outcome, gaps))
     };
-    let gpus: Vec<Result<_, SimError>> =
-        gpus.into_par_iter().enumerate().with_max_len(1).map(run).collect();
+    let gpus: Vec<Result<_, SimError>> = in_parallel(gpus, run);
     for (workload, fault) in faults {
         if let Some(source) = fault.get() {
             let what = source.to_string();
@@ -223,10 +223,32 @@ where
     // In order, so that of several errors the same one is reported each time.
     let gpus = gpus.into_iter().collect::<Result<Vec<_>, _>>()?;
     let (gpus, gaps): (Vec<_>, Vec<_>) = gpus.into_iter().unzip();
-    let mut gaps: Vec<ServiceGap> = gaps.into_iter().flatten().collect();
-    gaps.sort_by_key(|gap| (gap.workload, gap.from));
     let arrived = counts.into_iter().filter_map(|(id, count)| Some((id, *count.get()?))).collect();
-    Ok(SimOutcome { gpus, unserved, arrived, gaps })
+    Ok(SimOutcome { gpus, unserved, arrived, gaps: in_order(gaps) })
+}
+
+/// What becomes of each item, in their order, found out on the ambient pool.
+fn in_parallel<T: Send, R: Send>(items: Vec<T>, run: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
+    let items: Vec<Mutex<Option<T>>> = items.into_iter().map(Some).map(Mutex::new).collect();
+    let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::default()).collect();
+    each_in_parallel(items.len(), &|index| {
+        let item = items[index].lock().ok().and_then(|mut item| item.take());
+        let result = run(index, item.expect("each item is taken once"));
+        results[index].lock().expect("nobody holds it who may panic").replace(result);
+    });
+    let results = results.into_iter().map(|result| result.into_inner().ok().flatten());
+    results.map(|result| result.expect("a result of each item")).collect()
+}
+
+/// Apart from what is generic, so that the code of the pool is compiled once.
+fn each_in_parallel(count: usize, run: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().with_max_len(1).for_each(run);
+}
+
+fn in_order(gaps: Vec<Vec<ServiceGap>>) -> Vec<ServiceGap> {
+    let mut gaps = gaps.concat();
+    gaps.sort_by_key(|gap| (gap.workload, gap.from));
+    gaps
 }
 
 /// Tells a sink of the requests that no server took.

@@ -24,9 +24,8 @@ impl Drop for Servers {
     }
 }
 
-/// Seconds of each run, and how often each client runs at each arrival process.
+/// Seconds of each run.
 const SECONDS: u32 = 12;
-const ROUNDS: u32 = 2;
 const RATE: u32 = 100;
 /// With its usual four threads it is no open loop: requests wait for it until half of what it reports as
 /// latency is its own.
@@ -105,7 +104,9 @@ fn perf_analyzer_sees_what_our_client_sees() {
         let (mut intended, mut sent, mut theirs) = <(Seen, Seen, Seen)>::default();
         let mut other = Seen::default();
         let mut late_ms: f64 = 0.0;
-        for round in 0..ROUNDS {
+        // Where times are judged, the clients take turns.
+        let rounds = if idle_machine() { 2 } else { 1 };
+        for round in 0..rounds {
             let ours = ours(&file, &list, &folder.path().join(format!("{process}{round}")));
             intended.add(ours.from_intended);
             sent.add(ours.from_sent);

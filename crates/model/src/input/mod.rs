@@ -25,7 +25,7 @@ pub use error::ImportError;
 pub use format::Format;
 pub use keys::Keys;
 pub use lines::Lines;
-pub use open::{WINDOW, decoded, open, read_text};
+pub use open::{Source, WINDOW, decoded, open, read_text};
 pub use sorter::{Sorted, Sorter, Time};
 pub use table::{LONGEST_ROW, Layout, Table, TableError, fields_of_line};
 pub use time::Unit;

@@ -46,6 +46,9 @@ impl Packing {
     }
 }
 
+/// What is read from. It is boxed, so that decoders are compiled once and not for each kind of file.
+pub type Source<'r> = Box<dyn Read + Send + 'r>;
+
 /// The mark of a tar archive, and where it stands.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
@@ -54,7 +57,7 @@ const TAR: (usize, &[u8]) = (257, b"ustar");
 ///
 /// # Errors
 /// When it cannot be read, or is no text.
-pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+pub fn open(path: &Path) -> io::Result<Source<'static>> {
     decoded(File::open(path)?)
 }
 
@@ -78,35 +81,38 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 ///
 /// # Errors
 /// When its first bytes cannot be read, or are no text.
-pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
-    let (head, rest) = peeked(reader)?;
-    let whole = Cursor::new(head.clone()).chain(rest);
+pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Source<'r>> {
+    decoded_source(Box::new(reader))
+}
+
+fn decoded_source(source: Source<'_>) -> io::Result<Source<'_>> {
+    let (head, rest) = peeked(source)?;
+    let whole: Source<'_> = Box::new(Cursor::new(head.clone()).chain(rest));
     let Some(packing) = Packing::of(&head) else { return text(whole) };
     let packed = BufReader::with_capacity(1 << 16, whole);
     let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
     match packing {
-        Packing::Gzip => unpacked(flate2::bufread::MultiGzDecoder::new(packed), "gzip"),
-        Packing::Zstandard => text(Zstandard { state: State::Between(packed) }),
-        Packing::Xz => unpacked(lzma_rust2::XzReader::new_mem_limit(packed, true, kib), "xz"),
-        Packing::Bzip2 => unpacked(bzip2::bufread::MultiBzDecoder::new(packed), "bzip2"),
+        Packing::Gzip => unpacked(Box::new(flate2::bufread::MultiGzDecoder::new(packed)), "gzip"),
+        Packing::Zstandard => text(Box::new(Zstandard { state: State::Between(packed) })),
+        Packing::Xz => {
+            unpacked(Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, kib)), "xz")
+        }
+        Packing::Bzip2 => unpacked(Box::new(bzip2::bufread::MultiBzDecoder::new(packed)), "bzip2"),
     }
 }
 
 /// What a decompressor gives, as text.
-fn unpacked<'r>(
-    reader: impl Read + Send + 'r,
-    packing: &'static str,
-) -> io::Result<Box<dyn Read + Send + 'r>> {
-    text(Unpacked { reader, packing })
+fn unpacked<'r>(reader: Source<'r>, packing: &'static str) -> io::Result<Source<'r>> {
+    text(Box::new(Unpacked { reader, packing }))
 }
 
 /// A decompressor whose errors say what is wrong with the file.
-struct Unpacked<R> {
-    reader: R,
+struct Unpacked<'r> {
+    reader: Source<'r>,
     packing: &'static str,
 }
 
-impl<R: Read> Read for Unpacked<R> {
+impl Read for Unpacked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let packing = self.packing;
         self.reader.read(buffer).map_err(|error| match error.kind() {
@@ -120,8 +126,8 @@ impl<R: Read> Read for Unpacked<R> {
 }
 
 /// What was unpacked, as text.
-fn text<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + 'r>> {
-    let (head, rest) = peeked(reader)?;
+fn text(source: Source<'_>) -> io::Result<Source<'_>> {
+    let (head, rest) = peeked(source)?;
     for (magic, what) in OTHERS {
         if head.starts_with(magic) {
             return Err(invalid(what));
@@ -149,18 +155,18 @@ fn text<'r>(reader: impl Read + Send + 'r) -> io::Result<Box<dyn Read + Send + '
         [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some(Order::BigEndian),
         _ => None,
     };
-    let bytes = Cursor::new(head[skip..].to_vec()).chain(rest);
+    let bytes: Source<'_> = Box::new(Cursor::new(head[skip..].to_vec()).chain(rest));
     Ok(match order {
         Some(order) => Box::new(Utf16::new(bytes, order)),
-        None => Box::new(bytes),
+        None => bytes,
     })
 }
 
 /// The first bytes of a reader, as many as tell what it is, and the rest.
-fn peeked<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
+fn peeked(mut source: Source<'_>) -> io::Result<(Vec<u8>, Source<'_>)> {
     let mut head = Vec::new();
-    (&mut reader).take(512).read_to_end(&mut head)?;
-    Ok((head, reader))
+    (&mut source).take(512).read_to_end(&mut head)?;
+    Ok((head, source))
 }
 
 pub(super) fn invalid(what: &str) -> io::Error {
@@ -168,8 +174,8 @@ pub(super) fn invalid(what: &str) -> io::Error {
 }
 
 /// A Zstandard file of any number of frames.
-struct Zstandard<R: BufRead> {
-    state: State<R>,
+struct Zstandard<'r> {
+    state: State<BufReader<Source<'r>>>,
 }
 
 enum State<R: BufRead> {
@@ -178,7 +184,7 @@ enum State<R: BufRead> {
     Ended,
 }
 
-impl<R: BufRead> Read for Zstandard<R> {
+impl Read for Zstandard<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {

@@ -1,6 +1,6 @@
 //! CSV as other programs write it.
 
-use super::open::{decoded, invalid};
+use super::open::{Source, decoded, invalid};
 use super::time::number;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -86,8 +86,12 @@ impl<'r> Table<'r> {
     /// # Errors
     /// When it cannot be read, or its first row is no row of text.
     pub fn new(reader: impl Read + Send + 'r, layout: Layout) -> Result<Self, TableError> {
+        Self::of_text(decoded(reader)?, layout)
+    }
+
+    fn of_text(text: Source<'r>, layout: Layout) -> Result<Self, TableError> {
         let mut reader: Box<dyn BufRead + Send + 'r> =
-            Box::new(BufReader::with_capacity(1 << 12, decoded(reader)?));
+            Box::new(BufReader::with_capacity(1 << 12, text));
         let (mut head, mut first) = first_row(&mut reader)?;
         if has_bare_returns(&head[first..]) {
             let whole = Returns(Cursor::new(head).chain(reader));

@@ -1,6 +1,6 @@
 //! UTF-16 on its way to UTF-8.
 
-use super::open::invalid;
+use super::open::{Source, invalid};
 use std::io::{self, Read};
 
 /// Which byte of a unit comes first.
@@ -11,9 +11,8 @@ pub(super) enum Order {
 }
 
 /// Text in UTF-16, read as UTF-8.
-#[derive(Debug)]
-pub(super) struct Utf16<R> {
-    source: R,
+pub(super) struct Utf16<'r> {
+    source: Source<'r>,
     order: Order,
     /// Bytes of UTF-16 that are not decoded yet: part of a character.
     left: Vec<u8>,
@@ -22,8 +21,8 @@ pub(super) struct Utf16<R> {
     given: usize,
 }
 
-impl<R: Read> Utf16<R> {
-    pub(super) fn new(source: R, order: Order) -> Self {
+impl<'r> Utf16<'r> {
+    pub(super) fn new(source: Source<'r>, order: Order) -> Self {
         Self { source, order, left: Vec::new(), ready: Vec::new(), given: 0 }
     }
 
@@ -65,7 +64,7 @@ impl<R: Read> Utf16<R> {
     }
 }
 
-impl<R: Read> Read for Utf16<R> {
+impl Read for Utf16<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.ready.len() {
             self.decode()?;
@@ -94,7 +93,7 @@ mod tests {
                     })
                     .collect();
                 let mut found = String::new();
-                Utf16::new(bytes.as_slice(), order).read_to_string(&mut found).unwrap();
+                Utf16::new(Box::new(bytes.as_slice()), order).read_to_string(&mut found).unwrap();
                 prop_assert_eq!(&found, &text);
             }
         }
@@ -102,7 +101,7 @@ mod tests {
         #[test]
         fn any_bytes_give_text_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let mut found = String::new();
-            let _ = Utf16::new(bytes.as_slice(), Order::LittleEndian).read_to_string(&mut found);
+            let _ = Utf16::new(Box::new(bytes.as_slice()), Order::LittleEndian).read_to_string(&mut found);
         }
     }
 }
