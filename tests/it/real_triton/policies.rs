@@ -165,7 +165,9 @@ impl Case {
             .filter(|batch| batch.requests.len() == 1)
             .map(|batch| {
                 let sent = &self.sent[batch.requests[0]];
-                (sent.done - sent.intended).as_ms() - TABLE_MS[0] - per_batch
+                // Who is alone has waited for others in vain.
+                let waited = self.max_queue_delay_ms;
+                (sent.done - sent.intended).as_ms() - waited - TABLE_MS[0] - per_batch
             })
             .collect();
         outside.sort_by(f64::total_cmp);

@@ -10,11 +10,16 @@ use igniter_model::units::{Milliseconds, RequestsPerSecond};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// How many random requests are tried: `IGNITER_BOUND_CASES`, or 1,000 with `IGNITER_FULL_TESTS`, or 256.
-fn cases() -> u64 {
-    let asked = std::env::var("IGNITER_BOUND_CASES").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if std::env::var_os("IGNITER_FULL_TESTS").is_some() { 1_000 } else { 256 })
+/// The seeds of the random requests that are tried: those of `IGNITER_BOUND_CASES`, as in `1000..5000`, or the first 1,000
+/// with `IGNITER_FULL_TESTS`, or the first 256.
+fn seeds() -> Range<u64> {
+    if let Ok(asked) = std::env::var("IGNITER_BOUND_CASES") {
+        let (first, end) = asked.split_once("..").expect("IGNITER_BOUND_CASES is FIRST..END");
+        return first.parse().unwrap()..end.parse().unwrap();
+    }
+    0..if std::env::var_os("IGNITER_FULL_TESTS").is_some() { 1_000 } else { 256 }
 }
 
 fn workload(number: usize, model: &str, slo_ms: f64, rate_rps: f64) -> Workload {
@@ -122,8 +127,8 @@ fn no_plan_has_fewer_gpus_than_a_bound() {
         (usize::from(least > 1), usize::from(is_tight))
     };
     let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
-    let (several, tight) = (0..cases()).into_par_iter().map(tried).reduce(|| (0, 0), add);
-    assert!(several * 6 > usize::try_from(cases()).unwrap(), "{several} of several GPUs");
+    let (several, tight) = seeds().into_par_iter().map(tried).reduce(|| (0, 0), add);
+    assert!(several * 6 > seeds().count(), "{several} of several GPUs");
     assert!(tight * 2 > several, "the bound is the least for {tight} of {several}");
 }
 
