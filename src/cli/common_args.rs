@@ -20,8 +20,8 @@ pub struct PredictorArgs {
     /// A GPU kind (v100), a profile folder, or a coefficients file from `igniter fit`
     #[arg(long, value_name = "KIND|PATH")]
     pub profile: Option<String>,
-    /// The performance model: igniter, contention, gpulets, solo or solo_scaled [default: that of a
-    /// coefficients file, else igniter]
+    /// The performance model: igniter (the paper's), contention (this project's, nearer to what was
+    /// measured), gpulets, solo or solo_scaled [default: that of a coefficients file, else igniter]
     #[arg(long, value_name = "NAME")]
     pub predictor: Option<String>,
 }

@@ -56,7 +56,8 @@ impl From<Pressure> for PressureUnit {
 pub(super) struct FitArgs {
     /// A GPU kind (v100), or the folder of a profile
     pub profile: String,
-    /// The performance model: igniter, contention, gpulets, solo or solo_scaled
+    /// The performance model: igniter (the paper's), contention (this project's, nearer to what was
+    /// measured), gpulets, solo or solo_scaled
     #[arg(long, value_name = "NAME", default_value = "igniter")]
     pub predictor: String,
     /// Measured co-locations to fit to, in place of the profile's own: CSV with
