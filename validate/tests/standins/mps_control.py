@@ -69,6 +69,12 @@ class Daemon:
             return None
         program = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "nvidia-cuda-mps-server")
         self.server = subprocess.Popen([program], stdin=subprocess.PIPE, start_new_session=True)
+        # The real one bears its name at once; this one is Python's until it gives itself the name.
+        while self.server.poll() is None:
+            with open(f"/proc/{self.server.pid}/comm") as file:
+                if file.read().startswith("nvidia-cuda-mps"):
+                    break
+            time.sleep(0.01)
         return self.server
 
     def granted(self, percentage):
