@@ -1,12 +1,11 @@
 //! Plans that follow each other, simulated for a study.
 
-use igniter::domain::{
-    GpuId, Plan, ServerSetting, Timeline, TimelineGpu, TimelineServer, WorkloadId,
-};
+use crate::common::fake::fixed;
+use igniter::domain::{GpuId, Plan, TimelineGpu, WorkloadId};
 use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
-use igniter::units::{Nanoseconds, RequestsPerSecond};
+use igniter::units::Nanoseconds;
 use std::path::Path;
 
 const SECOND: u64 = 1_000_000_000;
@@ -23,27 +22,6 @@ fn study() -> (Study, Plan) {
     let study = Study::new(scenario, &Overrides::default()).unwrap();
     let plan = study.plan(strategy("igniter").unwrap().as_ref());
     (study, plan)
-}
-
-/// One plan for the whole run.
-fn fixed(plan: &Plan) -> Timeline {
-    let rented = vec![(Nanoseconds::ZERO, None)];
-    let gpus = plan.gpus.iter();
-    let gpus = gpus.map(|gpu| TimelineGpu { kind: gpu.kind.clone(), rented: rented.clone() });
-    let servers = plan.placements().map(|(gpu, placement)| TimelineServer {
-        gpu: GpuId::new(gpu),
-        placement: placement.clone(),
-        ordered: Nanoseconds::ZERO,
-        ready: Nanoseconds::ZERO,
-        takes_from: Nanoseconds::ZERO,
-        takes_until: None,
-        settings: vec![ServerSetting {
-            from: Nanoseconds::ZERO,
-            batch: placement.batch,
-            served: placement.served.unwrap_or(RequestsPerSecond::new(1.0).unwrap()),
-        }],
-    });
-    Timeline { gpus: gpus.collect(), servers: servers.collect() }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use super::engine::run_gpus;
 use super::engine_cases::{any_models, any_spec};
-use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer, seen};
 use super::fast::{GpuEngine, LeanEngine};
 use super::prepare::{GpuRun, prepare};
-use super::{EngineSpec, GpuOutcome, Noise, full};
+use super::{EngineSpec, Noise, full};
 use crate::arrivals::ArrivalSpec;
 use igniter_model::units::Milliseconds;
 use proptest::prelude::*;
@@ -30,17 +30,6 @@ fn server() -> impl Strategy<Value = FakeServer> {
             server
         },
     )
-}
-
-/// What an engine makes of a scenario, with floats as bits.
-fn seen(gpu: &GpuOutcome<Everything>) -> impl PartialEq + std::fmt::Debug {
-    let intervals: Vec<_> = (gpu.sink.intervals.iter())
-        .map(|i| {
-            let floats = [i.busy_sm_pct, i.power_w, i.clock_mhz].map(f64::to_bits);
-            (i.start, i.end, i.running, floats)
-        })
-        .collect();
-    (gpu.sink.records.clone(), intervals, gpu.servers.clone(), gpu.end)
 }
 
 fn cases() -> u32 {

@@ -5,11 +5,12 @@
 
 use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{
-    CoLocation, FailedRequest, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName, Placement,
-    Plan, RecordSink, RequestRecord, Workload, WorkloadName,
+    CoLocation, FailedRequest, GpuId, GpuInterval, GpuKind, GpuKindName, ModelId, ModelName,
+    Placement, Plan, RecordSink, RequestRecord, ServerSetting, Timeline, TimelineGpu,
+    TimelineServer, Workload, WorkloadName,
 };
 use igniter::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
-use igniter::sim::{BatchingSpec, EngineSpec, ServerSpec, SimInput, SimWorkload};
+use igniter::sim::{BatchingSpec, EngineSpec, GpuOutcome, ServerSpec, SimInput, SimWorkload};
 use igniter::units::{
     BatchSize, Bytes, Dollars, Megahertz, Milliseconds, Nanoseconds, RequestsPerSecond, SmUnits,
     Watts,
@@ -230,4 +231,37 @@ impl RecordSink for Everything {
     fn gpu_interval(&mut self, interval: &GpuInterval) {
         self.intervals.push(*interval);
     }
+}
+
+/// What an engine makes of a GPU, with floats as bits.
+pub(crate) fn seen(gpu: &GpuOutcome<Everything>) -> impl PartialEq + std::fmt::Debug {
+    let intervals: Vec<_> = (gpu.sink.intervals.iter())
+        .map(|i| {
+            let floats = [i.busy_sm_pct, i.power_w, i.clock_mhz].map(f64::to_bits);
+            (i.start, i.end, i.running, floats)
+        })
+        .collect();
+    let Everything { records, failed, .. } = gpu.sink.clone();
+    (records, failed, intervals, gpu.servers.clone(), gpu.end, gpu.rented.clone())
+}
+
+/// One plan for the whole run.
+pub(crate) fn fixed(plan: &Plan) -> Timeline {
+    let rented = vec![(Nanoseconds::ZERO, None)];
+    let gpus = plan.gpus.iter();
+    let gpus = gpus.map(|gpu| TimelineGpu { kind: gpu.kind.clone(), rented: rented.clone() });
+    let servers = plan.placements().map(|(gpu, placement)| TimelineServer {
+        gpu: GpuId::new(gpu),
+        placement: placement.clone(),
+        ordered: Nanoseconds::ZERO,
+        ready: Nanoseconds::ZERO,
+        takes_from: Nanoseconds::ZERO,
+        takes_until: None,
+        settings: vec![ServerSetting {
+            from: Nanoseconds::ZERO,
+            batch: placement.batch,
+            served: placement.served.unwrap_or(RequestsPerSecond::new(1.0).unwrap()),
+        }],
+    });
+    Timeline { gpus: gpus.collect(), servers: servers.collect() }
 }

@@ -1,8 +1,8 @@
 //! Hand-overs whose times are told by hand, or by runs of each plan alone.
 
-use super::{Life, MS, input, life, ns, one, seen, timeline};
+use super::{Life, MS, input, life, ns, one, timeline};
 use crate::arrivals::ArrivalSpec;
-use crate::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
+use crate::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer, seen};
 use crate::{EngineSpec, SimInput, SimOutcome, full, simulate};
 use igniter_model::domain::{Failure, WorkloadId};
 use igniter_model::units::{BatchSize, Nanoseconds, SmUnits};

@@ -5,8 +5,8 @@ mod by_hand;
 mod errors;
 mod random;
 
-use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
-use super::{EngineSpec, GpuOutcome, SimInput};
+use super::fake::{FakeModel, FakePredictor, FakeScenario, FakeServer};
+use super::{EngineSpec, SimInput};
 use crate::arrivals::ArrivalSpec;
 use igniter_model::domain::{GpuId, ServerSetting, Timeline, TimelineGpu, TimelineServer};
 use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmUnits};
@@ -89,18 +89,6 @@ fn input<'a>(
     seed: u64,
 ) -> SimInput<'a> {
     SimInput { timeline: Some(timeline), ..scenario.input(spec, RUN as f64 / 1e9, seed) }
-}
-
-/// What an engine makes of a GPU, with floats as bits.
-fn seen(gpu: &GpuOutcome<Everything>) -> impl PartialEq + std::fmt::Debug {
-    let intervals: Vec<_> = (gpu.sink.intervals.iter())
-        .map(|i| {
-            let floats = [i.busy_sm_pct, i.power_w, i.clock_mhz].map(f64::to_bits);
-            (i.start, i.end, i.running, floats)
-        })
-        .collect();
-    let Everything { records, failed, .. } = gpu.sink.clone();
-    (records, failed, intervals, gpu.servers.clone(), gpu.end, gpu.rented.clone())
 }
 
 /// One workload with evenly spaced requests, batches of one, no copies, and 4 ms of execution with all SMs: half with twice.

@@ -1,10 +1,10 @@
 //! Random timelines, through both engines.
 
-use super::{Life, MS, RUN, input, ns, rent, seen, timeline};
+use super::{Life, MS, RUN, input, ns, rent, timeline};
 use crate::arrivals::ArrivalSpec;
 use crate::engine::run_gpus;
 use crate::engine_cases::{any_models, any_spec};
-use crate::fake::{Everything, FakePredictor, FakeScenario, FakeServer};
+use crate::fake::{Everything, FakePredictor, FakeScenario, FakeServer, fixed, seen};
 use crate::fast::LeanEngine;
 use crate::{
     BatchingSpec, EngineSpec, Noise, SimError, SimInput, SimOutcome, TimeoutAction, full, simulate,
@@ -334,7 +334,7 @@ proptest! {
             entry.batching.max_queue_delay = Milliseconds::new(delay).unwrap();
         }
         scenario.replicate_first(&parts);
-        let timeline = of_plan(&scenario);
+        let timeline = fixed(&scenario.plan);
         let mut input = input(&scenario, &timeline, spec, seed);
         let followed = simulate(&input, |_| Everything::default()).unwrap();
         input.timeline = None;
@@ -344,29 +344,4 @@ proptest! {
         }
         prop_assert!(followed.gaps.is_empty());
     }
-}
-
-/// The plan of a scenario, for the whole run.
-fn of_plan(scenario: &FakeScenario) -> Timeline {
-    let gpus = scenario.plan.gpus.iter();
-    let gpus = gpus
-        .map(|gpu| TimelineGpu { kind: gpu.kind.clone(), rented: vec![(Nanoseconds::ZERO, None)] });
-    let servers = scenario.plan.placements().map(|(gpu, placement)| {
-        let rate = RequestsPerSecond::new(1.0).unwrap();
-        let served = placement.served.unwrap_or(rate);
-        TimelineServer {
-            gpu: GpuId::new(gpu),
-            placement: placement.clone(),
-            ordered: Nanoseconds::ZERO,
-            ready: Nanoseconds::ZERO,
-            takes_from: Nanoseconds::ZERO,
-            takes_until: None,
-            settings: vec![ServerSetting {
-                from: Nanoseconds::ZERO,
-                batch: placement.batch,
-                served,
-            }],
-        }
-    });
-    Timeline { gpus: gpus.collect(), servers: servers.collect() }
 }
