@@ -38,7 +38,7 @@ pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
 pub use table::SortableTable;
 pub use validation::Validation;
 
-use crate::results::{COLOURS, MODELS, STRATEGIES, SweepFacts, css_colour};
+use crate::results::{COLOURS, MODELS, STRATEGY_LOOKS, SweepFacts, css_colour};
 use html::Html;
 use serde_json::{Map, Value, json};
 
@@ -181,7 +181,7 @@ pub fn page(source: &Source<'_>) -> String {
     provenance::write(&mut page, &source.provenance);
     let data = json!({
         "charts": page.charts, "tables": page.tables, "sweep": page.sweep,
-        "workloads": page.workloads, "strategies": STRATEGIES, "models": MODELS,
+        "workloads": page.workloads, "strategies": STRATEGY_LOOKS, "models": MODELS,
         "colours": (0..COLOURS).map(css_colour).collect::<Vec<_>>(),
     });
     let head = shell::Head {

@@ -37,7 +37,7 @@ fn comparison() -> crate::results::Comparison {
 #[test]
 fn every_strategy_has_a_look() {
     let sorted = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
-    assert_eq!(sorted(&STRATEGIES), sorted(crate::plan::STRATEGIES));
+    assert_eq!(sorted(&STRATEGY_LOOKS), sorted(crate::plan::STRATEGIES));
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn a_page_and_a_figure_have_the_same_colour_for_every_strategy() {
         strategy: (*name).to_owned(),
         ..one.clone()
     };
-    all.strategies = STRATEGIES.iter().map(named).collect();
+    all.strategies = STRATEGY_LOOKS.iter().map(named).collect();
     let figures = crate::figures::comparison_figures(&all).unwrap();
     let svg = figures.iter().find(|figure| figure.stem.contains("cdf")).unwrap().svg();
     let colours =
         data(&page(&Source::of_comparison(&all, &Manifest::start(Vec::new()))))["colours"].clone();
-    for (look, name) in STRATEGIES.iter().enumerate() {
+    for (look, name) in STRATEGY_LOOKS.iter().enumerate() {
         let colour = colours[look].as_str().unwrap();
         assert!(svg.contains(&colour.to_uppercase()), "{name} is {colour} on the page");
         // Alone it is drawn first, in the same colour.

@@ -9,10 +9,11 @@ use crate::metrics::RequestWindow;
 use crate::plan::queueing::QueueingRules;
 use crate::plan::replan::{
     Account, Counts, HandoverMode, Policy, ReplanError, ReplanInput, ReplanSpec, Replanned, Rules,
-    StrategyRules, account, has_sticky_rules, replan, tick_s,
+    StrategyRules, account, replan, tick_s,
 };
 use crate::plan::{
-    Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic, strategy,
+    Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic, has_sticky_rules,
+    strategy,
 };
 use crate::results::{Stopwatch, StrategyResult};
 use crate::units::Nanoseconds;

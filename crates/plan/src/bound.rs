@@ -196,7 +196,7 @@ pub(super) fn process_count(request: &PlanRequest<'_>, processes: usize) -> GpuB
 
 /// The bound for any number of replicas with any parts, and the process limit.
 pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
-    debug_assert_eq!(request.options().replicas, Replicas::Allowed);
+    assert_eq!(request.options().replicas, Replicas::Allowed);
     let mut sizer = Sizer::new(request);
     let shares: Vec<f64> = request
         .workloads()

@@ -1,6 +1,7 @@
 //! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
 
 use super::sizing::Demand;
+use super::strategies::{Rule, rule_of};
 use super::{PlanOptions, PlanRequest};
 use igniter_model::domain::{CoLocation, Plan, Workload};
 use igniter_model::predictor::{Member, Predictor, predict_in_turns, round_ms};
@@ -112,35 +113,6 @@ fn same_rate(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-/// By which rule a plan is to be in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    /// A batch takes half of the SLO at most.
-    HalfOfSlo,
-    /// The same, but a batch of 1 may take all of it, as nobody waits for it to fill.
-    SinglesTakeAll,
-    /// None that a prediction could tell.
-    OwnQueues,
-}
-
-impl Rule {
-    fn of(strategy: &str) -> Self {
-        match strategy {
-            "queueing" | "refined" => Self::OwnQueues,
-            "infless" => Self::SinglesTakeAll,
-            _ => Self::HalfOfSlo,
-        }
-    }
-}
-
-/// Whether bounds on plans by the rule of half of the SLO speak of the plans of a strategy: it gives a batch no more
-/// than that, no two workloads the same SMs in turn, and divides a workload only where it is told to.
-#[must_use]
-pub fn plans_by_half_of_slo(strategy: &str) -> bool {
-    let own = ["queueing", "refined", "infless", "nexus", "gpulets-atc", "parvagpu"];
-    !own.contains(&strategy)
-}
-
 /// Finds everything that is wrong with a plan. An empty list means: each workload is placed exactly once,
 /// or in parts that add up to its rate, or is named as infeasible; everything fits; and every placement
 /// meets latency and throughput as the request's predictor sees them. Margin and headroom are the
@@ -164,7 +136,7 @@ pub fn check_plan_on_kinds(
     options: &PlanOptions,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
-    let rule = Rule::of(&plan.strategy);
+    let rule = rule_of(&plan.strategy);
     let by_name: BTreeMap<&str, &Workload> =
         workloads.iter().map(|w| (w.name.as_str(), w)).collect();
     let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();

@@ -11,11 +11,11 @@
 //! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
 //! the sum over all workloads of the least share on any kind times its price, and that is the bound.
 
-use super::check::plans_by_half_of_slo;
 use super::ground;
 use super::search::enumerate::{best_seats, feasible_sets};
 use super::search::types::{Covered, Type, Types, seats};
 use super::shares::{ShareFitter, into_plan};
+use super::strategies::plans_by_half_of_slo;
 use super::{PlanError, PlanOptions, PlanRequest, Replicas, Strategy, Traffic};
 use crate::strategies::exact::MOST_WORKLOADS;
 use igniter_model::domain::{

@@ -46,7 +46,7 @@ mod strategy;
 mod traffic;
 
 pub use bound::lower_bound;
-pub use check::{Violation, check_plan, check_plan_on_kinds, plans_by_half_of_slo};
+pub use check::{Violation, check_plan, check_plan_on_kinds};
 pub use error::PlanError;
 pub use explain::{Explanation, explain};
 pub use file::{
@@ -59,7 +59,10 @@ pub use igniter_format::{
 pub use kinds::{KindPlans, plan_on_kinds, plan_on_kinds_with};
 pub use options::{MPS_PROCESS_LIMIT, Margin, PlanOptions, Replicas};
 pub use queueing::{Forecast, ReplicaChoice, ServerForecast, forecast};
-pub use strategy::{PlanRequest, STRATEGIES, Strategy, strategy};
+pub use strategies::{
+    BUILT_IN, BuiltIn, STRATEGIES, has_sticky_rules, plans_by_half_of_slo, strategy,
+};
+pub use strategy::{PlanRequest, Strategy};
 pub use traffic::{
     AloneOutcome, AloneServer, Arrivals, Luck, PoissonTraffic, RunLength, ServerTraits, Traffic,
     Trial,

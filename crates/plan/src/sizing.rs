@@ -296,7 +296,7 @@ impl<'p> Sizer<'p> {
                 None => below = middle,
             }
         }
-        debug_assert!(slo_of_budget(execution_budget(best)).is_ok());
+        assert!(slo_of_budget(execution_budget(best)).is_ok());
         Some(best)
     }
 

@@ -1,21 +1,8 @@
-//! The contract of a strategy, and the list of all.
+//! What a strategy is asked, and what it must do.
 
-use super::queueing::Queueing;
 use super::sizing::Demand;
 use super::traffic::{PoissonTraffic, Traffic};
 use super::{Margin, PlanError, PlanOptions, guard};
-use crate::strategies::dedicated::Dedicated;
-use crate::strategies::exact::Exact;
-use crate::strategies::ffd::Ffd;
-use crate::strategies::gpulets::Gpulets;
-use crate::strategies::gpulets_atc::GpuletsAtc;
-use crate::strategies::gslice::Gslice;
-use crate::strategies::igniter::Igniter;
-use crate::strategies::infless::Infless;
-use crate::strategies::mps_default::MpsDefault;
-use crate::strategies::nexus::Nexus;
-use crate::strategies::optimal::{Greedy, Optimal};
-use crate::strategies::parvagpu::Parvagpu;
 use igniter_model::domain::{ModelId, Plan, Workload};
 use igniter_model::predictor::Predictor;
 use std::fmt::Debug;
@@ -140,49 +127,5 @@ pub trait Strategy: Debug + Send + Sync {
     fn plan_on_kinds(&self, requests: &[PlanRequest<'_>]) -> Option<Plan> {
         let _ = requests;
         None
-    }
-}
-
-/// The names of all strategies.
-pub const STRATEGIES: &[&str] = &[
-    "igniter",
-    "ffd",
-    "gpulets",
-    "gpulets-atc",
-    "gslice",
-    "nexus",
-    "infless",
-    "parvagpu",
-    "dedicated",
-    "mps-default",
-    "greedy",
-    "exact",
-    "optimal",
-    "queueing",
-];
-
-/// Finds a strategy by name.
-///
-/// # Errors
-/// When there is none of that name.
-pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
-    match name {
-        "igniter" => Ok(Box::new(Igniter)),
-        "ffd" => Ok(Box::new(Ffd)),
-        "gpulets" => Ok(Box::new(Gpulets)),
-        "gpulets-atc" => Ok(Box::new(GpuletsAtc::default())),
-        "gslice" => Ok(Box::new(Gslice)),
-        "nexus" => Ok(Box::new(Nexus)),
-        "infless" => Ok(Box::new(Infless)),
-        "parvagpu" => Ok(Box::new(Parvagpu)),
-        "dedicated" => Ok(Box::new(Dedicated)),
-        "mps-default" => Ok(Box::new(MpsDefault)),
-        "exact" => Ok(Box::new(Exact)),
-        "optimal" => Ok(Box::new(Optimal)),
-        "queueing" => Ok(Box::new(Queueing)),
-        "greedy" => Ok(Box::new(Greedy)),
-        _ => {
-            Err(PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") })
-        }
     }
 }

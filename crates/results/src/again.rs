@@ -1,6 +1,6 @@
 //! Commands that a reader may run next: that of a run with another aim, and with its flags that say what is run.
 
-use crate::STRATEGIES;
+use crate::STRATEGY_LOOKS;
 
 /// Flags of `simulate` and `compare` that stand alone; all others have a value.
 pub const ALONE: [&str; 5] =
@@ -123,8 +123,8 @@ impl Again {
                 add(&mut words, name, values);
             }
         }
-        let known = STRATEGIES.contains(&first) && !self.has("--plan");
-        let others = others.iter().copied().filter(|name| STRATEGIES.contains(name));
+        let known = STRATEGY_LOOKS.contains(&first) && !self.has("--plan");
+        let others = others.iter().copied().filter(|name| STRATEGY_LOOKS.contains(name));
         let named = known.then_some(first).into_iter().chain(others);
         let named: Vec<&str> = named.collect();
         if !named.is_empty() {
@@ -152,7 +152,7 @@ impl Again {
                 add(&mut words, "--set", &set(key, value()));
             }
         }
-        if STRATEGIES.contains(&first) {
+        if STRATEGY_LOOKS.contains(&first) {
             words.extend(["--strategies".to_owned(), first.to_owned()]);
         }
         Some(shell(&words))

@@ -45,7 +45,7 @@ pub use following::{Following, Span, Step};
 pub use igniter_model::domain::PlanAt;
 pub use labels::distinct_labels;
 pub use lanes::{Lane, LanePlace, LaneServer, Lanes, MOST_ARROWS, Piece};
-pub use looks::{COLOURS, MODELS, STRATEGIES, colour, css_colour, model_looks, series_looks};
+pub use looks::{COLOURS, MODELS, STRATEGY_LOOKS, colour, css_colour, model_looks, series_looks};
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};

@@ -3,7 +3,7 @@
 use crate::STAGES;
 
 /// Strategies in the order of their looks. Those that are compared most are easiest to tell apart.
-pub const STRATEGIES: [&str; 14] = [
+pub const STRATEGY_LOOKS: [&str; 14] = [
     "igniter",
     "ffd",
     "gpulets",
@@ -62,7 +62,7 @@ pub fn series_looks(names: &[&str]) -> Vec<usize> {
     let stage = |name: &&str| STAGES.iter().position(|(known, _)| known == name);
     match names.iter().map(stage).collect::<Option<Vec<usize>>>() {
         Some(stages) => stages.into_iter().map(|stage| OF_STAGES[stage]).collect(),
-        None => looks(&STRATEGIES, names),
+        None => looks(&STRATEGY_LOOKS, names),
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn every_strategy_has_a_colour_of_its_own() {
-        let mut colours: Vec<[u8; 3]> = (0..STRATEGIES.len()).map(colour).collect();
+        let mut colours: Vec<[u8; 3]> = (0..STRATEGY_LOOKS.len()).map(colour).collect();
         colours.sort_unstable();
         colours.dedup();
-        assert_eq!(colours.len(), STRATEGIES.len());
+        assert_eq!(colours.len(), STRATEGY_LOOKS.len());
         assert_eq!((css_colour(0), css_colour(8)), ("#0072b2".into(), "#7fb8d8".into()));
         assert_eq!(colour(COLOURS), colour(0));
     }

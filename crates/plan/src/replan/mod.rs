@@ -46,7 +46,7 @@ pub use spec::{
     ForecastKind, ForecastSpec, HandoverMode, HandoverSpec, Policy, ReplanSpec, ReplicaTarget,
     ReplicasSpec, Statistic,
 };
-pub use strategy_rules::{StrategyRules, has_sticky_rules};
+pub use strategy_rules::StrategyRules;
 
 /// Why a run cannot be re-planned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

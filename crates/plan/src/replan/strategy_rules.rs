@@ -23,13 +23,6 @@ const FURTHER: u32 = 3;
 /// Lower rates, in requests/s, are planned as this one.
 const LEAST_RATE: f64 = 1e-3;
 
-/// Whether the sticky re-planner can keep the rules of a strategy: those that give each server SMs of its own, by half
-/// of the SLO and what neighbours do.
-#[must_use]
-pub fn has_sticky_rules(strategy: &str) -> bool {
-    ["igniter", "ffd", "greedy", "exact", "optimal", "queueing"].contains(&strategy)
-}
-
 /// The rules of a strategy that plans given rates.
 pub struct StrategyRules<'p> {
     strategy: &'p dyn Strategy,
@@ -191,7 +184,7 @@ impl Rules for StrategyRules<'_> {
     }
 
     fn least(&mut self, workload: usize, rate: f64) -> Option<(f64, f64)> {
-        if !super::has_sticky_rules(self.strategy.name()) {
+        if !crate::has_sticky_rules(self.strategy.name()) {
             return None;
         }
         let (mut gpus, mut cost) = (f64::INFINITY, f64::INFINITY);

@@ -313,7 +313,7 @@ impl KnapsackBound {
                 k += 1;
                 continue;
             }
-            debug_assert!(prices[self.order[k]] > 0.0);
+            assert!(prices[self.order[k]] > 0.0);
             chosen.push(self.order[k]);
             units -= self.weights[k];
             members -= 1;

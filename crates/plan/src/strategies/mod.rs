@@ -1,4 +1,4 @@
-//! The strategies, one file each; [`crate::Strategy`] is what they share.
+//! The strategies, one file each, and the list of all. [`crate::Strategy`] is what they share.
 
 pub mod dedicated;
 pub mod exact;
@@ -12,3 +12,225 @@ pub mod mps_default;
 pub mod nexus;
 pub mod optimal;
 pub mod parvagpu;
+
+use crate::queueing::Queueing;
+use crate::{PlanError, Strategy};
+
+/// A strategy that users choose by name, and what is known of its plans.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn {
+    /// The name by which users choose it.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// What papers and their figures call it.
+    pub in_papers: &'static [&'static str],
+    /// By which rule its plans are in time.
+    pub(crate) rule: Rule,
+    /// Whether bounds on plans by the rule of half of the SLO speak of its plans: it gives a batch no more than that,
+    /// no two workloads the same SMs in turn, and divides a workload only where it is told to.
+    pub(crate) bounded: bool,
+    /// Whether the sticky re-planner can keep its rules: it gives each server SMs of its own, by half of the SLO and
+    /// what neighbours do.
+    pub(crate) sticky: bool,
+    make: fn() -> Box<dyn Strategy>,
+}
+
+/// By which rule a plan is to be in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A batch takes half of the SLO at most.
+    HalfOfSlo,
+    /// The same, but a batch of 1 may take all of it, as nobody waits for it to fill.
+    SinglesTakeAll,
+    /// None that a prediction could tell.
+    OwnQueues,
+}
+
+/// What a row of [`BUILT_IN`] leaves unsaid.
+const USUAL: BuiltIn = BuiltIn {
+    name: "",
+    about: "",
+    in_papers: &[],
+    rule: Rule::HalfOfSlo,
+    bounded: true,
+    sticky: false,
+    make: || Box::new(igniter::Igniter),
+};
+
+/// All strategies, in the order in which they are listed.
+pub const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "igniter",
+        about: "The iGniter paper's: least shares that meet half of the SLO with interference",
+        in_papers: &["iGniter"],
+        sticky: true,
+        make: || Box::new(igniter::Igniter),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "ffd",
+        about: "The paper's FFD+: first fit by falling share, blind to interference",
+        in_papers: &["FFD+", "ffd+", "FFD"],
+        sticky: true,
+        make: || Box::new(ffd::Ffd),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "gpulets",
+        about: "gpu-lets: partitions of fixed sizes, one number for interference",
+        in_papers: &["gpu-lets", "gpu-lets+", "gpulets+"],
+        make: || Box::new(gpulets::Gpulets),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "gpulets-atc",
+        about: "gpu-lets as its authors schedule them: partitions shared in time by up to three",
+        bounded: false,
+        make: || Box::new(gpulets_atc::GpuletsAtc::default()),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "gslice",
+        about: "GSLICE: batches and shares tuned by trial runs on the placement of ffd",
+        in_papers: &["GSLICE", "gslice+", "GSLICE+"],
+        make: || Box::new(gslice::Gslice),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "nexus",
+        about: "Nexus: squishy bin packing of workloads that share GPUs in time",
+        in_papers: &["Nexus"],
+        bounded: false,
+        make: || Box::new(nexus::Nexus),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "infless",
+        about: "INFless: the largest batch that fills in time, on the GPU that it leaves fullest",
+        in_papers: &["INFless"],
+        rule: Rule::SinglesTakeAll,
+        bounded: false,
+        make: || Box::new(infless::Infless),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "parvagpu",
+        about: "ParvaGPU: segments of sevenths of a GPU, each with several processes of a model",
+        in_papers: &["ParvaGPU"],
+        bounded: false,
+        make: || Box::new(parvagpu::Parvagpu),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "dedicated",
+        about: "A GPU for each workload: no sharing at all",
+        make: || Box::new(dedicated::Dedicated),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "mps-default",
+        about: "MPS without partitions: all processes may use the whole GPU",
+        make: || Box::new(mps_default::MpsDefault),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "greedy",
+        about: "The first stage of optimal alone, for very many workloads",
+        sticky: true,
+        make: || Box::new(optimal::Greedy),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "exact",
+        about: "The proven optimum of at most 14 workloads, by exhaustive search",
+        sticky: true,
+        make: || Box::new(exact::Exact),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "optimal",
+        about: "Fewest GPUs by linear programming and local search, with a proven bound",
+        sticky: true,
+        make: || Box::new(optimal::Optimal),
+        ..USUAL
+    },
+    BuiltIn {
+        name: "queueing",
+        about: "Plans that hold under random arrivals, by the queue's own latency distribution",
+        rule: Rule::OwnQueues,
+        bounded: false,
+        sticky: true,
+        make: || Box::new(Queueing),
+        ..USUAL
+    },
+];
+
+/// The names of all strategies, in the same order.
+pub const STRATEGIES: &[&str] = &{
+    let mut names = [""; BUILT_IN.len()];
+    let mut row = 0;
+    while row < names.len() {
+        names[row] = BUILT_IN[row].name;
+        row += 1;
+    }
+    names
+};
+
+/// The row of a strategy, if there is one of that name.
+fn built_in(name: &str) -> Option<&'static BuiltIn> {
+    BUILT_IN.iter().find(|row| row.name == name)
+}
+
+/// Finds a strategy by name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
+    let unknown =
+        || PlanError::UnknownStrategy { given: name.to_owned(), known: STRATEGIES.join(", ") };
+    built_in(name).map(|row| (row.make)()).ok_or_else(unknown)
+}
+
+/// What refined plans are named: simulation has moved shares and batches, which no rule foresees.
+const REFINED: &str = "refined";
+
+/// By which rule the plans of a strategy, or of a program of the user's, are to be in time.
+pub(crate) fn rule_of(name: &str) -> Rule {
+    if name == REFINED {
+        return Rule::OwnQueues;
+    }
+    built_in(name).map_or(Rule::HalfOfSlo, |row| row.rule)
+}
+
+/// Whether bounds on plans by the rule of half of the SLO speak of the plans of a strategy, or of a program of the user's:
+/// it gives a batch no more than that, no two workloads the same SMs in turn, and divides a workload only where it is
+/// told to.
+#[must_use]
+pub fn plans_by_half_of_slo(name: &str) -> bool {
+    name != REFINED && built_in(name).is_none_or(|row| row.bounded)
+}
+
+/// Whether the sticky re-planner can keep the rules of a strategy: those that give each server SMs of its own, by half
+/// of the SLO and what neighbours do.
+#[must_use]
+pub fn has_sticky_rules(name: &str) -> bool {
+    built_in(name).is_some_and(|row| row.sticky)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strategy_has_the_name_of_its_row_and_no_other() {
+        for row in BUILT_IN {
+            assert_eq!(strategy(row.name).unwrap().name(), row.name);
+            assert!(!row.about.is_empty(), "{}", row.name);
+            for name in row.in_papers {
+                let has_it = |row: &&BuiltIn| row.name == *name || row.in_papers.contains(name);
+                assert_eq!(BUILT_IN.iter().filter(has_it).count(), 1, "{name}");
+            }
+        }
+    }
+}
