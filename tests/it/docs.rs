@@ -250,6 +250,30 @@ fn every_link_and_picture_of_the_documents_leads_somewhere() {
     assert!(checked > 60, "{checked} links");
 }
 
+/// Paths of sources in backticks, such as `crates/sim/src/speed.rs`: a page that names them goes out of date in silence.
+#[test]
+fn every_source_that_the_documents_name_exists() {
+    const OF_SOURCES: [&str; 6] =
+        ["crates/", "src/", "validate/src/", "tests/", "examples/", "scripts/"];
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for code in text.split('`').skip(1).step_by(2) {
+            let is_path = OF_SOURCES.iter().any(|folder| code.starts_with(folder));
+            if !is_path || code.contains([' ', '*', '\n']) {
+                continue;
+            }
+            checked += 1;
+            if !root().join(code).exists() {
+                wrong.push(format!("{}: {code}", document.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(checked > 40, "{checked} paths");
+}
+
 #[test]
 fn the_citation_has_what_readers_of_it_need() {
     let text = fs::read_to_string(root().join("CITATION.cff")).unwrap();
