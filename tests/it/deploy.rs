@@ -12,7 +12,7 @@ fn igniter(arguments: &[&str]) -> Command {
     command
 }
 
-/// The files of a plan are those in `tests/golden`. After a change that is meant: `IGNITER_WRITE_GOLDEN=1 cargo test --test
+/// The files of a plan are those in `tests/golden`. After a change that is meant: `IGNITER_WRITE_GOLDEN=1 cargo test --release --test
 /// it deploy`, and look at the difference.
 #[test]
 fn manifests_are_those_of_the_golden_files() {

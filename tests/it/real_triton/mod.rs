@@ -3,8 +3,8 @@
 //! `scripts/setup_triton.sh` installs the server; without it the test says so and passes. Then
 //!
 //! ```text
-//! cargo test --test it real_triton -- --nocapture
-//! IGNITER_TRITON_SECONDS=60 cargo test …      longer cases, for numbers to quote
+//! cargo test --release --test it real_triton -- --nocapture
+//! IGNITER_TRITON_SECONDS=60 cargo test …                longer cases, for numbers to quote
 //! ```
 //!
 //! A Python-backend model takes as long as [`TABLE_MS`] says. A plain client sends the engine's own

@@ -80,7 +80,7 @@ impl RequestTemplate {
         if address.protocol == Protocol::Grpc {
             return Ok(super::remote::template(model, shapes, tensors));
         }
-        debug_assert_eq!(address.protocol, Protocol::Http, "addresses of others are refused");
+        assert_eq!(address.protocol, Protocol::Http, "addresses of others are refused");
         let mut inputs = Vec::new();
         for (i, (input, shape)) in model.inputs.iter().zip(shapes).enumerate() {
             let parameters = match tensors {

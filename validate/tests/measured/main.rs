@@ -5,7 +5,7 @@
 //! not there is skipped with a message.
 //!
 //! ```text
-//! cargo test -p validate --test measured -- --nocapture
+//! cargo test --release --test measured -- --nocapture
 //! IGNITER_IDLE_MACHINE=1 cargo test …      nothing else runs here: judge the times too
 //! ```
 //!

@@ -37,12 +37,16 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
     // One or two integers for each bucket, if they were spread evenly.
     let buckets_log = data.len().ilog2().min(BUCKETS.ilog2());
     let shift = bits.saturating_sub(buckets_log);
-    // The mask spares the check of the bounds of an array.
+    // The mask spares the check of the bounds of an array. Checks of overflow are spared here and below: the shift is below
+    // 63, and all counts together are the number of integers, which `order_statistics` has looked at.
     #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
-    let bucket_of = |x: u64| (x >> shift) as usize & (BUCKETS - 1);
+    let bucket_of = |x: u64| x.wrapping_shr(shift) as usize & (BUCKETS - 1);
 
     let mut counts = Box::new([0_u32; BUCKETS]);
-    for_each(data, |x| counts[bucket_of(x)] += 1);
+    for_each(data, |x| {
+        let count = &mut counts[bucket_of(x)];
+        *count = count.wrapping_add(1);
+    });
     // The integers of buckets with a wanted position are copied, each to the place of its bucket, from 1 on.
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_unstable_by_key(|&wanted| positions[wanted]);
@@ -83,7 +87,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
             let next = &mut next[bucket_of(x)];
             if *next > 0 {
                 kept[*next as usize] = x;
-                *next += 1;
+                *next = next.wrapping_add(1);
             }
         });
     } else {
@@ -91,7 +95,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
         for_each(data, |x| {
             let next = &mut next[bucket_of(x)];
             kept[*next as usize] = x;
-            *next += u32::from(*next > 0);
+            *next = next.wrapping_add(u32::from(*next > 0));
         });
     }
     for place in &places {

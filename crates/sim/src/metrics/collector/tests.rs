@@ -184,6 +184,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not look, for each request")]
 #[should_panic(expected = "nothing is reported after the end")]
 fn a_collector_that_ended_takes_no_more_requests() {
     let workloads = [workload("W1", 20.0)];
