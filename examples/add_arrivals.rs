@@ -4,8 +4,7 @@
 //! cargo run --example add_arrivals
 //! ```
 //! It is written to a trace, which any scenario can replay (`arrival = { process = "trace", path = … }`). A
-//! process that should have a name in scenarios is one more variant of `ArrivalSpec` (`src/workload/spec.rs`),
-//! one more arm in `ArrivalSpec::build`, and its keys in `src/scenario/arrival.rs`.
+//! process that should have a name in scenarios is one more variant of `ArrivalSpec`: `docs/extending.md` lists the places.
 
 use igniter::arrivals::{ArrivalProcess, GeneratedArrivals, Purpose, Stream, stream};
 use igniter::domain::WorkloadName;

@@ -5,7 +5,7 @@
 //! cargo run --example add_predictor
 //! ```
 //! It plans the paper's three workloads. A predictor that should have a name on the command line also needs a
-//! fit and a coefficients file: `src/fit/registry.rs` and `src/fit/file.rs` list all.
+//! fit and a coefficients file: `docs/extending.md` lists the places.
 
 use igniter::domain::{GpuKind, ModelId, ModelName};
 use igniter::plan::{PlanRequest, strategy};

@@ -37,7 +37,7 @@ fn comparison() -> crate::results::Comparison {
 #[test]
 fn every_strategy_has_a_look() {
     let sorted = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
-    assert_eq!(sorted(&STRATEGY_LOOKS), sorted(crate::plan::STRATEGIES));
+    assert_eq!(sorted(STRATEGY_LOOKS), sorted(crate::plan::STRATEGIES));
 }
 
 #[test]

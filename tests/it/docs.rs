@@ -250,28 +250,47 @@ fn every_link_and_picture_of_the_documents_leads_somewhere() {
     assert!(checked > 60, "{checked} links");
 }
 
-/// Paths of sources in backticks, such as `crates/sim/src/speed.rs`: a page that names them goes out of date in silence.
+/// Paths of sources in backticks, such as `crates/sim/src/speed.rs`: who names them goes out of date in silence.
 #[test]
-fn every_source_that_the_documents_name_exists() {
-    const OF_SOURCES: [&str; 6] =
+fn every_source_that_documents_and_comments_name_exists() {
+    const FOLDERS: [&str; 6] =
         ["crates/", "src/", "validate/src/", "tests/", "examples/", "scripts/"];
+    let mut texts: Vec<(PathBuf, String)> = documents()
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect();
+    let mut folders: Vec<PathBuf> =
+        ["crates", "src", "validate", "tests", "examples", "benches", "python/src"]
+            .map(|folder| root().join(folder))
+            .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let comments: Vec<&str> =
+                    text.lines().map(str::trim).filter(|line| line.starts_with("//")).collect();
+                texts.push((path, comments.join("\n")));
+            }
+        }
+    }
     let mut wrong = Vec::new();
     let mut checked = 0;
-    for document in documents() {
-        let text = fs::read_to_string(&document).unwrap();
+    for (path, text) in texts {
         for code in text.split('`').skip(1).step_by(2) {
-            let is_path = OF_SOURCES.iter().any(|folder| code.starts_with(folder));
-            if !is_path || code.contains([' ', '*', '\n']) {
-                continue;
-            }
-            checked += 1;
-            if !root().join(code).exists() {
-                wrong.push(format!("{}: {code}", document.display()));
+            let is_source = FOLDERS.iter().any(|folder| code.starts_with(folder));
+            if is_source && !code.contains([' ', '*', '\n']) {
+                checked += 1;
+                if !root().join(code).exists() {
+                    wrong.push(format!("{}: {code}", path.display()));
+                }
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(checked > 40, "{checked} paths");
+    assert!(checked > 100, "{checked} paths");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::STAGES;
 
 /// Strategies in the order of their looks. Those that are compared most are easiest to tell apart.
-pub const STRATEGY_LOOKS: [&str; 14] = [
+pub const STRATEGY_LOOKS: &[&str] = &[
     "igniter",
     "ffd",
     "gpulets",
@@ -62,7 +62,7 @@ pub fn series_looks(names: &[&str]) -> Vec<usize> {
     let stage = |name: &&str| STAGES.iter().position(|(known, _)| known == name);
     match names.iter().map(stage).collect::<Option<Vec<usize>>>() {
         Some(stages) => stages.into_iter().map(|stage| OF_STAGES[stage]).collect(),
-        None => looks(&STRATEGY_LOOKS, names),
+        None => looks(STRATEGY_LOOKS, names),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Triton's dynamic batcher, written down rule by rule.
 //!
-//! It knows nothing of the engine: no code of `src/sim` is used, requests are numbers, and each rule is
+//! It knows nothing of the engine: no code of `crates/sim` is used, requests are numbers, and each rule is
 //! written as it is described, not as it is fast. One model, one server, requests of one row, no priorities.
 //! The words are Triton's: scheduler queue, current payload, payload queue, saturated, stale.
 

@@ -51,7 +51,7 @@
 //! which holds up to some m, so its probability is one of at most so many Poisson arrivals within J. The sum over
 //! π, over the arrivals before the tagged one, and the integral over τ (Gauss and Legendre between the points where m
 //! jumps) give the attainment. Nothing is neglected but what truncation and quadrature leave out, about 0.02 percentage
-//! points. Long runs of the engine agree (`tests/queueing`).
+//! points. Long runs of the engine agree (`tests/it/queueing.rs`).
 //!
 //! *Other arrivals* (gamma, Weibull, MMPP, shapes, traces, …) and servers with a queue delay or noise: a recursion over
 //! drawn arrivals, one step for each batch (`recursion`), over several independent draws.
