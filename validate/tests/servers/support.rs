@@ -105,7 +105,14 @@ impl Setting {
             .env("TMPDIR", self.temporary())
             .envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { process: command.spawn().unwrap() }
+        let process = command.spawn().unwrap();
+        // As long as it is `env`, a signal may still be ignored.
+        let env = fs::canonicalize("/usr/bin/env").unwrap();
+        let program = format!("/proc/{}/exe", process.id());
+        while fs::read_link(&program).is_ok_and(|program| program == env) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Running { process }
     }
 
     /// The marked processes that run.
