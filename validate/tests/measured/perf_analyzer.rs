@@ -129,9 +129,11 @@ fn perf_analyzer_sees_what_our_client_sees() {
             "late sends of ours, P99: {late_ms:.2} ms; perf_analyzer late: {}",
             theirs.delayed
         );
-        let limit = if idle_machine() { 1.03 } else { 4.0 };
-        let pairs = sent.all().into_iter().zip(theirs.all());
-        for (ours, theirs) in pairs.chain(sent.all().into_iter().zip(other.all())) {
+        // A machine that stands still for a moment multiplies the P99 of the client that runs then, not its mean.
+        let (limit, judged) = if idle_machine() { (1.03, 2) } else { (4.0, 1) };
+        let pairs = sent.all().into_iter().zip(theirs.all()).take(judged);
+        let others = sent.all().into_iter().zip(other.all()).take(judged);
+        for (ours, theirs) in pairs.chain(others) {
             let ratio = (ours / theirs).max(theirs / ours);
             assert!(ratio <= limit, "{process}: {ours} ms against {theirs} ms");
         }
