@@ -38,7 +38,8 @@ strip "$folder/igniter" "$folder/validate"
 install -m 755 scripts/gpu_campaign.sh scripts/gpu_campaign.py "$folder/"
 cp -r scripts/emulated_gpu "$folder/"
 rm -rf "$folder/emulated_gpu/__pycache__"
-cp docs/add-your-gpu.md "$folder/README.md"
+# Its links lead to what is packed, or go.
+sed -E 's#\(\.\./scripts/#(#g; s#\[([^]]+)\]\([a-z-]+\.md[^)]*\)#\1#g' docs/add-your-gpu.md >"$folder/README.md"
 cp scenarios/validate-3.toml "$folder/scenarios/"
 
 # The wheel's folders keep their places: the programs find their libraries by relative paths.
