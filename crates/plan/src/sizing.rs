@@ -239,16 +239,16 @@ impl<'p> Sizer<'p> {
                  the batch takes {:.2} ms), and {} requests/s arrive{headroom}",
                 self.predictor.kind().name,
                 full.throughput_rps.max(single.throughput_rps),
-                demand.budget_ms,
+                thousandths(demand.budget_ms),
                 full.latency_ms(),
-                demand.rate_rps,
+                thousandths(demand.rate_rps),
             )
         } else {
             format!(
                 "even a batch of 1 on a whole {} takes {:.2} ms, and {half} is {} ms",
                 self.predictor.kind().name,
                 single.latency_ms(),
-                demand.budget_ms,
+                thousandths(demand.budget_ms),
             )
         };
         let fixes = [
@@ -327,4 +327,9 @@ impl<'p> Sizer<'p> {
 /// All batch sizes from one to `cap`.
 fn batches_up_to(cap: BatchSize) -> impl Iterator<Item = BatchSize> {
     (1..=cap.get()).filter_map(|size| BatchSize::new(size).ok())
+}
+
+/// For messages: without the digits that only a computed number has.
+fn thousandths(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }

@@ -2,7 +2,7 @@
 
 use super::super::PlanRequest;
 use super::super::traffic::{Arrivals, Luck, ServerTraits};
-use super::recursion::{Draw, Extras};
+use super::recursion::{DelayAndNoise, Draw};
 use super::server::Loading;
 use igniter_model::domain::{Infeasible, ModelName, Workload};
 use std::collections::BTreeMap;
@@ -60,8 +60,8 @@ impl Class {
         if self.server.loads_ahead { Loading::Ahead } else { Loading::Serial }
     }
 
-    pub(super) fn extras(&self) -> Extras {
-        Extras { queue_delay_ms: self.server.queue_delay_ms, noise_cv: self.server.noise_cv }
+    pub(super) fn delay_and_noise(&self) -> DelayAndNoise {
+        DelayAndNoise { queue_delay_ms: self.server.queue_delay_ms, noise_cv: self.server.noise_cv }
     }
 
     /// Host work before the copy of a batch of k, in ms.

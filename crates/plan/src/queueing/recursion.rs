@@ -9,9 +9,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
 
-/// What is said of a server beyond [`Server`], where the chain does not hold.
+/// A queue delay and noisy executions of a [`Server`], for which the Markov chain does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Extras {
+pub(super) struct DelayAndNoise {
     /// How long a request may wait for its batch to fill, in ms.
     pub queue_delay_ms: f64,
     /// Coefficient of variation of a log-normal factor of mean 1 on each execution.
@@ -62,7 +62,7 @@ impl Tally {
     pub(super) fn add(
         &mut self,
         server: &Server<'_>,
-        extras: Extras,
+        delay_and_noise: DelayAndNoise,
         draw: &Draw,
         first_own: usize,
         block: u64,
@@ -71,16 +71,16 @@ impl Tally {
         let own = |i: usize| times.get(first_own + i * server.every).copied();
         let (hold_ms, load_ms) = (server.hold_ms, server.load_ms);
         let most = server.most();
-        let mut noise = Noise::new(extras.noise_cv);
+        let mut noise = Noise::new(delay_and_noise.noise_cv);
         // Since when a batch can be formed, and until when the last one holds the server.
         let (mut can_form, mut free) = (0.0_f64, 0.0_f64);
         let mut first = 0;
         let mut current = Count::default();
         while let Some(oldest) = own(first) {
             let mut formed = oldest.max(can_form);
-            if extras.queue_delay_ms > 0.0 {
+            if delay_and_noise.queue_delay_ms > 0.0 {
                 let filled = own(first + most - 1).unwrap_or(f64::INFINITY);
-                formed = formed.max(filled.min(oldest + extras.queue_delay_ms));
+                formed = formed.max(filled.min(oldest + delay_and_noise.queue_delay_ms));
             }
             let mut size = 1;
             while size < most && own(first + size).is_some_and(|next| next <= formed) {

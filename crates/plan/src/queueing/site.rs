@@ -213,7 +213,9 @@ impl<'p> Site<'p> {
         };
         let (mut steady, dispersion) = match &class.source {
             Source::Chain | Source::Simulated => (self.workspace.steady(&server), 1.0),
-            Source::Draws(..) if server.is_hopeless() && class.extras().queue_delay_ms <= 0.0 => {
+            Source::Draws(..)
+                if server.is_hopeless() && class.delay_and_noise().queue_delay_ms <= 0.0 =>
+            {
                 (Steady::overloaded(&server), 1.0)
             }
             Source::Draws(draws, _) => {
@@ -257,7 +259,7 @@ impl<'p> Site<'p> {
             .entry(replicas)
             .or_insert_with(|| replica_sample(replicas, SAMPLE, DISPERSION_SEED));
         let mut tally = Tally::default();
-        tally.add(&server, class.extras(), sample, 0, SAMPLE as u64 / 50);
+        tally.add(&server, class.delay_and_noise(), sample, 0, SAMPLE as u64 / 50);
         tally.dispersion()
     }
 
@@ -375,7 +377,7 @@ fn tally(class: &Class, server: &Server<'_>, draws: &[super::recursion::Draw]) -
     let mut tally = Tally::default();
     for (number, draw) in draws.iter().enumerate() {
         let first_own = (server.every - 1 + number) % server.every;
-        tally.add(server, class.extras(), draw, first_own, block as u64);
+        tally.add(server, class.delay_and_noise(), draw, first_own, block as u64);
     }
     tally
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::float_cmp, reason = "these numbers are exact")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
 
-use super::recursion::{Extras, Tally, poisson_draw};
+use super::recursion::{DelayAndNoise, Tally, poisson_draw};
 use super::server::{Loading, Server, Steady};
 use super::tagged::Workspace;
 use crate::tests::{v100, workloads};
@@ -145,7 +145,7 @@ fn long_runs_agree() {
         let found = steady(&server);
         let draw = poisson_draw(server.rate_per_ms, requests * every, number);
         let mut tally = Tally::default();
-        tally.add(&server, Extras::default(), &draw, every - 1, requests as u64 / 60);
+        tally.add(&server, DelayAndNoise::default(), &draw, every - 1, requests as u64 / 60);
         let seen = tally.steady();
         let late = (1.0 - seen.attained).max(1e-5);
         let error = (tally.dispersion() * late / requests as f64).sqrt();
@@ -198,14 +198,14 @@ fn evenly_spaced_requests_wait_for_nobody() {
         loading: Loading::Ahead,
     };
     let mut tally = Tally::default();
-    tally.add(&server, Extras::default(), &draw, 0, 100);
+    tally.add(&server, DelayAndNoise::default(), &draw, 0, 100);
     assert_eq!((tally.steady().attained, tally.steady().mean_batch), (1.0, 1.0));
     assert_eq!(tally.requests(), 7_980);
     assert_eq!(tally.dispersion(), 1.0);
     // With a queue delay the second request of each pair fills the batch; the first one is late.
     let mut tally = Tally::default();
-    let extras = Extras { queue_delay_ms: 100.0, noise_cv: 0.0 };
-    tally.add(&Server { deadline_ms: 8.0, ..server }, extras, &draw, 0, 100);
+    let delay_and_noise = DelayAndNoise { queue_delay_ms: 100.0, noise_cv: 0.0 };
+    tally.add(&Server { deadline_ms: 8.0, ..server }, delay_and_noise, &draw, 0, 100);
     assert_eq!((tally.steady().attained, tally.steady().mean_batch), (0.5, 2.0));
 }
 

@@ -227,7 +227,12 @@ impl Rules for StrategyRules<'_> {
         let place_of = |name| workloads.iter().position(|workload| workload.name == name);
         if let Some(infeasible) = plan.infeasible.first() {
             let workload = place_of(infeasible.workload.clone()).unwrap_or(0);
-            let (rate, reason) = (rates[workload], infeasible.reason.clone());
+            let rate = rates[workload];
+            let reason = format!(
+                "{}; lower its rate or headroom_pct, give it a longer SLO, or use strategy queueing, which divides a \
+                 workload among servers",
+                infeasible.reason
+            );
             return Err(ReplanError::NoPlan { workload, rate, reason });
         }
         let mut gpus = Vec::with_capacity(plan.gpus.len());
