@@ -8,7 +8,8 @@
 use igniter::arrivals::{ArrivalSpec, ArrivalTally, TraceFacts, TraceSpec};
 use igniter::fit::CoefficientsFile;
 use igniter::input::{
-    ArrivalFile, Format, ImportError, Keys, Layout, Reading, Table, TableError, Unit, decoded,
+    ArrivalFile, CsvTable, Format, HeaderRule, ImportError, Keys, TableError, TimeUnit,
+    TraceLayout, decoded,
 };
 use igniter::page::read_source;
 use igniter::plan::read_plan;
@@ -18,7 +19,7 @@ use igniter::results::{Manifest, PointTable, read_comparison};
 use igniter::scenario::Scenario;
 use igniter::servers::read_sections;
 use igniter::sweep::{Sweep, find_shard, merge_shards, unknown_numbers};
-use igniter::traces::{Part, TraceReader, TraceStream, WindowedFit};
+use igniter::traces::{TracePart, TraceReader, TraceStream, WindowedFit};
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use std::io::Read;
 use std::path::Path;
@@ -59,7 +60,7 @@ fn packed(bytes: &[u8]) -> Outcome {
 /// CSV.
 fn table(bytes: &[u8]) -> Outcome {
     let read = |layout| {
-        let mut table = Table::new(bytes, layout)?;
+        let mut table = CsvTable::new(bytes, layout)?;
         let (mut rows, mut above) = (0, 0);
         while table.advance()? {
             assert!(table.line() > above, "line {} after {above}", table.line());
@@ -72,7 +73,7 @@ fn table(bytes: &[u8]) -> Outcome {
         Ok::<_, TableError>(about(rows) * 32 + about(table.width()))
     };
     let outcome = |layout| Outcome::result(&read(layout), |shape| *shape);
-    outcome(Layout::Header).and(outcome(Layout::NoHeader))
+    outcome(HeaderRule::Header).and(outcome(HeaderRule::NoHeader))
 }
 
 /// A file of arrivals, read as its first line and as the first byte ask for.
@@ -80,10 +81,10 @@ fn trace(bytes: &[u8]) -> Outcome {
     let Some((&choice, content)) = bytes.split_first() else { return Outcome::NOTHING };
     let path = file("trace", content);
     let choice = usize::from(choice);
-    let mut file = Reading { sort: choice & 1 == 1, ..Reading::default() };
+    let mut file = TraceLayout { sort: choice & 1 == 1, ..TraceLayout::default() };
     if choice & 2 == 2 {
         file.format = Some(Format::ALL[choice / 4 % Format::ALL.len()].1);
-        file.unit = Some(Unit::ALL[choice / 4 % Unit::ALL.len()].1);
+        file.unit = Some(TimeUnit::ALL[choice / 4 % TimeUnit::ALL.len()].1);
     }
     if choice & 3 == 0 && choice > 128 {
         file.time_column = Some(["timestamp", "1", "t"][choice / 4 % 3].to_owned());
@@ -111,7 +112,7 @@ fn trace(bytes: &[u8]) -> Outcome {
         return outcome;
     }
     let Ok(reader) = TraceReader::open(&path, &reading) else { return outcome };
-    let mut part = Part::new(reader, Nanoseconds::ZERO, None);
+    let mut part = TracePart::new(reader, Nanoseconds::ZERO, None);
     let mut tally = ArrivalTally::default();
     let mut fit = WindowedFit::new(Nanoseconds::new(1_000_000_000));
     while let Ok(Some((time, _))) = part.next_arrival() {

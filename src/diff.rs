@@ -12,7 +12,7 @@ mod tables;
 mod tests;
 
 use crate::metrics::WorkloadSummary;
-use crate::page::{Cell, PageError, Source, read_source};
+use crate::page::{Cell, PageError, PageSource, read_source};
 use crate::results::{Comparison, StrategyResult, column_words};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -242,7 +242,7 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
         }
     }
     if made.rows.is_empty() {
-        let titles = |source: &Source<'_>| -> Vec<String> {
+        let titles = |source: &PageSource<'_>| -> Vec<String> {
             source.tables.iter().map(|table| table.title.clone()).collect()
         };
         return Err(nothing("row of a table", &titles(&sources[0]), &titles(&sources[1])));
@@ -250,7 +250,7 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff, DiffError> {
     Ok(made)
 }
 
-fn kind(source: &Source<'_>) -> &'static str {
+fn kind(source: &PageSource<'_>) -> &'static str {
     if source.comparison.is_some() {
         "a comparison"
     } else if source.sweep.is_some() {
@@ -303,15 +303,15 @@ fn alone(
 }
 
 /// (strategy, workload, metric) → mean and interval over seeds.
-type Seeds = BTreeMap<(String, String, String), (f64, Option<(f64, f64)>)>;
+type SeedMeans = BTreeMap<(String, String, String), (f64, Option<(f64, f64)>)>;
 
-fn seeds(source: &Source<'_>) -> Seeds {
+fn seeds(source: &PageSource<'_>) -> SeedMeans {
     let Some(table) = source.tables.iter().find(|table| table.title == "seeds.csv") else {
-        return Seeds::new();
+        return SeedMeans::new();
     };
     let at = |name: &str| table.columns.iter().position(|column| column == name);
     let columns = ["strategy", "workload", "metric", "mean", "low", "high"].map(at);
-    let mut found = Seeds::new();
+    let mut found = SeedMeans::new();
     for row in &table.rows {
         let cell = |i: usize| columns[i].map_or(&Cell::Absent, |column| &row[column]);
         let Some(mean) = cell(3).number() else { continue };
@@ -326,7 +326,7 @@ fn seeds(source: &Source<'_>) -> Seeds {
 }
 
 /// What differs between both runs beside the results, and what can be said about chance.
-fn settings(first: &Comparison, second: &Comparison, seeds: &[Seeds; 2]) -> Vec<String> {
+fn settings(first: &Comparison, second: &Comparison, seeds: &[SeedMeans; 2]) -> Vec<String> {
     let mut notes = Vec::new();
     if first.scenario != second.scenario {
         notes.push(format!("The scenarios are {} and {}.", first.scenario, second.scenario));
@@ -387,7 +387,7 @@ fn of_strategies(
     rows: &mut Vec<Difference>,
     first: &StrategyResult,
     second: &StrategyResult,
-    seeds: &[Seeds; 2],
+    seeds: &[SeedMeans; 2],
 ) {
     let of = if first.strategy == second.strategy {
         first.strategy.clone()

@@ -8,7 +8,7 @@ use igniter::plan::strategy;
 use igniter::run::{Overrides, Study};
 use igniter::scenario::Scenario;
 use igniter::traces::{
-    Faster, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader, TraceReading, TraceStream,
+    Faster, Mapped, Mapping, Redraw, Redrawn, TracePart, TraceReader, TraceReading, TraceStream,
     write_csv, write_merged,
 };
 use igniter::units::{Nanoseconds, RequestsPerSecond};
@@ -96,9 +96,9 @@ fn a_longer_run_of_the_clear_engine_needs_no_more_memory() {
 
 /// Converts a trace as `igniter trace convert` does; returns how many requests come out.
 fn convert(path: &Path, sort: bool, redraw: bool) -> u64 {
-    let file = igniter::input::Reading { sort, ..Default::default() };
+    let file = igniter::input::TraceLayout { sort, ..Default::default() };
     let reading = TraceReading { file, ..TraceReading::default() };
-    let part = Part::new(TraceReader::open(path, &reading).unwrap(), Nanoseconds::ZERO, None);
+    let part = TracePart::new(TraceReader::open(path, &reading).unwrap(), Nanoseconds::ZERO, None);
     let mapped = Mapped::new(part, Mapping::Stripe(vec!["a".to_owned()]));
     let window = Nanoseconds::new(100_000_000_000);
     let mut trace: Box<dyn TraceStream> = if redraw {

@@ -1,10 +1,10 @@
 //! Searches over one factor of a scenario.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::job;
-use crate::study::Study;
+use crate::study::PyStudy;
 use igniter::plan::Replicas;
-use igniter::sweep::{CapacitySearch, Find, Judge, Range};
+use igniter::sweep::{AcceptanceRule, CapacitySearch, FactorRange, Find};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[pyo3(signature = (study, strategies, find, range, target, worst, confidence, seeds, keep_plan, replicas, threads))]
 pub(crate) fn capacity(
     py: Python<'_>,
-    study: &Study,
+    study: &PyStudy,
     strategies: Vec<String>,
     find: &str,
     range: (f64, f64, f64),
@@ -31,12 +31,13 @@ pub(crate) fn capacity(
         "gpus" => Find::Gpus,
         other => {
             let message = format!("find={other:?}; allowed: rate, slo, gpus");
-            return Err(Failure::new("IgniterError", message).raise(py));
+            return Err(JobFailure::new("IgniterError", message).raise(py));
         }
     };
     let (inner, own) = (Arc::clone(&study.inner), study.own.clone());
-    let judge = Judge { target_pct: target, worst, confidence, least: seeds.0, most: seeds.1 };
-    let range = Range { from: range.0, to: range.1, precision: range.2 };
+    let judge =
+        AcceptanceRule { target_pct: target, worst, confidence, least: seeds.0, most: seeds.1 };
+    let range = FactorRange { from: range.0, to: range.1, precision: range.2 };
     job::run(py, threads, move || {
         let mut search = CapacitySearch::of_study(&inner, judge, own)?;
         if replicas {

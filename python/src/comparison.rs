@@ -1,10 +1,10 @@
 //! Results of strategies side by side.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::job;
-use crate::plan::Plan;
+use crate::plan::PyPlan;
 use crate::study::requests;
-use crate::table::Table;
+use crate::table::ArrowTable;
 use igniter::metrics::GpuSummary;
 use igniter::results::{
     self, Existing, Identity, Manifest, Of, OutputDir, PlanRow, Screen, StrategyResult,
@@ -17,11 +17,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A comparison, with what it was made from.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Comparison {
+#[pyclass(frozen, name = "Comparison", module = "igniter._igniter")]
+pub(crate) struct PyComparison {
     study: Arc<run::Study>,
     inner: Arc<results::Comparison>,
-    plans: Vec<Plan>,
+    plans: Vec<PyPlan>,
 }
 
 /// A row of a strategy, or of one of its workloads or GPUs.
@@ -36,11 +36,11 @@ struct Keyed<'a, T> {
     row: &'a T,
 }
 
-impl Comparison {
+impl PyComparison {
     pub(crate) fn new(
         study: Arc<run::Study>,
         inner: results::Comparison,
-        plans: Vec<Plan>,
+        plans: Vec<PyPlan>,
     ) -> Self {
         Self { study, inner: Arc::new(inner), plans }
     }
@@ -49,7 +49,7 @@ impl Comparison {
     fn keyed<'a, T: Serialize + 'a>(
         &'a self,
         rows: impl Fn(&'a StrategyResult) -> Vec<(Option<&'a str>, Option<usize>, &'a [T])>,
-    ) -> Result<Table, Failure> {
+    ) -> Result<ArrowTable, JobFailure> {
         let mut all = Vec::new();
         for result in &self.inner.strategies {
             for (workload, gpu, rows) in rows(result) {
@@ -57,32 +57,34 @@ impl Comparison {
                 all.extend(rows.iter().map(|row| Keyed { strategy, workload, gpu, row }));
             }
         }
-        Table::of_rows(&all)
+        ArrowTable::of_rows(&all)
     }
 
-    fn made_table(&self, name: &str) -> Result<Table, Failure> {
+    fn made_table(&self, name: &str) -> Result<ArrowTable, JobFailure> {
         let comparison = &self.inner;
         match name {
             "summary" => {
                 let columns = pick(&WorkloadRow::COLUMNS, &WorkloadRow::SUMMARY);
-                Table::of_columns(&columns, &WorkloadRow::all(comparison))
+                ArrowTable::of_columns(&columns, &WorkloadRow::all(comparison))
             }
             "gpus" => {
                 let columns = pick(&Of::<GpuSummary>::COLUMNS, &Of::<GpuSummary>::FILE);
-                Table::of_columns(&columns, &Of::all(comparison, |result| &result.gpus))
+                ArrowTable::of_columns(&columns, &Of::all(comparison, |result| &result.gpus))
             }
             "placements" => {
                 let rows = Of::all(comparison, |result| &result.plan);
-                Table::of_columns(&Of::<PlanRow>::COLUMNS, &rows)
+                ArrowTable::of_columns(&Of::<PlanRow>::COLUMNS, &rows)
             }
-            "strategies" => Table::of_columns(&StrategyResult::COLUMNS, &comparison.strategies),
+            "strategies" => {
+                ArrowTable::of_columns(&StrategyResult::COLUMNS, &comparison.strategies)
+            }
             "failures" => {
                 let columns = pick(&WorkloadRow::COLUMNS, &WorkloadRow::FAILURES);
                 let rows: Vec<_> = WorkloadRow::all(comparison)
                     .into_iter()
                     .filter(|row| row.summary.failed.is_some())
                     .collect();
-                Table::of_columns(&columns, &rows)
+                ArrowTable::of_columns(&columns, &rows)
             }
             "infeasible" => self.keyed(|r| vec![(None, None, r.infeasible.as_slice())]),
             "actions" => self.keyed(|r| vec![(None, None, r.actions.as_slice())]),
@@ -104,8 +106,8 @@ impl Comparison {
                 let of = r.details.series.iter();
                 of.map(|s| (None, Some(s.gpu), s.bins.as_slice())).collect()
             }),
-            "seeds" => Table::of_rows(&self.inner.seeds),
-            _ => Err(Failure::new(
+            "seeds" => ArrowTable::of_rows(&self.inner.seeds),
+            _ => Err(JobFailure::new(
                 "IgniterError",
                 format!("there is no table {name:?}; the tables are: {}", TABLES.join(", ")),
             )),
@@ -132,9 +134,9 @@ const TABLES: [&str; 14] = [
 ];
 
 #[pymethods]
-impl Comparison {
+impl PyComparison {
     /// One of its tables.
-    fn table(&self, py: Python<'_>, name: &str) -> PyResult<Table> {
+    fn table(&self, py: Python<'_>, name: &str) -> PyResult<ArrowTable> {
         self.made_table(name).map_err(|failure| failure.raise(py))
     }
 
@@ -175,7 +177,7 @@ impl Comparison {
 
     /// All numbers as JSON, as `--json` prints them.
     fn json(&self, py: Python<'_>) -> PyResult<String> {
-        serde_json::to_string(&*self.inner).map_err(|error| Failure::from(error).raise(py))
+        serde_json::to_string(&*self.inner).map_err(|error| JobFailure::from(error).raise(py))
     }
 
     /// How many plans there are.
@@ -190,7 +192,7 @@ impl Comparison {
     }
 
     /// Every request of one of the plans, from the same run done again.
-    fn requests(&self, py: Python<'_>, place: usize) -> PyResult<Table> {
+    fn requests(&self, py: Python<'_>, place: usize) -> PyResult<ArrowTable> {
         let (study, plan) = (Arc::clone(&self.study), Arc::clone(&self.plans[place].inner));
         job::run(py, None, move || requests(&study, &plan))
     }
@@ -219,7 +221,7 @@ impl Comparison {
             let figures = igniter::figures::comparison_figures(&comparison)?;
             let figure = figures.into_iter().find(|figure| figure.stem == stem);
             let figure = figure.ok_or_else(|| {
-                Failure::new("IgniterError", format!("there is no figure {stem}"))
+                JobFailure::new("IgniterError", format!("there is no figure {stem}"))
             })?;
             Ok(figure.png()?)
         })?;

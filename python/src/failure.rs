@@ -13,7 +13,7 @@ use pyo3::types::PyList;
 
 /// Why a job failed. It can be made without the interpreter.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum JobFailure {
     /// One of our exceptions.
     Ours(Box<Ours>),
     /// An exception of a user's own code, as it is.
@@ -29,7 +29,7 @@ pub(crate) struct Ours {
     violations: Vec<String>,
 }
 
-impl Failure {
+impl JobFailure {
     /// An exception of a class of `igniter._errors`.
     pub(crate) fn new(class: &'static str, message: impl ToString) -> Self {
         let message = message.to_string();
@@ -86,7 +86,7 @@ impl Ours {
     }
 }
 
-impl From<ScenarioError> for Failure {
+impl From<ScenarioError> for JobFailure {
     fn from(error: ScenarioError) -> Self {
         let problems = match &error {
             ScenarioError::Invalid { problems, .. } => problems.as_slice(),
@@ -96,7 +96,7 @@ impl From<ScenarioError> for Failure {
     }
 }
 
-impl From<RunError> for Failure {
+impl From<RunError> for JobFailure {
     fn from(error: RunError) -> Self {
         let class = match &error {
             RunError::Scenario(_) => match error {
@@ -123,7 +123,7 @@ impl From<RunError> for Failure {
     }
 }
 
-impl From<SweepError> for Failure {
+impl From<SweepError> for JobFailure {
     fn from(error: SweepError) -> Self {
         match error {
             SweepError::Scenario(error) => error.into(),
@@ -144,7 +144,7 @@ impl From<SweepError> for Failure {
 
 macro_rules! failure_from {
     ($($error:ty => $class:literal),+ $(,)?) => {
-        $(impl From<$error> for Failure {
+        $(impl From<$error> for JobFailure {
             fn from(error: $error) -> Self {
                 Self::new($class, error)
             }
@@ -164,7 +164,7 @@ failure_from!(
     serde_json::Error => "IgniterError",
 );
 
-impl From<PyErr> for Failure {
+impl From<PyErr> for JobFailure {
     fn from(error: PyErr) -> Self {
         Self::Python(error)
     }

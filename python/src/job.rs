@@ -1,6 +1,6 @@
 //! Work outside of the interpreter's lock, which Ctrl-C interrupts.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,11 +14,11 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// The threads of everything that asks for no number of them, with the process that they belong to.
 static SHARED: Mutex<Option<(u32, Arc<ThreadPool>)>> = Mutex::new(None);
 
-fn pool(threads: Option<usize>) -> Result<Arc<ThreadPool>, Failure> {
+fn pool(threads: Option<usize>) -> Result<Arc<ThreadPool>, JobFailure> {
     let new = |threads: usize| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         pool.map(Arc::new).map_err(|error| {
-            Failure::new("IgniterError", format!("cannot start worker threads: {error}"))
+            JobFailure::new("IgniterError", format!("cannot start worker threads: {error}"))
         })
     };
     if let Some(threads) = threads {
@@ -42,8 +42,8 @@ fn pool(threads: Option<usize>) -> Result<Arc<ThreadPool>, Failure> {
 }
 
 /// What `work` gives; a panic becomes a failure.
-fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::of_panic(panic)))
+fn caught<T>(work: impl FnOnce() -> Result<T, JobFailure>) -> Result<T, JobFailure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(JobFailure::of_panic(panic)))
 }
 
 /// Does `work` on a pool of threads (`threads` of its own, or one for each core, shared), while this thread listens to
@@ -51,7 +51,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 pub(crate) fn run<T: Send + 'static>(
     py: Python<'_>,
     threads: Option<usize>,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    work: impl FnOnce() -> Result<T, JobFailure> + Send + 'static,
 ) -> PyResult<T> {
     // A strategy in Python may call back while it holds a thread of the pool: waiting for another could take for ever.
     if rayon::current_thread_index().is_some() {
@@ -73,7 +73,9 @@ pub(crate) fn run<T: Send + 'static>(
             Ok(outcome) => return outcome.map_err(|failure| failure.raise(py)),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new("InternalError", "a bug of igniter: lost work").raise(py));
+                return Err(
+                    JobFailure::new("InternalError", "a bug of igniter: lost work").raise(py)
+                );
             }
         }
     }

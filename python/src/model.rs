@@ -1,10 +1,10 @@
 //! Profiles, fits, predictions, and how well they meet measurements.
 
 use crate::extensions::Own;
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::job;
 use crate::strategy::{MemberNumbers, members, numbers};
-use crate::table::Table;
+use crate::table::ArrowTable;
 use igniter::fit::{FitData, fit_predictor};
 use igniter::predictor::check_prediction;
 use igniter::profile::{load, profile_files, read_colocated, read_solo_table};
@@ -29,7 +29,7 @@ pub(crate) fn predict(
         let loaded = own.load_predictor(&profile, predictor.as_deref(), None)?;
         let predictor = loaded.predictor.as_ref();
         let members =
-            members(&asked, predictor).map_err(|message| Failure::new("FitError", message))?;
+            members(&asked, predictor).map_err(|message| JobFailure::new("FitError", message))?;
         let prediction = predictor.predict(&members);
         check_prediction(predictor, &members, &prediction)?;
         let uncertain = (0..members.len()).map(|of| predictor.uncertainty(&members, of));
@@ -67,14 +67,14 @@ pub(crate) fn accuracy(
     profile: String,
     predictor: Option<String>,
     own: &Own,
-) -> PyResult<(String, Table)> {
+) -> PyResult<(String, ArrowTable)> {
     let own = own.inner.clone();
     job::run(py, None, move || {
         let runs = read_colocated(&colocated)?;
         let solo = solo.as_deref().map(read_solo_table).transpose()?;
         let loaded = own.load_predictor(&profile, predictor.as_deref(), None)?;
         let report = igniter::accuracy::accuracy(loaded.predictor.as_ref(), &runs, solo.as_ref())?;
-        Ok((serde_json::to_string(&report)?, Table::of_rows(&report.points)?))
+        Ok((serde_json::to_string(&report)?, ArrowTable::of_rows(&report.points)?))
     })
 }
 
@@ -93,7 +93,7 @@ struct ProfileDocument {
 
 /// What a profile says of its GPU kind, as JSON, and its measurements of models alone.
 #[pyfunction]
-pub(crate) fn profile(py: Python<'_>, name: String) -> PyResult<(String, Table)> {
+pub(crate) fn profile(py: Python<'_>, name: String) -> PyResult<(String, ArrowTable)> {
     job::run(py, None, move || {
         let profile = load(&name)?;
         let kind = &profile.kind;
@@ -116,6 +116,6 @@ pub(crate) fn profile(py: Python<'_>, name: String) -> PyResult<(String, Table)>
             .filter(|line| !line.starts_with('#'))
             .map(|line| format!("{line}\n"))
             .collect();
-        Ok((serde_json::to_string(&document)?, Table::of_csv(&plain, &[])?))
+        Ok((serde_json::to_string(&document)?, ArrowTable::of_csv(&plain, &[])?))
     })
 }

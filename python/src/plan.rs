@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use std::sync::Arc;
 
 /// A plan with the GPU kinds that it uses.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Plan {
+#[pyclass(frozen, name = "Plan", module = "igniter._igniter")]
+pub(crate) struct PyPlan {
     pub(crate) inner: Arc<domain::Plan>,
     /// The whole as JSON: a document of `igniter plan`.
     json: String,
@@ -15,7 +15,7 @@ pub(crate) struct Plan {
     seconds: f64,
 }
 
-impl Plan {
+impl PyPlan {
     pub(crate) fn new(
         inner: domain::Plan,
         kinds: &[&GpuKind],
@@ -28,7 +28,7 @@ impl Plan {
 }
 
 #[pymethods]
-impl Plan {
+impl PyPlan {
     /// The plan as JSON.
     #[getter]
     pub(crate) fn json(&self) -> &str {

@@ -1,6 +1,6 @@
 //! A predictor in Python, upon a built-in one.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::strategy::{MemberNumbers, numbers};
 use igniter::domain::{GpuKind, ModelId, ModelName};
 use igniter::predictor::{
@@ -45,7 +45,7 @@ impl PredictorSource for PySource {
 }
 
 /// Model, batch and the bits of the share of each member.
-type Key = Vec<(usize, u32, u64)>;
+type MembersKey = Vec<(usize, u32, u64)>;
 
 /// The same for one profile.
 #[derive(Debug)]
@@ -53,11 +53,11 @@ struct PyPredictor {
     name: &'static str,
     object: Arc<Py<PyAny>>,
     base: Box<dyn Predictor>,
-    kept: Mutex<BTreeMap<Key, CoLocationPrediction>>,
+    kept: Mutex<BTreeMap<MembersKey, CoLocationPrediction>>,
 }
 
 /// What Python answers: the members, and power, demand and clock where it has its own.
-type Answer = (Vec<MemberNumbers>, Option<f64>, Option<f64>, Option<f64>);
+type PythonAnswer = (Vec<MemberNumbers>, Option<f64>, Option<f64>, Option<f64>);
 
 impl PyPredictor {
     fn ask(
@@ -71,7 +71,7 @@ impl PyPredictor {
             members.iter().map(|m| (model(m), m.batch.get(), m.sm.get())).collect();
         let module = py.import("igniter._foreign")?;
         let arguments = (&*self.object, asked, numbers(of_base), self.base.kind().name.as_str());
-        let (answers, power, demand, clock): Answer =
+        let (answers, power, demand, clock): PythonAnswer =
             module.call_method1("ask_prediction", arguments)?.extract()?;
         let member = |(load_ms, gpu_ms, feedback_ms, throughput_rps)| MemberPrediction {
             load_ms,
@@ -86,7 +86,7 @@ impl PyPredictor {
             clock_mhz: clock.unwrap_or(of_base.clock_mhz),
         };
         igniter::predictor::check_prediction(self, members, &prediction)
-            .map_err(|error| Failure::from(error).raise(py))?;
+            .map_err(|error| JobFailure::from(error).raise(py))?;
         Ok(prediction)
     }
 }
@@ -118,7 +118,7 @@ impl Predictor for PyPredictor {
             self.base.predict_into(members, out);
             return;
         }
-        let key: Key = members
+        let key: MembersKey = members
             .iter()
             .map(|m| (m.model.index(), m.batch.get(), m.sm.get().to_bits()))
             .collect();

@@ -1,13 +1,13 @@
 //! Scenarios that can still be changed.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use igniter::scenario;
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// A scenario before it is checked.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Document {
+#[pyclass(frozen, name = "Document", module = "igniter._igniter")]
+pub(crate) struct PyDocument {
     pub(crate) inner: scenario::Document,
 }
 
@@ -35,37 +35,37 @@ fn toml_value(value: serde_json::Value) -> Option<toml::Value> {
 }
 
 /// A JSON text as a value of TOML.
-pub(crate) fn parse_value(json: &str) -> Result<toml::Value, Failure> {
+pub(crate) fn parse_value(json: &str) -> Result<toml::Value, JobFailure> {
     let value: serde_json::Value = serde_json::from_str(json)?;
-    toml_value(value).ok_or_else(|| Failure::new("IgniterError", "None is no value here"))
+    toml_value(value).ok_or_else(|| JobFailure::new("IgniterError", "None is no value here"))
 }
 
 /// A JSON object as TOML text.
-pub(crate) fn toml_text(json: &str) -> Result<String, Failure> {
+pub(crate) fn toml_text(json: &str) -> Result<String, JobFailure> {
     let value = parse_value(json)?;
-    toml::to_string(&value).map_err(|error| Failure::new("IgniterError", error))
+    toml::to_string(&value).map_err(|error| JobFailure::new("IgniterError", error))
 }
 
 /// What a table of TOML says, as JSON.
-pub(crate) fn json_text(text: &str) -> Result<String, Failure> {
+pub(crate) fn json_text(text: &str) -> Result<String, JobFailure> {
     let table: toml::Table =
-        toml::from_str(text).map_err(|error| Failure::new("ScenarioError", error))?;
+        toml::from_str(text).map_err(|error| JobFailure::new("ScenarioError", error))?;
     Ok(serde_json::to_string(&table)?)
 }
 
 #[pymethods]
-impl Document {
+impl PyDocument {
     /// Reads a file, or the shipped scenario of a name.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let read = scenario::Document::load(&path).map_err(Failure::from);
+        let read = scenario::Document::load(&path).map_err(JobFailure::from);
         read.map(|inner| Self { inner }).map_err(|failure| failure.raise(py))
     }
 
     /// Reads a TOML text; `name` stands for its file.
     #[staticmethod]
     fn of_text(py: Python<'_>, text: &str, name: PathBuf) -> PyResult<Self> {
-        let read = scenario::Document::of_text(text, &name).map_err(Failure::from);
+        let read = scenario::Document::of_text(text, &name).map_err(JobFailure::from);
         read.map(|inner| Self { inner }).map_err(|failure| failure.raise(py))
     }
 
@@ -82,7 +82,7 @@ impl Document {
             for (path, json) in values {
                 inner.set(&path, parse_value(&json)?)?;
             }
-            Ok::<_, Failure>(Self { inner })
+            Ok::<_, JobFailure>(Self { inner })
         };
         set().map_err(|failure| failure.raise(py))
     }
@@ -97,7 +97,7 @@ impl Document {
         let resolve = || {
             let text = self.inner.scenario()?.to_toml();
             let json = json_text(&text)?;
-            Ok::<_, Failure>((text, json))
+            Ok::<_, JobFailure>((text, json))
         };
         resolve().map_err(|failure| failure.raise(py))
     }

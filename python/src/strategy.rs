@@ -1,6 +1,6 @@
 //! A strategy in Python.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use igniter::domain::Plan;
 use igniter::plan::{ForeignRequest, PlanRequest, Strategy, foreign_plan};
 use igniter::predictor::{CoLocationPrediction, Member, Predictor};
@@ -23,7 +23,7 @@ impl PyStrategy {
     }
 
     fn ask(&self, py: Python<'_>, request: &PlanRequest<'_>, gate: &Arc<Gate>) -> PyResult<Plan> {
-        let failed = |error: serde_json::Error| Failure::from(error).raise(py);
+        let failed = |error: serde_json::Error| JobFailure::from(error).raise(py);
         let asked = serde_json::to_string(&ForeignRequest::of(request)).map_err(failed)?;
         let predictions = Bound::new(py, Predictions { gate: Arc::clone(gate) })?;
         let module = py.import("igniter._foreign")?;
@@ -31,7 +31,7 @@ impl PyStrategy {
             module.call_method1("ask_plan", (&self.object, asked, predictions))?.extract()?;
         let answer = serde_json::from_str(&answer).map_err(failed)?;
         foreign_plan(self.name, answer, request.workloads(), &[request.predictor()])
-            .map_err(|error| Failure::from(error).raise(py))
+            .map_err(|error| JobFailure::from(error).raise(py))
     }
 }
 
@@ -56,15 +56,15 @@ struct Gate {
 }
 
 /// Closes the gate when the plan is made.
-struct Opened(Arc<Gate>);
+struct OpenGate(Arc<Gate>);
 
 impl Gate {
-    fn open(predictor: &dyn Predictor) -> Opened {
+    fn open(predictor: &dyn Predictor) -> OpenGate {
         // SAFETY: only `with` uses the reference, while it holds the lock. The guard below takes it out of the lock before
         // the borrow that it was made from ends: `plan` drops it, or unwinding does.
         let predictor =
             unsafe { std::mem::transmute::<&dyn Predictor, &'static dyn Predictor>(predictor) };
-        Opened(Arc::new(Self { predictor: Mutex::new(Some(predictor)) }))
+        OpenGate(Arc::new(Self { predictor: Mutex::new(Some(predictor)) }))
     }
 
     fn with<T>(&self, work: impl FnOnce(&dyn Predictor) -> T) -> Option<T> {
@@ -73,7 +73,7 @@ impl Gate {
     }
 }
 
-impl Drop for Opened {
+impl Drop for OpenGate {
     fn drop(&mut self) {
         *self.0.predictor.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

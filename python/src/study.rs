@@ -1,10 +1,10 @@
 //! A scenario that is ready to run: plans, simulations and comparisons.
 
-use crate::comparison::Comparison;
+use crate::comparison::PyComparison;
 use crate::extensions::Own;
-use crate::failure::Failure;
-use crate::plan::Plan;
-use crate::scenario::{Document, json_text};
+use crate::failure::JobFailure;
+use crate::plan::PyPlan;
+use crate::scenario::{PyDocument, json_text};
 use crate::{job, table};
 use igniter::domain;
 use igniter::plan::{foreign_plan, lower_bound, strategy};
@@ -21,8 +21,8 @@ use std::sync::Arc;
 const CONFIDENCE: f64 = 0.95;
 
 /// A scenario with its predictors.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Study {
+#[pyclass(frozen, name = "Study", module = "igniter._igniter")]
+pub(crate) struct PyStudy {
     pub(crate) inner: Arc<run::Study>,
     pub(crate) own: Extensions,
 }
@@ -33,7 +33,7 @@ fn made(
     own: &Extensions,
     name: &str,
     refine: Option<f64>,
-) -> Result<(domain::Plan, f64), Failure> {
+) -> Result<(domain::Plan, f64), JobFailure> {
     let watch = Stopwatch::start();
     let plan = match refine {
         Some(target) => study.refine(target)?.plan,
@@ -42,19 +42,19 @@ fn made(
     Ok((plan, watch.seconds()))
 }
 
-fn python_plan(study: &run::Study, plan: domain::Plan, seconds: f64) -> Result<Plan, Failure> {
+fn python_plan(study: &run::Study, plan: domain::Plan, seconds: f64) -> Result<PyPlan, JobFailure> {
     let violations = study.check(&plan).iter().map(ToString::to_string).collect();
-    Ok(Plan::new(plan, &study.kinds(), violations, seconds)?)
+    Ok(PyPlan::new(plan, &study.kinds(), violations, seconds)?)
 }
 
 #[pymethods]
-impl Study {
+impl PyStudy {
     /// Makes a scenario ready, with what replaces its own.
     #[new]
     #[pyo3(signature = (document, own, seed, profile, predictor, truth, prediction_error))]
     fn new(
         py: Python<'_>,
-        document: &Document,
+        document: &PyDocument,
         own: &Own,
         seed: Option<u64>,
         profile: Option<String>,
@@ -97,7 +97,7 @@ impl Study {
         strategy: String,
         refine: Option<f64>,
         threads: Option<usize>,
-    ) -> PyResult<Plan> {
+    ) -> PyResult<PyPlan> {
         let (study, own) = (Arc::clone(&self.inner), self.own.clone());
         job::run(py, threads, move || {
             let (plan, seconds) = made(&study, &own, &strategy, refine)?;
@@ -106,7 +106,7 @@ impl Study {
     }
 
     /// A plan of a document, given as JSON.
-    fn parse_plan(&self, py: Python<'_>, name: &str, json: &str) -> PyResult<Plan> {
+    fn parse_plan(&self, py: Python<'_>, name: &str, json: &str) -> PyResult<PyPlan> {
         let parse = || {
             let plan = foreign_plan(
                 name,
@@ -117,13 +117,13 @@ impl Study {
             self.inner.check_run(&plan)?;
             python_plan(&self.inner, plan, 0.0)
         };
-        parse().map_err(|failure: Failure| failure.raise(py))
+        parse().map_err(|failure: JobFailure| failure.raise(py))
     }
 
     /// A plan of files.
-    fn read_plans(&self, py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<Plan> {
+    fn read_plans(&self, py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<PyPlan> {
         let read = || python_plan(&self.inner, self.inner.read_plans(&paths)?, 0.0);
-        read().map_err(|failure: Failure| failure.raise(py))
+        read().map_err(|failure: JobFailure| failure.raise(py))
     }
 
     /// Plans and simulates: given plans first, then each strategy, then plans that are refined.
@@ -131,30 +131,30 @@ impl Study {
     fn compare(
         &self,
         py: Python<'_>,
-        plans: Vec<PyRef<'_, Plan>>,
+        plans: Vec<PyRef<'_, PyPlan>>,
         strategies: Vec<String>,
         refine: Option<f64>,
         seeds: u64,
         threads: Option<usize>,
-    ) -> PyResult<Comparison> {
+    ) -> PyResult<PyComparison> {
         let (study, own) = (Arc::clone(&self.inner), self.own.clone());
         let given: Vec<Arc<domain::Plan>> =
             plans.iter().map(|plan| Arc::clone(&plan.inner)).collect();
         job::run(py, threads, move || {
-            enum Wanted {
+            enum WantedPlan {
                 Given(Arc<domain::Plan>),
                 Strategy(String),
                 Refined(f64),
             }
-            let wanted: Vec<Wanted> = given
+            let wanted: Vec<WantedPlan> = given
                 .into_iter()
-                .map(Wanted::Given)
-                .chain(strategies.into_iter().map(Wanted::Strategy))
-                .chain(refine.map(Wanted::Refined))
+                .map(WantedPlan::Given)
+                .chain(strategies.into_iter().map(WantedPlan::Strategy))
+                .chain(refine.map(WantedPlan::Refined))
                 .collect();
-            let fixed = |wanted: &Wanted| !matches!(wanted, Wanted::Given(_));
+            let fixed = |wanted: &WantedPlan| !matches!(wanted, WantedPlan::Given(_));
             if study.scenario().replan.is_some() && wanted.iter().any(fixed) {
-                return Err(Failure::new(
+                return Err(JobFailure::new(
                     "PlanError",
                     "the scenario has a table replan, and one plan for the whole run is asked for; fix: use sweep(), where plans \
                      follow load, or leave the table out; for a fixed plan give plan=",
@@ -164,9 +164,9 @@ impl Study {
                 .par_iter()
                 .map(|wanted| {
                     let (plan, seconds) = match wanted {
-                        Wanted::Given(plan) => (plan.as_ref().clone(), 0.0),
-                        Wanted::Strategy(name) => made(&study, &own, name, None)?,
-                        Wanted::Refined(target) => made(&study, &own, "", Some(*target))?,
+                        WantedPlan::Given(plan) => (plan.as_ref().clone(), 0.0),
+                        WantedPlan::Strategy(name) => made(&study, &own, name, None)?,
+                        WantedPlan::Refined(target) => made(&study, &own, "", Some(*target))?,
                     };
                     let logging = Logging { arrivals: true, ..Logging::default() };
                     let (result, _) = study.simulate_logged(&plan, logging)?;
@@ -178,7 +178,7 @@ impl Study {
                     };
                     Ok((result, repeated, python_plan(&study, plan, seconds)?))
                 })
-                .collect::<Result<Vec<_>, Failure>>()?;
+                .collect::<Result<Vec<_>, JobFailure>>()?;
             let (mut outcomes, mut repeated, mut plans) = (Vec::new(), Vec::new(), Vec::new());
             for (result, rows, plan) in results {
                 outcomes.push(result);
@@ -187,12 +187,12 @@ impl Study {
             }
             let comparison =
                 igniter::results::Comparison { seeds: repeated, ..study.comparison(outcomes) };
-            Ok(Comparison::new(study, comparison, plans))
+            Ok(PyComparison::new(study, comparison, plans))
         })
     }
 
     /// Every request of a plan.
-    fn requests(&self, py: Python<'_>, plan: &Plan) -> PyResult<table::Table> {
+    fn requests(&self, py: Python<'_>, plan: &PyPlan) -> PyResult<table::ArrowTable> {
         let (study, plan) = (Arc::clone(&self.inner), Arc::clone(&plan.inner));
         job::run(py, None, move || requests(&study, &plan))
     }
@@ -222,8 +222,11 @@ impl Study {
 }
 
 /// The requests of a plan as a table.
-pub(crate) fn requests(study: &run::Study, plan: &domain::Plan) -> Result<table::Table, Failure> {
+pub(crate) fn requests(
+    study: &run::Study,
+    plan: &domain::Plan,
+) -> Result<table::ArrowTable, JobFailure> {
     let mut columns = Vec::new();
     study.simulate_logged(plan, Logging { columns: Some(&mut columns), ..Logging::default() })?;
-    table::Table::of_requests(columns, study.workloads())
+    table::ArrowTable::of_requests(columns, study.workloads())
 }

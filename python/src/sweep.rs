@@ -1,10 +1,10 @@
 //! Sweeps, and their shards.
 
 use crate::extensions::Own;
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::job;
-use crate::scenario::{Document, toml_text};
-use crate::table::Table;
+use crate::scenario::{PyDocument, toml_text};
+use crate::table::ArrowTable;
 use igniter::results::Manifest;
 use igniter::sweep::{self, Shard, SweepError, SweepOptions, SweepOutcome, is_finished, run_sweep};
 use pyo3::prelude::*;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A checked sweep.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Sweep {
+#[pyclass(frozen, name = "Sweep", module = "igniter._igniter")]
+pub(crate) struct PySweep {
     inner: Arc<sweep::Sweep>,
 }
 
@@ -28,15 +28,15 @@ impl Drop for StopOnDrop {
     }
 }
 
-fn outcome_json(outcome: &SweepOutcome) -> Result<String, Failure> {
+fn outcome_json(outcome: &SweepOutcome) -> Result<String, JobFailure> {
     Ok(serde_json::to_string(outcome)?)
 }
 
 #[pymethods]
-impl Sweep {
+impl PySweep {
     /// A sweep over a scenario; `spec` is a sweep file as JSON, whose scenario is the document.
     #[new]
-    fn new(py: Python<'_>, spec: String, document: &Document, own: &Own) -> PyResult<Self> {
+    fn new(py: Python<'_>, spec: String, document: &PyDocument, own: &Own) -> PyResult<Self> {
         let (document, own) = (document.inner.clone(), own.inner.clone());
         job::run(py, None, move || {
             let sweep =
@@ -77,7 +77,7 @@ impl Sweep {
 
     /// Refuses very many points that nobody confirmed.
     fn check_size(&self, py: Python<'_>, confirmed: bool) -> PyResult<()> {
-        self.inner.check_size(confirmed).map_err(|error| Failure::from(error).raise(py))
+        self.inner.check_size(confirmed).map_err(|error| JobFailure::from(error).raise(py))
     }
 
     /// Whether a folder holds a shard of it, finished and unchanged.
@@ -88,7 +88,7 @@ impl Sweep {
         index: u32,
         count: u32,
     ) -> PyResult<bool> {
-        let shard = Shard::new(index, count).map_err(|error| Failure::from(error).raise(py))?;
+        let shard = Shard::new(index, count).map_err(|error| JobFailure::from(error).raise(py))?;
         Ok(is_finished(&output, &self.inner, shard))
     }
 
@@ -112,7 +112,7 @@ impl Sweep {
         command: Vec<String>,
     ) -> PyResult<String> {
         let sweep = Arc::clone(&self.inner);
-        let shard = Shard::new(index, count).map_err(|error| Failure::from(error).raise(py))?;
+        let shard = Shard::new(index, count).map_err(|error| JobFailure::from(error).raise(py))?;
         let stopped = Arc::new(AtomicBool::new(false));
         // Ctrl-C ends the waiting below, and this guard tells the sweep.
         let _guard = StopOnDrop(Arc::clone(&stopped));
@@ -138,7 +138,7 @@ impl Sweep {
                 }
             });
             match (done, raised) {
-                (Err(SweepError::Stopped), Some(exception)) => Err(Failure::Python(exception)),
+                (Err(SweepError::Stopped), Some(exception)) => Err(JobFailure::Python(exception)),
                 (done, _) => outcome_json(&done?),
             }
         })
@@ -160,21 +160,21 @@ pub(crate) fn merge(
 
 /// A table of a finished sweep's folder: `rows` or `points`, with the types of its manifest.
 #[pyfunction]
-pub(crate) fn rows(py: Python<'_>, folder: PathBuf, name: String) -> PyResult<Table> {
+pub(crate) fn rows(py: Python<'_>, folder: PathBuf, name: String) -> PyResult<ArrowTable> {
     job::run(py, None, move || {
         let read = |name: &str| {
             let path = folder.join(name);
             let wrong = |error: &dyn std::fmt::Display| {
-                Failure::new("SweepError", format!("cannot read {}: {error}", path.display()))
+                JobFailure::new("SweepError", format!("cannot read {}: {error}", path.display()))
             };
             std::fs::read_to_string(&path).map_err(|error| wrong(&error))
         };
         let manifest = Manifest::read(&folder.join("manifest.json"));
         let manifest = manifest.map_err(|error| {
             let what = folder.display();
-            Failure::new("SweepError", format!("{what} holds no finished sweep: {error}"))
+            JobFailure::new("SweepError", format!("{what} holds no finished sweep: {error}"))
         })?;
         let types = manifest.sweep.map(|facts| facts.columns).unwrap_or_default();
-        Table::of_csv(&read(&format!("{name}.csv"))?, &types)
+        ArrowTable::of_csv(&read(&format!("{name}.csv"))?, &types)
     })
 }

@@ -1,6 +1,6 @@
 //! Tables as Arrow streams, by the PyCapsule interface: pandas, Polars, DuckDB and pyarrow take them without copying.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::{Int8Type, Int32Type};
@@ -20,27 +20,27 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// A table in memory, as Arrow has it.
-#[pyclass(frozen, module = "igniter._igniter")]
-pub(crate) struct Table {
+#[pyclass(frozen, name = "Table", module = "igniter._igniter")]
+pub(crate) struct ArrowTable {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
 }
 
-impl From<ArrowError> for Failure {
+impl From<ArrowError> for JobFailure {
     fn from(error: ArrowError) -> Self {
         Self::new("InternalError", format!("a bug of igniter: {error}"))
     }
 }
 
 /// The values of one column while it is filled.
-enum Builder {
+enum ColumnBuilder {
     Integer(Int64Builder),
     Float(Float64Builder),
     Text(StringBuilder),
     Bool(BooleanBuilder),
 }
 
-impl Builder {
+impl ColumnBuilder {
     fn new(kind: ColumnType) -> Self {
         match kind {
             ColumnType::Integer => Self::Integer(Int64Builder::new()),
@@ -101,8 +101,8 @@ impl Builder {
     }
 }
 
-impl Table {
-    fn of_arrays(columns: Vec<(String, ArrayRef)>) -> Result<Self, Failure> {
+impl ArrowTable {
+    fn of_arrays(columns: Vec<(String, ArrayRef)>) -> Result<Self, JobFailure> {
         let field = |(name, array): &(String, ArrayRef)| {
             Field::new(name.as_str(), array.data_type().clone(), true)
         };
@@ -113,9 +113,9 @@ impl Table {
     }
 
     /// The columns of the program's own tables.
-    pub(crate) fn of_columns<R>(columns: &[Column<R>], rows: &[R]) -> Result<Self, Failure> {
+    pub(crate) fn of_columns<R>(columns: &[Column<R>], rows: &[R]) -> Result<Self, JobFailure> {
         let array = |column: &Column<R>| {
-            let mut builder = Builder::new(column.kind);
+            let mut builder = ColumnBuilder::new(column.kind);
             rows.iter().for_each(|row| builder.add(&(column.of)(row)));
             (column.key.to_owned(), builder.finish())
         };
@@ -123,7 +123,7 @@ impl Table {
     }
 
     /// Rows that are objects of plain values; columns come in the order in which they are met.
-    pub(crate) fn of_rows<T: Serialize>(rows: &[T]) -> Result<Self, Failure> {
+    pub(crate) fn of_rows<T: Serialize>(rows: &[T]) -> Result<Self, JobFailure> {
         let mut objects = Vec::with_capacity(rows.len());
         let mut columns: Vec<(String, ColumnType)> = Vec::new();
         for row in rows {
@@ -151,7 +151,7 @@ impl Table {
             objects.push(entries);
         }
         let array = |(name, kind): &(String, ColumnType)| {
-            let mut builder = Builder::new(*kind);
+            let mut builder = ColumnBuilder::new(*kind);
             for entries in &objects {
                 let value = entries.iter().find(|(known, _)| known == name);
                 builder.add_json(value.map(|(_, value)| value));
@@ -162,8 +162,8 @@ impl Table {
     }
 
     /// A CSV text with a header, whose columns have these types where they are known, and else are text or numbers.
-    pub(crate) fn of_csv(text: &str, types: &[(String, ColumnType)]) -> Result<Self, Failure> {
-        let wrong = |error: csv::Error| Failure::new("InternalError", error);
+    pub(crate) fn of_csv(text: &str, types: &[(String, ColumnType)]) -> Result<Self, JobFailure> {
+        let wrong = |error: csv::Error| JobFailure::new("InternalError", error);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header: Vec<String> =
             reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
@@ -175,7 +175,7 @@ impl Table {
                 let cells: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
                 guessed(name, &cells)
             });
-            let mut builder = Builder::new(kind);
+            let mut builder = ColumnBuilder::new(kind);
             rows.iter().for_each(|row| builder.add_text(&row[place]));
             (name.clone(), builder.finish())
         };
@@ -186,7 +186,7 @@ impl Table {
     pub(crate) fn of_requests(
         gpus: Vec<RequestColumns>,
         workloads: &[Workload],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, JobFailure> {
         let names: ArrayRef = Arc::new(StringArray::from_iter_values(
             workloads.iter().map(|workload| workload.name.as_str()),
         ));
@@ -223,7 +223,7 @@ fn request_batch(
     first: i64,
     names: &ArrayRef,
     outcomes: &ArrayRef,
-) -> Result<RecordBatch, Failure> {
+) -> Result<RecordBatch, JobFailure> {
     let rows = chunk.len();
     let count = i64::try_from(rows).unwrap_or(i64::MAX);
     // The stages of a request that failed are absent.
@@ -274,8 +274,8 @@ struct Ordered(Vec<(String, Value)>);
 
 impl<'de> serde::Deserialize<'de> for Ordered {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> serde::de::Visitor<'de> for Entries {
+        struct PyEntries;
+        impl<'de> serde::de::Visitor<'de> for PyEntries {
             type Value = Ordered;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -293,12 +293,12 @@ impl<'de> serde::Deserialize<'de> for Ordered {
                 Ok(Ordered(entries))
             }
         }
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(PyEntries)
     }
 }
 
 #[pymethods]
-impl Table {
+impl ArrowTable {
     /// The table as an Arrow stream; see the Arrow PyCapsule interface.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
@@ -318,7 +318,7 @@ impl Table {
     /// Its schema, likewise.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = FFI_ArrowSchema::try_from(self.schema.as_ref());
-        let schema = schema.map_err(|error| Failure::from(error).raise(py))?;
+        let schema = schema.map_err(|error| JobFailure::from(error).raise(py))?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
@@ -384,7 +384,7 @@ fn value(py: Python<'_>, array: &dyn Array, row: usize) -> PyResult<Py<PyAny>> {
         }
         other => {
             let message = format!("a bug of igniter: no values of type {other}");
-            return Err(Failure::new("InternalError", message).raise(py));
+            return Err(JobFailure::new("InternalError", message).raise(py));
         }
     };
     Ok(object.unbind())

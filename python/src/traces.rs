@@ -1,9 +1,9 @@
 //! Arrivals of scenarios, and traces of requests.
 
-use crate::failure::Failure;
+use crate::failure::JobFailure;
 use crate::job;
-use crate::study::Study;
-use crate::table::Table;
+use crate::study::PyStudy;
+use crate::table::ArrowTable;
 use igniter::traces::{Format, TraceReader, TraceReading, TraceStream};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -18,7 +18,7 @@ struct Arrival<'a> {
 
 /// Draws the arrivals of a workload of a scenario, in s.
 #[pyfunction]
-pub(crate) fn arrivals(py: Python<'_>, study: &Study, workload: String) -> PyResult<Vec<f64>> {
+pub(crate) fn arrivals(py: Python<'_>, study: &PyStudy, workload: String) -> PyResult<Vec<f64>> {
     let study = Arc::clone(&study.inner);
     job::run(py, None, move || {
         let scenario = study.scenario();
@@ -28,13 +28,13 @@ pub(crate) fn arrivals(py: Python<'_>, study: &Study, workload: String) -> PyRes
                 scenario.workloads.iter().map(|w| w.workload.name.as_str()).collect();
             let message =
                 format!("there is no workload {workload:?}; allowed: {}", known.join(", "));
-            Failure::new("ScenarioError", message)
+            JobFailure::new("ScenarioError", message)
         })?;
         let (name, rate) = (&entry.workload.name, entry.workload.rate);
         let mut process = entry
             .arrival
             .build(name, rate, scenario.duration, scenario.seed)
-            .map_err(|error| Failure::new("SimulationError", error))?;
+            .map_err(|error| JobFailure::new("SimulationError", error))?;
         Ok(std::iter::from_fn(|| process.next_arrival()).map(|time| time.as_seconds()).collect())
     })
 }
@@ -46,17 +46,20 @@ pub(crate) fn read_trace(
     path: PathBuf,
     format: Option<String>,
     sort: bool,
-) -> PyResult<Table> {
+) -> PyResult<ArrowTable> {
     job::run(py, None, move || {
         let mut reading = TraceReading::default();
         reading.file.sort = sort;
         reading.file.format = match format.as_deref() {
             None => None,
             Some(word) => Some(Format::named(word).ok_or_else(|| {
-                Failure::new("TraceError", format!("format={word:?}; allowed: {}", Format::words()))
+                JobFailure::new(
+                    "TraceError",
+                    format!("format={word:?}; allowed: {}", Format::words()),
+                )
             })?),
         };
-        let wrong = |error: igniter::input::ImportError| Failure::new("TraceError", error);
+        let wrong = |error: igniter::input::ImportError| JobFailure::new("TraceError", error);
         let mut trace = TraceReader::open(&path, &reading).map_err(wrong)?;
         let mut found = Vec::new();
         while let Some((time, key)) = trace.next_arrival().map_err(wrong)? {
@@ -70,6 +73,6 @@ pub(crate) fn read_trace(
                 time_s: *time_s,
             })
             .collect();
-        Table::of_rows(&rows)
+        ArrowTable::of_rows(&rows)
     })
 }

@@ -1,6 +1,6 @@
 //! `igniter accuracy`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::model_args::AccuracyArgs;
 use super::output;
 use super::shared::write_page;
@@ -12,7 +12,7 @@ use crate::results::{Existing, Identity, Manifest, OutputDir};
 use crate::run::load_predictor;
 use anyhow::Context;
 
-pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<CommandOutcome> {
     let mut manifest = Manifest::start(super::command_line());
     let runs = read_colocated(&args.colocated)?;
     let solo = args.solo.as_deref().map(read_solo_table).transpose()?;
@@ -73,7 +73,7 @@ pub(super) fn run(args: &AccuracyArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The report as tables.

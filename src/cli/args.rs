@@ -2,7 +2,7 @@
 
 use super::common_args::{PrintArgs, ScenarioArgs, ThreadArgs, TruthArgs};
 use super::model_args::{
-    AccuracyArgs, DesignArgs, FitArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
+    AccuracyArgs, DesignArgs, FitModelArgs, ImportArgs, PredictArgs, ServersArgs, StudyArgs,
 };
 use super::planning::{PlanningArgs, RefineArgs};
 use super::shared::PlannedScenarioArgs;
@@ -26,9 +26,9 @@ use std::path::PathBuf;
 #[command(
     after_help = "Start with: igniter compare paper-12 -o results/paper-12\nThen with a scenario of your own: igniter init mine.toml"
 )]
-pub(super) struct Cli {
+pub(super) struct IgniterCli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: IgniterCommand,
 }
 
 /// What a percentile is.
@@ -40,14 +40,14 @@ const REPLAN: &str =
     "Example: igniter replan day -o plans.json\nThen: igniter simulate day --plan plans.json";
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum IgniterCommand {
     /// Write a commented scenario to start from
     #[command(after_help = "Example: igniter init mine.toml --workloads 6")]
     Init(InitArgs),
     /// Read a profile or tables of the iGniter artifact and write them in this program's formats
     Import(ImportArgs),
     /// Fit a predictor to a profile; print or write its coefficients, residuals and range of validity
-    Fit(FitArgs),
+    Fit(FitModelArgs),
     /// Predict latency, throughput, power and clock of one co-location
     Predict(PredictArgs),
     /// Compare predictions with measured co-locations and with simpler predictors

@@ -3,7 +3,7 @@
 use super::args::BoundArgs;
 use super::plan::study;
 use super::shared::write_page;
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::plan::{lower_bound, strategy};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
 use serde::Serialize;
@@ -22,7 +22,7 @@ struct BoundJson {
     infeasible: usize,
 }
 
-pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &BoundArgs) -> anyhow::Result<CommandOutcome> {
     let manifest = Manifest::start(std::env::args().collect());
     let study = study(&args.scenario, &args.planning, None)?;
     let identity = Identity::new(&manifest, Some(&study.scenario().name));
@@ -81,5 +81,5 @@ pub(super) fn run(args: &BoundArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -5,11 +5,11 @@ use super::results::in_pool;
 use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::{CapacityArgs, FindArg, JudgeArgs};
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::plan::Replicas;
 use crate::results::{Existing, Identity, Manifest, OutputDir, short};
 use crate::run::Overrides;
-use crate::sweep::{Candidate, Capacity, CapacitySearch, Find, Judge, Range};
+use crate::sweep::{AcceptanceRule, Candidate, Capacity, CapacitySearch, FactorRange, Find};
 use anyhow::ensure;
 use serde::Serialize;
 use std::path::Path;
@@ -24,14 +24,14 @@ struct CapacityJson<'a> {
 }
 
 /// A search, with the folder for its results, if there is one, and their manifest.
-pub(super) type Opened = (CapacitySearch, Option<OutputDir>, Manifest);
+pub(super) type OpenedSearch = (CapacitySearch, Option<OutputDir>, Manifest);
 
 /// The search that a command asks for.
 pub(super) fn open(
     scenario: &ScenarioArgs,
     judge: &JudgeArgs,
     output: Option<&Path>,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<OpenedSearch> {
     let mut manifest = Manifest::start(super::command_line());
     let overrides = Overrides {
         set: scenario.change.set.clone(),
@@ -41,7 +41,7 @@ pub(super) fn open(
         ..Overrides::default()
     };
     let replicas = judge.replicas;
-    let judge = Judge {
+    let judge = AcceptanceRule {
         target_pct: judge.target,
         worst: judge.worst,
         confidence: judge.confidence,
@@ -61,14 +61,14 @@ pub(super) fn open(
     Ok((search, dir, manifest))
 }
 
-pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<CommandOutcome> {
     let (search, dir, manifest) = open(&args.scenario, &args.judge, args.result.output.as_deref())?;
     let (find, from, to, precision) = match args.find {
         FindArg::Rate => (Find::Rate, 0.05, 2.0, 0.01),
         FindArg::Slo => (Find::Slo, 0.5, 20.0, 0.05),
         FindArg::Gpus => (Find::Gpus, 0.0, 400.0, 10.0),
     };
-    let range = Range {
+    let range = FactorRange {
         from: args.from.unwrap_or(from),
         to: args.to.unwrap_or(to),
         precision: args.precision.unwrap_or(precision),
@@ -94,10 +94,10 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<Outcome> {
     } else if !args.result.print.quiet {
         output::print(&text(&found, find, range, args))?;
     }
-    Ok(Outcome::of(found.iter().all(|capacity| capacity.best.is_some())))
+    Ok(CommandOutcome::of(found.iter().all(|capacity| capacity.best.is_some())))
 }
 
-fn text(found: &[Capacity], find: Find, range: Range, args: &CapacityArgs) -> String {
+fn text(found: &[Capacity], find: Find, range: FactorRange, args: &CapacityArgs) -> String {
     let what = match find {
         Find::Rate => "highest rate scale",
         Find::Slo => "lowest SLO scale",

@@ -3,7 +3,7 @@
 use super::args::CheckArgs;
 use super::plan::study;
 use super::strategies;
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::arrivals::{ArrivalSpec, RateShape};
 use crate::domain::{Plan, WorkloadFix};
 use crate::plan::{plan_json, strategy};
@@ -22,7 +22,7 @@ struct CheckJson {
     expected_requests: f64,
     gpu_count: usize,
     cost_per_hour: f64,
-    workloads: Vec<WorkloadRow>,
+    workloads: Vec<CheckedWorkloadRow>,
     gpus: Vec<GpuRow>,
     infeasible: Vec<Refused>,
     violations: Vec<String>,
@@ -33,7 +33,7 @@ struct CheckJson {
 }
 
 #[derive(Debug, Serialize)]
-struct WorkloadRow {
+struct CheckedWorkloadRow {
     workload: String,
     model: String,
     slo_ms: f64,
@@ -65,7 +65,7 @@ struct Refused {
     feasible_with: Vec<String>,
 }
 
-pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
     let study = study(&args.scenario, &args.planning, None)?;
     let mut names = strategies::chosen(&args.strategies);
     let results = names.iter().map(|name| {
@@ -88,7 +88,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         first.others = documents;
         output::print_json(&first)?;
     }
-    Ok(Outcome::of(passed))
+    Ok(CommandOutcome::of(passed))
 }
 
 fn document(study: &Study, plan: &Plan) -> CheckJson {
@@ -107,7 +107,7 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
         let workload = &entry.workload;
         let found = plan.placements().find(|(_, p)| p.workload == workload.name);
         let latency = found.and_then(|(_, p)| p.predicted).map(|service| service.latency.get());
-        WorkloadRow {
+        CheckedWorkloadRow {
             workload: workload.name.to_string(),
             model: workload.model.to_string(),
             slo_ms: workload.slo.get(),
@@ -121,7 +121,7 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
             half_slo_pct: latency.map(|ms| 100.0 * ms / (execution_budget(workload.slo).get())),
         }
     });
-    let workloads: Vec<WorkloadRow> = workloads.collect();
+    let workloads: Vec<CheckedWorkloadRow> = workloads.collect();
     let gpus = plan.gpus.iter().enumerate().map(|(gpu, co)| GpuRow {
         gpu,
         workloads: co.placements.iter().map(|p| p.workload.to_string()).collect(),
@@ -156,7 +156,7 @@ fn document(study: &Study, plan: &Plan) -> CheckJson {
 }
 
 /// What a reader of the plan should know that it does not say.
-fn notes(study: &Study, rows: &[WorkloadRow], strategy: &str) -> Vec<String> {
+fn notes(study: &Study, rows: &[CheckedWorkloadRow], strategy: &str) -> Vec<String> {
     let mut notes = if strategy == "queueing" { Vec::new() } else { study.advice() };
     let follows = study.scenario().replan.is_some();
     if follows {

@@ -1,11 +1,11 @@
 //! `igniter compare`: the main job.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::CompareArgs;
 use super::output;
 use super::plan::planned_study;
 use super::planning::Planner;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use super::results::{ResultFolder, in_pool, written};
 use super::strategies;
 use crate::domain::escaped;
@@ -16,12 +16,12 @@ use crate::run::{Course, Logging, Study};
 use crate::sweep::repeat;
 use rayon::prelude::*;
 
-pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &CompareArgs) -> anyhow::Result<CommandOutcome> {
     let mut strategies = Planner::list(&strategies::chosen(&args.strategies), &args.refine)?;
     let quiet = args.print.quiet;
     let (study, given) = planned_study(&args.scenario, &args.planning, Some(&args.truth), quiet)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), &study)?;
-    let progress = Progress::new(strategies.len() + folder.steps(), args.print.quiet);
+    let progress = StepProgress::new(strategies.len() + folder.steps(), args.print.quiet);
     let results = in_pool(args.threads, || {
         strategies
             .par_iter()
@@ -102,13 +102,17 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     // A baseline that misses SLOs is what a comparison is for; a workload that nobody could place is a
     // failed check.
     let placed = comparison.strategies.iter().all(|result| result.infeasible.is_empty());
-    Ok(Outcome::of(placed))
+    Ok(CommandOutcome::of(placed))
 }
 
 /// The result of a strategy with its planning time, and its numbers over seeds.
-type Made = ((StrategyResult, f64), Vec<SeedRow>);
+type StrategyRun = ((StrategyResult, f64), Vec<SeedRow>);
 
-fn planned_and_run(study: &Study, strategy: &Planner, args: &CompareArgs) -> anyhow::Result<Made> {
+fn planned_and_run(
+    study: &Study,
+    strategy: &Planner,
+    args: &CompareArgs,
+) -> anyhow::Result<StrategyRun> {
     let (course, seconds) = strategy.course(study)?;
     let logging = Logging { arrivals: args.output.is_some(), ..Logging::default() };
     let result = study.run_in_full(&course, logging)?;

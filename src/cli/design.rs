@@ -1,19 +1,19 @@
 //! `igniter design`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::files::{check_writable, write_file};
 use super::model_args::DesignArgs;
 use super::output;
-use super::study::Measured;
+use super::study::StudyMeasurements;
 use crate::fit::{FitData, SoloUse, fit_contention};
 use crate::study::{Reason, Suggestion, next_measurements};
 use std::collections::BTreeSet;
 
-pub(super) fn run(args: &DesignArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &DesignArgs) -> anyhow::Result<CommandOutcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
-    let measured = Measured::read(&args.measured)?;
+    let measured = StudyMeasurements::read(&args.measured)?;
     let data = FitData::of(&measured.profile)
         .with_colocated(&measured.colocated)
         .with_solo(&measured.solo, SoloUse::WhileFitting);
@@ -32,7 +32,7 @@ pub(super) fn run(args: &DesignArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn described(list: &[Suggestion]) -> String {

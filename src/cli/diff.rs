@@ -2,7 +2,7 @@
 
 use super::args::{DiffArgs, DiffFormat};
 use super::files::{check_writable, write_file};
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::diff::{Chance, Diff, Difference, diff};
 use crate::domain::escaped;
 use crate::page;
@@ -12,13 +12,13 @@ use serde_json::json;
 /// Rows that are printed; the page and `--all` have every one.
 const ROWS: usize = 40;
 
-pub(super) fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &DiffArgs) -> anyhow::Result<CommandOutcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
     let found = diff(&args.a, &args.b)?;
     if let Some(path) = &args.output {
-        write_file(path, &page::page(&page::Source::of_diff(&found)))?;
+        write_file(path, &page::page(&page::PageSource::of_diff(&found)))?;
     }
     if args.print.json {
         let rows = found.rows.iter().map(|row| {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
             DiffFormat::Markdown => markdown(&found, args.all),
         })?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The rows that are shown, and how many are not.

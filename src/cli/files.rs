@@ -16,7 +16,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Where the content for a path goes.
-enum Target {
+enum WriteTarget {
     /// A regular file, or none yet: replaced as a whole. Links were followed.
     File(PathBuf),
     /// A pipe, a device or a terminal, or what stands in for one under /dev: written into, never replaced.
@@ -24,10 +24,10 @@ enum Target {
 }
 
 /// Follows links and finds out what is there.
-fn target(path: &Path) -> std::io::Result<Target> {
+fn target(path: &Path) -> std::io::Result<WriteTarget> {
     // `/dev/stdout` is a link to whatever stdout is, which its owner has open.
     if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
-        return Ok(Target::Stream);
+        return Ok(WriteTarget::Stream);
     }
     let mut path = path.to_owned();
     for _ in 0..40 {
@@ -35,14 +35,14 @@ fn target(path: &Path) -> std::io::Result<Target> {
             Ok(data) if data.file_type().is_symlink() => {
                 path = parent(&path).join(std::fs::read_link(&path)?);
                 if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
-                    return Ok(Target::Stream);
+                    return Ok(WriteTarget::Stream);
                 }
             }
-            Ok(data) if data.is_file() => return Ok(Target::File(path)),
+            Ok(data) if data.is_file() => return Ok(WriteTarget::File(path)),
             Ok(data) if data.is_dir() => return Err(std::io::ErrorKind::IsADirectory.into()),
-            Ok(_) => return Ok(Target::Stream),
+            Ok(_) => return Ok(WriteTarget::Stream),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Target::File(path));
+                return Ok(WriteTarget::File(path));
             }
             Err(error) => return Err(error),
         }
@@ -65,8 +65,8 @@ pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
         bail!("cannot write {}: it is a folder; name a file", path.display());
     }
     let check = || match target(path)? {
-        Target::Stream => Ok(()),
-        Target::File(file) => tempfile::NamedTempFile::new_in(parent(&file)).map(drop),
+        WriteTarget::Stream => Ok(()),
+        WriteTarget::File(file) => tempfile::NamedTempFile::new_in(parent(&file)).map(drop),
     };
     check().with_context(|| format!("cannot write {}", path.display()))
 }
@@ -92,8 +92,8 @@ pub(super) fn write_file_of(
 ) -> anyhow::Result<()> {
     let write = || {
         let path = match target(path)? {
-            Target::File(path) => path,
-            Target::Stream => {
+            WriteTarget::File(path) => path,
+            WriteTarget::Stream => {
                 let stream = std::fs::OpenOptions::new().write(true).open(path)?;
                 let mut out = BufWriter::new(stream);
                 content(&mut out)?;

@@ -1,8 +1,8 @@
 //! `igniter fit`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::files::{check_writable, write_file};
-use super::model_args::{FitArgs, contradicting};
+use super::model_args::{FitModelArgs, contradicting};
 use super::output;
 use crate::accuracy::{AccuracyReport, accuracy};
 use crate::fit::{CoefficientsFile, FitData, FitReport, IgniterFile, SoloUse, fit_predictor};
@@ -20,7 +20,7 @@ struct FitJson<'a> {
     accuracy: Option<AccuracyReport>,
 }
 
-pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &FitModelArgs) -> anyhow::Result<CommandOutcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
@@ -77,7 +77,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The coefficients of another GPU kind.

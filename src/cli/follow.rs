@@ -1,16 +1,16 @@
 //! `igniter simulate` of plans that follow each other.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::SimulateArgs;
 use super::output;
 use super::plan::overrides;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::domain::Timeline;
 use crate::plan::replan::{PlansFile, is_plans_text, read_plans_text};
 use crate::plan::strategy;
 use crate::results::{OutputDir, OutputError, comparison_text};
-use crate::run::{Followed, JUDGED_WINDOW, Lateness, Study, lateness};
+use crate::run::{FollowedPlans, JUDGED_WINDOW, Lateness, Study, lateness};
 use anyhow::{bail, ensure};
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ struct FollowJson<'a> {
 
 /// A row of `windows.csv`.
 #[derive(Serialize)]
-struct WindowRow<'a> {
+struct FollowWindowRow<'a> {
     workload: &'a str,
     start_s: f64,
     end_s: f64,
@@ -74,11 +74,11 @@ pub(super) fn run(
     args: &SimulateArgs,
     study: &Study,
     text: Option<&str>,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<CommandOutcome> {
     let (_, files) = args.scenario.files();
     refuse_what_is_not_there(args)?;
     let mut folder = ResultFolder::open(args.output.as_deref(), study)?;
-    let progress = Progress::new(2 + folder.steps(), args.print.quiet);
+    let progress = StepProgress::new(2 + folder.steps(), args.print.quiet);
     progress.at("planning".to_owned());
     let (file, timeline) = match (files.first(), text) {
         (Some(path), Some(text)) => {
@@ -127,7 +127,7 @@ pub(super) fn run(
         }
         output::print(&text)?;
     }
-    Ok(Outcome::of(result.misses() == 0))
+    Ok(CommandOutcome::of(result.misses() == 0))
 }
 
 /// The plans by the scenario's own table.
@@ -162,7 +162,7 @@ fn refuse_what_is_not_there(args: &SimulateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn gpu_hours(followed: &Followed, study: &Study) -> f64 {
+fn gpu_hours(followed: &FollowedPlans, study: &Study) -> f64 {
     let end = study.scenario().duration;
     let rents = followed.rented.iter().flatten();
     let seconds = rents.map(|(from, until)| (*until).min(end).saturating_sub(*from).as_seconds());
@@ -174,7 +174,7 @@ fn write_files(
     dir: &mut OutputDir,
     study: &Study,
     file: &PlansFile,
-    followed: &Followed,
+    followed: &FollowedPlans,
 ) -> Result<(), OutputError> {
     dir.write("plans.json", |out| {
         serde_json::to_writer_pretty(&mut *out, file).map_err(std::io::Error::other)?;
@@ -182,10 +182,10 @@ fn write_files(
     })?;
     write_rows(dir, "plans.csv", &file.plan_rows())?;
     write_rows(dir, "actions.csv", &file.action_rows())?;
-    let windows: Vec<WindowRow<'_>> = followed
+    let windows: Vec<FollowWindowRow<'_>> = followed
         .windows
         .iter()
-        .map(|window| WindowRow {
+        .map(|window| FollowWindowRow {
             workload: study.workloads()[window.workload.index()].name.as_str(),
             start_s: window.start.as_seconds(),
             end_s: window.end.as_seconds(),
@@ -207,7 +207,7 @@ fn write_rows(dir: &mut OutputDir, name: &str, rows: &[impl Serialize]) -> Resul
     })
 }
 
-fn described(file: &PlansFile, followed: &Followed, hours: f64, sums: &Lateness) -> String {
+fn described(file: &PlansFile, followed: &FollowedPlans, hours: f64, sums: &Lateness) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts of requests and of windows")]
     let percent = |part: u64, of: u64| 100.0 * part as f64 / of.max(1) as f64;
     let late = |part: u64| percent(part, sums.late);

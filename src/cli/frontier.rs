@@ -5,20 +5,20 @@ use super::results::in_pool;
 use super::shared::write_page;
 use super::strategies;
 use super::sweep_args::FrontierArgs;
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::figures::{SweepMark, SweepSeries, pareto_figure, write_figures};
 use crate::results::{Manifest, OutputDir};
 use crate::sweep::{Candidate, pareto};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct FrontierRow<'a> {
     #[serde(flatten)]
     candidate: &'a Candidate,
     on_the_front: bool,
 }
 
-pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<CommandOutcome> {
     let (search, dir, manifest) = open(&args.scenario, &args.judge, args.result.output.as_deref())?;
     let names = &strategies::chosen(&args.judge.strategies);
     let found = in_pool(args.threads, || search.frontier(names, args.to, args.step))??;
@@ -27,13 +27,15 @@ pub(super) fn run(args: &FrontierArgs) -> anyhow::Result<Outcome> {
         write(dir, manifest, &found, &front, args)?;
     }
     if args.result.print.json {
-        let row =
-            |(candidate, on_the_front): (_, &bool)| Row { candidate, on_the_front: *on_the_front };
+        let row = |(candidate, on_the_front): (_, &bool)| FrontierRow {
+            candidate,
+            on_the_front: *on_the_front,
+        };
         output::print_json(&found.iter().zip(&front).map(row).collect::<Vec<_>>())?;
     } else if !args.result.print.quiet {
         output::print(&text(&found, &front))?;
     }
-    Ok(Outcome::of(found.iter().any(|candidate| candidate.met)))
+    Ok(CommandOutcome::of(found.iter().any(|candidate| candidate.met)))
 }
 
 /// The front alone, by cost; equal plans of several headrooms once.

@@ -1,6 +1,6 @@
 //! `igniter import`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::files::write_folder;
 use super::model_args::ImportArgs;
 use super::output;
@@ -17,7 +17,7 @@ struct Summary {
     note: String,
 }
 
-pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ImportArgs) -> anyhow::Result<CommandOutcome> {
     let kind = GpuKindName::new(&args.kind)?;
     let (what, files, note) = match import_measurements(&args.file, &kind, args.session.as_deref())?
     {
@@ -51,5 +51,5 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         output::print(&format!("wrote {}\n{note}", names.join("\nwrote ")))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -1,6 +1,6 @@
 //! `igniter init`: a scenario to start from.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::InitArgs;
 use super::files::write_file;
 use super::output;
@@ -39,7 +39,7 @@ max_queue_delay_ms = 0
 attainment_pct = 99
 "#;
 
-pub(super) fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &InitArgs) -> anyhow::Result<CommandOutcome> {
     let path = &args.file;
     if path.exists() && !args.force {
         bail!("{}: is there already; fix: name another file, or add --force", path.display());
@@ -59,7 +59,7 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
     output::print(&format!(
         "{shown}\nnext: igniter check {shown}\n      igniter compare {shown} --strategies igniter,queueing -o results/first\n"
     ))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn template(path: &Path, workloads: u16) -> anyhow::Result<String> {

@@ -1,18 +1,18 @@
 //! `igniter man`
 
-use super::Outcome;
-use super::args::Cli;
+use super::CommandOutcome;
+use super::args::IgniterCli;
 use super::files::write_file;
 use clap::CommandFactory;
 use std::path::Path;
 
-pub(super) fn run(folder: &Path) -> anyhow::Result<Outcome> {
+pub(super) fn run(folder: &Path) -> anyhow::Result<CommandOutcome> {
     std::fs::create_dir_all(folder)?;
-    let mut cli = Cli::command();
+    let mut cli = IgniterCli::command();
     cli.build();
     pages(&cli, folder)?;
     super::output::print(&format!("wrote {}; read them with: man -l FILE", folder.display()))?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The pages of a command and of all below it.

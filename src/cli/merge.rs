@@ -1,6 +1,6 @@
 //! `igniter merge`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::sweep::print_outcome;
 use super::sweep_args::MergeArgs;
 use crate::results::Manifest;
@@ -8,7 +8,7 @@ use crate::sweep::{Shard, merge_shards};
 use anyhow::bail;
 use std::path::Path;
 
-pub(super) fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &MergeArgs) -> anyhow::Result<CommandOutcome> {
     let manifest = Manifest::start(super::command_line());
     let output = match (&args.result.output, args.folders.as_slice()) {
         (Some(output), _) => output,
@@ -17,7 +17,7 @@ pub(super) fn run(args: &MergeArgs) -> anyhow::Result<Outcome> {
     };
     let outcome = merge_shards(&args.folders, output, manifest)?;
     print_outcome(&outcome, args.result.print)?;
-    Ok(Outcome::of(outcome.failed == 0))
+    Ok(CommandOutcome::of(outcome.failed == 0))
 }
 
 fn holds_shards(folder: &Path) -> bool {

@@ -49,13 +49,13 @@ mod table;
 mod trace;
 mod trace_args;
 
-use args::{Cli, Command};
+use args::{IgniterCli, IgniterCommand};
 use clap::CommandFactory;
 pub use common_args::{ChangeArgs, PredictorArgs};
 use output::is_closed_pipe;
 pub use shared::{
-    Outcome, PlannedScenarioArgs, command_line, described, parse, print, say, set_command_line,
-    write_page,
+    CommandOutcome, PlannedScenarioArgs, command_line, described, parse, print, say,
+    set_command_line, write_page,
 };
 use std::process::ExitCode;
 
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
 /// before.
 #[must_use]
 pub fn run() -> u8 {
-    let cli: Cli = match parse("igniter") {
+    let cli: IgniterCli = match parse("igniter") {
         Ok(cli) => cli,
         Err(code) => return code,
     };
@@ -95,52 +95,52 @@ fn interrupted() {
     std::process::exit(130);
 }
 
-fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+fn dispatch(command: IgniterCommand) -> anyhow::Result<CommandOutcome> {
     match command {
-        Command::Init(args) => init::run(&args),
-        Command::Import(args) => import::run(&args),
-        Command::Fit(args) => fit::run(&args),
-        Command::Predict(args) => predict::run(&args),
-        Command::Accuracy(args) => accuracy::run(&args),
-        Command::Study(args) => study::run(&args),
-        Command::Servers(args) => servers::run(&args),
-        Command::Design(args) => design::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Bound(args) => bound::run(&args),
-        Command::Replan(args) => replan::run(&args),
-        Command::Simulate(args) => simulate::run(&args),
-        Command::Compare(args) => compare::run(&args),
-        Command::Trace(args) => trace::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Schema(args) => schema::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Table(args) => table::run(&args),
-        Command::Diff(args) => diff::run(&args),
-        Command::Sweep(args) => sweep::run(&args),
-        Command::Merge(args) => merge::run(&args),
-        Command::Capacity(args) => capacity::run(&args),
-        Command::Frontier(args) => frontier::run(&args),
-        Command::Plot(args) => plot::run(&args),
-        Command::Reproduce(args) => reproduce::run(&args),
-        Command::Man { output } => man::run(&output),
-        Command::Completions { shell } => {
+        IgniterCommand::Init(args) => init::run(&args),
+        IgniterCommand::Import(args) => import::run(&args),
+        IgniterCommand::Fit(args) => fit::run(&args),
+        IgniterCommand::Predict(args) => predict::run(&args),
+        IgniterCommand::Accuracy(args) => accuracy::run(&args),
+        IgniterCommand::Study(args) => study::run(&args),
+        IgniterCommand::Servers(args) => servers::run(&args),
+        IgniterCommand::Design(args) => design::run(&args),
+        IgniterCommand::Plan(args) => plan::run(&args),
+        IgniterCommand::Bound(args) => bound::run(&args),
+        IgniterCommand::Replan(args) => replan::run(&args),
+        IgniterCommand::Simulate(args) => simulate::run(&args),
+        IgniterCommand::Compare(args) => compare::run(&args),
+        IgniterCommand::Trace(args) => trace::run(&args),
+        IgniterCommand::Check(args) => check::run(&args),
+        IgniterCommand::Schema(args) => schema::run(&args),
+        IgniterCommand::Report(args) => report::run(&args),
+        IgniterCommand::Table(args) => table::run(&args),
+        IgniterCommand::Diff(args) => diff::run(&args),
+        IgniterCommand::Sweep(args) => sweep::run(&args),
+        IgniterCommand::Merge(args) => merge::run(&args),
+        IgniterCommand::Capacity(args) => capacity::run(&args),
+        IgniterCommand::Frontier(args) => frontier::run(&args),
+        IgniterCommand::Plot(args) => plot::run(&args),
+        IgniterCommand::Reproduce(args) => reproduce::run(&args),
+        IgniterCommand::Man { output } => man::run(&output),
+        IgniterCommand::Completions { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "igniter", &mut text);
+            clap_complete::generate(shell, &mut IgniterCli::command(), "igniter", &mut text);
             output::print(&String::from_utf8(text)?)?;
-            Ok(Outcome::Done)
+            Ok(CommandOutcome::Done)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use super::IgniterCli;
     use crate::results::{ALONE, OF_FRONTIER};
     use clap::CommandFactory;
 
     #[test]
     fn commands_to_try_know_the_flags_of_the_program() {
-        let program = Cli::command();
+        let program = IgniterCli::command();
         let command = |name: &str| program.find_subcommand(name).unwrap();
         for name in ["simulate", "compare", "check"] {
             for argument in command(name).get_arguments() {

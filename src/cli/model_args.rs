@@ -53,7 +53,7 @@ impl From<Pressure> for PressureUnit {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct FitArgs {
+pub(super) struct FitModelArgs {
     /// A GPU kind (v100), or the folder of a profile
     pub profile: String,
     /// The performance model: igniter (the paper's), contention (this project's, nearer to what was

@@ -1,6 +1,6 @@
 //! `igniter plan`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::{PlanArgs, PlanFormat};
 use super::common_args::{ChangeArgs, PredictorArgs, ScenarioArgs, TruthArgs};
 use super::files::{check_writable, write_file, write_folder};
@@ -90,7 +90,7 @@ pub(super) fn planned_study(
     Ok((study, plan))
 }
 
-pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
     if let Some(path) = args.output.as_ref().filter(|_| args.format != PlanFormat::Igniter) {
         check_writable(path)?;
@@ -164,7 +164,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::of(passed))
+    Ok(CommandOutcome::of(passed))
 }
 
 /// Puts what `igniter bound` proves in the place of a weaker bound, where that takes seconds at most or the strategy is

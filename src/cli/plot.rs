@@ -3,7 +3,7 @@
 use super::files::is_folder;
 use super::names::{display, no_such_name};
 use super::sweep_args::{FormatArg, LookArgs, PlotArgs, PlotKind};
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::figures::{
     Figure, FigureFormat, HeatPanel, LinePanel, Sheet, SweepMark, SweepSeries, comparison_figures,
     heat_figure, line_figure, pareto_figure, write_figures_as,
@@ -14,7 +14,7 @@ use crate::results::{
 use anyhow::{bail, ensure};
 use std::collections::BTreeMap;
 
-pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &PlotArgs) -> anyhow::Result<CommandOutcome> {
     let manifest = Manifest::start(super::command_line());
     check(args)?;
     is_folder(&args.dir)?;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
             output::print(&format!("{}{}: {}", stem.display(), ends.join(", "), file.caption))?;
         }
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The figures of a comparison, drawn anew from its tables.

@@ -1,6 +1,6 @@
 //! `igniter predict`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::model_args::PredictArgs;
 use super::output;
 use crate::domain::ModelName;
@@ -63,7 +63,7 @@ fn largest(uncertainties: &[Uncertainty]) -> Option<UncertaintyDocument> {
     })
 }
 
-pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &PredictArgs) -> anyhow::Result<CommandOutcome> {
     let profile = args.predictor.profile.as_deref().unwrap_or("v100");
     let loaded = load_predictor(profile, args.predictor.predictor.as_deref(), None)?;
     let predictor = loaded.predictor.as_ref();
@@ -134,7 +134,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     } else if !args.print.quiet {
         output::print(&described(&document))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn parse_member(text: &str, predictor: &dyn Predictor) -> anyhow::Result<Member> {

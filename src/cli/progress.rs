@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// A bar over a known number of steps, with the current step.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct StepProgress(ProgressBar);
 
-impl Progress {
+impl StepProgress {
     pub(super) fn new(steps: usize, quiet: bool) -> Self {
         let target =
             if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -61,7 +61,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for StepProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -3,7 +3,7 @@
 use super::args::ReplanArgs;
 use super::files::{check_writable, write_file, write_file_with};
 use super::plan::study;
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::figures::{FigureFormat, lanes_figures};
 use crate::plan::replan::{Account, Epoch, PlansFile};
 use crate::plan::strategy;
@@ -37,7 +37,7 @@ struct ReplanJson {
     plans: PlansFile,
 }
 
-pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<CommandOutcome> {
     let strategy = strategy(args.strategy.trim())?;
     for path in args.output.iter().chain(&args.figure) {
         check_writable(path)?;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &ReplanArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// What a figure is written as, by the name of its file.

@@ -1,13 +1,13 @@
 //! `igniter report`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::ReportArgs;
 use super::files::{check_writable, write_file};
 use super::output;
 use crate::page;
 use serde_json::json;
 
-pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ReportArgs) -> anyhow::Result<CommandOutcome> {
     check_writable(&args.output)?;
     let source = page::read_source(&args.folder)?;
     let html = page::page(&source);
@@ -21,5 +21,5 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
             html.len() as f64 / 1e6
         ))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

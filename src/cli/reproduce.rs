@@ -1,22 +1,22 @@
 //! `igniter reproduce`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::ReproduceArgs;
 use super::output;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use super::results::in_pool;
 use crate::figures;
-use crate::reproduce::{self, Made, Numbers};
+use crate::reproduce::{self, Numbers, ReproducedFigure};
 use crate::results::{Existing, Identity, Manifest, OutputDir};
 use serde_json::{Value, json};
 
-pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<CommandOutcome> {
     let names = reproduce::chosen(&args.figures)?;
     let mut manifest = Manifest::start(super::command_line());
     // One figure that is made anew leaves the others where they are.
     let existing = if args.figures.is_empty() { Existing::Replace } else { Existing::Keep };
     let mut dir = OutputDir::open_for(&args.output, existing, &Identity::new(&manifest, None))?;
-    let progress = Progress::new(names.len() + 1, args.print.quiet);
+    let progress = StepProgress::new(names.len() + 1, args.print.quiet);
     let made = in_pool(args.threads, || {
         reproduce::make(&names, |name| {
             progress.at(format!("making {name}"));
@@ -40,7 +40,7 @@ pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
     if args.print.json {
         output::print_json(&made.iter().map(described).collect::<Vec<_>>())?;
     } else if !args.print.quiet {
-        let row = |one: &Made| {
+        let row = |one: &ReproducedFigure| {
             let files = one.figures.iter().map(|f| format!("figures/{}.svg", f.stem));
             let tables = one.numbers.iter().map(|n| format!("{}.csv", n.stem));
             vec![one.name.to_owned(), files.chain(tables).collect::<Vec<_>>().join(" ")]
@@ -48,7 +48,7 @@ pub(super) fn run(args: &ReproduceArgs) -> anyhow::Result<Outcome> {
         let text = output::table(&["figure", "files"], made.iter().map(row));
         output::print(&format!("{text}\n\nwrote {}", args.output.display()))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn write(dir: &mut OutputDir, numbers: &Numbers) -> anyhow::Result<()> {
@@ -63,7 +63,7 @@ fn write(dir: &mut OutputDir, numbers: &Numbers) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn described(one: &Made) -> Value {
+fn described(one: &ReproducedFigure) -> Value {
     let figures: Vec<Value> =
         one.figures.iter().map(|f| json!({ "stem": f.stem, "caption": f.caption })).collect();
     let tables: Vec<&str> = one.numbers.iter().map(|n| n.stem.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use super::common_args::ThreadArgs;
 use super::output;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use crate::page::PAGE;
 use crate::results::{Comparison, Existing, Identity, Manifest, OutputDir};
 use crate::run::{RunError, Study, write_results};
@@ -76,7 +76,7 @@ impl ResultFolder {
     pub(super) fn finish(
         mut self,
         comparison: &Comparison,
-        progress: &Progress,
+        progress: &StepProgress,
     ) -> anyhow::Result<f64> {
         self.manifest.stop();
         let wall_s = self.manifest.wall_s;

@@ -1,6 +1,6 @@
 //! `igniter servers`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::model_args::ServersArgs;
 use super::output;
 use crate::domain::ModelName;
@@ -11,7 +11,7 @@ use crate::servers::{
 };
 use serde_json::json;
 
-pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ServersArgs) -> anyhow::Result<CommandOutcome> {
     let mut manifest = Manifest::start(super::command_line());
     let sections = read_sections(&args.offline, &args.online)?;
     let chosen: Vec<_> = sections
@@ -62,7 +62,7 @@ pub(super) fn run(args: &ServersArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn write_rows(dir: &mut OutputDir, name: &str, found: &Servers) -> anyhow::Result<()> {

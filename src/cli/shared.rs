@@ -14,14 +14,14 @@ use std::sync::OnceLock;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// Done: exit code 0.
     Done,
     /// Done, but a check failed: exit code 1.
     CheckFailed,
 }
 
-impl Outcome {
+impl CommandOutcome {
     /// Done, or a failed check.
     #[must_use]
     pub fn of(passed: bool) -> Self {

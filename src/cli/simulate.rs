@@ -1,13 +1,13 @@
 //! `igniter simulate`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::args::SimulateArgs;
 use super::files::{check_writable, write_file_with};
 use super::follow;
 use super::output;
 use super::plan::planned_study;
 use super::planning::Planner;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use super::results::{ResultFolder, in_pool, written};
 use crate::metrics::{GpuSummary, WorkloadSummary};
 use crate::results::{ActionRow, ArrivalRow, InfeasibleRow, Truth, comparison_text, write_trace};
@@ -35,7 +35,7 @@ struct SimulateJson<'a> {
     wall_s: f64,
 }
 
-pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<CommandOutcome> {
     let planner = Planner::new(&args.strategy, &args.refine)?;
     let quiet = args.print.quiet;
     if let Some(text) = follow::given(args) {
@@ -74,7 +74,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             planned.plan
         }
     };
-    let progress = Progress::new(1 + folder.steps(), args.print.quiet);
+    let progress = StepProgress::new(1 + folder.steps(), args.print.quiet);
     progress.at(format!("simulating {}", plan.strategy));
     let logging = Logging {
         requests: folder.dir().filter(|_| args.requests).map(|dir| (dir, args.requests_format)),
@@ -125,5 +125,5 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::of(result.misses() == 0))
+    Ok(CommandOutcome::of(result.misses() == 0))
 }

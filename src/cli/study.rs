@@ -1,6 +1,6 @@
 //! `igniter study`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::fit::constants_of;
 use super::model_args::{MeasuredArgs, StudyArgs};
 use super::output;
@@ -25,13 +25,13 @@ const SHOWN: [&str; 5] =
 
 /// Measurements of the command line, those of the profile where it names none.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub(super) struct StudyMeasurements {
     pub(super) profile: Profile,
     pub(super) solo: SoloTable,
     pub(super) colocated: Vec<ColocatedRun>,
 }
 
-impl Measured {
+impl StudyMeasurements {
     /// Reads all files.
     pub(super) fn read(args: &MeasuredArgs) -> anyhow::Result<Self> {
         let mut profile = profile::load(&args.profile)?;
@@ -58,9 +58,9 @@ struct StudyJson<'a> {
     solo_curves: &'a [CurveRow],
 }
 
-pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &StudyArgs) -> anyhow::Result<CommandOutcome> {
     let mut manifest = Manifest::start(super::command_line());
-    let measured = Measured::read(&args.measured)?;
+    let measured = StudyMeasurements::read(&args.measured)?;
     if measured.colocated.is_empty() {
         bail!("nothing to score predictors on: give measured co-locations with --colocated FILE");
     }
@@ -121,7 +121,7 @@ pub(super) fn run(args: &StudyArgs) -> anyhow::Result<Outcome> {
         }
         output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn write(

@@ -1,8 +1,8 @@
 //! `igniter sweep`
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output;
-use super::progress::Progress;
+use super::progress::StepProgress;
 use super::serve;
 use super::sweep_args::SweepArgs;
 use crate::results::{Manifest, quoted};
@@ -26,14 +26,14 @@ pub(super) fn after_interrupt() -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Size {
+struct SweepSize {
     sweep: String,
     points: u64,
     runs_at_least: u64,
     simulated_s_of_a_run: f64,
 }
 
-pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &SweepArgs) -> anyhow::Result<CommandOutcome> {
     let manifest = Manifest::start(super::command_line());
     let asked = args.shard.as_deref().map(str::parse::<Shard>).transpose()?;
     let shard = find_shard(asked, args.shards, &|name| std::env::var(name).ok())?;
@@ -55,7 +55,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         threads: args.threads.threads.map_or_else(threads, usize::from),
     };
     let progress =
-        Progress::long(sweep.points(), args.result.print.quiet || args.result.print.json);
+        StepProgress::long(sweep.points(), args.result.print.quiet || args.result.print.json);
     let mut begun = false;
     let listener = args.serve.map(serve::open).transpose()?;
     let ended = AtomicBool::new(false);
@@ -82,7 +82,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     })?;
     drop(progress);
     print_outcome(&outcome, args.result.print)?;
-    Ok(Outcome::of(outcome.failed == 0))
+    Ok(CommandOutcome::of(outcome.failed == 0))
 }
 
 /// Tells a user whose tasks may each be doing everything.
@@ -106,8 +106,8 @@ fn threads() -> usize {
     of_task.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
-    let size = Size {
+fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<CommandOutcome> {
+    let size = SweepSize {
         sweep: sweep.name().to_owned(),
         points: sweep.points(),
         runs_at_least: sweep.points().saturating_mul(sweep.runs_of_a_point()),
@@ -121,7 +121,7 @@ fn dry_run(sweep: &Sweep, args: &SweepArgs) -> anyhow::Result<Outcome> {
             size.sweep, size.points, size.runs_at_least, size.simulated_s_of_a_run
         ))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Says what became of a sweep or a merge.

@@ -3,7 +3,7 @@
 use super::args::{TableArgs, TableFormat, TableOf};
 use super::files::{check_writable, is_folder, write_file};
 use super::names::{display, no_such_name};
-use super::{Outcome, output};
+use super::{CommandOutcome, output};
 use crate::metrics::GpuSummary;
 use crate::page::PageError;
 use crate::results::{
@@ -18,7 +18,7 @@ use std::fs::File;
 const FILES: [&str; 6] =
     ["points.csv", "study.csv", "frontier.csv", "capacity.csv", "accuracy.csv", "comparison.csv"];
 
-pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &TableArgs) -> anyhow::Result<CommandOutcome> {
     if let Some(path) = &args.output {
         check_writable(path)?;
     }
@@ -51,7 +51,7 @@ pub(super) fn run(args: &TableArgs) -> anyhow::Result<Outcome> {
         Some(path) => write_file(path, &text)?,
         None => output::print(&text)?,
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn of_comparison(comparison: &Comparison, args: &TableArgs) -> anyhow::Result<String> {

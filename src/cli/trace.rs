@@ -1,10 +1,10 @@
 //! `igniter trace`: foreign traces, and the arrivals of scenarios.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::files::{check_writable, write_file_of};
 use super::output;
 use super::trace_args::{
-    ConvertArgs, FitArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
+    ConvertArgs, FitTraceArgs, GenerateArgs, InspectArgs, ReadingArgs, Rescaling, TraceArgs,
     TraceCommand,
 };
 use crate::arrivals::{ArrivalStatistics, ArrivalTally};
@@ -13,8 +13,8 @@ use crate::input;
 use crate::results::formula_note;
 use crate::scenario::{Scenario, ScenarioWorkload};
 use crate::traces::{
-    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Part, Redraw, Redrawn, TraceReader,
-    TraceReading, TraceStream, Unit, WindowFit, WindowedFit, WriteError, doubts, write_csv,
+    Faster, Format, GammaFit, GapSums, Mapped, Mapping, Redraw, Redrawn, TimeUnit, TracePart,
+    TraceReader, TraceReading, TraceStream, WindowFit, WindowedFit, WriteError, doubts, write_csv,
     write_merged,
 };
 use crate::units::Nanoseconds;
@@ -25,19 +25,19 @@ use serde::Serialize;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-pub(super) fn run(args: &TraceArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &TraceArgs) -> anyhow::Result<CommandOutcome> {
     match &args.command {
         TraceCommand::Inspect(args) => inspect(args),
         TraceCommand::Convert(args) => convert(args),
         TraceCommand::Generate(args) => generate(args),
         TraceCommand::Fit(args) => fit(args),
     }?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// What is known of the arrivals of one workload, or of all together.
 #[derive(Debug, Serialize)]
-struct Row {
+struct TraceRow {
     workload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_rps: Option<f64>,
@@ -79,14 +79,14 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
 }
 
 /// What a user should know of a trace that was read: how, and what is doubtful about it.
-fn notes(format: Format, trace: &dyn TraceStream, rows: &[Row]) -> Vec<String> {
+fn notes(format: Format, trace: &dyn TraceStream, rows: &[TraceRow]) -> Vec<String> {
     let mut notes = trace.notes();
     notes.extend(rows.first().into_iter().flat_map(|row| doubts(format, &row.statistics)));
     notes
 }
 
 /// The arrivals of each workload of a scenario, drawn one after another, none kept.
-fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
+fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<TraceRow>> {
     let mut rows = Vec::new();
     for entry in &scenario.workloads {
         let workload = &entry.workload;
@@ -94,7 +94,7 @@ fn scenario_rows(scenario: &Scenario) -> anyhow::Result<Vec<Row>> {
             entry.arrival.build(&workload.name, workload.rate, scenario.duration, scenario.seed)?;
         let statistics = ArrivalStatistics::of(process.as_mut(), scenario.duration);
         let asked_rps = (!entry.arrival.has_own_rate()).then(|| workload.rate.get());
-        rows.push(Row { workload: workload.name.to_string(), asked_rps, statistics });
+        rows.push(TraceRow { workload: workload.name.to_string(), asked_rps, statistics });
     }
     Ok(rows)
 }
@@ -114,10 +114,10 @@ impl Tallies {
     }
 
     /// A row for all requests, and one for each key where there are several.
-    fn rows(mut self, trace: &dyn TraceStream) -> Vec<Row> {
+    fn rows(mut self, trace: &dyn TraceStream) -> Vec<TraceRow> {
         let (keys, length) = (trace.keys(), trace.length());
         self.keys.resize_with(keys.len(), ArrivalTally::default);
-        let row = |workload: &str, tally: &ArrivalTally| Row {
+        let row = |workload: &str, tally: &ArrivalTally| TraceRow {
             workload: workload.to_owned(),
             asked_rps: None,
             statistics: tally.statistics(length),
@@ -132,7 +132,7 @@ impl Tallies {
 
 fn show(
     format: &str,
-    rows: &[Row],
+    rows: &[TraceRow],
     notes: &[String],
     print: &super::common_args::PrintArgs,
 ) -> anyhow::Result<()> {
@@ -157,7 +157,7 @@ fn show(
         "longest gap s",
     ];
     let optional = |value: Option<f64>| value.map_or("-".to_owned(), short);
-    let cells = |row: &Row| {
+    let cells = |row: &TraceRow| {
         let s = &row.statistics;
         vec![
             shown(&row.workload),
@@ -210,11 +210,11 @@ fn open(
     args: &ReadingArgs,
     rate_scale: f64,
     cv: Option<f64>,
-) -> anyhow::Result<(Format, Part<TraceReader>)> {
+) -> anyhow::Result<(Format, TracePart<TraceReader>)> {
     let format = named("--format", args.format.as_deref(), Format::named, &Format::words())?;
-    let units = Unit::ALL.map(|(word, _)| word).join(", ");
-    let unit = named("--unit", args.unit.as_deref(), Unit::named, &units)?;
-    let file = input::Reading {
+    let units = TimeUnit::ALL.map(|(word, _)| word).join(", ");
+    let unit = named("--unit", args.unit.as_deref(), TimeUnit::named, &units)?;
+    let file = input::TraceLayout {
         format,
         time_column: args.time_column.clone(),
         key_column: args.key_column.clone(),
@@ -225,7 +225,7 @@ fn open(
     let start = seconds("--start", args.start)?;
     let length = args.length.map(|length| seconds("--length", length)).transpose()?;
     let trace = TraceReader::open(path, &reading)?;
-    Ok((trace.format(), Part::new(trace, start, length)))
+    Ok((trace.format(), TracePart::new(trace, start, length)))
 }
 
 /// What a word names, where one is given.
@@ -322,12 +322,12 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<()> {
             None => Ok(()),
         }
     })?;
-    let row = |(entry, tally): (&ScenarioWorkload, &ArrivalTally)| Row {
+    let row = |(entry, tally): (&ScenarioWorkload, &ArrivalTally)| TraceRow {
         workload: entry.workload.name.to_string(),
         asked_rps: (!entry.arrival.has_own_rate()).then(|| entry.workload.rate.get()),
         statistics: tally.statistics(scenario.duration),
     };
-    let rows: Vec<Row> = scenario.workloads.iter().zip(&tallies).map(row).collect();
+    let rows: Vec<TraceRow> = scenario.workloads.iter().zip(&tallies).map(row).collect();
     show("scenario", &rows, &[], &args.print)
 }
 
@@ -364,7 +364,7 @@ struct Fitting {
     windows: WindowedFit,
 }
 
-fn fit(args: &FitArgs) -> anyhow::Result<()> {
+fn fit(args: &FitTraceArgs) -> anyhow::Result<()> {
     let open = || open(&args.file, &args.reading, 1.0, None);
     let window = match args.window {
         Some(window) => seconds("--window", positive("--window", window)?)?,

@@ -19,7 +19,7 @@ pub(super) enum TraceCommand {
     /// Write the arrivals of all workloads of a scenario as a trace
     Generate(GenerateArgs),
     /// Fit gamma distributions to the gaps of a trace, as a whole and in windows
-    Fit(FitArgs),
+    Fit(FitTraceArgs),
 }
 
 /// How a trace is read.
@@ -132,7 +132,7 @@ pub(super) struct GenerateArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct FitArgs {
+pub(super) struct FitTraceArgs {
     /// A trace of any known format, also packed by gz, zst, xz or bz2
     pub file: PathBuf,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! Kubernetes.
 
 use super::yaml::yaml;
-use super::{HTTP_PORT, IMAGE, LOGS, PIPES, SHARE, Server, plain, servers, triton_flags};
+use super::{DeployedServer, HTTP_PORT, IMAGE, LOGS, PIPES, SHARE, plain, servers, triton_flags};
 use crate::domain::{GpuKind, Plan};
 use crate::scenario::Scenario;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub fn kubernetes(plan: &Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Strin
         "data": configs,
     }));
     for gpu in 0..plan.gpus.len() {
-        let own: Vec<(usize, &Server<'_>)> =
+        let own: Vec<(usize, &DeployedServer<'_>)> =
             servers.iter().filter(|server| server.gpu == gpu).enumerate().collect();
         documents.push(deployment(&name, gpu, &own));
         documents.extend(own.iter().map(|&(position, server)| service(&name, position, server)));
@@ -56,7 +56,7 @@ fn port(position: usize) -> usize {
     usize::from(HTTP_PORT) + 10 * position
 }
 
-fn service(name: &str, position: usize, server: &Server<'_>) -> Value {
+fn service(name: &str, position: usize, server: &DeployedServer<'_>) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -72,7 +72,7 @@ fn service(name: &str, position: usize, server: &Server<'_>) -> Value {
     })
 }
 
-fn deployment(name: &str, gpu: usize, own: &[(usize, &Server<'_>)]) -> Value {
+fn deployment(name: &str, gpu: usize, own: &[(usize, &DeployedServer<'_>)]) -> Value {
     let containers: Vec<Value> =
         own.iter().map(|&(position, server)| container(position, server)).collect();
     json!({
@@ -138,7 +138,7 @@ fn daemon() -> Value {
     })
 }
 
-fn container(position: usize, server: &Server<'_>) -> Value {
+fn container(position: usize, server: &DeployedServer<'_>) -> Value {
     let model = server.placement.model.as_str();
     let port = port(position);
     let mut flags = triton_flags();

@@ -28,7 +28,7 @@ const HTTP_PORT: u16 = 8000;
 
 /// A server of a plan.
 #[derive(Debug)]
-struct Server<'p> {
+struct DeployedServer<'p> {
     /// The plan's GPU.
     gpu: usize,
     /// Its name, which no other has.
@@ -44,8 +44,8 @@ struct Server<'p> {
 ///
 /// # Panics
 /// When the plan was not made or checked for this scenario.
-fn servers<'p>(plan: &'p Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Vec<Server<'p>> {
-    let mut servers: Vec<Server<'p>> = Vec::new();
+fn servers<'p>(plan: &'p Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Vec<DeployedServer<'p>> {
+    let mut servers: Vec<DeployedServer<'p>> = Vec::new();
     for (gpu, placement) in plan.placements() {
         let kind = kinds.iter().find(|kind| kind.name == plan.gpus[gpu].kind);
         let units = kind.expect("a kind of the plan").units;
@@ -56,7 +56,7 @@ fn servers<'p>(plan: &'p Plan, kinds: &[&GpuKind], scenario: &Scenario) -> Vec<S
             .filter(|server| server.name.starts_with(&format!("{plain}-gpu{gpu}")))
             .count();
         let again = if twice == 0 { String::new() } else { format!("-{twice}") };
-        servers.push(Server {
+        servers.push(DeployedServer {
             gpu,
             name: format!("{plain}-gpu{gpu}{again}"),
             placement,

@@ -114,7 +114,7 @@ fn latencies_are_not_judged_against_other_slos_nor_throughput_of_other_arrivals(
     second.workloads[0].throughput_rps = 9.0;
     let judged = |second: &StrategyResult, what: &str| {
         let mut rows = Vec::new();
-        of_strategies(&mut rows, first, second, &[Seeds::new(), Seeds::new()]);
+        of_strategies(&mut rows, first, second, &[SeedMeans::new(), SeedMeans::new()]);
         rows.iter()
             .find(|row| row.what == what && row.workload.as_deref() == Some("W1"))
             .unwrap()

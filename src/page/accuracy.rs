@@ -1,7 +1,7 @@
 //! The sections of predictions against measurements, as `igniter accuracy` leaves them.
 
 use super::charts::Chart;
-use super::{Cell, Page, SortableTable};
+use super::{Cell, FoundPage, SortableTable};
 use crate::results::{Bars, LineChart, thinned};
 use serde::Deserialize;
 use std::io;
@@ -19,15 +19,15 @@ const CDF_POINTS: usize = 200;
 pub struct Accuracy {
     predictor: String,
     #[serde(flatten)]
-    errors: Errors,
+    errors: PredictorErrors,
     per_model: Vec<OfModel>,
     null_models: Vec<OfRival>,
     #[serde(skip)]
-    points: Vec<Point>,
+    points: Vec<PlottedPoint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-struct Errors {
+struct PredictorErrors {
     n: usize,
     mape_pct: f64,
     p95_pct: f64,
@@ -39,7 +39,7 @@ struct Errors {
 struct OfModel {
     model: String,
     #[serde(flatten)]
-    errors: Errors,
+    errors: PredictorErrors,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,11 +47,11 @@ struct OfRival {
     name: String,
     description: String,
     #[serde(flatten)]
-    errors: Errors,
+    errors: PredictorErrors,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-struct Point {
+struct PlottedPoint {
     model: String,
     predicted_ms: f64,
     measured_ms: f64,
@@ -65,7 +65,7 @@ impl Accuracy {
         let Ok(mut found) = serde_json::from_slice::<Self>(&text) else { return Ok(None) };
         let table = dir.join("accuracy.csv");
         if table.exists() {
-            let points: Result<Vec<Point>, csv::Error> =
+            let points: Result<Vec<PlottedPoint>, csv::Error> =
                 csv::Reader::from_path(table)?.deserialize().collect();
             found.points = points?;
         }
@@ -73,7 +73,7 @@ impl Accuracy {
     }
 
     /// The points of each model.
-    fn by_model(&self) -> impl Iterator<Item = (&str, Vec<&Point>)> {
+    fn by_model(&self) -> impl Iterator<Item = (&str, Vec<&PlottedPoint>)> {
         self.per_model.iter().map(|of| {
             let own = self.points.iter().filter(|point| point.model == of.model);
             (of.model.as_str(), own.collect())
@@ -81,7 +81,7 @@ impl Accuracy {
     }
 }
 
-pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
+pub(super) fn write(page: &mut FoundPage, accuracy: &Accuracy) {
     page.section("accuracy", "Predicted and measured");
     page.table(&table(accuracy));
     let points = accuracy.by_model().map(|(model, points)| {
@@ -109,7 +109,7 @@ pub(super) fn write(page: &mut Page, accuracy: &Accuracy) {
     }
     let names = std::iter::once(accuracy.predictor.clone());
     let rivals = || accuracy.null_models.iter();
-    let value = |of: fn(&Errors) -> f64| -> Vec<Option<f64>> {
+    let value = |of: fn(&PredictorErrors) -> f64| -> Vec<Option<f64>> {
         let own = std::iter::once(&accuracy.errors);
         own.chain(rivals().map(|rival| &rival.errors)).map(|errors| Some(of(errors))).collect()
     };
@@ -152,7 +152,7 @@ fn distribution(accuracy: &Accuracy) -> LineChart {
 }
 
 fn table(accuracy: &Accuracy) -> SortableTable {
-    let row = |what: &str, name: &str, errors: &Errors| -> Vec<Cell> {
+    let row = |what: &str, name: &str, errors: &PredictorErrors| -> Vec<Cell> {
         vec![
             what.into(),
             name.into(),

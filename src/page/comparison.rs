@@ -1,7 +1,7 @@
 //! The sections of a comparison: strategies, plans, latencies, GPUs, workloads.
 
 use super::charts::Chart;
-use super::{Page, SortableTable, following, plan, workloads};
+use super::{FoundPage, SortableTable, following, plan, workloads};
 use crate::metrics::GpuSummary;
 use crate::results::{
     Column, Comparison, MeansOf, Of, PaperTable, PlanRow, StrategyResult, WorkloadRow, means_words,
@@ -18,7 +18,7 @@ const OPEN_GPUS: usize = 12;
 /// GPUs of a plan that are drawn; the table of placements has all.
 const DRAWN_GPUS: usize = 200;
 
-pub(super) fn write(page: &mut Page, comparison: &Comparison) {
+pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     strategies(page, comparison);
     following::write(page, comparison);
     plans(page, comparison);
@@ -39,7 +39,7 @@ fn table<R>(title: &str, all: &[Column<R>], keys: &[&'static str], rows: &[R]) -
     }
 }
 
-fn strategies(page: &mut Page, comparison: &Comparison) {
+fn strategies(page: &mut FoundPage, comparison: &Comparison) {
     page.section("strategies", "Strategies");
     let keys = [
         "strategy",
@@ -58,7 +58,7 @@ fn strategies(page: &mut Page, comparison: &Comparison) {
 }
 
 /// Means with their intervals, where there are several seeds.
-fn means(page: &mut Page, title: &str, comparison: &Comparison, of: MeansOf) {
+fn means(page: &mut FoundPage, title: &str, comparison: &Comparison, of: MeansOf) {
     let Some(csv) = comparison.means_csv(of) else { return };
     let Ok(table) = PaperTable::of_csv(csv.as_bytes(), means_words, &[], &[], false) else {
         return;
@@ -71,7 +71,7 @@ fn means(page: &mut Page, title: &str, comparison: &Comparison, of: MeansOf) {
     });
 }
 
-fn plans(page: &mut Page, comparison: &Comparison) {
+fn plans(page: &mut FoundPage, comparison: &Comparison) {
     // Plans that follow load have a section of their own.
     let one_plan = |result: &&StrategyResult| result.details.following.is_none();
     if !comparison.strategies.iter().any(|result| one_plan(&result)) {
@@ -111,7 +111,7 @@ fn plans(page: &mut Page, comparison: &Comparison) {
     page.end_section();
 }
 
-fn latencies(page: &mut Page, comparison: &Comparison) {
+fn latencies(page: &mut FoundPage, comparison: &Comparison) {
     if comparison.strategies.is_empty() {
         return;
     }
@@ -169,7 +169,7 @@ const WORKLOADS: [&str; 17] = [
     "mean_batch",
 ];
 
-fn gpus(page: &mut Page, comparison: &Comparison) {
+fn gpus(page: &mut FoundPage, comparison: &Comparison) {
     page.section("gpus", "GPUs");
     let keys = [
         "strategy",

@@ -1,10 +1,10 @@
 //! Pictures of the folder, as they are.
 
-use super::{Page, Source};
+use super::{FoundPage, PageSource};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(super) fn write(page: &mut Page, source: &Source<'_>) {
+pub(super) fn write(page: &mut FoundPage, source: &PageSource<'_>) {
     if source.figures.is_empty() {
         return;
     }

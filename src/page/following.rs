@@ -3,11 +3,11 @@
 use super::charts::Chart;
 use super::html::Html;
 use super::plan::{self, colour};
-use super::{Page, SortableTable};
+use super::{FoundPage, SortableTable};
 use crate::domain::ModelName;
 use crate::results::{
-    Bars, Cell, Comparison, Following, Lane, LanePlace, Lanes, LineChart, MOST_ARROWS, PlanAt,
-    Span, Step, counted, trimmed,
+    Bars, Cell, Comparison, Following, GpuLane, LanePlace, Lanes, LineChart, MOST_ARROWS, PlanAt,
+    PlanStep, Span, counted, trimmed,
 };
 use std::fmt::Write;
 
@@ -31,10 +31,10 @@ fn all(comparison: &Comparison) -> Vec<(&str, &Following)> {
     all.filter_map(|r| Some((r.strategy.as_str(), r.details.following.as_ref()?))).collect()
 }
 
-pub(super) fn write(page: &mut Page, comparison: &Comparison) {
+pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     let all = all(comparison);
     let Some((_, first)) = all.first() else { return };
-    let unit = Unit::of(&first.lanes);
+    let unit = ChartTime::of(&first.lanes);
     page.section("over-time", "Plans over time");
     for (name, following) in &all {
         let words = format!("{name}: {}", in_words(following));
@@ -72,13 +72,13 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison) {
 
 /// Time as charts show it.
 #[derive(Debug, Clone, Copy)]
-struct Unit {
+struct ChartTime {
     seconds: f64,
     title: &'static str,
     name: &'static str,
 }
 
-impl Unit {
+impl ChartTime {
     fn of(lanes: &Lanes) -> Self {
         let (seconds, name) = lanes.time_unit();
         let title = match name {
@@ -124,7 +124,7 @@ fn in_words(following: &Following) -> String {
 /// A value of each plan, which holds until the next one.
 fn steps(
     following: &Following,
-    unit: Unit,
+    unit: ChartTime,
     of: impl Fn(&PlanAt) -> Option<f64>,
 ) -> Vec<(f64, f64)> {
     let points = following.plans.iter().filter_map(|plan| Some((unit.at(plan.at_s), of(plan)?)));
@@ -138,7 +138,7 @@ fn steps(
 /// How many GPUs there are over time; none where no plans follow load.
 pub(super) fn gpus(comparison: &Comparison) -> Option<Chart> {
     let all = all(comparison);
-    let unit = Unit::of(&all.first()?.1.lanes);
+    let unit = ChartTime::of(&all.first()?.1.lanes);
     let line = |following, of: &dyn Fn(&PlanAt) -> Option<usize>| {
         steps(following, unit, |plan| of(plan).map(|gpus| gpus as f64))
     };
@@ -155,12 +155,12 @@ pub(super) fn gpus(comparison: &Comparison) -> Option<Chart> {
     Some(Chart::Lines(LineChart { steps: true, series, axes, ..LineChart::default() }))
 }
 
-fn rates(first: &Following, unit: Unit) -> LineChart {
+fn rates(first: &Following, unit: ChartTime) -> LineChart {
     let series = vec![("planned for".to_owned(), steps(first, unit, |plan| Some(plan.rate_rps)))];
     LineChart { steps: true, series, axes: (unit.title, "requests/s"), ..LineChart::default() }
 }
 
-fn late(all: &[(&str, &Following)], unit: Unit) -> LineChart {
+fn late(all: &[(&str, &Following)], unit: ChartTime) -> LineChart {
     let line = |(name, following): &(&str, &Following)| {
         let arrived = following.spans.iter().filter(|span| span.requests > 0);
         let point =
@@ -204,7 +204,7 @@ fn models<'a>(all: &[(&str, &'a Following)]) -> Vec<&'a ModelName> {
 }
 
 /// A drawing of the GPUs of one strategy.
-fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Unit) {
+fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: ChartTime) {
     let lanes = &following.lanes;
     let drawn = lanes.gpus.len().min(LANES);
     let draw = Drawing { right: WIDTH - 10.0, duration_s: lanes.duration_s.max(1e-9) };
@@ -214,7 +214,7 @@ fn lanes(html: &mut Html, following: &Following, models: &[&ModelName], unit: Un
     html.raw("aria-label=\"A lane for each GPU; the table of steps says the same\">");
     html.raw("<defs><pattern id=\"boots\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" \
               patternTransform=\"rotate(45)\"><rect width=\"2.5\" height=\"5\" class=\"boots\"/></pattern></defs>");
-    let pieces: Vec<_> = lanes.gpus[..drawn].iter().map(Lane::pieces).collect();
+    let pieces: Vec<_> = lanes.gpus[..drawn].iter().map(GpuLane::pieces).collect();
     for (gpu, lane) in lanes.gpus[..drawn].iter().enumerate() {
         let middle = LANE * (gpu as f64 + 0.5) + 4.0;
         html.raw(&format!("<text class=\"axis\" x=\"{:.0}\" y=\"{middle:.1}\" text-anchor=\"end\">GPU {gpu}</text>", NAMES - 6.0));
@@ -345,7 +345,7 @@ fn arrow(html: &mut Html, start: (f64, f64), end: (f64, f64)) {
     ));
 }
 
-fn axis(html: &mut Html, draw: &Drawing, height: f64, unit: Unit) {
+fn axis(html: &mut Html, draw: &Drawing, height: f64, unit: ChartTime) {
     let length = unit.at(draw.duration_s);
     let steps = [
         0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0, 30.0, 60.0, 120.0, 168.0, 240.0,
@@ -435,7 +435,7 @@ fn steps_table(all: &[(&str, &Following)]) -> SortableTable {
         &columns,
         all,
         |following| &following.steps,
-        |step: &Step| {
+        |step: &PlanStep| {
             let text = |text: &str| Cell::Text(text.to_owned());
             vec![
                 step.at_s.into(),

@@ -1,7 +1,7 @@
 //! The first screen of a comparison: the answer, what each strategy costs and misses, the plans, and the latencies.
 
 use super::charts::Chart;
-use super::{Page, following, plan};
+use super::{FoundPage, following, plan};
 use crate::results::{
     Comparison, Recommendation, StrategyResult, css_colour, series_looks, short, signed,
     signed_cost,
@@ -16,7 +16,7 @@ const GPUS: usize = 8;
 /// Workloads of the chart.
 const WORKLOADS: usize = 40;
 
-pub(super) fn write(page: &mut Page, comparison: &Comparison, command: &[String]) {
+pub(super) fn write(page: &mut FoundPage, comparison: &Comparison, command: &[String]) {
     let (Some(first), Some(best)) = (comparison.strategies.first(), comparison.best()) else {
         return;
     };
@@ -56,7 +56,7 @@ pub(super) fn write(page: &mut Page, comparison: &Comparison, command: &[String]
     page.body.raw("</div>\n");
 }
 
-fn plans(page: &mut Page, comparison: &Comparison, chosen: &[&StrategyResult]) {
+fn plans(page: &mut FoundPage, comparison: &Comparison, chosen: &[&StrategyResult]) {
     let models = plan::models(comparison);
     plan::legend(&mut page.body, &models);
     for result in chosen.iter().take(PLANS) {
@@ -93,7 +93,7 @@ fn class(difference: f64) -> &'static str {
 }
 
 fn cards(
-    page: &mut Page,
+    page: &mut FoundPage,
     comparison: &Comparison,
     first: &StrategyResult,
     chosen: &[&StrategyResult],
@@ -176,7 +176,7 @@ fn cards(
 }
 
 fn entry(
-    page: &mut Page,
+    page: &mut FoundPage,
     what: &str,
     value: &str,
     class: &str,

@@ -1,7 +1,8 @@
 //! Reads a folder of results, whichever command wrote it.
 
 use super::{
-    Accuracy, Cell, EmbeddedFigure, FileValues, Part, Provenance, SortableTable, Source, Validation,
+    Accuracy, Cell, EmbeddedFigure, FileValues, PagePart, PageSource, Provenance, SortableTable,
+    Validation,
 };
 use super::{part, sweep, validation};
 use crate::results::{Comparison, Manifest, ReadError, is_part, read_comparison};
@@ -69,7 +70,7 @@ pub enum PageError {
 ///
 /// # Errors
 /// When the folder cannot be read, a table in it is damaged, or it holds no results.
-pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
+pub fn read_source(dir: &Path) -> Result<PageSource<'static>, PageError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| PageError::Read { path, source }
@@ -88,10 +89,10 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
         Provenance::default()
     };
     let name = dir.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_str()?.to_owned()));
-    let mut source = Source {
+    let mut source = PageSource {
         title: name.unwrap_or_else(|| "Results".to_owned()),
         provenance,
-        ..Source::default()
+        ..PageSource::default()
     };
     if is_comparison(dir) {
         let comparison = read_comparison(dir)?;
@@ -158,7 +159,7 @@ pub fn read_source(dir: &Path) -> Result<Source<'static>, PageError> {
     }
     source.parts = part::of_tables(&mut source.tables, &source.provenance.command);
     // The chart of a frontier is its figure.
-    if source.parts.iter().any(Part::replaces_figures) {
+    if source.parts.iter().any(PagePart::replaces_figures) {
         source.figures.clear();
     }
     source.parts.extend(part::of_documents(&source.documents));

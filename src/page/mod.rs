@@ -33,8 +33,8 @@ mod workloads;
 pub use crate::results::Cell;
 pub use accuracy::Accuracy;
 pub use load::{PageError, read_source};
-pub use part::Part;
-pub use source::{EmbeddedFigure, FileValues, Provenance, Source};
+pub use part::PagePart;
+pub use source::{EmbeddedFigure, FileValues, PageSource, Provenance};
 pub use table::SortableTable;
 pub use validation::Validation;
 
@@ -47,7 +47,7 @@ pub const PAGE: &str = "report.html";
 
 /// What is shown of something, with what stands in the page for it to be found.
 #[derive(Debug, Default)]
-struct Page {
+struct FoundPage {
     /// The sections, one after the other.
     body: Html,
     /// (id, title) of the sections, for the navigation.
@@ -62,7 +62,7 @@ struct Page {
     workloads: Map<String, Value>,
 }
 
-impl Page {
+impl FoundPage {
     /// Opens a section that the navigation lists.
     fn section(&mut self, id: &str, title: &str) {
         self.contents.push((id.to_owned(), title.to_owned()));
@@ -115,20 +115,20 @@ impl Page {
 /// When these are no table.
 pub fn live_page(facts: SweepFacts, points: &[u8]) -> std::io::Result<String> {
     let table = load::table_of(points, sweep::POINTS, load::CELLS_OF_POINTS)?;
-    let source = Source {
+    let source = PageSource {
         title: facts.name.clone(),
         live: Some((facts.points, facts.total_points)),
         sweep: Some(facts),
         tables: vec![table],
-        ..Source::default()
+        ..PageSource::default()
     };
     Ok(page(&source))
 }
 
 /// The page of a folder of results.
 #[must_use]
-pub fn page(source: &Source<'_>) -> String {
-    let mut page = Page::default();
+pub fn page(source: &PageSource<'_>) -> String {
+    let mut page = FoundPage::default();
     let lead = words::lead(source);
     page.section("summary", "Summary");
     if let Some(comparison) = &source.comparison {
@@ -184,7 +184,7 @@ pub fn page(source: &Source<'_>) -> String {
         "workloads": page.workloads, "strategies": STRATEGY_LOOKS, "models": MODELS,
         "colours": (0..COLOURS).map(css_colour).collect::<Vec<_>>(),
     });
-    let head = shell::Head {
+    let head = shell::PageHead {
         title: &source.title,
         lead: &lead,
         command: source.provenance.words(),

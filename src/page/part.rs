@@ -1,7 +1,7 @@
 //! A section of any page: an answer, charts, tables. Differences, capacities and frontiers are shown so.
 
 use super::charts::Chart;
-use super::{Cell, FileValues, Page, Provenance, SortableTable, Source};
+use super::{Cell, FileValues, FoundPage, PageSource, Provenance, SortableTable};
 use crate::diff::{Chance, Diff, Difference};
 use crate::results::{Bars, LineChart, short};
 
@@ -10,7 +10,7 @@ const GROUPS: usize = 40;
 
 /// What is shown of one table.
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub struct PagePart {
     /// The heading.
     title: String,
     /// The answer in one line; empty for none.
@@ -21,7 +21,7 @@ pub struct Part {
     tables: Vec<SortableTable>,
 }
 
-impl Part {
+impl PagePart {
     /// Whether its charts show what the figures of the folder show.
     pub(super) fn replaces_figures(&self) -> bool {
         self.title == FRONTIER
@@ -31,7 +31,7 @@ impl Part {
 /// The heading of a frontier.
 const FRONTIER: &str = "Frontier";
 
-pub(super) fn write(page: &mut Page, parts: &[Part]) {
+pub(super) fn write(page: &mut FoundPage, parts: &[PagePart]) {
     // One of words alone is said in the summary.
     let shown = parts.iter().filter(|part| !part.charts.is_empty() || !part.tables.is_empty());
     for (index, part) in shown.enumerate() {
@@ -46,19 +46,19 @@ pub(super) fn write(page: &mut Page, parts: &[Part]) {
     }
 }
 
-impl<'a> Source<'a> {
+impl<'a> PageSource<'a> {
     /// A page of two folders side by side.
     #[must_use]
     pub fn of_diff(diff: &Diff) -> Self {
         let [a, b] = &diff.names;
-        Source {
+        PageSource {
             title: format!("{a} and {b}"),
             parts: vec![of_diff(diff)],
             provenance: Provenance {
                 command: ["igniter", "diff", a, b].map(str::to_owned).to_vec(),
                 ..Provenance::default()
             },
-            ..Source::default()
+            ..PageSource::default()
         }
     }
 }
@@ -70,7 +70,7 @@ fn cut(percent: f64) -> f64 {
     percent.clamp(-LONGEST, LONGEST)
 }
 
-fn of_diff(diff: &Diff) -> Part {
+fn of_diff(diff: &Diff) -> PagePart {
     let changed = diff.changed();
     let meaning = |row: &Difference| match row.is_better() {
         None => "",
@@ -144,7 +144,7 @@ fn of_diff(diff: &Diff) -> Part {
     }
     let mut notes = vec![format!("A is {}, B is {}.", diff.names[0], diff.names[1])];
     notes.extend(diff.notes.iter().cloned());
-    Part {
+    PagePart {
         title: "Differences".to_owned(),
         verdict: diff.verdict(),
         notes,
@@ -157,8 +157,8 @@ fn of_diff(diff: &Diff) -> Part {
 }
 
 /// The parts of tables that commands write, with the tables that they show, which are taken out of the others.
-pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> Vec<Part> {
-    type Make = fn(&SortableTable, &[String]) -> Option<Part>;
+pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> Vec<PagePart> {
+    type Make = fn(&SortableTable, &[String]) -> Option<PagePart>;
     let known: [(&str, Make); 3] =
         [("capacity.csv", capacity), ("frontier.csv", frontier), ("study.csv", study)];
     let mut parts = Vec::new();
@@ -173,7 +173,7 @@ pub(super) fn of_tables(tables: &mut Vec<SortableTable>, command: &[String]) -> 
 }
 
 /// The parts of single values that commands write.
-pub(super) fn of_documents(documents: &[FileValues]) -> Vec<Part> {
+pub(super) fn of_documents(documents: &[FileValues]) -> Vec<PagePart> {
     let Some(bound) = documents.iter().find(|document| document.name == "bound.json") else {
         return Vec::new();
     };
@@ -193,21 +193,21 @@ pub(super) fn of_documents(documents: &[FileValues]) -> Vec<Part> {
         }
         _ => "Nothing is proven.".to_owned(),
     };
-    vec![Part {
+    vec![PagePart {
         title: "Bound".to_owned(),
         verdict,
         notes: vec![
             format!("It is of {}.", words("covers")),
             format!("Proof: {}: {}.", words("method"), words("note")),
         ],
-        ..Part::default()
+        ..PagePart::default()
     }]
 }
 
 /// A table by the names of its columns.
-struct Reader<'a>(&'a SortableTable);
+struct ColumnReader<'a>(&'a SortableTable);
 
-impl Reader<'_> {
+impl ColumnReader<'_> {
     fn at(&self, name: &str) -> Option<usize> {
         self.0.columns.iter().position(|column| column == name)
     }
@@ -238,8 +238,8 @@ fn flag<'a>(command: &'a [String], name: &str) -> Option<&'a str> {
     command.get(at + 1).map(String::as_str)
 }
 
-fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
-    let of = Reader(table);
+fn capacity(table: &SortableTable, command: &[String]) -> Option<PagePart> {
+    let of = ColumnReader(table);
     of.at("answer")?;
     let find = flag(command, "--find").unwrap_or("rate");
     let least = find != "rate";
@@ -276,7 +276,7 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
         y: what.to_owned(),
         ..Bars::default()
     };
-    Some(Part {
+    Some(PagePart {
         title: "Capacity".to_owned(),
         verdict,
         notes: if without > 0 {
@@ -289,8 +289,8 @@ fn capacity(table: &SortableTable, command: &[String]) -> Option<Part> {
     })
 }
 
-fn frontier(table: &SortableTable, command: &[String]) -> Option<Part> {
-    let of = Reader(table);
+fn frontier(table: &SortableTable, command: &[String]) -> Option<PagePart> {
+    let of = ColumnReader(table);
     of.at("headroom_pct")?;
     let met = table.rows.iter().filter(|row| of.text(row, "met") == "true");
     let cost = |row: &&Vec<Cell>| of.number(row, "cost_per_hour").unwrap_or(f64::INFINITY);
@@ -325,7 +325,7 @@ fn frontier(table: &SortableTable, command: &[String]) -> Option<Part> {
         axes: ("cost ($/h)", "requests within their SLO (%)"),
         ..LineChart::default()
     };
-    Some(Part {
+    Some(PagePart {
         title: FRONTIER.to_owned(),
         verdict,
         notes: Vec::new(),
@@ -337,8 +337,8 @@ fn frontier(table: &SortableTable, command: &[String]) -> Option<Part> {
     })
 }
 
-fn study(table: &SortableTable, _: &[String]) -> Option<Part> {
-    let of = Reader(table);
+fn study(table: &SortableTable, _: &[String]) -> Option<PagePart> {
+    let of = ColumnReader(table);
     let (name, split, error) = (of.at("recipe")?, of.at("held out")?, of.at("mean %")?);
     let label = |row: &Vec<Cell>| format!("{} ({})", row[name].shown(), row[split].shown());
     let best = (table.rows.iter())
@@ -353,7 +353,7 @@ fn study(table: &SortableTable, _: &[String]) -> Option<Part> {
         y: "mean |error| on unseen runs (%)".to_owned(),
         ..Bars::default()
     };
-    Some(Part {
+    Some(PagePart {
         title: "Study".to_owned(),
         verdict: format!("{} errs least: {} % on average on what its fit did not see.", label(best.0), short(best.1)),
         notes: Vec::new(),

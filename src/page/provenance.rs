@@ -1,9 +1,9 @@
 //! How the results were made.
 
-use super::{Page, Provenance};
+use super::{FoundPage, Provenance};
 use crate::results::FileHash;
 
-pub(super) fn write(page: &mut Page, provenance: &Provenance) {
+pub(super) fn write(page: &mut FoundPage, provenance: &Provenance) {
     page.section("provenance", "How this was made");
     let mut pairs: Vec<(&str, String)> = Vec::new();
     pairs.extend(provenance.words().map(|words| ("Command", words)));
@@ -40,7 +40,7 @@ pub(super) fn write(page: &mut Page, provenance: &Provenance) {
     page.end_section();
 }
 
-fn files(page: &mut Page, title: &str, files: &[FileHash]) {
+fn files(page: &mut FoundPage, title: &str, files: &[FileHash]) {
     if files.is_empty() {
         return;
     }

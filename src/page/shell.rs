@@ -20,7 +20,7 @@ fn source_hash(script: &str) -> String {
 
 /// What stands above the sections.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(super) struct PageHead<'a> {
     pub(super) title: &'a str,
     /// One sentence.
     pub(super) lead: &'a str,
@@ -31,12 +31,12 @@ pub(super) struct Head<'a> {
 }
 
 pub(super) fn document(
-    head: &Head<'_>,
+    head: &PageHead<'_>,
     contents: &[(String, String)],
     body: &str,
     data: &Value,
 ) -> String {
-    let Head { title, lead, command, live } = head;
+    let PageHead { title, lead, command, live } = head;
     let mut html = Html::default();
     html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; ");

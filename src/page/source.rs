@@ -1,6 +1,6 @@
 //! What a page is made of.
 
-use super::{Accuracy, Cell, Part, SortableTable, Validation};
+use super::{Accuracy, Cell, PagePart, SortableTable, Validation};
 use crate::results::{Comparison, FileHash, Manifest, SweepFacts, quoted};
 use std::borrow::Cow;
 
@@ -86,7 +86,7 @@ impl Provenance {
 
 /// What a page is made of.
 #[derive(Debug, Default)]
-pub struct Source<'a> {
+pub struct PageSource<'a> {
     /// The heading.
     pub title: String,
     /// What `compare` or `simulate` left, where they did.
@@ -100,7 +100,7 @@ pub struct Source<'a> {
     /// Points that are done, and all of them, of a sweep that still runs.
     pub live: Option<(u64, u64)>,
     /// What is shown of tables that commands are known to write.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PagePart>,
     /// All other tables.
     pub tables: Vec<SortableTable>,
     /// The single values of JSON files.
@@ -113,7 +113,7 @@ pub struct Source<'a> {
     pub provenance: Provenance,
 }
 
-impl<'a> Source<'a> {
+impl<'a> PageSource<'a> {
     /// The same for a page that stands beside its tables: it depends on the results and on what went in alone.
     #[must_use]
     pub fn beside_its_tables(mut self) -> Self {

@@ -3,7 +3,7 @@
 //! The script (`assets/sweep.js`) draws the explorer from the table of points; what each column is, it is
 //! shown here.
 
-use super::{Cell, Page, SortableTable};
+use super::{Cell, FoundPage, SortableTable};
 use crate::results::{SweepFacts, arm_name, column_words, short, trimmed};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -18,12 +18,12 @@ const MAKERS: [&str; 3] = ["strategy", "predictor", "truth"];
 const TARGET: f64 = 99.0;
 
 /// Which column of the table of points is what.
-struct Columns<'a> {
+struct PointColumns<'a> {
     table: &'a SortableTable,
     facts: &'a SweepFacts,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> PointColumns<'a> {
     /// `None` for a table that is not one of points of this sweep.
     fn of(facts: &'a SweepFacts, tables: &'a [SortableTable]) -> Option<Self> {
         let table = tables.iter().find(|table| table.title == POINTS)?;
@@ -101,7 +101,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 pub(super) fn verdict(facts: &SweepFacts, tables: &[SortableTable]) -> Option<String> {
     /// Others that are named.
     const OTHERS: usize = 3;
-    let columns = Columns::of(facts, tables)?;
+    let columns = PointColumns::of(facts, tables)?;
     let attainment = columns.metric("attainment_pct");
     let arms = columns.arms().into_iter().filter_map(|(arm, rows)| {
         let attained = numbers(&rows, attainment);
@@ -136,7 +136,7 @@ pub(super) fn summary(facts: &SweepFacts, tables: &[SortableTable]) -> Vec<Strin
     }
     let mut sentences = vec![first];
     sentences.extend(facts.notes.iter().cloned());
-    let Some(columns) = Columns::of(facts, tables) else { return sentences };
+    let Some(columns) = PointColumns::of(facts, tables) else { return sentences };
     if let Some(note) = &columns.table.note {
         sentences.push(format!("What follows is of a part of the points. {note}"));
     }
@@ -164,8 +164,8 @@ pub(super) fn summary(facts: &SweepFacts, tables: &[SortableTable]) -> Vec<Strin
     sentences
 }
 
-pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[SortableTable]) {
-    let Some(columns) = Columns::of(facts, tables) else { return };
+pub(super) fn write(page: &mut FoundPage, facts: &SweepFacts, tables: &[SortableTable]) {
+    let Some(columns) = PointColumns::of(facts, tables) else { return };
     page.section("sweep", "Sweep explorer");
     page.body.raw("<p>Means over seeds, with their ");
     page.body.text(&trimmed(100.0 * facts.confidence));
@@ -194,7 +194,7 @@ pub(super) fn write(page: &mut Page, facts: &SweepFacts, tables: &[SortableTable
 }
 
 /// How each did over all points.
-fn at_a_glance(columns: &Columns<'_>) -> SortableTable {
+fn at_a_glance(columns: &PointColumns<'_>) -> SortableTable {
     let attainment = columns.metric("attainment_pct");
     let row = |(arm, rows): &(Vec<Cell>, Vec<&Vec<Cell>>)| {
         let attained = numbers(rows, attainment);
@@ -233,7 +233,7 @@ fn at_a_glance(columns: &Columns<'_>) -> SortableTable {
 }
 
 /// What the script has to know of the table.
-fn spec(columns: &Columns<'_>) -> Value {
+fn spec(columns: &PointColumns<'_>) -> Value {
     let name = |c: usize| column_words(&columns.table.columns[c]);
     let one = |c: usize| json!({ "column": c, "words": name(c) });
     let first = columns.makers();

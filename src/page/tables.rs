@@ -1,8 +1,8 @@
 //! The tables and single values of a folder that is no comparison, or that holds more than one.
 
-use super::{Cell, Page, SortableTable, Source};
+use super::{Cell, FoundPage, PageSource, SortableTable};
 
-pub(super) fn write(page: &mut Page, source: &Source<'_>) {
+pub(super) fn write(page: &mut FoundPage, source: &PageSource<'_>) {
     let documents = source.documents.iter().filter(|document| !document.values.is_empty());
     let documents: Vec<_> = documents.collect();
     if source.tables.is_empty() && documents.is_empty() {

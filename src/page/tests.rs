@@ -52,14 +52,15 @@ fn a_page_and_a_figure_have_the_same_colour_for_every_strategy() {
     let figures = crate::figures::comparison_figures(&all).unwrap();
     let svg = figures.iter().find(|figure| figure.stem.contains("cdf")).unwrap().svg();
     let colours =
-        data(&page(&Source::of_comparison(&all, &Manifest::start(Vec::new()))))["colours"].clone();
+        data(&page(&PageSource::of_comparison(&all, &Manifest::start(Vec::new()))))["colours"]
+            .clone();
     for (look, name) in STRATEGY_LOOKS.iter().enumerate() {
         let colour = colours[look].as_str().unwrap();
         assert!(svg.contains(&colour.to_uppercase()), "{name} is {colour} on the page");
         // Alone it is drawn first, in the same colour.
         assert_eq!(crate::results::series_looks(&[*name]), [look]);
         assert!(
-            page(&Source::of_comparison(
+            page(&PageSource::of_comparison(
                 &crate::results::Comparison {
                     strategies: vec![all.strategies[look].clone()],
                     ..all.clone()
@@ -74,7 +75,7 @@ fn a_page_and_a_figure_have_the_same_colour_for_every_strategy() {
 #[test]
 fn a_comparison_has_all_sections_and_no_markup_of_others() {
     let comparison = comparison();
-    let html = page(&Source::of_comparison(&comparison, &Manifest::start(Vec::new())));
+    let html = page(&PageSource::of_comparison(&comparison, &Manifest::start(Vec::new())));
     for id in ["summary", "strategies", "plans", "latencies", "gpus", "workloads", "provenance"] {
         assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
@@ -103,7 +104,7 @@ fn a_page_beside_its_tables_depends_on_results_alone() {
     let comparison = comparison();
     let page = |command: &str| {
         let words = command.split(' ').map(str::to_owned).collect();
-        page(&Source::of_comparison(&comparison, &Manifest::start(words)))
+        page(&PageSource::of_comparison(&comparison, &Manifest::start(words)))
     };
     let first = page("/a/igniter compare s.toml -o out");
     assert_eq!(first, page("igniter compare s.toml --threads 3 --output other --quiet"));
@@ -205,7 +206,7 @@ fn long_tables_are_cut_and_say_so() {
 
 #[test]
 fn only_our_two_scripts_may_run() {
-    let html = page(&Source { title: HOSTILE.to_owned(), ..Source::default() });
+    let html = page(&PageSource { title: HOSTILE.to_owned(), ..PageSource::default() });
     let policy = html.split("Content-Security-Policy").nth(1).unwrap();
     let policy = &policy[..policy.find("\">").unwrap()];
     assert_eq!(policy.matches("'sha256-").count(), 2);
@@ -390,10 +391,10 @@ fn an_accuracy_has_charts_of_its_errors() {
 
 #[test]
 fn plans_that_follow_load_are_shown_over_time_in_place_of_one_plan() {
-    use crate::results::{Following, Lane, LaneServer, Lanes, PlanAt, Span, Step};
+    use crate::results::{Following, GpuLane, LaneServer, Lanes, PlanAt, PlanStep, Span};
     let mut comparison = comparison();
     let row = comparison.strategies[0].plan[0].clone();
-    let lane = |times_s: [f64; 3]| Lane {
+    let lane = |times_s: [f64; 3]| GpuLane {
         kind: row.kind.clone(),
         rented_s: vec![(times_s[0], times_s[2])],
         boots_s: vec![(times_s[0], times_s[0] + 1.0)],
@@ -417,7 +418,7 @@ fn plans_that_follow_load_are_shown_over_time_in_place_of_one_plan() {
         boots: moves,
         without_room: 0,
     };
-    let step = Step {
+    let step = PlanStep {
         at_s: 40.0,
         done_s: 50.0,
         action: "move".into(),
@@ -449,7 +450,7 @@ fn plans_that_follow_load_are_shown_over_time_in_place_of_one_plan() {
     for result in &mut comparison.strategies {
         result.details.following = Some(following.clone());
     }
-    let html = page(&Source::of_comparison(&comparison, &Manifest::start(Vec::new())));
+    let html = page(&PageSource::of_comparison(&comparison, &Manifest::start(Vec::new())));
     assert!(
         html.contains("<section id=\"over-time\">") && !html.contains("<section id=\"plans\">")
     );

@@ -1,14 +1,14 @@
 //! The summary in words.
 
 use super::source::program;
-use super::{FileValues, Source, sweep, validation};
+use super::{FileValues, PageSource, sweep, validation};
 use crate::results::{Comparison, Recommendation, StrategyResult, short, trimmed};
 
 /// Workloads that are named one by one.
 const NAMED: usize = 8;
 
 /// One sentence below the heading.
-pub(super) fn lead(source: &Source<'_>) -> String {
+pub(super) fn lead(source: &PageSource<'_>) -> String {
     if let Some(run) = &source.validation {
         return validation::lead(run);
     }
@@ -28,7 +28,7 @@ pub(super) fn lead(source: &Source<'_>) -> String {
 }
 
 /// The summary, sentence by sentence.
-pub(super) fn summary(source: &Source<'_>) -> Vec<String> {
+pub(super) fn summary(source: &PageSource<'_>) -> Vec<String> {
     let mut sentences = match (&source.comparison, &source.validation, &source.sweep) {
         (Some(comparison), ..) => of_comparison(comparison, &source.provenance.command),
         (_, Some(run), _) => validation::summary(run),
@@ -115,7 +115,7 @@ fn of_errors(document: &FileValues) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn of_tables(source: &Source<'_>) -> Vec<String> {
+fn of_tables(source: &PageSource<'_>) -> Vec<String> {
     let mut sentences: Vec<String> = source.documents.iter().filter_map(of_errors).collect();
     let tables: Vec<String> = source
         .tables

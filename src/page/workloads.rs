@@ -1,6 +1,6 @@
 //! The workloads one by one: a list that the script makes of the table of workloads, with the charts of those that say most.
 
-use super::Page;
+use super::FoundPage;
 use super::charts::Chart;
 use crate::results::Comparison;
 use serde_json::Value;
@@ -10,7 +10,7 @@ const PAIRS: usize = 240;
 /// Points of a distribution that a page keeps.
 const CDF_POINTS: usize = 120;
 
-pub(super) fn write(page: &mut Page, comparison: &Comparison) {
+pub(super) fn write(page: &mut FoundPage, comparison: &Comparison) {
     if comparison.strategies.is_empty() {
         return;
     }

@@ -1,7 +1,7 @@
 //! How accurate predictions are, over SM shares and batch sizes.
 
 use super::context::Context;
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::figures::{Marks, Named, PointsFigure, PointsPanel, PredictedMark, experiment_figures};
 use crate::fit::{FitData, fit_predictor};
 use crate::predictor::{Member, Predictor};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 const PREDICTORS: [&str; 2] = ["igniter", "contention"];
 
 /// Measured and predicted latency of each model alone, over shares and batch sizes.
-pub(super) fn solo(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn solo(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let profile = profile::load("v100")?;
     let mut fitted: Vec<Box<dyn Predictor>> = Vec::new();
     for name in PREDICTORS {
@@ -55,7 +55,7 @@ pub(super) fn solo(_: &Context) -> Result<Made, ReproduceError> {
         log: (true, true),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "accuracy",
         title: "Accuracy over shares and batch sizes",
         basis: "Latencies are measured (profile) and predicted; the fit saw these points, so the errors are \
@@ -117,7 +117,7 @@ fn alone(predictor: &dyn Predictor, model: &str, batch: BatchSize, share: f64) -
 }
 
 /// The paper's accuracy experiments with two models beside each other.
-pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn experiments(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let profile = profile::load("v100")?;
     let solo = SoloTable::default();
     let data = StudyData {
@@ -142,7 +142,7 @@ pub(super) fn experiments(_: &Context) -> Result<Made, ReproduceError> {
             or_empty(row.measured_ms),
         ]
     });
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "experiments",
         title: "Two models beside each other, over shares and batch sizes",
         basis: "Latencies are predicted; the profile that comes with the program has no measurement of these \

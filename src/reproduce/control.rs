@@ -1,7 +1,7 @@
 //! Controllers during a run: GSLICE's tuning, and the iGniter paper's shadow processes.
 
 use super::context::{Context, motivating};
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::domain::ServerWindow;
 use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::strategy;
@@ -12,7 +12,7 @@ use crate::sim::{ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Shadow
 use crate::units::Nanoseconds;
 
 /// A value of a window, to be drawn over time.
-type Value<'a> = &'a dyn Fn(&Study, &ServerWindow) -> Option<f64>;
+type WindowValue<'a> = &'a dyn Fn(&Study, &ServerWindow) -> Option<f64>;
 
 fn p99_of_slo(study: &Study, window: &ServerWindow) -> Option<f64> {
     let slo = study.workloads()[window.workload.index()].slo.get();
@@ -27,7 +27,7 @@ fn windows(scenario: Scenario) -> Result<(Study, Vec<ServerWindow>), ReproduceEr
     Ok((study, windows))
 }
 
-fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: Value<'_>) -> PointsPanel {
+fn panel(title: &str, run: &(Study, Vec<ServerWindow>), value: WindowValue<'_>) -> PointsPanel {
     let (study, windows) = run;
     let of = |workload: usize| {
         let own = windows.iter().filter(|w| w.workload.index() == workload);
@@ -65,7 +65,7 @@ fn rows(name: &str, run: &(Study, Vec<ServerWindow>)) -> Vec<Vec<String>> {
 }
 
 /// GSLICE's tuning from a fresh start.
-pub(super) fn adaptation(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn adaptation(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let mut scenario = motivating()?;
     let spec = GsliceSpec { fresh_start: true, ..GsliceSpec::default() };
     scenario.control.controller = ControllerSpec::Gslice(spec);
@@ -86,7 +86,7 @@ pub(super) fn adaptation(_: &Context) -> Result<Made, ReproduceError> {
         log: (false, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "adaptation",
         title: "GSLICE's adaptation over time",
         basis: "Latencies are simulated; the tuner sees them as it would see measured ones."
@@ -101,7 +101,7 @@ pub(super) fn adaptation(_: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// A GPU that is slower than predicted, without and with shadow processes.
-pub(super) fn shadow(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn shadow(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const SLOWER: f64 = 1.15;
     let second = Nanoseconds::new(1_000_000_000);
     let slow = |controller: ControllerSpec| -> Result<_, ReproduceError> {
@@ -132,7 +132,7 @@ pub(super) fn shadow(_: &Context) -> Result<Made, ReproduceError> {
         log: (false, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "shadow",
         title: "Shadow processes under a mis-prediction",
         basis: "Latencies are simulated; the slow GPU is a fault of the scenario.".to_owned(),

@@ -63,7 +63,7 @@ pub struct Numbers {
 
 /// One figure, with its numbers.
 #[derive(Debug)]
-pub struct Made {
+pub struct ReproducedFigure {
     /// Its name on the command line.
     pub name: &'static str,
     /// A heading.
@@ -77,37 +77,37 @@ pub struct Made {
 }
 
 /// What makes one figure.
-type Make = fn(&Context) -> Result<Made, ReproduceError>;
+type Make = fn(&Context) -> Result<ReproducedFigure, ReproduceError>;
 
 /// A figure that can be asked for.
-struct Entry {
+struct FigureEntry {
     name: &'static str,
     make: Make,
     /// Whether it is made when none is named.
     usual: bool,
 }
 
-const ENTRIES: [Entry; 20] = [
-    Entry { name: "accuracy", make: accuracy::solo, usual: true },
-    Entry { name: "experiments", make: accuracy::experiments, usual: true },
-    Entry { name: "published", make: published::published, usual: false },
-    Entry { name: "plans", make: planning::plans, usual: true },
-    Entry { name: "slo", make: serving::slo, usual: true },
-    Entry { name: "cost", make: planning::cost, usual: true },
-    Entry { name: "bound", make: planning::bound, usual: true },
-    Entry { name: "bursts", make: serving::bursts, usual: true },
-    Entry { name: "headroom", make: serving::headroom, usual: true },
-    Entry { name: "promise", make: queueing::promise, usual: false },
-    Entry { name: "forecasts", make: queueing::forecasts, usual: false },
-    Entry { name: "queueing-time", make: queueing::time, usual: false },
-    Entry { name: "replan", make: replanning::days, usual: false },
-    Entry { name: "replan-time", make: replanning::time, usual: false },
-    Entry { name: "energy", make: serving::energy, usual: true },
-    Entry { name: "breakdown", make: serving::breakdown, usual: true },
-    Entry { name: "adaptation", make: control::adaptation, usual: true },
-    Entry { name: "shadow", make: control::shadow, usual: true },
-    Entry { name: "uncertainty", make: uncertainty::draws, usual: true },
-    Entry { name: "overhead", make: planning::overhead, usual: false },
+const ENTRIES: [FigureEntry; 20] = [
+    FigureEntry { name: "accuracy", make: accuracy::solo, usual: true },
+    FigureEntry { name: "experiments", make: accuracy::experiments, usual: true },
+    FigureEntry { name: "published", make: published::published, usual: false },
+    FigureEntry { name: "plans", make: planning::plans, usual: true },
+    FigureEntry { name: "slo", make: serving::slo, usual: true },
+    FigureEntry { name: "cost", make: planning::cost, usual: true },
+    FigureEntry { name: "bound", make: planning::bound, usual: true },
+    FigureEntry { name: "bursts", make: serving::bursts, usual: true },
+    FigureEntry { name: "headroom", make: serving::headroom, usual: true },
+    FigureEntry { name: "promise", make: queueing::promise, usual: false },
+    FigureEntry { name: "forecasts", make: queueing::forecasts, usual: false },
+    FigureEntry { name: "queueing-time", make: queueing::time, usual: false },
+    FigureEntry { name: "replan", make: replanning::days, usual: false },
+    FigureEntry { name: "replan-time", make: replanning::time, usual: false },
+    FigureEntry { name: "energy", make: serving::energy, usual: true },
+    FigureEntry { name: "breakdown", make: serving::breakdown, usual: true },
+    FigureEntry { name: "adaptation", make: control::adaptation, usual: true },
+    FigureEntry { name: "shadow", make: control::shadow, usual: true },
+    FigureEntry { name: "uncertainty", make: uncertainty::draws, usual: true },
+    FigureEntry { name: "overhead", make: planning::overhead, usual: false },
 ];
 
 /// The names of all figures.
@@ -147,7 +147,7 @@ pub fn chosen(given: &[String]) -> Result<Vec<&'static str>, ReproduceError> {
 ///
 /// # Panics
 /// When a name is none of [`chosen`].
-pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<Made>, ReproduceError> {
+pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<ReproducedFigure>, ReproduceError> {
     let context = Context::default();
     let one = |name: &&str| {
         at(name);
@@ -159,7 +159,7 @@ pub fn make(names: &[&str], at: impl Fn(&str)) -> Result<Vec<Made>, ReproduceErr
 
 /// The page beside the figures.
 #[must_use]
-pub fn readme(made: &[Made]) -> String {
+pub fn readme(made: &[ReproducedFigure]) -> String {
     let mut text = String::from(
         "# The paper's evaluation, and what it lacks\n\n\
          All of it is made by `igniter reproduce -o results/paper`; one figure by naming it. The CSV files \

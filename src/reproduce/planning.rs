@@ -6,7 +6,7 @@
 
 use super::context::{Context, paper, strategies};
 use super::workloads::drawn;
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, plan_figures};
 use crate::plan::{PlanRequest, STRATEGIES, Strategy, lower_bound, strategy};
 use crate::profile::BUILTIN_KINDS;
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use std::time::Instant;
 
 /// The plans of all strategies.
-pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn plans(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let rows = comparison.strategies.iter().flat_map(|result| {
         result.plan.iter().map(|row| {
@@ -32,7 +32,7 @@ pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
             ]
         })
     });
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "plans",
         title: "Provisioning plans of all strategies",
         basis: "Plans are made from predicted latencies; nothing of them is measured.".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn plans(context: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// Cost of the plans on each built-in GPU kind, and how many SLOs they miss.
-pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn cost(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let mut series = Vec::new();
     let mut rows = Vec::new();
@@ -99,7 +99,7 @@ pub(super) fn cost(context: &Context) -> Result<Made, ReproduceError> {
         across: None,
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "cost",
         title: "Cost by strategy and GPU kind",
         basis: "Plans are made from predicted latencies; misses in the table are simulated."
@@ -119,7 +119,7 @@ const SETS: u64 = 5;
 const BOUNDED: [&str; 6] = ["igniter", "gpulets", "gslice", "infless", "greedy", "optimal"];
 
 /// How far plans are from a proven lower bound.
-pub(super) fn bound(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn bound(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let loaded = load_predictor("v100", None, None)?;
     let predictor = loaded.predictor.as_ref();
     let judge = strategy("igniter")?;
@@ -176,7 +176,7 @@ pub(super) fn bound(_: &Context) -> Result<Made, ReproduceError> {
         log: (true, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "bound",
         title: "Optimum and bound",
         basis:
@@ -192,7 +192,7 @@ pub(super) fn bound(_: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// How long planners take. The only numbers that differ from run to run.
-pub(super) fn overhead(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn overhead(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const SIZES: [usize; 7] = [12, 25, 50, 100, 200, 400, 800];
     const TIMED: [&str; 6] = ["igniter", "ffd", "gpulets", "gslice", "greedy", "optimal"];
     const RUNS: usize = 3;
@@ -231,7 +231,7 @@ pub(super) fn overhead(_: &Context) -> Result<Made, ReproduceError> {
         log: (true, true),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "overhead",
         title: "Time to plan",
         basis:

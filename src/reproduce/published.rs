@@ -1,7 +1,7 @@
 //! What the authors measured with Triton on a V100 and published with the artifact, beside what is predicted and simulated.
 
 use super::context::Context;
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::figures::BarsFigure;
 use crate::predictor::Member;
 use crate::results::or_empty;
@@ -18,14 +18,14 @@ struct Published {
 }
 
 /// A plan of the artifact's README, as its launcher reads it, and what was measured with it.
-struct Setting {
+struct PublishedSetting {
     name: &'static str,
     plan: &'static str,
     measured: [Published; 3],
 }
 
-const SETTINGS: [Setting; 2] = [
-    Setting {
+const SETTINGS: [PublishedSetting; 2] = [
+    PublishedSetting {
         name: "motivating",
         plan: r#"{"models": ["alexnet_dynamic", "resnet50_dynamic", "vgg19_dynamic"], "rates": [500, 400, 200],
             "slos": [7.5, 20, 30], "resources": [10, 30, 37.5], "batches": [4, 8, 6]}"#,
@@ -35,7 +35,7 @@ const SETTINGS: [Setting; 2] = [
             Published { model: "vgg19", gpu_ms: 27.702, average_ms: None, violations_pct: 0.0 },
         ],
     },
-    Setting {
+    PublishedSetting {
         name: "evaluation",
         plan: r#"{"models": ["alexnet_dynamic", "resnet50_dynamic", "ssd_dynamic"], "rates": [1200, 600, 50],
             "slos": [5, 15, 20], "resources": [30, 45, 15], "batches": [6, 9, 1]}"#,
@@ -63,7 +63,7 @@ const SETTINGS: [Setting; 2] = [
 ];
 
 /// The six published measurements, and what the shipped profile makes of them.
-pub(super) fn published(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn published(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let (mut rows, mut groups) = (Vec::new(), Vec::new());
     let mut series: [Vec<Option<f64>>; 3] = Default::default();
     for setting in &SETTINGS {
@@ -124,7 +124,7 @@ pub(super) fn published(_: &Context) -> Result<Made, ReproduceError> {
         across: None,
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "published",
         title: "The published measurements",
         basis: "Measured columns are those of the artifact's README; its average latency is compute input, infer and output \

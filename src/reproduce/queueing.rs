@@ -7,7 +7,7 @@
 
 use super::context::poisson;
 use super::workloads::drawn;
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::arrivals::ArrivalSpec;
 use crate::domain::Plan;
 use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
@@ -96,13 +96,13 @@ fn with_headroom(study: &Study, name: &str) -> Result<(Plan, f64), ReproduceErro
 }
 
 /// What one way of planning gives at one burstiness.
-struct Outcome {
+struct PlanningOutcome {
     plan: Plan,
     headroom_pct: Option<f64>,
     attained: Vec<Vec<f64>>,
 }
 
-fn outcome(study: &Study, way: &str) -> Result<Outcome, ReproduceError> {
+fn outcome(study: &Study, way: &str) -> Result<PlanningOutcome, ReproduceError> {
     let (plan, headroom_pct) = match way {
         "igniter + headroom" => with_headroom(study, "igniter").map(|(p, h)| (p, Some(h)))?,
         "optimal + headroom" => with_headroom(study, "optimal").map(|(p, h)| (p, Some(h)))?,
@@ -110,11 +110,11 @@ fn outcome(study: &Study, way: &str) -> Result<Outcome, ReproduceError> {
         _ => (study.plan(strategy("queueing")?.as_ref()), None),
     };
     let attained = attained(study, &plan, &SEEDS)?;
-    Ok(Outcome { plan, headroom_pct, attained })
+    Ok(PlanningOutcome { plan, headroom_pct, attained })
 }
 
 /// GPUs that it takes, and what is attained on unseen seeds, against burstiness.
-pub(super) fn promise(_: &super::Context) -> Result<Made, ReproduceError> {
+pub(super) fn promise(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     let studies = CVS.iter().map(|cv| study(*cv)).collect::<Result<Vec<_>, _>>()?;
     let cases: Vec<(usize, &str)> =
         (0..CVS.len()).flat_map(|cv| WAYS.iter().map(move |way| (cv, *way))).collect();
@@ -177,7 +177,7 @@ pub(super) fn promise(_: &super::Context) -> Result<Made, ReproduceError> {
         log: (false, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "promise",
         title: "What a promise costs",
         basis: "Plans are made from predicted latencies (predictor `igniter`, V100); what is attained is simulated."
@@ -202,7 +202,7 @@ pub(super) fn promise(_: &super::Context) -> Result<Made, ReproduceError> {
 }
 
 /// What plans are expected to attain, and what they do in simulation.
-pub(super) fn forecasts(_: &super::Context) -> Result<Made, ReproduceError> {
+pub(super) fn forecasts(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     const TARGETS_PCT: [f64; 6] = [80.0, 90.0, 95.0, 97.0, 99.0, 99.5];
     const NAMES: [(&str, f64); 3] = [("Poisson", 1.0), ("CV 2", 2.0), ("CV 4", 4.0)];
     let cases: Vec<(usize, f64)> =
@@ -270,7 +270,7 @@ pub(super) fn forecasts(_: &super::Context) -> Result<Made, ReproduceError> {
         log: (true, true),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "forecasts",
         title: "Forecast and simulation",
         basis: "Forecasts are computed without simulation (`igniter plan --strategy queueing`); the other axis is simulated."
@@ -285,7 +285,7 @@ pub(super) fn forecasts(_: &super::Context) -> Result<Made, ReproduceError> {
 }
 
 /// How long planning for Poisson arrivals takes. Clock time, which differs from run to run.
-pub(super) fn time(_: &super::Context) -> Result<Made, ReproduceError> {
+pub(super) fn time(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     const SIZES: [usize; 6] = [12, 30, 100, 300, 1_000, 3_000];
     let loaded = load_predictor("v100", None, None)?;
     let predictor = loaded.predictor.as_ref();
@@ -316,7 +316,7 @@ pub(super) fn time(_: &super::Context) -> Result<Made, ReproduceError> {
         log: (true, true),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "queueing-time",
         title: "Time to plan for random arrivals",
         basis:

@@ -1,7 +1,7 @@
 //! Plans under load: SLOs, energy, bursts, and the cost of headroom.
 
 use super::context::{Context, compared, poisson};
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::arrivals::ArrivalSpec;
 use crate::figures::{BarsFigure, Marks, Named, PointsFigure, PointsPanel, slo_figures};
 use crate::metrics::WorkloadSummary;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 const SERVED: [&str; 6] = ["igniter", "ffd", "gpulets", "gslice", "nexus", "optimal"];
 
 /// P99 against SLO and violations, with the arrivals of the paper.
-pub(super) fn slo(context: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn slo(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.some(&SERVED)?;
     let rows = context.all()?.strategies.iter().flat_map(|result| {
         result.workloads.iter().map(move |w| {
@@ -32,7 +32,7 @@ pub(super) fn slo(context: &Context) -> Result<Made, ReproduceError> {
             ]
         })
     });
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "slo",
         title: "P99 against SLO, and violations",
         basis: "Latencies are simulated for 60 s with evenly spaced arrivals, as the paper's clients send."
@@ -58,7 +58,7 @@ pub(super) fn slo(context: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// Energy for each request, and mean power.
-pub(super) fn energy(context: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn energy(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let comparison = context.all()?;
     let row = |result: &StrategyResult| {
         let joules: f64 = result.gpus.iter().map(|gpu| gpu.energy_j).sum();
@@ -82,7 +82,7 @@ pub(super) fn energy(context: &Context) -> Result<Made, ReproduceError> {
     let rows = rows.into_iter().map(|(name, energy, watts, misses)| {
         vec![name, energy.to_string(), watts.to_string(), misses.to_string()]
     });
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "energy",
         title: "Energy",
         basis:
@@ -98,11 +98,11 @@ pub(super) fn energy(context: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// A stage of a request's time: its column, its name in the figure, and its mean.
-type Stage = (&'static str, &'static str, fn(&WorkloadSummary) -> Option<f64>);
+type ServingStage = (&'static str, &'static str, fn(&WorkloadSummary) -> Option<f64>);
 
 /// Where the time of a request goes under the paper's own strategy.
-pub(super) fn breakdown(context: &Context) -> Result<Made, ReproduceError> {
-    const STAGES: [Stage; 4] = [
+pub(super) fn breakdown(context: &Context) -> Result<ReproducedFigure, ReproduceError> {
+    const STAGES: [ServingStage; 4] = [
         ("queue_ms", "queue", |w| w.queue_ms),
         ("load_ms", "load", |w| w.load_ms),
         ("exec_ms", "execution", |w| w.exec_ms),
@@ -129,7 +129,7 @@ pub(super) fn breakdown(context: &Context) -> Result<Made, ReproduceError> {
         std::iter::once(w.workload.to_string()).chain(cells).collect()
     });
     let header = std::iter::once("workload").chain(STAGES.iter().map(|stage| stage.0));
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "breakdown",
         title: "Where time goes",
         basis: "Times are simulated.".to_owned(),
@@ -161,7 +161,7 @@ fn bursty(cv: f64) -> Result<Study, ReproduceError> {
 }
 
 /// The paper's plans under more and more uneven arrivals.
-pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn bursts(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const CVS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
     let mut rows = Vec::new();
     let mut series = vec![Vec::new(); SERVED.len()];
@@ -195,7 +195,7 @@ pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
         log: (false, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "bursts",
         title: "Bursts",
         basis: "Latencies are simulated for 60 s with gamma-distributed gaps and `max_queue_delay_ms = 0`."
@@ -210,7 +210,7 @@ pub(super) fn bursts(_: &Context) -> Result<Made, ReproduceError> {
 }
 
 /// Cost and benefit of planning for more than the mean rate.
-pub(super) fn headroom(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn headroom(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     const HEADROOM_PCT: [f64; 7] = [0.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0];
     const ARRIVALS: [(&str, f64); 3] = [("evenly spaced", 0.0), ("Poisson", 1.0), ("CV 2", 2.0)];
     let optimal = strategy("optimal")?;
@@ -277,7 +277,7 @@ pub(super) fn headroom(_: &Context) -> Result<Made, ReproduceError> {
         log: (false, false),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "headroom",
         title: "Headroom",
         basis: "Plans are made from predicted latencies; requests over their SLO are simulated."

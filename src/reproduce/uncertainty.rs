@@ -1,7 +1,7 @@
 //! Plans when predictions are as uncertain as the predictor says.
 
 use super::context::{Context, paper};
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::figures::BarsFigure;
 use crate::plan::{Margin, PlanOptions, PlanRequest, strategy};
 use crate::run::{Overrides, RunError, Study};
@@ -18,7 +18,7 @@ const PLANNED: [(&str, &str, f64); 4] = [
 ];
 
 /// How often each workload misses its SLO when the GPU differs from the predictor.
-pub(super) fn draws(_: &Context) -> Result<Made, ReproduceError> {
+pub(super) fn draws(_: &Context) -> Result<ReproducedFigure, ReproduceError> {
     let scenario = paper()?;
     let names: Vec<String> =
         scenario.workloads.iter().map(|w| w.workload.name.to_string()).collect();
@@ -74,7 +74,7 @@ pub(super) fn draws(_: &Context) -> Result<Made, ReproduceError> {
         across: None,
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "uncertainty",
         title: "Uncertainty",
         basis: "Plans are made with predictor `igniter`; latencies are simulated for 60 s with predictor \

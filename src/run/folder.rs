@@ -1,7 +1,7 @@
 //! A folder with everything that a comparison leaves.
 
 use crate::figures::{Figure, PlotError, comparison_figures, write_figures};
-use crate::page::{self, PAGE, Source};
+use crate::page::{self, PAGE, PageSource};
 use crate::results::{Comparison, Manifest, OutputDir, write_report, write_tables};
 
 /// Writes tables, figures, reports and the manifest of a comparison, and returns the figures; `step` hears what comes next.
@@ -20,7 +20,7 @@ pub fn write_results(
     let figures = comparison_figures(comparison)?;
     let files = write_figures(&mut dir, &figures)?;
     write_report(&mut dir, comparison, &files)?;
-    let html = page::page(&Source::of_comparison(comparison, &manifest));
+    let html = page::page(&PageSource::of_comparison(comparison, &manifest));
     dir.write(PAGE, |file| file.write_all(html.as_bytes()))?;
     manifest.stop();
     dir.finish(manifest)?;

@@ -11,7 +11,7 @@ use crate::units::Nanoseconds;
 
 /// What became of plans that followed each other.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Followed {
+pub struct FollowedPlans {
     /// The run as a whole. Its plan lists all servers that were ever there; its number of GPUs is the highest at any time, and its
     /// cost per hour the mean over the run.
     pub result: StrategyResult,
@@ -36,7 +36,7 @@ impl Study {
         strategy: &str,
         timeline: &Timeline,
         window: Nanoseconds,
-    ) -> Result<Followed, RunError> {
+    ) -> Result<FollowedPlans, RunError> {
         let plan = timeline.plan(strategy);
         let simulated = self.all_simulated();
         let sinks = self.collectors(&plan);
@@ -53,7 +53,7 @@ impl Study {
         let mut result = self.result(&plan, collectors, 0);
         result.gpu_count = most_at_once(&rented);
         result.cost_per_hour = self.mean_cost(&plan, &rented, input.duration);
-        Ok(Followed { result, rented, hand_overs, windows, gaps: outcome.gaps })
+        Ok(FollowedPlans { result, rented, hand_overs, windows, gaps: outcome.gaps })
     }
 
     /// Simulates plans that follow each other into sinks of the caller's own, one for each GPU, which come back filled.

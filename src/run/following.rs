@@ -1,10 +1,10 @@
 //! What plans that follow each other do, as tables that figures and pages are made from.
 
-use super::{Followed, JUDGED_WINDOW, Lateness, ReplannedStudy, Study, lateness};
+use super::{FollowedPlans, JUDGED_WINDOW, Lateness, ReplannedStudy, Study, lateness};
 use crate::domain::{Timeline, TimelineGpu, TimelineServer, WorkloadName};
 use crate::metrics::RequestWindow;
-use crate::plan::replan::{ActionRow, PlansFile, PlansHead, plans_file};
-use crate::results::{Following, Lane, LaneServer, Lanes, Span, Step, StrategyResult};
+use crate::plan::replan::{HandoverStepRow, PlansFile, PlansHead, plans_file};
+use crate::results::{Following, GpuLane, LaneServer, Lanes, PlanStep, Span, StrategyResult};
 use crate::units::Nanoseconds;
 
 /// Spans of a run in which late requests are counted: more could not be told apart in a chart.
@@ -30,7 +30,7 @@ impl Study {
         &self,
         file: &PlansFile,
         timeline: &Timeline,
-        followed: Option<&Followed>,
+        followed: Option<&FollowedPlans>,
     ) -> Following {
         let steps = file.action_rows();
         let lanes = self.lanes(timeline, &steps);
@@ -54,14 +54,14 @@ impl Study {
         &self,
         file: &PlansFile,
         timeline: &Timeline,
-        followed: &Followed,
+        followed: &FollowedPlans,
     ) -> StrategyResult {
         let mut result = followed.result.clone();
         result.details.following = Some(self.following(file, timeline, Some(followed)));
         result
     }
 
-    fn lanes(&self, timeline: &Timeline, steps: &[ActionRow<'_>]) -> Lanes {
+    fn lanes(&self, timeline: &Timeline, steps: &[HandoverStepRow<'_>]) -> Lanes {
         let duration_s = self.scenario().duration.as_seconds();
         let end = |until: Option<Nanoseconds>| {
             until.map_or(duration_s, |until| until.as_seconds().min(duration_s))
@@ -81,7 +81,7 @@ impl Study {
             };
             let own = timeline.servers.iter().filter(|server| server.gpu.index() == number);
             let boots = steps.iter().filter(|step| step.action == "boot" && step.gpu == number);
-            Lane {
+            GpuLane {
                 kind: gpu.kind.clone(),
                 rented_s: (gpu.rented.iter())
                     .map(|(from, until)| (from.as_seconds(), end(*until)))
@@ -97,8 +97,8 @@ impl Study {
     }
 }
 
-fn step(row: &ActionRow<'_>) -> Step {
-    Step {
+fn step(row: &HandoverStepRow<'_>) -> PlanStep {
+    PlanStep {
         at_s: row.at_s,
         done_s: row.done_s,
         action: row.action.to_owned(),

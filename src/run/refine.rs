@@ -113,7 +113,7 @@ impl Study {
         let place = self.place_of(workload)?;
         let slowed = SlowedPredictor::new(server.predictor, server.slowdown);
         let one = std::slice::from_ref(&self.sim_workloads()[place]);
-        let mut sum = Alone::new(workload, self.window());
+        let mut sum = ServerCounter::new(workload, self.window());
         let mut time = Nanoseconds::ZERO;
         let mut attained: f64 = 1.0;
         for run in 0..RUNS {
@@ -129,8 +129,8 @@ impl Study {
                 seed: self.scenario().seed.wrapping_add(run),
                 count_arrivals: false,
             };
-            let sink = |_: GpuId| Alone::new(workload, self.window());
-            let mut of_run = Alone::new(workload, self.window());
+            let sink = |_: GpuId| ServerCounter::new(workload, self.window());
+            let mut of_run = ServerCounter::new(workload, self.window());
             for gpu in simulate(&input, sink).ok()?.gpus {
                 time = time.saturating_add(gpu.end);
                 of_run.add(&gpu.sink);
@@ -179,7 +179,7 @@ fn attained_pct(summary: &WorkloadSummary) -> f64 {
 }
 
 /// Counts what a server does.
-struct Alone {
+struct ServerCounter {
     slo: Nanoseconds,
     window: Window,
     requests: u64,
@@ -189,7 +189,7 @@ struct Alone {
     served: u64,
 }
 
-impl Alone {
+impl ServerCounter {
     fn new(workload: &Workload, window: Window) -> Self {
         let slo = workload.slo.to_nanoseconds();
         let executed = Nanoseconds::ZERO;
@@ -219,7 +219,7 @@ impl Alone {
     }
 }
 
-impl RecordSink for Alone {
+impl RecordSink for ServerCounter {
     fn request(&mut self, record: &RequestRecord) {
         if self.window.contains(record.arrival) {
             self.requests += 1;

@@ -1,6 +1,6 @@
 //! Plans that follow the load of a study.
 
-use super::follow::Followed;
+use super::follow::FollowedPlans;
 use super::traffic::draws_seed;
 use super::{Logging, RunError, Study};
 use crate::arrivals::{ArrivalPart, ArrivalSpec};
@@ -8,11 +8,11 @@ use crate::domain::{Plan, Workload};
 use crate::metrics::RequestWindow;
 use crate::plan::queueing::QueueingRules;
 use crate::plan::replan::{
-    Account, Counts, HandoverMode, Policy, ReplanError, ReplanInput, ReplanSpec, Replanned, Rules,
-    StrategyRules, account, replan, tick_s,
+    Account, ArrivalCounts, HandoverMode, Policy, ReplanError, ReplanInput, ReplanSpec, Replanned,
+    Rules, StrategyRules, account, replan, tick_s,
 };
 use crate::plan::{
-    Arrivals, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic, has_sticky_rules,
+    ArrivalModel, Luck, PlanRequest, RunLength, ServerTraits, Strategy, Traffic, has_sticky_rules,
     strategy,
 };
 use crate::results::{Stopwatch, StrategyResult};
@@ -30,7 +30,7 @@ pub struct ReplannedStudy {
     /// The same of one plan for the highest rate of each workload.
     pub fixed: Account,
     /// What was counted for the forecasts.
-    pub counts: Counts,
+    pub counts: ArrivalCounts,
     /// How long planning took, in s, without counting arrivals and the plan for the highest rates. For people only.
     pub seconds: f64,
 }
@@ -95,7 +95,7 @@ impl Study {
     }
 
     /// Counts the arrivals of the run, by windows: all that forecasts see.
-    fn counted(&self, spec: &ReplanSpec) -> Result<Counts, RunError> {
+    fn counted(&self, spec: &ReplanSpec) -> Result<ArrivalCounts, RunError> {
         let scenario = self.scenario();
         let window_s = match spec.policy {
             Policy::Replicas => tick_s(&spec.replicas),
@@ -109,12 +109,12 @@ impl Study {
             let count =
                 |workload: &Workload| vec![(workload.rate.get() * duration_s).round() as u64];
             let arrivals = self.workloads().iter().map(count).collect();
-            return Ok(Counts { window_s: duration_s, duration_s, arrivals });
+            return Ok(ArrivalCounts { window_s: duration_s, duration_s, arrivals });
         }
         let window = Nanoseconds::from_seconds(window_s).unwrap_or(scenario.duration);
         let (duration, seed) = (scenario.duration, scenario.seed);
         let arrivals = crate::sim::arrival_counts(self.sim_workloads(), duration, window, seed)?;
-        Ok(Counts { window_s, duration_s, arrivals })
+        Ok(ArrivalCounts { window_s, duration_s, arrivals })
     }
 
     /// Refuses hand-overs for which no GPU ever has room.
@@ -227,7 +227,7 @@ impl Study {
     pub fn replan_and_follow(
         &self,
         strategy: &dyn Strategy,
-    ) -> Result<Option<(ReplannedStudy, Followed)>, RunError> {
+    ) -> Result<Option<(ReplannedStudy, FollowedPlans)>, RunError> {
         let Some(spec) = self.scenario().replan else { return Ok(None) };
         let replanned = self.replan(strategy, &spec)?;
         let timeline = &replanned.replanned.timeline;
@@ -277,7 +277,7 @@ impl Study {
         }
     }
 
-    fn replanned_by(&self, name: &str) -> Result<(ReplannedStudy, Followed), RunError> {
+    fn replanned_by(&self, name: &str) -> Result<(ReplannedStudy, FollowedPlans), RunError> {
         let strategy = strategy(name).map_err(|_| {
             RunError::Replan(format!(
                 "strategy {name} is not one of the built-in ones, which alone make plans that follow load ([replan]); fix: choose one \
@@ -352,12 +352,12 @@ impl EpochTraffic<'_> {
 }
 
 impl Traffic for EpochTraffic<'_> {
-    fn arrivals(&self, workload: &Workload) -> Arrivals {
+    fn arrivals(&self, workload: &Workload) -> ArrivalModel {
         match self.spec(workload) {
-            ArrivalSpec::Poisson => Arrivals::Poisson,
-            ArrivalSpec::Constant => Arrivals::Drawn(Luck::None),
+            ArrivalSpec::Poisson => ArrivalModel::Poisson,
+            ArrivalSpec::Constant => ArrivalModel::Drawn(Luck::None),
             ArrivalSpec::ClosedLoop(_) => self.study.arrivals(workload),
-            _ => Arrivals::Drawn(Luck::Varies),
+            _ => ArrivalModel::Drawn(Luck::Varies),
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// What a study was made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct StudySources {
     /// Files, each once: the scenario and what it extends, then those that its arrivals read.
     pub files: Vec<PathBuf>,
     /// The texts that predictors were made from, each once, with the names under which a manifest lists
@@ -16,7 +16,7 @@ pub struct Sources {
     pub texts: Vec<(PathBuf, String)>,
 }
 
-impl Sources {
+impl StudySources {
     /// Adds the files that a scenario's arrivals read: traces and files of rates.
     pub(crate) fn add_arrivals(&mut self, scenario: &Scenario) {
         let mut known: BTreeSet<PathBuf> = self.files.iter().cloned().collect();

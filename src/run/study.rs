@@ -3,7 +3,7 @@
 use super::catalogue::Profiles;
 use super::kind::{KindPredictors, KindSource, load_kind};
 use super::prediction_error::errors;
-use super::{Extensions, Overrides, RunError, Sources, solo};
+use super::{Extensions, Overrides, RunError, StudySources, solo};
 use crate::domain::{GpuKind, Plan, Workload, WorkloadName};
 use crate::metrics::Window;
 use crate::plan::{
@@ -216,8 +216,8 @@ impl Study {
 
     /// The files and texts that it was made from.
     #[must_use]
-    pub fn sources(&self) -> Sources {
-        let mut sources = Sources { files: self.files.clone(), texts: Vec::new() };
+    pub fn sources(&self) -> StudySources {
+        let mut sources = StudySources { files: self.files.clone(), texts: Vec::new() };
         sources.add_arrivals(&self.scenario);
         for kind in &self.kinds {
             let of_truth = kind.predictors.truth.iter().flat_map(|truth| &truth.inputs);

@@ -7,7 +7,7 @@ use crate::domain::{
 };
 use crate::metrics::Window;
 use crate::plan::{
-    AloneOutcome, AloneServer, Arrivals, Luck, RunLength, ServerTraits, Traffic, Trial,
+    AloneOutcome, AloneServer, ArrivalModel, Luck, RunLength, ServerTraits, Traffic, Trial,
 };
 use crate::sim::{
     BatchingSpec, Interference, LoadOverlap, ServiceTime, SimInput, SimWorkload, simulate,
@@ -25,9 +25,9 @@ pub(super) const fn draws_seed(number: u64) -> u64 {
 }
 
 impl Traffic for Study {
-    fn arrivals(&self, workload: &Workload) -> Arrivals {
+    fn arrivals(&self, workload: &Workload) -> ArrivalModel {
         match self.sim_workload(workload) {
-            None => Arrivals::Poisson,
+            None => ArrivalModel::Poisson,
             Some(entry) => arrivals(&entry.arrival),
         }
     }
@@ -113,17 +113,17 @@ impl Traffic for Study {
 const BLOCK: usize = 65_536;
 
 /// How requests arrive, as planners tell them apart.
-fn arrivals(spec: &ArrivalSpec) -> Arrivals {
+fn arrivals(spec: &ArrivalSpec) -> ArrivalModel {
     if spec.waits_for_answers() {
-        return Arrivals::Unplannable(
+        return ArrivalModel::Unplannable(
             "its clients wait for their answers (closed_loop), so how many requests come depends on the plan; \
              plan it with another strategy, or give its requests a rate of their own"
                 .to_owned(),
         );
     }
     match spec {
-        ArrivalSpec::Poisson => Arrivals::Poisson,
-        _ => Arrivals::Drawn(luck(spec)),
+        ArrivalSpec::Poisson => ArrivalModel::Poisson,
+        _ => ArrivalModel::Drawn(luck(spec)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One published row as a closed loop of clients.
 
-use super::constants::Server;
+use super::constants::PublishedServer;
 use super::curve::{NAME, OfflineCurve};
 use super::{Section, ServersError};
 use crate::arrivals::{ArrivalSpec, ClosedLoopSpec, Thinking};
@@ -23,7 +23,7 @@ const SHORTEST_DELAY_MS: f64 = 1e-3;
 
 /// What a simulated row shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Simulated {
+pub(super) struct SimulatedRow {
     pub rps: f64,
     pub mean_ms: f64,
     pub p99_ms: f64,
@@ -35,10 +35,10 @@ pub(super) struct Simulated {
 /// Simulates `clients` until about `requests` requests are answered; the first quarter does not count.
 pub(super) fn closed_loop(
     section: &Section,
-    server: &Server,
+    server: &PublishedServer,
     clients: u32,
     requests: f64,
-) -> Result<Simulated, ServersError> {
+) -> Result<SimulatedRow, ServersError> {
     let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
     let curve = OfflineCurve::of(section, server)?;
     let batch = BatchSize::new(server.max_batch).map_err(unit)?;
@@ -113,7 +113,7 @@ pub(super) fn closed_loop(
 }
 
 /// Requests per second of batches as large as the clients allow, without anything else.
-fn guess_rps(section: &Section, server: &Server, clients: u32) -> f64 {
+fn guess_rps(section: &Section, server: &PublishedServer, clients: u32) -> f64 {
     let most = f64::from(clients.min(server.max_batch * server.instances));
     let slowest = section.offline.iter().map(|o| o.batch / o.execution_ms);
     let best = slowest.fold(0.0, f64::max) / server.execution;
@@ -129,7 +129,7 @@ struct Requests {
 }
 
 impl Requests {
-    fn summary(&self, duration_s: f64) -> Simulated {
+    fn summary(&self, duration_s: f64) -> SimulatedRow {
         let from = Nanoseconds::from_f64(duration_s * 1e9 / 4.0);
         let to = Nanoseconds::from_f64(duration_s * 1e9);
         let counted: Vec<&RequestRecord> = self
@@ -145,7 +145,7 @@ impl Requests {
         let mut latencies: Vec<f64> =
             counted.iter().map(|r| (r.done - r.arrival).as_ms()).collect();
         latencies.sort_by(f64::total_cmp);
-        Simulated {
+        SimulatedRow {
             rps: n / (duration_s * 0.75),
             mean_ms: mean(&|r| (r.done - r.arrival).as_ms()),
             p99_ms: percentile(&latencies, 0.99).unwrap_or(0.0),

@@ -75,7 +75,7 @@ const SMALL: f64 = 4.0;
 
 /// What a section becomes with the constants of its page.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Server {
+pub(super) struct PublishedServer {
     pub gather_ms: f64,
     pub serial_ms: f64,
     pub latency_ms: f64,
@@ -90,7 +90,7 @@ pub(super) struct Server {
     pub release: TritonRelease,
 }
 
-impl Server {
+impl PublishedServer {
     /// One that adds nothing to what an offline table says.
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
@@ -184,14 +184,14 @@ impl Constants {
     }
 
     /// The server of a section.
-    pub(super) fn server(&self, section: &Section) -> Result<Server, ServersError> {
+    pub(super) fn server(&self, section: &Section) -> Result<PublishedServer, ServersError> {
         let f = &self.fitted;
         let copy_ms = copy_ms(section);
         let outside_ms = section.offline[0].outside_ms.unwrap_or(OUTSIDE_MS);
         // A model that waits for its host leaves the GPU to the others: the less of its time grows with the batch, the
         // less its instances slow each other.
         let busy = super::curve::OfflineCurve::proportional(section).sqrt();
-        Ok(Server {
+        Ok(PublishedServer {
             gather_ms: f.gather * copy_ms + f.request_ms,
             serial_ms: f.serial * copy_ms + f.protocol * outside_ms,
             latency_ms: outside_ms + f.latency * copy_ms,

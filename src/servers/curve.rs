@@ -1,6 +1,6 @@
 //! What an offline table says of a model, as a predictor that the engine can ask.
 
-use super::constants::Server;
+use super::constants::PublishedServer;
 use super::{Section, ServersError};
 use crate::domain::{GpuKind, GpuKindName, ModelId, ModelName};
 use crate::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
@@ -27,7 +27,7 @@ pub(super) struct OfflineCurve {
 
 impl OfflineCurve {
     /// The static batches of a section on a server.
-    pub(super) fn of(section: &Section, server: &Server) -> Result<Self, ServersError> {
+    pub(super) fn of(section: &Section, server: &PublishedServer) -> Result<Self, ServersError> {
         let unit = |source: UnitError| ServersError::Unit { section: section.name.clone(), source };
         let kind = GpuKind {
             name: GpuKindName::new(NAME).expect("a name"),
@@ -162,7 +162,7 @@ mod tests {
         let curve = OfflineCurve {
             points,
             models: [model],
-            ..OfflineCurve::of(&section, &Server::for_tests()).unwrap()
+            ..OfflineCurve::of(&section, &PublishedServer::for_tests()).unwrap()
         };
         for (batch, ms) in [
             (1.0, 3.0),
@@ -177,7 +177,8 @@ mod tests {
         }
         // 16 ms at 64 requests, 3 at 8: 13/16 · 64/56 of it grows with the batch.
         assert!((OfflineCurve::proportional(&section) - 13.0 / 16.0 * 64.0 / 56.0).abs() < 1e-9);
-        let server = Server { execution: 0.5, shared_ms: 1.0, ..Server::for_tests() };
+        let server =
+            PublishedServer { execution: 0.5, shared_ms: 1.0, ..PublishedServer::for_tests() };
         let half = OfflineCurve::of(&section, &server).unwrap();
         assert!((half.time_ms(16.0) - 3.0).abs() < 1e-9);
     }
@@ -187,7 +188,7 @@ mod tests {
         // Requests of three rows: 16 rows are 16/3 requests.
         let mut section = Section::for_tests(&[(1, 2.0), (64, 128.0)]);
         section.rows = 3.0;
-        let server = Server { pads: true, ..Server::for_tests() };
+        let server = PublishedServer { pads: true, ..PublishedServer::for_tests() };
         let curve = OfflineCurve::of(&section, &server).unwrap();
         for (batch, rows) in [(1.0, 4.0), (2.0, 8.0), (3.0, 16.0), (5.0, 16.0), (6.0, 32.0)] {
             let ms = curve.time_ms(batch);

@@ -1,7 +1,7 @@
 //! Reads offline and online tables, of both generations of column names.
 
 use super::ServersError;
-use crate::input::{Layout, Table, TableError};
+use crate::input::{CsvTable, HeaderRule, TableError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -104,12 +104,12 @@ impl Section {
 }
 
 /// One row of either table.
-struct Row<'r> {
+struct PublishedRow<'r> {
     file: &'r Path,
-    table: &'r Table<'static>,
+    table: &'r CsvTable<'static>,
 }
 
-impl Row<'_> {
+impl PublishedRow<'_> {
     /// The position of the first of these columns that has any text here.
     fn place(&self, columns: &[&str]) -> Option<usize> {
         let of = |column: &&str| {
@@ -269,7 +269,7 @@ pub fn read_sections(offline: &Path, online: &Path) -> Result<Vec<Section>, Serv
 
 fn each_row(
     file: &Path,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), ServersError>,
+    mut take: impl FnMut(&PublishedRow<'_>) -> Result<(), ServersError>,
 ) -> Result<(), ServersError> {
     let failed = |error: TableError| {
         ServersError::Table(match error {
@@ -277,12 +277,12 @@ fn each_row(
             TableError::Io(error) => format!("{}: {error}", file.display()),
         })
     };
-    let mut table = Table::open(file, Layout::Header).map_err(failed)?;
+    let mut table = CsvTable::open(file, HeaderRule::Header).map_err(failed)?;
     for column in ["file", "section", "inferences_second"] {
         table.column(column).map_err(failed)?;
     }
     while table.advance().map_err(failed)? {
-        take(&Row { file, table: &table })?;
+        take(&PublishedRow { file, table: &table })?;
     }
     Ok(())
 }

@@ -37,13 +37,13 @@ pub struct ExperimentRow {
 }
 
 /// One setting: batch sizes and shares of both models.
-struct Setting {
+struct ExperimentSetting {
     experiment: u8,
     name: String,
     members: [(ModelName, BatchSize, SmPercent); 2],
 }
 
-fn settings() -> Vec<Setting> {
+fn settings() -> Vec<ExperimentSetting> {
     let setting = |experiment, name: String, batch: u32, share: f64| {
         let member = |model: &str, share: f64| {
             (
@@ -53,7 +53,7 @@ fn settings() -> Vec<Setting> {
             )
         };
         let members = [member(MODELS[0], share), member(MODELS[1], 100.0 - share)];
-        Setting { experiment, name, members }
+        ExperimentSetting { experiment, name, members }
     };
     let shares = [20.0, 40.0, 60.0, 80.0];
     let batches = [1, 3, 9, 27];
@@ -62,7 +62,7 @@ fn settings() -> Vec<Setting> {
     first.into_iter().chain(second).collect()
 }
 
-impl Setting {
+impl ExperimentSetting {
     fn is_measured_by(&self, run: &ColocatedRun) -> bool {
         run.members.len() == 2 && self.members.iter().all(|m| latency_in(run, m).is_some())
     }

@@ -20,6 +20,6 @@ pub use accuracy::{
 pub use design::{Reason, Suggestion, next_measurements};
 pub use experiments::{ExperimentRow, experiments};
 pub use recipe::{Points, Recipe, Runs, SoloLatencies, recipes};
-pub use score::{Coverage, Group, NoiseFloor, Score, Scored, coverage_curve, noise_floor};
+pub use score::{Coverage, ErrorGroup, NoiseFloor, Score, Scored, coverage_curve, noise_floor};
 pub use solo_curves::{CurveRow, solo_curves};
 pub use split::{RunKind, Split, chosen_runs};

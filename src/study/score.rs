@@ -37,7 +37,7 @@ pub struct Scored {
 
 /// Errors of one part of the scored latencies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
+pub struct ErrorGroup {
     /// The model, or the number of members.
     pub of: String,
     /// How many latencies.
@@ -65,12 +65,12 @@ pub struct Score {
     /// latencies, and for a predictor of constant slowdown.
     pub slowdown_correlation: Option<f64>,
     /// For each model.
-    pub per_model: Vec<Group>,
+    pub per_model: Vec<ErrorGroup>,
     /// For each number of members.
-    pub per_members: Vec<Group>,
+    pub per_members: Vec<ErrorGroup>,
     /// Where launching leads; absent where it nowhere does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub launch: Option<Group>,
+    pub launch: Option<ErrorGroup>,
 }
 
 impl Score {
@@ -106,12 +106,12 @@ fn errors<'s>(scored: impl Iterator<Item = &'s Scored>) -> Option<(f64, f64)> {
     Some((mape_pct(&predicted, &measured)?, bias_pct(&predicted, &measured)?))
 }
 
-fn groups(scored: &[Scored], of: impl Fn(&Scored) -> String) -> Vec<Group> {
+fn groups(scored: &[Scored], of: impl Fn(&Scored) -> String) -> Vec<ErrorGroup> {
     let mut by: BTreeMap<String, Vec<&Scored>> = BTreeMap::new();
     scored.iter().for_each(|s| by.entry(of(s)).or_default().push(s));
     let group = |(of, list): (String, Vec<&Scored>)| {
         let (mape_pct, bias_pct) = errors(list.iter().copied())?;
-        Some(Group { of, n: list.len(), mape_pct, bias_pct })
+        Some(ErrorGroup { of, n: list.len(), mape_pct, bias_pct })
     };
     by.into_iter().filter_map(group).collect()
 }

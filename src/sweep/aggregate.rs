@@ -1,6 +1,6 @@
 //! One row for each point and strategy: means over seeds with their confidence intervals.
 
-use super::finish::Columns;
+use super::finish::TableColumns;
 use super::rows::RUN_METRICS;
 use crate::stats::{confidence_interval, mean};
 use csv::StringRecord;
@@ -15,10 +15,10 @@ pub(super) struct Aggregate<W: Write> {
     status: usize,
     seed: usize,
     metrics: Vec<usize>,
-    current: Option<Group>,
+    current: Option<PointGroup>,
 }
 
-struct Group {
+struct PointGroup {
     key: Vec<String>,
     /// The seed of the last row: a run has a row for each workload.
     seed: Option<String>,
@@ -28,7 +28,12 @@ struct Group {
 
 impl<W: Write> Aggregate<W> {
     /// Begins the table; `axes` is the number of columns of axes.
-    pub(super) fn new(out: W, columns: &Columns, axes: usize, confidence: f64) -> io::Result<Self> {
+    pub(super) fn new(
+        out: W,
+        columns: &TableColumns,
+        axes: usize,
+        confidence: f64,
+    ) -> io::Result<Self> {
         let position = |name: &str| {
             let after_axes = columns.iter().enumerate().rev().find(|(_, (n, _))| n == name);
             after_axes.map(|(i, _)| i).expect("a column of the rows")
@@ -54,12 +59,12 @@ impl<W: Write> Aggregate<W> {
     }
 
     pub(super) fn row(&mut self, row: &StringRecord) -> io::Result<()> {
-        let same = |group: &Group| {
+        let same = |group: &PointGroup| {
             self.key.iter().zip(&group.key).all(|(i, known)| &row[*i] == known.as_str())
         };
         if !self.current.as_ref().is_some_and(same) {
             self.close()?;
-            self.current = Some(Group {
+            self.current = Some(PointGroup {
                 key: self.key.iter().map(|i| row[*i].to_owned()).collect(),
                 seed: None,
                 failed: 0,

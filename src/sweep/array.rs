@@ -5,7 +5,7 @@ use super::shard::Shard;
 
 /// How a system says how many tasks there are.
 #[derive(Debug, Clone, Copy)]
-enum Count {
+enum TaskCount {
     /// Not at all.
     Unknown,
     /// In one of these variables.
@@ -28,16 +28,16 @@ struct System {
     index: &'static [&'static str],
     /// The index of the first task. Below it there is no array.
     first: u32,
-    count: Count,
+    count: TaskCount,
     /// Ranks of one job rather than tasks of an array: one rank alone is no parallel run.
     ranks: bool,
 }
 
-const fn array(name: &'static str, index: &'static [&'static str], count: Count) -> System {
+const fn array(name: &'static str, index: &'static [&'static str], count: TaskCount) -> System {
     System { name, index, first: 0, count, ranks: false }
 }
 
-const fn ranks(name: &'static str, index: &'static [&'static str], count: Count) -> System {
+const fn ranks(name: &'static str, index: &'static [&'static str], count: TaskCount) -> System {
     System { name, index, first: 0, count, ranks: true }
 }
 
@@ -45,24 +45,24 @@ const SYSTEMS: [System; 15] = [
     array(
         "Slurm array",
         &["SLURM_ARRAY_TASK_ID"],
-        Count::Range {
+        TaskCount::Range {
             count: Some("SLURM_ARRAY_TASK_COUNT"),
             first: "SLURM_ARRAY_TASK_MIN",
             last: "SLURM_ARRAY_TASK_MAX",
             step: "SLURM_ARRAY_TASK_STEP",
         },
     ),
-    array("Kubernetes job", &["JOB_COMPLETION_INDEX"], Count::Unknown),
+    array("Kubernetes job", &["JOB_COMPLETION_INDEX"], TaskCount::Unknown),
     // Torque's name differs by one underscore from the number of the parent job in OpenPBS.
-    array("PBS array", &["PBS_ARRAY_INDEX", "PBS_ARRAYID"], Count::Unknown),
+    array("PBS array", &["PBS_ARRAY_INDEX", "PBS_ARRAYID"], TaskCount::Unknown),
     // Elements of LSF arrays count from 1; outside an array LSF sets 0. LSB_JOBINDEX_END is the last index, not their number.
-    System { first: 1, ..array("LSF array", &["LSB_JOBINDEX"], Count::Unknown) },
+    System { first: 1, ..array("LSF array", &["LSB_JOBINDEX"], TaskCount::Unknown) },
     System {
         first: 1,
         ..array(
             "Grid Engine array",
             &["SGE_TASK_ID"],
-            Count::Range {
+            TaskCount::Range {
                 count: None,
                 first: "SGE_TASK_FIRST",
                 last: "SGE_TASK_LAST",
@@ -73,21 +73,25 @@ const SYSTEMS: [System; 15] = [
     array(
         "AWS Batch array",
         &["AWS_BATCH_JOB_ARRAY_INDEX"],
-        Count::In(&["AWS_BATCH_JOB_ARRAY_SIZE"]),
+        TaskCount::In(&["AWS_BATCH_JOB_ARRAY_SIZE"]),
     ),
     ranks(
         "AWS Batch multi-node job",
         &["AWS_BATCH_JOB_NODE_INDEX"],
-        Count::In(&["AWS_BATCH_JOB_NUM_NODES"]),
+        TaskCount::In(&["AWS_BATCH_JOB_NUM_NODES"]),
     ),
-    array("Google Batch job", &["BATCH_TASK_INDEX"], Count::In(&["BATCH_TASK_COUNT"])),
-    array("Cloud Run job", &["CLOUD_RUN_TASK_INDEX"], Count::In(&["CLOUD_RUN_TASK_COUNT"])),
-    array("Flux bulk submission", &["FLUX_JOB_CC"], Count::Unknown),
-    ranks("Flux job", &["FLUX_TASK_RANK"], Count::In(&["FLUX_JOB_SIZE"])),
-    ranks("Slurm step", &["SLURM_PROCID"], Count::In(&["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"])),
-    ranks("Open MPI job", &["OMPI_COMM_WORLD_RANK"], Count::In(&["OMPI_COMM_WORLD_SIZE"])),
-    ranks("MPI job", &["PMI_RANK", "PMIX_RANK"], Count::In(&["PMI_SIZE"])),
-    ranks("MVAPICH job", &["MV2_COMM_WORLD_RANK"], Count::In(&["MV2_COMM_WORLD_SIZE"])),
+    array("Google Batch job", &["BATCH_TASK_INDEX"], TaskCount::In(&["BATCH_TASK_COUNT"])),
+    array("Cloud Run job", &["CLOUD_RUN_TASK_INDEX"], TaskCount::In(&["CLOUD_RUN_TASK_COUNT"])),
+    array("Flux bulk submission", &["FLUX_JOB_CC"], TaskCount::Unknown),
+    ranks("Flux job", &["FLUX_TASK_RANK"], TaskCount::In(&["FLUX_JOB_SIZE"])),
+    ranks(
+        "Slurm step",
+        &["SLURM_PROCID"],
+        TaskCount::In(&["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"]),
+    ),
+    ranks("Open MPI job", &["OMPI_COMM_WORLD_RANK"], TaskCount::In(&["OMPI_COMM_WORLD_SIZE"])),
+    ranks("MPI job", &["PMI_RANK", "PMIX_RANK"], TaskCount::In(&["PMI_SIZE"])),
+    ranks("MVAPICH job", &["MV2_COMM_WORLD_RANK"], TaskCount::In(&["MV2_COMM_WORLD_SIZE"])),
 ];
 
 /// What stands for "no number" in a variable.
@@ -164,7 +168,7 @@ fn same(one: &Task, other: &Task) -> bool {
 fn unknown(task: &Task) -> String {
     let variable = task.variable;
     match task.system.count {
-        Count::Range { .. } => format!(
+        TaskCount::Range { .. } => format!(
             "the {} of this task is not a whole range from {} on, so the number of shards is unknown; allowed: \
              {}; fix: give their number with --shards N (right also when single tasks are submitted again), or \
              {EXPLICIT}",
@@ -213,8 +217,8 @@ fn task(
     }
     let Some((variable, index)) = found else { return Ok(None) };
     let count = match system.count {
-        Count::Unknown => None,
-        Count::In(names) => {
+        TaskCount::Unknown => None,
+        TaskCount::In(names) => {
             let mut count = None;
             let mut used = "";
             for name in names {
@@ -229,7 +233,7 @@ fn task(
             // A batch script is rank 0 of as many tasks as it may start, and alone.
             count.filter(|_| used != "SLURM_NTASKS" || index > 0)
         }
-        Count::Range { count, first, last, step } => {
+        TaskCount::Range { count, first, last, step } => {
             let (counted, step) = (count.map(number).transpose()?.flatten(), number(step)?);
             let ends = (number(first)?, number(last)?);
             match (ends, step.unwrap_or(1)) {

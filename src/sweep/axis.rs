@@ -23,7 +23,7 @@ pub(super) enum Values {
 
 /// What a column of values holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Whole,
     Number,
     Bool,
@@ -63,20 +63,20 @@ impl Values {
     }
 
     /// The common type of all values.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ValueKind {
         match self {
-            Self::Range { whole: true, .. } | Self::Latin { round: true, .. } => Kind::Whole,
-            Self::Range { .. } | Self::Spaced { .. } | Self::Latin { .. } => Kind::Number,
+            Self::Range { whole: true, .. } | Self::Latin { round: true, .. } => ValueKind::Whole,
+            Self::Range { .. } | Self::Spaced { .. } | Self::Latin { .. } => ValueKind::Number,
             Self::List(values) => {
                 let all = |is: fn(&Value) -> bool| values.iter().all(is);
                 if all(Value::is_integer) {
-                    Kind::Whole
+                    ValueKind::Whole
                 } else if all(|v| v.is_integer() || v.is_float()) {
-                    Kind::Number
+                    ValueKind::Number
                 } else if all(Value::is_bool) {
-                    Kind::Bool
+                    ValueKind::Bool
                 } else {
-                    Kind::Text
+                    ValueKind::Text
                 }
             }
         }
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn columns_have_one_type() {
         let list = |values: &[Value]| Values::List(values.to_vec()).kind();
-        assert_eq!(list(&[1.into(), 2.into()]), Kind::Whole);
-        assert_eq!(list(&[1.into(), 2.5.into()]), Kind::Number);
-        assert_eq!(list(&[true.into()]), Kind::Bool);
-        assert_eq!(list(&["a".into(), 2.into()]), Kind::Text);
+        assert_eq!(list(&[1.into(), 2.into()]), ValueKind::Whole);
+        assert_eq!(list(&[1.into(), 2.5.into()]), ValueKind::Number);
+        assert_eq!(list(&[true.into()]), ValueKind::Bool);
+        assert_eq!(list(&["a".into(), 2.into()]), ValueKind::Text);
     }
 }

@@ -12,7 +12,7 @@ const MOST_PLANS: usize = 256;
 /// How many predictors are kept. A price that is swept makes a predictor for each value.
 const MOST_PREDICTORS: usize = 64;
 
-type Slot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
+type CacheSlot<V> = Arc<OnceLock<Result<Arc<V>, String>>>;
 
 /// Values by key. Each is made once, even if several threads want it; the oldest are dropped when there are too many.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct KeyedCache<V> {
 
 #[derive(Debug)]
 struct Kept<V> {
-    slots: BTreeMap<String, Slot<V>>,
+    slots: BTreeMap<String, CacheSlot<V>>,
     /// The keys, the oldest first.
     order: VecDeque<String>,
 }
@@ -46,7 +46,7 @@ impl<V> KeyedCache<V> {
                     {
                         slots.remove(&oldest);
                     }
-                    let slot = Slot::<V>::default();
+                    let slot = CacheSlot::<V>::default();
                     slots.insert(key.to_owned(), Arc::clone(&slot));
                     order.push_back(key.to_owned());
                     slot

@@ -1,7 +1,7 @@
 //! Does a sweep, or one shard of it, from wherever an earlier process left it.
 
 use super::finish::{RowSource, write_tables};
-use super::folder::{Work, discard};
+use super::folder::{UnfinishedSweep, discard};
 use super::rows::columns;
 use super::work::in_order;
 use super::{Shard, Sweep, SweepError};
@@ -87,7 +87,7 @@ pub fn run_sweep(
     check_same(&dir, sweep.id())?;
     // Checks that results can be written there before anything runs.
     drop(OutputDir::open(&dir, Existing::ReplaceLongRuns).map_err(RunError::from)?);
-    let mut work = Work::open(&dir, sweep, shard, options.resume)?;
+    let mut work = UnfinishedSweep::open(&dir, sweep, shard, options.resume)?;
     let mine = |index: u64| {
         let point = sweep.grid.point(index);
         (shard.count() == 1 || sweep.grid.shard_of(&point, shard.count()) == shard.index())
@@ -99,7 +99,7 @@ pub fn run_sweep(
     };
     let before = work.done().points;
     let skip = usize::try_from(before).unwrap_or(usize::MAX);
-    let mut tell = |work: &Work| {
+    let mut tell = |work: &UnfinishedSweep| {
         let done = work.done();
         match report(SweepProgress { done: done.points, points, before, failed: done.failed }) {
             ControlFlow::Continue(()) => Ok(()),

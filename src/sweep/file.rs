@@ -2,10 +2,12 @@
 
 use super::SweepError;
 use super::first::fault;
-use super::grid::Grid;
-use super::read::{Fault, read_grid, refuse_path};
-use super::seeds::Seeds;
-use crate::input::toml_keys::{Field, Need, Problems, Read, Rule, Table, WholeRule, read_toml};
+use super::grid::SweepGrid;
+use super::read::{PathFault, read_grid, refuse_path};
+use super::seeds::SeedList;
+use crate::input::toml_keys::{
+    Field, KeyNeed, KeyRule, Problems, Read, TomlTable, WholeRule, read_toml,
+};
 use crate::run::Extensions;
 use crate::scenario::Document;
 use std::path::{Path, PathBuf};
@@ -17,22 +19,22 @@ const VERSION: WholeRule = WholeRule {
     most: 1,
     fix: "write version = 1, the only version of sweep files that this program knows",
 };
-const NAME: Rule<'_> = Rule {
+const NAME: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control characters",
     fix: "write for example name = \"bursts\"",
 };
-const SCENARIO: Rule<'_> = Rule {
+const SCENARIO: KeyRule<'_> = KeyRule {
     allowed: "the path of a scenario file, relative to this one",
     fix: "write for example scenario = \"paper-12.toml\"",
 };
-const PROFILE: Rule<'_> = Rule {
+const PROFILE: KeyRule<'_> = KeyRule {
     allowed: "a profile, as --profile takes it",
     fix: "name a GPU kind, a folder or a file of coefficients, or remove the key",
 };
-const NAMES: Rule<'_> =
-    Rule { allowed: "one or more names in quotes", fix: "name one, or remove the key" };
-const SWITCH: Rule<'_> = Rule { allowed: "true or false", fix: "write one of them" };
-const SET: Rule<'_> = Rule {
+const NAMES: KeyRule<'_> =
+    KeyRule { allowed: "one or more names in quotes", fix: "name one, or remove the key" };
+const SWITCH: KeyRule<'_> = KeyRule { allowed: "true or false", fix: "write one of them" };
+const SET: KeyRule<'_> = KeyRule {
     allowed: "a table of fields of the scenario with their values",
     fix: "write [set] and below it for example duration_s = 30",
 };
@@ -63,8 +65,8 @@ pub(super) struct RawSweep {
     pub(super) keep_plan: bool,
     pub(super) set: Vec<(String, Value)>,
     /// Their first one is that of the scenario, where the file says none.
-    pub(super) seeds: (Option<u64>, Seeds),
-    pub(super) grid: Grid,
+    pub(super) seeds: (Option<u64>, SeedList),
+    pub(super) grid: SweepGrid,
     pub(super) points: u64,
 }
 
@@ -83,15 +85,15 @@ impl RawSweep {
 }
 
 fn read(
-    mut table: Table<'_>,
+    mut table: TomlTable<'_>,
     problems: &mut Problems<'_>,
     own: &Extensions,
     load: &dyn Fn(&Path) -> Option<Document>,
 ) -> Option<RawSweep> {
-    use Need::{Optional, Required};
+    use KeyNeed::{Optional, Required};
     let t = &mut table;
     if t.has("workload") && !t.has("scenario") {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "a sweep file, whose key `scenario` names one",
             fix: "run the scenario with `igniter compare` or `simulate`, or write a sweep that names it: \
                   docs/sweeps.md",
@@ -113,11 +115,11 @@ fn read(
     let document = scenario.as_ref().and_then(|scenario| load(Path::new(scenario)));
     let fault = |path: &str| document.as_ref().and_then(|document| fault(document, path));
     let set = settings(t, problems, &fault);
-    let seeds = Seeds::read(t, problems);
+    let seeds = SeedList::read(t, problems);
     let grid = read_grid(t, problems, &fault);
     let points = grid.len();
     if points.is_none() {
-        let rule = Rule { allowed: "fewer than 2⁶⁴ points", fix: "take fewer values" };
+        let rule = KeyRule { allowed: "fewer than 2⁶⁴ points", fix: "take fewer values" };
         problems.add(t.place(), "the axes have 2⁶⁴ points or more", rule);
     }
     table.finish(problems, |key| {
@@ -159,13 +161,17 @@ pub(super) fn short(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// A key that is true or false, false where it is not there.
-pub(super) fn switch(t: &mut Table<'_>, problems: &mut Problems<'_>, key: &'static str) -> bool {
-    t.read(problems, key, Need::Optional, SWITCH, DeValue::as_bool).given().unwrap_or(false)
+pub(super) fn switch(
+    t: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    key: &'static str,
+) -> bool {
+    t.read(problems, key, KeyNeed::Optional, SWITCH, DeValue::as_bool).given().unwrap_or(false)
 }
 
 /// A list of names, each once; `known` says what is wrong with one.
 fn names(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     key: &'static str,
     known: impl Fn(&str) -> Result<(), String>,
@@ -182,10 +188,10 @@ fn names(
             continue;
         };
         if found.contains(&name) {
-            let rule = Rule { allowed: "every name once", fix: "remove one" };
+            let rule = KeyRule { allowed: "every name once", fix: "remove one" };
             problems.add(&element.place, format!("names {name:?} twice"), rule);
         } else if let Err(error) = known(&name) {
-            let rule = Rule { allowed: "names of strategies", fix: "correct or remove it" };
+            let rule = KeyRule { allowed: "names of strategies", fix: "correct or remove it" };
             problems.add(&element.place, error, rule);
         }
         found.push(name);
@@ -195,9 +201,9 @@ fn names(
 
 /// What `[set]` says of fields of the scenario.
 fn settings(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
-    fault: Fault<'_>,
+    fault: PathFault<'_>,
 ) -> Vec<(String, Value)> {
     let Some(field) = t.field("set") else { return Vec::new() };
     let Some(table) = field.table() else {

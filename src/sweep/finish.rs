@@ -10,7 +10,7 @@ use std::io::{self, Write};
 const GROUP: usize = 16_384;
 
 /// The names and types of a table's columns.
-pub(super) type Columns = [(String, ColumnType)];
+pub(super) type TableColumns = [(String, ColumnType)];
 
 /// Rows in the order of points, read as often as needed.
 pub(super) trait RowSource {
@@ -23,7 +23,7 @@ pub(super) trait RowSource {
 pub(super) fn write_tables(
     dir: &mut OutputDir,
     source: &dyn RowSource,
-    columns: &Columns,
+    columns: &TableColumns,
     axes: usize,
     confidence: f64,
 ) -> Result<u64, SweepError> {
@@ -91,7 +91,7 @@ fn read(
 
 fn write_parquet(
     source: &dyn RowSource,
-    columns: &Columns,
+    columns: &TableColumns,
     file: &mut std::fs::File,
     failed: &mut Option<SweepError>,
 ) -> io::Result<()> {
@@ -113,7 +113,7 @@ fn write_parquet(
     file.flush()
 }
 
-fn empty(columns: &Columns) -> Vec<Cells> {
+fn empty(columns: &TableColumns) -> Vec<Cells> {
     let cells = |(_, kind): &(String, ColumnType)| match kind {
         ColumnType::Bool => Cells::Bool(Vec::new()),
         ColumnType::Integer => Cells::Integer(Vec::new()),

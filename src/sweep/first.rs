@@ -2,7 +2,7 @@
 //! field in the sweep file.
 
 use super::SweepError;
-use super::grid::Grid;
+use super::grid::SweepGrid;
 use crate::scenario::{Document, Scenario, ScenarioError};
 use std::path::Path;
 use toml::Value;
@@ -20,7 +20,7 @@ pub(super) fn first_point(
     path: &Path,
     scenario: &Document,
     set: impl IntoIterator<Item = (String, Value)>,
-    grid: &Grid,
+    grid: &SweepGrid,
 ) -> Result<(Document, Scenario), SweepError> {
     let set = set.into_iter().map(|(field, value)| Given {
         place: format!("[set] {field}"),
@@ -60,7 +60,7 @@ pub(super) fn first_point(
 }
 
 /// What is wrong with a path, as problems say it.
-pub(super) struct Wrong {
+pub(super) struct PathProblem {
     pub(super) what: String,
     pub(super) allowed: String,
     pub(super) fix: String,
@@ -68,7 +68,7 @@ pub(super) struct Wrong {
 
 /// What is wrong with the path of a field, as far as that does not depend on other fields: whether there is such a key at the
 /// top or of a workload, and such a workload.
-pub(super) fn fault(document: &Document, path: &str) -> Option<Wrong> {
+pub(super) fn fault(document: &Document, path: &str) -> Option<PathProblem> {
     let parts: Vec<&str> = path.split('.').collect();
     if !matches!(parts.as_slice(), [_] | ["workload", _, _]) {
         return None;
@@ -76,14 +76,18 @@ pub(super) fn fault(document: &Document, path: &str) -> Option<Wrong> {
     let mut changed = document.clone();
     match changed.set(path, 1) {
         Err(ScenarioError::NoSuchField { what, allowed, .. }) => {
-            Some(Wrong { what, allowed, fix: "correct the path of the field".to_owned() })
+            Some(PathProblem { what, allowed, fix: "correct the path of the field".to_owned() })
         }
         Err(_) => None,
         Ok(()) => match changed.scenario() {
             Err(ScenarioError::Invalid { problems, .. }) => problems
                 .into_iter()
                 .find(|problem| problem.what == "unknown key" && problem.line == 0)
-                .map(|found| Wrong { what: found.what, allowed: found.allowed, fix: found.fix }),
+                .map(|found| PathProblem {
+                    what: found.what,
+                    allowed: found.allowed,
+                    fix: found.fix,
+                }),
             _ => None,
         },
     }

@@ -26,7 +26,7 @@ struct Owner {
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Done {
+pub(super) struct SweepCompletion {
     /// Complete points of this shard.
     pub(super) points: u64,
     pub(super) runs: u64,
@@ -37,17 +37,17 @@ pub(super) struct Done {
 
 /// Unfinished work that is being continued.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct UnfinishedSweep {
     path: PathBuf,
     rows: File,
     progress: File,
     hash: Hasher,
-    done: Done,
+    done: SweepCompletion,
     /// Locked while this process works here; the lock goes with the process.
     _lock: File,
 }
 
-impl Work {
+impl UnfinishedSweep {
     /// Begins, or goes on where an earlier process stopped. Without `resume`, unfinished work is refused.
     pub(super) fn open(
         dir: &Path,
@@ -90,7 +90,7 @@ impl Work {
         Ok(Self { path, rows, progress, hash, done, _lock: lock })
     }
 
-    pub(super) fn done(&self) -> Done {
+    pub(super) fn done(&self) -> SweepCompletion {
         self.done
     }
 
@@ -106,7 +106,7 @@ impl Work {
         self.done.runs += runs;
         self.done.failed += failed;
         self.done.bytes += csv.len() as u64;
-        let Done { points, runs, failed, bytes } = self.done;
+        let SweepCompletion { points, runs, failed, bytes } = self.done;
         let line =
             format!("{points} {runs} {failed} {bytes} {:08x}\n", self.hash.clone().finalize());
         self.progress
@@ -221,9 +221,9 @@ fn open_file(path: &Path) -> Result<File, SweepError> {
 }
 
 /// The longest part of the progress that the rows bear out, its length in bytes, and the state of its check sum.
-fn good_part(rows: &File, progress: &File) -> io::Result<(Done, u64, Hasher)> {
+fn good_part(rows: &File, progress: &File) -> io::Result<(SweepCompletion, u64, Hasher)> {
     let mut rows = BufReader::with_capacity(1 << 16, rows);
-    let (mut done, mut lines, mut hash) = (Done::default(), 0, Hasher::new());
+    let (mut done, mut lines, mut hash) = (SweepCompletion::default(), 0, Hasher::new());
     let mut reader = BufReader::new(progress);
     let mut line = String::new();
     loop {
@@ -244,10 +244,11 @@ fn good_part(rows: &File, progress: &File) -> io::Result<(Done, u64, Hasher)> {
     Ok((done, lines, hash))
 }
 
-fn parse(line: &str) -> Option<(Done, u32)> {
+fn parse(line: &str) -> Option<(SweepCompletion, u32)> {
     let mut words = line.split(' ');
     let mut number = || words.next()?.parse::<u64>().ok();
-    let done = Done { points: number()?, runs: number()?, failed: number()?, bytes: number()? };
+    let done =
+        SweepCompletion { points: number()?, runs: number()?, failed: number()?, bytes: number()? };
     let sum = u32::from_str_radix(words.next()?, 16).ok()?;
     words.next().is_none().then_some((done, sum))
 }

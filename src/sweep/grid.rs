@@ -1,13 +1,13 @@
 //! All points of a sweep, by their number.
 
-use super::axis::{Kind, Values, cell};
+use super::axis::{ValueKind, Values, cell};
 use crate::results::hex;
 use sha2::{Digest, Sha256};
 use toml::Value;
 
 /// A field of the scenario that takes several values.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(super) struct SweptField {
     /// The column of the tables.
     pub(super) column: String,
     /// The path in the scenario.
@@ -17,11 +17,11 @@ pub(super) struct Field {
 
 /// Fields that move together: one, or several that are zipped or sampled.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
-    pub(super) fields: Vec<Field>,
+pub(super) struct GridAxis {
+    pub(super) fields: Vec<SweptField>,
 }
 
-impl Axis {
+impl GridAxis {
     fn len(&self) -> u64 {
         self.fields.first().map_or(0, |field| field.values.len())
     }
@@ -29,36 +29,36 @@ impl Axis {
 
 /// The product of all axes; the first one varies slowest.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Grid {
-    pub(super) axes: Vec<Axis>,
+pub(super) struct SweepGrid {
+    pub(super) axes: Vec<GridAxis>,
 }
 
 /// One point of a sweep.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Point {
+pub(super) struct SweepPoint {
     pub(super) index: u64,
     /// What identifies it among all points of any sweep over the same fields.
     pub(super) id: String,
-    /// The value of each field, in the order of [`Grid::fields`].
+    /// The value of each field, in the order of [`SweepGrid::fields`].
     pub(super) values: Vec<Value>,
 }
 
-impl Grid {
+impl SweepGrid {
     /// How many points there are; none when that is beyond 2⁶⁴.
     pub(super) fn len(&self) -> Option<u64> {
         self.axes.iter().try_fold(1_u64, |n, axis| n.checked_mul(axis.len()))
     }
 
-    pub(super) fn fields(&self) -> impl Iterator<Item = &Field> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = &SweptField> {
         self.axes.iter().flat_map(|axis| &axis.fields)
     }
 
-    pub(super) fn kinds(&self) -> Vec<Kind> {
+    pub(super) fn kinds(&self) -> Vec<ValueKind> {
         self.fields().map(|field| field.values.kind()).collect()
     }
 
-    /// The point with a number below [`Grid::len`].
-    pub(super) fn point(&self, index: u64) -> Point {
+    /// The point with a number below [`SweepGrid::len`].
+    pub(super) fn point(&self, index: u64) -> SweepPoint {
         let mut positions = vec![0; self.axes.len()];
         let mut rest = index;
         for (position, axis) in positions.iter_mut().zip(&self.axes).rev() {
@@ -72,15 +72,15 @@ impl Grid {
             .collect();
         let digest = self.digest(&values);
         let id = hex(&digest[..8]);
-        Point { index, id, values }
+        SweepPoint { index, id, values }
     }
 
     /// The points that differ from the first one in a single axis with a text value: they may name other files.
-    pub(super) fn points_of_texts(&self) -> impl Iterator<Item = Point> {
+    pub(super) fn points_of_texts(&self) -> impl Iterator<Item = SweepPoint> {
         let mut step = self.len().unwrap_or(0);
         self.axes.iter().flat_map(move |axis| {
             step /= axis.len().max(1);
-            let texts = axis.fields.iter().any(|field| field.values.kind() == Kind::Text);
+            let texts = axis.fields.iter().any(|field| field.values.kind() == ValueKind::Text);
             let values = if texts { 1..axis.len() } else { 0..0 };
             values.map(move |value| self.point(value * step))
         })
@@ -88,7 +88,7 @@ impl Grid {
 
     /// The shard of a point among `shards`: by the hash of its values, so that neighbours, which cost about the
     /// same, go to different shards.
-    pub(super) fn shard_of(&self, point: &Point, shards: u32) -> u32 {
+    pub(super) fn shard_of(&self, point: &SweepPoint, shards: u32) -> u32 {
         let hash = u64::from_str_radix(&point.id, 16).expect("an id is 16 hexadecimal digits");
         u32::try_from(hash % u64::from(shards)).expect("a remainder of 32 bits")
     }
@@ -110,15 +110,15 @@ impl Grid {
 mod tests {
     use super::*;
 
-    fn field(path: &str, values: &[i64]) -> Field {
+    fn field(path: &str, values: &[i64]) -> SweptField {
         let values = Values::List(values.iter().map(|v| Value::Integer(*v)).collect());
-        Field { column: path.to_owned(), path: path.to_owned(), values }
+        SweptField { column: path.to_owned(), path: path.to_owned(), values }
     }
 
     #[test]
     fn the_last_axis_varies_fastest_and_zipped_fields_together() {
-        let zipped = Axis { fields: vec![field("b", &[10, 20, 30]), field("c", &[1, 2, 3])] };
-        let grid = Grid { axes: vec![Axis { fields: vec![field("a", &[7, 8])] }, zipped] };
+        let zipped = GridAxis { fields: vec![field("b", &[10, 20, 30]), field("c", &[1, 2, 3])] };
+        let grid = SweepGrid { axes: vec![GridAxis { fields: vec![field("a", &[7, 8])] }, zipped] };
         assert_eq!(grid.len(), Some(6));
         let all: Vec<String> = (0..6)
             .map(|i| grid.point(i).values.iter().map(cell).collect::<Vec<_>>().join("/"))
@@ -128,23 +128,23 @@ mod tests {
 
     #[test]
     fn a_sweep_without_axes_has_one_point() {
-        assert_eq!(Grid::default().len(), Some(1));
-        assert!(Grid::default().point(0).values.is_empty());
+        assert_eq!(SweepGrid::default().len(), Some(1));
+        assert!(SweepGrid::default().point(0).values.is_empty());
     }
 
     #[test]
     fn ids_depend_on_values_and_paths_alone() {
-        let one = Grid { axes: vec![Axis { fields: vec![field("a", &[1, 2, 3])] }] };
-        let other = Grid { axes: vec![Axis { fields: vec![field("a", &[3, 9])] }] };
+        let one = SweepGrid { axes: vec![GridAxis { fields: vec![field("a", &[1, 2, 3])] }] };
+        let other = SweepGrid { axes: vec![GridAxis { fields: vec![field("a", &[3, 9])] }] };
         assert_eq!(one.point(2).id, other.point(0).id);
-        let path = Grid { axes: vec![Axis { fields: vec![field("b", &[3])] }] };
+        let path = SweepGrid { axes: vec![GridAxis { fields: vec![field("b", &[3])] }] };
         assert_ne!(one.point(2).id, path.point(0).id);
     }
 
     #[test]
     fn shards_share_the_points_about_evenly() {
         let values: Vec<i64> = (0..4000).collect();
-        let grid = Grid { axes: vec![Axis { fields: vec![field("a", &values)] }] };
+        let grid = SweepGrid { axes: vec![GridAxis { fields: vec![field("a", &values)] }] };
         let mut counts = [0_u32; 4];
         for i in 0..4000 {
             counts[grid.shard_of(&grid.point(i), 4) as usize] += 1;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// One shard that is finished.
 #[derive(Debug)]
-struct Part {
+struct FinishedShard {
     dir: PathBuf,
     manifest: Manifest,
     facts: SweepFacts,
@@ -82,7 +82,7 @@ pub fn merge_shards(
 }
 
 /// Finds the shards, in order.
-fn parts(folders: &[PathBuf]) -> Result<Vec<Part>, SweepError> {
+fn parts(folders: &[PathBuf]) -> Result<Vec<FinishedShard>, SweepError> {
     let mut dirs = Vec::new();
     for folder in folders {
         let inside = shards_in(folder);
@@ -116,7 +116,7 @@ fn parts(folders: &[PathBuf]) -> Result<Vec<Part>, SweepError> {
                 dir.join("manifest.json").display()
             )));
         }
-        parts.push(Part { dir, manifest, facts });
+        parts.push(FinishedShard { dir, manifest, facts });
     }
     parts.sort_by_key(|part| part.facts.shard);
     Ok(parts)
@@ -133,7 +133,7 @@ fn is_sound(facts: &SweepFacts) -> bool {
     names == expected && facts.confidence > 0.0 && facts.confidence < 1.0
 }
 
-fn check_same(parts: &[Part]) -> Result<(), SweepError> {
+fn check_same(parts: &[FinishedShard]) -> Result<(), SweepError> {
     let first = &parts[0];
     for part in &parts[1..] {
         let what = if part.manifest.version != first.manifest.version {
@@ -154,9 +154,9 @@ fn check_same(parts: &[Part]) -> Result<(), SweepError> {
     Ok(())
 }
 
-fn check_complete(parts: &[Part]) -> Result<(), SweepError> {
+fn check_complete(parts: &[FinishedShard]) -> Result<(), SweepError> {
     let shards = parts[0].facts.shards;
-    let mut found: BTreeMap<u32, &Part> = BTreeMap::new();
+    let mut found: BTreeMap<u32, &FinishedShard> = BTreeMap::new();
     for part in parts {
         if let Some(other) = found.insert(part.facts.shard, part) {
             return Err(SweepError::Merge(format!(
@@ -181,7 +181,7 @@ fn check_complete(parts: &[Part]) -> Result<(), SweepError> {
 }
 
 /// Compares the rows with the hash that was noted when they were complete.
-fn check_content(part: &Part) -> Result<(), SweepError> {
+fn check_content(part: &FinishedShard) -> Result<(), SweepError> {
     let path = part.dir.join("rows.csv");
     File::open(&path).map_err(SweepError::file(&path))?;
     if part.manifest.intact(&part.dir, &["rows.csv"]) {
@@ -196,19 +196,19 @@ fn check_content(part: &Part) -> Result<(), SweepError> {
 
 /// The rows of all shards in the order of points.
 struct Merged<'a> {
-    parts: &'a [Part],
+    parts: &'a [FinishedShard],
     columns: usize,
 }
 
 /// One shard that is being read: its next row with the point that it belongs to.
-struct Reading {
+struct ShardReading {
     path: PathBuf,
     reader: Reader<File>,
     row: StringRecord,
     point: u64,
 }
 
-impl Reading {
+impl ShardReading {
     /// Reads the next row; false at the end.
     fn advance(&mut self, columns: usize) -> Result<bool, SweepError> {
         let more = self.reader.read_record(&mut self.row);
@@ -229,8 +229,8 @@ impl RowSource for Merged<'_> {
         take: &mut dyn FnMut(&StringRecord) -> io::Result<()>,
     ) -> Result<(), SweepError> {
         // Keyed by point: no point is in two shards.
-        let mut next: BTreeMap<u64, Reading> = BTreeMap::new();
-        let mut file = |reading: Reading| match next.insert(reading.point, reading) {
+        let mut next: BTreeMap<u64, ShardReading> = BTreeMap::new();
+        let mut file = |reading: ShardReading| match next.insert(reading.point, reading) {
             None => Ok(()),
             Some(other) => {
                 let text =
@@ -238,12 +238,12 @@ impl RowSource for Merged<'_> {
                 Err(SweepError::Merge(text))
             }
         };
-        let mut waiting: Vec<Reading> = Vec::new();
+        let mut waiting: Vec<ShardReading> = Vec::new();
         for part in self.parts {
             let path = part.dir.join("rows.csv");
             let reader =
                 Reader::from_path(&path).map_err(|error| SweepError::file(&path)(error.into()))?;
-            waiting.push(Reading { path, reader, row: StringRecord::new(), point: 0 });
+            waiting.push(ShardReading { path, reader, row: StringRecord::new(), point: 0 });
         }
         for mut reading in waiting {
             if reading.advance(self.columns)? {

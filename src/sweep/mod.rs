@@ -36,6 +36,6 @@ pub use drive::{SweepOptions, SweepOutcome, SweepProgress, is_finished, run_swee
 pub use error::SweepError;
 pub use merge::merge_shards;
 pub use repeat::repeat;
-pub use search::{Candidate, Capacity, CapacitySearch, Find, Judge, Range, pareto};
+pub use search::{AcceptanceRule, Candidate, Capacity, CapacitySearch, FactorRange, Find, pareto};
 pub use shard::Shard;
 pub use spec::{MOST_POINTS, Sweep};

@@ -1,7 +1,7 @@
 //! Runs one point: every strategy with the same seeds.
 
-use super::grid::Point;
-use super::rows::{Arm, RunNumbers, RunRow, write_rows};
+use super::grid::SweepPoint;
+use super::rows::{RunLabel, RunNumbers, RunRow, write_rows};
 use super::{Sweep, SweepError};
 use crate::run::{Course, Study};
 use crate::scenario::Scenario;
@@ -21,7 +21,7 @@ pub(super) struct PointRows {
 
 /// An arm that is being run.
 struct Running {
-    arm: Arm,
+    arm: RunLabel,
     /// The study with what it is to run, or why there is none.
     ready: Result<(Arc<Study>, Arc<Course>), String>,
     runs: Vec<RunRow>,
@@ -30,7 +30,7 @@ struct Running {
 impl Sweep {
     /// Runs one point. What fails becomes a row, also where it is a mistake of this program: one point must
     /// not take a thousand others with it.
-    pub(super) fn run_point(&self, point: &Point) -> PointRows {
+    pub(super) fn run_point(&self, point: &SweepPoint) -> PointRows {
         let mut arms = match self.at(point) {
             Ok(scenario) => self.arms(&scenario),
             Err(error) => self.failed_arms(&one_line(&error.to_string())),
@@ -86,7 +86,7 @@ impl Sweep {
                     });
                     let (predictor, truth) = names
                         .unwrap_or_else(|| Self::asked(predictor.as_deref(), truth.as_deref()));
-                    let arm = Arm { strategy: name.clone(), predictor, truth };
+                    let arm = RunLabel { strategy: name.clone(), predictor, truth };
                     Running { arm, ready, runs: Vec::new() }
                 }));
             }
@@ -111,7 +111,7 @@ impl Sweep {
             for truth in &self.truths {
                 let (predictor, truth) = Self::asked(predictor.as_deref(), truth.as_deref());
                 arms.extend(self.strategies.iter().map(|strategy| Running {
-                    arm: Arm {
+                    arm: RunLabel {
                         strategy: strategy.clone(),
                         predictor: predictor.clone(),
                         truth: truth.clone(),

@@ -3,49 +3,49 @@
 use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
 use super::file::{short, switch, text};
-use super::first::Wrong;
-use super::grid::{Axis, Field, Grid};
+use super::first::PathProblem;
+use super::grid::{GridAxis, SweepGrid, SweptField};
 use super::latin::Coordinate;
 use super::rows::fixed_columns;
 use crate::input::toml_keys::{
-    Field as Given, Need, Place, Problems, Read, Rule, Table, WholeRule, real,
+    Field as Given, FilePlace, KeyNeed, KeyRule, Problems, Read, TomlTable, WholeRule, real,
 };
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-const AXES: Rule<'_> = Rule {
+const AXES: KeyRule<'_> = KeyRule {
     allowed: "[[axis]] tables",
     fix: "write [[axis]] and below it for example path = \"rate_scale\" and values = [0.5, 1]",
 };
-const PATH: Rule<'_> = Rule {
+const PATH: KeyRule<'_> = KeyRule {
     allowed: "a field of the scenario, such as \"rate_scale\" or \"workload.*.slo_ms\"",
     fix: "name the field that the axis changes",
 };
-const NAME: Rule<'_> = Rule {
+const NAME: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control characters",
     fix: "give the axis a short name, such as name = \"cv\"",
 };
-const VALUES: Rule<'_> = Rule {
+const VALUES: KeyRule<'_> = KeyRule {
     allowed: "a list of one or more values",
     fix: "list the values, such as values = [1, 2, 4], or remove the axis",
 };
-const RANGE: Rule<'_> = Rule {
+const RANGE: KeyRule<'_> = KeyRule {
     allowed: "finite numbers with a step that is not 0 and leads from the first to the last, at most 30 digits",
     fix: "write range = { from = 0.5, to = 1.5, step = 0.1 }, for example",
 };
-const SPACED: Rule<'_> = Rule {
+const SPACED: KeyRule<'_> = KeyRule {
     allowed: "the first and the last value, and how many there are",
     fix: "write { from = 0.5, to = 1.5, count = 11 }, for example",
 };
-const NUMBER: Rule<'_> = Rule { allowed: "a number", fix: "write one, such as 0.5" };
+const NUMBER: KeyRule<'_> = KeyRule { allowed: "a number", fix: "write one, such as 0.5" };
 const COUNT: WholeRule =
     WholeRule { least: 2, most: 1_000_000, fix: "give the number of values, both ends included" };
-const ZIP: Rule<'_> = Rule {
+const ZIP: KeyRule<'_> = KeyRule {
     allowed: "two or more fields with equally many values",
     fix: "give each field a value for every step, such as zip = [{ path = \"rate_scale\", values = [1, 2] }, \
           { path = \"slo_scale\", values = [1, 1.5] }]",
 };
-const LATIN: Rule<'_> = Rule {
+const LATIN: KeyRule<'_> = KeyRule {
     allowed: "one or more fields with from and to",
     fix: "write latin = [{ path = \"rate_scale\", from = 0.5, to = 1.5 }], for example",
 };
@@ -68,27 +68,31 @@ const EXCLUDED: &str = "an axis has path with values, range, linear or log; or z
                         seed); make two axes of it";
 
 /// A field that was read, with the place of its path.
-type Found = (Field, Place);
+type FoundField = (SweptField, FilePlace);
 
 /// Says of the path of a field what is wrong with it, as far as that is known.
-pub(super) type Fault<'f> = &'f dyn Fn(&str) -> Option<Wrong>;
+pub(super) type PathFault<'f> = &'f dyn Fn(&str) -> Option<PathProblem>;
 
 /// Reads all axes.
-pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Grid {
-    let mut grid = Grid::default();
+pub(super) fn read_grid(
+    t: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    fault: PathFault<'_>,
+) -> SweepGrid {
+    let mut grid = SweepGrid::default();
     let Some(list) = t.field("axis") else { return grid };
     let Some(elements) = list.elements() else {
         match list.table() {
             Some(_) => {
                 let fix =
                     "did you mean [[axis]]? Write two brackets: each such table is one of a list";
-                problems.add(&list.place, "[axis] is one table", Rule { fix, ..AXES });
+                problems.add(&list.place, "[axis] is one table", KeyRule { fix, ..AXES });
             }
             None => drop(list.refuse::<()>(problems, AXES)),
         }
         return grid;
     };
-    let mut known: Vec<Found> = Vec::new();
+    let mut known: Vec<FoundField> = Vec::new();
     for element in elements {
         let Some(mut table) = element.table() else {
             let _: Read<()> = element.refuse(problems, AXES);
@@ -106,7 +110,7 @@ pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: F
             known.push(field.clone());
         }
         let Some(fields) = fields else { continue };
-        let axis = Axis { fields: fields.into_iter().map(|(field, _)| field).collect() };
+        let axis = GridAxis { fields: fields.into_iter().map(|(field, _)| field).collect() };
         if !sampled {
             refuse_repeats(&axis, &element.place, problems);
         }
@@ -116,9 +120,10 @@ pub(super) fn read_grid(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: F
 }
 
 /// Reports a field that does not go with those before it.
-fn check_among((field, place): &Found, known: &[Found], problems: &mut Problems<'_>) {
-    let mut wrong =
-        |what: String, allowed: &str, fix: &str| problems.add(place, what, Rule { allowed, fix });
+fn check_among((field, place): &FoundField, known: &[FoundField], problems: &mut Problems<'_>) {
+    let mut wrong = |what: String, allowed: &str, fix: &str| {
+        problems.add(place, what, KeyRule { allowed, fix })
+    };
     if field.path == "seed" {
         wrong(
             "is not an axis".to_owned(),
@@ -157,7 +162,7 @@ fn says_the_same(one: &str, other: &str) -> bool {
 
 /// Reports steps of an axis that come twice: their points would be one and the same, done and counted twice. (Samples
 /// of a Latin hypercube that are rounded may meet.)
-fn refuse_repeats(axis: &Axis, place: &Place, problems: &mut Problems<'_>) {
+fn refuse_repeats(axis: &GridAxis, place: &FilePlace, problems: &mut Problems<'_>) {
     let [first, others @ ..] = axis.fields.as_slice() else { return };
     let steps = || 0..first.values.len();
     let says = |step: u64| axis.fields.iter().map(move |field| cell(&field.values.value(step)));
@@ -188,14 +193,18 @@ fn refuse_repeats(axis: &Axis, place: &Place, problems: &mut Problems<'_>) {
         earlier + 1,
         later + 1
     );
-    let rule = Rule {
+    let rule = KeyRule {
         allowed: "values that differ (numbers that are computed have six significant digits)",
         fix: "remove one of them; for more than one run of a point, set count in [seeds]",
     };
     problems.add(place, what, rule);
 }
 
-fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Option<Vec<Found>> {
+fn zipped(
+    t: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    fault: PathFault<'_>,
+) -> Option<Vec<FoundField>> {
     let list = t.field("zip")?;
     let mut read = |element: Given<'_>| {
         let Some(mut table) = element.table() else {
@@ -207,7 +216,7 @@ fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> O
         found
     };
     let elements = list.elements().unwrap_or_default();
-    let found: Vec<Option<Found>> = elements.into_iter().map(&mut read).collect();
+    let found: Vec<Option<FoundField>> = elements.into_iter().map(&mut read).collect();
     let lengths: Vec<u64> = found.iter().flatten().map(|(field, _)| field.values.len()).collect();
     if found.len() < 2 || lengths.iter().any(|n| *n != lengths[0]) {
         problems.add(&list.place, format!("{} fields with {lengths:?} values", found.len()), ZIP);
@@ -217,13 +226,13 @@ fn zipped(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> O
 }
 
 fn hypercube(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
-    fault: Fault<'_>,
-) -> Option<Vec<Found>> {
+    fault: PathFault<'_>,
+) -> Option<Vec<FoundField>> {
     let list = t.field("latin")?;
-    let samples = SAMPLES.read(t, problems, "samples", Need::Required).given();
-    let seed = SEED.read(t, problems, "seed", Need::Optional).or(1);
+    let samples = SAMPLES.read(t, problems, "samples", KeyNeed::Required).given();
+    let seed = SEED.read(t, problems, "seed", KeyNeed::Optional).or(1);
     let elements = list.elements().unwrap_or_default();
     if elements.is_empty() {
         return list.refuse(problems, LATIN).given();
@@ -244,27 +253,32 @@ fn hypercube(
         check_ends(from, to, log, &element.place, problems)?;
         let (count, coordinate) = (samples?, Coordinate::new(samples?, seed?, number));
         let values = Values::Latin { from, to, log, round, coordinate, count };
-        Some((Field { column, path, values }, place))
+        Some((SweptField { column, path, values }, place))
     };
     // All of them are read, so that all mistakes are told.
-    let found: Vec<Option<Found>> = (0..).zip(elements).map(&mut read).collect();
+    let found: Vec<Option<FoundField>> = (0..).zip(elements).map(&mut read).collect();
     found.into_iter().collect()
 }
 
 /// Reports the path of a field that the scenario does not have.
-pub(super) fn refuse_path(path: &str, place: &Place, found: &Wrong, problems: &mut Problems<'_>) {
-    let rule = Rule { allowed: &found.allowed, fix: &found.fix };
+pub(super) fn refuse_path(
+    path: &str,
+    place: &FilePlace,
+    found: &PathProblem,
+    problems: &mut Problems<'_>,
+) {
+    let rule = KeyRule { allowed: &found.allowed, fix: &found.fix };
     problems.add(place, format!("{path:?}, in the scenario: {}", found.what), rule);
 }
 
 /// The column and the path of a field, and where the path stands.
 fn named(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
-    fault: Fault<'_>,
-) -> Option<(String, String, Place)> {
-    let path = t.read(problems, "path", Need::Required, PATH, text);
-    let name = t.read(problems, "name", Need::Optional, NAME, short);
+    fault: PathFault<'_>,
+) -> Option<(String, String, FilePlace)> {
+    let path = t.read(problems, "path", KeyNeed::Required, PATH, text);
+    let name = t.read(problems, "name", KeyNeed::Optional, NAME, short);
     let Read::Given(path, place) = path else { return None };
     if let Some(found) = fault(&path) {
         refuse_path(&path, &place, &found, problems);
@@ -283,15 +297,21 @@ fn named(
     Some((name, path, place))
 }
 
-fn field(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Option<Found> {
+fn field(
+    t: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    fault: PathFault<'_>,
+) -> Option<FoundField> {
     let named = named(t, problems, fault);
     let mut given = Vec::new();
     for way in WAYS {
         given.extend(t.field(way).map(|field| (way, field)));
     }
     let [(way, given)] = given.as_slice() else {
-        let rule =
-            Rule { allowed: "exactly one of them", fix: "write values = [1, 2, 4], for example" };
+        let rule = KeyRule {
+            allowed: "exactly one of them",
+            fix: "write values = [1, 2, 4], for example",
+        };
         let what = format!("has {} of values, range, linear and log", given.len());
         problems.add(t.place(), what, rule);
         return None;
@@ -302,7 +322,7 @@ fn field(t: &mut Table<'_>, problems: &mut Problems<'_>, fault: Fault<'_>) -> Op
         way => spaced(given, way == "log", problems),
     };
     let (column, path, place) = named?;
-    Some((Field { column, path, values: values? }, place))
+    Some((SweptField { column, path, values: values? }, place))
 }
 
 fn listed(given: &Given<'_>, problems: &mut Problems<'_>) -> Option<Values> {
@@ -332,32 +352,36 @@ fn decimal_range(given: &Given<'_>, problems: &mut Problems<'_>) -> Option<Value
 fn spaced(given: &Given<'_>, log: bool, problems: &mut Problems<'_>) -> Option<Values> {
     let mut t = table(given, problems, SPACED)?;
     let [from, to] = ["from", "to"].map(|key| number_of(&mut t, problems, key));
-    let count = COUNT.read(&mut t, problems, "count", Need::Required).given();
+    let count = COUNT.read(&mut t, problems, "count", KeyNeed::Required).given();
     t.finish(problems, |_| None);
     let ((from, _), (to, _)) = (from?, to?);
     check_ends(from, to, log, &given.place, problems)?;
     Some(Values::Spaced { from, to, count: count?, log })
 }
 
-fn table<'a>(given: &Given<'a>, problems: &mut Problems<'_>, rule: Rule<'_>) -> Option<Table<'a>> {
+fn table<'a>(
+    given: &Given<'a>,
+    problems: &mut Problems<'_>,
+    rule: KeyRule<'_>,
+) -> Option<TomlTable<'a>> {
     given.table().or_else(|| given.refuse(problems, rule).given())
 }
 
 /// A number, and whether it is written as a whole one.
 fn number_of(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     key: &'static str,
 ) -> Option<(f64, bool)> {
     let number = |value: &DeValue<'_>| Some((real(value)?, value.as_integer().is_some()));
-    t.read(problems, key, Need::Required, NUMBER, number).given()
+    t.read(problems, key, KeyNeed::Required, NUMBER, number).given()
 }
 
 fn check_ends(
     from: f64,
     to: f64,
     log: bool,
-    place: &Place,
+    place: &FilePlace,
     problems: &mut Problems<'_>,
 ) -> Option<()> {
     let distinct = (from - to).abs() > 0.0;
@@ -366,7 +390,11 @@ fn check_ends(
     }
     let allowed =
         if log { "two different numbers above 0" } else { "two different finite numbers" };
-    problems.add(place, format!("from {from} to {to}"), Rule { allowed, fix: "correct the ends" });
+    problems.add(
+        place,
+        format!("from {from} to {to}"),
+        KeyRule { allowed, fix: "correct the ends" },
+    );
     None
 }
 
@@ -376,7 +404,7 @@ mod tests {
     use crate::input::toml_keys::{listing, read_toml};
     use std::path::Path;
 
-    fn read(axes: &str) -> Result<Grid, String> {
+    fn read(axes: &str) -> Result<SweepGrid, String> {
         read_toml(axes, |mut table, problems| Some(read_grid(&mut table, problems, &|_| None)))
             .map_err(|problems| listing(Path::new("s.toml"), &problems))
     }

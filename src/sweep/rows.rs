@@ -1,7 +1,7 @@
 //! The rows of a sweep: one for each point, strategy, predictor, seed and workload.
 
-use super::axis::{Kind, cell};
-use super::grid::{Grid, Point};
+use super::axis::{ValueKind, cell};
+use super::grid::{SweepGrid, SweepPoint};
 use crate::metrics::{Verdict, WorkloadSummary};
 use crate::results::{Cell, Column, ColumnType, Details, StrategyResult, WorkloadRow, pick};
 
@@ -114,12 +114,12 @@ pub(super) const WORKLOAD_METRICS: [&str; 9] = [
 ];
 
 /// The columns of a sweep's rows, in order.
-pub(super) fn columns(grid: &Grid) -> Vec<(String, ColumnType)> {
-    let kind = |kind: Kind| match kind {
-        Kind::Whole => ColumnType::Integer,
-        Kind::Number => ColumnType::Float,
-        Kind::Bool => ColumnType::Bool,
-        Kind::Text => ColumnType::Text,
+pub(super) fn columns(grid: &SweepGrid) -> Vec<(String, ColumnType)> {
+    let kind = |kind: ValueKind| match kind {
+        ValueKind::Whole => ColumnType::Integer,
+        ValueKind::Number => ColumnType::Float,
+        ValueKind::Bool => ColumnType::Bool,
+        ValueKind::Text => ColumnType::Text,
     };
     let own = |(name, kind): &(&str, ColumnType)| ((*name).to_owned(), *kind);
     let axes = grid.fields().zip(grid.kinds()).map(|(f, k)| (f.column.clone(), kind(k)));
@@ -212,7 +212,7 @@ impl RunRow {
 
 /// Who made a run: a strategy with the predictors that it planned and was simulated with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Arm {
+pub(super) struct RunLabel {
     pub(super) strategy: String,
     pub(super) predictor: String,
     pub(super) truth: String,
@@ -220,8 +220,8 @@ pub(super) struct Arm {
 
 /// Appends the rows of one arm of a point as CSV.
 pub(super) fn write_rows(
-    point: &Point,
-    arm: &Arm,
+    point: &SweepPoint,
+    arm: &RunLabel,
     runs: &[RunRow],
     out: &mut csv::Writer<Vec<u8>>,
 ) {

@@ -5,7 +5,7 @@ use super::point::run_once;
 use super::rows::{RunNumbers, RunRow};
 use crate::plan::Replicas;
 use crate::results::Manifest;
-use crate::run::{Course, Extensions, KindPredictors, Overrides, RunError, Sources, Study};
+use crate::run::{Course, Extensions, KindPredictors, Overrides, RunError, Study, StudySources};
 use crate::scenario::Scenario;
 use crate::stats::{confidence_interval, mean};
 use crate::units::{Milliseconds, RequestsPerSecond};
@@ -18,7 +18,7 @@ const MOST_HEADROOMS: u64 = 10_000;
 
 /// When a candidate is good enough.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judge {
+pub struct AcceptanceRule {
     /// Percent of requests that must meet their SLO.
     pub target_pct: f64,
     /// Whether every workload must reach it, not only all requests together.
@@ -31,7 +31,7 @@ pub struct Judge {
     pub most: u64,
 }
 
-impl Judge {
+impl AcceptanceRule {
     /// Checks the ranges.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ pub enum Find {
 
 /// A range of factors (or percents of headroom) and how finely it is searched.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct FactorRange {
     /// The lowest.
     pub from: f64,
     /// The highest.
@@ -122,8 +122,8 @@ pub struct Capacity {
 pub struct CapacitySearch {
     scenario: Scenario,
     kinds: Vec<KindPredictors>,
-    sources: Sources,
-    judge: Judge,
+    sources: StudySources,
+    judge: AcceptanceRule,
     own: Extensions,
 }
 
@@ -132,7 +132,11 @@ impl CapacitySearch {
     ///
     /// # Errors
     /// When the scenario or the predictor cannot be used, or a number is outside its range.
-    pub fn new(path: &Path, overrides: &Overrides, judge: Judge) -> Result<Self, SweepError> {
+    pub fn new(
+        path: &Path,
+        overrides: &Overrides,
+        judge: AcceptanceRule,
+    ) -> Result<Self, SweepError> {
         Self::of_study(&Study::load(path, overrides)?, judge, Extensions::default())
     }
 
@@ -140,7 +144,11 @@ impl CapacitySearch {
     ///
     /// # Errors
     /// When a number is outside its range.
-    pub fn of_study(study: &Study, judge: Judge, own: Extensions) -> Result<Self, SweepError> {
+    pub fn of_study(
+        study: &Study,
+        judge: AcceptanceRule,
+        own: Extensions,
+    ) -> Result<Self, SweepError> {
         judge.check()?;
         let (kinds, sources) = (study.shared_predictors(), study.sources());
         Ok(Self { scenario: study.scenario().clone(), kinds, sources, judge, own })
@@ -183,10 +191,10 @@ impl CapacitySearch {
         &self,
         strategies: &[String],
         find: Find,
-        range: Range,
+        range: FactorRange,
         keep_plan: bool,
     ) -> Result<Vec<Capacity>, SweepError> {
-        let Range { from, to, precision } = range;
+        let FactorRange { from, to, precision } = range;
         let least = if find == Find::Gpus { 0.0 } else { f64::MIN_POSITIVE };
         if !(from >= least && to > from && to.is_finite() && precision > 0.0) {
             return Err(SweepError::Search(format!(
@@ -205,7 +213,7 @@ impl CapacitySearch {
         &self,
         name: &str,
         find: Find,
-        range: Range,
+        range: FactorRange,
         keep_plan: bool,
     ) -> Result<Capacity, SweepError> {
         // More rate is harder; more SLO is easier.
@@ -247,7 +255,7 @@ impl CapacitySearch {
         Ok(result(Some(good), Some(bad), false, judged))
     }
 
-    fn cheapest(&self, name: &str, range: Range) -> Result<Capacity, SweepError> {
+    fn cheapest(&self, name: &str, range: FactorRange) -> Result<Capacity, SweepError> {
         let all = self.headrooms(&[name.to_owned()], range.from, range.to, range.precision)?;
         let judged = all.len();
         let order = |a: &Candidate, b: &Candidate| {

@@ -2,12 +2,14 @@
 
 use super::file::text;
 use super::rows::{RUN_METRICS, RunRow, WORKLOAD_METRICS};
-use crate::input::toml_keys::{Least, Need, NumberRule, Problems, Read, Rule, Table, WholeRule};
+use crate::input::toml_keys::{
+    KeyNeed, KeyRule, Least, NumberRule, Problems, Read, TomlTable, WholeRule,
+};
 use crate::stats::confidence_interval;
 
 /// The seeds of every point: all strategies see the same ones, and so the same arrivals.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Seeds {
+pub(super) struct SeedList {
     pub(super) first: u64,
     /// How many at least.
     pub(super) least: u64,
@@ -28,8 +30,8 @@ pub(super) struct Until {
     pub(super) half_width: f64,
 }
 
-const SEEDS: Rule<'_> =
-    Rule { allowed: "a table", fix: "write seeds = { first = 1, count = 10 }, for example" };
+const SEEDS: KeyRule<'_> =
+    KeyRule { allowed: "a table", fix: "write seeds = { first = 1, count = 10 }, for example" };
 const FIRST: WholeRule = WholeRule {
     least: 0,
     most: 1 << 62,
@@ -54,13 +56,16 @@ const HALF_WIDTH: NumberRule = NumberRule {
     unit: "in the unit of the metric",
     fix: "give the half-width that the confidence interval must reach, or give only count",
 };
-const WORKLOAD: Rule<'_> =
-    Rule { allowed: "the name of a workload", fix: "name a workload of the scenario" };
+const WORKLOAD: KeyRule<'_> =
+    KeyRule { allowed: "the name of a workload", fix: "name a workload of the scenario" };
 
-impl Seeds {
+impl SeedList {
     /// Reads the `seeds` of a file; the first one apart, for without it the scenario's own is the first.
-    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> (Option<u64>, Self) {
-        use Need::Optional;
+    pub(super) fn read(
+        parent: &mut TomlTable<'_>,
+        problems: &mut Problems<'_>,
+    ) -> (Option<u64>, Self) {
+        use KeyNeed::Optional;
         let mut seeds = Self { first: 1, least: 1, most: 1, until: None, confidence: 0.95 };
         let Some(field) = parent.field("seeds") else { return (None, seeds) };
         let Some(mut table) = field.table() else {
@@ -82,7 +87,7 @@ impl Seeds {
             _ => &WORKLOAD_METRICS,
         };
         let allowed = known.join(", ");
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: &allowed,
             fix: "choose one of them (those of one workload need seeds.workload)",
         };
@@ -97,14 +102,14 @@ impl Seeds {
                     t.missing(
                         problems,
                         "half_width",
-                        Rule { allowed: &allowed, fix: HALF_WIDTH.fix },
+                        KeyRule { allowed: &allowed, fix: HALF_WIDTH.fix },
                     );
                 }
                 seeds.least = count.or(1).unwrap_or(1);
                 seeds.most = seeds.least;
             }
             (_, Read::Given(_, place)) => {
-                let rule = Rule {
+                let rule = KeyRule {
                     allowed: "either count, or half_width with least and most",
                     fix: "remove one of them",
                 };
@@ -116,7 +121,7 @@ impl Seeds {
                 if let Read::Given(most, place) = most {
                     if most < seeds.least {
                         let what = format!("given {most}, fewer than least, {}", seeds.least);
-                        let rule = Rule { allowed: "least or more", fix: MOST_SEEDS.fix };
+                        let rule = KeyRule { allowed: "least or more", fix: MOST_SEEDS.fix };
                         problems.add(&place, what, rule);
                     }
                     seeds.most = most;

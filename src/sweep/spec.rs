@@ -5,12 +5,12 @@ use super::axis::Values;
 use super::cache::Cache;
 use super::file::RawSweep;
 use super::first::first_point;
-use super::grid::{Grid, Point};
-use super::seeds::Seeds;
-use crate::input::toml_keys::{Rule, read_toml};
+use super::grid::{SweepGrid, SweepPoint};
+use super::seeds::SeedList;
+use crate::input::toml_keys::{KeyRule, read_toml};
 use crate::predictor::ErrorDraw;
 use crate::results::{FileHash, formula_note, hex};
-use crate::run::{Extensions, KindPredictors, Sources, replace_kinds};
+use crate::run::{Extensions, KindPredictors, StudySources, replace_kinds};
 use crate::scenario::{Document, Scenario, shipped_text};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ pub struct Sweep {
     prediction_error: bool,
     /// The scenario without its axes, where all points have the plans that are made for that.
     pub(super) planned: Option<Scenario>,
-    pub(super) seeds: Seeds,
-    pub(super) grid: Grid,
+    pub(super) seeds: SeedList,
+    pub(super) grid: SweepGrid,
     points: u64,
     pub(super) cache: Cache,
     /// What the scenario is at its first point.
@@ -205,7 +205,7 @@ impl Sweep {
     /// Axes of keys of `arrival` that some workloads do not have.
     fn part_notes(&self) -> Vec<String> {
         let all = self.first.workloads.len();
-        let note = |field: &super::grid::Field| {
+        let note = |field: &super::grid::SweptField| {
             let reached = self.document.arrivals_reached(&field.path)?;
             (reached.len() < all).then(|| {
                 format!(
@@ -238,7 +238,7 @@ impl Sweep {
     }
 
     /// The scenario at a point.
-    pub(super) fn at(&self, point: &Point) -> Result<Scenario, SweepError> {
+    pub(super) fn at(&self, point: &SweepPoint) -> Result<Scenario, SweepError> {
         let mut document = self.document.clone();
         for (field, value) in self.grid.fields().zip(&point.values) {
             document.set(&field.path, value.clone())?;
@@ -262,7 +262,7 @@ impl Sweep {
             || "name a workload of the scenario".to_owned(),
             |near| format!("did you mean {near:?}?"),
         );
-        let rule = Rule { allowed: &known.join(", "), fix: &fix };
+        let rule = KeyRule { allowed: &known.join(", "), fix: &fix };
         let refused = read_toml(text, |mut table, problems| {
             let field = table.field("seeds")?.table()?.field("workload")?;
             field.refuse::<()>(problems, rule).given()
@@ -274,10 +274,10 @@ impl Sweep {
     /// Notes what the sweep depends on, and makes sure that all predictors can be made.
     fn note_inputs(&mut self, text: &str, given: Option<String>) -> Result<(), SweepError> {
         let mut sources = match given {
-            None => Sources { files: self.document.files().to_vec(), texts: Vec::new() },
+            None => StudySources { files: self.document.files().to_vec(), texts: Vec::new() },
             Some(text) => {
                 let name = self.document.files()[0].clone();
-                Sources { files: Vec::new(), texts: vec![(name, text)] }
+                StudySources { files: Vec::new(), texts: vec![(name, text)] }
             }
         };
         sources.add_arrivals(&self.first);
@@ -303,7 +303,11 @@ impl Sweep {
     }
 
     /// What the predictors of a scenario are made from.
-    fn add_predictors(&self, scenario: &Scenario, sources: &mut Sources) -> Result<(), SweepError> {
+    fn add_predictors(
+        &self,
+        scenario: &Scenario,
+        sources: &mut StudySources,
+    ) -> Result<(), SweepError> {
         for predictor in &self.predictors {
             for truth in &self.truths {
                 let kinds = self.cache.kinds(scenario, predictor.as_deref(), truth.as_deref())?;

@@ -1,7 +1,7 @@
 //! The documents are true: what they show of a command is what the command prints, and links lead somewhere.
 
 use crate::common::{compared, igniter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -251,18 +251,10 @@ fn every_link_and_picture_of_the_documents_leads_somewhere() {
 }
 
 /// Paths of sources in backticks, such as `crates/sim/src/speed.rs`: who names them goes out of date in silence.
-#[test]
-fn every_source_that_documents_and_comments_name_exists() {
-    const FOLDERS: [&str; 6] =
-        ["crates/", "src/", "validate/src/", "tests/", "examples/", "scripts/"];
-    let mut texts: Vec<(PathBuf, String)> = documents()
-        .into_iter()
-        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
-        .collect();
-    let mut folders: Vec<PathBuf> =
-        ["crates", "src", "validate", "tests", "examples", "benches", "python/src"]
-            .map(|folder| root().join(folder))
-            .into();
+/// All Rust files below these folders, with their texts.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut texts = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -270,15 +262,59 @@ fn every_source_that_documents_and_comments_name_exists() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let comments: Vec<&str> =
-                    text.lines().map(str::trim).filter(|line| line.starts_with("//")).collect();
-                texts.push((path, comments.join("\n")));
+                texts.push((path, text));
             }
         }
     }
+    texts
+}
+
+/// The type that a line defines, where it is not indented.
+fn defined_type(line: &str) -> Option<&str> {
+    let mut words = line.split([' ', '<', '(', '{', ';', ':']);
+    let mut word = words.next()?;
+    if word == "pub" {
+        // `pub(in …)` is not used.
+        word = words.find(|word| !["", "crate)", "super)"].contains(word))?;
+    }
+    ["struct", "enum", "trait", "type"].contains(&word).then(|| words.next())?
+}
+
+#[test]
+fn no_two_types_of_the_product_have_one_name() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, text) in sources(&["crates", "src", "validate/src", "python/src"]) {
+        if path.to_str().unwrap().contains("tests") {
+            continue;
+        }
+        for name in text.lines().filter_map(defined_type) {
+            places.entry(name.to_owned()).or_default().push(path.clone());
+        }
+    }
+    assert!(places.len() > 900, "{} types", places.len());
+    let shared: Vec<_> = places.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(shared.is_empty(), "a reader who searches for one finds the other: {shared:#?}");
+}
+
+#[test]
+fn every_source_that_documents_and_comments_name_exists() {
+    const FOLDERS: [&str; 6] =
+        ["crates/", "src/", "validate/src/", "tests/", "examples/", "scripts/"];
+    let documents = documents().into_iter().map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    });
+    let comments =
+        sources(&["crates", "src", "validate", "tests", "examples", "benches", "python/src"])
+            .into_iter()
+            .map(|(path, text)| {
+                let comments: Vec<&str> =
+                    text.lines().map(str::trim).filter(|line| line.starts_with("//")).collect();
+                (path, comments.join("\n"))
+            });
     let mut wrong = Vec::new();
     let mut checked = 0;
-    for (path, text) in texts {
+    for (path, text) in documents.chain(comments) {
         for code in text.split('`').skip(1).step_by(2) {
             let is_source = FOLDERS.iter().any(|folder| code.starts_with(folder));
             if is_source && !code.contains([' ', '*', '\n']) {

@@ -1,8 +1,8 @@
 //! What controllers and faults do over time: P99, SM share and batch of each workload, window by window.
 
 use super::axis::Axis;
-use super::panel::{Key, Legend};
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panel::{Legend, LegendKey};
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::style::Look;
 use super::text::shortened;
 use super::{Figure, PlotError, of_strategies};
@@ -13,7 +13,7 @@ const SLO: (i32, i32) = (9, 7);
 
 /// One workload on one GPU.
 #[derive(Debug)]
-struct Course<'a> {
+struct WorkloadOnGpu<'a> {
     workload: &'a WorkloadName,
     gpu: usize,
     slo_ms: f64,
@@ -34,8 +34,8 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     })
 }
 
-fn courses(result: &StrategyResult) -> Vec<Course<'_>> {
-    let mut courses: Vec<Course<'_>> = Vec::new();
+fn courses(result: &StrategyResult) -> Vec<WorkloadOnGpu<'_>> {
+    let mut courses: Vec<WorkloadOnGpu<'_>> = Vec::new();
     for summary in &result.workloads {
         for gpu in 0..result.gpu_count {
             if !result.actions.iter().any(|action| action.gpu == gpu) {
@@ -45,14 +45,18 @@ fn courses(result: &StrategyResult) -> Vec<Course<'_>> {
             let windows: Vec<&WindowRow> = result.details.adaptation.iter().filter(own).collect();
             if !windows.is_empty() {
                 let (workload, slo_ms) = (&summary.workload, summary.slo_ms);
-                courses.push(Course { workload, gpu, slo_ms, windows });
+                courses.push(WorkloadOnGpu { workload, gpu, slo_ms, windows });
             }
         }
     }
     courses
 }
 
-fn panels(comparison: &Comparison, result: &StrategyResult, courses: &[Course<'_>]) -> Panels {
+fn panels(
+    comparison: &Comparison,
+    result: &StrategyResult,
+    courses: &[WorkloadOnGpu<'_>],
+) -> Panels {
     let ratios = courses.iter().flat_map(|course| {
         course.windows.iter().filter_map(|row| Some(row.p99_ms? / course.slo_ms))
     });
@@ -70,12 +74,12 @@ fn panels(comparison: &Comparison, result: &StrategyResult, courses: &[Course<'_
     let look = |index| Look { dashes: None, ..Look::at(index) };
     let (line, slo, share, batch) = (look(5), look(1), look(0), look(2));
     let mut legend = Legend::default();
-    legend.add(Key::Title, &result.strategy);
-    legend.add(Key::Line(line.colour, None), "P99 / SLO");
-    legend.add(Key::Line(slo.colour, Some(SLO)), "SLO");
-    legend.add(Key::Line(share.colour, None), "SM share");
-    legend.add(Key::Line(batch.colour, None), "largest batch");
-    let cell = |course: &Course<'_>| {
+    legend.add(LegendKey::Title, &result.strategy);
+    legend.add(LegendKey::Line(line.colour, None), "P99 / SLO");
+    legend.add(LegendKey::Line(slo.colour, Some(SLO)), "SLO");
+    legend.add(LegendKey::Line(share.colour, None), "SM share");
+    legend.add(LegendKey::Line(batch.colour, None), "largest batch");
+    let cell = |course: &WorkloadOnGpu<'_>| {
         // A window in which nobody was answered breaks the line.
         let runs = course.windows.chunk_by(|a, b| a.p99_ms.is_some() == b.p99_ms.is_some());
         let ratio = |row: &&WindowRow| {
@@ -89,7 +93,7 @@ fn panels(comparison: &Comparison, result: &StrategyResult, courses: &[Course<'_
         };
         let runs = runs.map(|points| Series::new(line, Marks::Line, points)).collect();
         let chart = |y: &Axis, series| Plot::new(time.clone(), y.clone(), series);
-        Place {
+        GridPlace {
             title: format!("{} (GPU {})", shortened(course.workload.as_str(), 16), course.gpu),
             charts: vec![
                 chart(&p99, runs).across(1.0, slo.colour, SLO),

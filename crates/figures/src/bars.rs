@@ -1,8 +1,8 @@
 //! Groups of bars in as many rows as are needed: P99 against the SLO, violations, where time goes, and any numbers.
 
 use super::axis::{Axis, Scale};
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, symbol, text};
-use super::panel::{Key, Legend, Panel, left_of};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, line, symbol, text};
+use super::panel::{Legend, LegendKey, Panel, left_of};
 use super::sheet::{self, shown};
 use super::style::{
     GREY, INK, LABEL, Looks, MARGIN, NOTE, TICK, count, dots, inches, one_column, two_columns,
@@ -260,10 +260,10 @@ impl BarChart {
             (_, false) => self.looks.boxes(),
         };
         if self.blocks.iter().any(|block| block.bars.marks.is_some()) {
-            legend.add(Key::Line(INK, None), "SLO");
+            legend.add(LegendKey::Line(INK, None), "SLO");
         }
         if let Some((_, words)) = &self.across {
-            legend.add(Key::Line(GREY, Some(ACROSS)), words);
+            legend.add(LegendKey::Line(GREY, Some(ACROSS)), words);
         }
         legend
     }
@@ -310,7 +310,7 @@ impl BarChart {
         block: &Block,
         slot: usize,
         group: usize,
-    ) -> Drawn {
+    ) -> DrawResult {
         let n = if block.bars.stacked { 1 } else { block.bars.series.len() };
         // Bars get 80 % of a slot, but a single bar is not made as wide as that.
         let bar = (0.8 / n.max(1) as f64).min(if block.bars.stacked { 0.5 } else { 0.3 });
@@ -369,7 +369,7 @@ impl BarChart {
         slots: &Slots,
         slot: usize,
         group: usize,
-    ) -> Drawn {
+    ) -> DrawResult {
         let (x, y) = (panel.at(slot as f64 + 0.5, 0.0).0, panel.inner.bottom() + 12);
         let name = &slots.names[group];
         if slots.upright {

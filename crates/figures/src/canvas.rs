@@ -19,7 +19,7 @@ const PLOTTERS_FONT_SCALE: f64 = 1.24;
 /// What everything is drawn on.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// The outcome of drawing.
-pub(super) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 /// A rectangle in dots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Text {
 }
 
 /// Writes text at its vertical middle.
-pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> Drawn {
+pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> DrawResult {
     if words.is_empty() {
         return Ok(());
     }
@@ -107,13 +107,13 @@ pub(super) fn text(area: &Area<'_>, at: (i32, i32), look: Text, words: &str) -> 
 }
 
 /// Fills a rectangle.
-pub(super) fn fill(area: &Area<'_>, frame: Frame, colour: RGBColor) -> Drawn {
+pub(super) fn fill(area: &Area<'_>, frame: Frame, colour: RGBColor) -> DrawResult {
     let corners = [(frame.x, frame.y), (frame.right(), frame.bottom())];
     area.draw(&Rectangle::new(corners, colour.filled()))
 }
 
 /// Outlines a rectangle.
-pub(super) fn outline(area: &Area<'_>, frame: Frame, colour: RGBColor, width: u32) -> Drawn {
+pub(super) fn outline(area: &Area<'_>, frame: Frame, colour: RGBColor, width: u32) -> DrawResult {
     let corners = [(frame.x, frame.y), (frame.right(), frame.bottom())];
     area.draw(&Rectangle::new(corners, colour.stroke_width(width)))
 }
@@ -125,7 +125,7 @@ pub(super) fn line(
     colour: RGBColor,
     width: u32,
     dashes: Option<(i32, i32)>,
-) -> Drawn {
+) -> DrawResult {
     if points.len() < 2 {
         return Ok(());
     }
@@ -180,7 +180,7 @@ pub(super) fn symbol(
     index: usize,
     colour: RGBColor,
     r: i32,
-) -> Drawn {
+) -> DrawResult {
     let style = colour.mix(0.8).filled();
     let polygon = |points: &[(i32, i32)]| {
         let points: Vec<_> = points.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
@@ -201,7 +201,7 @@ pub(super) fn symbol(
 }
 
 /// Fills a bar; the index picks its hatching, so that bars stay distinct without colour.
-pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBColor) -> Drawn {
+pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBColor) -> DrawResult {
     /// Between two lines of a hatching.
     const STEP: i32 = 11;
     fill(area, frame, colour)?;
@@ -229,14 +229,14 @@ pub(super) fn hatched(area: &Area<'_>, frame: Frame, index: usize, colour: RGBCo
 }
 
 /// A pale background.
-pub(super) fn shade(area: &Area<'_>, frame: Frame) -> Drawn {
+pub(super) fn shade(area: &Area<'_>, frame: Frame) -> DrawResult {
     if frame.w > 0 && frame.h > 0 { fill(area, frame, SHADE) } else { Ok(()) }
 }
 
 /// Draws a figure of a size in dots into SVG text that carries its size in inches.
 pub(super) fn draw(
     (width, height): (i32, i32),
-    paint: impl FnOnce(&Area<'_>) -> Drawn,
+    paint: impl FnOnce(&Area<'_>) -> DrawResult,
 ) -> Result<String, PlotError> {
     let size = (width.unsigned_abs(), height.unsigned_abs());
     let mut svg = String::new();

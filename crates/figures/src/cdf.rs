@@ -1,8 +1,8 @@
 //! Latency distributions: one chart for each workload, one line for each strategy, the SLO as a line.
 
 use super::axis::Axis;
-use super::panel::Key;
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panel::LegendKey;
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::sheet::shown;
 use super::style::{INK, Looks, TICK};
 use super::text::{shortened, titled};
@@ -16,7 +16,7 @@ const SLO: (i32, i32) = (6, 6);
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let looks = Looks::strategies(comparison);
     let mut legend = looks.lines();
-    legend.add(Key::Line(INK, Some(SLO)), "SLO");
+    legend.add(LegendKey::Line(INK, Some(SLO)), "SLO");
     let described: Vec<Option<LineChart>> =
         (0..comparison.workloads().len()).map(|i| comparison.cdf_lines(i, POINTS)).collect();
     // A single straggler must not squeeze the rest: the last 0.1 % may lie outside.
@@ -45,7 +45,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             true => "no requests".to_owned(),
             false => shortened(&shown(w.model.as_str()), 12),
         };
-        Place {
+        GridPlace {
             title: titled(&shown(w.workload.as_str()), &model, TICK, 390.0),
             charts: vec![Plot::new(x, Axis::from_zero(1.0, 4), series).up(slo, INK, SLO)],
         }

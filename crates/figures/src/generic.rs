@@ -1,8 +1,8 @@
 //! Figures of any numbers: lines or marks in panels.
 
 use super::axis::Axis;
-use super::panel::{Key, Legend};
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panel::{Legend, LegendKey};
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::style::Look;
 use super::{Figure, PlotError, pages};
 
@@ -71,8 +71,8 @@ impl PointsFigure {
         let looks: Vec<Look> = self.series.iter().map(|named| Look::at(named.look)).collect();
         for (named, look) in self.series.iter().zip(&looks) {
             let key = match named.marks {
-                Marks::Line => Key::Line(look.colour, look.dashes),
-                Marks::Symbols | Marks::Both => Key::Symbol(look.colour, look.symbol),
+                Marks::Line => LegendKey::Line(look.colour, look.dashes),
+                Marks::Symbols | Marks::Both => LegendKey::Symbol(look.colour, look.symbol),
             };
             legend.add(key, &named.name);
         }
@@ -85,7 +85,10 @@ impl PointsFigure {
                 let points = points.iter().filter(shown).copied().collect();
                 Series::new(*look, named.marks, points)
             });
-            Place { title: panel.title.clone(), charts: vec![Plot::new(x, y, series.collect())] }
+            GridPlace {
+                title: panel.title.clone(),
+                charts: vec![Plot::new(x, y, series.collect())],
+            }
         };
         Panels {
             legend,

@@ -1,6 +1,6 @@
 //! Heat maps of a sweep: a number over two axes, a panel for each strategy.
 
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, outline, text};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, fill, outline, text};
 use super::sheet::{self, x_label, y_label};
 use super::style::{
     AXIS_LINE, INK, LABEL, MARGIN, NOTE, SHADE, TICK, count, dots, inches, ink_on, one_column,
@@ -103,7 +103,7 @@ fn cells(
     (title, panel): (&str, &HeatPanel),
     frame: Frame,
     range: (f64, f64),
-) -> Drawn {
+) -> DrawResult {
     let look = Text::new(TICK, Align::Centre).bold();
     let title = fitted(&sheet::title(title.to_owned()), TICK, f64::from(frame.w) / BOLD);
     text(area, (frame.x + frame.w / 2, frame.y - 22), look, &title)?;
@@ -135,7 +135,7 @@ fn edge(length: i32, index: i32, of: i32) -> i32 {
 }
 
 /// The colours with the numbers that they stand for, at the top.
-fn scale(area: &Area<'_>, total: i32, (low, high): (f64, f64), number: &str) -> Drawn {
+fn scale(area: &Area<'_>, total: i32, (low, high): (f64, f64), number: &str) -> DrawResult {
     let (bar, steps) = (360, 60);
     let title = words(number);
     let title_width = dots(width(&title, LABEL));

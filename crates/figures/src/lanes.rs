@@ -1,8 +1,8 @@
 //! GPUs over time where plans follow load: a lane for each GPU, with its servers and the moves between lanes.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, hatched, line, text};
-use super::panel::{Key, Panel, below};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, fill, hatched, line, text};
+use super::panel::{LegendKey, Panel, below};
 use super::sheet::shown;
 use super::style::{
     GREY, INK, Look, Looks, MARGIN, NOTE, SHADE, SMALLEST, TICK, count, dots, inches, ink_on,
@@ -10,7 +10,7 @@ use super::style::{
 };
 use super::text::{shortened, width};
 use super::{Figure, PAGES, PAGES_OF_ONE, PlotError, distinct, file_stem, pages};
-use igniter_results::{Comparison, Lane, LanePlace, Lanes, MOST_ARROWS, Piece};
+use igniter_results::{Comparison, GpuLane, LanePiece, LanePlace, Lanes, MOST_ARROWS};
 use plotters::element::Polygon;
 use plotters::style::{Color, RGBColor};
 use std::ops::Range;
@@ -92,14 +92,14 @@ fn time_axis(lanes: &Lanes) -> (f64, Axis) {
 }
 
 /// A page while it is drawn.
-struct Page<'p, 'a> {
+struct LanesPage<'p, 'a> {
     area: &'p Area<'a>,
     panel: &'p Panel<'a>,
     lanes: &'p Lanes,
     gpus: Range<usize>,
     models: &'p Looks,
     /// Of each GPU of the page.
-    pieces: Vec<Vec<Piece>>,
+    pieces: Vec<Vec<LanePiece>>,
     unit_s: f64,
 }
 
@@ -110,12 +110,12 @@ fn draw_page(
 ) -> Result<String, PlotError> {
     let servers = lanes.gpus.iter().flat_map(|lane| &lane.servers);
     let models = Looks::models(servers.map(|server| &server.model));
-    let mut legend = models.legend(|look| Key::Box(look.colour));
+    let mut legend = models.legend(|look| LegendKey::Box(look.colour));
     if lanes.gpus.iter().any(|lane| !lane.boots_s.is_empty()) {
-        legend.add(Key::Hatched(boot()), "boots");
+        legend.add(LegendKey::Hatched(boot()), "boots");
     }
     if !moves.is_empty() {
-        legend.add(Key::Line(INK, None), "moves");
+        legend.add(LegendKey::Line(INK, None), "moves");
     }
     let several = distinct(lanes.gpus.iter().map(|lane| &lane.kind)).len() > 1;
     let name = |gpu: usize| match several {
@@ -136,13 +136,13 @@ fn draw_page(
         let inner =
             Frame::new(left, MARGIN + legend_height, figure_width - left - MARGIN - 20, height);
         let panel = Panel::open(area, inner, x, y)?;
-        let page = Page {
+        let page = LanesPage {
             area,
             panel: &panel,
             lanes,
             gpus: gpus.clone(),
             models: &models,
-            pieces: lanes.gpus[gpus.clone()].iter().map(Lane::pieces).collect(),
+            pieces: lanes.gpus[gpus.clone()].iter().map(GpuLane::pieces).collect(),
             unit_s,
         };
         for gpu in gpus.clone() {
@@ -159,7 +159,7 @@ fn draw_page(
     })
 }
 
-impl Page<'_, '_> {
+impl LanesPage<'_, '_> {
     /// Where a time and a height of a lane lie, in dots.
     fn at(&self, gpu: usize, seconds: f64, pct: f64) -> (i32, i32) {
         let slot = (self.gpus.end - 1 - gpu) as f64;
@@ -173,7 +173,7 @@ impl Page<'_, '_> {
         Frame::new(x0, y0, x1 - x0, y1 - y0)
     }
 
-    fn lane(&self, gpu: usize) -> Drawn {
+    fn lane(&self, gpu: usize) -> DrawResult {
         let lane = &self.lanes.gpus[gpu];
         for rented in &lane.rented_s {
             fill(self.area, self.frame(gpu, *rented, (0.0, 100.0)), SHADE)?;
@@ -214,7 +214,7 @@ impl Page<'_, '_> {
     }
 
     /// Writes the name of each workload once for each time that it stays, where there is room.
-    fn names(&self, gpu: usize, lane: &Lane, pieces: &[Piece]) -> Drawn {
+    fn names(&self, gpu: usize, lane: &GpuLane, pieces: &[LanePiece]) -> DrawResult {
         for stay in stays(lane, pieces) {
             let server = &lane.servers[stay.widest.server];
             let tops = (stay.widest.base_pct, stay.widest.base_pct + server.sm_pct);
@@ -235,7 +235,7 @@ impl Page<'_, '_> {
     }
 
     /// From where a server was to where its workload goes on.
-    fn arrow(&self, from: LanePlace, to: LanePlace) -> Drawn {
+    fn arrow(&self, from: LanePlace, to: LanePlace) -> DrawResult {
         let middle = |(gpu, server): LanePlace, leaves: bool| {
             let pieces = &self.pieces[gpu - self.gpus.start];
             let (at_s, height) = self.lanes.gpus[gpu].arrow_end(pieces, server, leaves)?;
@@ -260,18 +260,18 @@ impl Page<'_, '_> {
 }
 
 /// A time in which a workload has servers on a GPU without a break.
-struct Stay {
+struct LaneStay {
     from_s: f64,
     until_s: f64,
     /// Its longest piece.
-    widest: Piece,
+    widest: LanePiece,
 }
 
-fn stays(lane: &Lane, pieces: &[Piece]) -> Vec<Stay> {
-    let workload = |piece: &Piece| &lane.servers[piece.server].workload;
-    let mut stays: Vec<Stay> = Vec::new();
+fn stays(lane: &GpuLane, pieces: &[LanePiece]) -> Vec<LaneStay> {
+    let workload = |piece: &LanePiece| &lane.servers[piece.server].workload;
+    let mut stays: Vec<LaneStay> = Vec::new();
     for piece in pieces {
-        let own = |stay: &&mut Stay| workload(&stay.widest) == workload(piece);
+        let own = |stay: &&mut LaneStay| workload(&stay.widest) == workload(piece);
         let last = stays.iter_mut().rev().find(own);
         match last.filter(|stay| piece.from_s <= stay.until_s + 1e-6) {
             Some(stay) => {
@@ -281,8 +281,8 @@ fn stays(lane: &Lane, pieces: &[Piece]) -> Vec<Stay> {
                 }
             }
             None => {
-                let Piece { from_s, until_s, .. } = *piece;
-                stays.push(Stay { from_s, until_s, widest: *piece });
+                let LanePiece { from_s, until_s, .. } = *piece;
+                stays.push(LaneStay { from_s, until_s, widest: *piece });
             }
         }
     }

@@ -149,7 +149,7 @@ const PAGES_OF_ONE: usize = 2;
 const SAMPLE: usize = 4;
 
 /// Draws the pages of one kind of figure.
-type Draw = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
+type FigureMaker = fn(&Comparison) -> Result<Vec<Figure>, PlotError>;
 
 /// All figures of a comparison, in the order of a report. Names that it shall show are those of its scenario, unless the
 /// [`Sheet`] says otherwise.
@@ -172,7 +172,7 @@ fn figures_of(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
     let shown = comparison.telling(WORKLOADS);
     let all = comparison.workloads().len();
     let some = (shown.len() < all).then(|| comparison.of_workloads(&shown));
-    let one_by_one: [Draw; 4] =
+    let one_by_one: [FigureMaker; 4] =
         [bars::p99_figures, bars::violation_figures, cdf::figures, bars::breakdown_figures];
     figures.extend(plan::figures(comparison)?);
     for draw in one_by_one {

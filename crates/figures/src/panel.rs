@@ -1,7 +1,7 @@
 //! One chart with axes, and the legend.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, fill, hatched, line, symbol, text};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, fill, hatched, line, symbol, text};
 use super::sheet::{shown, x_label, y_label};
 use super::style::{
     AXIS_LINE, DATA_LINE, GRID, GRID_LINE, INK, LABEL, Look, MARGIN, TICK, count, dots,
@@ -15,7 +15,7 @@ const TICK_MARK: i32 = 7;
 /// From the axis to its tick labels.
 const TICK_GAP: i32 = 14;
 
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
+type PanelContext<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
 /// Room for the tick labels and the title of a y axis.
 pub(super) fn left_of(axis: &Axis) -> i32 {
@@ -34,7 +34,7 @@ pub(super) fn below(axis: &Axis) -> i32 {
 
 /// A chart whose axes are drawn.
 pub(super) struct Panel<'a> {
-    chart: Chart<'a>,
+    chart: PanelContext<'a>,
     area: Area<'a>,
     /// Where data is drawn, in dots.
     pub(super) inner: Frame,
@@ -43,7 +43,7 @@ pub(super) struct Panel<'a> {
 
 impl<'a> Panel<'a> {
     /// Draws axes around the frame `inner`; labels go outside it.
-    pub(super) fn open(area: &Area<'a>, inner: Frame, x: Axis, y: Axis) -> Drawn<Self> {
+    pub(super) fn open(area: &Area<'a>, inner: Frame, x: Axis, y: Axis) -> DrawResult<Self> {
         let (left, bottom) = (left_of(&y), below(&x));
         let sub: DrawingArea<SVGBackend<'a>, Shift> =
             area.clone().shrink((inner.x - left, inner.y), (inner.w + left + 1, inner.h + bottom));
@@ -87,7 +87,7 @@ impl<'a> Panel<'a> {
         points: &[(f64, f64)],
         colour: RGBColor,
         dashes: Option<(i32, i32)>,
-    ) -> Drawn {
+    ) -> DrawResult {
         match dashes {
             None => {
                 let style = colour.stroke_width(DATA_LINE);
@@ -102,13 +102,13 @@ impl<'a> Panel<'a> {
     }
 
     /// Fills a rectangle between two pairs of values.
-    pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), look: Look) -> Drawn {
+    pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), look: Look) -> DrawResult {
         let ((x0, y1), (x1, y0)) = (self.at(from.0, from.1), self.at(to.0, to.1));
         hatched(&self.area, Frame::new(x0, y0, x1 - x0, y1 - y0), look.symbol, look.colour)
     }
 
     /// Draws a line across the chart at a y value.
-    pub(super) fn across(&mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> Drawn {
+    pub(super) fn across(&mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> DrawResult {
         let at = self.at(self.x.low, y).1;
         let ends = [(self.inner.x, at), (self.inner.right(), at)];
         line(&self.area, &ends, colour, AXIS_LINE + 1, Some(dashes))
@@ -117,7 +117,7 @@ impl<'a> Panel<'a> {
 
 /// What stands before a legend's words.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Key {
+pub(super) enum LegendKey {
     /// A filled box.
     Box(RGBColor),
     /// A line with its dashes.
@@ -133,7 +133,7 @@ pub(super) enum Key {
 /// Legend entries that flow into lines above a figure.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Legend {
-    entries: Vec<(Key, String)>,
+    entries: Vec<(LegendKey, String)>,
     /// The numbers of entries before which a new line begins.
     breaks: Vec<usize>,
 }
@@ -143,7 +143,7 @@ impl Legend {
     const GAP: i32 = 34;
     const LINE: i32 = 46;
 
-    pub(super) fn add(&mut self, key: Key, words: &str) {
+    pub(super) fn add(&mut self, key: LegendKey, words: &str) {
         self.entries.push((key, super::text::shortened(&shown(words), 48)));
     }
 
@@ -159,7 +159,7 @@ impl Legend {
     }
 
     /// Draws it, each line centred, between the margins of a figure.
-    pub(super) fn draw(&self, area: &Area<'_>, top: i32, figure_width: i32) -> Drawn {
+    pub(super) fn draw(&self, area: &Area<'_>, top: i32, figure_width: i32) -> DrawResult {
         let limit = figure_width - 2 * MARGIN;
         for (index, entries) in self.lines(limit).into_iter().enumerate() {
             let total: i32 = entries.iter().map(|entry| Self::width(entry)).sum::<i32>()
@@ -170,7 +170,7 @@ impl Legend {
                 Self::key(area, entry.0, x, y)?;
                 let look = Text::new(LABEL, Align::Left);
                 match entry.0 {
-                    Key::Title => text(area, (x, y), look.bold(), &entry.1)?,
+                    LegendKey::Title => text(area, (x, y), look.bold(), &entry.1)?,
                     _ => text(area, (x + Self::KEY + 12, y), look, &entry.1)?,
                 }
                 x += Self::width(entry) + Self::GAP;
@@ -179,15 +179,15 @@ impl Legend {
         Ok(())
     }
 
-    fn width((key, words): &(Key, String)) -> i32 {
+    fn width((key, words): &(LegendKey, String)) -> i32 {
         match key {
-            Key::Title => dots(width(words, LABEL) * super::text::BOLD),
+            LegendKey::Title => dots(width(words, LABEL) * super::text::BOLD),
             _ => Self::KEY + 12 + dots(width(words, LABEL)),
         }
     }
 
     /// As few lines as need be, about equally long: no entry stands alone below a full line.
-    fn lines(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+    fn lines(&self, limit: i32) -> Vec<Vec<&(LegendKey, String)>> {
         let mut lines = self.flow(limit);
         let mut narrower = limit - Self::GAP;
         while lines.len() > 1 && narrower > limit / 3 {
@@ -201,7 +201,7 @@ impl Legend {
         lines
     }
 
-    fn flow(&self, limit: i32) -> Vec<Vec<&(Key, String)>> {
+    fn flow(&self, limit: i32) -> Vec<Vec<&(LegendKey, String)>> {
         let total: i32 = self.entries.iter().map(|entry| Self::width(entry) + Self::GAP).sum();
         let breaks: &[usize] = if total <= limit + Self::GAP { &[] } else { &self.breaks };
         let mut lines: Vec<Vec<_>> = Vec::new();
@@ -225,17 +225,19 @@ impl Legend {
         lines
     }
 
-    fn key(area: &Area<'_>, key: Key, x: i32, y: i32) -> Drawn {
+    fn key(area: &Area<'_>, key: LegendKey, x: i32, y: i32) -> DrawResult {
         match key {
-            Key::Box(colour) => fill(area, Frame::new(x + 8, y - 13, 30, 26), colour),
-            Key::Line(colour, dashes) => {
+            LegendKey::Box(colour) => fill(area, Frame::new(x + 8, y - 13, 30, 26), colour),
+            LegendKey::Line(colour, dashes) => {
                 line(area, &[(x, y), (x + Self::KEY, y)], colour, DATA_LINE, dashes)
             }
-            Key::Symbol(colour, index) => symbol(area, (x + Self::KEY / 2, y), index, colour, 11),
-            Key::Hatched(look) => {
+            LegendKey::Symbol(colour, index) => {
+                symbol(area, (x + Self::KEY / 2, y), index, colour, 11)
+            }
+            LegendKey::Hatched(look) => {
                 hatched(area, Frame::new(x + 8, y - 13, 34, 26), look.symbol, look.colour)
             }
-            Key::Title => Ok(()),
+            LegendKey::Title => Ok(()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Charts of lines and symbols in rows and columns: cells, each with one or several charts one below the other.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, line, shade, symbol, text};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, line, shade, symbol, text};
 use super::panel::{Legend, Panel, below, left_of};
 use super::sheet::{self, x_label, y_label};
 use super::style::{LABEL, Look, MARGIN, TICK, count, dots, inches, one_column, two_columns};
@@ -36,7 +36,7 @@ impl Series {
 
 /// A straight line between two points.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rule {
+pub(super) struct ReferenceLine {
     pub(super) from: (f64, f64),
     pub(super) to: (f64, f64),
     pub(super) colour: RGBColor,
@@ -45,7 +45,7 @@ pub(super) struct Rule {
     pub(super) aside: i32,
 }
 
-impl Rule {
+impl ReferenceLine {
     pub(super) fn new(from: (f64, f64), to: (f64, f64), colour: RGBColor) -> Self {
         Self { from, to, colour, dashes: None, aside: 0 }
     }
@@ -64,7 +64,7 @@ pub(super) struct Plot {
     /// Ranges of x with a grey background.
     pub(super) shaded: Vec<(f64, f64)>,
     /// Lines below the series.
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<ReferenceLine>,
 }
 
 impl Plot {
@@ -75,18 +75,18 @@ impl Plot {
     /// With a line across at a value.
     pub(super) fn across(mut self, y: f64, colour: RGBColor, dashes: (i32, i32)) -> Self {
         let (low, high) = (self.x.low, self.x.high);
-        self.rules.push(Rule::new((low, y), (high, y), colour).dashed(dashes));
+        self.rules.push(ReferenceLine::new((low, y), (high, y), colour).dashed(dashes));
         self
     }
 
     /// With a line up at a value.
     pub(super) fn up(mut self, x: f64, colour: RGBColor, dashes: (i32, i32)) -> Self {
         let (low, high) = (self.y.low, self.y.high);
-        self.rules.push(Rule::new((x, low), (x, high), colour).dashed(dashes));
+        self.rules.push(ReferenceLine::new((x, low), (x, high), colour).dashed(dashes));
         self
     }
 
-    fn draw(self, area: &Area<'_>, frame: Frame) -> Drawn {
+    fn draw(self, area: &Area<'_>, frame: Frame) -> DrawResult {
         let (low, high) = (self.x.low, self.x.high);
         for (from, to) in self.shaded {
             let at = |x: f64| {
@@ -147,7 +147,7 @@ impl Plot {
 
 /// One place of a grid.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct GridPlace {
     /// What it shows; empty for nothing.
     pub(super) title: String,
     /// As many in every cell.
@@ -158,7 +158,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub(super) struct Panels {
     pub(super) legend: Legend,
-    pub(super) cells: Vec<Place>,
+    pub(super) cells: Vec<GridPlace>,
     /// Cells in a row, at most.
     pub(super) columns: usize,
     /// Rows of a page.
@@ -177,7 +177,7 @@ const TITLE: i32 = 44;
 const GAP: i32 = 32;
 
 /// Where the parts of a page are.
-struct Layout {
+struct PageLayout {
     columns: usize,
     width: i32,
     /// From the left edge of a cell to its charts.
@@ -203,7 +203,7 @@ impl Panels {
     ) -> Self {
         Self {
             legend,
-            cells: vec![Place { title: String::new(), charts: vec![chart] }],
+            cells: vec![GridPlace { title: String::new(), charts: vec![chart] }],
             columns: 1,
             rows: 1,
             heights: height.into_iter().collect(),
@@ -238,7 +238,7 @@ impl Panels {
         Ok(svgs)
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self) -> PageLayout {
         let columns = columns_of(self.cells.len(), self.columns);
         let width = if columns == 1 { one_column() } else { two_columns() };
         let charts = || self.cells.iter().flat_map(|cell| &cell.charts);
@@ -260,7 +260,7 @@ impl Panels {
         let title = if self.cells.iter().all(|cell| cell.title.is_empty()) { 14 } else { TITLE };
         let under = charts().map(|chart| below(&chart.x)).max().unwrap_or(0);
         let stack = heights.iter().sum::<i32>() + GAP * (count(heights.len()) - 1);
-        Layout {
+        PageLayout {
             columns,
             width,
             left,
@@ -276,11 +276,11 @@ impl Panels {
     }
 }
 
-impl Layout {
+impl PageLayout {
     fn draw(
         &self,
         legend: &Legend,
-        page: &[Place],
+        page: &[GridPlace],
         x_title: &str,
         y_titles: &[String],
     ) -> Result<String, PlotError> {

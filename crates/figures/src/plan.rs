@@ -1,8 +1,8 @@
 //! The provisioning plans: one bar per GPU, stacked from the SM shares of its workloads.
 
 use super::axis::Axis;
-use super::canvas::{Align, Area, Drawn, Frame, Text, draw, fill, outline, text};
-use super::panel::{Key, Panel, below, left_of};
+use super::canvas::{Align, Area, DrawResult, Frame, Text, draw, fill, outline, text};
+use super::panel::{LegendKey, Panel, below, left_of};
 use super::sheet::{self, shown};
 use super::style::{
     GREY, LABEL, Looks, MARGIN, NOTE, SMALLEST, TICK, count, dots, inches, ink_on, one_column,
@@ -53,7 +53,7 @@ fn draw_page(
     slots: usize,
     models: &Looks,
 ) -> Result<String, PlotError> {
-    let legend = models.legend(|look| Key::Box(look.colour));
+    let legend = models.legend(|look| LegendKey::Box(look.colour));
     let figure_width = if slots <= 3 { one_column() } else { two_columns() };
     let y = Axis::from_zero(100.0, 4).titled("SM share (%)");
     let left = MARGIN + left_of(&y);
@@ -109,7 +109,7 @@ fn stack(
     gpu: usize,
     result: &StrategyResult,
     models: &Looks,
-) -> Drawn {
+) -> DrawResult {
     // A lone GPU does not fill the figure.
     let half = if panel.length() < 1.5 { 0.25 } else { 0.45 };
     let (from, to) = (slot as f64 + 0.5 - half, slot as f64 + 0.5 + half);
@@ -164,7 +164,7 @@ fn mixed(result: &StrategyResult) -> bool {
 }
 
 /// Writes what a segment stands for, in the first layout that fits.
-fn label(area: &Area<'_>, segment: Frame, row: &PlanRow, ink: RGBColor) -> Drawn {
+fn label(area: &Area<'_>, segment: Frame, row: &PlanRow, ink: RGBColor) -> DrawResult {
     let (workload, model) =
         (shortened(row.workload.as_str(), 14), shortened(row.model.as_str(), 14));
     let share = format!("{}% b{}", trimmed(row.sm_pct), row.batch);
@@ -196,7 +196,13 @@ fn fits(lines: &[String], size: f64, w: f64, h: f64) -> bool {
     lines.len() as f64 * line_height * size <= h && lines.iter().all(|line| width(line, size) <= w)
 }
 
-fn write(area: &Area<'_>, segment: Frame, lines: &[String], size: f64, ink: RGBColor) -> Drawn {
+fn write(
+    area: &Area<'_>,
+    segment: Frame,
+    lines: &[String],
+    size: f64,
+    ink: RGBColor,
+) -> DrawResult {
     let (x, middle) =
         (segment.x + segment.w / 2, f64::from(segment.y) + f64::from(segment.h) / 2.0);
     let first = middle - (lines.len() as f64 - 1.0) / 2.0 * 1.15 * size;

@@ -1,19 +1,19 @@
 //! Power and utilisation of every GPU over time.
 
 use super::axis::Axis;
-use super::panel::{Key, Legend};
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panel::{Legend, LegendKey};
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::style::{Look, SHADE};
 use super::{Figure, PlotError, of_strategies};
 use igniter_results::Comparison;
 use igniter_sim::metrics::{GpuSeries, SeriesBin};
 
 /// A number of a GPU: its name, its look, and where it comes from.
-type Number = (&'static str, Look, fn(&SeriesBin) -> f64);
+type GpuNumber = (&'static str, Look, fn(&SeriesBin) -> f64);
 
 pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError> {
-    let power: Number = ("power", Look { dashes: None, ..Look::at(5) }, |bin| bin.power_w);
-    let busy: [Number; 2] = [
+    let power: GpuNumber = ("power", Look { dashes: None, ..Look::at(5) }, |bin| bin.power_w);
+    let busy: [GpuNumber; 2] = [
         ("time with a batch executing", Look::at(0), |bin| 100.0 * bin.utilisation),
         ("busy SMs", Look { dashes: Some((14, 7)), ..Look::at(2) }, |bin| bin.sm_utilisation_pct),
     ];
@@ -23,12 +23,12 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             return None;
         }
         let mut legend = Legend::default();
-        legend.add(Key::Title, &result.strategy);
+        legend.add(LegendKey::Title, &result.strategy);
         for (name, look, _) in [power].iter().chain(&busy) {
-            legend.add(Key::Line(look.colour, look.dashes), name);
+            legend.add(LegendKey::Line(look.colour, look.dashes), name);
         }
-        legend.add(Key::Box(SHADE), "not measured");
-        let line = |gpu: &GpuSeries, (_, look, of): &Number| {
+        legend.add(LegendKey::Box(SHADE), "not measured");
+        let line = |gpu: &GpuSeries, (_, look, of): &GpuNumber| {
             let points = gpu.bins.iter().map(|bin| (0.5 * (bin.start_s + bin.end_s), of(bin)));
             Series::new(*look, Marks::Line, points.collect())
         };
@@ -42,7 +42,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
             ],
             ..Plot::new(time.clone(), y, series)
         };
-        let cell = |gpu: &GpuSeries| Place {
+        let cell = |gpu: &GpuSeries| GridPlace {
             title: format!("GPU {}", gpu.gpu),
             charts: vec![
                 chart(watts.clone(), vec![line(gpu, &power)]),

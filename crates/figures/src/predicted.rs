@@ -1,7 +1,7 @@
 //! Predicted against simulated latency of a batch, and against measured latency.
 
-use super::panel::Key;
-use super::scatter::{Point, scatter};
+use super::panel::LegendKey;
+use super::scatter::{ScatterPoint, scatter};
 use super::style::{INK, Look, Looks};
 use super::{Figure, PlotError, pages};
 use igniter_model::domain::ModelName;
@@ -14,7 +14,7 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     let all = comparison.strategies.iter().flat_map(|result| &result.workloads);
     let models = Looks::models(all.map(|workload| &workload.model));
     let strategies = Looks::strategies(comparison);
-    let (mut points, mut partly): (Vec<Point>, usize) = (Vec::new(), 0);
+    let (mut points, mut partly): (Vec<ScatterPoint>, usize) = (Vec::new(), 0);
     for row in igniter_results::WorkloadRow::all(comparison) {
         let (Some(x), Some(y)) = (row.predicted_ms(), row.summary.service_ms()) else { continue };
         // A prediction is of full batches: others are faster.
@@ -30,10 +30,10 @@ pub(super) fn figures(comparison: &Comparison) -> Result<Vec<Figure>, PlotError>
     if points.is_empty() {
         return Ok(Vec::new());
     }
-    let mut legend = models.legend(|look| Key::Box(look.colour));
+    let mut legend = models.legend(|look| LegendKey::Box(look.colour));
     legend.end_line();
     for name in strategies.names() {
-        legend.add(Key::Symbol(INK, strategies.of(name).symbol), name);
+        legend.add(LegendKey::Symbol(INK, strategies.of(name).symbol), name);
     }
     let titles = ("Predicted batch latency (ms)", "Simulated batch latency (ms)");
     let svg = scatter(&points, legend, titles)?;
@@ -67,7 +67,7 @@ pub fn accuracy_figure(points: &[PredictedPoint]) -> Result<Option<Figure>, Plot
     let models = Looks::models(points.iter().map(|point| &point.model));
     let positive = |p: &&PredictedPoint| p.predicted_ms > 0.0 && p.measured_ms > 0.0;
     let mark = |p: &PredictedPoint| (models.of(p.model.as_str()), (p.measured_ms, p.predicted_ms));
-    let shown: Vec<Point> = points.iter().filter(positive).map(mark).collect();
+    let shown: Vec<ScatterPoint> = points.iter().filter(positive).map(mark).collect();
     if shown.is_empty() {
         return Ok(None);
     }

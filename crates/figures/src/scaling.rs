@@ -1,7 +1,7 @@
 //! What a planner costs, and how far it is from its bound, against the number of workloads.
 
 use super::axis::Axis;
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::style::Looks;
 use super::{Figure, PlotError, distinct, pages};
 
@@ -49,7 +49,7 @@ pub fn scaling_figure(points: &[ScalingPoint]) -> Result<Option<Figure>, PlotErr
     let charts = vec![chart(time, |p| Some(p.seconds)), chart(gap, |p| p.gap_pct)];
     let grid = Panels {
         legend: looks.symbols(),
-        cells: vec![Place { title: String::new(), charts }],
+        cells: vec![GridPlace { title: String::new(), charts }],
         columns: 1,
         rows: 1,
         heights: vec![1.33, 1.33],

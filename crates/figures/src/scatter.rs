@@ -2,18 +2,18 @@
 
 use super::PlotError;
 use super::axis::Axis;
-use super::panel::{Key, Legend};
-use super::panels::{Marks, Panels, Plot, Rule, Series};
+use super::panel::{Legend, LegendKey};
+use super::panels::{Marks, Panels, Plot, ReferenceLine, Series};
 use super::style::{GREY, INK, Look};
 
 const BAND: (i32, i32) = (14, 8);
 
 /// One point of a scatter.
-pub(super) type Point = (Look, (f64, f64));
+pub(super) type ScatterPoint = (Look, (f64, f64));
 
 /// Draws points; those that are not positive cannot be shown and are left out.
 pub(super) fn scatter(
-    points: &[Point],
+    points: &[ScatterPoint],
     legend: Legend,
     titles: (&str, &str),
 ) -> Result<String, PlotError> {
@@ -27,15 +27,15 @@ pub(super) fn scatter(
 
 /// As [`scatter`], with this axis in both directions.
 pub(super) fn scatter_on(
-    points: &[Point],
+    points: &[ScatterPoint],
     mut legend: Legend,
     (x_title, y_title): (&str, &str),
     axis: Axis,
 ) -> Result<String, PlotError> {
     let (low, high) = (axis.low, axis.high);
     legend.end_line();
-    legend.add(Key::Line(INK, None), "y = x");
-    legend.add(Key::Line(GREY, Some(BAND)), "±10 %");
+    legend.add(LegendKey::Line(INK, None), "y = x");
+    legend.add(LegendKey::Line(GREY, Some(BAND)), "±10 %");
     let mut series: Vec<Series> = Vec::new();
     for (look, at) in points.iter().filter(|(_, (x, y))| *x > 0.0 && *y > 0.0) {
         match series.iter_mut().find(|series| series.look == *look) {
@@ -44,11 +44,11 @@ pub(super) fn scatter_on(
         }
     }
     let mut chart = Plot::new(axis.clone(), axis, series);
-    chart.rules.push(Rule::new((low, low), (high, high), INK));
+    chart.rules.push(ReferenceLine::new((low, low), (high, high), INK));
     for factor in [0.9, 1.1_f64] {
         let (from, to) = (low.max(low / factor), high.min(high / factor));
         let ends = [from, to].map(|x| (x, factor * x));
-        chart.rules.push(Rule::new(ends[0], ends[1], GREY).dashed(BAND));
+        chart.rules.push(ReferenceLine::new(ends[0], ends[1], GREY).dashed(BAND));
     }
     Panels::single(legend, chart, None, (x_title, y_title)).page()
 }

@@ -2,9 +2,9 @@
 
 use super::axis::Axis;
 use super::canvas::{Align, Frame, Text, draw, symbol, text};
-use super::panel::{Key, Panel, left_of};
-use super::panels::{Marks, Panels, Plot, Rule, Series};
-use super::scatter::{Point, scatter, scatter_on};
+use super::panel::{LegendKey, Panel, left_of};
+use super::panels::{Marks, Panels, Plot, ReferenceLine, Series};
+use super::scatter::{ScatterPoint, scatter, scatter_on};
 use super::style::{GREY, INK, Looks, MARGIN, TICK, count, dots, inches, two_columns};
 use super::text::shortened;
 use super::{Figure, PlotError, pages};
@@ -88,7 +88,10 @@ pub fn study_figures(series: &[StudySeries]) -> Result<Vec<Figure>, PlotError> {
     Ok(figures)
 }
 
-fn marks<'p>(pairs: impl Iterator<Item = (f64, f64, &'p ModelName)>, models: &Looks) -> Vec<Point> {
+fn marks<'p>(
+    pairs: impl Iterator<Item = (f64, f64, &'p ModelName)>,
+    models: &Looks,
+) -> Vec<ScatterPoint> {
     pairs.map(|(x, y, model)| (models.of(model.as_str()), (x, y))).collect()
 }
 
@@ -174,12 +177,12 @@ fn coverage(series: &[&StudySeries], looks: &Looks) -> Result<String, PlotError>
     let (low, high) = (axis.low, axis.high);
     let mut legend = looks.symbols();
     legend.end_line();
-    legend.add(Key::Line(GREY, Some((14, 8))), "exact");
+    legend.add(LegendKey::Line(GREY, Some((14, 8))), "exact");
     let lines =
         series.iter().map(|s| Series::new(looks.of(&s.name), Marks::Both, s.coverage.clone()));
     let mut chart = Plot::new(axis.clone(), axis, lines.collect());
-    chart.rules.push(Rule::new((low, low), (high, high), GREY).dashed((14, 8)));
+    chart.rules.push(ReferenceLine::new((low, low), (high, high), GREY).dashed((14, 8)));
     // The level that bounds are given for.
-    chart.rules.push(Rule::new((95.0, low), (95.0, high), INK).dashed((4, 8)));
+    chart.rules.push(ReferenceLine::new((95.0, low), (95.0, high), INK).dashed((4, 8)));
     Panels::single(legend, chart, None, ("Level asked for (%)", "Covered (%)")).page()
 }

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::canvas::{Align, Frame, Text, draw, line, symbol, text};
-use super::panel::{Key, Panel, below, left_of};
+use super::panel::{LegendKey, Panel, below, left_of};
 use super::style::{INK, LABEL, Looks, MARGIN, TICK, count, inches, two_columns};
 use super::{Figure, PlotError, distinct, pages};
 use igniter_model::domain::ModelName;
@@ -50,7 +50,7 @@ fn experiment(marks: &[&PredictedMark]) -> Result<String, PlotError> {
     let looks = Looks::of_names(predictors.iter().copied());
     let mut legend = looks.symbols();
     if marks.iter().any(|mark| mark.measured_ms.is_some()) {
-        legend.add(Key::Symbol(INK, 5), "measured");
+        legend.add(LegendKey::Symbol(INK, 5), "measured");
     }
     let ends = |mark: &&PredictedMark| {
         let part = mark.error_pct.unwrap_or(0.0) / 100.0;

@@ -3,7 +3,7 @@
 //! A figure is laid out in dots of 1/300 inch, so that a column of a paper is 1050 or 2148 dots wide unless a
 //! [`Sheet`] says otherwise; SVG files carry the size in inches, PNG files have one pixel per dot.
 
-use super::panel::{Key, Legend};
+use super::panel::{Legend, LegendKey};
 use super::sheet::{Sheet, shown};
 use super::text::shortened;
 use igniter_model::domain::ModelName;
@@ -118,7 +118,7 @@ impl Looks {
     }
 
     /// A legend with this in front of each name.
-    pub(super) fn legend(&self, key: fn(Look) -> Key) -> Legend {
+    pub(super) fn legend(&self, key: fn(Look) -> LegendKey) -> Legend {
         let mut legend = Legend::default();
         for (name, look) in &self.0 {
             legend.add(key(*look), &shortened(&shown(name), 32));
@@ -127,15 +127,15 @@ impl Looks {
     }
 
     pub(super) fn lines(&self) -> Legend {
-        self.legend(|look| Key::Line(look.colour, look.dashes))
+        self.legend(|look| LegendKey::Line(look.colour, look.dashes))
     }
 
     pub(super) fn symbols(&self) -> Legend {
-        self.legend(|look| Key::Symbol(look.colour, look.symbol))
+        self.legend(|look| LegendKey::Symbol(look.colour, look.symbol))
     }
 
     pub(super) fn boxes(&self) -> Legend {
-        self.legend(Key::Hatched)
+        self.legend(LegendKey::Hatched)
     }
 }
 

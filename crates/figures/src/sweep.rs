@@ -1,8 +1,8 @@
 //! Figures of a sweep: a number over an axis with confidence bands, and cost against attainment.
 
 use super::axis::{Axis, nice_step};
-use super::panel::Key;
-use super::panels::{Marks, Panels, Place, Plot, Rule, Series};
+use super::panel::LegendKey;
+use super::panels::{GridPlace, Marks, Panels, Plot, ReferenceLine, Series};
 use super::style::{GREY, INK, LABEL, Look, Looks, count, dots};
 use super::{Figure, PlotError};
 use igniter_results::column_words as words;
@@ -56,9 +56,9 @@ pub fn line_figure(
     let y = y_axis(marks().flat_map(|m| [m.y, m.low, m.high]), target.is_some());
     let looks =
         Looks::of_names(panels.first().into_iter().flat_map(|p| &p.series).map(|s| &s.name));
-    let mut legend = looks.legend(|look| Key::Line(look.colour, look.dashes));
+    let mut legend = looks.legend(|look| LegendKey::Line(look.colour, look.dashes));
     if let Some(target) = target {
-        legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+        legend.add(LegendKey::Line(INK, Some(TARGET)), &format!("{target} %"));
     }
     let chart = |panel: &LinePanel| {
         let series = panel.series.iter().map(|series| Series {
@@ -75,12 +75,12 @@ pub fn line_figure(
             let colour = looks.of(&series.name).colour;
             let aside = 7 * count(at.iter().filter(|known| known.total_cmp(&x).is_eq()).count());
             at.push(x);
-            let rule = Rule::new((x, target), (x, y.low), colour).dashed((4, 6));
-            chart.rules.push(Rule { aside, ..rule });
+            let rule = ReferenceLine::new((x, target), (x, y.low), colour).dashed((4, 6));
+            chart.rules.push(ReferenceLine { aside, ..rule });
         }
         chart.across(target, INK, TARGET)
     };
-    let cell = |panel: &LinePanel| Place {
+    let cell = |panel: &LinePanel| GridPlace {
         title: panel_title(&panel.title, averaged),
         charts: vec![chart(panel)],
     };
@@ -166,10 +166,10 @@ pub fn pareto_figure(
     let costs = x_name == "cost_per_hour";
     let best = if costs { "best for its cost" } else { "best in both" };
     if joined {
-        legend.add(Key::Line(GREY, None), best);
+        legend.add(LegendKey::Line(GREY, None), best);
     }
     if let Some(target) = target {
-        legend.add(Key::Line(INK, Some(TARGET)), &format!("{target} %"));
+        legend.add(LegendKey::Line(INK, Some(TARGET)), &format!("{target} %"));
     }
     let line = Look { colour: GREY, dashes: None, symbol: 0 };
     let mut all: Vec<Series> = Vec::new();

@@ -1,8 +1,8 @@
 //! Predicted, simulated and measured: what a run on real servers is judged by.
 
 use super::axis::Axis;
-use super::panel::Key;
-use super::panels::{Marks, Panels, Place, Plot, Series};
+use super::panel::LegendKey;
+use super::panels::{GridPlace, Marks, Panels, Plot, Series};
 use super::scatter::scatter;
 use super::style::{INK, Look, Looks, TICK};
 use super::text::{shortened, titled};
@@ -80,10 +80,10 @@ fn agreement(
     if points.is_empty() {
         return Ok(Vec::new());
     }
-    let mut legend = models.legend(|look| Key::Box(look.colour));
+    let mut legend = models.legend(|look| LegendKey::Box(look.colour));
     legend.end_line();
     for (index, kind) in kinds.iter().enumerate() {
-        legend.add(Key::Symbol(INK, index), kind);
+        legend.add(LegendKey::Symbol(INK, index), kind);
     }
     let svg = scatter(&points, legend, ("Measured (ms)", "Predicted or simulated (ms)"))?;
     let caption = "Predicted time of a full batch, simulated mean and simulated P99 latency, each against what was \
@@ -103,7 +103,7 @@ fn series(arms: &Comparison, workloads: &[ValidationWorkload]) -> Result<Vec<Fig
             });
         let time = Axis::exactly(arms.simulated_s, 5);
         let y = Axis::from_zero(1.05 * high.max(0.01), 4);
-        Place {
+        GridPlace {
             title: titled(summary.workload.as_str(), &model, TICK, 550.0),
             charts: vec![Plot {
                 shaded: vec![(0.0, arms.window_start_s), (arms.window_end_s, arms.simulated_s)],

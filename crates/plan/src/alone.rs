@@ -1,19 +1,19 @@
 //! What baselines know of a workload: predictions of it alone on a GPU, in percent of the GPU.
 
 use super::PlanRequest;
-use super::shares::{Seat, ShareFitter};
+use super::shares::{PendingWorkload, ShareFitter};
 use super::sizing::{Demand, Sized};
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::MemberPrediction;
 use igniter_model::units::{BatchSize, SmUnits};
 
 /// Predicts one workload alone.
-pub(super) struct Alone<'p> {
+pub(super) struct SoloPredictor<'p> {
     fitter: ShareFitter<'p>,
     request: PlanRequest<'p>,
 }
 
-impl<'p> Alone<'p> {
+impl<'p> SoloPredictor<'p> {
     pub(super) fn new(request: &PlanRequest<'p>) -> Self {
         Self { fitter: ShareFitter::new(request), request: *request }
     }
@@ -24,12 +24,17 @@ impl<'p> Alone<'p> {
     }
 
     /// A seat for a demand with this batch and share.
-    pub(super) fn seat(workload: usize, demand: &Demand, batch: BatchSize, share: SmUnits) -> Seat {
-        Seat { workload, sized: Sized { demand: *demand, batch, least: share }, share }
+    pub(super) fn seat(
+        workload: usize,
+        demand: &Demand,
+        batch: BatchSize,
+        share: SmUnits,
+    ) -> PendingWorkload {
+        PendingWorkload { workload, sized: Sized { demand: *demand, batch, least: share }, share }
     }
 
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
-    pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
+    pub(super) fn has_room(&self, seats: &[PendingWorkload]) -> bool {
         self.fitter.has_room(seats)
     }
 
@@ -39,7 +44,11 @@ impl<'p> Alone<'p> {
     }
 
     /// Whether they allow one more.
-    pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
+    pub(super) fn has_room_for(
+        &self,
+        seats: &[PendingWorkload],
+        another: &PendingWorkload,
+    ) -> bool {
         self.fitter.has_room_for(seats, another)
     }
 

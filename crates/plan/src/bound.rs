@@ -10,7 +10,7 @@
 
 use super::ground;
 use super::search::classes;
-use super::search::clock::{Clock, Limit};
+use super::search::clock::{Limit, SearchClock};
 use super::search::configuration_lp::{self, LpResult, Proof};
 use super::search::cutting_stock;
 use super::search::enumerate::FeasibleSet;
@@ -20,7 +20,7 @@ use super::search::neighbours::weights;
 use super::search::packing::{Bin, Packer};
 use super::search::pricing::Pricing;
 use super::search::types::{Covered, Type, Types, additive};
-use super::shares::{Seat, ShareFitter};
+use super::shares::{PendingWorkload, ShareFitter};
 use super::sizing::Sizer;
 use super::strategies::exact::{self, MOST_WORKLOADS};
 use super::{Margin, PlanRequest, Replicas};
@@ -246,7 +246,7 @@ pub(super) fn of_exact_types(lp: &LpResult, proving: &Proving) -> GpuBound {
 
 fn exact_types(request: &PlanRequest<'_>, few: &Types, proving: &Proving) -> Option<GpuBound> {
     let start = start(request, &few.types);
-    let clock = Clock::start(None);
+    let clock = SearchClock::start(None);
     let lp = solve(request, &proving.types, &start, usize::MAX, Proof::Wanted, &clock)?;
     Some(of_exact_types(&lp, proving))
 }
@@ -258,12 +258,13 @@ pub(super) fn solve(
     start: &[Bin],
     upper: usize,
     proof: Proof,
-    clock: &Clock,
+    clock: &SearchClock,
 ) -> Option<LpResult> {
     let demand: Vec<usize> = types.iter().map(Type::count).collect();
     let pricing = Pricing::new(request, types);
     let set = |bin: &Bin| {
-        let index = |seat: &Seat| u16::try_from(seat.workload).expect("few types are priced");
+        let index =
+            |seat: &PendingWorkload| u16::try_from(seat.workload).expect("few types are priced");
         let mut types: Vec<u16> = bin.seats.iter().map(index).collect();
         types.sort_unstable();
         FeasibleSet { types, total: bin.used }
@@ -294,7 +295,8 @@ fn by_classes(request: &PlanRequest<'_>, proving: &Proving, most: usize) -> Opti
     let packed = sample(request, &proving.types);
     let classes = classes::optimistic(request, &proving.types, &packed, most)?;
     let start = start(request, &classes);
-    let lp = solve(request, &classes, &start, usize::MAX, Proof::Wanted, &Clock::start(None))?;
+    let lp =
+        solve(request, &classes, &start, usize::MAX, Proof::Wanted, &SearchClock::start(None))?;
     let note = format!(
         "dual prices of {} classes of workloads, each as easy as its easiest member, which no feasible \
          co-location exceeds",

@@ -1,7 +1,7 @@
 //! Judges any plan, whoever made it: is everything covered, does it fit, will it hold?
 
 use super::sizing::Demand;
-use super::strategies::{Rule, rule_of};
+use super::strategies::{LatencyRule, rule_of};
 use super::{PlanOptions, PlanRequest};
 use igniter_model::domain::{CoLocation, Plan, Workload};
 use igniter_model::predictor::{Member, Predictor, predict_in_turns, round_ms};
@@ -102,7 +102,7 @@ const TIME_TOLERANCE: f64 = 1e-9;
 
 /// How often a workload is placed, and what its placements say that they serve.
 #[derive(Debug, Default)]
-struct Placed {
+struct PlacementSums {
     times: u32,
     wholes: u32,
     parts_rps: f64,
@@ -139,7 +139,7 @@ pub fn check_plan_on_kinds(
     let rule = rule_of(&plan.strategy);
     let by_name: BTreeMap<&str, &Workload> =
         workloads.iter().map(|w| (w.name.as_str(), w)).collect();
-    let mut placed: BTreeMap<&str, Placed> = BTreeMap::new();
+    let mut placed: BTreeMap<&str, PlacementSums> = BTreeMap::new();
     for (gpu, co_location) in plan.gpus.iter().enumerate() {
         let predictor = predictors.iter().find(|p| p.kind().name == co_location.kind);
         if predictor.is_none() {
@@ -215,7 +215,7 @@ fn check_gpu(
     predictor: &dyn Predictor,
     options: &PlanOptions,
     by_name: &BTreeMap<&str, &Workload>,
-    rule: Rule,
+    rule: LatencyRule,
     found: &mut Vec<Violation>,
 ) {
     let kind = predictor.kind();
@@ -268,12 +268,12 @@ fn check_gpu(
     if let Some(available) = kind.memory.map(|bytes| bytes.get()).filter(|a| memory > *a) {
         found.push(Violation::TooMuchMemory { gpu, needed: memory, available });
     }
-    if rule == Rule::OwnQueues {
+    if rule == LatencyRule::OwnQueues {
         return;
     }
     let all = predict_in_turns(predictor, &members, &slots);
     for (i, ((workload, demand), predicted)) in demands.iter().zip(&all).enumerate() {
-        let single = rule == Rule::SinglesTakeAll && members[i].batch == BatchSize::ONE;
+        let single = rule == LatencyRule::SinglesTakeAll && members[i].batch == BatchSize::ONE;
         let wait_ms = round_ms(&all, &slots, i).or(single.then_some(0.0));
         let (batch_ms, slo_ms) = (predicted.latency_ms(), 2.0 * demand.budget_ms);
         match wait_ms {

@@ -1,7 +1,7 @@
 //! Why each workload is where it is: of any plan, whoever made it.
 
 use super::PlanRequest;
-use super::shares::{Seat, ShareFitter, total};
+use super::shares::{PendingWorkload, ShareFitter, total};
 use super::sizing::{Demand, Sized, Sizer};
 use igniter_model::domain::Plan;
 use igniter_model::units::{SmPercent, SmUnits};
@@ -90,7 +90,8 @@ impl fmt::Display for Explanation {
 /// on which some take turns, are left out.
 #[must_use]
 pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
-    let gpus: Vec<Option<Vec<Seat>>> = plan.gpus.iter().map(|gpu| seats_of(gpu, request)).collect();
+    let gpus: Vec<Option<Vec<PendingWorkload>>> =
+        plan.gpus.iter().map(|gpu| seats_of(gpu, request)).collect();
     let mut sizer = Sizer::new(request);
     let mut fitter = ShareFitter::new(request);
     let percent = |units: u32| {
@@ -108,7 +109,8 @@ pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
             let own = sizes.iter().find(|sized| sized.batch == seat.sized.batch);
             let best = sizes.iter().find(|sized| sized.batch <= theorem_1);
             let alone = fitter.predict(std::slice::from_ref(seat))[0];
-            let newcomer = own.map(|sized| Seat { sized: *sized, share: sized.least, ..*seat });
+            let newcomer =
+                own.map(|sized| PendingWorkload { sized: *sized, share: sized.least, ..*seat });
             let elsewhere = gpus.iter().enumerate().filter(|(other, _)| *other != gpu);
             let elsewhere = elsewhere.filter_map(|(other, seats)| {
                 let mut trial = seats.as_ref()?.clone();
@@ -141,27 +143,25 @@ pub fn explain(plan: &Plan, request: &PlanRequest<'_>) -> Vec<Explanation> {
 fn seats_of(
     gpu: &igniter_model::domain::CoLocation,
     request: &PlanRequest<'_>,
-) -> Option<Vec<Seat>> {
+) -> Option<Vec<PendingWorkload>> {
     if gpu.kind != request.predictor().kind().name || gpu.takes_turns() {
         return None;
     }
     let mut sizer = Sizer::new(request);
-    let seat = |placement: &igniter_model::domain::Placement| {
-        let workload = request.workloads().iter().position(|w| w.name == placement.workload)?;
-        let mut demand: Demand = request.demand(&request.workloads()[workload]);
-        if let Some(part) = placement.served {
-            demand.rate_rps = part.get() * request.options().headroom();
-        }
-        let least = sizer.sizes(&demand, placement.batch);
-        let least = least.iter().find(|sized| sized.batch == placement.batch);
-        let least = least.map_or(placement.sm, |sized| sized.least);
-        let sized = Sized { demand, batch: placement.batch, least };
-        let share = placement.sm;
-        (share.get() > 0 && share <= request.predictor().kind().units).then_some(Seat {
-            workload,
-            sized,
-            share,
-        })
-    };
+    let seat =
+        |placement: &igniter_model::domain::Placement| {
+            let workload = request.workloads().iter().position(|w| w.name == placement.workload)?;
+            let mut demand: Demand = request.demand(&request.workloads()[workload]);
+            if let Some(part) = placement.served {
+                demand.rate_rps = part.get() * request.options().headroom();
+            }
+            let least = sizer.sizes(&demand, placement.batch);
+            let least = least.iter().find(|sized| sized.batch == placement.batch);
+            let least = least.map_or(placement.sm, |sized| sized.least);
+            let sized = Sized { demand, batch: placement.batch, least };
+            let share = placement.sm;
+            (share.get() > 0 && share <= request.predictor().kind().units)
+                .then_some(PendingWorkload { workload, sized, share })
+        };
     gpu.placements.iter().map(seat).collect()
 }

@@ -64,8 +64,8 @@ pub use strategies::{
 };
 pub use strategy::{PlanRequest, Strategy};
 pub use traffic::{
-    AloneOutcome, AloneServer, Arrivals, Luck, PoissonTraffic, RunLength, ServerTraits, Traffic,
-    Trial,
+    AloneOutcome, AloneServer, ArrivalModel, Luck, PoissonTraffic, RunLength, ServerTraits,
+    Traffic, Trial,
 };
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What members of co-locations bring along, in tables: for predictors whose members feel each other only
 //! through sums ([`Additive`]), so that growing shares costs a few additions for each member.
 
-use super::shares::Seat;
+use super::shares::PendingWorkload;
 use super::sizing::{Demand, RATE_TOLERANCE, Sized};
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::{Additive, Member, Presence};
@@ -12,7 +12,7 @@ const UNCLEAR: f64 = 1e-9;
 
 /// A model with a batch size.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Shape {
+struct ModelBatch {
     /// Where its row of presences starts, by units of its share less one.
     start: usize,
     batch: f64,
@@ -64,7 +64,7 @@ pub(super) struct Presences<'p> {
     /// By model.
     sensitivities: Vec<f64>,
     /// By model, then by batch size less one; `None` until it comes up.
-    shapes: Vec<Vec<Option<Shape>>>,
+    shapes: Vec<Vec<Option<ModelBatch>>>,
     rows: Vec<Presence>,
     /// By model, then by number of members less one.
     scheduling_ms: Vec<Vec<f64>>,
@@ -89,7 +89,7 @@ impl<'p> Presences<'p> {
         }
     }
 
-    fn shape(&mut self, model: ModelId, batch: BatchSize) -> Shape {
+    fn shape(&mut self, model: ModelId, batch: BatchSize) -> ModelBatch {
         let index = batch.get() as usize - 1;
         let shapes = &mut self.shapes[model.index()];
         if shapes.len() <= index {
@@ -104,7 +104,7 @@ impl<'p> Presences<'p> {
         self.rows.extend(self.percents.iter().map(|sm| predictor.presence(&member(sm))));
         let alone = predictor.predict(&[member(&self.percents[0])]).members[0];
         let (load_ms, feedback_ms) = (alone.load_ms, alone.feedback_ms);
-        let shape = Shape { start, batch: batch.as_f64(), load_ms, feedback_ms };
+        let shape = ModelBatch { start, batch: batch.as_f64(), load_ms, feedback_ms };
         self.shapes[model.index()][index] = Some(shape);
         shape
     }
@@ -123,7 +123,7 @@ impl<'p> Presences<'p> {
     }
 
     /// How long a member may execute on the GPU, in ms.
-    fn limit_ms(demand: &Demand, shape: &Shape) -> f64 {
+    fn limit_ms(demand: &Demand, shape: &ModelBatch) -> f64 {
         let by_latency = demand.budget_ms - shape.load_ms - shape.feedback_ms;
         let interval_ms = shape.batch * 1000.0 / (demand.rate_rps * (1.0 - RATE_TOLERANCE));
         by_latency.min(interval_ms - shape.feedback_ms)
@@ -208,7 +208,7 @@ impl<'p> Presences<'p> {
     }
 
     /// Grows shares from below to the least with which all meet their demands, within so many units.
-    pub(super) fn grow(&mut self, seats: &mut [Seat], most: u32) -> Grown {
+    pub(super) fn grow(&mut self, seats: &mut [PendingWorkload], most: u32) -> Grown {
         let mut growing = std::mem::take(&mut self.growing);
         growing.clear();
         let mut power_w = self.idle_w;
@@ -236,7 +236,7 @@ impl<'p> Presences<'p> {
 
     fn grow_members(
         &self,
-        seats: &mut [Seat],
+        seats: &mut [PendingWorkload],
         growing: &mut [Growing],
         mut power_w: f64,
         mut disturbance: f64,

@@ -11,7 +11,7 @@ use igniter_model::units::{Milliseconds, RequestsPerSecond, SmPercent, SmUnits};
 
 /// A workload on its way into a plan: the index of the workload, its size, and its share so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Seat {
+pub(super) struct PendingWorkload {
     pub workload: usize,
     pub sized: Sized,
     pub share: SmUnits,
@@ -73,13 +73,13 @@ impl<'p> ShareFitter<'p> {
     }
 
     /// The power that the seats would draw without the cap, in W.
-    pub(super) fn power_demand_w(&mut self, seats: &[Seat]) -> f64 {
+    pub(super) fn power_demand_w(&mut self, seats: &[PendingWorkload]) -> f64 {
         self.predict(seats);
         self.out.power_demand_w
     }
 
     /// How long the first of the seats executes on the GPU, in ms, with the clock's effect taken out.
-    pub(super) fn full_clock_gpu_ms(&mut self, seats: &[Seat]) -> f64 {
+    pub(super) fn full_clock_gpu_ms(&mut self, seats: &[PendingWorkload]) -> f64 {
         let gpu_ms = self.predict(seats)[0].gpu_ms;
         gpu_ms * self.out.clock_mhz / self.predictor.kind().max_clock.get()
     }
@@ -96,7 +96,7 @@ impl<'p> ShareFitter<'p> {
     ///
     /// Latency falls in one's own share and rises in the others', so growing from below ends in the
     /// least fixed point: no smaller shares exist for these batch sizes.
-    pub(super) fn grow_to(&mut self, seats: &mut [Seat], most: u32) -> bool {
+    pub(super) fn grow_to(&mut self, seats: &mut [PendingWorkload], most: u32) -> bool {
         let mut used = total(seats).get();
         if used > most || !self.has_room(seats) {
             return false;
@@ -128,7 +128,7 @@ impl<'p> ShareFitter<'p> {
     }
 
     /// Whether the process limit and the GPU's memory allow these processes on one GPU.
-    pub(super) fn has_room(&self, seats: &[Seat]) -> bool {
+    pub(super) fn has_room(&self, seats: &[PendingWorkload]) -> bool {
         self.has_room_of(seats.iter().map(|seat| seat.sized.demand.model))
     }
 
@@ -138,24 +138,32 @@ impl<'p> ShareFitter<'p> {
     }
 
     /// Whether they allow one more.
-    pub(super) fn has_room_for(&self, seats: &[Seat], another: &Seat) -> bool {
+    pub(super) fn has_room_for(
+        &self,
+        seats: &[PendingWorkload],
+        another: &PendingWorkload,
+    ) -> bool {
         self.has_room_of(seats.iter().chain([another]).map(|seat| seat.sized.demand.model))
     }
 
     /// What the predictor says of the seats, in their order, with its margin where that is asked for.
-    pub(super) fn predict(&mut self, seats: &[Seat]) -> &[MemberPrediction] {
+    pub(super) fn predict(&mut self, seats: &[PendingWorkload]) -> &[MemberPrediction] {
         self.note_members(seats);
         guard::predict_into(self.predictor, &self.options, &self.members, &mut self.out);
         &self.out.members
     }
 
     /// What the predictor says of the seats, with their time slots, without any margin: what a plan promises.
-    fn promise(&mut self, seats: &[Seat], slots: &[Option<u32>]) -> Vec<MemberPrediction> {
+    fn promise(
+        &mut self,
+        seats: &[PendingWorkload],
+        slots: &[Option<u32>],
+    ) -> Vec<MemberPrediction> {
         self.note_members(seats);
         predict_in_turns(self.predictor, &self.members, slots)
     }
 
-    fn note_members(&mut self, seats: &[Seat]) {
+    fn note_members(&mut self, seats: &[PendingWorkload]) {
         self.members.clear();
         let percents = &self.percents;
         self.members.extend(seats.iter().map(|seat| Member {
@@ -167,7 +175,7 @@ impl<'p> ShareFitter<'p> {
 }
 
 /// The sum of all shares.
-pub(super) fn total(seats: &[Seat]) -> SmUnits {
+pub(super) fn total(seats: &[PendingWorkload]) -> SmUnits {
     seats.iter().map(|seat| seat.share).sum()
 }
 
@@ -175,7 +183,7 @@ pub(super) fn total(seats: &[Seat]) -> SmUnits {
 pub(super) fn into_plan(
     strategy: &str,
     request: &super::PlanRequest<'_>,
-    gpus: &[Vec<Seat>],
+    gpus: &[Vec<PendingWorkload>],
     infeasible: Vec<Infeasible>,
 ) -> Plan {
     let none: Vec<Vec<Option<u32>>> = gpus.iter().map(|seats| vec![None; seats.len()]).collect();
@@ -186,7 +194,7 @@ pub(super) fn into_plan(
 pub(super) fn into_plan_with_turns(
     strategy: &str,
     request: &super::PlanRequest<'_>,
-    gpus: &[Vec<Seat>],
+    gpus: &[Vec<PendingWorkload>],
     slots: &[Vec<Option<u32>>],
     infeasible: Vec<Infeasible>,
 ) -> Plan {
@@ -254,7 +262,7 @@ mod tests {
                     let seat = |of: usize| {
                         let options = &types[of].options;
                         let sized = options[batch % options.len()];
-                        Seat { workload: of, sized, share: sized.least }
+                        PendingWorkload { workload: of, sized, share: sized.least }
                     };
                     let mut seats = [seat(a), seat(b), seat(c)];
                     let mut expected = seats;

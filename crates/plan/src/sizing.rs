@@ -60,7 +60,7 @@ pub(super) struct Sized {
 
 /// What is predicted of a model alone with one batch size.
 #[derive(Debug, Clone)]
-struct Alone {
+struct SoloPrediction {
     /// By units of the share less one.
     by_units: Vec<MemberPrediction>,
     /// Whether latency never rises and throughput never falls with the share. Under a power cap they may.
@@ -73,7 +73,7 @@ pub(super) struct Sizer<'p> {
     options: PlanOptions,
     out: CoLocationPrediction,
     /// By model, then by batch size less one.
-    alone: Vec<Vec<Option<Alone>>>,
+    alone: Vec<Vec<Option<SoloPrediction>>>,
 }
 
 impl<'p> Sizer<'p> {
@@ -84,7 +84,7 @@ impl<'p> Sizer<'p> {
     }
 
     /// What is predicted of a model alone with a batch size, for all shares.
-    fn row(&mut self, model: ModelId, batch: BatchSize) -> &Alone {
+    fn row(&mut self, model: ModelId, batch: BatchSize) -> &SoloPrediction {
         let index = batch.get() as usize - 1;
         let known = &mut self.alone[model.index()];
         if known.len() <= index {
@@ -104,7 +104,7 @@ impl<'p> Sizer<'p> {
                 pair[1].latency_ms() <= pair[0].latency_ms()
                     && pair[1].throughput_rps >= pair[0].throughput_rps
             });
-            self.alone[model.index()][index] = Some(Alone { by_units, is_monotone });
+            self.alone[model.index()][index] = Some(SoloPrediction { by_units, is_monotone });
         }
         self.alone[model.index()][index].as_ref().expect("it has just been made")
     }
@@ -136,7 +136,7 @@ impl<'p> Sizer<'p> {
     /// The least share on an empty GPU that meets the demand with this batch size, if any does: no smaller one
     /// does.
     fn least_share(&mut self, demand: &Demand, batch: BatchSize) -> Option<SmUnits> {
-        let Alone { by_units, is_monotone } = self.row(demand.model, batch);
+        let SoloPrediction { by_units, is_monotone } = self.row(demand.model, batch);
         let below = if *is_monotone {
             by_units.partition_point(|predicted| !demand.is_met_by(predicted))
         } else {

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 /// The scenario of a study is one (`igniter::run::Study`); [`PoissonTraffic`] needs nothing but rates.
 pub trait Traffic: Debug + Sync {
     /// How the requests of a workload arrive.
-    fn arrivals(&self, workload: &Workload) -> Arrivals;
+    fn arrivals(&self, workload: &Workload) -> ArrivalModel;
 
     /// What the server of a workload is like.
     fn server(&self, workload: &Workload) -> ServerTraits;
@@ -47,7 +47,7 @@ pub trait Traffic: Debug + Sync {
 
 /// How the requests of a workload arrive.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Arrivals {
+pub enum ArrivalModel {
     /// As a Poisson process with the workload's rate.
     Poisson,
     /// In any other way, as [`Traffic::draw`] says.
@@ -174,8 +174,8 @@ impl PoissonTraffic {
 }
 
 impl Traffic for PoissonTraffic {
-    fn arrivals(&self, _: &Workload) -> Arrivals {
-        Arrivals::Poisson
+    fn arrivals(&self, _: &Workload) -> ArrivalModel {
+        ArrivalModel::Poisson
     }
 
     fn server(&self, _: &Workload) -> ServerTraits {

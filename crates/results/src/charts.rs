@@ -57,10 +57,10 @@ pub fn thinned<T: Copy>(values: &[T], limit: usize) -> Vec<T> {
 }
 
 /// The mean time of a stage, in ms.
-type Stage = fn(&WorkloadSummary) -> Option<f64>;
+type StageMean = fn(&WorkloadSummary) -> Option<f64>;
 
 /// The stages in the order in which a request goes through them.
-pub const STAGES: [(&str, Stage); 4] = [
+pub const STAGES: [(&str, StageMean); 4] = [
     ("queue", |w| w.queue_ms),
     ("load", |w| w.load_ms),
     ("execution", |w| w.exec_ms),

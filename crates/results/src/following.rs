@@ -15,7 +15,7 @@ pub struct Following {
     /// The plans, in order of time.
     pub plans: Vec<PlanAt>,
     /// What was done from one plan to the next, in order of time.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// Which servers were where.
     pub lanes: Lanes,
     /// What became of requests, one after another over the run; empty where nothing was simulated.
@@ -24,7 +24,7 @@ pub struct Following {
 
 /// A step from one plan to the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct PlanStep {
     /// When it begins, in s.
     pub at_s: f64,
     /// When it is done, in s.

@@ -14,12 +14,12 @@ pub struct Lanes {
     /// The length of the run, in s.
     pub duration_s: f64,
     /// By the numbers of the GPUs.
-    pub gpus: Vec<Lane>,
+    pub gpus: Vec<GpuLane>,
 }
 
 /// One GPU over time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lane {
+pub struct GpuLane {
     pub kind: GpuKindName,
     /// From when until when it is rented, in s.
     pub rented_s: Vec<(f64, f64)>,
@@ -46,8 +46,8 @@ pub struct LaneServer {
 
 /// A server while nothing below it in its lane changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Piece {
-    /// Its number in [`Lane::servers`].
+pub struct LanePiece {
+    /// Its number in [`GpuLane::servers`].
     pub server: usize,
     pub from_s: f64,
     pub until_s: f64,
@@ -63,10 +63,10 @@ pub const MOST_ARROWS: usize = 400;
 /// A server's place: the number of its GPU, and its own on that GPU.
 pub type LanePlace = (usize, usize);
 
-impl Lane {
+impl GpuLane {
     /// Its servers as rectangles that do not overlap, in order of time. Workloads lie in the order in which they came first.
     #[must_use]
-    pub fn pieces(&self) -> Vec<Piece> {
+    pub fn pieces(&self) -> Vec<LanePiece> {
         let mut came: Vec<&WorkloadName> = Vec::new();
         let mut times = Vec::new();
         for server in &self.servers {
@@ -83,7 +83,7 @@ impl Lane {
         };
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
         order.sort_by_key(|server| rank(*server));
-        let mut pieces: Vec<Piece> = Vec::new();
+        let mut pieces: Vec<LanePiece> = Vec::new();
         // The last piece of each server.
         let mut last: Vec<Option<usize>> = vec![None; self.servers.len()];
         for pair in times.windows(2) {
@@ -104,7 +104,7 @@ impl Lane {
                     Some(piece) => piece.until_s = until_s,
                     None => {
                         last[server] = Some(pieces.len());
-                        pieces.push(Piece { server, from_s, until_s, base_pct, loads });
+                        pieces.push(LanePiece { server, from_s, until_s, base_pct, loads });
                     }
                 }
                 base_pct += sm_pct;
@@ -114,10 +114,15 @@ impl Lane {
     }
 }
 
-impl Lane {
+impl GpuLane {
     /// Where the arrow of a server's move begins, if the server leaves, or ends: a time in s and a height in percent.
     #[must_use]
-    pub fn arrow_end(&self, pieces: &[Piece], server: usize, leaves: bool) -> Option<(f64, f64)> {
+    pub fn arrow_end(
+        &self,
+        pieces: &[LanePiece],
+        server: usize,
+        leaves: bool,
+    ) -> Option<(f64, f64)> {
         let mut own = pieces.iter().filter(|piece| piece.server == server);
         let piece = if leaves { own.next_back() } else { own.find(|piece| !piece.loads) }?;
         let at_s = if leaves { piece.until_s } else { piece.from_s };
@@ -212,9 +217,9 @@ mod tests {
         }
     }
 
-    fn lane(servers: Vec<LaneServer>) -> Lane {
+    fn lane(servers: Vec<LaneServer>) -> GpuLane {
         let kind = GpuKindName::new("v100").unwrap();
-        Lane { kind, rented_s: vec![(0.0, 100.0)], boots_s: Vec::new(), servers }
+        GpuLane { kind, rented_s: vec![(0.0, 100.0)], boots_s: Vec::new(), servers }
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod entry;
 
 use super::output_dir::{OutputDir, OutputError};
 use super::parquet::{Cells, ColumnType, ParquetTable};
-use entry::{Entry, RAW};
+use entry::{LogEntry, RAW};
 use igniter_model::domain::{
     FailedRequest, GpuId, GpuInterval, RecordSink, RequestRecord, Workload,
 };
@@ -112,7 +112,7 @@ impl RequestLog {
     }
 
     /// Reads the entries back, in order.
-    fn records(self, mut take: impl FnMut(&Entry) -> io::Result<()>) -> io::Result<()> {
+    fn records(self, mut take: impl FnMut(&LogEntry) -> io::Result<()>) -> io::Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -122,14 +122,14 @@ impl RequestLog {
         let mut raw = [0; RAW];
         loop {
             match file.read_exact(&mut raw) {
-                Ok(()) => take(&Entry::decode(&raw, self.gpu))?,
+                Ok(()) => take(&LogEntry::decode(&raw, self.gpu))?,
                 Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn note(&mut self, entry: &Entry) {
+    fn note(&mut self, entry: &LogEntry) {
         if self.failed.is_none() {
             self.failed = self.file.write_all(&entry.encode()).err();
         }
@@ -138,11 +138,11 @@ impl RequestLog {
 
 impl RecordSink for RequestLog {
     fn request(&mut self, record: &RequestRecord) {
-        self.note(&Entry::Completed(*record));
+        self.note(&LogEntry::Completed(*record));
     }
 
     fn failed(&mut self, request: &FailedRequest) {
-        self.note(&Entry::Failed(*request));
+        self.note(&LogEntry::Failed(*request));
     }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
@@ -194,7 +194,7 @@ fn write_parquet(
     let mut table = ParquetTable::new(out, &COLUMNS)?;
     let mut number: u64 = 0;
     let mut rows = Vec::new();
-    let mut flush = |rows: &mut Vec<Entry>| {
+    let mut flush = |rows: &mut Vec<LogEntry>| {
         let group = cells(rows, number, workloads, &slos);
         number += rows.len() as u64;
         rows.clear();
@@ -212,19 +212,19 @@ fn write_parquet(
 
 /// The columns of a group of requests, of which the first has this number.
 fn cells(
-    rows: &[Entry],
+    rows: &[LogEntry],
     first: u64,
     workloads: &[Workload],
     slos: &[Nanoseconds],
 ) -> [Cells; COLUMNS.len()] {
     let whole = |number: u64| i64::try_from(number).ok();
     let integers =
-        |of: fn(&Entry) -> u64| Cells::Integer(rows.iter().map(|row| whole(of(row))).collect());
+        |of: fn(&LogEntry) -> u64| Cells::Integer(rows.iter().map(|row| whole(of(row))).collect());
     let stages = |of: fn(&RequestRecord) -> u64| {
         Cells::Integer(rows.iter().map(|row| row.record().and_then(|r| whole(of(r)))).collect())
     };
-    let text = |row: &Entry| Some(workloads[row.workload()].name.to_string());
-    let ok = |row: &Entry| Some(row.meets(slos[row.workload()]));
+    let text = |row: &LogEntry| Some(workloads[row.workload()].name.to_string());
+    let ok = |row: &LogEntry| Some(row.meets(slos[row.workload()]));
     [
         Cells::Integer((first..).take(rows.len()).map(whole).collect()),
         Cells::Text(rows.iter().map(text).collect()),

@@ -1,10 +1,10 @@
 //! The `arrival` key of a workload.
 
 use super::Defaults;
-use super::reader::{Need, Problems, Read, Rule, Table, quoted};
+use super::reader::{KeyNeed, KeyRule, Problems, Read, TomlTable, quoted};
 use super::rules::{Least, NumberRule, WholeRule};
 use super::suggest::nearest;
-use igniter_model::input::{Format, Reading, Unit};
+use igniter_model::input::{Format, TimeUnit, TraceLayout};
 use igniter_model::units::{Milliseconds, Nanoseconds};
 use igniter_sim::arrivals::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
@@ -103,42 +103,42 @@ const THINK: NumberRule = number(
     "ms",
     "give how long a client waits between an answer and its next request, such as think_ms = 50",
 );
-const TABLE: Rule<'_> = Rule {
+const TABLE: KeyRule<'_> = KeyRule {
     allowed: "a table with the key `process`",
     fix: "write for example arrival = { process = \"poisson\" }",
 };
-const PATH: Rule<'_> = Rule {
+const PATH: KeyRule<'_> = KeyRule {
     allowed: "the path of a CSV file, relative to the scenario file",
     fix: "write for example path = \"../traces/day.csv\"",
 };
-const COLUMN: Rule<'_> = Rule {
+const COLUMN: KeyRule<'_> = KeyRule {
     allowed: "the name of a column of the trace file, 1 to 256 characters; its number in a file without a header",
     fix: "write for example column = \"arrival_s\", or leave the key out where the first line shows the format",
 };
-const KEY_COLUMN: Rule<'_> = Rule {
+const KEY_COLUMN: KeyRule<'_> = KeyRule {
     allowed: "the name of the column that tells services apart, 1 to 256 characters",
     fix: "write for example key_column = \"Model\"",
 };
-const WORKLOAD: Rule<'_> = Rule {
+const WORKLOAD: KeyRule<'_> = KeyRule {
     allowed: "what the key column of the trace says (`workload` in this program's own form), 1 to 256 characters",
     fix: "write for example workload = \"W1\", or leave the key out for all rows",
 };
-const SORT: Rule<'_> = Rule {
+const SORT: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true to sort rows that are out of order, which are refused otherwise",
 };
-const REPEAT: Rule<'_> = Rule {
+const REPEAT: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true to begin again after the last step, else false",
 };
-const LIST: Rule<'_> = Rule {
+const LIST: KeyRule<'_> = KeyRule {
     allowed: "an array of 1 to 10000 tables",
     fix: "write for example steps = [{ duration_s = 10, factor = 1 }, { duration_s = 5, factor = 3 }]",
 };
 
 /// Reads the `arrival` key of a workload or of the whole scenario; paths are relative to `folder`.
 pub(super) fn read(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Read<ArrivalSpec> {
@@ -146,7 +146,7 @@ pub(super) fn read(
 }
 
 fn read_key(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     key: &'static str,
     problems: &mut Problems<'_>,
     folder: &Path,
@@ -158,7 +158,7 @@ fn read_key(
 
 /// Reads an `arrival` that must be there.
 fn read_needed(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<ArrivalSpec> {
@@ -176,64 +176,66 @@ pub(super) fn words() -> Vec<&'static str> {
 
 /// Reads a table with the key `process`.
 fn read_process(
-    mut table: Table<'_>,
+    mut table: TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<ArrivalSpec> {
     let words = words();
     let Some(process) = table.field("process") else {
-        let rule = Rule { allowed: &quoted(&words), fix: "add it, such as process = \"poisson\"" };
+        let rule =
+            KeyRule { allowed: &quoted(&words), fix: "add it, such as process = \"poisson\"" };
         table.missing(problems, "process", rule);
         return None;
     };
     let word = process.value.as_str();
     let t = &mut table;
-    let spec =
-        match word {
-            Some("constant") => Some(ArrivalSpec::Constant),
-            Some("poisson") => Some(ArrivalSpec::Poisson),
-            Some("normalised") => Some(ArrivalSpec::Normalised),
-            Some("gamma") => {
-                let cv = CV.read(t, problems, "cv", Need::Required);
-                cv.given().map(|cv| ArrivalSpec::Gamma { cv })
-            }
-            Some("weibull") => {
-                let cv = WEIBULL_CV.read(t, problems, "cv", Need::Required);
-                cv.given().map(|cv| ArrivalSpec::Weibull { cv })
-            }
-            Some("mmpp") => read_mmpp(t, problems),
-            Some("diurnal" | "spike" | "ramp" | "drain" | "steps") => {
-                let shape = match word {
-                    Some("diurnal") => read_diurnal(t, problems),
-                    Some("steps") => read_steps(t, problems),
-                    _ => read_window(word.unwrap_or_default(), t, problems),
-                };
-                let gaps = read_gaps(t, problems, folder);
-                shape.zip(gaps).map(|(shape, gaps)| ArrivalSpec::Shaped { gaps, shape })
-            }
-            Some("rates") => {
-                let path = read_path(t, problems, folder);
-                let rate_scale = FILE_SCALE.read(t, problems, "rate_scale", Need::Optional).or(1.0);
-                let gaps = read_gaps(t, problems, folder);
-                path.zip(rate_scale)
-                    .zip(gaps)
-                    .map(|((path, rate_scale), gaps)| ArrivalSpec::Rates { gaps, path, rate_scale })
-            }
-            Some("trace") => read_trace(t, problems, folder),
-            Some("sum") => read_parts(t, problems, folder),
-            Some("phases") => read_phases(t, problems, folder),
-            Some("closed_loop") => read_closed_loop(t, problems),
-            other => {
-                let fix = match other.and_then(|word| nearest(word, &words)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => "write one of them, in quotes".to_owned(),
-                };
-                // Which other keys are right depends on the process, so they are not looked at.
-                let rule = Rule { allowed: &quoted(&words), fix: &fix };
-                let _: Read<()> = process.refuse(problems, rule);
-                return None;
-            }
-        };
+    let spec = match word {
+        Some("constant") => Some(ArrivalSpec::Constant),
+        Some("poisson") => Some(ArrivalSpec::Poisson),
+        Some("normalised") => Some(ArrivalSpec::Normalised),
+        Some("gamma") => {
+            let cv = CV.read(t, problems, "cv", KeyNeed::Required);
+            cv.given().map(|cv| ArrivalSpec::Gamma { cv })
+        }
+        Some("weibull") => {
+            let cv = WEIBULL_CV.read(t, problems, "cv", KeyNeed::Required);
+            cv.given().map(|cv| ArrivalSpec::Weibull { cv })
+        }
+        Some("mmpp") => read_mmpp(t, problems),
+        Some("diurnal" | "spike" | "ramp" | "drain" | "steps") => {
+            let shape = match word {
+                Some("diurnal") => read_diurnal(t, problems),
+                Some("steps") => read_steps(t, problems),
+                _ => read_window(word.unwrap_or_default(), t, problems),
+            };
+            let gaps = read_gaps(t, problems, folder);
+            shape.zip(gaps).map(|(shape, gaps)| ArrivalSpec::Shaped { gaps, shape })
+        }
+        Some("rates") => {
+            let path = read_path(t, problems, folder);
+            let rate_scale = FILE_SCALE.read(t, problems, "rate_scale", KeyNeed::Optional).or(1.0);
+            let gaps = read_gaps(t, problems, folder);
+            path.zip(rate_scale).zip(gaps).map(|((path, rate_scale), gaps)| ArrivalSpec::Rates {
+                gaps,
+                path,
+                rate_scale,
+            })
+        }
+        Some("trace") => read_trace(t, problems, folder),
+        Some("sum") => read_parts(t, problems, folder),
+        Some("phases") => read_phases(t, problems, folder),
+        Some("closed_loop") => read_closed_loop(t, problems),
+        other => {
+            let fix = match other.and_then(|word| nearest(word, &words)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "write one of them, in quotes".to_owned(),
+            };
+            // Which other keys are right depends on the process, so they are not looked at.
+            let rule = KeyRule { allowed: &quoted(&words), fix: &fix };
+            let _: Read<()> = process.refuse(problems, rule);
+            return None;
+        }
+    };
     table.finish(problems, |key| {
         let (process, _) = PROCESSES.iter().find(|(_, keys)| keys.contains(&key))?;
         Some(format!("remove it: it belongs to process = \"{process}\""))
@@ -242,21 +244,21 @@ fn read_process(
 }
 
 fn read_gaps(
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<Box<ArrivalSpec>> {
     read_key(table, "gaps", problems, folder).or(Defaults::default().gaps).map(Box::new)
 }
 
-fn read_mmpp(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ArrivalSpec> {
-    let rule = Rule {
+fn read_mmpp(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ArrivalSpec> {
+    let rule = KeyRule {
         allowed: "an array of 2 to 1000 tables with rate and mean_s, not all rates 0",
         fix: "write for example states = [{ rate = 1, mean_s = 10 }, { rate = 5, mean_s = 2 }]",
     };
     let states =
         read_list(table, problems, "states", rule, 2..=1000, &mut |mut state, problems| {
-            let rate = RELATIVE_RATE.read(&mut state, problems, "rate", Need::Required).given();
+            let rate = RELATIVE_RATE.read(&mut state, problems, "rate", KeyNeed::Required).given();
             let mean = read_seconds(&LENGTH, &mut state, problems, "mean_s");
             state.finish(problems, |_| None);
             Some(MmppState { rate: rate?, mean: mean? })
@@ -269,10 +271,10 @@ fn read_mmpp(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Arriv
     Some(ArrivalSpec::Mmpp { states })
 }
 
-fn read_diurnal(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<RateShape> {
+fn read_diurnal(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<RateShape> {
     let period = read_seconds(&LENGTH, table, problems, "period_s");
-    let peak = TIME.read(table, problems, "peak_s", Need::Optional).convert(seconds);
-    let ratio = RATIO.read(table, problems, "peak_to_trough", Need::Required).given();
+    let peak = TIME.read(table, problems, "peak_s", KeyNeed::Optional).convert(seconds);
+    let ratio = RATIO.read(table, problems, "peak_to_trough", KeyNeed::Required).given();
     let period = period?;
     let peak = peak.or(Nanoseconds::new(period.get() / 2))?;
     Some(RateShape::Diurnal { period, peak, peak_to_trough: ratio? })
@@ -280,19 +282,19 @@ fn read_diurnal(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Ra
 
 fn read_window(
     process: &str,
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<RateShape> {
-    let start = TIME.read(table, problems, "start_s", Need::Required).convert(seconds).given();
-    let end = TIME.read(table, problems, "end_s", Need::Required).convert(seconds);
+    let start = TIME.read(table, problems, "start_s", KeyNeed::Required).convert(seconds).given();
+    let end = TIME.read(table, problems, "end_s", KeyNeed::Required).convert(seconds);
     let shape = match process {
         "spike" => {
-            let factor = FACTOR.read(table, problems, "factor", Need::Required).given();
+            let factor = FACTOR.read(table, problems, "factor", KeyNeed::Required).given();
             factor.map(|factor| (factor, None))
         }
         "ramp" => {
-            let from = FACTOR.read(table, problems, "from", Need::Optional).or(1.0);
-            let to = FACTOR.read(table, problems, "to", Need::Required).given();
+            let from = FACTOR.read(table, problems, "from", KeyNeed::Optional).or(1.0);
+            let to = FACTOR.read(table, problems, "to", KeyNeed::Required).given();
             from.zip(to).map(|(from, to)| (from, Some(to)))
         }
         _ => Some((1.0, Some(0.0))),
@@ -300,7 +302,7 @@ fn read_window(
     let (start, Read::Given(end, place)) = (start?, end) else { return None };
     if end <= start {
         let allowed = format!("more than start_s = {}", start.as_seconds());
-        let rule = Rule { allowed: &allowed, fix: "let it end after its start" };
+        let rule = KeyRule { allowed: &allowed, fix: "let it end after its start" };
         problems.add(&place, format!("given {}", end.as_seconds()), rule);
         return None;
     }
@@ -310,12 +312,12 @@ fn read_window(
     })
 }
 
-fn read_steps(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<RateShape> {
-    let repeat = table.read(problems, "repeat", Need::Optional, REPEAT, DeValue::as_bool);
+fn read_steps(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<RateShape> {
+    let repeat = table.read(problems, "repeat", KeyNeed::Optional, REPEAT, DeValue::as_bool);
     let steps =
         read_list(table, problems, "steps", LIST, 1..=10_000, &mut |mut step, problems| {
             let duration = read_seconds(&LENGTH, &mut step, problems, "duration_s");
-            let factor = FACTOR.read(&mut step, problems, "factor", Need::Required).given();
+            let factor = FACTOR.read(&mut step, problems, "factor", KeyNeed::Required).given();
             step.finish(problems, |_| None);
             Some(RateStep { duration: duration?, factor: factor? })
         })?;
@@ -323,24 +325,24 @@ fn read_steps(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Rate
 }
 
 fn read_trace(
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<ArrivalSpec> {
     let path = read_path(table, problems, folder);
     let formats = Format::ALL;
     let format = table.choice(problems, "format", &formats);
-    let column = table.read(problems, "column", Need::Optional, COLUMN, text::<256>);
-    let key_column = table.read(problems, "key_column", Need::Optional, KEY_COLUMN, text::<256>);
-    let unit = table.choice(problems, "unit", &Unit::ALL);
-    let sort = table.read(problems, "sort", Need::Optional, SORT, DeValue::as_bool).or(false);
-    let workload = table.read(problems, "workload", Need::Optional, WORKLOAD, text::<256>);
+    let column = table.read(problems, "column", KeyNeed::Optional, COLUMN, text::<256>);
+    let key_column = table.read(problems, "key_column", KeyNeed::Optional, KEY_COLUMN, text::<256>);
+    let unit = table.choice(problems, "unit", &TimeUnit::ALL);
+    let sort = table.read(problems, "sort", KeyNeed::Optional, SORT, DeValue::as_bool).or(false);
+    let workload = table.read(problems, "workload", KeyNeed::Optional, WORKLOAD, text::<256>);
     let workload = workload.convert(|name| Some(Some(name))).or(None);
-    let start = TIME.read(table, problems, "start_s", Need::Optional).convert(seconds);
-    let rate_scale = FILE_SCALE.read(table, problems, "rate_scale", Need::Optional).or(1.0);
+    let start = TIME.read(table, problems, "start_s", KeyNeed::Optional).convert(seconds);
+    let rate_scale = FILE_SCALE.read(table, problems, "rate_scale", KeyNeed::Optional).or(1.0);
     Some(ArrivalSpec::Trace(TraceSpec {
         path: path?,
-        reading: Reading {
+        reading: TraceLayout {
             format: some(format)?,
             time_column: some(column)?,
             key_column: some(key_column)?,
@@ -359,16 +361,16 @@ fn some<T>(read: Read<T>) -> Option<Option<T>> {
 }
 
 fn read_parts(
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<ArrivalSpec> {
-    let rule = Rule {
+    let rule = KeyRule {
         allowed: "an array of 1 to 64 tables with arrival and share",
         fix: "write for example parts = [{ share = 9, arrival = { process = \"poisson\" } }, { share = 1, arrival = { process = \"gamma\", cv = 4 } }]",
     };
     let parts = read_list(table, problems, "parts", rule, 1..=64, &mut |mut part, problems| {
-        let share = SHARE.read(&mut part, problems, "share", Need::Optional).or(1.0);
+        let share = SHARE.read(&mut part, problems, "share", KeyNeed::Optional).or(1.0);
         let arrival = read_needed(&mut part, problems, folder);
         part.finish(problems, |_| None);
         Some(ArrivalPart { share: share?, arrival: arrival? })
@@ -377,11 +379,11 @@ fn read_parts(
 }
 
 fn read_phases(
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Option<ArrivalSpec> {
-    let rule = Rule {
+    let rule = KeyRule {
         allowed: "an array of 1 to 1000 tables with duration_s, rate_scale and arrival",
         fix: "write for example phases = [{ duration_s = 10, arrival = { process = \"poisson\" } }, { duration_s = 5, rate_scale = 2, arrival = { process = \"gamma\", cv = 4 } }]",
     };
@@ -389,7 +391,7 @@ fn read_phases(
         read_list(table, problems, "phases", rule, 1..=1000, &mut |mut phase, problems| {
             let duration = read_seconds(&LENGTH, &mut phase, problems, "duration_s");
             let rate_scale =
-                FACTOR.read(&mut phase, problems, "rate_scale", Need::Optional).or(1.0);
+                FACTOR.read(&mut phase, problems, "rate_scale", KeyNeed::Optional).or(1.0);
             let arrival = read_needed(&mut phase, problems, folder);
             phase.finish(problems, |_| None);
             Some(ArrivalPhase { duration: duration?, rate_scale: rate_scale?, arrival: arrival? })
@@ -397,9 +399,9 @@ fn read_phases(
     Some(ArrivalSpec::Phases { phases })
 }
 
-fn read_closed_loop(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ArrivalSpec> {
-    let clients = CLIENTS.read(table, problems, "clients", Need::Required).given();
-    let think = THINK.read(table, problems, "think_ms", Need::Optional);
+fn read_closed_loop(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ArrivalSpec> {
+    let clients = CLIENTS.read(table, problems, "clients", KeyNeed::Required).given();
+    let think = THINK.read(table, problems, "think_ms", KeyNeed::Optional);
     let think = think.convert(|ms| Some(Milliseconds::new(ms).ok()?.to_nanoseconds()));
     let words = Thinking::ALL.map(|thinking| (thinking.as_str(), thinking));
     let thinking = table.choice(problems, "thinking", &words);
@@ -417,7 +419,7 @@ pub(super) fn check_closed_loop(
     problems: &mut Problems<'_>,
 ) {
     let Read::Given(spec, place) = arrival else { return };
-    let rule = Rule {
+    let rule = KeyRule {
         allowed: "closed_loop as the whole arrival of a workload, in a scenario without [[phase]]",
         fix: "give the workload an open process such as poisson, or take closed_loop out of the other process",
     };
@@ -429,12 +431,12 @@ pub(super) fn check_closed_loop(
 
 /// Reads an array of tables; every one is looked at, so that every bad one is reported.
 fn read_list<T>(
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     key: &'static str,
-    rule: Rule<'_>,
+    rule: KeyRule<'_>,
     count: std::ops::RangeInclusive<usize>,
-    read: &mut dyn FnMut(Table<'_>, &mut Problems<'_>) -> Option<T>,
+    read: &mut dyn FnMut(TomlTable<'_>, &mut Problems<'_>) -> Option<T>,
 ) -> Option<Vec<T>> {
     let Some(field) = table.field(key) else {
         table.missing(problems, key, rule);
@@ -459,19 +461,23 @@ fn read_list<T>(
 /// Reads a required number of seconds.
 pub(super) fn read_seconds(
     rule: &NumberRule,
-    table: &mut Table<'_>,
+    table: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     key: &'static str,
 ) -> Option<Nanoseconds> {
-    rule.read(table, problems, key, Need::Required).convert(seconds).given()
+    rule.read(table, problems, key, KeyNeed::Required).convert(seconds).given()
 }
 
 fn seconds(number: f64) -> Option<Nanoseconds> {
     Nanoseconds::from_seconds(number).ok()
 }
 
-fn read_path(table: &mut Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> Option<PathBuf> {
-    let path = table.read(problems, "path", Need::Required, PATH, text::<4096>);
+fn read_path(
+    table: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    folder: &Path,
+) -> Option<PathBuf> {
+    let path = table.read(problems, "path", KeyNeed::Required, PATH, text::<4096>);
     Some(resolve(folder, &path.given()?))
 }
 

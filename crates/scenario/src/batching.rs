@@ -1,6 +1,6 @@
 //! The `batching` tables: the default one and those of the workloads, which override it key by key.
 
-use super::reader::{Field, Need, Problems, Read, Rule, Table};
+use super::reader::{Field, KeyNeed, KeyRule, Problems, Read, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::units::{BatchSize, Milliseconds};
 use igniter_sim::{BatchingSpec, TimeoutAction, TritonRelease};
@@ -22,7 +22,7 @@ const PREFERRED: WholeRule = WholeRule {
     most: 65_536,
     fix: "give batch sizes, or omit the key for the largest batch alone",
 };
-const PREFERRED_LIST: Rule<'_> = Rule {
+const PREFERRED_LIST: KeyRule<'_> = KeyRule {
     allowed: "an array of at most 64 batch sizes",
     fix: "write for example preferred = [4, 8]",
 };
@@ -31,11 +31,11 @@ const INSTANCES: WholeRule = WholeRule {
     most: 1024,
     fix: "give how many instances of the model the server runs, normally 1",
 };
-const SHARED_THREAD: Rule<'_> = Rule {
+const SHARED_THREAD: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true only for several instances of Triton's TensorRT backend",
 };
-const VARIABLE_SHAPE: Rule<'_> = Rule {
+const VARIABLE_SHAPE: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true only for a model with variable-size inputs (a -1 dimension)",
 };
@@ -56,8 +56,10 @@ const RACE: NumberRule = NumberRule {
     unit: "",
     fix: "give a probability; 0 lets the instance always come first, 0.2 is what busy hosts show",
 };
-const TABLE: Rule<'_> =
-    Rule { allowed: "a table", fix: "write for example batching = { max_queue_delay_ms = 100 }" };
+const TABLE: KeyRule<'_> = KeyRule {
+    allowed: "a table",
+    fix: "write for example batching = { max_queue_delay_ms = 100 }",
+};
 
 super::layer::layer! {
     /// What one `batching` table says; absent keys say nothing.
@@ -97,7 +99,7 @@ pub(super) const TIMEOUT_ACTIONS: [(&str, TimeoutAction); 2] =
 
 impl RawBatching {
     /// Reads the `batching` key of a table; an absent one says nothing.
-    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+    pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let mut raw = Self::silent();
         let Some(field) = parent.field("batching") else { return raw };
         let Some(mut table) = field.table() else {
@@ -106,22 +108,22 @@ impl RawBatching {
         };
         let t = &mut table;
         raw.max_queue_delay =
-            MAX_QUEUE_DELAY.read(t, problems, "max_queue_delay_ms", Need::Optional).convert(ms);
-        raw.max_batch = MAX_BATCH.read(t, problems, "max_batch", Need::Optional).convert(batch);
+            MAX_QUEUE_DELAY.read(t, problems, "max_queue_delay_ms", KeyNeed::Optional).convert(ms);
+        raw.max_batch = MAX_BATCH.read(t, problems, "max_batch", KeyNeed::Optional).convert(batch);
         raw.preferred = read_preferred(t, problems);
         raw.instances = INSTANCES
-            .read(t, problems, "instances", Need::Optional)
+            .read(t, problems, "instances", KeyNeed::Optional)
             .convert(|n| u32::try_from(n).ok());
         raw.shared_thread =
-            t.read(problems, "shared_thread", Need::Optional, SHARED_THREAD, DeValue::as_bool);
+            t.read(problems, "shared_thread", KeyNeed::Optional, SHARED_THREAD, DeValue::as_bool);
         raw.variable_shape =
-            t.read(problems, "variable_shape", Need::Optional, VARIABLE_SHAPE, DeValue::as_bool);
+            t.read(problems, "variable_shape", KeyNeed::Optional, VARIABLE_SHAPE, DeValue::as_bool);
         raw.max_queue_size = MAX_QUEUE_SIZE
-            .read(t, problems, "max_queue_size", Need::Optional)
+            .read(t, problems, "max_queue_size", KeyNeed::Optional)
             .convert(|n| u32::try_from(n).ok());
-        raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", Need::Optional).convert(ms);
+        raw.timeout = TIMEOUT.read(t, problems, "timeout_ms", KeyNeed::Optional).convert(ms);
         raw.timeout_action = t.choice(problems, "timeout_action", &TIMEOUT_ACTIONS);
-        raw.completion_race = RACE.read(t, problems, "completion_race", Need::Optional);
+        raw.completion_race = RACE.read(t, problems, "completion_race", KeyNeed::Optional);
         raw.release = t.choice(problems, "triton", &TRITON_RELEASES);
         table.finish(problems, |_| None);
         raw
@@ -134,7 +136,7 @@ impl RawBatching {
         {
             let allowed = format!("batch sizes up to max_batch = {max}");
             let rule =
-                Rule { allowed: &allowed, fix: "raise max_batch, or remove the larger size" };
+                KeyRule { allowed: &allowed, fix: "raise max_batch, or remove the larger size" };
             problems.add(place, format!("given {size}"), rule);
             return None;
         }
@@ -155,7 +157,7 @@ impl RawBatching {
     }
 }
 
-fn read_preferred(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Vec<BatchSize>> {
+fn read_preferred(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<Vec<BatchSize>> {
     let Some(field) = table.field("preferred") else { return Read::Absent };
     let Some(elements) = field.elements().filter(|elements| elements.len() <= 64) else {
         return field.refuse(problems, PREFERRED_LIST);

@@ -2,7 +2,7 @@
 
 use super::ProfileChoice;
 use super::raw::{RawGpu, RawWorkload};
-use super::reader::{Problems, Read, Rule, quoted};
+use super::reader::{KeyRule, Problems, Read, quoted};
 use super::suggest::nearest;
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ pub(super) fn check(
                 let allowed =
                     format!("a GPU kind that has a profile: {}, or a path", quoted(&names));
                 let what: Vec<&str> = what.lines().map(str::trim).collect();
-                problems.add(place, what.join("; "), Rule { allowed: &allowed, fix: &fix });
+                problems.add(place, what.join("; "), KeyRule { allowed: &allowed, fix: &fix });
             }
         }
     }
@@ -75,6 +75,6 @@ pub(super) fn check(
             Read::Given(name, _) => format!("workload {name}: no model {model} in the profile"),
             Read::Absent | Read::Bad => format!("no model {model} in the profile"),
         };
-        problems.add(place, what, Rule { allowed: &allowed, fix: &fix });
+        problems.add(place, what, KeyRule { allowed: &allowed, fix: &fix });
     }
 }

@@ -3,7 +3,7 @@
 use super::arrival::{CLIENTS, FILE_SCALE, MOST_CLIENTS, check_closed_loop};
 use super::disk::Disk;
 use super::raw::{self, RawGpu, RawPhase, RawRate, RawScenario, RawSlo, RawWorkload};
-use super::reader::{Place, Problems, Read, Rule};
+use super::reader::{FilePlace, KeyRule, Problems, Read};
 use super::rules::NumberRule;
 use super::{Catalogue, Defaults, Scenario, ScenarioGpu, ScenarioWorkload, replan};
 use igniter_model::domain::{Workload, WorkloadName};
@@ -13,11 +13,11 @@ use igniter_sim::arrivals::{
 };
 use std::collections::BTreeMap;
 
-const TRACE_FILE: Rule<'_> = Rule {
+const TRACE_FILE: KeyRule<'_> = KeyRule {
     allowed: "a trace whose file exists",
     fix: "correct `path` (it is relative to the file that names it), or put the file there",
 };
-const OTHER_KIND: Rule<'_> = Rule {
+const OTHER_KIND: KeyRule<'_> = KeyRule {
     allowed: "one [[gpu]] for each GPU kind",
     fix: "remove one of them: a plan uses as many GPUs of a kind as it needs",
 };
@@ -111,7 +111,7 @@ pub(super) fn check(
     let workloads: Option<Vec<ScenarioWorkload>> = workloads.into_iter().collect();
     let names = workloads.as_ref().map(|all| all.iter().map(|w| &w.workload.name).collect());
     let control = raw.control.check(duration, names, problems);
-    let rest = replan::Rest {
+    let rest = replan::ReplanContext {
         duration,
         control: control.as_ref(),
         plan: raw.plan.as_ref(),
@@ -163,7 +163,7 @@ fn with_phases(arrival: ArrivalSpec, phases: &[RawPhase]) -> ArrivalSpec {
 fn rate_of_file(
     arrival: &ArrivalSpec,
     end: Nanoseconds,
-    place: &Place,
+    place: &FilePlace,
     disk: &dyn Disk,
     problems: &mut Problems<'_>,
 ) -> Option<f64> {
@@ -187,7 +187,7 @@ fn rate_of_file(
             "use process = \"trace\" or \"rates\" with a file that can be read, or give the rate as a number",
         ),
     };
-    problems.add(place, what, Rule { allowed: &allowed, fix });
+    problems.add(place, what, KeyRule { allowed: &allowed, fix });
     None
 }
 
@@ -234,7 +234,7 @@ fn scaled<T>(
     }
     let what =
         format!("{} = {number} times {} = {scale} gives {product}", place.key, scaled_at.key);
-    let rule = Rule { allowed: &rule.allowed(), fix: "choose another scale" };
+    let rule = KeyRule { allowed: &rule.allowed(), fix: "choose another scale" };
     problems.add(scaled_at, what, rule);
     None
 }
@@ -271,7 +271,7 @@ fn check_scaled(arrival: &ArrivalSpec, scale: &Read<f64>, problems: &mut Problem
     };
     let what =
         format!("{key} = {number} times {} = {factor} gives {}", scaled_at.key, number * factor);
-    let rule = Rule { allowed: &allowed, fix: "choose another scale" };
+    let rule = KeyRule { allowed: &allowed, fix: "choose another scale" };
     problems.add(scaled_at, what, rule);
 }
 
@@ -290,7 +290,7 @@ fn names(
     let member = |i: u64| WorkloadName::new(&format!("{name}-{i}")).ok();
     let names: Option<Vec<WorkloadName>> = (1..=count).map(member).collect();
     names.unwrap_or_else(|| {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "a name that leaves room for the number of each workload: 64 characters with it",
             fix: "give a shorter name",
         };
@@ -314,7 +314,7 @@ fn check_times(
         let allowed = format!(
             "more than warmup_s + cooldown_s = {cut_at_start} + {cut_at_end} s, which are cut from the statistics"
         );
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: &allowed,
             fix: "simulate longer, or set warmup_s and cooldown_s lower",
         };
@@ -359,7 +359,7 @@ fn check_unique(workloads: &[RawWorkload], problems: &mut Problems<'_>) {
                 continue;
             };
             let allowed = format!("a name that no other workload has (line {line} has this one)");
-            let rule = Rule { allowed: &allowed, fix: "give each workload its own name" };
+            let rule = KeyRule { allowed: &allowed, fix: "give each workload its own name" };
             problems.add(place, format!("given \"{name}\" again"), rule);
             break;
         }

@@ -1,6 +1,6 @@
 //! `[controller]` and `[[fault]]`.
 
-use super::reader::{Field, Need, Place, Problems, Read, Rule, Table};
+use super::reader::{Field, FilePlace, KeyNeed, KeyRule, Problems, Read, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::domain::WorkloadName;
 use igniter_model::units::Nanoseconds;
@@ -8,9 +8,9 @@ use igniter_sim::{
     Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
 };
 
-const CONTROLLER: Rule<'_> =
-    Rule { allowed: "a table", fix: "write [controller] and below it kind = \"shadow\"" };
-const FAULT_LIST: Rule<'_> = Rule {
+const CONTROLLER: KeyRule<'_> =
+    KeyRule { allowed: "a table", fix: "write [controller] and below it kind = \"shadow\"" };
+const FAULT_LIST: KeyRule<'_> = KeyRule {
     allowed: "[[fault]] tables",
     fix: "write [[fault]] and below it for example kind = \"workload-crashes\"",
 };
@@ -55,22 +55,25 @@ const GPU: WholeRule = WholeRule {
     most: 1_000_000,
     fix: "give the number of a GPU of the plan, from 0, or name one of its workloads with `workload`",
 };
-const WORKLOAD: Rule<'_> =
-    Rule { allowed: "the name of a workload", fix: "write for example workload = \"W1\"" };
-const FRESH: Rule<'_> = Rule {
+const WORKLOAD: KeyRule<'_> =
+    KeyRule { allowed: "the name of a workload", fix: "write for example workload = \"W1\"" };
+const FRESH: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true to begin with batch 1 and 30 % for every workload, false to begin with the plan",
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum FaultKindName {
     None,
     Shadow,
     Gslice,
 }
 
-const KINDS: [(&str, Kind); 3] =
-    [("none", Kind::None), ("shadow", Kind::Shadow), ("gslice", Kind::Gslice)];
+const KINDS: [(&str, FaultKindName); 3] = [
+    ("none", FaultKindName::None),
+    ("shadow", FaultKindName::Shadow),
+    ("gslice", FaultKindName::Gslice),
+];
 
 /// The words of `oversubscription`.
 pub(super) const OVERSUBSCRIPTIONS: [(&str, Oversubscription); 2] =
@@ -105,7 +108,7 @@ pub(super) struct RawControl {
 }
 
 impl RawControl {
-    pub(super) fn read(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+    pub(super) fn read(top: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         Self { controller: read_controller(top, problems), faults: read_faults(top, problems) }
     }
 
@@ -122,13 +125,14 @@ impl RawControl {
                 && *at >= duration
             {
                 let allowed = format!("a time before duration_s = {}", duration.as_seconds());
-                let rule = Rule { allowed: &allowed, fix: "let it happen earlier, or remove it" };
+                let rule =
+                    KeyRule { allowed: &allowed, fix: "let it happen earlier, or remove it" };
                 problems.add(place, format!("given {}", at.as_seconds()), rule);
             }
             if let Read::Given(name, place) = &fault.workload
                 && workloads.as_ref().is_some_and(|known| !known.contains(&name))
             {
-                let rule = Rule {
+                let rule = KeyRule {
                     allowed: "the name of a [[workload]]",
                     fix: "correct the name; it must be written as in the workload",
                 };
@@ -140,7 +144,7 @@ impl RawControl {
     }
 }
 
-fn read_controller(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ControllerSpec> {
+fn read_controller(top: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ControllerSpec> {
     let Some(field) = top.field("controller") else { return Some(ControllerSpec::None) };
     let Some(mut table) = field.table() else {
         let _: Read<()> = field.refuse(problems, CONTROLLER);
@@ -153,19 +157,19 @@ fn read_controller(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<C
         missing(&place, "kind", "\"none\" | \"shadow\" | \"gslice\"", problems);
     }
     let controller = match kind.given()? {
-        Kind::None => Some(ControllerSpec::None),
-        Kind::Shadow => read_shadow(t, problems).map(ControllerSpec::Shadow),
-        Kind::Gslice => read_gslice(t, problems).map(ControllerSpec::Gslice),
+        FaultKindName::None => Some(ControllerSpec::None),
+        FaultKindName::Shadow => read_shadow(t, problems).map(ControllerSpec::Shadow),
+        FaultKindName::Gslice => read_gslice(t, problems).map(ControllerSpec::Gslice),
     };
     table.finish(problems, |_| None);
     controller
 }
 
-fn read_shadow(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ShadowSpec> {
+fn read_shadow(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ShadowSpec> {
     let default = ShadowSpec::default();
-    let period = PERIOD.read(t, problems, "period_s", Need::Optional).convert(seconds);
-    let extra = EXTRA.read(t, problems, "extra_pct", Need::Optional);
-    let switch = DELAY.read(t, problems, "switch_ms", Need::Optional).convert(ms);
+    let period = PERIOD.read(t, problems, "period_s", KeyNeed::Optional).convert(seconds);
+    let extra = EXTRA.read(t, problems, "extra_pct", KeyNeed::Optional);
+    let switch = DELAY.read(t, problems, "switch_ms", KeyNeed::Optional).convert(ms);
     Some(ShadowSpec {
         period: period.or(default.period)?,
         extra_pct: extra.or(default.extra_pct)?,
@@ -173,12 +177,13 @@ fn read_shadow(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ShadowS
     })
 }
 
-fn read_gslice(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<GsliceSpec> {
+fn read_gslice(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<GsliceSpec> {
     let default = GsliceSpec::default();
-    let period = PERIOD.read(t, problems, "period_s", Need::Optional).convert(seconds);
-    let cost = DELAY.read(t, problems, "reconfigure_ms", Need::Optional).convert(ms);
+    let period = PERIOD.read(t, problems, "period_s", KeyNeed::Optional).convert(seconds);
+    let cost = DELAY.read(t, problems, "reconfigure_ms", KeyNeed::Optional).convert(ms);
     let oversubscription = t.choice(problems, "oversubscription", &OVERSUBSCRIPTIONS);
-    let fresh = t.read(problems, "fresh_start", Need::Optional, FRESH, toml::de::DeValue::as_bool);
+    let fresh =
+        t.read(problems, "fresh_start", KeyNeed::Optional, FRESH, toml::de::DeValue::as_bool);
     Some(GsliceSpec {
         period: period.or(default.period)?,
         reconfigure: cost.or(default.reconfigure)?,
@@ -187,7 +192,7 @@ fn read_gslice(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<GsliceS
     })
 }
 
-fn read_faults(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<RawFault>> {
+fn read_faults(top: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<RawFault>> {
     let Some(field) = top.field("fault") else { return Some(Vec::new()) };
     let Some(elements) = field.elements() else {
         let _: Read<()> = field.refuse(problems, FAULT_LIST);
@@ -205,7 +210,7 @@ fn read_faults(top: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<R
     faults.into_iter().collect()
 }
 
-fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
+fn read_fault(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> RawFault {
     let t = &mut table;
     let place = t.place().clone();
     let kind = t.choice(problems, "kind", &STRUCK);
@@ -213,9 +218,9 @@ fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
         let kinds = "\"gpu-fails\" | \"gpu-slows\" | \"workload-crashes\"";
         missing(&place, "kind", kinds, problems);
     }
-    let at = AT.read(t, problems, "at_s", Need::Required).convert(seconds);
-    let lasts = LASTS.read(t, problems, "lasts_s", Need::Optional).convert(seconds);
-    let workload = t.read(problems, "workload", Need::Optional, WORKLOAD, |value| {
+    let at = AT.read(t, problems, "at_s", KeyNeed::Required).convert(seconds);
+    let lasts = LASTS.read(t, problems, "lasts_s", KeyNeed::Optional).convert(seconds);
+    let workload = t.read(problems, "workload", KeyNeed::Optional, WORKLOAD, |value| {
         WorkloadName::new(value.as_str()?).ok()
     });
     let what = match kind.given() {
@@ -228,7 +233,7 @@ fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
         }
         Some(Struck::GpuFails) => faulty_gpu(t, &workload, problems).map(FaultKind::GpuFails),
         Some(Struck::GpuSlows) => {
-            let factor = FACTOR.read(t, problems, "factor", Need::Required).given();
+            let factor = FACTOR.read(t, problems, "factor", KeyNeed::Required).given();
             let gpu = faulty_gpu(t, &workload, problems);
             gpu.zip(factor).map(|(gpu, factor)| FaultKind::GpuSlows { gpu, factor })
         }
@@ -247,12 +252,12 @@ fn read_fault(mut table: Table<'_>, problems: &mut Problems<'_>) -> RawFault {
 
 /// A GPU by its number or by a workload: exactly one of them.
 fn faulty_gpu(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     workload: &Read<WorkloadName>,
     problems: &mut Problems<'_>,
 ) -> Option<FaultyGpu> {
     let place = t.place().clone();
-    match (GPU.read(t, problems, "gpu", Need::Optional), workload) {
+    match (GPU.read(t, problems, "gpu", KeyNeed::Optional), workload) {
         (Read::Absent, Read::Given(name, _)) => Some(FaultyGpu::Of(name.clone())),
         (Read::Given(number, _), Read::Absent) => {
             usize::try_from(number).ok().map(FaultyGpu::Number)
@@ -265,9 +270,9 @@ fn faulty_gpu(
     }
 }
 
-fn missing(place: &Place, key: &str, allowed: &str, problems: &mut Problems<'_>) {
-    let place = Place { key: format!("{}.{key}", place.key), offset: place.offset };
-    problems.add(&place, "missing or ambiguous", Rule { allowed, fix: "write one of them" });
+fn missing(place: &FilePlace, key: &str, allowed: &str, problems: &mut Problems<'_>) {
+    let place = FilePlace { key: format!("{}.{key}", place.key), offset: place.offset };
+    problems.add(&place, "missing or ambiguous", KeyRule { allowed, fix: "write one of them" });
 }
 
 fn seconds(number: f64) -> Option<Nanoseconds> {

@@ -1,21 +1,21 @@
 //! The `[display]` table: what figures and tables call things.
 
-use super::reader::{Problems, Read, Rule, Table};
+use super::reader::{KeyRule, Problems, Read, TomlTable};
 use igniter_model::domain::is_name;
 use std::collections::BTreeMap;
 
-const DISPLAY: Rule<'_> = Rule {
+const DISPLAY: KeyRule<'_> = KeyRule {
     allowed: "a table of names, each with what to call it",
     fix: "write [display] and below it for example gpulets = \"gpu-lets\"",
 };
-const NAME: Rule<'_> = Rule {
+const NAME: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control or invisible characters",
     fix: "write what figures shall call it, such as gpulets = \"gpu-lets\"",
 };
 
 /// Reads the table; what is called something is a strategy, a workload, a model or a stage, by its name.
 pub(super) fn read(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
 ) -> Read<BTreeMap<String, String>> {
     let Some(field) = parent.field("display") else { return Read::Absent };

@@ -74,7 +74,7 @@ use igniter_plan::replan::ReplanSpec;
 use igniter_sim::arrivals::ArrivalSpec;
 use igniter_sim::metrics::Percentiles;
 use igniter_sim::{BatchingSpec, Control, EngineSpec, ServerSpec, SimWorkload};
-use reader::{Place, Problems, Table};
+use reader::{FilePlace, Problems, TomlTable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -225,8 +225,8 @@ impl Scenario {
             problems.add_syntax_errors(&errors);
             return Err(invalid(problems));
         }
-        let top = Place { key: String::new(), offset: 0 };
-        let table = Table::new(document.get_ref(), top);
+        let top = FilePlace { key: String::new(), offset: 0 };
+        let table = TomlTable::new(document.get_ref(), top);
         if table.has("scenario") && !table.has("workload") {
             problems.add(table.place(), "is a sweep file", SWEEP);
             return Err(invalid(problems));
@@ -248,7 +248,7 @@ impl Scenario {
 }
 
 /// A sweep file in the place of a scenario: what it lacks of a scenario is beside the point.
-const SWEEP: reader::Rule<'_> = reader::Rule {
+const SWEEP: reader::KeyRule<'_> = reader::KeyRule {
     allowed: "a scenario file",
     fix: "run it with `igniter sweep`, or name the scenario that its key `scenario` names",
 };

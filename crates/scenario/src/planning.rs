@@ -1,12 +1,12 @@
 //! The `[plan]` table: what is asked of planners besides the workloads. And `prediction_error`.
 
-use super::reader::{Need, Place, Problems, Read, Rule, Table};
+use super::reader::{FilePlace, KeyNeed, KeyRule, Problems, Read, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::predictor::ErrorDraw;
 use igniter_plan::{Margin, PlanOptions, Replicas};
 use toml::de::DeValue;
 
-const MARGIN: Rule<'_> = Rule {
+const MARGIN: KeyRule<'_> = KeyRule {
     allowed: "a number from 0 to 99 %, or \"predictor\"",
     fix: "give how far planned latencies stay below half of the SLO, such as margin_pct = 10, or \
           margin_pct = \"predictor\" for the predictor's own error bound",
@@ -19,7 +19,7 @@ const HEADROOM: NumberRule = NumberRule {
     unit: "%",
     fix: "give by how much planned throughput exceeds the rate, such as headroom_pct = 20",
 };
-const REPLICAS: Rule<'_> = Rule {
+const REPLICAS: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true when a workload may be served by several GPUs, each with a part of its rate",
 };
@@ -54,14 +54,14 @@ const TIME_LIMIT: NumberRule = NumberRule {
     fix: "give how long `optimal` may search, in seconds, or omit the key for a search that gives the \
           same plan on every machine",
 };
-const ONE_LIMIT: Rule<'_> = Rule {
+const ONE_LIMIT: KeyRule<'_> = KeyRule {
     allowed: "search_rounds or time_limit_s, not both",
     fix: "keep search_rounds for a plan that is the same on every machine, time_limit_s for the best \
           within a time",
 };
-const PLAN: Rule<'_> =
-    Rule { allowed: "a table", fix: "write [plan] and below it for example margin_pct = 10" };
-const ERROR: Rule<'_> = Rule {
+const PLAN: KeyRule<'_> =
+    KeyRule { allowed: "a table", fix: "write [plan] and below it for example margin_pct = 10" };
+const ERROR: KeyRule<'_> = KeyRule {
     allowed: "a table with one key: draw = \"uncertainty\", or std_pct",
     fix: "write for example prediction_error = { std_pct = 5 }",
 };
@@ -73,8 +73,8 @@ const STD: NumberRule = NumberRule {
 };
 
 /// Reads the `[plan]` table; an absent one means the defaults.
-pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<PlanOptions> {
-    use Need::Optional;
+pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<PlanOptions> {
+    use KeyNeed::Optional;
     let default = PlanOptions::default();
     let Some(field) = parent.field("plan") else { return Some(default) };
     let Some(mut table) = field.table() else {
@@ -122,13 +122,16 @@ fn margin(value: &DeValue<'_>) -> Option<Margin> {
 }
 
 /// Reads `prediction_error`.
-pub(super) fn read_error(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<ErrorDraw> {
+pub(super) fn read_error(
+    parent: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+) -> Read<ErrorDraw> {
     let Some(field) = parent.field("prediction_error") else { return Read::Absent };
     let Some(mut table) = field.table() else { return field.refuse(problems, ERROR) };
-    let place: Place = table.place().clone();
+    let place: FilePlace = table.place().clone();
     let draw = table.choice(problems, "draw", &[("uncertainty", ErrorDraw::Uncertainty)]);
     let std = STD
-        .read(&mut table, problems, "std_pct", Need::Optional)
+        .read(&mut table, problems, "std_pct", KeyNeed::Optional)
         .convert(|std| Some(ErrorDraw::StdPct(std)));
     table.finish(problems, |_| None);
     match (draw, std) {

@@ -2,7 +2,7 @@
 
 use super::batching::RawBatching;
 use super::control::RawControl;
-use super::reader::{Field, Need, Place, Problems, Read, Rule, SeenKind, Table};
+use super::reader::{Field, FilePlace, KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use super::replan::RawReplan;
 use super::rules::{Least, NumberRule, WholeRule};
 use super::server::RawServer;
@@ -78,48 +78,48 @@ const SLO_SCALE: NumberRule = NumberRule {
 };
 const NO_SLO: &str = "give the whole latency SLO of a request in milliseconds, such as slo_ms = 10, or slo_x_solo = 5 \
                       for five times the solo latency";
-const ONE_SLO: Rule<'_> =
-    Rule { allowed: "slo_ms or slo_x_solo, not both", fix: "remove one of them" };
+const ONE_SLO: KeyRule<'_> =
+    KeyRule { allowed: "slo_ms or slo_x_solo, not both", fix: "remove one of them" };
 const COUNT: WholeRule = WholeRule {
     least: 1,
     most: 10_000,
     fix: "give how many workloads of this kind there are, or leave the key out for one",
 };
-const EXTENDS: Rule<'_> =
-    Rule { allowed: "no extends where there is no file", fix: "load the scenario from a file" };
-const SCENARIO_NAME: Rule<'_> = Rule {
+const EXTENDS: KeyRule<'_> =
+    KeyRule { allowed: "no extends where there is no file", fix: "load the scenario from a file" };
+const SCENARIO_NAME: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control characters, / and \\",
     fix: "write for example name = \"paper-12\"",
 };
-const WORKLOAD_NAME: Rule<'_> = Rule {
+const WORKLOAD_NAME: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control or invisible characters",
     fix: "write for example name = \"W1\"",
 };
-const MODEL: Rule<'_> = Rule {
+const MODEL: KeyRule<'_> = KeyRule {
     allowed: "1 to 64 characters without control or invisible characters",
     fix: "name a model of the profile, such as model = \"alexnet\"",
 };
-const KIND: Rule<'_> = Rule {
+const KIND: KeyRule<'_> = KeyRule {
     allowed: "the name of a folder of profiles/, or a path (with a /) relative to the scenario file",
     fix: "write for example kind = \"v100\"",
 };
-const OVERLAP: Rule<'_> = Rule {
+const OVERLAP: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true when the next batch is copied while the current one executes, else false",
 };
-const GPU_LIST: Rule<'_> = Rule {
+const GPU_LIST: KeyRule<'_> = KeyRule {
     allowed: "one [[gpu]] table for each GPU kind",
     fix: "write [[gpu]] and below it kind = \"v100\"",
 };
-const WORKLOAD_LIST: Rule<'_> = Rule {
+const WORKLOAD_LIST: KeyRule<'_> = KeyRule {
     allowed: "one or more [[workload]] tables",
     fix: "write [[workload]] and below it name, model, slo_ms and rate_rps",
 };
-const PHASE_LIST: Rule<'_> = Rule {
+const PHASE_LIST: KeyRule<'_> = KeyRule {
     allowed: "1 to 1000 [[phase]] tables",
     fix: "write [[phase]] and below it duration_s and rate_scale",
 };
-const ENGINE: Rule<'_> = Rule {
+const ENGINE: KeyRule<'_> = KeyRule {
     allowed: "a table",
     fix: "write [engine] and below it for example interference = \"static\"",
 };
@@ -152,7 +152,7 @@ pub(super) struct RawScenario {
 /// One `[[gpu]]` as it was written.
 #[derive(Debug)]
 pub(super) struct RawGpu {
-    pub(super) place: Place,
+    pub(super) place: FilePlace,
     pub(super) profile: Read<ProfileChoice>,
     pub(super) price_per_hour: Read<Dollars>,
 }
@@ -201,11 +201,11 @@ pub(super) struct RawWorkload {
 
 /// Reads the whole file; `folder` is where relative paths start.
 pub(super) fn read(
-    mut table: Table<'_>,
+    mut table: TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> RawScenario {
-    use Need::{Optional, Required};
+    use KeyNeed::{Optional, Required};
     let t = &mut table;
     if let Some(extends) = t.field("extends") {
         let _: Read<()> = extends.refuse(problems, EXTENDS);
@@ -249,11 +249,11 @@ pub(super) fn read(
 
 /// The tables of a `[[key]]`, of which there must be at least one.
 fn tables<'a>(
-    parent: &mut Table<'a>,
+    parent: &mut TomlTable<'a>,
     problems: &mut Problems<'_>,
     key: &'static str,
-    rule: Rule<'_>,
-) -> Vec<Table<'a>> {
+    rule: KeyRule<'_>,
+) -> Vec<TomlTable<'a>> {
     let Some(field) = parent.field(key) else {
         parent.missing(problems, key, rule);
         return Vec::new();
@@ -263,7 +263,7 @@ fn tables<'a>(
     if single {
         let fix =
             format!("did you mean [[{key}]]? Write two brackets: each such table is one of a list");
-        problems.add(&field.place, format!("[{key}] is one table"), Rule { fix: &fix, ..rule });
+        problems.add(&field.place, format!("[{key}] is one table"), KeyRule { fix: &fix, ..rule });
     } else if elements.is_empty() {
         let _: Read<()> = field.refuse(problems, rule);
     }
@@ -277,17 +277,17 @@ fn tables<'a>(
     elements.into_iter().filter_map(&mut table).collect()
 }
 
-fn read_gpu(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawGpu {
+fn read_gpu(mut table: TomlTable<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawGpu {
     let place = table.place().clone();
     let profile =
-        table.read(problems, "kind", Need::Required, KIND, |value| profile(value, folder));
-    let price_per_hour = PRICE.read(&mut table, problems, "price_per_hour", Need::Optional);
+        table.read(problems, "kind", KeyNeed::Required, KIND, |value| profile(value, folder));
+    let price_per_hour = PRICE.read(&mut table, problems, "price_per_hour", KeyNeed::Optional);
     table.finish(problems, |_| None);
     RawGpu { place, profile, price_per_hour: price_per_hour.convert(|v| Dollars::new(v).ok()) }
 }
 
 fn read_phases(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     folder: &Path,
 ) -> Vec<RawPhase> {
@@ -304,7 +304,7 @@ fn read_phases(
         };
         let t = &mut table;
         let duration = arrival::read_seconds(&arrival::LENGTH, t, problems, "duration_s");
-        let rate_scale = arrival::FACTOR.read(t, problems, "rate_scale", Need::Optional).or(1.0);
+        let rate_scale = arrival::FACTOR.read(t, problems, "rate_scale", KeyNeed::Optional).or(1.0);
         let arrival = arrival::read(t, problems, folder);
         arrival::check_closed_loop(&arrival, true, problems);
         let arrival = arrival.convert(|arrival| Some(Some(arrival)));
@@ -314,8 +314,12 @@ fn read_phases(
     elements.into_iter().filter_map(&mut read).collect()
 }
 
-fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Path) -> RawWorkload {
-    use Need::{Optional, Required};
+fn read_workload(
+    mut table: TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    folder: &Path,
+) -> RawWorkload {
+    use KeyNeed::{Optional, Required};
     let t = &mut table;
     let raw = RawWorkload {
         name: t.read(problems, "name", Required, WORKLOAD_NAME, |value| {
@@ -335,24 +339,24 @@ fn read_workload(mut table: Table<'_>, problems: &mut Problems<'_>, folder: &Pat
 }
 
 /// The rate of a workload, or the word for that of its trace.
-fn read_rate(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawRate> {
+fn read_rate(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawRate> {
     let allowed = format!("{}, or \"{RATE_OF_TRACE}\"", RATE.allowed());
-    let rule = Rule { allowed: &allowed, fix: RATE.fix };
+    let rule = KeyRule { allowed: &allowed, fix: RATE.fix };
     let kind = SeenKind::NumberOr { least: 0.001, most: RATE.most, word: RATE_OF_TRACE };
     problems.note(t, "rate_rps", kind, true, rule);
-    t.read(problems, "rate_rps", Need::Required, rule, |value| match value.as_str() {
+    t.read(problems, "rate_rps", KeyNeed::Required, rule, |value| match value.as_str() {
         Some(word) => (word == RATE_OF_TRACE).then_some(RawRate::OfTrace),
         None => RATE.accept(value).map(RawRate::Given),
     })
 }
 
 /// The SLO of a workload, in the one or the other way.
-fn read_slo(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> {
-    let ms = SLO.read(t, problems, "slo_ms", Need::Optional);
-    let x_solo = SLO_X_SOLO.read(t, problems, "slo_x_solo", Need::Optional);
+fn read_slo(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawSlo> {
+    let ms = SLO.read(t, problems, "slo_ms", KeyNeed::Optional);
+    let x_solo = SLO_X_SOLO.read(t, problems, "slo_x_solo", KeyNeed::Optional);
     match (ms, x_solo) {
         (Read::Absent, Read::Absent) => {
-            t.missing(problems, "slo_ms", Rule { allowed: &SLO.allowed(), fix: NO_SLO });
+            t.missing(problems, "slo_ms", KeyRule { allowed: &SLO.allowed(), fix: NO_SLO });
             Read::Bad
         }
         (ms, Read::Absent) => ms.convert(|ms| Some(RawSlo::Given(ms))),
@@ -386,7 +390,7 @@ pub(super) const LINKS: [(&str, PcieLink); 2] =
     [("private", PcieLink::Private), ("shared", PcieLink::Shared)];
 
 fn read_engine(
-    parent: &mut Table<'_>,
+    parent: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
 ) -> (Option<EngineSpec>, RawServer) {
     let default = EngineSpec::default();
@@ -401,16 +405,15 @@ fn read_engine(
     (engine, server)
 }
 
-fn read_engine_spec(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
+fn read_engine_spec(table: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<EngineSpec> {
     let default = EngineSpec::default();
     let interference = table.choice(problems, "interference", &INTERFERENCES);
-    let overlap =
-        table.read(problems, "overlap_load", Need::Optional, OVERLAP, |value| {
-            match value.as_bool()? {
-                true => Some(LoadOverlap::Overlapped),
-                false => Some(LoadOverlap::Serial),
-            }
-        });
+    let overlap = table.read(problems, "overlap_load", KeyNeed::Optional, OVERLAP, |value| {
+        match value.as_bool()? {
+            true => Some(LoadOverlap::Overlapped),
+            false => Some(LoadOverlap::Serial),
+        }
+    });
     let service = table.choice(problems, "service", &SERVICES);
     let pcie = table.choice(problems, "pcie", &LINKS);
     Some(EngineSpec {

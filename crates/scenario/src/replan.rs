@@ -1,7 +1,7 @@
 //! The `[replan]` table: plans that follow load.
 
 use super::ScenarioWorkload;
-use super::reader::{Need, Place, Problems, Read, Rule, SeenKind, Table};
+use super::reader::{FilePlace, KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use super::rules::{Least, NumberRule, WholeRule};
 use igniter_model::units::Nanoseconds;
 use igniter_plan::PlanOptions;
@@ -12,18 +12,18 @@ use igniter_plan::replan::{
 use igniter_sim::{Control, ControllerSpec};
 use std::fmt::{self, Write};
 
-const REPLAN: Rule<'_> =
-    Rule { allowed: "a table", fix: "write [replan] and below it policy = \"sticky\"" };
+const REPLAN: KeyRule<'_> =
+    KeyRule { allowed: "a table", fix: "write [replan] and below it policy = \"sticky\"" };
 const POLICY: &str = "write for example policy = \"sticky\"";
-const FORECAST: Rule<'_> = Rule {
+const FORECAST: KeyRule<'_> = KeyRule {
     allowed: "a table",
     fix: "write for example forecast = { kind = \"last\", headroom_pct = 10 }",
 };
-const HANDOVER: Rule<'_> = Rule {
+const HANDOVER: KeyRule<'_> = KeyRule {
     allowed: "a table",
     fix: "write [replan.handover] and below it for example load_s = 20",
 };
-const REPLICAS: Rule<'_> = Rule {
+const REPLICAS: KeyRule<'_> = KeyRule {
     allowed: "a table",
     fix: "write [replan.replicas] and below it for example target_pct = 70",
 };
@@ -45,7 +45,7 @@ const HOLD: NumberRule = NumberRule {
     unit: "s",
     fix: "give for how long a GPU must have been superfluous before it is emptied, or 0",
 };
-const EARLY: Rule<'_> = Rule {
+const EARLY: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "write true to add servers within an epoch where a rate exceeds its forecast",
 };
@@ -84,7 +84,7 @@ const BOOT: NumberRule = NumberRule {
     unit: "s",
     fix: "give how long a GPU boots before servers can load on it, in seconds",
 };
-const BILLING: Rule<'_> = Rule {
+const BILLING: KeyRule<'_> = KeyRule {
     allowed: "1, 60 or 3600 (s)",
     fix: "give in which units of time GPUs are billed: by the second, the minute or the hour",
 };
@@ -127,18 +127,18 @@ const PANIC: NumberRule = NumberRule {
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum ForecastKindName {
     Oracle,
     Last,
     Peak,
     Season,
 }
 
-const KINDS: [(&str, Kind); 4] = [
-    ("oracle", Kind::Oracle),
-    ("last", Kind::Last),
-    ("peak", Kind::Peak),
-    ("season", Kind::Season),
+const KINDS: [(&str, ForecastKindName); 4] = [
+    ("oracle", ForecastKindName::Oracle),
+    ("last", ForecastKindName::Last),
+    ("peak", ForecastKindName::Peak),
+    ("season", ForecastKindName::Season),
 ];
 const STATISTICS: [(&str, Statistic); 2] = [("max", Statistic::Max), ("mean", Statistic::Mean)];
 
@@ -150,15 +150,15 @@ const DEFAULT_EPOCHS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct RawReplan {
     spec: ReplanSpec,
-    table: Place,
-    period: Place,
-    forecast: Place,
-    handover: Place,
+    table: FilePlace,
+    period: FilePlace,
+    forecast: FilePlace,
+    handover: FilePlace,
 }
 
 /// Reads the table; absent means one plan for the whole run.
-pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<RawReplan> {
-    use Need::Optional;
+pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<RawReplan> {
+    use KeyNeed::Optional;
     let default = ReplanSpec::default();
     let Some(field) = parent.field("replan") else { return Read::Absent };
     let Some(mut table) = field.table() else { return field.refuse(problems, REPLAN) };
@@ -168,7 +168,7 @@ pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<
     if matches!(policy, Read::Absent) {
         let words: Vec<String> =
             Policy::ALL.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        t.missing(problems, "policy", Rule { allowed: &words.join(" | "), fix: POLICY });
+        t.missing(problems, "policy", KeyRule { allowed: &words.join(" | "), fix: POLICY });
     }
     let period = PERIOD.read(t, problems, "period_s", Optional);
     let period_at = at(&period, &place, "period_s");
@@ -209,15 +209,15 @@ pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<
 }
 
 /// The place of a key, or where it would stand.
-fn at<T>(read: &Read<T>, table: &Place, key: &str) -> Place {
+fn at<T>(read: &Read<T>, table: &FilePlace, key: &str) -> FilePlace {
     match read {
         Read::Given(_, place) => place.clone(),
-        _ => Place { key: format!("{}.{key}", table.key), offset: table.offset },
+        _ => FilePlace { key: format!("{}.{key}", table.key), offset: table.offset },
     }
 }
 
-fn read_forecast(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ForecastSpec> {
-    use Need::Optional;
+fn read_forecast(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ForecastSpec> {
+    use KeyNeed::Optional;
     let default = ReplanSpec::default().forecast;
     let Some(field) = parent.field("forecast") else { return Some(default) };
     let Some(mut table) = field.table() else {
@@ -232,22 +232,22 @@ fn read_forecast(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
     let epochs = EPOCHS.read(t, problems, "epochs", Optional);
     let day = DAY.read(t, problems, "period_s", Optional);
     table.finish(problems, |_| None);
-    let kind = kind.or(Kind::Last)?;
+    let kind = kind.or(ForecastKindName::Last)?;
     for (read, key, of) in [
         (
             matches!(epochs, Read::Given(..)).then(|| at(&epochs, &field.place, "epochs")),
             "epochs",
-            Kind::Peak,
+            ForecastKindName::Peak,
         ),
         (
             matches!(day, Read::Given(..)).then(|| at(&day, &field.place, "period_s")),
             "period_s",
-            Kind::Season,
+            ForecastKindName::Season,
         ),
     ] {
         let Some(place) = read.filter(|_| kind != of) else { continue };
         let word = word(&KINDS, of);
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "epochs with kind = \"peak\" and period_s with kind = \"season\" only",
             fix: "remove it, or choose that kind",
         };
@@ -258,10 +258,10 @@ fn read_forecast(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
     let day_s = day.or(DEFAULT_DAY_S)?;
     Some(ForecastSpec {
         kind: match kind {
-            Kind::Oracle => ForecastKind::Oracle,
-            Kind::Last => ForecastKind::Last,
-            Kind::Peak => ForecastKind::Peak { epochs },
-            Kind::Season => ForecastKind::Season { period_s: day_s },
+            ForecastKindName::Oracle => ForecastKind::Oracle,
+            ForecastKindName::Last => ForecastKind::Last,
+            ForecastKindName::Peak => ForecastKind::Peak { epochs },
+            ForecastKindName::Season => ForecastKind::Season { period_s: day_s },
         },
         headroom_pct: headroom.or(default.headroom_pct)?,
         statistic: statistic.or(default.statistic)?,
@@ -269,8 +269,8 @@ fn read_forecast(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
     })
 }
 
-fn read_handover(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<HandoverSpec> {
-    use Need::Optional;
+fn read_handover(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<HandoverSpec> {
+    use KeyNeed::Optional;
     let default = ReplanSpec::default().handover;
     let Some(field) = parent.field("handover") else { return Some(default) };
     let Some(mut table) = field.table() else {
@@ -294,8 +294,8 @@ fn read_handover(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
     })
 }
 
-fn read_replicas(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<ReplicasSpec> {
-    use Need::Optional;
+fn read_replicas(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<ReplicasSpec> {
+    use KeyNeed::Optional;
     let default = ReplanSpec::default().replicas;
     let Some(field) = parent.field("replicas") else { return Some(default) };
     let Some(mut table) = field.table() else {
@@ -304,7 +304,7 @@ fn read_replicas(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
     };
     let t = &mut table;
     let allowed = format!("{}, or \"{TARGET_SLO}\"", TARGET.allowed());
-    let rule = Rule { allowed: &allowed, fix: TARGET.fix };
+    let rule = KeyRule { allowed: &allowed, fix: TARGET.fix };
     let kind = SeenKind::NumberOr { least: 1.0, most: TARGET.most, word: TARGET_SLO };
     problems.note(t, "target_pct", kind, false, rule);
     let target = t.read(problems, "target_pct", Optional, rule, |value| match value.as_str() {
@@ -330,7 +330,7 @@ fn read_replicas(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<
 }
 
 /// What the table is compared with, as far as that is known.
-pub(super) struct Rest<'a> {
+pub(super) struct ReplanContext<'a> {
     pub duration: Option<Nanoseconds>,
     pub control: Option<&'a Control>,
     pub plan: Option<&'a PlanOptions>,
@@ -341,7 +341,7 @@ pub(super) struct Rest<'a> {
 /// is bad.
 pub(super) fn check(
     raw: Read<RawReplan>,
-    rest: &Rest<'_>,
+    rest: &ReplanContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Option<ReplanSpec>> {
     let raw = match raw {
@@ -353,7 +353,7 @@ pub(super) fn check(
     if let Some(control) = rest.control
         && (control.controller != ControllerSpec::None || !control.faults.is_empty())
     {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "[replan] without a [controller] and without [[fault]] tables",
             fix: "remove one of them: what they would do to each other is not defined",
         };
@@ -368,14 +368,14 @@ pub(super) fn check(
     Some(Some(spec))
 }
 
-fn check_workloads(raw: &RawReplan, rest: &Rest<'_>, problems: &mut Problems<'_>) {
+fn check_workloads(raw: &RawReplan, rest: &ReplanContext<'_>, problems: &mut Problems<'_>) {
     let waits = |entry: &&ScenarioWorkload| entry.arrival.waits_for_answers();
     if let Some(entry) = rest.workloads.unwrap_or_default().iter().find(waits) {
         let what = format!(
             "the clients of workload \"{}\" wait for their answers (closed_loop)",
             entry.workload.name
         );
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "arrivals of another kind, for how many requests come then depends on the plan",
             fix: "give the workload another arrival process, or write policy = \"static\"",
         };
@@ -385,7 +385,7 @@ fn check_workloads(raw: &RawReplan, rest: &Rest<'_>, problems: &mut Problems<'_>
         && raw.spec.policy != Policy::Replicas
         && rest.plan.is_some_and(|plan| plan.process_limit == 1)
     {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "mode = \"room\" where a GPU serves two processes at least (plan.process_limit)",
             fix: "write mode = \"gap\" in [replan.handover], so that the old server goes first, or allow more processes",
         };
@@ -403,7 +403,7 @@ fn is_multiple(of: f64, unit: f64) -> bool {
     (times - times.round()).abs() < 1e-9 && times > 0.5
 }
 
-fn check_times(raw: &RawReplan, rest: &Rest<'_>, problems: &mut Problems<'_>) {
+fn check_times(raw: &RawReplan, rest: &ReplanContext<'_>, problems: &mut Problems<'_>) {
     let ReplanSpec { period_s, forecast, handover, .. } = raw.spec;
     let duration_s = rest.duration.map(Nanoseconds::as_seconds);
     if let Some(duration_s) = duration_s
@@ -411,27 +411,29 @@ fn check_times(raw: &RawReplan, rest: &Rest<'_>, problems: &mut Problems<'_>) {
     {
         let allowed = format!("at most duration_s = {duration_s}");
         let fix = "plan more often, or simulate longer; a run of one epoch is planned once";
-        let rule = Rule { allowed: &allowed, fix };
+        let rule = KeyRule { allowed: &allowed, fix };
         problems.add(&raw.period, format!("epochs of {period_s} s are longer than the run"), rule);
     }
     if !is_multiple(period_s, forecast.window_s) {
         let allowed = format!("a part of period_s = {period_s}");
-        let rule =
-            Rule { allowed: &allowed, fix: "choose window_s so that an epoch is a multiple of it" };
+        let rule = KeyRule {
+            allowed: &allowed,
+            fix: "choose window_s so that an epoch is a multiple of it",
+        };
         problems.add(&raw.forecast, format!("window_s = {}", forecast.window_s), rule);
     }
     if let ForecastKind::Season { period_s: day_s } = forecast.kind {
         if !is_multiple(day_s, period_s) {
             let allowed = format!("a multiple of the epochs of {period_s} s");
             let rule =
-                Rule { allowed: &allowed, fix: "choose another length of the day or of epochs" };
+                KeyRule { allowed: &allowed, fix: "choose another length of the day or of epochs" };
             problems.add(&raw.forecast, format!("a day of {day_s} s"), rule);
         } else if let Some(duration_s) = duration_s
             && day_s + period_s >= duration_s
         {
             let allowed =
                 format!("a day and an epoch that are shorter than duration_s = {duration_s}");
-            let rule = Rule {
+            let rule = KeyRule {
                 allowed: &allowed,
                 fix: "simulate longer than a day, or use kind = \"last\" or \"peak\"",
             };
@@ -444,7 +446,7 @@ fn check_times(raw: &RawReplan, rest: &Rest<'_>, problems: &mut Problems<'_>) {
     let load_s = slowest.fold(handover.load_s, f64::max);
     if load_s + handover.boot_s >= period_s {
         let allowed = format!("less than the epochs of {period_s} s");
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: &allowed,
             fix: "choose longer epochs (period_s), or shorter load_s, boot_s or startup_s",
         };
@@ -478,11 +480,11 @@ pub(super) fn write(spec: &ReplanSpec, out: &mut String) -> fmt::Result {
     writeln!(out, "policy = \"{}\"", policy.as_str())?;
     writeln!(out, "period_s = {}", number(*period_s))?;
     let (kind, more) = match forecast.kind {
-        ForecastKind::Oracle => (Kind::Oracle, String::new()),
-        ForecastKind::Last => (Kind::Last, String::new()),
-        ForecastKind::Peak { epochs } => (Kind::Peak, format!(", epochs = {epochs}")),
+        ForecastKind::Oracle => (ForecastKindName::Oracle, String::new()),
+        ForecastKind::Last => (ForecastKindName::Last, String::new()),
+        ForecastKind::Peak { epochs } => (ForecastKindName::Peak, format!(", epochs = {epochs}")),
         ForecastKind::Season { period_s } => {
-            (Kind::Season, format!(", period_s = {}", number(period_s)))
+            (ForecastKindName::Season, format!(", period_s = {}", number(period_s)))
         }
     };
     writeln!(

@@ -4,7 +4,7 @@
 //! rule of that key. So the schema cannot have other keys or ranges than the reader.
 
 use super::arrival;
-use super::reader::{Place, Problems, Seen, SeenKind, Table};
+use super::reader::{FilePlace, Problems, SeenKey, SeenKind, TomlTable};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ const FAULTS: [&str; 3] = [
 ];
 
 /// A table of the scenario: its name, its word if it has one, and its keys in the order of the reader.
-type Tables = BTreeMap<String, Vec<Seen>>;
+type Tables = BTreeMap<String, Vec<SeenKey>>;
 
 /// The JSON Schema (draft 2020-12) of a scenario file.
 #[must_use]
@@ -75,8 +75,8 @@ fn tables() -> Tables {
     let mut probe = |text: &str, words: &[(&str, &str)]| {
         let mut problems = Problems::recording(text);
         let (document, _) = DeTable::parse_recoverable(text);
-        let top = Place { key: String::new(), offset: 0 };
-        super::raw::read(Table::new(document.get_ref(), top), &mut problems, Path::new(""));
+        let top = FilePlace { key: String::new(), offset: 0 };
+        super::raw::read(TomlTable::new(document.get_ref(), top), &mut problems, Path::new(""));
         for seen in problems.seen() {
             let table = table_name(&seen.table);
             let word = words.iter().find(|(name, _)| *name == table).map(|(_, word)| *word);
@@ -125,7 +125,7 @@ fn table_name(path: &str) -> String {
     }
 }
 
-fn object(keys: &[Seen], word: Option<&str>) -> Value {
+fn object(keys: &[SeenKey], word: Option<&str>) -> Value {
     let mut properties = Map::new();
     for key in keys {
         let mut value = value(key);
@@ -153,7 +153,7 @@ fn object(keys: &[Seen], word: Option<&str>) -> Value {
     object
 }
 
-fn value(key: &Seen) -> Value {
+fn value(key: &SeenKey) -> Value {
     let list = |item: Value| json!({ "type": "array", "items": item });
     let reference = |table: &str| json!({ "$ref": format!("#/$defs/{}", definition_name(table)) });
     match &key.kind {

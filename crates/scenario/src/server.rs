@@ -1,7 +1,7 @@
 //! Host overheads, noise and start-up of a server: keys of `[engine]` for all workloads, and of a
 //! workload's own `engine` table, which overrides them key by key.
 
-use super::reader::{Need, Problems, Read, Rule, SeenKind, Table};
+use super::reader::{KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use super::rules::{Least, NumberRule};
 use igniter_model::units::{Milliseconds, Nanoseconds};
 use igniter_sim::{Noise, ServerSpec};
@@ -40,8 +40,8 @@ const STARTUP: NumberRule = NumberRule {
     unit: "s",
     fix: "give the time after which the server accepts work, in seconds",
 };
-const TABLE: Rule<'_> =
-    Rule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
+const TABLE: KeyRule<'_> =
+    KeyRule { allowed: "a table", fix: "write for example engine = { noise_cv = 0.05 }" };
 
 super::layer::layer! {
     /// The keys of one table; absent ones say nothing.
@@ -60,15 +60,15 @@ super::layer::layer! {
 
 impl RawServer {
     /// Reads the keys of a server from a table that may have others.
-    pub(super) fn read_keys(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+    pub(super) fn read_keys(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let ms = |number| Milliseconds::new(number).ok();
-        let mut overhead = |key| OVERHEAD.read(t, problems, key, Need::Optional).convert(ms);
+        let mut overhead = |key| OVERHEAD.read(t, problems, key, KeyNeed::Optional).convert(ms);
         let batch_overhead = overhead("batch_overhead_ms");
         let row_overhead = overhead("row_overhead_ms");
         let request_overhead = overhead("request_overhead_ms");
         let request_serial = overhead("request_serial_ms");
         let noise = read_noise(t, problems);
-        let mut cv = |key| OVERHEAD_CV.read(t, problems, key, Need::Optional);
+        let mut cv = |key| OVERHEAD_CV.read(t, problems, key, KeyNeed::Optional);
         Self {
             noise,
             batch_overhead,
@@ -77,15 +77,15 @@ impl RawServer {
             request_serial,
             batch_overhead_cv: cv("batch_overhead_cv"),
             request_overhead_cv: cv("request_overhead_cv"),
-            instance_slowdown: SLOWDOWN.read(t, problems, "instance_slowdown", Need::Optional),
+            instance_slowdown: SLOWDOWN.read(t, problems, "instance_slowdown", KeyNeed::Optional),
             startup: STARTUP
-                .read(t, problems, "startup_s", Need::Optional)
+                .read(t, problems, "startup_s", KeyNeed::Optional)
                 .convert(|s| Nanoseconds::from_seconds(s).ok()),
         }
     }
 
     /// Reads the `engine` key of a workload; an absent one says nothing.
-    pub(super) fn read(parent: &mut Table<'_>, problems: &mut Problems<'_>) -> Self {
+    pub(super) fn read(parent: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Self {
         let Some(field) = parent.field("engine") else { return Self::silent() };
         let Some(mut table) = field.table() else {
             let bad: Read<Noise> = field.refuse(problems, TABLE);
@@ -118,12 +118,12 @@ impl RawServer {
 }
 
 /// A number, or the word for what the profile holds.
-fn read_noise(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Read<Noise> {
+fn read_noise(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Read<Noise> {
     let allowed = format!("{} or \"{NOISE_OF_PROFILE}\"", NOISE.allowed());
-    let rule = Rule { allowed: &allowed, fix: NOISE.fix };
+    let rule = KeyRule { allowed: &allowed, fix: NOISE.fix };
     let kind = SeenKind::NumberOr { least: 0.0, most: NOISE.most, word: NOISE_OF_PROFILE };
     problems.note(t, "noise_cv", kind, false, rule);
-    t.read(problems, "noise_cv", Need::Optional, rule, |value| match value.as_str() {
+    t.read(problems, "noise_cv", KeyNeed::Optional, rule, |value| match value.as_str() {
         Some(word) => (word == NOISE_OF_PROFILE).then_some(Noise::Profile),
         None => NOISE.accept(value).map(Noise::Cv),
     })

@@ -1,7 +1,7 @@
 //! Arrivals → text: what `arrival.rs` reads back as the same.
 
 use super::write::{number, quote};
-use igniter_model::input::Reading;
+use igniter_model::input::TraceLayout;
 use igniter_model::units::Nanoseconds;
 use igniter_sim::arrivals::{ArrivalSpec, ClosedLoopSpec, RateShape, TraceSpec};
 
@@ -102,7 +102,7 @@ fn shaped(shape: &RateShape, gaps: String) -> String {
 }
 
 fn trace(trace: &TraceSpec) -> String {
-    let Reading { format, time_column, key_column, unit, sort } = &trace.reading;
+    let TraceLayout { format, time_column, key_column, unit, sort } = &trace.reading;
     let mut keys = vec![("path", quote(&trace.path.to_string_lossy()))];
     if let Some(format) = format {
         keys.push(("format", quote(format.word())));

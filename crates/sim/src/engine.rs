@@ -2,8 +2,8 @@
 
 use super::fast::{GpuEngine, LeanEngine};
 use super::full;
-use super::prepare::{GpuRun, GpuSetting, Prepared, prepare};
-use super::speed::BadPrediction;
+use super::prepare::{GpuRun, GpuSetting, PreparedRun, prepare};
+use super::speed::BadNumber;
 use super::timeline::{self, LostArrivals};
 use super::{BatchingSpec, Control, EngineSpec, ServerSpec, SimError};
 use crate::arrivals::{ArrivalError, ArrivalSpec, ArrivalStatistics};
@@ -190,11 +190,11 @@ pub(super) fn run_gpus<S, M, F>(
 where
     S: RecordSink + Send,
     M: Fn(GpuId) -> S + Sync,
-    F: Fn(GpuSetting, GpuRun<'_>, S) -> Result<Option<GpuOutcome<S>>, BadPrediction> + Sync,
+    F: Fn(GpuSetting, GpuRun<'_>, S) -> Result<Option<GpuOutcome<S>>, BadNumber> + Sync,
 {
     let whole = whole_plan(input)?;
     let input = &SimInput { plan: whole.as_ref().unwrap_or(input.plan), ..*input };
-    let Prepared { gpus, unserved, faults, counts } = prepare(input)?;
+    let PreparedRun { gpus, unserved, faults, counts } = prepare(input)?;
     let run = |gpu: usize, mut run: GpuRun<'_>| {
         let gpu = GpuId::new(gpu);
         let setting = GpuSetting { gpu, overlap: input.spec.overlap, duration: input.duration };
@@ -268,7 +268,7 @@ fn report_lost<S: RecordSink>(run: &mut GpuRun<'_>, gpu: GpuId, sink: &mut S) ->
 }
 
 /// Adds the names to a number that the predictor should not have given.
-fn name_prediction(input: &SimInput<'_>, gpu: GpuId, bad: BadPrediction) -> SimError {
+fn name_prediction(input: &SimInput<'_>, gpu: GpuId, bad: BadNumber) -> SimError {
     let placements = &input.plan.gpus[gpu.index()].placements;
     SimError::BadPrediction {
         gpu: gpu.index(),

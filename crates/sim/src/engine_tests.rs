@@ -3,7 +3,7 @@
 use super::engine_cases::any_spec;
 use super::fake::{Everything, FakeModel, FakePredictor, FakeScenario, FakeServer};
 use super::full::GpuSimulation;
-use super::prepare::{GpuSetting, Prepared, prepare};
+use super::prepare::{GpuSetting, PreparedRun, prepare};
 use super::{
     BatchingSpec, EngineSpec, Interference, LoadOverlap, ServerSpec, ServiceTime, SimError,
     SimOutcome, simulate,
@@ -358,7 +358,7 @@ proptest! {
     ) {
         stops.sort_unstable();
         let input = scenario.input(spec, 0.1, seed);
-        let Prepared { gpus, .. } = prepare(&input).unwrap();
+        let PreparedRun { gpus, .. } = prepare(&input).unwrap();
         for (gpu, run) in gpus.into_iter().enumerate() {
             let setting =
                 GpuSetting { gpu: GpuId::new(gpu), overlap: spec.overlap, duration: input.duration };

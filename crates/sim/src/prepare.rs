@@ -8,7 +8,7 @@ use super::draw::{HostDraw, Race, WorkDraw};
 use super::engine::{MAX_REQUESTS, SimInput, SimWorkload};
 use super::fast::SharedStates;
 use super::features::FullFeatures;
-use super::source::Arrivals;
+use super::source::ServerArrivals;
 use super::speed::{PlannedServer, Speeds};
 use super::timeline::{Dealt, GpuTimeline, LostArrivals, deal, first_setting, of_gpu};
 use super::{BatchingSpec, LoadOverlap, ServiceTime, SimError};
@@ -48,7 +48,7 @@ pub(super) struct GpuRun<'a> {
 #[derive(Debug)]
 pub(super) struct ServerRun {
     pub(super) workload: WorkloadId,
-    pub(super) arrivals: Arrivals,
+    pub(super) arrivals: ServerArrivals,
     pub(super) rules: BatcherRules,
     /// The slots of its instances.
     pub(super) slots: Range<usize>,
@@ -70,7 +70,7 @@ pub(super) struct ServerRun {
 
 /// A checked run before its first event.
 #[derive(Debug)]
-pub(super) struct Prepared<'a> {
+pub(super) struct PreparedRun<'a> {
     /// The GPUs, in the order of the plan.
     pub(super) gpus: Vec<GpuRun<'a>>,
     /// Workloads that the plan does not place.
@@ -83,7 +83,7 @@ pub(super) struct Prepared<'a> {
 
 /// Checks the whole input and opens all arrivals. Where plans follow each other, the plan holds all servers of the timeline
 /// ([`Timeline::plan`](igniter_model::domain::Timeline::plan)).
-pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError> {
+pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<PreparedRun<'a>, SimError> {
     let workloads = index_workloads(input.workloads)?;
     let replicas = check_placements(input, &workloads)?;
     check_size(input, &replicas)?;
@@ -91,7 +91,9 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let lives = lives(input);
     let mut dealt = None;
     if let Some(lives) = &lives {
-        let of = |replicas: &Vec<Replica>| replicas.iter().map(|r| lives[r.gpu][r.place]).collect();
+        let of = |replicas: &Vec<PreparedReplica>| {
+            replicas.iter().map(|r| lives[r.gpu][r.place]).collect()
+        };
         let all = deal(input, &replicas.iter().map(of).collect::<Vec<Vec<_>>>())?;
         for (index, dealt) in all.iter().enumerate() {
             let count = dealt.count.map(|count| Arc::new(OnceLock::from(count)));
@@ -114,7 +116,7 @@ pub(super) fn prepare<'a>(input: &SimInput<'a>) -> Result<Prepared<'a>, SimError
     let faults = gpus.iter().flat_map(|gpu| &gpu.servers).flat_map(named).collect();
     let unplaced = replicas.iter().enumerate().filter(|(_, replicas)| replicas.is_empty());
     let unserved = unplaced.map(|(i, _)| WorkloadId::new(i)).collect();
-    Ok(Prepared { gpus, unserved, faults, counts })
+    Ok(PreparedRun { gpus, unserved, faults, counts })
 }
 
 /// At most so many tables of states outlive their GPU, for each thread.
@@ -158,7 +160,7 @@ fn index_workloads(workloads: &[SimWorkload]) -> Result<WorkloadIndex<'_>, SimEr
 
 /// One placement of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Replica {
+struct PreparedReplica {
     gpu: usize,
     /// Among the placements of the GPU.
     place: usize,
@@ -170,8 +172,8 @@ struct Replica {
 fn check_placements(
     input: &SimInput<'_>,
     workloads: &WorkloadIndex<'_>,
-) -> Result<Vec<Vec<Replica>>, SimError> {
-    let mut replicas: Vec<Vec<Replica>> = vec![Vec::new(); input.workloads.len()];
+) -> Result<Vec<Vec<PreparedReplica>>, SimError> {
+    let mut replicas: Vec<Vec<PreparedReplica>> = vec![Vec::new(); input.workloads.len()];
     for (gpu, co) in input.plan.gpus.iter().enumerate() {
         predictor_of(input, gpu, co)?;
         for (place, placement) in co.placements.iter().enumerate() {
@@ -179,8 +181,8 @@ fn check_placements(
             let Some(&index) = workloads.get(&workload) else {
                 return Err(SimError::UnknownWorkload { workload, gpu });
             };
-            let replica = Replica { gpu, place, served: placement.served };
-            let whole = |r: &&Replica| r.served.is_none() || replica.served.is_none();
+            let replica = PreparedReplica { gpu, place, served: placement.served };
+            let whole = |r: &&PreparedReplica| r.served.is_none() || replica.served.is_none();
             let first = replicas[index].iter().find(whole).filter(|_| input.timeline.is_none());
             if let Some(first) = first {
                 return Err(SimError::PlacedTwice { workload, first: first.gpu, second: gpu });
@@ -208,7 +210,7 @@ fn predictor_of<'a>(
     })
 }
 
-fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), SimError> {
+fn check_size(input: &SimInput<'_>, replicas: &[Vec<PreparedReplica>]) -> Result<(), SimError> {
     let placed = input.workloads.iter().zip(replicas).filter(|(_, replicas)| !replicas.is_empty());
     let of = |entry: &SimWorkload| entry.arrival.expected(entry.workload.rate, input.duration);
     let expected: f64 = placed.map(|(entry, _)| of(entry)).sum();
@@ -223,7 +225,7 @@ fn check_size(input: &SimInput<'_>, replicas: &[Vec<Replica>]) -> Result<(), Sim
 fn prepare_gpu<'a>(
     input: &SimInput<'a>,
     workloads: &WorkloadIndex<'_>,
-    replicas: &[Vec<Replica>],
+    replicas: &[Vec<PreparedReplica>],
     (gpu, co_location): (usize, &CoLocation),
     mut follow: Option<(&[&TimelineServer], &mut Vec<Dealt>)>,
     counts: &mut Vec<(WorkloadId, ArrivalCount)>,
@@ -275,7 +277,7 @@ fn prepare_gpu<'a>(
         } else {
             let rates: Vec<RequestsPerSecond> =
                 replicas[index].iter().filter_map(|replica| replica.served).collect();
-            let (arrivals, count) = Arrivals::new(entry, &rates, own, input)?;
+            let (arrivals, count) = ServerArrivals::new(entry, &rates, own, input)?;
             counts.extend(count.map(|count| (WorkloadId::new(index), count)));
             arrivals
         };

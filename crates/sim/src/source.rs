@@ -9,14 +9,14 @@ use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 
 /// Where the requests of a server come from.
 #[derive(Debug)]
-pub(super) enum Arrivals {
+pub(super) enum ServerArrivals {
     /// They come whatever happens.
     Open(Box<dyn ArrivalProcess>),
     /// From clients that wait for their answers.
     Closed(Box<Clients>),
 }
 
-impl Arrivals {
+impl ServerArrivals {
     /// Those of the server `own` of several that serve the workload at the given rates; of the only one, where
     /// there are fewer than two rates. Where arrivals are counted, the count of all requests of
     /// the workload comes with the first of its servers.

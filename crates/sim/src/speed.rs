@@ -51,7 +51,7 @@ pub(super) struct GpuDraw {
 
 /// A number of the predictor that is no time or no power.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct BadPrediction {
+pub(super) struct BadNumber {
     pub(super) server: Option<usize>,
     pub(super) batch: usize,
     pub(super) what: &'static str,
@@ -70,12 +70,12 @@ pub(super) struct Speeds<'a> {
     most_pct: f64,
     /// Which servers are there: all, but where plans follow each other.
     present: Vec<bool>,
-    scratch: Scratch,
+    scratch: SpeedBuffers,
 }
 
 /// Buffers that are filled anew for each state.
 #[derive(Debug, Default)]
-struct Scratch {
+struct SpeedBuffers {
     /// How many instances of each server execute.
     executing: Vec<u32>,
     /// Slot and size of each batch.
@@ -96,7 +96,7 @@ impl<'a> Speeds<'a> {
             .flat_map(|(i, server)| (0..server.instances).map(move |_| i))
             .collect();
         let (most_pct, present) = (f64::INFINITY, vec![true; servers.len()]);
-        let scratch = Scratch::default();
+        let scratch = SpeedBuffers::default();
         Self { predictor, interference, servers, slot_server, most_pct, present, scratch }
     }
 
@@ -174,7 +174,7 @@ impl<'a> Speeds<'a> {
         &self,
         server: usize,
         rows: usize,
-    ) -> Result<(Nanoseconds, Nanoseconds), BadPrediction> {
+    ) -> Result<(Nanoseconds, Nanoseconds), BadNumber> {
         let prediction = match self.interference {
             Interference::Dynamic | Interference::Static => self.in_plan(server, rows),
             Interference::None => self.alone(server, rows, 1),
@@ -183,7 +183,7 @@ impl<'a> Speeds<'a> {
         #[expect(clippy::cast_precision_loss, reason = "a batch size")]
         let overhead = batch_overhead_ms + row_overhead_ms * rows as f64;
         let check = |what, ms| {
-            let bad = BadPrediction { server: Some(server), batch: rows, what, value: ms };
+            let bad = BadNumber { server: Some(server), batch: rows, what, value: ms };
             Milliseconds::new(ms).map(Milliseconds::to_nanoseconds).map_err(|_| bad)
         };
         let load_ms = prediction.load_ms + overhead;
@@ -196,7 +196,7 @@ impl<'a> Speeds<'a> {
     }
 
     /// Asks the predictor for the state in which the slots execute batches of these sizes.
-    pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadPrediction> {
+    pub(super) fn compute(&mut self, sizes: &[u32]) -> Result<SetState, BadNumber> {
         let mut exec_ns = vec![0.0; sizes.len()].into_boxed_slice();
         let draw = self.compute_into(sizes, &mut exec_ns)?;
         Ok(SetState { exec_ns, draw })
@@ -207,7 +207,7 @@ impl<'a> Speeds<'a> {
         &mut self,
         sizes: &[u32],
         exec_ns: &mut [f64],
-    ) -> Result<GpuDraw, BadPrediction> {
+    ) -> Result<GpuDraw, BadNumber> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let draw = self.compute_with(&mut scratch, sizes, exec_ns);
         self.scratch = scratch;
@@ -216,11 +216,11 @@ impl<'a> Speeds<'a> {
 
     fn compute_with(
         &self,
-        scratch: &mut Scratch,
+        scratch: &mut SpeedBuffers,
         sizes: &[u32],
         exec_ns: &mut [f64],
-    ) -> Result<GpuDraw, BadPrediction> {
-        let Scratch { executing, running, members, prediction: now } = scratch;
+    ) -> Result<GpuDraw, BadNumber> {
+        let SpeedBuffers { executing, running, members, prediction: now } = scratch;
         let there = sizes.iter().enumerate().filter(|(_, size)| **size > 0);
         running.clear();
         running.extend(there.map(|(slot, &size)| (slot, size as usize)));
@@ -260,14 +260,14 @@ impl<'a> Speeds<'a> {
             };
             if !(0.0..f64::INFINITY).contains(&ms) {
                 let what = "gpu_ms";
-                return Err(BadPrediction { server: Some(server), batch: *rows, what, value: ms });
+                return Err(BadNumber { server: Some(server), batch: *rows, what, value: ms });
             }
             exec_ns[*slot] = ms * 1e6;
         }
         let CoLocationPrediction { power_w, clock_mhz, .. } = *now;
         for (what, value) in [("power_w", power_w), ("clock_mhz", clock_mhz)] {
             if !(0.0..f64::INFINITY).contains(&value) {
-                return Err(BadPrediction { server: None, batch: 0, what, value });
+                return Err(BadNumber { server: None, batch: 0, what, value });
             }
         }
         Ok(GpuDraw {

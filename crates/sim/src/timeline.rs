@@ -5,7 +5,7 @@
 use super::SimError;
 use super::batcher_rules::BatcherRules;
 use super::engine::{SimInput, SimWorkload};
-use super::source::Arrivals;
+use super::source::ServerArrivals;
 use crate::arrivals::{
     ArrivalProcess, ArrivalSpec, ArrivalStatistics, ListedArrivals, PartTimeArrivals, Shift,
     starts_at,
@@ -61,7 +61,7 @@ pub enum TimelineError {
 
 /// What changes on a GPU.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Change {
+pub(super) enum TimelineChange {
     /// Its rent begins.
     Rented,
     /// Its rent ends, as soon as its servers have left.
@@ -74,7 +74,7 @@ pub(super) enum Change {
     Sets(usize, BatcherRules, BatchSize),
 }
 
-impl Change {
+impl TimelineChange {
     /// The rules that hold from then on, if it is about rules.
     pub(super) fn rules(&self) -> Option<&BatcherRules> {
         if let Self::Sets(_, rules, _) = self { Some(rules) } else { None }
@@ -85,7 +85,7 @@ impl Change {
 #[derive(Debug, Clone, Default)]
 pub(super) struct GpuTimeline {
     /// In order of time, all after the start of the run.
-    pub(super) changes: Vec<(Nanoseconds, Change)>,
+    pub(super) changes: Vec<(Nanoseconds, TimelineChange)>,
     /// Whether it is rented at the start.
     pub(super) rented: bool,
     /// Which of its servers execute from the start on.
@@ -94,7 +94,11 @@ pub(super) struct GpuTimeline {
 
 impl GpuTimeline {
     /// The changes of the next moment at which there are any, before the position `next`; moves that behind them.
-    pub(super) fn take(&self, next: &mut usize, now: Nanoseconds) -> &[(Nanoseconds, Change)] {
+    pub(super) fn take(
+        &self,
+        next: &mut usize,
+        now: Nanoseconds,
+    ) -> &[(Nanoseconds, TimelineChange)] {
         let rest = &self.changes[*next..];
         let due = rest.iter().take_while(|(at, _)| *at <= now).count();
         *next += due;
@@ -115,7 +119,7 @@ pub(super) struct LostArrivals {
 #[derive(Debug, Default)]
 pub(super) struct Dealt {
     /// Those of each of its servers, until they are taken.
-    pub(super) servers: Vec<Option<Arrivals>>,
+    pub(super) servers: Vec<Option<ServerArrivals>>,
     /// Those of nobody, with the GPU that is to report them.
     pub(super) lost: Vec<(GpuId, LostArrivals)>,
     /// What all of them amount to, where that is asked for.
@@ -218,14 +222,14 @@ pub(super) fn of_gpu(
         if from == Nanoseconds::ZERO {
             timeline.rented = true;
         } else if from < duration {
-            changes.push((from, Change::Rented));
+            changes.push((from, TimelineChange::Rented));
         }
         if let Some(until) = until.filter(|&until| until < duration) {
             // A rent of no time at all.
             if until == Nanoseconds::ZERO {
                 timeline.rented = false;
             } else {
-                changes.push((until, Change::Released));
+                changes.push((until, TimelineChange::Released));
             }
         }
     }
@@ -239,14 +243,14 @@ pub(super) fn of_gpu(
             continue;
         }
         if !present {
-            changes.push((server.ready.max(*startup), Change::Joins(index)));
+            changes.push((server.ready.max(*startup), TimelineChange::Joins(index)));
         }
         if let Some(until) = leaves {
-            changes.push((until, Change::Leaves(index)));
+            changes.push((until, TimelineChange::Leaves(index)));
         }
         let later = server.settings.iter().zip(rules).skip(first_setting(server) + 1);
         for (setting, rules) in later.filter(|(setting, _)| setting.from < duration) {
-            changes.push((setting.from, Change::Sets(index, rules.clone(), setting.batch)));
+            changes.push((setting.from, TimelineChange::Sets(index, rules.clone(), setting.batch)));
         }
     }
     // Stable: a rent that ends comes before the next one that begins at the same time.
@@ -301,12 +305,12 @@ fn deal_one(
             None => Ok(build()?),
         }
     };
-    let part = |of: Vec<Shift>| -> Result<Option<Arrivals>, SimError> {
+    let part = |of: Vec<Shift>| -> Result<Option<ServerArrivals>, SimError> {
         let whole = match of.first() {
             Some(first) => start(first.from)?,
             None => Box::new(ListedArrivals::new([].into(), Nanoseconds::ZERO)),
         };
-        Ok(Some(Arrivals::Open(Box::new(PartTimeArrivals::new(whole, of)))))
+        Ok(Some(ServerArrivals::Open(Box::new(PartTimeArrivals::new(whole, of)))))
     };
     let lost = |(from, until): (Nanoseconds, Nanoseconds)| -> Result<_, SimError> {
         let shift = Shift::new((from, until), &[], 0);

@@ -7,10 +7,10 @@ pub use read::Validation;
 pub(super) use words::{lead, summary};
 
 use super::charts::Chart;
-use super::{Cell, Page, SortableTable};
+use super::{Cell, FoundPage, SortableTable};
 use crate::metrics::WorkloadSummary;
 use crate::results::{Bars, LINEAR_RATIO, LineChart, short_option, thinned, trimmed};
-use read::{ARMS, Row, Sample};
+use read::{ARMS, LatencySample, ValidationRow};
 
 /// Files of a validation that charts show, or that are too long to show.
 pub(super) const SHOWN: [&str; 4] = ["cdf.csv", "latency_series.csv", "gpus.csv", "requests.csv"];
@@ -21,7 +21,7 @@ const POINTS: usize = 200;
 /// Workloads that have a section.
 const SECTIONS: usize = 48;
 
-pub(super) fn write(page: &mut Page, run: &Validation) {
+pub(super) fn write(page: &mut FoundPage, run: &Validation) {
     verdict(page, run);
     latencies(page, run);
     samples(page, &run.samples);
@@ -32,7 +32,7 @@ fn columns(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn verdict(page: &mut Page, run: &Validation) {
+fn verdict(page: &mut FoundPage, run: &Validation) {
     page.section("verdict", "Verdict");
     let rows = run.checks.iter().map(|check| {
         vec![
@@ -71,7 +71,7 @@ fn bars(run: &Validation, y: &'static str, series: Vec<(&str, Vec<Option<f64>>)>
 
 /// A number of both arms as bars.
 fn arms(run: &Validation, y: &'static str, of: fn(&WorkloadSummary) -> Option<f64>) -> Bars {
-    let values = |arm: fn(&Row) -> &WorkloadSummary| -> Vec<Option<f64>> {
+    let values = |arm: fn(&ValidationRow) -> &WorkloadSummary| -> Vec<Option<f64>> {
         run.rows.iter().map(|row| of(arm(row))).collect()
     };
     let series =
@@ -87,7 +87,7 @@ fn spread(values: impl Iterator<Item = f64>) -> f64 {
     if low.is_finite() { high / low } else { 1.0 }
 }
 
-fn latencies(page: &mut Page, run: &Validation) {
+fn latencies(page: &mut FoundPage, run: &Validation) {
     page.section("latencies", "Latencies");
     page.body.raw(
         "<p>Predicted is the time of a full batch by the performance model; simulated is what the engine makes of \
@@ -98,8 +98,9 @@ fn latencies(page: &mut Page, run: &Validation) {
         "Predicted time of a full batch, simulated mean and simulated P99, each against what was measured; one \
          point of each per workload. Between the dotted lines, both agree within 10 %.",
     );
-    let column =
-        |of: fn(&Row) -> Option<f64>| -> Vec<Option<f64>> { run.rows.iter().map(of).collect() };
+    let column = |of: fn(&ValidationRow) -> Option<f64>| -> Vec<Option<f64>> {
+        run.rows.iter().map(of).collect()
+    };
     let batches = bars(
         run,
         "time of a full batch (ms)",
@@ -138,7 +139,7 @@ fn latencies(page: &mut Page, run: &Validation) {
 
 /// All pairs of numbers against each other.
 fn agreement(run: &Validation) -> LineChart {
-    let points = |of: fn(&Row) -> (Option<f64>, Option<f64>)| -> Vec<(f64, f64)> {
+    let points = |of: fn(&ValidationRow) -> (Option<f64>, Option<f64>)| -> Vec<(f64, f64)> {
         run.rows.iter().filter_map(|row| of(row).0.zip(of(row).1)).collect()
     };
     let series: [(&str, Vec<(f64, f64)>); 3] = [
@@ -157,7 +158,7 @@ fn agreement(run: &Validation) -> LineChart {
 }
 
 fn table(run: &Validation) -> SortableTable {
-    let row = |row: &Row| -> Vec<Cell> {
+    let row = |row: &ValidationRow| -> Vec<Cell> {
         let (simulated, measured) = (&row.simulated, &row.measured);
         vec![
             row.workload.as_str().into(),
@@ -215,8 +216,8 @@ fn table(run: &Validation) -> SortableTable {
 }
 
 /// What the driver said of the GPUs while the run went on.
-fn samples(page: &mut Page, samples: &[Sample]) {
-    type Of = fn(&Sample) -> Option<f64>;
+fn samples(page: &mut FoundPage, samples: &[LatencySample]) {
+    type Of = fn(&LatencySample) -> Option<f64>;
     let kinds: [(&'static str, &str, Of); 4] = [
         ("power (W)", "Power", |sample| sample.power_w),
         ("SM clock (MHz)", "Clock of the SMs", |sample| sample.sm_clock_mhz),
@@ -245,7 +246,7 @@ fn samples(page: &mut Page, samples: &[Sample]) {
     page.end_section();
 }
 
-fn workloads(page: &mut Page, run: &Validation) {
+fn workloads(page: &mut FoundPage, run: &Validation) {
     page.section("workloads", "Workloads one by one");
     if run.cdf.is_empty() {
         page.body.raw(
@@ -263,7 +264,7 @@ fn workloads(page: &mut Page, run: &Validation) {
     page.end_section();
 }
 
-fn workload(page: &mut Page, run: &Validation, index: usize, row: &Row) {
+fn workload(page: &mut FoundPage, run: &Validation, index: usize, row: &ValidationRow) {
     page.body.raw("<section class=\"workload\" id=\"w").raw(&index.to_string()).raw("\"><h3>");
     page.body.text(&row.workload).raw("</h3>\n<p>");
     page.body.text(&format!(

@@ -28,8 +28,8 @@ pub struct Validation {
     /// The stretch that counts, in seconds since the start.
     pub(super) window_s: (f64, f64),
     /// The workloads that were served.
-    pub(super) rows: Vec<Row>,
-    pub(super) agreement: Vec<Agreement>,
+    pub(super) rows: Vec<ValidationRow>,
+    pub(super) agreement: Vec<AgreementRecord>,
     pub(super) warnings: Vec<Value>,
     pub(super) checks: Vec<Check>,
     pub(super) passed: bool,
@@ -44,12 +44,12 @@ pub struct Validation {
     pub(super) series: Vec<LatencyRow>,
     /// `gpus.csv`: what NVML said while the run went on.
     #[serde(skip)]
-    pub(super) samples: Vec<Sample>,
+    pub(super) samples: Vec<LatencySample>,
 }
 
 /// One workload.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Row {
+pub(super) struct ValidationRow {
     pub(super) workload: String,
     pub(super) model: String,
     pub(super) gpu: usize,
@@ -62,19 +62,19 @@ pub(super) struct Row {
     pub(super) batch_error_pct: Option<f64>,
     pub(super) simulated: WorkloadSummary,
     pub(super) measured: WorkloadSummary,
-    pub(super) errors: Errors,
+    pub(super) errors: ErrorsRecord,
     pub(super) late_p99_ms: f64,
 }
 
 /// Simulated minus measured, in percent of measured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Errors {
+pub(super) struct ErrorsRecord {
     pub(super) mean_pct: Option<f64>,
     pub(super) p99_pct: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Agreement {
+pub(super) struct AgreementRecord {
     pub(super) what: String,
     pub(super) mape_pct: Option<f64>,
     pub(super) bias_pct: Option<f64>,
@@ -107,7 +107,7 @@ pub(super) struct LatencyRow {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Sample {
+pub(super) struct LatencySample {
     pub(super) time_s: f64,
     pub(super) gpu: u32,
     pub(super) power_w: Option<f64>,

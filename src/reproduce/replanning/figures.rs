@@ -1,12 +1,12 @@
 //! What the table of the days shows, as figures.
 
-use super::{Case, HOUR_S, Outcome, Part, RATIO, forecast_name};
+use super::{Case, CaseOutcome, CasePart, HOUR_S, RATIO, forecast_name};
 use crate::figures::{Figure, Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::replan::{Epoch, Policy};
 use crate::reproduce::ReproduceError;
 use crate::run::ReplannedStudy;
 
-type All<'a> = [(&'a Case, &'a Outcome)];
+type All<'a> = [(&'a Case, &'a CaseOutcome)];
 
 pub(super) fn all(all: &All<'_>) -> Result<Vec<Figure>, ReproduceError> {
     Ok(vec![over_time(all)?, trade(all)?, disturbance(all)?, by_epoch(all)?])
@@ -21,9 +21,9 @@ fn named(names: &[&str], marks: Marks) -> Vec<Named> {
 /// A number for each case of a part, against another one.
 fn points(
     all: &All<'_>,
-    part: Part,
+    part: CasePart,
     is: impl Fn(&Case) -> bool,
-    of: impl Fn(&Case, &Outcome) -> Option<(f64, f64)>,
+    of: impl Fn(&Case, &CaseOutcome) -> Option<(f64, f64)>,
 ) -> Vec<(f64, f64)> {
     let own = all.iter().filter(|(case, _)| case.part == part && is(case));
     own.filter_map(|(case, outcome)| of(case, outcome)).collect()
@@ -49,14 +49,14 @@ fn steps(done: &ReplannedStudy, of: impl Fn(&Epoch) -> Option<usize>) -> Vec<(f6
 
 /// GPUs over the day, with the rate.
 #[expect(clippy::cast_precision_loss, reason = "counts of GPUs")]
-fn over_time(all: &[(&Case, &Outcome)]) -> Result<Figure, ReproduceError> {
+fn over_time(all: &[(&Case, &CaseOutcome)]) -> Result<Figure, ReproduceError> {
     let names = ["static", "lower bound", "scratch", "sticky", "requests/s / 1000"];
     let mut panels = Vec::new();
     for ratio in [2.0, RATIO, 5.0] {
         let of = |policy: Policy| {
             let found = all.iter().find(|(case, _)| {
                 let same = (case.ratio - ratio).abs() < 1e-9;
-                case.part == Part::Policies && same && case.spec.policy == policy
+                case.part == CasePart::Policies && same && case.spec.policy == policy
             });
             found.map(|(_, outcome)| &outcome.done)
         };
@@ -107,7 +107,7 @@ fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
             (Policy::Replicas, _) => name == "autoscaler",
             (policy, _) => name == policy.as_str(),
         };
-        points(all, Part::Headroom, is, |_, outcome| {
+        points(all, CasePart::Headroom, is, |_, outcome| {
             Some((late_pct(outcome)?, outcome.done.account.gpu_hours))
         })
     };
@@ -129,21 +129,21 @@ fn trade(all: &All<'_>) -> Result<Figure, ReproduceError> {
 }
 
 /// How many requests took longer than their SLO, in percent.
-fn late_pct(outcome: &Outcome) -> Option<f64> {
+fn late_pct(outcome: &CaseOutcome) -> Option<f64> {
     outcome.attained_pct().map(|within| 100.0 - within)
 }
 
 /// What is saved against how many servers move for it.
 fn disturbance(all: &All<'_>) -> Result<Figure, ReproduceError> {
     let names = ["scratch", "matched", "sticky", "sticky, by the price of a move"];
-    let of = |(_, outcome): (&Case, &Outcome)| (outcome.moves_per_hour(), outcome.saved_pct());
+    let of = |(_, outcome): (&Case, &CaseOutcome)| (outcome.moves_per_hour(), outcome.saved_pct());
     let by = |name: &str| {
         let is = |case: &Case| name == case.spec.policy.as_str();
-        points(all, Part::Policies, is, |case, outcome| Some(of((case, outcome))))
+        points(all, CasePart::Policies, is, |case, outcome| Some(of((case, outcome))))
     };
     let mut series: Vec<Vec<(f64, f64)>> = names[..3].iter().map(|name| by(name)).collect();
-    let priced = |case: &Case, outcome: &Outcome| Some(of((case, outcome)));
-    series.push(points(all, Part::MoveCost, |_| true, priced));
+    let priced = |case: &Case, outcome: &CaseOutcome| Some(of((case, outcome)));
+    series.push(points(all, CasePart::MoveCost, |_| true, priced));
     Ok(PointsFigure {
         stem: "replan-moves".to_owned(),
         caption: "What is saved of one plan for the highest rates, against the servers that move in an hour: hourly plans with a \
@@ -161,13 +161,13 @@ fn disturbance(all: &All<'_>) -> Result<Figure, ReproduceError> {
 /// What is saved and attained with shorter and longer epochs, and the moves for it.
 fn by_epoch(all: &All<'_>) -> Result<Figure, ReproduceError> {
     let names = ["oracle", "last", "peak of 3"];
-    let panel = |title: &str, value: &dyn Fn(&Outcome) -> Option<f64>| PointsPanel {
+    let panel = |title: &str, value: &dyn Fn(&CaseOutcome) -> Option<f64>| PointsPanel {
         title: title.to_owned(),
         series: (names.iter())
             .map(|name| {
                 points(
                     all,
-                    Part::Epochs,
+                    CasePart::Epochs,
                     |case| forecast_name(&case.spec) == *name,
                     |case, outcome| Some((60.0 * case.spec.period_s / HOUR_S, value(outcome)?)),
                 )

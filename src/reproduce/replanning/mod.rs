@@ -6,7 +6,7 @@ mod time;
 
 pub(super) use self::time::time;
 
-use super::{Made, Numbers, ReproduceError};
+use super::{Numbers, ReproduceError, ReproducedFigure};
 use crate::arrivals::{ArrivalSpec, RateShape};
 use crate::plan::replan::{ForecastKind, Policy, ReplanSpec, ReplicaTarget};
 use crate::plan::strategy;
@@ -33,7 +33,7 @@ const STRATEGY: &str = "queueing";
 
 /// What a case is for: the first column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum CasePart {
     /// GPUs over the day, savings and moves: plans alone.
     Policies,
     /// The same with another price of moves.
@@ -44,7 +44,7 @@ enum Part {
     Headroom,
 }
 
-impl Part {
+impl CasePart {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Policies => "policies",
@@ -58,7 +58,7 @@ impl Part {
 /// A way to follow the load.
 #[derive(Debug, Clone)]
 struct Case {
-    part: Part,
+    part: CasePart,
     ratio: f64,
     spec: ReplanSpec,
 }
@@ -66,12 +66,12 @@ struct Case {
 impl Case {
     /// Whether its plans are simulated as well.
     const fn is_simulated(&self) -> bool {
-        matches!(self.part, Part::Epochs | Part::Headroom)
+        matches!(self.part, CasePart::Epochs | CasePart::Headroom)
     }
 }
 
 /// What became of it.
-struct Outcome {
+struct CaseOutcome {
     done: ReplannedStudy,
     lateness: Option<Lateness>,
     /// Workloads that miss the target over the whole run.
@@ -124,44 +124,44 @@ fn cases() -> Vec<Case> {
     let mut add = |part, ratio, spec| cases.push(Case { part, ratio, spec });
     for ratio in [2.0, RATIO, 5.0] {
         for policy in [Policy::Scratch, Policy::Matched, Policy::Sticky] {
-            add(Part::Policies, ratio, spec(policy, oracle, HOUR_S));
+            add(CasePart::Policies, ratio, spec(policy, oracle, HOUR_S));
         }
     }
     for cost_s in [0.0, 60.0, 180.0, 600.0] {
         let mut spec = spec(Policy::Sticky, last, HOUR_S / 6.0);
         spec.move_cost_gpu_s = cost_s / FASTER;
-        add(Part::MoveCost, RATIO, spec);
+        add(CasePart::MoveCost, RATIO, spec);
     }
     for kind in [oracle, last, ForecastKind::Peak { epochs: 3 }] {
         for period_s in [HOUR_S / 5.0, HALF_HOUR_S, HOUR_S, 2.0 * HOUR_S] {
-            add(Part::Epochs, RATIO, spec(Policy::Sticky, kind, period_s));
+            add(CasePart::Epochs, RATIO, spec(Policy::Sticky, kind, period_s));
         }
     }
-    add(Part::Headroom, RATIO, spec(Policy::Static, oracle, HALF_HOUR_S));
+    add(CasePart::Headroom, RATIO, spec(Policy::Static, oracle, HALF_HOUR_S));
     for (policy, early) in
         [(Policy::Matched, false), (Policy::Sticky, false), (Policy::Sticky, true)]
     {
         for headroom_pct in [0.0, 10.0, 20.0, 30.0] {
             let mut spec = ReplanSpec { early, ..spec(policy, last, HALF_HOUR_S) };
             spec.forecast.headroom_pct = headroom_pct;
-            add(Part::Headroom, RATIO, spec);
+            add(CasePart::Headroom, RATIO, spec);
         }
     }
     let targets = [80.0, 70.0, 60.0, 50.0].map(ReplicaTarget::ThroughputPct);
     for target in targets.into_iter().chain([ReplicaTarget::Slo]) {
         let mut spec = spec(Policy::Replicas, last, HALF_HOUR_S);
         spec.replicas.target = target;
-        add(Part::Headroom, RATIO, spec);
+        add(CasePart::Headroom, RATIO, spec);
     }
     cases
 }
 
-fn outcome(case: &Case) -> Result<Outcome, ReproduceError> {
+fn outcome(case: &Case) -> Result<CaseOutcome, ReproduceError> {
     let study = study(case.ratio)?;
     let strategy = strategy(STRATEGY)?;
     let done = study.replan(strategy.as_ref(), &case.spec)?;
     if !case.is_simulated() {
-        return Ok(Outcome { done, lateness: None, missed: None });
+        return Ok(CaseOutcome { done, lateness: None, missed: None });
     }
     let followed = study.follow(STRATEGY, &done.replanned.timeline, faster(JUDGED_WINDOW))?;
     let target_pct = study.scenario().plan.attainment_pct;
@@ -169,19 +169,19 @@ fn outcome(case: &Case) -> Result<Outcome, ReproduceError> {
     let attained =
         followed.result.workloads.iter().map(|w| 100.0 - w.slo_violation_pct.unwrap_or(0.0));
     let missed = attained.filter(|attained| *attained < target_pct).count();
-    Ok(Outcome { done, lateness: Some(sums), missed: Some(missed) })
+    Ok(CaseOutcome { done, lateness: Some(sums), missed: Some(missed) })
 }
 
 /// What plans that follow a day save, and what that costs in moves and late requests.
-pub(super) fn days(_: &super::Context) -> Result<Made, ReproduceError> {
+pub(super) fn days(_: &super::Context) -> Result<ReproducedFigure, ReproduceError> {
     let cases = cases();
     let outcomes = cases.par_iter().with_max_len(1).map(outcome).collect::<Result<Vec<_>, _>>()?;
     let rows = cases.iter().zip(&outcomes).map(|(case, outcome)| row(case, outcome)).collect();
-    let all: Vec<(&Case, &Outcome)> = cases.iter().zip(&outcomes).collect();
+    let all: Vec<(&Case, &CaseOutcome)> = cases.iter().zip(&outcomes).collect();
     let mut figures = figures::all(&all)?;
     let (around, moments) = handover::around()?;
     figures.push(around);
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "replan",
         title: "Plans that follow a day",
         basis: "The paper's 12 workloads over a day that passes in two hours, so that an hour is five minutes, and servers load, \
@@ -225,7 +225,7 @@ pub(super) fn days(_: &super::Context) -> Result<Made, ReproduceError> {
     })
 }
 
-impl Outcome {
+impl CaseOutcome {
     fn saved_pct(&self) -> f64 {
         100.0 * (1.0 - self.done.account.gpu_hours / self.done.fixed.gpu_hours)
     }
@@ -258,7 +258,7 @@ fn forecast_name(spec: &ReplanSpec) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn row(case: &Case, outcome: &Outcome) -> Vec<String> {
+fn row(case: &Case, outcome: &CaseOutcome) -> Vec<String> {
     let account = &outcome.done.account;
     let per = |count: usize| format!("{:.2}", count as f64 / account.epochs.max(1) as f64);
     let late = |of: fn(&Lateness) -> u64| {

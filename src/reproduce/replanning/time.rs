@@ -6,7 +6,7 @@ use crate::figures::{Marks, Named, PointsFigure, PointsPanel};
 use crate::plan::replan::{ForecastKind, Policy};
 use crate::plan::strategy;
 use crate::reproduce::workloads::drawn;
-use crate::reproduce::{Made, Numbers, ReproduceError};
+use crate::reproduce::{Numbers, ReproduceError, ReproducedFigure};
 use crate::run::{Overrides, Study, load_predictor};
 use crate::scenario::Scenario;
 use crate::units::Nanoseconds;
@@ -41,7 +41,9 @@ fn study(count: usize) -> Result<Study, ReproduceError> {
 }
 
 /// The time for a plan, by the number of workloads.
-pub(in crate::reproduce) fn time(_: &crate::reproduce::Context) -> Result<Made, ReproduceError> {
+pub(in crate::reproduce) fn time(
+    _: &crate::reproduce::Context,
+) -> Result<ReproducedFigure, ReproduceError> {
     const POLICIES: [Policy; 2] = [Policy::Matched, Policy::Sticky];
     let planner = strategy(STRATEGY)?;
     let mut rows = Vec::new();
@@ -78,7 +80,7 @@ pub(in crate::reproduce) fn time(_: &crate::reproduce::Context) -> Result<Made, 
         log: (true, true),
     }
     .draw()?;
-    Ok(Made {
+    Ok(ReproducedFigure {
         name: "replan-time",
         title: "Time to plan a day",
         basis:

@@ -30,7 +30,7 @@ fn the_front_has_nobody_who_is_beaten() {
     assert_eq!(pareto(&all), [true, true, false, false, true, true]);
 }
 
-fn search(judge: Judge) -> CapacitySearch {
+fn search(judge: AcceptanceRule) -> CapacitySearch {
     let path = Path::new("scenarios/motivating-3.toml");
     let mut search = CapacitySearch::new(path, &Overrides::default(), judge).unwrap();
     let s = crate::units::Nanoseconds::from_seconds;
@@ -40,15 +40,15 @@ fn search(judge: Judge) -> CapacitySearch {
     search
 }
 
-fn judge() -> Judge {
-    Judge { target_pct: 99.0, worst: true, confidence: 0.95, least: 2, most: 4 }
+fn judge() -> AcceptanceRule {
+    AcceptanceRule { target_pct: 99.0, worst: true, confidence: 0.95, least: 2, most: 4 }
 }
 
 #[test]
 fn bisection_ends_between_met_and_not_met() {
     let search = search(judge());
     // Far below the planned rate batches fill too slowly: the scenario lets them wait.
-    let range = Range { from: 1.0, to: 3.0, precision: 0.05 };
+    let range = FactorRange { from: 1.0, to: 3.0, precision: 0.05 };
     let found = search.capacity(&["igniter".into()], Find::Rate, range, true).unwrap();
     let (best, next) = (found[0].best.clone().unwrap(), found[0].next.clone().unwrap());
     assert!(best.met && !next.met && !found[0].at_the_end);
@@ -61,14 +61,14 @@ fn bisection_ends_between_met_and_not_met() {
 #[test]
 fn the_cheapest_plan_that_meets_the_target_is_found() {
     let found = search(judge());
-    let range = Range { from: 0.0, to: 40.0, precision: 20.0 };
+    let range = FactorRange { from: 0.0, to: 40.0, precision: 20.0 };
     let names = ["igniter".to_owned()];
     let answer = found.capacity(&names, Find::Gpus, range, false).unwrap();
     let all = found.frontier(&names, 40.0, 20.0).unwrap();
     let met = all.iter().filter(|c| c.met).map(|c| c.cost_per_hour).min_by(f64::total_cmp);
     let best = answer[0].best.as_ref().unwrap();
     assert_eq!((answer[0].judged, Some(best.cost_per_hour)), (3, met));
-    let mut hopeless = search(Judge { target_pct: 100.0, least: 2, most: 2, ..judge() });
+    let mut hopeless = search(AcceptanceRule { target_pct: 100.0, least: 2, most: 2, ..judge() });
     for workload in &mut hopeless.scenario.workloads {
         workload.arrival = crate::arrivals::ArrivalSpec::Gamma { cv: 9.0 };
     }
@@ -82,14 +82,14 @@ fn the_cheapest_plan_that_meets_the_target_is_found() {
 #[test]
 fn a_range_without_an_answer_says_so() {
     let search = search(judge());
-    let all_good = Range { from: 0.99, to: 1.0, precision: 0.005 };
+    let all_good = FactorRange { from: 0.99, to: 1.0, precision: 0.005 };
     let found = search.capacity(&["igniter".into()], Find::Rate, all_good, true).unwrap();
     assert!(found[0].at_the_end && found[0].best.as_ref().unwrap().at > 0.999);
-    let hopeless = Range { from: 5.0, to: 9.0, precision: 0.05 };
+    let hopeless = FactorRange { from: 5.0, to: 9.0, precision: 0.05 };
     let found = search.capacity(&["igniter".into()], Find::Rate, hopeless, true).unwrap();
     assert!(found[0].best.is_none() && found[0].at_the_end);
-    let none = Range { from: 2.0, to: 1.0, precision: 0.1 };
+    let none = FactorRange { from: 2.0, to: 1.0, precision: 0.1 };
     assert!(search.capacity(&["igniter".into()], Find::Rate, none, true).is_err());
-    let bad = Judge { target_pct: 101.0, ..judge() };
+    let bad = AcceptanceRule { target_pct: 101.0, ..judge() };
     assert!(bad.check().unwrap_err().to_string().contains("--target 101"));
 }

@@ -1,6 +1,6 @@
 //! `validate compare`: tables and figures of runs, again from their files.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::{LimitArgs, finish_comparison};
 use crate::compare::{RunFolder, compare, write_comparison};
 use anyhow::bail;
@@ -18,11 +18,11 @@ pub(super) struct CompareCommand {
     limits: LimitArgs,
 }
 
-pub(super) fn run(args: &CompareCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &CompareCommand) -> anyhow::Result<CommandOutcome> {
     if args.limits.json && args.folders.len() > 1 {
         bail!("--json prints one document; name one folder");
     }
-    let mut all = Outcome::Done;
+    let mut all = CommandOutcome::Done;
     for path in &args.folders {
         let folder = RunFolder::read(path)?;
         let comparison = compare(&folder, &args.limits.limits())?;
@@ -31,8 +31,8 @@ pub(super) fn run(args: &CompareCommand) -> anyhow::Result<Outcome> {
         let mut dir = OutputDir::open(path, Existing::Keep)?;
         write_comparison(&mut dir, &comparison)?;
         dir.finish(manifest)?;
-        if finish_comparison(&comparison, path, &args.limits)? == Outcome::CheckFailed {
-            all = Outcome::CheckFailed;
+        if finish_comparison(&comparison, path, &args.limits)? == CommandOutcome::CheckFailed {
+            all = CommandOutcome::CheckFailed;
         }
     }
     Ok(all)

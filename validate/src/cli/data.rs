@@ -1,6 +1,6 @@
 //! `validate data`: real input data from images.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::whole_file;
 use crate::data::{ImageOptions, Preprocess, TensorLayout, write_images};
 use anyhow::{Context, bail};
@@ -45,7 +45,7 @@ pub(super) struct DataCommand {
     quiet: bool,
 }
 
-pub(super) fn run(args: &DataCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &DataCommand) -> anyhow::Result<CommandOutcome> {
     let size =
         args.size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     let Some(size @ (1..=8192, 1..=8192)) = size else {
@@ -84,5 +84,5 @@ pub(super) fn run(args: &DataCommand) -> anyhow::Result<Outcome> {
         }
         super::output::print(&text)?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

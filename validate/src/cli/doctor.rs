@@ -1,8 +1,8 @@
 //! `validate doctor`.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::print;
-use crate::doctor::{Diagnosis, DoctorOptions, Need, Status, examine};
+use crate::doctor::{Diagnosis, DoctorOptions, MachineNeed, Status, examine};
 use crate::gpu::{GpuError, GpuProbe, Nvml, Recording};
 use crate::launch::DEFAULT_IMAGE;
 use clap::Args;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(super) struct DoctorCommand {
     /// What you want to use the machine for [default: gpu if there is any sign of one, else cpu]
     #[arg(long, value_enum)]
-    need: Option<Need>,
+    need: Option<MachineNeed>,
     /// The program `tritonserver`
     #[arg(long, value_name = "FILE")]
     triton: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub(super) struct DoctorCommand {
     json: bool,
 }
 
-pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<CommandOutcome> {
     let diagnosis = examine(DoctorOptions {
         probe: probe(args).map_err(|error| error.to_string()),
         need: args.need,
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DoctorCommand) -> anyhow::Result<Outcome> {
     } else {
         print(&text(&diagnosis))?;
     }
-    Ok(Outcome::of(diagnosis.ready()))
+    Ok(CommandOutcome::of(diagnosis.ready()))
 }
 
 fn probe(args: &DoctorCommand) -> Result<Box<dyn GpuProbe>, GpuError> {
@@ -81,8 +81,8 @@ fn text(diagnosis: &Diagnosis) -> String {
         }
     }
     let use_at_hand = match diagnosis.need {
-        Need::Cpu => "emulated models",
-        Need::Gpu => "measuring GPUs",
+        MachineNeed::Cpu => "emulated models",
+        MachineNeed::Gpu => "measuring GPUs",
     };
     let verdict = if diagnosis.ready() { "ready" } else { "not ready" };
     format!("{}\n\n{verdict} for {use_at_hand}", table.trim_fmt())

@@ -1,12 +1,13 @@
 //! `validate facts`.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::{print, write_whole};
 use crate::facts::{
-    Facts, Prober, Step, allocation_step, base_profile, default_python, share_table, transfer_table,
+    AllocationUnit, Facts, Prober, allocation_step, base_profile, default_python, share_table,
+    transfer_table,
 };
-use crate::gpu::{Choice, GpuProbe, Nvml, Recording, visible};
-use crate::guard::Scratch;
+use crate::gpu::{GpuProbe, Nvml, Recording, VisibleGpu, visible};
+use crate::guard::ScratchFolder;
 use crate::launch::{Device, MpsDaemon, Sharing, keep_logs};
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -48,7 +49,7 @@ pub(super) struct FactsCommand {
     json: bool,
 }
 
-pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &FactsCommand) -> anyhow::Result<CommandOutcome> {
     let mut probe: Box<dyn GpuProbe> = match &args.gpu_recording {
         Some(file) => Box::new(Recording::read(file)?),
         None => Box::new(Nvml::load()?),
@@ -62,7 +63,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         ["CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"].map(|name| std::env::var(name).ok());
     let shown =
         visible(&inventory, list.as_deref(), order.as_deref()).map_err(anyhow::Error::msg)?;
-    let asked = |choice: &&Choice| match &args.gpu {
+    let asked = |choice: &&VisibleGpu| match &args.gpu {
         None => true,
         Some(asked) => {
             choice.gpu.index.to_string() == *asked || choice.uuid().starts_with(asked.as_str())
@@ -90,7 +91,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         None => steps(choice.sms().unwrap_or(100)),
     };
     let guard = crate::guard::program()?;
-    let scratch = Scratch::create(&guard, "igniter-facts-")?;
+    let scratch = ScratchFolder::create(&guard, "igniter-facts-")?;
     let device = Device {
         number: 0,
         index: gpu.index,
@@ -112,7 +113,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         let daemon = MpsDaemon::start(&guard, &device.uuid, &dir, scratch.path(), Sharing::Static)?;
         let table = daemon.table()?;
         let one = daemon.add_partition(&device.uuid, 1)?;
-        step = Some(Step { sms: one.sms, units: table.chunks() });
+        step = Some(AllocationUnit { sms: one.sms, units: table.chunks() });
     }
     if facts.mps_error.is_some() || !facts.failures.is_empty() {
         let logs = args.output.join("logs");
@@ -140,7 +141,7 @@ pub(super) fn run(args: &FactsCommand) -> anyhow::Result<Outcome> {
         write_whole(&folder, name, &text)?;
     }
     print(&if args.json { text } else { summary(&facts) })?;
-    Ok(Outcome::of(facts.failures.is_empty() && facts.mps_error.is_none()))
+    Ok(CommandOutcome::of(facts.failures.is_empty() && facts.mps_error.is_none()))
 }
 
 /// Percentages in the middle of each pair of SMs, so that rounding cannot hide a step; then 100.

@@ -1,9 +1,9 @@
 //! `validate run` of plans that follow each other: servers come and go under load.
 
 use super::measured::{
-    Machine, Times, calibrate, client, connections, missing, server_batching, stamps,
+    MachineActivity, SendTimes, calibrate, client, connections, missing, server_batching, stamps,
 };
-use super::output::Progress;
+use super::output::RunProgress;
 use super::run::{LoadArgs, RunCommand};
 use super::session::Measurement;
 use crate::compare::{ModelKind, RunInfo, WorkloadRun};
@@ -13,8 +13,8 @@ use crate::launch::{
 use crate::life;
 use crate::measure::{ServerBatching, Warning};
 use crate::run::{
-    FollowLoad, FollowOptions, Followed, RunJournal, Served, Server, Target, TargetOptions, Traces,
-    follow, servers_of,
+    FollowLoad, FollowOptions, FollowedRun, RunJournal, RunningServer, ServedRun, TargetOptions,
+    Traces, WorkloadServers, follow, servers_of,
 };
 use anyhow::{Context, bail, ensure};
 use igniter::domain::{CoLocation, Plan, Timeline, WorkloadName};
@@ -68,7 +68,7 @@ impl Follow<'_> {
     /// Starts servers, loads them, lets others follow, and ends them.
     pub(super) fn measure(
         &self,
-        progress: &Progress,
+        progress: &RunProgress,
         journal: &mut RunJournal,
         manifest: &Manifest,
     ) -> anyhow::Result<Measurement> {
@@ -76,7 +76,7 @@ impl Follow<'_> {
         let loads = self.loads()?;
         let names: Vec<WorkloadName> = loads.iter().map(|load| load.workload.clone()).collect();
         let mut info = self.info(&loads);
-        journal.describe(self.study, Served::Plans(self.file), &info, manifest)?;
+        journal.describe(self.study, ServedRun::Plans(self.file), &info, manifest)?;
         let emulated = self.launch.emulated()?;
         let predictor = emulated.as_ref().map_or_else(|| self.study.simulated(), |e| e.as_ref());
         let traces = Mutex::new(BTreeMap::new());
@@ -92,12 +92,12 @@ impl Follow<'_> {
             anyhow::Ok(server)
         };
         let mut lost = Vec::new();
-        let mut changed = |there: &[(usize, &Target)]| {
+        let mut changed = |there: &[(usize, &WorkloadServers)]| {
             if let Err(error) = self.tell_neighbours(predictor, there) {
                 eprintln!("validate: {error:#}; emulated models keep their times");
             }
         };
-        let machine = Machine::now();
+        let machine = MachineActivity::now();
         let mut options = FollowOptions {
             warm_ups: self.args.load.warm_ups,
             drain: Nanoseconds::from_seconds(self.args.load.drain_s).context("--drain-s")?,
@@ -110,7 +110,7 @@ impl Follow<'_> {
         let duration = self.study.scenario().duration;
         let followed = follow(&self.timeline, &loads, duration, &mut options)?;
         machine.note(&mut info);
-        let Followed { record, happened, left_behind, connections } = followed;
+        let FollowedRun { record, happened, left_behind, connections } = followed;
         lost.extend(left_behind.into_iter().map(|what| Warning::LeftBehind { what }));
         let files = traces.into_inner().unwrap_or_else(PoisonError::into_inner);
         let traces = self.traces(&names, &files, record.ended_early.is_some(), &mut lost);
@@ -147,7 +147,8 @@ impl Follow<'_> {
                     workload.name
                 );
             }
-            let Times { calibration, measured } = Times::draw(scenario, entry, &self.args.load)?;
+            let SendTimes { calibration, measured } =
+                SendTimes::draw(scenario, entry, &self.args.load)?;
             loads.push(FollowLoad { workload: workload.name.clone(), calibration, measured });
         }
         Ok(loads)
@@ -159,7 +160,7 @@ impl Follow<'_> {
         runtime: &tokio::runtime::Handle,
         number: usize,
         turn: usize,
-    ) -> anyhow::Result<Server> {
+    ) -> anyhow::Result<RunningServer> {
         let spec = self.spec(number)?;
         let mut launch = self.launch.clone();
         if let Some(first) = launch.first_port {
@@ -186,9 +187,9 @@ impl Follow<'_> {
             seed: self.study.scenario().seed,
             ..TargetOptions::default()
         };
-        let target = Target::open(runtime, &[endpoint], &options)
+        let target = WorkloadServers::open(runtime, &[endpoint], &options)
             .with_context(|| format!("workload {}", workload.name))?;
-        Ok(Server { deployment, target, may_refuse })
+        Ok(RunningServer { deployment, target, may_refuse })
     }
 
     /// What a launcher is to start for a server of the timeline: it is its workload's only one there, beside those that are on
@@ -221,7 +222,7 @@ impl Follow<'_> {
     fn tell_neighbours(
         &self,
         predictor: &dyn Predictor,
-        there: &[(usize, &Target)],
+        there: &[(usize, &WorkloadServers)],
     ) -> anyhow::Result<()> {
         let member = |number: usize| {
             let server = &self.timeline.servers[number];
@@ -230,8 +231,9 @@ impl Follow<'_> {
             Some(Member { model: model?, batch: server.placement.batch, sm: sm? })
         };
         for gpu in 0..self.timeline.gpus.len() {
-            let on =
-                |(number, _): &&(usize, &Target)| self.timeline.servers[*number].gpu.index() == gpu;
+            let on = |(number, _): &&(usize, &WorkloadServers)| {
+                self.timeline.servers[*number].gpu.index() == gpu
+            };
             let own: Vec<_> = there.iter().filter(on).collect();
             let members: Option<Vec<Member>> =
                 own.iter().map(|(number, _)| member(*number)).collect();

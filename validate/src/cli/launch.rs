@@ -1,6 +1,6 @@
 //! `validate launch`: the servers of a plan, kept until somebody says stop.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::{print, warn_of_cpu, warn_of_left_out};
 use super::planned::{PlannedArgs, TimeArgs};
 use crate::launch::{Devices, Endpoint, LaunchArgs};
@@ -28,7 +28,7 @@ pub(super) struct LaunchCommand {
     json: bool,
 }
 
-pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<CommandOutcome> {
     let (study, plan) = args.planned.study(&TimeArgs::default())?;
     let mut launch = args.launch.clone();
     launch.measured = study.kind().mps;
@@ -62,7 +62,7 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<Outcome> {
     // Ctrl-C is how this command is meant to end where no time was given.
     match ended {
         Err(interrupted) if time.is_some() => Err(interrupted.into()),
-        _ => Ok(Outcome::Done),
+        _ => Ok(CommandOutcome::Done),
     }
 }
 

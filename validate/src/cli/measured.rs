@@ -5,9 +5,10 @@ use crate::client::Tag;
 use crate::client::{HttpOptions, most_connections};
 use crate::compare::{RunInfo, WorkloadRun};
 use crate::measure::{
-    CpuPressure, CpuTimes, HostOverhead, Measured, ServerBatching, Stamps, Warning, read_trace,
+    CpuPressure, CpuTimes, HostOverhead, MeasuredRequest, ServerBatching, Stamps, Warning,
+    read_trace,
 };
-use crate::run::{Record, Traces};
+use crate::run::{RunRecord, Traces};
 use anyhow::Context;
 use igniter::arrivals::GeneratedArrivals;
 use igniter::domain::{Workload, WorkloadName};
@@ -31,12 +32,12 @@ pub(super) fn client() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// When the requests of a workload are sent.
-pub(super) struct Times {
+pub(super) struct SendTimes {
     pub(super) calibration: Vec<Nanoseconds>,
     pub(super) measured: Vec<Nanoseconds>,
 }
 
-impl Times {
+impl SendTimes {
     pub(super) fn draw(
         scenario: &Scenario,
         entry: &ScenarioWorkload,
@@ -87,12 +88,12 @@ pub(super) fn server_batching(
 
 /// What else the machine did, from now on.
 #[derive(Default)]
-pub(super) struct Machine {
+pub(super) struct MachineActivity {
     pressure: Option<CpuPressure>,
     times: Option<CpuTimes>,
 }
 
-impl Machine {
+impl MachineActivity {
     pub(super) fn now() -> Self {
         Self { pressure: CpuPressure::now(), times: CpuTimes::now() }
     }
@@ -132,12 +133,12 @@ pub(super) fn calibrate(
     batching: &ServerBatching,
 ) {
     // It came before the start of the measured run: any other origin serves.
-    let rows = Measured::all(&run.workload, &rows.calibration, Nanoseconds::ZERO, traces);
+    let rows = MeasuredRequest::all(&run.workload, &rows.calibration, Nanoseconds::ZERO, traces);
     run.overhead = HostOverhead::calibrate(&rows, &run.tables_ms, batching);
 }
 
 /// Requests that were not sent, or not answered.
-pub(super) fn missing(record: &Record, names: &[WorkloadName]) -> Vec<Warning> {
+pub(super) fn missing(record: &RunRecord, names: &[WorkloadName]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let (sent, planned) = (record.workloads.iter())
         .fold((0, 0), |(sent, planned), w| (sent + w.sent as u64, planned + w.planned as u64));

@@ -24,7 +24,7 @@ mod session;
 use crate::guard::{self, GuardOrder};
 use crate::life::{self, Interrupted};
 use clap::{Parser, Subcommand};
-use igniter::cli::{Outcome, described, parse};
+use igniter::cli::{CommandOutcome, described, parse};
 use std::process::ExitCode;
 
 /// Run plans of the program igniter on real NVIDIA Triton servers, and compare measured latency with predicted and
@@ -33,13 +33,13 @@ use std::process::ExitCode;
 /// Exit codes: 0 done; 1 done, but a check failed; 2 could not be done; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "validate", version, propagate_version = true, max_term_width = 100)]
-struct Cli {
+struct ValidateCli {
     #[command(subcommand)]
-    command: Command,
+    command: ValidateCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ValidateCommand {
     /// Run a plan on real servers, measure every request, compare with the simulation
     Run(Box<run::RunCommand>),
     /// Make tables, figures and verdict again from the files of runs
@@ -82,13 +82,13 @@ pub fn main() -> ExitCode {
 /// [`igniter::cli::set_command_line`] and [`guard::set_program`] come before.
 #[must_use]
 pub fn run_program() -> u8 {
-    let cli: Cli = match parse("validate") {
+    let cli: ValidateCli = match parse("validate") {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     match &cli.command {
-        Command::Guard { order } => return run_guard(order),
-        Command::KeepFolder { prefix, process } => {
+        ValidateCommand::Guard { order } => return run_guard(order),
+        ValidateCommand::KeepFolder { prefix, process } => {
             return hidden(guard::keep_folder(prefix, *process).map(|()| 0));
         }
         _ => {}
@@ -99,7 +99,7 @@ pub fn run_program() -> u8 {
     }
     // Each request in flight has a connection of its own, and each of those is an open file.
     raise_open_files();
-    let kept_until_interrupted = matches!(&cli.command, Command::Launch(_));
+    let kept_until_interrupted = matches!(&cli.command, ValidateCommand::Launch(_));
     match dispatch(cli.command) {
         Ok(_) if life::interrupted() && !kept_until_interrupted => {
             eprintln!("validate: interrupted after everything was measured; all results are kept");
@@ -132,17 +132,19 @@ fn raise_open_files() {
     }
 }
 
-fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+fn dispatch(command: ValidateCommand) -> anyhow::Result<CommandOutcome> {
     match command {
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Facts(args) => facts::run(&args),
-        Command::Run(args) => run::run(&args),
-        Command::Compare(args) => compare::run(&args),
-        Command::Profile(args) => profile::run(&args),
-        Command::Data(args) => data::run(&args),
-        Command::Models(args) => models::run(&args),
-        Command::Launch(args) => launch::run(&args),
-        Command::Guard { .. } | Command::KeepFolder { .. } => unreachable!("they were run before"),
+        ValidateCommand::Doctor(args) => doctor::run(&args),
+        ValidateCommand::Facts(args) => facts::run(&args),
+        ValidateCommand::Run(args) => run::run(&args),
+        ValidateCommand::Compare(args) => compare::run(&args),
+        ValidateCommand::Profile(args) => profile::run(&args),
+        ValidateCommand::Data(args) => data::run(&args),
+        ValidateCommand::Models(args) => models::run(&args),
+        ValidateCommand::Launch(args) => launch::run(&args),
+        ValidateCommand::Guard { .. } | ValidateCommand::KeepFolder { .. } => {
+            unreachable!("they were run before")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `validate models`: the artifact's models, prepared.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::output::print;
 use crate::facts::default_python;
 use crate::models::{CHECKSUMS, MODELS, PrepareOptions, find_trtexec, prepare};
@@ -69,7 +69,7 @@ pub(super) struct ModelsCommand {
     quiet: bool,
 }
 
-pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<CommandOutcome> {
     if let Some(unknown) = args.model.iter().find(|model| !MODELS.contains(&model.as_str())) {
         bail!("--model {unknown:?}: allowed: {}", MODELS.join(", "));
     }
@@ -109,5 +109,5 @@ pub(super) fn run(args: &ModelsCommand) -> anyhow::Result<Outcome> {
             args.output.display()
         ))?;
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -1,6 +1,6 @@
 //! Printing: results to stdout, everything else to stderr.
 
-use super::{Outcome, described};
+use super::{CommandOutcome, described};
 use crate::compare::{Limits, ValidationResult, comparison_text};
 use crate::launch::keep_logs;
 use anyhow::Context;
@@ -42,11 +42,11 @@ impl LimitArgs {
 
 /// Shows progress on stderr if that is a terminal.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     shown: bool,
 }
 
-impl Progress {
+impl RunProgress {
     pub(super) fn new(quiet: bool) -> Self {
         Self { shown: !quiet && io::stderr().is_terminal() }
     }
@@ -103,7 +103,7 @@ pub(super) fn finish_comparison(
     comparison: &ValidationResult,
     folder: &Path,
     args: &LimitArgs,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<CommandOutcome> {
     let page = igniter::cli::write_page(folder)?;
     if args.json {
         print(&serde_json::to_string_pretty(comparison)?)?;
@@ -111,7 +111,7 @@ pub(super) fn finish_comparison(
         let text = comparison_text(comparison);
         print(&format!("{text}\n\nreport   {}", page.display()))?;
     }
-    Ok(Outcome::of(comparison.passed))
+    Ok(CommandOutcome::of(comparison.passed))
 }
 
 /// Writes a file of a folder that is whole or absent.

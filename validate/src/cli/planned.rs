@@ -38,7 +38,7 @@ pub(super) struct TimeArgs {
 
 /// What servers are started for.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(super) enum ServerPurpose {
     /// One plan for the whole run.
     One(Plan),
     /// Plans that follow each other, and the servers that follow from them.
@@ -49,8 +49,8 @@ impl PlannedArgs {
     /// The scenario with what the command line changes of it, and the plan.
     pub(super) fn study(&self, times: &TimeArgs) -> anyhow::Result<(Study, Plan)> {
         match self.work(times)? {
-            (study, Work::One(plan)) => Ok((study, plan)),
-            (_, Work::Following(..)) => bail!(
+            (study, ServerPurpose::One(plan)) => Ok((study, plan)),
+            (_, ServerPurpose::Following(..)) => bail!(
                 "{}: plans that follow each other; servers come and go with them in `validate run` alone; fix: use that, or \
                  give one plan of `igniter plan` with --plan",
                 self.name()
@@ -60,7 +60,7 @@ impl PlannedArgs {
 
     /// As [`PlannedArgs::study`], or with plans that follow each other: those of `igniter replan` that are given, or by the
     /// `[replan]` table of the scenario.
-    pub(super) fn work(&self, times: &TimeArgs) -> anyhow::Result<(Study, Work)> {
+    pub(super) fn work(&self, times: &TimeArgs) -> anyhow::Result<(Study, ServerPurpose)> {
         let (predictor, change) = (&self.files.predictor, &self.files.change);
         let overrides = Overrides {
             set: change.set.clone(),
@@ -125,10 +125,10 @@ impl PlannedArgs {
         if plan.placements().next().is_none() {
             bail!("the plan places no workload; no server would be started");
         }
-        Ok((study, Work::One(plan)))
+        Ok((study, ServerPurpose::One(plan)))
     }
 
-    fn following(&self, study: &Study) -> anyhow::Result<Option<Work>> {
+    fn following(&self, study: &Study) -> anyhow::Result<Option<ServerPurpose>> {
         let (_, plans) = self.files.files();
         if let [path] = plans {
             // What cannot be read is reported where plans are read.
@@ -140,7 +140,7 @@ impl PlannedArgs {
             let known = (study.kinds(), study.workloads());
             let (file, timeline) = read_plans_text(path, &text, (&known.0, known.1), duration_s)
                 .map_err(anyhow::Error::msg)?;
-            return Ok(Some(Work::Following(Box::new(file), timeline)));
+            return Ok(Some(ServerPurpose::Following(Box::new(file), timeline)));
         }
         let Some(spec) = study.scenario().replan.filter(|_| plans.is_empty()) else {
             return Ok(None);
@@ -148,7 +148,7 @@ impl PlannedArgs {
         let strategy = strategy(&self.strategy)?;
         let done = study.replan(strategy.as_ref(), &spec)?;
         let file = study.plans_file(&done, strategy.name());
-        Ok(Some(Work::Following(Box::new(file), done.replanned.timeline)))
+        Ok(Some(ServerPurpose::Following(Box::new(file), done.replanned.timeline)))
     }
 
     /// Notes in the manifest of results what they were made from.

@@ -1,12 +1,12 @@
 //! `validate profile`: measure a profile that `igniter fit` accepts.
 
-use super::Outcome;
-use super::output::{Progress, print, warn_of_cpu, warn_of_left_out, write_whole};
+use super::CommandOutcome;
+use super::output::{RunProgress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Sharing};
 use crate::life;
 use crate::profile::{
-    BenchOptions, Campaign, Grid, Journal, ProfileRun, RunMember, RunResult, assemble,
+    BenchOptions, Campaign, Journal, ProfileGrid, ProfileRun, RunMember, RunResult, assemble,
     measure_session, noise_table, read_runs, sessions, units as units_of,
 };
 use anyhow::{Context, bail};
@@ -96,7 +96,7 @@ pub(super) struct ProfileCommand {
     quiet: bool,
 }
 
-pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<CommandOutcome> {
     let base = load(&args.from)?;
     let grid = grid(args, &base)?;
     let mut runs = grid.runs();
@@ -107,7 +107,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
     if args.dry_run {
         let lines = runs.iter().map(|run| described(run, &base));
         print(&lines.collect::<Vec<_>>().join("\n"))?;
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     }
     let name = match &args.kind {
         Some(name) => name.clone(),
@@ -176,7 +176,7 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<Outcome> {
         print(&format!("{done} of {} points; fit them with: igniter fit {folder}", runs.len()))?;
     }
     tell_left(&left, &failed, &base);
-    Ok(Outcome::of(left.is_empty()))
+    Ok(CommandOutcome::of(left.is_empty()))
 }
 
 /// Says which points are missing, and why.
@@ -265,7 +265,7 @@ fn measure(
         shared_memory: args.shared_memory,
         logs: &args.output.join("logs"),
     };
-    let progress = Progress::new(args.quiet);
+    let progress = RunProgress::new(args.quiet);
     let todo: Vec<ProfileRun> =
         runs.iter().filter(|run| journal.find(run).is_none()).cloned().collect();
     let finished = runs.len() - todo.len();
@@ -366,7 +366,7 @@ fn described(run: &ProfileRun, base: &Profile) -> String {
     run.members.iter().map(member).collect::<Vec<_>>().join(" ")
 }
 
-fn grid(args: &ProfileCommand, base: &Profile) -> anyhow::Result<Grid> {
+fn grid(args: &ProfileCommand, base: &Profile) -> anyhow::Result<ProfileGrid> {
     let known: Vec<&ModelName> = base.models.iter().map(|model| &model.name).collect();
     let mut models: Vec<ModelName> = Vec::new();
     for name in &args.model {
@@ -390,7 +390,7 @@ fn grid(args: &ProfileCommand, base: &Profile) -> anyhow::Result<Grid> {
             shares.push(rounded);
         }
     }
-    Ok(Grid {
+    Ok(ProfileGrid {
         models,
         batches: batches.collect::<Result<_, _>>().context("--batches")?,
         shares,

@@ -1,17 +1,17 @@
 //! `validate run`: a plan on real servers, measured and compared.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::follow::{self, Follow};
 use super::output::{
-    LimitArgs, Progress, finish_comparison, warn_of_cpu, warn_of_left_out, with_logs,
+    LimitArgs, RunProgress, finish_comparison, warn_of_cpu, warn_of_left_out, with_logs,
 };
-use super::planned::{PlannedArgs, TimeArgs, Work};
-use super::session::{Measurement, Session};
+use super::planned::{PlannedArgs, ServerPurpose, TimeArgs};
+use super::session::{CliSession, Measurement};
 use crate::compare::{RunFolder, compare, write_comparison};
 use crate::launch::LaunchArgs;
 use crate::measure::Warning;
 use crate::run::{
-    Record, RunJournal, Served, Traces, followable, keep_elsewhere, keep_run, standby_specs,
+    RunJournal, RunRecord, ServedRun, Traces, followable, keep_elsewhere, keep_run, standby_specs,
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -85,14 +85,14 @@ pub(super) struct LoadArgs {
 /// What a guard says of a server that ended so: 128 and the number of the signal.
 const SEGMENTATION_FAULT: &str = "exit status: 139";
 
-pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &RunCommand) -> anyhow::Result<CommandOutcome> {
     let (study, work) = args.planned.work(&args.times)?;
     check_servable(&study).with_context(|| args.planned.name())?;
-    if let Work::Following(..) = work {
+    if let ServerPurpose::Following(..) = work {
         follow::check(args).with_context(|| args.planned.name())?;
     }
     let inputs = inputs(&args.load, &study)?;
-    let progress = Progress::new(args.limits.quiet);
+    let progress = RunProgress::new(args.limits.quiet);
     let mut manifest = Manifest::start(without_secrets(igniter::cli::command_line()));
     args.planned.note(&study, &mut manifest)?;
     let mut dir = OutputDir::open(&args.output, Existing::ReplaceLongRuns)?;
@@ -109,7 +109,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
     let scratch = launch.scratch("igniter-run-")?;
     let keep = |error| with_logs(error, scratch.path(), &logs_of(&args.output));
     let (served, measured) = match &work {
-        Work::One(plan) => {
+        ServerPurpose::One(plan) => {
             let mut specs = launch.specs(&study, plan, list)?;
             if args.load.shadow {
                 specs.extend(standby_specs(&launch, &study, plan, list)?);
@@ -118,7 +118,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
             progress.at(&format!("starting {} servers", specs.len()));
             let launched = launcher.launch(&specs, scratch.path());
             let deployment = launched.map_err(|error| keep(error.into()))?;
-            let session = Session {
+            let session = CliSession {
                 args,
                 launch: &launch,
                 study: &study,
@@ -130,9 +130,9 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
             };
             let measured =
                 session.measure(deployment, scratch.path(), &progress, &mut journal, &manifest);
-            (Served::Plan(plan), measured)
+            (ServedRun::Plan(plan), measured)
         }
-        Work::Following(file, timeline) => {
+        ServerPurpose::Following(file, timeline) => {
             let follow = Follow {
                 args,
                 study: &study,
@@ -142,7 +142,7 @@ pub(super) fn run(args: &RunCommand) -> anyhow::Result<Outcome> {
                 launch: &launch,
                 scratch: scratch.path(),
             };
-            (Served::Plans(file), follow.measure(&progress, &mut journal, &manifest))
+            (ServedRun::Plans(file), follow.measure(&progress, &mut journal, &manifest))
         }
     };
     let measured = measured.map_err(keep)?;
@@ -200,7 +200,7 @@ fn without_secrets(mut command: Vec<String>) -> Vec<String> {
 fn kept_otherwise(
     error: OutputError,
     journal: RunJournal,
-    records: (&[WorkloadName], &Record, &[Traces]),
+    records: (&[WorkloadName], &RunRecord, &[Traces]),
 ) -> anyhow::Error {
     let error = anyhow::Error::from(error);
     if journal.is_whole() {

@@ -1,9 +1,9 @@
 //! The servers of a run under load: what is sent to them, and what comes of it.
 
 use super::measured::{
-    Machine, Times, calibrate, client, connections, missing, server_batching, stamps,
+    MachineActivity, SendTimes, calibrate, client, connections, missing, server_batching, stamps,
 };
-use super::output::Progress;
+use super::output::RunProgress;
 use super::run::RunCommand;
 use crate::client::InferClient;
 use crate::compare::{GpuRecord, ModelKind, RunInfo, WorkloadRun, shadow_spec};
@@ -15,8 +15,8 @@ use crate::launch::{
 };
 use crate::measure::{ServerBatching, ServerStatistics, Warning};
 use crate::run::{
-    Load, LoadOptions, Record, RunJournal, Served, Target, TargetOptions, Traces, run_load,
-    throttled,
+    Load, LoadOptions, RunJournal, RunRecord, ServedRun, TargetOptions, Traces, WorkloadServers,
+    run_load, throttled,
 };
 use crate::{clock, life};
 use anyhow::Context;
@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 const SAMPLE_PERIOD: Duration = Duration::from_millis(50);
 
 /// What a run works on.
-pub(super) struct Session<'a> {
+pub(super) struct CliSession<'a> {
     pub(super) args: &'a RunCommand,
     pub(super) launch: &'a LaunchArgs,
     pub(super) study: &'a Study,
@@ -48,19 +48,19 @@ pub(super) struct Session<'a> {
 /// What came of it.
 pub(super) struct Measurement {
     pub(super) info: RunInfo,
-    pub(super) record: Record,
+    pub(super) record: RunRecord,
     pub(super) names: Vec<WorkloadName>,
     pub(super) traces: Vec<Traces>,
     pub(super) samples_csv: Option<String>,
 }
 
-impl Session<'_> {
+impl CliSession<'_> {
     /// Loads servers that are ready, and ends them.
     pub(super) fn measure(
         &self,
         deployment: Deployment,
         scratch: &Path,
-        progress: &Progress,
+        progress: &RunProgress,
         journal: &mut RunJournal,
         manifest: &Manifest,
     ) -> anyhow::Result<Measurement> {
@@ -74,14 +74,14 @@ impl Session<'_> {
         let mut lost = Vec::new();
         let mut probe = self.probe(devices);
         let mut info = self.info(server, &loads, probe.as_deref_mut());
-        journal.describe(self.study, Served::Plan(self.plan), &info, manifest)?;
+        journal.describe(self.study, ServedRun::Plan(self.plan), &info, manifest)?;
         let mut before: Vec<Option<Vec<ServerStatistics>>> = Vec::new();
-        let mut machine = Machine::default();
+        let mut machine = MachineActivity::default();
         let mut sampler = None;
         let samples = scratch.join("gpus.csv");
         let mut prepares = || before = loads.iter().map(|l| l.target.statistics().ok()).collect();
         let mut begins = |start: Nanoseconds| {
-            machine = Machine::now();
+            machine = MachineActivity::now();
             if let Some(probe) = probe.take() {
                 let lead = start.saturating_sub(clock::now());
                 let origin = Instant::now() + Duration::from_nanos(lead.get());
@@ -223,7 +223,8 @@ impl Session<'_> {
                 continue;
             }
             let batch = own.iter().map(|endpoint| endpoint.max_batch.get()).max().unwrap_or(1);
-            let Times { calibration, measured } = Times::draw(scenario, entry, &self.args.load)?;
+            let SendTimes { calibration, measured } =
+                SendTimes::draw(scenario, entry, &self.args.load)?;
             let options = TargetOptions {
                 http: connections(&self.args.load, workload, batch, servers),
                 input: self.inputs.get(&workload.name).cloned(),
@@ -233,7 +234,7 @@ impl Session<'_> {
                 turns: self.turns(&workload.name, calibration.len().max(measured.len())),
             };
             loads.push(Load {
-                target: Target::open(runtime, &own, &options)
+                target: WorkloadServers::open(runtime, &own, &options)
                     .with_context(|| format!("workload {}", workload.name))?,
                 calibration,
                 measured,
@@ -290,7 +291,7 @@ impl Session<'_> {
     fn workload_run(
         &self,
         load: &Load,
-        record: &Record,
+        record: &RunRecord,
         index: usize,
         before: Option<&[ServerStatistics]>,
     ) -> WorkloadRun {
@@ -341,7 +342,7 @@ impl Session<'_> {
             .collect()
     }
 
-    fn warnings(&self, record: &Record, samples: &[SampleSummary]) -> Vec<Warning> {
+    fn warnings(&self, record: &RunRecord, samples: &[SampleSummary]) -> Vec<Warning> {
         let mut warnings = missing(record, &self.placed());
         for spec in self.specs {
             let shared = spec.device.is_some() && self.launch.sharing() != Sharing::Off;
@@ -365,7 +366,7 @@ impl Session<'_> {
 }
 
 /// What the instances of a workload's servers say of themselves.
-fn instances(target: &Target) -> Vec<InstanceReport> {
+fn instances(target: &WorkloadServers) -> Vec<InstanceReport> {
     let of = |server| target.endpoint(server).instances.clone();
     target.servers().flat_map(of).collect()
 }
@@ -407,7 +408,7 @@ fn of_workload<'e>(endpoints: &'e [Endpoint], name: &WorkloadName) -> Vec<&'e En
     endpoints.iter().filter(|endpoint| endpoint.workload == *name).collect()
 }
 
-/// Where the servers of a workload write their traces, by their numbers as in [`Target`].
+/// Where the servers of a workload write their traces, by their numbers as in [`WorkloadServers`].
 fn trace_files(endpoints: &[Endpoint], name: &WorkloadName) -> Vec<Option<PathBuf>> {
     let own = of_workload(endpoints, name);
     let replicas = own.iter().filter(|endpoint| endpoint.active).count();

@@ -7,14 +7,14 @@ const LONGEST_LINE: usize = 8_192;
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     body: Vec<u8>,
-    next: Next,
+    next: NextChunk,
     /// Bytes of trailers so far.
     trailers: usize,
 }
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, Default)]
-enum Next {
+enum NextChunk {
     /// The line with the size of a chunk.
     #[default]
     Size,
@@ -38,31 +38,34 @@ impl Chunks {
         let body = loop {
             let left = &bytes[at..];
             match self.next {
-                Next::Data(size) => {
+                NextChunk::Data(size) => {
                     let taken = size.min(left.len());
                     self.body.extend_from_slice(&left[..taken]);
                     at += taken;
                     if taken < size {
-                        self.next = Next::Data(size - taken);
+                        self.next = NextChunk::Data(size - taken);
                         break None;
                     }
-                    self.next = Next::End;
+                    self.next = NextChunk::End;
                 }
-                Next::Size | Next::End | Next::Trailer => {
+                NextChunk::Size | NextChunk::End | NextChunk::Trailer => {
                     let Some(line) = line(left)? else { break None };
                     at += line.len() + 2;
                     match self.next {
-                        Next::Size => {
+                        NextChunk::Size => {
                             let size = size(line)?;
                             if size > longest - self.body.len() {
                                 return Err(format!(
                                     "an answer of more than {longest} bytes; allowed: at most {longest}"
                                 ));
                             }
-                            self.next = if size == 0 { Next::Trailer } else { Next::Data(size) };
+                            self.next =
+                                if size == 0 { NextChunk::Trailer } else { NextChunk::Data(size) };
                         }
-                        Next::End if line.is_empty() => self.next = Next::Size,
-                        Next::End => return Err("a chunk that is longer than it says".to_owned()),
+                        NextChunk::End if line.is_empty() => self.next = NextChunk::Size,
+                        NextChunk::End => {
+                            return Err("a chunk that is longer than it says".to_owned());
+                        }
                         _ if line.is_empty() => break Some(std::mem::take(&mut self.body)),
                         _ => {
                             self.trailers += line.len();

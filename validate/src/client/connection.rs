@@ -1,7 +1,7 @@
 //! One connection: it carries one request at a time.
 
 use super::Answer;
-use super::http::Shared;
+use super::http::HttpShared;
 use super::request::Tag;
 use super::response::ResponseReader;
 use crate::clock;
@@ -22,7 +22,7 @@ struct InFlight {
 
 /// The end of a request that did not fit into the socket's buffer.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct UnsentRest {
     tag: Tag,
     written: usize,
 }
@@ -33,12 +33,12 @@ pub(super) struct Connection {
     /// Absent where TLS is spoken: then the connection's own task has it, and writes to it too.
     stream: Option<TcpStream>,
     in_flight: Mutex<Option<InFlight>>,
-    rest: mpsc::UnboundedSender<Rest>,
+    rest: mpsc::UnboundedSender<UnsentRest>,
 }
 
 impl Connection {
     /// Opens a connection that can be written to.
-    pub(super) async fn open(shared: &Shared, number: u32) -> std::io::Result<(Self, Serving)> {
+    pub(super) async fn open(shared: &HttpShared, number: u32) -> std::io::Result<(Self, Serving)> {
         let stream = TcpStream::connect(shared.socket).await?;
         stream.set_nodelay(true)?;
         stream.writable().await?;
@@ -58,7 +58,7 @@ impl Connection {
     }
 
     /// Writes a request, as much of it as the socket takes at once; the connection's task does the rest.
-    pub(super) fn write(&self, shared: &Shared, tag: Tag, intended: Nanoseconds) {
+    pub(super) fn write(&self, shared: &HttpShared, tag: Tag, intended: Nanoseconds) {
         let template = shared.template(tag);
         let id = tag.id();
         let sent = clock::now();
@@ -72,7 +72,7 @@ impl Connection {
         };
         if written < template.length() {
             // The task lives as long as the connection is in use.
-            let _ = self.rest.send(Rest { tag, written });
+            let _ = self.rest.send(UnsentRest { tag, written });
         } else {
             self.note_written();
         }
@@ -88,8 +88,8 @@ impl Connection {
     async fn write_rest(
         &self,
         stream: &TcpStream,
-        shared: &Shared,
-        rest: Rest,
+        shared: &HttpShared,
+        rest: UnsentRest,
     ) -> std::io::Result<()> {
         let (template, id) = (shared.template(rest.tag), rest.tag.id());
         let mut written = rest.written;
@@ -109,7 +109,7 @@ impl Connection {
     /// Ends what the connection waits for.
     fn finish(
         &self,
-        shared: &Shared,
+        shared: &HttpShared,
         (first_byte, done): (Nanoseconds, Nanoseconds),
         result: Result<u64, String>,
     ) {
@@ -132,13 +132,13 @@ impl Connection {
 
 /// What a connection's own task works with.
 pub(super) struct Serving {
-    rests: mpsc::UnboundedReceiver<Rest>,
+    rests: mpsc::UnboundedReceiver<UnsentRest>,
     #[cfg(feature = "remote")]
     sealed: Option<Box<dyn super::remote::Sealed>>,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: Arc<Shared>, connection: Arc<Connection>, serving: Serving) {
+pub(super) async fn serve(shared: Arc<HttpShared>, connection: Arc<Connection>, serving: Serving) {
     let Serving { rests, .. } = serving;
     #[cfg(feature = "remote")]
     let error = match serving.sealed {
@@ -154,16 +154,16 @@ pub(super) async fn serve(shared: Arc<Shared>, connection: Arc<Connection>, serv
 
 /// What was read of answers.
 #[derive(Debug, Default)]
-struct Reading {
+struct AnswerReading {
     reader: ResponseReader,
     first_byte: Nanoseconds,
 }
 
-impl Reading {
+impl AnswerReading {
     /// Takes what was read just now.
     fn push(
         &mut self,
-        shared: &Shared,
+        shared: &HttpShared,
         connection: &Arc<Connection>,
         bytes: &[u8],
     ) -> Result<(), String> {
@@ -186,12 +186,12 @@ const BUFFER: usize = 256 * 1024;
 
 /// Reads answers, and writes what did not fit at once; returns why that ended.
 async fn plain(
-    shared: &Shared,
+    shared: &HttpShared,
     connection: &Arc<Connection>,
-    mut rests: mpsc::UnboundedReceiver<Rest>,
+    mut rests: mpsc::UnboundedReceiver<UnsentRest>,
 ) -> String {
     let Some(stream) = &connection.stream else { return CLOSED_BY_US.to_owned() };
-    let mut reading = Reading::default();
+    let mut reading = AnswerReading::default();
     let mut buffer = vec![0; BUFFER];
     loop {
         let ready = tokio::select! {
@@ -223,13 +223,13 @@ async fn plain(
 /// The same on a sealed connection, where all is written here.
 #[cfg(feature = "remote")]
 async fn sealed(
-    shared: &Shared,
+    shared: &HttpShared,
     connection: &Arc<Connection>,
-    mut rests: mpsc::UnboundedReceiver<Rest>,
+    mut rests: mpsc::UnboundedReceiver<UnsentRest>,
     mut stream: Box<dyn super::remote::Sealed>,
 ) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut reading = Reading::default();
+    let mut reading = AnswerReading::default();
     let mut buffer = vec![0; BUFFER];
     loop {
         let read = tokio::select! {

@@ -47,14 +47,14 @@ pub fn most_connections(servers: u32) -> u32 {
 
 /// A client of one model on one server.
 #[derive(Debug, Clone)]
-pub struct HttpClient(Arc<Shared>);
+pub struct HttpClient(Arc<HttpShared>);
 
 /// What an answer looks like from outside: status, length of its JSON, length of the rest.
-type Shape = (u16, usize, usize);
+type AnswerShape = (u16, usize, usize);
 
 /// What the connections of a client share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct HttpShared {
     pub(super) socket: SocketAddr,
     pub(super) address: Address,
     #[cfg(feature = "remote")]
@@ -67,7 +67,7 @@ pub(super) struct Shared {
     opened: AtomicU32,
     exhausted: AtomicU64,
     /// The look of an answer that was taken apart, with its output bytes.
-    known: Mutex<Option<(Shape, u64)>>,
+    known: Mutex<Option<(AnswerShape, u64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ impl HttpClient {
         assert!(!templates.is_empty(), "a client needs something to send");
         #[cfg(not(feature = "remote"))]
         let _ = access;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(HttpShared {
             socket: socket(&address)?,
             #[cfg(feature = "remote")]
             tls: if address.sealed { Some(access.tls()?) } else { None },
@@ -117,8 +117,9 @@ impl HttpClient {
             exhausted: AtomicU64::new(0),
             known: Mutex::new(None),
         });
-        let opened: Vec<_> =
-            (0..options.connections).map(|_| runtime.spawn(Shared::add(shared.clone()))).collect();
+        let opened: Vec<_> = (0..options.connections)
+            .map(|_| runtime.spawn(HttpShared::add(shared.clone())))
+            .collect();
         for task in opened {
             let outcome = runtime.block_on(task).unwrap_or_else(|error| Err(error.into()));
             outcome.map_err(|source| connect(&shared.address, source))?;
@@ -155,7 +156,7 @@ impl InferClient for HttpClient {
                 pool.waiting.push_back((tag, intended));
                 if pool.open + pool.opening < self.0.options.most_connections && !pool.closed {
                     pool.opening += 1;
-                    self.0.runtime.spawn(Shared::grow(self.0.clone()));
+                    self.0.runtime.spawn(HttpShared::grow(self.0.clone()));
                 }
             }
             free
@@ -173,7 +174,7 @@ impl InferClient for HttpClient {
     }
 }
 
-impl Shared {
+impl HttpShared {
     pub(super) fn template(&self, tag: Tag) -> &RequestTemplate {
         &self.templates[tag.index as usize % self.templates.len()]
     }

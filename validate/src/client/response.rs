@@ -13,11 +13,11 @@ const LONGEST: usize = 1 << 30;
 pub(super) struct ResponseReader {
     bytes: Vec<u8>,
     /// Of the answer that is being read, once its head is complete.
-    head: Option<Head>,
+    head: Option<ResponseHead>,
 }
 
 #[derive(Debug)]
-struct Head {
+struct ResponseHead {
     status: u16,
     /// Where the body ends.
     body: Body,
@@ -87,7 +87,7 @@ impl ResponseReader {
 }
 
 /// A head that is complete, and where it ends. One of status 1xx is none of an answer: it only says that one will come.
-fn read_head(bytes: &[u8]) -> Result<Option<(Option<Head>, usize)>, String> {
+fn read_head(bytes: &[u8]) -> Result<Option<(Option<ResponseHead>, usize)>, String> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return if bytes.len() > 65_536 {
             Err("an answer without a head".into())
@@ -129,7 +129,9 @@ fn read_head(bytes: &[u8]) -> Result<Option<(Option<Head>, usize)>, String> {
         (_, Some(Body::Length(length))) if length > LONGEST => {
             Err(format!("an answer of {length} bytes; allowed: at most {LONGEST}"))
         }
-        (Some(status), Some(body)) => Ok(Some((Some(Head { status, body, json }), end + 4))),
+        (Some(status), Some(body)) => {
+            Ok(Some((Some(ResponseHead { status, body, json }), end + 4)))
+        }
         _ => Err(format!("an answer without status or length: {text:?}")),
     }
 }

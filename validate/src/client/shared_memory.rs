@@ -3,7 +3,7 @@
 use super::control::{ModelInfo, ServerClient};
 use super::request::{RequestTemplate, Tensors};
 use super::{ClientError, ControlError};
-use crate::data::Sample;
+use crate::data::InputSample;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ impl SharedMemory {
         server: &ServerClient,
         model: &ModelInfo,
         name: &str,
-        samples: &[Sample],
+        samples: &[InputSample],
         output_bytes: &[u64],
     ) -> anyhow::Result<(Self, Vec<RequestTemplate>)> {
         let file = PathBuf::from(format!("/dev/shm/{name}"));
@@ -54,7 +54,7 @@ impl SharedMemory {
             padded(&mut content, &zeros).map_err(failed)?;
         }
         let mut templates = Vec::with_capacity(samples.len());
-        for Sample { tensors, shapes } in samples {
+        for InputSample { tensors, shapes } in samples {
             let inputs: Vec<_> = tensors.iter().map(|tensor| place(tensor.len() as u64)).collect();
             for tensor in tensors {
                 padded(&mut content, tensor).map_err(failed)?;

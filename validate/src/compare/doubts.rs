@@ -1,7 +1,7 @@
 //! What may spoil a comparison.
 
-use super::{Row, RunFolder, RunInfo};
-use crate::measure::{Arm, Measured, NO_ANSWER, Warning, spread_pct, window_means};
+use super::{ComparedWorkload, RunFolder, RunInfo};
+use crate::measure::{Arm, MeasuredRequest, NO_ANSWER, Warning, spread_pct, window_means};
 use igniter::metrics::Window;
 
 /// A client that was later than this at the 99th percentile gets a warning, in ms.
@@ -26,9 +26,9 @@ pub(super) fn warnings_of_run(info: &RunInfo) -> Vec<Warning> {
 pub(super) fn warnings_of(
     run: &RunFolder,
     index: usize,
-    row: &Row,
+    row: &ComparedWorkload,
     (simulated, measured): (&Arm, &Arm),
-    own: &[Measured],
+    own: &[MeasuredRequest],
     window: Window,
 ) -> Vec<Warning> {
     let info = &run.info.workloads[index];

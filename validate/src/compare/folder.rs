@@ -1,8 +1,8 @@
 //! The folder of a run: what `validate run` keeps, and `validate compare` starts from.
 
-use crate::gpu::{GpuFacts, GpuSample, Machine};
+use crate::gpu::{DriverFacts, GpuFacts, GpuSample};
 use crate::launch::InstanceReport;
-use crate::measure::{HostOverhead, Measured, ServerStatistics, Warning, read_requests};
+use crate::measure::{HostOverhead, MeasuredRequest, ServerStatistics, Warning, read_requests};
 use crate::run::{Happened, as_happened, followable};
 use igniter::domain::{Plan, Timeline, WorkloadName};
 use igniter::metrics::Window;
@@ -134,7 +134,7 @@ pub struct GpuRecord {
     /// What does not change.
     pub facts: GpuFacts,
     /// The driver.
-    pub machine: Machine,
+    pub machine: DriverFacts,
     /// How its SMs were shared.
     pub sharing: String,
     /// Clocks, power and temperature right before the run; `None` where it did not say.
@@ -170,7 +170,7 @@ pub struct RunFolder {
     /// What is known beyond the requests.
     pub info: RunInfo,
     /// All requests.
-    pub rows: Vec<Measured>,
+    pub rows: Vec<MeasuredRequest>,
     /// Where plans followed each other: which servers were there when. The plan then lists all of them.
     pub timeline: Option<Timeline>,
 }

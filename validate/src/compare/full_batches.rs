@@ -1,7 +1,7 @@
 //! How long full batches take: as the predictor has it, and as the servers had it.
 
 use super::RunFolder;
-use crate::measure::{Measured, batches};
+use crate::measure::{MeasuredRequest, batches};
 use igniter::domain::{Placement, Timeline};
 use igniter::metrics::Window;
 use igniter::predictor::{Member, Predictor};
@@ -25,7 +25,7 @@ pub(super) fn full_batches<'a>(
     run: &'a RunFolder,
     predictor: &dyn Predictor,
     index: usize,
-    own: &[Measured],
+    own: &[MeasuredRequest],
     window: Window,
 ) -> Option<FullBatches<'a>> {
     let name = &run.study.workloads()[index].name;
@@ -35,7 +35,7 @@ pub(super) fn full_batches<'a>(
     let of = |(replica, (gpu, placement)): (usize, (usize, &'a Placement))| {
         let (predicted_ms, predicted_capacity_rps) = in_plan(run, predictor, gpu, placement);
         let size = placement.batch.get() as usize;
-        let served: Vec<Measured> =
+        let served: Vec<MeasuredRequest> =
             own.iter().filter(|row| usize::from(row.server) == replica).cloned().collect();
         let full: Vec<f64> = batches(&served)
             .iter()

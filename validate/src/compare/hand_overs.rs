@@ -68,7 +68,7 @@ pub(super) fn hand_overs(run: &RunFolder, simulated: &Arm, measured: &Arm) -> Ve
                 inside.sort_by(f64::total_cmp);
                 percentile(&inside, 0.99)
             };
-            let of = |row: &&crate::measure::Measured| {
+            let of = |row: &&crate::measure::MeasuredRequest| {
                 row.workload == workload.name && window.contains(&Nanoseconds::new(row.intended_ns))
             };
             let inside = || run.rows.iter().filter(of);

@@ -1,7 +1,7 @@
 //! The simulated arm: the engine with the arrivals that the server really got.
 
 use super::{HostedPredictor, ModelKind, RunInfo};
-use crate::measure::{Arm, HostOverhead, Measured};
+use crate::measure::{Arm, HostOverhead, MeasuredRequest};
 use igniter::arrivals::ArrivalSpec;
 use igniter::domain::{
     ActionKind, FailedRequest, GpuInterval, Plan, RecordSink, RequestRecord, Timeline, Workload,
@@ -45,12 +45,12 @@ pub fn shadow_spec(scenario: &Scenario) -> ShadowSpec {
 
 /// What became of a request.
 #[derive(Debug)]
-enum Outcome {
+enum RequestOutcome {
     Done(RequestRecord),
     Failed(FailedRequest),
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// In the order of this key the k-th of a workload is its k-th request in the order of sending.
     fn key(&self) -> (WorkloadId, Nanoseconds, u64) {
         match self {
@@ -62,15 +62,15 @@ impl Outcome {
 
 /// Keeps all records.
 #[derive(Debug, Default)]
-struct Keep(Vec<Outcome>);
+struct RecordKeeper(Vec<RequestOutcome>);
 
-impl RecordSink for Keep {
+impl RecordSink for RecordKeeper {
     fn request(&mut self, record: &RequestRecord) {
-        self.0.push(Outcome::Done(*record));
+        self.0.push(RequestOutcome::Done(*record));
     }
 
     fn failed(&mut self, request: &FailedRequest) {
-        self.0.push(Outcome::Failed(*request));
+        self.0.push(RequestOutcome::Failed(*request));
     }
 
     fn gpu_interval(&mut self, _: &GpuInterval) {}
@@ -78,7 +78,7 @@ impl RecordSink for Keep {
 
 /// What the engine makes of a run.
 #[derive(Debug)]
-pub struct Simulated {
+pub struct SimulatedRun {
     /// Its records and their statistics.
     pub arm: Arm,
     /// For each workload of the scenario, when its first standby took over.
@@ -99,8 +99,8 @@ pub fn simulated_arm(
     predictor: &dyn Predictor,
     window: Window,
     info: &RunInfo,
-    rows: &[Measured],
-) -> anyhow::Result<Simulated> {
+    rows: &[MeasuredRequest],
+) -> anyhow::Result<SimulatedRun> {
     let workloads: Vec<Workload> =
         scenario.workloads.iter().map(|entry| entry.workload.clone()).collect();
     let overheads: Vec<HostOverhead> =
@@ -159,7 +159,7 @@ pub fn simulated_arm(
         seed: scenario.seed,
         count_arrivals: false,
     };
-    let outcome = simulate(&input, |_| Keep::default())?;
+    let outcome = simulate(&input, |_| RecordKeeper::default())?;
     let mut switched = vec![None; workloads.len()];
     let actions = outcome.gpus.iter().flat_map(|gpu| &gpu.actions);
     for action in actions.filter(|action| action.kind == ActionKind::Standby) {
@@ -168,8 +168,9 @@ pub fn simulated_arm(
             *first = Some(first.map_or(action.effective, |first| first.min(action.effective)));
         }
     }
-    let mut outcomes: Vec<Outcome> = outcome.gpus.into_iter().flat_map(|gpu| gpu.sink.0).collect();
-    outcomes.sort_by_key(Outcome::key);
+    let mut outcomes: Vec<RequestOutcome> =
+        outcome.gpus.into_iter().flat_map(|gpu| gpu.sink.0).collect();
+    outcomes.sort_by_key(RequestOutcome::key);
     let (mut records, mut unfinished) = (Vec::new(), Vec::new());
     let mut next = vec![0; workloads.len()];
     for outcome in outcomes {
@@ -183,7 +184,7 @@ pub fn simulated_arm(
         next[index] += 1;
         let intended = Nanoseconds::new(intended);
         match outcome {
-            Outcome::Done(mut record) => {
+            RequestOutcome::Done(mut record) => {
                 record.arrival = intended;
                 let outside = overheads[index].per_request_ms.max(0.0);
                 let outside = Milliseconds::new(outside).unwrap_or(Milliseconds::ZERO);
@@ -191,10 +192,10 @@ pub fn simulated_arm(
                 records.push(record);
             }
             // As failures of the measured arm.
-            Outcome::Failed(failed) => unfinished.push((workload, failed.gpu, intended)),
+            RequestOutcome::Failed(failed) => unfinished.push((workload, failed.gpu, intended)),
         }
     }
-    Ok(Simulated { arm: Arm::new(plan, &workloads, window, records, &unfinished), switched })
+    Ok(SimulatedRun { arm: Arm::new(plan, &workloads, window, records, &unfinished), switched })
 }
 
 #[cfg(test)]
@@ -218,8 +219,8 @@ mod tests {
         Study::new(scenario, &Overrides::default()).unwrap()
     }
 
-    fn row(request: u32, sent_ns: u64, error: Option<&str>) -> Measured {
-        Measured {
+    fn row(request: u32, sent_ns: u64, error: Option<&str>) -> MeasuredRequest {
+        MeasuredRequest {
             workload: WorkloadName::new("W1").unwrap(),
             request,
             server: 0,
@@ -239,7 +240,7 @@ mod tests {
         }
     }
 
-    fn simulated(study: &Study, rows: &[Measured]) -> Arm {
+    fn simulated(study: &Study, rows: &[MeasuredRequest]) -> Arm {
         let plan = study.plan(strategy("igniter").unwrap().as_ref());
         let scenario = study.scenario();
         let window = Window::new(scenario.duration, scenario.warmup, scenario.cooldown).unwrap();
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn requests_that_a_queue_refuses_count_in_both_arms() {
         // A hundred at the same moment, for a queue of two.
-        let rows: Vec<Measured> = (0..100)
+        let rows: Vec<MeasuredRequest> = (0..100)
             .map(|i| row(i, MS + u64::from(i), (i > 20).then_some("status 503: full")))
             .collect();
         let arm = simulated(&study("batching = { max_queue_size = 2 }\n"), &rows);
@@ -282,7 +283,8 @@ mod tests {
 
     #[test]
     fn what_the_scenario_assumes_of_servers_is_not_added_to_what_was_measured() {
-        let rows: Vec<Measured> = (0..50).map(|i| row(i, u64::from(i) * 20 * MS, None)).collect();
+        let rows: Vec<MeasuredRequest> =
+            (0..50).map(|i| row(i, u64::from(i) * 20 * MS, None)).collect();
         let mean =
             |more: &str| simulated(&study(more), &rows).metrics.workloads[0].mean_ms.unwrap();
         let assumed =

@@ -3,8 +3,8 @@
 use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
 use super::hand_overs::{HandOverRow, hand_overs};
-use super::{Limits, ModelKind, RunFolder, Simulated, VerdictCheck, simulated_arm};
-use crate::measure::{Arm, Measured, ServerStatistics, Warning, measured_arm};
+use super::{Limits, ModelKind, RunFolder, SimulatedRun, VerdictCheck, simulated_arm};
+use crate::measure::{Arm, MeasuredRequest, ServerStatistics, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::figures::ValidationWorkload;
 use igniter::metrics::{Window, WorkloadSummary};
@@ -32,7 +32,7 @@ pub struct SimulationErrors {
 /// One workload. Where several placements serve it, GPU, batch and share, and the times of full batches, are
 /// those of the placement whose full batches were predicted worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ComparedWorkload {
     pub workload: WorkloadName,
     pub model: ModelName,
     /// How many placements serve it.
@@ -112,7 +112,7 @@ pub struct ValidationResult {
     /// The stretch that counts, in seconds since the start.
     pub window_s: (f64, f64),
     /// One row for each workload that the plan serves, in the scenario's order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ComparedWorkload>,
     /// Over all workloads.
     pub agreement: Vec<Agreement>,
     /// Where plans followed each other: the P99 around each hand-over.
@@ -143,7 +143,7 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
     let scenario = run.study.scenario();
     let predictor = run.study.simulated();
     let mut measured = measured_arm(&run.plan, run.study.workloads(), window, &run.rows);
-    let Simulated { arm: simulated, switched } = simulated_arm(
+    let SimulatedRun { arm: simulated, switched } = simulated_arm(
         scenario,
         (&run.plan, run.timeline.as_ref()),
         predictor,
@@ -151,14 +151,15 @@ pub fn compare(run: &RunFolder, limits: &Limits) -> anyhow::Result<ValidationRes
         &run.info,
         &run.rows,
     )?;
-    let (mut rows, mut shown): (Vec<Row>, _) = (Vec::new(), Vec::new());
+    let (mut rows, mut shown): (Vec<ComparedWorkload>, _) = (Vec::new(), Vec::new());
     let mut warnings = warnings_of_run(&run.info);
     for (index, switched) in switched.into_iter().enumerate() {
         let name = &run.study.workloads()[index].name;
         let series = [&simulated, &measured].map(|arm| series(arm, index, window)).into();
         let mut show =
             ValidationWorkload { predicted_batch_ms: 0.0, measured_batch_ms: None, series };
-        let own: Vec<Measured> = run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
+        let own: Vec<MeasuredRequest> =
+            run.rows.iter().filter(|r| r.workload == *name).cloned().collect();
         let Some(batches) = full_batches(run, predictor, index, &own, window) else {
             shown.push(show);
             continue;
@@ -212,9 +213,9 @@ fn row(
     index: usize,
     batches: FullBatches<'_>,
     (simulated, measured): (&Arm, &Arm),
-    own: &[Measured],
+    own: &[MeasuredRequest],
     window: Window,
-) -> Row {
+) -> ComparedWorkload {
     let info = &run.info.workloads[index];
     let FullBatches { gpu, placement, replicas, .. } = batches;
     let summaries = [simulated, measured].map(|arm| arm.metrics.workloads[index].clone());
@@ -229,12 +230,12 @@ fn row(
     let counted_ms = counted.and_then(of_size).map(|(stages, _)| stages.iter().sum());
     let measured_batch_ms = batches.measured_ms.or(counted_ms.filter(|_| replicas == 1));
     let inside = || own.iter().filter(|row| window.contains(Nanoseconds::new(row.intended_ns)));
-    let mut late: Vec<Nanoseconds> = inside().map(Measured::lag).collect();
+    let mut late: Vec<Nanoseconds> = inside().map(MeasuredRequest::lag).collect();
     late.sort_unstable();
     let answered = inside().filter(|row| row.error.is_none());
     let mut from_sent: Vec<u64> = answered.map(|row| row.done_ns - row.sent_ns).collect();
     from_sent.sort_unstable();
-    Row {
+    ComparedWorkload {
         workload: placement.workload.clone(),
         model: placement.model.clone(),
         replicas,
@@ -289,9 +290,9 @@ fn errors(simulated: &WorkloadSummary, measured: &WorkloadSummary) -> Simulation
 }
 
 /// A number of a row, and what was measured of it.
-type Pair = fn(&Row) -> (Option<f64>, Option<f64>);
+type Pair = fn(&ComparedWorkload) -> (Option<f64>, Option<f64>);
 
-fn agreement(rows: &[Row]) -> Vec<Agreement> {
+fn agreement(rows: &[ComparedWorkload]) -> Vec<Agreement> {
     let kinds: [(&str, Pair); 6] = [
         ("time of a full batch, predicted", |r| (Some(r.predicted_batch_ms), r.measured_batch_ms)),
         ("the same with the host's overhead", |r| (Some(r.hosted_batch_ms), r.measured_batch_ms)),

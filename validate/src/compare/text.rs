@@ -1,7 +1,7 @@
 //! The comparison as text: for a terminal, and as a report.
 
 use super::hand_overs::{AROUND_S, HandOverRow};
-use super::tables::{Row, ValidationResult};
+use super::tables::{ComparedWorkload, ValidationResult};
 use igniter::results::{markdown_escape as escape, short};
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ const HEADER: [&str; 16] = [
     "late P99 ms",
 ];
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &ComparedWorkload) -> Vec<String> {
     let (simulated, measured, errors) = (&row.simulated, &row.measured, &row.errors);
     vec![
         row.workload.to_string(),
@@ -68,7 +68,7 @@ const MORE: [&str; 9] = [
     "meas.",
 ];
 
-fn more(row: &Row) -> Vec<String> {
+fn more(row: &ComparedWorkload) -> Vec<String> {
     let (simulated, measured) = (&row.simulated, &row.measured);
     vec![
         row.workload.to_string(),
@@ -135,7 +135,7 @@ fn switches(comparison: &ValidationResult) -> Vec<String> {
     let when = |seconds: Option<f64>| {
         seconds.map_or_else(|| "never".to_owned(), |seconds| format!("at {} s", short(seconds)))
     };
-    let line = |row: &Row| {
+    let line = |row: &ComparedWorkload| {
         let (simulated, measured) = (row.simulated_switch_s, row.measured_switch_s);
         (simulated.is_some() || measured.is_some()).then(|| {
             let (simulated, measured) = (when(simulated), when(measured));
@@ -203,7 +203,7 @@ fn verdict(comparison: &ValidationResult) -> String {
 
 /// The numbers that the iGniter artifact prints of a run, as it defines them.
 fn artifact(comparison: &ValidationResult) -> Vec<String> {
-    let line = |row: &Row| {
+    let line = |row: &ComparedWorkload| {
         let (gpu, batch) = (row.server_gpu_ms?, row.server_batch_ms?);
         Some(format!(
             "{} ({}): throughput {} req/s, GPU latency {gpu:.3} ms, average latency {batch:.3} ms, SLO violations {} %",
@@ -224,7 +224,9 @@ const ARTIFACT: &str = "as the iGniter artifact prints it (GPU latency: executio
 #[must_use]
 pub fn comparison_text(comparison: &ValidationResult) -> String {
     let mut text = headline(comparison) + "\n\n";
-    for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
+    for (header, of) in
+        [(&HEADER[..], cells as fn(&ComparedWorkload) -> Vec<String>), (&MORE[..], more)]
+    {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(header.to_vec());
@@ -277,7 +279,9 @@ pub fn report_markdown(comparison: &ValidationResult, figures: &[(String, String
     text += &escape(&headline(comparison));
     text += ".\n\n";
     let _ = writeln!(text, "**{}**\n", escape(&verdict(comparison).replace("\n  ", "; ")));
-    for (header, of) in [(&HEADER[..], cells as fn(&Row) -> Vec<String>), (&MORE[..], more)] {
+    for (header, of) in
+        [(&HEADER[..], cells as fn(&ComparedWorkload) -> Vec<String>), (&MORE[..], more)]
+    {
         let _ = writeln!(text, "| {} |", header.join(" | "));
         let rule: Vec<&str> =
             header.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }).collect();

@@ -1,6 +1,6 @@
 //! Whether measured and simulated agree.
 
-use super::tables::Row;
+use super::tables::ComparedWorkload;
 use serde::{Deserialize, Serialize};
 
 /// How far apart the arms may be, in percent of what was measured.
@@ -41,7 +41,7 @@ impl VerdictCheck {
 
     /// All checks of the rows of a table.
     #[must_use]
-    pub fn all(rows: &[Row], limits: &Limits) -> Vec<Self> {
+    pub fn all(rows: &[ComparedWorkload], limits: &Limits) -> Vec<Self> {
         let mut checks = Vec::new();
         for row in rows {
             let name = &row.workload;

@@ -14,7 +14,7 @@ use crate::client::{ModelInfo, Tensor};
 
 /// The inputs of one request, in the order of the model: bytes and shape of each, the batch of 1 first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
+pub struct InputSample {
     /// The bytes of each tensor, little-endian and row by row.
     pub tensors: Vec<Vec<u8>>,
     /// The shape of each tensor.

@@ -1,6 +1,6 @@
 //! perf_analyzer's `--input-data` file: `{"data": [{"INPUT": [1, 2] | {"content": …, "shape": …} | {"b64": …}}]}`.
 
-use super::{Sample, element_size, unit_shape};
+use super::{InputSample, element_size, unit_shape};
 use crate::client::{ModelInfo, Tensor};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +25,7 @@ pub enum DataError {
 ///
 /// # Errors
 /// When the file is not in perf_analyzer's format, or does not fit the model.
-pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<Sample>, DataError> {
+pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<InputSample>, DataError> {
     let mut samples = Vec::new();
     each_sample(path, model, &mut |sample| samples.push(sample))?;
     Ok(samples)
@@ -38,7 +38,7 @@ pub fn read_samples(path: &Path, model: &ModelInfo) -> Result<Vec<Sample>, DataE
 pub fn each_sample(
     path: &Path,
     model: &ModelInfo,
-    take: &mut dyn FnMut(Sample),
+    take: &mut dyn FnMut(InputSample),
 ) -> Result<(), DataError> {
     let file = std::fs::File::open(path)
         .map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
@@ -47,18 +47,18 @@ pub fn each_sample(
 }
 
 /// Where, and what.
-type Problem = (String, String);
+type DataProblem = (String, String);
 
 /// Reads a document without holding it.
 fn read(
     text: impl std::io::Read,
     model: &ModelInfo,
-    take: &mut dyn FnMut(Sample),
-) -> Result<(), Problem> {
+    take: &mut dyn FnMut(InputSample),
+) -> Result<(), DataProblem> {
     let mut problem = None;
     let mut count = 0;
     let mut deserializer = serde_json::Deserializer::from_reader(text);
-    let document = Document { model, take, problem: &mut problem, count: &mut count };
+    let document = PerfDocument { model, take, problem: &mut problem, count: &mut count };
     let read = deserializer.deserialize_map(document).and_then(|()| deserializer.end());
     if let Some(problem) = problem {
         return Err(problem);
@@ -71,14 +71,14 @@ fn read(
 }
 
 /// The outermost object: of its fields `data` matters.
-struct Document<'a> {
+struct PerfDocument<'a> {
     model: &'a ModelInfo,
-    take: &'a mut dyn FnMut(Sample),
-    problem: &'a mut Option<Problem>,
+    take: &'a mut dyn FnMut(InputSample),
+    problem: &'a mut Option<DataProblem>,
     count: &'a mut usize,
 }
 
-impl<'de> Visitor<'de> for Document<'_> {
+impl<'de> Visitor<'de> for PerfDocument<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for Document<'_> {
 }
 
 /// The list of requests.
-impl<'de> DeserializeSeed<'de> for &mut Document<'_> {
+impl<'de> DeserializeSeed<'de> for &mut PerfDocument<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -106,7 +106,7 @@ impl<'de> DeserializeSeed<'de> for &mut Document<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Document<'_> {
+impl<'de> Visitor<'de> for &mut PerfDocument<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,14 +138,14 @@ impl<'de> Visitor<'de> for &mut Document<'_> {
 }
 
 #[cfg(test)]
-fn parse(text: &str, model: &ModelInfo) -> Result<Vec<Sample>, Problem> {
+fn parse(text: &str, model: &ModelInfo) -> Result<Vec<InputSample>, DataProblem> {
     let mut samples = Vec::new();
     read(text.as_bytes(), model, &mut |sample| samples.push(sample))?;
     Ok(samples)
 }
 
-fn sample(step: &Value, key: &str, model: &ModelInfo) -> Result<Sample, Problem> {
-    let mut sample = Sample { tensors: Vec::new(), shapes: Vec::new() };
+fn sample(step: &Value, key: &str, model: &ModelInfo) -> Result<InputSample, DataProblem> {
+    let mut sample = InputSample { tensors: Vec::new(), shapes: Vec::new() };
     for input in &model.inputs {
         let key = format!("{key}.{}", input.name);
         let value = step.get(&input.name).ok_or_else(|| {

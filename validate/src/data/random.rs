@@ -1,6 +1,6 @@
 //! Random inputs.
 
-use super::{Sample, Shapes, element_size, unit_shape};
+use super::{InputSample, Shapes, element_size, unit_shape};
 use crate::client::{ModelInfo, Tensor};
 use igniter::arrivals::{Purpose, stream};
 use igniter::domain::{NameError, WorkloadName};
@@ -68,7 +68,7 @@ pub fn random_sample(
     model: &ModelInfo,
     seed: u64,
     shapes: Option<&Shapes>,
-) -> Result<Sample, OpenShape> {
+) -> Result<InputSample, OpenShape> {
     let name = WorkloadName::new(&model.name)?;
     let mut random = stream(seed, &name, Purpose::Service);
     let shapes: Vec<Vec<i64>> = model
@@ -102,7 +102,7 @@ pub fn random_sample(
         }
         tensors.push(bytes);
     }
-    Ok(Sample { tensors, shapes })
+    Ok(InputSample { tensors, shapes })
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! One thing that was looked at, and all of them.
 
-use crate::gpu::{GpuFacts, Machine};
+use crate::gpu::{DriverFacts, GpuFacts};
 use serde::Serialize;
 
 /// What the machine is to be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Need {
+pub enum MachineNeed {
     /// Emulated models
     Cpu,
     /// Measuring GPUs
@@ -62,9 +62,9 @@ impl DoctorCheck {
     }
 
     /// Missing where a GPU is to be measured, and not needed otherwise.
-    pub(super) fn for_gpus(self, need: Need) -> Self {
+    pub(super) fn for_gpus(self, need: MachineNeed) -> Self {
         let status = match (self.status, need) {
-            (Status::Missing, Need::Cpu) => Status::Unneeded,
+            (Status::Missing, MachineNeed::Cpu) => Status::Unneeded,
             (status, _) => status,
         };
         Self { status, ..self }
@@ -75,9 +75,9 @@ impl DoctorCheck {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnosis {
     /// The use at hand.
-    pub need: Need,
+    pub need: MachineNeed,
     /// The driver.
-    pub machine: Option<Machine>,
+    pub machine: Option<DriverFacts>,
     /// The GPUs.
     pub gpus: Vec<GpuFacts>,
     /// One entry for each thing.
@@ -105,8 +105,8 @@ mod tests {
             gpus: Vec::new(),
             checks: vec![DoctorCheck::ok("a", "b"), missing().for_gpus(need)],
         };
-        assert!(diagnosis(Need::Cpu).ready());
-        assert!(!diagnosis(Need::Gpu).ready());
-        assert_eq!(missing().for_gpus(Need::Cpu).status, Status::Unneeded);
+        assert!(diagnosis(MachineNeed::Cpu).ready());
+        assert!(!diagnosis(MachineNeed::Gpu).ready());
+        assert_eq!(missing().for_gpus(MachineNeed::Cpu).status, Status::Unneeded);
     }
 }

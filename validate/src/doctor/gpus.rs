@@ -1,20 +1,20 @@
 //! Driver, GPUs and MPS.
 
-use super::{DoctorCheck, DoctorOptions, Need};
+use super::{DoctorCheck, DoctorOptions, MachineNeed};
 use crate::facts::{ShareTrial, default_python, try_client};
 use crate::gpu::{
-    Choice, GpuFacts, GpuProbe, Inventory, Machine, THROTTLED, throttle_reasons, traces_of_a_gpu,
-    visible,
+    DriverFacts, GpuFacts, GpuProbe, Inventory, THROTTLED, VisibleGpu, throttle_reasons,
+    traces_of_a_gpu, visible,
 };
-use crate::guard::Scratch;
+use crate::guard::ScratchFolder;
 use crate::launch::{Device, MPS_CONTROL, MpsDaemon, Sharing, find_control};
 use std::path::Path;
 
 pub(super) fn check(
     options: &mut DoctorOptions,
-    need: Need,
+    need: MachineNeed,
     checks: &mut Vec<DoctorCheck>,
-) -> (Option<Machine>, Vec<GpuFacts>) {
+) -> (Option<DriverFacts>, Vec<GpuFacts>) {
     let answer = match &options.probe {
         Ok(probe) => probe
             .machine()
@@ -72,7 +72,7 @@ pub(super) fn check(
 /// What `CUDA_VISIBLE_DEVICES` leaves; returns the first GPU that would be used.
 fn check_visible(
     inventory: &Inventory,
-    need: Need,
+    need: MachineNeed,
     checks: &mut Vec<DoctorCheck>,
 ) -> Option<Device> {
     let [list, order] =
@@ -86,7 +86,7 @@ fn check_visible(
         }
     };
     if let Some(list) = list.filter(|_| !inventory.gpus.is_empty()) {
-        let uuids: Vec<&str> = chosen.iter().map(Choice::uuid).collect();
+        let uuids: Vec<&str> = chosen.iter().map(VisibleGpu::uuid).collect();
         let found = format!("CUDA_VISIBLE_DEVICES={list}: {}", uuids.join(", "));
         checks.push(if uuids.is_empty() {
             DoctorCheck::missing("visible GPUs", found + "none", fix).for_gpus(need)
@@ -234,7 +234,7 @@ fn check_power(gpu: &GpuFacts) -> DoctorCheck {
 
 fn check_mps(
     options: &DoctorOptions,
-    need: Need,
+    need: MachineNeed,
     gpu: Option<&Device>,
     checks: &mut Vec<DoctorCheck>,
 ) {
@@ -256,7 +256,7 @@ fn check_mps(
         ));
     }
     let Some(gpu) = gpu.filter(|_| options.start) else { return };
-    let scratch = Scratch::create(&options.guard, "igniter-doctor-");
+    let scratch = ScratchFolder::create(&options.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
         let python = default_python();
         try_client(python.as_deref(), gpu, &options.guard, folder.path())
@@ -297,7 +297,7 @@ fn static_partitions(options: &DoctorOptions, gpu: &Device) -> DoctorCheck {
         status: super::Status::Unneeded,
         ..DoctorCheck::missing("static partitions", found, "--mps percentage does without")
     };
-    let scratch = match Scratch::create(&options.guard, "igniter-doctor-") {
+    let scratch = match ScratchFolder::create(&options.guard, "igniter-doctor-") {
         Ok(scratch) => scratch,
         Err(error) => return unneeded(error.to_string()),
     };

@@ -9,7 +9,7 @@ mod host;
 mod timer;
 mod triton;
 
-pub use check::{Diagnosis, DoctorCheck, Need, Status};
+pub use check::{Diagnosis, DoctorCheck, MachineNeed, Status};
 
 use crate::gpu::{GpuProbe, traces_of_a_gpu};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct DoctorOptions {
     /// The driver, or why there is none.
     pub probe: Result<Box<dyn GpuProbe>, String>,
     /// What the machine is to be used for; `None`: for GPUs if it shows any trace of one.
-    pub need: Option<Need>,
+    pub need: Option<MachineNeed>,
     /// The program of the server, where it was named.
     pub triton: Option<PathBuf>,
     /// The image, for containers.
@@ -35,7 +35,7 @@ pub struct DoctorOptions {
 #[must_use]
 pub fn examine(mut options: DoctorOptions) -> Diagnosis {
     let need = options.need.unwrap_or_else(|| {
-        if options.probe.is_ok() || traces_of_a_gpu() { Need::Gpu } else { Need::Cpu }
+        if options.probe.is_ok() || traces_of_a_gpu() { MachineNeed::Gpu } else { MachineNeed::Cpu }
     });
     let mut checks = Vec::new();
     let (machine, gpus) = gpus::check(&mut options, need, &mut checks);

@@ -1,8 +1,8 @@
 //! Triton: a program or an image, and whether a server with a Python model really answers.
 
-use super::{DoctorCheck, DoctorOptions, Need, Status};
+use super::{DoctorCheck, DoctorOptions, MachineNeed, Status};
 use crate::client::{ControlError, ServerClient};
-use crate::guard::Scratch;
+use crate::guard::ScratchFolder;
 use crate::launch::{
     Endpoint, LaunchSpec, Launcher, LocalLauncher, ModelSource, Release, ServerOptions, Sharing,
     find_triton, in_path, read_reports,
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(super) fn check(options: &DoctorOptions, need: Need, checks: &mut Vec<DoctorCheck>) {
+pub(super) fn check(options: &DoctorOptions, need: MachineNeed, checks: &mut Vec<DoctorCheck>) {
     let image = check_docker(&options.image);
     match find_triton(options.triton.as_deref()) {
         Ok(program) => {
@@ -44,11 +44,11 @@ pub(super) fn check(options: &DoctorOptions, need: Need, checks: &mut Vec<Doctor
 /// Starts a server with an emulated model, asks it once, and ends it.
 fn check_server(
     options: &DoctorOptions,
-    need: Need,
+    need: MachineNeed,
     program: &Path,
     checks: &mut Vec<DoctorCheck>,
 ) {
-    let scratch = Scratch::create(&options.guard, "igniter-doctor-");
+    let scratch = ScratchFolder::create(&options.guard, "igniter-doctor-");
     let tried = scratch.map_err(|error| error.to_string()).and_then(|folder| {
         let server = try_server(options, program, folder.path())?;
         let reports = read_reports(&folder.path().join("servers/0-doctor/instances"))?;

@@ -1,6 +1,6 @@
 //! What `validate profile` starts from on a GPU that nobody has measured yet.
 
-use super::{Step, TransferFit};
+use super::{AllocationUnit, TransferFit};
 use crate::gpu::{GpuFacts, GpuSample};
 use igniter::domain::{GpuKind, GpuKindName, SmSharing};
 use igniter::profile::Profile;
@@ -17,7 +17,7 @@ pub fn base_profile(
     gpu: &GpuFacts,
     idle: &GpuSample,
     copies: &[TransferFit],
-    (step, mps): (Option<Step>, SmSharing),
+    (step, mps): (Option<AllocationUnit>, SmSharing),
 ) -> Result<Profile, UnitError> {
     let mut profile = known.clone();
     let (old, kind) = (&known.kind, &mut profile.kind);
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(constants, [700.0, 75.5, 1980.0, 2.5e7]);
         assert!(base.source.contains("no measurement") && base.source.contains("of v100"));
         let other = GpuKindName::new("steps").unwrap();
-        let step = Some(Step { sms: 8, units: 16 });
+        let step = Some(AllocationUnit { sms: 8, units: 16 });
         let measured =
             base_profile(&known, other, &gpu, &idle, &copies, (step, SmSharing::default()))
                 .unwrap();

@@ -15,7 +15,7 @@ pub use fit::{TransferFit, fit_transfers};
 pub use probe::{
     FactsError, Overlap, Prober, ShareRow, ShareTrial, Transfer, default_python, try_client,
 };
-pub use steps::{Step, allocation_step};
+pub use steps::{AllocationUnit, allocation_step};
 pub use tables::{share_table, transfer_table};
 
 /// The program that asks.

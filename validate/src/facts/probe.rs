@@ -82,7 +82,7 @@ pub struct Prober {
     /// This program, which knows the hidden command of the guard.
     pub guard: PathBuf,
     /// Where the program that asks, and the logs and pipes of MPS go: the folder of a
-    /// [`Scratch`](crate::guard::Scratch).
+    /// [`ScratchFolder`](crate::guard::ScratchFolder).
     pub dir: PathBuf,
 }
 

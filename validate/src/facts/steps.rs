@@ -4,7 +4,7 @@ use super::ShareRow;
 
 /// The allocation unit of a GPU under MPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Step {
+pub struct AllocationUnit {
     /// SMs that are granted together.
     pub sms: u32,
     /// How many such units the GPU has.
@@ -14,11 +14,11 @@ pub struct Step {
 /// The unit that the table shows: what all numbers of SMs that were granted are multiples of, the whole GPU apart, which
 /// may have some more. It counts only where it was granted alone: a table that was asked in large steps shows no small ones.
 #[must_use]
-pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<Step> {
+pub fn allocation_step(rows: &[ShareRow], total: u32) -> Option<AllocationUnit> {
     let granted = |row: &ShareRow| row.touched.or(row.affinity).or(row.attribute);
     let counts = || rows.iter().filter_map(granted).filter(|&sms| sms > 0 && sms < total);
     let sms = counts().reduce(common)?;
-    (counts().min() == Some(sms)).then(|| Step { sms, units: (total / sms).max(1) })
+    (counts().min() == Some(sms)).then(|| AllocationUnit { sms, units: (total / sms).max(1) })
 }
 
 /// The greatest common divisor.
@@ -43,14 +43,20 @@ mod tests {
 
     #[test]
     fn the_step_is_that_of_the_table() {
-        assert_eq!(allocation_step(&table(2, 132), 132), Some(Step { sms: 2, units: 66 }));
+        assert_eq!(
+            allocation_step(&table(2, 132), 132),
+            Some(AllocationUnit { sms: 2, units: 66 })
+        );
         // Eight at a time: 16 units and four SMs that only the whole GPU has.
-        assert_eq!(allocation_step(&table(8, 132), 132), Some(Step { sms: 8, units: 16 }));
-        assert_eq!(allocation_step(&table(1, 80), 80), Some(Step { sms: 1, units: 80 }));
+        assert_eq!(
+            allocation_step(&table(8, 132), 132),
+            Some(AllocationUnit { sms: 8, units: 16 })
+        );
+        assert_eq!(allocation_step(&table(1, 80), 80), Some(AllocationUnit { sms: 1, units: 80 }));
         // A few percentages are enough if one of them is small.
         let pairs = table(2, 132);
         let few: Vec<ShareRow> = [0, 9, 24, 49, 99].map(|i| pairs[i].clone()).into();
-        assert_eq!(allocation_step(&few, 132), Some(Step { sms: 2, units: 66 }));
+        assert_eq!(allocation_step(&few, 132), Some(AllocationUnit { sms: 2, units: 66 }));
         assert_eq!(allocation_step(&pairs[49..], 132), None);
     }
 }

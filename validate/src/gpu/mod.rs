@@ -11,9 +11,9 @@ mod visible;
 
 pub use nvml::Nvml;
 pub use probe::{
-    GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine, MigDevice, THROTTLED,
+    DriverFacts, GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, MigDevice, THROTTLED,
     throttle_reasons, traces_of_a_gpu,
 };
 pub use recording::Recording;
 pub use sampler::{SampleSummary, Sampler};
-pub use visible::{Choice, visible};
+pub use visible::{VisibleGpu, visible};

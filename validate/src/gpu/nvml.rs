@@ -1,6 +1,6 @@
 //! NVIDIA's management library, through the `nvml-wrapper` crate.
 
-use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine, MigDevice};
+use super::{DriverFacts, GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, MigDevice};
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
@@ -129,10 +129,10 @@ fn instant_power_w(device: &Device<'_>) -> Option<f64> {
 }
 
 impl GpuProbe for Nvml {
-    fn machine(&self) -> Result<Machine, GpuError> {
+    fn machine(&self) -> Result<DriverFacts, GpuError> {
         let failed = |error: NvmlError| GpuError::NoDriver { reason: error.to_string() };
         let version = |cuda: i32| format!("{}.{}", cuda / 1000, cuda % 1000 / 10);
-        Ok(Machine {
+        Ok(DriverFacts {
             driver: self.library.sys_driver_version().map_err(failed)?,
             cuda: self.library.sys_cuda_driver_version().map_or_else(|_| "?".to_owned(), version),
         })

@@ -24,7 +24,7 @@ pub fn traces_of_a_gpu() -> bool {
 
 /// What the driver says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct DriverFacts {
     /// The driver's version.
     pub driver: String,
     /// The highest CUDA version that it can run, as in `13.0`.
@@ -118,7 +118,7 @@ pub trait GpuProbe: Debug + Send {
     ///
     /// # Errors
     /// When it does not answer.
-    fn machine(&self) -> Result<Machine, GpuError>;
+    fn machine(&self) -> Result<DriverFacts, GpuError>;
 
     /// All GPUs.
     ///

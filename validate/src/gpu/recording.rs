@@ -1,6 +1,6 @@
 //! A GPU that says what a real one once said: for tests, and to look at somebody else's machine.
 
-use super::{GpuError, GpuFacts, GpuProbe, GpuSample, Inventory, Machine};
+use super::{DriverFacts, GpuError, GpuFacts, GpuProbe, GpuSample, Inventory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
-    machine: Machine,
+    machine: DriverFacts,
     gpus: Vec<GpuFacts>,
     /// Samples by the index of the GPU, given one after the other and then again from the first.
     samples: BTreeMap<u32, Vec<GpuSample>>,
@@ -32,7 +32,7 @@ impl Recording {
 }
 
 impl GpuProbe for Recording {
-    fn machine(&self) -> Result<Machine, GpuError> {
+    fn machine(&self) -> Result<DriverFacts, GpuError> {
         Ok(self.machine.clone())
     }
 

@@ -58,7 +58,8 @@ impl Sampler {
         let mut file = BufWriter::new(fs::File::create(&part)?);
         writeln!(file, "{HEADER}")?;
         let (stop, stopped) = channel();
-        let work = Work { probe, gpus: gpus.to_vec(), period, origin, part, path: path.to_owned() };
+        let work =
+            SamplerWork { probe, gpus: gpus.to_vec(), period, origin, part, path: path.to_owned() };
         let thread = std::thread::Builder::new()
             .name("gpu-sampler".to_owned())
             .spawn(move || work.run(file, &stopped))?;
@@ -86,7 +87,7 @@ impl Drop for Sampler {
     }
 }
 
-struct Work {
+struct SamplerWork {
     probe: Box<dyn GpuProbe>,
     gpus: Vec<u32>,
     period: Duration,
@@ -95,7 +96,7 @@ struct Work {
     path: PathBuf,
 }
 
-impl Work {
+impl SamplerWork {
     fn run(
         mut self,
         mut file: BufWriter<fs::File>,

@@ -4,13 +4,13 @@ use super::{GpuFacts, Inventory, MigDevice};
 
 /// A GPU, or a slice of one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
+pub struct VisibleGpu {
     pub gpu: GpuFacts,
     /// The slice of it; `None`: the whole GPU.
     pub slice: Option<MigDevice>,
 }
 
-impl Choice {
+impl VisibleGpu {
     /// What `CUDA_VISIBLE_DEVICES` calls it.
     #[must_use]
     pub fn uuid(&self) -> &str {
@@ -35,20 +35,20 @@ pub fn visible(
     inventory: &Inventory,
     list: Option<&str>,
     order: Option<&str>,
-) -> Result<Vec<Choice>, String> {
-    let all: Vec<Choice> = inventory.gpus.iter().flat_map(choices).collect();
+) -> Result<Vec<VisibleGpu>, String> {
+    let all: Vec<VisibleGpu> = inventory.gpus.iter().flat_map(choices).collect();
     // Of none, none can be shown.
     let Some(list) = list.filter(|_| !inventory.gpus.is_empty() || !inventory.silent.is_empty())
     else {
         return Ok(all);
     };
-    let mut chosen: Vec<Choice> = Vec::new();
+    let mut chosen: Vec<VisibleGpu> = Vec::new();
     for entry in list.split(',').map(str::trim) {
         // The usual ways to hide all.
         if entry.is_empty() || entry == "-1" || entry.eq_ignore_ascii_case("NoDevFiles") {
             break;
         }
-        let found: Vec<&Choice> = match entry.parse::<u32>() {
+        let found: Vec<&VisibleGpu> = match entry.parse::<u32>() {
             Ok(number) => of_number(inventory, number, order)?
                 .map(|gpu| all.iter().filter(|choice| choice.gpu.uuid == gpu.uuid).collect())
                 .unwrap_or_default(),
@@ -57,7 +57,7 @@ pub fn visible(
         // Of the slices of a GPU that is named as a whole, CUDA shows the first.
         let Some(first) = found.first() else {
             if chosen.is_empty() {
-                let known: Vec<&str> = all.iter().map(Choice::uuid).collect();
+                let known: Vec<&str> = all.iter().map(VisibleGpu::uuid).collect();
                 let silent = inventory.silent.iter().map(|(_, error)| format!("; {error}"));
                 return Err(format!(
                     "CUDA_VISIBLE_DEVICES={list}: {entry:?} names no GPU that answers here (there are {}{})",
@@ -72,16 +72,16 @@ pub fn visible(
     Ok(chosen)
 }
 
-fn choices(gpu: &GpuFacts) -> Vec<Choice> {
+fn choices(gpu: &GpuFacts) -> Vec<VisibleGpu> {
     if gpu.mig != Some(true) {
-        return vec![Choice { gpu: gpu.clone(), slice: None }];
+        return vec![VisibleGpu { gpu: gpu.clone(), slice: None }];
     }
-    let slice = |slice: &MigDevice| Choice { gpu: gpu.clone(), slice: Some(slice.clone()) };
+    let slice = |slice: &MigDevice| VisibleGpu { gpu: gpu.clone(), slice: Some(slice.clone()) };
     gpu.mig_devices.iter().map(slice).collect()
 }
 
 /// A UUID may be cut off, as long as it is still one GPU's.
-fn named(choice: &Choice, entry: &str) -> bool {
+fn named(choice: &VisibleGpu, entry: &str) -> bool {
     choice.uuid().starts_with(entry)
         || (entry.starts_with("GPU-") && choice.gpu.uuid.starts_with(entry))
 }

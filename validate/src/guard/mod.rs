@@ -6,7 +6,7 @@
 //! then, after a time of grace, by force, with the whole process group; then it removes what that left in
 //! shared memory. Where even the guard is killed, the system itself ends the process (`setpriv --pdeathsig`).
 //!
-//! A temporary folder has a keeper of the same kind ([`Scratch`]): it removes the folder when we are gone and
+//! A temporary folder has a keeper of the same kind ([`ScratchFolder`]): it removes the folder when we are gone and
 //! the guards of all processes that use it are too, each of which holds a shared lock on the folder.
 
 mod handle;
@@ -19,7 +19,7 @@ pub use handle::Guarded;
 pub use keep::keep_folder;
 pub use mps::command as mps_command;
 pub use run::run;
-pub use scratch::Scratch;
+pub use scratch::ScratchFolder;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub struct GuardOrder {
     pub cleaning: Option<Vec<String>>,
     /// Shared memory whose name begins so belongs to it and is removed once it ended.
     pub shared_memory: Option<String>,
-    /// A folder that stays until the process has ended: see [`Scratch`].
+    /// A folder that stays until the process has ended: see [`ScratchFolder`].
     pub holds: Option<PathBuf>,
     /// The MPS daemon whose client it is: before it is killed, the daemon is asked to end it. To kill a client that
     /// is at work can hang the GPU for all others.

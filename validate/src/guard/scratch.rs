@@ -13,14 +13,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A temporary folder, and the process that removes it with all that is in it once we drop this, or are gone
 /// in whatever way, and no guard of a server needs it any more.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct ScratchFolder {
     keeper: Child,
     /// The pipe whose end tells the keeper that we are done.
     leash: Option<ChildStdin>,
     path: PathBuf,
 }
 
-impl Scratch {
+impl ScratchFolder {
     /// Makes a folder whose name begins with `prefix`; `program` is this program, which knows the hidden
     /// command of the keeper.
     ///
@@ -33,7 +33,7 @@ impl Scratch {
     /// The same in another folder than the system's for temporary ones.
     ///
     /// # Errors
-    /// As [`Scratch::create`].
+    /// As [`ScratchFolder::create`].
     pub fn create_in(program: &Path, prefix: &str, folder: &Path) -> io::Result<Self> {
         let mut keeper = Command::new(program)
             .args(["keep-folder", prefix, &std::process::id().to_string()])
@@ -64,7 +64,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         self.leash = None;
         let deadline = Instant::now() + LIMIT;

@@ -2,7 +2,8 @@
 
 use super::{Device, LaunchArgs, LaunchError, Sharing, Where};
 use crate::gpu::{
-    Choice, GpuError, GpuProbe, Inventory, Machine, Nvml, Recording, traces_of_a_gpu, visible,
+    DriverFacts, GpuError, GpuProbe, Inventory, Nvml, Recording, VisibleGpu, traces_of_a_gpu,
+    visible,
 };
 use std::env;
 
@@ -12,7 +13,7 @@ pub struct Devices {
     /// In the order of the plan's GPUs; empty: models run on the CPU, or elsewhere.
     pub list: Vec<Device>,
     /// What the driver says of itself, where there are any.
-    pub machine: Option<Machine>,
+    pub machine: Option<DriverFacts>,
     /// Why models that could use a GPU run on the CPU.
     pub on_cpu: Option<String>,
     /// GPUs that were left out, and why.
@@ -62,7 +63,7 @@ impl LaunchArgs {
 
     fn devices_among(
         &self,
-        there: Result<(Inventory, Option<Machine>), GpuError>,
+        there: Result<(Inventory, Option<DriverFacts>), GpuError>,
         around: &GpuEnvironment,
     ) -> Result<Devices, LaunchError> {
         let (inventory, machine) = match there {
@@ -103,7 +104,7 @@ impl LaunchArgs {
             None => {
                 let (whole, slices): (Vec<_>, Vec<_>) =
                     allowed.into_iter().partition(|choice| choice.slice.is_none());
-                let named: Vec<&str> = slices.iter().map(Choice::uuid).collect();
+                let named: Vec<&str> = slices.iter().map(VisibleGpu::uuid).collect();
                 if whole.is_empty() && !named.is_empty() {
                     return Err(LaunchError::Gpu {
                         reason: "the GPU is cut into MIG slices".to_owned(),
@@ -178,7 +179,7 @@ impl Devices {
 }
 
 impl Device {
-    fn of(number: u32, choice: &Choice) -> Self {
+    fn of(number: u32, choice: &VisibleGpu) -> Self {
         Self {
             number,
             index: choice.gpu.index,
@@ -192,10 +193,10 @@ impl Device {
 /// A GPU by the index that `nvidia-smi` gives it, or by UUID.
 fn find(
     asked: &str,
-    allowed: &[Choice],
+    allowed: &[VisibleGpu],
     inventory: &Inventory,
     around: &GpuEnvironment,
-) -> Result<Choice, LaunchError> {
+) -> Result<VisibleGpu, LaunchError> {
     let asked = asked.trim();
     let wrong = |reason: String, fix: String| LaunchError::Gpu { reason, fix };
     let known = || {
@@ -205,11 +206,11 @@ fn find(
         })
     };
     let index = asked.parse::<u32>().ok();
-    let fits = |choice: &&Choice| match index {
+    let fits = |choice: &&VisibleGpu| match index {
         Some(index) => choice.gpu.index == index,
         None => !asked.is_empty() && choice.uuid().starts_with(asked),
     };
-    let found: Vec<&Choice> = allowed.iter().filter(fits).collect();
+    let found: Vec<&VisibleGpu> = allowed.iter().filter(fits).collect();
     if index.is_some() && found.iter().any(|choice| choice.slice.is_some()) {
         let slices: Vec<&str> = found.iter().map(|choice| choice.uuid()).collect();
         return Err(wrong(
@@ -274,7 +275,7 @@ mod tests {
 
     const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nvml_h200.json");
 
-    type There = Result<(Inventory, Option<Machine>), GpuError>;
+    type There = Result<(Inventory, Option<DriverFacts>), GpuError>;
 
     fn h200() -> There {
         let recording = Recording::read(RECORDING.as_ref())?;

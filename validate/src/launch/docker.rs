@@ -1,6 +1,6 @@
 //! Servers in containers of NVIDIA's image.
 
-use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
+use super::process::{ServerFiles, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher, Release, mps};
 use crate::guard::GuardOrder;
@@ -32,7 +32,7 @@ impl ServerProcess for DockerLauncher {
         &self.options
     }
 
-    fn order(&self, place: &Place<'_>) -> GuardOrder {
+    fn order(&self, place: &ServerFiles<'_>) -> GuardOrder {
         let docker = self.docker.display().to_string();
         let name = place.shared_memory.trim_end_matches('-').to_owned();
         let mut command = vec![docker.clone(), "run".to_owned(), "--rm".to_owned()];
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
     use crate::launch::{Device, Sharing};
 
-    fn place(spec: &LaunchSpec, mps: bool) -> Place<'_> {
+    fn place(spec: &LaunchSpec, mps: bool) -> ServerFiles<'_> {
         let pipes = ("CUDA_MPS_PIPE_DIRECTORY".to_owned(), "/tmp/igniter-mps-x".to_owned());
-        Place {
+        ServerFiles {
             spec,
             dir: "/runs/1/servers/0-W1".into(),
             port: 8000,

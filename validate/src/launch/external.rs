@@ -3,7 +3,9 @@
 use super::describe::describe;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher};
 use crate::client::{Access, AccessError, Address, AddressError, ServerClient};
-use igniter::input::toml_keys::{Field, Need, Place, Problems, Rule, Table, read_toml};
+use igniter::input::toml_keys::{
+    Field, FilePlace, KeyNeed, KeyRule, Problems, TomlTable, read_toml,
+};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
@@ -27,7 +29,7 @@ pub struct ExternalLauncher {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct ServerFile {
+struct ExternalServersFile {
     headers: Vec<String>,
     servers: Vec<ServerEntry>,
 }
@@ -40,18 +42,25 @@ struct ServerEntry {
     standby: bool,
 }
 
-const NAME: Rule<'_> = Rule { allowed: "text", fix: "write the name in quotes" };
-const HEADERS: Rule<'_> = Rule {
+const NAME: KeyRule<'_> = KeyRule { allowed: "text", fix: "write the name in quotes" };
+const HEADERS: KeyRule<'_> = KeyRule {
     allowed: "a list of texts such as \"Authorization: Bearer …\"",
     fix: "write headers = [\"Name: value\", …]",
 };
-const SERVERS: Rule<'_> =
-    Rule { allowed: "one [[server]] or more", fix: "write [[server]], with its workload and url" };
-const SWITCH: Rule<'_> =
-    Rule { allowed: "true or false", fix: "say whether the server waits until another one fails" };
+const SERVERS: KeyRule<'_> = KeyRule {
+    allowed: "one [[server]] or more",
+    fix: "write [[server]], with its workload and url",
+};
+const SWITCH: KeyRule<'_> = KeyRule {
+    allowed: "true or false",
+    fix: "say whether the server waits until another one fails",
+};
 
 /// Reads the keys of a server file. No value of a header is shown: it may be a secret.
-fn server_file(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<ServerFile> {
+fn server_file(
+    mut table: TomlTable<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<ExternalServersFile> {
     let t = &mut table;
     let headers = headers(t, problems);
     let servers = match t.field("server") {
@@ -71,10 +80,10 @@ fn server_file(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<Serv
         }
     };
     table.finish(problems, |_| None);
-    Some(ServerFile { headers: headers?, servers: servers? })
+    Some(ExternalServersFile { headers: headers?, servers: servers? })
 }
 
-fn headers(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
+fn headers(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
     let Some(field) = t.field("headers") else { return Some(Vec::new()) };
     let texts: Option<Vec<String>> = field.elements().and_then(|elements| {
         elements.iter().map(|element| Some(element.value.as_str()?.to_owned())).collect()
@@ -84,10 +93,10 @@ fn headers(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>
     }
     for (i, text) in texts.iter().flatten().enumerate() {
         if let Err(error) = Access::check_header(text) {
-            let place = Place { key: format!("headers[{i}]"), ..field.place.clone() };
+            let place = FilePlace { key: format!("headers[{i}]"), ..field.place.clone() };
             match error {
                 AccessError::Header { given, reason, fix } => {
-                    let rule = Rule { allowed: "\"Name: value\"", fix };
+                    let rule = KeyRule { allowed: "\"Name: value\"", fix };
                     problems.add(&place, format!("given {given:?}: {reason}"), rule);
                 }
                 other => problems.add(&place, other.to_string(), HEADERS),
@@ -104,10 +113,10 @@ fn server(entry: &Field<'_>, problems: &mut Problems<'_>) -> Option<ServerEntry>
     };
     let t = &mut table;
     let text = |value: &DeValue<'_>| value.as_str().filter(|s| !s.is_empty()).map(str::to_owned);
-    let workload = t.read(problems, "workload", Need::Required, NAME, text);
+    let workload = t.read(problems, "workload", KeyNeed::Required, NAME, text);
     let url = url(t, problems);
-    let model = t.read(problems, "model", Need::Optional, NAME, text);
-    let standby = t.read(problems, "standby", Need::Optional, SWITCH, DeValue::as_bool);
+    let model = t.read(problems, "model", KeyNeed::Optional, NAME, text);
+    let standby = t.read(problems, "standby", KeyNeed::Optional, SWITCH, DeValue::as_bool);
     table.finish(problems, |_| None);
     Some(ServerEntry {
         workload: workload.given()?,
@@ -118,13 +127,13 @@ fn server(entry: &Field<'_>, problems: &mut Problems<'_>) -> Option<ServerEntry>
 }
 
 /// An address, of which nothing is shown that may be a secret.
-fn url(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<String> {
+fn url(t: &mut TomlTable<'_>, problems: &mut Problems<'_>) -> Option<String> {
     let Some(field) = t.field("url") else {
-        let rule = Rule { allowed: "an address", fix: "add url = \"http://HOST:PORT\"" };
+        let rule = KeyRule { allowed: "an address", fix: "add url = \"http://HOST:PORT\"" };
         t.missing(problems, "url", rule);
         return None;
     };
-    let rule = Rule { allowed: "text", fix: "write the address in quotes" };
+    let rule = KeyRule { allowed: "text", fix: "write the address in quotes" };
     let Some(url) = field.value.as_str() else {
         problems.add(&field.place, "not a text", rule);
         return None;
@@ -133,7 +142,7 @@ fn url(t: &mut Table<'_>, problems: &mut Problems<'_>) -> Option<String> {
         Ok(_) => Some(url.to_owned()),
         Err(error) => {
             let AddressError { given, allowed, fix } = error;
-            let rule = Rule { allowed, fix: &fix };
+            let rule = KeyRule { allowed, fix: &fix };
             problems.add(&field.place, format!("given {given:?}"), rule);
             None
         }

@@ -1,6 +1,6 @@
 //! Servers as processes of this machine.
 
-use super::process::{Place, ServerOptions, ServerProcess, grace_ms};
+use super::process::{ServerFiles, ServerOptions, ServerProcess, grace_ms};
 use super::start::launch_all;
 use super::{Deployment, LaunchError, LaunchSpec, Launcher, mps};
 use crate::guard::GuardOrder;
@@ -21,7 +21,7 @@ impl ServerProcess for LocalLauncher {
         &self.options
     }
 
-    fn order(&self, place: &Place<'_>) -> GuardOrder {
+    fn order(&self, place: &ServerFiles<'_>) -> GuardOrder {
         let mut command = vec![self.triton.display().to_string()];
         command.extend(place.flags(&self.options));
         let mut environment = place.environment(&self.options);

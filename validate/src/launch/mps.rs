@@ -1,8 +1,8 @@
 //! The MPS daemon of one GPU: started by us, with folders of our own, ended by us.
 
-use super::partitions::{Partition, PartitionTable, added};
+use super::partitions::{GpuPartition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
-use crate::guard::{GuardOrder, Guarded, MpsControl, Scratch, StopCommand, mps_command};
+use crate::guard::{GuardOrder, Guarded, MpsControl, ScratchFolder, StopCommand, mps_command};
 use crate::life;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,13 +60,13 @@ pub struct MpsDaemon {
     control: MpsControl,
     sharing: Sharing,
     /// The folder of the pipes, where it is not in the one that was given. It goes after the daemon.
-    _pipes: Option<Scratch>,
+    _pipes: Option<ScratchFolder>,
 }
 
 impl MpsDaemon {
     /// Starts the daemon of one device in the foreground, behind a guard. `device` is what
     /// `CUDA_VISIBLE_DEVICES` is to say (best a UUID); `dir` gets the logs, and `scratch` (the folder of a
-    /// [`Scratch`]) the pipes.
+    /// [`ScratchFolder`]) the pipes.
     ///
     /// # Errors
     /// When there is no control program, the daemon does not answer, or it has no static partitions and they are
@@ -220,7 +220,7 @@ impl MpsDaemon {
     ///
     /// # Errors
     /// When the daemon refuses it.
-    pub fn add_partition(&self, device: &str, chunks: u32) -> Result<Partition, LaunchError> {
+    pub fn add_partition(&self, device: &str, chunks: u32) -> Result<GpuPartition, LaunchError> {
         let before = self.table()?;
         let answer = self.say(&format!("sm_partition add {device} {chunks}"));
         let refused = |why: &str| LaunchError::Mps {
@@ -235,7 +235,7 @@ impl MpsDaemon {
         if sms == 0 {
             return Err(refused(&answer));
         }
-        Ok(Partition { id, sms })
+        Ok(GpuPartition { id, sms })
     }
 
     /// What a client's environment must say to be a client of this daemon.
@@ -279,7 +279,7 @@ fn no_partitions(answer: &str) -> LaunchError {
 }
 
 /// A folder for the pipes: they are sockets, whose paths may not be long.
-fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), LaunchError> {
+fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<ScratchFolder>), LaunchError> {
     let fits =
         |folder: &Path| folder.as_os_str().len() + "/mps-123456/control".len() <= SOCKET_PATH;
     let made = |folder: &Path| {
@@ -290,7 +290,7 @@ fn pipes(program: &Path, scratch: &Path) -> Result<(PathBuf, Option<Scratch>), L
     if fits(scratch) {
         return Ok((made(scratch)?, None));
     }
-    let short = Scratch::create_in(program, "igniter-mps-", Path::new(SHORT))
+    let short = ScratchFolder::create_in(program, "igniter-mps-", Path::new(SHORT))
         .map_err(LaunchError::file(Path::new(SHORT)))?;
     Ok((made(short.path())?, Some(short)))
 }

@@ -4,7 +4,7 @@ use super::{
     DEFAULT_IMAGE, Device, DockerLauncher, ExternalLauncher, LaunchError, Launcher, LocalLauncher,
     Release, ServerOptions, Sharing, find_triton, in_path, triton,
 };
-use crate::guard::Scratch;
+use crate::guard::ScratchFolder;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,8 +114,9 @@ impl LaunchArgs {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn scratch(&self, prefix: &str) -> Result<Scratch, LaunchError> {
-        Scratch::create(&this_program()?, prefix).map_err(LaunchError::file(&std::env::temp_dir()))
+    pub fn scratch(&self, prefix: &str) -> Result<ScratchFolder, LaunchError> {
+        ScratchFolder::create(&this_program()?, prefix)
+            .map_err(LaunchError::file(&std::env::temp_dir()))
     }
 
     /// The launcher that was asked for, with the GPUs that it may use. `scratch` is the folder of

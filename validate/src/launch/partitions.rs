@@ -2,7 +2,7 @@
 
 /// A partition of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
+pub struct GpuPartition {
     /// What `CUDA_MPS_SM_PARTITION` says to be in it.
     pub id: String,
     /// Its SMs, which are nobody else's.

@@ -25,7 +25,7 @@ pub struct ServerOptions {
     pub exit_limit: Duration,
     /// This program, which knows the hidden command of the guard.
     pub guard: PathBuf,
-    /// The folder of a [`Scratch`](crate::guard::Scratch), for what must not outlive the servers.
+    /// The folder of a [`ScratchFolder`](crate::guard::ScratchFolder), for what must not outlive the servers.
     pub scratch: PathBuf,
 }
 
@@ -33,12 +33,12 @@ pub struct ServerOptions {
 pub(super) trait ServerProcess {
     fn options(&self) -> &ServerOptions;
     /// What to start for a server whose files are in `place`.
-    fn order(&self, place: &Place<'_>) -> GuardOrder;
+    fn order(&self, place: &ServerFiles<'_>) -> GuardOrder;
 }
 
 /// Where a server's files are, and what it shall be.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct ServerFiles<'a> {
     pub(super) spec: &'a LaunchSpec,
     pub(super) dir: PathBuf,
     pub(super) port: u16,
@@ -49,7 +49,7 @@ pub(super) struct Place<'a> {
     pub(super) sms: Option<u32>,
 }
 
-impl Place<'_> {
+impl ServerFiles<'_> {
     pub(super) fn repository(&self) -> PathBuf {
         self.dir.join("repository")
     }

@@ -7,16 +7,16 @@ use std::ops::Range;
 
 /// A field, with the place of its whole text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(super) struct TextField {
     pub(super) name: String,
     /// Several where it was written as a list.
-    pub(super) values: Vec<Value>,
+    pub(super) values: Vec<TextValue>,
     pub(super) place: Range<usize>,
 }
 
 /// A value, with the place of its text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum TextValue {
     /// Text in quotes; strings that stand beside each other are one.
     Text(Vec<u8>, Range<usize>),
     /// A number or a word, as it stands there.
@@ -27,7 +27,7 @@ pub(super) enum Value {
 
 /// Fields, in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Message(pub(super) Vec<Field>);
+pub(super) struct Message(pub(super) Vec<TextField>);
 
 impl Message {
     /// Reads a whole text.
@@ -35,7 +35,7 @@ impl Message {
     /// # Errors
     /// The line, and what is wrong there.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let mut reader = Reader { text: text.as_bytes(), at: 0, depth: 0 };
+        let mut reader = PrototextReader { text: text.as_bytes(), at: 0, depth: 0 };
         let read = reader.fields(None);
         read.map_err(|(at, why)| {
             let line =
@@ -45,19 +45,19 @@ impl Message {
     }
 
     /// All values of a field, however often it stands there.
-    pub(super) fn all<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Value> {
+    pub(super) fn all<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m TextValue> {
         self.0.iter().filter(move |field| field.name == name).flat_map(|field| &field.values)
     }
 
     /// The last value of a field, which is the one that counts.
-    pub(super) fn get<'m>(&'m self, name: &'m str) -> Option<&'m Value> {
+    pub(super) fn get<'m>(&'m self, name: &'m str) -> Option<&'m TextValue> {
         self.all(name).last()
     }
 
     /// The messages of a field.
     pub(super) fn messages<'m>(&'m self, name: &'m str) -> impl Iterator<Item = &'m Message> {
         self.all(name).filter_map(|value| match value {
-            Value::Message(message, _) => Some(message),
+            TextValue::Message(message, _) => Some(message),
             _ => None,
         })
     }
@@ -65,7 +65,7 @@ impl Message {
     /// A whole number.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         match self.get(name)? {
-            Value::Word(word, _) => integer(word),
+            TextValue::Word(word, _) => integer(word),
             _ => None,
         }
     }
@@ -73,14 +73,14 @@ impl Message {
     /// Text in quotes.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.get(name)? {
-            Value::Text(bytes, _) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            TextValue::Text(bytes, _) => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,
         }
     }
 
     /// A truth value; false where it is not there.
     pub(super) fn is_true(&self, name: &str) -> bool {
-        matches!(self.get(name), Some(Value::Word(word, _)) if ["true", "True", "t", "1"].contains(&word.as_str()))
+        matches!(self.get(name), Some(TextValue::Word(word, _)) if ["true", "True", "t", "1"].contains(&word.as_str()))
     }
 }
 
@@ -98,19 +98,19 @@ fn integer(word: &str) -> Option<i64> {
 }
 
 /// What is wrong, and where.
-type Wrong = (usize, String);
+type SyntaxProblem = (usize, String);
 
 /// Deeper nesting is nobody's configuration.
 const DEEPEST: usize = 64;
 
-struct Reader<'t> {
+struct PrototextReader<'t> {
     text: &'t [u8],
     at: usize,
     depth: usize,
 }
 
-impl Reader<'_> {
-    fn wrong<T>(&self, why: impl Into<String>) -> Result<T, Wrong> {
+impl PrototextReader<'_> {
+    fn wrong<T>(&self, why: impl Into<String>) -> Result<T, SyntaxProblem> {
         Err((self.at, why.into()))
     }
 
@@ -136,7 +136,7 @@ impl Reader<'_> {
     }
 
     /// Fields up to a closing bracket, or to the end.
-    fn fields(&mut self, close: Option<u8>) -> Result<Message, Wrong> {
+    fn fields(&mut self, close: Option<u8>) -> Result<Message, SyntaxProblem> {
         let mut fields = Vec::new();
         loop {
             match (self.peek(), close) {
@@ -153,7 +153,7 @@ impl Reader<'_> {
         }
     }
 
-    fn field(&mut self) -> Result<Field, Wrong> {
+    fn field(&mut self) -> Result<TextField, SyntaxProblem> {
         let start = self.at;
         let name = self.name()?;
         let colon = self.skip(b':');
@@ -169,10 +169,10 @@ impl Reader<'_> {
         if !self.skip(b',') {
             self.skip(b';');
         }
-        Ok(Field { name, values, place })
+        Ok(TextField { name, values, place })
     }
 
-    fn name(&mut self) -> Result<String, Wrong> {
+    fn name(&mut self) -> Result<String, SyntaxProblem> {
         let start = self.at;
         if self.text[start] == b'[' {
             // An extension, or the type of an `Any`.
@@ -192,7 +192,7 @@ impl Reader<'_> {
         Ok(String::from_utf8_lossy(&self.text[start..self.at]).into_owned())
     }
 
-    fn list(&mut self, scalars: bool) -> Result<Vec<Value>, Wrong> {
+    fn list(&mut self, scalars: bool) -> Result<Vec<TextValue>, SyntaxProblem> {
         self.at += 1;
         let mut values = Vec::new();
         if self.skip(b']') {
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    fn message(&mut self) -> Result<Value, Wrong> {
+    fn message(&mut self) -> Result<TextValue, SyntaxProblem> {
         let start = self.at;
         let close = if self.text[start] == b'{' { b'}' } else { b'>' };
         self.at += 1;
@@ -223,10 +223,10 @@ impl Reader<'_> {
         }
         let message = self.fields(Some(close))?;
         self.depth -= 1;
-        Ok(Value::Message(message, start..self.at))
+        Ok(TextValue::Message(message, start..self.at))
     }
 
-    fn scalar(&mut self) -> Result<Value, Wrong> {
+    fn scalar(&mut self) -> Result<TextValue, SyntaxProblem> {
         let start = self.at;
         match self.text[start] {
             b'"' | b'\'' => {
@@ -238,7 +238,7 @@ impl Reader<'_> {
                 }
                 // What `peek` went over is no part of it.
                 self.at = end;
-                Ok(Value::Text(bytes, start..end))
+                Ok(TextValue::Text(bytes, start..end))
             }
             byte => {
                 let minus = byte == b'-';
@@ -255,13 +255,13 @@ impl Reader<'_> {
                 }
                 let text = String::from_utf8_lossy(&self.text[word..self.at]).into_owned();
                 let text = if minus { format!("-{text}") } else { text };
-                Ok(Value::Word(text, start..self.at))
+                Ok(TextValue::Word(text, start..self.at))
             }
         }
     }
 
     /// One string in quotes, appended to `bytes`.
-    fn string(&mut self, bytes: &mut Vec<u8>) -> Result<(), Wrong> {
+    fn string(&mut self, bytes: &mut Vec<u8>) -> Result<(), SyntaxProblem> {
         let quote = self.text[self.at];
         self.at += 1;
         loop {
@@ -278,7 +278,7 @@ impl Reader<'_> {
         }
     }
 
-    fn escape(&mut self, bytes: &mut Vec<u8>) -> Result<(), Wrong> {
+    fn escape(&mut self, bytes: &mut Vec<u8>) -> Result<(), SyntaxProblem> {
         let Some(&byte) = self.text.get(self.at) else {
             return self.wrong("a string does not end");
         };
@@ -305,7 +305,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn digits(&mut self, radix: u32, most: usize) -> Result<u32, Wrong> {
+    fn digits(&mut self, radix: u32, most: usize) -> Result<u32, SyntaxProblem> {
         let rest = &self.text[self.at..];
         let count = rest.iter().take(most).take_while(|&&b| char::from(b).is_digit(radix)).count();
         let text = String::from_utf8_lossy(&rest[..count]).into_owned();
@@ -318,7 +318,12 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self, bytes: &mut Vec<u8>, radix: u32, most: usize) -> Result<(), Wrong> {
+    fn number(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        radix: u32,
+        most: usize,
+    ) -> Result<(), SyntaxProblem> {
         let value = self.digits(radix, most)?;
         match u8::try_from(value) {
             Ok(byte) => bytes.push(byte),
@@ -327,7 +332,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn code_point(&mut self, bytes: &mut Vec<u8>, digits: usize) -> Result<(), Wrong> {
+    fn code_point(&mut self, bytes: &mut Vec<u8>, digits: usize) -> Result<(), SyntaxProblem> {
         let value = self.digits(16, digits)?;
         let Some(letter) = char::from_u32(value) else {
             return self.wrong("an escape that is no character");
@@ -355,7 +360,7 @@ mod tests {
         let input = message.messages("input").next().unwrap();
         let numbers: Vec<_> = input.all("dims").cloned().collect();
         let words = numbers.iter().map(|v| match v {
-            Value::Word(word, _) => integer(word),
+            TextValue::Word(word, _) => integer(word),
             _ => None,
         });
         assert_eq!(words.collect::<Vec<_>>(), [Some(-1), Some(16), Some(8)]);
@@ -364,7 +369,9 @@ mod tests {
         assert_eq!(message.messages("instance_group").count(), 2);
         assert_eq!(message.number("dims"), Some(-2), "the last one counts");
         assert_eq!(message.all("empty").count(), 0);
-        assert!(matches!(message.get("scale"), Some(Value::Word(word, _)) if word == "1.5e-3f"));
+        assert!(
+            matches!(message.get("scale"), Some(TextValue::Word(word, _)) if word == "1.5e-3f")
+        );
         let name = &message.0[0];
         assert_eq!(&text[name.place.clone()], "name: 'al' \"ex\" # between\n  \"net\"");
         assert_eq!(&text[message.0[1].place.clone()], "max_batch_size: 4");

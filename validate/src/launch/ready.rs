@@ -2,7 +2,7 @@
 
 use super::LaunchSpec;
 use super::pbtxt;
-use super::prototext::{Message, Value};
+use super::prototext::{Message, TextValue};
 use std::fmt::Write as _;
 
 /// A configuration that serves the plan.
@@ -175,7 +175,7 @@ fn batching_changes(config: &Message, planned: &str) -> Option<String> {
             message
                 .all(name)
                 .map(|value| match value {
-                    Value::Word(word, _) => word.clone(),
+                    TextValue::Word(word, _) => word.clone(),
                     other => format!("{other:?}"),
                 })
                 .collect()
@@ -214,7 +214,7 @@ fn instances(text: &str, config: &Message, spec: &LaunchSpec) -> Option<(String,
     };
     // The one GPU that a server of ours sees is its number 0.
     let other_gpu = groups.iter().any(|group| {
-        group.all("gpus").any(|gpu| !matches!(gpu, Value::Word(word, _) if word == "0"))
+        group.all("gpus").any(|gpu| !matches!(gpu, TextValue::Word(word, _) if word == "0"))
     });
     if own == planned && !other_gpu {
         return None;

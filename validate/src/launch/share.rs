@@ -79,7 +79,7 @@ pub fn read_reports(folder: &Path) -> Result<Vec<InstanceReport>, String> {
 
 /// What an instance is to see of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Wanted {
+pub(super) struct WantedShare {
     /// The share, in percent.
     pub(super) pct: f64,
     /// The same in SMs.
@@ -93,7 +93,7 @@ pub(super) struct Wanted {
 /// MPS allots pairs of SMs (TPCs) on all GPUs so far.
 const PAIR: f64 = 2.0;
 
-impl Wanted {
+impl WantedShare {
     /// A percentage of a GPU's SMs, which MPS rounds down: by less than one allocation unit of the plan, which is no
     /// less than a pair of SMs.
     pub(super) fn percentage(pct: f64, unit_pct: f64, total: u32) -> Self {
@@ -131,7 +131,7 @@ impl Wanted {
 pub(super) fn check_all(
     reports: &[InstanceReport],
     instances: u32,
-    wanted: Option<Wanted>,
+    wanted: Option<WantedShare>,
 ) -> Result<Option<u32>, String> {
     if reports.len() != instances as usize {
         return Err(format!(
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_share_that_is_not_applied_is_seen() {
-        let check = |pct, unit, total, seen| Wanted::percentage(pct, unit, total).check(seen);
+        let check = |pct, unit, total, seen| WantedShare::percentage(pct, unit, total).check(seen);
         let pair = 100.0 / 66.0;
         // 25 % of 132 SMs are 33.
         assert_eq!(check(25.0, pair, 132, 32), Ok(()));
@@ -210,7 +210,7 @@ mod tests {
         // A GPU that allots eight at a time, by a profile that says so.
         assert_eq!(check(50.0, 6.25, 132, 64), Ok(()));
         assert!(check(50.0, pair, 132, 56).is_err());
-        let partition = Wanted { pct: 20.0, sms: 24.0, tolerance: 0.0, total: 24 };
+        let partition = WantedShare { pct: 20.0, sms: 24.0, tolerance: 0.0, total: 24 };
         assert_eq!(partition.check(24), Ok(()));
         assert!(partition.check(22).is_err() && partition.check(132).is_err());
     }
@@ -222,7 +222,7 @@ mod tests {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let report =
             r#"{"instance": "a_0_0", "pid": 1, "sm_attribute": 32, "graphs": "not recorded: no"}"#;
-        let of = |pct| Some(Wanted::percentage(pct, 1.5, 132));
+        let of = |pct| Some(WantedShare::percentage(pct, 1.5, 132));
         write("a_0_0-1.json", report);
         write("stages", "[]");
         let reports = read_reports(folder.path()).unwrap();

@@ -3,8 +3,8 @@
 use super::deployment::tail;
 use super::describe::describe;
 use super::mps::{self, MpsDaemon, Sharing};
-use super::partitions::{Partition, chunks};
-use super::process::{Place, ServerOptions, ServerProcess, plain};
+use super::partitions::{GpuPartition, chunks};
+use super::process::{ServerFiles, ServerOptions, ServerProcess, plain};
 use super::share::{self, InstanceReport, read_reports};
 use super::{Deployment, Endpoint, LaunchError, LaunchSpec, ModelSource, repository};
 use crate::client::ServerClient;
@@ -37,7 +37,7 @@ pub(super) fn launch_all(
     // From here on, whatever fails drops the deployment, which ends what runs already.
     let mut deployment = Deployment::default();
     let mut clients: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
-    let mut partitions: BTreeMap<usize, Partition> = BTreeMap::new();
+    let mut partitions: BTreeMap<usize, GpuPartition> = BTreeMap::new();
     if options.sharing != Sharing::Off {
         for device in specs.iter().filter_map(|spec| spec.device) {
             if clients.contains_key(&device) {
@@ -92,7 +92,7 @@ fn partition(
     uuid: &str,
     device: u32,
     specs: &[LaunchSpec],
-    partitions: &mut BTreeMap<usize, Partition>,
+    partitions: &mut BTreeMap<usize, GpuPartition>,
 ) -> Result<(), LaunchError> {
     let all = daemon.table()?.chunks();
     for (position, spec) in specs.iter().enumerate().filter(|(_, spec)| spec.device == Some(device))
@@ -115,10 +115,10 @@ fn place_of<'a>(
     position: usize,
     dir: &Path,
     mps: BTreeMap<String, String>,
-) -> Result<Place<'a>, LaunchError> {
+) -> Result<ServerFiles<'a>, LaunchError> {
     let standby = if spec.active { "" } else { "-standby" };
     let name = format!("{position}-{}{standby}", plain(spec.workload.as_str()));
-    let place = Place {
+    let place = ServerFiles {
         spec,
         dir: dir.join("servers").join(&name),
         port: 0,
@@ -150,7 +150,7 @@ fn say_once(text: String) {
 /// Starts one server, which then loads its model.
 fn begin(
     process: &impl ServerProcess,
-    place: &mut Place<'_>,
+    place: &mut ServerFiles<'_>,
     position: usize,
 ) -> Result<Guarded, LaunchError> {
     let options = process.options();
@@ -165,7 +165,7 @@ fn begin(
 /// Waits until a server is ready and has its share.
 fn finish(
     process: &impl ServerProcess,
-    mut place: Place<'_>,
+    mut place: ServerFiles<'_>,
     mut server: Guarded,
     position: usize,
 ) -> Result<(Endpoint, Guarded), LaunchError> {
@@ -216,7 +216,7 @@ fn port_was_taken(log: &str) -> bool {
 
 fn wait_until_ready(
     server: &mut Guarded,
-    place: &Place<'_>,
+    place: &ServerFiles<'_>,
     options: &ServerOptions,
 ) -> Result<(), LaunchError> {
     let started = Instant::now();
@@ -261,13 +261,13 @@ fn why_it_ended(log: &Path) -> String {
     if lines.is_empty() { tail(log) } else { lines.join("\n") }
 }
 
-fn url(place: &Place<'_>) -> String {
+fn url(place: &ServerFiles<'_>) -> String {
     format!("http://127.0.0.1:{}", place.port)
 }
 
 /// Asks a ready server what it serves, and checks that this is what was meant.
 fn endpoint(
-    place: &Place<'_>,
+    place: &ServerFiles<'_>,
     server: &Guarded,
     options: &ServerOptions,
 ) -> Result<Endpoint, LaunchError> {
@@ -296,7 +296,7 @@ fn endpoint(
 }
 
 /// What the instances say of themselves. Ready models do not say.
-fn reports(place: &Place<'_>) -> Result<Vec<InstanceReport>, LaunchError> {
+fn reports(place: &ServerFiles<'_>) -> Result<Vec<InstanceReport>, LaunchError> {
     if let ModelSource::Ready(_) = place.spec.source {
         return Ok(Vec::new());
     }
@@ -305,7 +305,7 @@ fn reports(place: &Place<'_>) -> Result<Vec<InstanceReport>, LaunchError> {
 
 /// How many SMs the instances see, checked against the share. Ready models do not say.
 fn seen_sm(
-    place: &Place<'_>,
+    place: &ServerFiles<'_>,
     options: &ServerOptions,
     device: u32,
     reports: &[InstanceReport],
@@ -318,14 +318,14 @@ fn seen_sm(
     let wanted = match (place.sms, total) {
         _ if place.mps.is_empty() => None,
         // A partition has exactly its SMs.
-        (Some(sms), _) => Some(share::Wanted {
+        (Some(sms), _) => Some(share::WantedShare {
             pct: spec.sm.get(),
             sms: f64::from(sms),
             tolerance: 0.0,
             total: sms,
         }),
         (None, Some(total)) => {
-            Some(share::Wanted::percentage(spec.sm.get(), spec.unit.get(), total))
+            Some(share::WantedShare::percentage(spec.sm.get(), spec.unit.get(), total))
         }
         (None, None) => None,
     };

@@ -1,6 +1,6 @@
 //! Which requests a server executed together.
 
-use super::Measured;
+use super::MeasuredRequest;
 use std::collections::BTreeMap;
 
 /// A batch as the server's trace shows it; times in ns since the start of the run.
@@ -39,7 +39,7 @@ impl ServedBatch {
 /// The batches of one workload's rows, by server and start. All requests of a batch have the same
 /// COMPUTE_START; rows without stamps are left out.
 #[must_use]
-pub fn batches(rows: &[Measured]) -> Vec<ServedBatch> {
+pub fn batches(rows: &[MeasuredRequest]) -> Vec<ServedBatch> {
     let mut batches: BTreeMap<(u8, u64), ServedBatch> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         let (Some(queued_ns), Some(start_ns), Some(end_ns)) =

@@ -1,7 +1,7 @@
 //! From answers and server traces to the records that metrics are made of.
 //!
 //! What a client saw of a request ([`crate::client::Answer`]) and what the server's trace says of it
-//! ([`Stamps`]) make one [`Measured`] row. Rows become [`RequestRecord`](igniter::domain::RequestRecord)s,
+//! ([`Stamps`]) make one [`MeasuredRequest`] row. Rows become [`RequestRecord`](igniter::domain::RequestRecord)s,
 //! the same that the simulator emits, and go through the same [`igniter::metrics`].
 
 mod batches;
@@ -18,7 +18,7 @@ pub use batches::{ServedBatch, batches};
 pub use host::{CpuPressure, CpuTimes};
 pub use overhead::{HostOverhead, ServerBatching};
 pub use records::{Arm, measured_arm, spread_pct};
-pub use requests::{Measured, NO_ANSWER, RequestsError, read_requests, write_requests};
+pub use requests::{MeasuredRequest, NO_ANSWER, RequestsError, read_requests, write_requests};
 pub use stability::window_means;
 pub use statistics::ServerStatistics;
 pub use trace::{Stamps, TritonTraceError, read_trace};

@@ -1,6 +1,6 @@
 //! What a server and its client add to the execution times of a model.
 
-use super::{Measured, ServedBatch, batches};
+use super::{MeasuredRequest, ServedBatch, batches};
 use igniter::stats::{mean, percentile};
 use igniter::units::Nanoseconds;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,12 @@ pub struct ServerBatching {
 impl ServerBatching {
     /// Whether a batch waited for nothing but the end of the one before it. With a queue delay it may wait for itself
     /// to fill; with several instances the one before it may be on another.
-    fn waited_for(&self, later: &ServedBatch, former: &ServedBatch, rows: &[Measured]) -> bool {
+    fn waited_for(
+        &self,
+        later: &ServedBatch,
+        former: &ServedBatch,
+        rows: &[MeasuredRequest],
+    ) -> bool {
         if self.instances > 1 || later.server != former.server || later.queued_ns >= former.end_ns {
             return false;
         }
@@ -63,7 +68,7 @@ impl HostOverhead {
     /// model (there are none) only the time between two batches counts, and what comes outside of the instance.
     #[must_use]
     pub fn calibrate(
-        rows: &[Measured],
+        rows: &[MeasuredRequest],
         times_ms: &[Vec<f64>],
         batcher: &ServerBatching,
     ) -> Option<Self> {
@@ -128,9 +133,9 @@ mod tests {
     use igniter::domain::WorkloadName;
 
     /// A request that takes 1 ms more than its server had it.
-    fn row(request: u32, [queued, start, end]: [u64; 3]) -> Measured {
+    fn row(request: u32, [queued, start, end]: [u64; 3]) -> MeasuredRequest {
         const MS: u64 = 1_000_000;
-        Measured {
+        MeasuredRequest {
             workload: WorkloadName::new("W1").unwrap(),
             request,
             server: 0,
@@ -172,7 +177,7 @@ mod tests {
         }
         // On a second server twice as slow, whose first batch would not have waited for the last of the other,
         // nothing changes but that.
-        let other = |mut row: Measured| {
+        let other = |mut row: MeasuredRequest| {
             row.server = 1;
             row
         };
@@ -215,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_waits_to_fill_is_no_overhead_of_the_host() {
-        let per_batch = |rows: &[Measured], batcher: &ServerBatching| {
+        let per_batch = |rows: &[MeasuredRequest], batcher: &ServerBatching| {
             HostOverhead::calibrate(rows, &[], batcher).unwrap().per_batch_ms
         };
         // One request is there when the batch before ends at 22 ms, and waits for 8 ms or for a second one.

@@ -1,6 +1,6 @@
 //! Rows become the records that the simulator emits too.
 
-use super::{Measured, batches};
+use super::{MeasuredRequest, batches};
 use igniter::domain::{GpuId, Plan, RecordSink, RequestRecord, Workload, WorkloadId};
 use igniter::metrics::{Collectors, Percentiles, RunMetrics, Window, summarise};
 use igniter::units::Nanoseconds;
@@ -67,11 +67,16 @@ fn gpus_of(plan: &Plan, workload: &Workload) -> Vec<GpuId> {
 /// Load, execution and feedback are Triton's compute input, compute infer, and all from the outputs being
 /// there to the answer being read. Rows without a trace count as executed from when they were sent.
 #[must_use]
-pub fn measured_arm(plan: &Plan, workloads: &[Workload], window: Window, rows: &[Measured]) -> Arm {
+pub fn measured_arm(
+    plan: &Plan,
+    workloads: &[Workload],
+    window: Window,
+    rows: &[MeasuredRequest],
+) -> Arm {
     let (mut records, mut unfinished) = (Vec::new(), Vec::new());
     for (index, workload) in workloads.iter().enumerate() {
         let id = WorkloadId::new(index);
-        let own: Vec<Measured> =
+        let own: Vec<MeasuredRequest> =
             rows.iter().filter(|row| row.workload == workload.name).cloned().collect();
         let gpus = gpus_of(plan, workload);
         if gpus.is_empty() {

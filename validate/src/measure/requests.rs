@@ -17,12 +17,12 @@ pub struct RequestsError {
     source: csv::Error,
 }
 
-/// [`Measured::error`] of a request that was sent and never answered.
+/// [`MeasuredRequest::error`] of a request that was sent and never answered.
 pub const NO_ANSWER: &str = "no answer";
 
 /// A request of the measured run. Times are in ns since the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct MeasuredRequest {
     /// Whose request.
     pub workload: WorkloadName,
     /// Its number, from 0.
@@ -58,7 +58,7 @@ pub struct Measured {
     pub end_ns: Option<u64>,
 }
 
-impl Measured {
+impl MeasuredRequest {
     /// Puts together what the client and the server say of a request.
     #[must_use]
     pub fn new(
@@ -126,7 +126,7 @@ impl Measured {
 ///
 /// # Errors
 /// When they cannot be written.
-pub fn write_requests(rows: &[Measured], out: &mut dyn Write) -> std::io::Result<()> {
+pub fn write_requests(rows: &[MeasuredRequest], out: &mut dyn Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     for row in rows {
         writer.serialize(row).map_err(std::io::Error::other)?;
@@ -138,7 +138,7 @@ pub fn write_requests(rows: &[Measured], out: &mut dyn Write) -> std::io::Result
 ///
 /// # Errors
 /// When the file cannot be read, or holds something else.
-pub fn read_requests(path: &Path) -> Result<Vec<Measured>, RequestsError> {
+pub fn read_requests(path: &Path) -> Result<Vec<MeasuredRequest>, RequestsError> {
     let failed = |source| RequestsError { path: path.to_owned(), source };
     let mut reader = csv::Reader::from_path(path).map_err(failed)?;
     reader.deserialize().collect::<Result<_, _>>().map_err(failed)
@@ -171,7 +171,7 @@ mod tests {
         };
         let trace = BTreeMap::from([(Tag { phase: 'm', index: 0 }, stamps)]);
         let name = WorkloadName::new("W1").unwrap();
-        let rows = Measured::all(&name, &answers, Nanoseconds::new(500), &[trace]);
+        let rows = MeasuredRequest::all(&name, &answers, Nanoseconds::new(500), &[trace]);
         assert_eq!(
             (rows[0].request, rows[0].start_ns, rows[0].output_bytes),
             (0, Some(800), Some(8))

@@ -29,7 +29,7 @@ pub struct Stamps {
 }
 
 #[derive(Debug, Deserialize)]
-struct Record {
+struct TraceRecord {
     id: u64,
     #[serde(default)]
     request_id: Option<String>,
@@ -50,14 +50,14 @@ struct Timestamp {
 pub fn read_trace(path: &Path) -> Result<BTreeMap<Tag, Stamps>, TritonTraceError> {
     let failed = |why: String| TritonTraceError { path: path.to_owned(), why };
     let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let records: Vec<Record> =
+    let records: Vec<TraceRecord> =
         serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
     Ok(stamps(&records))
 }
 
 /// Records with the identifier of a request and records with timestamps belong together by `id`; they come
 /// in any order.
-fn stamps(records: &[Record]) -> BTreeMap<Tag, Stamps> {
+fn stamps(records: &[TraceRecord]) -> BTreeMap<Tag, Stamps> {
     let mut tags = Vec::new();
     // Names that are not listed here are of no interest.
     const NAMES: [&str; 5] = [
@@ -107,7 +107,7 @@ mod tests {
             {"id":2,"timestamps":[{"name":"QUEUE_START","ns":5},{"name":"COMPUTE_INPUT_END","ns":20}]},
             {"id":1,"timestamps":[{"name":"QUEUE_START","ns":4}]}
         ]"#;
-        let records: Vec<Record> = serde_json::from_str(text).unwrap();
+        let records: Vec<TraceRecord> = serde_json::from_str(text).unwrap();
         let stamps = stamps(&records);
         // Request 0 never came to an instance; the output of request 1 was not reported.
         let expected = Stamps { queued: 5, start: 10, input_end: 20, output_start: 90, end: 90 };

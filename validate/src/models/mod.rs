@@ -38,7 +38,7 @@ pub struct PrepareOptions {
 
 /// A model that was prepared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Prepared {
+pub struct PreparedModel {
     /// Its name in the repository.
     pub name: String,
     pub file: PathBuf,
@@ -52,7 +52,7 @@ pub struct Prepared {
 
 #[derive(Debug, Deserialize)]
 struct Exported {
-    models: Vec<Prepared>,
+    models: Vec<PreparedModel>,
 }
 
 /// Looks for `trtexec`: in `PATH`, and where NVIDIA's images have it.
@@ -66,7 +66,7 @@ pub fn find_trtexec() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When Python or what it needs is not there, an export or an engine fails, or a file cannot be written.
-pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<Prepared>> {
+pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<PreparedModel>> {
     fs::create_dir_all(folder).with_context(|| format!("cannot use {}", folder.display()))?;
     let script = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
     fs::write(script.path(), EXPORT)?;
@@ -109,7 +109,7 @@ pub fn prepare(folder: &Path, options: &PrepareOptions) -> anyhow::Result<Vec<Pr
 }
 
 /// Builds a TensorRT engine beside the ONNX file, in its place.
-fn engine(trtexec: &Path, model: &Prepared, max_batch: u32) -> anyhow::Result<PathBuf> {
+fn engine(trtexec: &Path, model: &PreparedModel, max_batch: u32) -> anyhow::Result<PathBuf> {
     let plan = model.file.with_file_name("model.plan");
     let dims: Vec<String> = model.input_dims.iter().map(ToString::to_string).collect();
     let shape = |batch: u32| format!("{}:{batch}x{}", model.input, dims.join("x"));
@@ -133,7 +133,7 @@ fn engine(trtexec: &Path, model: &Prepared, max_batch: u32) -> anyhow::Result<Pa
 }
 
 /// As the artifact's: its launcher and ours put the planned batch into it.
-fn config(model: &Prepared, options: &PrepareOptions) -> String {
+fn config(model: &PreparedModel, options: &PrepareOptions) -> String {
     let runtime = match (&options.trtexec, options.by_python) {
         (Some(_), _) => "platform: \"tensorrt_plan\"",
         (None, true) => "backend: \"python\"",

@@ -1,7 +1,7 @@
 //! The runs of a session, whatever happens to its servers.
 
 use super::failure::StartError;
-use super::{Bench, BenchOptions, ProfileRun, RunMember, RunResult, Session};
+use super::{Bench, BenchOptions, ProfileRun, ProfileSession, RunMember, RunResult};
 use crate::life;
 use igniter::units::Nanoseconds;
 
@@ -14,7 +14,7 @@ use igniter::units::Nanoseconds;
 /// When no server could start or one does not end, a result cannot be kept, or a signal asks to end.
 pub fn measure_session(
     options: &BenchOptions<'_>,
-    session: &Session,
+    session: &ProfileSession,
     broken: &mut Vec<RunMember>,
     duration: impl Fn(&ProfileRun) -> Nanoseconds,
     mut go_on: impl FnMut(&ProfileRun) -> bool,

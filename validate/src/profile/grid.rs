@@ -45,7 +45,7 @@ impl ProfileRun {
 
 /// The points of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grid {
+pub struct ProfileGrid {
     pub models: Vec<ModelName>,
     /// The batch sizes of solo points.
     pub batches: Vec<BatchSize>,
@@ -64,7 +64,7 @@ pub struct Grid {
     pub repeats: u32,
 }
 
-impl Grid {
+impl ProfileGrid {
     /// All runs, the most valuable first: the corners of the solo grid, without which nothing can be fitted; pairs,
     /// which tell how models slow each other; larger groups, which tell whether that adds up; copies, which tell
     /// when the clock falls; repetitions; and the inner points of the solo grid. Members of a group are also
@@ -216,8 +216,8 @@ fn combinations<T: Copy>(all: &[T], size: usize) -> Vec<Vec<T>> {
 mod tests {
     use super::*;
 
-    fn grid(models: &[&str]) -> Grid {
-        Grid {
+    fn grid(models: &[&str]) -> ProfileGrid {
+        ProfileGrid {
             models: models.iter().map(|name| ModelName::new(name).unwrap()).collect(),
             batches: [1, 16, 32].map(|b| BatchSize::new(b).unwrap()).into(),
             shares: [4, 20, 40].map(SmUnits::new).into(),
@@ -242,12 +242,13 @@ mod tests {
         assert!(runs[..12].iter().all(corner), "2 models × 3 shares × batches 1 and 32");
         assert!(runs[12..17].iter().all(|run| run.members[0].units.get() == 20));
         assert!(runs[17..].iter().all(|run| run.members.len() == 1));
-        assert_eq!(Grid { pairs: false, ..grid(&["a", "b"]) }.runs().len(), 18);
+        assert_eq!(ProfileGrid { pairs: false, ..grid(&["a", "b"]) }.runs().len(), 18);
     }
 
     #[test]
     fn every_group_fits_on_the_gpu_and_comes_after_its_members_alone() {
-        let whole = Grid { groups: true, copies: 5, repeats: 1, ..grid(&["a", "b", "c", "d"]) };
+        let whole =
+            ProfileGrid { groups: true, copies: 5, repeats: 1, ..grid(&["a", "b", "c", "d"]) };
         let runs = whole.runs();
         for (i, run) in runs.iter().enumerate() {
             let units: u32 = run.members.iter().map(|member| member.units.get()).sum();
@@ -266,6 +267,6 @@ mod tests {
         let copies = runs.iter().filter(|run| run.copies() == Some(5));
         assert_eq!(copies.map(|run| run.members[0].model.as_str()).collect::<Vec<_>>(), ["c"]);
         // Fewer models have fewer groups, but no error.
-        assert!(Grid { models: whole.models[..1].into(), ..whole }.runs().len() > 9);
+        assert!(ProfileGrid { models: whole.models[..1].into(), ..whole }.runs().len() > 9);
     }
 }

@@ -68,12 +68,12 @@ impl Campaign {
 
 /// The first line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Head {
+struct JournalHead {
     campaign: Campaign,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Entry {
+struct JournalEntry {
     run: ProfileRun,
     result: RunResult,
     /// How long it was to be measured, in seconds.
@@ -84,7 +84,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
     /// Locked for as long as this lives; the system lets it go however the process ends.
     _lock: File,
 }
@@ -113,7 +113,7 @@ impl Journal {
         };
         let whole = text.rfind('\n').map_or(0, |last| last + 1);
         if whole < text.len() {
-            let cut_off: Result<Entry, _> = serde_json::from_str(&text[whole..]);
+            let cut_off: Result<JournalEntry, _> = serde_json::from_str(&text[whole..]);
             match cut_off {
                 // Only the end of the line is missing.
                 Ok(_) => text.push('\n'),
@@ -125,11 +125,11 @@ impl Journal {
         let mut lines = text.lines();
         match lines.next() {
             None => {
-                let head = Head { campaign: campaign.clone() };
+                let head = JournalHead { campaign: campaign.clone() };
                 journal.append(&head).map_err(|error| failed(1, error.to_string()))?;
             }
             Some(line) => {
-                let head: Head = serde_json::from_str(line).map_err(|error| {
+                let head: JournalHead = serde_json::from_str(line).map_err(|error| {
                     failed(1, format!("it does not say what was measured: {error}"))
                 })?;
                 if let Some((key, old, new)) = head.campaign.difference(campaign) {
@@ -165,7 +165,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&mut self, run: ProfileRun, seconds: f64, result: RunResult) -> std::io::Result<()> {
-        let entry = Entry { run, result, seconds };
+        let entry = JournalEntry { run, result, seconds };
         self.append(&entry)?;
         self.entries.push(entry);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{ProfileRun, RunMember};
 use anyhow::{Context, anyhow, bail};
-use igniter::input::{Layout, Table, TableError};
+use igniter::input::{CsvTable, HeaderRule, TableError};
 use igniter::profile::Profile;
 use igniter::units::{BatchSize, SmUnits};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub fn read_runs(path: &Path, base: &Profile) -> anyhow::Result<Vec<ProfileRun>>
         TableError::Row { line, what } => anyhow!("{}:{line}: {what}", path.display()),
         TableError::Io(error) => anyhow!("cannot read {}: {error}", path.display()),
     };
-    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let mut table = CsvTable::open(path, HeaderRule::Header).map_err(failed)?;
     let column = |name: &str| table.column(name).map_err(failed);
     let [run, model, batch, share] =
         [column("run")?, column("model")?, column("batch")?, column("sm_pct")?];

@@ -3,16 +3,16 @@
 use super::failure::StartError;
 use super::noise::noise_cv;
 use super::plan::{members, study_of};
-use super::stages::Stages;
+use super::stages::StageSums;
 use super::{ProfileRun, RunMember};
 use crate::data::Shapes;
 use crate::gpu::{GpuProbe, Nvml, Sampler};
-use crate::guard::Scratch;
+use crate::guard::ScratchFolder;
 use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times, set_times};
 use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
-use crate::run::{Target, TargetOptions};
+use crate::run::{TargetOptions, WorkloadServers};
 use anyhow::{Context, bail};
 use igniter::predictor::Predictor;
 use igniter::run::Study;
@@ -115,10 +115,10 @@ pub struct BenchOptions<'a> {
 #[derive(Debug)]
 pub struct Bench<'a> {
     // In the order in which they end: connections, servers, files.
-    targets: Vec<Target>,
+    targets: Vec<WorkloadServers>,
     deployment: Deployment,
     _runtime: Runtime,
-    scratch: Scratch,
+    scratch: ScratchFolder,
     study: Study,
     emulated: Option<Box<dyn Predictor>>,
     idle_w: Option<f64>,
@@ -156,7 +156,7 @@ impl<'a> Bench<'a> {
         };
         let mut targets = Vec::new();
         for endpoint in deployment.endpoints() {
-            targets.push(Target::open(runtime.handle(), &[endpoint], &target)?);
+            targets.push(WorkloadServers::open(runtime.handle(), &[endpoint], &target)?);
         }
         let emulated = launch.emulated().map_err(anyhow::Error::from)?;
         let mut bench = Self {
@@ -216,7 +216,7 @@ impl<'a> Bench<'a> {
         duration: Nanoseconds,
     ) -> anyhow::Result<RunResult> {
         let known = self.emulate(run, positions)?;
-        let targets: Vec<&Target> = positions.iter().map(|&i| &self.targets[i]).collect();
+        let targets: Vec<&WorkloadServers> = positions.iter().map(|&i| &self.targets[i]).collect();
         let (stop, gone) = (AtomicBool::new(false), AtomicBool::new(false));
         let measured = thread::scope(|scope| {
             let loads: Vec<_> = targets
@@ -242,7 +242,7 @@ impl<'a> Bench<'a> {
             return Err(life::Interrupted.into());
         }
         let mut result = measured?;
-        let software = |target: &&Target| {
+        let software = |target: &&WorkloadServers| {
             let instances = &target.endpoint(0).instances;
             instances.first().map_or_else(String::new, InstanceReport::software)
         };
@@ -273,13 +273,13 @@ impl<'a> Bench<'a> {
     /// Waits while the servers are loaded, with two looks at what they counted.
     fn watch(
         &self,
-        targets: &[&Target],
+        targets: &[&WorkloadServers],
         run: &ProfileRun,
         duration: Nanoseconds,
     ) -> anyhow::Result<RunResult> {
         life::sleep(SETTLING)?;
-        let counts = || -> anyhow::Result<Vec<Counts>> {
-            targets.iter().map(|target| Counts::of(target)).collect()
+        let counts = || -> anyhow::Result<Vec<ServerCounts>> {
+            targets.iter().map(|target| ServerCounts::of(target)).collect()
         };
         let sampler = self.sampler()?;
         let asked = Duration::from_nanos(duration.get());
@@ -298,7 +298,7 @@ impl<'a> Bench<'a> {
             }
             let members: Vec<Option<MemberResult>> = (run.members.iter().enumerate())
                 .map(|(i, member)| {
-                    let looks: Vec<&Counts> = looks.iter().map(|look| &look[i]).collect();
+                    let looks: Vec<&ServerCounts> = looks.iter().map(|look| &look[i]).collect();
                     result(&looks, of_part as usize, member.batch.get())
                 })
                 .collect();
@@ -371,7 +371,7 @@ impl<'a> Bench<'a> {
 
 /// One batch executes while the next one waits, complete.
 fn keep_busy(
-    target: &Target,
+    target: &WorkloadServers,
     batch: u32,
     stop: &AtomicBool,
     gone: &AtomicBool,
@@ -398,15 +398,15 @@ fn keep_busy(
 }
 
 /// What a server has counted so far.
-struct Counts {
+struct ServerCounts {
     at: Instant,
     statistics: ServerStatistics,
-    stages: Stages,
+    stages: StageSums,
 }
 
-impl Counts {
-    fn of(target: &Target) -> anyhow::Result<Self> {
-        let stages = target.endpoint(0).stages_file.as_deref().map(Stages::read);
+impl ServerCounts {
+    fn of(target: &WorkloadServers) -> anyhow::Result<Self> {
+        let stages = target.endpoint(0).stages_file.as_deref().map(StageSums::read);
         let statistics = target.statistics()?.pop().context("a target without a server")?;
         Ok(Self { at: Instant::now(), statistics, stages: stages.unwrap_or_default() })
     }
@@ -414,16 +414,16 @@ impl Counts {
 
 /// The batches of one size, from looks one after the other, `of_part` of them in each part of the run: of each stage
 /// the median of the parts, so that a hiccup of the machine does not count.
-fn result(looks: &[&Counts], of_part: usize, batch: u32) -> Option<MemberResult> {
+fn result(looks: &[&ServerCounts], of_part: usize, batch: u32) -> Option<MemberResult> {
     let (first, last) = (looks.first()?, looks.last()?);
     let whole = last.statistics.since(&first.statistics);
     let (mean, batches) = whole.of_size(batch)?;
-    let between = |looks: &[&Counts]| -> Vec<([f64; 3], u64)> {
+    let between = |looks: &[&ServerCounts]| -> Vec<([f64; 3], u64)> {
         let pairs = looks.windows(2);
         let passed = pairs.map(|pair| pair[1].statistics.since(&pair[0].statistics));
         passed.filter_map(|passed| passed.of_size(batch)).collect()
     };
-    let parts: Vec<&Counts> = looks.iter().copied().step_by(of_part).collect();
+    let parts: Vec<&ServerCounts> = looks.iter().copied().step_by(of_part).collect();
     let passed = between(&parts);
     let executions: Vec<(f64, u64)> =
         between(looks).into_iter().map(|(stages, count)| (stages[1], count)).collect();

@@ -1,6 +1,6 @@
 //! Measures a profile: models alone and beside each other, closed loop, through the real server.
 //!
-//! A [`ProfileRun`] is one co-location (or one model alone). Servers are started for a [`Session`] of runs, warmed up,
+//! A [`ProfileRun`] is one co-location (or one model alone). Servers are started for a [`ProfileSession`] of runs, warmed up,
 //! and kept busy run by run. Each finished run is one line of a journal, so that an interrupted campaign goes on where
 //! it was. [`assemble()`] makes a profile folder of the journal.
 
@@ -20,9 +20,9 @@ mod stages;
 pub use assemble::{assemble, noise_table};
 pub use attempt::measure_session;
 pub use failure::StartError;
-pub use grid::{Grid, ProfileRun, RunMember};
+pub use grid::{ProfileGrid, ProfileRun, RunMember};
 pub use journal::{Campaign, Journal, JournalError};
 pub use list::{read_runs, units};
 pub use measure::{Bench, BenchOptions, MemberResult, RunResult};
 pub use monotone::make_monotone;
-pub use session::{Session, sessions};
+pub use session::{ProfileSession, sessions};

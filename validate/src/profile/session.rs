@@ -4,14 +4,14 @@ use super::{ProfileRun, RunMember};
 
 /// Servers that run at the same time, and the runs that they serve one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct ProfileSession {
     /// One server for each.
     pub servers: Vec<RunMember>,
     /// The runs, each with the positions of its servers in the order of its members.
     pub runs: Vec<(ProfileRun, Vec<usize>)>,
 }
 
-impl Session {
+impl ProfileSession {
     /// Leaves out the servers of a model with a batch size, whatever their shares; returns the runs that needed one.
     pub fn leave_out(&mut self, broken: &RunMember) -> Vec<ProfileRun> {
         let needs = |run: &ProfileRun| {
@@ -38,8 +38,8 @@ impl Session {
 /// Puts runs into sessions, in their order: a session goes on for as long as no more than `most` servers are needed.
 /// Servers of other runs idle meanwhile. A repetition gets servers of its own, or it would repeat too little.
 #[must_use]
-pub fn sessions(runs: &[ProfileRun], most: usize) -> Vec<Session> {
-    let mut all: Vec<Session> = Vec::new();
+pub fn sessions(runs: &[ProfileRun], most: usize) -> Vec<ProfileSession> {
+    let mut all: Vec<ProfileSession> = Vec::new();
     for run in runs {
         let joined = all.last_mut().is_some_and(|last| {
             let repeats = last.runs.first().is_some_and(|(first, _)| first.repeat != run.repeat);
@@ -53,7 +53,7 @@ pub fn sessions(runs: &[ProfileRun], most: usize) -> Vec<Session> {
         });
         if !joined {
             let (servers, positions) = join(&[], run);
-            all.push(Session { servers, runs: vec![(run.clone(), positions)] });
+            all.push(ProfileSession { servers, runs: vec![(run.clone(), positions)] });
         }
     }
     all
@@ -93,7 +93,7 @@ mod tests {
     fn servers_are_shared_until_there_are_too_many() {
         let runs = ["a", "b", "ab", "aa", "cab", "bb"].map(|models| run(models, 0));
         let all = sessions(&runs, 3);
-        let text = |session: &Session| -> String {
+        let text = |session: &ProfileSession| -> String {
             session.servers.iter().map(|server| server.model.as_str()).collect()
         };
         // a, b, then a second a; c would be a fourth. b twice beside c and a would be four again.

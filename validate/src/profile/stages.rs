@@ -4,9 +4,9 @@ use std::path::Path;
 
 /// Sums so far, by batch size.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Stages(Vec<(u32, u64, f64, f64, f64)>);
+pub(super) struct StageSums(Vec<(u32, u64, f64, f64, f64)>);
 
-impl Stages {
+impl StageSums {
     /// Reads the file of a model; nothing where it has not said anything yet.
     pub(super) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -33,15 +33,15 @@ mod tests {
     fn means_are_of_what_came_since() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stages");
-        assert_eq!(Stages::read(&path), Stages::default());
+        assert_eq!(StageSums::read(&path), StageSums::default());
         std::fs::write(&path, "[[1, 9, 9.0, 9.0, 9.0], [4, 2, 1.0, 10.0, 0.5]]").unwrap();
-        let before = Stages::read(&path);
+        let before = StageSums::read(&path);
         std::fs::write(&path, "[[1, 9, 9.0, 9.0, 9.0], [4, 4, 2.0, 22.0, 1.5]]").unwrap();
-        let after = Stages::read(&path);
+        let after = StageSums::read(&path);
         // (2 − 1)/2, (22 − 10)/2, (1.5 − 0.5)/2
         assert_eq!(after.since(&before, 4), Some([0.5, 6.0, 0.5]));
         assert_eq!(after.since(&before, 1), None, "none since");
-        assert_eq!(after.since(&Stages::default(), 4), Some([0.5, 5.5, 0.375]));
+        assert_eq!(after.since(&StageSums::default(), 4), Some([0.5, 5.5, 0.375]));
         assert_eq!(after.since(&before, 8), None);
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::client::Answer;
 use crate::compare::{RunFolder, RunInfo};
-use crate::measure::Measured;
-use crate::run::Served;
+use crate::measure::MeasuredRequest;
+use crate::run::ServedRun;
 use anyhow::{Context, bail};
 use igniter::domain::WorkloadName;
 use igniter::results::Manifest;
@@ -87,7 +87,7 @@ impl RunJournal {
     pub fn describe(
         &mut self,
         study: &Study,
-        served: Served<'_>,
+        served: ServedRun<'_>,
         info: &RunInfo,
         manifest: &Manifest,
     ) -> anyhow::Result<()> {
@@ -117,7 +117,7 @@ impl RunJournal {
         let Some(rows) = self.rows.as_mut().filter(|_| !answers.is_empty()) else { return };
         let mut write = || {
             for (server, answer) in answers {
-                let row = Measured::new(workload, *server, answer, start, None);
+                let row = MeasuredRequest::new(workload, *server, answer, start, None);
                 rows.serialize(row).map_err(io::Error::other)?;
             }
             rows.flush()

@@ -1,10 +1,10 @@
 //! What is kept of a run.
 
-use super::Record;
+use super::RunRecord;
 use crate::client::Tag;
 use crate::compare::{RunFolder, RunInfo};
 use crate::gpu::{SampleSummary, THROTTLED, throttle_reasons};
-use crate::measure::{Measured, Stamps, Warning, write_requests};
+use crate::measure::{MeasuredRequest, Stamps, Warning, write_requests};
 use igniter::domain::{Plan, WorkloadName};
 use igniter::plan::plan_json;
 use igniter::plan::replan::PlansFile;
@@ -18,14 +18,14 @@ pub type Traces = Vec<BTreeMap<Tag, Stamps>>;
 
 /// What was served.
 #[derive(Debug, Clone, Copy)]
-pub enum Served<'a> {
+pub enum ServedRun<'a> {
     /// One plan.
     Plan(&'a Plan),
     /// Plans that follow each other.
     Plans(&'a PlansFile),
 }
 
-impl Served<'_> {
+impl ServedRun<'_> {
     /// The name of its file in the folder of a run.
     #[must_use]
     pub const fn file(&self) -> &'static str {
@@ -55,9 +55,9 @@ impl Served<'_> {
 pub fn keep_run(
     dir: &mut OutputDir,
     study: &Study,
-    served: Served<'_>,
+    served: ServedRun<'_>,
     info: &RunInfo,
-    (names, record, traces): (&[WorkloadName], &Record, &[Traces]),
+    (names, record, traces): (&[WorkloadName], &RunRecord, &[Traces]),
 ) -> Result<(), OutputError> {
     let text = |dir: &mut OutputDir, name: &str, text: String| {
         dir.write(name, |file| file.write_all(text.as_bytes()))
@@ -78,7 +78,7 @@ pub fn keep_run(
 #[must_use]
 pub fn keep_elsewhere(
     folders: &[PathBuf],
-    (names, record, traces): (&[WorkloadName], &Record, &[Traces]),
+    (names, record, traces): (&[WorkloadName], &RunRecord, &[Traces]),
     describe: impl Fn(&Path) -> std::io::Result<()>,
 ) -> Option<PathBuf> {
     let keep = |folder: &PathBuf| {
@@ -94,10 +94,10 @@ pub fn keep_elsewhere(
     folders.iter().find_map(keep)
 }
 
-fn rows(names: &[WorkloadName], record: &Record, traces: &[Traces]) -> Vec<Measured> {
+fn rows(names: &[WorkloadName], record: &RunRecord, traces: &[Traces]) -> Vec<MeasuredRequest> {
     let mut rows = Vec::new();
     for ((name, workload), traces) in names.iter().zip(&record.workloads).zip(traces) {
-        rows.extend(Measured::all(name, &workload.measured, record.start, traces));
+        rows.extend(MeasuredRequest::all(name, &workload.measured, record.start, traces));
     }
     rows
 }

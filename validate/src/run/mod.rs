@@ -12,14 +12,14 @@ mod shadow;
 mod target;
 
 pub use follow::{
-    Connections, FollowLoad, FollowOptions, Followed, Happened, Server, as_happened, follow,
-    followable, servers_of,
+    Connections, FollowLoad, FollowOptions, FollowedRun, Happened, RunningServer, as_happened,
+    follow, followable, servers_of,
 };
 pub use journal::{PARTIAL, RunJournal};
-pub use keep::{Served, Traces, keep_elsewhere, keep_run, throttled};
+pub use keep::{ServedRun, Traces, keep_elsewhere, keep_run, throttled};
 pub use phases::{Load, LoadOptions, run_load};
 pub use shadow::standby_specs;
-pub use target::{Target, TargetOptions};
+pub use target::{TargetOptions, WorkloadServers};
 
 use crate::client::Answer;
 use igniter::units::Nanoseconds;
@@ -44,7 +44,7 @@ pub struct Recorded {
 
 /// What was recorded of a run.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct RunRecord {
     /// When the measured run began.
     pub start: Nanoseconds,
     /// One entry for each target.

@@ -1,7 +1,7 @@
 //! The phases of a run.
 
 use super::shadow::Watch;
-use super::{Record, Recorded, Target};
+use super::{Recorded, RunRecord, WorkloadServers};
 use crate::client::{Answer, Tag};
 use crate::clock;
 use crate::load::{RequestStream, bursts, open_loop};
@@ -22,7 +22,7 @@ const STALL: Nanoseconds = Nanoseconds::new(5_000_000_000);
 #[derive(Debug)]
 pub struct Load {
     /// Where it goes.
-    pub target: Target,
+    pub target: WorkloadServers,
     /// The arrivals of the calibration; none: it is left out.
     pub calibration: Vec<Nanoseconds>,
     /// The arrivals of the measured run.
@@ -42,7 +42,7 @@ pub(super) fn failure_of_warm_up(answer: &Answer, may_refuse: bool) -> Option<&s
 }
 
 /// Takes the number of a load, its new answers, and the start of the load.
-pub(super) type Keep<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
+pub(super) type KeepAnswers<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
 
 /// What a run calls while it lasts.
 pub struct LoadOptions<'a> {
@@ -64,7 +64,7 @@ pub struct LoadOptions<'a> {
     /// How long answers are waited for after the last request was sent.
     pub drain: Nanoseconds,
     /// Given the answers of the measured run as they come: the number of the load, its new answers, and the start.
-    pub keeps: &'a mut Keep<'a>,
+    pub keeps: &'a mut KeepAnswers<'a>,
 }
 
 impl std::fmt::Debug for LoadOptions<'_> {
@@ -77,10 +77,10 @@ impl std::fmt::Debug for LoadOptions<'_> {
 ///
 /// # Errors
 /// When servers do not even answer the warm-up, or the run has to end before it was measured.
-pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<Record> {
+pub fn run_load(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<RunRecord> {
     (options.progress)("warming up");
     warm_up(loads, options)?;
-    let mut record = Record { workloads: Vec::new(), ..Record::default() };
+    let mut record = RunRecord { workloads: Vec::new(), ..RunRecord::default() };
     record.workloads.resize_with(loads.len(), Recorded::default);
     if loads.iter().any(|load| !load.calibration.is_empty()) {
         (options.progress)("calibrating");
@@ -186,7 +186,7 @@ fn warm_up(loads: &[Load], options: &mut LoadOptions<'_>) -> anyhow::Result<()> 
 }
 
 /// What came of a phase.
-struct Done {
+struct PhaseOutcome {
     start: Nanoseconds,
     sent: Vec<usize>,
     answers: Vec<Vec<(u8, Answer)>>,
@@ -201,7 +201,7 @@ fn phase(
     letter: char,
     measured: bool,
     options: &mut LoadOptions<'_>,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<PhaseOutcome> {
     if measured {
         (options.prepares)();
     }
@@ -215,7 +215,7 @@ fn phase(
         .zip(times)
         .map(|(l, times)| RequestStream { client: &l.target, times })
         .collect();
-    let mut done = Done {
+    let mut done = PhaseOutcome {
         start,
         sent: Vec::new(),
         answers: vec![Vec::new(); loads.len()],
@@ -324,7 +324,7 @@ impl Stall {
 }
 
 /// Takes the answers that are there.
-fn take(target: &Target, answers: &mut Vec<(u8, Answer)>) {
+fn take(target: &WorkloadServers, answers: &mut Vec<(u8, Answer)>) {
     for server in target.servers() {
         let number = u8::try_from(server).unwrap_or(u8::MAX);
         answers.extend(target.answers(server).try_iter().map(|answer| (number, answer)));

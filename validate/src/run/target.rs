@@ -4,7 +4,7 @@ use crate::client::{
     self, Answer, HttpOptions, InferClient, ModelInfo, RequestTemplate, ServerClient, ServerPool,
     SharedMemory, Tag,
 };
-use crate::data::{Sample, Shapes, each_sample, output_bytes, random_sample, read_samples};
+use crate::data::{InputSample, Shapes, each_sample, output_bytes, random_sample, read_samples};
 use crate::guard::shared_memory_prefix;
 use crate::launch::{Endpoint, plain};
 use crate::measure::ServerStatistics;
@@ -37,7 +37,7 @@ pub struct TargetOptions {
 
 /// One server of a workload.
 #[derive(Debug)]
-struct Member {
+struct TargetServer {
     client: Box<dyn ServerPool>,
     answers: Mutex<Receiver<Answer>>,
     server: ServerClient,
@@ -51,21 +51,21 @@ struct Member {
 /// They are numbered: of n placements, 0 to n − 1 are the servers of the plan in its order, and n + i is the
 /// standby of i.
 #[derive(Debug)]
-pub struct Target {
+pub struct WorkloadServers {
     workload: WorkloadName,
-    replicas: Vec<Replica>,
+    replicas: Vec<TargetReplica>,
     turns: Vec<u8>,
 }
 
 /// A placement.
 #[derive(Debug)]
-struct Replica {
-    active: Member,
-    standby: Option<Member>,
+struct TargetReplica {
+    active: TargetServer,
+    standby: Option<TargetServer>,
     switched: AtomicBool,
 }
 
-impl Target {
+impl WorkloadServers {
     /// Opens connections to the servers of one workload, given in any order.
     ///
     /// # Errors
@@ -79,11 +79,11 @@ impl Target {
         let find = |active: bool, replica: usize| {
             endpoints.iter().position(|e| e.active == active && e.replica == replica)
         };
-        let open = |number: usize| Member::open(runtime, endpoints[number], options, number);
+        let open = |number: usize| TargetServer::open(runtime, endpoints[number], options, number);
         let mut replicas = Vec::new();
         while let Some(active) = find(true, replicas.len()) {
             let standby = find(false, replicas.len());
-            replicas.push(Replica {
+            replicas.push(TargetReplica {
                 active: open(active)?,
                 standby: standby.map(open).transpose()?,
                 switched: AtomicBool::new(false),
@@ -109,21 +109,21 @@ impl Target {
         (0..2 * self.replicas.len()).filter(|&server| self.member(server).is_some())
     }
 
-    fn member(&self, server: usize) -> Option<&Member> {
+    fn member(&self, server: usize) -> Option<&TargetServer> {
         match server.checked_sub(self.replicas.len()) {
             None => Some(&self.replicas[server].active),
             Some(replica) => self.replicas.get(replica)?.standby.as_ref(),
         }
     }
 
-    fn members(&self) -> impl Iterator<Item = &Member> {
+    fn members(&self) -> impl Iterator<Item = &TargetServer> {
         self.servers().filter_map(|server| self.member(server))
     }
 
     /// One of its servers.
     ///
     /// # Panics
-    /// When there is none of this number; so do [`Target::client`] and [`Target::answers`].
+    /// When there is none of this number; so do [`WorkloadServers::client`] and [`WorkloadServers::answers`].
     #[must_use]
     pub fn endpoint(&self, server: usize) -> &Endpoint {
         &self.member(server).expect("a server of this number").endpoint
@@ -156,7 +156,7 @@ impl Target {
     /// Whether a placement has a standby that could take over.
     #[must_use]
     pub fn can_switch(&self, replica: usize) -> bool {
-        let Replica { standby, switched, .. } = &self.replicas[replica];
+        let TargetReplica { standby, switched, .. } = &self.replicas[replica];
         standby.is_some() && !switched.load(Ordering::Relaxed)
     }
 
@@ -165,7 +165,7 @@ impl Target {
     /// # Errors
     /// When one does not answer.
     pub fn statistics(&self) -> anyhow::Result<Vec<ServerStatistics>> {
-        let read = |member: &Member| {
+        let read = |member: &TargetServer| {
             let answer = member.server.statistics(&member.model)?;
             Ok(ServerStatistics::read(&answer))
         };
@@ -204,10 +204,10 @@ impl Target {
     }
 }
 
-impl InferClient for Target {
+impl InferClient for WorkloadServers {
     fn send(&self, tag: Tag, intended: Nanoseconds) {
         let turn = self.turn(tag.index);
-        let Replica { active, standby, switched } = &self.replicas[turn];
+        let TargetReplica { active, standby, switched } = &self.replicas[turn];
         let standby = standby.as_ref().filter(|_| switched.load(Ordering::Relaxed));
         standby.unwrap_or(active).client.send(tag, intended);
     }
@@ -217,7 +217,7 @@ impl InferClient for Target {
     }
 }
 
-impl Member {
+impl TargetServer {
     fn open(
         runtime: &Handle,
         endpoint: &Endpoint,
@@ -231,7 +231,7 @@ impl Member {
             let tensors = model.inputs.iter_mut().chain(&mut model.outputs);
             tensors.for_each(|tensor| tensor.shape.insert(0, 1));
         }
-        let sent = |mut sample: Sample| {
+        let sent = |mut sample: InputSample| {
             if !endpoint.batched {
                 sample.shapes.iter_mut().for_each(|shape| {
                     shape.remove(0);
@@ -245,7 +245,8 @@ impl Member {
                 shared_memory_prefix(std::process::id()),
                 plain(endpoint.workload.as_str())
             );
-            let samples: Vec<Sample> = samples(&model, options)?.into_iter().map(sent).collect();
+            let samples: Vec<InputSample> =
+                samples(&model, options)?.into_iter().map(sent).collect();
             let outputs = output_bytes(&model).unwrap_or_default();
             let (memory, templates) =
                 SharedMemory::register(&server, &model, &name, &samples, &outputs)?;
@@ -253,7 +254,7 @@ impl Member {
         } else {
             let mut templates = Vec::new();
             // That the address is none would have shown before.
-            let mut add = |s: Sample| {
+            let mut add = |s: InputSample| {
                 let s = sent(s);
                 templates.extend(RequestTemplate::inline(&server, &model, &s.tensors, &s.shapes));
             };
@@ -277,7 +278,7 @@ impl Member {
     }
 }
 
-fn samples(model: &ModelInfo, options: &TargetOptions) -> anyhow::Result<Vec<Sample>> {
+fn samples(model: &ModelInfo, options: &TargetOptions) -> anyhow::Result<Vec<InputSample>> {
     Ok(match &options.input {
         Some(file) => read_samples(file, model)?,
         None => vec![random_sample(model, options.seed, options.shapes.as_ref())?],

@@ -3,7 +3,7 @@
 use super::super::{Figure, comparison_figures, lanes_figures};
 use super::{clash, synthetic, texts};
 use igniter_model::domain::{GpuKindName, ModelName, WorkloadName};
-use igniter_results::{Following, Lane, LaneServer, Lanes};
+use igniter_results::{Following, GpuLane, LaneServer, Lanes};
 
 /// So many GPUs over a day with four servers each; every other hour one of them goes from each GPU to the next.
 fn day(gpus: usize) -> Lanes {
@@ -23,7 +23,7 @@ fn day(gpus: usize) -> Lanes {
             (0..3).map(|place| server(gpu, place, [0.0, 0.0, hour(24)])).collect();
         servers.push(server(gpu, 3, [0.0, 0.0, hour(10)]));
         servers.push(server(before, 3, [hour(10) - 60.0, hour(10), hour(24)]));
-        Lane {
+        GpuLane {
             kind: GpuKindName::new("v100").unwrap(),
             rented_s: vec![(0.0, hour(24))],
             boots_s: vec![(hour(3), hour(3) + 120.0)],

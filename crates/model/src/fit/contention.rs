@@ -13,8 +13,10 @@
 use super::calibration::calibrate;
 use super::corrections::{corrections, pressure_corrections};
 use super::igniter::{fit_added_idle, fit_clock_slope};
-use super::interference::{Interference, fit_interference};
-use super::report::{CorrelatedTerms, ModelResiduals, NOTABLE_CORRELATION, Origin, TermReport};
+use super::interference::{InterferenceFit, fit_interference};
+use super::report::{
+    CoefficientOrigin, CorrelatedTerms, ModelResiduals, NOTABLE_CORRELATION, TermReport,
+};
 use super::solo::{Copies, SoloFit, fit_solo, granted_pct, pressure_unit, utilisations};
 use super::{DataUsed, FitData, FitError, FitReport, ResidualSummary, SoloUse, members_of};
 use crate::domain::{GpuKind, ModelId};
@@ -135,7 +137,7 @@ fn term(
     name: &str,
     value: f64,
     unit: &str,
-    origin: Origin,
+    origin: CoefficientOrigin,
     standard_error: Option<f64>,
 ) -> TermReport {
     TermReport { term: name.to_owned(), value, unit: unit.to_owned(), origin, standard_error }
@@ -154,13 +156,15 @@ fn data_used(data: &FitData<'_>) -> DataUsed {
 }
 
 /// κ = −α_f / F from the throttled rows of `colocation.csv`.
-fn fit_clock(profile: &Profile) -> (ClockLaw, Origin) {
+fn fit_clock(profile: &Profile) -> (ClockLaw, CoefficientOrigin) {
     let kind = &profile.kind;
     match fit_clock_slope(&profile.colocation, kind) {
-        Ok(slope) => (ClockLaw { kappa_per_w: -slope / kind.max_clock.get() }, Origin::Copies),
+        Ok(slope) => {
+            (ClockLaw { kappa_per_w: -slope / kind.max_clock.get() }, CoefficientOrigin::Copies)
+        }
         Err(_) => {
             let kappa_per_w = DEFAULT_KAPPA_OF_CAP / kind.power_cap.get();
-            (ClockLaw { kappa_per_w }, Origin::Default)
+            (ClockLaw { kappa_per_w }, CoefficientOrigin::Default)
         }
     }
 }
@@ -188,24 +192,24 @@ fn describe_solo(fit: &SoloFit, model: &ModelProfile, report: &mut FitReport) {
     for (i, ((label, unit), value)) in labels.iter().zip(values).enumerate() {
         // Where launching leads everywhere, the points tell the launch time alone.
         if fit.launch_bound_everywhere && i < GPU_TERMS {
-            report.terms.push(term(label, value, unit, Origin::Default, None));
+            report.terms.push(term(label, value, unit, CoefficientOrigin::Default, None));
             continue;
         }
         let error = fit.minimum.standard_error(i).map(|e| e * scatter * value);
-        report.terms.push(term(label, value, unit, Origin::SoloPoints, error));
+        report.terms.push(term(label, value, unit, CoefficientOrigin::SoloPoints, error));
         let known = if fit.launch_bound_everywhere { GPU_TERMS } else { 0 };
         for (j, (other, _)) in labels.iter().enumerate().take(i).skip(known) {
             note_correlation(report, [other, label], fit.minimum.correlation(i, j));
         }
     }
     let copies = match fit.copies {
-        Copies::Measured | Copies::Included => Origin::SoloPoints,
-        Copies::Computed => Origin::Constants,
+        Copies::Measured | Copies::Included => CoefficientOrigin::SoloPoints,
+        Copies::Computed => CoefficientOrigin::Constants,
     };
     let of_load = c.pressure_unit.of_load();
     for (label, value, unit, origin) in [
-        ("e0", c.load[0], of_load, Origin::SoloPoints),
-        ("e1", c.load[1], of_load, Origin::SoloPoints),
+        ("e0", c.load[0], of_load, CoefficientOrigin::SoloPoints),
+        ("e1", c.load[1], of_load, CoefficientOrigin::SoloPoints),
         ("c0", c.transfer_ms[0], "ms", copies),
         ("c1", c.transfer_ms[1], "ms", copies),
     ] {
@@ -314,7 +318,13 @@ pub fn fit_contention_without_bounds(
         (part.models.iter()).filter(|m| m.curve.launch_ms > 0.0).map(|m| m.name.as_str()).collect();
     let mut assumed = Vec::new();
     if !launch_bound.is_empty() && !launch_measured {
-        part.report.terms.push(term("lambda", constants.launch, "1", Origin::Default, None));
+        part.report.terms.push(term(
+            "lambda",
+            constants.launch,
+            "1",
+            CoefficientOrigin::Default,
+            None,
+        ));
         part.report.notes.push(format!(
             "launching in company (lambda) was not measured on this GPU's host; {} on the safe side is assumed, and \
              1.0 to 1.5 were measured elsewhere: measure {} with batch 1 beside anyone",
@@ -328,12 +338,12 @@ pub fn fit_contention_without_bounds(
     for (i, (model, solo)) in data.profile.models.iter().zip(&part.models).enumerate() {
         let gamma = gammas[i].unwrap_or_else(|| {
             let (value, origin) = match data.other {
-                Some(other) => (mean_gamma(other), Origin::Default),
+                Some(other) => (mean_gamma(other), CoefficientOrigin::Default),
                 None => gamma_without_runs(model, solo, &part.kind, &fitted),
             };
             let label = format!("gamma {}", model.name);
             part.report.terms.push(term(&label, value, unit.of_gamma(), origin, None));
-            if origin == Origin::Default {
+            if origin == CoefficientOrigin::Default {
                 let label = "coupling to co-runners' pressure (gamma)".to_owned();
                 if !assumed.contains(&label) {
                     assumed.push(label);
@@ -374,14 +384,14 @@ struct Inferred {
 fn constants_of_copies(profile: &Profile, report: &mut FitReport) -> ContentionConstants {
     let slope = fit_added_idle(&profile.colocation, &profile.kind).map(|[slope, _]| slope);
     let (delta, origin) = match slope.filter(|slope| slope.is_finite() && *slope >= 0.0) {
-        Some(slope) => (slope, Origin::Copies),
-        None => (ContentionConstants::DEFAULT.delta_ms_per_kernel, Origin::Default),
+        Some(slope) => (slope, CoefficientOrigin::Copies),
+        None => (ContentionConstants::DEFAULT.delta_ms_per_kernel, CoefficientOrigin::Default),
     };
     let constants =
         ContentionConstants { delta_ms_per_kernel: delta, ..ContentionConstants::DEFAULT };
     report.terms.push(term("delta", delta, "ms per kernel", origin, None));
-    report.terms.push(term("rho0", constants.rho0, "1", Origin::Default, None));
-    report.terms.push(term("rho1", constants.rho1, "1", Origin::Default, None));
+    report.terms.push(term("rho0", constants.rho0, "1", CoefficientOrigin::Default, None));
+    report.terms.push(term("rho1", constants.rho1, "1", CoefficientOrigin::Default, None));
     constants
 }
 
@@ -398,9 +408,9 @@ fn gamma_without_runs(
     solo: &SoloCoefficients,
     kind: &GpuKind,
     others: &[f64],
-) -> (f64, Origin) {
+) -> (f64, CoefficientOrigin) {
     if let Some(gamma) = gamma_of_self_pair(model, solo, kind) {
-        return (gamma, Origin::SelfPair);
+        return (gamma, CoefficientOrigin::SelfPair);
     }
     #[expect(clippy::cast_precision_loss, reason = "a handful of models")]
     let mean = others.iter().sum::<f64>() / others.len() as f64;
@@ -410,9 +420,9 @@ fn gamma_without_runs(
             PressureUnit::Utilisation => DEFAULT_GAMMA_OF_UTILISATION,
             PressureUnit::Throughput | PressureUnit::Share => DEFAULT_GAMMA_OF_OTHERS,
         };
-        (gamma, Origin::Default)
+        (gamma, CoefficientOrigin::Default)
     } else {
-        (mean, Origin::OtherModels)
+        (mean, CoefficientOrigin::OtherModels)
     }
 }
 
@@ -447,7 +457,7 @@ fn gamma_of_self_pair(
     (pressure > 0.0 && gamma.is_finite() && gamma >= 0.0).then_some(gamma)
 }
 
-fn describe_interference(fitted: &Interference, report: &mut FitReport) {
+fn describe_interference(fitted: &InterferenceFit, report: &mut FitReport) {
     for (i, (label, value, unit, error, origin)) in fitted.terms.iter().enumerate() {
         report.terms.push(term(label, *value, unit, *origin, *error));
         // Numbers that were set beforehand come last, and are no unknowns of the minimum.

@@ -13,19 +13,19 @@ use nalgebra::{DVector, Dyn, OMatrix, OVector, storage::Owned};
 const TOLERANCE: f64 = 1.490_12e-8;
 
 /// A curve in one or more inputs, with the points that it is to pass.
-struct Problem<'p, X, F> {
+struct CurveProblem<'p, X, F> {
     points: &'p [(X, f64)],
     curve: F,
     parameters: DVector<f64>,
 }
 
-impl<X, F: Fn(&X, &[f64]) -> f64> Problem<'_, X, F> {
+impl<X, F: Fn(&X, &[f64]) -> f64> CurveProblem<'_, X, F> {
     fn residual(&self, parameters: &DVector<f64>, (x, y): &(X, f64)) -> f64 {
         (self.curve)(x, parameters.as_slice()) - y
     }
 }
 
-impl<X, F: Fn(&X, &[f64]) -> f64> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, X, F> {
+impl<X, F: Fn(&X, &[f64]) -> f64> LeastSquaresProblem<f64, Dyn, Dyn> for CurveProblem<'_, X, F> {
     type ResidualStorage = Owned<f64, Dyn>;
     type JacobianStorage = Owned<f64, Dyn, Dyn>;
     type ParameterStorage = Owned<f64, Dyn>;
@@ -72,7 +72,7 @@ pub(super) fn fit_curve<const N: usize, X>(
     if points.len() < N {
         return None;
     }
-    let problem = Problem { points, curve, parameters: DVector::repeat(N, 1.0) };
+    let problem = CurveProblem { points, curve, parameters: DVector::repeat(N, 1.0) };
     let (problem, report) = LevenbergMarquardt::new()
         .with_ftol(TOLERANCE)
         .with_xtol(TOLERANCE)

@@ -2,7 +2,7 @@
 
 use super::FitError;
 use super::least_squares::{Minimum, Unknown, minimise};
-use super::report::Origin;
+use super::report::CoefficientOrigin;
 use crate::domain::{ModelId, ModelName};
 use crate::predictor::Member;
 use crate::predictor::contention::{
@@ -40,7 +40,7 @@ const DEEP: f64 = 0.5;
 const RUNS_FOR_LAUNCH: usize = 24;
 
 /// A member of a run with everything that does not depend on the unknowns.
-struct Observed {
+struct ObservedMember {
     model: usize,
     share: Share,
     /// Model and pressure of each co-runner.
@@ -52,7 +52,7 @@ struct Observed {
     measured_ms: f64,
 }
 
-impl Observed {
+impl ObservedMember {
     /// Latency in ms over the measured one, as a logarithm in standard deviations.
     fn misfit(
         &self,
@@ -87,7 +87,7 @@ impl Observed {
 }
 
 /// The numbers that co-located runs determine.
-pub(super) struct Interference {
+pub(super) struct InterferenceFit {
     pub constants: ContentionConstants,
     /// Whether λ was measured.
     pub launch_measured: bool,
@@ -99,13 +99,13 @@ pub(super) struct Interference {
     pub launch_factor: Vec<f64>,
     pub couplings: Vec<Coupling>,
     /// (term, value, unit, standard error, origin) of every unknown, in their order.
-    pub terms: Vec<(String, f64, &'static str, Option<f64>, Origin)>,
+    pub terms: Vec<(String, f64, &'static str, Option<f64>, CoefficientOrigin)>,
     pub minimum: Minimum,
 }
 
 /// What an unknown stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
+enum UnknownQuantity {
     Gamma(usize),
     Delta,
     Rho0,
@@ -119,15 +119,15 @@ enum Number {
 }
 
 /// The unknowns of a fit, each with its prior (mean, standard deviation).
-struct Unknowns(Vec<(Number, (f64, f64))>);
+struct Unknowns(Vec<(UnknownQuantity, (f64, f64))>);
 
 impl Unknowns {
-    fn place(&self, number: Number) -> Option<usize> {
+    fn place(&self, number: UnknownQuantity) -> Option<usize> {
         self.0.iter().position(|(known, _)| *known == number)
     }
 
     /// The places of one kind of number for models or pairs 0 … n − 1.
-    fn places(&self, n: usize, of: impl Fn(usize) -> Number) -> Vec<Option<usize>> {
+    fn places(&self, n: usize, of: impl Fn(usize) -> UnknownQuantity) -> Vec<Option<usize>> {
         (0..n).map(|i| self.place(of(i))).collect()
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn fit_interference(
     solo: &SoloModels,
     runs: &[ColocatedRun],
     table: &SoloTable,
-) -> Result<Interference, FitError> {
+) -> Result<InterferenceFit, FitError> {
     let mut pairs: Vec<[usize; 2]> = Vec::new();
     let mut observed = Vec::new();
     for run in runs.iter().filter(|run| run.members.len() > 1) {
@@ -152,17 +152,17 @@ pub(super) fn fit_interference(
         ..ContentionConstants::DEFAULT
     };
     let (models, numbers) = (names.len(), &unknowns);
-    let gammas = numbers.places(models, Number::Gamma);
-    let pressures = numbers.places(models, Number::Pressure);
-    let factors = numbers.places(models, Number::LaunchFactor);
-    let strengths = numbers.places(pairs.len(), Number::Strength);
+    let gammas = numbers.places(models, UnknownQuantity::Gamma);
+    let pressures = numbers.places(models, UnknownQuantity::Pressure);
+    let factors = numbers.places(models, UnknownQuantity::LaunchFactor);
+    let strengths = numbers.places(pairs.len(), UnknownQuantity::Strength);
     let constant = [
-        Number::Delta,
-        Number::Rho0,
-        Number::Rho1,
-        Number::Rho,
-        Number::Launch,
-        Number::LaunchStep,
+        UnknownQuantity::Delta,
+        UnknownQuantity::Rho0,
+        UnknownQuantity::Rho1,
+        UnknownQuantity::Rho,
+        UnknownQuantity::Launch,
+        UnknownQuantity::LaunchStep,
     ]
     .map(|number| numbers.place(number));
     let constants = |x: &[f64]| {
@@ -182,9 +182,9 @@ pub(super) fn fit_interference(
         .iter()
         .map(|(number, (mean, _))| Unknown {
             start: *mean,
-            lower: if *number == Number::Launch { 1.0 } else { 0.0 },
+            lower: if *number == UnknownQuantity::Launch { 1.0 } else { 0.0 },
             upper: match number {
-                Number::Strength(_) => LARGEST_STRENGTH,
+                UnknownQuantity::Strength(_) => LARGEST_STRENGTH,
                 _ => f64::INFINITY,
             },
         })
@@ -220,17 +220,17 @@ pub(super) fn fit_interference(
         })
         .collect();
     let of_gamma = solo.pressure_unit().of_gamma();
-    let label = |number: Number| match number {
-        Number::Gamma(m) => (format!("gamma {}", names[m]), scale, of_gamma),
-        Number::Delta => ("delta".to_owned(), 1e-3, "ms per kernel"),
-        Number::Rho0 => ("rho0".to_owned(), 1.0, "1"),
-        Number::Rho1 => ("rho1".to_owned(), 1.0, "1"),
-        Number::Rho => ("rho".to_owned(), 1.0, "1"),
-        Number::Launch => ("lambda".to_owned(), 1.0, "1"),
-        Number::LaunchStep => ("lambda'".to_owned(), 1.0, "1"),
-        Number::Pressure(m) => (format!("pressure {}", names[m]), 1.0, "1"),
-        Number::LaunchFactor(m) => (format!("lambda factor {}", names[m]), 1.0, "1"),
-        Number::Strength(pair) => {
+    let label = |number: UnknownQuantity| match number {
+        UnknownQuantity::Gamma(m) => (format!("gamma {}", names[m]), scale, of_gamma),
+        UnknownQuantity::Delta => ("delta".to_owned(), 1e-3, "ms per kernel"),
+        UnknownQuantity::Rho0 => ("rho0".to_owned(), 1.0, "1"),
+        UnknownQuantity::Rho1 => ("rho1".to_owned(), 1.0, "1"),
+        UnknownQuantity::Rho => ("rho".to_owned(), 1.0, "1"),
+        UnknownQuantity::Launch => ("lambda".to_owned(), 1.0, "1"),
+        UnknownQuantity::LaunchStep => ("lambda'".to_owned(), 1.0, "1"),
+        UnknownQuantity::Pressure(m) => (format!("pressure {}", names[m]), 1.0, "1"),
+        UnknownQuantity::LaunchFactor(m) => (format!("lambda factor {}", names[m]), 1.0, "1"),
+        UnknownQuantity::Strength(pair) => {
             let [a, b] = &pair_names[pair];
             (format!("coupling {a} + {b}"), 1.0, "1")
         }
@@ -238,7 +238,7 @@ pub(super) fn fit_interference(
     let terms = unknowns.0.iter().enumerate().map(|(i, (number, _))| {
         let (term, scale, unit) = label(*number);
         let error = minimum.standard_error(i).map(|e| e * scale);
-        (term, x[i] * scale, unit, error, Origin::Colocated)
+        (term, x[i] * scale, unit, error, CoefficientOrigin::Colocated)
     });
     let couplings = pair_names.iter().zip(&strengths).map(|(pair, place)| Coupling {
         models: pair.clone(),
@@ -246,9 +246,9 @@ pub(super) fn fit_interference(
     });
     let mut terms: Vec<_> = terms.collect();
     if let Some(launch) = fixed {
-        terms.push(("lambda".to_owned(), launch, "1", None, Origin::Colocated));
+        terms.push(("lambda".to_owned(), launch, "1", None, CoefficientOrigin::Colocated));
     }
-    Ok(Interference {
+    Ok(InterferenceFit {
         constants: constants(x),
         launch_measured: fixed.is_some() || constant[4].is_some(),
         gamma: gammas.iter().map(|place| place.map(|place| x[place] * scale)).collect(),
@@ -267,9 +267,9 @@ fn gamma_scale(unit: PressureUnit) -> f64 {
 
 /// λ where runs are few: the lower median of the slowdowns of deep members of pairs and, twice, of the prior's mean. Some
 /// models have a slow mode now and then, which would pull a mean up.
-fn fixed_launch(observed: &[Observed], runs: usize) -> Option<f64> {
+fn fixed_launch(observed: &[ObservedMember], runs: usize) -> Option<f64> {
     let deep = observed.iter().filter(|o| o.members == 2 && o.is_deep());
-    let mut slowdowns: Vec<f64> = deep.map(Observed::slowdown).collect();
+    let mut slowdowns: Vec<f64> = deep.map(ObservedMember::slowdown).collect();
     if slowdowns.is_empty() || runs >= RUNS_FOR_LAUNCH {
         return None;
     }
@@ -280,7 +280,7 @@ fn fixed_launch(observed: &[Observed], runs: usize) -> Option<f64> {
 
 fn unknowns(
     solo: &SoloModels,
-    observed: &[Observed],
+    observed: &[ObservedMember],
     pairs: usize,
     launch_is_fixed: bool,
 ) -> Unknowns {
@@ -296,30 +296,30 @@ fn unknowns(
         PressureUnit::Utilisation => GAMMA_OF_UTILISATION,
         PressureUnit::Throughput | PressureUnit::Share => GAMMA_OF_OTHERS,
     };
-    let mut unknowns: Vec<(Number, (f64, f64))> =
-        victims.map(|m| (Number::Gamma(*m), gamma)).collect();
-    unknowns.push((Number::Delta, DELTA));
+    let mut unknowns: Vec<(UnknownQuantity, (f64, f64))> =
+        victims.map(|m| (UnknownQuantity::Gamma(*m), gamma)).collect();
+    unknowns.push((UnknownQuantity::Delta, DELTA));
     // Without copies of their own, ρ stands for what they suffer.
     if observed.iter().any(|o| o.share.transfer_ms > 0.0) {
-        unknowns.extend([(Number::Rho0, RHO0), (Number::Rho1, RHO1)]);
+        unknowns.extend([(UnknownQuantity::Rho0, RHO0), (UnknownQuantity::Rho1, RHO1)]);
     } else {
-        unknowns.push((Number::Rho, RHO));
+        unknowns.push((UnknownQuantity::Rho, RHO));
     }
     let deep_of = |m: usize| observed.iter().any(|o| o.model == m && o.is_deep());
     if !launch_is_fixed && observed.iter().any(|o| o.members == 2 && o.is_deep()) {
-        unknowns.push((Number::Launch, LAUNCH));
+        unknowns.push((UnknownQuantity::Launch, LAUNCH));
     }
     if observed.iter().any(|o| o.members > 2 && o.is_deep()) {
-        unknowns.push((Number::LaunchStep, LAUNCH_STEP));
+        unknowns.push((UnknownQuantity::LaunchStep, LAUNCH_STEP));
     }
-    unknowns.extend(present.iter().map(|m| (Number::Pressure(*m), PRESSURE)));
+    unknowns.extend(present.iter().map(|m| (UnknownQuantity::Pressure(*m), PRESSURE)));
     if !launch_is_fixed {
         let of = present.iter().filter(|m| deep_of(**m));
-        unknowns.extend(of.map(|m| (Number::LaunchFactor(*m), LAUNCH_FACTOR)));
+        unknowns.extend(of.map(|m| (UnknownQuantity::LaunchFactor(*m), LAUNCH_FACTOR)));
     }
     let coupled = |pair: &usize| observed.iter().any(|o| o.couplings.contains(pair));
     let pairs = (0..pairs).filter(coupled);
-    unknowns.extend(pairs.map(|pair| (Number::Strength(pair), STRENGTH)));
+    unknowns.extend(pairs.map(|pair| (UnknownQuantity::Strength(pair), STRENGTH)));
     Unknowns(unknowns)
 }
 
@@ -328,7 +328,7 @@ fn observe(
     run: &ColocatedRun,
     table: &SoloTable,
     pairs: &mut Vec<[usize; 2]>,
-    observed: &mut Vec<Observed>,
+    observed: &mut Vec<ObservedMember>,
 ) -> Result<(), FitError> {
     let mut members = Vec::with_capacity(run.members.len());
     for m in &run.members {
@@ -385,7 +385,7 @@ fn observe(
                 pairs.len() - 1
             }));
         }
-        observed.push(Observed {
+        observed.push(ObservedMember {
             model: member.model.index(),
             share: Share {
                 time_ms: own.time_ms,
@@ -425,7 +425,8 @@ pub fn couplings_from(
     }
     let unknown = Unknown { start: STRENGTH.0, lower: 0.0, upper: LARGEST_STRENGTH };
     let found = pairs.iter().enumerate().map(|(index, pair)| {
-        let own: Vec<&Observed> = observed.iter().filter(|o| o.couplings == [index]).collect();
+        let own: Vec<&ObservedMember> =
+            observed.iter().filter(|o| o.couplings == [index]).collect();
         let minimum = minimise(&[unknown], |x| {
             let misfit = own.iter().map(|o| {
                 let pressure = |model: usize| models[model].pressure;

@@ -33,7 +33,9 @@ pub use file::{
 pub use igniter::fit_igniter;
 pub use interference::couplings_from;
 pub use registry::{PREDICTORS, fit_predictor};
-pub use report::{CorrelatedTerms, DataUsed, FitReport, ModelResiduals, Origin, TermReport};
+pub use report::{
+    CoefficientOrigin, CorrelatedTerms, DataUsed, FitReport, ModelResiduals, TermReport,
+};
 pub use solo::fit_latency_curve;
 
 pub use crate::predictor::Validity;

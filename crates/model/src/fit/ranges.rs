@@ -10,10 +10,10 @@ use serde_json::Value;
 const ANY: f64 = 1e15;
 
 /// A key, the least and the greatest number that may stand there, and their unit.
-type Range = (&'static str, f64, f64, &'static str);
+type KeyRange = (&'static str, f64, f64, &'static str);
 
 #[rustfmt::skip]
-const RANGES: [Range; 58] = [
+const RANGES: [KeyRange; 58] = [
     // The GPU kind.
     ("units", 1.0, 1e5, ""), ("max_clock_mhz", 1.0, 1e5, "MHz"), ("power_cap_w", 1.0, 1e5, "W"),
     ("idle_power_w", 0.0, 1e5, "W"), ("pcie_bytes_per_ms", 1e3, 1e12, "bytes/ms"),

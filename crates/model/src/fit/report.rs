@@ -24,7 +24,7 @@ pub struct DataUsed {
 /// Where a fitted number comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum CoefficientOrigin {
     /// The solo points of the profile.
     SoloPoints,
     /// `colocation.csv`: one to several copies of one model.
@@ -41,7 +41,7 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl CoefficientOrigin {
     /// Whether measurements of this very term determined it.
     #[must_use]
     pub fn is_determined(self) -> bool {
@@ -59,7 +59,7 @@ pub struct TermReport {
     /// The unit of the value.
     pub unit: String,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: CoefficientOrigin,
     /// Its standard error in the same unit, where the fit gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,

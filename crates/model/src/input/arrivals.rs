@@ -2,28 +2,28 @@
 
 use super::format::Format;
 use super::keys::Keys;
-use super::rows::{First, Rows};
+use super::rows::{First, TimedRows};
 use super::sorter::{Sorted, Sorter};
 use super::table::fields_of_line;
-use super::time::Unit;
+use super::time::TimeUnit;
 use super::{ImportError, Lines};
 use std::path::{Path, PathBuf};
 
 /// How a trace is read, where its first line does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reading {
+pub struct TraceLayout {
     pub format: Option<Format>,
     /// The column (or key of a JSON object) that holds times; its number, from 1, in a file without a header.
     pub time_column: Option<String>,
     /// The column that tells services (functions, models, clients) apart.
     pub key_column: Option<String>,
     /// How times are written.
-    pub unit: Option<Unit>,
+    pub unit: Option<TimeUnit>,
     /// Sort rows that are out of order, which are refused otherwise.
     pub sort: bool,
 }
 
-impl Reading {
+impl TraceLayout {
     /// The format of a file: as asked for, or as its first line tells.
     ///
     /// # Errors
@@ -58,13 +58,13 @@ impl Reading {
 
 /// The arrivals of a file in order of time, in seconds, with the positions of their keys.
 ///
-/// Rows that are in order go by one after another. Where they are not ([`Reading::sort`], formats that are in another
+/// Rows that are in order go by one after another. Where they are not ([`TraceLayout::sort`], formats that are in another
 /// order), the file is read when it is opened, and what does not fit in a few megabytes is laid aside in a temporary file.
 #[derive(Debug)]
 pub struct ArrivalFile {
     path: PathBuf,
     format: Format,
-    rows: Rows,
+    rows: TimedRows,
     sorted: Option<Sorted>,
     /// Time 0 in seconds of the file; that of the first arrival, if there is none yet.
     start: Option<f64>,
@@ -76,13 +76,13 @@ impl ArrivalFile {
     /// # Errors
     /// When the file cannot be read, is of no known format, or of one that holds no arrivals; where it is sorted, also
     /// when a row is wrong.
-    pub fn open(path: &Path, reading: &Reading, keys: &mut Keys) -> Result<Self, ImportError> {
+    pub fn open(path: &Path, reading: &TraceLayout, keys: &mut Keys) -> Result<Self, ImportError> {
         let (format, first) = reading.looked(path)?;
         if format.is_drawn() {
             let (path, format) = (path.to_owned(), format.word());
             return Err(ImportError::NotReplayed { path, format });
         }
-        let mut rows = Rows::open(path, format, &first, reading)?;
+        let mut rows = TimedRows::open(path, format, &first, reading)?;
         let mut sorted = None;
         if reading.sort || rows.is_unsorted() {
             rows = rows.in_any_order();
@@ -139,7 +139,7 @@ impl ArrivalFile {
                 "times are taken for Unix time in {unit}, by the size of the first one; --unit names another unit"
             ));
         }
-        if self.rows.clock().is_some_and(|clock| clock.unix && clock.unit == Unit::Seconds)
+        if self.rows.clock().is_some_and(|clock| clock.unix && clock.unit == TimeUnit::Seconds)
             && self.format == Format::Igniter
         {
             notes.push(

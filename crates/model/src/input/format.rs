@@ -1,6 +1,6 @@
 //! Which formats of traces there are, and how the first line tells them apart.
 
-use super::time::Unit;
+use super::time::TimeUnit;
 
 /// A trace format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +45,10 @@ pub enum Format {
 
 /// What a table holds of a format with times on its rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct FormatShape {
     /// The column of times.
     pub(super) time: &'static str,
-    pub(super) unit: Unit,
+    pub(super) unit: TimeUnit,
     /// What is subtracted from the time: an end less its duration is an arrival.
     pub(super) minus: Option<&'static str>,
     /// The columns that tell rows of one key from others, as far as the file has them.
@@ -65,9 +65,9 @@ pub(super) struct Shape {
     pub(super) unsorted: bool,
 }
 
-const PLAIN: Shape = Shape {
+const PLAIN: FormatShape = FormatShape {
     time: "",
-    unit: Unit::Auto,
+    unit: TimeUnit::Auto,
     minus: None,
     keys: &[],
     only: None,
@@ -210,84 +210,87 @@ impl Format {
     }
 
     /// What its tables hold; `fields` are those of the first line.
-    pub(super) fn shape(self, fields: &[String]) -> Shape {
+    pub(super) fn shape(self, fields: &[String]) -> FormatShape {
         match self {
-            Self::Igniter => Shape {
+            Self::Igniter => FormatShape {
                 time: "arrival_s",
-                unit: Unit::Seconds,
+                unit: TimeUnit::Seconds,
                 keys: &["workload"],
                 from_zero: true,
                 ..PLAIN
             },
-            Self::Table => Shape {
+            Self::Table => FormatShape {
                 time: guessed(fields).unwrap_or(""),
                 keys: &["workload"],
                 from_zero: true,
                 ..PLAIN
             },
             // A function's name is unique within its app only.
-            Self::AzureFunctions2021 => Shape {
+            Self::AzureFunctions2021 => FormatShape {
                 time: "end_timestamp",
-                unit: Unit::Seconds,
+                unit: TimeUnit::Seconds,
                 minus: Some("duration"),
                 keys: &["app", "func"],
                 unsorted: true,
                 ..PLAIN
             },
-            Self::AzureLlm => Shape { time: "TIMESTAMP", ..PLAIN },
-            Self::BurstGpt => {
-                Shape { time: "Timestamp", unit: Unit::Seconds, keys: &["Model"], ..PLAIN }
-            }
+            Self::AzureLlm => FormatShape { time: "TIMESTAMP", ..PLAIN },
+            Self::BurstGpt => FormatShape {
+                time: "Timestamp",
+                unit: TimeUnit::Seconds,
+                keys: &["Model"],
+                ..PLAIN
+            },
             Self::AlibabaPai2020 => {
                 let (names, keys): (_, &'static [&'static str]) = match fields.len() {
                     9 => (PAI_INSTANCES, &["task_name"]),
                     10 => (PAI_TASKS, &["task_name"]),
                     _ => (PAI_JOBS, &["user"]),
                 };
-                let (time, unit, no_time) = ("start_time", Unit::Seconds, MISSING);
-                Shape { time, unit, keys, names, no_time, unsorted: true, ..PLAIN }
+                let (time, unit, no_time) = ("start_time", TimeUnit::Seconds, MISSING);
+                FormatShape { time, unit, keys, names, no_time, unsorted: true, ..PLAIN }
             }
-            Self::AlibabaPods2023 => Shape {
+            Self::AlibabaPods2023 => FormatShape {
                 time: "creation_time",
-                unit: Unit::Seconds,
+                unit: TimeUnit::Seconds,
                 keys: &["qos"],
                 no_time: MISSING,
                 ..PLAIN
             },
-            Self::AlibabaDlrm2025 => Shape {
+            Self::AlibabaDlrm2025 => FormatShape {
                 time: "creation_time",
-                unit: Unit::Seconds,
+                unit: TimeUnit::Seconds,
                 keys: &["app_name"],
                 no_time: MISSING,
                 unsorted: true,
                 ..PLAIN
             },
-            Self::AlibabaGenAi2026 => Shape {
+            Self::AlibabaGenAi2026 => FormatShape {
                 time: "gmt_create",
-                unit: Unit::Date,
+                unit: TimeUnit::Date,
                 keys: &["checkpoint_model_version_id"],
                 no_time: MISSING,
                 ..PLAIN
             },
-            Self::AlibabaSpot2026 => Shape {
+            Self::AlibabaSpot2026 => FormatShape {
                 time: "submit_time",
-                unit: Unit::Seconds,
+                unit: TimeUnit::Seconds,
                 keys: &["gpu_model"],
                 no_time: MISSING,
                 ..PLAIN
             },
-            Self::Google2011 => Shape {
+            Self::Google2011 => FormatShape {
                 time: "time",
-                unit: Unit::Microseconds,
+                unit: TimeUnit::Microseconds,
                 keys: &["scheduling_class"],
                 only: Some(("type", SUBMITTED)),
                 no_time: OUTSIDE,
                 names: if fields.len() == 13 { GOOGLE_TASKS } else { GOOGLE_JOBS },
                 ..PLAIN
             },
-            Self::Google2019 => Shape {
+            Self::Google2019 => FormatShape {
                 time: "time",
-                unit: Unit::Microseconds,
+                unit: TimeUnit::Microseconds,
                 keys: &["scheduling_class"],
                 only: Some(("type", SUBMITTED)),
                 no_time: OUTSIDE,
@@ -295,11 +298,13 @@ impl Format {
                 unsorted: true,
                 ..PLAIN
             },
-            Self::Mooncake => Shape { time: "timestamp", unit: Unit::Milliseconds, ..PLAIN },
-            Self::Bailian => {
-                Shape { time: "timestamp", unit: Unit::Seconds, keys: &["type"], ..PLAIN }
+            Self::Mooncake => {
+                FormatShape { time: "timestamp", unit: TimeUnit::Milliseconds, ..PLAIN }
             }
-            Self::Intervals => Shape { unit: Unit::Microseconds, ..PLAIN },
+            Self::Bailian => {
+                FormatShape { time: "timestamp", unit: TimeUnit::Seconds, keys: &["type"], ..PLAIN }
+            }
+            Self::Intervals => FormatShape { unit: TimeUnit::Microseconds, ..PLAIN },
             Self::Timestamps | Self::AzureFunctions2019 | Self::ServeGen => PLAIN,
         }
     }
@@ -365,7 +370,7 @@ impl Format {
 
 /// The only column, if there is one such, whose name says that it holds times.
 fn guessed(names: &[String]) -> Option<&'static str> {
-    // A name that is exactly right counts before one in another case, which `Rows` looks for.
+    // A name that is exactly right counts before one in another case, which `TimedRows` looks for.
     let mut found = names.iter().filter_map(|name| {
         let name = name.to_ascii_lowercase();
         TIMES.iter().copied().find(|known| *known == name)

@@ -47,7 +47,7 @@ impl Packing {
 }
 
 /// What is read from. It is boxed, so that decoders are compiled once and not for each kind of file.
-pub type Source<'r> = Box<dyn Read + Send + 'r>;
+pub type ByteSource<'r> = Box<dyn Read + Send + 'r>;
 
 /// The mark of a tar archive, and where it stands.
 const TAR: (usize, &[u8]) = (257, b"ustar");
@@ -57,7 +57,7 @@ const TAR: (usize, &[u8]) = (257, b"ustar");
 ///
 /// # Errors
 /// When it cannot be read, or is no text.
-pub fn open(path: &Path) -> io::Result<Source<'static>> {
+pub fn open(path: &Path) -> io::Result<ByteSource<'static>> {
     decoded(File::open(path)?)
 }
 
@@ -81,19 +81,19 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 ///
 /// # Errors
 /// When its first bytes cannot be read, or are no text.
-pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<Source<'r>> {
+pub fn decoded<'r>(reader: impl Read + Send + 'r) -> io::Result<ByteSource<'r>> {
     decoded_source(Box::new(reader))
 }
 
-fn decoded_source(source: Source<'_>) -> io::Result<Source<'_>> {
+fn decoded_source(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     let (head, rest) = peeked(source)?;
-    let whole: Source<'_> = Box::new(Cursor::new(head.clone()).chain(rest));
+    let whole: ByteSource<'_> = Box::new(Cursor::new(head.clone()).chain(rest));
     let Some(packing) = Packing::of(&head) else { return text(whole) };
     let packed = BufReader::with_capacity(1 << 16, whole);
     let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
     match packing {
         Packing::Gzip => unpacked(Box::new(flate2::bufread::MultiGzDecoder::new(packed)), "gzip"),
-        Packing::Zstandard => text(Box::new(Zstandard { state: State::Between(packed) })),
+        Packing::Zstandard => text(Box::new(Zstandard { state: OpenState::Between(packed) })),
         Packing::Xz => {
             unpacked(Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, kib)), "xz")
         }
@@ -102,13 +102,13 @@ fn decoded_source(source: Source<'_>) -> io::Result<Source<'_>> {
 }
 
 /// What a decompressor gives, as text.
-fn unpacked<'r>(reader: Source<'r>, packing: &'static str) -> io::Result<Source<'r>> {
+fn unpacked<'r>(reader: ByteSource<'r>, packing: &'static str) -> io::Result<ByteSource<'r>> {
     text(Box::new(Unpacked { reader, packing }))
 }
 
 /// A decompressor whose errors say what is wrong with the file.
 struct Unpacked<'r> {
-    reader: Source<'r>,
+    reader: ByteSource<'r>,
     packing: &'static str,
 }
 
@@ -126,7 +126,7 @@ impl Read for Unpacked<'_> {
 }
 
 /// What was unpacked, as text.
-fn text(source: Source<'_>) -> io::Result<Source<'_>> {
+fn text(source: ByteSource<'_>) -> io::Result<ByteSource<'_>> {
     let (head, rest) = peeked(source)?;
     for (magic, what) in OTHERS {
         if head.starts_with(magic) {
@@ -155,7 +155,7 @@ fn text(source: Source<'_>) -> io::Result<Source<'_>> {
         [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some(Order::BigEndian),
         _ => None,
     };
-    let bytes: Source<'_> = Box::new(Cursor::new(head[skip..].to_vec()).chain(rest));
+    let bytes: ByteSource<'_> = Box::new(Cursor::new(head[skip..].to_vec()).chain(rest));
     Ok(match order {
         Some(order) => Box::new(Utf16::new(bytes, order)),
         None => bytes,
@@ -163,7 +163,7 @@ fn text(source: Source<'_>) -> io::Result<Source<'_>> {
 }
 
 /// The first bytes of a reader, as many as tell what it is, and the rest.
-fn peeked(mut source: Source<'_>) -> io::Result<(Vec<u8>, Source<'_>)> {
+fn peeked(mut source: ByteSource<'_>) -> io::Result<(Vec<u8>, ByteSource<'_>)> {
     let mut head = Vec::new();
     (&mut source).take(512).read_to_end(&mut head)?;
     Ok((head, source))
@@ -175,10 +175,10 @@ pub(super) fn invalid(what: &str) -> io::Error {
 
 /// A Zstandard file of any number of frames.
 struct Zstandard<'r> {
-    state: State<BufReader<Source<'r>>>,
+    state: OpenState<BufReader<ByteSource<'r>>>,
 }
 
-enum State<R: BufRead> {
+enum OpenState<R: BufRead> {
     Between(R),
     Inside(Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>),
     Ended,
@@ -187,20 +187,20 @@ enum State<R: BufRead> {
 impl Read for Zstandard<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::Between(mut packed) => {
+            match std::mem::replace(&mut self.state, OpenState::Ended) {
+                OpenState::Ended => return Ok(0),
+                OpenState::Between(mut packed) => {
                     if packed.fill_buf()?.is_empty() {
                         return Ok(0);
                     }
                     let frame = StreamingDecoder::new_with_max_window_size(packed, WINDOW)
                         .map_err(|error| invalid(&format!("bad Zstandard data: {error}")))?;
-                    self.state = State::Inside(Box::new(frame));
+                    self.state = OpenState::Inside(Box::new(frame));
                 }
-                State::Inside(mut frame) => {
+                OpenState::Inside(mut frame) => {
                     let read = frame.read(buffer)?;
                     if read > 0 || buffer.is_empty() {
-                        self.state = State::Inside(frame);
+                        self.state = OpenState::Inside(frame);
                         return Ok(read);
                     }
                     let (packed, decoder) = frame.into_parts();
@@ -209,7 +209,7 @@ impl Read for Zstandard<'_> {
                     if stored.is_some() && stored != decoder.get_calculated_checksum() {
                         return Err(invalid("damaged Zstandard data: its checksum is another one"));
                     }
-                    self.state = State::Between(packed);
+                    self.state = OpenState::Between(packed);
                 }
             }
         }

@@ -1,21 +1,21 @@
 //! Traces with a time on each row, read one row after another.
 
-use super::format::{Format, Shape};
+use super::format::{Format, FormatShape};
 use super::keys::{Keys, MOST_KEYS};
-use super::table::{Layout, Table, TableError};
-use super::time::{Clock, MOST_S, Unit};
-use super::{ImportError, Lines, Reading};
+use super::table::{CsvTable, HeaderRule, TableError};
+use super::time::{MOST_S, TimeReader, TimeUnit};
+use super::{ImportError, Lines, TraceLayout};
 use std::path::{Path, PathBuf};
 
 /// The rows of a file with their times in seconds.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct TimedRows {
     path: PathBuf,
-    source: Source,
-    shape: Shape,
+    source: RowText,
+    shape: FormatShape,
     format: Format,
-    clock: Option<Clock>,
-    unit: Unit,
+    clock: Option<TimeReader>,
+    unit: TimeUnit,
     /// Rows may go back in time.
     any_order: bool,
     /// The time of the row above; of gaps, their sum.
@@ -33,10 +33,10 @@ pub(super) struct Rows {
 
 /// How a row is written.
 #[derive(Debug)]
-enum Source {
+enum RowText {
     Table {
-        table: Box<Table<'static>>,
-        columns: Columns,
+        table: Box<CsvTable<'static>>,
+        columns: RowColumns,
     },
     /// A JSON object on each line.
     Json {
@@ -53,7 +53,7 @@ enum Source {
 
 /// Where a table holds what.
 #[derive(Debug)]
-struct Columns {
+struct RowColumns {
     time: usize,
     minus: Option<usize>,
     keys: Vec<usize>,
@@ -64,25 +64,25 @@ struct Columns {
 const ALL: &str = "all";
 
 /// What a row says.
-enum Found {
+enum RowContent {
     Time(f64),
     Other,
     Timeless,
 }
 
-impl Rows {
+impl TimedRows {
     /// Opens the rows of a format that has some. `first` are the fields of the first line, or its keys if it is JSON.
     pub(super) fn open(
         path: &Path,
         format: Format,
         first: &First,
-        reading: &Reading,
+        reading: &TraceLayout,
     ) -> Result<Self, ImportError> {
         let mut shape = format.shape(&first.fields);
         let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
         let source = if format.is_numbers() {
             let lines = Lines::of_path(path).map_err(unreadable)?;
-            Source::Numbers { lines, gaps: format == Format::Intervals }
+            RowText::Numbers { lines, gaps: format == Format::Intervals }
         } else if first.json {
             let time = reading.time_column.clone().unwrap_or_else(|| first.spelt(shape.time));
             if time.is_empty() {
@@ -92,11 +92,11 @@ impl Rows {
                 Some(key) => vec![key.clone()],
                 None => shape.keys.iter().map(|key| (*key).to_owned()).collect(),
             };
-            Source::Json { lines: Lines::of_path(path).map_err(unreadable)?, time, keys }
+            RowText::Json { lines: Lines::of_path(path).map_err(unreadable)?, time, keys }
         } else {
             table(path, &shape, first, reading)?
         };
-        if let (Source::Table { columns, .. }, Some(_)) = (&source, &reading.time_column) {
+        if let (RowText::Table { columns, .. }, Some(_)) = (&source, &reading.time_column) {
             // A duration belongs to the publisher's own column.
             if columns.minus.is_none() {
                 shape.minus = None;
@@ -130,21 +130,21 @@ impl Rows {
     }
 
     /// How times were read, once there was one.
-    pub(super) fn clock(&self) -> Option<Clock> {
+    pub(super) fn clock(&self) -> Option<TimeReader> {
         self.clock
     }
 
     /// Whether time 0 is the file's own, known once there was a time.
     pub(super) fn is_from_zero(&self) -> bool {
-        let numbers = self.clock.is_some_and(|clock| !clock.unix && clock.unit != Unit::Date);
+        let numbers = self.clock.is_some_and(|clock| !clock.unix && clock.unit != TimeUnit::Date);
         self.shape.from_zero && numbers
     }
 
     /// The line of the present row.
     fn line(&self) -> u64 {
         match &self.source {
-            Source::Table { table, .. } => table.line(),
-            Source::Json { lines, .. } | Source::Numbers { lines, .. } => lines.number(),
+            RowText::Table { table, .. } => table.line(),
+            RowText::Json { lines, .. } | RowText::Numbers { lines, .. } => lines.number(),
         }
     }
 
@@ -157,15 +157,15 @@ impl Rows {
         loop {
             let Some(found) = self.found()? else { return Ok(None) };
             let time = match found {
-                Found::Other => {
+                RowContent::Other => {
                     self.others += 1;
                     continue;
                 }
-                Found::Timeless => {
+                RowContent::Timeless => {
                     self.timeless += 1;
                     continue;
                 }
-                Found::Time(time) => time,
+                RowContent::Time(time) => time,
             };
             if time.abs() > MOST_S {
                 let what = format!(
@@ -187,12 +187,12 @@ impl Rows {
     }
 
     /// Reads the next row; leaves its key in `joined`.
-    fn found(&mut self) -> Result<Option<Found>, ImportError> {
+    fn found(&mut self) -> Result<Option<RowContent>, ImportError> {
         let path = &self.path;
         let row = |line, what: String| ImportError::Row { path: path.clone(), line, what };
         self.joined.clear();
         match &mut self.source {
-            Source::Numbers { lines, gaps } => {
+            RowText::Numbers { lines, gaps } => {
                 let Some((line, number)) = next_line(lines, path)? else { return Ok(None) };
                 let number = number.trim();
                 // A table of one column may have its decimals after a comma.
@@ -201,15 +201,15 @@ impl Rows {
                     return Err(row(line, format!("{number:?} is no finite number")));
                 };
                 if !*gaps {
-                    return Ok(Some(Found::Time(seconds)));
+                    return Ok(Some(RowContent::Time(seconds)));
                 }
                 if seconds < 0.0 {
                     return Err(row(line, format!("a gap must be 0 or more, not {number}")));
                 }
                 let sum = self.previous.max(0.0) + seconds;
-                Ok(Some(Found::Time(sum)))
+                Ok(Some(RowContent::Time(sum)))
             }
-            Source::Json { lines, time, keys } => {
+            RowText::Json { lines, time, keys } => {
                 let Some((line, text)) = next_line(lines, path)? else { return Ok(None) };
                 let object: serde_json::Value = serde_json::from_str(text)
                     .map_err(|error| row(line, format!("not a JSON object: {error}")))?;
@@ -221,7 +221,7 @@ impl Rows {
                 if let Some((column, words)) = self.shape.only
                     && !word(column).is_some_and(|word| words.contains(&word.as_str()))
                 {
-                    return Ok(Some(Found::Other));
+                    return Ok(Some(RowContent::Other));
                 }
                 for (i, key) in keys.iter().enumerate() {
                     if i > 0 {
@@ -231,16 +231,16 @@ impl Rows {
                 }
                 let given = word(time).unwrap_or_default();
                 if self.shape.no_time.contains(&given.as_str()) {
-                    return Ok(Some(Found::Timeless));
+                    return Ok(Some(RowContent::Timeless));
                 }
                 self.fractions |= self.format == Format::Mooncake && given.contains('.');
                 let found = settle(&mut self.clock, self.unit, &given, false);
                 let seconds = found.ok_or_else(|| {
                     row(line, format!("the object has no number or date {time:?}"))
                 })?;
-                Ok(Some(Found::Time(seconds)))
+                Ok(Some(RowContent::Time(seconds)))
             }
-            Source::Table { table, columns } => {
+            RowText::Table { table, columns } => {
                 let failed = |error| ImportError::of_table(path, error);
                 if !table.advance().map_err(failed)? {
                     return Ok(None);
@@ -248,7 +248,7 @@ impl Rows {
                 if let (Some(only), Some((_, words))) = (columns.only, self.shape.only)
                     && !words.contains(&table.field(only))
                 {
-                    return Ok(Some(Found::Other));
+                    return Ok(Some(RowContent::Other));
                 }
                 for (i, key) in columns.keys.iter().enumerate() {
                     if i > 0 {
@@ -258,16 +258,16 @@ impl Rows {
                 }
                 let given = table.field(columns.time);
                 if self.shape.no_time.contains(&given) {
-                    return Ok(Some(Found::Timeless));
+                    return Ok(Some(RowContent::Timeless));
                 }
                 let comma = table.delimiter() != b',';
                 let found = settle(&mut self.clock, self.unit, given, comma);
                 let Some(seconds) = found else {
                     let what = match self.clock.map_or(self.unit, |clock| clock.unit) {
-                        Unit::Date => {
+                        TimeUnit::Date => {
                             format!("{given:?} is no date and time; write 2023-11-16 18:17:03.25")
                         }
-                        Unit::Auto => format!(
+                        TimeUnit::Auto => format!(
                             "{given:?} is neither a finite number nor a date and time such as \
                              2023-11-16 18:17:03.25"
                         ),
@@ -276,14 +276,14 @@ impl Rows {
                     return Err(failed(table.wrong(what)));
                 };
                 let Some(minus) = columns.minus else {
-                    return Ok(Some(Found::Time(seconds)));
+                    return Ok(Some(RowContent::Time(seconds)));
                 };
                 let given = table.field(minus);
                 let less = self.clock.and_then(|_| super::time::number(given, comma));
                 let less = less
                     .map(|less| less * self.unit.seconds())
                     .ok_or_else(|| failed(table.wrong(format!("{given:?} is no finite number"))))?;
-                Ok(Some(Found::Time(seconds - less)))
+                Ok(Some(RowContent::Time(seconds - less)))
             }
         }
     }
@@ -291,9 +291,9 @@ impl Rows {
     /// The position of the key of the row that was read.
     fn key(&mut self, keys: &mut Keys) -> Result<u32, ImportError> {
         let has_keys = match &self.source {
-            Source::Table { columns, .. } => !columns.keys.is_empty(),
-            Source::Json { keys, .. } => !keys.is_empty(),
-            Source::Numbers { .. } => false,
+            RowText::Table { columns, .. } => !columns.keys.is_empty(),
+            RowText::Json { keys, .. } => !keys.is_empty(),
+            RowText::Numbers { .. } => false,
         };
         let name = if has_keys { self.joined.as_str() } else { ALL };
         if let Some((recent, position)) = &self.recent
@@ -319,11 +319,11 @@ impl Rows {
 }
 
 /// A time in seconds; the first one settles how all are read.
-fn settle(clock: &mut Option<Clock>, unit: Unit, text: &str, comma: bool) -> Option<f64> {
+fn settle(clock: &mut Option<TimeReader>, unit: TimeUnit, text: &str, comma: bool) -> Option<f64> {
     let clock = match clock {
         Some(clock) => *clock,
         None => {
-            let found = Clock::of(text, unit, comma)?;
+            let found = TimeReader::of(text, unit, comma)?;
             // A first value that is wrong settles nothing.
             found.seconds(text)?;
             *clock.insert(found)
@@ -355,10 +355,10 @@ fn next_line<'l>(
 /// Opens a table and finds its columns.
 fn table(
     path: &Path,
-    shape: &Shape,
+    shape: &FormatShape,
     first: &First,
-    reading: &Reading,
-) -> Result<Source, ImportError> {
+    reading: &TraceLayout,
+) -> Result<RowText, ImportError> {
     let failed = |error: TableError| ImportError::of_table(path, error);
     let given = reading.time_column.as_deref();
     // Columns of files without a header are named by their numbers, from 1.
@@ -369,8 +369,8 @@ fn table(
     });
     // Other names, such as `user`, may stand in a row of values as well.
     let named = shape.names.len() == first.fields.len() && !first.names_a_column(&[shape.time]);
-    let layout = if by_number || named { Layout::NoHeader } else { Layout::Header };
-    let table = Table::open(path, layout).map_err(failed)?;
+    let layout = if by_number || named { HeaderRule::NoHeader } else { HeaderRule::Header };
+    let table = CsvTable::open(path, layout).map_err(failed)?;
     let column = |name: &str| -> Result<usize, ImportError> {
         if named && let Some(position) = shape.names.iter().position(|known| *known == name) {
             return Ok(position);
@@ -398,7 +398,7 @@ fn table(
     };
     let minus = shape.minus.filter(|_| given.is_none()).map(column).transpose()?;
     let only = shape.only.map(|(name, _)| column(name)).transpose()?;
-    Ok(Source::Table { table: Box::new(table), columns: Columns { time, minus, keys, only } })
+    Ok(RowText::Table { table: Box::new(table), columns: RowColumns { time, minus, keys, only } })
 }
 
 fn no_time(path: &Path, first: &First) -> ImportError {

@@ -21,14 +21,14 @@ const BLOCK: usize = 1024;
 pub struct Sorter {
     most: usize,
     chunk: Vec<(f64, u32)>,
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
     file: Option<BufWriter<File>>,
     written: u64,
 }
 
 /// Arrivals in order, of which the first ones are in memory and the rest in a file.
 #[derive(Debug)]
-struct Run {
+struct SortedRun {
     /// The next ones, in reverse.
     block: Vec<(f64, u32)>,
     /// Where the rest begins in the file, in bytes.
@@ -74,7 +74,7 @@ impl Sorter {
             file.write_all(&key.to_le_bytes())?;
         }
         let rest = self.chunk.len();
-        self.runs.push(Run { block: Vec::new(), offset: self.written, rest });
+        self.runs.push(SortedRun { block: Vec::new(), offset: self.written, rest });
         self.written += (rest * BYTES) as u64;
         self.chunk.clear();
         Ok(())
@@ -91,7 +91,7 @@ impl Sorter {
         }
         self.chunk.sort_by(|a, b| a.0.total_cmp(&b.0));
         self.chunk.reverse();
-        self.runs.push(Run { block: self.chunk, offset: 0, rest: 0 });
+        self.runs.push(SortedRun { block: self.chunk, offset: 0, rest: 0 });
         let mut sorted = Sorted { runs: self.runs, file, next: BinaryHeap::new() };
         for run in 0..sorted.runs.len() {
             sorted.queue(run)?;
@@ -103,7 +103,7 @@ impl Sorter {
 /// The arrivals of a [`Sorter`].
 #[derive(Debug)]
 pub struct Sorted {
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
     file: Option<File>,
     /// The next arrival of each run. Of equal times, the earlier run's comes first.
     next: BinaryHeap<Reverse<(Time, usize, u32)>>,

@@ -1,6 +1,6 @@
 //! CSV as other programs write it.
 
-use super::open::{Source, decoded, invalid};
+use super::open::{ByteSource, decoded, invalid};
 use super::time::number;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -17,7 +17,7 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Whether the first row names the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum HeaderRule {
     /// It does.
     Header,
     /// All rows are data.
@@ -42,7 +42,7 @@ pub enum TableError {
 /// white space around fields is cut; empty lines, and lines that begin with `#`, are skipped; a first line `sep=;` (from
 /// Excel) names the delimiter; rows with one field more than the header begin with a row name (from R), unless the
 /// header has one column only: then the comma may as well be a decimal one.
-pub struct Table<'r> {
+pub struct CsvTable<'r> {
     rows: csv::Reader<Metered<'r>>,
     /// What the meter lets through for the present row.
     room: Arc<AtomicU64>,
@@ -64,32 +64,32 @@ pub struct Table<'r> {
     fields: usize,
 }
 
-impl std::fmt::Debug for Table<'_> {
+impl std::fmt::Debug for CsvTable<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("columns", &self.columns).finish_non_exhaustive()
     }
 }
 
-impl Table<'static> {
+impl CsvTable<'static> {
     /// Opens a file, packed or not.
     ///
     /// # Errors
     /// When it cannot be read, or its first row is no row of text.
-    pub fn open(path: &Path, layout: Layout) -> Result<Self, TableError> {
+    pub fn open(path: &Path, layout: HeaderRule) -> Result<Self, TableError> {
         Self::new(File::open(path)?, layout)
     }
 }
 
-impl<'r> Table<'r> {
+impl<'r> CsvTable<'r> {
     /// The rows of what a reader gives, packed or not.
     ///
     /// # Errors
     /// When it cannot be read, or its first row is no row of text.
-    pub fn new(reader: impl Read + Send + 'r, layout: Layout) -> Result<Self, TableError> {
+    pub fn new(reader: impl Read + Send + 'r, layout: HeaderRule) -> Result<Self, TableError> {
         Self::of_text(decoded(reader)?, layout)
     }
 
-    fn of_text(text: Source<'r>, layout: Layout) -> Result<Self, TableError> {
+    fn of_text(text: ByteSource<'r>, layout: HeaderRule) -> Result<Self, TableError> {
         let mut reader: Box<dyn BufRead + Send + 'r> =
             Box::new(BufReader::with_capacity(1 << 12, text));
         let (mut head, mut first) = first_row(&mut reader)?;
@@ -147,8 +147,8 @@ impl<'r> Table<'r> {
         table.fields = table.record.len();
         table.first_line = table.line();
         match layout {
-            Layout::NoHeader => table.ahead = found,
-            Layout::Header => {
+            HeaderRule::NoHeader => table.ahead = found,
+            HeaderRule::Header => {
                 table.columns = table.record.iter().map(str::to_owned).collect();
                 table.ahead = table.read()?;
                 if table.ahead && table.record.len() == table.fields + 1 && table.fields > 1 {
@@ -364,7 +364,7 @@ fn delimiter_of(line: &str) -> u8 {
 /// The fields of a line, taken apart as the first row of a table is.
 #[must_use]
 pub fn fields_of_line(line: &str) -> Vec<String> {
-    let table = Table::new(Cursor::new(line.as_bytes().to_vec()), Layout::NoHeader);
+    let table = CsvTable::new(Cursor::new(line.as_bytes().to_vec()), HeaderRule::NoHeader);
     table.map_or_else(|_| Vec::new(), |table| table.record.iter().map(str::to_owned).collect())
 }
 
@@ -399,10 +399,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn rows(text: &[u8], layout: Layout) -> Result<Vec<Vec<String>>, String> {
-        let mut table = Table::new(text, layout).map_err(|error| error.to_string())?;
+    fn rows(text: &[u8], layout: HeaderRule) -> Result<Vec<Vec<String>>, String> {
+        let mut table = CsvTable::new(text, layout).map_err(|error| error.to_string())?;
         let mut rows = Vec::new();
-        if layout == Layout::Header {
+        if layout == HeaderRule::Header {
             rows.push(table.columns().to_vec());
         }
         while table.advance().map_err(|error| error.to_string())? {
@@ -426,17 +426,17 @@ mod tests {
             "\"t\",\"key\"\r0.5,\"a b\"\r1,c",
             "\r\n# made by a tool\r\nt,key\n\n0.5 , a b\n# half\n1,c\n\n",
         ] {
-            assert_eq!(rows(text.as_bytes(), Layout::Header).unwrap(), expected, "{text:?}");
+            assert_eq!(rows(text.as_bytes(), HeaderRule::Header).unwrap(), expected, "{text:?}");
         }
         // R's write.table: row names without a header.
         let r = "\"t\" ,\"key\"\n\"1\",0.5,\"a\"\n\"2\",1,\"c\"\n";
-        let found = rows(r.as_bytes(), Layout::Header).unwrap();
+        let found = rows(r.as_bytes(), HeaderRule::Header).unwrap();
         assert_eq!(found[..2], [vec!["", "t", "key"], vec!["1", "0.5", "a"]]);
     }
 
     #[test]
     fn rows_of_another_length_and_quotes_that_stay_open_are_errors() {
-        let wrong = |text: &str| rows(text.as_bytes(), Layout::Header).unwrap_err();
+        let wrong = |text: &str| rows(text.as_bytes(), HeaderRule::Header).unwrap_err();
         assert_eq!(wrong("a,b\n\n1,2\n\n3\n4,5\n"), "line 5: it has 1 fields, not 2");
         assert_eq!(wrong("a,b\r\n1,\"x\ny\"\r\n3"), "line 4: it has 1 fields, not 2");
         for text in [
@@ -451,16 +451,17 @@ mod tests {
         for text in
             ["a,b\n1,\"x\ny\"", "a,b\n1,\"x\ny\n\"\n", "a,b\n\"x\ny\",1", "a,b\n1,\"x\ny\" \r\n"]
         {
-            assert_eq!(rows(text.as_bytes(), Layout::Header).unwrap().len(), 2, "{text:?}");
+            assert_eq!(rows(text.as_bytes(), HeaderRule::Header).unwrap().len(), 2, "{text:?}");
         }
         let long = format!("a,b\n1,\"{}", "x\n".repeat(9 << 20));
         assert!(wrong(&long).contains("a row is longer than 16 MiB"));
-        let table = Table::new("Time,b,b\n".as_bytes(), Layout::Header).unwrap();
+        let table = CsvTable::new("Time,b,b\n".as_bytes(), HeaderRule::Header).unwrap();
         let message = table.column("time").unwrap_err().to_string();
         assert!(message.contains("did you mean \"Time\"?"), "{message}");
         assert!(message.starts_with("line 1: "), "{message}");
         assert!(table.column("b").unwrap_err().to_string().contains("more than once"));
-        let table = Table::new("\n# made by a tool\nTime,b\n\n1,2\n".as_bytes(), Layout::Header);
+        let table =
+            CsvTable::new("\n# made by a tool\nTime,b\n\n1,2\n".as_bytes(), HeaderRule::Header);
         assert_eq!(table.unwrap().header_line(), 3);
     }
 
@@ -481,14 +482,14 @@ mod tests {
             for row in &trimmed {
                 out.write_record(row).unwrap();
             }
-            let found = rows(&out.into_inner().unwrap(), Layout::Header).unwrap();
+            let found = rows(&out.into_inner().unwrap(), HeaderRule::Header).unwrap();
             prop_assert_eq!(&found[1..], &trimmed[..]);
         }
 
         #[test]
         fn any_bytes_give_rows_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = rows(&bytes, Layout::Header);
-            let _ = rows(&bytes, Layout::NoHeader);
+            let _ = rows(&bytes, HeaderRule::Header);
+            let _ = rows(&bytes, HeaderRule::NoHeader);
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 /// How times are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unit {
+pub enum TimeUnit {
     /// As the first value shows: date and time, or a number of seconds, or Unix time in s, ms, µs or ns.
     #[default]
     Auto,
@@ -25,7 +25,7 @@ pub(super) const MOST_S: f64 = 1e10;
 /// The start of 2020 in Unix time, in seconds: times since then are so small that a float tells nanoseconds apart.
 const YEAR_2020: i64 = 1_577_836_800;
 
-impl Unit {
+impl TimeUnit {
     /// Every unit with the word that names it.
     pub const ALL: [(&'static str, Self); 7] = [
         ("auto", Self::Auto),
@@ -73,8 +73,8 @@ impl Unit {
 
 /// How the times of a file are read, settled by the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Clock {
-    pub(super) unit: Unit,
+pub(super) struct TimeReader {
+    pub(super) unit: TimeUnit,
     /// They count from 1970.
     pub(super) unix: bool,
     /// The unit was found out.
@@ -83,37 +83,42 @@ pub(super) struct Clock {
     pub(super) comma: bool,
 }
 
-impl Clock {
+impl TimeReader {
     /// What the first time of a file shows; `None` where it is no time.
-    pub(super) fn of(text: &str, unit: Unit, comma: bool) -> Option<Self> {
+    pub(super) fn of(text: &str, unit: TimeUnit, comma: bool) -> Option<Self> {
         let number = number(text, comma).map(f64::abs);
         // 2010 to 2035.
-        let unix = |unit: Unit| {
+        let unix = |unit: TimeUnit| {
             let seconds = number.map(|number| number * unit.seconds());
             seconds.is_some_and(|seconds| (1.26e9..2.05e9).contains(&seconds))
         };
-        if unit != Unit::Auto {
+        if unit != TimeUnit::Auto {
             return Some(Self {
                 unit,
-                unix: unit != Unit::Date && unix(unit),
+                unix: unit != TimeUnit::Date && unix(unit),
                 guessed: false,
                 comma,
             });
         }
         if number.is_none() {
             date_time(text)?;
-            return Some(Self { unit: Unit::Date, unix: false, guessed: false, comma });
+            return Some(Self { unit: TimeUnit::Date, unix: false, guessed: false, comma });
         }
-        let units = [Unit::Seconds, Unit::Milliseconds, Unit::Microseconds, Unit::Nanoseconds];
+        let units = [
+            TimeUnit::Seconds,
+            TimeUnit::Milliseconds,
+            TimeUnit::Microseconds,
+            TimeUnit::Nanoseconds,
+        ];
         let found = units.into_iter().find(|found| unix(*found));
-        let unit = found.unwrap_or(Unit::Seconds);
-        Some(Self { unit, unix: found.is_some(), guessed: unit != Unit::Seconds, comma })
+        let unit = found.unwrap_or(TimeUnit::Seconds);
+        Some(Self { unit, unix: found.is_some(), guessed: unit != TimeUnit::Seconds, comma })
     }
 
     /// A time in seconds: of the file, or since 2020 for dates and Unix times.
     pub(super) fn seconds(self, text: &str) -> Option<f64> {
         match self.unit {
-            Unit::Date => date_time(text),
+            TimeUnit::Date => date_time(text),
             unit if self.unix => {
                 // Whole numbers of Unix time have more digits than a float.
                 #[expect(clippy::cast_precision_loss, reason = "small after the subtraction")]
@@ -125,7 +130,7 @@ impl Clock {
                     Err(_) => Some(number(text, self.comma)? * unit.seconds() - YEAR_2020 as f64),
                 }
             }
-            Unit::Seconds | Unit::Auto => number(text, self.comma),
+            TimeUnit::Seconds | TimeUnit::Auto => number(text, self.comma),
             unit => Some(number(text, self.comma)? * unit.seconds()),
         }
     }
@@ -160,24 +165,24 @@ mod tests {
     #[test]
     fn the_first_time_shows_the_unit() {
         for (text, unit, unix, seconds) in [
-            ("0.5", Unit::Seconds, false, 0.5),
-            ("0,5", Unit::Seconds, false, 0.5),
-            ("1700157423.5", Unit::Seconds, true, 122_320_623.5),
-            ("1700157423500", Unit::Milliseconds, true, 122_320_623.5),
-            ("1700157423500000", Unit::Microseconds, true, 122_320_623.5),
-            ("1700157423500000000", Unit::Nanoseconds, true, 122_320_623.5),
-            ("2023-11-16 17:57:03.5", Unit::Date, false, 122_320_623.5),
-            ("2023-11-16T18:57:03.500000000+01:00", Unit::Date, false, 122_320_623.5),
+            ("0.5", TimeUnit::Seconds, false, 0.5),
+            ("0,5", TimeUnit::Seconds, false, 0.5),
+            ("1700157423.5", TimeUnit::Seconds, true, 122_320_623.5),
+            ("1700157423500", TimeUnit::Milliseconds, true, 122_320_623.5),
+            ("1700157423500000", TimeUnit::Microseconds, true, 122_320_623.5),
+            ("1700157423500000000", TimeUnit::Nanoseconds, true, 122_320_623.5),
+            ("2023-11-16 17:57:03.5", TimeUnit::Date, false, 122_320_623.5),
+            ("2023-11-16T18:57:03.500000000+01:00", TimeUnit::Date, false, 122_320_623.5),
         ] {
-            let clock = Clock::of(text, Unit::Auto, true).unwrap();
+            let clock = TimeReader::of(text, TimeUnit::Auto, true).unwrap();
             assert_eq!((clock.unit, clock.unix), (unit, unix), "{text}");
             assert!((clock.seconds(text).unwrap() - seconds).abs() < 1e-6, "{text}");
         }
-        assert_eq!(Clock::of("yesterday", Unit::Auto, true), None);
-        let given = Clock::of("2500", Unit::Milliseconds, false).unwrap();
+        assert_eq!(TimeReader::of("yesterday", TimeUnit::Auto, true), None);
+        let given = TimeReader::of("2500", TimeUnit::Milliseconds, false).unwrap();
         assert_eq!(given.seconds("2500"), Some(2.5));
         // A microsecond apart, in ns since 1970.
-        let clock = Clock::of("1700157423500000000", Unit::Auto, false).unwrap();
+        let clock = TimeReader::of("1700157423500000000", TimeUnit::Auto, false).unwrap();
         let at = |text: &str| clock.seconds(text).unwrap();
         let gap = at("1700157423500001000") - at("1700157423500000000");
         assert!((gap - 1e-6).abs() < 5e-8, "{gap}");

@@ -1,6 +1,6 @@
 //! UTF-16 on its way to UTF-8.
 
-use super::open::{Source, invalid};
+use super::open::{ByteSource, invalid};
 use std::io::{self, Read};
 
 /// Which byte of a unit comes first.
@@ -12,7 +12,7 @@ pub(super) enum Order {
 
 /// Text in UTF-16, read as UTF-8.
 pub(super) struct Utf16<'r> {
-    source: Source<'r>,
+    source: ByteSource<'r>,
     order: Order,
     /// Bytes of UTF-16 that are not decoded yet: part of a character.
     left: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct Utf16<'r> {
 }
 
 impl<'r> Utf16<'r> {
-    pub(super) fn new(source: Source<'r>, order: Order) -> Self {
+    pub(super) fn new(source: ByteSource<'r>, order: Order) -> Self {
         Self { source, order, left: Vec::new(), ready: Vec::new(), given: 0 }
     }
 

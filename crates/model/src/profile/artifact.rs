@@ -5,7 +5,7 @@
 //! throughput, L2 and DRAM by batch and SM share, and `{"interference": {…}}` with co-located pairs
 //! `[model, model, batch, batch, sm_pct of the first, latency, latency]` that share the whole GPU.
 
-use super::constants::{RawGpu, RawModel, RawProfile};
+use super::constants::{RawGpuConstants, RawModel, RawProfile};
 use super::read::{ProfileTexts, parse_profile, read_file};
 use super::{ColocatedMember, ColocatedRun, Profile, ProfileError, SoloRow, SoloTable};
 use crate::domain::{GpuKindName, ModelName, SmSharing};
@@ -183,7 +183,7 @@ fn import_profile(objects: &Objects<'_>, kind: &GpuKindName) -> Result<Profile, 
             objects.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
         ),
         slice: None,
-        gpu: Some(RawGpu {
+        gpu: Some(RawGpuConstants {
             units,
             max_clock_mhz: objects.field::<Megahertz>(hw, "maxGPUfrequency")?,
             power_cap_w: objects.field::<Watts>(hw, "maxGPUpower")?,

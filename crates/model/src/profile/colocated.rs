@@ -1,7 +1,7 @@
 //! Co-located measurements: long-format CSV, one row for each member of a run.
 
 use super::ProfileError;
-use super::csv_rows::{CsvRows, Row};
+use super::csv_rows::{CsvRow, CsvRows};
 use super::fields::{batch, csv_field, positive, share};
 use super::read::read_file;
 use crate::domain::ModelName;
@@ -92,7 +92,7 @@ pub(super) fn parse_colocated(path: &Path, text: &str) -> Result<Vec<ColocatedRu
 }
 
 /// A duration above 0, or `None` where the field is empty.
-fn optional_time(row: &Row<'_>, column: &str) -> Result<Option<Milliseconds>, ProfileError> {
+fn optional_time(row: &CsvRow<'_>, column: &str) -> Result<Option<Milliseconds>, ProfileError> {
     if row.text(column).is_empty() { Ok(None) } else { positive(row, column).map(Some) }
 }
 

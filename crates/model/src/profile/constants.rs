@@ -3,7 +3,8 @@
 use super::{ProfileError, Slice};
 use crate::domain::{GpuKindName, ModelName, SmSharing};
 use crate::input::toml_keys::{
-    Field, Least, Need, NumberRule, Place, Problems, Read, Rule, Table, WholeRule, read_toml,
+    Field, FilePlace, KeyNeed, KeyRule, Least, NumberRule, Problems, Read, TomlTable, WholeRule,
+    read_toml,
 };
 use crate::units::{Bytes, Dollars, Megahertz, Milliseconds, Watts};
 use serde::Serialize;
@@ -17,7 +18,7 @@ pub(super) struct RawProfile {
     pub kind: GpuKindName,
     pub source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gpu: Option<RawGpu>,
+    pub gpu: Option<RawGpuConstants>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice: Option<Slice>,
     #[serde(rename = "model")]
@@ -25,7 +26,7 @@ pub(super) struct RawProfile {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct RawGpu {
+pub(super) struct RawGpuConstants {
     pub units: u32,
     pub max_clock_mhz: Megahertz,
     pub power_cap_w: Watts,
@@ -54,16 +55,17 @@ pub(super) struct RawModel {
     pub noise_cv: Option<f64>,
 }
 
-const NAME: Rule<'_> = Rule {
+const NAME: KeyRule<'_> = KeyRule {
     allowed: "text of 1 to 64 characters that all can be seen",
     fix: "write the name in quotes",
 };
-const SOURCE: Rule<'_> = Rule { allowed: "text", fix: "say in quotes where the numbers come from" };
-const SLICE_OF: Rule<'_> = Rule {
+const SOURCE: KeyRule<'_> =
+    KeyRule { allowed: "text", fix: "say in quotes where the numbers come from" };
+const SLICE_OF: KeyRule<'_> = KeyRule {
     allowed: "text",
     fix: "name in quotes the kind of the whole GPU, or the folder of its profile",
 };
-const SWITCH: Rule<'_> = Rule {
+const SWITCH: KeyRule<'_> = KeyRule {
     allowed: "true or false",
     fix: "leave it out where nobody knows whether launches limit the model",
 };
@@ -111,17 +113,17 @@ pub(super) fn read_constants(path: &Path, text: &str) -> Result<RawProfile, Prof
     read_toml(text, profile).map_err(|problems| ProfileError::problems(path, problems))
 }
 
-fn profile(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawProfile> {
-    use Need::Required;
+fn profile(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> Option<RawProfile> {
+    use KeyNeed::Required;
     let t = &mut table;
     VERSION.read(t, problems, "version", Required);
     let kind =
         t.read(problems, "kind", Required, NAME, |value| GpuKindName::new(value.as_str()?).ok());
     let source = t.read(problems, "source", Required, SOURCE, |v| Some(v.as_str()?.to_owned()));
     let is_slice = t.has("slice");
-    let whole = Place { key: String::new(), offset: 0 };
+    let whole = FilePlace { key: String::new(), offset: 0 };
     if !is_slice && !t.has("gpu") {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: "[gpu], or [slice] for a part of another kind",
             fix: "add [gpu] with units, max_clock_mhz, power_cap_w, idle_power_w, pcie_bytes_per_ms and price_per_hour",
         };
@@ -131,7 +133,7 @@ fn profile(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawProfi
     let slice = sub_table(t, problems, "slice", slice);
     let models = models(t, problems, is_slice);
     if is_slice && t.has("gpu") {
-        let rule = Rule { allowed: "[gpu] or [slice]", fix: "leave one of them out" };
+        let rule = KeyRule { allowed: "[gpu] or [slice]", fix: "leave one of them out" };
         problems.add(&whole, "a slice takes [gpu] and the models from its GPU", rule);
     }
     table.finish(problems, |_| None);
@@ -147,14 +149,15 @@ fn profile(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawProfi
 
 /// A table below a key, where there is one.
 fn sub_table<T>(
-    t: &mut Table<'_>,
+    t: &mut TomlTable<'_>,
     problems: &mut Problems<'_>,
     key: &'static str,
-    read: impl FnOnce(Table<'_>, &mut Problems<'_>) -> Option<T>,
+    read: impl FnOnce(TomlTable<'_>, &mut Problems<'_>) -> Option<T>,
 ) -> Read<Option<T>> {
     let Some(field) = t.field(key) else { return Read::Absent };
     let Some(table) = field.table() else {
-        let rule = Rule { allowed: "a table", fix: &format!("write [{key}] and its keys below") };
+        let rule =
+            KeyRule { allowed: "a table", fix: &format!("write [{key}] and its keys below") };
         return field.refuse(problems, rule);
     };
     match read(table, problems) {
@@ -163,8 +166,8 @@ fn sub_table<T>(
     }
 }
 
-fn gpu(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawGpu> {
-    use Need::{Optional, Required};
+fn gpu(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> Option<RawGpuConstants> {
+    use KeyNeed::{Optional, Required};
     let t = &mut table;
     let units = UNITS.read(t, problems, "units", Required);
     let clock = CLOCK.read(t, problems, "max_clock_mhz", Required);
@@ -173,7 +176,7 @@ fn gpu(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawGpu> {
     if let (Read::Given(cap, _), Read::Given(idle, place)) = (&cap, &idle)
         && idle >= cap
     {
-        let rule = Rule {
+        let rule = KeyRule {
             allowed: &format!("less than power_cap_w, {cap} W"),
             fix: "give the power of the GPU with nothing to do",
         };
@@ -185,7 +188,7 @@ fn gpu(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawGpu> {
     let words = [SmSharing::Percentage, SmSharing::Static, SmSharing::Off].map(|m| (m.as_str(), m));
     let mps = t.choice(problems, "mps", &words);
     table.finish(problems, |_| None);
-    Some(RawGpu {
+    Some(RawGpuConstants {
         units: units.given().and_then(|units| u32::try_from(units).ok())?,
         max_clock_mhz: Megahertz::new(clock.given()?).ok()?,
         power_cap_w: Watts::new(cap.given()?).ok()?,
@@ -197,8 +200,8 @@ fn gpu(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<RawGpu> {
     })
 }
 
-fn slice(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<Slice> {
-    use Need::{Optional, Required};
+fn slice(mut table: TomlTable<'_>, problems: &mut Problems<'_>) -> Option<Slice> {
+    use KeyNeed::{Optional, Required};
     let t = &mut table;
     let of = t.read(problems, "of", Required, SLICE_OF, |v| Some(v.as_str()?.to_owned()));
     let sm_pct = PART.read(t, problems, "sm_pct", Required);
@@ -215,22 +218,26 @@ fn slice(mut table: Table<'_>, problems: &mut Problems<'_>) -> Option<Slice> {
 }
 
 /// The models of a GPU: at least one; none of a slice.
-fn models(t: &mut Table<'_>, problems: &mut Problems<'_>, is_slice: bool) -> Option<Vec<RawModel>> {
-    let rule = Rule { allowed: "one [[model]] or more", fix: "add [[model]] with its name" };
+fn models(
+    t: &mut TomlTable<'_>,
+    problems: &mut Problems<'_>,
+    is_slice: bool,
+) -> Option<Vec<RawModel>> {
+    let rule = KeyRule { allowed: "one [[model]] or more", fix: "add [[model]] with its name" };
     let Some(field) = t.field("model") else {
         if !is_slice {
-            let whole = Place { key: "model".to_owned(), offset: 0 };
+            let whole = FilePlace { key: "model".to_owned(), offset: 0 };
             problems.add(&whole, "missing", rule);
         }
         return Some(Vec::new());
     };
     if is_slice {
-        let rule = Rule { allowed: "no [[model]] beside [slice]", fix: "leave the models out" };
+        let rule = KeyRule { allowed: "no [[model]] beside [slice]", fix: "leave the models out" };
         problems.add(&field.place, "a slice takes the models from its GPU", rule);
         return None;
     }
     let Some(elements) = field.elements().filter(|elements| !elements.is_empty()) else {
-        let rule = Rule { fix: "write [[model]], with two brackets", ..rule };
+        let rule = KeyRule { fix: "write [[model]], with two brackets", ..rule };
         problems.add(&field.place, "not a list of models", rule);
         return None;
     };
@@ -247,9 +254,9 @@ fn model(
     problems: &mut Problems<'_>,
     names: &mut Vec<ModelName>,
 ) -> Option<RawModel> {
-    use Need::{Optional, Required};
+    use KeyNeed::{Optional, Required};
     let Some(mut table) = element.table() else {
-        let rule = Rule { allowed: "a table", fix: "write [[model]] and its keys below" };
+        let rule = KeyRule { allowed: "a table", fix: "write [[model]] and its keys below" };
         let _: Read<()> = element.refuse(problems, rule);
         return None;
     };
@@ -257,7 +264,7 @@ fn model(
     let name = t.read(problems, "name", Required, NAME, |v| ModelName::new(v.as_str()?).ok());
     if let Read::Given(name, place) = &name {
         if names.contains(name) {
-            let rule = Rule { allowed: "every model once", fix: "remove or rename one" };
+            let rule = KeyRule { allowed: "every model once", fix: "remove or rename one" };
             problems.add(place, format!("{name} is listed twice"), rule);
         }
         names.push(name.clone());

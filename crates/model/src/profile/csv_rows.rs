@@ -1,7 +1,7 @@
 //! A table with known columns; every error names file, line and column.
 
 use super::ProfileError;
-use crate::input::{Layout, Table, TableError, number};
+use crate::input::{CsvTable, HeaderRule, TableError, number};
 use std::path::Path;
 
 /// The rows of a CSV text whose header is checked against the columns that a table has.
@@ -16,7 +16,7 @@ pub(super) struct CsvRows<'a> {
 }
 
 /// One row; fields are asked for by column name.
-pub(super) struct Row<'a> {
+pub(super) struct CsvRow<'a> {
     table: &'a CsvRows<'a>,
     line: u64,
     record: &'a csv::StringRecord,
@@ -35,7 +35,7 @@ impl<'a> CsvRows<'a> {
             TableError::Io(source) => ProfileError::io(path, source),
             TableError::Row { line, what } => ProfileError::line(path, line, what),
         };
-        let mut table = Table::new(text.as_bytes(), Layout::Header).map_err(failed)?;
+        let mut table = CsvTable::new(text.as_bytes(), HeaderRule::Header).map_err(failed)?;
         let header = table.columns();
         let known = [required, optional].concat().join(",");
         let wrong = |message| Err(ProfileError::line(path, table.header_line(), message));
@@ -65,22 +65,22 @@ impl<'a> CsvRows<'a> {
 
     /// Which columns the header of a table names; none where the text is no table.
     pub(super) fn names(text: &str) -> Vec<String> {
-        let table = Table::new(text.as_bytes(), Layout::Header);
+        let table = CsvTable::new(text.as_bytes(), HeaderRule::Header);
         table.map_or_else(|_| Vec::new(), |table| table.columns().to_vec())
     }
 
     /// The text of a field of one of the rows, which lives as long as the table.
-    pub(super) fn text_of<'t>(&'t self, row: &Row<'t>, column: &str) -> &'t str {
+    pub(super) fn text_of<'t>(&'t self, row: &CsvRow<'t>, column: &str) -> &'t str {
         let position = self.columns.iter().find(|(name, _)| *name == column);
         position.map_or("", |(_, position)| &row.record[*position])
     }
 
-    pub(super) fn rows(&'a self) -> impl Iterator<Item = Row<'a>> {
-        self.records.iter().map(move |(line, record)| Row { table: self, line: *line, record })
+    pub(super) fn rows(&'a self) -> impl Iterator<Item = CsvRow<'a>> {
+        self.records.iter().map(move |(line, record)| CsvRow { table: self, line: *line, record })
     }
 }
 
-impl Row<'_> {
+impl CsvRow<'_> {
     /// The line that the row begins on, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
@@ -127,7 +127,7 @@ impl Row<'_> {
         T::try_from(self.number(column)?).map_err(|e| self.error(column, e))
     }
 
-    /// As [`Row::quantity`], or `None` where the field is empty.
+    /// As [`CsvRow::quantity`], or `None` where the field is empty.
     pub(super) fn optional<T>(&self, column: &str) -> Result<Option<T>, ProfileError>
     where
         T: TryFrom<f64>,
@@ -146,7 +146,7 @@ impl Row<'_> {
         }
     }
 
-    /// As [`Row::number_in`], or `None` where the field is empty.
+    /// As [`CsvRow::number_in`], or `None` where the field is empty.
     pub(super) fn optional_in(
         &self,
         column: &str,
@@ -170,7 +170,7 @@ mod tests {
     fn read(text: &str) -> Result<Vec<(u64, u32, f64)>, String> {
         let table = CsvRows::parse(Path::new("t.csv"), text, &COLUMNS, &["c"]);
         let table = table.map_err(|error| error.to_string())?;
-        let read = |row: Row<'_>| Ok((row.line(), row.whole("a", "whole")?, row.quantity("b")?));
+        let read = |row: CsvRow<'_>| Ok((row.line(), row.whole("a", "whole")?, row.quantity("b")?));
         let rows: Result<_, ProfileError> = table.rows().map(read).collect();
         rows.map_err(|error| error.to_string())
     }

@@ -1,12 +1,12 @@
 //! The fields that the tables of a profile share, and their ranges.
 
-use super::csv_rows::Row;
+use super::csv_rows::CsvRow;
 use super::{ModelProfile, Profile, ProfileError};
 use crate::units::{BatchSize, Milliseconds, SmPercent};
 
 /// The model that a row names.
 pub(super) fn model_of<'p>(
-    row: &Row<'_>,
+    row: &CsvRow<'_>,
     profile: &'p mut Profile,
 ) -> Result<&'p mut ModelProfile, ProfileError> {
     let known: Vec<String> = profile.models.iter().map(|m| m.name.to_string()).collect();
@@ -16,7 +16,7 @@ pub(super) fn model_of<'p>(
 }
 
 /// A batch size; profiles go up to 1024.
-pub(super) fn batch(row: &Row<'_>) -> Result<BatchSize, ProfileError> {
+pub(super) fn batch(row: &CsvRow<'_>) -> Result<BatchSize, ProfileError> {
     let size: u32 = row.whole("batch", "a whole number from 1 to 1024")?;
     match BatchSize::new(size) {
         Ok(batch) if size <= 1024 => Ok(batch),
@@ -25,13 +25,13 @@ pub(super) fn batch(row: &Row<'_>) -> Result<BatchSize, ProfileError> {
 }
 
 /// An SM share of at most a whole GPU.
-pub(super) fn share(row: &Row<'_>) -> Result<SmPercent, ProfileError> {
+pub(super) fn share(row: &CsvRow<'_>) -> Result<SmPercent, ProfileError> {
     let sm: SmPercent = row.quantity("sm_pct")?;
     if sm.get() <= 100.0 { Ok(sm) } else { Err(row.error("sm_pct", "must be at most 100")) }
 }
 
 /// A duration that cannot be zero.
-pub(super) fn positive(row: &Row<'_>, column: &str) -> Result<Milliseconds, ProfileError> {
+pub(super) fn positive(row: &CsvRow<'_>, column: &str) -> Result<Milliseconds, ProfileError> {
     let time: Milliseconds = row.quantity(column)?;
     if time.get() > 0.0 { Ok(time) } else { Err(row.error(column, "must be above 0")) }
 }

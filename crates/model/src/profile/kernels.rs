@@ -1,6 +1,6 @@
 //! Kernel lists: what a model launches for one batch, as a profiler exports it.
 
-use super::csv_rows::{CsvRows, Row};
+use super::csv_rows::{CsvRow, CsvRows};
 use super::fields::{batch, csv_field, model_of, positive, share};
 use super::read::read_file;
 use super::{KernelLaunch, Profile, ProfileError};
@@ -72,7 +72,7 @@ pub(super) fn parse_kernels(
     Ok(())
 }
 
-fn count(row: &Row<'_>, column: &str, low: u32, high: u32) -> Result<u32, ProfileError> {
+fn count(row: &CsvRow<'_>, column: &str, low: u32, high: u32) -> Result<u32, ProfileError> {
     let number: u32 = row.whole(column, "a whole number")?;
     if (low..=high).contains(&number) {
         Ok(number)

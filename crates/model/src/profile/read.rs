@@ -3,7 +3,7 @@
 use super::check::check_profile;
 use super::colocated::parse_colocated;
 use super::constants::{RawProfile, read_constants};
-use super::csv_rows::{CsvRows, Row};
+use super::csv_rows::{CsvRow, CsvRows};
 use super::fields::{batch, model_of, positive, share};
 use super::kernels::parse_kernels;
 use super::tables::parse_solo_table;
@@ -240,7 +240,7 @@ fn read_colocation(path: &Path, text: &str, profile: &mut Profile) -> Result<(),
     Ok(())
 }
 
-fn clock(row: &Row<'_>, column: &str, max: Megahertz) -> Result<Megahertz, ProfileError> {
+fn clock(row: &CsvRow<'_>, column: &str, max: Megahertz) -> Result<Megahertz, ProfileError> {
     let clock: Megahertz = row.quantity(column)?;
     if clock <= max {
         Ok(clock)

@@ -6,7 +6,7 @@
 //! | `mig_gpcs,model,batch,copies,latency_ms` | copies of one model without shares, on a whole GPU (7) or in one of its MIG slices | a profile with a slice for each size, and the runs |
 //! | `model,batch,sm_pct,latency_ms` | models alone | a profile |
 
-use super::csv_rows::{CsvRows, Row};
+use super::csv_rows::{CsvRow, CsvRows};
 use super::datasheet::{datasheet, known};
 use super::fields::{batch, positive, share};
 use super::{
@@ -68,7 +68,7 @@ fn assumptions() -> String {
         .to_owned()
 }
 
-fn name(row: &Row<'_>, column: &str) -> Result<ModelName, ProfileError> {
+fn name(row: &CsvRow<'_>, column: &str) -> Result<ModelName, ProfileError> {
     ModelName::new(row.text(column)).map_err(|e| row.error(column, e))
 }
 

@@ -1,6 +1,6 @@
 //! A profile as the texts of its folder.
 
-use super::constants::{RawGpu, RawModel, RawProfile};
+use super::constants::{RawGpuConstants, RawModel, RawProfile};
 use super::fields::csv_field;
 use super::kernels::write_kernels;
 use super::read::{COLOCATION, SELF_PAIRS};
@@ -46,7 +46,7 @@ fn profile_toml(profile: &Profile) -> String {
         kind: kind.name.clone(),
         source: profile.source.clone(),
         slice: None,
-        gpu: Some(RawGpu {
+        gpu: Some(RawGpuConstants {
             units: kind.units.get(),
             max_clock_mhz: kind.max_clock,
             power_cap_w: kind.power_cap,

@@ -24,7 +24,7 @@ const SLACK: f64 = 0.1;
 
 /// What a trial run or a window of time says of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
+pub struct GsliceObservation {
     /// What a batch may take, in ms (> 0).
     pub budget_ms: f64,
     /// What a batch takes, in ms (> 0).
@@ -40,8 +40,8 @@ pub struct Seen {
 /// # Panics
 /// Never: the size is at least 1.
 #[must_use]
-pub fn tuned_batch(batch: BatchSize, most: BatchSize, seen: Seen) -> BatchSize {
-    let Seen { budget_ms: budget, latency_ms: latency, .. } = seen;
+pub fn tuned_batch(batch: BatchSize, most: BatchSize, seen: GsliceObservation) -> BatchSize {
+    let GsliceObservation { budget_ms: budget, latency_ms: latency, .. } = seen;
     let slack = (budget - latency) / budget;
     if 0.0 < slack && slack < SLACK {
         return batch;
@@ -66,7 +66,7 @@ pub fn give_way(shares: &mut [u32], whole: u32) {
 
 /// UTIL: the next share in percent, from 1 to 100.
 #[must_use]
-pub fn tuned_share(share: f64, seen: Seen) -> f64 {
+pub fn tuned_share(share: f64, seen: GsliceObservation) -> f64 {
     let latency = (seen.budget_ms - seen.latency_ms) / seen.latency_ms;
     let throughput = (seen.throughput_rps - seen.rate_rps) / seen.throughput_rps;
     let kept = |slack: f64| (0.0..SLACK).contains(&slack);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_the_script() {
-        let seen = |latency_ms, throughput_rps| Seen {
+        let seen = |latency_ms, throughput_rps| GsliceObservation {
             budget_ms: 10.0,
             latency_ms,
             rate_rps: 100.0,

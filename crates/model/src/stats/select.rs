@@ -53,7 +53,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
     let mut wanted = order.into_iter().peekable();
     // The first position whose bucket is still to be found.
     let mut position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<BucketPlace> = Vec::new();
     let mut place_of = vec![0; positions.len()];
     let (mut before, mut end) = (0, 1);
     // Where the next integer of a bucket goes, or 0.
@@ -74,7 +74,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
                     place_of[i] = places.len();
                 }
                 position = wanted.peek().map_or(usize::MAX, |&first| positions[first]);
-                places.push(Place { first, start: end, end: end + count });
+                places.push(BucketPlace { first, start: end, end: end + count });
                 end += count;
             }
         }
@@ -102,7 +102,7 @@ fn by_buckets<const BUCKETS: usize>(data: &[u64], positions: &[usize]) -> Vec<u6
         kept[place.start as usize..place.end as usize].sort_unstable();
     }
     let at = |(&position, place): (&usize, usize)| {
-        let Place { first, start, .. } = places[place];
+        let BucketPlace { first, start, .. } = places[place];
         kept[start as usize + position - first]
     };
     positions.iter().zip(place_of).map(at).collect()
@@ -123,7 +123,7 @@ fn for_each(data: &[u64], mut what: impl FnMut(u64)) {
 
 /// Where the integers of a wanted bucket are kept.
 #[derive(Debug)]
-struct Place {
+struct BucketPlace {
     /// How many integers are in the buckets before it.
     first: usize,
     start: u32,

@@ -6,7 +6,7 @@
 
 use super::lanes::{LANES, added, sum_of};
 use super::poisson::append;
-use super::server::{Loading, Server};
+use super::server::{Loading, QueueingServer};
 use std::ops::Range;
 
 /// States of less probability than this are left out.
@@ -27,12 +27,12 @@ const MOST_WAITING: usize = 400;
 
 /// Probabilities of states (k, y), a row for each k. A row is 0 from its extent on.
 #[derive(Debug, Default, Clone)]
-struct Rows {
+struct ChainRows {
     values: Vec<f64>,
     width: usize,
 }
 
-impl Rows {
+impl ChainRows {
     /// Makes so many rows of 0 of this width; the extents are those up to now.
     fn reset(&mut self, extents: &[usize], rows: usize, width: usize) {
         for (k, &extent) in extents.iter().enumerate() {
@@ -56,12 +56,12 @@ impl Rows {
 /// The stationary distribution of a server, and the memory that it takes to find one.
 #[derive(Debug, Default)]
 pub(super) struct Stationary {
-    now: Rows,
-    next: Rows,
-    change: Rows,
+    now: ChainRows,
+    next: ChainRows,
+    change: ChainRows,
     /// Changes and results of the last two steps.
-    changes: [Rows; 2],
-    results: [Rows; 2],
+    changes: [ChainRows; 2],
+    results: [ChainRows; 2],
     /// By k: from where on all of these are 0.
     extents: Vec<usize>,
     transitions: Transitions,
@@ -72,7 +72,7 @@ pub(super) struct Stationary {
 
 impl Stationary {
     /// Solves the chain of a server; false when its queue is too long to be followed.
-    pub(super) fn solve(&mut self, server: &Server<'_>) -> bool {
+    pub(super) fn solve(&mut self, server: &QueueingServer<'_>) -> bool {
         let mut waiting = first_waiting(server);
         self.transitions.fill(server);
         loop {
@@ -95,7 +95,7 @@ impl Stationary {
     /// The distribution that a step leaves as it is, by fixed-point iteration with Anderson's acceleration
     /// (Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 1965) over two steps back,
     /// which needs a quarter of the iterations.
-    fn fixed_point(&mut self, server: &Server<'_>, width: usize) -> bool {
+    fn fixed_point(&mut self, server: &QueueingServer<'_>, width: usize) -> bool {
         let rows = server.most() + 1;
         let one = [&mut self.now, &mut self.next, &mut self.change];
         for part in one.into_iter().chain(&mut self.changes).chain(&mut self.results) {
@@ -230,14 +230,14 @@ impl Stationary {
     }
 }
 
-fn scale(rows: &mut Rows, extents: &[usize], factor: f64) {
+fn scale(rows: &mut ChainRows, extents: &[usize], factor: f64) {
     for (k, &extent) in extents.iter().enumerate() {
         rows.row_mut(k, extent).iter_mut().for_each(|probability| *probability *= factor);
     }
 }
 
 /// How many requests may wait, as far as the chain is followed at first.
-fn first_waiting(server: &Server<'_>) -> usize {
+fn first_waiting(server: &QueueingServer<'_>) -> usize {
     #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
     let in_time = server.rate_per_ms / server.every as f64 * server.deadline_ms;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
@@ -266,7 +266,7 @@ struct Transitions {
 }
 
 impl Transitions {
-    fn fill(&mut self, server: &Server<'_>) {
+    fn fill(&mut self, server: &QueueingServer<'_>) {
         let rate = server.rate_per_ms;
         let none = LANES - 1..LANES - 1;
         for ranges in [&mut self.during, &mut self.while_loading, &mut self.follow] {
@@ -290,7 +290,7 @@ impl Transitions {
     }
 
     /// What follows a batch behind which nothing waits.
-    fn fill_starts(&mut self, server: &Server<'_>) {
+    fn fill_starts(&mut self, server: &QueueingServer<'_>) {
         let (rate, every) = (server.rate_per_ms, server.every);
         self.at_start = append(rate * server.load_ms[1], usize::MAX, &mut self.values);
         self.follow.resize(every, 0..0);
@@ -324,11 +324,17 @@ impl Transitions {
     }
 
     /// One step of the chain.
-    fn step(&self, server: &Server<'_>, from: &Rows, to: &mut Rows, extents: &mut [usize]) {
+    fn step(
+        &self,
+        server: &QueueingServer<'_>,
+        from: &ChainRows,
+        to: &mut ChainRows,
+        extents: &mut [usize],
+    ) {
         for (k, &extent) in extents.iter().enumerate() {
             to.row_mut(k, extent).fill(0.0);
         }
-        let mut to = Target { rows: to, extents };
+        let mut to = ChainTarget { rows: to, extents };
         for k in 1..=server.most() {
             let row = from.row(k, to.extents[k]);
             match server.loading {
@@ -336,7 +342,7 @@ impl Transitions {
                 Loading::Serial => self.step_serial(server, k, row, &mut to),
             }
         }
-        let Target { rows, extents } = to;
+        let ChainTarget { rows, extents } = to;
         let sum = |(k, &extent): (usize, &usize)| sum_of(rows.row(k, extent), |p| p);
         let sum: f64 = extents.iter().enumerate().map(sum).sum();
         scale(rows, extents, 1.0 / sum);
@@ -344,7 +350,13 @@ impl Transitions {
 
     /// From the start of a batch of k to the start of the next, which was formed at the same moment. `row` has the
     /// probabilities of what waits.
-    fn step_ahead(&self, server: &Server<'_>, k: usize, row: &[f64], to: &mut Target<'_>) {
+    fn step_ahead(
+        &self,
+        server: &QueueingServer<'_>,
+        k: usize,
+        row: &[f64],
+        to: &mut ChainTarget<'_>,
+    ) {
         let every = server.every;
         let (none, mut more) = row.split_at(every.min(row.len()));
         for (y, &probability) in none.iter().enumerate() {
@@ -371,7 +383,13 @@ impl Transitions {
     }
 
     /// From the start of a batch of k to the start of the next, which is formed then.
-    fn step_serial(&self, server: &Server<'_>, k: usize, row: &[f64], to: &mut Target<'_>) {
+    fn step_serial(
+        &self,
+        server: &QueueingServer<'_>,
+        k: usize,
+        row: &[f64],
+        to: &mut ChainTarget<'_>,
+    ) {
         let every = server.every;
         let arrivals = &self.values[self.during[k].clone()];
         for (y, &probability) in row.iter().enumerate() {
@@ -398,13 +416,13 @@ impl Transitions {
 }
 
 /// Where a step leads.
-struct Target<'r> {
-    rows: &'r mut Rows,
+struct ChainTarget<'r> {
+    rows: &'r mut ChainRows,
     /// Grow with what is added.
     extents: &'r mut [usize],
 }
 
-impl Target<'_> {
+impl ChainTarget<'_> {
     /// Adds a distribution, which has its zeros around it, to row k as often as there are weights, shifted by one more
     /// place each time.
     fn add_each(&mut self, k: usize, weights: &[f64], with_zeros: &[f64]) {

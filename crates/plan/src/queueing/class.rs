@@ -1,8 +1,8 @@
 //! Workloads that ask the same are one class: they share the tables of what they need.
 
 use super::super::PlanRequest;
-use super::super::traffic::{Arrivals, Luck, ServerTraits};
-use super::recursion::{DelayAndNoise, Draw};
+use super::super::traffic::{ArrivalModel, Luck, ServerTraits};
+use super::recursion::{ArrivalDraw, DelayAndNoise};
 use super::server::Loading;
 use igniter_model::domain::{Infeasible, ModelName, Workload};
 use std::collections::BTreeMap;
@@ -20,18 +20,18 @@ const MOST_DRAWS: f64 = 64.0;
 
 /// Where the arrivals of a class are known from.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(super) enum ArrivalKnowledge {
     /// Poisson arrivals at a server that the chain describes.
     Chain,
     /// Draws, and whether another one would be different.
-    Draws(Arc<Vec<Draw>>, Luck),
+    Draws(Arc<Vec<ArrivalDraw>>, Luck),
     /// Simulated runs.
     Simulated,
 }
 
 /// What says how many requests of a server are late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judge {
+pub(super) enum LatenessSource {
     /// The analysis of queues.
     Analysis,
     /// The simulation of servers alone, whatever they are like.
@@ -48,7 +48,7 @@ pub(super) struct Class {
     /// With headroom.
     pub rate_per_ms: f64,
     pub server: ServerTraits,
-    pub source: Source,
+    pub source: ArrivalKnowledge,
     /// Indices into the request's workloads.
     pub workloads: Vec<usize>,
     /// Requests of one workload that are counted in a run.
@@ -72,22 +72,25 @@ impl Class {
 }
 
 /// The classes of a request, and the workloads that no plan can be made for.
-pub(super) fn classes(request: &PlanRequest<'_>, judge: Judge) -> (Vec<Class>, Vec<Infeasible>) {
-    let mut known: BTreeMap<Key, usize> = BTreeMap::new();
+pub(super) fn classes(
+    request: &PlanRequest<'_>,
+    judge: LatenessSource,
+) -> (Vec<Class>, Vec<Infeasible>) {
+    let mut known: BTreeMap<PoissonKey, usize> = BTreeMap::new();
     let mut classes: Vec<Class> = Vec::new();
     let mut infeasible = Vec::new();
     let share = MOST_ARRIVALS / request.workloads().len().max(1) as f64;
     let arrivals_for_one = share.clamp(LEAST_FOR_ONE, MOST_FOR_ONE);
     for (index, workload) in request.workloads().iter().enumerate() {
-        let key = Key::of(request, workload).filter(|_| judge == Judge::Analysis);
+        let key = PoissonKey::of(request, workload).filter(|_| judge == LatenessSource::Analysis);
         // Each workload has arrivals of its own, unless all are alike.
         if let Some(&class) = key.as_ref().and_then(|key| known.get(key)) {
             classes[class].workloads.push(index);
             continue;
         }
         let made = match judge {
-            Judge::Analysis => class(request, index, workload, arrivals_for_one),
-            Judge::Simulation => Ok(simulated(request, index, workload)),
+            LatenessSource::Analysis => class(request, index, workload, arrivals_for_one),
+            LatenessSource::Simulation => Ok(simulated(request, index, workload)),
         };
         match made {
             Ok(class) => {
@@ -108,14 +111,14 @@ pub(super) fn classes(request: &PlanRequest<'_>, judge: Judge) -> (Vec<Class>, V
 
 /// What makes two workloads with Poisson arrivals the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct PoissonKey {
     model: String,
     numbers: Vec<u64>,
 }
 
-impl Key {
+impl PoissonKey {
     fn of(request: &PlanRequest<'_>, workload: &Workload) -> Option<Self> {
-        if request.traffic().arrivals(workload) != Arrivals::Poisson {
+        if request.traffic().arrivals(workload) != ArrivalModel::Poisson {
             return None;
         }
         let server = request.traffic().server(workload);
@@ -158,16 +161,16 @@ fn class(
     let mut requests = rate_per_ms * run.counted_ms();
     let arrivals = traffic.arrivals(workload);
     let source = match &arrivals {
-        Arrivals::Unplannable(reason) => return Err(reason.clone()),
-        Arrivals::Poisson if by_chain(&server) => {
+        ArrivalModel::Unplannable(reason) => return Err(reason.clone()),
+        ArrivalModel::Poisson if by_chain(&server) => {
             if rate_per_ms <= 0.0 {
                 return Err("no requests arrive: its rate is 0".to_owned());
             }
-            Source::Chain
+            ArrivalKnowledge::Chain
         }
-        Arrivals::Poisson | Arrivals::Drawn(_) => {
+        ArrivalModel::Poisson | ArrivalModel::Drawn(_) => {
             let luck = match arrivals {
-                Arrivals::Drawn(luck) => luck,
+                ArrivalModel::Drawn(luck) => luck,
                 _ => Luck::Varies,
             };
             let draws = draws(request, workload, luck, arrivals_for_one)?;
@@ -182,7 +185,7 @@ fn class(
             #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
             let mean = counted as f64 / draws.len() as f64;
             requests = mean;
-            Source::Draws(Arc::new(draws), luck)
+            ArrivalKnowledge::Draws(Arc::new(draws), luck)
         }
     };
     let guarded = request.options().guarded_budget_ms(workload.slo.get());
@@ -206,7 +209,7 @@ fn simulated(request: &PlanRequest<'_>, index: usize, workload: &Workload) -> Cl
         deadline_ms: workload.slo.get(),
         rate_per_ms,
         server: request.traffic().server(workload),
-        source: Source::Simulated,
+        source: ArrivalKnowledge::Simulated,
         workloads: vec![index],
         requests: rate_per_ms * request.traffic().run().counted_ms(),
     }
@@ -218,10 +221,10 @@ fn draws(
     workload: &Workload,
     luck: Luck,
     arrivals: f64,
-) -> Result<Vec<Draw>, String> {
+) -> Result<Vec<ArrivalDraw>, String> {
     let run = request.traffic().run();
     let headroom = request.options().headroom();
-    let mut draws: Vec<Draw> = Vec::new();
+    let mut draws: Vec<ArrivalDraw> = Vec::new();
     let mut drawn = 0.0;
     for number in 0_u32.. {
         let mut times_ms = request.traffic().draw(workload, u64::from(number))?;
@@ -229,7 +232,7 @@ fn draws(
         times_ms.iter_mut().for_each(|time| *time /= headroom);
         let from_ms = run.warmup_ms / headroom;
         let to_ms = (run.duration_ms - run.cooldown_ms) / headroom;
-        draws.push(Draw { times_ms, from_ms, to_ms });
+        draws.push(ArrivalDraw { times_ms, from_ms, to_ms });
         let enough = drawn >= arrivals || f64::from(number + 1) >= MOST_DRAWS;
         if luck != Luck::Varies || enough {
             break;

@@ -2,11 +2,11 @@
 
 use super::super::traffic::Luck;
 use super::super::{PlanRequest, Replicas};
-use super::class::{Class, Judge, Source, classes};
-use super::goal::{Target, goal, target};
-use super::packing::{Fleet, Seat};
+use super::class::{ArrivalKnowledge, Class, LatenessSource, classes};
+use super::goal::{AttainmentTarget, goal, target};
+use super::packing::{Fleet, PackedServer};
 use super::search::{MOST_REPLICAS, options};
-use super::site::{Setting, Site};
+use super::site::{PlannedSetting, Site};
 use igniter_model::domain::Plan;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -88,7 +88,7 @@ pub struct ReplicaChoice {
 /// With `reasons`, also what other shares, batch sizes and numbers of replicas would give, which takes longer.
 #[must_use]
 pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Forecast> {
-    let (classes, _) = classes(request, Judge::Analysis);
+    let (classes, _) = classes(request, LatenessSource::Analysis);
     let target = target(request);
     let mut class_of = vec![None; request.workloads().len()];
     for (index, class) in classes.iter().enumerate() {
@@ -98,18 +98,18 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let kind = &request.predictor().kind().name;
     let parts = Parts::of(plan, request);
     // GPU by GPU, so that they can be settled in parallel.
-    let gpus: Vec<(usize, Vec<Placed>)> = plan
+    let gpus: Vec<(usize, Vec<ForecastServer>)> = plan
         .gpus
         .iter()
         .enumerate()
         .filter(|(_, gpu)| gpu.kind == *kind && !gpu.takes_turns())
         .filter_map(|(index, gpu)| {
-            let servers: Option<Vec<Placed>> = gpu
+            let servers: Option<Vec<ForecastServer>> = gpu
                 .placements
                 .iter()
                 .map(|placement| {
                     let workload = parts.index(placement.workload.as_str())?;
-                    let setting = Setting {
+                    let setting = PlannedSetting {
                         replicas: parts.equal(workload)?,
                         batch: placement.batch.get(),
                         units: placement.sm.get(),
@@ -117,14 +117,14 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
                     };
                     let fits = setting.units > 0
                         && setting.units <= request.predictor().kind().units.get();
-                    fits.then_some(Placed { class: class_of[workload]?, workload, setting })
+                    fits.then_some(ForecastServer { class: class_of[workload]?, workload, setting })
                 })
                 .collect();
             Some((index, servers?))
         })
         .collect();
     let chunk = gpus.len().div_ceil(rayon::current_num_threads()).max(1);
-    let known: Vec<(usize, Seen)> = gpus
+    let known: Vec<(usize, NeighbourView)> = gpus
         .par_chunks(chunk)
         .flat_map_iter(|gpus| {
             let site = Site::exact(request, classes.len());
@@ -133,7 +133,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
             settled.collect::<Vec<_>>()
         })
         .collect();
-    let mut of_workloads: Vec<Vec<&Seen>> = vec![Vec::new(); class_of.len()];
+    let mut of_workloads: Vec<Vec<&NeighbourView>> = vec![Vec::new(); class_of.len()];
     known.iter().for_each(|(workload, seen)| of_workloads[*workload].push(seen));
     let mut forecasts = Vec::new();
     let site = Site::exact(request, classes.len());
@@ -147,10 +147,10 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
 }
 
 /// A server of a plan.
-struct Placed {
+struct ForecastServer {
     class: usize,
     workload: usize,
-    setting: Setting,
+    setting: PlannedSetting,
 }
 
 /// Which placements each workload has.
@@ -189,17 +189,21 @@ impl<'a> Parts<'a> {
 }
 
 /// A server among its neighbours.
-struct Seen {
+struct NeighbourView {
     gpu: usize,
-    seat: Seat,
+    seat: PackedServer,
     attained: f64,
     busy: f64,
     mean_batch: f64,
 }
 
 /// The servers of one GPU with the slowdowns that they have together.
-fn settled(fleet: &mut Fleet<'_>, gpu: usize, placed: &[Placed]) -> Vec<(usize, Seen)> {
-    let mut seats: Vec<Seat> = placed
+fn settled(
+    fleet: &mut Fleet<'_>,
+    gpu: usize,
+    placed: &[ForecastServer],
+) -> Vec<(usize, NeighbourView)> {
+    let mut seats: Vec<PackedServer> = placed
         .iter()
         .filter_map(|placed| fleet.seated(0, placed.class, placed.workload, placed.setting))
         .collect();
@@ -209,7 +213,7 @@ fn settled(fleet: &mut Fleet<'_>, gpu: usize, placed: &[Placed]) -> Vec<(usize, 
         let class = (seat.class, &fleet.classes[seat.class]);
         let Some(steady) = fleet.sites[0].steady(class, &seat.setting) else { continue };
         let (attained, busy, mean_batch) = (steady.attained, steady.busy, steady.mean_batch);
-        seen.push((seat.workload, Seen { gpu, seat, attained, busy, mean_batch }));
+        seen.push((seat.workload, NeighbourView { gpu, seat, attained, busy, mean_batch }));
     }
     seen
 }
@@ -217,9 +221,9 @@ fn settled(fleet: &mut Fleet<'_>, gpu: usize, placed: &[Placed]) -> Vec<(usize, 
 fn of_workload(
     fleet: &mut Fleet<'_>,
     request: &PlanRequest<'_>,
-    target: Target,
+    target: AttainmentTarget,
     (workload, class): (String, usize),
-    own: &[&Seen],
+    own: &[&NeighbourView],
     reasons: bool,
 ) -> Forecast {
     #[expect(clippy::cast_precision_loss, reason = "a number of replicas")]
@@ -229,8 +233,8 @@ fn of_workload(
     let of = fleet.classes[class].clone();
     let dispersion = fleet.sites[0].dispersion(&of, &setting);
     let lucky = match &of.source {
-        Source::Chain | Source::Draws(_, Luck::Varies | Luck::Recorded) => true,
-        Source::Draws(_, Luck::None) | Source::Simulated => false,
+        ArrivalKnowledge::Chain | ArrivalKnowledge::Draws(_, Luck::Varies | Luck::Recorded) => true,
+        ArrivalKnowledge::Draws(_, Luck::None) | ArrivalKnowledge::Simulated => false,
     };
     let spread = if lucky { target.spread(attained, dispersion, of.requests) } else { 0.0 };
     let planned = goal(target, &of, dispersion);
@@ -239,8 +243,8 @@ fn of_workload(
     let percent = |units: u32| 100.0 * f64::from(units) / whole;
     let mut servers = Vec::new();
     for seen in own {
-        let Setting { replicas, batch, units, slow } = seen.seat.setting;
-        let less = Setting { units: units.saturating_sub(1), ..seen.seat.setting };
+        let PlannedSetting { replicas, batch, units, slow } = seen.seat.setting;
+        let less = PlannedSetting { units: units.saturating_sub(1), ..seen.seat.setting };
         let with_less = (reasons && less.units > 0)
             .then(|| fleet.sites[0].steady((class, &of), &less))
             .flatten();
@@ -294,12 +298,12 @@ fn choices(
 
 /// What a forecast from recorded arrivals cannot promise.
 fn note(
-    target: Target,
+    target: AttainmentTarget,
     class: &Class,
     dispersion: f64,
     request: &PlanRequest<'_>,
 ) -> Option<String> {
-    let Source::Draws(_, Luck::Recorded) = class.source else { return None };
+    let ArrivalKnowledge::Draws(_, Luck::Recorded) = class.source else { return None };
     let needed = target.requests_needed(dispersion);
     if class.requests >= needed {
         return None;

@@ -2,18 +2,18 @@
 
 use super::super::PlanRequest;
 use super::super::traffic::Luck;
-use super::class::{Class, Source};
+use super::class::{ArrivalKnowledge, Class};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Target {
+pub(super) struct AttainmentTarget {
     /// The part of the requests that must be in time, from 0 to 1.
     pub attained: f64,
     /// How many standard deviations the confidence is away from the mean.
     pub deviations: f64,
 }
 
-impl Target {
+impl AttainmentTarget {
     /// From percentages, each above 0 and below 100. A confidence below 50 % counts as 50 %.
     pub(super) fn new(attainment_pct: f64, confidence_pct: f64) -> Self {
         let deviations = normal_quantile(confidence_pct / 100.0).max(0.0);
@@ -51,22 +51,24 @@ impl Target {
 }
 
 /// What the request asks for.
-pub(super) fn target(request: &PlanRequest<'_>) -> Target {
-    Target::new(request.options().attainment_pct, request.options().confidence_pct)
+pub(super) fn target(request: &PlanRequest<'_>) -> AttainmentTarget {
+    AttainmentTarget::new(request.options().attainment_pct, request.options().confidence_pct)
 }
 
 /// The attainment to plan a class for.
-pub(super) fn goal(target: Target, class: &Class, dispersion: f64) -> f64 {
+pub(super) fn goal(target: AttainmentTarget, class: &Class, dispersion: f64) -> f64 {
     match &class.source {
-        Source::Chain => target.goal(dispersion, class.requests),
-        Source::Draws(draws, Luck::Varies) => {
+        ArrivalKnowledge::Chain => target.goal(dispersion, class.requests),
+        ArrivalKnowledge::Draws(draws, Luck::Varies) => {
             // What is known from draws is off by their own luck as well.
             let drawn: usize = draws.iter().map(|draw| draw.counted()).sum();
             #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
             let drawn = (drawn as f64).max(1.0);
             target.goal(dispersion, 1.0 / (1.0 / class.requests.max(1.0) + 1.0 / drawn))
         }
-        Source::Draws(_, Luck::None | Luck::Recorded) | Source::Simulated => target.attained,
+        ArrivalKnowledge::Draws(_, Luck::None | Luck::Recorded) | ArrivalKnowledge::Simulated => {
+            target.attained
+        }
     }
 }
 
@@ -95,14 +97,14 @@ mod tests {
 
     #[test]
     fn a_run_at_the_goal_reaches_the_target_so_often() {
-        let target = Target::new(99.0, 95.0);
+        let target = AttainmentTarget::new(99.0, 95.0);
         for (dispersion, requests) in [(1.0, 2e3), (5.0, 1e4), (50.0, 1e6)] {
             let late = 1.0 - target.goal(dispersion, requests);
             let deviation = (dispersion * late / requests).sqrt();
             assert!((late + 1.644_854 * deviation - 0.01).abs() < 1e-7);
             assert!(late > 0.0 && late < 0.01);
         }
-        let sure = Target::new(99.0, 50.0);
+        let sure = AttainmentTarget::new(99.0, 50.0);
         assert!((sure.goal(50.0, 100.0) - 0.99).abs() < 1e-9);
     }
 }

@@ -12,7 +12,7 @@
 
 use super::class::Class;
 use super::server::Steady;
-use super::site::{Setting, Site};
+use super::site::{PlannedSetting, Site};
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::{Additive, Presence};
 
@@ -33,7 +33,7 @@ impl Influence {
     pub(super) fn of(
         site: &Site<'_>,
         class: &Class,
-        setting: &Setting,
+        setting: &PlannedSetting,
         steady: &Steady,
     ) -> Option<Self> {
         let model = site.model(class)?;

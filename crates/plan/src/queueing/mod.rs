@@ -91,7 +91,7 @@ mod tests;
 mod trial;
 
 use super::{PlanRequest, Strategy};
-use class::Judge;
+use class::LatenessSource;
 pub use forecast::{Forecast, ReplicaChoice, ServerForecast, forecast};
 use igniter_model::domain::Plan;
 pub use rules::QueueingRules;
@@ -106,11 +106,11 @@ impl Strategy for Queueing {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        planner::plan(self.name(), &[*request], Judge::Analysis)
+        planner::plan(self.name(), &[*request], LatenessSource::Analysis)
     }
 
     fn plan_on_kinds(&self, requests: &[PlanRequest<'_>]) -> Option<Plan> {
-        Some(planner::plan(self.name(), requests, Judge::Analysis))
+        Some(planner::plan(self.name(), requests, LatenessSource::Analysis))
     }
 }
 
@@ -119,5 +119,5 @@ impl Strategy for Queueing {
 /// [`Traffic`](super::Traffic) must be able to simulate; otherwise no workload can be placed.
 #[must_use]
 pub fn plan_by_simulation(requests: &[PlanRequest<'_>]) -> Plan {
-    planner::plan("refined", requests, Judge::Simulation)
+    planner::plan("refined", requests, LatenessSource::Simulation)
 }

@@ -2,8 +2,8 @@
 
 use super::class::Class;
 use super::interference::{Influence, slowdown};
-use super::shares::{Choice, batches};
-use super::site::{MOST_STEPS, Setting, Site, steps};
+use super::shares::{ShareChoice, batches};
+use super::site::{MOST_STEPS, PlannedSetting, Site, steps};
 
 /// GPUs that are tried for a server before a new one is opened.
 const TRIED: usize = 24;
@@ -13,16 +13,16 @@ const MOST_ROUNDS: usize = 60;
 
 /// A server on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Seat {
+pub(super) struct PackedServer {
     pub class: usize,
     /// Index into the request's workloads.
     pub workload: usize,
-    pub setting: Setting,
+    pub setting: PlannedSetting,
     /// What its neighbours feel of it.
     influence: Influence,
 }
 
-impl Seat {
+impl PackedServer {
     /// For which part of its time it is busy, as another server of its GPU sees it.
     fn busy_beside(&self, other: &Self) -> f64 {
         // Replicas of a workload are busy together.
@@ -40,10 +40,10 @@ pub(super) struct Item {
 
 /// A GPU with its servers.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Bin {
+pub(super) struct PackedGpu {
     /// Which kind of GPU: an index into [`Fleet::sites`].
     pub site: usize,
-    pub seats: Vec<Seat>,
+    pub seats: Vec<PackedServer>,
     /// The sum of their shares, in units.
     pub used: u32,
 }
@@ -59,7 +59,7 @@ pub(super) struct Fleet<'p> {
     around: Vec<Influence>,
     busy: Vec<f64>,
     opened: Vec<(u32, usize)>,
-    trial: Vec<Seat>,
+    trial: Vec<PackedServer>,
 }
 
 impl<'p> Fleet<'p> {
@@ -82,16 +82,16 @@ impl<'p> Fleet<'p> {
         self.choice(site, class, replicas).map(|choice| choice.units)
     }
 
-    fn choice(&mut self, site: usize, class: usize, replicas: u32) -> Option<Choice> {
+    fn choice(&mut self, site: usize, class: usize, replicas: u32) -> Option<ShareChoice> {
         let goal = self.goals[class];
         self.sites[site].least((class, &self.classes[class]), replicas, 0, goal)
     }
 
     /// A server with its least share without neighbours.
-    pub(super) fn seat(&mut self, site: usize, item: Item) -> Option<Seat> {
+    pub(super) fn seat(&mut self, site: usize, item: Item) -> Option<PackedServer> {
         let Item { class, workload, replicas } = item;
-        let Choice { batch, units } = self.choice(site, class, replicas)?;
-        self.seated(site, class, workload, Setting { replicas, batch, units, slow: 0 })
+        let ShareChoice { batch, units } = self.choice(site, class, replicas)?;
+        self.seated(site, class, workload, PlannedSetting { replicas, batch, units, slow: 0 })
     }
 
     /// A server with a setting; `None` where the kind cannot serve it.
@@ -100,28 +100,28 @@ impl<'p> Fleet<'p> {
         site: usize,
         class: usize,
         workload: usize,
-        setting: Setting,
-    ) -> Option<Seat> {
+        setting: PlannedSetting,
+    ) -> Option<PackedServer> {
         let influence = self.sites[site].influence((class, &self.classes[class]), &setting)?;
-        Some(Seat { class, workload, setting, influence })
+        Some(PackedServer { class, workload, setting, influence })
     }
 
     /// What is left free of a GPU, weighted with its price: the square of the free part, so that at the same
     /// cost one emptier GPU is worth more than two that are a little emptier.
-    pub(super) fn room(&self, bin: &Bin) -> f64 {
+    pub(super) fn room(&self, bin: &PackedGpu) -> f64 {
         let site = &self.sites[bin.site];
         let free = 1.0 - f64::from(bin.used) / f64::from(site.whole);
         free * free * (site.price + 1e-9)
     }
 
     /// The price of a GPU. Where GPUs cost nothing, they are counted.
-    pub(super) fn cost(&self, bin: &Bin) -> f64 {
+    pub(super) fn cost(&self, bin: &PackedGpu) -> f64 {
         self.sites[bin.site].price + 1e-9
     }
 
     /// Lets the shares of the servers of one GPU grow until all reach their goals among the others; says whether
     /// they do within the GPU.
-    pub(super) fn fit(&mut self, site: usize, seats: &mut [Seat]) -> bool {
+    pub(super) fn fit(&mut self, site: usize, seats: &mut [PackedServer]) -> bool {
         let whole = self.sites[site].whole;
         if !self.sites[site].has_room(seats.iter().map(|seat| seat.influence.model)) {
             return false;
@@ -140,20 +140,20 @@ impl<'p> Fleet<'p> {
     }
 
     /// The slowdown of a server among the others of its GPU as they were noted in `around`.
-    fn slowdown(&mut self, site: usize, seats: &[Seat], own: usize) -> f64 {
+    fn slowdown(&mut self, site: usize, seats: &[PackedServer], own: usize) -> f64 {
         self.busy.clear();
         self.busy.extend(seats.iter().map(|seat| seat.busy_beside(&seats[own])));
         slowdown(&mut self.sites[site], &self.around, own, &self.busy)
     }
 
-    fn note_around(&mut self, seats: &[Seat]) {
+    fn note_around(&mut self, seats: &[PackedServer]) {
         self.around.clear();
         self.around.extend(seats.iter().map(|seat| seat.influence));
     }
 
     /// Gives each server what it needs among the others as they are now; returns how many had to change,
     /// `None` when one cannot have enough.
-    fn grow(&mut self, site: usize, seats: &mut [Seat]) -> Option<usize> {
+    fn grow(&mut self, site: usize, seats: &mut [PackedServer]) -> Option<usize> {
         if seats.len() < 2 {
             return Some(0);
         }
@@ -161,7 +161,7 @@ impl<'p> Fleet<'p> {
         self.note_around(seats);
         for own in 0..seats.len() {
             let slow = steps(self.slowdown(site, seats, own))?;
-            let Seat { class, workload, setting: before, .. } = seats[own];
+            let PackedServer { class, workload, setting: before, .. } = seats[own];
             if slow <= before.slow {
                 continue;
             }
@@ -170,7 +170,7 @@ impl<'p> Fleet<'p> {
             let choice = self.sites[site].least(of, before.replicas, slow, goal)?;
             // A larger share than is needed stays: with it, too, the goal is reached.
             let units = before.units.max(choice.units);
-            let setting = Setting { slow, batch: choice.batch, units, ..before };
+            let setting = PlannedSetting { slow, batch: choice.batch, units, ..before };
             seats[own] = self.seated(site, class, workload, setting)?;
             grown += 1;
         }
@@ -178,17 +178,17 @@ impl<'p> Fleet<'p> {
     }
 
     /// Finds the slowdowns of servers whose shares and batch sizes are given.
-    pub(super) fn settle(&mut self, site: usize, seats: &mut [Seat]) {
+    pub(super) fn settle(&mut self, site: usize, seats: &mut [PackedServer]) {
         for _ in 0..MOST_ROUNDS {
             let mut changed = false;
             self.note_around(seats);
             for own in 0..seats.len() {
                 let slow = steps(self.slowdown(site, seats, own)).unwrap_or(MOST_STEPS);
-                let Seat { class, workload, setting: before, .. } = seats[own];
+                let PackedServer { class, workload, setting: before, .. } = seats[own];
                 if slow <= before.slow {
                     continue;
                 }
-                let setting = Setting { slow, ..before };
+                let setting = PlannedSetting { slow, ..before };
                 if let Some(seat) = self.seated(site, class, workload, setting) {
                     seats[own] = seat;
                     changed = true;
@@ -201,7 +201,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// A GPU with one more server, if there is room.
-    fn with(&mut self, bin: &Bin, newcomer: Seat) -> Option<Bin> {
+    fn with(&mut self, bin: &PackedGpu, newcomer: PackedServer) -> Option<PackedGpu> {
         if bin.used + newcomer.setting.units > self.sites[bin.site].whole {
             return None;
         }
@@ -211,26 +211,26 @@ impl<'p> Fleet<'p> {
         seats.extend_from_slice(&bin.seats);
         seats.push(newcomer);
         let fits = self.fit(bin.site, &mut seats);
-        let bin = fits.then(|| Bin::of(bin.site, seats.clone()));
+        let bin = fits.then(|| PackedGpu::of(bin.site, seats.clone()));
         self.trial = seats;
         bin
     }
 
     /// A GPU whose servers have the least shares anew, after some have left.
-    pub(super) fn refit(&mut self, bin: &Bin) -> Option<Bin> {
+    pub(super) fn refit(&mut self, bin: &PackedGpu) -> Option<PackedGpu> {
         let mut seats = Vec::with_capacity(bin.seats.len());
         for seat in &bin.seats {
             let replicas = seat.setting.replicas;
             let item = Item { class: seat.class, workload: seat.workload, replicas };
             seats.push(self.seat(bin.site, item)?);
         }
-        self.fit(bin.site, &mut seats).then(|| Bin::of(bin.site, seats))
+        self.fit(bin.site, &mut seats).then(|| PackedGpu::of(bin.site, seats))
     }
 
     /// Puts a server on the fullest GPU that has room, or on a new one of the kind where its share costs least;
     /// returns which, `None` where no kind can serve it.
-    pub(super) fn place(&mut self, bins: &mut Vec<Bin>, item: Item) -> Option<usize> {
-        let newcomers: Vec<Option<Seat>> =
+    pub(super) fn place(&mut self, bins: &mut Vec<PackedGpu>, item: Item) -> Option<usize> {
+        let newcomers: Vec<Option<PackedServer>> =
             (0..self.sites.len()).map(|site| self.seat(site, item)).collect();
         let mut open = std::mem::take(&mut self.opened);
         open.clear();
@@ -255,13 +255,13 @@ impl<'p> Fleet<'p> {
             bins[index] = bin;
             return Some(index);
         }
-        let price = |(site, seat): (usize, &Option<Seat>)| {
+        let price = |(site, seat): (usize, &Option<PackedServer>)| {
             let part = f64::from(seat.as_ref()?.setting.units) / f64::from(self.sites[site].whole);
             Some((site, part * (self.sites[site].price + 1e-9)))
         };
         let prices = newcomers.iter().enumerate().filter_map(price);
         let (site, _) = prices.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        let bin = self.with(&Bin { site, ..Bin::default() }, newcomers[site]?)?;
+        let bin = self.with(&PackedGpu { site, ..PackedGpu::default() }, newcomers[site]?)?;
         // A GPU that was emptied is used again.
         if let Some(index) = bins.iter().position(|bin| bin.seats.is_empty()) {
             bins[index] = bin;
@@ -272,13 +272,13 @@ impl<'p> Fleet<'p> {
     }
 
     /// The attainment of a seat as it is planned.
-    pub(super) fn attained(&mut self, site: usize, seat: &Seat) -> f64 {
+    pub(super) fn attained(&mut self, site: usize, seat: &PackedServer) -> f64 {
         let class = (seat.class, &self.classes[seat.class]);
         self.sites[site].steady(class, &seat.setting).map_or(0.0, |steady| steady.attained)
     }
 
     /// Gives what is free on a GPU to those with most late requests, for the GPU is paid for anyway.
-    pub(super) fn spread(&mut self, bin: &mut Bin) {
+    pub(super) fn spread(&mut self, bin: &mut PackedGpu) {
         let whole = self.sites[bin.site].whole;
         let mut done = vec![false; bin.seats.len()];
         while bin.used < whole {
@@ -292,12 +292,12 @@ impl<'p> Fleet<'p> {
             }
             let Some((_, place)) = worst else { return };
             let mut seats = bin.seats.clone();
-            let Seat { class, workload, mut setting, .. } = seats[place];
+            let PackedServer { class, workload, mut setting, .. } = seats[place];
             setting.units += 1;
             let more = self.seated(bin.site, class, workload, setting);
             more.into_iter().for_each(|more| seats[place] = more);
             if more.is_some() && self.fit(bin.site, &mut seats) {
-                *bin = Bin::of(bin.site, seats);
+                *bin = PackedGpu::of(bin.site, seats);
             } else {
                 done[place] = true;
             }
@@ -314,8 +314,8 @@ impl<'p> Fleet<'p> {
 /// A workload with fewer late requests than this part of what its goal allows gets no more of what is free.
 const ENOUGH_LATE: f64 = 0.05;
 
-impl Bin {
-    pub(super) fn of(site: usize, seats: Vec<Seat>) -> Self {
+impl PackedGpu {
+    pub(super) fn of(site: usize, seats: Vec<PackedServer>) -> Self {
         let used = seats.iter().map(|seat| seat.setting.units).sum();
         Self { site, seats, used }
     }

@@ -2,10 +2,10 @@
 
 use super::super::{PlanRequest, Replicas};
 use super::class::Class;
-use super::goal::{Target, goal, target};
-use super::packing::{Bin, Fleet};
-use super::search::{Job, MOST_REPLICAS, Options, Search, options};
-use super::site::{Setting, Site};
+use super::goal::{AttainmentTarget, goal, target};
+use super::packing::{Fleet, PackedGpu};
+use super::search::{Job, MOST_REPLICAS, Options, PackingSearch, options};
+use super::site::{PlannedSetting, Site};
 use crate::search::local::Choices;
 
 /// The rounds of local search that are asked for are those of `optimal`, whose rounds are cheaper by this factor.
@@ -15,13 +15,13 @@ const ROUNDS_PART: u64 = 8;
 const FIRST_DISPERSION: f64 = 5.0;
 
 /// Some of the workloads with their GPUs.
-pub(super) struct Part<'p> {
+pub(super) struct Subproblem<'p> {
     pub fleet: Fleet<'p>,
     pub options: Vec<Options>,
     /// How much late requests come together, by class.
     pub dispersions: Vec<f64>,
     jobs: Vec<Job>,
-    pub bins: Vec<Bin>,
+    pub bins: Vec<PackedGpu>,
     pub request: PlanRequest<'p>,
     seed: u64,
     /// What no plan can cost less than, and how many GPUs none can have fewer than, each before rounding.
@@ -29,7 +29,7 @@ pub(super) struct Part<'p> {
     pub least_gpus: f64,
 }
 
-impl<'p> Part<'p> {
+impl<'p> Subproblem<'p> {
     pub(super) fn new(requests: &[PlanRequest<'p>], classes: Vec<Class>, number: u64) -> Self {
         let request = requests[0];
         let target = target(&request);
@@ -59,7 +59,7 @@ impl<'p> Part<'p> {
 
     /// Estimates how much late requests of a class come together, where it just reaches its goal, and sets the
     /// goal accordingly.
-    fn set_goal(&mut self, class: usize, target: Target) {
+    fn set_goal(&mut self, class: usize, target: AttainmentTarget) {
         if target.deviations <= 0.0 {
             self.fleet.goals[class] = target.attained;
         }
@@ -70,14 +70,14 @@ impl<'p> Part<'p> {
     }
 
     /// A server of a class that just reaches its goal alone, with the fewest replicas that are worth a try.
-    fn typical(&mut self, class: usize) -> Option<(usize, Setting)> {
+    fn typical(&mut self, class: usize) -> Option<(usize, PlannedSetting)> {
         let &(replicas, _) = self.options[class].first()?;
         let goal = self.fleet.goals[class];
         (0..self.fleet.sites.len()).find_map(|site| {
             let of = (class, &self.fleet.classes[class]);
             let choice = self.fleet.sites[site].least(of, replicas, 0, goal)?;
             let (batch, units) = (choice.batch, choice.units);
-            Some((site, Setting { replicas, batch, units, slow: 0 }))
+            Some((site, PlannedSetting { replicas, batch, units, slow: 0 }))
         })
     }
 
@@ -135,7 +135,7 @@ impl<'p> Part<'p> {
             1 => (self.least_gpus - 1e-6).ceil() * cheapest,
             _ => self.least_cost,
         };
-        let mut search = Search::start(&mut self.fleet, &self.options, self.jobs.clone());
+        let mut search = PackingSearch::start(&mut self.fleet, &self.options, self.jobs.clone());
         search.improve(rounds, lowest, &mut Choices::new(self.seed));
         let (jobs, bins) = (search.jobs, search.bins);
         self.jobs = jobs;

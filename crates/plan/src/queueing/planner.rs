@@ -2,10 +2,10 @@
 
 use super::super::shares::predicted_service;
 use super::super::{PlanRequest, Replicas};
-use super::class::{Class, Judge, classes};
-use super::packing::{Bin, Fleet, Seat};
-use super::part::Part;
-use super::site::Setting;
+use super::class::{Class, LatenessSource, classes};
+use super::packing::{Fleet, PackedGpu, PackedServer};
+use super::part::Subproblem;
+use super::site::PlannedSetting;
 use super::trial::trials;
 use igniter_model::domain::{BoundMethod, CoLocation, GpuBound, Placement, Plan, WorkloadName};
 use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};
@@ -19,7 +19,7 @@ const CHUNK: usize = 1_000;
 const MOST_ATTEMPTS: usize = 4;
 
 /// Makes the plan on one GPU kind or several: one request for each, all for the same workloads.
-pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -> Plan {
+pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: LatenessSource) -> Plan {
     let Some(request) = requests.first() else {
         return Plan {
             strategy: strategy.to_owned(),
@@ -30,13 +30,13 @@ pub(super) fn plan(strategy: &str, requests: &[PlanRequest<'_>], judge: Judge) -
     };
     let (all, infeasible) = classes(request, judge);
     let chunks = dealt(all, request.workloads().len().div_ceil(CHUNK).max(1));
-    let mut parts: Vec<Part<'_>> = chunks
+    let mut parts: Vec<Subproblem<'_>> = chunks
         .into_par_iter()
         .enumerate()
-        .map(|(number, classes)| Part::new(requests, classes, number as u64))
+        .map(|(number, classes)| Subproblem::new(requests, classes, number as u64))
         .collect();
     for attempt in 1..=MOST_ATTEMPTS {
-        parts.par_iter_mut().for_each(Part::spread);
+        parts.par_iter_mut().for_each(Subproblem::spread);
         let tried = written(strategy, request, &parts);
         if attempt == MOST_ATTEMPTS {
             break;
@@ -69,7 +69,7 @@ fn dealt(classes: Vec<Class>, chunks: usize) -> Vec<Vec<Class>> {
 }
 
 /// The plan as it stands.
-fn written(strategy: &str, request: &PlanRequest<'_>, parts: &[Part<'_>]) -> Plan {
+fn written(strategy: &str, request: &PlanRequest<'_>, parts: &[Subproblem<'_>]) -> Plan {
     let mut gpus = Vec::new();
     for part in parts {
         gpus.extend(part.bins.iter().map(|bin| co_location(request, &part.fleet, bin)));
@@ -77,9 +77,9 @@ fn written(strategy: &str, request: &PlanRequest<'_>, parts: &[Part<'_>]) -> Pla
     Plan { strategy: strategy.to_owned(), gpus, infeasible: Vec::new(), bound: None }
 }
 
-fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &Bin) -> CoLocation {
+fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &PackedGpu) -> CoLocation {
     let site = &fleet.sites[bin.site];
-    let member = |seat: &Seat| {
+    let member = |seat: &PackedServer| {
         let model = site.model(&fleet.classes[seat.class]).expect("it was placed there");
         site.member(model, seat.setting.batch, seat.setting.units)
     };
@@ -87,7 +87,7 @@ fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &Bin) -> CoLoc
     let predicted = site.predictor.predict(&members);
     let placements = bin.seats.iter().zip(&predicted.members).map(|(seat, predicted)| {
         let workload = &request.workloads()[seat.workload];
-        let Setting { replicas, batch, units, .. } = seat.setting;
+        let PlannedSetting { replicas, batch, units, .. } = seat.setting;
         let part = workload.rate.get() / f64::from(replicas);
         Placement {
             workload: workload.name.clone(),
@@ -103,7 +103,7 @@ fn co_location(request: &PlanRequest<'_>, fleet: &Fleet<'_>, bin: &Bin) -> CoLoc
 }
 
 /// What is proven about all plans for the same request.
-fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>], judge: Judge) -> GpuBound {
+fn bound(request: &PlanRequest<'_>, parts: &[Subproblem<'_>], judge: LatenessSource) -> GpuBound {
     let fractional_gpus: f64 = parts.iter().map(|part| part.least_gpus).sum();
     let cost: f64 = parts.iter().map(|part| part.least_cost).sum();
     let several = parts.iter().any(|part| part.fleet.sites.len() > 1);
@@ -114,10 +114,10 @@ fn bound(request: &PlanRequest<'_>, parts: &[Part<'_>], judge: Judge) -> GpuBoun
         _ => "the numbers of equal replicas that were looked at",
     };
     let in_time = match judge {
-        Judge::Analysis => {
+        LatenessSource::Analysis => {
             format!("are in time (with a confidence of {} %)", options.confidence_pct)
         }
-        Judge::Simulation => "are in time in simulated runs".to_owned(),
+        LatenessSource::Simulation => "are in time in simulated runs".to_owned(),
     };
     GpuBound {
         gpus: super::super::bound::round_up(fractional_gpus),

@@ -4,12 +4,12 @@
 //! all that have arrived, up to the largest batch. Where the batcher waits for a batch to fill, it is formed
 //! when it is full or its oldest request has waited so long.
 
-use super::server::{Loading, Server, Steady};
+use super::server::{Loading, QueueingServer, Steady};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
 
-/// A queue delay and noisy executions of a [`Server`], for which the Markov chain does not hold.
+/// A queue delay and noisy executions of a [`QueueingServer`], for which the Markov chain does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct DelayAndNoise {
     /// How long a request may wait for its batch to fill, in ms.
@@ -20,7 +20,7 @@ pub(super) struct DelayAndNoise {
 
 /// One draw of the arrivals of a whole stream.
 #[derive(Debug, Clone)]
-pub(super) struct Draw {
+pub(super) struct ArrivalDraw {
     /// In ms, in order.
     pub times_ms: Vec<f64>,
     /// Requests that arrive from here …
@@ -29,7 +29,7 @@ pub(super) struct Draw {
     pub to_ms: f64,
 }
 
-impl Draw {
+impl ArrivalDraw {
     /// How many requests are counted.
     pub(super) fn counted(&self) -> usize {
         let before = |limit: f64| self.times_ms.partition_point(|time| *time < limit);
@@ -39,16 +39,16 @@ impl Draw {
 
 /// What became of the requests of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Count {
+pub(super) struct LateCount {
     pub requests: u64,
     pub late: u64,
 }
 
 /// Sums over draws, from which all else follows.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
+pub(super) struct DrawTally {
     /// For each block of requests, in order.
-    pub blocks: Vec<Count>,
+    pub blocks: Vec<LateCount>,
     busy_ms: f64,
     time_ms: f64,
     batches: u64,
@@ -56,14 +56,14 @@ pub(super) struct Tally {
     full: u64,
 }
 
-impl Tally {
+impl DrawTally {
     /// Adds a draw, cut into blocks of so many requests (≥ 1). Of the stream, the server gets the request
     /// number `first_own` and then every R-th.
     pub(super) fn add(
         &mut self,
-        server: &Server<'_>,
+        server: &QueueingServer<'_>,
         delay_and_noise: DelayAndNoise,
-        draw: &Draw,
+        draw: &ArrivalDraw,
         first_own: usize,
         block: u64,
     ) {
@@ -71,11 +71,11 @@ impl Tally {
         let own = |i: usize| times.get(first_own + i * server.every).copied();
         let (hold_ms, load_ms) = (server.hold_ms, server.load_ms);
         let most = server.most();
-        let mut noise = Noise::new(delay_and_noise.noise_cv);
+        let mut noise = NoiseFactors::new(delay_and_noise.noise_cv);
         // Since when a batch can be formed, and until when the last one holds the server.
         let (mut can_form, mut free) = (0.0_f64, 0.0_f64);
         let mut first = 0;
-        let mut current = Count::default();
+        let mut current = LateCount::default();
         while let Some(oldest) = own(first) {
             let mut formed = oldest.max(can_form);
             if delay_and_noise.queue_delay_ms > 0.0 {
@@ -160,13 +160,13 @@ impl Tally {
 }
 
 /// Log-normal factors with mean 1; the same ones for every server, so that servers are compared with equal luck.
-struct Noise {
+struct NoiseFactors {
     /// Mean and standard deviation of the logarithm.
     parameters: Option<(f64, f64)>,
     random: Xoshiro256PlusPlus,
 }
 
-impl Noise {
+impl NoiseFactors {
     fn new(cv: f64) -> Self {
         let variance = libm::log1p(cv * cv);
         let parameters = (cv > 0.0).then(|| (-variance / 2.0, variance.sqrt()));
@@ -193,7 +193,7 @@ fn uniform(random: &mut Xoshiro256PlusPlus) -> f64 {
 
 /// Arrivals at one of so many replicas that get the requests of a Poisson stream in turn, one request a millisecond in
 /// all: for what the chain does not say, which is how much the number of late requests varies.
-pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> Draw {
+pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> ArrivalDraw {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut now = 0.0;
     let mut next = || {
@@ -206,12 +206,12 @@ pub(super) fn replica_sample(replicas: u32, requests: usize, seed: u64) -> Draw 
     };
     let times_ms: Vec<f64> = (0..requests).map(|_| next()).collect();
     let to_ms = times_ms.last().copied().unwrap_or(0.0);
-    Draw { times_ms, from_ms: 0.0, to_ms }
+    ArrivalDraw { times_ms, from_ms: 0.0, to_ms }
 }
 
 /// Poisson arrivals, to compare the chain with.
 #[cfg(test)]
-pub(super) fn poisson_draw(rate_per_ms: f64, requests: usize, seed: u64) -> Draw {
+pub(super) fn poisson_draw(rate_per_ms: f64, requests: usize, seed: u64) -> ArrivalDraw {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut now = 0.0;
     let mut next = || {
@@ -220,5 +220,5 @@ pub(super) fn poisson_draw(rate_per_ms: f64, requests: usize, seed: u64) -> Draw
     };
     let times_ms: Vec<f64> = (0..requests).map(|_| next()).collect();
     let to_ms = times_ms.last().copied().unwrap_or(0.0);
-    Draw { times_ms, from_ms: 0.0, to_ms }
+    ArrivalDraw { times_ms, from_ms: 0.0, to_ms }
 }

@@ -1,13 +1,13 @@
 //! Workloads that no GPU can serve, and the best that can be had for them.
 
 use super::super::{PlanRequest, Replicas};
-use super::part::Part;
+use super::part::Subproblem;
 use super::search::MOST_REPLICAS;
 use super::shares::batches;
-use super::site::Setting;
+use super::site::PlannedSetting;
 use igniter_model::domain::Infeasible;
 
-impl Part<'_> {
+impl Subproblem<'_> {
     /// Those that no GPU can serve, with the best that can be had.
     pub(super) fn infeasible(&mut self, request: &PlanRequest<'_>) -> Vec<Infeasible> {
         let mut infeasible = Vec::new();
@@ -50,7 +50,7 @@ impl Part<'_> {
             for &site in &known {
                 for batch in batches(&self.fleet.sites[site], of) {
                     let units = self.fleet.sites[site].whole;
-                    let setting = Setting { replicas, batch, units, slow: 0 };
+                    let setting = PlannedSetting { replicas, batch, units, slow: 0 };
                     let steady = self.fleet.sites[site].steady((class, of), &setting);
                     let attained = steady.map_or(0.0, |steady| steady.attained);
                     if attained > best.0 {
@@ -82,7 +82,7 @@ impl Part<'_> {
             for &site in &known {
                 let Some(&batch) = batches(&self.fleet.sites[site], of).first() else { continue };
                 let units = self.fleet.sites[site].whole;
-                let setting = Setting { replicas: MOST_REPLICAS, batch, units, slow: 0 };
+                let setting = PlannedSetting { replicas: MOST_REPLICAS, batch, units, slow: 0 };
                 let steady = self.fleet.sites[site].steady((class, of), &setting);
                 divided |= steady.is_some_and(|steady| steady.attained > 0.0);
             }

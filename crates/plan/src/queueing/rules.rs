@@ -1,13 +1,13 @@
 //! What a re-planner asks of strategy `queueing`: the least shares of servers, one epoch after another.
 
-use super::class::{Judge, classes};
-use super::goal::{Target, goal, target};
-use super::packing::{Fleet, Item, Seat};
-use super::search::{Job, MOST_REPLICAS, Options, Search, options};
-use super::site::{Setting, Site};
-use crate::replan::{Asked, KindFacts, ReplanError, Rules, Server, Size, Why};
+use super::class::{LatenessSource, classes};
+use super::goal::{AttainmentTarget, goal, target};
+use super::packing::{Fleet, Item, PackedServer};
+use super::search::{Job, MOST_REPLICAS, Options, PackingSearch, options};
+use super::site::{PlannedSetting, Site};
+use crate::replan::{Asked, KindFacts, ReplanError, ReplanServer, Rules, ServerSize, Why};
 use crate::search::local::Choices;
-use crate::traffic::{Arrivals, ServerTraits};
+use crate::traffic::{ArrivalModel, ServerTraits};
 use crate::{PlanRequest, Replicas};
 use igniter_model::units::RequestsPerSecond;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct QueueingRules<'p> {
     requests: Vec<PlanRequest<'p>>,
     kinds: Vec<KindFacts>,
     fleet: Fleet<'p>,
-    target: Target,
+    target: AttainmentTarget,
     /// Of each workload, the first that is like it.
     types: Vec<usize>,
     /// How much late requests of a type come together.
@@ -85,7 +85,7 @@ impl<'p> QueueingRules<'p> {
         let alone = std::slice::from_ref(&one);
         let request =
             PlanRequest::for_any(alone, of.predictor(), *of.options()).with_traffic(of.traffic());
-        let (mut made, infeasible) = classes(&request, Judge::Analysis);
+        let (mut made, infeasible) = classes(&request, LatenessSource::Analysis);
         let Some(mut class) = made.pop() else {
             let reason = infeasible.into_iter().next().map(|infeasible| infeasible.reason);
             return Err(reason.unwrap_or_default());
@@ -117,20 +117,21 @@ impl<'p> QueueingRules<'p> {
             let Some(choice) = self.fleet.sites[site].least(of, replicas, 0, goal) else {
                 continue;
             };
-            let setting = Setting { replicas, batch: choice.batch, units: choice.units, slow: 0 };
+            let setting =
+                PlannedSetting { replicas, batch: choice.batch, units: choice.units, slow: 0 };
             return self.fleet.sites[site].dispersion(of.1, &setting);
         }
         FIRST_DISPERSION
     }
 
-    fn seat(&mut self, kind: usize, server: &Asked) -> Option<Seat> {
+    fn seat(&mut self, kind: usize, server: &Asked) -> Option<PackedServer> {
         let class = self.class(server.workload, server.rate).ok()?;
         let item = Item { class, workload: server.workload, replicas: server.replicas };
         let seat = self.fleet.seat(kind, item)?;
         if seat.setting.units >= server.at_least {
             return Some(seat);
         }
-        let setting = Setting { units: server.at_least, ..seat.setting };
+        let setting = PlannedSetting { units: server.at_least, ..seat.setting };
         self.fleet.seated(kind, class, server.workload, setting)
     }
 }
@@ -148,8 +149,8 @@ fn types(request: &PlanRequest<'_>) -> Vec<usize> {
             other.model == workload.model
                 && other.slo == workload.slo
                 && *its == traits
-                && traffic.arrivals(other) == Arrivals::Poisson
-                && traffic.arrivals(workload) == Arrivals::Poisson
+                && traffic.arrivals(other) == ArrivalModel::Poisson
+                && traffic.arrivals(workload) == ArrivalModel::Poisson
         };
         let first = known.iter().find(like).map(|(other, _)| *other);
         types.push(first.unwrap_or(index));
@@ -175,7 +176,7 @@ impl Rules for QueueingRules<'_> {
         self.fleet.least(kind, class, server.replicas)
     }
 
-    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<Size>> {
+    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<ServerSize>> {
         let mut seats = Vec::with_capacity(servers.len());
         for server in servers {
             seats.push(self.seat(kind, server)?);
@@ -183,7 +184,10 @@ impl Rules for QueueingRules<'_> {
         if !self.fleet.fit(kind, &mut seats) {
             return None;
         }
-        let size = |seat: &Seat| Size { units: seat.setting.units, batch: seat.setting.batch };
+        let size = |seat: &PackedServer| ServerSize {
+            units: seat.setting.units,
+            batch: seat.setting.batch,
+        };
         Some(seats.iter().map(size).collect())
     }
 
@@ -223,7 +227,7 @@ impl Rules for QueueingRules<'_> {
         rates: &[f64],
         effort: u64,
         seed: u64,
-    ) -> Result<Vec<(usize, Vec<Server>)>, ReplanError> {
+    ) -> Result<Vec<(usize, Vec<ReplanServer>)>, ReplanError> {
         let mut jobs = Vec::with_capacity(rates.len());
         let mut bound = 0.0;
         for (workload, &rate) in rates.iter().enumerate() {
@@ -241,13 +245,13 @@ impl Rules for QueueingRules<'_> {
         let price = |site: &Site<'_>| site.price + 1e-9;
         let cheapest = self.fleet.sites.iter().map(price).fold(f64::INFINITY, f64::min);
         let lowest = if self.kinds.len() == 1 { (bound - 1e-6).ceil() } else { bound } * cheapest;
-        let mut search = Search::start(&mut self.fleet, &self.options, jobs);
+        let mut search = PackingSearch::start(&mut self.fleet, &self.options, jobs);
         search.improve(effort, lowest, &mut Choices::new(seed));
         let mut gpus = Vec::with_capacity(search.bins.len());
         for bin in search.bins.iter().filter(|bin| !bin.seats.is_empty()) {
-            let server = |seat: &Seat| {
+            let server = |seat: &PackedServer| {
                 let part = 1.0 / f64::from(seat.setting.replicas);
-                Server::new(seat.workload, part, Why::Anew)
+                ReplanServer::new(seat.workload, part, Why::Anew)
                     .sized(seat.setting.units, seat.setting.batch)
             };
             gpus.push((bin.site, bin.seats.iter().map(server).collect()));

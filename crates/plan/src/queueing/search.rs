@@ -6,7 +6,7 @@
 //! principle", J. Comput. Phys. 2000): some GPUs are emptied, their workloads leave all others as well, get new
 //! numbers of replicas, and are placed again in a random order; what is no worse stays.
 
-use super::packing::{Bin, Fleet, Item};
+use super::packing::{Fleet, Item, PackedGpu};
 use crate::search::local::Choices;
 
 /// Numbers of replicas whose shares add up to no more than this times the least sum, and …
@@ -102,19 +102,19 @@ pub(super) struct Job {
 }
 
 /// A search over packings.
-pub(super) struct Search<'f, 'p> {
+pub(super) struct PackingSearch<'f, 'p> {
     pub fleet: &'f mut Fleet<'p>,
     /// By class.
     pub options: &'f [Options],
     pub jobs: Vec<Job>,
-    pub bins: Vec<Bin>,
+    pub bins: Vec<PackedGpu>,
     /// By workload, its place in `jobs`.
     places: Vec<usize>,
     /// By workload, whether a round takes it out.
     moved: Vec<bool>,
 }
 
-impl<'f, 'p> Search<'f, 'p> {
+impl<'f, 'p> PackingSearch<'f, 'p> {
     /// The start: best fit decreasing, with the least sums of shares.
     pub(super) fn start(
         fleet: &'f mut Fleet<'p>,
@@ -177,7 +177,7 @@ impl<'f, 'p> Search<'f, 'p> {
         for &place in &moved {
             self.moved[self.jobs[place].workload] = true;
         }
-        let mut trial: Vec<Bin> = Vec::new();
+        let mut trial: Vec<PackedGpu> = Vec::new();
         // Where the GPUs of the trial are now; the last ones are new.
         let mut origin: Vec<usize> = Vec::new();
         for (index, bin) in self.bins.iter().enumerate() {
@@ -246,7 +246,7 @@ impl<'f, 'p> Search<'f, 'p> {
     }
 
     /// Cost and free room of some GPUs; empty ones cost nothing.
-    fn score<'b>(&self, bins: impl Iterator<Item = &'b Bin>) -> (f64, f64) {
+    fn score<'b>(&self, bins: impl Iterator<Item = &'b PackedGpu>) -> (f64, f64) {
         bins.filter(|bin| !bin.seats.is_empty()).fold((0.0, 0.0), |(cost, room), bin| {
             (cost + self.fleet.cost(bin), room + self.fleet.room(bin))
         })

@@ -13,7 +13,7 @@ pub(super) enum Loading {
 ///
 /// All times are in ms, by batch size: entry k is for a batch of k requests, entry 0 is 0.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Server<'a> {
+pub(super) struct QueueingServer<'a> {
     /// Rate of the workload's whole stream, in requests/ms (> 0).
     pub rate_per_ms: f64,
     /// Every so-many-th request of the stream comes to this server (≥ 1): it is one of so many equal
@@ -30,7 +30,7 @@ pub(super) struct Server<'a> {
     pub loading: Loading,
 }
 
-impl Server<'_> {
+impl QueueingServer<'_> {
     /// The largest batch.
     pub(super) fn most(&self) -> usize {
         self.hold_ms.len() - 1
@@ -73,7 +73,7 @@ pub(super) struct Steady {
 impl Steady {
     /// What is said of a server that cannot keep up.
     #[expect(clippy::cast_precision_loss, reason = "a batch size")]
-    pub(super) fn overloaded(server: &Server<'_>) -> Self {
+    pub(super) fn overloaded(server: &QueueingServer<'_>) -> Self {
         Self { attained: 0.0, busy: 1.0, mean_batch: server.most() as f64, full: 1.0 }
     }
 }

@@ -7,7 +7,7 @@
 use super::class::Class;
 use super::interference::Influence;
 use super::server::Steady;
-use super::site::{Setting, Site};
+use super::site::{PlannedSetting, Site};
 
 /// The batch sizes that are tried, as far as the profile goes. Among neighbouring sizes of larger batches the
 /// least shares differ by less than a unit of allocation.
@@ -27,26 +27,26 @@ const BETTER: f64 = 0.95;
 
 /// A share with a batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Choice {
+pub(super) struct ShareChoice {
     pub units: u32,
     pub batch: u32,
 }
 
 /// What is known of a class divided over some number of replicas, on one GPU kind.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(super) struct ShareTable {
     /// For each batch size, ascending, what was evaluated, by rising duration.
     batches: Vec<(u32, Vec<Known>)>,
     /// The goal that `least` is for.
     goal: f64,
     /// By slowdown; those that were asked for.
-    least: Vec<Option<Option<Choice>>>,
+    least: Vec<Option<Option<ShareChoice>>>,
     /// How many evaluations are known.
     evaluations: usize,
     /// By slowdown, what was asked for last.
     felt: Vec<Option<Felt>>,
     /// The least share without neighbours for the goal before this one.
-    before: Option<Choice>,
+    before: Option<ShareChoice>,
 }
 
 /// What a server does with a batch size and a share, slowed by its neighbours.
@@ -63,7 +63,7 @@ struct Known {
 /// What neighbours feel of a setting, when so many evaluations were known.
 #[derive(Debug, Clone, Copy)]
 struct Felt {
-    setting: Setting,
+    setting: PlannedSetting,
     evaluations: usize,
     influence: Influence,
 }
@@ -71,7 +71,7 @@ struct Felt {
 /// Between servers whose durations differ by no more than this part, values are interpolated.
 const CLOSE: f64 = 0.05;
 
-impl Table {
+impl ShareTable {
     fn of_batch(&self, batch: u32) -> &[Known] {
         match self.batches.binary_search_by_key(&batch, |(size, _)| *size) {
             Ok(place) => &self.batches[place].1,
@@ -128,13 +128,13 @@ impl Table {
     }
 
     /// What neighbours feel of a setting, if that was asked for last and nothing more is known since then.
-    pub(super) fn felt(&self, setting: &Setting) -> Option<Influence> {
+    pub(super) fn felt(&self, setting: &PlannedSetting) -> Option<Influence> {
         let felt = self.felt.get(usize::from(setting.slow)).copied().flatten()?;
         let holds = felt.setting == *setting && felt.evaluations == self.evaluations;
         holds.then_some(felt.influence)
     }
 
-    pub(super) fn note_felt(&mut self, setting: &Setting, influence: Influence) {
+    pub(super) fn note_felt(&mut self, setting: &PlannedSetting, influence: Influence) {
         let place = usize::from(setting.slow);
         if self.felt.len() <= place {
             self.felt.resize(place + 1, None);
@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// The least share for a slowdown, if it was found before for this goal.
-    fn found(&mut self, slow: u16, goal: f64) -> Option<Option<Choice>> {
+    fn found(&mut self, slow: u16, goal: f64) -> Option<Option<ShareChoice>> {
         if self.goal.to_bits() != goal.to_bits() {
             self.goal = goal;
             self.before = self.least.first().copied().flatten().flatten().or(self.before);
@@ -166,7 +166,7 @@ impl Table {
         self.least.get(usize::from(slow)).copied().flatten()
     }
 
-    fn note_least(&mut self, slow: u16, choice: Option<Choice>) {
+    fn note_least(&mut self, slow: u16, choice: Option<ShareChoice>) {
         let place = usize::from(slow);
         if self.least.len() <= place {
             self.least.resize(place + 1, None);
@@ -182,11 +182,11 @@ pub(super) fn least(
     replicas: u32,
     slow: u16,
     goal: f64,
-) -> Option<Choice> {
+) -> Option<ShareChoice> {
     if let Some(found) = site.table(class.0, replicas).found(slow, goal) {
         return found;
     }
-    let search = Search { class, replicas, slow, goal };
+    let search = LeastShareSearch { class, replicas, slow, goal };
     let choice = match slow {
         0 => search.all(site),
         // Whoever needs a share with fewer neighbours needs no less with more of them.
@@ -201,7 +201,7 @@ pub(super) fn least(
 }
 
 /// A search for the least share.
-struct Search<'c> {
+struct LeastShareSearch<'c> {
     class: (usize, &'c Class),
     replicas: u32,
     slow: u16,
@@ -217,9 +217,9 @@ struct Probe {
     late: f64,
 }
 
-impl Search<'_> {
-    fn setting(&self, batch: u32, units: u32) -> Setting {
-        Setting { replicas: self.replicas, batch, units, slow: self.slow }
+impl LeastShareSearch<'_> {
+    fn setting(&self, batch: u32, units: u32) -> PlannedSetting {
+        PlannedSetting { replicas: self.replicas, batch, units, slow: self.slow }
     }
 
     fn reaches(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
@@ -238,8 +238,8 @@ impl Search<'_> {
     }
 
     /// Over all batch sizes.
-    fn all(&self, site: &mut Site<'_>) -> Option<Choice> {
-        let mut best: Option<Choice> = None;
+    fn all(&self, site: &mut Site<'_>) -> Option<ShareChoice> {
+        let mut best: Option<ShareChoice> = None;
         let guess = self.guess(site);
         let (mut least_late, mut in_vain) = (1.0, 0);
         for batch in batches(site, self.class.1) {
@@ -251,7 +251,7 @@ impl Search<'_> {
             let probe = self.probe(site, batch, most);
             if probe.reaches {
                 units = self.narrow(site, batch, guess.min(most), probe);
-                best = Some(Choice { batch, units });
+                best = Some(ShareChoice { batch, units });
             } else if best.is_none() && probe.late < 1.0 {
                 in_vain = if probe.late < BETTER * least_late { 0 } else { in_vain + 1 };
                 least_late = probe.late.min(least_late);
@@ -322,7 +322,7 @@ impl Search<'_> {
     }
 
     /// From what is needed with less slowdown: the same batch size or one of its neighbours.
-    fn from(&self, site: &mut Site<'_>, before: Choice) -> Option<Choice> {
+    fn from(&self, site: &mut Site<'_>, before: ShareChoice) -> Option<ShareChoice> {
         let batches = batches(site, self.class.1);
         let place = batches.iter().position(|batch| *batch == before.batch)?;
         let smaller = place.checked_sub(1).map(|place| batches[place]);
@@ -332,13 +332,13 @@ impl Search<'_> {
             if self.reaches(site, before.batch, units) {
                 let smaller = smaller
                     .filter(|batch| units > before.units && self.reaches(site, *batch, units));
-                return Some(Choice { units, batch: smaller.unwrap_or(before.batch) });
+                return Some(ShareChoice { units, batch: smaller.unwrap_or(before.batch) });
             }
             if let Some(&larger) = larger
                 && self.is_ever_full(site, before.batch, units)
                 && self.reaches(site, larger, units)
             {
-                return Some(Choice { units, batch: larger });
+                return Some(ShareChoice { units, batch: larger });
             }
         }
         None

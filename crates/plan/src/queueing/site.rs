@@ -1,11 +1,11 @@
 //! A GPU kind with all that is known of servers on it: times alone, and what each class needs.
 
 use super::super::{AloneOutcome, AloneServer, PlanRequest, guard};
-use super::class::{Class, Source};
+use super::class::{ArrivalKnowledge, Class};
 use super::interference::Influence;
-use super::recursion::{Draw, Tally, replica_sample};
-use super::server::{Loading, Server, Steady};
-use super::shares::{Choice, Table};
+use super::recursion::{ArrivalDraw, DrawTally, replica_sample};
+use super::server::{Loading, QueueingServer, Steady};
+use super::shares::{ShareChoice, ShareTable};
 use super::tagged::Workspace;
 use crate::shares::has_room;
 use igniter_model::domain::{GpuKind, ModelId};
@@ -33,7 +33,7 @@ pub(super) fn steps(factor: f64) -> Option<u16> {
 
 /// A server of a class, as it is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Setting {
+pub(super) struct PlannedSetting {
     /// It is one of so many equal replicas.
     pub replicas: u32,
     /// Its largest batch.
@@ -46,7 +46,7 @@ pub(super) struct Setting {
 
 /// Times of batches of one model with one share, alone on the GPU, by batch size.
 #[derive(Debug, Clone)]
-struct Times {
+struct BatchTimes {
     gpu_ms: Vec<f64>,
     load_ms: Vec<f64>,
     feedback_ms: Vec<f64>,
@@ -65,9 +65,9 @@ pub(super) struct Site<'p> {
     memory: Option<u64>,
     process_limit: usize,
     /// By model, then by units less one.
-    times: Vec<Vec<Option<Times>>>,
+    times: Vec<Vec<Option<BatchTimes>>>,
     /// By class, then by replicas less one.
-    tables: Vec<Vec<Table>>,
+    tables: Vec<Vec<ShareTable>>,
     out: CoLocationPrediction,
     hold_ms: Vec<f64>,
     load_ms: Vec<f64>,
@@ -79,7 +79,7 @@ pub(super) struct Site<'p> {
     /// Scratch of [`super::interference`].
     pub counts: Vec<f64>,
     /// For numbers of replicas, the requests that one of them gets of a Poisson stream of one request a millisecond.
-    samples: BTreeMap<u32, Draw>,
+    samples: BTreeMap<u32, ArrivalDraw>,
 }
 
 impl<'p> Site<'p> {
@@ -148,7 +148,7 @@ impl<'p> Site<'p> {
         if known > most as usize {
             return;
         }
-        let empty = || Times { gpu_ms: vec![0.0], load_ms: vec![0.0], feedback_ms: vec![0.0] };
+        let empty = || BatchTimes { gpu_ms: vec![0.0], load_ms: vec![0.0], feedback_ms: vec![0.0] };
         let mut times = self.times[model.index()][place].take().unwrap_or_else(empty);
         for batch in u32::try_from(known).unwrap_or(u32::MAX)..=most {
             let member = [self.member(model, batch, units)];
@@ -162,9 +162,9 @@ impl<'p> Site<'p> {
     }
 
     /// Fills in how long batches hold a server, and how long they are prepared; `None` where the kind cannot serve it.
-    fn fill_server(&mut self, class: &Class, setting: &Setting) -> Option<()> {
+    fn fill_server(&mut self, class: &Class, setting: &PlannedSetting) -> Option<()> {
         let model = self.model(class)?;
-        let Setting { batch, units, slow, .. } = *setting;
+        let PlannedSetting { batch, units, slow, .. } = *setting;
         self.fill_times(model, units, batch);
         let times = self.times[model.index()][units as usize - 1].as_ref()?;
         self.hold_ms.clear();
@@ -186,10 +186,14 @@ impl<'p> Site<'p> {
     }
 
     /// What a server of a class does alone with that slowdown; `None` where the kind cannot serve it.
-    pub(super) fn evaluate(&mut self, class: &Class, setting: &Setting) -> Option<(Steady, f64)> {
+    pub(super) fn evaluate(
+        &mut self,
+        class: &Class,
+        setting: &PlannedSetting,
+    ) -> Option<(Steady, f64)> {
         let model = self.model(class)?;
-        let Setting { replicas, batch, units, slow } = *setting;
-        if let Source::Simulated = class.source {
+        let PlannedSetting { replicas, batch, units, slow } = *setting;
+        if let ArrivalKnowledge::Simulated = class.source {
             let server = AloneServer {
                 predictor: self.predictor,
                 slowdown: factor(slow),
@@ -203,7 +207,7 @@ impl<'p> Site<'p> {
             return Some((Steady { attained, busy, mean_batch, full: 1.0 }, 1.0));
         }
         self.fill_server(class, setting)?;
-        let server = Server {
+        let server = QueueingServer {
             rate_per_ms: class.rate_per_ms,
             every: replicas as usize,
             hold_ms: &self.hold_ms,
@@ -212,13 +216,15 @@ impl<'p> Site<'p> {
             loading: class.loading(),
         };
         let (mut steady, dispersion) = match &class.source {
-            Source::Chain | Source::Simulated => (self.workspace.steady(&server), 1.0),
-            Source::Draws(..)
+            ArrivalKnowledge::Chain | ArrivalKnowledge::Simulated => {
+                (self.workspace.steady(&server), 1.0)
+            }
+            ArrivalKnowledge::Draws(..)
                 if server.is_hopeless() && class.delay_and_noise().queue_delay_ms <= 0.0 =>
             {
                 (Steady::overloaded(&server), 1.0)
             }
-            Source::Draws(draws, _) => {
+            ArrivalKnowledge::Draws(draws, _) => {
                 let tally = tally(class, &server, draws);
                 (tally.steady(), tally.dispersion())
             }
@@ -231,12 +237,12 @@ impl<'p> Site<'p> {
         Some((steady, dispersion))
     }
 
-    /// How much the number of late requests of a server varies (`Tally::dispersion`).
-    pub(super) fn dispersion(&mut self, class: &Class, setting: &Setting) -> f64 {
-        if let Source::Simulated = class.source {
+    /// How much the number of late requests of a server varies (`DrawTally::dispersion`).
+    pub(super) fn dispersion(&mut self, class: &Class, setting: &PlannedSetting) -> f64 {
+        if let ArrivalKnowledge::Simulated = class.source {
             return SIMULATED_DISPERSION;
         }
-        let Source::Chain = class.source else {
+        let ArrivalKnowledge::Chain = class.source else {
             return self.evaluate(class, setting).map_or(1.0, |(_, dispersion)| dispersion);
         };
         if self.fill_server(class, setting).is_none() {
@@ -245,7 +251,7 @@ impl<'p> Site<'p> {
         // Time in units of the mean gap of the stream: one sample then does for all rates.
         let rate = class.rate_per_ms;
         self.hold_ms.iter_mut().chain(&mut self.load_ms).for_each(|ms| *ms *= rate);
-        let server = Server {
+        let server = QueueingServer {
             rate_per_ms: 1.0,
             every: 1,
             hold_ms: &self.hold_ms,
@@ -258,7 +264,7 @@ impl<'p> Site<'p> {
             .samples
             .entry(replicas)
             .or_insert_with(|| replica_sample(replicas, SAMPLE, DISPERSION_SEED));
-        let mut tally = Tally::default();
+        let mut tally = DrawTally::default();
         tally.add(&server, class.delay_and_noise(), sample, 0, SAMPLE as u64 / 50);
         tally.dispersion()
     }
@@ -285,19 +291,19 @@ impl<'p> Site<'p> {
     }
 
     /// The table of a class divided over so many replicas.
-    pub(super) fn table(&mut self, class: usize, replicas: u32) -> &mut Table {
+    pub(super) fn table(&mut self, class: usize, replicas: u32) -> &mut ShareTable {
         let (of, place) = (&mut self.tables[class], replicas as usize - 1);
         if of.len() <= place {
-            of.resize_with(place + 1, Table::default);
+            of.resize_with(place + 1, ShareTable::default);
         }
         &mut of[place]
     }
 
     /// How long batches of a server take, in ms: a single request and a full batch, added up. `None` where the kind
     /// cannot serve it.
-    pub(super) fn duration_ms(&mut self, class: &Class, setting: &Setting) -> Option<f64> {
+    pub(super) fn duration_ms(&mut self, class: &Class, setting: &PlannedSetting) -> Option<f64> {
         let model = self.model(class)?;
-        let Setting { batch, units, slow, .. } = *setting;
+        let PlannedSetting { batch, units, slow, .. } = *setting;
         self.fill_times(model, units, batch);
         let times = self.times[model.index()][units as usize - 1].as_ref()?;
         let of = |k: usize| times.gpu_ms[k] * factor(slow) + times.feedback_ms[k];
@@ -305,11 +311,16 @@ impl<'p> Site<'p> {
     }
 
     /// What a server does, from its table: by itself where that is asked for, else perhaps from what is close.
-    pub(super) fn steady(&mut self, class: (usize, &Class), setting: &Setting) -> Option<Steady> {
+    pub(super) fn steady(
+        &mut self,
+        class: (usize, &Class),
+        setting: &PlannedSetting,
+    ) -> Option<Steady> {
         let duration_ms = self.duration_ms(class.1, setting)?;
-        let Setting { replicas, batch, slow, .. } = *setting;
+        let PlannedSetting { replicas, batch, slow, .. } = *setting;
         // What is said of servers alone is what bounds rest on.
-        let is_exact = self.is_exact || slow == 0 || matches!(class.1.source, Source::Simulated);
+        let is_exact =
+            self.is_exact || slow == 0 || matches!(class.1.source, ArrivalKnowledge::Simulated);
         let table = self.table(class.0, replicas);
         let known = match is_exact {
             true => table.known(batch, duration_ms),
@@ -332,7 +343,7 @@ impl<'p> Site<'p> {
     pub(super) fn influence(
         &mut self,
         class: (usize, &Class),
-        setting: &Setting,
+        setting: &PlannedSetting,
     ) -> Option<Influence> {
         if let Some(known) = self.table(class.0, setting.replicas).felt(setting) {
             #[cfg(test)]
@@ -356,7 +367,7 @@ impl<'p> Site<'p> {
         replicas: u32,
         slow: u16,
         goal: f64,
-    ) -> Option<Choice> {
+    ) -> Option<ShareChoice> {
         super::shares::least(self, class, replicas, slow, goal)
     }
 }
@@ -370,11 +381,15 @@ const SIMULATED_DISPERSION: f64 = 10.0;
 const DISPERSION_SEED: u64 = 0x7175_6575;
 
 /// Counts what becomes of all draws.
-fn tally(class: &Class, server: &Server<'_>, draws: &[super::recursion::Draw]) -> Tally {
+fn tally(
+    class: &Class,
+    server: &QueueingServer<'_>,
+    draws: &[super::recursion::ArrivalDraw],
+) -> DrawTally {
     let drawn: usize = draws.iter().map(|draw| draw.times_ms.len()).sum();
     // Whole runs where there are enough, so that a rate that changes within a run counts as no luck.
     let block = if draws.len() >= 8 { usize::MAX } else { (drawn / server.every / 64).max(1) };
-    let mut tally = Tally::default();
+    let mut tally = DrawTally::default();
     for (number, draw) in draws.iter().enumerate() {
         let first_own = (server.every - 1 + number) % server.every;
         tally.add(server, class.delay_and_noise(), draw, first_own, block as u64);

@@ -3,7 +3,7 @@
 
 use super::chain::Stationary;
 use super::poisson::{fewer_than_multiples, none, none_in_rest, probabilities, probabilities_from};
-use super::server::{Loading, Server, Steady};
+use super::server::{Loading, QueueingServer, Steady};
 
 /// Places and weights of Gauss and Legendre's rules on (-1, 1).
 const ONE: &[(f64, f64)] = &[(0.0, 2.0)];
@@ -44,7 +44,7 @@ struct Buffers {
     in_time: Vec<f64>,
     /// For the same, the probability that there is such a request.
     there: Vec<f64>,
-    moments: Moments,
+    moments: ArrivalMoments,
     /// By the size of the batch that is formed next.
     ends: Vec<Ends>,
 }
@@ -56,11 +56,11 @@ impl Workspace {
     }
 
     /// What a server does in the long run under Poisson arrivals, of which every R-th comes to it.
-    pub(super) fn steady(&mut self, server: &Server<'_>) -> Steady {
+    pub(super) fn steady(&mut self, server: &QueueingServer<'_>) -> Steady {
         if server.is_hopeless() || !self.stationary.solve(server) {
             return Steady::overloaded(server);
         }
-        let mut sums = Sums {
+        let mut sums = BatchSums {
             server,
             most: server.most(),
             every: server.every,
@@ -76,8 +76,8 @@ impl Workspace {
 }
 
 /// Expected numbers for each batch.
-struct Sums<'s, 'a> {
-    server: &'s Server<'a>,
+struct BatchSums<'s, 'a> {
+    server: &'s QueueingServer<'a>,
     most: usize,
     every: usize,
     in_time: f64,
@@ -86,7 +86,7 @@ struct Sums<'s, 'a> {
     buffers: Buffers,
 }
 
-impl Sums<'_, '_> {
+impl BatchSums<'_, '_> {
     fn steady(&mut self, stationary: &Stationary) -> Steady {
         self.find_ends();
         let mut mean_batch = 0.0;
@@ -355,14 +355,14 @@ struct Ends {
 
 /// Moments at which a request may arrive, with the stretch of time that each stands for.
 #[derive(Debug, Default)]
-struct Moments {
+struct ArrivalMoments {
     /// Where something changes abruptly, in ms before the end.
     limits: Vec<f64>,
     /// In ms before the end.
     found: Vec<(f64, f64)>,
 }
 
-impl Moments {
+impl ArrivalMoments {
     /// The times left at which some request just meets its deadline in a batch of some size, from `until_ms` to
     /// `length_ms`: between them, nothing changes abruptly.
     fn find_limits(&mut self, ends_ms: &[f64], deadline_ms: f64, until_ms: f64, length_ms: f64) {

@@ -2,13 +2,13 @@
 #![allow(clippy::float_cmp, reason = "these numbers are exact")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
 
-use super::recursion::{DelayAndNoise, Tally, poisson_draw};
-use super::server::{Loading, Server, Steady};
+use super::recursion::{DelayAndNoise, DrawTally, poisson_draw};
+use super::server::{Loading, QueueingServer, Steady};
 use super::tagged::Workspace;
 use crate::tests::{v100, workloads};
 use crate::{PlanRequest, Strategy};
 
-fn steady(server: &Server<'_>) -> Steady {
+fn steady(server: &QueueingServer<'_>) -> Steady {
     Workspace::default().steady(server)
 }
 
@@ -41,7 +41,7 @@ fn one_request_at_a_time_is_erlangs_queue() {
         for busy in [0.2, 0.5, 0.8, 0.9] {
             for deadline in [1.0, 1.5, 2.7, 4.0, 7.3] {
                 let hold_ms = [0.0, 2.0];
-                let server = Server {
+                let server = QueueingServer {
                     rate_per_ms: busy / 2.0,
                     every: 1,
                     hold_ms: &hold_ms,
@@ -87,7 +87,7 @@ fn pairs_without_overlap_are_baileys_queue() {
         let rate = offered / service_ms;
         let hold_ms = times(2, |_| service_ms);
         let load_ms = times(2, |_| 0.0);
-        let server = Server {
+        let server = QueueingServer {
             rate_per_ms: rate,
             every: 1,
             hold_ms: &hold_ms,
@@ -134,7 +134,7 @@ fn long_runs_agree() {
         let busy = random.uniform(0.2, 0.9);
         let loading = if number % 3 == 0 { Loading::Serial } else { Loading::Ahead };
         let load_ms = if loading == Loading::Serial { times(most, |_| 0.0) } else { load_ms };
-        let server = Server {
+        let server = QueueingServer {
             rate_per_ms: busy * most as f64 / hold_ms[most] * every as f64,
             every,
             hold_ms: &hold_ms,
@@ -144,7 +144,7 @@ fn long_runs_agree() {
         };
         let found = steady(&server);
         let draw = poisson_draw(server.rate_per_ms, requests * every, number);
-        let mut tally = Tally::default();
+        let mut tally = DrawTally::default();
         tally.add(&server, DelayAndNoise::default(), &draw, every - 1, requests as u64 / 60);
         let seen = tally.steady();
         let late = (1.0 - seen.attained).max(1e-5);
@@ -169,7 +169,7 @@ fn attainment_falls_with_slowdown() {
     let mut before = 1.0;
     for slow in 0..60 {
         let hold_ms = times(4, |k| (2.0 + k) * (1.0 + 0.01 * f64::from(slow)));
-        let server = Server {
+        let server = QueueingServer {
             rate_per_ms: 0.4,
             every: 1,
             hold_ms: &hold_ms,
@@ -187,9 +187,9 @@ fn attainment_falls_with_slowdown() {
 #[test]
 fn evenly_spaced_requests_wait_for_nobody() {
     let times_ms: Vec<f64> = (1..=10_000).map(|i| f64::from(i) * 5.0).collect();
-    let draw = super::recursion::Draw { times_ms, from_ms: 100.0, to_ms: 40_000.0 };
+    let draw = super::recursion::ArrivalDraw { times_ms, from_ms: 100.0, to_ms: 40_000.0 };
     let (hold_ms, load_ms) = ([0.0, 4.0, 7.0], [0.0, 0.5, 1.0]);
-    let server = Server {
+    let server = QueueingServer {
         rate_per_ms: 0.2,
         every: 1,
         hold_ms: &hold_ms,
@@ -197,15 +197,15 @@ fn evenly_spaced_requests_wait_for_nobody() {
         deadline_ms: 4.5,
         loading: Loading::Ahead,
     };
-    let mut tally = Tally::default();
+    let mut tally = DrawTally::default();
     tally.add(&server, DelayAndNoise::default(), &draw, 0, 100);
     assert_eq!((tally.steady().attained, tally.steady().mean_batch), (1.0, 1.0));
     assert_eq!(tally.requests(), 7_980);
     assert_eq!(tally.dispersion(), 1.0);
     // With a queue delay the second request of each pair fills the batch; the first one is late.
-    let mut tally = Tally::default();
+    let mut tally = DrawTally::default();
     let delay_and_noise = DelayAndNoise { queue_delay_ms: 100.0, noise_cv: 0.0 };
-    tally.add(&Server { deadline_ms: 8.0, ..server }, delay_and_noise, &draw, 0, 100);
+    tally.add(&QueueingServer { deadline_ms: 8.0, ..server }, delay_and_noise, &draw, 0, 100);
     assert_eq!((tally.steady().attained, tally.steady().mean_batch), (0.5, 2.0));
 }
 

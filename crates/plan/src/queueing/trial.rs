@@ -3,15 +3,15 @@
 use super::super::PlanRequest;
 use super::super::traffic::Trial;
 use super::goal::target;
-use super::packing::Bin;
-use super::part::Part;
+use super::packing::PackedGpu;
+use super::part::Subproblem;
 use igniter_model::domain::Plan;
 
 /// Requests with which a plan is tried out, in runs of at most so many.
 const TRIAL_REQUESTS: u64 = 2_000_000;
 const MOST_TRIALS: u64 = 20;
 
-impl Part<'_> {
+impl Subproblem<'_> {
     /// Compares what became of the plan with what was expected. Workloads that clearly fall short of their goals
     /// because more of their requests are late than expected get higher goals, and the plan is made again; says
     /// whether there are any.
@@ -20,7 +20,7 @@ impl Part<'_> {
         for (class, expected) in self.expected().into_iter().enumerate() {
             let Some(expected) = expected else { continue };
             let (verdict, late) = self.verdict(class, expected, trials, 1.0);
-            if verdict == Verdict::FallsShort {
+            if verdict == TrialVerdict::FallsShort {
                 let ratio = (expected / late).clamp(0.3, 1.0);
                 self.fleet.goals[class] = 1.0 - (1.0 - self.fleet.goals[class]) * ratio;
                 mended = true;
@@ -28,7 +28,7 @@ impl Part<'_> {
         }
         if mended {
             self.options = (0..self.options.len()).map(|class| self.options_of(class)).collect();
-            let refit: Option<Vec<Bin>> =
+            let refit: Option<Vec<PackedGpu>> =
                 self.bins.iter().map(|bin| self.fleet.refit(bin)).collect();
             match refit {
                 Some(bins) => self.bins = bins,
@@ -46,12 +46,12 @@ impl Part<'_> {
         expected: f64,
         trials: &[Trial],
         deviations: f64,
-    ) -> (Verdict, f64) {
+    ) -> (TrialVerdict, f64) {
         let of_workloads = self.fleet.classes[class].workloads.iter().map(|w| trials[*w]);
         let (requests, late) =
             of_workloads.fold((0, 0), |sum, of| (sum.0 + of.requests, sum.1 + of.late));
         if requests == 0 {
-            return (Verdict::Holds, 0.0);
+            return (TrialVerdict::Holds, 0.0);
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
         let (requests, late) = (requests as f64, late as f64);
@@ -61,11 +61,11 @@ impl Part<'_> {
         // Half of the way from the goal to the target is left to luck.
         let enough = f64::midpoint(allowed, 1.0 - target(&self.request).attained).max(allowed);
         let verdict = if late + deviation(late.max(expected)) <= enough {
-            Verdict::Holds
+            TrialVerdict::Holds
         } else if late - deviations * deviation(late) > allowed.max(expected) {
-            Verdict::FallsShort
+            TrialVerdict::FallsShort
         } else {
-            Verdict::Open
+            TrialVerdict::Open
         };
         (verdict, late)
     }
@@ -73,7 +73,7 @@ impl Part<'_> {
     /// Whether more trials would tell nothing new about the classes.
     fn is_decided(&self, expected: &[Option<f64>], trials: &[Trial]) -> bool {
         expected.iter().enumerate().all(|(class, expected)| {
-            expected.is_none_or(|e| self.verdict(class, e, trials, 2.0).0 != Verdict::Open)
+            expected.is_none_or(|e| self.verdict(class, e, trials, 2.0).0 != TrialVerdict::Open)
         })
     }
 
@@ -94,7 +94,7 @@ impl Part<'_> {
 
 /// What trials say of some workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum TrialVerdict {
     /// They reach their target, or nearly so.
     Holds,
     /// They do not reach their goal, and that is hardly luck.
@@ -107,7 +107,7 @@ enum Verdict {
 pub(super) fn trials(
     request: &PlanRequest<'_>,
     plan: &Plan,
-    parts: &mut [Part<'_>],
+    parts: &mut [Subproblem<'_>],
 ) -> Option<Vec<Trial>> {
     let mut sums = vec![Trial::default(); request.workloads().len()];
     let mut expected = Vec::new();
@@ -120,7 +120,7 @@ pub(super) fn trials(
             total += trial.requests;
         }
         if expected.is_empty() {
-            expected = parts.iter_mut().map(Part::expected).collect();
+            expected = parts.iter_mut().map(Subproblem::expected).collect();
         }
         let mut all = parts.iter().zip(&expected);
         if total >= TRIAL_REQUESTS || all.all(|(part, own)| part.is_decided(own, &sums)) {

@@ -2,11 +2,11 @@
 
 mod carry_out;
 
-use super::forecast::{Counts, forecast};
+use super::forecast::{ArrivalCounts, forecast};
 use super::handover::handover;
-use super::layout::{Ids, Machine, Server, Why};
+use super::layout::{GpuServers, Ids, ReplanServer, Why};
 use super::matching::{in_order, matched};
-use super::rules::{Desk, Rules};
+use super::rules::{EpochRules, Rules};
 use super::spec::{ForecastKind, Policy, ReplanSpec, Statistic};
 use super::sticky::{SCRATCH_ROUNDS, Worth, step};
 use super::{ReplanError, replicas};
@@ -29,7 +29,7 @@ pub struct ReplanInput<'a> {
     /// How long the servers of each workload load, in s.
     pub loads_s: &'a [f64],
     /// The arrivals of the run.
-    pub counts: &'a Counts,
+    pub counts: &'a ArrivalCounts,
     /// Seed of all random choices.
     pub seed: u64,
 }
@@ -68,7 +68,7 @@ impl Act {
 
 /// One step of a hand-over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Action {
+pub struct HandoverStep {
     /// When it begins, in s since the start of the run.
     pub at_s: f64,
     /// When it is done, in s.
@@ -99,11 +99,11 @@ pub struct Epoch {
     /// The rates that are planned for, in requests/s, by workload.
     pub rates: Vec<f64>,
     /// The plan: GPU ids are those of the timeline.
-    pub machines: Vec<Machine>,
+    pub machines: Vec<GpuServers>,
     /// The fewest GPUs that any plan for these rates has, where something is proven.
     pub bound: Option<usize>,
     /// What was done.
-    pub actions: Vec<Action>,
+    pub actions: Vec<HandoverStep>,
     /// Servers that started where they were not, and such that started again with another share.
     pub moves: usize,
     /// Servers that started again with another share.
@@ -132,7 +132,7 @@ pub struct Replanned {
 /// # Errors
 /// When a workload cannot be served at a rate that is forecast, or the strategy's plans cannot follow each other.
 pub fn replan(input: &ReplanInput<'_>, rules: &mut dyn Rules) -> Result<Replanned, ReplanError> {
-    let mut run = Run::new(input, rules);
+    let mut run = PlannedRun::new(input, rules);
     match input.spec.policy {
         Policy::Static => run.first(input.counts.rates(Statistic::Max, 0.0, f64::INFINITY))?,
         Policy::Replicas => replicas::run(&mut run)?,
@@ -142,12 +142,12 @@ pub fn replan(input: &ReplanInput<'_>, rules: &mut dyn Rules) -> Result<Replanne
 }
 
 /// A run as far as it is planned.
-pub(super) struct Run<'a, 'r> {
+pub(super) struct PlannedRun<'a, 'r> {
     pub input: &'a ReplanInput<'a>,
-    pub desk: Desk<'r>,
+    pub desk: EpochRules<'r>,
     pub ids: Ids,
     /// The plan at the moment.
-    pub machines: Vec<Machine>,
+    pub machines: Vec<GpuServers>,
     done: Replanned,
     /// Which GPU of the timeline a machine is.
     slots: BTreeMap<usize, usize>,
@@ -155,11 +155,11 @@ pub(super) struct Run<'a, 'r> {
     pub busy_until_s: f64,
 }
 
-impl<'a, 'r> Run<'a, 'r> {
+impl<'a, 'r> PlannedRun<'a, 'r> {
     fn new(input: &'a ReplanInput<'a>, rules: &'r mut dyn Rules) -> Self {
         Self {
             input,
-            desk: Desk::new(rules),
+            desk: EpochRules::new(rules),
             ids: Ids::default(),
             machines: Vec::new(),
             done: Replanned::default(),
@@ -174,7 +174,7 @@ impl<'a, 'r> Run<'a, 'r> {
         let rounded = self.desk.rates().to_vec();
         let scratch = self.desk.rules.scratch(&rounded, FIRST_ROUNDS, self.input.seed)?;
         let mut machines = in_order(&[], scratch, &mut self.ids);
-        let first = |server: &mut Server| server.why = Why::First;
+        let first = |server: &mut ReplanServer| server.why = Why::First;
         machines.iter_mut().flat_map(|machine| &mut machine.servers).for_each(first);
         self.begin(rates, machines);
         Ok(())
@@ -207,7 +207,7 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     /// The plan of the next epoch.
-    fn next(&mut self, worth: Worth, seed: u64) -> Result<Vec<Machine>, ReplanError> {
+    fn next(&mut self, worth: Worth, seed: u64) -> Result<Vec<GpuServers>, ReplanError> {
         if self.input.spec.policy == Policy::Sticky {
             return step(&mut self.desk, &self.machines, &mut self.ids, worth, (false, seed));
         }
@@ -264,7 +264,7 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     /// Notes the first plan.
-    pub(super) fn begin(&mut self, rates: Vec<f64>, mut machines: Vec<Machine>) {
+    pub(super) fn begin(&mut self, rates: Vec<f64>, mut machines: Vec<GpuServers>) {
         for machine in &mut machines {
             let slot = self.slot(machine, 0.0);
             for server in &mut machine.servers {
@@ -290,7 +290,13 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     /// Hands over to a new plan.
-    pub(super) fn adopt(&mut self, at_s: f64, rates: Vec<f64>, mut new: Vec<Machine>, early: bool) {
+    pub(super) fn adopt(
+        &mut self,
+        at_s: f64,
+        rates: Vec<f64>,
+        mut new: Vec<GpuServers>,
+        early: bool,
+    ) {
         let spec = self.input.spec;
         let handover =
             handover(&self.machines, &new, &spec.handover, self.input.loads_s, &*self.desk.rules);

@@ -1,7 +1,7 @@
 //! Plans that follow each other as a JSON document.
 
-use super::epochs::{Action, Replanned};
-use super::layout::Machine;
+use super::epochs::{HandoverStep, Replanned};
+use super::layout::GpuServers;
 use crate::{PlanFile, plan_json};
 use igniter_model::domain::{
     CoLocation, GpuId, GpuKind, GpuKindName, ModelName, Placement, Plan, PlanAt, ServerSetting,
@@ -72,13 +72,13 @@ struct ActionFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TimelineFile {
-    gpus: Vec<GpuFile>,
-    servers: Vec<ServerFile>,
+    gpus: Vec<ReplanGpuFile>,
+    servers: Vec<ReplanServerFile>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GpuFile {
+struct ReplanGpuFile {
     kind: GpuKindName,
     /// From when until when, in s; `null`: to the end.
     rented_s: Vec<(f64, Option<f64>)>,
@@ -86,7 +86,7 @@ struct GpuFile {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ServerFile {
+struct ReplanServerFile {
     gpu: usize,
     workload: WorkloadName,
     model: ModelName,
@@ -108,7 +108,7 @@ struct SettingFile {
 
 /// A step as a row of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ActionRow<'a> {
+pub struct HandoverStepRow<'a> {
     /// When the plan was decided, in s.
     pub plan_at_s: f64,
     /// When the step begins, in s.
@@ -162,11 +162,11 @@ impl PlansFile {
 
     /// A row for each step.
     #[must_use]
-    pub fn action_rows(&self) -> Vec<ActionRow<'_>> {
+    pub fn action_rows(&self) -> Vec<HandoverStepRow<'_>> {
         let of = |plan: &'_ EpochFile| plan.actions.len();
         let mut rows = Vec::with_capacity(self.plans.iter().map(of).sum());
         for plan in &self.plans {
-            rows.extend(plan.actions.iter().map(|action| ActionRow {
+            rows.extend(plan.actions.iter().map(|action| HandoverStepRow {
                 plan_at_s: plan.at_s,
                 at_s: action.at_s,
                 done_s: action.done_s,
@@ -200,13 +200,13 @@ pub struct PlansHead<'a> {
 /// The plan of an epoch.
 #[must_use]
 pub fn epoch_plan(
-    machines: &[Machine],
+    machines: &[GpuServers],
     strategy: &str,
     kinds: &[&GpuKind],
     workloads: &[Workload],
 ) -> Plan {
-    let gpu = |machine: &Machine| {
-        let placement = |server: &super::Server| {
+    let gpu = |machine: &GpuServers| {
+        let placement = |server: &super::ReplanServer| {
             let workload = &workloads[server.workload];
             let served = RequestsPerSecond::new(workload.rate.get() * server.part).ok();
             Placement {
@@ -245,7 +245,7 @@ pub fn plans_file(
         let kind = kinds.iter().find(|kind| kind.name == *name)?;
         SmUnits::new(units).to_percent(kind.units)
     };
-    let action = |action: &Action| ActionFile {
+    let action = |action: &HandoverStep| ActionFile {
         at_s: action.at_s,
         done_s: action.done_s,
         action: action.act.as_str().to_owned(),
@@ -266,7 +266,7 @@ pub fn plans_file(
         plan: plan_json(&epoch_plan(&epoch.machines, head.strategy, kinds, workloads), kinds),
         actions: epoch.actions.iter().map(action).collect(),
     });
-    let server = |server: &TimelineServer| ServerFile {
+    let server = |server: &TimelineServer| ReplanServerFile {
         gpu: server.gpu.index(),
         workload: server.placement.workload.clone(),
         model: server.placement.model.clone(),
@@ -285,7 +285,7 @@ pub fn plans_file(
             })
             .collect(),
     };
-    let gpu = |gpu: &TimelineGpu| GpuFile {
+    let gpu = |gpu: &TimelineGpu| ReplanGpuFile {
         kind: gpu.kind.clone(),
         rented_s: gpu
             .rented

@@ -8,7 +8,7 @@ const MOST_LEVEL: f64 = 2.0;
 
 /// Arrivals of each workload, by window.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Counts {
+pub struct ArrivalCounts {
     /// The length of a window, in s.
     pub window_s: f64,
     /// The length of the run, in s. The last window may be shorter.
@@ -17,7 +17,7 @@ pub struct Counts {
     pub arrivals: Vec<Vec<u64>>,
 }
 
-impl Counts {
+impl ArrivalCounts {
     /// The rate of a workload in a window, in requests/s.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of windows and of arrivals")]
@@ -63,7 +63,7 @@ impl Counts {
 /// An epoch before which there is nothing to look at (the first one) is planned with its own rates, as a deployment is
 /// for which somebody has said what to expect.
 pub(super) fn forecast(
-    counts: &Counts,
+    counts: &ArrivalCounts,
     spec: &ForecastSpec,
     from_s: f64,
     period_s: f64,
@@ -103,9 +103,9 @@ pub(super) fn forecast(
 mod tests {
     use super::*;
 
-    fn counts() -> Counts {
+    fn counts() -> ArrivalCounts {
         // Two workloads, windows of 10 s, epochs of 20 s.
-        Counts {
+        ArrivalCounts {
             window_s: 10.0,
             duration_s: 85.0,
             arrivals: vec![

@@ -1,6 +1,6 @@
 //! From one plan to the next: what starts and ends when, so that GPUs have room for both.
 
-use super::layout::{Machine, Server, Why, staying};
+use super::layout::{GpuServers, ReplanServer, Why, staying};
 use super::rules::Rules;
 use super::spec::{HandoverMode, HandoverSpec};
 
@@ -45,7 +45,7 @@ pub(super) struct End {
 
 /// A server that stays, perhaps with another batch size or part of the rate.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stay {
+pub(super) struct StayingServer {
     /// Where it was in the old plan.
     pub of: (usize, usize),
     /// Where it is in the new one.
@@ -62,7 +62,7 @@ pub(super) struct Handover {
     /// In no special order.
     pub ends: Vec<End>,
     /// In the order of the new plan.
-    pub stays: Vec<Stay>,
+    pub stays: Vec<StayingServer>,
     /// How many GPUs boot.
     pub boots: usize,
     /// At how many different times servers are ordered.
@@ -111,7 +111,7 @@ impl Pending {
 
 /// A GPU during the hand-over.
 #[derive(Debug, Clone)]
-struct Gpu {
+struct HandoverGpu {
     kind: usize,
     /// The shares of the servers on it, in units.
     units: u32,
@@ -126,13 +126,13 @@ struct Gpu {
 /// waits for the room). An old server goes once all new ones of its workload are ready. Where nothing can start and
 /// nothing is loading, shrinking no longer waits for moves; then the start with the least excess is forced.
 pub(super) fn handover(
-    old: &[Machine],
-    new: &[Machine],
+    old: &[GpuServers],
+    new: &[GpuServers],
     spec: &HandoverSpec,
     loads_s: &[f64],
     rules: &dyn Rules,
 ) -> Handover {
-    let mut desk = Desk::new(old, new, spec, loads_s);
+    let mut desk = HandoverPlanner::new(old, new, spec, loads_s);
     if spec.mode == HandoverMode::Gap {
         desk.all_at_once(spec);
     } else {
@@ -141,9 +141,9 @@ pub(super) fn handover(
     desk.done(new)
 }
 
-struct Desk {
+struct HandoverPlanner {
     out: Handover,
-    gpus: Vec<Gpu>,
+    gpus: Vec<HandoverGpu>,
     waiting: Vec<Pending>,
     loading: Vec<Pending>,
     /// Old servers that have no successor on their GPU: workload, place, GPU, share.
@@ -153,11 +153,11 @@ struct Desk {
     now_s: f64,
 }
 
-impl Desk {
-    fn new(old: &[Machine], new: &[Machine], spec: &HandoverSpec, loads_s: &[f64]) -> Self {
-        let mut gpus: Vec<Gpu> = Vec::new();
+impl HandoverPlanner {
+    fn new(old: &[GpuServers], new: &[GpuServers], spec: &HandoverSpec, loads_s: &[f64]) -> Self {
+        let mut gpus: Vec<HandoverGpu> = Vec::new();
         for machine in old {
-            gpus.push(Gpu {
+            gpus.push(HandoverGpu {
                 kind: machine.kind,
                 units: machine.servers.iter().map(|server| server.units).sum(),
                 processes: machine.servers.iter().map(|server| server.workload).collect(),
@@ -173,7 +173,7 @@ impl Desk {
             let gpu = before.unwrap_or_else(|| {
                 out.boots += 1;
                 let kind = machine.kind;
-                gpus.push(Gpu { kind, units: 0, processes: Vec::new(), boots: true });
+                gpus.push(HandoverGpu { kind, units: 0, processes: Vec::new(), boots: true });
                 gpus.len() - 1
             });
             let pairs = before
@@ -187,7 +187,7 @@ impl Desk {
                 let at = (place, index);
                 let deed = match known {
                     Some((Some(of), before)) if before.units == server.units => {
-                        out.stays.push(Stay { of, at, at_s: 0.0 });
+                        out.stays.push(StayingServer { of, at, at_s: 0.0 });
                         continue;
                     }
                     Some((_, before)) if before.units > server.units => Deed::Shrink,
@@ -219,7 +219,7 @@ impl Desk {
                 }
             }
         }
-        let count = |machines: &[Machine], workload: usize| {
+        let count = |machines: &[GpuServers], workload: usize| {
             machines.iter().map(|machine| machine.count(workload)).sum::<usize>()
         };
         let fewer = (0..loads_s.len()).map(|w| count(new, w) < count(old, w)).collect();
@@ -385,7 +385,7 @@ impl Desk {
         }
     }
 
-    fn done(self, new: &[Machine]) -> Handover {
+    fn done(self, new: &[GpuServers]) -> Handover {
         let mut out = self.out;
         out.starts.sort_by(|a, b| a.ordered_s.total_cmp(&b.ordered_s).then(a.at.cmp(&b.at)));
         let ends = out.starts.iter().map(|start| start.ready_s);
@@ -413,7 +413,7 @@ fn forget(processes: &mut Vec<usize>, workload: usize) {
 }
 
 /// Why a server starts, in words.
-pub(super) fn reason(deed: Deed, server: &Server) -> &'static str {
+pub(super) fn reason(deed: Deed, server: &ReplanServer) -> &'static str {
     match deed {
         Deed::Move => server.why.as_str(),
         Deed::Shrink => "its share shrinks, which makes room",

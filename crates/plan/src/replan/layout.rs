@@ -41,7 +41,7 @@ impl Why {
 
 /// A server of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Server {
+pub struct ReplanServer {
     /// Index of its workload.
     pub workload: usize,
     /// The part of the workload's rate that it serves (0 to 1).
@@ -56,7 +56,7 @@ pub struct Server {
     pub(super) started: Option<usize>,
 }
 
-impl Server {
+impl ReplanServer {
     /// One that has no size yet.
     #[must_use]
     pub fn new(workload: usize, part: f64, why: Why) -> Self {
@@ -77,16 +77,16 @@ impl Server {
 
 /// A GPU with its servers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Machine {
+pub struct GpuServers {
     /// A number that no other GPU of the run has, while it is rented.
     pub id: usize,
     /// Index of its kind.
     pub kind: usize,
     /// Its servers.
-    pub servers: Vec<Server>,
+    pub servers: Vec<ReplanServer>,
 }
 
-impl Machine {
+impl GpuServers {
     /// The sum of all shares, in units.
     pub(super) fn units(&self) -> u32 {
         self.servers.iter().map(|server| server.units).sum()
@@ -109,7 +109,7 @@ impl Ids {
 }
 
 /// How many servers each workload has.
-pub(super) fn counts(machines: &[Machine], workloads: usize) -> Vec<u32> {
+pub(super) fn counts(machines: &[GpuServers], workloads: usize) -> Vec<u32> {
     let mut counts = vec![0; workloads];
     for server in machines.iter().flat_map(|machine| &machine.servers) {
         counts[server.workload] += 1;
@@ -119,7 +119,7 @@ pub(super) fn counts(machines: &[Machine], workloads: usize) -> Vec<u32> {
 
 /// Who stays on a GPU: pairs of the places of a server before and after. Of several servers of a workload, those with
 /// equal shares are paired first.
-pub(super) fn staying(old: &[Server], new: &[Server]) -> Vec<(usize, usize)> {
+pub(super) fn staying(old: &[ReplanServer], new: &[ReplanServer]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     for same_share in [true, false] {
         for (after, server) in new.iter().enumerate() {
@@ -138,8 +138,8 @@ pub(super) fn staying(old: &[Server], new: &[Server]) -> Vec<(usize, usize)> {
 }
 
 /// How many servers of the new plan are on GPUs where they were not.
-pub(super) fn moves(old: &[Machine], new: &[Machine]) -> usize {
-    let stays = |machine: &Machine| {
+pub(super) fn moves(old: &[GpuServers], new: &[GpuServers]) -> usize {
+    let stays = |machine: &GpuServers| {
         let Some(before) = old.iter().find(|before| before.id == machine.id) else { return 0 };
         let mut left: Vec<usize> = before.servers.iter().map(|server| server.workload).collect();
         let mut stays = 0;

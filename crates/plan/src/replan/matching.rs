@@ -1,18 +1,18 @@
 //! Which GPU of a new plan is which GPU of the old one.
 
-use super::layout::{Ids, Machine, Server};
+use super::layout::{GpuServers, Ids, ReplanServer};
 
 /// GPU j of the new plan is GPU j of the old one, where it is of the same kind.
 pub(super) fn in_order(
-    old: &[Machine],
-    new: Vec<(usize, Vec<Server>)>,
+    old: &[GpuServers],
+    new: Vec<(usize, Vec<ReplanServer>)>,
     ids: &mut Ids,
-) -> Vec<Machine> {
+) -> Vec<GpuServers> {
     let mut machines = Vec::with_capacity(new.len());
     for (place, (kind, servers)) in new.into_iter().enumerate() {
         let same = old.get(place).filter(|machine| machine.kind == kind);
         let id = same.map_or_else(|| ids.next(), |machine| machine.id);
-        machines.push(Machine { id, kind, servers });
+        machines.push(GpuServers { id, kind, servers });
     }
     machines
 }
@@ -20,10 +20,10 @@ pub(super) fn in_order(
 /// The assignment of new GPUs to old ones with which most servers stay where they are; among equals, that where most
 /// keep their shares.
 pub(super) fn matched(
-    old: &[Machine],
-    new: Vec<(usize, Vec<Server>)>,
+    old: &[GpuServers],
+    new: Vec<(usize, Vec<ReplanServer>)>,
     ids: &mut Ids,
-) -> Vec<Machine> {
+) -> Vec<GpuServers> {
     let size = old.len().max(new.len());
     let cost = |after: usize, before: usize| {
         let (Some((kind, servers)), Some(machine)) = (new.get(after), old.get(before)) else {
@@ -36,13 +36,13 @@ pub(super) fn matched(
     for (after, (kind, servers)) in new.iter().enumerate() {
         let before = old.get(assigned[after]).filter(|machine| machine.kind == *kind);
         let id = before.map_or_else(|| ids.next(), |machine| machine.id);
-        machines.push(Machine { id, kind: *kind, servers: servers.clone() });
+        machines.push(GpuServers { id, kind: *kind, servers: servers.clone() });
     }
     machines
 }
 
 /// How much two GPUs have in common: 1000 for each server that would stay, 1 for each that keeps its share as well.
-fn common(old: &[Server], new: &[Server]) -> i64 {
+fn common(old: &[ReplanServer], new: &[ReplanServer]) -> i64 {
     let pairs = super::layout::staying(old, new);
     let same = pairs.iter().filter(|(before, after)| old[*before].units == new[*after].units);
     let same = i64::try_from(same.count()).unwrap_or(0);
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn most_servers_stay() {
-        let server = |workload, units| Server::new(workload, 1.0, Why::First).sized(units, 1);
-        let machine = |id, kind, servers| Machine { id, kind, servers };
+        let server = |workload, units| ReplanServer::new(workload, 1.0, Why::First).sized(units, 1);
+        let machine = |id, kind, servers| GpuServers { id, kind, servers };
         let mut ids = Ids::default();
         for _ in 0..3 {
             ids.next();

@@ -34,14 +34,14 @@ mod strategy_rules;
 mod tests;
 
 pub use account::{Account, account, rent};
-pub use epochs::{Act, Action, Epoch, ReplanInput, Replanned, replan};
+pub use epochs::{Act, Epoch, HandoverStep, ReplanInput, Replanned, replan};
 pub use file::{
-    ActionRow, PlansFile, PlansHead, epoch_plan, is_plans_text, plans_file, read_plans_text,
+    HandoverStepRow, PlansFile, PlansHead, epoch_plan, is_plans_text, plans_file, read_plans_text,
 };
-pub use forecast::Counts;
-pub use layout::{Machine, Server, Why};
+pub use forecast::ArrivalCounts;
+pub use layout::{GpuServers, ReplanServer, Why};
 pub use replicas::tick_s;
-pub use rules::{Asked, KindFacts, Rules, Size};
+pub use rules::{Asked, KindFacts, Rules, ServerSize};
 pub use spec::{
     ForecastKind, ForecastSpec, HandoverMode, HandoverSpec, Policy, ReplanSpec, ReplicaTarget,
     ReplicasSpec, Statistic,

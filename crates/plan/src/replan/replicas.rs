@@ -17,8 +17,8 @@
 //! *Placement*: best fit by shares; a server that goes is one on the emptiest GPU. No server ever moves.
 
 use super::ReplanError;
-use super::epochs::Run;
-use super::layout::{Machine, Server, Why};
+use super::epochs::PlannedRun;
+use super::layout::{GpuServers, ReplanServer, Why};
 use super::rules::{Asked, Level};
 use super::spec::{ReplicaTarget, ReplicasSpec, Statistic};
 use super::sticky::MOST_REPLICAS;
@@ -31,7 +31,7 @@ const STEPS: u32 = 24;
 
 /// The servers of a workload.
 #[derive(Debug, Clone, Copy)]
-struct Unit {
+struct ReplicaGroup {
     kind: usize,
     units: u32,
     batch: u32,
@@ -89,7 +89,7 @@ pub fn tick_s(spec: &ReplicasSpec) -> f64 {
     spec.window_s * spec.panic_window_pct / 100.0
 }
 
-pub(super) fn run(run: &mut Run<'_, '_>) -> Result<(), ReplanError> {
+pub(super) fn run(run: &mut PlannedRun<'_, '_>) -> Result<(), ReplanError> {
     let counts = run.input.counts;
     let spec = run.input.spec.replicas;
     let peaks = counts.rates(Statistic::Max, 0.0, f64::INFINITY);
@@ -109,7 +109,7 @@ pub(super) fn run(run: &mut Run<'_, '_>) -> Result<(), ReplanError> {
             let mean = back.map(|w| counts.rate(workload, w)).sum::<f64>() / length as f64;
             mean
         };
-        let asked = |rate: f64, unit: &Unit| {
+        let asked = |rate: f64, unit: &ReplicaGroup| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
             let asked = (rate / unit.target - 1e-9).ceil().max(0.0) as u32;
             asked.clamp(1, MOST_REPLICAS)
@@ -141,7 +141,11 @@ pub(super) fn run(run: &mut Run<'_, '_>) -> Result<(), ReplanError> {
 }
 
 /// The size of a workload's servers: as many as asked for are enough at its highest rate.
-fn unit(run: &mut Run<'_, '_>, workload: usize, spec: &ReplicasSpec) -> Result<Unit, ReplanError> {
+fn unit(
+    run: &mut PlannedRun<'_, '_>,
+    workload: usize,
+    spec: &ReplicasSpec,
+) -> Result<ReplicaGroup, ReplanError> {
     let peak = run.desk.rates()[workload];
     for replicas in spec.at_peak..=MOST_REPLICAS {
         let part = 1.0 / f64::from(replicas);
@@ -162,7 +166,7 @@ fn unit(run: &mut Run<'_, '_>, workload: usize, spec: &ReplicasSpec) -> Result<U
                 ReplicaTarget::Slo => highest(run, kind, asked),
             };
             if target > 0.0 {
-                return Ok(Unit { kind, units, batch, target });
+                return Ok(ReplicaGroup { kind, units, batch, target });
             }
         }
     }
@@ -187,7 +191,7 @@ fn throughput(
 }
 
 /// The highest rate of one of so many servers with which the share is enough, in requests/s.
-fn highest(run: &mut Run<'_, '_>, kind: usize, asked: Asked) -> f64 {
+fn highest(run: &mut PlannedRun<'_, '_>, kind: usize, asked: Asked) -> f64 {
     let (mut enough, mut too_much) = (asked.rate, asked.rate * 2.0);
     for _ in 0..STEPS {
         let rate = f64::midpoint(enough, too_much);
@@ -202,7 +206,7 @@ fn highest(run: &mut Run<'_, '_>, kind: usize, asked: Asked) -> f64 {
 }
 
 /// The plan with so many servers of each workload.
-fn scaled(run: &mut Run<'_, '_>, units: &[Unit], wanted: &[u32]) -> Vec<Machine> {
+fn scaled(run: &mut PlannedRun<'_, '_>, units: &[ReplicaGroup], wanted: &[u32]) -> Vec<GpuServers> {
     let mut machines = run.machines.clone();
     let has = super::layout::counts(&machines, units.len());
     for (workload, unit) in units.iter().enumerate() {
@@ -214,10 +218,11 @@ fn scaled(run: &mut Run<'_, '_>, units: &[Unit], wanted: &[u32]) -> Vec<Machine>
             }
         }
         for _ in has[workload]..wanted[workload] {
-            let server = Server::new(workload, 1.0, Why::Scaled).sized(unit.units, unit.batch);
+            let server =
+                ReplanServer::new(workload, 1.0, Why::Scaled).sized(unit.units, unit.batch);
             let whole = run.desk.kinds[unit.kind].whole;
             let rules = &*run.desk.rules;
-            let has_room = |machine: &&mut Machine| {
+            let has_room = |machine: &&mut GpuServers| {
                 let mut processes: Vec<usize> =
                     machine.servers.iter().map(|server| server.workload).collect();
                 processes.push(workload);
@@ -231,7 +236,7 @@ fn scaled(run: &mut Run<'_, '_>, units: &[Unit], wanted: &[u32]) -> Vec<Machine>
                 Some(machine) => machine.servers.push(server),
                 None => {
                     let (id, kind) = (run.ids.next(), unit.kind);
-                    machines.push(Machine { id, kind, servers: vec![server] });
+                    machines.push(GpuServers { id, kind, servers: vec![server] });
                 }
             }
         }

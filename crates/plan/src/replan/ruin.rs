@@ -5,8 +5,8 @@
 //! puts all back in random largest-first order: where they were before the epoch, if they fit there, else best fit. What
 //! costs no more, moves included, stays.
 
-use super::layout::{Machine, Server, Why, moves};
-use super::rules::{Desk, Level};
+use super::layout::{GpuServers, ReplanServer, Why, moves};
+use super::rules::{EpochRules, Level};
 use super::sticky::{Draft, MOST_REPLICAS, Worth, is_least};
 use crate::search::local::Choices;
 
@@ -24,9 +24,9 @@ const HOME_FIRST: usize = 8;
 
 /// Searches for a cheaper plan.
 pub(super) fn improve(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     draft: &mut Draft,
-    old: &[Machine],
+    old: &[GpuServers],
     worth: Worth,
     (bound, seed): (Option<(f64, usize)>, u64),
 ) {
@@ -57,18 +57,19 @@ pub(super) fn improve(
 
 /// One round; `None` where the servers do not all fit again.
 fn round(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     draft: &Draft,
-    old: &[Machine],
+    old: &[GpuServers],
     choices: &mut Choices,
 ) -> Option<Draft> {
     let taken = taken_out(desk, draft, choices);
     let mut trial = draft.clone();
-    let mut spare: Vec<Machine> = Vec::new();
+    let mut spare: Vec<GpuServers> = Vec::new();
     for place in taken.iter().rev() {
         spare.push(trial.machines.remove(*place));
     }
-    let mut pool: Vec<Server> = spare.iter().flat_map(|machine| machine.servers.clone()).collect();
+    let mut pool: Vec<ReplanServer> =
+        spare.iter().flat_map(|machine| machine.servers.clone()).collect();
     spare.iter_mut().for_each(|machine| machine.servers.clear());
     if choices.below(10) < OTHER_NUMBER {
         let workload = pool[choices.below(pool.len())].workload;
@@ -85,7 +86,7 @@ fn round(
     }
     // Up to 30 % larger than they are, so that the order varies.
     let jitter = [0, 30][choices.below(2)];
-    let mut order: Vec<(f64, Server)> = Vec::with_capacity(pool.len());
+    let mut order: Vec<(f64, ReplanServer)> = Vec::with_capacity(pool.len());
     for server in pool {
         #[expect(clippy::cast_precision_loss, reason = "at most 30")]
         let more = choices.below(jitter + 1) as f64 / 100.0;
@@ -105,7 +106,7 @@ fn equal_or(part: f64, count: u32, draft: &Draft, workload: usize) -> f64 {
 }
 
 /// The places of the GPUs that are taken out, ascending: emptier ones are likelier.
-fn taken_out(desk: &mut Desk<'_>, draft: &Draft, choices: &mut Choices) -> Vec<usize> {
+fn taken_out(desk: &mut EpochRules<'_>, draft: &Draft, choices: &mut Choices) -> Vec<usize> {
     let mut weights: Vec<usize> = Vec::with_capacity(draft.machines.len());
     for machine in &draft.machines {
         let used: f64 = machine.servers.iter().map(|s| desk.weight(s, &draft.counts)).sum();
@@ -133,9 +134,9 @@ fn taken_out(desk: &mut Desk<'_>, draft: &Draft, choices: &mut Choices) -> Vec<u
 
 /// Gives a workload of the pool one server more or less.
 fn other_number(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     trial: &mut Draft,
-    pool: &mut Vec<Server>,
+    pool: &mut Vec<ReplanServer>,
     workload: usize,
     choices: &mut Choices,
 ) -> Option<()> {
@@ -153,7 +154,7 @@ fn other_number(
         return None;
     }
     if more {
-        pool.push(Server::new(workload, part, Why::Replicas));
+        pool.push(ReplanServer::new(workload, part, Why::Replicas));
     } else {
         let place = pool.iter().position(|server| server.workload == workload)?;
         pool.remove(place);
@@ -165,14 +166,14 @@ fn other_number(
 
 /// Puts a server back: at home, else best fit, else on one of the emptied GPUs.
 fn put_back(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     (trial, used): (&mut Draft, &mut Vec<u32>),
-    spare: &mut Vec<Machine>,
-    server: Server,
-    (old, most): (&[Machine], usize),
+    spare: &mut Vec<GpuServers>,
+    server: ReplanServer,
+    (old, most): (&[GpuServers], usize),
     choices: &mut Choices,
 ) -> Option<()> {
-    let home = |machine: &Machine| {
+    let home = |machine: &GpuServers| {
         let before = old.iter().find(|before| before.id == machine.id);
         before.is_some_and(|before| before.count(server.workload) > machine.count(server.workload))
     };

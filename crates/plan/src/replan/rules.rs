@@ -1,7 +1,7 @@
 //! What a re-planner asks of a strategy: how large servers must be.
 
 use super::ReplanError;
-use super::layout::{Machine, Server};
+use super::layout::{GpuServers, ReplanServer};
 use std::collections::BTreeMap;
 
 /// A server that shall get a share.
@@ -21,7 +21,7 @@ pub struct Asked {
 
 /// What a server gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub struct ServerSize {
     /// Its share, in units.
     pub units: u32,
     /// Its largest batch.
@@ -50,7 +50,7 @@ pub trait Rules {
     fn alone(&mut self, kind: usize, server: &Asked) -> Option<u32>;
 
     /// The least shares of servers that share a GPU, with what they do to each other; `None` where they do not fit.
-    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<Size>>;
+    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<ServerSize>>;
 
     /// Whether process limit and memory of a GPU allow servers of these workloads together.
     fn has_room(&self, kind: usize, workloads: &[usize]) -> bool;
@@ -72,7 +72,7 @@ pub trait Rules {
         rates: &[f64],
         effort: u64,
         seed: u64,
-    ) -> Result<Vec<(usize, Vec<Server>)>, ReplanError>;
+    ) -> Result<Vec<(usize, Vec<ReplanServer>)>, ReplanError>;
 }
 
 /// Which rates count: those of the epoch, or the highest of the time for which an emptied GPU must have been
@@ -84,17 +84,17 @@ pub(super) enum Level {
 }
 
 /// Rules with the rates of an epoch; remembers what was asked.
-pub(super) struct Desk<'r> {
+pub(super) struct EpochRules<'r> {
     pub rules: &'r mut dyn Rules,
     pub kinds: Vec<KindFacts>,
     rates: [Vec<f64>; 2],
     is_held: bool,
-    fits: BTreeMap<Vec<u64>, Option<Vec<Size>>>,
+    fits: BTreeMap<Vec<u64>, Option<Vec<ServerSize>>>,
     alone: BTreeMap<[u64; 5], Option<u32>>,
     key: Vec<u64>,
 }
 
-impl<'r> Desk<'r> {
+impl<'r> EpochRules<'r> {
     pub(super) fn new(rules: &'r mut dyn Rules) -> Self {
         let kinds = rules.kinds().to_vec();
         let (fits, alone) = (BTreeMap::new(), BTreeMap::new());
@@ -124,7 +124,7 @@ impl<'r> Desk<'r> {
         usize::from(level == Level::Held && self.is_held)
     }
 
-    fn asked(&self, level: usize, server: &Server, counts: &[u32], at_least: u32) -> Asked {
+    fn asked(&self, level: usize, server: &ReplanServer, counts: &[u32], at_least: u32) -> Asked {
         Asked {
             workload: server.workload,
             rate: self.rates[level][server.workload],
@@ -165,7 +165,7 @@ impl<'r> Desk<'r> {
     }
 
     /// The same of a server of a plan; 0 where it cannot be served.
-    pub(super) fn weight(&mut self, server: &Server, counts: &[u32]) -> f64 {
+    pub(super) fn weight(&mut self, server: &ReplanServer, counts: &[u32]) -> f64 {
         let of = (server.workload, server.part, counts[server.workload]);
         self.cost(Level::Now, of).unwrap_or(0.0)
     }
@@ -175,10 +175,10 @@ impl<'r> Desk<'r> {
         &mut self,
         level: Level,
         kind: usize,
-        servers: &[Server],
+        servers: &[ReplanServer],
         counts: &[u32],
         floors: &[u32],
-    ) -> Option<Vec<Size>> {
+    ) -> Option<Vec<ServerSize>> {
         let at = self.level(level);
         let floor = |place: usize| floors.get(place).copied().unwrap_or(0);
         // What does not even fit alone.
@@ -217,7 +217,7 @@ impl<'r> Desk<'r> {
         &mut self,
         level: Level,
         kind: usize,
-        servers: &[Server],
+        servers: &[ReplanServer],
         counts: &[u32],
     ) -> Option<u32> {
         let sizes = self.fit(level, kind, servers, counts, &[])?;
@@ -228,8 +228,8 @@ impl<'r> Desk<'r> {
     pub(super) fn used_with(
         &mut self,
         level: Level,
-        machine: &mut Machine,
-        server: Server,
+        machine: &mut GpuServers,
+        server: ReplanServer,
         counts: &[u32],
     ) -> Option<u32> {
         machine.servers.push(server);

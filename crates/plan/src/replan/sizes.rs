@@ -1,14 +1,19 @@
 //! Step 7 of the sticky re-planner: shares change as late as they can.
 
-use super::layout::{Machine, Server, staying};
-use super::rules::{Desk, Level};
+use super::layout::{GpuServers, ReplanServer, staying};
+use super::rules::{EpochRules, Level};
 
 /// A share that must change gets up to this part more, where that is free.
 const MORE_PARTS: u32 = 4;
 
 /// Sizes all servers of a plan. A share stays while it is enough and there is room; it shrinks only for room, those with
 /// the smallest surplus being kept first; one that must change gets up to a quarter more of what is free.
-pub(super) fn size(desk: &mut Desk<'_>, old: &[Machine], new: &mut [Machine], counts: &[u32]) {
+pub(super) fn size(
+    desk: &mut EpochRules<'_>,
+    old: &[GpuServers],
+    new: &mut [GpuServers],
+    counts: &[u32],
+) {
     for machine in new {
         if let Some(before) = old.iter().find(|before| before.id == machine.id) {
             come_home(&before.servers, &mut machine.servers);
@@ -18,7 +23,7 @@ pub(super) fn size(desk: &mut Desk<'_>, old: &[Machine], new: &mut [Machine], co
 }
 
 /// Servers that were taken out and came back have the shares and batch sizes that they had.
-fn come_home(old: &[Server], new: &mut [Server]) {
+fn come_home(old: &[ReplanServer], new: &mut [ReplanServer]) {
     for (before, after) in staying(old, new) {
         new[after].units = old[before].units;
         new[after].batch = old[before].batch;
@@ -26,7 +31,7 @@ fn come_home(old: &[Server], new: &mut [Server]) {
     }
 }
 
-fn size_machine(desk: &mut Desk<'_>, machine: &mut Machine, counts: &[u32]) {
+fn size_machine(desk: &mut EpochRules<'_>, machine: &mut GpuServers, counts: &[u32]) {
     let kind = machine.kind;
     let whole = desk.kinds[kind].whole;
     let Some(mut sizes) = desk.fit(Level::Now, kind, &machine.servers, counts, &[]) else {

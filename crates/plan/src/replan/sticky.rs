@@ -8,9 +8,9 @@
 //!    more than its moves cost.
 //! 7. *Sizes* ([`super::sizes`]).
 
-use super::layout::{Ids, Machine, Server, Why, counts, moves};
+use super::layout::{GpuServers, Ids, ReplanServer, Why, counts, moves};
 use super::matching::matched;
-use super::rules::{Desk, Level};
+use super::rules::{EpochRules, Level};
 use super::{ReplanError, ruin, sizes};
 
 /// A workload is divided over at most this many servers.
@@ -52,7 +52,7 @@ impl Worth {
 /// A plan that is being changed.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    pub machines: Vec<Machine>,
+    pub machines: Vec<GpuServers>,
     pub counts: Vec<u32>,
 }
 
@@ -64,19 +64,19 @@ impl Draft {
         all.filter(|server| server.workload == workload).for_each(|server| server.part = part);
     }
 
-    pub(super) fn price(&self, desk: &Desk<'_>) -> f64 {
+    pub(super) fn price(&self, desk: &EpochRules<'_>) -> f64 {
         self.machines.iter().map(|machine| desk.kinds[machine.kind].price).sum()
     }
 }
 
 /// The plan of the next epoch. `early`: within an epoch, when only what is missing is added.
 pub(super) fn step(
-    desk: &mut Desk<'_>,
-    old: &[Machine],
+    desk: &mut EpochRules<'_>,
+    old: &[GpuServers],
     ids: &mut Ids,
     worth: Worth,
     (early, seed): (bool, u64),
-) -> Result<Vec<Machine>, ReplanError> {
+) -> Result<Vec<GpuServers>, ReplanError> {
     let mut draft = Draft { machines: old.to_vec(), counts: counts(old, desk.workloads()) };
     let mut todo = replicas(desk, &mut draft)?;
     draft.machines.retain(|machine| !machine.servers.is_empty());
@@ -95,12 +95,15 @@ pub(super) fn step(
 }
 
 /// Whether a plan cannot be cheaper.
-pub(super) fn is_least(desk: &Desk<'_>, draft: &Draft, bound: Option<(f64, usize)>) -> bool {
+pub(super) fn is_least(desk: &EpochRules<'_>, draft: &Draft, bound: Option<(f64, usize)>) -> bool {
     bound.is_some_and(|(cost, _)| draft.price(desk) <= cost + 1e-9)
 }
 
 /// Step 1. Returns the servers that have no place yet.
-fn replicas(desk: &mut Desk<'_>, draft: &mut Draft) -> Result<Vec<Server>, ReplanError> {
+fn replicas(
+    desk: &mut EpochRules<'_>,
+    draft: &mut Draft,
+) -> Result<Vec<ReplanServer>, ReplanError> {
     let mut todo = Vec::new();
     for workload in 0..desk.workloads() {
         let has = draft.counts[workload];
@@ -117,7 +120,7 @@ fn replicas(desk: &mut Desk<'_>, draft: &mut Draft) -> Result<Vec<Server>, Repla
             draft.counts[workload] = needs;
             draft.equalise(workload);
             let part = 1.0 / f64::from(needs);
-            let new = (has..needs).map(|_| Server::new(workload, part, Why::Replicas));
+            let new = (has..needs).map(|_| ReplanServer::new(workload, part, Why::Replicas));
             todo.extend(new);
         } else if has > 1 {
             drop_superfluous(desk, draft, workload, &parts);
@@ -127,7 +130,7 @@ fn replicas(desk: &mut Desk<'_>, draft: &mut Draft) -> Result<Vec<Server>, Repla
 }
 
 /// How many servers a workload needs that has too few.
-fn more(desk: &mut Desk<'_>, workload: usize, has: u32) -> Result<u32, ReplanError> {
+fn more(desk: &mut EpochRules<'_>, workload: usize, has: u32) -> Result<u32, ReplanError> {
     let choices = desk.choices(workload);
     let best = choices.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let mut needs = best.map_or(has + 1, |(replicas, _)| *replicas).max(has + 1);
@@ -141,7 +144,7 @@ fn more(desk: &mut Desk<'_>, workload: usize, has: u32) -> Result<u32, ReplanErr
 }
 
 /// Servers go, from the emptiest GPU on, while fewer need no more in total.
-fn drop_superfluous(desk: &mut Desk<'_>, draft: &mut Draft, workload: usize, parts: &[f64]) {
+fn drop_superfluous(desk: &mut EpochRules<'_>, draft: &mut Draft, workload: usize, parts: &[f64]) {
     let mut now = 0.0;
     for part in parts {
         let own = desk.cost(Level::Held, (workload, *part, draft.counts[workload]));
@@ -166,7 +169,7 @@ fn drop_superfluous(desk: &mut Desk<'_>, draft: &mut Draft, workload: usize, par
 }
 
 /// Step 2.
-fn evict(desk: &mut Desk<'_>, draft: &mut Draft, todo: &mut Vec<Server>) {
+fn evict(desk: &mut EpochRules<'_>, draft: &mut Draft, todo: &mut Vec<ReplanServer>) {
     for machine in &mut draft.machines {
         if desk.used(Level::Now, machine.kind, &machine.servers, &draft.counts).is_some() {
             continue;
@@ -181,7 +184,7 @@ fn evict(desk: &mut Desk<'_>, draft: &mut Draft, todo: &mut Vec<Server>) {
 }
 
 /// The places of the fewest, and then smallest, servers without which the others fit.
-fn smallest(desk: &mut Desk<'_>, machine: &Machine, counts: &[u32]) -> Vec<usize> {
+fn smallest(desk: &mut EpochRules<'_>, machine: &GpuServers, counts: &[u32]) -> Vec<usize> {
     let all = machine.servers.len();
     let weights: Vec<f64> =
         machine.servers.iter().map(|server| desk.weight(server, counts)).collect();
@@ -192,7 +195,7 @@ fn smallest(desk: &mut Desk<'_>, machine: &Machine, counts: &[u32]) -> Vec<usize
             let weight: f64 = set.iter().map(|place| weights[*place]).sum();
             if best.as_ref().is_none_or(|(least, _)| weight < *least) {
                 let rest = (0..all).filter(|place| !set.contains(place));
-                let rest: Vec<Server> = rest.map(|place| machine.servers[place]).collect();
+                let rest: Vec<ReplanServer> = rest.map(|place| machine.servers[place]).collect();
                 if desk.used(Level::Now, machine.kind, &rest, counts).is_some() {
                     best = Some((weight, set.clone()));
                 }
@@ -214,7 +217,8 @@ fn smallest(desk: &mut Desk<'_>, machine: &Machine, counts: &[u32]) -> Vec<usize
     for size in TRIED_TOGETHER..all {
         let mut rest: Vec<usize> = order[size..].to_vec();
         rest.sort_unstable();
-        let rest: Vec<Server> = rest.into_iter().map(|place| machine.servers[place]).collect();
+        let rest: Vec<ReplanServer> =
+            rest.into_iter().map(|place| machine.servers[place]).collect();
         if desk.used(Level::Now, machine.kind, &rest, counts).is_some() {
             let mut set = order[..size].to_vec();
             set.sort_unstable();
@@ -225,15 +229,19 @@ fn smallest(desk: &mut Desk<'_>, machine: &Machine, counts: &[u32]) -> Vec<usize
 }
 
 /// Sorts servers by falling least share.
-pub(super) fn largest_first(desk: &mut Desk<'_>, servers: &mut [Server], counts: &[u32]) {
+pub(super) fn largest_first(
+    desk: &mut EpochRules<'_>,
+    servers: &mut [ReplanServer],
+    counts: &[u32],
+) {
     servers.sort_by(|a, b| desk.weight(b, counts).total_cmp(&desk.weight(a, counts)));
 }
 
 /// Step 3.
 fn place_all(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     draft: &mut Draft,
-    mut todo: Vec<Server>,
+    mut todo: Vec<ReplanServer>,
     ids: &mut Ids,
 ) -> Result<(), ReplanError> {
     largest_first(desk, &mut todo, &draft.counts);
@@ -246,13 +254,17 @@ fn place_all(
             workload: server.workload,
             rate: desk.rates()[server.workload],
         })?;
-        draft.machines.push(Machine { id: ids.next(), kind, servers: vec![server] });
+        draft.machines.push(GpuServers { id: ids.next(), kind, servers: vec![server] });
     }
     Ok(())
 }
 
 /// The kind on which a server costs least alone.
-fn cheapest_kind(desk: &mut Desk<'_>, server: &Server, counts: &[u32]) -> Option<usize> {
+fn cheapest_kind(
+    desk: &mut EpochRules<'_>,
+    server: &ReplanServer,
+    counts: &[u32],
+) -> Option<usize> {
     let of = (server.workload, server.part, counts[server.workload]);
     let mut best: Option<(f64, usize)> = None;
     for kind in 0..desk.kinds.len() {
@@ -267,7 +279,12 @@ fn cheapest_kind(desk: &mut Desk<'_>, server: &Server, counts: &[u32]) -> Option
 }
 
 /// What is in use on each GPU, in units; all of it where its servers do not fit.
-fn used(desk: &mut Desk<'_>, machines: &[Machine], counts: &[u32], level: Level) -> Vec<u32> {
+fn used(
+    desk: &mut EpochRules<'_>,
+    machines: &[GpuServers],
+    counts: &[u32],
+    level: Level,
+) -> Vec<u32> {
     let mut all = Vec::with_capacity(machines.len());
     for machine in machines {
         let used = desk.used(level, machine.kind, &machine.servers, counts);
@@ -279,9 +296,9 @@ fn used(desk: &mut Desk<'_>, machines: &[Machine], counts: &[u32], level: Level)
 /// Puts a server on the GPU where it leaves least room, or makes room by moving another one. Returns how many servers
 /// were moved, `None` without room.
 fn place(
-    desk: &mut Desk<'_>,
-    machines: &mut [Machine],
-    server: Server,
+    desk: &mut EpochRules<'_>,
+    machines: &mut [GpuServers],
+    server: ReplanServer,
     counts: &[u32],
     level: Level,
 ) -> Option<usize> {
@@ -296,9 +313,9 @@ fn place(
 
 /// The GPU where a server leaves least room, and how little that is.
 fn best_fit(
-    desk: &mut Desk<'_>,
-    machines: &mut [Machine],
-    server: Server,
+    desk: &mut EpochRules<'_>,
+    machines: &mut [GpuServers],
+    server: ReplanServer,
     counts: &[u32],
     (level, used): (Level, &[u32]),
     except: Option<usize>,
@@ -322,9 +339,9 @@ fn best_fit(
 
 /// Makes room for a server by moving another one, where that leaves least room.
 fn push(
-    desk: &mut Desk<'_>,
-    machines: &mut [Machine],
-    server: Server,
+    desk: &mut EpochRules<'_>,
+    machines: &mut [GpuServers],
+    server: ReplanServer,
     counts: &[u32],
     to: (Level, &[u32]),
 ) -> Option<usize> {
@@ -358,7 +375,7 @@ fn push(
 }
 
 /// Step 4.
-fn empty(desk: &mut Desk<'_>, draft: &mut Draft, worth: Worth, bound: Option<(f64, usize)>) {
+fn empty(desk: &mut EpochRules<'_>, draft: &mut Draft, worth: Worth, bound: Option<(f64, usize)>) {
     while draft.machines.len() > 1 && !is_least(desk, draft, bound) {
         let mut order: Vec<(usize, f64, usize)> = Vec::new();
         for (place, machine) in draft.machines.iter().enumerate() {
@@ -376,7 +393,12 @@ fn empty(desk: &mut Desk<'_>, draft: &mut Draft, worth: Worth, bound: Option<(f6
 }
 
 /// The plan without one of its GPUs, if that takes no more moves than it is worth.
-fn without(desk: &mut Desk<'_>, draft: &Draft, place: usize, worth: Worth) -> Option<Vec<Machine>> {
+fn without(
+    desk: &mut EpochRules<'_>,
+    draft: &Draft,
+    place: usize,
+    worth: Worth,
+) -> Option<Vec<GpuServers>> {
     let machine = &draft.machines[place];
     let most = worth.moves(desk.kinds[machine.kind].price);
     if machine.servers.len() > most {
@@ -384,7 +406,7 @@ fn without(desk: &mut Desk<'_>, draft: &Draft, place: usize, worth: Worth) -> Op
     }
     let mut trial = draft.machines.clone();
     trial.remove(place);
-    let mut servers: Vec<Server> =
+    let mut servers: Vec<ReplanServer> =
         machine.servers.iter().map(|server| server.moved(Why::Emptied)).collect();
     largest_first(desk, &mut servers, &draft.counts);
     let mut moved = 0;
@@ -402,9 +424,9 @@ fn without(desk: &mut Desk<'_>, draft: &Draft, place: usize, worth: Worth) -> Op
 
 /// Step 6: a plan from scratch, where it saves more than its moves cost.
 fn reset(
-    desk: &mut Desk<'_>,
+    desk: &mut EpochRules<'_>,
     draft: &Draft,
-    old: &[Machine],
+    old: &[GpuServers],
     ids: &mut Ids,
     worth: Worth,
     (bound, seed): (Option<(f64, usize)>, u64),
@@ -420,7 +442,8 @@ fn reset(
     }
     let machines = matched(old, scratch, ids);
     let anew = Draft { counts: counts(&machines, desk.workloads()), machines };
-    let value =
-        |draft: &Draft, desk: &Desk<'_>| worth.of(draft.price(desk), moves(old, &draft.machines));
+    let value = |draft: &Draft, desk: &EpochRules<'_>| {
+        worth.of(draft.price(desk), moves(old, &draft.machines))
+    };
     Ok((value(&anew, desk) < value(draft, desk)).then_some(anew))
 }

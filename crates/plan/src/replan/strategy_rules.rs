@@ -1,12 +1,12 @@
 //! What a re-planner asks of the strategies that plan given rates: half of the SLO for a batch, and throughput.
 
 use super::ReplanError;
-use super::layout::{Server, Why};
-use super::rules::{Asked, KindFacts, Rules, Size};
+use super::layout::{ReplanServer, Why};
+use super::rules::{Asked, KindFacts, Rules, ServerSize};
 use super::sticky::MOST_REPLICAS;
 use crate::search::enumerate::best_seats;
 use crate::search::types::Type;
-use crate::shares::{Seat, ShareFitter};
+use crate::shares::{PendingWorkload, ShareFitter};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy, plan_on_kinds_with};
 use igniter_model::domain::Workload;
@@ -127,7 +127,7 @@ impl Rules for StrategyRules<'_> {
         self.sized(kind, server).map(|sized| sized.least())
     }
 
-    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<Size>> {
+    fn fit(&mut self, kind: usize, servers: &[Asked]) -> Option<Vec<ServerSize>> {
         let mut types = Vec::with_capacity(servers.len());
         for server in servers {
             types.push(self.sized(kind, server)?);
@@ -136,10 +136,10 @@ impl Rules for StrategyRules<'_> {
         let fitter = &mut self.fitters[kind];
         // Best first: the one that asks most decides most.
         let blind = self.strategy.name() == "ffd";
-        let mut seats: Vec<Seat> = if blind {
+        let mut seats: Vec<PendingWorkload> = if blind {
             let seat = |(workload, of): (usize, &Type)| {
                 let sized = of.options[0];
-                Seat { workload, sized, share: sized.least }
+                PendingWorkload { workload, sized, share: sized.least }
             };
             types.iter().enumerate().map(seat).collect()
         } else {
@@ -155,7 +155,10 @@ impl Rules for StrategyRules<'_> {
         } else {
             fitter.grow_to(&mut seats, whole)
         };
-        let size = |seat: &Seat| Size { units: seat.share.get(), batch: seat.sized.batch.get() };
+        let size = |seat: &PendingWorkload| ServerSize {
+            units: seat.share.get(),
+            batch: seat.sized.batch.get(),
+        };
         fits.then(|| seats.iter().map(size).collect())
     }
 
@@ -209,7 +212,7 @@ impl Rules for StrategyRules<'_> {
         rates: &[f64],
         _: u64,
         _: u64,
-    ) -> Result<Vec<(usize, Vec<Server>)>, ReplanError> {
+    ) -> Result<Vec<(usize, Vec<ReplanServer>)>, ReplanError> {
         let workloads = self.with_rates(rates);
         let options = *self.requests[0].options();
         let traffic = self.requests[0].traffic();
@@ -250,7 +253,7 @@ impl Rules for StrategyRules<'_> {
                 let workload = place_of(placement.workload.clone()).unwrap_or(0);
                 let whole = workloads[workload].rate.get();
                 let part = placement.served.map_or(1.0, |served| served.get() / whole);
-                let server = Server::new(workload, part, Why::Anew);
+                let server = ReplanServer::new(workload, part, Why::Anew);
                 servers.push(server.sized(placement.sm.get(), placement.batch.get()));
             }
             gpus.push((kind.unwrap_or(0), servers));

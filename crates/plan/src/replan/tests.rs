@@ -57,7 +57,7 @@ fn day(
     ratio: f64,
     phases: Phases,
     (window_s, noise): (f64, f64),
-) -> Counts {
+) -> ArrivalCounts {
     let windows = (DAY_S / window_s) as usize;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut uniform = || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -80,7 +80,7 @@ fn day(
         };
         (0..windows).map(&mut count).collect()
     });
-    Counts { window_s, duration_s: DAY_S, arrivals: arrivals.collect() }
+    ArrivalCounts { window_s, duration_s: DAY_S, arrivals: arrivals.collect() }
 }
 
 fn hourly(policy: Policy, kind: ForecastKind) -> ReplanSpec {
@@ -99,7 +99,7 @@ fn run(
     rules: &mut dyn Rules,
     predictor: &dyn Predictor,
     workloads: &[Workload],
-    counts: &Counts,
+    counts: &ArrivalCounts,
     spec: &ReplanSpec,
 ) -> (Replanned, Account) {
     let loads_s = vec![spec.handover.load_s; workloads.len()];
@@ -306,7 +306,8 @@ fn autoscalers_follow_the_rate() {
         spec.replicas.panic_window_pct = 100.0;
         let (replanned, sums) = run(&mut rules, &predictor, &workloads, &counts, &spec);
         let first = &replanned.epochs[0].machines;
-        let count = |machines: &[Machine]| machines.iter().map(|m| m.servers.len()).sum::<usize>();
+        let count =
+            |machines: &[GpuServers]| machines.iter().map(|m| m.servers.len()).sum::<usize>();
         let most = replanned.epochs.iter().map(|epoch| count(&epoch.machines)).max().unwrap();
         assert!(most > count(first), "{most}");
         // No server ever moves: each start is of a server that is new.

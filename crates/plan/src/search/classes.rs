@@ -28,7 +28,7 @@ const CUTS: usize = 12;
 
 /// A place in a packing.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct PackingPlace {
     members: usize,
     /// How much the others disturb whoever is there.
     others: f64,
@@ -56,7 +56,8 @@ pub(crate) fn optimistic(
     if by_model.len() > most {
         return None;
     }
-    let mut parts: Vec<Part> = by_model.into_values().map(|members| maker.part(members)).collect();
+    let mut parts: Vec<ClassCandidate> =
+        by_model.into_values().map(|members| maker.part(members)).collect();
     while parts.len() < most {
         let gains = parts.iter().enumerate().map(|(index, part)| (part.gain, index));
         let Some((gain, index)) = gains.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
@@ -66,7 +67,7 @@ pub(crate) fn optimistic(
         if gain <= 0.0 {
             break;
         }
-        let Part { mut members, at, .. } = parts.swap_remove(index);
+        let ClassCandidate { mut members, at, .. } = parts.swap_remove(index);
         let upper = members.split_off(at);
         parts.push(maker.part(members));
         parts.push(maker.part(upper));
@@ -79,7 +80,7 @@ pub(crate) fn optimistic(
 }
 
 /// Types that may become a class, in the order in which they are best divided.
-struct Part {
+struct ClassCandidate {
     members: Vec<usize>,
     at: usize,
     /// How many units of need the two halves keep beyond those of the whole.
@@ -90,7 +91,7 @@ struct Part {
 struct Maker<'t, 'p> {
     types: &'t [Type],
     presences: Presences<'p>,
-    places: Vec<Place>,
+    places: Vec<PackingPlace>,
     sizes: Vec<Sizes>,
     needs: Vec<f64>,
 }
@@ -121,8 +122,8 @@ impl<'t, 'p> Maker<'t, 'p> {
     /// The share that a demand with these batch sizes needs in the places on average, in units.
     fn need(&self, sizes: &Sizes) -> f64 {
         let whole = self.presences.whole();
-        let need = |place: &Place| {
-            let Place { members, others, clock_ratio } = *place;
+        let need = |place: &PackingPlace| {
+            let PackingPlace { members, others, clock_ratio } = *place;
             let least = sizes.iter().filter_map(|(_, offer)| {
                 self.presences.least_from(offer, offer.least, members, others, clock_ratio)
             });
@@ -155,7 +156,7 @@ impl<'t, 'p> Maker<'t, 'p> {
     }
 
     /// Finds where some types are best divided.
-    fn part(&self, mut members: Vec<usize>) -> Part {
+    fn part(&self, mut members: Vec<usize>) -> ClassCandidate {
         let mut all = Sizes::new();
         self.ease(&mut all, &members);
         let whole = self.need(&all) * self.count(&members);
@@ -188,8 +189,8 @@ impl<'t, 'p> Maker<'t, 'p> {
             }
         }
         match best {
-            Some((gain, at, members)) => Part { members, at, gain },
-            None => Part { members, at: 0, gain: 0.0 },
+            Some((gain, at, members)) => ClassCandidate { members, at, gain },
+            None => ClassCandidate { members, at: 0, gain: 0.0 },
         }
     }
 
@@ -208,7 +209,7 @@ impl<'t, 'p> Maker<'t, 'p> {
 }
 
 /// Some of the places of a packing, evenly over all.
-fn places(presences: &mut Presences<'_>, packed: &[Bin]) -> Vec<Place> {
+fn places(presences: &mut Presences<'_>, packed: &[Bin]) -> Vec<PackingPlace> {
     let mut places = Vec::new();
     for bin in packed {
         let mut now = Vec::new();
@@ -218,7 +219,7 @@ fn places(presences: &mut Presences<'_>, packed: &[Bin]) -> Vec<Place> {
         }
         let power_w = presences.idle_w() + now.iter().map(|p| p.power_w).sum::<f64>();
         let disturbance: f64 = now.iter().map(|p| p.disturbance).sum();
-        places.extend(now.iter().map(|own| Place {
+        places.extend(now.iter().map(|own| PackingPlace {
             members: now.len(),
             others: disturbance - own.disturbance,
             clock_ratio: presences.clock_ratio(power_w),
@@ -233,7 +234,7 @@ mod tests {
     use super::super::super::bound::{round_up, solve};
     use super::super::super::shares::ShareFitter;
     use super::super::super::tests::{v100, workloads};
-    use super::super::clock::Clock;
+    use super::super::clock::SearchClock;
     use super::super::configuration_lp::Proof;
     use super::super::enumerate::{Way, extend, feasible_sets};
     use super::super::greedy::pack;
@@ -289,7 +290,7 @@ mod tests {
                     &classes,
                     class_of.iter().copied(),
                 );
-                let clock = Clock::start(None);
+                let clock = SearchClock::start(None);
                 let lp =
                     solve(&request, &classes, &start, usize::MAX, Proof::Wanted, &clock).unwrap();
                 assert!(round_up(lp.bound) <= least, "{} of {least}", lp.bound);

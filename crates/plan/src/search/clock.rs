@@ -27,11 +27,11 @@ impl Limit {
 
 /// The time of a whole search.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct SearchClock {
     end: Option<Instant>,
 }
 
-impl Clock {
+impl SearchClock {
     /// Starts now, for so many seconds; `None`: for as long as the rounds take.
     pub(crate) fn start(seconds: Option<f64>) -> Self {
         Self { end: seconds.map(|s| Instant::now() + Duration::from_secs_f64(s)) }

@@ -15,7 +15,7 @@
 //! (Farley, Operations Research 1990), and that is the bound that is reported.
 
 use super::super::bound::round_up;
-use super::clock::Clock;
+use super::clock::SearchClock;
 use super::enumerate::FeasibleSet;
 use super::master::Master;
 use super::pricing::{LEAST_PRICE, Priced, Pricing};
@@ -72,7 +72,7 @@ pub(crate) fn solve(
     demand: &[usize],
     upper: usize,
     proof: Proof,
-    clock: &Clock,
+    clock: &SearchClock,
 ) -> Option<LpResult> {
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 workloads")]
     let counts: Vec<f64> = demand.iter().map(|n| *n as f64).collect();

@@ -4,7 +4,7 @@
 //! found by adding members in a fixed order to those found before, each with every combination of batch
 //! sizes that still works (the *apriori* idea of frequent-set mining, depth first).
 
-use super::super::shares::{Seat, ShareFitter, total};
+use super::super::shares::{PendingWorkload, ShareFitter, total};
 use super::types::Type;
 
 /// A co-location that one GPU can hold.
@@ -20,7 +20,7 @@ pub(crate) struct FeasibleSet {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Way {
     /// The members in the order in which they were added.
-    pub seats: Vec<Seat>,
+    pub seats: Vec<PendingWorkload>,
 }
 
 impl Way {
@@ -82,7 +82,7 @@ pub(crate) fn extend(
                 continue;
             }
             trial.clone_from(&way.seats);
-            trial.push(Seat { workload: next, sized: *sized, share: sized.least });
+            trial.push(PendingWorkload { workload: next, sized: *sized, share: sized.least });
             if fitter.grow_to(&mut trial, most) {
                 fewest = fewest.min(total(&trial).get());
                 most = most.min(extensible.max(fewest - 1));
@@ -98,7 +98,7 @@ pub(crate) fn best_seats(
     fitter: &mut ShareFitter<'_>,
     types: &[Type],
     set: &[u16],
-) -> Option<Vec<Seat>> {
+) -> Option<Vec<PendingWorkload>> {
     let mut ways = vec![Way::default()];
     for (place, &next) in set.iter().enumerate() {
         let rest: u32 = set[place + 1..].iter().map(|&t| types[usize::from(t)].least()).sum();

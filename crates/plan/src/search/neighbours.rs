@@ -7,7 +7,7 @@
 //! tried, in every combination, each at the least share that it has alone.
 
 use super::super::PlanRequest;
-use super::super::shares::{Seat, ShareFitter};
+use super::super::shares::{PendingWorkload, ShareFitter};
 use super::types::Type;
 use igniter_model::units::SmUnits;
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ pub(crate) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>
     let lightest = types.iter().map(Type::least).min().unwrap_or(1);
     let adds_up = request.predictor().additive().is_some();
     let most = if adds_up { most_neighbours(types.len()) } else { 0 };
-    let groups: Vec<Vec<Vec<Vec<Seat>>>> = fronts
+    let groups: Vec<Vec<Vec<Vec<PendingWorkload>>>> = fronts
         .iter()
         .map(|front| (0..=most).map(|neighbours| combinations(front, neighbours)).collect())
         .collect();
@@ -45,11 +45,11 @@ pub(crate) fn weights(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<u32>
 
 /// For each model the neighbours that none undercuts both in power and in disturbance of it; empty for
 /// models that no type has.
-fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<Seat>> {
+fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<PendingWorkload>> {
     let mut fitter = ShareFitter::new(request);
     let mut seats = Vec::new();
     for (workload, t) in types.iter().enumerate() {
-        seats.extend(t.options.iter().map(|sized| Seat {
+        seats.extend(t.options.iter().map(|sized| PendingWorkload {
             workload,
             sized: *sized,
             share: sized.least,
@@ -59,7 +59,7 @@ fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<Seat>> {
     let front = |model: usize| {
         let own = seats.iter().find(|seat| seat.sized.demand.model.index() == model).copied();
         let Some(own) = own else { return Vec::new() };
-        let mut candidates: Vec<(f64, f64, Seat)> = seats
+        let mut candidates: Vec<(f64, f64, PendingWorkload)> = seats
             .iter()
             .zip(&powers)
             .map(|(seat, power)| (*power, fitter.full_clock_gpu_ms(&[own, *seat]), *seat))
@@ -77,8 +77,8 @@ fn fronts(request: &PlanRequest<'_>, types: &[Type]) -> Vec<Vec<Seat>> {
 }
 
 /// All multisets of `size` seats.
-fn combinations(front: &[Seat], size: usize) -> Vec<Vec<Seat>> {
-    let mut all: Vec<(usize, Vec<Seat>)> = vec![(0, Vec::new())];
+fn combinations(front: &[PendingWorkload], size: usize) -> Vec<Vec<PendingWorkload>> {
+    let mut all: Vec<(usize, Vec<PendingWorkload>)> = vec![(0, Vec::new())];
     for _ in 0..size {
         let longer = all.iter().flat_map(|(first, chosen)| {
             front.iter().enumerate().skip(*first).map(move |(index, seat)| {
@@ -96,7 +96,7 @@ fn combinations(front: &[Seat], size: usize) -> Vec<Vec<Seat>> {
 fn shares_among(
     fitter: &mut ShareFitter<'_>,
     of: &Type,
-    groups: &[Vec<Vec<Seat>>],
+    groups: &[Vec<Vec<PendingWorkload>>],
     lightest: u32,
 ) -> Vec<u32> {
     let whole = fitter.whole();
@@ -105,10 +105,14 @@ fn shares_among(
     for n in 0..fitter.process_limit() {
         let mut share = shares.last().copied().unwrap_or(of.least());
         if let Some(groups) = groups.get(n) {
-            let mut works = |share: u32, neighbours: &[Seat]| {
+            let mut works = |share: u32, neighbours: &[PendingWorkload]| {
                 of.options.iter().any(|sized| {
                     seats.clear();
-                    seats.push(Seat { workload: 0, sized: *sized, share: SmUnits::new(share) });
+                    seats.push(PendingWorkload {
+                        workload: 0,
+                        sized: *sized,
+                        share: SmUnits::new(share),
+                    });
                     seats.extend_from_slice(neighbours);
                     sized.least.get() <= share && sized.demand.is_met_by(&fitter.predict(&seats)[0])
                 })

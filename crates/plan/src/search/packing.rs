@@ -1,13 +1,13 @@
 //! GPUs that are being filled: what greedy and local search work on.
 
-use super::super::shares::{Seat, ShareFitter, total};
+use super::super::shares::{PendingWorkload, ShareFitter, total};
 use super::types::Type;
 
 /// A GPU that is being filled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Bin {
     /// Its members; `workload` is the index of the type.
-    pub seats: Vec<Seat>,
+    pub seats: Vec<PendingWorkload>,
     /// The sum of their shares, in units.
     pub used: u32,
 }
@@ -15,8 +15,8 @@ pub(crate) struct Bin {
 /// Tries to add workloads to GPUs; keeps its buffers.
 pub(crate) struct Packer<'p> {
     pub fitter: ShareFitter<'p>,
-    trial: Vec<Seat>,
-    best: Vec<Seat>,
+    trial: Vec<PendingWorkload>,
+    best: Vec<PendingWorkload>,
 }
 
 impl<'p> Packer<'p> {
@@ -45,7 +45,7 @@ impl<'p> Packer<'p> {
                 break;
             }
             self.trial.clone_from(&bin.seats);
-            self.trial.push(Seat { workload: of, sized: *sized, share: sized.least });
+            self.trial.push(PendingWorkload { workload: of, sized: *sized, share: sized.least });
             if self.fitter.grow_to(&mut self.trial, most) {
                 let used = total(&self.trial).get();
                 least = Some(used);

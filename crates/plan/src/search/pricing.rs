@@ -133,7 +133,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
             .map_init(
                 || ShareFitter::new(self.request),
                 |fitter, root| {
-                    let mut search = Search {
+                    let mut search = PricingSearch {
                         types: self.types,
                         prices,
                         whole: self.whole,
@@ -203,7 +203,7 @@ impl<'r, 'p, 't> Pricing<'r, 'p, 't> {
 }
 
 /// What one search from one first type found.
-struct Found {
+struct PricedColumn {
     /// Whether it went on to the end.
     finished: bool,
     /// The highest price that it met, or what was enough.
@@ -224,15 +224,15 @@ fn search(
     prices: &[f64],
     enough: f64,
     steps: u64,
-) -> Vec<Found> {
+) -> Vec<PricedColumn> {
     let from = |&root: &usize| {
-        let mut search = relaxed::Search::new(relaxed, prices, steps, enough);
+        let mut search = relaxed::RelaxedSearch::new(relaxed, prices, steps, enough);
         let finished = knapsacks.iter().all(|table| search.root(table, root));
         let index = |t: &usize| u16::try_from(*t).expect("few types are priced");
         let set =
             |types: Vec<usize>| FeasibleSet { types: types.iter().map(index).collect(), total: 0 };
         let sets = search.found.into_iter().rev().take(KEPT).map(set).collect();
-        Found { finished, best: search.best, sets, steps: steps - search.steps }
+        PricedColumn { finished, best: search.best, sets, steps: steps - search.steps }
     };
     roots.par_iter().map(from).collect()
 }
@@ -374,7 +374,7 @@ impl Listing<'_, '_, '_, '_> {
 }
 
 /// The search from one type.
-struct Search<'s> {
+struct PricingSearch<'s> {
     types: &'s [Type],
     prices: &'s [f64],
     whole: u32,
@@ -384,7 +384,7 @@ struct Search<'s> {
     path: Vec<usize>,
 }
 
-impl Search<'_> {
+impl PricingSearch<'_> {
     /// Searches all co-locations of the table's number of members whose first type is `order[root]`;
     /// false when it gives up.
     fn root(&mut self, fitter: &mut ShareFitter<'_>, table: &KnapsackBound, root: usize) -> bool {

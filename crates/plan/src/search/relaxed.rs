@@ -40,7 +40,7 @@ pub(super) struct Relaxed<'p> {
     offers: Vec<Vec<Offer>>,
     counts: Vec<usize>,
     /// By type, a member with what it needs alone.
-    fresh: Vec<Member>,
+    fresh: Vec<RelaxedMember>,
     whole: u32,
     /// For n = 1, 2, …: what holds for co-locations of n members.
     among: Vec<Among>,
@@ -54,12 +54,12 @@ struct Among {
     levels: [Vec<f64>; 2],
     /// By level of disturbance times level of power, made when it is first asked for; then by type: a member with what it
     /// needs at least; of more units than a GPU has where that is not enough.
-    grown: Vec<OnceLock<Vec<Member>>>,
+    grown: Vec<OnceLock<Vec<RelaxedMember>>>,
 }
 
 /// A member of a co-location under the first relaxation.
 #[derive(Debug, Clone, Copy)]
-struct Member {
+struct RelaxedMember {
     of: usize,
     /// The least share with each batch size so far, in units; perhaps more by now for those that are the least of nothing.
     shares: [u16; MOST_OPTIONS],
@@ -71,7 +71,7 @@ struct Member {
     power_w: f64,
 }
 
-impl Member {
+impl RelaxedMember {
     /// The batch sizes that are left, as places among its type's.
     fn left(&self) -> impl Iterator<Item = usize> {
         (0..MOST_OPTIONS).filter(|&option| self.shares[option] != GONE)
@@ -144,7 +144,7 @@ impl<'p> Relaxed<'p> {
     }
 
     /// What all types need at least among n members, at a level of disturbance and power.
-    fn grown<'a>(&self, among: &'a Among, n: usize, level: usize) -> &'a [Member] {
+    fn grown<'a>(&self, among: &'a Among, n: usize, level: usize) -> &'a [RelaxedMember] {
         let [disturbances, powers] = &among.levels;
         let outside = Presence {
             active_ms: 0.0,
@@ -152,28 +152,29 @@ impl<'p> Relaxed<'p> {
             power_w: powers[level % powers.len()],
         };
         among.grown[level].get_or_init(|| {
-            let grown = |fresh: &Member| {
+            let grown = |fresh: &RelaxedMember| {
                 let mut own = [*fresh];
                 let works = self.settle(&mut own, n, outside, self.whole).is_some();
-                Member { units: if works { own[0].units } else { DEAD }, ..own[0] }
+                RelaxedMember { units: if works { own[0].units } else { DEAD }, ..own[0] }
             };
             self.fresh.iter().map(grown).collect()
         })
     }
 
-    fn newcomer(&self, of: usize) -> Member {
+    fn newcomer(&self, of: usize) -> RelaxedMember {
         let mut shares = [GONE; MOST_OPTIONS];
         for (share, offer) in shares.iter_mut().zip(&self.offers[of]) {
             *share = u16::try_from(offer.least).unwrap_or(GONE);
         }
         let least = [0; 3];
-        let mut member = Member { of, shares, least, units: 0, disturbance: 0.0, power_w: 0.0 };
+        let mut member =
+            RelaxedMember { of, shares, least, units: 0, disturbance: 0.0, power_w: 0.0 };
         self.note(&mut member);
         member
     }
 
     /// Takes the least of everything over a member's batch sizes; false when none is left.
-    fn note(&self, member: &mut Member) -> bool {
+    fn note(&self, member: &mut RelaxedMember) -> bool {
         member.units = DEAD;
         member.disturbance = f64::INFINITY;
         member.power_w = f64::INFINITY;
@@ -198,7 +199,7 @@ impl<'p> Relaxed<'p> {
 
     /// Grows a member to what it needs at least among n members, where the others disturb it so much and the clock is this
     /// part of its maximum; says whether it had to, `None` when no batch size is left.
-    fn renew(&self, member: &mut Member, n: usize, others: f64, ratio: f64) -> Option<bool> {
+    fn renew(&self, member: &mut RelaxedMember, n: usize, others: f64, ratio: f64) -> Option<bool> {
         let offers = &self.offers[member.of];
         let slower = 1.0 + offers[0].sensitivity * others;
         let scheduling_ms = self.presences.scheduling_of(&offers[0])[n - 1];
@@ -239,7 +240,7 @@ impl<'p> Relaxed<'p> {
     /// the sum of their shares, or `None` when that is more than `most`.
     fn settle(
         &self,
-        members: &mut [Member],
+        members: &mut [RelaxedMember],
         n: usize,
         outside: Presence,
         most: u32,
@@ -290,7 +291,7 @@ impl<'p> Relaxed<'p> {
     ///
     /// Each with the one that takes least so far is tried first; if they do not work, one member's sizes are divided
     /// in two, as long as what is taken by itself of all that are left leaves a chance.
-    fn works(&self, members: &[Member]) -> bool {
+    fn works(&self, members: &[RelaxedMember]) -> bool {
         let n = members.len();
         let mut trial = members.to_vec();
         for member in &mut trial {
@@ -335,7 +336,7 @@ impl<'p> Relaxed<'p> {
 }
 
 /// The search for co-locations that cost more than the best so far.
-pub(super) struct Search<'s, 'p> {
+pub(super) struct RelaxedSearch<'s, 'p> {
     pub relaxed: &'s Relaxed<'p>,
     /// At most those of the knapsacks.
     prices: &'s [f64],
@@ -345,10 +346,10 @@ pub(super) struct Search<'s, 'p> {
     pub best: f64,
     /// The dearest co-locations, each dearer than those before it; as ascending types.
     pub found: Vec<Vec<usize>>,
-    members: Vec<Vec<Member>>,
+    members: Vec<Vec<RelaxedMember>>,
 }
 
-impl<'s, 'p> Search<'s, 'p> {
+impl<'s, 'p> RelaxedSearch<'s, 'p> {
     pub(super) fn new(relaxed: &'s Relaxed<'p>, prices: &'s [f64], steps: u64, best: f64) -> Self {
         Self { relaxed, prices, steps, best, found: Vec::new(), members: Vec::new() }
     }
@@ -413,7 +414,7 @@ impl<'s, 'p> Search<'s, 'p> {
             let works = if later == 0 {
                 relaxed.works(members)
             } else {
-                let mut alone: Vec<Member> =
+                let mut alone: Vec<RelaxedMember> =
                     members.iter().map(|member| relaxed.fresh[member.of]).collect();
                 let settled =
                     relaxed.settle(&mut alone, depth + 1, Presence::default(), relaxed.whole);

@@ -1,7 +1,7 @@
 //! Workloads grouped into types: those that ask the same of the same model are interchangeable.
 
 use super::super::presences::Presences;
-use super::super::shares::Seat;
+use super::super::shares::PendingWorkload;
 use super::super::sizing::{Demand, Sized, Sizer};
 use super::super::{Margin, PlanRequest};
 use super::dominance::undominated;
@@ -153,7 +153,10 @@ impl Types {
 ///
 /// # Panics
 /// When the seats of a type are more than its workloads.
-pub(crate) fn seats(types: &[Type], mut gpus: Vec<Vec<Seat>>) -> Vec<Vec<Seat>> {
+pub(crate) fn seats(
+    types: &[Type],
+    mut gpus: Vec<Vec<PendingWorkload>>,
+) -> Vec<Vec<PendingWorkload>> {
     let mut next = vec![0; types.len()];
     for seat in gpus.iter_mut().flatten() {
         let of = seat.workload;

@@ -3,7 +3,7 @@
 //! Each workload gets a whole GPU and Theorem 1's batch size. No co-location, so no interference: the
 //! upper end of every cost comparison.
 
-use crate::shares::{Seat, into_plan};
+use crate::shares::{PendingWorkload, into_plan};
 use crate::strategies::igniter::largest_first;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::Plan;
@@ -21,8 +21,8 @@ impl Strategy for Dedicated {
         let (mut seats, infeasible) = largest_first(request);
         seats.sort_by_key(|seat| seat.workload);
         let whole = request.predictor().kind().units;
-        let gpu = |seat: Seat| vec![Seat { share: whole, ..seat }];
-        let gpus: Vec<Vec<Seat>> = seats.into_iter().map(gpu).collect();
+        let gpu = |seat: PendingWorkload| vec![PendingWorkload { share: whole, ..seat }];
+        let gpus: Vec<Vec<PendingWorkload>> = seats.into_iter().map(gpu).collect();
         into_plan(self.name(), request, &gpus, infeasible)
     }
 }

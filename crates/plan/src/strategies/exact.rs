@@ -10,7 +10,7 @@ use crate::bound::{Proving, process_count};
 use crate::search::enumerate::{FeasibleSet, best_seats, feasible_sets};
 use crate::search::partition::{Partition, best_partition};
 use crate::search::types::{Type, Types, seats};
-use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::shares::{PendingWorkload, ShareFitter, into_plan};
 use crate::sizing::Sized;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::{BoundMethod, GpuBound, Infeasible, Plan};
@@ -55,7 +55,7 @@ impl Strategy for Exact {
 /// The optimum of a few workloads.
 pub(crate) struct Solved {
     /// The GPUs; seats name workloads.
-    pub gpus: Vec<Vec<Seat>>,
+    pub gpus: Vec<Vec<PendingWorkload>>,
     /// The sum of all shares, in units.
     pub total: u32,
     /// How many co-locations were found feasible.

@@ -4,7 +4,7 @@
 //! first GPU that has that much left. Nobody's latency is looked at again, so co-located workloads can
 //! miss their SLOs.
 
-use crate::shares::{Seat, ShareFitter, into_plan, total};
+use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
 use crate::strategies::igniter::largest_first;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::{Infeasible, Plan};
@@ -25,14 +25,15 @@ impl Strategy for Ffd {
 }
 
 /// The placement: each workload with Theorem 1's batch and its least share alone.
-pub(crate) fn first_fit(request: &PlanRequest<'_>) -> (Vec<Vec<Seat>>, Vec<Infeasible>) {
+pub(crate) fn first_fit(request: &PlanRequest<'_>) -> (Vec<Vec<PendingWorkload>>, Vec<Infeasible>) {
     let (seats, infeasible) = largest_first(request);
     let whole = request.predictor().kind().units;
     let fitter = ShareFitter::new(request);
-    let mut gpus: Vec<Vec<Seat>> = Vec::new();
+    let mut gpus: Vec<Vec<PendingWorkload>> = Vec::new();
     for seat in seats {
-        let fits =
-            |gpu: &Vec<Seat>| total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat);
+        let fits = |gpu: &Vec<PendingWorkload>| {
+            total(gpu) + seat.share <= whole && fitter.has_room_for(gpu, &seat)
+        };
         match gpus.iter().position(fits) {
             Some(index) => gpus[index].push(seat),
             None => gpus.push(vec![seat]),

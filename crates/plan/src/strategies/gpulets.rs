@@ -20,8 +20,8 @@
 //! With [`Replicas::Forbidden`] a workload is not divided: its ideal size is the smallest that serves
 //! all of its rate, whatever the knee.
 
-use crate::alone::Alone;
-use crate::shares::{Seat, into_plan};
+use crate::alone::SoloPredictor;
+use crate::shares::{PendingWorkload, into_plan};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::Plan;
@@ -45,7 +45,7 @@ pub struct Gpulets;
 
 /// A GPU with one or two partitions.
 struct Partitions {
-    seats: Vec<Seat>,
+    seats: Vec<PendingWorkload>,
     free_pct: u32,
 }
 
@@ -55,7 +55,7 @@ impl Strategy for Gpulets {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let mut alone = Alone::new(request);
+        let mut alone = SoloPredictor::new(request);
         let mut demands: Vec<(usize, Demand)> =
             request.workloads().iter().map(|w| request.demand(w)).enumerate().collect();
         demands.sort_by(|a, b| b.1.rate_rps.total_cmp(&a.1.rate_rps));
@@ -76,14 +76,14 @@ impl Strategy for Gpulets {
             sizer.refusal(workload, demand, why)
         });
         let infeasible = infeasible.collect();
-        let gpus: Vec<Vec<Seat>> = gpus.into_iter().map(|gpu| gpu.seats).collect();
+        let gpus: Vec<Vec<PendingWorkload>> = gpus.into_iter().map(|gpu| gpu.seats).collect();
         into_plan(self.name(), request, &gpus, infeasible)
     }
 }
 
 /// Places a workload, in parts where that is allowed; false when no partition can serve it.
 fn place(
-    alone: &mut Alone<'_>,
+    alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
     gpus: &mut Vec<Partitions>,
     workload: usize,
@@ -113,21 +113,26 @@ fn place(
             });
             let Some((size, batch, rps)) = opened else { return false };
             gpus.push(Partitions { seats: Vec::new(), free_pct: 100 - size });
-            let seat = Alone::seat(workload, &left, batch, alone.units(size));
+            let seat = SoloPredictor::seat(workload, &left, batch, alone.units(size));
             serve(&mut gpus.last_mut().expect("just opened").seats, seat, &mut left, rps);
             continue;
         };
         let gpu = &mut gpus[index];
         let share = alone.units(gpu.free_pct);
         gpu.free_pct = 0;
-        let seat = Alone::seat(workload, &left, batch, share);
+        let seat = SoloPredictor::seat(workload, &left, batch, share);
         serve(&mut gpu.seats, seat, &mut left, throughput_rps);
     }
     true
 }
 
 /// Adds a seat that serves what it can of the rate that is left.
-fn serve(seats: &mut Vec<Seat>, mut seat: Seat, left: &mut Demand, throughput_rps: f64) {
+fn serve(
+    seats: &mut Vec<PendingWorkload>,
+    mut seat: PendingWorkload,
+    left: &mut Demand,
+    throughput_rps: f64,
+) {
     let served = left.rate_rps.min(throughput_rps);
     seat.sized.demand.rate_rps = served;
     seats.push(seat);
@@ -135,7 +140,7 @@ fn serve(seats: &mut Vec<Seat>, mut seat: Seat, left: &mut Demand, throughput_rp
 }
 
 /// The smallest size that serves the whole rate.
-fn required(alone: &mut Alone<'_>, demand: &Demand) -> Option<u32> {
+fn required(alone: &mut SoloPredictor<'_>, demand: &Demand) -> Option<u32> {
     SIZES.into_iter().find(|&size| {
         let share = alone.units(size);
         alone.largest_batch(demand, share, 1.0).is_some_and(|(_, p)| demand.meets_rate(&p))
@@ -145,7 +150,7 @@ fn required(alone: &mut Alone<'_>, demand: &Demand) -> Option<u32> {
 /// The half-used GPU with the smallest sufficient rest on which both partitions work, with batch and
 /// throughput there.
 fn best_fit(
-    alone: &mut Alone<'_>,
+    alone: &mut SoloPredictor<'_>,
     gpus: &[Partitions],
     demand: &Demand,
     ideal: u32,
@@ -160,7 +165,7 @@ fn best_fit(
         let (batch, p) = alone.largest_batch(demand, share, SLOWDOWN)?;
         let throughput_rps = p.throughput_rps / SLOWDOWN;
         let enough = divide || throughput_rps >= demand.rate_rps;
-        let room = alone.has_room_for(&gpu.seats, &Alone::seat(0, demand, batch, share));
+        let room = alone.has_room_for(&gpu.seats, &SoloPredictor::seat(0, demand, batch, share));
         let first = &gpu.seats[0];
         let neighbour = alone.predict(&first.sized.demand, first.sized.batch, first.share);
         let holds = neighbour.latency_ms() * SLOWDOWN <= first.sized.demand.budget_ms
@@ -170,7 +175,7 @@ fn best_fit(
 }
 
 /// The knee of the model's throughput over its share, in percent; see the head.
-fn knee(alone: &mut Alone<'_>, demand: &Demand) -> u32 {
+fn knee(alone: &mut SoloPredictor<'_>, demand: &Demand) -> u32 {
     let points: Vec<(f64, f64)> = KNEE_SHARES
         .iter()
         .map(|&pct| {

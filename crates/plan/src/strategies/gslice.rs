@@ -22,12 +22,14 @@
 //! Reproduced: the steps of SLAB and UTIL, number by number, in the tests of [`igniter_model::rules::gslice`]; and the start.
 //! The paper's 2 to 13 times the throughput of default MPS are of a testbed that tunes one GPU for one set of models.
 
-use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::shares::{PendingWorkload, ShareFitter, into_plan};
 use crate::strategies::ffd::first_fit;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::Plan;
 use igniter_model::predictor::MemberPrediction;
-use igniter_model::rules::gslice::{START_PCT, Seen, TURNS, give_way, tuned_batch, tuned_share};
+use igniter_model::rules::gslice::{
+    GsliceObservation, START_PCT, TURNS, give_way, tuned_batch, tuned_share,
+};
 use igniter_model::units::{BatchSize, SmUnits};
 
 /// The strategy `gslice`.
@@ -50,7 +52,7 @@ impl Strategy for Gslice {
 }
 
 /// Tunes the members of one GPU.
-fn tune(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], request: &PlanRequest<'_>) {
+fn tune(fitter: &mut ShareFitter<'_>, gpu: &mut [PendingWorkload], request: &PlanRequest<'_>) {
     let mut shares = vec![START_PCT; gpu.len()];
     gpu.iter_mut().for_each(|seat| seat.sized.batch = BatchSize::ONE);
     for _ in 0..TURNS {
@@ -70,7 +72,7 @@ fn tune(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], request: &PlanRequest<'_
 
 fn tune_batches(
     fitter: &mut ShareFitter<'_>,
-    gpu: &mut [Seat],
+    gpu: &mut [PendingWorkload],
     shares: &[f64],
     request: &PlanRequest<'_>,
 ) {
@@ -90,7 +92,11 @@ fn tune_batches(
 }
 
 /// A trial run: gives the seats their shares in whole units, scaled where they exceed the GPU.
-fn run(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], shares: &[f64]) -> Vec<MemberPrediction> {
+fn run(
+    fitter: &mut ShareFitter<'_>,
+    gpu: &mut [PendingWorkload],
+    shares: &[f64],
+) -> Vec<MemberPrediction> {
     let whole = f64::from(fitter.whole());
     let scale = (100.0 / shares.iter().sum::<f64>()).min(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to whole")]
@@ -103,9 +109,9 @@ fn run(fitter: &mut ShareFitter<'_>, gpu: &mut [Seat], shares: &[f64]) -> Vec<Me
     fitter.predict(gpu).to_vec()
 }
 
-fn seen(seat: &Seat, p: &MemberPrediction) -> Seen {
+fn seen(seat: &PendingWorkload, p: &MemberPrediction) -> GsliceObservation {
     let demand = &seat.sized.demand;
-    Seen {
+    GsliceObservation {
         budget_ms: demand.budget_ms,
         latency_ms: p.latency_ms(),
         rate_rps: demand.rate_rps,

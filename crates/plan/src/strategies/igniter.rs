@@ -11,7 +11,7 @@
 //! - the first workload of a GPU gets the share that it needs there, power throttling included;
 //! - shares are whole allocation units, so no rounding accumulates.
 
-use crate::shares::{Seat, ShareFitter, into_plan, total};
+use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
 use crate::sizing::Sizer;
 use crate::{PlanRequest, Strategy};
 use igniter_model::domain::{Infeasible, Plan};
@@ -29,7 +29,7 @@ impl Strategy for Igniter {
         let (seats, infeasible) = largest_first(request);
         let whole = request.predictor().kind().units.get();
         let mut fitter = ShareFitter::new(request);
-        let mut gpus: Vec<Vec<Seat>> = Vec::new();
+        let mut gpus: Vec<Vec<PendingWorkload>> = Vec::new();
         let (mut trial, mut best) = (Vec::new(), Vec::new());
         for seat in seats {
             let mut chosen: Option<(u32, usize)> = None;
@@ -62,14 +62,16 @@ impl Strategy for Igniter {
 
 /// All workloads that one GPU can serve, by falling least share (equals in the scenario's order), and
 /// the others with the reason.
-pub(crate) fn largest_first(request: &PlanRequest<'_>) -> (Vec<Seat>, Vec<Infeasible>) {
+pub(crate) fn largest_first(request: &PlanRequest<'_>) -> (Vec<PendingWorkload>, Vec<Infeasible>) {
     let mut sizer = Sizer::new(request);
     let mut seats = Vec::new();
     let mut infeasible = Vec::new();
     for (index, workload) in request.workloads().iter().enumerate() {
         let demand = request.demand(workload);
         match sizer.size(&demand) {
-            Some(sized) => seats.push(Seat { workload: index, sized, share: sized.least }),
+            Some(sized) => {
+                seats.push(PendingWorkload { workload: index, sized, share: sized.least })
+            }
             None => infeasible.push(sizer.explain(workload, &demand)),
         }
     }

@@ -21,8 +21,8 @@
 //! Reproduced: the instances that these rules choose for linear latency tables, see the tests. No number of the paper is:
 //! its profiles are of CPU threads and GPU shares together.
 
-use crate::alone::Alone;
-use crate::shares::{Seat, into_plan, total};
+use crate::alone::SoloPredictor;
+use crate::shares::{PendingWorkload, into_plan, total};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::Plan;
@@ -57,8 +57,8 @@ impl Strategy for Infless {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let (mut alone, mut sizer) = (Alone::new(request), Sizer::new(request));
-        let mut gpus: Vec<Vec<Seat>> = Vec::new();
+        let (mut alone, mut sizer) = (SoloPredictor::new(request), Sizer::new(request));
+        let mut gpus: Vec<Vec<PendingWorkload>> = Vec::new();
         let mut infeasible = Vec::new();
         for (workload, named) in request.workloads().iter().enumerate() {
             let demand = request.demand(named);
@@ -78,9 +78,9 @@ impl Strategy for Infless {
 
 /// Places instances until the rate is served; false, and none, when there is no instance for what is left.
 fn place(
-    alone: &mut Alone<'_>,
+    alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
-    gpus: &mut Vec<Vec<Seat>>,
+    gpus: &mut Vec<Vec<PendingWorkload>>,
     demand: (usize, Demand),
     shares: &[u32],
 ) -> bool {
@@ -99,9 +99,9 @@ fn place(
 
 /// Notes on which GPU it puts each.
 fn place_instances(
-    alone: &mut Alone<'_>,
+    alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
-    (gpus, on): (&mut Vec<Vec<Seat>>, &mut Vec<usize>),
+    (gpus, on): (&mut Vec<Vec<PendingWorkload>>, &mut Vec<usize>),
     (workload, demand): (usize, Demand),
     shares: &[u32],
 ) -> bool {
@@ -118,7 +118,7 @@ fn place_instances(
             let seats = gpus.get(gpu).map_or(&[][..], Vec::as_slice);
             for configuration in &allowed {
                 let Configuration { batch, share, most_rps } = *configuration;
-                let seat = Alone::seat(workload, &left, batch, share);
+                let seat = SoloPredictor::seat(workload, &left, batch, share);
                 let used = total(seats) + share;
                 if used > whole || !alone.has_room_for(seats, &seat) {
                     continue;
@@ -137,7 +137,7 @@ fn place_instances(
         if gpu == gpus.len() {
             gpus.push(Vec::new());
         }
-        gpus[gpu].push(Alone::seat(workload, &served, batch, share));
+        gpus[gpu].push(SoloPredictor::seat(workload, &served, batch, share));
         on.push(gpu);
         left.rate_rps -= served.rate_rps;
     }
@@ -146,7 +146,7 @@ fn place_instances(
 
 /// The instances of the largest batch of which there are any.
 fn configurations(
-    alone: &mut Alone<'_>,
+    alone: &mut SoloPredictor<'_>,
     request: &PlanRequest<'_>,
     left: &Demand,
     shares: &[u32],

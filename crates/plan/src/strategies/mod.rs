@@ -26,7 +26,7 @@ pub struct BuiltIn {
     /// What papers and their figures call it.
     pub in_papers: &'static [&'static str],
     /// By which rule its plans are in time.
-    pub(crate) rule: Rule,
+    pub(crate) rule: LatencyRule,
     /// Whether bounds on plans by the rule of half of the SLO speak of its plans: it gives a batch no more than that,
     /// no two workloads the same SMs in turn, and divides a workload only where it is told to.
     pub(crate) bounded: bool,
@@ -38,7 +38,7 @@ pub struct BuiltIn {
 
 /// By which rule a plan is to be in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum LatencyRule {
     /// A batch takes half of the SLO at most.
     HalfOfSlo,
     /// The same, but a batch of 1 may take all of it, as nobody waits for it to fill.
@@ -52,7 +52,7 @@ const USUAL: BuiltIn = BuiltIn {
     name: "",
     about: "",
     in_papers: &[],
-    rule: Rule::HalfOfSlo,
+    rule: LatencyRule::HalfOfSlo,
     bounded: true,
     sticky: false,
     make: || Box::new(igniter::Igniter),
@@ -109,7 +109,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
         name: "infless",
         about: "INFless: the largest batch that fills in time, on the GPU that it leaves fullest",
         in_papers: &["INFless"],
-        rule: Rule::SinglesTakeAll,
+        rule: LatencyRule::SinglesTakeAll,
         bounded: false,
         make: || Box::new(infless::Infless),
         ..USUAL
@@ -158,7 +158,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "queueing",
         about: "Plans that hold under random arrivals, by the queue's own latency distribution",
-        rule: Rule::OwnQueues,
+        rule: LatencyRule::OwnQueues,
         bounded: false,
         sticky: true,
         make: || Box::new(Queueing),
@@ -196,11 +196,11 @@ pub fn strategy(name: &str) -> Result<Box<dyn Strategy>, PlanError> {
 const REFINED: &str = "refined";
 
 /// By which rule the plans of a strategy, or of a program of the user's, are to be in time.
-pub(crate) fn rule_of(name: &str) -> Rule {
+pub(crate) fn rule_of(name: &str) -> LatencyRule {
     if name == REFINED {
-        return Rule::OwnQueues;
+        return LatencyRule::OwnQueues;
     }
-    built_in(name).map_or(Rule::HalfOfSlo, |row| row.rule)
+    built_in(name).map_or(LatencyRule::HalfOfSlo, |row| row.rule)
 }
 
 /// Whether bounds on plans by the rule of half of the SLO speak of the plans of a strategy, or of a program of the user's:

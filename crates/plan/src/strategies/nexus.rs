@@ -25,8 +25,8 @@
 //! Reproduced: the batches and duty cycles that these rules give for linear latency tables, see the tests. No throughput
 //! of the paper is: its models, GPUs and networks are not ours.
 
-use crate::alone::Alone;
-use crate::shares::{Seat, into_plan_with_turns};
+use crate::alone::SoloPredictor;
+use crate::shares::{PendingWorkload, into_plan_with_turns};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::{Infeasible, Plan};
@@ -44,7 +44,7 @@ pub struct Nexus;
 
 /// What is left of a workload.
 #[derive(Debug, Clone, Copy)]
-struct Session {
+struct NexusSession {
     workload: usize,
     demand: Demand,
     /// Its batch while it is alone.
@@ -53,13 +53,13 @@ struct Session {
 
 /// A GPU that sessions share in time, once in each duty cycle.
 #[derive(Debug, Clone, Default)]
-struct Node {
+struct SharedGpu {
     duty_ms: f64,
     /// With batch and execution time in ms.
-    members: Vec<(Session, BatchSize, f64)>,
+    members: Vec<(NexusSession, BatchSize, f64)>,
 }
 
-impl Node {
+impl SharedGpu {
     fn occupancy(&self) -> f64 {
         self.members.iter().map(|(_, _, ms)| ms).sum::<f64>() / self.duty_ms
     }
@@ -71,23 +71,23 @@ impl Strategy for Nexus {
     }
 
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
-        let mut packer = Packer { alone: Alone::new(request), request: *request };
+        let mut packer = NexusPacker { alone: SoloPredictor::new(request), request: *request };
         let (nodes, infeasible) = packer.nodes();
-        let gpus: Vec<Vec<Seat>> = nodes.iter().map(|node| packer.seats(node)).collect();
+        let gpus: Vec<Vec<PendingWorkload>> = nodes.iter().map(|node| packer.seats(node)).collect();
         let slots: Vec<Vec<Option<u32>>> =
             gpus.iter().map(|seats| vec![Some(0); seats.len()]).collect();
         into_plan_with_turns(self.name(), request, &gpus, &slots, infeasible)
     }
 }
 
-struct Packer<'p> {
-    alone: Alone<'p>,
+struct NexusPacker<'p> {
+    alone: SoloPredictor<'p>,
     request: PlanRequest<'p>,
 }
 
-impl Packer<'_> {
+impl NexusPacker<'_> {
     /// All GPUs: first those of one session each.
-    fn nodes(&mut self) -> (Vec<Node>, Vec<Infeasible>) {
+    fn nodes(&mut self) -> (Vec<SharedGpu>, Vec<Infeasible>) {
         let request = self.request;
         let mut sizer = Sizer::new(&request);
         let (mut saturated, mut residual, mut infeasible) = (Vec::new(), Vec::new(), Vec::new());
@@ -107,8 +107,8 @@ impl Packer<'_> {
             let mut left = demand;
             while left.rate_rps >= most_rps {
                 let part = Demand { rate_rps: most_rps, ..demand };
-                let session = Session { workload, demand: part, most: batch.get() };
-                saturated.push(Node { duty_ms: ms, members: vec![(session, batch, ms)] });
+                let session = NexusSession { workload, demand: part, most: batch.get() };
+                saturated.push(SharedGpu { duty_ms: ms, members: vec![(session, batch, ms)] });
                 left.rate_rps -= most_rps;
             }
             if left.rate_rps > NO_RATE_RPS {
@@ -116,7 +116,7 @@ impl Packer<'_> {
             }
         }
         residual.sort_by(|a, b| b.occupancy().total_cmp(&a.occupancy()));
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<SharedGpu> = Vec::new();
         for node in residual {
             let merged =
                 nodes.iter().enumerate().filter_map(|(i, n)| Some((i, self.merge(n, &node)?)));
@@ -162,7 +162,7 @@ impl Packer<'_> {
     }
 
     /// Rule 3, for a rate that is too low for rule 2.
-    fn residual(&mut self, workload: usize, demand: Demand) -> Node {
+    fn residual(&mut self, workload: usize, demand: Demand) -> SharedGpu {
         let (slo_ms, rate_per_ms) = (2.0 * demand.budget_ms, demand.rate_rps / 1000.0);
         let in_time = |batch: BatchSize, ms| {
             (batch.as_f64() - 1.0) / rate_per_ms + ms <= slo_ms && ms <= demand.budget_ms
@@ -170,12 +170,12 @@ impl Packer<'_> {
         let alone = self.largest(&demand, in_time);
         let (batch, ms) = alone.expect("a batch of one is within half of the SLO");
         let duty_ms = (slo_ms - ms).min(batch.as_f64() / rate_per_ms);
-        let session = Session { workload, demand, most: batch.get() };
-        Node { duty_ms, members: vec![(session, batch, ms)] }
+        let session = NexusSession { workload, demand, most: batch.get() };
+        SharedGpu { duty_ms, members: vec![(session, batch, ms)] }
     }
 
     /// Rule 4: two nodes on one GPU, if all members then execute within the shorter duty cycle.
-    fn merge(&mut self, a: &Node, b: &Node) -> Option<Node> {
+    fn merge(&mut self, a: &SharedGpu, b: &SharedGpu) -> Option<SharedGpu> {
         let duty_ms = a.duty_ms.min(b.duty_ms);
         let mut members = Vec::with_capacity(a.members.len() + b.members.len());
         let mut busy_ms = 0.0;
@@ -188,15 +188,15 @@ impl Packer<'_> {
             busy_ms += ms;
             members.push((*session, batch, ms));
         }
-        let merged = Node { duty_ms, members };
+        let merged = SharedGpu { duty_ms, members };
         (busy_ms <= duty_ms && self.alone.has_room(&self.seats(&merged))).then_some(merged)
     }
 
     /// The members of a node, each with all SMs.
-    fn seats(&self, node: &Node) -> Vec<Seat> {
+    fn seats(&self, node: &SharedGpu) -> Vec<PendingWorkload> {
         let whole = self.request.predictor().kind().units;
-        let seat = |(session, batch, _): &(Session, BatchSize, f64)| {
-            Alone::seat(session.workload, &session.demand, *batch, whole)
+        let seat = |(session, batch, _): &(NexusSession, BatchSize, f64)| {
+            SoloPredictor::seat(session.workload, &session.demand, *batch, whole)
         };
         node.members.iter().map(seat).collect()
     }
@@ -221,9 +221,10 @@ mod tests {
         let request = PlanRequest::new(&workloads, &predictor).unwrap();
         let plan = Nexus.plan(&request);
         assert!(check_plan(&plan, &request).is_empty(), "{:?}", check_plan(&plan, &request));
-        let (nodes, infeasible) = Packer { alone: Alone::new(&request), request }.nodes();
+        let (nodes, infeasible) =
+            NexusPacker { alone: SoloPredictor::new(&request), request }.nodes();
         assert!(infeasible.is_empty());
-        let of = |node: &Node| {
+        let of = |node: &SharedGpu| {
             let mut members = node.members.clone();
             members.sort_by_key(|(session, ..)| session.workload);
             let batches = members.iter().map(|(_, batch, _)| batch.get()).collect();

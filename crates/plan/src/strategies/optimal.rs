@@ -16,14 +16,14 @@
 use crate::bound::{
     self, Proving, most_types, of_exact_types, or_cut, process_count, share_sum, stronger,
 };
-use crate::search::clock::Clock;
+use crate::search::clock::SearchClock;
 use crate::search::configuration_lp::{LpResult, Proof};
 use crate::search::enumerate::best_seats;
 use crate::search::greedy::pack;
 use crate::search::local::{Choices, improve};
 use crate::search::packing::{Bin, Packer};
 use crate::search::types::{Type, Types, seats};
-use crate::shares::{Seat, ShareFitter, into_plan, total};
+use crate::shares::{PendingWorkload, ShareFitter, into_plan, total};
 use crate::strategies::exact::{self, MOST_WORKLOADS};
 use crate::{PlanRequest, Replicas, Strategy, replicas};
 use igniter_model::domain::{GpuBound, Plan};
@@ -87,7 +87,7 @@ impl Strategy for Greedy {
             None => process_count(request, types.count()),
         };
         let types = types.narrowed();
-        let bins = in_chunks(request, &types.types, 0, &Clock::start(None), 0.0);
+        let bins = in_chunks(request, &types.types, 0, &SearchClock::start(None), 0.0);
         let gpus = seats(&types.types, into_seats(bins));
         let mut plan = into_plan(self.name(), request, &gpus, types.infeasible);
         plan.bound = Some(bound);
@@ -95,7 +95,7 @@ impl Strategy for Greedy {
     }
 }
 
-fn into_seats(bins: Vec<Bin>) -> Vec<Vec<Seat>> {
+fn into_seats(bins: Vec<Bin>) -> Vec<Vec<PendingWorkload>> {
     bins.into_iter().map(|bin| bin.seats).collect()
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn search(
     types: &Types,
     proving: Option<&Proving>,
 ) -> (Vec<Bin>, GpuBound) {
-    let clock = Clock::start(request.options().time_limit_s);
+    let clock = SearchClock::start(request.options().time_limit_s);
     let by_shares = proving.map_or_else(
         || process_count(request, types.count()),
         |proving| share_sum(request, proving),
@@ -160,7 +160,7 @@ fn round(
     few: &[Type],
     lp: &LpResult,
     enough: usize,
-    clock: &Clock,
+    clock: &SearchClock,
 ) -> Vec<Bin> {
     let mut fitter = ShareFitter::new(request);
     let mut left: Vec<usize> = types.iter().map(Type::count).collect();
@@ -215,7 +215,7 @@ fn in_chunks(
     request: &PlanRequest<'_>,
     types: &[Type],
     rounds: u64,
-    clock: &Clock,
+    clock: &SearchClock,
     part_of_time: f64,
 ) -> Vec<Bin> {
     // By falling least share; dealt out in turn, so that every chunk is like the whole.

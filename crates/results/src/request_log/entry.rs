@@ -11,12 +11,12 @@ const FAILURES: [Failure; 3] = [Failure::Rejected, Failure::TimedOut, Failure::L
 
 /// A request of the log.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Entry {
+pub(super) enum LogEntry {
     Completed(RequestRecord),
     Failed(FailedRequest),
 }
 
-impl Entry {
+impl LogEntry {
     pub(super) fn workload(&self) -> usize {
         match self {
             Self::Completed(record) => record.workload.index(),

@@ -8,15 +8,17 @@ mod node;
 mod path;
 
 use super::disk::RealDisk;
-use super::reader::{Origin, Place, Problems, Rule};
+use super::reader::{FilePlace, KeyRule, Problems, ValueOrigin};
 use super::suggest::nearest;
 use super::{Catalogue, Scenario, ScenarioError, shipped, source};
-use node::{Content, Entries, Layer, Node, make_way, origins, overlay, resolve_paths, to_text};
+use node::{
+    Content, DocumentNode, Entries, Layer, make_way, origins, overlay, resolve_paths, to_text,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-const EXTENDS: Rule<'_> = Rule {
+const EXTENDS: KeyRule<'_> = KeyRule {
     allowed: "the path of a scenario file, relative to this one, or an array of 1 to 64 such paths",
     fix: "write for example extends = \"paper-12.toml\"",
 };
@@ -73,7 +75,7 @@ impl Document {
     /// # Errors
     /// As there.
     pub fn load_from(folder: &Path, path: &Path) -> Result<Self, ScenarioError> {
-        let mut reading = Reading::default();
+        let mut reading = DocumentReading::default();
         let (entries, text) = reading.read(&shipped::find(folder, path))?;
         let files = reading.files;
         let alone = (files.len() == 1).then_some(text);
@@ -86,7 +88,7 @@ impl Document {
     /// # Errors
     /// When it is not TOML, or what it extends cannot be read.
     pub fn of_text(text: &str, file: &Path) -> Result<Self, ScenarioError> {
-        let mut reading = Reading::default();
+        let mut reading = DocumentReading::default();
         let (entries, text) = reading.read_text(file, text.to_owned())?;
         let files = reading.files;
         let alone = (files.len() == 1).then_some(text);
@@ -135,7 +137,7 @@ impl Document {
             )
         })?;
         let node = match parts.last() {
-            Some(key) => Node::set(key, &value.into(), &self.set_from),
+            Some(key) => DocumentNode::set(key, &value.into(), &self.set_from),
             None => return Err(self.no_field(path, "this is not a path", "a key, such as seed")),
         };
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -198,14 +200,14 @@ impl Document {
         which: &str,
         keys: &[&str],
         path: &str,
-        value: &Node,
+        value: &DocumentNode,
     ) -> Result<(), ScenarioError> {
         let naming = if list == "workload" { "name" } else { "kind" };
-        let named = |node: &Node| node.table()?.get(naming)?.text();
+        let named = |node: &DocumentNode| node.table()?.get(naming)?.text();
         let members = self
             .entries
             .get_mut(list)
-            .and_then(Node::array_mut)
+            .and_then(DocumentNode::array_mut)
             .map(Vec::as_mut_slice)
             .unwrap_or_default();
         let names: Vec<String> = members.iter().filter_map(named).collect();
@@ -237,11 +239,11 @@ impl Document {
         &mut self,
         keys: &[&str],
         path: &str,
-        value: &Node,
+        value: &DocumentNode,
     ) -> Result<(), ScenarioError> {
-        let workloads = self.entries.get_mut("workload").and_then(Node::array_mut);
+        let workloads = self.entries.get_mut("workload").and_then(DocumentNode::array_mut);
         let workloads: Vec<&mut Entries> =
-            workloads.into_iter().flatten().filter_map(Node::table_mut).collect();
+            workloads.into_iter().flatten().filter_map(DocumentNode::table_mut).collect();
         if keys.is_empty() {
             for workload in workloads {
                 workload.remove("arrival");
@@ -251,7 +253,9 @@ impl Document {
         }
         let mut found = false;
         for workload in workloads {
-            let Some(own) = workload.get_mut("arrival").and_then(Node::table_mut) else { continue };
+            let Some(own) = workload.get_mut("arrival").and_then(DocumentNode::table_mut) else {
+                continue;
+            };
             // Where some workloads are, say, gamma and others constant, `arrival.cv` is of the former.
             if own.contains_key(keys[0]) {
                 found = true;
@@ -260,7 +264,7 @@ impl Document {
                 }
             }
         }
-        let default = self.entries.get_mut("arrival").and_then(Node::table_mut);
+        let default = self.entries.get_mut("arrival").and_then(DocumentNode::table_mut);
         if let Some(default) = default {
             found = true;
             if let Err(at) = set_in(default, keys, value) {
@@ -287,8 +291,8 @@ impl Document {
         if arrival != "arrival" {
             return None;
         }
-        let has = |node: Option<&Node>| {
-            node.and_then(Node::table).is_some_and(|table| table.contains_key(key))
+        let has = |node: Option<&DocumentNode>| {
+            node.and_then(DocumentNode::table).is_some_and(|table| table.contains_key(key))
         };
         let default = has(self.entries.get("arrival"));
         let Some(Content::Array(list)) = self.entries.get("workload").map(|node| &node.content)
@@ -296,10 +300,10 @@ impl Document {
             return None;
         };
         let mut reached = Vec::new();
-        for table in list.iter().filter_map(Node::table) {
+        for table in list.iter().filter_map(DocumentNode::table) {
             let own = table.get("arrival");
             if if own.is_some() { has(own) } else { default } {
-                let name = table.get("name").and_then(Node::text).unwrap_or_default();
+                let name = table.get("name").and_then(DocumentNode::text).unwrap_or_default();
                 let count = table.get("count").and_then(|node| match &node.content {
                     Content::Leaf(text) => text.parse::<usize>().ok(),
                     _ => None,
@@ -328,7 +332,7 @@ impl Document {
 }
 
 /// Sets a value in tables, which are made where they are missing; else names what is no table.
-fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String> {
+fn set_in(table: &mut Entries, keys: &[&str], value: &DocumentNode) -> Result<(), String> {
     match keys {
         [] => Ok(()),
         [key] => {
@@ -337,9 +341,9 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String
             Ok(())
         }
         [key, rest @ ..] => {
-            let below = table.entry((*key).to_owned()).or_insert_with(|| Node {
+            let below = table.entry((*key).to_owned()).or_insert_with(|| DocumentNode {
                 content: Content::Table(Entries::new()),
-                origin: Origin::Set,
+                origin: ValueOrigin::Set,
             });
             let below = below.table_mut().ok_or_else(|| (*key).to_owned())?;
             set_in(below, rest, value).map_err(|at| format!("{key}.{at}"))
@@ -349,7 +353,7 @@ fn set_in(table: &mut Entries, keys: &[&str], value: &Node) -> Result<(), String
 
 /// The files of a document while they are read, each of them once.
 #[derive(Debug, Default)]
-struct Reading {
+struct DocumentReading {
     /// In the order in which they were met.
     files: Vec<PathBuf>,
     /// Those that lead to the present one.
@@ -358,7 +362,7 @@ struct Reading {
     known: BTreeMap<PathBuf, Entries>,
 }
 
-impl Reading {
+impl DocumentReading {
     /// Reads a file over all that it extends.
     fn read(&mut self, path: &Path) -> Result<(Entries, String), ScenarioError> {
         let text = source::read_text(path)?;
@@ -385,7 +389,7 @@ impl Reading {
         let Some(extends) = entries.remove("extends") else { return Ok((entries, text)) };
 
         let span = document.get_ref().get("extends").map_or(0..0, toml::Spanned::span);
-        let place = Place { key: "extends".to_owned(), offset: span.start };
+        let place = FilePlace { key: "extends".to_owned(), offset: span.start };
         let Some(bases) = base_files(&extends) else {
             let given: String = text[span].chars().take(60).collect();
             problems.add(&place, format!("given {given}"), EXTENDS);
@@ -400,7 +404,7 @@ impl Reading {
             if self.above.contains(&canonical) || self.above.len() >= DEEPEST {
                 let what =
                     format!("{} leads back to this file, or is nested too deeply", base.display());
-                let rule = Rule {
+                let rule = KeyRule {
                     allowed: "files that do not extend each other in a circle, at most 16 deep",
                     fix: "remove it here or there",
                 };
@@ -418,7 +422,8 @@ impl Reading {
                 }
             };
             overlay(&mut below, entries);
-            let longest = below.values_mut().filter_map(Node::array_mut).map(|l| l.len()).max();
+            let longest =
+                below.values_mut().filter_map(DocumentNode::array_mut).map(|l| l.len()).max();
             if longest.is_some_and(|longest| longest > LONGEST_LIST)
                 || self.files.len() > MOST_FILES
             {
@@ -426,7 +431,7 @@ impl Reading {
                 let allowed =
                     format!("at most {MOST_FILES} files and {LONGEST_LIST} tables of a list");
                 let fix = "give each workload a name, so that it is laid over the one of that name";
-                problems.add(&place, what, Rule { allowed: &allowed, fix });
+                problems.add(&place, what, KeyRule { allowed: &allowed, fix });
                 return Err(invalid(problems));
             }
         }
@@ -436,10 +441,10 @@ impl Reading {
     }
 }
 
-fn base_files(extends: &Node) -> Option<Vec<String>> {
+fn base_files(extends: &DocumentNode) -> Option<Vec<String>> {
     let files = match &extends.content {
         Content::Leaf(_) => vec![extends.text()?],
-        Content::Array(array) => array.iter().map(Node::text).collect::<Option<_>>()?,
+        Content::Array(array) => array.iter().map(DocumentNode::text).collect::<Option<_>>()?,
         Content::Table(_) => return None,
     };
     files

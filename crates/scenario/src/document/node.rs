@@ -1,6 +1,6 @@
 //! Scenario text as a tree that can be laid over another one and changed.
 
-use super::super::reader::{Origin, line_of, line_starts};
+use super::super::reader::{ValueOrigin, line_of, line_starts};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use toml::Spanned;
@@ -8,9 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 /// A value with its origin.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(super) struct DocumentNode {
     pub(super) content: Content,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 /// The value of a key.
@@ -18,12 +18,12 @@ pub(super) struct Node {
 pub(super) enum Content {
     /// A number, text, boolean or date, as it was written: no digit of it changes on the way.
     Leaf(String),
-    Array(Vec<Node>),
+    Array(Vec<DocumentNode>),
     Table(Entries),
 }
 
 /// A table, in the order of its keys.
-pub(super) type Entries = BTreeMap<String, Node>;
+pub(super) type Entries = BTreeMap<String, DocumentNode>;
 
 /// One file of a document, to say where its values were written.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl<'t> Layer<'t> {
         Self { text, file, line_starts: line_starts(text) }
     }
 
-    fn origin(&self, offset: usize) -> Origin {
-        Origin::File { file: self.file, line: line_of(&self.line_starts, offset) }
+    fn origin(&self, offset: usize) -> ValueOrigin {
+        ValueOrigin::File { file: self.file, line: line_of(&self.line_starts, offset) }
     }
 
     /// The entries of a table of this file.
@@ -48,7 +48,7 @@ impl<'t> Layer<'t> {
         table.iter().map(|(key, value)| (key.get_ref().to_string(), self.node(value))).collect()
     }
 
-    fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
+    fn node(&self, value: &Spanned<DeValue<'_>>) -> DocumentNode {
         let content = match value.get_ref() {
             DeValue::Table(table) => Content::Table(self.entries(table)),
             DeValue::Array(array) => {
@@ -56,11 +56,11 @@ impl<'t> Layer<'t> {
             }
             _ => Content::Leaf(self.text[value.span()].to_owned()),
         };
-        Node { content, origin: self.origin(value.span().start) }
+        DocumentNode { content, origin: self.origin(value.span().start) }
     }
 }
 
-impl Node {
+impl DocumentNode {
     /// A value that no file holds, for a key; relative paths in it start at `folder`.
     pub(super) fn set(key: &str, value: &toml::Value, folder: &Path) -> Self {
         let mut node = Self::of(value);
@@ -76,7 +76,7 @@ impl Node {
             toml::Value::Array(array) => Content::Array(array.iter().map(Self::of).collect()),
             leaf => Content::Leaf(leaf.to_string()),
         };
-        Self { content, origin: Origin::Set }
+        Self { content, origin: ValueOrigin::Set }
     }
 
     /// The value as a string.
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Notes the origin of everything in it.
-    fn note(&self, key: String, origins: &mut BTreeMap<String, Origin>) {
+    fn note(&self, key: String, origins: &mut BTreeMap<String, ValueOrigin>) {
         match &self.content {
             Content::Leaf(_) => {}
             Content::Array(array) => {
@@ -158,7 +158,7 @@ pub(super) fn to_text(entries: &Entries) -> String {
 }
 
 /// The origin of every key path.
-pub(super) fn origins(entries: &Entries) -> BTreeMap<String, Origin> {
+pub(super) fn origins(entries: &Entries) -> BTreeMap<String, ValueOrigin> {
     let mut origins = BTreeMap::new();
     for (key, node) in entries {
         node.note(key.clone(), &mut origins);
@@ -196,7 +196,7 @@ pub(super) fn overlay(base: &mut Entries, over: Entries) {
     }
 }
 
-impl Node {
+impl DocumentNode {
     fn overlay(&mut self, over: Self) {
         self.origin = over.origin;
         match (&mut self.content, over.content) {
@@ -206,7 +206,7 @@ impl Node {
     }
 }
 
-fn overlay_workloads(below: &mut Node, over: Node) {
+fn overlay_workloads(below: &mut DocumentNode, over: DocumentNode) {
     let (Content::Array(list), Content::Array(over)) = (&mut below.content, over.content.clone())
     else {
         *below = over;
@@ -229,7 +229,7 @@ fn overlay_workloads(below: &mut Node, over: Node) {
 }
 
 /// The name of a workload.
-fn name(workload: &Node) -> Option<String> {
+fn name(workload: &DocumentNode) -> Option<String> {
     workload.table()?.get("name")?.text()
 }
 
@@ -241,7 +241,7 @@ pub(super) fn resolve_paths(entries: &mut Entries, folder: &Path) {
 }
 
 /// The same for one key.
-fn resolve(key: &str, node: &mut Node, folder: &Path) {
+fn resolve(key: &str, node: &mut DocumentNode, folder: &Path) {
     let path = node.text().filter(|text| key == "path" || key == "kind" && text.contains('/'));
     if let Some(path) = path {
         let resolved = super::super::arrival::resolve(folder, &path);
@@ -250,7 +250,7 @@ fn resolve(key: &str, node: &mut Node, folder: &Path) {
     match &mut node.content {
         Content::Table(table) => resolve_paths(table, folder),
         Content::Array(array) => {
-            for table in array.iter_mut().filter_map(Node::table_mut) {
+            for table in array.iter_mut().filter_map(DocumentNode::table_mut) {
                 resolve_paths(table, folder);
             }
         }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{Defaults, ProfileChoice};
 use igniter_model::domain::WorkloadName;
-use igniter_model::input::{Format, Reading, Unit};
+use igniter_model::input::{Format, TimeUnit, TraceLayout};
 use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds};
 use igniter_sim::arrivals::{
     ArrivalPart, ArrivalPhase, ArrivalSpec, ClosedLoopSpec, MmppState, RateShape, RateStep,
@@ -200,18 +200,18 @@ fn the_columns_of_a_trace_are_found_unless_they_are_named() {
     else {
         panic!()
     };
-    assert_eq!(*reading, Reading::default());
+    assert_eq!(*reading, TraceLayout::default());
     let keys = "format = 'table', column = 'when', key_column = 'who', unit = 'ms', sort = true";
     let text = format!("{SMALL}arrival = {{ process = 'trace', path = 'day.csv', {keys} }}\n");
     let ArrivalSpec::Trace(TraceSpec { reading, .. }) = &parse(&text).unwrap().workloads[0].arrival
     else {
         panic!()
     };
-    let expected = Reading {
+    let expected = TraceLayout {
         format: Some(Format::Table),
         time_column: Some("when".into()),
         key_column: Some("who".into()),
-        unit: Some(Unit::Milliseconds),
+        unit: Some(TimeUnit::Milliseconds),
         sort: true,
     };
     assert_eq!(*reading, expected);
@@ -352,7 +352,7 @@ fn the_arrivals_of_the_scenario_are_a_default_and_scale_with_it() {
 
 /// A trace whose first line tells all.
 fn found(path: &str) -> TraceSpec {
-    TraceSpec { reading: Reading::default(), ..TraceSpec::new(path, "") }
+    TraceSpec { reading: TraceLayout::default(), ..TraceSpec::new(path, "") }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{ProfileChoice, ScenarioGpu, ScenarioWorkload};
 use igniter_model::domain::{GpuKindName, ModelName, Workload, WorkloadName};
-use igniter_model::input::{Format, Reading, Unit};
+use igniter_model::input::{Format, TimeUnit, TraceLayout};
 use igniter_model::predictor::ErrorDraw;
 use igniter_model::units::{BatchSize, Dollars, Milliseconds, Nanoseconds, RequestsPerSecond};
 use igniter_plan::replan::{
@@ -87,7 +87,7 @@ fn path() -> impl Strategy<Value = String> {
 fn trace() -> impl Strategy<Value = ArrivalSpec> {
     let short = || name().prop_filter("columns are short", |column| column.len() <= 64);
     let formats = prop::sample::select(Format::ALL.to_vec()).prop_map(|(_, format)| format);
-    let units = prop::sample::select(Unit::ALL.to_vec()).prop_map(|(_, unit)| unit);
+    let units = prop::sample::select(TimeUnit::ALL.to_vec()).prop_map(|(_, unit)| unit);
     let reading = (
         option::of(formats),
         option::of(short()),
@@ -95,7 +95,7 @@ fn trace() -> impl Strategy<Value = ArrivalSpec> {
         option::of(units),
         any::<bool>(),
     )
-        .prop_map(|(format, time_column, key_column, unit, sort)| Reading {
+        .prop_map(|(format, time_column, key_column, unit, sort)| TraceLayout {
             format,
             time_column,
             key_column,

@@ -31,18 +31,18 @@ impl ArrivalSpec {
         duration: Nanoseconds,
         seed: u64,
     ) -> Result<Box<dyn ArrivalProcess>, ArrivalError> {
-        Builder { workload, seed, part: Vec::new() }.build(self, rate, duration)
+        ArrivalBuilder { workload, seed, part: Vec::new() }.build(self, rate, duration)
     }
 }
 
 /// Whose arrivals are made, and for which part of them.
-struct Builder<'w> {
+struct ArrivalBuilder<'w> {
     workload: &'w WorkloadName,
     seed: u64,
     part: Vec<u32>,
 }
 
-impl Builder<'_> {
+impl ArrivalBuilder<'_> {
     fn build(
         &self,
         spec: &ArrivalSpec,

@@ -1,8 +1,8 @@
 //! Rates from a file.
 
 use super::TraceError;
-use super::shape::Clock;
-use igniter_model::input::{ImportError, Layout, Table};
+use super::shape::ShapeClock;
+use igniter_model::input::{CsvTable, HeaderRule, ImportError};
 use std::path::Path;
 
 /// No rate of a file may be higher: a request in each ns.
@@ -16,9 +16,13 @@ const MOST_ROWS: usize = 10_000_000;
 
 /// Reads a CSV file with the columns `start_s` and `rate_rps` as the clock of a process with the rate
 /// `base`: before the first row the rate is 0, and that of the last row stays.
-pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Clock, TraceError> {
+pub(super) fn read_rates(
+    path: &Path,
+    rate_scale: f64,
+    base: f64,
+) -> Result<ShapeClock, TraceError> {
     let failed = |error| ImportError::of_table(path, error);
-    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let mut table = CsvTable::open(path, HeaderRule::Header).map_err(failed)?;
     let start_column = table.column("start_s").map_err(failed)?;
     let rate_column = table.column("rate_rps").map_err(failed)?;
     let mut rows: Vec<(f64, f64)> = Vec::new();
@@ -63,5 +67,5 @@ pub(super) fn read_rates(path: &Path, rate_scale: f64, base: f64) -> Result<Cloc
         let factor = rate * rate_scale / base;
         segments.push(((end - start) * 1e9, factor, factor));
     }
-    Ok(Clock::of(&segments, false))
+    Ok(ShapeClock::of(&segments, false))
 }

@@ -57,9 +57,9 @@ pub struct RateStep {
 ///
 /// Times are in ns, as floats: a tenth of a ns is lost at most, in runs of up to 10 days.
 #[derive(Debug, Clone)]
-pub(super) enum Clock {
+pub(super) enum ShapeClock {
     Diurnal(Diurnal),
-    Segments { list: Vec<Segment>, repeat: bool, round: u64, at: usize, now: Lookup },
+    Segments { list: Vec<ShapeSegment>, repeat: bool, round: u64, at: usize, now: Lookup },
 }
 
 /// A sine that is never negative.
@@ -72,12 +72,12 @@ pub(super) struct Diurnal {
     zero: f64,
     /// How long the pieces of the integral are in which its inverse is a parabola to 0.05 ns; 0 where none are.
     step: f64,
-    piece: Piece,
+    piece: InversePiece,
 }
 
 /// The inverse of the integral between two readings: a parabola.
 #[derive(Debug, Clone, Copy, Default)]
-struct Piece {
+struct InversePiece {
     from: f64,
     until: f64,
     middle: f64,
@@ -120,7 +120,7 @@ impl Lookup {
 
 /// A piece of a shape in which the factor is a line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
+pub(super) struct ShapeSegment {
     start: f64,
     /// Infinite for the last one, if it stays.
     length: f64,
@@ -130,7 +130,7 @@ pub(super) struct Segment {
     before: f64,
 }
 
-impl Segment {
+impl ShapeSegment {
     fn integral(&self, after: f64) -> f64 {
         if self.length.is_finite() {
             after * self.from + (self.to - self.from) * after * after / (2.0 * self.length)
@@ -151,7 +151,7 @@ impl Segment {
     }
 }
 
-impl Piece {
+impl InversePiece {
     /// The time at which the integral reaches `reading`.
     #[inline(always)]
     fn time(&self, reading: f64) -> f64 {
@@ -163,23 +163,23 @@ impl Piece {
 
 impl RateShape {
     /// The clock of this shape, at 0.
-    pub(super) fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> ShapeClock {
         let forever = f64::INFINITY;
         match self {
             Self::Diurnal { period, peak, peak_to_trough } => {
                 let swing = (peak_to_trough - 1.0) / (peak_to_trough + 1.0);
-                Clock::Diurnal(Diurnal::new(period.as_f64(), peak.as_f64(), swing))
+                ShapeClock::Diurnal(Diurnal::new(period.as_f64(), peak.as_f64(), swing))
             }
             Self::Spike { start, end, factor } => {
                 let (start, end) = (start.as_f64(), end.as_f64());
                 let lines =
                     [(start, 1.0, 1.0), (end - start, *factor, *factor), (forever, 1.0, 1.0)];
-                Clock::of(&lines, false)
+                ShapeClock::of(&lines, false)
             }
             Self::Ramp { start, end, from, to } => {
                 let (start, end) = (start.as_f64(), end.as_f64());
                 let lines = [(start, *from, *from), (end - start, *from, *to), (forever, *to, *to)];
-                Clock::of(&lines, false)
+                ShapeClock::of(&lines, false)
             }
             Self::Steps { steps, repeat } => {
                 let last = steps.len() - 1;
@@ -189,13 +189,13 @@ impl RateShape {
                 let lines: Vec<_> = (steps.iter().enumerate())
                     .map(|(i, step)| (length(i, step), step.factor, step.factor))
                     .collect();
-                Clock::of(&lines, *repeat)
+                ShapeClock::of(&lines, *repeat)
             }
         }
     }
 }
 
-impl Clock {
+impl ShapeClock {
     /// Lines of a length each, from one factor to another.
     pub(super) fn of(lines: &[(f64, f64, f64)], repeat: bool) -> Self {
         let (mut start, mut before) = (0.0, 0.0);
@@ -203,7 +203,7 @@ impl Clock {
             .iter()
             .filter(|(length, ..)| *length > 0.0)
             .map(|&(length, from, to)| {
-                let segment = Segment { start, length, from, to, before };
+                let segment = ShapeSegment { start, length, from, to, before };
                 start += length;
                 before += segment.whole();
                 segment
@@ -323,7 +323,7 @@ impl Diurnal {
         let step = 2.0 * libm::cbrt(6.0 * 0.05 / third);
         // Shorter pieces hold too few requests to be worth it.
         let step = if step.is_finite() && step >= 1e7 { step.min(period) } else { 0.0 };
-        let piece = Piece::default();
+        let piece = InversePiece::default();
         let mut diurnal = Self { period, peak, swing, zero: 0.0, step, piece };
         diurnal.zero = libm::sin(diurnal.angle(0.0));
         diurnal
@@ -350,7 +350,7 @@ impl Diurnal {
         let angle = self.angle(time);
         let rate = 1.0 + self.swing * libm::cos(angle);
         let change = -self.swing * TAU / self.period * libm::sin(angle);
-        self.piece = Piece {
+        self.piece = InversePiece {
             from,
             until: from + self.step,
             middle,
@@ -467,7 +467,7 @@ mod tests {
         // A day, in which the parabolas are long, against Newton's method at each time.
         for peak_to_trough in [1.5, 3.0, 10.0] {
             let shape = RateShape::Diurnal { period: s(86400.0), peak: s(43200.0), peak_to_trough };
-            let Clock::Diurnal(mut day) = shape.clock() else { panic!("a diurnal clock") };
+            let ShapeClock::Diurnal(mut day) = shape.clock() else { panic!("a diurnal clock") };
             assert!(day.step > 0.0);
             for i in 0..20_000 {
                 let reading = f64::from(i) * 4.321e9;

@@ -1,7 +1,7 @@
 //! Processes that run on a clock of their own.
 
 use super::ArrivalProcess;
-use super::shape::Clock;
+use super::shape::ShapeClock;
 use igniter_model::units::Nanoseconds;
 
 /// A process whose rate is multiplied by a function of time.
@@ -12,20 +12,24 @@ use igniter_model::units::Nanoseconds;
 #[derive(Debug)]
 pub struct ShapedArrivals {
     process: Box<dyn ArrivalProcess>,
-    clock: Clock,
+    clock: ShapeClock,
     last: Nanoseconds,
     end: Nanoseconds,
 }
 
 impl ShapedArrivals {
     /// Arrivals before `end`; the process must have been built for [`horizon`].
-    pub(super) fn new(process: Box<dyn ArrivalProcess>, clock: Clock, end: Nanoseconds) -> Self {
+    pub(super) fn new(
+        process: Box<dyn ArrivalProcess>,
+        clock: ShapeClock,
+        end: Nanoseconds,
+    ) -> Self {
         Self { process, clock, last: Nanoseconds::ZERO, end }
     }
 }
 
 /// What the clock shows at the end of a run.
-pub(super) fn horizon(clock: &Clock, end: Nanoseconds) -> Nanoseconds {
+pub(super) fn horizon(clock: &ShapeClock, end: Nanoseconds) -> Nanoseconds {
     Nanoseconds::from_f64(clock.reading(end.as_f64()).ceil())
 }
 

@@ -1,7 +1,7 @@
 //! What a user can ask of the arrivals of a workload.
 
 use super::RateShape;
-use igniter_model::input::Reading;
+use igniter_model::input::TraceLayout;
 use igniter_model::units::Nanoseconds;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ pub struct TraceSpec {
     /// A file of any format that holds arrivals, packed or not.
     pub path: PathBuf,
     /// How it is read, where its first line does not tell.
-    pub reading: Reading,
+    pub reading: TraceLayout,
     /// Only rows with this key: what its key column says (`workload` in this program's own form).
     pub workload: Option<String>,
     /// Where in the trace the run starts; earlier rows are left out.
@@ -152,7 +152,7 @@ impl TraceSpec {
     pub fn new(path: impl Into<PathBuf>, column: impl Into<String>) -> Self {
         Self {
             path: path.into(),
-            reading: Reading { time_column: Some(column.into()), ..Reading::default() },
+            reading: TraceLayout { time_column: Some(column.into()), ..TraceLayout::default() },
             workload: None,
             start: Nanoseconds::ZERO,
             rate_scale: 1.0,

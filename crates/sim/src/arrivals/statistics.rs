@@ -54,13 +54,13 @@ impl Moments {
 
 /// Sums of whole numbers that go by, which are exact.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
+struct CountMoments {
     n: u64,
     sum: u64,
     squares: u128,
 }
 
-impl Counts {
+impl CountMoments {
     /// Takes in the number `x`, and `zeros` times 0.
     fn add(&mut self, x: u64, zeros: u64) {
         self.n += 1 + zeros;
@@ -99,7 +99,7 @@ impl ArrivalStatistics {
 #[derive(Debug, Clone, Default)]
 pub struct ArrivalTally {
     gaps: Moments,
-    counts: Counts,
+    counts: CountMoments,
     requests: u64,
     together: u64,
     longest: Option<Nanoseconds>,

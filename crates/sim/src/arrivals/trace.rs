@@ -21,16 +21,16 @@ pub type TraceFault = Arc<OnceLock<TraceError>>;
 /// depend on its length.
 #[derive(Debug)]
 pub struct TraceArrivals {
-    source: Source,
+    source: TraceSource,
     fault: TraceFault,
 }
 
 #[derive(Debug)]
-enum Source {
+enum TraceSource {
     /// With the position of the next one.
     Kept(Arc<[Nanoseconds]>, usize),
     /// With the number of arrivals that are still to come.
-    Streamed(Box<Rows>, u64),
+    Streamed(Box<CheckedRows>, u64),
     Ended,
 }
 
@@ -72,7 +72,7 @@ pub enum TraceError {
 
 /// The rows of a trace, each checked when it is read.
 #[derive(Debug)]
-struct Rows {
+struct CheckedRows {
     file: ArrivalFile,
     keys: Keys,
     /// The position of the key that is wanted, once there was a row of it.
@@ -88,7 +88,7 @@ struct Rows {
 /// How many workloads a message lists.
 const LISTED: usize = 12;
 
-impl Rows {
+impl CheckedRows {
     fn open(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
         let mut keys = Keys::default();
         let file = ArrivalFile::open(&spec.path, &spec.reading, &mut keys)?;
@@ -160,7 +160,7 @@ impl TraceFacts {
     /// When the file cannot be read, a row is wrong, or none is of the workload that is asked for.
     pub fn read(spec: &TraceSpec, end: Nanoseconds) -> Result<Self, TraceError> {
         check_regular(&spec.path)?;
-        let mut rows = Rows::open(spec, end)?;
+        let mut rows = CheckedRows::open(spec, end)?;
         let mut requests = 0;
         while rows.next()?.is_some() {
             requests += 1;
@@ -204,7 +204,7 @@ impl TraceArrivals {
 
     fn keeping(spec: &TraceSpec, end: Nanoseconds, kept: usize) -> Result<Self, TraceError> {
         check_regular(&spec.path)?;
-        let mut rows = Rows::open(spec, end)?;
+        let mut rows = CheckedRows::open(spec, end)?;
         let (mut times, mut count) = (Vec::new(), 0);
         while let Some(time) = rows.next()? {
             count += 1;
@@ -214,9 +214,9 @@ impl TraceArrivals {
         }
         rows.check_found()?;
         let source = if times.len() as u64 == count {
-            Source::Kept(times.into(), 0)
+            TraceSource::Kept(times.into(), 0)
         } else {
-            Source::Streamed(Box::new(Rows::open(spec, end)?), count)
+            TraceSource::Streamed(Box::new(CheckedRows::open(spec, end)?), count)
         };
         Ok(Self { source, fault: TraceFault::default() })
     }
@@ -225,13 +225,13 @@ impl TraceArrivals {
 impl ArrivalProcess for TraceArrivals {
     fn next_arrival(&mut self) -> Option<Nanoseconds> {
         match &mut self.source {
-            Source::Kept(times, next) => {
+            TraceSource::Kept(times, next) => {
                 let time = times.get(*next).copied();
                 *next += 1;
                 time
             }
-            Source::Ended => None,
-            Source::Streamed(rows, left) => {
+            TraceSource::Ended => None,
+            TraceSource::Streamed(rows, left) => {
                 let fault = match (rows.next(), left.checked_sub(1)) {
                     (Ok(Some(time)), Some(less)) => {
                         *left = less;
@@ -245,7 +245,7 @@ impl ArrivalProcess for TraceArrivals {
                 if let Some(fault) = fault {
                     self.fault.get_or_init(|| fault);
                 }
-                self.source = Source::Ended;
+                self.source = TraceSource::Ended;
                 None
             }
         }
@@ -257,9 +257,9 @@ impl ArrivalProcess for TraceArrivals {
 
     fn fork(&self) -> Option<Box<dyn ArrivalProcess>> {
         let source = match &self.source {
-            Source::Kept(times, next) => Source::Kept(Arc::clone(times), *next),
-            Source::Streamed(..) => return None,
-            Source::Ended => Source::Ended,
+            TraceSource::Kept(times, next) => TraceSource::Kept(Arc::clone(times), *next),
+            TraceSource::Streamed(..) => return None,
+            TraceSource::Ended => TraceSource::Ended,
         };
         Some(Box::new(Self { source, fault: Arc::clone(&self.fault) }))
     }
@@ -268,7 +268,7 @@ impl ArrivalProcess for TraceArrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use igniter_model::input::{Format, Reading, Unit};
+    use igniter_model::input::{Format, TimeUnit, TraceLayout};
 
     const SECOND: Nanoseconds = Nanoseconds::new(1_000_000_000);
 
@@ -358,24 +358,24 @@ mod tests {
         let burst = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
                      5,,1.5,ChatGPT,472,18,490,API log\n5,17,3,GPT-4,100,0,100,Conversation log\n\
                      5,,2.1,GPT-4,12,40,52,API log\n";
-        let reading = Reading::default();
+        let reading = TraceLayout::default();
         let spec = TraceSpec { reading, workload: Some("GPT-4".into()), ..TraceSpec::new("", "") };
         let mut found = spec.clone();
         found.reading.time_column = None;
         // The publisher's format: from the first request on.
         assert_eq!(parse_as(burst, &found).unwrap(), [0, 0]);
-        let reading = |time: &str, key: &str, unit| Reading {
+        let reading = |time: &str, key: &str, unit| TraceLayout {
             time_column: Some(time.into()),
             key_column: Some(key.into()),
             unit: Some(unit),
-            ..Reading::default()
+            ..TraceLayout::default()
         };
-        let named = TraceSpec { reading: reading("when", "who", Unit::Milliseconds), ..spec };
+        let named = TraceSpec { reading: reading("when", "who", TimeUnit::Milliseconds), ..spec };
         let text = "who;when\nGPT-4;250\nx;300\nGPT-4;0,5e3\n";
         assert_eq!(parse_as(text, &named).unwrap(), [250_000_000, 500_000_000]);
         let format = Some(Format::Intervals);
         let gaps = TraceSpec {
-            reading: Reading { format, ..Reading::default() },
+            reading: TraceLayout { format, ..TraceLayout::default() },
             workload: None,
             ..named.clone()
         };
@@ -384,7 +384,7 @@ mod tests {
         sorted.reading.sort = true;
         let text = "who,when\nGPT-4,250\nGPT-4,100\n";
         assert_eq!(parse_as(text, &sorted).unwrap(), [100_000_000, 250_000_000]);
-        sorted.reading = Reading::default();
+        sorted.reading = TraceLayout::default();
         let drawn = parse_as("0,1,1,Gamma,1,1\n", &sorted).unwrap_err();
         assert!(drawn.contains("igniter trace convert a.csv -o FILE"), "{drawn}");
     }
@@ -416,7 +416,7 @@ mod tests {
         for (n, streamed) in [(KEPT, false), (KEPT + 1, true)] {
             std::fs::write(&path, text(n)).unwrap();
             let mut trace = read();
-            assert_eq!(matches!(trace.source, Source::Streamed(..)), streamed);
+            assert_eq!(matches!(trace.source, TraceSource::Streamed(..)), streamed);
             let times: Vec<_> = std::iter::from_fn(|| trace.next_arrival()).collect();
             assert_eq!((times.len(), times[n - 1].get()), (n, 100 * (n as u64 - 1)));
             assert!(trace.faults()[0].get().is_none());

@@ -11,34 +11,36 @@
 //! interference and to the sum of the shares; what becomes of more than 100 % is an option.
 
 use super::{
-    Change, CompletedBatch, Controller, GsliceSpec, Oversubscription, ServerView, Window, unit_pct,
-    whole_units,
+    CompletedBatch, ControlChange, ControlWindow, Controller, GsliceSpec, Oversubscription,
+    ServerView, unit_pct, whole_units,
 };
 use igniter_model::domain::ActionKind;
 use igniter_model::rules::execution_budget;
-use igniter_model::rules::gslice::{START_PCT, Seen, TURNS, give_way, tuned_batch, tuned_share};
+use igniter_model::rules::gslice::{
+    GsliceObservation, START_PCT, TURNS, give_way, tuned_batch, tuned_share,
+};
 use igniter_model::units::{BatchSize, Nanoseconds};
 
 /// The tuner of one GPU.
 #[derive(Debug)]
-pub(super) struct Gslice {
+pub(super) struct GsliceTuner {
     spec: GsliceSpec,
     units: u32,
-    windows: Vec<Window>,
+    windows: Vec<ControlWindow>,
     /// The share that each workload asks for, in percent, before any scaling.
     wanted: Vec<f64>,
     /// How many ticks the batches have been tuned since the shares were.
     turns: u32,
 }
 
-impl Gslice {
+impl GsliceTuner {
     pub(super) fn new(spec: GsliceSpec, servers: usize, units: u32) -> Self {
-        let windows = vec![Window::default(); servers];
+        let windows = vec![ControlWindow::default(); servers];
         Self { spec, units, windows, wanted: Vec::new(), turns: 0 }
     }
 
     /// Gives every server its wanted share, as far as there is one.
-    fn share_changes(&self, servers: &[ServerView], reasons: &[String]) -> Vec<Change> {
+    fn share_changes(&self, servers: &[ServerView], reasons: &[String]) -> Vec<ControlChange> {
         let sum: f64 = self.wanted.iter().sum();
         let scale = match self.spec.oversubscription {
             Oversubscription::Scale => (100.0 / sum).min(1.0),
@@ -59,7 +61,7 @@ impl Gslice {
                 } else {
                     reason.clone()
                 };
-                Change {
+                ControlChange {
                     server: i,
                     share_pct: Some(share),
                     batch: None,
@@ -72,12 +74,15 @@ impl Gslice {
             .collect()
     }
 
-    fn tune_batches(servers: &[ServerView], measured: &[Option<Seen>]) -> Vec<Change> {
+    fn tune_batches(
+        servers: &[ServerView],
+        measured: &[Option<GsliceObservation>],
+    ) -> Vec<ControlChange> {
         let tuned = servers.iter().zip(measured).enumerate().filter_map(|(i, (server, seen))| {
             let seen = (*seen)?;
             let (now, most) = (size(server.batch), size(server.most));
             let batch = tuned_batch(now, most, seen).get();
-            (batch != server.batch).then(|| Change {
+            (batch != server.batch).then(|| ControlChange {
                 server: i,
                 share_pct: None,
                 batch: Some(batch),
@@ -91,7 +96,11 @@ impl Gslice {
         tuned.collect()
     }
 
-    fn tune_shares(&mut self, servers: &[ServerView], measured: &[Option<Seen>]) -> Vec<Change> {
+    fn tune_shares(
+        &mut self,
+        servers: &[ServerView],
+        measured: &[Option<GsliceObservation>],
+    ) -> Vec<ControlChange> {
         let mut reasons = vec!["others need more".to_owned(); servers.len()];
         for (i, (server, seen)) in servers.iter().zip(measured).enumerate() {
             let Some(seen) = *seen else { continue };
@@ -105,12 +114,12 @@ impl Gslice {
     }
 }
 
-impl Controller for Gslice {
+impl Controller for GsliceTuner {
     fn period(&self) -> Nanoseconds {
         self.spec.period
     }
 
-    fn start(&mut self, servers: &[ServerView]) -> Vec<Change> {
+    fn start(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
         if !self.spec.fresh_start {
             self.wanted = servers.iter().map(|server| server.share_pct).collect();
             return Vec::new();
@@ -119,7 +128,7 @@ impl Controller for Gslice {
         let mut changes =
             self.share_changes(servers, &vec!["fresh start".to_owned(); servers.len()]);
         changes.extend(servers.iter().enumerate().filter(|(_, server)| server.batch != 1).map(
-            |(server, _)| Change {
+            |(server, _)| ControlChange {
                 server,
                 share_pct: None,
                 batch: Some(1),
@@ -137,13 +146,13 @@ impl Controller for Gslice {
         self.windows[server].add(batch);
     }
 
-    fn tick(&mut self, servers: &[ServerView]) -> Vec<Change> {
-        let measured: Vec<Option<Seen>> = self
+    fn tick(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
+        let measured: Vec<Option<GsliceObservation>> = self
             .windows
             .iter()
             .zip(servers)
             .map(|(window, server)| {
-                Some(Seen {
+                Some(GsliceObservation {
                     budget_ms: execution_budget(server.slo).get(),
                     latency_ms: window.service_ms().filter(|_| server.settled)?,
                     rate_rps: server.rate.get(),
@@ -151,7 +160,7 @@ impl Controller for Gslice {
                 })
             })
             .collect();
-        self.windows.iter_mut().for_each(Window::clear);
+        self.windows.iter_mut().for_each(ControlWindow::clear);
         if self.turns < TURNS {
             self.turns += 1;
             let changes = Self::tune_batches(servers, &measured);
@@ -187,7 +196,7 @@ mod tests {
     }
 
     /// A batch of `rows` that took `ms` to serve, all of it on the instance.
-    fn served(gslice: &mut Gslice, server: usize, rows: usize, ms: u64) {
+    fn served(gslice: &mut GsliceTuner, server: usize, rows: usize, ms: u64) {
         let time = Nanoseconds::new(ms * 1_000_000);
         let latencies = vec![time; rows];
         gslice.completed(
@@ -201,7 +210,7 @@ mod tests {
         // Budget 10 ms. Batch 4 takes 5 ms: ⌈4 + 4 · 5/5⌉ = 8. Batch 8 takes 9.5 ms (slack 5 %): kept, so
         // the share is tuned: latency slack 0.5/9.5 = 5.3 %, capacity 8/9.5 ms = 842/s, slack 88 % → the
         // factor is 742/842 = 0.881: 50 · 0.119 = 5.94 %, 2 units of 2.5 %.
-        let mut gslice = Gslice::new(GsliceSpec::default(), 1, 40);
+        let mut gslice = GsliceTuner::new(GsliceSpec::default(), 1, 40);
         assert!(gslice.start(&[view(50.0, 4)]).is_empty());
         served(&mut gslice, 0, 4, 5);
         let changes = gslice.tick(&[view(50.0, 4)]);
@@ -225,7 +234,7 @@ mod tests {
             [(Oversubscription::Scale, [55.0, 42.5]), (Oversubscription::Overlap, [100.0, 80.0])]
         {
             let spec = GsliceSpec { oversubscription, ..GsliceSpec::default() };
-            let mut gslice = Gslice::new(spec, 2, 40);
+            let mut gslice = GsliceTuner::new(spec, 2, 40);
             let servers = [view(60.0, 1), view(40.0, 1)];
             gslice.start(&servers);
             served(&mut gslice, 0, 1, 20);
@@ -240,10 +249,10 @@ mod tests {
     #[test]
     fn tiny_shares_do_not_exceed_the_gpu() {
         // 102 % are asked for: 98.04 % are 39 units of 2.5 %, and 0.98 % are rounded up to one each: 41.
-        let mut gslice = Gslice::new(GsliceSpec::default(), 3, 40);
+        let mut gslice = GsliceTuner::new(GsliceSpec::default(), 3, 40);
         gslice.wanted = vec![100.0, 1.0, 1.0];
         let reasons = vec![String::new(); 3];
-        let shares = |gslice: &Gslice| -> Vec<f64> {
+        let shares = |gslice: &GsliceTuner| -> Vec<f64> {
             let changes = gslice.share_changes(&[view(30.0, 1); 3], &reasons);
             changes.iter().map(|change| change.share_pct.unwrap()).collect()
         };
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_change_under_way_is_not_asked_for_again() {
-        let mut gslice = Gslice::new(GsliceSpec::default(), 1, 40);
+        let mut gslice = GsliceTuner::new(GsliceSpec::default(), 1, 40);
         gslice.wanted = vec![50.0];
         let reasons = [String::new()];
         assert_eq!(gslice.share_changes(&[view(30.0, 1)], &reasons).len(), 1);
@@ -265,7 +274,7 @@ mod tests {
     #[test]
     fn a_fresh_start_and_a_server_that_nobody_has_seen() {
         let spec = GsliceSpec { fresh_start: true, ..GsliceSpec::default() };
-        let mut gslice = Gslice::new(spec, 1, 40);
+        let mut gslice = GsliceTuner::new(spec, 1, 40);
         let changes = gslice.start(&[view(50.0, 4)]);
         assert_eq!((changes[0].share_pct, changes[1].batch), (Some(30.0), Some(1)));
         assert!(gslice.tick(&[view(30.0, 1)]).is_empty(), "nothing was measured");

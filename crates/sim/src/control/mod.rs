@@ -1,7 +1,7 @@
 //! Controllers: who changes shares and batch sizes while a run goes on.
 //!
 //! A [`Controller`] belongs to one GPU. It sees what it could see on a real one: the latencies of completed
-//! batches, and at every tick the shares and batch sizes that hold. What it asks for is a [`Change`]; the
+//! batches, and at every tick the shares and batch sizes that hold. What it asks for is a [`ControlChange`]; the
 //! engine carries it out, and records it.
 
 mod gslice;
@@ -12,7 +12,7 @@ mod window;
 pub use spec::{
     Control, ControllerSpec, Fault, FaultKind, FaultyGpu, GsliceSpec, Oversubscription, ShadowSpec,
 };
-pub(super) use window::Window;
+pub(super) use window::ControlWindow;
 
 use igniter_model::domain::ActionKind;
 use igniter_model::units::{Milliseconds, Nanoseconds, RequestsPerSecond};
@@ -52,7 +52,7 @@ pub(super) struct ServerView {
 
 /// What a controller asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Change {
+pub(super) struct ControlChange {
     /// The server, by its place on the GPU.
     pub(super) server: usize,
     /// Its new share, in percent.
@@ -74,7 +74,7 @@ pub(super) trait Controller: Debug + Send {
     fn period(&self) -> Nanoseconds;
 
     /// What it wants before the first request.
-    fn start(&mut self, servers: &[ServerView]) -> Vec<Change> {
+    fn start(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
         let _ = servers;
         Vec::new()
     }
@@ -83,7 +83,7 @@ pub(super) trait Controller: Debug + Send {
     fn completed(&mut self, server: usize, batch: CompletedBatch<'_>);
 
     /// A period has passed.
-    fn tick(&mut self, servers: &[ServerView]) -> Vec<Change>;
+    fn tick(&mut self, servers: &[ServerView]) -> Vec<ControlChange>;
 }
 
 /// The controller of one GPU with `servers` servers whose SMs come in `units` allocation units.
@@ -95,7 +95,9 @@ pub(super) fn controller(
     match spec {
         ControllerSpec::None => None,
         ControllerSpec::Shadow(spec) => Some(Box::new(shadow::Shadow::new(spec, servers, units))),
-        ControllerSpec::Gslice(spec) => Some(Box::new(gslice::Gslice::new(spec, servers, units))),
+        ControllerSpec::Gslice(spec) => {
+            Some(Box::new(gslice::GsliceTuner::new(spec, servers, units)))
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! never add up to more than 100 %.
 
 use super::{
-    Change, CompletedBatch, Controller, ServerView, ShadowSpec, Window, unit_pct, whole_units,
+    CompletedBatch, ControlChange, ControlWindow, Controller, ServerView, ShadowSpec, unit_pct,
+    whole_units,
 };
 use igniter_model::domain::ActionKind;
 use igniter_model::units::Nanoseconds;
@@ -16,7 +17,7 @@ use igniter_model::units::Nanoseconds;
 pub(super) struct Shadow {
     spec: ShadowSpec,
     units: u32,
-    windows: Vec<Window>,
+    windows: Vec<ControlWindow>,
     /// Which standbys are still there.
     waiting: Vec<bool>,
 }
@@ -26,7 +27,7 @@ impl Shadow {
         Self {
             spec,
             units,
-            windows: vec![Window::default(); servers],
+            windows: vec![ControlWindow::default(); servers],
             waiting: vec![true; servers],
         }
     }
@@ -41,7 +42,7 @@ impl Controller for Shadow {
         self.windows[server].add(batch);
     }
 
-    fn tick(&mut self, servers: &[ServerView]) -> Vec<Change> {
+    fn tick(&mut self, servers: &[ServerView]) -> Vec<ControlChange> {
         let mut changes = Vec::new();
         // A standby that is on its way has its share already.
         let used: f64 = servers.iter().map(|server| server.coming_pct).sum();
@@ -65,7 +66,7 @@ impl Controller for Shadow {
             }
             free -= extra;
             self.waiting[i] = false;
-            changes.push(Change {
+            changes.push(ControlChange {
                 server: i,
                 share_pct: Some(share),
                 batch: None,
@@ -97,7 +98,7 @@ mod tests {
         }
     }
 
-    fn shares(changes: &[Change]) -> Vec<(usize, f64)> {
+    fn shares(changes: &[ControlChange]) -> Vec<(usize, f64)> {
         changes.iter().map(|change| (change.server, change.share_pct.unwrap())).collect()
     }
 

@@ -6,14 +6,14 @@ use igniter_model::units::Nanoseconds;
 
 /// Sums over the batches of one window.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Window {
+pub(crate) struct ControlWindow {
     latencies: Vec<Nanoseconds>,
     batches: u64,
     service_ns: u128,
     occupied_ns: u128,
 }
 
-impl Window {
+impl ControlWindow {
     pub(crate) fn add(&mut self, batch: CompletedBatch<'_>) {
         self.latencies.extend_from_slice(batch.latencies);
         self.batches += 1;
@@ -63,7 +63,7 @@ mod tests {
         // 5 ms. Occupied 2 · 10 ms for 100 requests: 100 / 20 ms = 5000 requests/s.
         let latencies: Vec<Nanoseconds> = (1..=100).rev().map(Nanoseconds::new).collect();
         let ms = |ms: u64| Nanoseconds::new(ms * 1_000_000);
-        let mut window = Window::default();
+        let mut window = ControlWindow::default();
         for (half, service) in latencies.chunks(50).zip([4, 6]) {
             window.add(CompletedBatch { latencies: half, service: ms(service), occupied: ms(10) });
         }

@@ -45,7 +45,7 @@ pub(super) enum What {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct AgendaEntry {
     at: Moment,
     what: What,
 }
@@ -54,7 +54,7 @@ struct Entry {
 /// most new ones are among the latest, so that a heap would not pay.
 #[derive(Debug)]
 pub(super) struct Agenda {
-    entries: Vec<Entry>,
+    entries: Vec<AgendaEntry>,
     ranks: u64,
 }
 
@@ -73,12 +73,12 @@ impl Agenda {
     #[inline]
     pub(super) fn insert(&mut self, at: Moment, what: What) {
         let mut place = self.entries.len();
-        self.entries.push(Entry { at, what });
+        self.entries.push(AgendaEntry { at, what });
         while place > 0 && self.entries[place - 1].at < at {
             self.entries[place] = self.entries[place - 1];
             place -= 1;
         }
-        self.entries[place] = Entry { at, what };
+        self.entries[place] = AgendaEntry { at, what };
     }
 
     /// As [`Agenda::insert`], for the next arrival at a lane.
@@ -95,7 +95,7 @@ impl Agenda {
     /// Takes the first entry, if it comes before `limit`.
     #[inline]
     pub(super) fn pop_before(&mut self, limit: Moment) -> Option<(Moment, What)> {
-        let Entry { at, what } = *self.entries.last()?;
+        let AgendaEntry { at, what } = *self.entries.last()?;
         if limit < at {
             return None;
         }

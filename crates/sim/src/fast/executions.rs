@@ -5,7 +5,7 @@ use igniter_model::units::Nanoseconds;
 
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
-struct Execution {
+struct FastExecution {
     /// When it ends, in ns; before it has a speed, its work as a multiple of `exec_ns`.
     end_ns: f64,
     /// The moment that this is.
@@ -18,7 +18,7 @@ struct Execution {
 /// The batches that execute, in order of their start.
 #[derive(Debug, Default)]
 pub(super) struct Executions {
-    all: Vec<Execution>,
+    all: Vec<FastExecution>,
     /// Which of them ends first.
     first: usize,
 }
@@ -28,7 +28,7 @@ impl Executions {
     /// [`Executions::rescale`].
     #[inline]
     pub(super) fn start(&mut self, slot: usize, work: f64) {
-        self.all.push(Execution { end_ns: work, end: Nanoseconds::MAX, exec_ns: 0.0, slot });
+        self.all.push(FastExecution { end_ns: work, end: Nanoseconds::MAX, exec_ns: 0.0, slot });
     }
 
     /// Takes out the one that ends first; returns its slot.

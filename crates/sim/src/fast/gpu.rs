@@ -2,11 +2,11 @@
 
 use super::agenda::{Agenda, Moment, What};
 use super::executions::Executions;
-use super::lane::{Flight, Front, Lane, Slot};
+use super::lane::{Front, InstanceSlot, LaneBatch, ServerLane};
 use super::states::{Present, SharedStates, States};
 use crate::draw::Race;
 use crate::prepare::{GpuRun, GpuSetting};
-use crate::speed::BadPrediction;
+use crate::speed::BadNumber;
 use crate::{Batch, GpuOutcome, LoadOverlap};
 use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
@@ -16,9 +16,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct GpuEngine<'a, S> {
     setting: GpuSetting,
-    lanes: Vec<Lane>,
+    lanes: Vec<ServerLane>,
     /// The instances of all lanes.
-    slots: Vec<Slot>,
+    slots: Vec<InstanceSlot>,
     states: States<'a>,
     /// Where they come from.
     shared: Arc<SharedStates<'a>>,
@@ -37,7 +37,7 @@ pub(crate) struct GpuEngine<'a, S> {
 }
 
 /// What follows from a step: an instance whose batch begins to execute at once.
-type Step = Result<Option<usize>, Box<BadPrediction>>;
+type GpuStepResult = Result<Option<usize>, Box<BadNumber>>;
 
 impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// A GPU at time 0, before the first arrival.
@@ -45,13 +45,13 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         setting: GpuSetting,
         run: GpuRun<'a>,
         sink: S,
-    ) -> Result<Self, Box<BadPrediction>> {
-        let lanes: Vec<Lane> = run.servers.into_iter().map(Lane::new).collect();
+    ) -> Result<Self, Box<BadNumber>> {
+        let lanes: Vec<ServerLane> = run.servers.into_iter().map(ServerLane::new).collect();
         let slots = (0..).zip(&lanes).flat_map(|(lane, l)| {
             let ready = l.startup == Nanoseconds::ZERO;
-            l.slots.clone().map(move |_| Slot::new(lane, ready))
+            l.slots.clone().map(move |_| InstanceSlot::new(lane, ready))
         });
-        let slots: Vec<Slot> = slots.collect();
+        let slots: Vec<InstanceSlot> = slots.collect();
         let mut states = run.states.take(run.speeds);
         let present = Present::new(slots.len());
         let idle = states.find(&present)?;
@@ -92,7 +92,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadPrediction>> {
+    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, Box<BadNumber>> {
         loop {
             if let Some((at, what)) = self.agenda.pop_before(self.first_end) {
                 let starting = match what {
@@ -115,7 +115,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         }
         let end = self.setting.duration.max(self.last_done);
         self.close_interval(end);
-        let servers = self.lanes.iter().map(Lane::outcome).collect();
+        let servers = self.lanes.iter().map(ServerLane::outcome).collect();
         self.shared.put(self.states);
         let gpu = self.setting.gpu;
         Ok(GpuOutcome {
@@ -132,7 +132,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// Puts the first arrival at a lane on the agenda, if anybody waits for it.
     fn await_first_arrival(&mut self, lane: usize) {
-        let Lane { ruled, ready, .. } = &self.lanes[lane];
+        let ServerLane { ruled, ready, .. } = &self.lanes[lane];
         if *ready > 0 || ruled.is_some() {
             self.await_arrival(lane);
         }
@@ -154,8 +154,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// The number of the oldest request of a lane that is in an instance, or else of the next one.
     fn oldest(&self, lane: usize) -> u64 {
-        let Lane { arrivals, slots, .. } = &self.lanes[lane];
-        let inside = self.slots[slots.clone()].iter().filter_map(Slot::oldest);
+        let ServerLane { arrivals, slots, .. } = &self.lanes[lane];
+        let inside = self.slots[slots.clone()].iter().filter_map(InstanceSlot::oldest);
         inside.min().unwrap_or(arrivals.taken())
     }
 
@@ -163,7 +163,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// ruled one, the first that its batcher does not know of.
     #[inline(never)]
     fn await_arrival(&mut self, lane: usize) {
-        let Lane { ruled, waits_for_request, .. } = &mut self.lanes[lane];
+        let ServerLane { ruled, waits_for_request, .. } = &mut self.lanes[lane];
         let ahead = match ruled {
             None => {
                 *waits_for_request = true;
@@ -186,7 +186,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     #[inline(never)]
-    fn arrive(&mut self, lane: usize, now: Nanoseconds) -> Step {
+    fn arrive(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
         if self.lanes[lane].ruled.as_ref().is_some_and(|ruled| ruled.clients.is_some()) {
             self.send(lane, now);
         }
@@ -233,7 +233,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     #[inline(never)]
-    fn timer(&mut self, lane: usize, now: Nanoseconds) -> Step {
+    fn timer(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
         let Some(ruled) = &mut self.lanes[lane].ruled else { return Ok(None) };
         if ruled.timer != Some(now) {
             return Ok(None);
@@ -244,7 +244,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     #[inline(never)]
-    fn started(&mut self, lane: usize, now: Nanoseconds) -> Step {
+    fn started(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
         for slot in self.lanes[lane].slots.clone() {
             self.instance_ready(slot, now)?;
         }
@@ -253,7 +253,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// An instance becomes ready for its next batch.
     #[inline(always)]
-    fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> Step {
+    fn instance_ready(&mut self, slot: usize, now: Nanoseconds) -> GpuStepResult {
         let place = &mut self.slots[slot];
         place.ready = true;
         let index = place.lane as usize;
@@ -279,8 +279,8 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     #[inline(never)]
-    fn instance_ready_by_rules(&mut self, lane: usize, now: Nanoseconds) -> Step {
-        let Lane { ruled, race, .. } = &mut self.lanes[lane];
+    fn instance_ready_by_rules(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
+        let ServerLane { ruled, race, .. } = &mut self.lanes[lane];
         if let Some(ruled) = ruled {
             if race.as_mut().is_some_and(Race::batcher_first) {
                 ruled.batcher.instance_ready_late(now, &mut self.formed);
@@ -292,7 +292,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Follows up on a call of a batcher: instances load what it has formed, and it gets its timer.
-    fn load_formed(&mut self, lane: usize, now: Nanoseconds) -> Step {
+    fn load_formed(&mut self, lane: usize, now: Nanoseconds) -> GpuStepResult {
         let mut formed = std::mem::take(&mut self.formed);
         for batch in formed.drain(..) {
             let rows = batch.len();
@@ -319,7 +319,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// Gives the next `rows` requests to a ready instance, which starts to load them: the first that has
     /// nothing else to do, or else the first that executes.
     #[inline(always)]
-    fn load(&mut self, index_of_lane: usize, rows: usize, now: Nanoseconds) -> Step {
+    fn load(&mut self, index_of_lane: usize, rows: usize, now: Nanoseconds) -> GpuStepResult {
         let lane = &mut self.lanes[index_of_lane];
         let (load, feedback) = match lane.transfers[rows] {
             Some(known) => known,
@@ -337,7 +337,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
         let slot = &mut self.slots[position];
         debug_assert!(slot.front == Front::Free, "an instance loads one batch at a time");
         slot.ready = false;
-        slot.next = Flight {
+        slot.next = LaneBatch {
             first: lane.arrivals.take(rows),
             number: lane.batches,
             load_start: now,
@@ -363,7 +363,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
 
     /// Starts the loaded batch of an instance that is not busy.
     #[inline(always)]
-    fn start(&mut self, position: usize, now: Nanoseconds) -> Step {
+    fn start(&mut self, position: usize, now: Nanoseconds) -> GpuStepResult {
         let slot = &mut self.slots[position];
         slot.front = Front::Free;
         slot.busy = true;
@@ -379,7 +379,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// Ends the execution that ends first.
-    fn end_execution(&mut self) -> Step {
+    fn end_execution(&mut self) -> GpuStepResult {
         let now = self.first_end.time();
         let position = self.executions.end_first();
         self.present.end(position, &self.states);
@@ -393,7 +393,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     }
 
     /// The results of a batch are on the host.
-    fn complete(&mut self, position: usize, at: Moment) -> Step {
+    fn complete(&mut self, position: usize, at: Moment) -> GpuStepResult {
         let done = at.time();
         let slot = &mut self.slots[position];
         let lane = &mut self.lanes[slot.lane as usize];
@@ -435,7 +435,7 @@ impl<'a, S: RecordSink> GpuEngine<'a, S> {
     /// Applies the speeds of the new set of executing batches. A function of its own, for the sake of its
     /// registers.
     #[inline(never)]
-    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadPrediction>> {
+    fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), Box<BadNumber>> {
         self.close_interval(now);
         let state = self.states.find(&self.present)?;
         self.interval.busy_sm_pct = state.busy_sm_pct;

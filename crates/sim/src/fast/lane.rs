@@ -4,7 +4,7 @@ use super::stream::ArrivalStream;
 use crate::arrivals::Clients;
 use crate::draw::{Race, WorkDraw};
 use crate::prepare::ServerRun;
-use crate::source::Arrivals;
+use crate::source::ServerArrivals;
 use crate::{Batcher, ServerOutcome};
 use igniter_model::domain::WorkloadId;
 use igniter_model::units::Nanoseconds;
@@ -25,7 +25,7 @@ pub(super) struct Ruled {
 
 /// One server of a GPU.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct ServerLane {
     pub(super) workload: WorkloadId,
     pub(super) arrivals: ArrivalStream,
     /// The largest batch.
@@ -56,7 +56,7 @@ pub(super) struct Lane {
     pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
-impl Lane {
+impl ServerLane {
     pub(super) fn new(run: ServerRun) -> Self {
         // Host times that vary, requests that wait for each other outside, and turns are for the full engine.
         let ServerRun {
@@ -74,8 +74,8 @@ impl Lane {
         } = run;
         let max = rules.max_batch();
         let (process, clients) = match arrivals {
-            Arrivals::Open(process) => (Some(process), None),
-            Arrivals::Closed(clients) => (None, Some(clients)),
+            ServerArrivals::Open(process) => (Some(process), None),
+            ServerArrivals::Closed(clients) => (None, Some(clients)),
         };
         let ruled = (!rules.is_greedy() || clients.is_some()).then(|| {
             let batcher = match startup {
@@ -120,7 +120,7 @@ impl Lane {
 
 /// A batch on its way through an instance. Times are set as the stages are reached.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flight {
+pub(super) struct LaneBatch {
     /// The number of its first request among the arrivals of its lane.
     pub(super) first: u64,
     /// Its number among the batches of its lane.
@@ -147,7 +147,7 @@ pub(super) enum Front {
 
 /// An instance: it loads one batch while another executes or sends its results back.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct InstanceSlot {
     pub(super) lane: u32,
     /// Whether it waits for the batcher.
     pub(super) ready: bool,
@@ -155,18 +155,18 @@ pub(super) struct Slot {
     pub(super) busy: bool,
     pub(super) front: Front,
     /// The batch that executes.
-    pub(super) back: Flight,
+    pub(super) back: LaneBatch,
     /// The batch in front.
-    pub(super) next: Flight,
+    pub(super) next: LaneBatch,
     /// Its work as a multiple of the predicted execution time.
     pub(super) work: f64,
     /// The rank of the end of its load.
     pub(super) load_rank: u64,
 }
 
-impl Slot {
+impl InstanceSlot {
     pub(super) fn new(lane: u32, ready: bool) -> Self {
-        let (back, next) = (Flight::default(), Flight::default());
+        let (back, next) = (LaneBatch::default(), LaneBatch::default());
         Self { lane, ready, busy: false, front: Front::Free, back, next, work: 0.0, load_rank: 0 }
     }
 

@@ -11,14 +11,14 @@ mod key;
 mod server;
 
 use self::follow::{Follower, Onward};
-use self::key::Key;
-use self::server::{Flight, Next, Server};
+use self::key::EventKey;
+use self::server::{LeanServer, LoadedBatch, NextEvent};
 use super::states::{DRAW, FEW_SLOTS, FewSlots, SharedStates, States};
 use crate::batcher_rules::BatcherRules;
 use crate::ends::{INTEGERS, rescaled};
 use crate::prepare::{GpuRun, GpuSetting, ServerRun};
-use crate::source::Arrivals;
-use crate::speed::BadPrediction;
+use crate::source::ServerArrivals;
+use crate::speed::BadNumber;
 use crate::{GpuOutcome, LoadOverlap};
 use igniter_model::domain::{BatchRecord, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
@@ -31,12 +31,12 @@ const MOST: usize = FEW_SLOTS;
 #[derive(Debug)]
 pub(crate) struct LeanEngine<'a, S> {
     setting: GpuSetting,
-    servers: [Server; MOST],
+    servers: [LeanServer; MOST],
     count: usize,
     /// When something happens next at each server.
-    next: [Key; MOST],
+    next: [EventKey; MOST],
     /// When something else happens next: plans change, or nothing comes any more.
-    stop: Key,
+    stop: EventKey,
     /// When the executions end, in ns, and the time of all of their work at the present speed.
     ends_ns: [f64; MOST],
     exec_ns: [f64; MOST],
@@ -56,7 +56,7 @@ pub(crate) struct LeanEngine<'a, S> {
     follower: Option<Box<Follower<'a>>>,
 }
 
-type Step<T = ()> = Result<T, Box<BadPrediction>>;
+type LeanResult<T = ()> = Result<T, Box<BadNumber>>;
 
 impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// Whether this engine can simulate a GPU.
@@ -65,10 +65,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             server.rules.is_greedy()
                 && server.slots.len() == 1
                 && (server.startup == Nanoseconds::ZERO || !present)
-                && matches!(server.arrivals, Arrivals::Open(_))
+                && matches!(server.arrivals, ServerArrivals::Open(_))
                 && !server.host.varies()
         };
-        let in_time = |time: Nanoseconds| time == Key::bounded(time);
+        let in_time = |time: Nanoseconds| time == EventKey::bounded(time);
         let timeline = run.timeline.as_ref();
         let present: Vec<bool> =
             timeline.map_or_else(|| vec![true; run.servers.len()], |t| t.present.clone());
@@ -84,10 +84,10 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     }
 
     /// A GPU at time 0, before the first arrival. [`LeanEngine::takes`] says whether it may be simulated here.
-    pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Step<Self> {
+    pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> LeanResult<Self> {
         let GpuRun { servers, mut speeds, states: shared, timeline, .. } = run;
-        let mut all: Vec<Server> =
-            servers.into_iter().map(|run| Server::new(run, setting.gpu)).collect();
+        let mut all: Vec<LeanServer> =
+            servers.into_iter().map(|run| LeanServer::new(run, setting.gpu)).collect();
         let mut follower = None;
         if let Some(timeline) = timeline {
             let follow = Follower::new(timeline, &mut all, speeds);
@@ -96,19 +96,20 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         }
         let count = all.len();
         let mut all = all.into_iter();
-        let servers = std::array::from_fn(|_| all.next().unwrap_or_else(Server::absent));
+        let servers = std::array::from_fn(|_| all.next().unwrap_or_else(LeanServer::absent));
         let mut states = match &follower {
             None => shared.take(speeds),
             Some(_) => States::new(speeds),
         };
         let idle = states.look_up(0, &vec![0; count])?;
         let draw = draw_of(states.few(idle));
-        let stop = follower.as_ref().map_or(Key::new(Key::LATE, 0), |follower| follower.stop());
+        let stop =
+            follower.as_ref().map_or(EventKey::new(EventKey::LATE, 0), |follower| follower.stop());
         let mut engine = Self {
             setting,
             servers,
             count,
-            next: [Key::NEVER; MOST],
+            next: [EventKey::NEVER; MOST],
             stop,
             ends_ns: [0.0; MOST],
             exec_ns: [0.0; MOST],
@@ -127,7 +128,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             engine.servers[i].put(i, &engine.states);
             engine.servers[i].refill(1);
             if let Some(loaded) = engine.take_next(i)? {
-                engine.next[i] = Key::new(loaded, i);
+                engine.next[i] = EventKey::new(loaded, i);
             }
         }
         Ok(engine)
@@ -135,7 +136,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// Runs to the end: all requests that arrive before the end of the run are completed. `None`: at some time there are
     /// more servers than this engine can have.
-    pub(crate) fn finish(mut self) -> Step<Option<GpuOutcome<S>>> {
+    pub(crate) fn finish(mut self) -> LeanResult<Option<GpuOutcome<S>>> {
         loop {
             let first = self.first();
             if !first.is_before(self.stop) {
@@ -148,12 +149,12 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             let (now, i) = (first.time(), first.server());
             self.events += 1;
             match self.servers[i].next {
-                Next::Start => {}
-                Next::End => {
+                NextEvent::Start => {}
+                NextEvent::End => {
                     self.end(i, now)?;
                     continue;
                 }
-                Next::Done => {
+                NextEvent::Done => {
                     if !self.complete(i, now)? {
                         continue;
                     }
@@ -165,35 +166,35 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// What happens first.
     #[inline(always)]
-    fn first(&self) -> Key {
+    fn first(&self) -> EventKey {
         let few = Self::first_of(&self.next[..4]);
         if self.count > 4 { few.first(self.first_of_more()) } else { few }
     }
 
     /// What happens first at the servers after the fourth.
     #[inline(never)]
-    fn first_of_more(&self) -> Key {
+    fn first_of_more(&self) -> EventKey {
         let more = Self::first_of(&self.next[4..8]);
         if self.count > 8 { more.first(Self::first_of(&self.next[8..])) } else { more }
     }
 
     /// One after the other: a load of two keys at once would have to wait until the last one is in the cache.
     #[inline(always)]
-    fn first_of(keys: &[Key]) -> Key {
-        keys.iter().copied().fold(keys[0], Key::first)
+    fn first_of(keys: &[EventKey]) -> EventKey {
+        keys.iter().copied().fold(keys[0], EventKey::first)
     }
 
     /// The outcome, when nothing happens before `first`.
     #[cold]
     #[inline(never)]
-    fn outcome(mut self, first: Key) -> Step<GpuOutcome<S>> {
-        if first.is_before(Key::NEVER) {
+    fn outcome(mut self, first: EventKey) -> LeanResult<GpuOutcome<S>> {
+        if first.is_before(EventKey::NEVER) {
             return Err(self.takes_years(first.server()));
         }
         let end = self.setting.duration.max(self.last_done);
         let on = self.follower.as_ref().is_none_or(|follower| follower.is_on());
         self.close_if(on, end);
-        let servers = self.servers[..self.count].iter().map(Server::outcome).collect();
+        let servers = self.servers[..self.count].iter().map(LeanServer::outcome).collect();
         let (servers, rented) = match self.follower {
             Some(follower) => follower.finish(end, servers),
             None => {
@@ -213,20 +214,20 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         })
     }
 
-    /// A server is not done before [`Key::LATE`], although its requests came long before.
-    fn takes_years(&self, i: usize) -> Box<BadPrediction> {
+    /// A server is not done before [`EventKey::LATE`], although its requests came long before.
+    fn takes_years(&self, i: usize) -> Box<BadNumber> {
         let server = &self.servers[i];
-        Box::new(BadPrediction {
+        Box::new(BadNumber {
             server: Some(i),
             batch: server.front.rows.max(server.rows) as usize,
             what: "ms until all requests are done",
-            value: Key::LATE.as_ms(),
+            value: EventKey::LATE.as_ms(),
         })
     }
 
     /// The instance of a server takes what waits. If nothing does, it will take the next request when it arrives.
     #[inline(always)]
-    fn look(&mut self, i: usize, now: Nanoseconds) -> Step {
+    fn look(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         match self.servers[i].waiting(now) {
             0 => {
                 self.servers[i].front.rows = 0;
@@ -239,7 +240,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// When the batch in front of an instance is loaded. Without one, the instance took the next request when it
     /// arrived, or will take it; `None`: there is no more.
     #[inline(always)]
-    fn take_next(&mut self, i: usize) -> Step<Option<Nanoseconds>> {
+    fn take_next(&mut self, i: usize) -> LeanResult<Option<Nanoseconds>> {
         if self.servers[i].front.rows == 0 {
             match self.servers[i].arrivals.next(0) {
                 Some(arrival) => self.load(i, 1, arrival)?,
@@ -251,34 +252,34 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// Load and feedback time of a batch.
     #[inline(always)]
-    fn transfers(&mut self, i: usize, rows: usize) -> Step<(Nanoseconds, Nanoseconds)> {
+    fn transfers(&mut self, i: usize, rows: usize) -> LeanResult<(Nanoseconds, Nanoseconds)> {
         let server = &mut self.servers[i];
         if let Some(known) = server.transfers[rows] {
             return Ok(known);
         }
         let (load, feedback) = self.states.transfers(i, rows)?;
-        Ok(*server.transfers[rows].insert((Key::bounded(load), Key::bounded(feedback))))
+        Ok(*server.transfers[rows].insert((EventKey::bounded(load), EventKey::bounded(feedback))))
     }
 
     /// The instance takes the next `rows` requests and starts to load them.
     #[inline(always)]
-    fn load(&mut self, i: usize, rows: usize, now: Nanoseconds) -> Step {
+    fn load(&mut self, i: usize, rows: usize, now: Nanoseconds) -> LeanResult {
         let (load, feedback) = self.transfers(i, rows)?;
         let server = &mut self.servers[i];
         server.arrivals.take(rows);
         let rows = u32::try_from(rows).expect("a batch has fewer than 2^32 requests");
-        server.front = Flight { rows, load_start: now, load_end: now + load, feedback };
+        server.front = LoadedBatch { rows, load_start: now, load_end: now + load, feedback };
         server.front_work = server.work.next();
         Ok(())
     }
 
     /// The loaded batch of an instance that is not busy starts.
     #[inline(always)]
-    fn start(&mut self, i: usize, now: Nanoseconds) -> Step {
+    fn start(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         self.close_interval(now);
         let server = &mut self.servers[i];
-        server.next = Next::End;
-        let Flight { rows, load_start, load_end, feedback } = server.front;
+        server.next = NextEvent::End;
+        let LoadedBatch { rows, load_start, load_end, feedback } = server.front;
         (server.rows, server.feedback) = (rows, feedback);
         let exec_start = now;
         server.record = BatchRecord { load_start, load_end, exec_start, ..server.record };
@@ -289,7 +290,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         let end_ns = now.as_f64() + work * exec_ns;
         self.exec_ns[i] = exec_ns;
         self.ends_ns[i] = end_ns;
-        self.next[i] = Key::of_end(end_ns, now, i);
+        self.next[i] = EventKey::of_end(end_ns, now, i);
         match self.setting.overlap {
             LoadOverlap::Overlapped => self.look(i, now),
             LoadOverlap::Serial => Ok(()),
@@ -298,12 +299,12 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// The execution of a batch ends.
     #[inline(always)]
-    fn end(&mut self, i: usize, now: Nanoseconds) -> Step {
+    fn end(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         self.close_interval(now);
         let server = &mut self.servers[i];
-        server.next = Next::Done;
+        server.next = NextEvent::Done;
         server.record.exec_end = now;
-        self.next[i] = Key::new(now + server.feedback, i);
+        self.next[i] = EventKey::new(now + server.feedback, i);
         self.mask ^= server.bit;
         self.number -= server.stride * u64::from(server.rows);
         self.executions_changed(self.mask, now)?;
@@ -312,7 +313,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// The results of a batch are on the host. Returns whether the next one begins to execute at once.
     #[inline(always)]
-    fn complete(&mut self, i: usize, now: Nanoseconds) -> Step<bool> {
+    fn complete(&mut self, i: usize, now: Nanoseconds) -> LeanResult<bool> {
         let server = &mut self.servers[i];
         server.record.done = now.saturating_add(server.request_overhead);
         self.sink.batch(&server.record, server.arrivals.batch(server.completed, server.rows));
@@ -327,15 +328,15 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         if loaded.is_some_and(|loaded| loaded <= now) {
             return Ok(true);
         }
-        self.servers[i].next = Next::Start;
-        self.next[i] = loaded.map_or_else(|| self.never(i, now), |loaded| Key::new(loaded, i));
+        self.servers[i].next = NextEvent::Start;
+        self.next[i] = loaded.map_or_else(|| self.never(i, now), |loaded| EventKey::new(loaded, i));
         Ok(false)
     }
 
     /// Applies the speeds of the new set of executing batches to those of `others`, which executed before. Work done so far
     /// is kept. Returns the row of the state.
     #[inline(always)]
-    fn executions_changed(&mut self, others: u32, now: Nanoseconds) -> Step<&FewSlots> {
+    fn executions_changed(&mut self, others: u32, now: Nanoseconds) -> LeanResult<&FewSlots> {
         let begin = match self.states.known(self.number) {
             Some(begin) => begin,
             None => self.look_up()?,
@@ -354,7 +355,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
                 let end_ns = rescaled(self.ends_ns[i], now_ns, before_ns, exec_ns);
                 self.exec_ns[i] = exec_ns;
                 self.ends_ns[i] = end_ns;
-                self.next[i] = Key::of_near_end(end_ns, i);
+                self.next[i] = EventKey::of_near_end(end_ns, i);
                 sum_ns += end_ns;
             }
         }
@@ -369,16 +370,16 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// When executions end of which one may end after 52 days.
     #[cold]
     #[inline(never)]
-    fn distant_ends(ends_ns: &[f64; MOST], next: &mut [Key; MOST], of: u32, now: Nanoseconds) {
+    fn distant_ends(ends_ns: &[f64; MOST], next: &mut [EventKey; MOST], of: u32, now: Nanoseconds) {
         for i in (0..MOST).filter(|i| of & (1 << i) != 0) {
-            next[i] = Key::of_end(ends_ns[i], now, i);
+            next[i] = EventKey::of_end(ends_ns[i], now, i);
         }
     }
 
     /// Where the row of the present state begins.
     #[cold]
     #[inline(never)]
-    fn look_up(&mut self) -> Step<usize> {
+    fn look_up(&mut self) -> LeanResult<usize> {
         let mut sizes = [0; MOST];
         let mut rest = self.mask;
         while rest != 0 {

@@ -1,6 +1,6 @@
 //! The table of the states of one GPU: a row of speeds for each set of executing batches.
 
-use crate::speed::{BadPrediction, Speeds};
+use crate::speed::{BadNumber, Speeds};
 use igniter_model::units::Nanoseconds;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -96,7 +96,7 @@ impl Present {
 
 /// What the GPU does in a state, besides the speeds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct State<'s> {
+pub(super) struct GpuState<'s> {
     pub(super) busy_sm_pct: f64,
     pub(super) power_w: f64,
     pub(super) clock_mhz: f64,
@@ -155,13 +155,13 @@ impl<'a> States<'a> {
         &self,
         server: usize,
         rows: usize,
-    ) -> Result<(Nanoseconds, Nanoseconds), Box<BadPrediction>> {
+    ) -> Result<(Nanoseconds, Nanoseconds), Box<BadNumber>> {
         Ok(self.speeds.transfers(server, rows)?)
     }
 
     /// The state of a set.
     #[inline(always)]
-    pub(super) fn find(&mut self, present: &Present) -> Result<State<'_>, Box<BadPrediction>> {
+    pub(super) fn find(&mut self, present: &Present) -> Result<GpuState<'_>, Box<BadNumber>> {
         let Present { sizes, number } = present;
         let row = match self.known(*number) {
             Some(row) => row,
@@ -170,7 +170,7 @@ impl<'a> States<'a> {
         let row = &self.rows[row..row + self.width];
         let (draw, exec_ns) = row.split_first_chunk::<DRAW>().expect("a row is complete");
         let [busy_sm_pct, power_w, clock_mhz] = *draw;
-        Ok(State { busy_sm_pct, power_w, clock_mhz, exec_ns })
+        Ok(GpuState { busy_sm_pct, power_w, clock_mhz, exec_ns })
     }
 
     /// Where the row of a set begins, if that is found by its number at once. Those found before may no longer be there.
@@ -191,11 +191,7 @@ impl<'a> States<'a> {
 
     /// Where the row of any set begins.
     #[inline(never)]
-    pub(super) fn look_up(
-        &mut self,
-        number: u64,
-        sizes: &[u32],
-    ) -> Result<usize, Box<BadPrediction>> {
+    pub(super) fn look_up(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadNumber>> {
         let known = match &self.index {
             Index::Dense => self.known(number),
             Index::Numbers(table) => {
@@ -212,7 +208,7 @@ impl<'a> States<'a> {
 
     /// Computes a state.
     #[cold]
-    fn add(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadPrediction>> {
+    fn add(&mut self, number: u64, sizes: &[u32]) -> Result<usize, Box<BadNumber>> {
         if self.remembered() == self.limit {
             self.forget();
         }

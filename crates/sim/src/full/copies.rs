@@ -3,7 +3,7 @@
 use super::event::{Direction, Event};
 use super::gpu::GpuSimulation;
 use super::link::Link;
-use crate::speed::BadPrediction;
+use crate::speed::BadNumber;
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
 
@@ -35,7 +35,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         direction: Direction,
         generation: u64,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let Some(links) = &mut self.links else { return Ok(()) };
         let link = &mut links[direction as usize];
         if !link.is_current(generation) {

@@ -90,7 +90,7 @@ pub(super) enum Direction {
 
 /// A batch that executes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Execution {
+pub(super) struct ExecutingBatch {
     pub(super) server: usize,
     pub(super) instance: usize,
     pub(super) slot: usize,

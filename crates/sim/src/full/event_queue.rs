@@ -12,12 +12,12 @@ use std::collections::BinaryHeap;
 /// same order.
 #[derive(Debug)]
 pub(super) struct EventQueue {
-    heap: BinaryHeap<Entry>,
+    heap: BinaryHeap<QueuedEvent>,
     pushed: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct QueuedEvent {
     time: Nanoseconds,
     rank: Rank,
     event: Event,
@@ -44,7 +44,7 @@ impl EventQueue {
             (_, Some(server)) => Rank::Server(server, self.pushed),
             (_, None) => Rank::Gpu(self.pushed),
         };
-        self.heap.push(Entry { time, rank, event });
+        self.heap.push(QueuedEvent { time, rank, event });
         self.pushed += 1;
     }
 
@@ -57,26 +57,26 @@ impl EventQueue {
     }
 }
 
-impl Ord for Entry {
+impl Ord for QueuedEvent {
     /// Reversed, because the heap of the standard library gives its greatest element.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.time, other.rank).cmp(&(self.time, self.rank))
     }
 }
 
-impl PartialOrd for Entry {
+impl PartialOrd for QueuedEvent {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for QueuedEvent {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Entry {}
+impl Eq for QueuedEvent {}
 
 #[cfg(test)]
 mod tests {

@@ -2,17 +2,17 @@
 
 use super::event::Event;
 use super::gpu::GpuSimulation;
-use super::server::Server;
+use super::server::FullServer;
 use crate::ServerOutcome;
 use crate::power::Power;
-use crate::speed::{BadPrediction, Speeds};
-use crate::timeline::{Change, GpuTimeline};
+use crate::speed::{BadNumber, Speeds};
+use crate::timeline::{GpuTimeline, TimelineChange};
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
 
 /// Where a GPU is in its timeline.
 #[derive(Debug)]
-pub(super) struct Following {
+pub(super) struct TimelinePosition {
     timeline: GpuTimeline,
     /// The first of its changes that is still to come.
     next: usize,
@@ -23,7 +23,7 @@ pub(super) struct Following {
     power: Power,
 }
 
-impl Following {
+impl TimelinePosition {
     pub(super) fn new(timeline: GpuTimeline, speeds: &mut Speeds<'_>) -> Self {
         let present = timeline.present.clone();
         for (server, &present) in present.iter().enumerate() {
@@ -71,11 +71,12 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// What the timeline says for this moment happens.
-    pub(super) fn follow(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn follow(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         let Some(following) = &mut self.following else { return Ok(()) };
         let changes = following.timeline.take(&mut following.next, now).to_vec();
         let waits = |server: usize| self.servers[server].batcher.waiting() > 0;
-        let needed = |change: &Change| !matches!(change, Change::Joins(i) if !waits(*i));
+        let needed =
+            |change: &TimelineChange| !matches!(change, TimelineChange::Joins(i) if !waits(*i));
         // After the end of the run, servers come only to answer what waits for them.
         if now >= self.duration && !changes.iter().any(|(_, change)| needed(change)) {
             return Ok(());
@@ -85,11 +86,11 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         let mut joined = Vec::new();
         for (_, change) in &changes {
             match change {
-                Change::Rented => following.power.rent(true),
-                Change::Released => following.power.rent(false),
-                Change::Leaves(server) => following.leaving[*server] = true,
-                Change::Joins(server) => joined.push(*server),
-                Change::Sets(server, _, batch) => self.speeds.set_batch(*server, *batch),
+                TimelineChange::Rented => following.power.rent(true),
+                TimelineChange::Released => following.power.rent(false),
+                TimelineChange::Leaves(server) => following.leaving[*server] = true,
+                TimelineChange::Joins(server) => joined.push(*server),
+                TimelineChange::Sets(server, _, batch) => self.speeds.set_batch(*server, *batch),
             }
         }
         joined.sort_unstable();
@@ -103,7 +104,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         self.plan_changed(now)?;
         for server in 0..self.servers.len() {
             for (_, change) in &changes {
-                if let Change::Sets(of, rules, _) = change
+                if let TimelineChange::Sets(of, rules, _) = change
                     && *of == server
                 {
                     self.servers[server].set_rules(rules.clone(), now, &mut self.taken);
@@ -124,7 +125,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         &mut self,
         server: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         if self.following.is_none() || !self.leave(server, now) {
             return Ok(());
         }
@@ -147,12 +148,12 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// Other servers are there, or work in another way.
-    fn plan_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn plan_changed(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         if let Some(following) = &mut self.following {
             following.switch_power(now);
         }
         self.states.clear();
-        self.servers.iter_mut().for_each(Server::forget_transfers);
+        self.servers.iter_mut().for_each(FullServer::forget_transfers);
         self.executions_changed(now)
     }
 }

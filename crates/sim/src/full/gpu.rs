@@ -1,17 +1,17 @@
 //! The event loop of one GPU.
 
-use super::event::{Direction, Event, Execution};
+use super::event::{Direction, Event, ExecutingBatch};
 use super::event_queue::EventQueue;
-use super::follow::Following;
+use super::follow::TimelinePosition;
 use super::link::Link;
-use super::server::Server;
+use super::server::FullServer;
 use super::steering::Steering;
 use super::turns::TimeSlot;
 use crate::draw::Race;
 use crate::ends::{moment, rescaled};
 use crate::prepare::{GpuRun, GpuSetting};
-use crate::source::Arrivals;
-use crate::speed::{BadPrediction, SetState, Speeds};
+use crate::source::ServerArrivals;
+use crate::speed::{BadNumber, SetState, Speeds};
 use crate::{Batch, GpuOutcome, LoadOverlap, PcieLink};
 use igniter_model::domain::{FailedRequest, Failure, GpuId, GpuInterval, RecordSink};
 use igniter_model::units::Nanoseconds;
@@ -27,7 +27,7 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) gpu: GpuId,
     overlap: LoadOverlap,
     pub(super) duration: Nanoseconds,
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<FullServer>,
     pub(super) speeds: Speeds<'a>,
     /// The states that occurred, by the batch size of each slot; they are forgotten when there are too many.
     pub(super) states: BTreeMap<Box<[u32]>, Rc<SetState>>,
@@ -35,7 +35,7 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) events: EventQueue,
     processed: u64,
     /// The batches that execute, in order of their start.
-    pub(super) executions: Vec<Execution>,
+    pub(super) executions: Vec<ExecutingBatch>,
     /// Their sizes, by slot.
     pub(super) executing: Vec<u32>,
     /// Distinguishes the valid [`Event::ExecutionEnd`] from superseded ones.
@@ -56,22 +56,18 @@ pub(crate) struct GpuSimulation<'a, S> {
     pub(super) time_slots: Vec<TimeSlot>,
     pub(super) steering: Steering,
     /// Where plans follow each other.
-    pub(super) following: Option<Following>,
+    pub(super) following: Option<TimelinePosition>,
 }
 
 impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// A GPU at time 0, before the first arrival.
-    pub(crate) fn new(
-        setting: GpuSetting,
-        run: GpuRun<'a>,
-        sink: S,
-    ) -> Result<Self, BadPrediction> {
+    pub(crate) fn new(setting: GpuSetting, run: GpuRun<'a>, sink: S) -> Result<Self, BadNumber> {
         let GpuSetting { gpu, overlap, duration } = setting;
         let GpuRun { servers, mut speeds, states: _, features, timeline, lost: _ } = run;
-        let following = timeline.map(|timeline| Following::new(timeline, &mut speeds));
+        let following = timeline.map(|timeline| TimelinePosition::new(timeline, &mut speeds));
         let shared = features.as_ref().is_some_and(|features| features.pcie == PcieLink::Shared);
         let of_plan: Vec<Option<u32>> = servers.iter().map(|server| server.time_slot).collect();
-        let mut servers: Vec<Server> = servers.into_iter().map(Server::new).collect();
+        let mut servers: Vec<FullServer> = servers.into_iter().map(FullServer::new).collect();
         let time_slots = TimeSlot::group(&of_plan, &mut servers);
         let executing = vec![0; speeds.slots()];
         let idle = Rc::new(speeds.compute(&executing)?);
@@ -100,7 +96,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
             following,
         };
         for server in 0..simulation.servers.len() {
-            let Server { startup, life, .. } = simulation.servers[server];
+            let FullServer { startup, life, .. } = simulation.servers[server];
             if startup > Nanoseconds::ZERO && simulation.is_present(server) {
                 simulation.events.push(startup, Event::Started { server, life });
             }
@@ -115,7 +111,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Lets everything happen up to and including `stop`.
-    pub(crate) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(crate) fn run_until(&mut self, stop: Nanoseconds) -> Result<(), BadNumber> {
         while let Some((now, event)) = self.events.pop_until(stop) {
             self.processed += 1;
             match event {
@@ -156,11 +152,11 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Runs to the end: all requests that arrive before the end of the run are completed.
-    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, BadPrediction> {
+    pub(crate) fn finish(mut self) -> Result<GpuOutcome<S>, BadNumber> {
         self.run_until(Nanoseconds::MAX)?;
         let end = self.duration.max(self.last_done);
         self.close_interval(end);
-        let mut servers: Vec<_> = self.servers.iter().map(Server::outcome).collect();
+        let mut servers: Vec<_> = self.servers.iter().map(FullServer::outcome).collect();
         let rented = match self.following {
             Some(following) => following.finish(end, &mut servers),
             None => vec![(Nanoseconds::ZERO, end)],
@@ -186,12 +182,12 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     /// Puts what is known of the arrivals at a server in the queue.
     fn schedule_first(&mut self, server: usize) {
         match &mut self.servers[server].arrivals {
-            Arrivals::Open(process) => {
+            ServerArrivals::Open(process) => {
                 if let Some(time) = process.next_arrival() {
                     self.events.push(time, Event::Arrival { server });
                 }
             }
-            Arrivals::Closed(clients) => {
+            ServerArrivals::Closed(clients) => {
                 for time in clients.coming() {
                     self.events.push(time, Event::Arrival { server });
                 }
@@ -199,14 +195,14 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
     }
 
-    fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn arrive(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         match &mut self.servers[server].arrivals {
-            Arrivals::Open(process) => {
+            ServerArrivals::Open(process) => {
                 if let Some(time) = process.next_arrival() {
                     self.events.push(time, Event::Arrival { server });
                 }
             }
-            Arrivals::Closed(clients) => {
+            ServerArrivals::Closed(clients) => {
                 let sent = clients.send();
                 debug_assert_eq!(sent, Some(now), "clients send in order of time");
             }
@@ -221,7 +217,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         self.load_taken(server, now)
     }
 
-    fn batcher_timer(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn batcher_timer(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         if self.servers[server].timer != Some(now) {
             return Ok(());
         }
@@ -236,7 +232,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         index: usize,
         instance: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let server = &mut self.servers[index];
         if server.paused {
             server.instances[instance].held = true;
@@ -255,7 +251,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         index: usize,
         instance: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let server = &mut self.servers[index];
         server.instances[instance].ready = true;
         if server.race.as_mut().is_some_and(Race::batcher_first) {
@@ -271,7 +267,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         &mut self,
         server: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         for instance in 0..self.servers[server].instances.len() {
             self.instance_ready(server, instance, now)?;
         }
@@ -289,7 +285,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         let workload = self.servers[server].workload;
         self.steering.note_failure(server);
         self.sink.failed(&FailedRequest { workload, gpu: self.gpu, arrival, at, failure });
-        if let Arrivals::Closed(clients) = &mut self.servers[server].arrivals
+        if let ServerArrivals::Closed(clients) = &mut self.servers[server].arrivals
             && let Some(time) = clients.failed(at)
         {
             self.events.push(time, Event::Arrival { server });
@@ -298,11 +294,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
 
     /// Follows up on a call of a batcher: instances load what they have taken, who failed is reported, and
     /// the batcher gets its timer.
-    pub(super) fn load_taken(
-        &mut self,
-        index: usize,
-        now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    pub(super) fn load_taken(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         let server = &mut self.servers[index];
         let life = server.life;
         let takes = !self.taken.is_empty();
@@ -339,7 +331,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         server: usize,
         instance: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let pipeline = &mut self.servers[server].instances[instance];
         pipeline.loaded = true;
         if let Some(flight) = &mut pipeline.front {
@@ -355,7 +347,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         server: usize,
         instance: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let slot = self.servers[server].first_slot + instance;
         let pipeline = &mut self.servers[server].instances[instance];
         if !pipeline.loaded || pipeline.back.is_some() {
@@ -365,7 +357,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         pipeline.loaded = false;
         flight.exec_start = now;
         self.executing[slot] = flight.rows();
-        self.executions.push(Execution {
+        self.executions.push(ExecutingBatch {
             server,
             instance,
             slot,
@@ -391,9 +383,9 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Ends the execution whose end is now.
-    fn end_execution(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn end_execution(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         let first = self.next_end().expect("a valid end event has an execution");
-        let Execution { server, instance, slot, .. } = self.executions.remove(first);
+        let ExecutingBatch { server, instance, slot, .. } = self.executions.remove(first);
         self.executing[slot] = 0;
         self.executions_changed(now)?;
         let flight = self.servers[server].instances[instance].back.as_mut();
@@ -415,7 +407,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         index: usize,
         instance: usize,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let server = &mut self.servers[index];
         let flight = server.instances[instance].back.take();
         let flight = flight.expect("a batch that was copied back is in its instance");
@@ -424,7 +416,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         for record in flight.records(server.workload, self.gpu, &self.answered) {
             self.sink.request(&record);
         }
-        if let Arrivals::Closed(clients) = &mut server.arrivals {
+        if let ServerArrivals::Closed(clients) = &mut server.arrivals {
             for time in self.answered.iter().filter_map(|&at| clients.answered(at)) {
                 self.events.push(time, Event::Arrival { server: index });
             }
@@ -443,7 +435,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
     }
 
     /// Applies the speeds of the new set of executing batches. Work done so far is kept.
-    pub(super) fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn executions_changed(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         self.close_interval(now);
         if !self.states.contains_key(self.executing.as_slice()) {
             if self.states.len() >= REMEMBERED {
@@ -472,7 +464,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
         }
         self.generation += 1;
         if let Some(first) = self.next_end() {
-            let (Execution { server, end, .. }, generation) =
+            let (ExecutingBatch { server, end, .. }, generation) =
                 (self.executions[first], self.generation);
             self.events.push(end, Event::ExecutionEnd { server, generation });
         }
@@ -509,7 +501,7 @@ impl<'a, S: RecordSink> GpuSimulation<'a, S> {
 
     /// The servers as they are now.
     #[cfg(test)]
-    pub(crate) fn servers(&self) -> &[Server] {
+    pub(crate) fn servers(&self) -> &[FullServer] {
         &self.servers
     }
 }

@@ -17,7 +17,7 @@ mod turns;
 use super::engine::{GpuOutcome, SimInput, SimOutcome, run_gpus};
 use super::error::SimError;
 use super::prepare::{GpuRun, GpuSetting};
-use super::speed::BadPrediction;
+use super::speed::BadNumber;
 use igniter_model::domain::{GpuId, RecordSink};
 
 #[cfg(test)]
@@ -40,6 +40,6 @@ pub(super) fn run_gpu<S: RecordSink>(
     setting: GpuSetting,
     run: GpuRun<'_>,
     sink: S,
-) -> Result<GpuOutcome<S>, BadPrediction> {
+) -> Result<GpuOutcome<S>, BadNumber> {
     gpu::GpuSimulation::new(setting, run, sink).and_then(gpu::GpuSimulation::finish)
 }

@@ -2,15 +2,15 @@
 
 use crate::draw::{HostDraw, Race, WorkDraw};
 use crate::prepare::ServerRun;
-use crate::source::Arrivals;
-use crate::speed::{BadPrediction, Speeds};
+use crate::source::ServerArrivals;
+use crate::speed::{BadNumber, Speeds};
 use crate::{Batch, Batcher, BatcherRules, ServerOutcome};
 use igniter_model::domain::{GpuId, RequestRecord, WorkloadId};
 use igniter_model::units::{BatchSize, Nanoseconds};
 
 /// A batch on its way through an instance. Times are set as the stages are reached.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct BatchInFlight {
     pub(super) batch: Batch,
     /// Its number among the batches of its server.
     pub(super) number: u64,
@@ -23,7 +23,7 @@ pub(super) struct Flight {
     pub(super) exec_end: Nanoseconds,
 }
 
-impl Flight {
+impl BatchInFlight {
     /// The batch size.
     pub(super) fn rows(&self) -> u32 {
         u32::try_from(self.batch.len()).expect("no more than the maximum batch size, a u32")
@@ -59,18 +59,18 @@ pub(super) struct Instance {
     /// Whether it would, but its server is paused or another one has the turn.
     pub(super) held: bool,
     /// The batch that is loading, or loaded and waiting for the one before it.
-    pub(super) front: Option<Flight>,
+    pub(super) front: Option<BatchInFlight>,
     /// Whether `front` is loaded.
     pub(super) loaded: bool,
     /// The batch that executes or whose results are copied back.
-    pub(super) back: Option<Flight>,
+    pub(super) back: Option<BatchInFlight>,
 }
 
 /// One server of a GPU.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct FullServer {
     pub(super) workload: WorkloadId,
-    pub(super) arrivals: Arrivals,
+    pub(super) arrivals: ServerArrivals,
     pub(crate) batcher: Batcher,
     pub(super) instances: Vec<Instance>,
     /// The slot of its first instance.
@@ -111,7 +111,7 @@ pub(crate) struct Server {
     transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
 }
 
-impl Server {
+impl FullServer {
     pub(super) fn new(run: ServerRun) -> Self {
         let ServerRun {
             workload,
@@ -179,7 +179,7 @@ impl Server {
         now: Nanoseconds,
         index: usize,
         speeds: &Speeds<'_>,
-    ) -> Result<(usize, Nanoseconds, Nanoseconds), BadPrediction> {
+    ) -> Result<(usize, Nanoseconds, Nanoseconds), BadNumber> {
         let rows = batch.len();
         if self.transfers.len() <= rows {
             self.transfers.resize(rows + 1, None);
@@ -201,7 +201,7 @@ impl Server {
         debug_assert!(instance.front.is_none(), "an instance loads one batch at a time");
         instance.ready = false;
         instance.loaded = false;
-        instance.front = Some(Flight {
+        instance.front = Some(BatchInFlight {
             batch,
             number: self.batches,
             work,

@@ -3,11 +3,11 @@
 use super::event::{Direction, Event};
 use super::gpu::GpuSimulation;
 use super::link::Link;
-use super::server::{Flight, Server};
-use crate::control::{Change, CompletedBatch, Controller, ServerView, Window};
+use super::server::{BatchInFlight, FullServer};
+use crate::control::{CompletedBatch, ControlChange, ControlWindow, Controller, ServerView};
 use crate::faults::{GpuFault, Strikes};
 use crate::features::FullFeatures;
-use crate::speed::BadPrediction;
+use crate::speed::BadNumber;
 use igniter_model::domain::{Action, ActionKind, Failure, RecordSink, ServerWindow};
 use igniter_model::units::{BatchSize, Milliseconds, Nanoseconds, RequestsPerSecond, SmPercent};
 
@@ -21,17 +21,17 @@ pub(super) struct Steering {
     faults: Vec<GpuFault>,
     targets: Vec<(Milliseconds, RequestsPerSecond)>,
     /// What was asked for, with the time of the decision.
-    changes: Vec<(Nanoseconds, Change)>,
+    changes: Vec<(Nanoseconds, ControlChange)>,
     /// For reports: one for each server while there is a controller or a fault, else none.
-    observed: Vec<Observed>,
+    observed: Vec<ObservedWindow>,
     window_start: Nanoseconds,
     pub(super) actions: Vec<Action>,
     pub(super) windows: Vec<ServerWindow>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Observed {
-    window: Window,
+struct ObservedWindow {
+    window: ControlWindow,
     failed: u64,
 }
 
@@ -46,7 +46,7 @@ impl Steering {
     pub(super) fn note_batch(
         &mut self,
         server: usize,
-        flight: &Flight,
+        flight: &BatchInFlight,
         done: Nanoseconds,
         answered: &[Nanoseconds],
     ) {
@@ -73,7 +73,7 @@ impl Steering {
 
 impl<S: RecordSink> GpuSimulation<'_, S> {
     /// Takes its controller and its faults, at time 0.
-    pub(super) fn steer(&mut self, features: FullFeatures) -> Result<(), BadPrediction> {
+    pub(super) fn steer(&mut self, features: FullFeatures) -> Result<(), BadNumber> {
         let FullFeatures { controller, faults, targets, watched, .. } = features;
         for (index, fault) in faults.iter().enumerate() {
             self.events.push(fault.at, Event::FaultBegins { index });
@@ -81,7 +81,8 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
                 self.events.push(end, Event::FaultEnds { index });
             }
         }
-        let observed = if watched { vec![Observed::default(); self.servers.len()] } else { vec![] };
+        let observed =
+            if watched { vec![ObservedWindow::default(); self.servers.len()] } else { vec![] };
         self.steering = Steering { controller, faults, targets, observed, ..Steering::default() };
         if watched {
             let views = self.views();
@@ -95,7 +96,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     /// What the controller sees of the servers.
     fn views(&self) -> Vec<ServerView> {
         let targets = self.servers.iter().zip(&self.steering.targets).enumerate();
-        let view = |(i, (server, &(slo, rate))): (usize, (&Server, &_))| ServerView {
+        let view = |(i, (server, &(slo, rate))): (usize, (&FullServer, &_))| ServerView {
             slo,
             rate,
             share_pct: self.speeds.share_pct(i),
@@ -116,7 +117,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// A window ends.
-    pub(super) fn tick(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn tick(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         for (i, server) in self.servers.iter().enumerate() {
             let observed = &mut self.steering.observed[i];
             self.steering.windows.push(ServerWindow {
@@ -141,9 +142,9 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// Takes what a controller asks for: at once, or after its delay.
-    fn ask(&mut self, changes: Vec<Change>, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn ask(&mut self, changes: Vec<ControlChange>, now: Nanoseconds) -> Result<(), BadNumber> {
         for change in changes {
-            let Change { server, delay, pauses, share_pct, .. } = change;
+            let ControlChange { server, delay, pauses, share_pct, .. } = change;
             let index = self.steering.changes.len();
             self.steering.changes.push((now, change));
             let life = self.servers[server].life;
@@ -167,7 +168,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         self.servers[server].hold_instances();
     }
 
-    fn resume(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn resume(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         self.servers[server].paused = false;
         for instance in 0..self.servers[server].instances.len() {
             if std::mem::take(&mut self.servers[server].instances[instance].held) {
@@ -183,7 +184,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         index: usize,
         life: u32,
         now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    ) -> Result<(), BadNumber> {
         let (decided, change) = self.steering.changes[index].clone();
         let i = change.server;
         if self.servers[i].life != life {
@@ -217,7 +218,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
             let to = SmPercent::new(to).expect("controllers ask for shares above nothing");
             self.speeds.set_share(i, to);
             self.states.clear();
-            self.servers.iter_mut().for_each(Server::forget_transfers);
+            self.servers.iter_mut().for_each(FullServer::forget_transfers);
             self.speeds_changed(now)?;
         }
         // A later change that pauses may be under way still.
@@ -228,15 +229,11 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// The speeds of executing batches have changed, if there are any.
-    fn speeds_changed(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn speeds_changed(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         if self.executions.is_empty() { Ok(()) } else { self.executions_changed(now) }
     }
 
-    pub(super) fn fault_begins(
-        &mut self,
-        index: usize,
-        now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    pub(super) fn fault_begins(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         match self.steering.faults[index].strikes.clone() {
             Strikes::Gpu => {
                 let lost = (0..self.servers.len())
@@ -256,11 +253,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
         self.pass_turns(now)
     }
 
-    pub(super) fn fault_ends(
-        &mut self,
-        index: usize,
-        now: Nanoseconds,
-    ) -> Result<(), BadPrediction> {
+    pub(super) fn fault_ends(&mut self, index: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         match self.steering.faults[index].strikes.clone() {
             Strikes::Gpu => {
                 self.note_fault(now, None, ActionKind::Up, None, None, "GPU recovers");
@@ -280,7 +273,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// The product of the slowdowns that hold now.
-    fn set_slowdown(&mut self, now: Nanoseconds, reason: &str) -> Result<(), BadPrediction> {
+    fn set_slowdown(&mut self, now: Nanoseconds, reason: &str) -> Result<(), BadNumber> {
         let from = self.slowdown;
         let holds = |fault: &&GpuFault| fault.at <= now && fault.end.is_none_or(|end| end > now);
         let factors = self.steering.faults.iter().filter(holds).map(|fault| match fault.strikes {
@@ -294,7 +287,7 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// One more fault keeps a server down. Returns how many requests were lost with it.
-    fn take_down(&mut self, server: usize, now: Nanoseconds) -> Result<u64, BadPrediction> {
+    fn take_down(&mut self, server: usize, now: Nanoseconds) -> Result<u64, BadNumber> {
         self.servers[server].outages += 1;
         if self.servers[server].outages > 1 {
             return Ok(0);
@@ -325,9 +318,9 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// One fault less keeps a server down.
-    fn bring_up(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    fn bring_up(&mut self, server: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         self.servers[server].outages -= 1;
-        let Server { outages, startup, life, .. } = self.servers[server];
+        let FullServer { outages, startup, life, .. } = self.servers[server];
         if outages > 0 {
             return Ok(());
         }

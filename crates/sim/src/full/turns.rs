@@ -6,8 +6,8 @@
 //! first has the turn. So nobody has two turns while another waits, and no turn goes unused: the round robin of Nexus.
 
 use super::gpu::GpuSimulation;
-use super::server::Server;
-use crate::speed::BadPrediction;
+use super::server::FullServer;
+use crate::speed::BadNumber;
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
 
@@ -26,7 +26,7 @@ pub(super) struct TimeSlot {
 
 impl TimeSlot {
     /// Those of a GPU whose servers have these slots in the plan.
-    pub(super) fn group(of_plan: &[Option<u32>], servers: &mut [Server]) -> Vec<Self> {
+    pub(super) fn group(of_plan: &[Option<u32>], servers: &mut [FullServer]) -> Vec<Self> {
         let mut slots: Vec<Self> = Vec::new();
         for (index, server) in servers.iter_mut().enumerate() {
             let Some(number) = of_plan[index] else { continue };
@@ -73,13 +73,13 @@ impl<S: RecordSink> GpuSimulation<'_, S> {
     }
 
     /// In every slot where nobody has the turn, the next that has a batch takes it.
-    pub(super) fn pass_turns(&mut self, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn pass_turns(&mut self, now: Nanoseconds) -> Result<(), BadNumber> {
         (0..self.time_slots.len()).try_for_each(|slot| self.pass_turn(slot, now))
     }
 
     /// If nobody has the turn, the next server of the slot that has a batch takes it. All that have none are left
     /// waiting for one.
-    pub(super) fn pass_turn(&mut self, slot: usize, now: Nanoseconds) -> Result<(), BadPrediction> {
+    pub(super) fn pass_turn(&mut self, slot: usize, now: Nanoseconds) -> Result<(), BadNumber> {
         let TimeSlot { ref servers, last, .. } = self.time_slots[slot];
         let count = servers.len();
         for place in (1..=count).map(|step| (last + step) % count) {

@@ -6,7 +6,7 @@ use super::latencies::{Latencies, Percentiles};
 use super::latency_series::{BatchCount, BatchHistogram, LatencySeries};
 use super::series::SeriesBuilder;
 use super::summary::{CdfPoint, GpuSummary, LatencyCdf, RunMetrics, Verdict, WorkloadSummary};
-use super::tally::Tally;
+use super::tally::RequestTally;
 use super::window::Window;
 use igniter_model::domain::{
     BatchRecord, FailedRequest, GpuId, GpuInterval, Plan, RecordSink, RequestRecord, Workload,
@@ -33,7 +33,7 @@ pub struct GpuCollector {
     alone: Option<Arc<[bool]>>,
     detail: Detail,
     /// The workloads that were seen, in that order. A GPU serves few of those of a large scenario.
-    tallies: Vec<Served>,
+    tallies: Vec<WorkloadMemory>,
     /// Where the tally of a workload was last found, by the last digits of its number.
     places: [u32; PLACES],
     account: GpuAccount,
@@ -48,10 +48,10 @@ const PLACES: usize = 16;
 
 /// What is remembered of one workload.
 #[derive(Debug, Clone)]
-struct Served {
+struct WorkloadMemory {
     workload: WorkloadId,
     slo: Nanoseconds,
-    tally: Tally,
+    tally: RequestTally,
 }
 
 /// The collectors of a run, one for each GPU.
@@ -144,13 +144,13 @@ impl GpuCollector {
 
     /// The tally of a workload, its SLO, and the window.
     #[inline(always)]
-    fn tally(&mut self, workload: WorkloadId) -> (&mut Tally, Nanoseconds, &Window) {
+    fn tally(&mut self, workload: WorkloadId) -> (&mut RequestTally, Nanoseconds, &Window) {
         let place = self.places[workload.index() % PLACES] as usize;
         let position = match self.tallies.get(place) {
             Some(served) if served.workload == workload => place,
             _ => self.find_tally(workload),
         };
-        let Served { tally, slo, .. } = &mut self.tallies[position];
+        let WorkloadMemory { tally, slo, .. } = &mut self.tallies[position];
         (tally, *slo, &self.window)
     }
 
@@ -160,11 +160,11 @@ impl GpuCollector {
         let known = self.tallies.iter().position(|served| served.workload == workload);
         let position = known.unwrap_or_else(|| {
             let slo = self.slos[workload.index()];
-            let mut tally = Tally::new(self.percentiles, self.detail.latency_bins);
+            let mut tally = RequestTally::new(self.percentiles, self.detail.latency_bins);
             if self.alone.as_ref().is_some_and(|alone| alone[workload.index()]) {
                 tally.latencies.reserve(self.expected[workload.index()]);
             }
-            self.tallies.push(Served { workload, slo, tally });
+            self.tallies.push(WorkloadMemory { workload, slo, tally });
             self.tallies.len() - 1
         });
         self.places[workload.index() % PLACES] =
@@ -228,7 +228,7 @@ impl RecordSink for GpuCollector {
 
     fn end(&mut self) {
         let Some(alone) = &self.alone else { return };
-        for Served { workload, tally, .. } in &mut self.tallies {
+        for WorkloadMemory { workload, tally, .. } in &mut self.tallies {
             if alone[workload.index()] {
                 let positions = positions(tally.latencies.count(), self.detail.cdf_points);
                 tally.latencies.pick(&positions);
@@ -252,7 +252,8 @@ pub fn summarise(
 ) -> RunMetrics {
     collectors.sort_by_key(|collector| collector.gpu);
     let detail = Detail::of(workloads.len());
-    let mut tallies = vec![Tally::new(Percentiles::Exact, detail.latency_bins); workloads.len()];
+    let mut tallies =
+        vec![RequestTally::new(Percentiles::Exact, detail.latency_bins); workloads.len()];
     let (mut gpus, mut series) = (Vec::new(), Vec::new());
     for mut collector in collectors {
         collector.settle();
@@ -260,7 +261,7 @@ pub fn summarise(
         gpus.push(gpu_summary(plan, gpu, &collector.account));
         series.push(collector.series.finish(gpu));
         assert_eq!(collector.slos.len(), tallies.len(), "a collector of these workloads");
-        for Served { workload, tally, .. } in collector.tallies {
+        for WorkloadMemory { workload, tally, .. } in collector.tallies {
             tallies[workload.index()].merge(tally);
         }
     }
@@ -307,7 +308,7 @@ fn workload_summary(
     gpu: Option<usize>,
     workload: &Workload,
     window: Window,
-    tally: &Tally,
+    tally: &RequestTally,
     percentiles_ms: [Option<f64>; QUANTILES.len()],
 ) -> WorkloadSummary {
     let completed = tally.latencies.count() as u64;

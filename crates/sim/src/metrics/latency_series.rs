@@ -46,7 +46,7 @@ pub struct BatchHistogram {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct SeriesSums {
     completed: u64,
     latency_ns: u128,
     highest_ns: u64,
@@ -57,7 +57,7 @@ struct Sums {
 pub(super) struct LatencyBins {
     /// How many there will be.
     count: usize,
-    bins: Vec<Sums>,
+    bins: Vec<SeriesSums>,
     /// The bin of the last completion: most often also that of the next.
     current: usize,
     /// Its start and its end.
@@ -100,7 +100,7 @@ impl LatencyBins {
     #[cold]
     fn move_to(&mut self, done: Nanoseconds, duration: Nanoseconds) {
         if self.bins.is_empty() {
-            self.bins.resize(self.count, Sums::default());
+            self.bins.resize(self.count, SeriesSums::default());
         }
         let (width, last) = (self.width(duration), self.count - 1);
         self.current = usize::try_from(done.get() / width).unwrap_or(last).min(last);

@@ -60,7 +60,7 @@ fn stages(record: &BatchRecord) -> [Nanoseconds; 3] {
 /// Exact sums over the requests of one workload. Merging is associative and order-free but for the
 /// order of the latencies.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct RequestTally {
     /// Latencies of completed requests that arrived in the window, in ns.
     pub(super) latencies: Latencies,
     /// Sums over the same requests, in ns.
@@ -82,7 +82,7 @@ pub(super) struct Tally {
     pub(super) done_in_window: u64,
 }
 
-impl Tally {
+impl RequestTally {
     pub(super) fn new(percentiles: Percentiles, latency_bins: usize) -> Self {
         Self {
             latencies: Latencies::new(percentiles),
@@ -120,7 +120,7 @@ impl Tally {
         }
     }
 
-    /// The same as [`Tally::request`] for each request of a batch.
+    /// The same as [`RequestTally::request`] for each request of a batch.
     #[inline(always)]
     pub(super) fn batch(
         &mut self,

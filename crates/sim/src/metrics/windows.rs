@@ -18,12 +18,12 @@ pub struct WindowCounter {
     slos: Arc<[Nanoseconds]>,
     length: Nanoseconds,
     /// By workload, in the order in which they were seen.
-    counts: Vec<(WorkloadId, Counts)>,
+    counts: Vec<(WorkloadId, WindowCounts)>,
 }
 
 /// The requests of one workload.
 #[derive(Debug, Clone, Default)]
-struct Counts {
+struct WindowCounts {
     /// Those that arrived, by window.
     requests: Vec<u64>,
     /// The window of the last one, with its start and its end.
@@ -72,10 +72,10 @@ impl WindowCounter {
     }
 
     #[inline]
-    fn of(&mut self, workload: WorkloadId) -> &mut Counts {
+    fn of(&mut self, workload: WorkloadId) -> &mut WindowCounts {
         let known = self.counts.iter().position(|(id, _)| *id == workload);
         let position = known.unwrap_or_else(|| {
-            self.counts.push((workload, Counts::default()));
+            self.counts.push((workload, WindowCounts::default()));
             self.counts.len() - 1
         });
         &mut self.counts[position].1
@@ -89,7 +89,7 @@ impl WindowCounter {
     }
 }
 
-impl Counts {
+impl WindowCounts {
     /// Requests that arrived in the same window at these times, in order.
     #[inline]
     fn add(&mut self, arrivals: &[Nanoseconds], length: Nanoseconds) {

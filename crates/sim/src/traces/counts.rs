@@ -3,7 +3,7 @@
 use super::reader::{TraceReading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, Stream};
-use igniter_model::input::{Keys, Layout, Sorter, Table};
+use igniter_model::input::{CsvTable, HeaderRule, Keys, Sorter};
 use std::path::Path;
 
 /// Seconds in a bin of Azure Functions 2019.
@@ -27,7 +27,7 @@ pub(super) fn read_minutes(
     arrivals: &mut Sorter,
 ) -> Result<f64, ImportError> {
     let failed = |error| ImportError::of_table(path, error);
-    let mut table = Table::open(path, Layout::Header).map_err(failed)?;
+    let mut table = CsvTable::open(path, HeaderRule::Header).map_err(failed)?;
     let names = match &reading.file.key_column {
         Some(column) => vec![table.column(column).map_err(failed)?],
         None => {

@@ -21,9 +21,9 @@ mod tests;
 mod write;
 
 pub use fit::{GammaFit, GapSums, WindowFit, WindowedFit};
-pub use igniter_model::input::{Format, ImportError, Unit};
+pub use igniter_model::input::{Format, ImportError, TimeUnit};
 pub use mapping::{Mapped, Mapping};
-pub use part::Part;
+pub use part::TracePart;
 pub use plausible::doubts;
 pub use reader::{TraceReader, TraceReading};
 pub use rescale::{Faster, Redraw, Redrawn};

@@ -6,14 +6,14 @@ use std::path::Path;
 
 /// What a trace holds from a start on, for a length or to its end, as a trace of its own.
 #[derive(Debug)]
-pub struct Part<S> {
+pub struct TracePart<S> {
     whole: S,
     start: Nanoseconds,
     end: Option<Nanoseconds>,
     is_empty: bool,
 }
 
-impl<S: TraceStream> Part<S> {
+impl<S: TraceStream> TracePart<S> {
     /// The part from `start` on. A part without arrivals is an error when it is drained.
     pub fn new(whole: S, start: Nanoseconds, length: Option<Nanoseconds>) -> Self {
         let end = length.map(|length| start.saturating_add(length));
@@ -21,7 +21,7 @@ impl<S: TraceStream> Part<S> {
     }
 }
 
-impl<S: TraceStream> TraceStream for Part<S> {
+impl<S: TraceStream> TraceStream for TracePart<S> {
     fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
         // What comes after the part is read and checked too.
         while let Some((time, key)) = self.whole.next_arrival()? {

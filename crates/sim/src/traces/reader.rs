@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceReading {
     /// How the file is read.
-    pub file: input::Reading,
+    pub file: input::TraceLayout,
     /// For formats without arrival times: the coefficient of variation of the gaps that are drawn; without
     /// one, the file's own (ServeGen), or 1.
     pub cv: Option<f64>,
@@ -21,7 +21,7 @@ pub struct TraceReading {
 
 impl Default for TraceReading {
     fn default() -> Self {
-        Self { file: input::Reading::default(), cv: None, rate_scale: 1.0, seed: 1 }
+        Self { file: input::TraceLayout::default(), cv: None, rate_scale: 1.0, seed: 1 }
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn check_drawn(path: &Path, requests: f64) -> Result<(), ImportError>
 /// The arrivals of a trace file. Its times start at the first request (or at the first bin, or at 0 where the format
 /// has times since a start).
 ///
-/// Rows that are in order of time go by one after another. Where they are not ([`input::Reading::sort`], Azure
+/// Rows that are in order of time go by one after another. Where they are not ([`input::TraceLayout::sort`], Azure
 /// Functions), or where arrivals are drawn (ServeGen), the file is read when it is opened, and what does not fit in a
 /// few megabytes is laid aside in a temporary file.
 #[derive(Debug)]
@@ -47,14 +47,14 @@ pub struct TraceReader {
     path: PathBuf,
     format: Format,
     keys: Keys,
-    arrivals: Arrivals,
+    arrivals: ReaderArrivals,
     /// How long the file says that it is.
     length: Nanoseconds,
     last: Option<Nanoseconds>,
 }
 
 #[derive(Debug)]
-enum Arrivals {
+enum ReaderArrivals {
     File(Box<ArrivalFile>),
     /// Drawn ones, and where they start, in seconds.
     Drawn(Sorted, f64),
@@ -77,10 +77,10 @@ impl TraceReader {
                 (0.0, counts::read_minutes(path, reading, &mut keys, &mut sorter)?)
             };
             let sorted = sorter.finish().map_err(ImportError::Unsorted)?;
-            (Arrivals::Drawn(sorted, start), length)
+            (ReaderArrivals::Drawn(sorted, start), length)
         } else {
             let file = ArrivalFile::open(path, &reading.file, &mut keys)?;
-            (Arrivals::File(Box::new(file)), 0.0)
+            (ReaderArrivals::File(Box::new(file)), 0.0)
         };
         let length = Nanoseconds::from_f64(length * 1e9);
         Ok(Self { path: path.to_owned(), format, keys, arrivals, length, last: None })
@@ -96,8 +96,8 @@ impl TraceReader {
 impl TraceStream for TraceReader {
     fn next_arrival(&mut self) -> Result<Option<(Nanoseconds, u32)>, ImportError> {
         let next = match &mut self.arrivals {
-            Arrivals::File(file) => file.next(&mut self.keys)?,
-            Arrivals::Drawn(sorted, start) => {
+            ReaderArrivals::File(file) => file.next(&mut self.keys)?,
+            ReaderArrivals::Drawn(sorted, start) => {
                 let next = sorted.next().map_err(ImportError::Unsorted)?;
                 next.map(|(time, key)| (time - *start, key))
             }
@@ -129,8 +129,8 @@ impl TraceStream for TraceReader {
 
     fn notes(&self) -> Vec<String> {
         match &self.arrivals {
-            Arrivals::File(file) => file.notes(),
-            Arrivals::Drawn(..) => Vec::new(),
+            ReaderArrivals::File(file) => file.notes(),
+            ReaderArrivals::Drawn(..) => Vec::new(),
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct Redrawn<S> {
     start: Nanoseconds,
     ended: bool,
     /// For each key, what its windows draw from, and what draws in the present one.
-    keys: Vec<(Stream, Option<Drawn>)>,
+    keys: Vec<(Stream, Option<WindowArrivals>)>,
     /// The next drawn arrival of each key, in seconds.
     next: BinaryHeap<Reverse<(Time, u32)>>,
     last: Option<Nanoseconds>,
@@ -85,12 +85,12 @@ pub struct Redrawn<S> {
 
 /// The arrivals of a key in a window.
 #[derive(Debug)]
-struct Drawn {
+struct WindowArrivals {
     start: f64,
     process: GammaArrivals,
 }
 
-impl Drawn {
+impl WindowArrivals {
     fn next(&mut self) -> Option<Time> {
         self.process.next_arrival().map(|time| Time(self.start + time.as_seconds()))
     }
@@ -148,7 +148,7 @@ impl<S: TraceStream> Redrawn<S> {
         let length = end.saturating_sub(start).as_seconds();
         let seed = self.how.seed;
         let new = (self.keys.len()..sums.len())
-            .map(|key| (random(seed, &format!("key {key}")), None::<Drawn>));
+            .map(|key| (random(seed, &format!("key {key}")), None::<WindowArrivals>));
         self.keys.extend(new);
         for (key, ((random, drawn), (_, sums))) in (0..).zip(self.keys.iter_mut().zip(&sums)) {
             let Some(fit) = sums.fit() else { continue };
@@ -157,7 +157,7 @@ impl<S: TraceStream> Redrawn<S> {
             let rate = if fit.rate_rps > 5.0 * counted { counted } else { fit.rate_rps };
             let (rate, cv) = (rate * self.how.rate_scale, fit.cv * self.how.cv_scale);
             let Some(process) = draw(rate, cv, length, random) else { continue };
-            let drawn = drawn.insert(Drawn { start: start.as_seconds(), process });
+            let drawn = drawn.insert(WindowArrivals { start: start.as_seconds(), process });
             self.next.extend(drawn.next().map(|time| Reverse((time, key))));
         }
         Ok(())
@@ -169,7 +169,8 @@ impl<S: TraceStream> TraceStream for Redrawn<S> {
         loop {
             if let Some(Reverse((Time(seconds), key))) = self.next.pop() {
                 let drawn = self.keys[key as usize].1.as_mut();
-                self.next.extend(drawn.and_then(Drawn::next).map(|time| Reverse((time, key))));
+                self.next
+                    .extend(drawn.and_then(WindowArrivals::next).map(|time| Reverse((time, key))));
                 // Where seconds are so many that a float cannot tell nanoseconds, windows may overlap by one.
                 let time = Nanoseconds::from_f64((seconds * 1e9).max(0.0));
                 let time = self.last.map_or(time, |last| last.max(time));

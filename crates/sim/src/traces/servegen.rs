@@ -3,12 +3,12 @@
 use super::reader::{TraceReading, check_drawn};
 use super::{ImportError, rescale};
 use crate::arrivals::{ArrivalProcess, GammaArrivals, WeibullArrivals};
-use igniter_model::input::{Keys, Layout, Sorter, Table};
+use igniter_model::input::{CsvTable, HeaderRule, Keys, Sorter};
 use igniter_model::units::{Nanoseconds, RequestsPerSecond};
 use std::path::Path;
 
 /// Start, rate, the gaps' shape and whether they are gamma, line.
-type Row = (f64, f64, Option<(f64, bool)>, u64);
+type ServegenRow = (f64, f64, Option<(f64, bool)>, u64);
 
 /// Reads rows of window start (s), rate, CV, distribution, shape and scale, without a header, and returns start and
 /// length of the trace in seconds.
@@ -24,8 +24,8 @@ pub(super) fn read_windows(
     arrivals: &mut Sorter,
 ) -> Result<(f64, f64), ImportError> {
     let failed = |error| ImportError::of_table(path, error);
-    let mut table = Table::open(path, Layout::NoHeader).map_err(failed)?;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut table = CsvTable::open(path, HeaderRule::NoHeader).map_err(failed)?;
+    let mut rows: Vec<ServegenRow> = Vec::new();
     while table.advance().map_err(failed)? {
         if table.width() != 6 {
             let what = format!("it has {} fields, not 6", table.width());

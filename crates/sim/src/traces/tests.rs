@@ -34,7 +34,7 @@ impl Trace {
     }
 
     fn part(&self, start: Nanoseconds, length: Nanoseconds) -> Self {
-        Self::of(Part::new(self.stream(), start, Some(length))).unwrap()
+        Self::of(TracePart::new(self.stream(), start, Some(length))).unwrap()
     }
 }
 
@@ -162,7 +162,7 @@ fn wrong_rows_are_named() {
         assert!(message.contains(words), "{text}: {message}");
     }
     let sort = TraceReading {
-        file: input::Reading { sort: true, ..input::Reading::default() },
+        file: input::TraceLayout { sort: true, ..input::TraceLayout::default() },
         ..reading()
     };
     let (_, trace) = read_text("arrival_s\n2\n1.5\n", &sort).unwrap();
@@ -320,7 +320,7 @@ fn the_mooncake_trace_reads() {
     let (format, trace) = read(
         &path,
         &TraceReading {
-            file: input::Reading { sort: true, ..input::Reading::default() },
+            file: input::TraceLayout { sort: true, ..input::TraceLayout::default() },
             ..reading()
         },
     )
@@ -362,7 +362,7 @@ fn a_servegen_client_has_the_rates_of_its_file() {
         assert!((found.rate_rps / rate - 1.0).abs() < 0.06, "{found:?}");
         assert!((found.gap_cv.unwrap() / cv - 1.0).abs() < 0.06, "{found:?}");
     }
-    let empty = Trace::of(Part::new(trace.stream(), window, Some(window))).unwrap_err();
+    let empty = Trace::of(TracePart::new(trace.stream(), window, Some(window))).unwrap_err();
     assert!(
         empty.to_string().ends_with("no requests in that part of the trace, which is 1800 s long")
     );

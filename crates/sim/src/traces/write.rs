@@ -18,7 +18,7 @@ pub fn write_csv(
     out: &mut dyn Write,
     seen: &mut dyn FnMut(Nanoseconds, usize),
 ) -> Result<(), WriteError> {
-    let mut rows = Rows::new(out)?;
+    let mut rows = WrittenRows::new(out)?;
     while let Some((time, key)) = trace.next_arrival()? {
         let key = key as usize;
         rows.know(trace.keys().iter().map(String::as_str));
@@ -51,7 +51,7 @@ pub fn write_merged(
     out: &mut dyn Write,
     seen: &mut dyn FnMut(Nanoseconds, usize),
 ) -> io::Result<()> {
-    let mut rows = Rows::new(out)?;
+    let mut rows = WrittenRows::new(out)?;
     rows.know(processes.iter().map(|(key, _)| *key));
     let firsts = processes.iter_mut().enumerate();
     let mut next: BinaryHeap<Reverse<(Nanoseconds, usize)>> = firsts
@@ -66,13 +66,13 @@ pub fn write_merged(
 }
 
 /// The rows of a trace on their way out.
-struct Rows<'o> {
+struct WrittenRows<'o> {
     /// The keys as they are written.
     keys: Vec<String>,
     out: &'o mut dyn Write,
 }
 
-impl<'o> Rows<'o> {
+impl<'o> WrittenRows<'o> {
     fn new(out: &'o mut dyn Write) -> io::Result<Self> {
         writeln!(out, "arrival_s,workload")?;
         Ok(Self { keys: Vec::new(), out })

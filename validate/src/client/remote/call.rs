@@ -21,10 +21,10 @@ const LARGEST: usize = 0x7fff_ffff;
 const WINDOW: u32 = 4 << 20;
 
 /// A connection to a server, and what drives it.
-pub(super) type Opened = (SendRequest<Bytes>, Connection<Box<dyn Sealed>, Bytes>);
+pub(super) type OpenedConnection = (SendRequest<Bytes>, Connection<Box<dyn Sealed>, Bytes>);
 
 /// Connects to a server.
-pub(super) async fn open(address: &Address, access: &Access) -> io::Result<Opened> {
+pub(super) async fn open(address: &Address, access: &Access) -> io::Result<OpenedConnection> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
     stream.set_nodelay(true)?;
     let stream: Box<dyn Sealed> = if address.sealed {
@@ -40,7 +40,7 @@ pub(super) async fn open(address: &Address, access: &Access) -> io::Result<Opene
 
 /// When what happened to a call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stages {
+pub(super) struct CallStages {
     /// When it was given away: right before its first byte.
     pub(super) sent: Nanoseconds,
     /// When its last byte was given away.
@@ -51,7 +51,7 @@ pub(super) struct Stages {
     pub(super) waited: bool,
 }
 
-impl Stages {
+impl CallStages {
     pub(super) fn now() -> Self {
         let now = clock::now();
         Self { sent: now, written: now, first_byte: now, waited: false }
@@ -67,7 +67,7 @@ pub(super) async fn call(
     (address, access): (&Address, &Access),
     method: &str,
     pieces: &[Bytes],
-    stages: &mut Stages,
+    stages: &mut CallStages,
 ) -> Result<Bytes, String> {
     let said = |error: h2::Error| format!("HTTP/2: {error}");
     sender = sender.ready().await.map_err(said)?;

@@ -1,6 +1,6 @@
 //! Requests over gRPC: many at a time on each connection.
 
-use super::call::{Stages, call, open};
+use super::call::{CallStages, call, open};
 use super::messages::ModelInferResponse;
 use crate::client::access::Access;
 use crate::client::address::Address;
@@ -23,10 +23,10 @@ const CONNECTIONS: u32 = 8;
 
 /// A client of one model on one server, over gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcClient(Arc<Shared>);
+pub struct GrpcClient(Arc<RemoteShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct RemoteShared {
     address: Address,
     access: Access,
     templates: Vec<RequestTemplate>,
@@ -61,7 +61,7 @@ impl GrpcClient {
     ) -> Result<Self, ClientError> {
         assert!(!templates.is_empty(), "a client needs something to send");
         let count = options.connections.clamp(1, CONNECTIONS);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RemoteShared {
             address,
             access,
             templates,
@@ -91,7 +91,7 @@ impl InferClient for GrpcClient {
         let shared = self.0.clone();
         let line = shared.next.fetch_add(1, Ordering::Relaxed) % shared.lines.len();
         self.0.runtime.spawn(async move {
-            let mut stages = Stages::now();
+            let mut stages = CallStages::now();
             let result = shared.carry(line, tag, &mut stages).await;
             let done = clock::now();
             if stages.waited {
@@ -100,7 +100,7 @@ impl InferClient for GrpcClient {
             if shared.closed.load(Ordering::Relaxed) {
                 return;
             }
-            let Stages { sent, written, first_byte, .. } = stages;
+            let CallStages { sent, written, first_byte, .. } = stages;
             let connection = u32::try_from(line).unwrap_or(u32::MAX);
             // Nobody listens any more once a run was given up.
             let _ = shared.answers.send(Answer {
@@ -137,7 +137,7 @@ impl ServerPool for GrpcClient {
     }
 }
 
-impl Shared {
+impl RemoteShared {
     /// What sends on a connection, which is opened where there is none.
     async fn sender(&self, line: usize) -> std::io::Result<SendRequest<Bytes>> {
         let mut line = self.lines[line].0.lock().await;
@@ -152,7 +152,7 @@ impl Shared {
         Ok(line.insert(sender).clone())
     }
 
-    async fn carry(&self, line: usize, tag: Tag, stages: &mut Stages) -> Result<u64, String> {
+    async fn carry(&self, line: usize, tag: Tag, stages: &mut CallStages) -> Result<u64, String> {
         let sender = self.sender(line).await;
         let sender =
             sender.map_err(|error| format!("cannot connect to {}: {error}", self.address))?;

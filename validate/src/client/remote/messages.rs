@@ -299,12 +299,12 @@ pub(super) struct InferRequestedOutput {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct InferParameter {
-    #[prost(oneof = "Choice", tags = "2, 3")]
-    pub(super) choice: Option<Choice>,
+    #[prost(oneof = "ParameterChoice", tags = "2, 3")]
+    pub(super) choice: Option<ParameterChoice>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-pub(super) enum Choice {
+pub(super) enum ParameterChoice {
     #[prost(int64, tag = "2")]
     Number(i64),
     #[prost(string, tag = "3")]

@@ -1,6 +1,6 @@
 //! Everything but inference, over gRPC: each question on a connection of its own.
 
-use super::call::{Stages, call, frame, open};
+use super::call::{CallStages, call, frame, open};
 use super::messages as m;
 use crate::client::access::Access;
 use crate::client::address::Address;
@@ -30,7 +30,8 @@ pub(crate) fn ask(
             let (sender, connection) = open(address, access).await.map_err(|e| e.to_string())?;
             let driver = tokio::spawn(connection);
             let pieces = [Bytes::copy_from_slice(&frame(message.len())), message.into()];
-            let answer = call(sender, (address, access), method, &pieces, &mut Stages::now()).await;
+            let answer =
+                call(sender, (address, access), method, &pieces, &mut CallStages::now()).await;
             driver.abort();
             answer
         };

@@ -59,9 +59,9 @@ pub(in crate::client) fn template(
 }
 
 fn shared(region: &str, (offset, size): (u64, u64)) -> BTreeMap<String, m::InferParameter> {
-    let number = |value: u64| m::Choice::Number(i64::try_from(value).unwrap_or(i64::MAX));
+    let number = |value: u64| m::ParameterChoice::Number(i64::try_from(value).unwrap_or(i64::MAX));
     let parameters = [
-        ("shared_memory_region", m::Choice::Text(region.to_owned())),
+        ("shared_memory_region", m::ParameterChoice::Text(region.to_owned())),
         ("shared_memory_offset", number(offset)),
         ("shared_memory_byte_size", number(size)),
     ];

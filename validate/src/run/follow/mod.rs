@@ -10,7 +10,7 @@ pub use crews::{Happened, as_happened, followable, servers_of};
 use crews::{Crew, crews};
 
 use super::phases::{LEAD, Stall, is_drained, unanswered};
-use super::{Record, Recorded, Target};
+use super::{Recorded, RunRecord, WorkloadServers};
 use crate::client::{Answer, InferClient};
 use crate::clock;
 use crate::launch::Deployment;
@@ -33,11 +33,11 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A server that runs, with the way to it. Dropping it ends it.
 #[derive(Debug)]
-pub struct Server {
+pub struct RunningServer {
     /// Its process.
     pub deployment: Deployment,
     /// Sends to it; it is the target's only server.
-    pub target: Target,
+    pub target: WorkloadServers,
     /// Whether its queue policy lets it refuse requests.
     pub may_refuse: bool,
 }
@@ -53,10 +53,10 @@ pub struct FollowLoad {
 }
 
 /// Takes the number of a load, its new answers, and the start of the load.
-type Keep<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
+type KeepFollowed<'a> = dyn FnMut(usize, &[(u8, Answer)], Nanoseconds) + 'a;
 
 /// Told which servers are there, by their numbers in the timeline.
-type Changed<'a> = dyn FnMut(&[(usize, &Target)]) + 'a;
+type Changed<'a> = dyn FnMut(&[(usize, &WorkloadServers)]) + 'a;
 
 /// What a run calls while it lasts.
 pub struct FollowOptions<'a> {
@@ -67,13 +67,13 @@ pub struct FollowOptions<'a> {
     /// Told what is about to happen.
     pub progress: &'a dyn Fn(&str),
     /// Starts the server of this number in the timeline and waits until it is ready. Called by several threads.
-    pub start: &'a (dyn Fn(usize) -> anyhow::Result<Server> + Sync),
+    pub start: &'a (dyn Fn(usize) -> anyhow::Result<RunningServer> + Sync),
     /// Called whenever that changes.
     pub changed: &'a mut Changed<'a>,
     /// Looked at about fifty times a second: why the run has to end, if it has to.
     pub must_end: &'a mut dyn FnMut() -> Option<String>,
     /// Given the answers of the measured run as they come.
-    pub keeps: &'a mut Keep<'a>,
+    pub keeps: &'a mut KeepFollowed<'a>,
 }
 
 impl std::fmt::Debug for FollowOptions<'_> {
@@ -84,8 +84,8 @@ impl std::fmt::Debug for FollowOptions<'_> {
 
 /// What came of a run.
 #[derive(Debug, Default)]
-pub struct Followed {
-    pub record: Record,
+pub struct FollowedRun {
+    pub record: RunRecord,
     pub happened: Happened,
     /// What could not be stopped.
     pub left_behind: Vec<String>,
@@ -113,7 +113,7 @@ enum Life {
     /// With what it has answered of the measured run.
     There {
         deployment: Deployment,
-        target: Arc<Target>,
+        target: Arc<WorkloadServers>,
         answered: usize,
     },
     Gone,
@@ -129,7 +129,7 @@ pub fn follow(
     loads: &[FollowLoad],
     duration: Nanoseconds,
     options: &mut FollowOptions<'_>,
-) -> anyhow::Result<Followed> {
+) -> anyhow::Result<FollowedRun> {
     let stop = AtomicBool::new(false);
     let (orders, ordered) = channel::<usize>();
     let ordered = Mutex::new(ordered);
@@ -142,7 +142,7 @@ pub fn follow(
             scope.spawn(move || starter(ordered, &started, start, warm_ups, stop));
         }
         let crews = loads.iter().map(|load| crews(timeline, &load.workload, duration));
-        let mut run = Run {
+        let mut run = FollowRun {
             timeline,
             loads,
             crews: crews.collect(),
@@ -161,7 +161,9 @@ pub fn follow(
         run.happened.crews_ns = run.crews.iter().map(|crews| vec![None; crews.len()]).collect();
         let done = run.whole(options);
         stop.store(true, Ordering::Relaxed);
-        let Run { happened, lives, stopped, orders, starts, routers, mut connections, .. } = run;
+        let FollowRun {
+            happened, lives, stopped, orders, starts, routers, mut connections, ..
+        } = run;
         drop(routers);
         // Nothing more is started; what is just being started ends when it is dropped.
         drop(orders);
@@ -181,12 +183,12 @@ pub fn follow(
             }
         }
         drop(starts);
-        Ok(Followed { record: done?, happened, left_behind, connections })
+        Ok(FollowedRun { record: done?, happened, left_behind, connections })
     })
 }
 
 /// Counts the connections to a server and ends them. Nobody else has the target any more.
-fn close(target: Arc<Target>, counted: &mut BTreeMap<WorkloadName, Connections>) {
+fn close(target: Arc<WorkloadServers>, counted: &mut BTreeMap<WorkloadName, Connections>) {
     let counted = counted.entry(target.workload().clone()).or_default();
     counted.exhausted += InferClient::exhausted(&*target);
     counted.open = counted.open.max(target.connections());
@@ -198,7 +200,7 @@ fn close(target: Arc<Target>, counted: &mut BTreeMap<WorkloadName, Connections>)
 
 type Stopped = thread::JoinHandle<Result<(), String>>;
 
-struct Run<'a> {
+struct FollowRun<'a> {
     timeline: &'a Timeline,
     loads: &'a [FollowLoad],
     /// Of each load.
@@ -214,8 +216,8 @@ struct Run<'a> {
     duration: Nanoseconds,
 }
 
-impl Run<'_> {
-    fn whole(&mut self, options: &mut FollowOptions<'_>) -> anyhow::Result<Record> {
+impl FollowRun<'_> {
+    fn whole(&mut self, options: &mut FollowOptions<'_>) -> anyhow::Result<RunRecord> {
         (options.progress)("starting servers");
         self.order(Nanoseconds::ZERO);
         while self.lives.iter().any(|life| matches!(life, Life::Starting)) {
@@ -225,7 +227,7 @@ impl Run<'_> {
             thread::sleep(LOOK);
         }
         self.switch(Nanoseconds::ZERO, None, options);
-        let mut record = Record::default();
+        let mut record = RunRecord::default();
         record.workloads.resize_with(self.loads.len(), Recorded::default);
         if self.loads.iter().any(|load| !load.calibration.is_empty()) {
             (options.progress)("calibrating");
@@ -262,14 +264,14 @@ impl Run<'_> {
         times: &[&[Nanoseconds]],
         letter: char,
         options: &mut FollowOptions<'_>,
-    ) -> anyhow::Result<Done> {
+    ) -> anyhow::Result<FollowOutcome> {
         let measured = letter == 'm';
         let start = clock::now() + LEAD;
         if measured {
             self.happened.ordered_ns.iter_mut().flatten().for_each(|ns| *ns = 0);
             self.happened.crews_ns.iter_mut().for_each(|of| of[0] = Some(0));
         }
-        let mut done = Done {
+        let mut done = FollowOutcome {
             start,
             sent: Vec::new(),
             answers: vec![Vec::new(); self.loads.len()],
@@ -366,7 +368,7 @@ impl Run<'_> {
     fn look(&mut self, options: &mut FollowOptions<'_>) -> Option<String> {
         while let Ok((number, server)) = self.starts.try_recv() {
             match server {
-                Ok(Server { deployment, target, .. }) => {
+                Ok(RunningServer { deployment, target, .. }) => {
                     let target = Arc::new(target);
                     self.lives[number] = Life::There { deployment, target, answered: 0 };
                 }
@@ -501,7 +503,7 @@ impl Run<'_> {
 }
 
 /// What came of a phase.
-struct Done {
+struct FollowOutcome {
     start: Nanoseconds,
     sent: Vec<usize>,
     answers: Vec<Vec<(u8, Answer)>>,

@@ -2,26 +2,26 @@
 
 use crate::client::{InferClient, Tag};
 use crate::clock;
-use crate::run::Target;
+use crate::run::WorkloadServers;
 use igniter::arrivals::Turns;
 use igniter::units::{Nanoseconds, RequestsPerSecond};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The way to a workload's servers. Requests wait here while nobody takes them.
 #[derive(Debug, Default)]
-pub(super) struct Router(Mutex<State>);
+pub(super) struct Router(Mutex<RouterState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct RouterState {
     /// Each with its number among the workload's servers.
-    crew: Vec<(u8, Arc<Target>)>,
+    crew: Vec<(u8, Arc<WorkloadServers>)>,
     turns: Option<Turns>,
     waiting: Vec<(Tag, Nanoseconds)>,
     /// Which server got each request of the measured run, by the request's number.
     sent: Vec<u8>,
 }
 
-impl State {
+impl RouterState {
     fn send(&mut self, tag: Tag, intended: Nanoseconds) {
         let turn = self.turns.as_mut().and_then(Iterator::next).unwrap_or(0);
         let Some((number, target)) = self.crew.get(turn) else {
@@ -36,12 +36,15 @@ impl State {
 }
 
 impl Router {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RouterState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on these servers take the requests, and those that wait; says from when on.
-    pub(super) fn switch(&self, crew: Vec<(u8, Arc<Target>, RequestsPerSecond)>) -> Nanoseconds {
+    pub(super) fn switch(
+        &self,
+        crew: Vec<(u8, Arc<WorkloadServers>, RequestsPerSecond)>,
+    ) -> Nanoseconds {
         let mut state = self.state();
         let rates: Vec<RequestsPerSecond> = crew.iter().map(|(_, _, rate)| *rate).collect();
         state.turns = (!rates.is_empty()).then(|| Turns::new(&rates));

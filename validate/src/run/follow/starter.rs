@@ -1,6 +1,6 @@
 //! Starts servers while others work.
 
-use super::Server;
+use super::RunningServer;
 use crate::load::bursts;
 use crate::run::phases::failure_of_warm_up;
 use anyhow::bail;
@@ -9,13 +9,13 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
 /// A server that was ordered, by its number in the timeline: it is ready, or could not be started.
-pub(super) type Started = (usize, anyhow::Result<Server>);
+pub(super) type Started = (usize, anyhow::Result<RunningServer>);
 
 /// Starts and warms up the servers that are ordered.
 pub(super) fn starter(
     ordered: &Mutex<Receiver<usize>>,
     started: &Sender<Started>,
-    start: &(dyn Fn(usize) -> anyhow::Result<Server> + Sync),
+    start: &(dyn Fn(usize) -> anyhow::Result<RunningServer> + Sync),
     warm_ups: usize,
     stop: &AtomicBool,
 ) {

@@ -7,7 +7,7 @@ mod problems;
 mod rules;
 
 pub use problem::{Problem, listing};
-pub use problems::{Origin, Place, Problems, Seen, SeenKind, line_of, line_starts};
+pub use problems::{FilePlace, Problems, SeenKey, SeenKind, ValueOrigin, line_of, line_starts};
 pub use rules::{Least, NumberRule, WholeRule, real};
 
 use crate::domain::nearest;
@@ -23,7 +23,7 @@ pub enum Read<T> {
     /// The key is there with a value that was reported, or was missing and reported.
     Bad,
     /// A value that obeys the rules of its key.
-    Given(T, Place),
+    Given(T, FilePlace),
 }
 
 impl<T> Read<T> {
@@ -71,25 +71,25 @@ impl<T> Read<T> {
 
 /// Whether a key may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum KeyNeed {
     Required,
     Optional,
 }
 
 /// What may stand at a key, and what to tell a user who wrote something else.
 #[derive(Debug, Clone, Copy)]
-pub struct Rule<'r> {
+pub struct KeyRule<'r> {
     pub allowed: &'r str,
     pub fix: &'r str,
 }
 
 /// A table of the file, and which of its keys the reader asked for.
 ///
-/// Whatever is left when [`Table::finish`] is called is an unknown key.
+/// Whatever is left when [`TomlTable::finish`] is called is an unknown key.
 #[derive(Debug)]
-pub struct Table<'a> {
+pub struct TomlTable<'a> {
     entries: &'a DeTable<'a>,
-    place: Place,
+    place: FilePlace,
     known: Vec<&'static str>,
 }
 
@@ -97,18 +97,18 @@ pub struct Table<'a> {
 #[derive(Debug, Clone)]
 pub struct Field<'a> {
     pub value: &'a DeValue<'a>,
-    pub place: Place,
+    pub place: FilePlace,
     span: Range<usize>,
 }
 
 impl<'a> Field<'a> {
     fn new(key: String, value: &'a Spanned<DeValue<'a>>) -> Self {
         let span = value.span();
-        Self { value: value.get_ref(), place: Place { key, offset: span.start }, span }
+        Self { value: value.get_ref(), place: FilePlace { key, offset: span.start }, span }
     }
 
     /// Reports that the value breaks a rule.
-    pub fn refuse<T>(&self, problems: &mut Problems<'_>, rule: Rule<'_>) -> Read<T> {
+    pub fn refuse<T>(&self, problems: &mut Problems<'_>, rule: KeyRule<'_>) -> Read<T> {
         let what = problems.given(self.span.clone());
         problems.add(&self.place, what, rule);
         Read::Bad
@@ -120,8 +120,8 @@ impl<'a> Field<'a> {
     }
 
     /// The value as a table.
-    pub fn table(&self) -> Option<Table<'a>> {
-        self.value.as_table().map(|entries| Table::new(entries, self.place.clone()))
+    pub fn table(&self) -> Option<TomlTable<'a>> {
+        self.value.as_table().map(|entries| TomlTable::new(entries, self.place.clone()))
     }
 
     /// The elements of the value as an array, each with its position in its key path.
@@ -132,8 +132,8 @@ impl<'a> Field<'a> {
     }
 }
 
-impl<'a> Table<'a> {
-    pub fn new(entries: &'a DeTable<'a>, place: Place) -> Self {
+impl<'a> TomlTable<'a> {
+    pub fn new(entries: &'a DeTable<'a>, place: FilePlace) -> Self {
         Self { entries, place, known: Vec::new() }
     }
 
@@ -150,7 +150,7 @@ impl<'a> Table<'a> {
     }
 
     /// Where the table itself stands.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &FilePlace {
         &self.place
     }
 
@@ -170,17 +170,17 @@ impl<'a> Table<'a> {
         &mut self,
         problems: &mut Problems<'_>,
         key: &'static str,
-        need: Need,
-        rule: Rule<'_>,
+        need: KeyNeed,
+        rule: KeyRule<'_>,
         convert: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
     ) -> Read<T> {
-        problems.note(self, key, SeenKind::Other, need == Need::Required, rule);
+        problems.note(self, key, SeenKind::Other, need == KeyNeed::Required, rule);
         match self.field(key) {
             Some(field) => match convert(field.value) {
                 Some(value) => Read::Given(value, field.place),
                 None => field.refuse(problems, rule),
             },
-            None if need == Need::Required => {
+            None if need == KeyNeed::Required => {
                 self.missing(problems, key, rule);
                 Read::Bad
             }
@@ -189,9 +189,9 @@ impl<'a> Table<'a> {
     }
 
     /// Reports a required key that is not there.
-    pub fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: Rule<'_>) {
+    pub fn missing(&self, problems: &mut Problems<'_>, key: &str, rule: KeyRule<'_>) {
         problems.note(self, key, SeenKind::Other, true, rule);
-        let place = Place { key: self.key(key), offset: self.place.offset };
+        let place = FilePlace { key: self.key(key), offset: self.place.offset };
         problems.add(&place, "missing", rule);
     }
 
@@ -203,7 +203,7 @@ impl<'a> Table<'a> {
         words: &[(&'static str, T)],
     ) -> Read<T> {
         let names: Vec<&'static str> = words.iter().map(|&(word, _)| word).collect();
-        let rule = Rule { allowed: &quoted(&names), fix: "write one of them, in quotes" };
+        let rule = KeyRule { allowed: &quoted(&names), fix: "write one of them, in quotes" };
         problems.note(self, key, SeenKind::Words(names.clone()), false, rule);
         let Some(field) = self.field(key) else { return Read::Absent };
         let spoken = field.value.as_str();
@@ -214,13 +214,13 @@ impl<'a> Table<'a> {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "write one of them, in quotes".to_owned(),
         };
-        field.refuse(problems, Rule { allowed: &quoted(&names), fix: &fix })
+        field.refuse(problems, KeyRule { allowed: &quoted(&names), fix: &fix })
     }
 
     /// Reports every key that nobody asked for. `misplaced` may explain one that belongs elsewhere.
     pub fn finish(self, problems: &mut Problems<'_>, misplaced: impl Fn(&str) -> Option<String>) {
         for key in &self.known {
-            let rule = Rule { allowed: "", fix: "" };
+            let rule = KeyRule { allowed: "", fix: "" };
             problems.note(&self, key, SeenKind::Other, false, rule);
         }
         for key in self.entries.keys() {
@@ -229,7 +229,7 @@ impl<'a> Table<'a> {
                 continue;
             }
             let shown: String = name.escape_debug().take(60).collect();
-            let place = Place { key: self.key(&shown), offset: key.span().start };
+            let place = FilePlace { key: self.key(&shown), offset: key.span().start };
             let fix = match (misplaced(name), nearest(name, &self.known)) {
                 (Some(reason), _) => reason,
                 (None, Some(near)) => format!("did you mean `{near}`?"),
@@ -238,7 +238,7 @@ impl<'a> Table<'a> {
             problems.add(
                 &place,
                 "unknown key",
-                Rule { allowed: &self.known.join(", "), fix: &fix },
+                KeyRule { allowed: &self.known.join(", "), fix: &fix },
             );
         }
     }
@@ -250,7 +250,7 @@ impl<'a> Table<'a> {
 /// With all problems, in the order of their lines: those of the syntax alone, or those of the keys.
 pub fn read_toml<T>(
     text: &str,
-    read: impl FnOnce(Table<'_>, &mut Problems<'_>) -> Option<T>,
+    read: impl FnOnce(TomlTable<'_>, &mut Problems<'_>) -> Option<T>,
 ) -> Result<T, Vec<Problem>> {
     let mut problems = Problems::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -258,8 +258,8 @@ pub fn read_toml<T>(
         problems.add_syntax_errors(&errors);
         return Err(problems.finish());
     }
-    let top = Place { key: String::new(), offset: 0 };
-    match read(Table::new(document.get_ref(), top), &mut problems) {
+    let top = FilePlace { key: String::new(), offset: 0 };
+    match read(TomlTable::new(document.get_ref(), top), &mut problems) {
         Some(value) if problems.is_empty() => Ok(value),
         _ => Err(problems.finish()),
     }

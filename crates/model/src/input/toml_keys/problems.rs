@@ -1,6 +1,6 @@
 //! What was found wrong in a text so far, and where: in the text itself, or in the files that it was put together from.
 
-use super::{Problem, Rule, Table};
+use super::{KeyRule, Problem, TomlTable};
 use crate::domain::is_hidden;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where something stands in the file.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct FilePlace {
     /// The key path.
     pub key: String,
     /// The byte offset of the value.
@@ -17,7 +17,7 @@ pub struct Place {
 
 /// Where a value of a text that was put together from files was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// In one of the files, at a line.
     File {
         /// Its position among the files.
@@ -36,14 +36,14 @@ pub struct Problems<'t> {
     line_starts: Vec<usize>,
     found: Vec<Problem>,
     /// Where the text was put together from others.
-    sources: Option<Sources<'t>>,
+    sources: Option<ValueSources<'t>>,
     /// Every key that was asked for, if that is wanted.
-    seen: Option<Vec<Seen>>,
+    seen: Option<Vec<SeenKey>>,
 }
 
 /// A key that the reader asked for.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenKey {
     /// The key path of its table, and its name.
     pub table: String,
     pub key: String,
@@ -63,7 +63,7 @@ pub enum SeenKind {
     Other,
 }
 
-impl Seen {
+impl SeenKey {
     /// Adds what another look at the same key knows.
     pub fn merge(&mut self, other: Self) {
         if matches!(self.kind, SeenKind::Other) {
@@ -78,19 +78,19 @@ impl Seen {
 
 /// Where each value of a text comes from.
 #[derive(Debug)]
-struct Sources<'t> {
+struct ValueSources<'t> {
     files: &'t [PathBuf],
-    origins: BTreeMap<String, Origin>,
+    origins: BTreeMap<String, ValueOrigin>,
 }
 
-impl<'t> Sources<'t> {
+impl<'t> ValueSources<'t> {
     /// The file and the line of a key path, or of the nearest table around it that is anywhere.
     fn find(&self, key: &str) -> (&'t Path, usize) {
         let mut key = key;
         loop {
             match self.origins.get(key) {
-                Some(&Origin::File { file, line }) => return (&self.files[file], line),
-                Some(Origin::Set) => return (&self.files[0], 0),
+                Some(&ValueOrigin::File { file, line }) => return (&self.files[file], line),
+                Some(ValueOrigin::Set) => return (&self.files[0], 0),
                 None => match key.rfind(['.', '[']) {
                     Some(end) => key = &key[..end],
                     None => return (&self.files[0], 1),
@@ -111,9 +111,9 @@ impl<'t> Problems<'t> {
     pub fn of_document(
         text: &'t str,
         files: &'t [PathBuf],
-        origins: BTreeMap<String, Origin>,
+        origins: BTreeMap<String, ValueOrigin>,
     ) -> Self {
-        Self { sources: Some(Sources { files, origins }), ..Self::new(text) }
+        Self { sources: Some(ValueSources { files, origins }), ..Self::new(text) }
     }
 
     /// As [`Problems::new`], and remembers every key that is asked for.
@@ -122,21 +122,21 @@ impl<'t> Problems<'t> {
     }
 
     /// Every key that was asked for, in that order.
-    pub fn seen(self) -> Vec<Seen> {
+    pub fn seen(self) -> Vec<SeenKey> {
         self.seen.unwrap_or_default()
     }
 
     /// Remembers a key, if that is wanted.
     pub fn note(
         &mut self,
-        table: &Table<'_>,
+        table: &TomlTable<'_>,
         key: &str,
         kind: SeenKind,
         required: bool,
-        rule: Rule<'_>,
+        rule: KeyRule<'_>,
     ) {
         let Some(seen) = &mut self.seen else { return };
-        let entry = Seen {
+        let entry = SeenKey {
             table: table.place.key.clone(),
             key: key.to_owned(),
             kind,
@@ -151,7 +151,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Notes a problem.
-    pub fn add(&mut self, place: &Place, what: impl Into<String>, rule: Rule<'_>) {
+    pub fn add(&mut self, place: &FilePlace, what: impl Into<String>, rule: KeyRule<'_>) {
         let (file, line) = self.origin(place);
         self.found.push(Problem {
             file: file.map(Path::to_owned),
@@ -165,13 +165,13 @@ impl<'t> Problems<'t> {
 
     /// Notes what makes the text no TOML, at most once a line: an error often drags others behind it.
     pub fn add_syntax_errors(&mut self, errors: &[toml::de::Error]) {
-        let rule = Rule { allowed: "TOML 1.1 (https://toml.io)", fix: "correct the line" };
+        let rule = KeyRule { allowed: "TOML 1.1 (https://toml.io)", fix: "correct the line" };
         let mut last_line = None;
         for error in errors {
             let offset = error.span().map_or(self.text.len(), |span| span.start);
             let line = self.line(offset);
             if last_line.replace(line) != Some(line) {
-                let place = Place { key: String::new(), offset };
+                let place = FilePlace { key: String::new(), offset };
                 self.add(&place, format!("not TOML: {}", error.message()), rule);
             }
         }
@@ -183,7 +183,7 @@ impl<'t> Problems<'t> {
     }
 
     /// Where something was written: the line, and the file where it is not the scenario's own.
-    pub fn origin(&self, place: &Place) -> (Option<&'t Path>, usize) {
+    pub fn origin(&self, place: &FilePlace) -> (Option<&'t Path>, usize) {
         let Some(sources) = &self.sources else { return (None, self.line(place.offset)) };
         let (file, line) = sources.find(&place.key);
         ((file != sources.files[0]).then_some(file), line)

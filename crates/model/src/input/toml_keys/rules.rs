@@ -1,6 +1,6 @@
 //! Numbers of a TOML file: allowed ranges and their messages.
 
-use super::{Field, Need, Problems, Read, Rule, SeenKind, Table};
+use super::{Field, KeyNeed, KeyRule, Problems, Read, SeenKind, TomlTable};
 use toml::de::DeValue;
 
 /// The lower end of an allowed range.
@@ -44,19 +44,19 @@ impl NumberRule {
     /// Reads a real number; integers are real numbers too.
     pub fn read(
         &self,
-        table: &mut Table<'_>,
+        table: &mut TomlTable<'_>,
         problems: &mut Problems<'_>,
         key: &'static str,
-        need: Need,
+        need: KeyNeed,
     ) -> Read<f64> {
         let allowed = self.allowed();
-        let rule = Rule { allowed: &allowed, fix: self.fix };
+        let rule = KeyRule { allowed: &allowed, fix: self.fix };
         let (least, above) = match self.least {
             Least::From(least) => (least, false),
             Least::Above(bound) => (bound, true),
         };
         let kind = SeenKind::Number { least, above, most: self.most };
-        problems.note(table, key, kind, need == Need::Required, rule);
+        problems.note(table, key, kind, need == KeyNeed::Required, rule);
         table.read(problems, key, need, rule, |value| self.accept(value))
     }
 
@@ -86,15 +86,15 @@ impl WholeRule {
     /// Reads a whole number.
     pub fn read(
         &self,
-        table: &mut Table<'_>,
+        table: &mut TomlTable<'_>,
         problems: &mut Problems<'_>,
         key: &'static str,
-        need: Need,
+        need: KeyNeed,
     ) -> Read<u64> {
         let allowed = self.allowed();
-        let rule = Rule { allowed: &allowed, fix: self.fix };
+        let rule = KeyRule { allowed: &allowed, fix: self.fix };
         let kind = SeenKind::Whole { least: self.least, most: self.most };
-        problems.note(table, key, kind, need == Need::Required, rule);
+        problems.note(table, key, kind, need == KeyNeed::Required, rule);
         table.read(problems, key, need, rule, |value| self.accept(value))
     }
 
@@ -102,7 +102,7 @@ impl WholeRule {
     pub fn read_element(&self, field: &Field<'_>, problems: &mut Problems<'_>) -> Read<u64> {
         match self.accept(field.value) {
             Some(number) => Read::Given(number, field.place.clone()),
-            None => field.refuse(problems, Rule { allowed: &self.allowed(), fix: self.fix }),
+            None => field.refuse(problems, KeyRule { allowed: &self.allowed(), fix: self.fix }),
         }
     }
 }

@@ -1,20 +1,21 @@
 //! How a plan becomes servers and GPUs of the run's timeline, and actions that a reader can follow.
 
-use super::super::handover::{Deed, End, Handover, Start, Stay, reason};
-use super::super::layout::{Machine, Server};
-use super::{Act, Action, Run};
+use super::super::handover::{Deed, End, Handover, Start, StayingServer, reason};
+use super::super::layout::{GpuServers, ReplanServer};
+use super::{Act, HandoverStep, PlannedRun};
 use igniter_model::domain::{GpuId, Placement, ServerSetting, TimelineGpu, TimelineServer};
 use igniter_model::units::{BatchSize, Nanoseconds, RequestsPerSecond, SmUnits};
 
-impl Run<'_, '_> {
+impl PlannedRun<'_, '_> {
     /// The machines with the numbers of their GPUs.
-    pub(super) fn named(&self, machines: &[Machine]) -> Vec<Machine> {
-        let named = |machine: &Machine| Machine { id: self.slots[&machine.id], ..machine.clone() };
+    pub(super) fn named(&self, machines: &[GpuServers]) -> Vec<GpuServers> {
+        let named =
+            |machine: &GpuServers| GpuServers { id: self.slots[&machine.id], ..machine.clone() };
         machines.iter().map(named).collect()
     }
 
     /// The GPU of the timeline that a new machine is: one of its kind that is free again, else a new one.
-    pub(super) fn slot(&mut self, machine: &Machine, at_s: f64) -> usize {
+    pub(super) fn slot(&mut self, machine: &GpuServers, at_s: f64) -> usize {
         let at = time(at_s);
         let kind = self.input.predictors[machine.kind].kind().name.clone();
         let gpus = &mut self.done.timeline.gpus;
@@ -32,7 +33,7 @@ impl Run<'_, '_> {
     }
 
     /// Notes a new server that is ordered, ready and takes requests at these times, in s; returns its number.
-    pub(super) fn start(&mut self, server: &Server, slot: usize, times_s: [f64; 3]) -> usize {
+    pub(super) fn start(&mut self, server: &ReplanServer, slot: usize, times_s: [f64; 3]) -> usize {
         let workload = &self.input.workloads[server.workload];
         let [ordered, ready, takes_from] = times_s.map(time);
         let setting = self.setting(server, takes_from);
@@ -57,7 +58,7 @@ impl Run<'_, '_> {
     }
 
     /// Parts are of the workload's own rate, so that those of different epochs compare.
-    fn setting(&self, server: &Server, from: Nanoseconds) -> ServerSetting {
+    fn setting(&self, server: &ReplanServer, from: Nanoseconds) -> ServerSetting {
         let rate = self.input.workloads[server.workload].rate.get();
         ServerSetting {
             from,
@@ -71,9 +72,9 @@ impl Run<'_, '_> {
     pub(super) fn carry_out(
         &mut self,
         handover: &Handover,
-        new: &mut [Machine],
+        new: &mut [GpuServers],
         begun_s: f64,
-    ) -> Vec<Action> {
+    ) -> Vec<HandoverStep> {
         let old = std::mem::take(&mut self.machines);
         let mut actions = self.boots(&old, new, begun_s);
         let stays = handover.stays.iter();
@@ -91,9 +92,9 @@ impl Run<'_, '_> {
     }
 
     /// GPUs that are rented from now on.
-    fn boots(&mut self, old: &[Machine], new: &[Machine], begun_s: f64) -> Vec<Action> {
-        let is_new = |machine: &&Machine| old.iter().all(|before| before.id != machine.id);
-        let boot = |machine: &Machine| {
+    fn boots(&mut self, old: &[GpuServers], new: &[GpuServers], begun_s: f64) -> Vec<HandoverStep> {
+        let is_new = |machine: &&GpuServers| old.iter().all(|before| before.id != machine.id);
+        let boot = |machine: &GpuServers| {
             let slot = self.slot(machine, begun_s);
             let reason = machine.servers.first().map_or("", |server| server.why.as_str());
             let mut boot = of_gpu(begun_s, Act::Boot, slot, reason);
@@ -106,11 +107,11 @@ impl Run<'_, '_> {
     /// A server that goes on, with another batch size or part of the rate where that changes.
     fn stay(
         &mut self,
-        stay: &Stay,
-        old: &[Machine],
-        new: &mut [Machine],
+        stay: &StayingServer,
+        old: &[GpuServers],
+        new: &mut [GpuServers],
         begun_s: f64,
-    ) -> Option<Action> {
+    ) -> Option<HandoverStep> {
         let before = old[stay.of.0].servers[stay.of.1];
         let slot = self.slots[&new[stay.at.0].id];
         let server = &mut new[stay.at.0].servers[stay.at.1];
@@ -122,7 +123,7 @@ impl Run<'_, '_> {
         let at_s = begun_s + stay.at_s;
         let setting = self.setting(&server, time(at_s));
         self.done.timeline.servers[server.started?].settings.push(setting);
-        Some(Action {
+        Some(HandoverStep {
             workload: Some(server.workload),
             units: (before.units, server.units),
             batch: server.batch,
@@ -133,10 +134,10 @@ impl Run<'_, '_> {
     fn begin_server(
         &mut self,
         start: &Start,
-        old: &[Machine],
-        new: &mut [Machine],
+        old: &[GpuServers],
+        new: &mut [GpuServers],
         begun_s: f64,
-    ) -> Action {
+    ) -> HandoverStep {
         let slot = self.slots[&new[start.at.0].id];
         let server = new[start.at.0].servers[start.at.1];
         let times = [start.ordered_s, start.ready_s, start.takes_s];
@@ -145,7 +146,7 @@ impl Run<'_, '_> {
         new[start.at.0].servers[start.at.1].started = Some(started);
         let before = start.replaces.map_or(0, |(gpu, place)| old[gpu].servers[place].units);
         let act = if start.deed == Deed::Move { Act::Move } else { Act::Restart };
-        Action {
+        HandoverStep {
             done_s: times_s[1],
             workload: Some(server.workload),
             units: (before, server.units),
@@ -156,7 +157,13 @@ impl Run<'_, '_> {
     }
 
     /// A server that takes no more requests. It is an action of its own where no other server replaces it.
-    fn end(&mut self, end: &End, old: &[Machine], replaced: bool, begun_s: f64) -> Option<Action> {
+    fn end(
+        &mut self,
+        end: &End,
+        old: &[GpuServers],
+        replaced: bool,
+        begun_s: f64,
+    ) -> Option<HandoverStep> {
         let server = old[end.of.0].servers[end.of.1];
         let at_s = begun_s + end.at_s;
         if let Some(started) = server.started {
@@ -166,7 +173,7 @@ impl Run<'_, '_> {
             ended.takes_until = Some(time(at_s));
         }
         let slot = self.slots[&old[end.of.0].id];
-        (!replaced).then(|| Action {
+        (!replaced).then(|| HandoverStep {
             workload: Some(server.workload),
             units: (server.units, 0),
             ..of_gpu(at_s, Act::Stop, slot, "its workload has other servers")
@@ -174,9 +181,14 @@ impl Run<'_, '_> {
     }
 
     /// GPUs that are given back when their last server ends.
-    fn releases(&mut self, old: &[Machine], new: &[Machine], begun_s: f64) -> Vec<Action> {
-        let is_gone = |machine: &&Machine| new.iter().all(|after| after.id != machine.id);
-        let release = |machine: &Machine| {
+    fn releases(
+        &mut self,
+        old: &[GpuServers],
+        new: &[GpuServers],
+        begun_s: f64,
+    ) -> Vec<HandoverStep> {
+        let is_gone = |machine: &&GpuServers| new.iter().all(|after| after.id != machine.id);
+        let release = |machine: &GpuServers| {
             let numbers = machine.servers.iter().filter_map(|server| server.started);
             let ends = numbers.filter_map(|n| self.done.timeline.servers[n].takes_until);
             let until = ends.max().unwrap_or_else(|| time(begun_s));
@@ -191,8 +203,8 @@ impl Run<'_, '_> {
 }
 
 /// What happens to a whole GPU, and what the actions of its servers have in common with it.
-fn of_gpu(at_s: f64, act: Act, slot: usize, reason: &'static str) -> Action {
-    Action {
+fn of_gpu(at_s: f64, act: Act, slot: usize, reason: &'static str) -> HandoverStep {
+    HandoverStep {
         at_s,
         done_s: at_s,
         act,

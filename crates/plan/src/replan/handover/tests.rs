@@ -1,6 +1,6 @@
 //! Hand-overs by hand, and what must be so in all of them.
 
-use super::super::rules::{Asked, KindFacts, Size};
+use super::super::rules::{Asked, KindFacts, ServerSize};
 use super::super::spec::ReplanSpec;
 use super::super::{ReplanError, Rules};
 use super::*;
@@ -28,7 +28,7 @@ impl Rules for Room {
     fn alone(&mut self, _: usize, _: &Asked) -> Option<u32> {
         None
     }
-    fn fit(&mut self, _: usize, _: &[Asked]) -> Option<Vec<Size>> {
+    fn fit(&mut self, _: usize, _: &[Asked]) -> Option<Vec<ServerSize>> {
         None
     }
     fn has_room(&self, _: usize, workloads: &[usize]) -> bool {
@@ -45,7 +45,7 @@ impl Rules for Room {
         _: &[f64],
         _: u64,
         _: u64,
-    ) -> Result<Vec<(usize, Vec<Server>)>, ReplanError> {
+    ) -> Result<Vec<(usize, Vec<ReplanServer>)>, ReplanError> {
         Ok(Vec::new())
     }
 }
@@ -55,19 +55,19 @@ fn spec(mode: HandoverMode) -> HandoverSpec {
 }
 
 /// GPUs by number, each with workloads and shares.
-fn machines(gpus: &[(usize, &[(usize, u32)])]) -> Vec<Machine> {
-    let machine = |(id, servers): &(usize, &[(usize, u32)])| Machine {
+fn machines(gpus: &[(usize, &[(usize, u32)])]) -> Vec<GpuServers> {
+    let machine = |(id, servers): &(usize, &[(usize, u32)])| GpuServers {
         id: *id,
         kind: 0,
         servers: servers
             .iter()
-            .map(|(workload, units)| Server::new(*workload, 1.0, Why::First).sized(*units, 1))
+            .map(|(workload, units)| ReplanServer::new(*workload, 1.0, Why::First).sized(*units, 1))
             .collect(),
     };
     gpus.iter().map(machine).collect()
 }
 
-fn done(old: &[Machine], new: &[Machine], mode: HandoverMode) -> Handover {
+fn done(old: &[GpuServers], new: &[GpuServers], mode: HandoverMode) -> Handover {
     handover(old, new, &spec(mode), &[20.0; 8], &Room::new(48))
 }
 
@@ -132,12 +132,12 @@ fn the_last_server_grows_before_another_goes() {
 }
 
 /// Random plans on at most four GPUs.
-fn plan(choices: &mut Choices, first: usize) -> Vec<Machine> {
-    let mut machines: Vec<Machine> = Vec::new();
+fn plan(choices: &mut Choices, first: usize) -> Vec<GpuServers> {
+    let mut machines: Vec<GpuServers> = Vec::new();
     let mut gpus: Vec<usize> = (first..first + 4).collect();
     while machines.len() < 3 {
         let id = gpus.remove(choices.below(gpus.len()));
-        machines.push(Machine { id, kind: 0, servers: Vec::new() });
+        machines.push(GpuServers { id, kind: 0, servers: Vec::new() });
     }
     for workload in 0..5 {
         for _ in 0..1 + choices.below(2) {
@@ -145,7 +145,7 @@ fn plan(choices: &mut Choices, first: usize) -> Vec<Machine> {
             let free = 40 - machine.units();
             let units = u32::try_from(1 + choices.below(28)).unwrap().min(free);
             if units > 0 {
-                machine.servers.push(Server::new(workload, 0.5, Why::Anew).sized(units, 1));
+                machine.servers.push(ReplanServer::new(workload, 0.5, Why::Anew).sized(units, 1));
             }
         }
     }
@@ -153,8 +153,8 @@ fn plan(choices: &mut Choices, first: usize) -> Vec<Machine> {
     for workload in 0..5 {
         if machines.iter().all(|machine| machine.count(workload) == 0) {
             let id = 100 + workload;
-            let servers = vec![Server::new(workload, 1.0, Why::Anew).sized(40, 1)];
-            machines.push(Machine { id, kind: 0, servers });
+            let servers = vec![ReplanServer::new(workload, 1.0, Why::Anew).sized(40, 1)];
+            machines.push(GpuServers { id, kind: 0, servers });
         }
     }
     machines.retain(|machine| !machine.servers.is_empty());
@@ -173,7 +173,7 @@ struct Life {
     of: Option<(usize, usize)>,
 }
 
-fn lives(old: &[Machine], new: &[Machine], handover: &Handover) -> Vec<Life> {
+fn lives(old: &[GpuServers], new: &[GpuServers], handover: &Handover) -> Vec<Life> {
     let mut lives = Vec::new();
     for (place, machine) in old.iter().enumerate() {
         for (index, server) in machine.servers.iter().enumerate() {

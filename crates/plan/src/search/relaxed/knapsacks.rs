@@ -1,7 +1,7 @@
 //! What those who are still to come can cost at most: knapsacks over their least shares.
 
 use super::super::pricing::LEAST_PRICE;
-use super::{Among, Member, Relaxed};
+use super::{Among, Relaxed, RelaxedMember};
 use igniter_model::predictor::Presence;
 use std::sync::OnceLock;
 
@@ -24,7 +24,7 @@ pub(in crate::search) struct Knapsacks<'k> {
 pub(super) struct Fill<'k> {
     pub(super) weights: Vec<u32>,
     /// By type, not by place in the order.
-    pub(super) grown: &'k [Member],
+    pub(super) grown: &'k [RelaxedMember],
     prices: Vec<f64>,
 }
 

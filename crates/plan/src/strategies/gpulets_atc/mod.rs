@@ -35,14 +35,14 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-use crate::alone::Alone;
-use crate::shares::{Seat, into_plan_with_turns};
+use crate::alone::SoloPredictor;
+use crate::shares::{PendingWorkload, into_plan_with_turns};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
 use igniter_model::domain::Plan;
 use igniter_model::units::BatchSize;
-use pieces::Latencies;
-use schedule::{Placed, Schedule};
+use pieces::GpuletLatencies;
+use schedule::{GpuletWorkload, Schedule};
 use std::collections::BTreeSet;
 
 /// Sizes of gpu-lets, in percent of a GPU.
@@ -83,7 +83,7 @@ impl Strategy for GpuletsAtc {
     fn plan(&self, request: &PlanRequest<'_>) -> Plan {
         let demands: Vec<Demand> = request.workloads().iter().map(|w| request.demand(w)).collect();
         let mut sizer = Sizer::new(request);
-        let latencies = Latencies::new(request, &demands, self.factors);
+        let latencies = GpuletLatencies::new(request, &demands, self.factors);
         let divide = request.options().replicas != Replicas::Forbidden;
         let mut left_out: BTreeSet<usize> = (0..demands.len())
             .filter(|&w| {
@@ -102,16 +102,17 @@ impl Strategy for GpuletsAtc {
         let refused =
             left_out.iter().map(|&w| sizer.refusal(&request.workloads()[w], &demands[w], why));
         let infeasible = refused.collect();
-        let alone = Alone::new(request);
+        let alone = SoloPredictor::new(request);
         let (mut seats, mut slots) = (Vec::new(), Vec::new());
         for gpu in gpus {
-            let (mut of_gpu, mut slots_of_gpu): (Vec<Seat>, Vec<Option<u32>>) = Default::default();
+            let (mut of_gpu, mut slots_of_gpu): (Vec<PendingWorkload>, Vec<Option<u32>>) =
+                Default::default();
             for (number, node) in (0..).zip(&gpu) {
-                for Placed { workload, batch, rate_rps, .. } in &node.members {
+                for GpuletWorkload { workload, batch, rate_rps, .. } in &node.members {
                     let demand = Demand { rate_rps: *rate_rps, ..demands[*workload] };
                     let batch = BatchSize::new(*batch).expect("a batch of one or more");
                     let share = alone.units(PARTS[node.part]);
-                    of_gpu.push(Alone::seat(*workload, &demand, batch, share));
+                    of_gpu.push(SoloPredictor::seat(*workload, &demand, batch, share));
                     slots_of_gpu.push((node.members.len() > 1).then_some(number));
                 }
             }
@@ -126,10 +127,10 @@ impl Strategy for GpuletsAtc {
 fn fewest(
     request: &PlanRequest<'_>,
     demands: &[Demand],
-    latencies: &Latencies,
+    latencies: &GpuletLatencies,
     divide: bool,
     left_out: &BTreeSet<usize>,
-) -> Result<Vec<Vec<schedule::Node>>, usize> {
+) -> Result<Vec<Vec<schedule::Gpulet>>, usize> {
     let mut order: Vec<usize> = (0..demands.len()).filter(|w| !left_out.contains(w)).collect();
     let weight = |w: usize| demands[w].rate_rps * demands[w].budget_ms;
     // Of equal ones, the last of the list comes first.

@@ -7,7 +7,7 @@
 
 use super::{Factors, NO_RATE_RPS, PARTS};
 use crate::PlanRequest;
-use crate::alone::Alone;
+use crate::alone::SoloPredictor;
 use crate::sizing::Demand;
 use igniter_model::units::BatchSize;
 
@@ -16,7 +16,7 @@ const LEAST_GAIN: f64 = 1.05;
 
 /// A piece of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Piece {
+pub(super) struct WorkloadPiece {
     /// The size of the gpu-let: an index into [`PARTS`].
     pub(super) part: usize,
     pub(super) rate_rps: f64,
@@ -32,7 +32,7 @@ pub(super) struct Fit {
 
 /// What each workload takes in each size of gpu-let, alone.
 #[derive(Debug)]
-pub(super) struct Latencies {
+pub(super) struct GpuletLatencies {
     pub(super) beside: f64,
     /// By workload: the SLO, and the number of its model's table.
     of_workload: Vec<(f64, usize)>,
@@ -40,9 +40,9 @@ pub(super) struct Latencies {
     tables: Vec<Vec<Vec<f64>>>,
 }
 
-impl Latencies {
+impl GpuletLatencies {
     pub(super) fn new(request: &PlanRequest<'_>, demands: &[Demand], factors: Factors) -> Self {
-        let mut alone = Alone::new(request);
+        let mut alone = SoloPredictor::new(request);
         let mut models = Vec::new();
         let mut tables = Vec::new();
         let mut of_workload = Vec::new();
@@ -133,7 +133,7 @@ impl Latencies {
         &self,
         workload: usize,
         part: usize,
-        piece: Piece,
+        piece: WorkloadPiece,
         factor: f64,
     ) -> Option<Fit> {
         let saturated = || {
@@ -148,8 +148,13 @@ impl Latencies {
     }
 
     /// The pieces of a rate, in order of being cut off; none where no gpu-let serves any.
-    pub(super) fn pieces(&self, workload: usize, rate_rps: f64, divide: bool) -> Vec<Piece> {
-        let piece = |part, rate_rps, saturated| Piece { part, rate_rps, saturated };
+    pub(super) fn pieces(
+        &self,
+        workload: usize,
+        rate_rps: f64,
+        divide: bool,
+    ) -> Vec<WorkloadPiece> {
+        let piece = |part, rate_rps, saturated| WorkloadPiece { part, rate_rps, saturated };
         if !divide {
             let whole = |part| {
                 let residual = piece(part, rate_rps, false);

@@ -1,9 +1,9 @@
 //! Gpu-lets on a fixed number of GPUs, and how pieces find their place.
 
-use super::pieces::{Fit, Latencies, Piece};
+use super::pieces::{Fit, GpuletLatencies, WorkloadPiece};
 use super::{NO_RATE_RPS, PARTS};
 use crate::PlanRequest;
-use crate::alone::Alone;
+use crate::alone::SoloPredictor;
 use crate::sizing::Demand;
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const LATE: f64 = 1.05;
 
 /// A workload in a gpu-let.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Placed {
+pub(super) struct GpuletWorkload {
     pub(super) workload: usize,
     pub(super) batch: u32,
     pub(super) rate_rps: f64,
@@ -24,38 +24,38 @@ pub(super) struct Placed {
 
 /// A gpu-let.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(super) struct Gpulet {
     /// Its size: an index into [`PARTS`].
     pub(super) part: usize,
-    pub(super) members: Vec<Placed>,
+    pub(super) members: Vec<GpuletWorkload>,
     pub(super) duty_ms: f64,
 }
 
-impl Node {
+impl Gpulet {
     fn empty(part: usize) -> Self {
         Self { part, members: Vec::new(), duty_ms: 0.0 }
     }
 }
 
 /// A place: GPU and gpu-let on it.
-pub(super) type Place = (usize, usize);
+pub(super) type GpuletPlace = (usize, usize);
 
 /// What was there before pieces were placed: gpu-lets of GPUs, and what workloads had lost.
 #[derive(Default)]
 struct Undo {
-    gpus: Vec<(usize, Vec<Node>)>,
+    gpus: Vec<(usize, Vec<Gpulet>)>,
     lost: Vec<(usize, f64)>,
 }
 
 /// The schedule of a number of GPUs.
 pub(super) struct Schedule<'a, 'p> {
-    alone: Alone<'p>,
+    alone: SoloPredictor<'p>,
     demands: &'a [Demand],
-    pub(super) latencies: &'a Latencies,
+    pub(super) latencies: &'a GpuletLatencies,
     divide: bool,
-    pub(super) gpus: Vec<Vec<Node>>,
+    pub(super) gpus: Vec<Vec<Gpulet>>,
     /// The empty ones of each size.
-    empty: [BTreeSet<Place>; PARTS.len()],
+    empty: [BTreeSet<GpuletPlace>; PARTS.len()],
     /// What workloads have lost to new neighbours, in requests/s.
     lost: Vec<f64>,
 }
@@ -64,16 +64,16 @@ impl<'a, 'p> Schedule<'a, 'p> {
     pub(super) fn new(
         request: &PlanRequest<'p>,
         demands: &'a [Demand],
-        latencies: &'a Latencies,
+        latencies: &'a GpuletLatencies,
         divide: bool,
         gpus: usize,
     ) -> Self {
         Self {
-            alone: Alone::new(request),
+            alone: SoloPredictor::new(request),
             demands,
             latencies,
             divide,
-            gpus: vec![vec![Node::empty(WHOLE)]; gpus],
+            gpus: vec![vec![Gpulet::empty(WHOLE)]; gpus],
             empty: std::array::from_fn(|part| match part {
                 WHOLE => (0..gpus).map(|gpu| (gpu, 0)).collect(),
                 _ => BTreeSet::new(),
@@ -83,7 +83,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// Changes the gpu-lets of a GPU.
-    pub(super) fn change(&mut self, gpu: usize, change: impl FnOnce(&mut Vec<Node>)) {
+    pub(super) fn change(&mut self, gpu: usize, change: impl FnOnce(&mut Vec<Gpulet>)) {
         for (node, of) in self.gpus[gpu].iter().enumerate() {
             self.empty[of.part].remove(&(gpu, node));
         }
@@ -96,8 +96,8 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// What is in use.
-    pub(super) fn into_gpus(self) -> Vec<Vec<Node>> {
-        let used = |gpu: &Vec<Node>| gpu.iter().any(|node| !node.members.is_empty());
+    pub(super) fn into_gpus(self) -> Vec<Vec<Gpulet>> {
+        let used = |gpu: &Vec<Gpulet>| gpu.iter().any(|node| !node.members.is_empty());
         self.gpus.into_iter().filter(used).collect()
     }
 
@@ -141,7 +141,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// How much longer everything takes in a gpu-let than alone.
-    pub(super) fn factor(&self, (gpu, node): Place) -> f64 {
+    pub(super) fn factor(&self, (gpu, node): GpuletPlace) -> f64 {
         let neighbour = self.gpus[gpu].get(1 - node).is_some_and(|n| !n.members.is_empty());
         if neighbour { self.latencies.beside } else { 1.0 }
     }
@@ -154,7 +154,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// Whether the workloads of a neighbour keep all that they have; where they may not be divided, they must.
-    fn neighbour_keeps(&self, (gpu, node): Place) -> bool {
+    fn neighbour_keeps(&self, (gpu, node): GpuletPlace) -> bool {
         let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
         self.divide
             || neighbour.is_none_or(|neighbour| {
@@ -163,7 +163,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// Puts a piece where it fits best.
-    fn best_fit(&mut self, workload: usize, piece: Piece, undo: &mut Undo) -> bool {
+    fn best_fit(&mut self, workload: usize, piece: WorkloadPiece, undo: &mut Undo) -> bool {
         let best = self.best_place(workload, piece);
         #[cfg(test)]
         assert_eq!(best, self.best_place_of_all(workload, piece));
@@ -175,7 +175,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// The empty gpu-let that fits best. A whole free GPU is as good as an exact fit; of equal ones, the last.
-    fn best_place(&self, workload: usize, piece: Piece) -> Option<(Place, Fit)> {
+    fn best_place(&self, workload: usize, piece: WorkloadPiece) -> Option<(GpuletPlace, Fit)> {
         let last = |part: usize| {
             let mut places = self.empty[part].iter().rev();
             places.find_map(|&place| Some((place, self.fit_at(place, workload, piece)?)))
@@ -186,11 +186,15 @@ impl<'a, 'p> Schedule<'a, 'p> {
 
     /// The same, by looking at all gpu-lets as the original does.
     #[cfg(test)]
-    fn best_place_of_all(&self, workload: usize, piece: Piece) -> Option<(Place, Fit)> {
-        let mut best: Option<(u32, Place, Fit)> = None;
+    fn best_place_of_all(
+        &self,
+        workload: usize,
+        piece: WorkloadPiece,
+    ) -> Option<(GpuletPlace, Fit)> {
+        let mut best: Option<(u32, GpuletPlace, Fit)> = None;
         for gpu in 0..self.gpus.len() {
             for node in 0..self.gpus[gpu].len() {
-                let Node { part, ref members, .. } = self.gpus[gpu][node];
+                let Gpulet { part, ref members, .. } = self.gpus[gpu][node];
                 if !members.is_empty() || part < piece.part {
                     continue;
                 }
@@ -207,32 +211,32 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// The batch of a piece in an empty gpu-let, if it can be there.
-    fn fit_at(&self, place: Place, workload: usize, piece: Piece) -> Option<Fit> {
+    fn fit_at(&self, place: GpuletPlace, workload: usize, piece: WorkloadPiece) -> Option<Fit> {
         let (gpu, node) = place;
         let part = self.gpus[gpu][node].part;
         let given = if part == WHOLE { piece.part } else { part };
         let neighbour = self.gpus[gpu].get(1 - node).filter(|n| !n.members.is_empty());
         // As the original has it; saturated neighbours with the longest batch of all fail.
         let neighbour_holds = neighbour.is_none_or(|n| {
-            let slo_ms = |member: &Placed| self.latencies.slo_ms(member.workload);
+            let slo_ms = |member: &GpuletWorkload| self.latencies.slo_ms(member.workload);
             n.members.iter().all(|member| 2.0 * n.duty_ms < slo_ms(member))
         });
         let holds = neighbour_holds && self.neighbour_keeps(place) && self.has_room(gpu, workload);
         holds.then(|| self.latencies.fit(workload, given, piece, self.factor(place))).flatten()
     }
 
-    fn placed(workload: usize, piece: Piece, fit: Fit) -> Placed {
-        let Piece { rate_rps, saturated, .. } = piece;
-        Placed { workload, batch: fit.batch, rate_rps, saturated }
+    fn placed(workload: usize, piece: WorkloadPiece, fit: Fit) -> GpuletWorkload {
+        let WorkloadPiece { rate_rps, saturated, .. } = piece;
+        GpuletWorkload { workload, batch: fit.batch, rate_rps, saturated }
     }
 
     /// Puts a workload in an empty gpu-let; a whole GPU is divided for it. Returns who loses something by that, and what
     /// they had lost before.
     fn put(
         &mut self,
-        (gpu, node): Place,
+        (gpu, node): GpuletPlace,
         part: usize,
-        member: Placed,
+        member: GpuletWorkload,
         duty_ms: f64,
     ) -> Vec<(usize, f64)> {
         let slowed = self.gpus[gpu].get(1 - node).and_then(|neighbour| self.slowed(neighbour));
@@ -241,7 +245,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
             if nodes[node].part == WHOLE && part < WHOLE {
                 let rest = PARTS.iter().position(|size| *size == 100 - PARTS[part]);
                 let rest = rest.expect("the sizes complement each other");
-                *nodes = vec![Node::empty(part), Node::empty(rest)];
+                *nodes = vec![Gpulet::empty(part), Gpulet::empty(rest)];
             }
             nodes[node].members.push(member);
             nodes[node].duty_ms = duty_ms;
@@ -258,10 +262,10 @@ impl<'a, 'p> Schedule<'a, 'p> {
     }
 
     /// A gpu-let as a new neighbour leaves it, and what its workloads lose; `None` where it is empty.
-    fn slowed(&self, node: &Node) -> Option<(Node, Vec<(usize, f64)>)> {
+    fn slowed(&self, node: &Gpulet) -> Option<(Gpulet, Vec<(usize, f64)>)> {
         let first = node.members.first()?;
         let beside = self.latencies.beside;
-        let ms = |m: &Placed| beside * self.latencies.ms(m.workload, node.part, m.batch);
+        let ms = |m: &GpuletWorkload| beside * self.latencies.ms(m.workload, node.part, m.batch);
         let busy_ms: f64 = node.members.iter().map(ms).sum();
         let in_time = node
             .members
@@ -277,21 +281,21 @@ impl<'a, 'p> Schedule<'a, 'p> {
                 self.latencies.residual(first.workload, node.part, first.rate_rps, beside)
             };
             if let Some(fit) = fit {
-                let rate_rps = first.rate_rps.min(Latencies::rps(fit));
-                let member = Placed { batch: fit.batch, rate_rps, ..*first };
+                let rate_rps = first.rate_rps.min(GpuletLatencies::rps(fit));
+                let member = GpuletWorkload { batch: fit.batch, rate_rps, ..*first };
                 let lost = first.rate_rps - rate_rps;
                 let lost = (lost > 0.0).then_some((first.workload, lost));
-                let after = Node { members: vec![member], duty_ms: fit.duty_ms, ..*node };
+                let after = Gpulet { members: vec![member], duty_ms: fit.duty_ms, ..*node };
                 return Some((after, lost.into_iter().collect()));
             }
         }
         let lost = node.members.iter().map(|m| (m.workload, m.rate_rps)).collect();
-        Some((Node::empty(node.part), lost))
+        Some((Gpulet::empty(node.part), lost))
     }
 
     /// Fills empty gpu-lets from the largest on; returns what is left of the rate.
     fn fill(&mut self, workload: usize, rate_rps: f64, first: usize) -> f64 {
-        let empty: Vec<Place> = self.empty.iter().rev().flatten().copied().collect();
+        let empty: Vec<GpuletPlace> = self.empty.iter().rev().flatten().copied().collect();
         let mut left = rate_rps;
         for place in empty {
             if left <= NO_RATE_RPS {
@@ -306,11 +310,14 @@ impl<'a, 'p> Schedule<'a, 'p> {
             }
             let factor = self.factor(place);
             let full = self.latencies.saturated(workload, part, factor);
-            let full = full.filter(|fit| self.divide && Latencies::rps(*fit) <= left);
+            let full = full.filter(|fit| self.divide && GpuletLatencies::rps(*fit) <= left);
             let (piece, fit) = match full {
-                Some(fit) => (Piece { part, rate_rps: Latencies::rps(fit), saturated: true }, fit),
+                Some(fit) => (
+                    WorkloadPiece { part, rate_rps: GpuletLatencies::rps(fit), saturated: true },
+                    fit,
+                ),
                 None => {
-                    let piece = Piece { part, rate_rps: left, saturated: false };
+                    let piece = WorkloadPiece { part, rate_rps: left, saturated: false };
                     let Some(fit) = self.latencies.fit(workload, part, piece, factor) else {
                         continue;
                     };
@@ -325,22 +332,22 @@ impl<'a, 'p> Schedule<'a, 'p> {
 
     /// Merges the residual parts of a workload, with what is left of its rate, if one of them could serve all.
     fn merge_residual(&mut self, workload: usize, left: f64) -> f64 {
-        let own = |node: &Node| match node.members.as_slice() {
+        let own = |node: &Gpulet| match node.members.as_slice() {
             [one] => (one.workload == workload && !one.saturated).then_some(one.rate_rps),
             _ => None,
         };
         let places =
             (0..self.gpus.len()).flat_map(|g| (0..self.gpus[g].len()).map(move |n| (g, n)));
-        let parts: Vec<(Place, f64)> = places
+        let parts: Vec<(GpuletPlace, f64)> = places
             .filter_map(|(gpu, node)| Some(((gpu, node), own(&self.gpus[gpu][node])?)))
             .collect();
         if parts.is_empty() || (parts.len() == 1 && left <= NO_RATE_RPS) {
             return left;
         }
-        let full = |&(place, _): &(Place, f64)| {
+        let full = |&(place, _): &(GpuletPlace, f64)| {
             let part = self.gpus[place.0][place.1].part;
             let fit = self.latencies.saturated(workload, part, self.factor(place))?;
-            Some((Latencies::rps(fit), place, fit))
+            Some((GpuletLatencies::rps(fit), place, fit))
         };
         let least = parts.iter().filter_map(full).min_by(|a, b| a.0.total_cmp(&b.0));
         let sum = left + parts.iter().map(|(_, rps)| rps).sum::<f64>();
@@ -349,7 +356,7 @@ impl<'a, 'p> Schedule<'a, 'p> {
             self.change(gpu, |nodes| nodes[node].members.clear());
         }
         let part = self.gpus[place.0][place.1].part;
-        let piece = Piece { part, rate_rps: sum, saturated: false };
+        let piece = WorkloadPiece { part, rate_rps: sum, saturated: false };
         let residual = self.latencies.residual(workload, part, sum, self.factor(place));
         let fit = residual.unwrap_or(full);
         self.put(place, part, Self::placed(workload, piece, fit), fit.duty_ms);

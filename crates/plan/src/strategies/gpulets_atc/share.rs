@@ -1,7 +1,7 @@
 //! Sharing of a gpu-let in time.
 
-use super::pieces::Latencies;
-use super::schedule::{Node, Place, Placed, Schedule};
+use super::pieces::GpuletLatencies;
+use super::schedule::{Gpulet, GpuletPlace, GpuletWorkload, Schedule};
 
 /// Models that share a gpu-let, at most.
 const MOST_MODELS: usize = 3;
@@ -9,7 +9,7 @@ const MOST_MODELS: usize = 3;
 impl Schedule<'_, '_> {
     /// Lets a workload, or what is left of it, share a gpu-let with others: the fullest that can take it.
     pub(super) fn share_in_time(&mut self, workload: usize, rate_rps: f64) -> bool {
-        let mut candidates: Vec<(f64, Place)> = Vec::new();
+        let mut candidates: Vec<(f64, GpuletPlace)> = Vec::new();
         for (gpu, nodes) in self.gpus.iter().enumerate() {
             for (node, of) in nodes.iter().enumerate() {
                 let place = (gpu, node);
@@ -36,16 +36,22 @@ impl Schedule<'_, '_> {
     }
 
     /// One batch of each member, in ms.
-    fn busy_ms(&self, node: &Node, factor: f64) -> f64 {
-        let ms = |m: &Placed| factor * self.latencies.ms(m.workload, node.part, m.batch);
+    fn busy_ms(&self, node: &Gpulet, factor: f64) -> f64 {
+        let ms = |m: &GpuletWorkload| factor * self.latencies.ms(m.workload, node.part, m.batch);
         node.members.iter().map(ms).sum()
     }
 
     /// A gpu-let with one more member, if all are then in time.
-    fn with(&self, place: Place, occupancy: f64, workload: usize, rate_rps: f64) -> Option<Node> {
+    fn with(
+        &self,
+        place: GpuletPlace,
+        occupancy: f64,
+        workload: usize,
+        rate_rps: f64,
+    ) -> Option<Gpulet> {
         let node = &self.gpus[place.0][place.1];
         let factor = self.factor(place);
-        let latencies: &Latencies = self.latencies;
+        let latencies: &GpuletLatencies = self.latencies;
         let slo_ms = latencies.slo_ms(workload);
         let in_cycle = |duty_ms: f64, rate_rps: f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
@@ -69,8 +75,8 @@ impl Schedule<'_, '_> {
         for member in &mut members {
             member.batch = in_cycle(duty_ms, member.rate_rps).clamp(1, member.batch.max(1));
         }
-        members.push(Placed { workload, batch, rate_rps, saturated: false });
-        let shared = Node { part: node.part, members, duty_ms };
+        members.push(GpuletWorkload { workload, batch, rate_rps, saturated: false });
+        let shared = Gpulet { part: node.part, members, duty_ms };
         let busy_ms = self.busy_ms(&shared, factor);
         let holds = shared.members.iter().all(|member| {
             let serves = 1000.0 * f64::from(member.batch) >= busy_ms * member.rate_rps;

@@ -77,7 +77,7 @@ fn pieces_are_those_of_the_original() {
     let workloads = tables(&[("A", 40.0, 1000.0), ("B", 30.0, 1500.0), ("C", 20.0, 800.0)]);
     let request = PlanRequest::new(&workloads, &predictor).unwrap();
     let demands: Vec<Demand> = workloads.iter().map(|w| request.demand(w)).collect();
-    let latencies = Latencies::new(&request, &demands, PLAIN.factors);
+    let latencies = GpuletLatencies::new(&request, &demands, PLAIN.factors);
     let pieces = |w: usize| -> Vec<(u32, f64, bool)> {
         let pieces = latencies.pieces(w, demands[w].rate_rps, true);
         pieces.iter().map(|p| (PARTS[p.part], p.rate_rps.round(), p.saturated)).collect()

@@ -17,14 +17,14 @@ const NOTHING: f64 = 1e-9;
 
 /// A segment of a workload; its size is an index into [`SIZES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(super) struct GpuSegment {
     pub(super) workload: usize,
     pub(super) size: usize,
 }
 
 /// What a workload needs.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wanted {
+pub(super) struct SegmentNeed {
     workload: usize,
     /// The best throughput of a segment of each size.
     throughput: [Option<f64>; 5],
@@ -33,7 +33,7 @@ pub(super) struct Wanted {
     last: usize,
 }
 
-impl Wanted {
+impl SegmentNeed {
     /// `None` where no segment serves it.
     pub(super) fn new(
         workload: usize,
@@ -68,15 +68,15 @@ impl Wanted {
 }
 
 /// Segments with the slots at which they begin, in this order.
-type Gpu = Vec<(u32, Segment)>;
+type SegmentedGpu = Vec<(u32, GpuSegment)>;
 
 /// Whether a GPU with these segments has room for one more.
-type HasRoom<'a> = dyn Fn(&[(u32, Segment)], &Segment) -> bool + 'a;
+type HasRoom<'a> = dyn Fn(&[(u32, GpuSegment)], &GpuSegment) -> bool + 'a;
 
 /// Places segments.
 pub(super) struct Allocator<'a> {
     has_room: &'a HasRoom<'a>,
-    gpus: Vec<Gpu>,
+    gpus: Vec<SegmentedGpu>,
 }
 
 impl<'a> Allocator<'a> {
@@ -86,13 +86,13 @@ impl<'a> Allocator<'a> {
     }
 
     /// Places what is wanted; then, where workloads may be divided, takes GPUs apart that are hardly used.
-    pub(super) fn allocate(mut self, wanted: &[Wanted], divide: bool) -> Vec<Gpu> {
+    pub(super) fn allocate(mut self, wanted: &[SegmentNeed], divide: bool) -> Vec<SegmentedGpu> {
         for size in (0..SIZES.len()).rev() {
-            for Wanted { workload, best, last, .. } in wanted {
+            for SegmentNeed { workload, best, last, .. } in wanted {
                 let (count, of_best) = *best;
                 let best = (0..count).map(|_| of_best);
                 for _ in best.chain([*last]).filter(|of| *of == size) {
-                    self.place(Segment { workload: *workload, size });
+                    self.place(GpuSegment { workload: *workload, size });
                 }
             }
         }
@@ -104,7 +104,7 @@ impl<'a> Allocator<'a> {
     }
 
     /// The first place that a GPU has for a segment, and how many slots are free then.
-    fn fit(&self, gpu: &[(u32, Segment)], segment: Segment) -> Option<(u32, u32)> {
+    fn fit(&self, gpu: &[(u32, GpuSegment)], segment: GpuSegment) -> Option<(u32, u32)> {
         let mut free = [true; WHOLE as usize];
         for (start, other) in gpu {
             free[*start as usize..(start + SIZES[other.size]) as usize].fill(false);
@@ -117,7 +117,7 @@ impl<'a> Allocator<'a> {
         (self.has_room)(gpu, &segment).then_some((slots - size, start))
     }
 
-    fn place(&mut self, segment: Segment) {
+    fn place(&mut self, segment: GpuSegment) {
         let fits = self.gpus.iter().enumerate().filter_map(|(i, gpu)| {
             let (free, start) = self.fit(gpu, segment)?;
             Some((free, i, start))
@@ -135,9 +135,9 @@ impl<'a> Allocator<'a> {
     }
 
     /// Takes GPUs apart that are hardly used: their segments become smaller ones in the gaps of others.
-    fn close_gaps(&mut self, wanted: &[Wanted]) {
+    fn close_gaps(&mut self, wanted: &[SegmentNeed]) {
         let most = wanted.iter().map(|w| w.workload + 1).max().unwrap_or(0);
-        let mut of_workload: Vec<Option<&Wanted>> = vec![None; most];
+        let mut of_workload: Vec<Option<&SegmentNeed>> = vec![None; most];
         wanted.iter().for_each(|w| of_workload[w.workload] = Some(w));
         let mut credit = vec![0.0; most];
         for gpu in (0..self.gpus.len()).rev() {
@@ -168,7 +168,7 @@ impl<'a> Allocator<'a> {
                 let twos = two.map_or(0, |two| take(two, |x| (x + 2.0 * NOTHING).floor()));
                 let ones = take(one, f64::ceil);
                 for (count, size) in [(twos, 1), (ones, 0)] {
-                    (0..count).for_each(|_| self.place(Segment { size, ..segment }));
+                    (0..count).for_each(|_| self.place(GpuSegment { size, ..segment }));
                 }
             }
         }
@@ -194,11 +194,11 @@ mod tests {
         ("vgg19", [217.5, 443.3, 719.3, 916.3, 1531.5], 673.0, 1010.0),
     ];
 
-    fn allocated(rate: impl Fn(usize) -> f64) -> Vec<Gpu> {
+    fn allocated(rate: impl Fn(usize) -> f64) -> Vec<SegmentedGpu> {
         let wanted = |(i, (_, rps, ..)): (usize, &(&str, [f64; 5], f64, f64))| {
-            Wanted::new(i, rps.map(Some), rate(i), true).unwrap()
+            SegmentNeed::new(i, rps.map(Some), rate(i), true).unwrap()
         };
-        let wanted: Vec<Wanted> = PUBLISHED.iter().enumerate().map(wanted).collect();
+        let wanted: Vec<SegmentNeed> = PUBLISHED.iter().enumerate().map(wanted).collect();
         let gpus = Allocator::new(&|_, _| true).allocate(&wanted, true);
         for (i, (name, rps, ..)) in PUBLISHED.iter().enumerate() {
             let own = gpus.iter().flatten().filter(|(_, segment)| segment.workload == i);
@@ -208,7 +208,7 @@ mod tests {
         gpus
     }
 
-    fn sevenths(gpus: &[Gpu]) -> u32 {
+    fn sevenths(gpus: &[SegmentedGpu]) -> u32 {
         gpus.iter().flatten().map(|(_, segment)| SIZES[segment.size]).sum()
     }
 
@@ -222,8 +222,9 @@ mod tests {
         // slot 6, which its segment of size 3 at slot 4 covers.
         let mut named: Vec<String> = Vec::new();
         for gpu in &third {
-            let name =
-                |(_, s): &(u32, Segment)| format!("{}:{}", PUBLISHED[s.workload].0, SIZES[s.size]);
+            let name = |(_, s): &(u32, GpuSegment)| {
+                format!("{}:{}", PUBLISHED[s.workload].0, SIZES[s.size])
+            };
             let mut names: Vec<String> = gpu.iter().map(name).collect();
             names.sort();
             named.push(names.join(" "));
@@ -244,8 +245,8 @@ mod tests {
     #[test]
     fn segments_of_three_do_not_share_a_gpu() {
         let three = [None, None, Some(100.0), None, None];
-        let wanted: Vec<Wanted> =
-            (0..3).map(|i| Wanted::new(i, three, 90.0, true).unwrap()).collect();
+        let wanted: Vec<SegmentNeed> =
+            (0..3).map(|i| SegmentNeed::new(i, three, 90.0, true).unwrap()).collect();
         assert_eq!(Allocator::new(&|_, _| true).allocate(&wanted, true).len(), 3);
     }
 }

@@ -24,11 +24,11 @@
 
 mod allocator;
 
-use crate::alone::Alone;
-use crate::shares::{Seat, ShareFitter, into_plan};
+use crate::alone::SoloPredictor;
+use crate::shares::{PendingWorkload, ShareFitter, into_plan};
 use crate::sizing::{Demand, Sizer};
 use crate::{PlanRequest, Replicas, Strategy};
-use allocator::{Allocator, Segment, Wanted};
+use allocator::{Allocator, GpuSegment, SegmentNeed};
 use igniter_model::domain::Plan;
 use igniter_model::units::{BatchSize, SmUnits};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct Parvagpu;
 
 /// The processes of a segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Point {
+struct SegmentPoint {
     batch: BatchSize,
     processes: u32,
     /// The share of each.
@@ -75,7 +75,7 @@ impl Strategy for Parvagpu {
             let demand = request.demand(named);
             let best = configurator.best(&demand);
             let throughput = best.map(|point| point.map(|p| p.throughput_rps));
-            match Wanted::new(workload, throughput, demand.rate_rps, divide) {
+            match SegmentNeed::new(workload, throughput, demand.rate_rps, divide) {
                 Some(segments) if sizer.fits_memory(demand.model) => wanted.push(segments),
                 _ => {
                     let why = "no segment of ParvaGPU serves it: its batches must take less than 0.45 of the SLO";
@@ -85,14 +85,15 @@ impl Strategy for Parvagpu {
             points.push((demand, best));
         }
         let fitter = ShareFitter::new(request);
-        let seats = |segment: &Segment| -> Vec<Seat> {
+        let seats = |segment: &GpuSegment| -> Vec<PendingWorkload> {
             let (demand, best) = &points[segment.workload];
             let point = best[segment.size].expect("a segment has a point");
-            let seat = Alone::seat(segment.workload, demand, point.batch, point.share);
+            let seat = SoloPredictor::seat(segment.workload, demand, point.batch, point.share);
             vec![seat; point.processes as usize]
         };
-        let has_room = |segments: &[(u32, Segment)], one: &Segment| {
-            let mut all: Vec<Seat> = segments.iter().flat_map(|(_, s)| seats(s)).collect();
+        let has_room = |segments: &[(u32, GpuSegment)], one: &GpuSegment| {
+            let mut all: Vec<PendingWorkload> =
+                segments.iter().flat_map(|(_, s)| seats(s)).collect();
             all.extend(seats(one));
             fitter.has_room(&all)
         };
@@ -100,17 +101,17 @@ impl Strategy for Parvagpu {
         // Each segment serves in proportion to what it could.
         let mut total: BTreeMap<usize, f64> = BTreeMap::new();
         let throughput =
-            |s: &Segment| points[s.workload].1[s.size].map_or(0.0, |p| p.throughput_rps);
+            |s: &GpuSegment| points[s.workload].1[s.size].map_or(0.0, |p| p.throughput_rps);
         for (_, segment) in gpus.iter().flatten() {
             *total.entry(segment.workload).or_default() += throughput(segment);
         }
-        let of_segment = |(_, segment): &(u32, Segment)| {
+        let of_segment = |(_, segment): &(u32, GpuSegment)| {
             let mut seats = seats(segment);
             let part = throughput(segment) / total[&segment.workload] / seats.len() as f64;
             seats.iter_mut().for_each(|seat| seat.sized.demand.rate_rps *= part);
             seats
         };
-        let gpus: Vec<Vec<Seat>> =
+        let gpus: Vec<Vec<PendingWorkload>> =
             gpus.iter().map(|segments| segments.iter().flat_map(of_segment).collect()).collect();
         into_plan(self.name(), request, &gpus, infeasible)
     }
@@ -121,7 +122,7 @@ struct Configurator<'p> {
     fitter: ShareFitter<'p>,
     request: PlanRequest<'p>,
     /// By model: all points of each size, by batch, then by processes.
-    points: BTreeMap<usize, [Vec<Point>; 5]>,
+    points: BTreeMap<usize, [Vec<SegmentPoint>; 5]>,
 }
 
 impl<'p> Configurator<'p> {
@@ -131,14 +132,14 @@ impl<'p> Configurator<'p> {
     }
 
     /// For each size the point with the highest throughput that is in time.
-    fn best(&mut self, demand: &Demand) -> [Option<Point>; 5] {
+    fn best(&mut self, demand: &Demand) -> [Option<SegmentPoint>; 5] {
         if !self.points.contains_key(&demand.model.index()) {
             let points = SIZES.map(|size| self.all(demand, size));
             self.points.insert(demand.model.index(), points);
         }
         let limit_ms = BUDGET * demand.budget_ms;
         self.points[&demand.model.index()].each_ref().map(|points| {
-            let mut best: Option<Point> = None;
+            let mut best: Option<SegmentPoint> = None;
             for point in points.iter().filter(|point| point.latency_ms < limit_ms) {
                 if best.is_none_or(|best| point.throughput_rps > best.throughput_rps) {
                     best = Some(*point);
@@ -148,7 +149,7 @@ impl<'p> Configurator<'p> {
         })
     }
 
-    fn all(&mut self, demand: &Demand, size: u32) -> Vec<Point> {
+    fn all(&mut self, demand: &Demand, size: u32) -> Vec<SegmentPoint> {
         let units = self.request.predictor().kind().units.get() * size / WHOLE;
         let most = self.request.predictor().max_batch(demand.model).get();
         let divide = self.request.options().replicas != Replicas::Forbidden;
@@ -157,14 +158,14 @@ impl<'p> Configurator<'p> {
         for batch in (1..=most).filter_map(|size| BatchSize::new(size).ok()) {
             for processes in 1..=processes.min(units) {
                 let share = SmUnits::new(units / processes);
-                let seats = vec![Alone::seat(0, demand, batch, share); processes as usize];
+                let seats = vec![SoloPredictor::seat(0, demand, batch, share); processes as usize];
                 if !self.fitter.has_room(&seats) {
                     continue;
                 }
                 let predicted = self.fitter.predict(&seats);
                 let latency_ms = predicted.iter().map(|p| p.latency_ms()).fold(0.0, f64::max);
                 let throughput_rps = predicted.iter().map(|p| p.throughput_rps).sum();
-                points.push(Point { batch, processes, share, latency_ms, throughput_rps });
+                points.push(SegmentPoint { batch, processes, share, latency_ms, throughput_rps });
             }
         }
         points

@@ -4,13 +4,13 @@
 //! in the order of the timeline. At a change they are made anew, so that a GPU on which many servers follow each other
 //! costs no more than one on which few stay.
 
-use super::key::Key;
-use super::server::{Flight, Next, Server};
-use super::{LeanEngine, MOST, Step};
+use super::key::EventKey;
+use super::server::{LeanServer, LoadedBatch, NextEvent};
+use super::{LeanEngine, LeanResult, MOST};
 use crate::fast::states::States;
 use crate::power::Power;
 use crate::speed::Speeds;
-use crate::timeline::{Change, GpuTimeline};
+use crate::timeline::{GpuTimeline, TimelineChange};
 use crate::{LoadOverlap, ServerOutcome};
 use igniter_model::domain::RecordSink;
 use igniter_model::units::Nanoseconds;
@@ -33,7 +33,7 @@ pub(super) struct Follower<'a> {
     /// Those of all servers, whether they are there or not.
     speeds: Speeds<'a>,
     /// Servers that are yet to come.
-    coming: Vec<Option<Server>>,
+    coming: Vec<Option<LeanServer>>,
     /// Which server has which place of the arrays.
     places: Vec<usize>,
     /// Which servers get no further request.
@@ -44,10 +44,10 @@ pub(super) struct Follower<'a> {
 }
 
 /// A server with what the arrays of the engine hold of it.
-struct Place {
+struct ServerPlace {
     id: usize,
-    server: Server,
-    next: Key,
+    server: LeanServer,
+    next: EventKey,
     end_ns: f64,
     exec_ns: f64,
     executes: bool,
@@ -57,10 +57,10 @@ impl<'a> Follower<'a> {
     /// Leaves in `servers` those that are there at the start.
     pub(super) fn new(
         timeline: GpuTimeline,
-        servers: &mut Vec<Server>,
+        servers: &mut Vec<LeanServer>,
         speeds: Speeds<'a>,
     ) -> Self {
-        let outcomes = servers.iter().map(Server::outcome).collect();
+        let outcomes = servers.iter().map(LeanServer::outcome).collect();
         let leaving = vec![false; servers.len()];
         let (mut coming, mut places) = (Vec::new(), Vec::new());
         for (id, server) in std::mem::take(servers).into_iter().enumerate() {
@@ -77,8 +77,8 @@ impl<'a> Follower<'a> {
     }
 
     /// The speeds of the servers that are there.
-    pub(super) fn speeds(&self, servers: &[Server]) -> Speeds<'a> {
-        let largest = |server: &Server| {
+    pub(super) fn speeds(&self, servers: &[LeanServer]) -> Speeds<'a> {
+        let largest = |server: &LeanServer| {
             // Batches that were formed before the largest one changed stay as they are.
             server.max.max(server.front.rows as usize).max(server.rows as usize)
         };
@@ -91,9 +91,9 @@ impl<'a> Follower<'a> {
     }
 
     /// When the next change comes.
-    pub(super) fn stop(&self) -> Key {
+    pub(super) fn stop(&self) -> EventKey {
         let next = self.timeline.changes.get(self.next);
-        Key::new(next.map_or(Key::LATE, |(at, _)| *at), 0)
+        EventKey::new(next.map_or(EventKey::LATE, |(at, _)| *at), 0)
     }
 
     /// All outcomes, given those of the servers that are there, and when the GPU was rented.
@@ -119,26 +119,25 @@ impl<'a> Follower<'a> {
     }
 
     /// Whether nothing of this matters: after the end of the run, servers come only to answer what waits for them.
-    fn is_needless(&mut self, changes: &[(Nanoseconds, Change)]) -> bool {
-        let needless =
-            |change: &Change| matches!(change, Change::Joins(id) if !self.has_requests(*id));
+    fn is_needless(&mut self, changes: &[(Nanoseconds, TimelineChange)]) -> bool {
+        let needless = |change: &TimelineChange| matches!(change, TimelineChange::Joins(id) if !self.has_requests(*id));
         !changes.is_empty() && changes.iter().map(|(_, change)| change).all(needless)
     }
 
     /// Makes changes take effect on the servers that are there, to which those that come are added; returns which these are.
     fn apply(
         &mut self,
-        changes: &[(Nanoseconds, Change)],
-        places: &mut Vec<Place>,
+        changes: &[(Nanoseconds, TimelineChange)],
+        places: &mut Vec<ServerPlace>,
         now: Nanoseconds,
     ) -> Vec<usize> {
         let mut joined = Vec::new();
         for (_, change) in changes {
             match change {
-                Change::Rented => self.power.rent(true),
-                Change::Released => self.power.rent(false),
-                Change::Leaves(id) => self.leaving[*id] = true,
-                Change::Sets(id, rules, batch) => {
+                TimelineChange::Rented => self.power.rent(true),
+                TimelineChange::Released => self.power.rent(false),
+                TimelineChange::Leaves(id) => self.leaving[*id] = true,
+                TimelineChange::Sets(id, rules, batch) => {
                     self.speeds.set_batch(*id, *batch);
                     let there = places.iter_mut().find(|place| place.id == *id);
                     let server = there.map(|place| &mut place.server);
@@ -146,14 +145,14 @@ impl<'a> Follower<'a> {
                         server.max = rules.max_batch();
                     }
                 }
-                Change::Joins(id) => joined.push(*id),
+                TimelineChange::Joins(id) => joined.push(*id),
             }
         }
         for &id in &joined {
-            let next = if self.has_requests(id) { Key::new(now, 0) } else { Key::NEVER };
+            let next = if self.has_requests(id) { EventKey::new(now, 0) } else { EventKey::NEVER };
             if let Some(server) = self.coming[id].take() {
                 let (end_ns, exec_ns, executes) = (0.0, 0.0, false);
-                places.push(Place { id, server, next, end_ns, exec_ns, executes });
+                places.push(ServerPlace { id, server, next, end_ns, exec_ns, executes });
             }
         }
         joined
@@ -164,22 +163,22 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     /// The key of a server that gets no further request.
     #[cold]
     #[inline(never)]
-    pub(super) fn never(&mut self, i: usize, now: Nanoseconds) -> Key {
+    pub(super) fn never(&mut self, i: usize, now: Nanoseconds) -> EventKey {
         if let Some(follower) = &self.follower
             && follower.leaving[follower.places[i]]
         {
             // It leaves before anything else happens.
-            self.stop = Key::new(now, 0);
+            self.stop = EventKey::new(now, 0);
         }
-        Key::NEVER
+        EventKey::NEVER
     }
 
     /// Nothing happens before the next stop.
     #[cold]
     #[inline(never)]
-    pub(super) fn go_on(&mut self) -> Step<Onward> {
+    pub(super) fn go_on(&mut self) -> LeanResult<Onward> {
         match self.follower.take() {
-            Some(mut follower) if self.stop.is_before(Key::new(Key::LATE, 0)) => {
+            Some(mut follower) if self.stop.is_before(EventKey::new(EventKey::LATE, 0)) => {
                 let crowded = self.follow(&mut follower)?;
                 self.stop = follower.stop();
                 self.follower = Some(follower);
@@ -194,7 +193,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// What the timeline says for this moment happens, and who has answered the last request leaves. Returns whether there
     /// are too many servers.
-    fn follow(&mut self, follower: &mut Follower<'a>) -> Step<bool> {
+    fn follow(&mut self, follower: &mut Follower<'a>) -> LeanResult<bool> {
         let now = self.stop.time();
         let changes = follower.timeline.take(&mut follower.next, now).to_vec();
         if now >= self.setting.duration && follower.is_needless(&changes) {
@@ -204,8 +203,8 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
         self.close_if(follower.power.is_on(), now);
         let mut places = self.leave_arrays(&follower.places);
         let joined = follower.apply(&changes, &mut places, now);
-        places.retain(|Place { id, server, next, .. }| {
-            let leaves = follower.leaving[*id] && !next.is_before(Key::NEVER);
+        places.retain(|ServerPlace { id, server, next, .. }| {
+            let leaves = follower.leaving[*id] && !next.is_before(EventKey::NEVER);
             if leaves {
                 follower.outcomes[*id] = ServerOutcome { left: Some(now), ..server.outcome() };
             }
@@ -232,7 +231,7 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
             if joined.contains(&follower.places[i]) {
                 self.look(i, now)?;
                 let loaded = self.take_next(i)?;
-                self.next[i] = loaded.map_or(Key::NEVER, |loaded| Key::new(loaded, i));
+                self.next[i] = loaded.map_or(EventKey::NEVER, |loaded| EventKey::new(loaded, i));
             } else {
                 self.load_anew(i, now)?;
             }
@@ -242,14 +241,14 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
 
     /// A request that an instance takes while that executes is noted only when it is done. Those that have come up to now
     /// were taken under the present plan.
-    fn take_arrived(&mut self, now: Nanoseconds) -> Step {
+    fn take_arrived(&mut self, now: Nanoseconds) -> LeanResult {
         if self.setting.overlap == LoadOverlap::Serial {
             return Ok(());
         }
         for i in 0..self.count {
             let server = &self.servers[i];
             if server.front.rows == 0
-                && server.next != Next::Start
+                && server.next != NextEvent::Start
                 && let Some(arrival) = server.arrivals.next(0).filter(|&arrival| arrival <= now)
             {
                 self.load(i, 1, arrival)?;
@@ -259,24 +258,27 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     }
 
     /// The next request of an idle instance was taken in advance; what its copies take is known now.
-    fn load_anew(&mut self, i: usize, now: Nanoseconds) -> Step {
+    fn load_anew(&mut self, i: usize, now: Nanoseconds) -> LeanResult {
         let server = &self.servers[i];
-        let Flight { rows, load_start, .. } = server.front;
-        if server.next == Next::Start && self.next[i].is_before(Key::NEVER) && load_start > now {
+        let LoadedBatch { rows, load_start, .. } = server.front;
+        if server.next == NextEvent::Start
+            && self.next[i].is_before(EventKey::NEVER)
+            && load_start > now
+        {
             let (load, feedback) = self.transfers(i, rows as usize)?;
             let front = &mut self.servers[i].front;
             front.load_end = load_start + load;
             front.feedback = feedback;
-            self.next[i] = Key::new(front.load_end, i);
+            self.next[i] = EventKey::new(front.load_end, i);
         }
         Ok(())
     }
 
     /// Takes the servers out of the arrays.
-    fn leave_arrays(&mut self, ids: &[usize]) -> Vec<Place> {
-        let place = |(i, &id): (usize, &usize)| Place {
+    fn leave_arrays(&mut self, ids: &[usize]) -> Vec<ServerPlace> {
+        let place = |(i, &id): (usize, &usize)| ServerPlace {
             id,
-            server: std::mem::replace(&mut self.servers[i], Server::absent()),
+            server: std::mem::replace(&mut self.servers[i], LeanServer::absent()),
             next: self.next[i],
             end_ns: self.ends_ns[i],
             exec_ns: self.exec_ns[i],
@@ -286,16 +288,17 @@ impl<'a, S: RecordSink> LeanEngine<'a, S> {
     }
 
     /// Puts servers into the arrays, which are empty.
-    fn enter_arrays(&mut self, places: Vec<Place>) {
+    fn enter_arrays(&mut self, places: Vec<ServerPlace>) {
         self.count = places.len();
         self.mask = 0;
-        self.next = [Key::NEVER; MOST];
+        self.next = [EventKey::NEVER; MOST];
         for (i, place) in places.into_iter().enumerate() {
-            let Place { mut server, next, end_ns, exec_ns, executes, .. } = place;
+            let ServerPlace { mut server, next, end_ns, exec_ns, executes, .. } = place;
             server.transfers.clear();
             server.transfers.resize(server.max + 1, None);
             self.servers[i] = server;
-            self.next[i] = if next.is_before(Key::NEVER) { Key::new(next.time(), i) } else { next };
+            self.next[i] =
+                if next.is_before(EventKey::NEVER) { EventKey::new(next.time(), i) } else { next };
             (self.ends_ns[i], self.exec_ns[i]) = (end_ns, exec_ns);
             self.mask |= u32::from(executes) << i;
         }

@@ -9,9 +9,9 @@ use igniter_model::units::Nanoseconds;
 /// It is an integer, [`MOST`] times the time plus the number, in the form of the float with the same bits: floats above 0 are
 /// ordered as their bits are, and processors find the least of many floats faster than of many integers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Key(f64);
+pub(super) struct EventKey(f64);
 
-impl Key {
+impl EventKey {
     /// Nothing happens any more.
     pub(super) const NEVER: Self = Self(f64::INFINITY);
 
@@ -43,7 +43,7 @@ impl Key {
     #[inline(always)]
     pub(super) fn of_near_end(end_ns: f64, server: usize) -> Self {
         // As `moment` does it, in one step: a float of 2⁵² and more holds the nearest integer in its low bits.
-        const FIRST: u64 = Key::FIRST.wrapping_sub(INTEGERS.to_bits() << Key::BITS);
+        const FIRST: u64 = EventKey::FIRST.wrapping_sub(INTEGERS.to_bits() << EventKey::BITS);
         let end = (end_ns + INTEGERS).to_bits() << Self::BITS;
         Self(f64::from_bits(FIRST.wrapping_add(end).wrapping_add(server as u64)))
     }
@@ -65,7 +65,7 @@ impl Key {
         (self.0.to_bits() % MOST as u64) as usize
     }
 
-    /// Whether this one comes first. No two servers have the same key, but for [`Key::NEVER`].
+    /// Whether this one comes first. No two servers have the same key, but for [`EventKey::NEVER`].
     #[inline(always)]
     pub(super) fn is_before(self, other: Self) -> bool {
         self.0 < other.0
@@ -76,7 +76,7 @@ impl Key {
         if self.is_before(other) { self } else { other }
     }
 
-    /// A duration that can be added to a time before [`Key::LATE`].
+    /// A duration that can be added to a time before [`EventKey::LATE`].
     pub(super) fn bounded(duration: Nanoseconds) -> Nanoseconds {
         duration.min(Nanoseconds::new(Self::LATE.get() / 2))
     }
@@ -91,9 +91,13 @@ mod tests {
         let now = Nanoseconds::new(3);
         for end_ns in [3.0, 3.5, 4.5, 1e9 + 0.49, 2.6e15, INTEGERS - 0.5, INTEGERS, 1e17, 1e300] {
             for server in [0, 7, MOST - 1] {
-                let (key, end) = (Key::of_end(end_ns, now, server), moment(end_ns, now));
-                assert_eq!((key.time(), key.server()), (end.min(Key::LATE), server), "{end_ns}");
-                assert!(key.is_before(Key::NEVER));
+                let (key, end) = (EventKey::of_end(end_ns, now, server), moment(end_ns, now));
+                assert_eq!(
+                    (key.time(), key.server()),
+                    (end.min(EventKey::LATE), server),
+                    "{end_ns}"
+                );
+                assert!(key.is_before(EventKey::NEVER));
             }
         }
     }

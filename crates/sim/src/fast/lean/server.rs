@@ -5,13 +5,13 @@ use crate::draw::WorkDraw;
 use crate::fast::states::States;
 use crate::fast::stream::ArrivalStream;
 use crate::prepare::ServerRun;
-use crate::source::Arrivals;
+use crate::source::ServerArrivals;
 use igniter_model::domain::{BatchRecord, GpuId, WorkloadId};
 use igniter_model::units::Nanoseconds;
 
 /// What happens next at a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextEvent {
     /// The batch in front starts, or nothing happens any more.
     Start,
     /// The execution ends.
@@ -22,7 +22,7 @@ pub(super) enum Next {
 
 /// A batch that is loaded.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flight {
+pub(super) struct LoadedBatch {
     pub(super) rows: u32,
     pub(super) load_start: Nanoseconds,
     pub(super) load_end: Nanoseconds,
@@ -31,16 +31,16 @@ pub(super) struct Flight {
 
 /// One server with its instance.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct LeanServer {
     pub(super) arrivals: ArrivalStream,
     pub(super) max: usize,
     pub(super) work: WorkDraw,
     pub(super) request_overhead: Nanoseconds,
     /// Load and feedback time of each batch size that occurred.
     pub(super) transfers: Vec<Option<(Nanoseconds, Nanoseconds)>>,
-    pub(super) next: Next,
+    pub(super) next: NextEvent,
     /// The batch in front, and its work; without rows: the instance takes the next request when it arrives.
-    pub(super) front: Flight,
+    pub(super) front: LoadedBatch,
     pub(super) front_work: f64,
     /// The batch that executes or whose results are copied back, as far as it has come: how many requests it has, how long its
     /// feedback takes, and its record. Its number is how many batches are done.
@@ -55,13 +55,13 @@ pub(super) struct Server {
     pub(super) stride: u64,
 }
 
-impl Server {
+impl LeanServer {
     pub(super) fn new(run: ServerRun, gpu: GpuId) -> Self {
         let ServerRun { workload, arrivals, rules, work, request_overhead, .. } = run;
         let max = rules.max_batch();
         let process = match arrivals {
-            Arrivals::Open(process) => Some(process),
-            Arrivals::Closed(_) => None,
+            ServerArrivals::Open(process) => Some(process),
+            ServerArrivals::Closed(_) => None,
         };
         let absent = Self::absent();
         Self {
@@ -94,8 +94,8 @@ impl Server {
             work: WorkDraw::new(None, None),
             request_overhead: none,
             transfers: Vec::new(),
-            next: Next::Start,
-            front: Flight::default(),
+            next: NextEvent::Start,
+            front: LoadedBatch::default(),
             front_work: 0.0,
             rows: 0,
             feedback: none,
