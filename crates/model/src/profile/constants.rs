@@ -1,4 +1,4 @@
-//! `profile.toml`: the constants of a GPU kind and of its models. All that is wrong with it is told at once.
+//! `profile.toml`: the constants of a GPU kind and of its models. All its mistakes are reported at once.
 
 use super::{ProfileError, Slice};
 use crate::domain::{GpuKindName, ModelName, SmSharing};
