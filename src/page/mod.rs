@@ -14,8 +14,8 @@ mod accuracy;
 mod charts;
 mod comparison;
 mod figures;
+mod first_screen;
 mod following;
-mod glance;
 mod html;
 mod load;
 mod part;
@@ -132,7 +132,7 @@ pub fn page(source: &PageSource<'_>) -> String {
     let lead = words::lead(source);
     page.section("summary", "Summary");
     if let Some(comparison) = &source.comparison {
-        glance::write(&mut page, comparison, &source.provenance.command);
+        first_screen::write(&mut page, comparison, &source.provenance.command);
     }
     if let Some((done, all)) = source.live {
         page.verdict(&format!("{done} of {all} points are done; this page loads itself again."));

@@ -1,7 +1,7 @@
 //! A sweep file: every key is read and checked, and all mistakes are told together.
 
 use super::SweepError;
-use super::first::fault;
+use super::first_point::fault;
 use super::grid::SweepGrid;
 use super::read::{PathFault, read_grid, refuse_path};
 use super::seeds::SeedList;

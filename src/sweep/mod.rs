@@ -14,7 +14,7 @@ mod drive;
 mod error;
 mod file;
 mod finish;
-mod first;
+mod first_point;
 mod folder;
 mod grid;
 mod latin;

@@ -3,7 +3,7 @@
 use super::axis::{Values, cell};
 use super::decimal::DecimalRange;
 use super::file::{short, switch, text};
-use super::first::PathProblem;
+use super::first_point::PathProblem;
 use super::grid::{GridAxis, SweepGrid, SweptField};
 use super::latin::Coordinate;
 use super::rows::fixed_columns;

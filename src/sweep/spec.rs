@@ -4,7 +4,7 @@ use super::SweepError;
 use super::axis::Values;
 use super::cache::Cache;
 use super::file::RawSweep;
-use super::first::first_point;
+use super::first_point::first_point;
 use super::grid::{SweepGrid, SweepPoint};
 use super::seeds::SeedList;
 use crate::input::toml_keys::{KeyRule, read_toml};

@@ -12,7 +12,7 @@
 //! - [`clock`] is the clock of all of them.
 //! - [`guard`] sees to it that nothing outlives this process.
 //! - [`gpu`] reads clocks, power and energy.
-//! - [`life`] watches for Ctrl-C.
+//! - [`signals`] watches for Ctrl-C.
 //! - [`models`] prepares models.
 //! - [`cli`] is the command line.
 
@@ -27,9 +27,9 @@ pub mod gpu;
 pub mod guard;
 pub mod http;
 pub mod launch;
-pub mod life;
 pub mod load;
 pub mod measure;
 pub mod models;
 pub mod profile;
 pub mod run;
+pub mod signals;

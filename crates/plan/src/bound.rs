@@ -6,9 +6,9 @@
 //! covered, else those up to Theorem 1's (a larger batch would wait longer for its requests than half of the SLO).
 //! Workloads that no GPU can serve are left out.
 //!
-//! Proofs stand on what [`super::ground`] checks. Where that does not hold, only processes are counted.
+//! Proofs stand on what [`super::assumptions`] checks. Where that does not hold, only processes are counted.
 
-use super::ground;
+use super::assumptions;
 use super::search::classes;
 use super::search::clock::{Limit, SearchClock};
 use super::search::configuration_lp::{self, LpResult, Proof};
@@ -61,7 +61,7 @@ pub(super) struct Proving {
 impl Proving {
     /// `None` where nothing holds that a proof could stand on.
     pub(super) fn new(request: &PlanRequest<'_>, types: &Types) -> Option<Self> {
-        if !ground::holds(request) {
+        if !assumptions::holds(request) {
             return None;
         }
         let (types, covered) = types.for_proof(request);
@@ -203,7 +203,7 @@ pub(super) fn divided_share_sum(request: &PlanRequest<'_>) -> GpuBound {
         .iter()
         .filter_map(|w| sizer.least_divided_share(&request.demand(w)))
         .collect();
-    if !ground::holds(request) {
+    if !assumptions::holds(request) {
         return process_count(request, shares.len());
     }
     let note = "for each workload the least share for its rate of any number of replicas, each alone on \

@@ -11,7 +11,7 @@
 //! Cheaper means: fewer workloads without a place, then less cost, then fewer GPUs. No mix can cost less than
 //! the sum over all workloads of the least share on any kind times its price, and that is the bound.
 
-use super::ground;
+use super::assumptions;
 use super::search::enumerate::{best_seats, feasible_sets};
 use super::search::types::{Covered, Type, Types, seats};
 use super::shares::{ShareFitter, into_plan};
@@ -287,7 +287,7 @@ impl<'a> Mixer<'a> {
             let knows = |w: &&Workload| predictor.model_id(&w.model).is_some();
             let known: Vec<Workload> = self.workloads.iter().filter(knows).cloned().collect();
             let request = PlanRequest::with_options(&known, *predictor, self.options)?;
-            if !ground::holds(&request) {
+            if !assumptions::holds(&request) {
                 return Ok(None);
             }
             let one = "one placement for each workload on any of the kinds";

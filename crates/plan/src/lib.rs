@@ -23,14 +23,14 @@
 //! made, [`explain()`] says why each workload is where it is. [`plan_on_kinds`] plans over several GPU kinds.
 
 mod alone;
+mod assumptions;
 mod bound;
+mod cautious;
 mod check;
 mod error;
 mod explain;
 mod file;
 mod foreign;
-mod ground;
-mod guard;
 mod igniter_format;
 mod kinds;
 mod options;

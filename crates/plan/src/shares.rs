@@ -2,7 +2,7 @@
 
 use super::presences::{Grown, Presences};
 use super::sizing::{Demand, Sized};
-use super::{Margin, PlanOptions, guard};
+use super::{Margin, PlanOptions, cautious};
 use igniter_model::domain::{Infeasible, ModelId, Placement, Plan, PredictedService};
 use igniter_model::predictor::{
     CoLocationPrediction, Member, MemberPrediction, Predictor, predict_in_turns,
@@ -149,7 +149,7 @@ impl<'p> ShareFitter<'p> {
     /// What the predictor says of the seats, in their order, with its margin where that is asked for.
     pub(super) fn predict(&mut self, seats: &[PendingWorkload]) -> &[MemberPrediction] {
         self.note_members(seats);
-        guard::predict_into(self.predictor, &self.options, &self.members, &mut self.out);
+        cautious::predict_into(self.predictor, &self.options, &self.members, &mut self.out);
         &self.out.members
     }
 

@@ -1,6 +1,6 @@
 //! A workload alone on a GPU: its batch size, its least SM share, and why there may be none.
 
-use super::{Margin, PlanOptions, PlanRequest, guard};
+use super::{Margin, PlanOptions, PlanRequest, cautious};
 use igniter_model::domain::{Infeasible, ModelId, Workload, WorkloadFix};
 use igniter_model::predictor::{CoLocationPrediction, Member, MemberPrediction, Predictor};
 use igniter_model::rules::{execution_budget, slo_of_budget};
@@ -96,7 +96,7 @@ impl<'p> Sizer<'p> {
                 .map(|units| {
                     let sm = SmUnits::new(units).to_percent(whole).expect("at least one unit");
                     let member = [Member { model, batch, sm }];
-                    guard::predict_into(self.predictor, &self.options, &member, &mut self.out);
+                    cautious::predict_into(self.predictor, &self.options, &member, &mut self.out);
                     self.out.members[0]
                 })
                 .collect();

@@ -2,7 +2,7 @@
 
 use super::sizing::Demand;
 use super::traffic::{PoissonTraffic, Traffic};
-use super::{Margin, PlanError, PlanOptions, guard};
+use super::{Margin, PlanError, PlanOptions, cautious};
 use igniter_model::domain::{ModelId, Plan, Workload};
 use igniter_model::predictor::Predictor;
 use std::fmt::Debug;
@@ -51,7 +51,7 @@ impl<'a> PlanRequest<'a> {
                 });
             }
         }
-        if options.margin == Margin::Predictor && !guard::is_known(predictor) {
+        if options.margin == Margin::Predictor && !cautious::is_known(predictor) {
             return Err(PlanError::NoUncertainty { predictor: predictor.name() });
         }
         Ok(Self { workloads, predictor, options, traffic: &UNSAID })

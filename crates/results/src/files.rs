@@ -1,8 +1,8 @@
 //! The tables as files, and back.
 
-use super::courses::{check_intact, read_tables, without_tables};
 use super::markdown::report_markdown;
 use super::output_dir::{OutputDir, OutputError};
+use super::series_tables::{check_intact, read_tables, without_tables};
 use super::tables::{Comparison, Details, FigureFile, PlanRow, StrategyResult};
 use crate::{Column, Of, WorkloadRow, pick, write_csv};
 use igniter_model::domain::WorkloadName;

@@ -5,13 +5,11 @@
 //! [`Manifest`] says how they were made. Clock time, host and command line are in the manifest only:
 //! every other file depends on the scenario, its inputs and the seed alone.
 
-mod again;
 mod cell;
 mod charts;
 mod column;
 mod columns;
 mod control;
-mod courses;
 mod files;
 mod following;
 mod labels;
@@ -19,6 +17,7 @@ mod lanes;
 mod looks;
 mod manifest;
 mod markdown;
+mod next_commands;
 mod numbers;
 mod output_dir;
 mod paper;
@@ -27,6 +26,7 @@ mod points;
 mod request_columns;
 mod request_log;
 mod seeds;
+mod series_tables;
 mod staging;
 mod tables;
 mod terminal;
@@ -34,7 +34,6 @@ mod trace;
 mod truth;
 mod verdict;
 
-pub use again::{ALONE, OF_FRONTIER, quoted, replan_again};
 pub use cell::{Cell, formula_note, number_value};
 pub use charts::{Bars, LINEAR_RATIO, LineChart, STAGES, thinned};
 pub use column::{Column, Digits, markdown_table, pick, write_csv};
@@ -49,6 +48,7 @@ pub use looks::{COLOURS, MODELS, STRATEGY_LOOKS, colour, css_colour, model_looks
 pub use manifest::hex;
 pub use manifest::{FileHash, Host, Manifest, Stopwatch, SweepFacts};
 pub use markdown::{escape as markdown_escape, report_markdown};
+pub use next_commands::{ALONE, OF_FRONTIER, quoted, replan_again};
 pub use numbers::{or_empty, short, short_option, trimmed};
 pub use output_dir::{Existing, Identity, OutputDir, OutputError};
 pub use paper::{PaperFormat, PaperTable, latex_escape};

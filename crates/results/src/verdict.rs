@@ -1,7 +1,7 @@
 //! What a comparison says in one line, and what to do about SLOs that are missed. The terminal, the report and the page
 //! say it in these words.
 
-use crate::again::Again;
+use crate::next_commands::NextCommands;
 use crate::{Comparison, StrategyResult, short};
 use igniter_sim::metrics::Verdict;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ impl Comparison {
                 first.strategy,
             )));
         }
-        let again = Again::of(command);
+        let again = NextCommands::of(command);
         let name = first.strategy.as_str();
         // Its predictor called more of them met than were: that has a reason.
         let advice = self.advice.first().filter(|_| plans_by_rule(name));

@@ -10,12 +10,12 @@ use crate::compare::{ModelKind, RunInfo, WorkloadRun};
 use crate::launch::{
     LaunchArgs, LaunchSpec, ModelSource, STARTED_ALONE, Where, batch_times, set_times,
 };
-use crate::life;
 use crate::measure::{ServerBatching, Warning};
 use crate::run::{
     FollowLoad, FollowOptions, FollowedRun, RunJournal, RunningServer, ServedRun, TargetOptions,
     Traces, WorkloadServers, follow, servers_of,
 };
+use crate::signals;
 use anyhow::{Context, bail, ensure};
 use igniter::domain::{CoLocation, Plan, Timeline, WorkloadName};
 use igniter::plan::replan::PlansFile;
@@ -104,7 +104,7 @@ impl Follow<'_> {
             progress: &|what| progress.at(what),
             start: &start,
             changed: &mut changed,
-            must_end: &mut || life::interrupted().then(|| "interrupted".to_owned()),
+            must_end: &mut || signals::interrupted().then(|| "interrupted".to_owned()),
             keeps: &mut |load, answers, start| journal.add(&names[load], answers, start),
         };
         let duration = self.study.scenario().duration;

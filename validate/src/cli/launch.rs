@@ -4,7 +4,7 @@ use super::CommandOutcome;
 use super::output::{print, warn_of_cpu, warn_of_left_out};
 use super::planned::{PlannedArgs, TimeArgs};
 use crate::launch::{Devices, Endpoint, LaunchArgs};
-use crate::life;
+use crate::signals;
 use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &LaunchCommand) -> anyhow::Result<CommandOutcome> {
             break Ok(());
         }
         deployment.check()?;
-        if let Err(interrupted) = life::sleep(Duration::from_millis(50)) {
+        if let Err(interrupted) = signals::sleep(Duration::from_millis(50)) {
             break Err(interrupted);
         }
     };

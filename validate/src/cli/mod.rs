@@ -22,7 +22,7 @@ mod run;
 mod session;
 
 use crate::guard::{self, GuardOrder};
-use crate::life::{self, Interrupted};
+use crate::signals::{self, Interrupted};
 use clap::{Parser, Subcommand};
 use igniter::cli::{CommandOutcome, described, parse};
 use std::process::ExitCode;
@@ -93,7 +93,7 @@ pub fn run_program() -> u8 {
         }
         _ => {}
     }
-    if let Err(error) = life::watch() {
+    if let Err(error) = signals::watch() {
         eprintln!("validate: cannot watch for Ctrl-C: {error}");
         return 2;
     }
@@ -101,17 +101,17 @@ pub fn run_program() -> u8 {
     raise_open_files();
     let kept_until_interrupted = matches!(&cli.command, ValidateCommand::Launch(_));
     match dispatch(cli.command) {
-        Ok(_) if life::interrupted() && !kept_until_interrupted => {
+        Ok(_) if signals::interrupted() && !kept_until_interrupted => {
             eprintln!("validate: interrupted after everything was measured; all results are kept");
-            life::INTERRUPTED_CODE
+            signals::INTERRUPTED_CODE
         }
         Ok(outcome) => outcome.code(),
-        Err(error) if life::interrupted() => {
+        Err(error) if signals::interrupted() => {
             // That it was interrupted was said when the signal came.
             if error.to_string() != Interrupted.to_string() {
                 eprintln!("validate: {}", described(&error));
             }
-            life::INTERRUPTED_CODE
+            signals::INTERRUPTED_CODE
         }
         Err(error) => {
             eprintln!("validate: {}", described(&error));

@@ -4,11 +4,11 @@ use super::CommandOutcome;
 use super::output::{RunProgress, print, warn_of_cpu, warn_of_left_out, write_whole};
 use crate::data::{Shapes, parse_shape};
 use crate::launch::{Device, Devices, LaunchArgs, Sharing};
-use crate::life;
 use crate::profile::{
     BenchOptions, Campaign, Journal, ProfileGrid, ProfileRun, RunMember, RunResult, assemble,
     measure_session, noise_table, read_runs, sessions, units as units_of,
 };
+use crate::signals;
 use anyhow::{Context, bail};
 use clap::Args;
 use igniter::domain::{GpuKindName, ModelName};
@@ -137,14 +137,14 @@ pub(super) fn run(args: &ProfileCommand) -> anyhow::Result<CommandOutcome> {
         measure(args, (&launch, &devices), &base, &runs, began, &mut journal, failed)
     };
     let mut measured = measure(&mut failed);
-    if measured.is_ok() && !failed.is_empty() && !life::interrupted() {
+    if measured.is_ok() && !failed.is_empty() && !signals::interrupted() {
         // Once more, after all others: the reason may have gone.
         failed.clear();
         measured = measure(&mut failed);
     }
-    if life::interrupted() {
+    if signals::interrupted() {
         measured?;
-        return Err(life::Interrupted.into());
+        return Err(signals::Interrupted.into());
     }
     let left: Vec<&ProfileRun> = runs.iter().filter(|run| journal.find(run).is_none()).collect();
     let (mut profile, notes) = match (assemble(&base, kind, &runs, &journal), measured) {
@@ -275,8 +275,8 @@ fn measure(
     let mut broken = Vec::new();
     let mut without_graphs = false;
     for session in sessions(&todo, args.together as usize) {
-        if life::interrupted() {
-            return Err(life::Interrupted.into());
+        if signals::interrupted() {
+            return Err(signals::Interrupted.into());
         }
         let first = session.runs.first().map_or(0.0, |(run, _)| duration(run).as_seconds());
         if !time_for(starting_s + 1.5 * first) {

@@ -18,7 +18,7 @@ use crate::run::{
     Load, LoadOptions, RunJournal, RunRecord, ServedRun, TargetOptions, Traces, WorkloadServers,
     run_load, throttled,
 };
-use crate::{clock, life};
+use crate::{clock, signals};
 use anyhow::Context;
 use igniter::arrivals::Turns;
 use igniter::domain::{Plan, WorkloadName};
@@ -94,7 +94,7 @@ impl CliSession<'_> {
             anyhow::Ok(())
         };
         let mut must_end = || {
-            if life::interrupted() {
+            if signals::interrupted() {
                 return Some("interrupted".to_owned());
             }
             deployment.borrow_mut().check().err().map(|error| error.to_string())
@@ -118,7 +118,7 @@ impl CliSession<'_> {
             lost.push(Warning::SamplesLost { reason: error.to_string() });
             None
         });
-        let servers_answer = record.ended_early.is_none() || life::interrupted();
+        let servers_answer = record.ended_early.is_none() || signals::interrupted();
         let samples_csv = std::fs::read_to_string(&samples).ok();
         let mut workloads = Vec::new();
         for (i, load) in loads.iter().enumerate() {

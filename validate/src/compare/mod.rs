@@ -3,21 +3,21 @@
 //! Everything here is made from the files of a run's folder ([`RunFolder`]) alone, so that `validate compare`
 //! can make it again at any time.
 
-mod doubts;
 mod files;
 mod folder;
 mod full_batches;
 mod hand_overs;
-mod hosted;
+mod host_overhead;
 mod simulate;
 mod tables;
 mod text;
 mod verdict;
+mod warnings;
 
 pub use files::write_comparison;
 pub use folder::{FolderError, GpuRecord, ModelKind, RunFolder, RunInfo, WorkloadRun};
 pub use hand_overs::{AROUND_S, HandOverRow};
-pub use hosted::HostedPredictor;
+pub use host_overhead::HostedPredictor;
 pub use simulate::{SimulatedRun, shadow_spec, sim_setting, simulated_arm};
 pub use tables::{Agreement, ComparedWorkload, SimulationErrors, ValidationResult, compare};
 pub use text::{comparison_text, report_markdown};

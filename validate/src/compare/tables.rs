@@ -1,8 +1,8 @@
 //! The table of a comparison.
 
-use super::doubts::{warnings_of, warnings_of_run};
 use super::full_batches::{FullBatches, error_pct, full_batches, share};
 use super::hand_overs::{HandOverRow, hand_overs};
+use super::warnings::{warnings_of, warnings_of_run};
 use super::{Limits, ModelKind, RunFolder, SimulatedRun, VerdictCheck, simulated_arm};
 use crate::measure::{Arm, MeasuredRequest, ServerStatistics, Warning, measured_arm};
 use igniter::domain::{ModelName, WorkloadName};

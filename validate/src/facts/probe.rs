@@ -2,7 +2,7 @@
 
 use super::{Facts, PROBE, fit_transfers};
 use crate::launch::{Device, MpsDaemon, Sharing};
-use crate::life::{self, Interrupted};
+use crate::signals::{self, Interrupted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -319,7 +319,7 @@ impl Worker {
         while let Some(child) = &mut self.0
             && child.try_wait()?.is_none()
         {
-            life::sleep(Duration::from_millis(5))?;
+            signals::sleep(Duration::from_millis(5))?;
             if Instant::now() > deadline {
                 child.kill()?;
                 break;

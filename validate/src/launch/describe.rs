@@ -1,6 +1,6 @@
 //! What a server says that it serves, compared with what it shall.
 
-use super::inquiry::{dimension, tensors};
+use super::model_config::{dimension, tensors};
 use super::pbtxt::timeout_action;
 use super::{Endpoint, LaunchError, LaunchSpec};
 use crate::client::ServerClient;

@@ -1,7 +1,7 @@
 //! Servers that cannot be started, or do not stay.
 
 use crate::client::AccessError;
-use crate::life::Interrupted;
+use crate::signals::Interrupted;
 use igniter::domain::{ModelName, WorkloadName};
 use igniter::input::toml_keys::{Problem, listing};
 use std::io;

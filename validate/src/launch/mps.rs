@@ -3,7 +3,7 @@
 use super::partitions::{GpuPartition, PartitionTable, added};
 use super::{LaunchError, triton::in_path};
 use crate::guard::{GuardOrder, Guarded, MpsControl, ScratchFolder, StopCommand, mps_command};
-use crate::life;
+use crate::signals;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -180,7 +180,7 @@ impl MpsDaemon {
                     fix: "see the reason above, and run `validate doctor`".to_owned(),
                 });
             }
-            life::sleep(Duration::from_millis(20))?;
+            signals::sleep(Duration::from_millis(20))?;
         }
     }
 

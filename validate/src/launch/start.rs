@@ -9,7 +9,7 @@ use super::share::{self, InstanceReport, read_reports};
 use super::{Deployment, Endpoint, LaunchError, LaunchSpec, ModelSource, repository};
 use crate::client::ServerClient;
 use crate::guard::{Guarded, shared_memory_prefix};
-use crate::life;
+use crate::signals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -245,7 +245,7 @@ fn wait_until_ready(
                 tail: tail(&place.log()),
             });
         }
-        life::sleep(Duration::from_millis(30))?;
+        signals::sleep(Duration::from_millis(30))?;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::failure::StartError;
 use super::{Bench, BenchOptions, ProfileRun, ProfileSession, RunMember, RunResult};
-use crate::life;
+use crate::signals;
 use igniter::units::Nanoseconds;
 
 /// Starts the servers of a session, measures its runs that are not finished yet, and ends them. `go_on` says before
@@ -33,7 +33,7 @@ pub fn measure_session(
         }
         let mut bench = match Bench::start(options, &session.servers) {
             Ok(bench) => bench,
-            Err(StartError { server: Some(server), error }) if !life::interrupted() => {
+            Err(StartError { server: Some(server), error }) if !signals::interrupted() => {
                 let member = session.servers[server].clone();
                 for run in session.leave_out(&member) {
                     done(&run, Err(anyhow::anyhow!("{error:#}")))?;
@@ -49,8 +49,8 @@ pub fn measure_session(
                 return bench.stop();
             }
             let measured = bench.measure(run, positions, duration(run));
-            if life::interrupted() {
-                return Err(life::Interrupted.into());
+            if signals::interrupted() {
+                return Err(signals::Interrupted.into());
             }
             // A server that ended says more than a request that failed.
             let checked = if measured.is_ok() { bench.check() } else { bench.probe() };

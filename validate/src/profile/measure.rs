@@ -9,10 +9,10 @@ use crate::data::Shapes;
 use crate::gpu::{GpuProbe, Nvml, Sampler};
 use crate::guard::ScratchFolder;
 use crate::launch::{Deployment, Device, InstanceReport, LaunchArgs, batch_times, set_times};
-use crate::life;
 use crate::load::{bursts, closed_loop};
 use crate::measure::ServerStatistics;
 use crate::run::{TargetOptions, WorkloadServers};
+use crate::signals;
 use anyhow::{Context, bail};
 use igniter::predictor::Predictor;
 use igniter::run::Study;
@@ -181,7 +181,7 @@ impl<'a> Bench<'a> {
     /// power.
     fn idle_power(&self) -> anyhow::Result<Option<f64>> {
         let Some(sampler) = self.sampler()? else { return Ok(None) };
-        life::sleep(IDLE)?;
+        signals::sleep(IDLE)?;
         let samples = sampler.stop()?;
         Ok(samples.first().and_then(|sample| sample.mean_power_w))
     }
@@ -192,7 +192,7 @@ impl<'a> Bench<'a> {
             let batch = member.batch.get();
             let (client, answers) = (target.client(0), target.answers(0));
             let sizes = [1, batch, batch];
-            let warm = bursts(client, &answers, 'w', &sizes, &life::interrupted);
+            let warm = bursts(client, &answers, 'w', &sizes, &signals::interrupted);
             let failure = warm.answers.iter().find_map(|answer| answer.result.as_ref().err());
             let failure = failure.map(String::as_str);
             let unanswered = (warm.missing > 0).then_some("it was not answered");
@@ -238,8 +238,8 @@ impl<'a> Bench<'a> {
             }
             measured
         });
-        if life::interrupted() {
-            return Err(life::Interrupted.into());
+        if signals::interrupted() {
+            return Err(signals::Interrupted.into());
         }
         let mut result = measured?;
         let software = |target: &&WorkloadServers| {
@@ -277,7 +277,7 @@ impl<'a> Bench<'a> {
         run: &ProfileRun,
         duration: Nanoseconds,
     ) -> anyhow::Result<RunResult> {
-        life::sleep(SETTLING)?;
+        signals::sleep(SETTLING)?;
         let counts = || -> anyhow::Result<Vec<ServerCounts>> {
             targets.iter().map(|target| ServerCounts::of(target)).collect()
         };
@@ -290,7 +290,7 @@ impl<'a> Bench<'a> {
         let mut looks = vec![counts()?];
         let members = loop {
             for _ in 0..of_part {
-                life::sleep(part / of_part)?;
+                signals::sleep(part / of_part)?;
                 looks.push(counts()?);
             }
             if begun.elapsed() < asked {
@@ -376,8 +376,8 @@ fn keep_busy(
     stop: &AtomicBool,
     gone: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let stop = || stop.load(Ordering::Relaxed) || life::interrupted();
-    let give_up = || gone.load(Ordering::Relaxed) || life::interrupted();
+    let stop = || stop.load(Ordering::Relaxed) || signals::interrupted();
+    let give_up = || gone.load(Ordering::Relaxed) || signals::interrupted();
     let (client, answers) = (target.client(0), target.answers(0));
     let drained = closed_loop(
         client,

@@ -73,7 +73,6 @@ macro_rules! as_inner_but_for_predictions {
 mod additive;
 pub mod contention;
 mod contract;
-mod door;
 pub mod gpulets;
 pub mod igniter;
 pub mod isolated;
@@ -82,11 +81,12 @@ mod slowed;
 pub mod solo;
 mod turns;
 mod uncertainty;
+mod validity;
 
 pub use additive::{Additive, Presence};
 pub use contract::{CoLocationPrediction, Member, MemberPrediction, Predictor};
-pub use door::{BadPrediction, check_prediction, try_predictor};
 pub use perturbed::{ErrorDraw, PerturbedPredictor};
 pub use slowed::SlowedPredictor;
 pub use turns::{executing_beside, predict_in_turns, round_ms};
 pub use uncertainty::{ErrorBounds, LaunchBounds, Lead, Uncertainty, Validity};
+pub use validity::{BadPrediction, check_prediction, try_predictor};

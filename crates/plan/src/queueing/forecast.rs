@@ -4,9 +4,9 @@ use super::super::traffic::Luck;
 use super::super::{PlanRequest, Replicas};
 use super::class::{ArrivalKnowledge, Class, LatenessSource, classes};
 use super::goal::{AttainmentTarget, goal, target};
+use super::kind_tables::{KindTables, PlannedSetting};
 use super::packing::{Fleet, PackedServer};
 use super::search::{MOST_REPLICAS, options};
-use super::site::{PlannedSetting, Site};
 use igniter_model::domain::Plan;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -127,7 +127,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let known: Vec<(usize, NeighbourView)> = gpus
         .par_chunks(chunk)
         .flat_map_iter(|gpus| {
-            let site = Site::exact(request, classes.len());
+            let site = KindTables::exact(request, classes.len());
             let mut fleet = Fleet::new(vec![site], classes.clone(), goals.clone());
             let settled = gpus.iter().flat_map(|(gpu, placed)| settled(&mut fleet, *gpu, placed));
             settled.collect::<Vec<_>>()
@@ -136,7 +136,7 @@ pub fn forecast(plan: &Plan, request: &PlanRequest<'_>, reasons: bool) -> Vec<Fo
     let mut of_workloads: Vec<Vec<&NeighbourView>> = vec![Vec::new(); class_of.len()];
     known.iter().for_each(|(workload, seen)| of_workloads[*workload].push(seen));
     let mut forecasts = Vec::new();
-    let site = Site::exact(request, classes.len());
+    let site = KindTables::exact(request, classes.len());
     let mut fleet = Fleet::new(vec![site], classes, goals);
     for (workload, (class, own)) in class_of.iter().zip(&of_workloads).enumerate() {
         let Some(class) = class.filter(|_| !own.is_empty()) else { continue };

@@ -11,8 +11,8 @@
 //! is scaled down by their busy parts, each weighted with how much it alone slows the server.
 
 use super::class::Class;
+use super::kind_tables::{KindTables, PlannedSetting};
 use super::server::Steady;
-use super::site::{PlannedSetting, Site};
 use igniter_model::domain::ModelId;
 use igniter_model::predictor::{Additive, Presence};
 
@@ -31,7 +31,7 @@ pub(super) struct Influence {
 
 impl Influence {
     pub(super) fn of(
-        site: &Site<'_>,
+        site: &KindTables<'_>,
         class: &Class,
         setting: &PlannedSetting,
         steady: &Steady,
@@ -64,7 +64,12 @@ impl Influence {
 
 /// The execution time of server `own` among all over that alone, at its mean batch size. `busy` says for which
 /// part of its time each of the others is busy, as `own` sees it.
-pub(super) fn slowdown(site: &mut Site<'_>, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
+pub(super) fn slowdown(
+    site: &mut KindTables<'_>,
+    all: &[Influence],
+    own: usize,
+    busy: &[f64],
+) -> f64 {
     let factor = match site.additive {
         Some(additive) => by_sums(additive, all, own, busy, &mut site.counts),
         None => by_prediction(site, all, own, busy),
@@ -134,7 +139,7 @@ fn mean_excess(mean: f64, deviation: f64) -> f64 {
     deviation * density + mean * above
 }
 
-fn by_prediction(site: &mut Site<'_>, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
+fn by_prediction(site: &mut KindTables<'_>, all: &[Influence], own: usize, busy: &[f64]) -> f64 {
     let member =
         |influence: &Influence| site.member(influence.model, influence.batch, influence.units);
     let members: Vec<_> = all.iter().map(member).collect();

@@ -2,8 +2,8 @@
 
 use super::class::Class;
 use super::interference::{Influence, slowdown};
+use super::kind_tables::{KindTables, MOST_STEPS, PlannedSetting, steps};
 use super::shares::{ShareChoice, batches};
-use super::site::{MOST_STEPS, PlannedSetting, Site, steps};
 
 /// GPUs that are tried for a server before a new one is opened.
 const TRIED: usize = 24;
@@ -51,7 +51,7 @@ pub(super) struct PackedGpu {
 /// GPU kinds and classes of workloads: what everything that packs works with.
 #[derive(Debug)]
 pub(super) struct Fleet<'p> {
-    pub sites: Vec<Site<'p>>,
+    pub sites: Vec<KindTables<'p>>,
     pub classes: Vec<Class>,
     /// The attainment that is planned for, by class.
     pub goals: Vec<f64>,
@@ -63,7 +63,7 @@ pub(super) struct Fleet<'p> {
 }
 
 impl<'p> Fleet<'p> {
-    pub(super) fn new(sites: Vec<Site<'p>>, classes: Vec<Class>, goals: Vec<f64>) -> Self {
+    pub(super) fn new(sites: Vec<KindTables<'p>>, classes: Vec<Class>, goals: Vec<f64>) -> Self {
         let (around, busy) = (Vec::new(), Vec::new());
         let (opened, trial) = (Vec::new(), Vec::new());
         Self { sites, classes, goals, around, busy, opened, trial }
@@ -73,7 +73,7 @@ impl<'p> Fleet<'p> {
     pub(super) fn add(&mut self, class: Class) -> usize {
         self.classes.push(class);
         self.goals.push(0.0);
-        self.sites.iter_mut().for_each(Site::add_class);
+        self.sites.iter_mut().for_each(KindTables::add_class);
         self.classes.len() - 1
     }
 

@@ -3,9 +3,9 @@
 use super::super::shares::predicted_service;
 use super::super::{PlanRequest, Replicas};
 use super::class::{Class, LatenessSource, classes};
+use super::kind_tables::PlannedSetting;
 use super::packing::{Fleet, PackedGpu, PackedServer};
-use super::part::Subproblem;
-use super::site::PlannedSetting;
+use super::subproblem::Subproblem;
 use super::trial::trials;
 use igniter_model::domain::{BoundMethod, CoLocation, GpuBound, Placement, Plan, WorkloadName};
 use igniter_model::units::{BatchSize, Dollars, RequestsPerSecond, SmUnits};

@@ -1,10 +1,10 @@
 //! Workloads that no GPU can serve, and the best that can be had for them.
 
 use super::super::{PlanRequest, Replicas};
-use super::part::Subproblem;
+use super::kind_tables::PlannedSetting;
 use super::search::MOST_REPLICAS;
 use super::shares::batches;
-use super::site::PlannedSetting;
+use super::subproblem::Subproblem;
 use igniter_model::domain::Infeasible;
 
 impl Subproblem<'_> {

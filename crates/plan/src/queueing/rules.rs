@@ -2,9 +2,9 @@
 
 use super::class::{LatenessSource, classes};
 use super::goal::{AttainmentTarget, goal, target};
+use super::kind_tables::{KindTables, PlannedSetting};
 use super::packing::{Fleet, Item, PackedServer};
 use super::search::{Job, MOST_REPLICAS, Options, PackingSearch, options};
-use super::site::{PlannedSetting, Site};
 use crate::replan::{Asked, KindFacts, ReplanError, ReplanServer, Rules, ServerSize, Why};
 use crate::search::local::Choices;
 use crate::traffic::{ArrivalModel, ServerTraits};
@@ -44,7 +44,8 @@ impl<'p> QueueingRules<'p> {
     /// requests arrive at a given rate, and its run is as long as an epoch.
     #[must_use]
     pub fn new(requests: &[PlanRequest<'p>]) -> Self {
-        let sites: Vec<Site<'p>> = requests.iter().map(|request| Site::new(request, 0)).collect();
+        let sites: Vec<KindTables<'p>> =
+            requests.iter().map(|request| KindTables::new(request, 0)).collect();
         let cheapest = sites.iter().map(|site| site.price).fold(f64::INFINITY, f64::min).max(1e-9);
         let kinds = sites.iter().map(|site| KindFacts {
             whole: site.whole,
@@ -201,7 +202,7 @@ impl Rules for QueueingRules<'_> {
     fn choices(&mut self, workload: usize, rate: f64) -> Vec<(u32, f64)> {
         let Ok(class) = self.class(workload, rate) else { return Vec::new() };
         let mut choices = self.options[class].clone();
-        let price = |site: &Site<'_>| site.price + 1e-9;
+        let price = |site: &KindTables<'_>| site.price + 1e-9;
         let cheapest = self.fleet.sites.iter().map(price).fold(f64::INFINITY, f64::min);
         choices.iter_mut().for_each(|(_, cost)| *cost /= cheapest);
         choices
@@ -242,7 +243,7 @@ impl Rules for QueueingRules<'_> {
             bound += self.least(workload, rate).map_or(0.0, |(_, cost)| cost);
             jobs.push(Job { workload, class, replicas: 1 });
         }
-        let price = |site: &Site<'_>| site.price + 1e-9;
+        let price = |site: &KindTables<'_>| site.price + 1e-9;
         let cheapest = self.fleet.sites.iter().map(price).fold(f64::INFINITY, f64::min);
         let lowest = if self.kinds.len() == 1 { (bound - 1e-6).ceil() } else { bound } * cheapest;
         let mut search = PackingSearch::start(&mut self.fleet, &self.options, jobs);

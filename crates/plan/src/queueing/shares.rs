@@ -6,8 +6,8 @@
 
 use super::class::Class;
 use super::interference::Influence;
+use super::kind_tables::{KindTables, PlannedSetting};
 use super::server::Steady;
-use super::site::{PlannedSetting, Site};
 
 /// The batch sizes that are tried, as far as the profile goes. Among neighbouring sizes of larger batches the
 /// least shares differ by less than a unit of allocation.
@@ -52,7 +52,7 @@ pub(super) struct ShareTable {
 /// What a server does with a batch size and a share, slowed by its neighbours.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// How long batches take ([`Site::duration_ms`]). With the same batch size, a server with a larger share that is
+    /// How long batches take ([`KindTables::duration_ms`]). With the same batch size, a server with a larger share that is
     /// slowed more does nearly the same as one with a smaller share, where this is equal.
     duration_ms: f64,
     steady: Steady,
@@ -177,7 +177,7 @@ impl ShareTable {
 
 /// The least share for a slowdown, with the smallest batch size among those that need no more.
 pub(super) fn least(
-    site: &mut Site<'_>,
+    site: &mut KindTables<'_>,
     class: (usize, &Class),
     replicas: u32,
     slow: u16,
@@ -222,7 +222,7 @@ impl LeastShareSearch<'_> {
         PlannedSetting { replicas: self.replicas, batch, units, slow: self.slow }
     }
 
-    fn reaches(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
+    fn reaches(&self, site: &mut KindTables<'_>, batch: u32, units: u32) -> bool {
         let setting = self.setting(batch, units);
         let Some(duration_ms) = site.duration_ms(self.class.1, &setting) else { return false };
         let table = site.table(self.class.0, self.replicas);
@@ -231,14 +231,14 @@ impl LeastShareSearch<'_> {
         })
     }
 
-    fn probe(&self, site: &mut Site<'_>, batch: u32, units: u32) -> Probe {
+    fn probe(&self, site: &mut KindTables<'_>, batch: u32, units: u32) -> Probe {
         let steady = site.steady(self.class, &self.setting(batch, units));
         let attained = steady.map_or(0.0, |steady| steady.attained);
         Probe { units, reaches: attained >= self.goal, late: 1.0 - attained }
     }
 
     /// Over all batch sizes.
-    fn all(&self, site: &mut Site<'_>) -> Option<ShareChoice> {
+    fn all(&self, site: &mut KindTables<'_>) -> Option<ShareChoice> {
         let mut best: Option<ShareChoice> = None;
         let guess = self.guess(site);
         let (mut least_late, mut in_vain) = (1.0, 0);
@@ -269,7 +269,7 @@ impl LeastShareSearch<'_> {
     }
 
     /// About what is needed: what another goal needed, or from what one replica less needs.
-    fn guess(&self, site: &mut Site<'_>) -> u32 {
+    fn guess(&self, site: &mut KindTables<'_>) -> u32 {
         if let Some(before) = site.table(self.class.0, self.replicas).before {
             return before.units;
         }
@@ -283,7 +283,7 @@ impl LeastShareSearch<'_> {
 
     /// The least share that is enough, when `enough` is: from a guess on, where the late part would meet the goal if it
     /// rose by the same factor with each unit less.
-    fn narrow(&self, site: &mut Site<'_>, batch: u32, guess: u32, mut enough: Probe) -> u32 {
+    fn narrow(&self, site: &mut KindTables<'_>, batch: u32, guess: u32, mut enough: Probe) -> u32 {
         let mut below = Probe { units: 0, reaches: false, late: 1.0 };
         let allowed = libm::log(1.0 - self.goal);
         let mut next = guess;
@@ -322,7 +322,7 @@ impl LeastShareSearch<'_> {
     }
 
     /// From what is needed with less slowdown: the same batch size or one of its neighbours.
-    fn from(&self, site: &mut Site<'_>, before: ShareChoice) -> Option<ShareChoice> {
+    fn from(&self, site: &mut KindTables<'_>, before: ShareChoice) -> Option<ShareChoice> {
         let batches = batches(site, self.class.1);
         let place = batches.iter().position(|batch| *batch == before.batch)?;
         let smaller = place.checked_sub(1).map(|place| batches[place]);
@@ -345,14 +345,14 @@ impl LeastShareSearch<'_> {
     }
 
     /// Whether a larger batch would make a difference.
-    fn is_ever_full(&self, site: &mut Site<'_>, batch: u32, units: u32) -> bool {
+    fn is_ever_full(&self, site: &mut KindTables<'_>, batch: u32, units: u32) -> bool {
         let steady = site.steady(self.class, &self.setting(batch, units));
         steady.is_none_or(|steady| steady.full >= HARDLY_FULL)
     }
 }
 
 /// The batch sizes that are tried for a class.
-pub(super) fn batches(site: &Site<'_>, class: &Class) -> Vec<u32> {
+pub(super) fn batches(site: &KindTables<'_>, class: &Class) -> Vec<u32> {
     let most = site.model(class).map_or(1, |model| site.predictor.max_batch(model).get());
     match class.server.max_batch {
         Some(fixed) => vec![fixed.get()],

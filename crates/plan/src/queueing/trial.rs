@@ -4,7 +4,7 @@ use super::super::PlanRequest;
 use super::super::traffic::Trial;
 use super::goal::target;
 use super::packing::PackedGpu;
-use super::part::Subproblem;
+use super::subproblem::Subproblem;
 use igniter_model::domain::Plan;
 
 /// Requests with which a plan is tried out, in runs of at most so many.

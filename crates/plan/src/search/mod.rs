@@ -1,6 +1,6 @@
 //! What the planners `exact` and `optimal` and the lower bounds are built from.
 //!
-//! All of it works with any predictor; what it proves assumes one thing ([`super::ground`] checks it): that another member, a larger batch
+//! All of it works with any predictor; what it proves assumes one thing ([`super::assumptions`] checks it): that another member, a larger batch
 //! demand or a larger share of somebody else never lets a member meet its demand with *fewer* SMs. Then
 //! the least shares of a set of members with given batches exist and are found by growing them from
 //! below (`super::shares::ShareFitter::grow`), and every part of a co-location that works, works.

@@ -1,6 +1,6 @@
 //! A GPU kind with all that is known of servers on it: times alone, and what each class needs.
 
-use super::super::{AloneOutcome, AloneServer, PlanRequest, guard};
+use super::super::{AloneOutcome, AloneServer, PlanRequest, cautious};
 use super::class::{ArrivalKnowledge, Class};
 use super::interference::Influence;
 use super::recursion::{ArrivalDraw, DrawTally, replica_sample};
@@ -54,7 +54,7 @@ struct BatchTimes {
 
 /// A GPU kind.
 #[derive(Debug)]
-pub(super) struct Site<'p> {
+pub(super) struct KindTables<'p> {
     pub predictor: &'p dyn Predictor,
     pub additive: Option<&'p dyn Additive>,
     /// Units of a whole GPU.
@@ -82,7 +82,7 @@ pub(super) struct Site<'p> {
     samples: BTreeMap<u32, ArrivalDraw>,
 }
 
-impl<'p> Site<'p> {
+impl<'p> KindTables<'p> {
     pub(super) fn new(request: &PlanRequest<'p>, classes: usize) -> Self {
         let predictor = request.predictor();
         let whole = predictor.kind().units.get();
@@ -152,7 +152,7 @@ impl<'p> Site<'p> {
         let mut times = self.times[model.index()][place].take().unwrap_or_else(empty);
         for batch in u32::try_from(known).unwrap_or(u32::MAX)..=most {
             let member = [self.member(model, batch, units)];
-            guard::predict_into(self.predictor, self.request.options(), &member, &mut self.out);
+            cautious::predict_into(self.predictor, self.request.options(), &member, &mut self.out);
             let alone = self.out.members[0];
             times.gpu_ms.push(alone.gpu_ms);
             times.load_ms.push(alone.load_ms);

@@ -3,9 +3,9 @@
 use super::super::{PlanRequest, Replicas};
 use super::class::Class;
 use super::goal::{AttainmentTarget, goal, target};
+use super::kind_tables::{KindTables, PlannedSetting};
 use super::packing::{Fleet, PackedGpu};
 use super::search::{Job, MOST_REPLICAS, Options, PackingSearch, options};
-use super::site::{PlannedSetting, Site};
 use crate::search::local::Choices;
 
 /// The rounds of local search that are asked for are those of `optimal`, whose rounds are cheaper by this factor.
@@ -33,7 +33,8 @@ impl<'p> Subproblem<'p> {
     pub(super) fn new(requests: &[PlanRequest<'p>], classes: Vec<Class>, number: u64) -> Self {
         let request = requests[0];
         let target = target(&request);
-        let sites = requests.iter().map(|request| Site::new(request, classes.len())).collect();
+        let sites =
+            requests.iter().map(|request| KindTables::new(request, classes.len())).collect();
         let goals = classes.iter().map(|class| goal(target, class, FIRST_DISPERSION)).collect();
         let count = classes.len();
         let mut part = Self {

@@ -46,13 +46,13 @@ pub fn quoted(word: &str) -> String {
 
 /// A command line of `simulate`, `compare` or `check`, in its parts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Again {
+pub(super) struct NextCommands {
     scenario: Option<String>,
     /// Flags by their long names, with their values.
     flags: Vec<(String, Vec<String>)>,
 }
 
-impl Again {
+impl NextCommands {
     /// Reads a command line, word by word, first the program; nothing is known of other commands.
     pub(super) fn of(command: &[String]) -> Self {
         let mut again = Self::default();
@@ -163,7 +163,7 @@ impl Again {
 /// `check`.
 #[must_use]
 pub fn replan_again(command: &[String], strategy: &str) -> String {
-    let again = Again::of(command);
+    let again = NextCommands::of(command);
     let mut words = vec!["igniter".to_owned(), "replan".to_owned()];
     words.extend(again.scenario());
     for (name, values) in &again.flags {
@@ -194,8 +194,8 @@ fn shell(words: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn again(text: &str) -> Again {
-        Again::of(&text.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    fn again(text: &str) -> NextCommands {
+        NextCommands::of(&text.split(' ').map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
